@@ -127,6 +127,10 @@ class CropStore:
             )
         return cls(images, manifest, read_json(folder / "store.json"))
 
+    def labels(self) -> NDArray[np.int64]:
+        """The label of each crop, N int64; −1 where the set has none."""
+        return self.manifest["label"].fillna(-1).to_numpy(dtype=np.int64)
+
 
 def _shorten_npy(path: Path, length: int) -> None:
     """Cut an .npy file to its first ``length`` rows in place: numpy pads the header so that the shape can change."""

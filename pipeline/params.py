@@ -159,12 +159,14 @@ class AdaptParams(Section):
     """Stage 2, eqs. 5-16.
 
     tau: temperature of NT-Xent on the target; tau_source: τ' of the supervised contrastive loss on the source.
+    steps_per_epoch: null is the released code's rule, until the longest of source, trusted and untrusted is seen.
     beta: the exponent of the adaptive threshold (eq. 14). lambda_on_prototypes: multiply L_tp by λ_t too (code).
     use_l_in, use_l_cross, use_l_ad, class_weights: the paper's four ablations (its Table 3).
     """
 
     method: Literal["pocan", "dt"]
     epochs: PositiveInt
+    steps_per_epoch: PositiveInt | None
     batch_size: Annotated[int, Field(ge=2)]
     lr: PositiveFloat
     prototype_lr: PositiveFloat

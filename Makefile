@@ -1,0 +1,38 @@
+# make demo: set up, run the pipeline on drawn stand-ins, say where the results are.
+# make test: set up, run the whole test suite.   make lint: ruff and mypy.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(CURDIR)/$(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: demo test lint setup clean
+
+demo: $(READY)
+	PATH="$(BIN):$$PATH" dvc repro
+	@echo
+	@echo "tables:   reports/tables.md"
+	@echo "figures:  reports/figures/"
+	@echo "MLflow:   source $(VENV)/bin/activate && mlflow ui    (then open the address it prints)"
+	@echo "compare:  dvc exp run -S adapt.tau=0.6 && dvc exp show"
+
+test: $(READY)
+	PATH="$(BIN):$$PATH" python -m pytest
+
+lint: $(READY)
+	PATH="$(BIN):$$PATH" ruff check .
+	PATH="$(BIN):$$PATH" ruff format --check .
+	PATH="$(BIN):$$PATH" mypy
+
+setup: $(READY)
+
+# The versions are those of constraints.txt; where they come from is up to pip's own configuration.
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Python 3.11 or newer is needed; name one with: make PYTHON=python3.12"; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || \
+		{ echo "This Python cannot make virtual environments; on Debian: apt install python3-venv"; exit 1; }
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+clean:
+	rm -rf $(VENV)

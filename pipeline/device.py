@@ -1,0 +1,18 @@
+"""The device a stage computes on."""
+
+import torch
+
+from pipeline.errors import ParamsError
+
+
+def pick(name: str) -> torch.device:
+    """The device for params.yaml's ``device``: auto is cuda where there is one, else cpu.
+
+    Raises:
+        ParamsError: cuda is asked for and this machine has none.
+    """
+    if name == "cuda" and not torch.cuda.is_available():
+        raise ParamsError("device: cuda, but PyTorch sees no CUDA device here; set device: auto or cpu")
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    return torch.device(name)

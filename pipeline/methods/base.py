@@ -1,0 +1,91 @@
+"""What an adaptation method is given and what it must do. A new method is one module and one registry entry."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from pipeline.batches import DeviceCrops
+from pipeline.inference import project
+from pipeline.nets import Network, Prototypes
+from pipeline.params import AdaptParams, AugmentParams
+from pipeline.training import Epoch
+
+
+@dataclass(frozen=True)
+class SourceDomain:
+    """The labelled source: its crops, its training rows (int64) and a label for each row of the crops (int64)."""
+
+    crops: DeviceCrops
+    rows: Tensor
+    labels: Tensor
+
+
+@dataclass(frozen=True)
+class TargetDomain:
+    """The target: its crops, the rows to adapt to and the rows to predict (int64). It has no labels, on purpose."""
+
+    crops: DeviceCrops
+    train_rows: Tensor
+    test_rows: Tensor
+
+
+class Method(ABC):
+    """A training task (see ``pipeline.training.Task``) that starts from the source model and ends with M_t.
+
+    ``predictions`` grows by one row before every epoch and one at the end: the predicted class of each test row
+    (uint8), from which the evaluation stage, which alone sees labels, finds the last and the oracle epoch.
+    """
+
+    name: str
+    epochs: int
+
+    def __init__(
+        self,
+        network: Network,
+        source_prototypes: Prototypes,
+        source: SourceDomain,
+        target: TargetDomain,
+        params: AdaptParams,
+        augment_params: AugmentParams,
+        seed: int,
+    ) -> None:
+        device = target.crops.device
+        self.network = network.to(device)
+        self.source_prototypes = source_prototypes.to(device)
+        self.target_prototypes = Prototypes(network.head.dim).to(device)
+        self.target_prototypes.load_state_dict(source_prototypes.state_dict())
+        self.source, self.target = source, target
+        self.params, self.augment_params, self.seed = params, augment_params, seed
+        self.predictions: list[Tensor] = []
+
+    @abstractmethod
+    def begin_epoch(self, epoch: int) -> Epoch:
+        """Prepare epoch ``epoch`` (from 0)."""
+
+    @abstractmethod
+    def step(self, batch: Any, progress: float) -> dict[str, Tensor]:
+        """One update; returns its losses by name."""
+
+    @abstractmethod
+    def state(self) -> dict[str, Any]:
+        """Everything that resuming needs."""
+
+    @abstractmethod
+    def restore(self, state: dict[str, Any]) -> None:
+        """Continue from ``state``."""
+
+    def probabilities(self, rows: Tensor) -> Tensor:
+        """softmax(z·M_tᵀ) of the evaluation view of target ``rows``: len(rows)×k float, on the training device."""
+        z = project(self.network, self.target.crops, rows, self.augment_params.eval_crop)
+        with torch.no_grad():
+            return torch.softmax(self.target_prototypes(z), dim=1)
+
+    def predict_test(self) -> None:
+        """Append the current prediction of every test row to ``predictions``."""
+        self._remember(self.probabilities(self.target.test_rows))
+
+    def _remember(self, probabilities: Tensor) -> None:
+        self.predictions.append(probabilities.argmax(dim=1).to(torch.uint8).cpu())

@@ -1,0 +1,85 @@
+"""Trained weights on disk: one safetensors file and a JSON of what made them, in a folder of their own.
+
+The JSON holds parameters and data digests only, nothing of the moment (time, host, run), so that the same input gives
+the same bytes and DVC can tell that nothing changed.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from pipeline.errors import WeightsError
+from pipeline.files import atomic_path, read_json, write_json
+
+WEIGHTS_FILE = "model.safetensors"
+DESCRIPTION_FILE = "model.json"
+
+
+def save(folder: Path, modules: Mapping[str, nn.Module], description: Mapping[str, Any]) -> None:
+    """Write the state of ``modules``, each under its name as a prefix, and the description beside it."""
+    tensors = {
+        f"{name}.{key}": value.contiguous().cpu()
+        for name, module in modules.items()
+        for key, value in module.state_dict().items()
+    }
+    with atomic_path(folder / WEIGHTS_FILE) as temporary:
+        save_file(tensors, temporary)
+    write_json(folder / DESCRIPTION_FILE, dict(description))
+
+
+def load(folder: Path, modules: Mapping[str, nn.Module]) -> dict[str, Any]:
+    """Load the state that ``save`` wrote into ``modules`` and return the description.
+
+    Raises:
+        WeightsError: a file is missing or damaged, or tensors are missing, unexpected or misshapen; each is named.
+    """
+    path = folder / WEIGHTS_FILE
+    try:
+        tensors = load_file(path)
+        description: dict[str, Any] = read_json(folder / DESCRIPTION_FILE)
+    except FileNotFoundError as error:
+        raise WeightsError(
+            f"{error.filename or path}: no such file; run the stage that trains it (dvc repro)"
+        ) from None
+    except (SafetensorError, ValueError) as error:
+        raise WeightsError(
+            f"{folder}: the files are damaged ({error}); run the stage that trains them again"
+        ) from error
+    for name, module in modules.items():
+        prefix = f"{name}."
+        state = {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
+        load_checked(module, state, f"{path} ({name})")
+    return description
+
+
+def load_checked(
+    module: nn.Module, state: Mapping[str, Any], origin: str, ignored: frozenset[str] = frozenset()
+) -> None:
+    """``load_state_dict`` that names every missing, unexpected and misshapen tensor.
+
+    origin: what errors call the weights. ignored: keys of ``state`` that are expected and not used.
+
+    Raises:
+        WeightsError: the weights do not fit.
+    """
+    own = module.state_dict()
+    # Older exports lack the counters that PyTorch added to batch norm; they do not influence the network.
+    missing = [key for key in own if key not in state and not key.endswith("num_batches_tracked")]
+    unexpected = [key for key in state if key not in own and key not in ignored]
+    shapes = [
+        f"{key} is {tuple(state[key].shape)}, expected {tuple(own[key].shape)}"
+        for key in own
+        if key in state and state[key].shape != own[key].shape
+    ]
+    faults = [
+        f"{title}: {', '.join(keys)}"
+        for title, keys in (("missing", missing), ("unexpected", unexpected), ("wrong shape", shapes))
+        if keys
+    ]
+    if faults:
+        raise WeightsError(f"{origin} does not fit the network; {'; '.join(faults)}")
+    module.load_state_dict({key: value for key, value in state.items() if key in own}, strict=False)

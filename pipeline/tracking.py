@@ -1,0 +1,181 @@
+"""All that touches MLflow: one run for each execution of a training or evaluation stage.
+
+Runs of one execution of the pipeline hang below a parent run and share the tag ``pocan.group``, which is the name that
+``dvc exp show`` lists. The store is a SQLite file in the project unless MLFLOW_TRACKING_URI names another.
+"""
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+# MLflow reads this when it is imported: a run must not talk to anyone the user has not named.
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+
+import mlflow
+import numpy as np
+import torch
+from mlflow.data.pandas_dataset import from_pandas
+from mlflow.models import infer_signature
+from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
+from torch import nn
+
+from pipeline import execution
+from pipeline.crops import CROP_SIZE, CropStore
+from pipeline.errors import TrackingError
+from pipeline.execution import Execution
+from pipeline.params import Params
+
+ALIAS = "newest"
+"""Alias of the version of a registered model that was trained last ("latest" is reserved by MLflow)."""
+
+
+EXECUTION = "execution"
+"""The ``pocan.stage`` of a parent run."""
+
+
+class StageRun:
+    """The MLflow run of one stage; everything a stage logs goes through it."""
+
+    def __init__(self, run_id: str, here: Execution) -> None:
+        self.id = run_id
+        self.execution = here
+
+    def log(self, metrics: Mapping[str, float], epoch: int) -> None:
+        """Metrics of one epoch (from 1); usable as ``pipeline.training.Log``."""
+        mlflow.log_metrics(dict(metrics), step=epoch)
+
+    def log_dataset(self, store: CropStore, rows: np.ndarray[Any, Any], part: str) -> None:
+        """The rows of a store that this run reads, as an MLflow input: name, count, digest, provenance. No labels."""
+        description = store.description
+        dataset = from_pandas(
+            store.manifest.iloc[rows][["key", "method"]].astype(str),
+            name=f"{description['dataset']}-{part}",
+            digest=description["digest"][:16],
+        )
+        tags = {"provenance": description["provenance"], "rows": str(len(rows)), "digest": description["digest"]}
+        mlflow.log_input(dataset, context=part, tags=tags)
+
+    def log_files(self, paths: Sequence[Path], folder: str) -> None:
+        """Figures, tables and descriptions as artifacts below ``folder``."""
+        for path in paths:
+            mlflow.log_artifact(str(path), folder)
+
+    def log_model(self, network: nn.Module, registered_name: str | None = None) -> None:
+        """The model in MLflow's PyTorch flavour; with a name it is registered and becomes the version ``ALIAS``.
+
+        Its input must be float32 N×3×112×112, RGB in [0, 1]. It is moved to the CPU and into evaluation mode.
+        """
+        network = network.cpu().eval()
+        # Two images: an exported graph specialises a batch of one.
+        example = np.zeros((2, 3, CROP_SIZE, CROP_SIZE), dtype=np.float32)
+        with torch.no_grad():
+            output = network(torch.from_numpy(example)).numpy()
+        logged = mlflow.pytorch.log_model(
+            network,
+            name="model",
+            signature=infer_signature(example, output),
+            input_example=example,
+            # Named here because inferring them would load the model once more in a second process.
+            pip_requirements=["torch", "torchvision", "numpy"],
+            registered_model_name=registered_name,
+        )
+        if registered_name:
+            client = mlflow.MlflowClient()
+            client.set_registered_model_alias(registered_name, ALIAS, logged.registered_model_version)
+
+
+@contextmanager
+def stage_run(params: Params, stage: str, target: str | None = None) -> Iterator[StageRun]:
+    """Open the run of a stage; it is marked failed when the body raises.
+
+    Raises:
+        TrackingError: the store or server cannot be reached; raised here, before anything is trained.
+    """
+    here = execution.current()
+    parent_id = _parent_run(_connect(params.tracking.experiment), here)
+    name = f"{stage}@{target}" if target else stage
+    tags = {**_tags(here), MLFLOW_PARENT_RUN_ID: parent_id, "pocan.stage": stage, "pocan.seed": str(params.seed)}
+    if target:
+        tags["pocan.target"] = target
+    with mlflow.start_run(run_name=name, tags=tags) as run:
+        mlflow.log_params(flatten(params.model_dump()))
+        yield StageRun(run.info.run_id, here)
+
+
+def log_report(params: Params, metrics: Mapping[str, float], files: Sequence[Path]) -> None:
+    """Put the headline numbers, tables and figures of the whole execution on its parent run.
+
+    Raises:
+        TrackingError: the store or server cannot be reached.
+    """
+    parent_id = _parent_run(_connect(params.tracking.experiment), execution.current())
+    client = mlflow.MlflowClient()
+    for key, value in metrics.items():
+        client.log_metric(parent_id, key, value)
+    for path in files:
+        client.log_artifact(parent_id, str(path), path.parent.name)
+
+
+def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, str | int | float | bool]:
+    """Nested parameters as ``section.key``, as DVC writes them; lists become comma-separated text."""
+    flat: dict[str, str | int | float | bool] = {}
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            flat |= flatten(value, f"{prefix}{key}.")
+        elif isinstance(value, list | tuple):
+            flat[f"{prefix}{key}"] = ",".join(map(str, value))
+        else:
+            flat[f"{prefix}{key}"] = "null" if value is None else value
+    return flat
+
+
+def _connect(experiment: str) -> str:
+    """Choose the store, open the experiment and return its id.
+
+    This proves that the store answers, and soon: MLflow's own retries would wait for minutes.
+    """
+    root = execution.store_root()
+    if not os.environ.get("MLFLOW_TRACKING_URI"):
+        mlflow.set_tracking_uri(f"sqlite:///{root / 'mlflow.db'}")
+    uri = mlflow.get_tracking_uri()
+    patience = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "10"}
+    before = {key: os.environ.get(key) for key in patience}
+    os.environ.update({key: value for key, value in patience.items() if before[key] is None})
+    try:
+        if uri.startswith("sqlite:") and mlflow.get_experiment_by_name(experiment) is None:
+            mlflow.create_experiment(experiment, artifact_location=(root / "mlruns").as_uri())
+        return str(mlflow.set_experiment(experiment).experiment_id)
+    except Exception as error:  # the client raises requests', SQLAlchemy's and its own errors, by store
+        raise TrackingError(
+            f"MLflow store {uri} cannot be used: {error}\n"
+            "Nothing was trained. Start the server, or correct or unset MLFLOW_TRACKING_URI"
+        ) from error
+    finally:
+        for key, value in before.items():
+            if value is None:
+                os.environ.pop(key, None)
+
+
+def _parent_run(experiment_id: str, here: Execution) -> str:
+    """The run that stands for the whole execution: found by its group, or made."""
+    client = mlflow.MlflowClient()
+    query = f"tags.`pocan.group` = '{here.group}' and tags.`pocan.stage` = '{EXECUTION}'"
+    found = client.search_runs([experiment_id], query, max_results=1)
+    if found:
+        return str(found[0].info.run_id)
+    tags = {**_tags(here), "pocan.stage": EXECUTION}
+    run = client.create_run(experiment_id, tags=tags, run_name=here.group)
+    # It only gathers its children, which start and end on their own.
+    client.set_terminated(run.info.run_id)
+    return str(run.info.run_id)
+
+
+def _tags(here: Execution) -> dict[str, str]:
+    tags = {"pocan.group": here.group, "git.dirty": str(here.dirty).lower()}
+    if here.experiment:
+        tags["dvc.experiment"] = here.experiment
+    if here.revision:
+        tags["git.commit"] = here.revision
+    return tags

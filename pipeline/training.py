@@ -1,0 +1,125 @@
+"""The loop that every training stage shares: epochs, progress, the finite check, checkpoints and exact resume."""
+
+import hashlib
+import json
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from pipeline.errors import TrainingError
+from pipeline.files import atomic_path
+
+Log = Callable[[Mapping[str, float], int], None]
+"""Receives the metrics of one epoch and its number (from 1)."""
+
+CHECK_EVERY = 20
+"""Steps between two looks at the losses: a look waits for the GPU."""
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """One epoch as a task announces it: its batches, how many there are, and metrics known before its first step."""
+
+    batches: Iterator[Any]
+    steps: int
+    metrics: dict[str, float]
+
+
+class Task(Protocol):
+    """What one training stage trains. ``fit`` drives it; all its randomness must depend on the epoch alone."""
+
+    name: str
+    epochs: int
+
+    def begin_epoch(self, epoch: int) -> Epoch:
+        """Prepare epoch ``epoch`` (from 0)."""
+        ...
+
+    def step(self, batch: Any, progress: float) -> dict[str, Tensor]:
+        """One update; ``progress`` in [0, 1) is the share of the whole training done. Returns its losses by name."""
+        ...
+
+    def state(self) -> dict[str, Any]:
+        """Everything that resuming needs: weights, optimisers, schedules, histories (tensors and plain values)."""
+        ...
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Continue from ``state``."""
+        ...
+
+
+def prepare(seed: int, device: torch.device) -> None:
+    """Seed PyTorch for the initialisation of weights; on the CPU also ask for deterministic algorithms."""
+    torch.manual_seed(seed)
+    torch.use_deterministic_algorithms(device.type == "cpu")
+
+
+def fingerprint(parts: Mapping[str, Any]) -> str:
+    """A digest of everything that decides a training's result: parameters, seed and data digests (JSON values)."""
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def fit(task: Task, checkpoint: Path, fingerprint: str, log: Log) -> list[dict[str, float]]:
+    """Train to the last epoch and return one row of metrics an epoch (key ``epoch`` from 1).
+
+    After every epoch the state is written to ``checkpoint``, atomically. A checkpoint with the same ``fingerprint``
+    (digest of parameters and data) is continued, one with another is ignored. The caller removes the file once its
+    outputs are written.
+
+    Raises:
+        TrainingError: a loss is not finite; names it, the epoch and the step. The last good checkpoint stays.
+    """
+    curve = _resume(task, checkpoint, fingerprint)
+    for row in curve:
+        log({key: value for key, value in row.items() if key != "epoch"}, int(row["epoch"]))
+    for epoch in range(len(curve), task.epochs):
+        metrics = _run_epoch(task, epoch)
+        curve.append({"epoch": epoch + 1, **metrics})
+        log(metrics, epoch + 1)
+        with atomic_path(checkpoint) as temporary:
+            torch.save({"fingerprint": fingerprint, "curve": curve, "task": task.state()}, temporary)
+    return curve
+
+
+def _resume(task: Task, checkpoint: Path, fingerprint: str) -> list[dict[str, float]]:
+    if not checkpoint.is_file():
+        return []
+    saved = torch.load(checkpoint, map_location="cpu", weights_only=True)
+    if saved["fingerprint"] != fingerprint:
+        return []
+    task.restore(saved["task"])
+    curve: list[dict[str, float]] = saved["curve"]
+    tqdm.write(f"{task.name}: going on after epoch {len(curve)} of {task.epochs} ({checkpoint})")
+    return curve
+
+
+def _run_epoch(task: Task, epoch: int) -> dict[str, float]:
+    """All steps of one epoch; returns its metrics: the task's own and the mean of each loss."""
+    plan = task.begin_epoch(epoch)
+    sums: dict[str, Tensor] = {}
+    means: dict[str, float] = {}
+    bar = tqdm(plan.batches, total=plan.steps, desc=f"{task.name} {epoch + 1}/{task.epochs}", unit="step")
+    for index, batch in enumerate(bar):
+        losses = task.step(batch, (epoch + index / plan.steps) / task.epochs)
+        for name, loss in losses.items():
+            sums[name] = sums.get(name, torch.zeros_like(loss)) + loss.detach()
+        if index % CHECK_EVERY == 0 or index == plan.steps - 1:
+            means = {name: value.item() / (index + 1) for name, value in sums.items()}
+            _require_finite(means, task.name, epoch, index)
+            bar.set_postfix({name: f"{value:.3f}" for name, value in means.items()}, refresh=False)
+    return plan.metrics | means
+
+
+def _require_finite(means: Mapping[str, float], stage: str, epoch: int, step: int) -> None:
+    for name, value in means.items():
+        if not math.isfinite(value):
+            raise TrainingError(
+                f"{stage}: the loss {name} is {value} in epoch {epoch + 1} (at or shortly before step {step + 1}); "
+                f"nothing of this epoch was saved. Lower the learning rate or raise the temperature"
+            )

@@ -1,0 +1,72 @@
+"""The adapt stage: the source model adapted to one unlabelled target by ``adapt.method`` (stage 2, eqs. 5-16)."""
+
+import pandas as pd
+import torch
+
+from pipeline import device, layout, models, params, training
+from pipeline.batches import DeviceCrops
+from pipeline.files import atomic_path
+from pipeline.methods import METHODS, SourceDomain, TargetDomain
+from pipeline.nets import AdaptedNetwork, Network, Prototypes
+from pipeline.prepared import Prepared
+from pipeline.stage import run
+from pipeline.tables import write_csv
+from pipeline.tracking import stage_run
+
+
+def main(target: str) -> None:
+    """Adapt to TARGET without its labels; write models/adapted/TARGET, its predictions by epoch and the curve."""
+    settings = params.load()
+    on = device.pick(settings.device)
+    source_data, target_data = Prepared.open(settings.source), Prepared.open(target)
+    with stage_run(settings, "adapt", target) as tracked:
+        tracked.log_dataset(source_data.store, source_data.split.train, "source")
+        tracked.log_dataset(target_data.store, target_data.split.train, "target")
+        training.prepare(settings.seed, on)
+        network, prototypes = Network(settings.model), Prototypes(settings.model.projection_dim)
+        models.load(layout.PRETRAINED, {"network": network})
+        source_model = models.load(layout.PROTOTYPES, {"prototypes": prototypes})
+        source_crops = DeviceCrops(source_data.store.images, on)
+        target_crops = DeviceCrops(target_data.store.images, on)
+        method = METHODS[settings.adapt.method](
+            network,
+            prototypes,
+            SourceDomain(source_crops, source_data.train_rows, source_data.source_labels()),
+            TargetDomain(target_crops, target_data.train_rows, target_data.test_rows),
+            settings.adapt,
+            settings.augment,
+            settings.seed,
+        )
+        description = {
+            **source_model,
+            "stage": "adapt",
+            "target": target_data.description(),
+            "adapt": settings.adapt.model_dump(),
+        }
+        checkpoint = layout.checkpoint(f"adapt-{target}")
+        curve = training.fit(method, checkpoint, training.fingerprint(description), tracked.log)
+        method.predict_test()
+        modules = {
+            "network": method.network,
+            "source_prototypes": method.source_prototypes,
+            "prototypes": method.target_prototypes,
+        }
+        models.save(layout.adapted(target), modules, description)
+        write_epochs(target, method.predictions)
+        write_csv(layout.curve(f"adapt-{target}"), pd.DataFrame(curve, columns=list(curve[0]) if curve else ["epoch"]))
+        files = [layout.adapted(target) / models.DESCRIPTION_FILE, layout.curve(f"adapt-{target}")]
+        tracked.log_files(files, "adapt")
+        name = f"{settings.tracking.experiment}-{target}"
+        tracked.log_model(AdaptedNetwork(method.network, method.target_prototypes), registered_name=name)
+    checkpoint.unlink(missing_ok=True)
+
+
+def write_epochs(target: str, predictions: list[torch.Tensor]) -> None:
+    """One column an epoch (0: before adaptation), one row a test picture, the predicted class as uint8."""
+    table = pd.DataFrame({f"epoch_{epoch}": rows.numpy() for epoch, rows in enumerate(predictions)})
+    with atomic_path(layout.epochs(target)) as temporary:
+        table.to_parquet(temporary, index=False)
+
+
+if __name__ == "__main__":
+    run(main)
