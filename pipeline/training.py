@@ -117,9 +117,9 @@ def _run_epoch(task: Task, epoch: int) -> dict[str, float]:
 
 
 def _require_finite(means: Mapping[str, float], stage: str, epoch: int, step: int) -> None:
-    for name, value in means.items():
-        if not math.isfinite(value):
-            raise TrainingError(
-                f"{stage}: the loss {name} is {value} in epoch {epoch + 1} (at or shortly before step {step + 1}); "
-                f"nothing of this epoch was saved. Lower the learning rate or raise the temperature"
-            )
+    wrong = [f"{name} is {value}" for name, value in means.items() if not math.isfinite(value)]
+    if wrong:
+        raise TrainingError(
+            f"{stage}: not finite: {', '.join(wrong)}, in epoch {epoch + 1} at or shortly before step {step + 1}; "
+            f"nothing of this epoch was saved. Lower the learning rate or raise the temperature"
+        )

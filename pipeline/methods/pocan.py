@@ -141,7 +141,7 @@ class Pocan(Method):
         self._prototype_optimiser.zero_grad()
         prototype_loss.backward()
         self._prototype_optimiser.step()
-        return {"loss": loss, **terms, "prototype_loss": prototype_loss, **prototype_terms}
+        return {**terms, "loss": loss, **prototype_terms, "prototype_loss": prototype_loss}
 
     def network_losses(self, z: Projections, lambda_t: float) -> dict[str, Tensor]:
         """The terms of eq. 15, L_in + L_cross + L_st, with M_s and M_t frozen."""

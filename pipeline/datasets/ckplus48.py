@@ -1,0 +1,31 @@
+"""CK+48: the copy of CK+ in common use, 48×48 crops of the three peak frames, one folder per class."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import PurePosixPath
+
+from pipeline.datasets.base import Dataset, Sample
+from pipeline.datasets.class_folders import class_samples
+
+
+class CkPlus48(Dataset):
+    """CK+48: 981 pictures, 927 without contempt; there are no neutral frames."""
+
+    name = "ckplus48"
+    title = "CK+48"
+    layout = "anger/S010_004_00000017.png, likewise disgust, fear, happy, sadness, surprise; contempt is left out"
+
+    def scan(self) -> Iterator[Sample]:
+        """One sample per picture of the six classes; a folder ``CK+48`` below the root is entered.
+
+        Raises:
+            DatasetError: a folder is no class, or a picture is not named by subject, sequence and frame.
+        """
+        inner = self.root / "CK+48"
+        for sample in class_samples(self, inner if inner.is_dir() else self.root, None, left_out=("contempt",)):
+            match = re.fullmatch(r"(S[0-9]+)_([0-9]+)_([0-9]+)", PurePosixPath(sample.key).stem)
+            if match is None:
+                raise self.fault(f"{self.root / sample.key}: the name is not of the form S010_004_00000017.png")
+            subject, sequence, frame = match.groups()
+            yield replace(sample, subject=subject, sequence=f"{subject}/{sequence}", frame=int(frame))

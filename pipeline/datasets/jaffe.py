@@ -1,0 +1,32 @@
+"""JAFFE (Lyons et al., FG 1998): ten Japanese women, seven expressions, 213 pictures."""
+
+import re
+from collections.abc import Iterator
+
+from pipeline.datasets.base import Dataset, Sample
+from pipeline.datasets.class_folders import pictures_in
+from pipeline.datasets.spellings import class_of
+
+
+class Jaffe(Dataset):
+    """JAFFE: flat, the file name says subject, expression and number."""
+
+    name = "jaffe"
+    title = "JAFFE"
+    layout = "KA.AN1.39.tiff: subject, expression (AN DI FE HA SA SU NE) with its number, number of the picture"
+
+    def scan(self) -> Iterator[Sample]:
+        """One sample per picture.
+
+        Raises:
+            DatasetError: a picture is named otherwise, or with an unknown expression code.
+        """
+        for path in pictures_in(self.root):
+            match = re.fullmatch(r"([A-Z]{2})\.([A-Z]{2})[0-9]*\.[0-9]+", path.stem)
+            if match is None:
+                raise self.fault(f"{path}: the name is not of the form KA.AN1.39.tiff; rename or remove the file")
+            subject, code = match.groups()
+            label = class_of(code)
+            if label is None:
+                raise self.fault(f"{path}: unknown expression code {code!r}; rename or remove the file")
+            yield Sample(self.key(path), label, subject)
