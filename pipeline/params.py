@@ -247,6 +247,15 @@ def load(path: Path = Path("params.yaml")) -> Params:
     Raises:
         ParamsError: the file is missing, is no YAML mapping, or a key or value is refused; every fault is named.
     """
+    return parse(read(path), str(path))
+
+
+def read(path: Path) -> dict[str, Any]:
+    """The unchecked content of a parameter file, with numbers as DVC reads them.
+
+    Raises:
+        ParamsError: the file is missing or is no YAML mapping.
+    """
     try:
         raw = yaml.load(path.read_text(encoding="utf-8"), _Yaml12Loader)
     except FileNotFoundError:
@@ -255,7 +264,7 @@ def load(path: Path = Path("params.yaml")) -> Params:
         raise ParamsError(f"{path}: not valid YAML: {error}") from error
     if not isinstance(raw, dict):
         raise ParamsError(f"{path}: expected a mapping of sections, found {type(raw).__name__}")
-    return parse(raw, str(path))
+    return raw
 
 
 def parse(raw: dict[str, Any], name: str) -> Params:

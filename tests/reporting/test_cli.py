@@ -1,0 +1,91 @@
+"""The ``pocan`` command and the report stage."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from pipeline.cli import app
+from tests.reporting.made_results import result, write
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project folder with one target's results, as the working directory."""
+    text = (ROOT / "params.yaml").read_text(encoding="utf-8")
+    line = next(line for line in text.splitlines() if line.startswith("targets:"))
+    (tmp_path / "params.yaml").write_text(text.replace(line, "targets: [jaffe]"), encoding="utf-8")
+    (tmp_path / "reports").mkdir()
+    write(tmp_path / "reports", result("jaffe"))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_report_writes_and_names_the_files(project: Path) -> None:
+    answer = CliRunner().invoke(app, ["report"])
+    assert answer.exit_code == 0, answer.output
+    assert answer.output.splitlines() == [
+        "reports/tables.md",
+        "reports/figures/fig2b_jaffe.png",
+        "reports/figures/confusion_jaffe.png",
+        "reports/figures/fig3_jaffe.png",
+    ]
+    assert all((project / line).stat().st_size > 0 for line in answer.output.splitlines())
+
+
+def test_report_without_results_is_one_message(project: Path) -> None:
+    (project / "reports/evaluate/jaffe/result.json").unlink()
+    answer = CliRunner().invoke(app, ["report"])
+    assert answer.exit_code == 1
+    assert answer.stderr == "error: reports/evaluate/jaffe/result.json: missing; run dvc repro evaluate@jaffe\n"
+
+
+def test_stage_does_what_the_command_does(project: Path) -> None:
+    assert CliRunner().invoke(app, ["report"]).exit_code == 0
+    first = (project / "reports/tables.md").read_bytes()
+    (project / "reports/tables.md").unlink()
+    subprocess.run([sys.executable, "-m", "stages.report"], cwd=project, env={"PYTHONPATH": str(ROOT)}, check=True)
+    assert (project / "reports/tables.md").read_bytes() == first
+
+
+@pytest.mark.usefixtures("project")
+def test_check_says_ok() -> None:
+    answer = CliRunner().invoke(app, ["check"])
+    assert (answer.exit_code, answer.output) == (0, "ok\n")
+
+
+def test_check_names_every_fault(project: Path) -> None:
+    text = (project / "params.yaml").read_text(encoding="utf-8")
+    faulty = project / "faulty.yaml"
+    faulty.write_text(text.replace("seed: 0\n", "sed: 0\n", 1).replace("max_unreadable: 0.02", "max_unreadable: 2.0"))
+    answer = CliRunner().invoke(app, ["check", "faulty.yaml"])
+    assert answer.exit_code == 1
+    assert answer.stderr.startswith("error: faulty.yaml:\n")
+    for key in ("seed: missing", "sed: unknown key (did you mean 'seed'?)", "data.max_unreadable:"):
+        assert f"\n  {key}" in answer.stderr
+    assert answer.stdout == ""
+
+
+def test_check_of_a_missing_file() -> None:
+    answer = CliRunner().invoke(app, ["check", "nowhere.yaml"])
+    assert answer.exit_code == 1
+    assert "nowhere.yaml: no such file" in answer.stderr
+
+
+def test_help_names_the_commands_and_loads_nothing_heavy() -> None:
+    script = (
+        "import sys\n"
+        "from typer.testing import CliRunner\n"
+        "from pipeline.cli import app\n"
+        "answer = CliRunner().invoke(app, ['--help'])\n"
+        "print(answer.output)\n"
+        "print('loaded:', *sorted({'torch', 'mlflow', 'matplotlib', 'sklearn'} & set(sys.modules)))\n"
+    )
+    output = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert "report" in output
+    assert "check" in output
+    assert output.splitlines()[-1] == "loaded:"

@@ -1,0 +1,137 @@
+"""Figures exist, can be decoded, show what they should, and are the same bytes every time."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import numpy as np
+import pytest
+from matplotlib.colors import to_rgb
+from numpy.typing import NDArray
+from PIL import Image
+
+from pipeline.reporting import write_report
+from pipeline.reporting.figures import (
+    AFTER_COLOUR,
+    BEFORE_COLOUR,
+    CLASS_COLOURS,
+    UNLABELLED_COLOUR,
+    WARNING_COLOUR,
+)
+from tests.reporting.made_results import REAL, UNLABELLED, confusion, metrics, params_for, result, write
+
+Reports = Callable[..., Path]
+FULL_CELL = "#0B3C66"
+
+
+@pytest.fixture
+def reports(tmp_path: Path) -> Reports:
+    """Writes results and their report; returns the reports folder."""
+
+    def make(*results: dict[str, Any], labels: bool = True) -> Path:
+        write(tmp_path, *results, labels=labels)
+        write_report(params_for(*(value["target"] for value in results)), tmp_path)
+        return tmp_path
+
+    return make
+
+
+def pixels(path: Path) -> NDArray[np.uint8]:
+    with Image.open(path) as image:
+        image.load()
+        return np.asarray(image.convert("RGB"))
+
+
+def share(picture: NDArray[np.uint8], colour: str) -> float:
+    """Share of the pixels within 3 grey levels of ``colour``."""
+    wanted = np.round(255 * np.array(to_rgb(colour)))
+    return float((np.abs(picture.astype(int) - wanted).max(axis=2) <= 3).mean())
+
+
+def test_three_figures_per_target_all_shown_in_the_report(reports: Reports) -> None:
+    folder = reports(result("ckplus"), result("jaffe"))
+    names = sorted(path.name for path in (folder / "figures").iterdir())
+    assert names == sorted(f"{k}_{t}.png" for k in ("fig2b", "fig3", "confusion") for t in ("ckplus", "jaffe"))
+    text = (folder / "tables.md").read_text(encoding="utf-8")
+    for name in names:
+        assert text.count(f"](figures/{name})") == 1
+        assert pixels(folder / "figures" / name).std() > 10
+
+
+def test_report_returns_what_it_wrote(tmp_path: Path) -> None:
+    write(tmp_path, result("ckplus"))
+    written = write_report(params_for("ckplus"), tmp_path)
+    assert written[0] == tmp_path / "tables.md"
+    found = {path for path in tmp_path.rglob("*") if path.is_file() and "evaluate" not in path.parts}
+    assert set(written) == found - {tmp_path / "source.json"}
+
+
+def test_same_results_same_bytes(reports: Reports) -> None:
+    folder = reports(result("ckplus"))
+    files = [folder / "tables.md", *sorted((folder / "figures").iterdir())]
+    before = [path.read_bytes() for path in files]
+    # A user's own drawing style must not show.
+    with matplotlib.rc_context({"font.family": "serif", "axes.facecolor": "black"}):
+        write_report(params_for("ckplus"), folder)
+    assert [path.read_bytes() for path in files] == before
+    assert len(before) == 4
+
+
+def test_png_holds_neither_time_nor_software(reports: Reports) -> None:
+    folder = reports(result("ckplus"))
+    for path in sorted((folder / "figures").iterdir()):
+        with Image.open(path) as image:
+            assert set(image.info) == {"dpi"}, path.name
+
+
+def test_drawn_stand_ins_are_named_on_the_figure_and_real_sets_are_not(reports: Reports) -> None:
+    folder = reports(
+        result("ckplus", provenance={"source": "real", "target": "stand-in"}), result("jaffe", provenance=REAL)
+    )
+    for kind in ("fig2b", "fig3", "confusion"):
+        warned = share(pixels(folder / "figures" / f"{kind}_ckplus.png")[:110], WARNING_COLOUR)
+        plain = share(pixels(folder / "figures" / f"{kind}_jaffe.png")[:110], WARNING_COLOUR)
+        assert warned > 0.001, kind
+        assert plain == 0, kind
+
+
+def test_unlabelled_target_has_a_tsne_figure_only(reports: Reports) -> None:
+    folder = reports(result("my_faces", **UNLABELLED), labels=False)
+    assert [path.name for path in (folder / "figures").iterdir()] == ["fig3_my_faces.png"]
+    assert share(pixels(folder / "figures/fig3_my_faces.png"), UNLABELLED_COLOUR) > 0.001
+
+
+def test_tsne_shows_every_class_in_its_colour(reports: Reports) -> None:
+    picture = pixels(reports(result("ckplus")) / "figures/fig3_ckplus.png")[:-80]
+    for colour in CLASS_COLOURS:
+        # Target markers are drawn at 90 % over white or source markers.
+        blended = 0.9 * np.array(to_rgb(colour)) + 0.1
+        near = np.abs(picture / 255 - blended).max(axis=2) < 0.02
+        assert near.sum() > 100, colour
+
+
+def test_bars_are_before_and_after(reports: Reports) -> None:
+    picture = pixels(reports(result("ckplus")) / "figures/fig2b_ckplus.png")
+    before, after = share(picture, BEFORE_COLOUR), share(picture, AFTER_COLOUR)
+    assert after / before == pytest.approx(0.75 / 0.60, rel=0.05)
+
+
+def test_direct_transfer_has_one_series(reports: Reports) -> None:
+    same = metrics(confusion(12, 8), [0.5, 0.7])
+    folder = reports(result("ckplus", method="dt", after=same, oracle=None))
+    picture = pixels(folder / "figures/fig2b_ckplus.png")
+    assert share(picture, BEFORE_COLOUR) > 0.1
+    assert share(picture, AFTER_COLOUR) == 0
+    assert pixels(folder / "figures/confusion_ckplus.png").shape[1] < 1200
+
+
+def test_class_without_pictures_stays_empty_in_the_confusion_matrix(reports: Reports) -> None:
+    absent = confusion(12, 0)
+    absent[6] = [0] * 7
+    six, seven = metrics(absent, [1.0, 1.0]), metrics(confusion(12, 0), [1.0, 1.0])
+    folder = reports(
+        result("ckplus48", n_test=72, before=six, after=six), result("ckplus", n_test=84, before=seven, after=seven)
+    )
+    filled = [share(pixels(folder / f"figures/confusion_{t}.png"), FULL_CELL) for t in ("ckplus48", "ckplus")]
+    assert filled[0] / filled[1] == pytest.approx(6 / 7, rel=0.02)

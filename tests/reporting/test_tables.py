@@ -1,0 +1,209 @@
+"""The cells of tables.md from fixed metrics."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.reporting.results import load_evaluations, load_source
+from pipeline.reporting.tables import markdown_table, render
+from tests.reporting.made_results import REAL, UNLABELLED, confusion, metrics, params_for, result, write
+
+DRAWN_SOURCE = {"source": "stand-in", "target": "real"}
+DRAWN_TARGET = {"source": "real", "target": "stand-in"}
+
+
+def text_of(tmp_path: Path, *results: dict[str, Any]) -> str:
+    """tables.md of these results; its figures are not drawn."""
+    write(tmp_path, *results)
+    params = params_for(*(value["target"] for value in results))
+    evaluations = load_evaluations(params, tmp_path)
+    return render([evaluation.result for evaluation in evaluations], load_source(params, tmp_path), [])
+
+
+def section(text: str, title: str) -> str:
+    """The section whose title starts so, up to the next one."""
+    return text.split(f"\n## {title}", 1)[1].split("\n## ", 1)[0]
+
+
+def row(part: str, *first: str) -> list[str]:
+    """The cells after ``first`` of the one row that begins with ``first``."""
+    rows = [[cell.strip() for cell in line.strip("|").split(" | ")] for line in part.splitlines() if line[:1] == "|"]
+    (found,) = [cells[len(first) :] for cells in rows if tuple(cells[: len(first)]) == first]
+    return found
+
+
+def test_stand_in_cells_are_marked_one_by_one(tmp_path: Path) -> None:
+    table = section(text_of(tmp_path, result("ckplus"), result("jaffe")), "Table 1.")
+    front = ("RAF-DB", "ResNet-10, no pre-training")
+    assert row(table, "DT (measured)", *front) == ["60.0 ◊ [52.0, 68.0]", "60.0 ◊ [52.0, 68.0]", "–", "–"]
+    assert row(table, "POCAN (measured)", *front) == [
+        "75.0 ◊ [68.0, 82.0]",
+        "75.0 ◊ [68.0, 82.0]",
+        "–",
+        "CK+ 80.0 ◊ (epoch 3); JAFFE 80.0 ◊ (epoch 3)",
+    ]
+    assert "◊ Measured on drawn stand-ins: never comparable with the other numbers." in table
+    assert "‡ Oracle is not a result: best epoch chosen with target test labels" in table
+
+
+@pytest.mark.parametrize("provenance", [DRAWN_SOURCE, DRAWN_TARGET], ids=["source", "target"])
+def test_one_drawn_side_is_enough_for_the_mark(tmp_path: Path, provenance: dict[str, str]) -> None:
+    text = text_of(tmp_path, result("fer2013", provenance=provenance))
+    assert row(section(text, "Table 2."), "POCAN (measured)")[2] == "75.0 ◊ [68.0, 82.0]"
+    kinds = {"stand-in": "drawn stand-ins", "real": "real"}
+    assert f"source RAF-DB ({kinds[provenance['source']]})" in text
+    assert f"targets FER2013 ({kinds[provenance['target']]})" in text
+
+
+def test_only_targets_that_were_drawn_are_marked_when_the_source_is_real(tmp_path: Path) -> None:
+    text = text_of(tmp_path, result("ckplus", provenance=DRAWN_TARGET), result("jaffe", provenance=REAL))
+    cells = row(section(text, "Table 1."), "POCAN (measured)")
+    assert cells[2:4] == ["75.0 ◊ [68.0, 82.0]", "75.0 [68.0, 82.0]"]
+    assert cells[-1] == "CK+ 80.0 ◊ (epoch 3); JAFFE 80.0 (epoch 3)"
+
+
+def test_real_results_carry_no_mark_anywhere(tmp_path: Path) -> None:
+    text = text_of(tmp_path, result("ckplus", provenance=REAL), result("sfew", provenance=REAL))
+    assert "75.0 [68.0, 82.0]" in text
+    assert "◊" not in text
+    assert "stand-in" not in text
+
+
+def test_every_measured_number_of_a_drawn_target_is_marked(tmp_path: Path) -> None:
+    text = text_of(tmp_path, result("ckplus48"))
+    cells = row(section(text, "Measured, target by target"), "CK+48")
+    assert cells == [
+        "1,125 ◊",
+        "140 ◊",
+        "60.0 ◊ [52.0, 68.0]",
+        "75.0 ◊ [68.0, 82.0]",
+        "+15.0 ◊",
+        "0.600 ◊",
+        "0.750 ◊",
+        "80.0 ◊ (epoch 3)",
+    ]
+    f1 = section(text, "F1 per class")
+    assert row(f1, "CK+48", "after (POCAN)") == ["0.750 ◊"] * 8
+    assert row(f1, "CK+48", "test pictures") == ["20 ◊"] * 7 + ["140 ◊"]
+    assert "scores 90.0 ◊ % (macro F1 0.850 ◊) on the 160 ◊ test pictures of RAF-DB" in text
+
+
+def test_quoted_cells_are_never_marked(tmp_path: Path) -> None:
+    text = text_of(tmp_path, result("ckplus"), result("fer2013"))
+    assert row(section(text, "Table 1."), "POCAN (Ours)") == ["RAF-DB", "ResNet-50", "84.50", "64.32", "55.83", ""]
+    assert row(section(text, "Table 1."), "STCNN [8]") == ["MMI+FERA", "Inception-ResNet", "73.91", "-", "-", ""]
+    assert row(section(text, "Table 2."), "POCAN (Ours)") == ["RAF-DB", "ResNet-50", "58.87", "53.44", ""]
+    quoted = ["84.50", "64.32", "55.83", "58.74", "53.44", "63.37"]
+    assert row(section(text, "Table 3."), "POCAN") == quoted
+    assert "58.87 in Table 2 and 58.74 in Table 3" in section(text, "Table 3.")
+
+
+def test_all_table_rows_have_the_width_of_their_head(tmp_path: Path) -> None:
+    text = text_of(tmp_path, result("ckplus"), result("ckplus48"), result("fer2013"))
+    tables = [part.splitlines() for part in re.split(r"\n\n+", text) if part.startswith("|")]
+    assert len(tables) == 6
+    for lines in tables:
+        assert len({line.count("|") for line in lines}) == 1, lines[0]
+
+
+def test_targets_without_a_column_in_the_paper(tmp_path: Path) -> None:
+    further = section(text_of(tmp_path, result("ckplus48"), result("my_faces")), "Further targets")
+    assert row(further, "Method") == ["Source", "Backbone", "CK+48", "my_faces", "Oracle ‡"]
+    assert row(further, "DT (measured)")[2:4] == ["60.0 ◊ [52.0, 68.0]", "60.0 ◊ [52.0, 68.0]"]
+    assert "CK+48 is not the paper's CK+" in further
+
+
+def test_no_further_targets_no_such_section(tmp_path: Path) -> None:
+    text = text_of(tmp_path, result("ckplus"))
+    assert "## Further targets" not in text
+    assert "No target of this table was run." in section(text, "Table 2.")
+    assert "(measured)" not in section(text, "Table 2.")
+
+
+def test_target_without_labels(tmp_path: Path) -> None:
+    text = text_of(tmp_path, result("my_faces", **UNLABELLED, provenance=REAL))
+    further = section(text, "Further targets")
+    assert row(further, "DT (measured)")[2:] == ["no labels", "–"]
+    assert row(further, "POCAN (measured)")[2:] == ["no labels", "–"]
+    targets = section(text, "Measured, target by target")
+    assert row(targets, "my_faces") == ["1,125", "no labels", "no labels", "no labels", "–", "–", "–", "–"]
+    assert "Whether adaptation helped cannot be said: no target has labels." in targets
+    assert row(section(text, "F1 per class"), "my_faces", "no labels") == ["–"] * 8
+
+
+def test_missing_f1_is_a_dash(tmp_path: Path) -> None:
+    absent = confusion(12, 0)
+    absent[6] = [0] * 7
+    scores = metrics(absent)
+    assert scores["f1"][6] is None
+    text = text_of(tmp_path, result("ckplus48", n_test=72, before=scores, after=scores))
+    f1 = section(text, "F1 per class")
+    assert row(f1, "CK+48", "before (DT)") == ["1.000 ◊"] * 6 + ["–", "1.000 ◊"]
+    assert row(f1, "CK+48", "test pictures")[6] == "0 ◊"
+
+
+def test_where_adaptation_did_not_help_is_said_with_the_number(tmp_path: Path) -> None:
+    worse = metrics(confusion(11, 9), [0.47, 0.63])
+    same = metrics(confusion(12, 8), [0.52, 0.68])
+    text = text_of(tmp_path, result("ckplus"), result("jaffe", after=worse), result("oulu", after=same))
+    targets = section(text, "Measured, target by target")
+    assert "**Adaptation did not help** on 2 of 3 labelled targets: JAFFE −5.0 ◊ points; Oulu-CASIA 0.0 ◊" in targets
+    assert row(targets, "JAFFE")[4] == "−5.0 ◊"
+
+
+def test_where_it_helped_everywhere(tmp_path: Path) -> None:
+    text = text_of(tmp_path, result("ckplus"), result("my_faces", **UNLABELLED))
+    assert "Adaptation raised the accuracy on every labelled target (1 of 1)." in text
+    assert "did not help" not in text
+
+
+def test_direct_transfer_has_no_adapted_row(tmp_path: Path) -> None:
+    same = metrics(confusion(12, 8), [0.52, 0.68])
+    text = text_of(tmp_path, result("ckplus", method="dt", after=same, oracle={"accuracy": 0.6, "epoch": 0}))
+    assert row(section(text, "Table 1."), "DT (measured)")[2] == "60.0 ◊ [52.0, 68.0]"
+    assert "POCAN (measured)" not in text
+    assert "(epoch 0)" not in text
+    assert "method DT" in text
+    assert row(section(text, "Measured, target by target"), "CK+")[3:] == ["–", "–", "0.600 ◊", "–", "–"]
+    assert "No adapted target of this table was run." in section(text, "Table 3.")
+
+
+def test_ablation_row_of_this_run(tmp_path: Path) -> None:
+    targets = ("ckplus", "jaffe", "oulu", "fer2013", "sfew")
+    text = text_of(tmp_path, *(result(target, without=["l_in", "class_weights"]) for target in targets))
+    cells = row(section(text, "Table 3."), "POCAN (w/o L_in, weights) (measured)")
+    assert cells == ["75.0 ◊ [68.0, 82.0]"] * 5 + ["75.0 ◊"]
+    assert row(section(text, "Table 1."), "POCAN (w/o L_in, weights) (measured)")[2] == "75.0 ◊ [68.0, 82.0]"
+
+
+def test_average_needs_every_column_and_is_marked_if_one_is(tmp_path: Path) -> None:
+    real = [result(target, provenance=REAL) for target in ("ckplus", "jaffe", "oulu", "fer2013")]
+    drawn = result("sfew", provenance=DRAWN_TARGET, after=metrics(confusion(20, 0), [1.0, 1.0]))
+    for name in ("four", "five"):
+        (tmp_path / name).mkdir()
+    assert row(section(text_of(tmp_path / "four", *real), "Table 3."), "POCAN (measured)")[-2:] == ["–", "–"]
+    cells = row(section(text_of(tmp_path / "five", *real, drawn), "Table 3."), "POCAN (measured)")
+    assert cells[3:] == ["75.0 [68.0, 82.0]", "100.0 ◊ [100.0, 100.0]", "80.0 ◊"]
+
+
+def test_provenance_paragraph_names_the_run(tmp_path: Path) -> None:
+    text = text_of(tmp_path, result("ckplus"), result("jaffe", revision="4567def", experiment=None))
+    assert "backbone ResNet-10, no pre-training; epochs: 10 source pre-training, 50 prototypes, 5 adaptation" in text
+    assert "seed 0; git revision `0123abc`, `4567def`; DVC experiment `tidal-owl`" in text
+    assert "- JAFFE: MLflow run `f00d`, revision `4567def`" in text
+    assert "not the paper's protocol: the backbone is ResNet-10, no pre-training (paper: ResNet-50, VGGFace2)" in text
+
+
+def test_the_papers_protocol_has_no_differences(tmp_path: Path) -> None:
+    epochs = {"pretrain": 300, "prototypes": 20, "adapt": 20}
+    run = result("ckplus", provenance=REAL, backbone="resnet50", weights="vggface2", epochs=epochs, run_id=None)
+    text = text_of(tmp_path, run)
+    assert "not the paper's protocol" not in text
+    assert row(section(text, "Table 1."), "POCAN (measured)")[:2] == ["RAF-DB", "ResNet-50, VGGFace2"]
+    assert "- CK+: no MLflow run, revision `0123abc`" in text
+
+
+def test_a_bar_in_a_cell_does_not_split_it() -> None:
+    assert markdown_table(["a|b", "c"], [["1", "2"]]) == "| a\\|b | c |\n| :--- | ---: |\n| 1 | 2 |"
