@@ -1,0 +1,1 @@
+"""Detection, cropping and packing of faces."""

@@ -1,0 +1,45 @@
+"""From a box in a picture to the crop that the networks see."""
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.crops import CROP_SIZE
+
+Image = NDArray[np.uint8]
+
+Box = tuple[float, float, float, float]
+"""x1, y1, x2, y2 in pixels."""
+
+
+def crop(image: Image, box: Box, margin: float) -> Image:
+    """The box's part of ``image`` (uint8 H×W×3) as uint8 112×112×3; the aspect ratio is not kept.
+
+    ``margin``: widening on each side, as a share of the box's width or height. What then lies outside of the picture
+    is left out, and at least one pixel is taken.
+    """
+    left, top, right, bottom = region(box, margin, image.shape[1], image.shape[0])
+    return resize(image[top:bottom, left:right], CROP_SIZE, CROP_SIZE)
+
+
+def region(box: Box, margin: float, width: int, height: int) -> tuple[int, int, int, int]:
+    """Whole pixels of a widened box within a picture: left, top, right, bottom, the last two exclusive."""
+    x1, y1, x2, y2 = box
+    left, right = _span(x1 - margin * (x2 - x1), x2 + margin * (x2 - x1), width)
+    top, bottom = _span(y1 - margin * (y2 - y1), y2 + margin * (y2 - y1), height)
+    return left, top, right, bottom
+
+
+def resize(image: Image, width: int, height: int) -> Image:
+    """Resize uint8 H×W×3; along each axis by area when it shrinks, else by cubic interpolation."""
+    across = cv2.INTER_AREA if width < image.shape[1] else cv2.INTER_CUBIC
+    along = cv2.INTER_AREA if height < image.shape[0] else cv2.INTER_CUBIC
+    if across == along:
+        return np.asarray(cv2.resize(image, (width, height), interpolation=across), dtype=np.uint8)
+    narrowed = cv2.resize(image, (width, image.shape[0]), interpolation=across)
+    return np.asarray(cv2.resize(narrowed, (width, height), interpolation=along), dtype=np.uint8)
+
+
+def _span(low: float, high: float, size: int) -> tuple[int, int]:
+    start = min(max(round(low), 0), size - 1)
+    return start, max(min(round(high), size), start + 1)

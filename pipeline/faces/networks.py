@@ -1,0 +1,91 @@
+"""The three networks of MTCNN (Zhang et al. 2016, fig. 2), in the variant that the ``mtcnn`` package trained.
+
+Input is float N×3×H×W, RGB as (x − 127.5) / 128. Box offsets are shares of the box's size: x1, y1, x2, y2. Layers are
+defined in the order of the weight files, which ``pipeline.faces.weights`` relies on.
+"""
+
+from torch import Tensor, nn
+
+
+def _convolution(inputs: int, outputs: int, kernel: int) -> nn.Sequential:
+    return nn.Sequential(nn.Conv2d(inputs, outputs, kernel), nn.PReLU(outputs))
+
+
+class PNet(nn.Module):
+    """Proposals at every place of a picture: a 12×12 window every second pixel."""
+
+    WINDOW = 12
+    STRIDE = 2
+    SMALLEST = 11  # pooling rounds up, so 11 pixels are enough for one output
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.features = nn.Sequential(
+            _convolution(3, 10, 3),
+            nn.MaxPool2d(2, 2, ceil_mode=True),
+            _convolution(10, 16, 3),
+            _convolution(16, 32, 3),
+        )
+        self.offsets = nn.Conv2d(32, 4, 1)
+        self.classes = nn.Conv2d(32, 2, 1)
+
+    def forward(self, pictures: Tensor) -> tuple[Tensor, Tensor]:
+        """N×3×H×W -> offsets N×4×h×w, face scores N×h×w; h, w = ⌈(H − 2) / 2⌉ − 4 and likewise."""
+        features = self.features(pictures)
+        return self.offsets(features), self.classes(features).softmax(dim=1)[:, 1]
+
+
+class RNet(nn.Module):
+    """Judges and refines proposals, 24×24 pixels each."""
+
+    SIZE = 24
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.features = nn.Sequential(
+            _convolution(3, 28, 3),
+            nn.MaxPool2d(3, 2, ceil_mode=True),
+            _convolution(28, 48, 3),
+            nn.MaxPool2d(3, 2),
+            _convolution(48, 64, 2),
+        )
+        self.dense = nn.Sequential(nn.Linear(576, 128), nn.PReLU(128))
+        self.offsets = nn.Linear(128, 4)
+        self.classes = nn.Linear(128, 2)
+
+    def forward(self, patches: Tensor) -> tuple[Tensor, Tensor]:
+        """N×3×24×24 -> offsets N×4, face scores N."""
+        features = self.dense(_flatten(self.features(patches)))
+        return self.offsets(features), self.classes(features).softmax(dim=1)[:, 1]
+
+
+class ONet(nn.Module):
+    """The last judgement on 48×48 pixels, with five landmarks."""
+
+    SIZE = 48
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.features = nn.Sequential(
+            _convolution(3, 32, 3),
+            nn.MaxPool2d(3, 2, ceil_mode=True),
+            _convolution(32, 64, 3),
+            nn.MaxPool2d(3, 2),
+            _convolution(64, 64, 3),
+            nn.MaxPool2d(2, 2, ceil_mode=True),
+            _convolution(64, 128, 2),
+        )
+        self.dense = nn.Sequential(nn.Linear(1152, 256), nn.PReLU(256))
+        self.offsets = nn.Linear(256, 4)
+        self.landmarks = nn.Linear(256, 10)
+        self.classes = nn.Linear(256, 2)
+
+    def forward(self, patches: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """N×3×48×48 -> offsets N×4, face scores N, landmarks N×10 (five x, then five y, as shares of the box)."""
+        features = self.dense(_flatten(self.features(patches)))
+        return self.offsets(features), self.classes(features).softmax(dim=1)[:, 1], self.landmarks(features)
+
+
+def _flatten(features: Tensor) -> Tensor:
+    # The weights come from column-major Caffe blobs by way of Keras: the order is width, height, channel.
+    return features.permute(0, 3, 2, 1).flatten(1)

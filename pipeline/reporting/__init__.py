@@ -1,0 +1,5 @@
+"""Tables and figures, made from the evaluate stage's files alone."""
+
+from pipeline.reporting.report import write_report
+
+__all__ = ["write_report"]

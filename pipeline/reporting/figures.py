@@ -1,0 +1,209 @@
+"""The figures of one target: F1 per class (the paper's Fig. 2(b)), t-SNE (its Fig. 3) and confusion matrices.
+
+Colours are those of Okabe and Ito, "Color Universal Design" (2008), which stay apart for the colour-blind. A class has
+the same colour in every figure. The same results give the same bytes: no pyplot state, no user style, no metadata.
+"""
+
+from pathlib import Path
+
+import matplotlib.style
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.lines import Line2D
+
+from pipeline.files import atomic_path
+from pipeline.labels import EXPRESSIONS, NUM_CLASSES
+from pipeline.reporting.results import Embedding, Evaluation, Metrics, Result
+from pipeline.reporting.titles import DRAWN_MARK, dataset_title, method_title, provenance_note
+
+CLASS_COLOURS = ("#D55E00", "#009E73", "#CC79A7", "#E69F00", "#0072B2", "#56B4E9", "#4D4D4D")
+"""anger, disgust, fear, happiness, sadness, surprise, neutral"""
+UNLABELLED_COLOUR = "#D9D9D9"
+BEFORE_COLOUR, AFTER_COLOUR = "#A9BDCF", "#1F4E79"
+WARNING_COLOUR = "#A33A00"
+CONFUSION_COLOURS = LinearSegmentedColormap.from_list("confusion", ("#FFFFFF", "#9CC3DD", "#0B3C66"))
+
+STYLE = {
+    "font.size": 10,
+    "axes.titlesize": 11,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.edgecolor": "#555555",
+    "figure.dpi": 150,
+    "savefig.dpi": 150,
+}
+
+
+def write_figures(evaluation: Evaluation, source: str, folder: Path) -> list[Path]:
+    """Draw what the results allow: a target without labels has a t-SNE figure only.
+
+    Args:
+        evaluation: one target. source: the source data set's name. folder: where the PNG files go.
+
+    Returns:
+        The files written: fig2b_<target>.png, confusion_<target>.png, fig3_<target>.png.
+    """
+    result = evaluation.result
+    written: list[Path] = []
+    # Reset first: the user's matplotlibrc must not change the report.
+    with matplotlib.style.context(STYLE, after_reset=True):
+        if result.before is not None:
+            written += [
+                _save(_f1_bars(result, result.before), folder / f"fig2b_{result.target}.png"),
+                _save(_confusions(result, result.before), folder / f"confusion_{result.target}.png"),
+            ]
+        written.append(_save(_tsne(evaluation, source), folder / f"fig3_{result.target}.png"))
+    return written
+
+
+def _f1_bars(result: Result, before: Metrics) -> Figure:
+    """Grouped bars: F1 of every class before and after adaptation; a class without F1 gets a dash."""
+    figure = _figure_below_head(9.0, 4.2, result)
+    axes = figure.add_subplot()
+    series = [("after stage 1: DT", BEFORE_COLOUR, before)]
+    if (after := result.adapted()) is not None:
+        series.append((f"after stage 2: {method_title(result)}", AFTER_COLOUR, after))
+    width = 0.8 / len(series)
+    for index, (name, colour, metrics) in enumerate(series):
+        at = np.arange(NUM_CLASSES) + (index - (len(series) - 1) / 2) * width
+        heights = [0.0 if f1 is None else f1 for f1 in metrics.f1]
+        bars = axes.bar(at, heights, width * 0.94, color=colour, label=f"{name}, macro F1 {metrics.macro_f1:.2f}")
+        axes.bar_label(
+            bars, ["–" if f1 is None else f"{f1:.2f}" for f1 in metrics.f1], padding=2, fontsize=8, color="#333333"
+        )
+    ticks = [f"{name}\nn = {count}" for name, count in zip(EXPRESSIONS, before.support, strict=True)]
+    axes.set_xticks(range(NUM_CLASSES), ticks)
+    axes.tick_params(axis="x", length=0)
+    axes.set(ylim=(0, 1.08), ylabel="F1", yticks=np.linspace(0, 1, 6))
+    axes.set_axisbelow(True)
+    axes.grid(axis="y", color="#E3E3E3", linewidth=0.8)
+    _head(figure, f"{dataset_title(result.target)}: F1 per class ({result.n_test:,} test pictures)", result)
+    figure.legend(loc="outside lower center", ncols=len(series), frameon=False, fontsize=9)
+    return figure
+
+
+def _confusions(result: Result, before: Metrics) -> Figure:
+    """Row-normalised confusion matrices; the colour is the share of the true class, the number the count."""
+    panels = [("after stage 1: DT", before)]
+    if (after := result.adapted()) is not None:
+        panels.append((f"after stage 2: {method_title(result)}", after))
+    # Placed by hand, in inches: the automatic layout does not know that the panels stay square.
+    side, gap, left, right, bottom = 4.3, 0.35, 1.75, 1.2, 1.1
+    width = left + len(panels) * (side + gap) + right
+    height = bottom + side + 0.55 + _head_height(result)
+    figure = Figure(figsize=(width, height))
+    for index, (name, metrics) in enumerate(panels):
+        x = left + index * (side + gap)
+        axes = figure.add_axes((x / width, bottom / height, side / width, side / height))
+        _confusion_panel(axes, metrics)
+        axes.set_title(f"{name}\naccuracy {100 * metrics.accuracy:.1f} %")
+    first = figure.axes[0]
+    first.set_ylabel("true class (its test pictures)")
+    first.set_yticks(
+        range(NUM_CLASSES), [f"{name} ({count})" for name, count in zip(EXPRESSIONS, before.support, strict=True)]
+    )
+    scale = figure.add_axes(((width - right) / width, (bottom + side / 6) / height, 0.15 / width, side / 1.5 / height))
+    figure.colorbar(first.images[0], cax=scale, label="share of the true class")
+    _head(figure, f"{dataset_title(result.target)}: confusion matrices ({result.n_test:,} test pictures)", result)
+    return figure
+
+
+def _confusion_panel(axes: Axes, metrics: Metrics) -> None:
+    counts = np.array(metrics.confusion)
+    # An empty row is a class without test pictures: it stays white.
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    axes.imshow(shares, cmap=CONFUSION_COLOURS, vmin=0, vmax=1)
+    for row, column in zip(*np.nonzero(counts), strict=True):
+        share = shares[row, column]
+        label = f"{counts[row, column]}\n{100 * share:.0f} %"
+        axes.text(column, row, label, ha="center", va="center", fontsize=7.5, color="w" if share > 0.55 else "#222222")
+    axes.set_xticks(range(NUM_CLASSES), EXPRESSIONS, rotation=40, ha="right", rotation_mode="anchor")
+    axes.set_yticks(range(NUM_CLASSES), [""] * NUM_CLASSES)
+    axes.set_xlabel("predicted class")
+    axes.set_xticks(np.arange(NUM_CLASSES + 1) - 0.5, minor=True)
+    axes.set_yticks(np.arange(NUM_CLASSES + 1) - 0.5, minor=True)
+    axes.grid(which="minor", color="#DDDDDD", linewidth=0.6)
+    axes.tick_params(which="both", length=0)
+    axes.spines[["left", "bottom"]].set_visible(False)
+
+
+def _tsne(evaluation: Evaluation, source: str) -> Figure:
+    """Panels before and after; colour is the class, marker the domain. Axes have no unit, so none is drawn."""
+    result = evaluation.result
+    panels = [("after stage 1: DT", evaluation.tsne["before"])]
+    if "after" in evaluation.tsne and result.method == "pocan":
+        panels.append((f"after stage 2: {method_title(result)}", evaluation.tsne["after"]))
+    figure = _figure_below_head(max(7.4, 5.2 * len(panels)), 5.9, result)
+    for axes, (name, embedding) in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
+        _scatter(axes, embedding)
+        axes.set_title(name)
+    first = panels[0][1]
+    title = f"{dataset_title(source)} → {dataset_title(result.target)}: t-SNE of the features"
+    _head(figure, f"{title} ({(~first.target).sum()} + {first.target.sum()} pictures)", result)
+    handles = _tsne_legend(dataset_title(source), dataset_title(result.target), bool((first.label < 0).any()))
+    figure.legend(
+        handles=handles,
+        loc="outside lower center",
+        ncols=len(handles) if len(panels) > 1 else 5,
+        frameon=False,
+        fontsize=9,
+        columnspacing=1.2,
+        handletextpad=0.1,
+    )
+    return figure
+
+
+def _scatter(axes: Axes, embedding: Embedding) -> None:
+    # Label -1, no label, picks the last colour.
+    colours = np.array([*CLASS_COLOURS, UNLABELLED_COLOUR])[embedding.label]
+    x, y = embedding.points.T
+    source, target = ~embedding.target, embedding.target
+    axes.scatter(x[source], y[source], s=16, c=colours[source], marker="o", alpha=0.45, linewidths=0)
+    axes.scatter(
+        x[target], y[target], s=34, c=colours[target], marker="^", edgecolors="#111111", linewidths=0.6, alpha=0.9
+    )
+    axes.set(xticks=[], yticks=[])
+    axes.margins(0.04)
+    axes.set_box_aspect(1)
+    axes.spines[:].set_visible(True)
+    axes.spines[:].set_color("#BBBBBB")
+
+
+def _tsne_legend(source: str, target: str, unlabelled: bool) -> list[Line2D]:
+    classes = list(zip(EXPRESSIONS, CLASS_COLOURS, strict=True))
+    if unlabelled:
+        classes.append(("no label", UNLABELLED_COLOUR))
+    handles = [Line2D([], [], ls="", marker="s", ms=7, color=colour, label=name) for name, colour in classes]
+    handles.append(Line2D([], [], ls="", marker="o", ms=6, color="#777777", label=f"source: {source}"))
+    handles.append(Line2D([], [], ls="", marker="^", ms=7, mfc="#DDDDDD", mec="#111111", label=f"target: {target}"))
+    return handles
+
+
+def _head(figure: Figure, title: str, result: Result) -> None:
+    """Title, and below it in a colour of its own what is drawn."""
+    height = figure.get_figheight()
+    figure.text(0.5, 1 - 0.14 / height, title, ha="center", va="top", fontsize=12.5, fontweight="bold")
+    if note := provenance_note(result):
+        text = f"{DRAWN_MARK} {note}: not comparable with results on the real sets"
+        figure.text(0.5, 1 - 0.42 / height, text, ha="center", va="top", fontsize=10.5, color=WARNING_COLOUR)
+
+
+def _head_height(result: Result) -> float:
+    """Inches that ``_head`` needs at the top."""
+    return 0.68 if provenance_note(result) else 0.42
+
+
+def _figure_below_head(width: float, height: float, result: Result) -> Figure:
+    """A figure (inches) whose automatic layout leaves the head's space free."""
+    rect = (0.0, 0.0, 1.0, 1 - _head_height(result) / height)
+    return Figure(figsize=(width, height), layout=ConstrainedLayoutEngine(rect=rect, w_pad=0.06, h_pad=0.06))
+
+
+def _save(figure: Figure, path: Path) -> Path:
+    with atomic_path(path) as temporary:
+        # By default the file would name the version of the library that wrote it.
+        figure.savefig(temporary, format="png", metadata={"Software": None})
+    return path

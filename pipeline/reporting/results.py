@@ -1,0 +1,249 @@
+"""What the evaluate stage wrote, read back and checked: the report is a function of these files alone.
+
+``reports/evaluate/<target>/result.json``  metrics of one target before and after adaptation
+``reports/evaluate/<target>/tsne.csv``     points of its t-SNE embedding
+``reports/source.json``                    metrics of the source model on the source's own test part
+
+Accuracies, F1 scores and interval bounds are fractions in [0, 1]; class lists follow ``pipeline.labels.EXPRESSIONS``.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal, Self, TypeVar
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from pipeline.errors import PipelineError
+from pipeline.labels import NUM_CLASSES
+from pipeline.params import Fraction, Params
+
+Provenance = Literal["stand-in", "real"]
+Stage = Literal["before", "after"]
+Ablation = Literal["l_in", "l_cross", "l_ad", "class_weights"]
+Count = Annotated[int, Field(ge=0)]
+PerClassScore = Annotated[tuple[Fraction | None, ...], Field(min_length=NUM_CLASSES, max_length=NUM_CLASSES)]
+PerClassCount = Annotated[tuple[Count, ...], Field(min_length=NUM_CLASSES, max_length=NUM_CLASSES)]
+ConfusionMatrix = Annotated[tuple[PerClassCount, ...], Field(min_length=NUM_CLASSES, max_length=NUM_CLASSES)]
+
+TSNE_COLUMNS = ("stage", "domain", "label", "x", "y")
+
+
+class Record(BaseModel):
+    """A JSON object. Keys that the report does not use may stand beside those it does."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True, strict=True, allow_inf_nan=False)
+
+
+R = TypeVar("R", bound=Record)
+
+
+class Metrics(Record):
+    """Scores on the labelled test part.
+
+    interval: bounds of the bootstrap's 95 % interval of the accuracy. f1: missing for a class that is neither in the
+    test part nor predicted. macro_f1: mean over the classes of the test part. support: test pictures per class.
+    confusion: rows are the true class, columns the predicted one.
+    """
+
+    accuracy: Fraction
+    interval: tuple[Fraction, Fraction] | None
+    macro_f1: Fraction
+    f1: PerClassScore
+    support: PerClassCount
+    confusion: ConfusionMatrix
+
+    @model_validator(mode="after")
+    def _confusion_has_the_support(self) -> Self:
+        if tuple(sum(row) for row in self.confusion) != self.support:
+            raise ValueError("the rows of confusion do not sum to support")
+        return self
+
+
+class Oracle(Record):
+    """Best accuracy over the epochs, chosen with the target's test labels, and how many epochs led to it (0: DT)."""
+
+    accuracy: Fraction
+    epoch: int
+
+
+class ProvenancePair(Record):
+    """Whether the pictures of source and target are drawn stand-ins or the real sets."""
+
+    source: Provenance
+    target: Provenance
+
+
+class Epochs(Record):
+    """Epochs of the three training stages."""
+
+    pretrain: int
+    prototypes: int
+    adapt: int
+
+
+class Result(Record):
+    """One target's result.json. ``before`` is the source model (DT), ``after`` the adapted model's last epoch.
+
+    A target without labels has ``n_test`` 0 and no metrics.
+    """
+
+    source: str
+    target: str
+    method: Literal["pocan", "dt"]
+    without: tuple[Ablation, ...]
+    provenance: ProvenancePair
+    backbone: str
+    weights: str
+    seed: int
+    epochs: Epochs
+    n_train: Count
+    n_test: Count
+    before: Metrics | None
+    after: Metrics | None
+    oracle: Oracle | None
+    revision: str | None
+    experiment: str | None
+    run_id: str | None
+
+    @model_validator(mode="after")
+    def _metrics_go_with_labels(self) -> Self:
+        for name, metrics in (("before", self.before), ("after", self.after)):
+            if (metrics is None) != (self.n_test == 0):
+                raise ValueError(f"n_test is {self.n_test}, but {name} is {'missing' if metrics is None else 'there'}")
+            if metrics is not None and sum(metrics.support) != self.n_test:
+                raise ValueError(f"n_test is {self.n_test}, but {name}.support sums to {sum(metrics.support)}")
+        return self
+
+    @property
+    def drawn(self) -> bool:
+        """Whether any picture behind these numbers is a drawn stand-in, in the source or in the target."""
+        return "stand-in" in (self.provenance.source, self.provenance.target)
+
+    def adapted(self) -> Metrics | None:
+        """Metrics after adaptation; none where nothing was adapted (method dt) or the target has no labels."""
+        return self.after if self.method == "pocan" else None
+
+
+class SourceMetrics(Record):
+    """Scores of the source model on the source's own test part (reports/source.json)."""
+
+    dataset: str
+    provenance: Provenance
+    accuracy: Fraction
+    macro_f1: Fraction
+    n_test: int
+
+
+@dataclass(frozen=True)
+class Embedding:
+    """t-SNE points of one stage: ``points`` float64 (n, 2), ``label`` int64 (n,) with -1 for none, ``target`` bool."""
+
+    points: NDArray[np.float64]
+    label: NDArray[np.int64]
+    target: NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Everything the report knows of one target. ``tsne`` has no ``after`` where nothing was adapted."""
+
+    result: Result
+    tsne: dict[Stage, Embedding]
+
+
+def load_evaluations(params: Params, reports: Path) -> list[Evaluation]:
+    """Read the results of every target of ``params``, in its order.
+
+    Raises:
+        PipelineError: a file is missing or damaged, belongs to another target, or two targets were run differently.
+    """
+    evaluations = [_load_evaluation(target, reports / "evaluate" / target) for target in params.targets]
+    _refuse_mixture([evaluation.result for evaluation in evaluations], reports)
+    return evaluations
+
+
+def load_source(params: Params, reports: Path) -> SourceMetrics:
+    """Read the source's own test metrics.
+
+    Raises:
+        PipelineError: reports/source.json is missing, damaged or belongs to another source.
+    """
+    path = reports / "source.json"
+    source = _parse(SourceMetrics, path, "dvc repro prototypes")
+    if source.dataset != params.source:
+        raise PipelineError(f"{path}: dataset: {source.dataset!r}, but source is {params.source!r}; run dvc repro")
+    return source
+
+
+def _load_evaluation(target: str, folder: Path) -> Evaluation:
+    command = f"dvc repro evaluate@{target}"
+    path = folder / "result.json"
+    result = _parse(Result, path, command)
+    if result.target != target:
+        raise PipelineError(f"{path}: target: {result.target!r}, expected {target!r}; run {command}")
+    return Evaluation(result, _read_tsne(folder / "tsne.csv", command))
+
+
+def _parse(model: type[R], path: Path, command: str) -> R:
+    try:
+        return model.model_validate_json(path.read_bytes())
+    except FileNotFoundError:
+        raise PipelineError(f"{path}: missing; run {command}") from None
+    except ValidationError as error:
+        faults = "\n".join(f"  {'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors())
+        raise PipelineError(f"{path}: damaged; run {command}\n{faults}") from None
+
+
+def _read_tsne(path: Path, command: str) -> dict[Stage, Embedding]:
+    types = {"stage": "string", "domain": "string", "label": "int64", "x": "float64", "y": "float64"}
+    try:
+        table = pd.read_csv(path, usecols=list(TSNE_COLUMNS), dtype=types)
+    except FileNotFoundError:
+        raise PipelineError(f"{path}: missing; run {command}") from None
+    except ValueError as error:
+        raise PipelineError(f"{path}: damaged ({error}); run {command}") from None
+    sound = (
+        table["stage"].isin(["before", "after"])
+        & table["domain"].isin(["source", "target"])
+        & table["label"].between(-1, NUM_CLASSES - 1)
+    ).to_numpy(bool) & np.isfinite(table[["x", "y"]].to_numpy(np.float64)).all(axis=1)
+    if not sound.all():
+        raise PipelineError(f"{path}: line {int(np.argmin(sound)) + 2}: value out of range; run {command}")
+    stages: tuple[Stage, ...] = ("before", "after")
+    tsne = {stage: _embedding(rows) for stage in stages if len(rows := table[table["stage"] == stage])}
+    if "before" not in tsne:
+        raise PipelineError(f"{path}: no point of stage before; run {command}")
+    return tsne
+
+
+def _embedding(rows: pd.DataFrame) -> Embedding:
+    return Embedding(
+        points=rows[["x", "y"]].to_numpy(np.float64),
+        label=rows["label"].to_numpy(np.int64),
+        target=(rows["domain"] == "target").to_numpy(bool),
+    )
+
+
+def _refuse_mixture(results: list[Result], reports: Path) -> None:
+    """One row of a table is one configuration: results of different ones must not share it."""
+    first = results[0]
+    for result in results[1:]:
+        for key, expected in _configuration(first).items():
+            if (found := _configuration(result)[key]) != expected:
+                path = reports / "evaluate" / result.target / "result.json"
+                raise PipelineError(
+                    f"{path}: {key} is {found!r}, but {expected!r} for {first.target}: "
+                    f"these runs do not belong in one table; run dvc repro"
+                )
+
+
+def _configuration(result: Result) -> dict[str, object]:
+    shared = ("source", "method", "without", "backbone", "weights", "seed")
+    return {
+        **{key: getattr(result, key) for key in shared},
+        **{f"epochs.{key}": value for key, value in result.epochs.model_dump().items()},
+        "provenance.source": result.provenance.source,
+    }

@@ -1,0 +1,305 @@
+"""The text of reports/tables.md: the paper's tables as printed, with this run's measured rows below.
+
+The score that counts is the last epoch's. What was measured with drawn stand-ins carries a mark in every cell, because
+cells are copied out of tables without their legend.
+"""
+
+from collections.abc import Callable, Sequence
+
+from pipeline.labels import EXPRESSIONS
+from pipeline.reporting.paper_tables import TABLE_1, TABLE_2, TABLE_3, QuotedTable
+from pipeline.reporting.results import Metrics, Provenance, Result, SourceMetrics
+from pipeline.reporting.titles import DRAWN_MARK, backbone_title, dataset_title, method_title
+
+NOTHING = "–"
+ORACLE = "Oracle ‡"
+ORACLE_NOTE = (
+    "‡ Oracle is not a result: best epoch chosen with target test labels, which an unsupervised method does not have. "
+    "It never chooses a model. All other measured accuracies are the last epoch's; brackets hold the 95 % interval "
+    "(bootstrap over the test pictures, counted as independent)."
+)
+MARK_NOTE = f"{DRAWN_MARK} Measured on drawn stand-ins: never comparable with the other numbers."
+
+
+def render(results: Sequence[Result], source: SourceMetrics, figures: Sequence[tuple[str, Sequence[str]]]) -> str:
+    """The whole report as Markdown.
+
+    Args:
+        results: one per target, all of one configuration, at least one.
+        source: the source model's score on its own test part.
+        figures: per target, the paths of its figures relative to the report.
+    """
+    by_target = {result.target: result for result in results}
+    in_paper = {*TABLE_1.targets, *TABLE_2.targets}
+    sections = [
+        "# Cross-domain facial expression recognition: results",
+        _provenance(results, source),
+        _comparison_section(TABLE_1, by_target),
+        _comparison_section(TABLE_2, by_target),
+        _further_section([result for result in results if result.target not in in_paper]),
+        _ablation_section(by_target),
+        _targets_section(results),
+        _f1_section(results),
+        _figures_section(figures),
+    ]
+    return "\n\n".join(section for section in sections if section) + "\n"
+
+
+def percent(fraction: float, result: Result) -> str:
+    """A measured share as a cell: per cent with one decimal, marked where stand-ins were used."""
+    return marked(f"{100 * fraction:.1f}", result)
+
+
+def marked(text: str, result: Result) -> str:
+    """``text`` with the stand-in mark where source or target of ``result`` are drawn."""
+    return f"{text} {DRAWN_MARK}" if result.drawn else text
+
+
+def gain(result: Result) -> float | None:
+    """after − before in percentage points; none without labels or adaptation."""
+    after = result.adapted()
+    if result.before is None or after is None:
+        return None
+    return 100 * (after.accuracy - result.before.accuracy)
+
+
+def markdown_table(head: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1) -> str:
+    """A Markdown table; the first ``left`` columns are aligned left, the others right."""
+    rule = [":---" if column < left else "---:" for column in range(len(head))]
+    return "\n".join("| " + " | ".join(c.replace("|", "\\|") for c in row) + " |" for row in (head, rule, *rows))
+
+
+def _section(title: str, table: str, notes: Sequence[str]) -> str:
+    """A table under its title; every sign in it is explained below it."""
+    signs = [note for sign, note in (("‡", ORACLE_NOTE), (DRAWN_MARK, MARK_NOTE)) if sign in table]
+    return "\n\n".join((f"## {title}", table, *notes, *signs))
+
+
+def _provenance(results: Sequence[Result], source: SourceMetrics) -> str:
+    first = results[0]
+    targets = ", ".join(f"{dataset_title(r.target)} ({_kind(r.provenance.target)})" for r in results)
+    revisions = ", ".join(f"`{name}`" for name in sorted({r.revision or "not under git" for r in results}))
+    experiments = ", ".join(f"`{name}`" for name in sorted({r.experiment for r in results if r.experiment})) or "none"
+    mark = f" {DRAWN_MARK}" if source.provenance == "stand-in" else ""
+    paragraphs = [
+        "## What these numbers are",
+        f"Rows marked *measured* come from this project's own run: source {dataset_title(first.source)} "
+        f"({_kind(first.provenance.source)}); targets {targets}; method {method_title(first)}; "
+        f"backbone {backbone_title(first)}; {_epochs(first)}; seed {first.seed}; git revision {revisions}; "
+        f"DVC experiment {experiments}. All other rows are quoted from the POCAN paper (ACCV 2022) as printed; "
+        f"numbers in square brackets after a method are the paper's references.",
+        f"The source model scores {100 * source.accuracy:.1f}{mark} % (macro F1 {source.macro_f1:.3f}{mark}) on the "
+        f"{source.n_test:,}{mark} test pictures of {dataset_title(source.dataset)} itself.",
+        "A measured score is that of the last epoch. The authors' released code keeps the epoch with the best accuracy "
+        "on the labelled target test set; if the paper's POCAN rows were made so, the measured oracle, not the "
+        "measured score, is their counterpart.",
+    ]
+    if any(result.drawn for result in results):
+        paragraphs.append(
+            f"**{DRAWN_MARK} marks numbers measured on drawn stand-ins**: the pictures of the source, of the target "
+            f"or of both are drawings made by this project in the layout of the data set, not the data set. Such "
+            f"numbers show that the pipeline works. They are never comparable with the other numbers in these tables."
+        )
+    if differences := _differences_from_paper(first):
+        paragraphs.append(f"This run is not the paper's protocol: {'; '.join(differences)}.")
+    return "\n\n".join(paragraphs)
+
+
+def _kind(provenance: Provenance) -> str:
+    return "drawn stand-ins" if provenance == "stand-in" else "real"
+
+
+def _epochs(result: Result) -> str:
+    epochs = result.epochs
+    text = f"epochs: {epochs.pretrain} source pre-training, {epochs.prototypes} prototypes"
+    return text if result.method == "dt" else f"{text}, {epochs.adapt} adaptation"
+
+
+def _differences_from_paper(result: Result) -> list[str]:
+    """Where the run leaves sec. 4.2: RAF-DB, ResNet-50 with VGGFace2 weights, 300 and about 20 epochs."""
+    differences = []
+    if result.source != "rafdb":
+        differences.append(f"the source is {dataset_title(result.source)} (paper: RAF-DB)")
+    if (result.backbone, result.weights) != ("resnet50", "vggface2"):
+        differences.append(f"the backbone is {backbone_title(result)} (paper: ResNet-50, VGGFace2)")
+    if result.epochs.pretrain != 300:
+        differences.append(f"{result.epochs.pretrain} epochs of pre-training (paper: 300)")
+    if result.method == "pocan" and result.epochs.adapt != 20:
+        differences.append(f"{result.epochs.adapt} epochs of adaptation (paper: about 20)")
+    return differences
+
+
+def _comparison_section(quoted: QuotedTable, by_target: dict[str, Result]) -> str:
+    """Table 1 or 2: the quoted groups, then the measured rows."""
+    blank = [""] * (len(quoted.targets) + 3)
+    rows: list[list[str]] = []
+    for group in quoted.groups:
+        rows.append([f"*{group.origin}*", *blank])
+        rows += [[row.method, row.source, row.backbone, *row.numbers, ""] for row in group.rows]
+    notes = list(quoted.footnotes)
+    if measured := _measured_rows([by_target.get(target) for target in quoted.targets]):
+        rows += [["*measured by this project*", *blank], *measured]
+    else:
+        notes.append("No target of this table was run.")
+    table = markdown_table(["Method", "Source", "Backbone", *quoted.titles, ORACLE], rows, left=3)
+    return _section(f"Table {quoted.number}. {quoted.caption}", table, notes)
+
+
+def _further_section(results: Sequence[Result]) -> str:
+    """Targets that the paper has no column for."""
+    if not results:
+        return ""
+    titles = [dataset_title(result.target) for result in results]
+    table = markdown_table(["Method", "Source", "Backbone", *titles, ORACLE], _measured_rows(results), left=3)
+    notes = ["The paper has no column for these targets."]
+    if any(result.target == "ckplus48" for result in results):
+        notes.append("CK+48 is not the paper's CK+: 48×48 crops of the peak frames, without neutral faces.")
+    return _section("Further targets: accuracy (%)", table, notes)
+
+
+def _measured_rows(results: Sequence[Result | None]) -> list[list[str]]:
+    """The rows "DT (measured)" and "POCAN (measured)"; ``results`` per column, missing where it was not run."""
+    run = [result for result in results if result is not None]
+    if not run:
+        return []
+    front = [dataset_title(run[0].source), backbone_title(run[0])]
+    rows = [["DT (measured)", *front, *_cells(results, lambda result: result.before), NOTHING]]
+    if run[0].method == "pocan":
+        oracle = "; ".join(f"{dataset_title(r.target)} {_oracle_cell(r)}" for r in run if r.oracle) or NOTHING
+        name = f"{method_title(run[0])} (measured)"
+        rows.append([name, *front, *_cells(results, lambda result: result.adapted()), oracle])
+    return rows
+
+
+def _cells(results: Sequence[Result | None], choose: Callable[[Result], Metrics | None]) -> list[str]:
+    return [NOTHING if result is None else _accuracy_cell(result, choose(result)) for result in results]
+
+
+def _accuracy_cell(result: Result, metrics: Metrics | None) -> str:
+    """ "61.3 ◊ [52.0, 70.0]"; "no labels" where the target has none."""
+    if result.n_test == 0:
+        return "no labels"
+    if metrics is None:
+        return NOTHING
+    if metrics.interval is None:
+        return percent(metrics.accuracy, result)
+    low, high = metrics.interval
+    return f"{percent(metrics.accuracy, result)} [{100 * low:.1f}, {100 * high:.1f}]"
+
+
+def _oracle_cell(result: Result) -> str:
+    if result.oracle is None or result.method == "dt":
+        return NOTHING
+    return f"{percent(result.oracle.accuracy, result)} (epoch {result.oracle.epoch})"
+
+
+def _ablation_section(by_target: dict[str, Result]) -> str:
+    """Table 3: the quoted ablations, then the configuration of this run."""
+    rows = [[row.method, *row.numbers, row.average] for row in TABLE_3.groups[0].rows]
+    run = [by_target.get(target) for target in TABLE_3.targets]
+    adapted = [result for result in run if result is not None and result.method == "pocan"]
+    notes = list(TABLE_3.footnotes)
+    if adapted:
+        name = f"{method_title(adapted[0])} (measured)"
+        rows.append([name, *_cells(run, lambda result: result.adapted()), _average_cell(adapted, len(run))])
+        notes.append("The measured row is the configuration of this run; its AVG needs all five targets with labels.")
+    else:
+        notes.append("No adapted target of this table was run.")
+    table = markdown_table(["Method", *TABLE_3.titles, "AVG"], rows)
+    return _section(f"Table 3. {TABLE_3.caption}", table, notes)
+
+
+def _average_cell(results: Sequence[Result], columns: int) -> str:
+    """Mean over all columns, marked if any of them is; a mean over fewer would not be the paper's AVG."""
+    accuracies = [after.accuracy for result in results if (after := result.adapted()) is not None]
+    if len(accuracies) < columns:
+        return NOTHING
+    marking = next((result for result in results if result.drawn), results[0])
+    return percent(sum(accuracies) / columns, marking)
+
+
+def _targets_section(results: Sequence[Result]) -> str:
+    """One row per target: pictures, last epoch, difference, macro F1, oracle; then the runs behind them."""
+    method = method_title(results[0]) if results[0].method == "pocan" else "POCAN"
+    head = ["Target", "Train", "Test", "DT", method, f"{method} − DT", "macro F1 DT", f"macro F1 {method}", ORACLE]
+    notes = ["Train and Test are numbers of pictures; accuracy in per cent, differences in percentage points."]
+    if results[0].method == "pocan":
+        notes.append(_where_adaptation_did_not_help(results))
+    notes.append("\n".join(f"- {dataset_title(result.target)}: {_run(result)}" for result in results))
+    return _section("Measured, target by target", markdown_table(head, [_target_row(r) for r in results]), notes)
+
+
+def _target_row(result: Result) -> list[str]:
+    after, difference = result.adapted(), gain(result)
+    return [
+        dataset_title(result.target),
+        marked(f"{result.n_train:,}", result),
+        marked(f"{result.n_test:,}", result) if result.n_test else "no labels",
+        _accuracy_cell(result, result.before),
+        _accuracy_cell(result, after),
+        NOTHING if difference is None else marked(_signed(difference), result),
+        NOTHING if result.before is None else marked(f"{result.before.macro_f1:.3f}", result),
+        NOTHING if after is None else marked(f"{after.macro_f1:.3f}", result),
+        _oracle_cell(result),
+    ]
+
+
+def _signed(points: float) -> str:
+    """A difference with its sign; a minus sign instead of a hyphen, no sign on 0.0."""
+    text = f"{points:+.1f}"
+    return "0.0" if text in ("+0.0", "-0.0") else text.replace("-", "−")
+
+
+def _where_adaptation_did_not_help(results: Sequence[Result]) -> str:
+    gains = [(result, difference) for result in results if (difference := gain(result)) is not None]
+    if not gains:
+        return "Whether adaptation helped cannot be said: no target has labels."
+    failed = [(result, difference) for result, difference in gains if difference <= 0]
+    if not failed:
+        return f"Adaptation raised the accuracy on every labelled target ({len(gains)} of {len(gains)})."
+    items = [f"{dataset_title(r.target)} {marked(_signed(difference), r)} points" for r, difference in failed]
+    return f"**Adaptation did not help** on {len(failed)} of {len(gains)} labelled targets: {'; '.join(items)}."
+
+
+def _run(result: Result) -> str:
+    run_id = f"MLflow run `{result.run_id}`" if result.run_id else "no MLflow run"
+    return f"{run_id}, revision {f'`{result.revision}`' if result.revision else 'not under git'}"
+
+
+def _f1_section(results: Sequence[Result]) -> str:
+    """F1 per class before and after, and the test pictures per class."""
+    rows: list[list[str]] = []
+    for result in results:
+        title = dataset_title(result.target)
+        if result.before is None:
+            rows.append([title, "no labels", *[NOTHING] * (len(EXPRESSIONS) + 1)])
+            continue
+        rows.append([title, "before (DT)", *_f1_cells(result, result.before)])
+        if (after := result.adapted()) is not None:
+            rows.append([title, f"after ({method_title(result)})", *_f1_cells(result, after)])
+        counts = [marked(f"{count:,}", result) for count in result.before.support]
+        rows.append([title, "test pictures", *counts, marked(f"{result.n_test:,}", result)])
+    table = markdown_table(["Target", "", *EXPRESSIONS, "macro F1 / sum"], rows, left=2)
+    notes = [
+        "Macro F1 is the mean over the classes that the test part holds.",
+        f"{NOTHING}: no F1, as the class is neither in the test part nor predicted, or the target has no labels.",
+    ]
+    return _section("F1 per class", table, notes)
+
+
+def _f1_cells(result: Result, metrics: Metrics) -> list[str]:
+    cells = [NOTHING if f1 is None else marked(f"{f1:.3f}", result) for f1 in metrics.f1]
+    return [*cells, marked(f"{metrics.macro_f1:.3f}", result)]
+
+
+def _figures_section(figures: Sequence[tuple[str, Sequence[str]]]) -> str:
+    parts = ["## Figures"]
+    for target, paths in figures:
+        parts.append(f"### {dataset_title(target)}")
+        parts += [f"![{_figure_caption(path, dataset_title(target))}]({path})" for path in paths]
+    return "\n\n".join(parts)
+
+
+def _figure_caption(path: str, title: str) -> str:
+    captions = {"fig2b": "F1 per class", "confusion": "Confusion matrices", "fig3": "t-SNE of the features"}
+    return f"{captions[path.rsplit('/', 1)[-1].split('_', 1)[0]]}: {title}"

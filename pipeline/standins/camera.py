@@ -1,0 +1,160 @@
+"""Takes one picture: background, heads, lens, exposure, noise."""
+
+import zlib
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.standins.actions import Actions, sample_peak, sample_rest
+from pipeline.standins.canvas import Canvas
+from pipeline.standins.face import Light, paint_head
+from pipeline.standins.geometry import Pose
+from pipeline.standins.identity import Identity, sample_identity
+from pipeline.standins.scenes import Range, Style
+
+_DRAWN_EYES = 80.0
+"""Least distance of the eyes on the canvas, in pixels: thinner lines would be lost before the picture is shrunk."""
+
+
+@dataclass(frozen=True)
+class Shot:
+    """What a picture shows. Pictures with one ``subject`` show one person, those with one ``scene`` one sequence.
+
+    expression: a key of ``PROTOTYPES``. share: how far the expression has gone, 0 (neutral) to 1 (peak). frame: the
+    picture's place in its scene. film: pictures with one number have light and colours in common; None: none have.
+    """
+
+    expression: str
+    subject: int
+    scene: int
+    frame: int = 0
+    share: float = 1.0
+    film: int | None = None
+
+
+def generator(seed: int, dataset: str, *place: object) -> np.random.Generator:
+    """The random numbers of one place in a set (its subject 3, its scene 17, …), independent of any other's."""
+    words = [zlib.crc32(str(word).encode()) for word in (dataset, *place)]
+    return np.random.Generator(np.random.PCG64(np.random.SeedSequence([seed, *words])))
+
+
+def acted(shot: Shot, style: Style, seed: int, dataset: str) -> Actions:
+    """The action units of a shot; over a scene's frames each grows with ``share``."""
+    rng = generator(seed, dataset, "acting", shot.scene)
+    peak = sample_peak(shot.expression, style.acting, rng)
+    return sample_rest(peak, style.acting, rng).towards(peak, shot.share)
+
+
+def take(shot: Shot, style: Style, seed: int, dataset: str) -> NDArray[np.uint8]:
+    """Draw one picture: uint8, H×W×3 RGB or H×W grey, as the style has it."""
+    scene = generator(seed, dataset, "scene", shot.scene)
+    film = scene if shot.film is None else generator(seed, dataset, "film", shot.film)
+    identity = sample_identity(style.cast, generator(seed, dataset, "subject", shot.subject))
+    actions = acted(shot, style, seed, dataset)
+    frame = generator(seed, dataset, "frame", shot.scene, shot.frame)
+
+    picture = _background(style, scene)
+    light = Light(float(scene.uniform(-1, 1)), _draw(style.hardness, scene), _gaze(scene))
+    ink = _draw(style.ink, scene)
+    pose = _pose(style, scene, frame)
+    if scene.random() < style.extra:
+        _paint_passer_by(picture, style, scene, pose, light)
+    _place(picture, identity, actions, pose, light, ink)
+    return _expose(picture, style, film, scene, frame)
+
+
+def _draw(bounds: Range, rng: np.random.Generator) -> float:
+    return float(rng.uniform(*bounds))
+
+
+def _gaze(rng: np.random.Generator) -> tuple[float, float]:
+    x, y = np.clip(rng.normal(0.0, (2.5, 1.0)), -6.0, 6.0)
+    return float(x), float(y)
+
+
+def _pose(style: Style, scene: np.random.Generator, frame: np.random.Generator) -> Pose:
+    yaw, pitch, roll = np.clip(scene.normal(size=3), -1.8, 1.8) * (style.yaw, style.pitch, style.roll)
+    unit = _draw(style.eyes, scene) / 100.0
+    x, y = _draw(style.centre_x, scene) * style.width, _draw(style.centre_y, scene) * style.height
+    # From frame to frame of a sequence the head moves a little.
+    moved = frame.normal(size=5) * (0.01, 0.01, 0.006, 0.8 * unit, 0.8 * unit)
+    return Pose(yaw + moved[0], pitch + moved[1], roll + moved[2], unit, x + moved[3], y + moved[4])
+
+
+def _paint_passer_by(
+    picture: NDArray[np.uint8], style: Style, rng: np.random.Generator, pose: Pose, light: Light
+) -> None:
+    """A second person behind the first, smaller, on the emptier side of the picture."""
+    identity = sample_identity(style.cast, rng)
+    actions = sample_peak("neutral", style.acting, rng)
+    unit = pose.unit * float(rng.uniform(0.5, 0.65))
+    left = pose.x > style.width / 2
+    x = float(rng.uniform(0.1, 0.2)) * style.width
+    y = pose.y + float(rng.uniform(-30, 30)) * pose.unit
+    _place(picture, identity, actions, Pose(0.1, 0.0, 0.0, unit, x if left else style.width - x, y), light, 0.5)
+
+
+def _place(
+    picture: NDArray[np.uint8], identity: Identity, actions: Actions, pose: Pose, light: Light, ink: float
+) -> None:
+    """Draw a head larger than it will be, shrink it and lay it over the picture (H×W×3, in place)."""
+    height, width = picture.shape[:2]
+    factor = int(np.clip(np.ceil(_DRAWN_EYES / (100.0 * pose.unit)), 1, 4))
+    left, top = (max(0, int(v)) for v in (pose.x - 350 * pose.unit, pose.y - 260 * pose.unit))
+    right, bottom = min(width, int(pose.x + 350 * pose.unit) + 1), height
+    canvas = Canvas((bottom - top) * factor, (right - left) * factor)
+    drawn = Pose(pose.yaw, pose.pitch, pose.roll, pose.unit * factor, (pose.x - left) * factor, (pose.y - top) * factor)
+    paint_head(canvas, identity, actions, drawn, light, ink)
+    patch = cv2.resize(canvas.pixels, (right - left, bottom - top), interpolation=cv2.INTER_AREA)
+    region = picture[top:bottom, left:right]
+    behind = region.astype(np.uint16) * (255 - patch[..., 3:]) // 255
+    region[:] = np.minimum(255, behind + patch[..., :3])
+
+
+def _background(style: Style, rng: np.random.Generator) -> NDArray[np.uint8]:
+    """uint8 H×W×3: coarse coloured patches, enlarged and blurred."""
+    size = (style.width, style.height)
+    if style.background == "lab":
+        base = rng.uniform(120, 190) + rng.uniform(-8, 8, (1, 1, 3))
+        coarse = np.clip(base + rng.uniform(-14, 14, (2, 3, 1)), 0, 255)
+    elif style.background == "film":
+        coarse = np.clip(rng.uniform(15, 90, (5, 6, 1)) + rng.uniform(-15, 25, (5, 6, 3)), 0, 255)
+        lamps = rng.random((5, 6, 1)) < 0.08
+        coarse = np.where(lamps, (235.0, 205.0, 150.0), coarse)
+    else:
+        coarse = np.clip(rng.uniform(40, 210, (4, 4, 1)) + rng.uniform(-45, 45, (4, 4, 3)), 0, 255)
+    return np.asarray(cv2.resize(coarse.astype(np.uint8), size, interpolation=cv2.INTER_CUBIC), np.uint8)
+
+
+def _expose(
+    picture: NDArray[np.uint8],
+    style: Style,
+    film: np.random.Generator,
+    scene: np.random.Generator,
+    frame: np.random.Generator,
+) -> NDArray[np.uint8]:
+    """Lens blur, vignette, exposure, gamma, contrast, saturation and noise of the camera."""
+    exposure, gamma, contrast = _draw(style.exposure, film), _draw(style.gamma, film), _draw(style.contrast, film)
+    saturation, tint = _draw(style.saturation, film), film.uniform(1 - style.tint, 1 + style.tint, 3)
+    blur, noise = _draw(style.blur, scene), _draw(style.noise, scene)
+    if blur > 0.2:
+        picture = np.asarray(cv2.GaussianBlur(picture, (0, 0), blur), np.uint8)
+    levels = np.clip(exposure * np.arange(256) / 255, 0, 1) ** gamma
+    table = np.clip(255 * (0.5 + contrast * (levels - 0.5)), 0, 255).round().astype(np.uint8)
+    picture = np.asarray(cv2.LUT(picture, table), np.uint8)
+    grain = noise * frame.standard_normal(picture.shape[:2], np.float32)
+    gain = _vignette(style)
+    grey = np.asarray(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), np.uint8).astype(np.float32)
+    if not style.colour:
+        return np.clip(np.rint(grey * gain + grain), 0, 255).astype(np.uint8)
+    colour = grey[..., None] + np.float32(saturation) * (picture.astype(np.float32) - grey[..., None])
+    colour = colour * tint.astype(np.float32) * gain[..., None] + grain[..., None]
+    return np.clip(np.rint(colour), 0, 255).astype(np.uint8)
+
+
+def _vignette(style: Style) -> NDArray[np.float32]:
+    y = np.linspace(-1, 1, style.height, dtype=np.float32)[:, None]
+    x = np.linspace(-1, 1, style.width, dtype=np.float32)[None, :]
+    return (1 - np.float32(style.vignette) * (x * x + y * y) / 2).astype(np.float32)

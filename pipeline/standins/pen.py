@@ -1,0 +1,51 @@
+"""Draws in face units on a canvas in pixels."""
+
+from contextlib import AbstractContextManager
+
+from pipeline.standins.canvas import Canvas, Points, ribbon
+from pipeline.standins.geometry import Pose
+from pipeline.standins.identity import Colour
+
+
+class Pen:
+    """``depth``: how far a shape lies in front of the head's axis; without it, it lies on the face's front."""
+
+    def __init__(self, canvas: Canvas, pose: Pose, ink: float) -> None:
+        self._canvas = canvas
+        self._pose = pose
+        self._ink = ink
+
+    def fill(self, shape: Points, colour: Colour, depth: float | None = None) -> None:
+        """An opaque shape with a hard edge."""
+        self._canvas.paint(self._pose.project(shape, depth), colour)
+
+    def tint(
+        self, shape: Points, colour: Colour, opacity: float, soft: float = 0.0, depth: float | None = None
+    ) -> None:
+        """A translucent shape; ``soft``: standard deviation of its edge."""
+        self._canvas.paint(self._pose.project(shape, depth), colour, min(opacity, 0.99), soft * self._pose.unit)
+
+    def line(
+        self,
+        line: Points,
+        colour: Colour,
+        width: float,
+        opacity: float,
+        soft: float = 0.4,
+        depth: float | None = None,
+        ends: float = 0.25,
+    ) -> None:
+        """A stroke that tapers to the share ``ends`` of its width; the pen's ink weakens or strengthens it."""
+        opacity = min(opacity * self._ink, 0.99)
+        if opacity > 0.02:
+            self.tint(ribbon(line, width * (0.6 + 0.4 * self._ink), ends), colour, opacity, soft, depth)
+
+    def within(self, shape: Points) -> AbstractContextManager[None]:
+        """Whatever is drawn inside this context stays inside the shape."""
+        return self._canvas.within(self._pose.project(shape))
+
+
+def shade(colour: Colour, factor: float) -> Colour:
+    """The colour darker (factor < 1) or lighter (> 1)."""
+    red, green, blue = (min(255, round(c * factor)) for c in colour)
+    return red, green, blue

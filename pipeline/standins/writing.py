@@ -1,0 +1,112 @@
+"""Draws the pictures of a plan in several processes and writes the set's folder."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from functools import partial
+from multiprocessing import get_context
+from pathlib import Path
+
+import cv2
+from tqdm import tqdm
+
+from pipeline.errors import DatasetError
+from pipeline.files import write_json
+from pipeline.standins.camera import take
+from pipeline.standins.layouts import Picture, Plan
+from pipeline.standins.scenes import STYLES
+
+MARK = "STAND-IN.json"
+"""The file that tells a drawn set from a real one."""
+
+_ENCODINGS: dict[str, list[int]] = {
+    ".jpg": [cv2.IMWRITE_JPEG_QUALITY, 95],
+    ".jpeg": [cv2.IMWRITE_JPEG_QUALITY, 95],
+    ".png": [cv2.IMWRITE_PNG_COMPRESSION, 1],
+    ".tiff": [],
+}
+
+
+def write_set(plan: Plan, dataset: str, folder: Path, seed: int, scale: float, workers: int) -> None:
+    """Draw a whole set into ``folder``, which appears when all is written and replaces an older stand-in.
+
+    Raises:
+        DatasetError: ``folder`` holds something that is no stand-in; nothing is touched.
+    """
+    if folder.exists() and not (folder / MARK).is_file() and any(folder.iterdir()):
+        raise DatasetError(
+            f"{folder}: holds files but no {MARK}, so it is not a stand-in and is not replaced; "
+            f"take {dataset} out of standins.sets to use these files, or move them away"
+        )
+    with _fresh_folder(folder) as root:
+        for parent in sorted({Path(p.path).parent for p in plan.pictures} | {Path(f) for f in plan.folders}):
+            (root / parent).mkdir(parents=True, exist_ok=True)
+        for name, text in plan.texts.items():
+            (root / name).parent.mkdir(parents=True, exist_ok=True)
+            (root / name).write_text(text, encoding="utf-8")
+        _write_pictures(plan.pictures, dataset, root, seed, workers)
+        write_json(root / MARK, {"stand_in": True, "dataset": dataset, "seed": seed, "scale": scale})
+
+
+def _write_pictures(pictures: list[Picture], dataset: str, root: Path, seed: int, workers: int) -> None:
+    draw = partial(_draw_one, dataset=dataset, root=root, seed=seed)
+    progress = partial(tqdm, total=len(pictures), desc=f"stand-ins {dataset}", unit="picture", mininterval=1.0)
+    if workers == 1:
+        _write_rows(progress(map(draw, pictures)), pictures, root)
+        return
+    # A forked child could inherit a lock that a thread of OpenCV holds; a spawned one starts clean.
+    with ProcessPoolExecutor(workers, get_context("spawn"), initializer=cv2.setNumThreads, initargs=(1,)) as pool:
+        _write_rows(progress(pool.map(draw, pictures, chunksize=8)), pictures, root)
+
+
+def _write_rows(drawn: Iterable[str | None], pictures: list[Picture], root: Path) -> None:
+    """Exhaust ``drawn``; the pictures that are rows go to their table in the order of the plan."""
+    if pictures[0].row is None:
+        for _ in drawn:
+            pass
+        return
+    with (root / pictures[0].path).open("w", encoding="ascii", newline="") as table:
+        table.write("emotion,pixels,Usage\n")
+        for pixels, picture in zip(drawn, pictures, strict=True):
+            assert picture.row is not None
+            emotion, usage = picture.row
+            table.write(f"{emotion},{pixels},{usage}\n")
+
+
+def _draw_one(picture: Picture, dataset: str, root: Path, seed: int) -> str | None:
+    """Write a picture to its file, or return its pixels where it is a row of a table."""
+    image = take(picture.shot, STYLES[dataset], seed, dataset)
+    if picture.row is not None:
+        return " ".join(map(str, image.ravel().tolist()))
+    if image.ndim == 3:
+        image = image[..., ::-1]
+    suffix = Path(picture.path).suffix
+    done, encoded = cv2.imencode(suffix, image, _ENCODINGS[suffix])
+    if not done:
+        raise RuntimeError(f"{picture.path}: OpenCV could not encode the picture")
+    (root / picture.path).write_bytes(encoded.tobytes())
+    return None
+
+
+@contextmanager
+def _fresh_folder(folder: Path) -> Iterator[Path]:
+    """Yield a new folder beside ``folder`` that takes its place on success and is removed on any error."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    scratch = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
+    try:
+        fresh = scratch / "new"
+        fresh.mkdir()
+        yield fresh
+        if folder.exists():
+            folder.rename(scratch / "old")
+        fresh.rename(folder)
+    finally:
+        shutil.rmtree(scratch)
+
+
+def default_workers() -> int:
+    """One process per core that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

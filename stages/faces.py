@@ -1,0 +1,22 @@
+"""The faces stage: detects, crops and packs the faces of one data set."""
+
+from pathlib import Path
+
+from pipeline import device, layout, params
+from pipeline.datasets import open_dataset
+from pipeline.faces.extract import extract, summary
+from pipeline.files import write_json
+from pipeline.stage import run
+
+
+def main(dataset: str) -> None:
+    """data.root/DATASET -> the store data/crops/DATASET, with counts in reports/faces/DATASET.json."""
+    settings = params.load()
+    opened = open_dataset(dataset, Path(settings.data.root) / dataset)
+    on = device.pick(settings.device)
+    store = extract(opened, layout.crops(dataset), settings.faces, settings.data.max_unreadable, on)
+    write_json(layout.faces_report(dataset), summary(store))
+
+
+if __name__ == "__main__":
+    run(main)

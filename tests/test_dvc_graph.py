@@ -1,0 +1,99 @@
+"""dvc.yaml against the code: a stage depends on every module it runs and on every parameter it reads."""
+
+import ast
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[1]
+PLUMBING = {
+    # Reads, writes, reports and connects; decides no number, so a change to it makes no result stale.
+    "pipeline/__init__.py",
+    "pipeline/device.py",
+    "pipeline/errors.py",
+    "pipeline/execution.py",
+    "pipeline/files.py",
+    "pipeline/layout.py",
+    "pipeline/params.py",
+    "pipeline/stage.py",
+    "pipeline/tables.py",
+    "pipeline/tracking.py",
+    "stages/__init__.py",
+}
+
+
+def stages() -> dict[str, dict[str, Any]]:
+    graph = yaml.safe_load((ROOT / "dvc.yaml").read_text())
+    return {name: stage.get("do", stage) for name, stage in graph["stages"].items()}
+
+
+def module_file(module: str) -> Path | None:
+    path = ROOT.joinpath(*module.split("."))
+    for candidate in (path.with_suffix(".py"), path / "__init__.py"):
+        if candidate.is_file():
+            return candidate
+    return None
+
+
+def imported(path: Path) -> set[Path]:
+    """The project's own files that ``path`` imports, at any depth of its code."""
+    found: set[Path] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+        else:
+            continue
+        for name in names:
+            if name.startswith(("pipeline", "stages")) and (file := module_file(name)):
+                found.add(file)
+    return found
+
+
+def closure(path: Path) -> set[str]:
+    seen: set[Path] = set()
+    pending = [path]
+    while pending:
+        current = pending.pop()
+        if current not in seen:
+            seen.add(current)
+            # What plumbing imports for a type or a constant is not run by the stage on its account.
+            if str(current.relative_to(ROOT)) not in PLUMBING:
+                pending += imported(current)
+    return {str(file.relative_to(ROOT)) for file in seen} - PLUMBING
+
+
+@pytest.mark.parametrize("name", sorted(stages()))
+def test_a_stage_depends_on_the_code_it_runs_and_on_no_other(name: str) -> None:
+    stage = stages()[name]
+    module = stage["cmd"].split()[2]
+    code = closure(ROOT / f"{module.replace('.', '/')}.py")
+    declared = {path for path in stage["deps"] if path.startswith(("pipeline", "stages"))}
+    covered = {file for file in code if any(file == path or file.startswith(f"{path}/") for path in declared)}
+    assert code - covered == set()
+    unused = {path for path in declared if not any(file == path or file.startswith(f"{path}/") for file in code)}
+    assert unused == set()
+
+
+@pytest.mark.parametrize("name", sorted(stages()))
+def test_a_stage_declares_the_parameters_it_reads(name: str) -> None:
+    stage = stages()[name]
+    module = ROOT / f"{stage['cmd'].split()[2].replace('.', '/')}.py"
+    read = set()
+    for node in ast.walk(ast.parse(module.read_text())):
+        # settings.section, wherever the stage's code says it
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "settings":
+            read.add(node.attr)
+    declared = {key.split(".")[0] for key in stage.get("params", [])}
+    # device and tracking decide where a run computes and is logged, not what comes out; data.root is a dependency.
+    assert read - declared <= {"device", "tracking", "data", "targets"}
+    assert declared, f"{name} declares no parameters"
+
+
+def test_every_stage_module_is_in_the_graph() -> None:
+    modules = {stage["cmd"].split()[2] for stage in stages().values()}
+    files = {f"stages.{path.stem}" for path in (ROOT / "stages").glob("*.py") if path.stem != "__init__"}
+    assert modules == files

@@ -1,0 +1,135 @@
+"""MLflow runs: grouped by execution, complete, failed when the stage fails, refused where no server answers."""
+
+from pathlib import Path
+
+import mlflow
+import numpy as np
+import pytest
+import torch
+
+from pipeline import execution, tracking
+from pipeline.crops import CROP_SIZE, CropStore, CropWriter
+from pipeline.errors import TrackingError
+from pipeline.nets import AdaptedNetwork, Network, Prototypes
+from pipeline.params import ModelParams, Params, load
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture
+def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Params:
+    settings = load(ROOT / "params.yaml")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    monkeypatch.setenv("DVC_EXP_NAME", "brave-newt")
+    monkeypatch.setenv("DVC_EXP_BASELINE_REV", "0" * 40)
+    return settings
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> CropStore:
+    with CropWriter(tmp_path / "store", 3) as writer:
+        for index in range(3):
+            writer.append(np.zeros((CROP_SIZE, CROP_SIZE, 3), dtype=np.uint8), {"key": str(index), "method": "mtcnn"})
+        return writer.finish("ckplus", "stand-in", {})
+
+
+def test_runs_of_one_execution_hang_below_one_parent_that_names_the_experiment(
+    settings: Params, store: CropStore, tmp_path: Path
+) -> None:
+    with tracking.stage_run(settings, "pretrain") as first:
+        first.log({"loss": 1.5}, 1)
+        first.log({"loss": 1.0}, 2)
+        first.log_dataset(store, np.array([0, 2]), "train")
+    with tracking.stage_run(settings, "adapt", "ckplus") as second:
+        pass
+    tracking.log_report(settings, {"ckplus.accuracy": 0.5}, [])
+    client = mlflow.MlflowClient()
+    assert mlflow.get_tracking_uri() == f"sqlite:///{tmp_path / 'mlflow.db'}"
+    runs = {run.info.run_id: run for run in client.search_runs([client.get_run(first.id).info.experiment_id])}
+    assert len(runs) == 3
+    parents = {runs[stage.id].data.tags["mlflow.parentRunId"] for stage in (first, second)}
+    assert len(parents) == 1
+    parent = runs[parents.pop()]
+    assert {run.data.tags["pocan.group"] for run in runs.values()} == {"brave-newt"}
+    assert {run.data.tags["dvc.experiment"] for run in runs.values()} == {"brave-newt"}
+    assert {run.data.tags["git.commit"] for run in runs.values()} == {"0" * 40}
+    assert {run.info.status for run in runs.values()} == {"FINISHED"}
+    assert parent.data.metrics == {"ckplus.accuracy": 0.5}
+    pretrain = runs[first.id]
+    assert pretrain.info.run_name == "pretrain"
+    assert runs[second.id].info.run_name == "adapt@ckplus"
+    assert runs[second.id].data.tags["pocan.target"] == "ckplus"
+    assert pretrain.data.params["adapt.tau"] == "0.7"
+    assert pretrain.data.params["split.ckplus.protocol"] == "stratified"
+    assert [(m.step, m.value) for m in client.get_metric_history(first.id, "loss")] == [(1, 1.5), (2, 1.0)]
+    assert pretrain.inputs is not None
+    (dataset,) = pretrain.inputs.dataset_inputs
+    assert dataset.dataset.name == "ckplus-train"
+    assert store.description["digest"].startswith(dataset.dataset.digest)
+    tags = {tag.key: tag.value for tag in dataset.tags}
+    assert (tags["rows"], tags["provenance"]) == ("2", "stand-in")
+
+
+def test_a_failing_stage_leaves_a_failed_run(settings: Params) -> None:
+    with pytest.raises(ZeroDivisionError), tracking.stage_run(settings, "pretrain") as run:
+        raise ZeroDivisionError
+    assert mlflow.MlflowClient().get_run(run.id).info.status == "FAILED"
+
+
+def test_the_model_is_registered_under_its_alias_and_predicts_the_same(settings: Params) -> None:
+    torch.manual_seed(0)
+    params = ModelParams(backbone="resnet10", weights="none", projection_hidden=8, projection_dim=8)
+    network = AdaptedNetwork(Network(params), Prototypes(8)).eval()
+    images = np.random.Generator(np.random.PCG64(0)).random((3, 3, CROP_SIZE, CROP_SIZE), dtype=np.float32)
+    with torch.no_grad():
+        expected = network(torch.from_numpy(images)).numpy()
+    with tracking.stage_run(settings, "adapt", "ckplus") as run:
+        run.log_model(network, registered_name="pocan-ckplus")
+    version = mlflow.MlflowClient().get_model_version_by_alias("pocan-ckplus", tracking.ALIAS)
+    assert version.run_id == run.id
+    loaded = mlflow.pyfunc.load_model(f"models:/pocan-ckplus@{tracking.ALIAS}")
+    assert loaded.metadata.signature is not None
+    assert loaded.metadata.signature.inputs.inputs[0].shape == (-1, 3, CROP_SIZE, CROP_SIZE)
+    np.testing.assert_allclose(loaded.predict(images), expected, atol=1e-5)
+
+
+def test_a_server_that_does_not_answer_is_told_before_training(
+    settings: Params, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+    before = mlflow.get_tracking_uri()
+    mlflow.set_tracking_uri("http://127.0.0.1:9")
+    try:
+        with (
+            pytest.raises(TrackingError, match=r"http://127\.0\.0\.1:9 cannot be used(.|\n)*Nothing was trained"),
+            tracking.stage_run(settings, "pretrain"),
+        ):
+            pytest.fail("the body must not run")
+    finally:
+        mlflow.set_tracking_uri(before)
+
+
+def test_a_stage_run_by_hand_is_its_own_execution(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("DVC_EXP_NAME", raising=False)
+    here = execution.current()
+    assert here.experiment is None
+    assert here.group.startswith(("by-hand-", "repro-"))
+    assert here == execution.current()
+
+
+@pytest.mark.parametrize(
+    ("folder", "expected"),
+    [("project", "project"), ("project/.dvc/tmp/exps/temp/x", "project"), ("project/tmp/y", "project/tmp/y")],
+)
+def test_temporary_experiments_use_the_store_of_the_project_around_them(
+    folder: str, expected: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / folder).mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / folder)
+    assert execution.store_root() == (tmp_path / expected).resolve()
+
+
+def test_flatten_writes_keys_as_dvc_does() -> None:
+    flat = tracking.flatten({"a": {"b": 1, "c": [1, 2]}, "d": None})
+    assert flat == {"a.b": 1, "a.c": "1,2", "d": "null"}
