@@ -4,6 +4,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from cv2.data import haarcascades
 from numpy.typing import NDArray
 
 from pipeline.errors import WeightsError
@@ -20,7 +21,7 @@ class HaarDetector:
         Raises:
             WeightsError: the installed OpenCV does not bring the cascade.
         """
-        path = Path(cv2.data.haarcascades) / CASCADE
+        path = Path(haarcascades) / CASCADE
         self._cascade = cv2.CascadeClassifier(str(path))
         if self._cascade.empty():
             raise WeightsError(f"{path}: missing or damaged; install opencv-python-headless>=4.10,<5 again")

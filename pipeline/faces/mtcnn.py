@@ -1,8 +1,8 @@
 """MTCNN (Zhang et al. 2016) in batches: face boxes and five landmarks.
 
 The cascade follows the ``mtcnn`` package step by step, and agrees with it to a fraction of a pixel
-(tests/faces/test_reference.py). One departure: with ``min_face`` above about 20 the package's pyramid ends in levels
-that are smaller than P-Net's window, on which the package gives up and reports no face at all; here they are left out.
+(tests/faces/test_reference.py). One departure: where the package's pyramid ends in levels that are too small for P-Net,
+as it always does with a ``min_face`` of 32, the package gives up and reports no face; here these levels are left out.
 """
 
 from collections import defaultdict
@@ -23,10 +23,10 @@ from pipeline.faces.networks import ONet, PNet, RNet
 
 Image = NDArray[np.uint8]
 
-PIXELS_AT_ONCE = 1 << 22
+PIXELS_AT_ONCE = 1 << 20
 """Pixels of pictures stacked for one pass; bounds the memory and, on a CPU, keeps the pass near the caches."""
 
-PATCHES_AT_ONCE = 1024
+PATCHES_AT_ONCE = 256
 """Patches for one pass of R-Net or O-Net; bounds the memory on pictures full of proposals."""
 
 

@@ -8,6 +8,7 @@ Needs the extra ``reference`` (it brings TensorFlow). Run from the project's roo
 import json
 from importlib.metadata import version
 from pathlib import Path
+from typing import NamedTuple
 
 from mtcnn import MTCNN
 
@@ -15,10 +16,16 @@ from tests.faces.scenes import scenes
 
 REFERENCE = Path(__file__).with_name("mtcnn_reference.json")
 
-SETTINGS = (
-    {"min_face": 20, "scale_factor": 0.709, "thresholds": (0.6, 0.7, 0.8)},
-    {"min_face": 20, "scale_factor": 0.8, "thresholds": (0.5, 0.5, 0.3)},
-)
+
+class Setting(NamedTuple):
+    """What the search depends on, as in the section faces of params.yaml."""
+
+    min_face: int
+    scale_factor: float
+    thresholds: tuple[float, float, float]
+
+
+SETTINGS = (Setting(20, 0.709, (0.6, 0.7, 0.8)), Setting(20, 0.65, (0.5, 0.5, 0.3)))
 """The package's defaults, and a search that lets more candidates through, so that suppression has more to do."""
 
 
@@ -28,14 +35,14 @@ def main() -> None:
     records = []
     for name, picture in scenes().items():
         for setting in SETTINGS:
-            pnet, rnet, onet = setting["thresholds"]
+            pnet, rnet, onet = setting.thresholds
             found = detector.detect_faces(
                 picture,
                 fit_to_image=True,
                 box_format="xyxy",
                 output_type="numpy",
-                min_face_size=setting["min_face"],
-                scale_factor=setting["scale_factor"],
+                min_face_size=setting.min_face,
+                scale_factor=setting.scale_factor,
                 threshold_pnet=pnet,
                 threshold_rnet=rnet,
                 threshold_onet=onet,
@@ -49,7 +56,7 @@ def main() -> None:
                 }
                 for row in found
             ]
-            records.append({"scene": name, **setting, "faces": faces})
+            records.append({"scene": name, **setting._asdict(), "faces": faces})
             print(f"{name}, {setting}: {len(faces)} faces")
     versions = {package: version(package) for package in ("mtcnn", "tensorflow")}
     REFERENCE.write_text(json.dumps({"recorded with": versions, "records": records}, indent=1) + "\n")

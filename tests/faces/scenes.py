@@ -17,14 +17,16 @@ PHOTOGRAPH = Path(__file__).parents[1] / "data" / "astronaut.png"
 
 def photograph() -> Picture:
     """One face of about 84×108 pixels; 240×272 (height × width)."""
-    return np.asarray(Image.open(PHOTOGRAPH).convert("RGB"), dtype=np.uint8)
+    pixels: Picture = np.array(Image.open(PHOTOGRAPH).convert("RGB"), dtype=np.uint8)
+    return pixels
 
 
 def halved(picture: Picture) -> Picture:
     """Half the size: means of 2×2 pixels, rounded down."""
     height, width = picture.shape[0] // 2 * 2, picture.shape[1] // 2 * 2
     blocks = picture[:height, :width].astype(np.uint32).reshape(height // 2, 2, width // 2, 2, 3)
-    return (blocks.sum(axis=(1, 3)) // 4).astype(np.uint8)
+    means: NDArray[np.uint32] = blocks.sum(axis=(1, 3)) // 4
+    return means.astype(np.uint8)
 
 
 def dimmed(picture: Picture) -> Picture:

@@ -1,0 +1,51 @@
+"""From box to crop: margins, clipping, and how it is resized."""
+
+import numpy as np
+import pytest
+
+from pipeline.crops import CROP_SIZE
+from pipeline.faces.crop import Box, crop, region, resize
+from tests.faces.scenes import noise
+
+
+@pytest.mark.parametrize(
+    ("box", "margin", "expected"),
+    [
+        ((10.0, 20.0, 30.0, 60.0), 0.0, (10, 20, 30, 60)),
+        ((10.0, 20.0, 30.0, 60.0), 0.25, (5, 10, 35, 70)),
+        ((10.0, 20.0, 30.0, 60.0), 1.0, (0, 0, 50, 80)),
+        ((10.4, 19.6, 30.4, 59.6), 0.0, (10, 20, 30, 60)),
+        ((-8.0, -8.0, 200.0, 200.0), 0.0, (0, 0, 100, 80)),
+        ((40.2, 40.2, 40.3, 40.3), 0.0, (40, 40, 41, 41)),
+        ((99.9, 79.9, 120.0, 120.0), 0.0, (99, 79, 100, 80)),
+        ((-30.0, -30.0, -20.0, -20.0), 0.0, (0, 0, 1, 1)),
+    ],
+)
+def test_region_is_widened_clipped_and_never_empty(box: Box, margin: float, expected: tuple[int, ...]) -> None:
+    assert region(box, margin, width=100, height=80) == expected
+
+
+def test_crop_takes_the_box() -> None:
+    picture = np.zeros((80, 100, 3), dtype=np.uint8)
+    picture[20:60, 10:30] = (200, 100, 50)
+    taken = crop(picture, (10.0, 20.0, 30.0, 60.0), 0.0)
+    assert taken.shape == (CROP_SIZE, CROP_SIZE, 3)
+    assert taken.dtype == np.uint8
+    assert (taken == (200, 100, 50)).all()
+    assert not (crop(picture, (10.0, 20.0, 30.0, 60.0), 0.25) == (200, 100, 50)).all()
+
+
+def test_one_pixel_fills_the_crop() -> None:
+    assert (crop(np.full((1, 1, 3), 77, dtype=np.uint8), (0.0, 0.0, 1.0, 1.0), 0.0) == 77).all()
+
+
+def test_shrinking_averages_along_its_own_axis() -> None:
+    stripes = np.zeros((4, 400, 3), dtype=np.uint8)
+    stripes[:, ::2] = 200
+    # Cubic interpolation alone would alias the stripes to 0 or 200.
+    assert (abs(resize(stripes, 100, 8).astype(int) - 100) <= 1).all()
+
+
+def test_same_size_is_the_same_picture() -> None:
+    picture = noise(CROP_SIZE, CROP_SIZE)
+    assert (crop(picture, (0.0, 0.0, CROP_SIZE, CROP_SIZE), 0.0) == picture).all()
