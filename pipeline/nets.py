@@ -4,6 +4,7 @@ Images enter as float NCHW in [0, 1], RGB, 112×112; the encoder applies the inp
 trained with, so no caller needs to know it.
 """
 
+import itertools
 from collections.abc import Callable
 
 import torch
@@ -15,8 +16,29 @@ from torchvision.models.resnet import BasicBlock, Bottleneck, ResNet
 from pipeline.labels import NUM_CLASSES
 from pipeline.params import ModelParams
 
+
+class SlimResNet10(nn.Sequential):
+    """A ResNet-10 of half the usual width (32 to 256 channels, 256-d features): the demo's encoder, made for CPUs."""
+
+    def __init__(self) -> None:
+        widths = (32, 64, 128, 256)
+        blocks: list[nn.Module] = [BasicBlock(32, 32)]
+        for narrow, wide in itertools.pairwise(widths):
+            shortcut = nn.Sequential(nn.Conv2d(narrow, wide, 1, stride=2, bias=False), nn.BatchNorm2d(wide))
+            blocks.append(BasicBlock(narrow, wide, stride=2, downsample=shortcut))
+        stem = nn.Sequential(
+            nn.Conv2d(3, 32, 7, stride=2, padding=3, bias=False),
+            nn.BatchNorm2d(32),
+            nn.ReLU(inplace=True),
+            nn.MaxPool2d(3, stride=2, padding=1),
+        )
+        super().__init__(stem, *blocks, nn.AdaptiveAvgPool2d(1), nn.Flatten())
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+
+
 _BUILDERS: dict[str, Callable[[], ResNet]] = {
-    "resnet10": lambda: ResNet(BasicBlock, [1, 1, 1, 1]),
     "resnet18": torchvision.models.resnet18,
     "resnet34": torchvision.models.resnet34,
     "resnet50": torchvision.models.resnet50,
@@ -56,17 +78,13 @@ def input_norm(weights: str) -> InputNorm:
 class Encoder(nn.Module):
     """f: a ResNet without its classifier, global average pooling, L2-normalised features.
 
-    N×3×112×112 float in, N×``dim`` float out (dim 512 for ResNet-10/18/34, 2048 for ResNet-50), ‖f(x)‖ = 1.
+    N×3×112×112 float in, N×``dim`` float out (dim 256 for ResNet-10, 512 for 18 and 34, 2048 for 50), ‖f(x)‖ = 1.
     """
 
     def __init__(self, params: ModelParams) -> None:
         super().__init__()
         self.norm = input_norm(params.weights)
-        self.trunk = _BUILDERS[params.backbone]()
-        self.dim = self.trunk.fc.in_features
-        self.trunk.fc = nn.Identity()
-        if params.weights == "vggface2":
-            _follow_caffe(self.trunk)
+        self.trunk, self.dim = _trunk(params)
         # Channels last is the layout that convolutions are fast in, on CPUs and on tensor cores.
         self.trunk.to(memory_format=torch.channels_last)
 
@@ -74,6 +92,18 @@ class Encoder(nn.Module):
         """Unit features of a batch of images."""
         images = self.norm(images).contiguous(memory_format=torch.channels_last)
         return F.normalize(self.trunk(images))
+
+
+def _trunk(params: ModelParams) -> tuple[nn.Module, int]:
+    """The convolutional part of ``params.backbone`` with global average pooling, and its number of features."""
+    if params.backbone == "resnet10":
+        return SlimResNet10(), 256
+    trunk = _BUILDERS[params.backbone]()
+    dim = trunk.fc.in_features
+    trunk.fc = nn.Identity()
+    if params.weights == "vggface2":
+        _follow_caffe(trunk)
+    return trunk, dim
 
 
 def _follow_caffe(trunk: ResNet) -> None:
@@ -101,6 +131,11 @@ class ProjectionHead(nn.Module):
             nn.ReLU(inplace=True),
             nn.Linear(hidden, dim, bias=False),
         )
+        # The features have norm 1, not the √n that a layer's default initialisation counts on. Left at that, the
+        # spread of its outputs would drown in the batch norm's epsilon, and little gradient would reach the encoder.
+        first = self.layers[0]
+        assert isinstance(first, nn.Linear)
+        nn.init.normal_(first.weight)
 
     def forward(self, features: Tensor) -> Tensor:
         """Unit projections of a batch of features."""

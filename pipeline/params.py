@@ -135,14 +135,25 @@ class AugmentParams(Section):
 
 
 class PretrainParams(Section):
-    """Stage 1, eq. 4. tau: the temperature τ' of the supervised contrastive loss."""
+    """Stage 1, eq. 4. tau: the temperature τ' of the supervised contrastive loss.
+
+    warmup_epochs: epochs in which the learning rate rises from 0 before its cosine decay begins; the paper, which
+    starts from a pre-trained encoder, has none. Without one, an encoder that starts from nothing tends to collapse.
+    """
 
     epochs: PositiveInt
+    warmup_epochs: Annotated[int, Field(ge=0)]
     batch_size: Annotated[int, Field(ge=2)]
     lr: PositiveFloat
     momentum: Momentum
     weight_decay: NonNegativeFloat
     tau: PositiveFloat
+
+    @model_validator(mode="after")
+    def _warmup_ends(self) -> Self:
+        if self.warmup_epochs >= self.epochs:
+            raise ValueError(f"warmup_epochs {self.warmup_epochs} must be less than epochs {self.epochs}")
+        return self
 
 
 class PrototypeParams(Section):

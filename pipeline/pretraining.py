@@ -1,5 +1,6 @@
 """Stage 1: supervised contrastive pre-training of f and g on the source (paper, sec. 3.2, eq. 4)."""
 
+import math
 from typing import Any
 
 import torch
@@ -13,7 +14,7 @@ from pipeline.training import Epoch
 
 
 class Pretraining:
-    """The training task of stage 1: two views of every image, SGD, cosine decay of the learning rate to 0.
+    """The training task of stage 1: two views of every image, SGD, warm-up and cosine decay of the learning rate.
 
     crops: the source's; rows: int64, its training rows; labels: int64, one a row of ``crops``.
     """
@@ -39,7 +40,14 @@ class Pretraining:
         self._optimiser = torch.optim.SGD(
             network.parameters(), lr=params.lr, momentum=params.momentum, weight_decay=params.weight_decay
         )
-        self._schedule = torch.optim.lr_scheduler.CosineAnnealingLR(self._optimiser, params.epochs * self._steps)
+        self._schedule = torch.optim.lr_scheduler.LambdaLR(self._optimiser, self._rate)
+
+    def _rate(self, step: int) -> float:
+        """The share of the full learning rate at a step: a linear rise, then half a cosine to 0."""
+        warmup, total = self._params.warmup_epochs * self._steps, self._params.epochs * self._steps
+        if step < warmup:
+            return (step + 1) / warmup
+        return 0.5 * (1.0 + math.cos(math.pi * (step - warmup) / (total - warmup)))
 
     def begin_epoch(self, epoch: int) -> Epoch:
         """Batches of row numbers (int64) from the epoch's own random stream."""

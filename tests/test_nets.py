@@ -8,6 +8,7 @@ from typing import Any, Literal
 import numpy as np
 import pytest
 import torch
+from torchvision.models.resnet import ResNet
 
 from pipeline import models
 from pipeline.errors import WeightsError
@@ -34,7 +35,7 @@ def vggface2_state() -> dict[str, torch.Tensor]:
 
 
 @pytest.mark.parametrize(
-    ("backbone", "dim"), [("resnet10", 512), ("resnet18", 512), ("resnet34", 512), ("resnet50", 2048)]
+    ("backbone", "dim"), [("resnet10", 256), ("resnet18", 512), ("resnet34", 512), ("resnet50", 2048)]
 )
 def test_shapes_and_norms(backbone: Literal["resnet10", "resnet18", "resnet34", "resnet50"], dim: int) -> None:
     network = Network(SMALL.model_copy(update={"backbone": backbone})).eval()
@@ -80,6 +81,7 @@ def test_input_normalisations() -> None:
 
 def test_vggface2_geometry_strides_in_the_first_convolution() -> None:
     trunk = Encoder(vggface2_params(Path("unused"))).trunk
+    assert isinstance(trunk, ResNet)
     for stage in (trunk.layer2, trunk.layer3, trunk.layer4):
         assert stage[0].conv1.stride == (2, 2)
         assert stage[0].conv2.stride == (1, 1)
@@ -164,7 +166,7 @@ def test_model_round_trip_and_same_bytes(tmp_path: Path) -> None:
 def test_model_of_another_size_is_refused_by_tensor(tmp_path: Path) -> None:
     models.save(tmp_path, {"network": Network(SMALL)}, {})
     wider = Network(SMALL.model_copy(update={"projection_hidden": 32}))
-    with pytest.raises(WeightsError, match=r"head\.layers\.0\.weight is \(16, 512\), expected \(32, 512\)"):
+    with pytest.raises(WeightsError, match=r"head\.layers\.0\.weight is \(16, 256\), expected \(32, 256\)"):
         models.load(tmp_path, {"network": wider})
 
 

@@ -1,5 +1,6 @@
 """Stage 1, prototypes and stage 2: which module each step moves, exact resume, and the errors of bad training."""
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from pipeline.source_prototypes import PrototypeLearning
 
 MODEL = ModelParams(backbone="resnet10", weights="none", projection_hidden=16, projection_dim=8)
 VIEWS = AugmentParams(crop=(0.8, 0.95), jitter=0.8, grayscale=0.2, blur=0.5, flip=0.5, eval_crop=0.85)
-PRETRAIN = PretrainParams(epochs=3, batch_size=8, lr=0.05, momentum=0.9, weight_decay=1e-4, tau=0.1)
+PRETRAIN = PretrainParams(epochs=3, warmup_epochs=1, batch_size=8, lr=0.05, momentum=0.9, weight_decay=1e-4, tau=0.1)
 PROTOTYPES = PrototypeParams(epochs=5, batch_size=8, lr=0.5, momentum=0.9, class_weights="printed")
 ADAPT = AdaptParams(
     method="pocan",
@@ -170,7 +171,15 @@ def test_pretraining_lowers_the_loss_on_pictures_it_can_tell_apart(tmp_path: Pat
     floor = positives.float().log().mean().item()
     assert floor < curve[-1]["loss"]
     assert curve[-1]["loss"] - floor < 0.5 * (curve[0]["loss"] - floor)
-    assert curve[-1]["lr"] < curve[0]["lr"]
+
+
+def test_learning_rate_rises_for_the_warm_up_and_falls_to_zero_by_a_cosine() -> None:
+    params = PRETRAIN.model_copy(update={"epochs": 12, "warmup_epochs": 2, "lr": 2.0})
+    task = Pretraining(Network(MODEL), pictures(1), ROWS, LABELS, params, VIEWS, 0)
+    steps = [task._rate(step) for step in range(36)]  # three steps an epoch
+    assert steps[:6] == pytest.approx([1 / 6, 2 / 6, 3 / 6, 4 / 6, 5 / 6, 1.0])
+    assert steps[6:] == pytest.approx([0.5 * (1 + math.cos(math.pi * k / 30)) for k in range(30)])
+    assert task.begin_epoch(0).metrics["lr"] == pytest.approx(2.0 / 6)
 
 
 def test_prototypes_learn_their_classes(tmp_path: Path) -> None:

@@ -1,0 +1,223 @@
+"""The whole pipeline at tiny scale in a repository of its own: dvc repro, then experiments that change one thing."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import pandas as pd
+import pytest
+import yaml
+
+from pipeline import models, params
+from pipeline.crops import CropStore
+from pipeline.labels import EXPRESSIONS
+
+ROOT = Path(__file__).parents[1]
+TARGETS = ("fer2013", "jaffe")
+RAN = re.compile(r"^Running stage '(.+)'", re.MULTILINE)
+
+
+def run(folder: Path, *command: str) -> str:
+    """Run a command of the project's own environment and return what it printed."""
+    environment = {key: value for key, value in os.environ.items() if not key.startswith(("DVC_", "MLFLOW_", "GIT_"))}
+    environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
+    result = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, f"{' '.join(command)}\n{result.stdout[-4000:]}\n{result.stderr[-4000:]}"
+    return result.stdout + result.stderr
+
+
+def tiny() -> dict[str, Any]:
+    values = params.read(ROOT / "params.yaml")
+    values["targets"] = list(TARGETS)
+    values["standins"] |= {"sets": ["rafdb", *TARGETS], "scale": 0.05}
+    values["split"]["jaffe"] = {"protocol": "stratified", "test": 0.5}
+    values["model"] |= {"projection_hidden": 16, "projection_dim": 8}
+    values["pretrain"] |= {"epochs": 2, "warmup_epochs": 1, "batch_size": 16}
+    values["prototypes"] |= {"epochs": 3, "batch_size": 16}
+    values["adapt"] |= {"epochs": 2, "steps_per_epoch": 1, "batch_size": 8}
+    values["evaluate"] |= {"bootstrap": 100, "tsne_samples": 20}
+    return values
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A repository with this code and tiny parameters, after ``dvc repro``."""
+    folder = tmp_path_factory.mktemp("repository") / "project"
+    for name in ("pipeline", "stages", ".dvc/config"):
+        source, target = ROOT / name, folder / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if source.is_dir():
+            shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(source, target)
+    for name in ("dvc.yaml", ".dvcignore", ".gitignore"):
+        shutil.copy(ROOT / name, folder / name)
+    (folder / "params.yaml").write_text(yaml.safe_dump(tiny(), sort_keys=False))
+    run(folder, "git", "init", "--quiet")
+    run(folder, "git", "config", "user.name", "test")
+    run(folder, "git", "config", "user.email", "test@example.org")
+    commit(folder)
+    (folder / "repro.log").write_text(run(folder, "dvc", "repro"))
+    commit(folder)
+    return folder
+
+
+def commit(folder: Path) -> None:
+    run(folder, "git", "add", "--all")
+    run(folder, "git", "commit", "--quiet", "--message", "state")
+
+
+def test_every_stage_ran_once_and_nothing_is_left_to_do(project: Path) -> None:
+    ran = RAN.findall((project / "repro.log").read_text())
+    per_set = [f"{stage}@{name}" for name in TARGETS for stage in ("standins", "faces", "split", "adapt", "evaluate")]
+    source = ["standins@rafdb", "faces-source@rafdb", "split-source@rafdb", "pretrain", "prototypes", "report"]
+    assert sorted(ran) == sorted(per_set + source)
+    assert RAN.findall(run(project, "dvc", "repro")) == []
+    assert run(project, "git", "status", "--porcelain") == ""
+
+
+def test_outputs_are_complete(project: Path) -> None:
+    for name in ("rafdb", *TARGETS):
+        store = CropStore.open(project / "data/crops" / name)
+        assert len(store.images) >= 20
+        assert store.description["provenance"] == "stand-in"
+    for target in TARGETS:
+        metrics = json.loads((project / f"reports/evaluate/{target}/metrics.json").read_text())
+        assert 0.0 <= metrics["accuracy_low"] <= metrics["accuracy"] <= metrics["accuracy_high"] <= 1.0
+        assert metrics["oracle"]["accuracy"] >= max(metrics["accuracy"], metrics["dt"]["accuracy"])
+        store = CropStore.open(project / "data/crops" / target)
+        predictions = pd.read_csv(project / f"data/predictions/{target}.csv")
+        assert 0 < len(predictions) <= len(store.images)
+        assert set(predictions["expression"]) <= set(EXPRESSIONS)
+        assert predictions.filter(like="p_").sum(axis=1).to_numpy() == pytest.approx(1.0, abs=1e-4)
+        description = json.loads((project / f"models/adapted/{target}" / models.DESCRIPTION_FILE).read_text())
+        assert description["target"]["name"] == target
+        assert description["adapt"]["tau"] == 0.7
+        curve = pd.read_csv(project / f"reports/curves/adapt-{target}.csv")
+        assert curve["epoch"].tolist() == [1, 2]
+        epochs = pd.read_parquet(project / f"data/epochs/{target}.parquet")
+        assert list(epochs) == ["epoch_0", "epoch_1", "epoch_2"]
+        assert len(epochs) == metrics["n_test"]
+    assert not list((project / "models/.checkpoints").glob("*.pt"))
+
+
+def test_the_report_marks_every_number_as_drawn_and_links_its_figures(project: Path) -> None:
+    text = (project / "reports/tables.md").read_text()
+    measured = [line for line in text.splitlines() if line.startswith("|") and "measured" in line.split("|")[1]]
+    assert len(measured) >= 4
+    for line in measured:
+        cells = [cell.strip() for cell in line.split("|")[1:-1]]
+        assert all("◊" in cell for cell in cells if re.search(r"\d\.\d", cell)), line
+        assert any(re.search(r"\d\.\d ◊", cell) for cell in cells), line
+    figures = re.findall(r"\((figures/[^)]+\.png)\)", text)
+    assert len(figures) >= 6
+    for figure in figures:
+        assert (project / "reports" / figure).read_bytes().startswith(b"\x89PNG")
+
+
+def test_dvc_shows_metrics_and_plots(project: Path) -> None:
+    shown = json.loads(run(project, "dvc", "metrics", "show", "--json"))
+    files = shown[""]["data"]
+    assert {f"reports/evaluate/{target}/metrics.json" for target in TARGETS} <= set(files)
+    assert files["reports/source.json"]["data"]["dataset"] == "rafdb"
+    page = run(project, "dvc", "plots", "show", "--out", str(project.parent / "plots"))
+    html = (project.parent / "plots/index.html").read_text()
+    assert "index.html" in page
+    for title in ("supervised contrastive loss", "Confusion on jaffe", "F1 by expression on fer2013", "by epoch of"):
+        assert title in html
+
+
+def test_mlflow_has_the_execution_from_top_to_bottom(project: Path) -> None:
+    client = mlflow.MlflowClient(f"sqlite:///{project / 'mlflow.db'}")
+    (experiment,) = [found for found in client.search_experiments() if found.name == "pocan"]
+    runs = client.search_runs([experiment.experiment_id], max_results=100)
+    names = {run.info.run_name for run in runs if "mlflow.parentRunId" in run.data.tags}
+    expected = {f"{stage}@{target}" for stage in ("adapt", "evaluate") for target in TARGETS}
+    assert names == {"pretrain", "prototypes", *expected}
+    (group,) = {run.data.tags["pocan.group"] for run in runs}
+    (parent,) = [run for run in runs if "mlflow.parentRunId" not in run.data.tags]
+    assert parent.info.run_name == group
+    assert group.startswith("repro-")
+    metrics = json.loads((project / "reports/evaluate/jaffe/metrics.json").read_text())
+    assert parent.data.metrics["jaffe.accuracy"] == pytest.approx(metrics["accuracy"])
+    for target in TARGETS:
+        version = client.get_model_version_by_alias(f"pocan-{target}", "newest")
+        assert version.run_id in {run.info.run_id for run in runs}
+
+
+@pytest.fixture(scope="module")
+def experiment(project: Path) -> str:
+    """The output of ``dvc exp run`` with another temperature, in the repository that ``dvc repro`` has run in."""
+    return run(project, "dvc", "exp", "run", "--name", "warmer", "-S", "adapt.tau=0.6")
+
+
+def test_another_temperature_runs_adaptation_evaluation_and_report_only(experiment: str) -> None:
+    expected = [f"{stage}@{target}" for stage in ("adapt", "evaluate") for target in TARGETS]
+    assert sorted(RAN.findall(experiment)) == sorted([*expected, "report"])
+
+
+@pytest.mark.usefixtures("experiment")
+def test_a_row_of_dvc_exp_show_leads_to_its_runs(project: Path) -> None:
+    table = run(project, "dvc", "exp", "show", "--csv")
+    assert "warmer" in table
+    client = mlflow.MlflowClient(f"sqlite:///{project / 'mlflow.db'}")
+    (found,) = [found for found in client.search_experiments() if found.name == "pocan"]
+    runs = client.search_runs([found.experiment_id], "tags.`dvc.experiment` = 'warmer'")
+    assert {run.data.params["adapt.tau"] for run in runs if run.data.params} == {"0.6"}
+    assert len(runs) == 2 * len(TARGETS) + 1
+    result = json.loads((project / "reports/evaluate/jaffe/result.json").read_text())
+    assert result["experiment"] == "warmer"
+    assert result["run_id"] in {run.info.run_id for run in runs}
+
+
+@pytest.mark.usefixtures("experiment")
+def test_another_split_runs_only_that_targets_chain(project: Path) -> None:
+    output = run(project, "dvc", "exp", "run", "-S", "split.jaffe.test=0.4", "-S", "adapt.tau=0.6")
+    assert sorted(RAN.findall(output)) == ["adapt@jaffe", "evaluate@jaffe", "report", "split@jaffe"]
+
+
+@pytest.mark.usefixtures("experiment")
+def test_targets_can_be_chosen_on_the_command_line(project: Path) -> None:
+    dry = run(project, "dvc", "exp", "run", "--dry", "-S", "targets=[fer2013]")
+    assert "jaffe" not in "".join(RAN.findall(dry))
+    assert "report" in RAN.findall(dry)
+
+
+def test_a_wrong_parameter_is_told_by_name_and_nothing_is_lost(project: Path) -> None:
+    before = (project / "models/pretrained/model.safetensors").read_bytes()
+    text = (project / "params.yaml").read_text()
+    (project / "params.yaml").write_text(text.replace("  beta: 2.0", "  beta: -2.0"))
+    try:
+        result = subprocess.run(
+            [sys.executable, "-m", "stages.adapt", "jaffe"], cwd=project, capture_output=True, text=True, check=False
+        )
+    finally:
+        (project / "params.yaml").write_text(text)
+    assert result.returncode == 1
+    assert "adapt.beta: input should be greater than or equal to 0, found -2.0" in result.stderr
+    assert "Traceback" not in result.stderr
+    assert (project / "models/pretrained/model.safetensors").read_bytes() == before
+
+
+def test_target_labels_do_not_reach_adaptation(project: Path, tmp_path: Path) -> None:
+    """With every target label replaced, adaptation ends with the same bytes."""
+    copy = tmp_path / "copy"
+    shutil.copytree(project, copy, ignore=shutil.ignore_patterns("mlflow.db", "mlruns", ".git"))
+    weights = copy / "models/adapted/jaffe/model.safetensors"
+    run(copy, sys.executable, "-m", "stages.adapt", "jaffe")
+    before = weights.read_bytes()
+    manifest = copy / "data/crops/jaffe/manifest.parquet"
+    table = pd.read_parquet(manifest)
+    assert table["label"].nunique() == 7
+    table["label"] = 3
+    manifest.unlink()  # a link into DVC's cache must not be written through
+    table.astype({"label": "Int8"}).to_parquet(manifest, index=False)
+    weights.unlink()
+    run(copy, sys.executable, "-m", "stages.adapt", "jaffe")
+    assert weights.read_bytes() == before
