@@ -13,12 +13,14 @@ import psutil
 class Execution:
     """One execution of the pipeline.
 
-    group: shared by all its stages: the DVC experiment's name, or the start of the ``dvc repro`` that runs them.
+    group: a name for people: the DVC experiment's, or the start of the ``dvc repro`` that runs the stages.
+    process: tells executions apart, also those of one experiment's name: the process that runs the stages.
     experiment: the name in ``dvc exp show``, None outside of ``dvc exp run``. revision: the git commit it started
-    from (the experiment's baseline), None outside of git. dirty: tracked files differed from that commit.
+    from (the experiment's baseline), None outside of git. dirty: the code differed from that commit.
     """
 
     group: str
+    process: str
     experiment: str | None
     revision: str | None
     dirty: bool
@@ -28,8 +30,11 @@ def current() -> Execution:
     """The execution of this process, from the variables and the process that DVC runs a stage with."""
     experiment = os.environ.get("DVC_EXP_NAME") or None
     revision = os.environ.get("DVC_EXP_BASELINE_REV") or _git("rev-parse", "HEAD")
-    dirty = bool(_git("status", "--porcelain", "--untracked-files=no"))
-    return Execution(experiment or _group_of_process(), experiment, revision, dirty)
+    # Parameters are logged themselves, and stages rewrite the reports that git tracks: neither makes the code dirty.
+    dirty = bool(_git("status", "--porcelain", "--", "pipeline", "stages", "dvc.yaml"))
+    runner, name = _runner()
+    started = f"{datetime.fromtimestamp(runner.create_time()):%Y-%m-%d %H:%M:%S}"
+    return Execution(experiment or f"{name} {started}", _identity(runner), experiment, revision, dirty)
 
 
 def store_root() -> Path:
@@ -45,8 +50,8 @@ def store_root() -> Path:
     return here
 
 
-def _group_of_process() -> str:
-    """All stages of one ``dvc repro`` are children of one process; a stage run by hand is its own execution."""
+def _runner() -> tuple[psutil.Process, str]:
+    """The process that runs all stages of this execution: dvc, or this one when a stage is run by hand."""
     process = psutil.Process()
     for ancestor in process.parents():
         try:
@@ -54,11 +59,17 @@ def _group_of_process() -> str:
         except psutil.Error:  # it ended, or belongs to another user: then it is not our dvc
             continue
         if any(Path(word).name == "dvc" for word in command[:3]) or command[1:3] == ["-m", "dvc"]:
-            process, name = ancestor, "repro"
-            break
-    else:
-        name = "by-hand"
-    return f"{name}-{datetime.fromtimestamp(process.create_time()):%Y-%m-%d-%H%M%S}"
+            return ancestor, "repro"
+    return process, "by hand"
+
+
+def _identity(process: psutil.Process) -> str:
+    """The same in every stage of an execution; a start time is not, where the clock is adjusted meanwhile."""
+    stat = Path(f"/proc/{process.pid}/stat")
+    if stat.is_file():
+        ticks_since_boot = stat.read_text().rpartition(")")[2].split()[19]
+        return f"{process.pid}-{ticks_since_boot}"
+    return f"{process.pid}-{process.create_time():.0f}"
 
 
 def _git(*arguments: str) -> str | None:

@@ -2,6 +2,7 @@
 
 import torch
 from torch import Tensor
+from tqdm import tqdm
 
 from pipeline import augment
 from pipeline.batches import DeviceCrops
@@ -21,7 +22,8 @@ def project(network: Network, crops: DeviceCrops, rows: Tensor, eval_crop: float
     was_training = network.training
     network.eval()
     parts = [
-        network(augment.evaluation_view(augment.to_float(crops.batch(chunk)), eval_crop)) for chunk in rows.split(BATCH)
+        network(augment.evaluation_view(augment.to_float(crops.batch(chunk)), eval_crop))
+        for chunk in tqdm(rows.split(BATCH), desc="predict", unit="batch", leave=False)
     ]
     network.train(was_training)
     return torch.cat(parts)

@@ -4,6 +4,7 @@ The JSON holds parameters and data digests only, nothing of the moment (time, ho
 the same bytes and DVC can tell that nothing changed.
 """
 
+import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ DESCRIPTION_FILE = "model.json"
 
 
 def save(folder: Path, modules: Mapping[str, nn.Module], description: Mapping[str, Any]) -> None:
-    """Write the state of ``modules``, each under its name as a prefix, and the description beside it."""
+    """Write the state of ``modules``, each under its name as a prefix, and the description with their SHA-256."""
     tensors = {
         f"{name}.{key}": value.contiguous().cpu()
         for name, module in modules.items()
@@ -28,7 +29,9 @@ def save(folder: Path, modules: Mapping[str, nn.Module], description: Mapping[st
     }
     with atomic_path(folder / WEIGHTS_FILE) as temporary:
         save_file(tensors, temporary)
-    write_json(folder / DESCRIPTION_FILE, dict(description))
+    with (folder / WEIGHTS_FILE).open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    write_json(folder / DESCRIPTION_FILE, {**description, "weights_sha256": digest})
 
 
 def load(folder: Path, modules: Mapping[str, nn.Module]) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """The prepared data of one set, as the faces and split stages left it: crops, rows and description."""
 
+import hashlib
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -47,16 +48,20 @@ class Prepared:
         """
         labels = torch.from_numpy(self.store.labels())
         if bool((labels[self.train_rows] < 0).any()):
-            raise DatasetError(f"{self.name}: the source must be labelled, but some of its training pictures are not")
+            raise DatasetError(
+                f"{self.name}: the source must be labelled, but some of its training pictures are not; "
+                f"sort them into class folders, or take them out of split.{self.name}'s training part"
+            )
         return labels
 
     def description(self) -> dict[str, Any]:
-        """Name, provenance, digest and counts: what a model's JSON says of the data it saw."""
+        """Name, provenance, digests of crops and split, counts: what a model's JSON says of the data it saw."""
         stored = self.store.description
         return {
             "name": self.name,
             "provenance": stored["provenance"],
             "digest": stored["digest"],
+            "split": hashlib.sha256(self.split.train.tobytes() + b"|" + self.split.test.tobytes()).hexdigest(),
             "train": len(self.split.train),
             "test": len(self.split.test),
         }

@@ -60,7 +60,15 @@ def read_vggface2(path: Path) -> dict[str, Tensor]:
         raise WeightsError(f"model.weights_file: {path}: no such file; see the README on where to get VGGFace2 weights")
     try:
         raw = _read_pickle(path) if path.suffix == ".pkl" else torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError) as error:
+    except (
+        pickle.UnpicklingError,
+        RuntimeError,
+        EOFError,
+        ValueError,
+        LookupError,
+        AttributeError,
+        TypeError,
+    ) as error:
         raise WeightsError(f"{path}: not a state dict (.pth, .pt) or a pickled numpy dict (.pkl): {error}") from error
     for wrapper in ("state_dict", "model"):
         if isinstance(raw, dict) and isinstance(raw.get(wrapper), dict):

@@ -80,7 +80,7 @@ def read(path: Path) -> Split:
         DatasetError: the file is missing.
     """
     if not path.is_file():
-        raise DatasetError(f"{path}: missing; run the split stage of this data set (dvc repro split@{path.stem})")
+        raise DatasetError(f"{path}: missing; run the split stage of this data set ({path.stem}): dvc repro")
     table = pd.read_parquet(path, columns=["row", "part"])
     rows, parts = table["row"].to_numpy(dtype=np.int64), table["part"].to_numpy(dtype=object)
     return Split(rows[parts == "train"], rows[parts == "test"])

@@ -17,14 +17,18 @@ import mlflow
 import numpy as np
 import torch
 from mlflow.data.pandas_dataset import from_pandas
+from mlflow.entities import Run
+from mlflow.exceptions import MlflowException
 from mlflow.models import infer_signature
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
+from requests import RequestException
 from torch import nn
 
 from pipeline import execution
 from pipeline.crops import CROP_SIZE, CropStore
 from pipeline.errors import TrackingError
 from pipeline.execution import Execution
+from pipeline.layout import REPORTS
 from pipeline.params import Params
 
 ALIAS = "newest"
@@ -44,7 +48,8 @@ class StageRun:
 
     def log(self, metrics: Mapping[str, float], epoch: int) -> None:
         """Metrics of one epoch (from 1); usable as ``pipeline.training.Log``."""
-        mlflow.log_metrics(dict(metrics), step=epoch)
+        with _answering():
+            mlflow.log_metrics(dict(metrics), step=epoch)
 
     def log_dataset(self, store: CropStore, rows: np.ndarray[Any, Any], part: str) -> None:
         """The rows of a store that this run reads, as an MLflow input: name, count, digest, provenance. No labels."""
@@ -59,8 +64,9 @@ class StageRun:
 
     def log_files(self, paths: Sequence[Path], folder: str) -> None:
         """Figures, tables and descriptions as artifacts below ``folder``."""
-        for path in paths:
-            mlflow.log_artifact(str(path), folder)
+        with _answering():
+            for path in paths:
+                mlflow.log_artifact(str(path), folder)
 
     def log_model(self, network: nn.Module, registered_name: str | None = None) -> None:
         """The model in MLflow's PyTorch flavour; with a name it is registered and becomes the version ``ALIAS``.
@@ -87,6 +93,22 @@ class StageRun:
 
 
 @contextmanager
+def _answering() -> Iterator[None]:
+    """Report a store that fails in the middle of a stage as what it is.
+
+    Raises:
+        TrackingError: MLflow's client or its transport raised.
+    """
+    try:
+        yield
+    except (MlflowException, RequestException, OSError) as error:
+        raise TrackingError(
+            f"MLflow store {mlflow.get_tracking_uri()} failed: {error}\n"
+            "Training is kept up to its last epoch: see to the store and run the same command again"
+        ) from error
+
+
+@contextmanager
 def stage_run(params: Params, stage: str, target: str | None = None) -> Iterator[StageRun]:
     """Open the run of a stage; it is marked failed when the body raises.
 
@@ -94,14 +116,19 @@ def stage_run(params: Params, stage: str, target: str | None = None) -> Iterator
         TrackingError: the store or server cannot be reached; raised here, before anything is trained.
     """
     here = execution.current()
-    parent_id = _parent_run(_connect(params.tracking.experiment), here)
+    parent = _parent_run(_connect(params.tracking.experiment), here)
     name = f"{stage}@{target}" if target else stage
-    tags = {**_tags(here), MLFLOW_PARENT_RUN_ID: parent_id, "pocan.stage": stage, "pocan.seed": str(params.seed)}
+    tags = {**_tags(here), MLFLOW_PARENT_RUN_ID: parent.info.run_id, "pocan.stage": stage}
+    tags |= {"pocan.group": parent.data.tags["pocan.group"], "pocan.seed": str(params.seed)}
     if target:
         tags["pocan.target"] = target
-    with mlflow.start_run(run_name=name, tags=tags) as run:
-        mlflow.log_params(flatten(params.model_dump()))
-        yield StageRun(run.info.run_id, here)
+    try:
+        with mlflow.start_run(run_name=name, tags=tags) as run:
+            mlflow.log_params(flatten(params.model_dump()))
+            yield StageRun(run.info.run_id, here)
+    except BaseException:
+        mlflow.MlflowClient().set_terminated(parent.info.run_id, "FAILED")
+        raise
 
 
 def log_report(params: Params, metrics: Mapping[str, float], files: Sequence[Path]) -> None:
@@ -110,12 +137,13 @@ def log_report(params: Params, metrics: Mapping[str, float], files: Sequence[Pat
     Raises:
         TrackingError: the store or server cannot be reached.
     """
-    parent_id = _parent_run(_connect(params.tracking.experiment), execution.current())
+    parent_id = _parent_run(_connect(params.tracking.experiment), execution.current()).info.run_id
     client = mlflow.MlflowClient()
     for key, value in metrics.items():
         client.log_metric(parent_id, key, value)
     for path in files:
-        client.log_artifact(parent_id, str(path), path.parent.name)
+        # As they lie in reports/, so that the tables' links to the figures hold.
+        client.log_artifact(parent_id, str(path), str(path.parent.relative_to(REPORTS)))
 
 
 def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, str | int | float | bool]:
@@ -150,7 +178,8 @@ def _connect(experiment: str) -> str:
     except Exception as error:  # the client raises requests', SQLAlchemy's and its own errors, by store
         raise TrackingError(
             f"MLflow store {uri} cannot be used: {error}\n"
-            "Nothing was trained. Start the server, or correct or unset MLFLOW_TRACKING_URI"
+            "Nothing was trained. Start the server, or correct or unset MLFLOW_TRACKING_URI; an experiment that was "
+            "deleted must be restored first"
         ) from error
     finally:
         for key, value in before.items():
@@ -158,22 +187,24 @@ def _connect(experiment: str) -> str:
                 os.environ.pop(key, None)
 
 
-def _parent_run(experiment_id: str, here: Execution) -> str:
+def _parent_run(experiment_id: str, here: Execution) -> Run:
     """The run that stands for the whole execution: found by its group, or made."""
     client = mlflow.MlflowClient()
-    query = f"tags.`pocan.group` = '{here.group}' and tags.`pocan.stage` = '{EXECUTION}'"
+    query = f"tags.`pocan.process` = '{here.process}' and tags.`pocan.stage` = '{EXECUTION}'"
+    if here.experiment:
+        query += f" and tags.`dvc.experiment` = '{here.experiment}'"
     found = client.search_runs([experiment_id], query, max_results=1)
     if found:
-        return str(found[0].info.run_id)
+        return found[0]
     tags = {**_tags(here), "pocan.stage": EXECUTION}
     run = client.create_run(experiment_id, tags=tags, run_name=here.group)
     # It only gathers its children, which start and end on their own.
     client.set_terminated(run.info.run_id)
-    return str(run.info.run_id)
+    return run
 
 
 def _tags(here: Execution) -> dict[str, str]:
-    tags = {"pocan.group": here.group, "git.dirty": str(here.dirty).lower()}
+    tags = {"pocan.group": here.group, "pocan.process": here.process, "git.dirty": str(here.dirty).lower()}
     if here.experiment:
         tags["dvc.experiment"] = here.experiment
     if here.revision:

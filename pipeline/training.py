@@ -3,6 +3,7 @@
 import hashlib
 import json
 import math
+import pickle
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,8 +62,12 @@ def prepare(seed: int, device: torch.device) -> None:
 
 
 def fingerprint(parts: Mapping[str, Any]) -> str:
-    """A digest of everything that decides a training's result: parameters, seed and data digests (JSON values)."""
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+    """A digest of all that decides a training's result: ``parts`` (JSON values) and the library's own code."""
+    digest = hashlib.sha256(json.dumps(parts, sort_keys=True).encode())
+    library = Path(__file__).parent
+    for path in sorted([*library.glob("*.py"), *library.glob("methods/*.py")]):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
 
 
 def fit(task: Task, checkpoint: Path, fingerprint: str, log: Log) -> list[dict[str, float]]:
@@ -73,7 +78,7 @@ def fit(task: Task, checkpoint: Path, fingerprint: str, log: Log) -> list[dict[s
     outputs are written.
 
     Raises:
-        TrainingError: a loss is not finite; names it, the epoch and the step. The last good checkpoint stays.
+        TrainingError: a loss or a weight is not finite; names it and the epoch. The last good checkpoint stays.
     """
     curve = _resume(task, checkpoint, fingerprint)
     for row in curve:
@@ -81,16 +86,23 @@ def fit(task: Task, checkpoint: Path, fingerprint: str, log: Log) -> list[dict[s
     for epoch in range(len(curve), task.epochs):
         metrics = _run_epoch(task, epoch)
         curve.append({"epoch": epoch + 1, **metrics})
-        log(metrics, epoch + 1)
+        state = task.state()
+        _require_finite_weights(state, task.name, epoch)
         with atomic_path(checkpoint) as temporary:
-            torch.save({"fingerprint": fingerprint, "curve": curve, "task": task.state()}, temporary)
+            torch.save({"fingerprint": fingerprint, "curve": curve, "task": state}, temporary)
+        # After the checkpoint: a server that has gone away must not cost the epoch.
+        log(metrics, epoch + 1)
     return curve
 
 
 def _resume(task: Task, checkpoint: Path, fingerprint: str) -> list[dict[str, float]]:
     if not checkpoint.is_file():
         return []
-    saved = torch.load(checkpoint, map_location="cpu", weights_only=True)
+    try:
+        saved = torch.load(checkpoint, map_location="cpu", weights_only=True)
+    except (RuntimeError, EOFError, ValueError, pickle.UnpicklingError) as error:
+        tqdm.write(f"{task.name}: {checkpoint} cannot be read ({error}); training starts from the beginning")
+        return []
     if saved["fingerprint"] != fingerprint:
         return []
     task.restore(saved["task"])
@@ -102,6 +114,7 @@ def _resume(task: Task, checkpoint: Path, fingerprint: str) -> list[dict[str, fl
 def _run_epoch(task: Task, epoch: int) -> dict[str, float]:
     """All steps of one epoch; returns its metrics: the task's own and the mean of each loss."""
     plan = task.begin_epoch(epoch)
+    _require_finite(plan.metrics, task.name, epoch, 0)
     sums: dict[str, Tensor] = {}
     means: dict[str, float] = {}
     bar = tqdm(plan.batches, total=plan.steps, desc=f"{task.name} {epoch + 1}/{task.epochs}", unit="step")
@@ -123,3 +136,19 @@ def _require_finite(means: Mapping[str, float], stage: str, epoch: int, step: in
             f"{stage}: not finite: {', '.join(wrong)}, in epoch {epoch + 1} at or shortly before step {step + 1}; "
             f"nothing of this epoch was saved. Lower the learning rate or raise the temperature"
         )
+
+
+def _require_finite_weights(state: Any, stage: str, epoch: int, name: str = "") -> None:
+    """Refuse a state with a NaN or infinite number in it: the last step of an epoch can break weights unseen."""
+    if isinstance(state, Tensor):
+        if state.is_floating_point() and not bool(state.isfinite().all()):
+            raise TrainingError(
+                f"{stage}: {name} is not finite after epoch {epoch + 1}; nothing of this epoch was saved. "
+                "Lower the learning rate or raise the temperature"
+            )
+    elif isinstance(state, Mapping):
+        for key, value in state.items():
+            _require_finite_weights(value, stage, epoch, f"{name}.{key}" if name else str(key))
+    elif isinstance(state, list | tuple):
+        for index, value in enumerate(state):
+            _require_finite_weights(value, stage, epoch, f"{name}.{index}")

@@ -40,6 +40,7 @@ def main(target: str) -> None:
         description = {
             **source_model,
             "stage": "adapt",
+            "prototypes_sha256": source_model["weights_sha256"],
             "target": target_data.description(),
             "adapt": settings.adapt.model_dump(),
         }
@@ -53,7 +54,9 @@ def main(target: str) -> None:
         }
         models.save(layout.adapted(target), modules, description)
         write_epochs(target, method.predictions)
-        write_csv(layout.curve(f"adapt-{target}"), pd.DataFrame(curve, columns=list(curve[0]) if curve else ["epoch"]))
+        write_csv(
+            layout.curve(f"adapt-{target}"), pd.DataFrame(curve, columns=list(curve[0]) if curve else ["epoch", "loss"])
+        )
         files = [layout.adapted(target) / models.DESCRIPTION_FILE, layout.curve(f"adapt-{target}")]
         tracked.log_files(files, "adapt")
         name = f"{settings.tracking.experiment}-{target}"

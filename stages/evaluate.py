@@ -29,32 +29,31 @@ def main(target: str) -> None:
     folder = layout.evaluation(target)
     with stage_run(settings, "evaluate", target) as tracked:
         tracked.log_dataset(data.store, data.split.test, "test")
-        rows = np.union1d(data.split.train, data.split.test)
-        probabilities, points = predict(settings, source, data, rows)
+        probabilities, points = predict(settings, source, data)
         write_csv(folder / "tsne.csv", points)
-        write_predictions(data, rows, probabilities["after"])
-        scores = score(settings, data, rows, probabilities)
+        write_predictions(data, probabilities["after"])
+        scores = score(settings, data, probabilities)
         write_plots(target, scores)
         write_json(folder / "metrics.json", headline(scores))
         write_json(folder / "result.json", result(settings, source, data, scores, tracked))
         tracked.log({key: float(value) for key, value in flatten(headline(scores)).items()}, settings.adapt.epochs)
-        tracked.log_files(sorted(folder.iterdir()), "evaluate")
+        names = ("metrics.json", "result.json", "f1.csv", "confusion.csv", "accuracy.csv", "tsne.csv")
+        tracked.log_files([folder / name for name in names], "evaluate")
 
 
-def predict(
-    settings: Params, source: Prepared, data: Prepared, rows: NDArray[np.int64]
-) -> tuple[dict[str, NDArray[np.float32]], pd.DataFrame]:
-    """Probabilities of the target's ``rows`` (N×k) before and after adaptation, and the t-SNE points of samples."""
+def predict(settings: Params, source: Prepared, data: Prepared) -> tuple[dict[str, NDArray[np.float32]], pd.DataFrame]:
+    """Probabilities of all the target's crops (N×k) before and after adaptation, and the t-SNE points of samples."""
     on = device.pick(settings.device)
     crops, source_crops = DeviceCrops(data.store.images, on), DeviceCrops(source.store.images, on)
-    picked = evaluation.sample(np.arange(len(rows)), settings.evaluate.tsne_samples, settings.seed)
+    used = np.union1d(data.split.train, data.split.test)
+    picked = evaluation.sample(used, settings.evaluate.tsne_samples, settings.seed)
     source_rows = evaluation.sample(source.split.test, settings.evaluate.tsne_samples, settings.seed)
-    labels = np.concatenate([source.store.labels()[source_rows], data.store.labels()[rows[picked]]])
+    labels = np.concatenate([source.store.labels()[source_rows], data.store.labels()[picked]])
     domains = ["source"] * len(source_rows) + ["target"] * len(picked)
     probabilities, points = {}, []
     for moment, model in (("before", source_model(settings)), ("after", adapted_model(settings, data.name))):
         model.to(on)
-        z, predicted = classify(model, crops, torch.from_numpy(rows), settings.augment.eval_crop)
+        z, predicted = classify(model, crops, torch.arange(len(data.store.images)), settings.augment.eval_crop)
         z_source, _ = classify(model, source_crops, torch.from_numpy(source_rows), settings.augment.eval_crop)
         probabilities[moment] = predicted.cpu().numpy()
         both = torch.cat([z_source.cpu(), z.cpu()[torch.from_numpy(picked)]]).numpy()
@@ -78,18 +77,15 @@ def adapted_model(settings: Params, target: str) -> AdaptedNetwork:
     return model
 
 
-def score(
-    settings: Params, data: Prepared, rows: NDArray[np.int64], probabilities: dict[str, NDArray[np.float32]]
-) -> dict[str, Any]:
+def score(settings: Params, data: Prepared, probabilities: dict[str, NDArray[np.float32]]) -> dict[str, Any]:
     """Scores on the test rows: before, after, oracle and the accuracy by epoch; empty for a target without labels."""
     test = data.split.test
     if len(test) == 0:
         return {}
     labels = data.store.labels()[test]
-    places = np.searchsorted(rows, test)
     by_epoch = pd.read_parquet(layout.epochs(data.name)).to_numpy(dtype=np.uint8).T
     scores: dict[str, Any] = {
-        moment: evaluation.score(labels, values[places].argmax(axis=1), settings.evaluate.bootstrap, settings.seed)
+        moment: evaluation.score(labels, values[test].argmax(axis=1), settings.evaluate.bootstrap, settings.seed)
         for moment, values in probabilities.items()
     }
     scores["oracle"] = evaluation.oracle(labels, by_epoch)
@@ -149,10 +145,10 @@ def result(
     }
 
 
-def write_predictions(data: Prepared, rows: NDArray[np.int64], probabilities: NDArray[np.float32]) -> None:
+def write_predictions(data: Prepared, probabilities: NDArray[np.float32]) -> None:
     """The adapted model's answer for every picture: source file, expression, confidence and all probabilities."""
     table = pd.DataFrame(probabilities, columns=[f"p_{name}" for name in EXPRESSIONS])
-    table.insert(0, "picture", data.store.manifest["key"].to_numpy()[rows])
+    table.insert(0, "picture", data.store.manifest["key"].to_numpy())
     table.insert(1, "expression", [EXPRESSIONS[index] for index in probabilities.argmax(axis=1)])
     table.insert(2, "confidence", probabilities.max(axis=1))
     write_csv(layout.predictions(data.name), table)
@@ -165,14 +161,14 @@ def write_plots(target: str, scores: dict[str, Any]) -> None:
     if scores:
         for moment in ("before", "after"):
             f1 += [
-                {"expression": name, "model": moment, "f1": value}
+                {"expression": f"{name}, {moment}", "f1": value}
                 for name, value in zip(EXPRESSIONS, scores[moment]["f1"], strict=True)
             ]
         for actual, counts in zip(EXPRESSIONS, scores["after"]["confusion"], strict=True):
             for predicted, count in zip(EXPRESSIONS, counts, strict=True):
                 confusion += [{"actual": actual, "predicted": predicted}] * count
         accuracy = [{"epoch": epoch, "accuracy": value} for epoch, value in enumerate(scores["by_epoch"])]
-    write_csv(folder / "f1.csv", pd.DataFrame(f1, columns=["expression", "model", "f1"]))
+    write_csv(folder / "f1.csv", pd.DataFrame(f1, columns=["expression", "f1"]))
     write_csv(folder / "confusion.csv", pd.DataFrame(confusion, columns=["actual", "predicted"]))
     write_csv(folder / "accuracy.csv", pd.DataFrame(accuracy, columns=["epoch", "accuracy"]))
 

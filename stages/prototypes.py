@@ -31,7 +31,12 @@ def main() -> None:
         projections = project(network, crops, data.train_rows, settings.augment.eval_crop)
         train_labels = labels[data.train_rows].to(on)
         task = PrototypeLearning(prototypes, projections, train_labels, settings.prototypes, settings.seed)
-        description = {**pretrained, "stage": "prototypes", "prototypes": settings.prototypes.model_dump()}
+        description = {
+            **pretrained,
+            "stage": "prototypes",
+            "pretrained_sha256": pretrained["weights_sha256"],
+            "prototypes": settings.prototypes.model_dump(),
+        }
         checkpoint = layout.checkpoint("prototypes")
         curve = training.fit(task, checkpoint, training.fingerprint(description), tracked.log)
         models.save(layout.PROTOTYPES, {"prototypes": prototypes}, description)

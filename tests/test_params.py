@@ -122,7 +122,7 @@ def test_own_folders_may_be_targets() -> None:
 @pytest.mark.parametrize("text", ["1e-5", "1.0e-5", "0.00001", "1E-05"])
 def test_floats_are_read_as_dvc_reads_them(text: str, tmp_path: Path) -> None:
     source = (ROOT / "params.yaml").read_text()
-    changed = source.replace("prototype_lr: 0.01", f"prototype_lr: {text}")
+    changed = source.replace("prototype_lr: 0.005", f"prototype_lr: {text}")
     assert changed != source
     (tmp_path / "params.yaml").write_text(changed)
     assert params.load(tmp_path / "params.yaml").adapt.prototype_lr == 1e-5

@@ -143,7 +143,7 @@ def test_mlflow_has_the_execution_from_top_to_bottom(project: Path) -> None:
     (group,) = {run.data.tags["pocan.group"] for run in runs}
     (parent,) = [run for run in runs if "mlflow.parentRunId" not in run.data.tags]
     assert parent.info.run_name == group
-    assert group.startswith("repro-")
+    assert group.startswith("repro 2")
     metrics = json.loads((project / "reports/evaluate/jaffe/metrics.json").read_text())
     assert parent.data.metrics["jaffe.accuracy"] == pytest.approx(metrics["accuracy"])
     for target in TARGETS:

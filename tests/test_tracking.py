@@ -1,5 +1,7 @@
 """MLflow runs: grouped by execution, complete, failed when the stage fails, refused where no server answers."""
 
+import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import mlflow
@@ -17,13 +19,16 @@ ROOT = Path(__file__).parents[1]
 
 
 @pytest.fixture
-def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Params:
+def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Params]:
     settings = load(ROOT / "params.yaml")
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     monkeypatch.setenv("DVC_EXP_NAME", "brave-newt")
     monkeypatch.setenv("DVC_EXP_BASELINE_REV", "0" * 40)
-    return settings
+    yield settings
+    # Choosing a store also sets the environment variable, which would leak into later tests and processes.
+    mlflow.set_tracking_uri(None)  # type: ignore[arg-type]
+    os.environ.pop("MLFLOW_TRACKING_URI", None)
 
 
 @pytest.fixture
@@ -74,7 +79,27 @@ def test_runs_of_one_execution_hang_below_one_parent_that_names_the_experiment(
 def test_a_failing_stage_leaves_a_failed_run(settings: Params) -> None:
     with pytest.raises(ZeroDivisionError), tracking.stage_run(settings, "pretrain") as run:
         raise ZeroDivisionError
-    assert mlflow.MlflowClient().get_run(run.id).info.status == "FAILED"
+    client = mlflow.MlflowClient()
+    failed = client.get_run(run.id)
+    assert failed.info.status == "FAILED"
+    assert client.get_run(failed.data.tags["mlflow.parentRunId"]).info.status == "FAILED"
+
+
+def test_a_second_execution_of_one_experiment_has_its_own_parent(
+    settings: Params, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parents = []
+    for process in ("1-1", "2-2"):
+        monkeypatch.setattr(execution, "_identity", lambda _, process=process: process)
+        with tracking.stage_run(settings, "pretrain") as run:
+            pass
+        parents.append(mlflow.MlflowClient().get_run(run.id).data.tags["mlflow.parentRunId"])
+    assert len(set(parents)) == 2
+
+
+def test_a_store_that_fails_in_the_middle_is_told(settings: Params, tmp_path: Path) -> None:
+    with pytest.raises(TrackingError, match="Training is kept"), tracking.stage_run(settings, "pretrain") as run:
+        run.log_files([tmp_path / "gone.csv"], "curves")
 
 
 def test_the_model_is_registered_under_its_alias_and_predicts_the_same(settings: Params) -> None:
@@ -98,23 +123,19 @@ def test_a_server_that_does_not_answer_is_told_before_training(
     settings: Params, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
-    before = mlflow.get_tracking_uri()
     mlflow.set_tracking_uri("http://127.0.0.1:9")
-    try:
-        with (
-            pytest.raises(TrackingError, match=r"http://127\.0\.0\.1:9 cannot be used(.|\n)*Nothing was trained"),
-            tracking.stage_run(settings, "pretrain"),
-        ):
-            pytest.fail("the body must not run")
-    finally:
-        mlflow.set_tracking_uri(before)
+    with (
+        pytest.raises(TrackingError, match=r"http://127\.0\.0\.1:9 cannot be used(.|\n)*Nothing was trained"),
+        tracking.stage_run(settings, "pretrain"),
+    ):
+        pytest.fail("the body must not run")
 
 
 def test_a_stage_run_by_hand_is_its_own_execution(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("DVC_EXP_NAME", raising=False)
     here = execution.current()
     assert here.experiment is None
-    assert here.group.startswith(("by-hand-", "repro-"))
+    assert here.group.startswith(("by hand 2", "repro 2"))
     assert here == execution.current()
 
 

@@ -86,7 +86,7 @@ class KilledError(Exception):
 
 def killed_after(epoch: int) -> Callable[[Any, int], None]:
     def log(_: Any, now: int) -> None:
-        if now == epoch + 1:  # the checkpoint of ``epoch`` is on disk, this one's is not
+        if now == epoch:  # its checkpoint is on disk, the next one's is not
             raise KilledError
 
     return log
@@ -149,6 +149,31 @@ def test_a_loss_that_is_not_finite_stops_by_name_and_saves_nothing(
     with pytest.raises(TrainingError, match=r"pretrain: not finite: loss is nan, in epoch 1 at"):
         training.fit(pretraining(), tmp_path / "c.pt", "print", ignore)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_weights_that_break_in_the_last_step_are_not_saved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    task = pocan()
+    step = task.step
+
+    def breaking(batch: Batch, progress: float) -> dict[str, Tensor]:
+        reported = step(batch, progress)
+        with torch.no_grad():
+            task.target_prototypes.matrix[3, 2] = float("inf")
+        return reported
+
+    monkeypatch.setattr(task, "step", breaking)
+    monkeypatch.setattr(losses, "domain_discrimination", lambda *z: z[0].sum() * 0.0)
+    task.params = task.params.model_copy(update={"steps_per_epoch": 1})
+    with pytest.raises(TrainingError, match=r"target_prototypes\.matrix is not finite after epoch 1"):
+        training.fit(task, tmp_path / "c.pt", "print", ignore)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_damaged_checkpoint_is_told_and_training_starts_again(tmp_path: Path) -> None:
+    (tmp_path / "c.pt").write_bytes(b"cut off")
+    epochs: list[int] = []
+    training.fit(pretraining(), tmp_path / "c.pt", "print", lambda metrics, epoch: epochs.append(epoch))
+    assert epochs == [1, 2, 3]
 
 
 def test_a_single_term_that_is_not_finite_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

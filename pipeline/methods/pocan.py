@@ -53,7 +53,9 @@ class Pocan(Method):
     ) -> None:
         super().__init__(network, source_prototypes, source, target, params, augment_params, seed)
         if len(target.train_rows) < 2:
-            raise TrainingError("the target's split has fewer than two pictures to adapt to: change split.<target>")
+            raise TrainingError(
+                "the target's split has fewer than two pictures to adapt to: add pictures or change its split"
+            )
         self.epochs = params.epochs
         self._generator = generator_for(seed, self.name, 0)
         source_labels = source.labels[source.rows]
