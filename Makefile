@@ -8,6 +8,7 @@ READY := $(VENV)/.ready
 .PHONY: demo test lint setup clean
 
 demo: $(READY)
+	PATH="$(BIN):$$PATH" pocan check
 	PATH="$(BIN):$$PATH" dvc repro
 	@echo
 	@echo "tables:   reports/tables.md"

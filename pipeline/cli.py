@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from pipeline import params
+from pipeline.preflight import require_inputs
 from pipeline.stage import reported
 
 app = typer.Typer(
@@ -32,6 +33,6 @@ def report() -> None:
 def check(
     file: Annotated[Path, typer.Argument(help="The parameter file to check.")] = Path("params.yaml"),
 ) -> None:
-    """Check a parameter file: print "ok", or every fault by its key and exit with code 1."""
-    params.load(file)
+    """Check a parameter file and that the inputs it names exist: print "ok", or every fault and exit with code 1."""
+    require_inputs(params.load(file))
     typer.echo("ok")

@@ -8,7 +8,8 @@ from pipeline.stage import run
 
 def main(dataset: str) -> None:
     """data/crops/DATASET -> data/splits/DATASET.parquet, which holds no labels: adaptation must not see them."""
-    division = params.load().split.get(dataset)
+    settings = params.load()
+    division = settings.split.get(dataset)
     if division is None:
         raise ParamsError(f"params.yaml: no entry split.{dataset}; add one with a protocol")
     manifest = CropStore.open(layout.crops(dataset)).manifest

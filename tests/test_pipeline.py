@@ -13,19 +13,22 @@ import mlflow
 import pandas as pd
 import pytest
 import yaml
+from PIL import Image
 
 from pipeline import models, params
 from pipeline.crops import CropStore
 from pipeline.labels import EXPRESSIONS
 
 ROOT = Path(__file__).parents[1]
-TARGETS = ("fer2013", "jaffe")
+DRAWN = ("fer2013", "jaffe")
+TARGETS = (*DRAWN, "album")  # album: a folder of pictures without labels
 RAN = re.compile(r"^Running stage '(.+)'", re.MULTILINE)
 
 
 def run(folder: Path, *command: str) -> str:
     """Run a command of the project's own environment and return what it printed."""
     environment = {key: value for key, value in os.environ.items() if not key.startswith(("DVC_", "MLFLOW_", "GIT_"))}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)  # compiled files are part of a real checkout
     environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
     result = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
     assert result.returncode == 0, f"{' '.join(command)}\n{result.stdout[-4000:]}\n{result.stderr[-4000:]}"
@@ -35,12 +38,15 @@ def run(folder: Path, *command: str) -> str:
 def tiny() -> dict[str, Any]:
     values = params.read(ROOT / "params.yaml")
     values["targets"] = list(TARGETS)
-    values["standins"] |= {"sets": ["rafdb", *TARGETS], "scale": 0.05}
+    values["data"]["folder_sets"] = ["album"]
+    values["standins"] |= {"sets": ["rafdb", *DRAWN], "scale": 0.05}
+    values["split"]["album"] = {"protocol": "all"}
     values["split"]["jaffe"] = {"protocol": "stratified", "test": 0.5}
     values["model"] |= {"projection_hidden": 16, "projection_dim": 8}
     values["pretrain"] |= {"epochs": 2, "warmup_epochs": 1, "batch_size": 16}
     values["prototypes"] |= {"epochs": 3, "batch_size": 16}
     values["adapt"] |= {"epochs": 2, "steps_per_epoch": 1, "batch_size": 8}
+    values["data"]["max_unreadable"] = 0.1  # the album has one broken picture
     values["evaluate"] |= {"bootstrap": 100, "tsne_samples": 20}
     return values
 
@@ -59,6 +65,12 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ("dvc.yaml", ".dvcignore", ".gitignore"):
         shutil.copy(ROOT / name, folder / name)
     (folder / "params.yaml").write_text(yaml.safe_dump(tiny(), sort_keys=False))
+    album = folder / "data/standins/album/summer"
+    album.mkdir(parents=True)
+    portrait = Image.open(ROOT / "tests/data/astronaut.png").convert("RGB")
+    for index in range(12):
+        portrait.rotate(3 * index - 18).save(album / f"{index}.jpg")
+    (album / "broken.jpg").write_bytes(b"")
     run(folder, "git", "init", "--quiet")
     run(folder, "git", "config", "user.name", "test")
     run(folder, "git", "config", "user.email", "test@example.org")
@@ -75,7 +87,8 @@ def commit(folder: Path) -> None:
 
 def test_every_stage_ran_once_and_nothing_is_left_to_do(project: Path) -> None:
     ran = RAN.findall((project / "repro.log").read_text())
-    per_set = [f"{stage}@{name}" for name in TARGETS for stage in ("standins", "faces", "split", "adapt", "evaluate")]
+    per_set = [f"{stage}@{name}" for name in TARGETS for stage in ("faces", "split", "adapt", "evaluate")]
+    per_set += [f"standins@{name}" for name in DRAWN]
     source = ["standins@rafdb", "faces-source@rafdb", "split-source@rafdb", "pretrain", "prototypes", "report"]
     assert sorted(ran) == sorted(per_set + source)
     assert RAN.findall(run(project, "dvc", "repro")) == []
@@ -83,17 +96,17 @@ def test_every_stage_ran_once_and_nothing_is_left_to_do(project: Path) -> None:
 
 
 def test_outputs_are_complete(project: Path) -> None:
-    for name in ("rafdb", *TARGETS):
+    for name in ("rafdb", *DRAWN):
         store = CropStore.open(project / "data/crops" / name)
         assert len(store.images) >= 20
         assert store.description["provenance"] == "stand-in"
-    for target in TARGETS:
+    for target in DRAWN:
         metrics = json.loads((project / f"reports/evaluate/{target}/metrics.json").read_text())
         assert 0.0 <= metrics["accuracy_low"] <= metrics["accuracy"] <= metrics["accuracy_high"] <= 1.0
         assert metrics["oracle"]["accuracy"] >= max(metrics["accuracy"], metrics["dt"]["accuracy"])
         store = CropStore.open(project / "data/crops" / target)
         predictions = pd.read_csv(project / f"data/predictions/{target}.csv")
-        assert 0 < len(predictions) <= len(store.images)
+        assert len(predictions) == len(store.images)
         assert set(predictions["expression"]) <= set(EXPRESSIONS)
         assert predictions.filter(like="p_").sum(axis=1).to_numpy() == pytest.approx(1.0, abs=1e-4)
         description = json.loads((project / f"models/adapted/{target}" / models.DESCRIPTION_FILE).read_text())
@@ -105,6 +118,16 @@ def test_outputs_are_complete(project: Path) -> None:
         assert list(epochs) == ["epoch_0", "epoch_1", "epoch_2"]
         assert len(epochs) == metrics["n_test"]
     assert not list((project / "models/.checkpoints").glob("*.pt"))
+
+
+def test_a_folder_without_labels_gets_predictions_and_no_score(project: Path) -> None:
+    assert json.loads((project / "reports/evaluate/album/metrics.json").read_text()) == {"n_test": 0}
+    predictions = pd.read_csv(project / "data/predictions/album.csv")
+    assert predictions["picture"].tolist() == sorted(f"summer/{index}.jpg" for index in range(12))
+    faces = json.loads((project / "reports/faces/album.json").read_text())
+    assert (faces["pictures"], faces["crops"], faces["unreadable"]) == (13, 12, 1)
+    assert "broken.jpg" in (project / "data/crops/album/store.json").read_text()
+    assert "no labels" in (project / "reports/tables.md").read_text()
 
 
 def test_the_report_marks_every_number_as_drawn_and_links_its_figures(project: Path) -> None:
@@ -124,7 +147,7 @@ def test_the_report_marks_every_number_as_drawn_and_links_its_figures(project: P
 def test_dvc_shows_metrics_and_plots(project: Path) -> None:
     shown = json.loads(run(project, "dvc", "metrics", "show", "--json"))
     files = shown[""]["data"]
-    assert {f"reports/evaluate/{target}/metrics.json" for target in TARGETS} <= set(files)
+    assert {f"reports/evaluate/{target}/metrics.json" for target in DRAWN} <= set(files)
     assert files["reports/source.json"]["data"]["dataset"] == "rafdb"
     page = run(project, "dvc", "plots", "show", "--out", str(project.parent / "plots"))
     html = (project.parent / "plots/index.html").read_text()
@@ -187,6 +210,37 @@ def test_targets_can_be_chosen_on_the_command_line(project: Path) -> None:
     dry = run(project, "dvc", "exp", "run", "--dry", "-S", "targets=[fer2013]")
     assert "jaffe" not in "".join(RAN.findall(dry))
     assert "report" in RAN.findall(dry)
+
+
+@pytest.mark.usefixtures("experiment")
+def test_direct_transfer_is_an_experiment_too(project: Path) -> None:
+    output = run(project, "dvc", "exp", "run", "-S", "adapt.method=dt")
+    assert "report" in RAN.findall(output)
+    metrics = json.loads((project / "reports/evaluate/jaffe/metrics.json").read_text())
+    assert metrics["gain"] == 0.0
+    assert metrics["accuracy"] == metrics["dt"]["accuracy"]
+    assert "POCAN (measured)" not in (project / "reports/tables.md").read_text()
+
+
+def test_a_clone_with_the_cache_has_nothing_to_do(project: Path, tmp_path: Path) -> None:
+    """What DVC compares must not depend on the checkout: no compiled files, no times, no paths."""
+    clone = tmp_path / "clone"
+    run(tmp_path, "git", "clone", "--quiet", str(project), str(clone))
+    run(clone, "git", "checkout", "--quiet", "HEAD")
+    shutil.copytree(project / "data/standins/album", clone / "data/standins/album")
+    run(clone, "dvc", "cache", "dir", "--local", str(project / ".dvc/cache"))
+    run(clone, "dvc", "checkout", "--force")
+    assert "up to date" in run(clone, "dvc", "status")
+
+
+def test_a_missing_input_is_told_before_anything_runs(project: Path, tmp_path: Path) -> None:
+    text = (project / "params.yaml").read_text().replace("root: data/standins", "root: nowhere")
+    (tmp_path / "params.yaml").write_text(text)
+    result = subprocess.run(
+        [Path(sys.executable).parent / "pocan", "check"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 1
+    assert "nowhere/rafdb: no such folder; unpack rafdb there, set data.root" in result.stderr
 
 
 def test_a_wrong_parameter_is_told_by_name_and_nothing_is_lost(project: Path) -> None:

@@ -286,9 +286,7 @@ def test_an_empty_test_part_comes_back(tmp_path: Path) -> None:
 
 
 def test_a_missing_split_names_the_stage(tmp_path: Path) -> None:
-    with pytest.raises(
-        DatasetError, match=r"jaffe\.parquet: missing; run the split stage of this data set"
-    ):
+    with pytest.raises(DatasetError, match=r"jaffe\.parquet: missing; run the split stage of this data set"):
         splits.read(tmp_path / "jaffe.parquet")
 
 
