@@ -1,7 +1,7 @@
 """Stage 1: supervised contrastive pre-training of f and g on the source (paper, sec. 3.2, eq. 4)."""
 
 import math
-from typing import Any
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -10,16 +10,16 @@ from pipeline import augment, losses
 from pipeline.batches import DeviceCrops, generator_for, shuffled_batches
 from pipeline.nets import Network
 from pipeline.params import AugmentParams, PretrainParams
-from pipeline.training import Epoch
+from pipeline.training import Epoch, Resumable
 
 
-class Pretraining:
+class Pretraining(Resumable):
     """The training task of stage 1: two views of every image, SGD, warm-up and cosine decay of the learning rate.
 
     crops: the source's; rows: int64, its training rows; labels: int64, one a row of ``crops``.
     """
 
-    name = "pretrain"
+    name: ClassVar[str] = "pretrain"
 
     def __init__(
         self,
@@ -41,6 +41,7 @@ class Pretraining:
             network.parameters(), lr=params.lr, momentum=params.momentum, weight_decay=params.weight_decay
         )
         self._schedule = torch.optim.lr_scheduler.LambdaLR(self._optimiser, self._rate)
+        self.parts = {"network": network, "optimiser": self._optimiser, "schedule": self._schedule}
 
     def _rate(self, step: int) -> float:
         """The share of the full learning rate at a step: a linear rise, then half a cosine to 0."""
@@ -66,17 +67,3 @@ class Pretraining:
         self._optimiser.step()
         self._schedule.step()
         return {"loss": loss}
-
-    def state(self) -> dict[str, Any]:
-        """Network, optimiser and schedule."""
-        return {
-            "network": self.network.state_dict(),
-            "optimiser": self._optimiser.state_dict(),
-            "schedule": self._schedule.state_dict(),
-        }
-
-    def restore(self, state: dict[str, Any]) -> None:
-        """Continue from ``state``."""
-        self.network.load_state_dict(state["network"])
-        self._optimiser.load_state_dict(state["optimiser"])
-        self._schedule.load_state_dict(state["schedule"])

@@ -1,6 +1,6 @@
 """The source prototypes M_s: eq. 2 minimised over M_s alone, f and g frozen (paper, sec. 3.1)."""
 
-from typing import Any
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -9,16 +9,16 @@ from pipeline import losses, pseudolabels
 from pipeline.batches import generator_for, shuffled_batches
 from pipeline.nets import Prototypes
 from pipeline.params import PrototypeParams
-from pipeline.training import Epoch
+from pipeline.training import Epoch, Resumable
 
 
-class PrototypeLearning:
+class PrototypeLearning(Resumable):
     """The training task of M_s. f and g do not change, so it runs on projections that were computed once.
 
     projections: N×d float; labels: N int64, both on the device that trains.
     """
 
-    name = "prototypes"
+    name: ClassVar[str] = "prototypes"
 
     def __init__(
         self, prototypes: Prototypes, projections: Tensor, labels: Tensor, params: PrototypeParams, seed: int
@@ -31,6 +31,7 @@ class PrototypeLearning:
         self._steps = max(1, len(labels) // params.batch_size)
         self._optimiser = torch.optim.SGD(prototypes.parameters(), lr=params.lr, momentum=params.momentum)
         self._schedule = torch.optim.lr_scheduler.CosineAnnealingLR(self._optimiser, params.epochs * self._steps)
+        self.parts = {"prototypes": prototypes, "optimiser": self._optimiser, "schedule": self._schedule}
 
     def begin_epoch(self, epoch: int) -> Epoch:
         """Batches of row numbers (int64) into the projections."""
@@ -50,17 +51,3 @@ class PrototypeLearning:
         self._optimiser.step()
         self._schedule.step()
         return {"loss": loss}
-
-    def state(self) -> dict[str, Any]:
-        """Prototypes, optimiser and schedule."""
-        return {
-            "prototypes": self.prototypes.state_dict(),
-            "optimiser": self._optimiser.state_dict(),
-            "schedule": self._schedule.state_dict(),
-        }
-
-    def restore(self, state: dict[str, Any]) -> None:
-        """Continue from ``state``."""
-        self.prototypes.load_state_dict(state["prototypes"])
-        self._optimiser.load_state_dict(state["optimiser"])
-        self._schedule.load_state_dict(state["schedule"])

@@ -7,7 +7,7 @@ import pickle
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import torch
 from torch import Tensor
@@ -35,7 +35,7 @@ class Epoch:
 class Task(Protocol):
     """What one training stage trains. ``fit`` drives it; all its randomness must depend on the epoch alone."""
 
-    name: str
+    name: ClassVar[str]
     epochs: int
 
     def begin_epoch(self, epoch: int) -> Epoch:
@@ -53,6 +53,33 @@ class Task(Protocol):
     def restore(self, state: dict[str, Any]) -> None:
         """Continue from ``state``."""
         ...
+
+
+class Stateful(Protocol):
+    """A module, an optimiser or a schedule."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """Its state as plain values and tensors."""
+        ...
+
+    def load_state_dict(self, state_dict: dict[str, Any], /) -> object:
+        """Take over a state."""
+        ...
+
+
+class Resumable:
+    """``state`` and ``restore`` of a task whose whole state is that of its named parts."""
+
+    parts: dict[str, Stateful]
+
+    def state(self) -> dict[str, Any]:
+        """The state of every part, by name."""
+        return {name: part.state_dict() for name, part in self.parts.items()}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Continue from ``state``."""
+        for name, part in self.parts.items():
+            part.load_state_dict(state[name])
 
 
 def prepare(seed: int, device: torch.device) -> None:

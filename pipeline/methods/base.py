@@ -1,8 +1,8 @@
 """What an adaptation method is given and what it must do. A new method is one module and one registry entry."""
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -32,6 +32,7 @@ class TargetDomain:
     test_rows: Tensor
 
 
+@dataclass(eq=False)
 class Method(ABC):
     """A training task (see ``pipeline.training.Task``) that starts from the source model and ends with M_t.
 
@@ -39,27 +40,26 @@ class Method(ABC):
     (uint8), from which the evaluation stage, which alone sees labels, finds the last and the oracle epoch.
     """
 
-    name: str
-    epochs: int
+    network: Network
+    source_prototypes: Prototypes
+    source: SourceDomain
+    target: TargetDomain
+    params: AdaptParams
+    augment_params: AugmentParams
+    seed: int
 
-    def __init__(
-        self,
-        network: Network,
-        source_prototypes: Prototypes,
-        source: SourceDomain,
-        target: TargetDomain,
-        params: AdaptParams,
-        augment_params: AugmentParams,
-        seed: int,
-    ) -> None:
-        device = target.crops.device
-        self.network = network.to(device)
-        self.source_prototypes = source_prototypes.to(device)
-        self.target_prototypes = Prototypes(network.head.dim).to(device)
-        self.target_prototypes.load_state_dict(source_prototypes.state_dict())
-        self.source, self.target = source, target
-        self.params, self.augment_params, self.seed = params, augment_params, seed
-        self.predictions: list[Tensor] = []
+    name: ClassVar[str]
+    epochs: int = field(init=False)
+    target_prototypes: Prototypes = field(init=False)
+    predictions: list[Tensor] = field(init=False, default_factory=list)
+
+    def __post_init__(self) -> None:
+        device = self.target.crops.device
+        self.epochs = self.params.epochs
+        self.network.to(device)
+        self.source_prototypes.to(device)
+        self.target_prototypes = Prototypes(self.network.head.dim).to(device)
+        self.target_prototypes.load_state_dict(self.source_prototypes.state_dict())
 
     @abstractmethod
     def begin_epoch(self, epoch: int) -> Epoch:
@@ -85,7 +85,5 @@ class Method(ABC):
 
     def predict_test(self) -> None:
         """Append the current prediction of every test row to ``predictions``."""
-        self._remember(self.probabilities(self.target.test_rows))
-
-    def _remember(self, probabilities: Tensor) -> None:
+        probabilities = self.probabilities(self.target.test_rows)
         self.predictions.append(probabilities.argmax(dim=1).to(torch.uint8).cpu())

@@ -1,6 +1,6 @@
 """DT: the source model is transferred directly, M_t = M_s and no training (paper, sec. 4.3)."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from torch import Tensor
 
@@ -11,8 +11,11 @@ from pipeline.training import Epoch
 class DirectTransfer(Method):
     """No epochs, so ``fit`` calls none of the training functions."""
 
-    name = "dt"
-    epochs = 0
+    name: ClassVar[str] = "dt"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.epochs = 0
 
     def begin_epoch(self, epoch: int) -> Epoch:
         """Never called: there are no epochs."""

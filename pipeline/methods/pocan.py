@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -10,10 +10,8 @@ from torch import Tensor
 from pipeline import augment, losses, pseudolabels
 from pipeline.batches import generator_for, shuffled_batches
 from pipeline.errors import TrainingError
-from pipeline.methods.base import Method, SourceDomain, TargetDomain
-from pipeline.nets import Network, Prototypes
-from pipeline.params import AdaptParams, AugmentParams
-from pipeline.training import Epoch
+from pipeline.methods.base import Method
+from pipeline.training import Epoch, Resumable
 
 
 @dataclass(frozen=True)
@@ -36,34 +34,25 @@ class Projections:
     pseudo_labels: Tensor
 
 
-class Pocan(Method):
+class Pocan(Resumable, Method):
     """The training task of stage 2: eqs. 15 and 16 in turn at every step."""
 
-    name = "pocan"
+    name: ClassVar[str] = "pocan"
 
-    def __init__(
-        self,
-        network: Network,
-        source_prototypes: Prototypes,
-        source: SourceDomain,
-        target: TargetDomain,
-        params: AdaptParams,
-        augment_params: AugmentParams,
-        seed: int,
-    ) -> None:
-        super().__init__(network, source_prototypes, source, target, params, augment_params, seed)
-        if len(target.train_rows) < 2:
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if len(self.target.train_rows) < 2:
             raise TrainingError(
                 "the target's split has fewer than two pictures to adapt to: add pictures or change its split"
             )
-        self.epochs = params.epochs
-        self._generator = generator_for(seed, self.name, 0)
+        params, source = self.params, self.source
+        self._generator = generator_for(self.seed, self.name, 0)
         source_labels = source.labels[source.rows]
         self._source_weights = pseudolabels.class_weights(source_labels, params.class_weights, code_power=2)
-        self._source_weights = self._source_weights.to(target.crops.device)
+        self._source_weights = self._source_weights.to(self.target.crops.device)
         self._target_weights = torch.ones_like(self._source_weights)
         self._network_optimiser = torch.optim.SGD(
-            network.parameters(), lr=params.lr, momentum=params.momentum, weight_decay=params.weight_decay
+            self.network.parameters(), lr=params.lr, momentum=params.momentum, weight_decay=params.weight_decay
         )
         self._prototype_optimiser = torch.optim.SGD(
             [self.source_prototypes.matrix, self.target_prototypes.matrix],
@@ -71,6 +60,13 @@ class Pocan(Method):
             momentum=params.momentum,
             weight_decay=params.weight_decay,
         )
+        self.parts = {
+            "network": self.network,
+            "source_prototypes": self.source_prototypes,
+            "target_prototypes": self.target_prototypes,
+            "network_optimiser": self._network_optimiser,
+            "prototype_optimiser": self._prototype_optimiser,
+        }
 
     def begin_epoch(self, epoch: int) -> Epoch:
         """Pseudo-label the whole target training set with M_t, then draw the epoch's batches."""
@@ -197,22 +193,11 @@ class Pocan(Method):
 
     def state(self) -> dict[str, Any]:
         """Network, both prototype matrices, both optimisers and the predictions so far."""
-        return {
-            "network": self.network.state_dict(),
-            "source_prototypes": self.source_prototypes.state_dict(),
-            "target_prototypes": self.target_prototypes.state_dict(),
-            "network_optimiser": self._network_optimiser.state_dict(),
-            "prototype_optimiser": self._prototype_optimiser.state_dict(),
-            "predictions": self.predictions,
-        }
+        return {**super().state(), "predictions": self.predictions}
 
     def restore(self, state: dict[str, Any]) -> None:
         """Continue from ``state``."""
-        self.network.load_state_dict(state["network"])
-        self.source_prototypes.load_state_dict(state["source_prototypes"])
-        self.target_prototypes.load_state_dict(state["target_prototypes"])
-        self._network_optimiser.load_state_dict(state["network_optimiser"])
-        self._prototype_optimiser.load_state_dict(state["prototype_optimiser"])
+        super().restore(state)
         self.predictions = list(state["predictions"])
 
 
