@@ -3,11 +3,11 @@
 import pandas as pd
 import torch
 
-from pipeline import device, layout, models, params, training
+from pipeline import device, layout, models, params, trained, training
 from pipeline.batches import DeviceCrops
 from pipeline.files import atomic_path
 from pipeline.methods import METHODS, SourceDomain, TargetDomain
-from pipeline.nets import AdaptedNetwork, Network, Prototypes
+from pipeline.nets import AdaptedNetwork
 from pipeline.prepared import Prepared
 from pipeline.stage import run
 from pipeline.tables import write_csv
@@ -23,14 +23,12 @@ def main(target: str) -> None:
         tracked.log_dataset(source_data.store, source_data.split.train, "source")
         tracked.log_dataset(target_data.store, target_data.split.train, "target")
         training.prepare(settings.seed, on)
-        network, prototypes = Network(settings.model), Prototypes(settings.model.projection_dim)
-        models.load(layout.PRETRAINED, {"network": network})
-        source_model = models.load(layout.PROTOTYPES, {"prototypes": prototypes})
+        source_model, source_description = trained.source_model(settings.model)
         source_crops = DeviceCrops(source_data.store.images, on)
         target_crops = DeviceCrops(target_data.store.images, on)
         method = METHODS[settings.adapt.method](
-            network,
-            prototypes,
+            source_model.network,
+            source_model.prototypes,
             SourceDomain(source_crops, source_data.train_rows, source_data.source_labels()),
             TargetDomain(target_crops, target_data.train_rows, target_data.test_rows),
             settings.adapt,
@@ -38,9 +36,9 @@ def main(target: str) -> None:
             settings.seed,
         )
         description = {
-            **source_model,
+            **source_description,
             "stage": "adapt",
-            "prototypes_sha256": source_model["weights_sha256"],
+            "prototypes_sha256": source_description["weights_sha256"],
             "target": target_data.description(),
             "adapt": settings.adapt.model_dump(),
         }
