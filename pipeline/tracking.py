@@ -143,7 +143,8 @@ def log_report(params: Params, metrics: Mapping[str, float], files: Sequence[Pat
         client.log_metric(parent_id, key, value)
     for path in files:
         # As they lie in reports/, so that the tables' links to the figures hold.
-        client.log_artifact(parent_id, str(path), str(path.parent.relative_to(REPORTS)))
+        folder = path.parent.relative_to(REPORTS)
+        client.log_artifact(parent_id, str(path), None if folder == Path() else str(folder))
 
 
 def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, str | int | float | bool]:

@@ -48,7 +48,11 @@ def test_runs_of_one_execution_hang_below_one_parent_that_names_the_experiment(
         first.log_dataset(store, np.array([0, 2]), "train")
     with tracking.stage_run(settings, "adapt", "ckplus") as second:
         pass
-    tracking.log_report(settings, {"ckplus.accuracy": 0.5}, [])
+    files = [Path("reports/tables.md"), Path("reports/figures/f1.png")]
+    for file in files:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text("content")
+    tracking.log_report(settings, {"ckplus.accuracy": 0.5}, files)
     client = mlflow.MlflowClient()
     assert mlflow.get_tracking_uri() == f"sqlite:///{tmp_path / 'mlflow.db'}"
     runs = {run.info.run_id: run for run in client.search_runs([client.get_run(first.id).info.experiment_id])}
@@ -61,6 +65,8 @@ def test_runs_of_one_execution_hang_below_one_parent_that_names_the_experiment(
     assert {run.data.tags["git.commit"] for run in runs.values()} == {"0" * 40}
     assert {run.info.status for run in runs.values()} == {"FINISHED"}
     assert parent.data.metrics == {"ckplus.accuracy": 0.5}
+    artifacts = [*client.list_artifacts(parent.info.run_id), *client.list_artifacts(parent.info.run_id, "figures")]
+    assert {artifact.path for artifact in artifacts} == {"figures", "tables.md", "figures/f1.png"}
     pretrain = runs[first.id]
     assert pretrain.info.run_name == "pretrain"
     assert runs[second.id].info.run_name == "adapt@ckplus"

@@ -48,6 +48,8 @@ def test_stage_does_what_the_command_does(project: Path) -> None:
     assert CliRunner().invoke(app, ["report"]).exit_code == 0
     first = (project / "reports/tables.md").read_bytes()
     (project / "reports/tables.md").unlink()
+    for folder in (project / "reports/evaluate").iterdir():
+        (folder / "metrics.json").write_text('{"accuracy": 0.5}')
     subprocess.run([sys.executable, "-m", "stages.report"], cwd=project, env={"PYTHONPATH": str(ROOT)}, check=True)
     assert (project / "reports/tables.md").read_bytes() == first
 
