@@ -48,8 +48,7 @@ class StageRun:
 
     def log(self, metrics: Mapping[str, float], epoch: int) -> None:
         """Metrics of one epoch (from 1); usable as ``pipeline.training.Log``."""
-        with _answering():
-            mlflow.log_metrics(dict(metrics), step=epoch)
+        mlflow.log_metrics(dict(metrics), step=epoch)
 
     def log_dataset(self, store: CropStore, rows: np.ndarray[Any, Any], part: str) -> None:
         """The rows of a store that this run reads, as an MLflow input: name, count, digest, provenance. No labels."""
@@ -64,9 +63,8 @@ class StageRun:
 
     def log_files(self, paths: Sequence[Path], folder: str) -> None:
         """Figures, tables and descriptions as artifacts below ``folder``."""
-        with _answering():
-            for path in paths:
-                mlflow.log_artifact(str(path), folder)
+        for path in paths:
+            mlflow.log_artifact(str(path), folder)
 
     def log_model(self, network: nn.Module, registered_name: str | None = None) -> None:
         """The model in MLflow's PyTorch flavour; with a name it is registered and becomes the version ``ALIAS``.
@@ -101,7 +99,7 @@ def _answering() -> Iterator[None]:
     """
     try:
         yield
-    except (MlflowException, RequestException, OSError) as error:
+    except (MlflowException, RequestException) as error:
         raise TrackingError(
             f"MLflow store {mlflow.get_tracking_uri()} failed: {error}\n"
             "Training is kept up to its last epoch: see to the store and run the same command again"
@@ -113,7 +111,7 @@ def stage_run(params: Params, stage: str, target: str | None = None) -> Iterator
     """Open the run of a stage; it is marked failed when the body raises.
 
     Raises:
-        TrackingError: the store or server cannot be reached; raised here, before anything is trained.
+        TrackingError: the store or server cannot be reached, raised before anything is trained; or it fails later.
     """
     here = execution.current()
     parent = _parent_run(_connect(params.tracking.experiment), here)
@@ -122,13 +120,16 @@ def stage_run(params: Params, stage: str, target: str | None = None) -> Iterator
     tags |= {"pocan.group": parent.data.tags["pocan.group"], "pocan.seed": str(params.seed)}
     if target:
         tags["pocan.target"] = target
-    try:
-        with mlflow.start_run(run_name=name, tags=tags) as run:
-            mlflow.log_params(flatten(params.model_dump()))
-            yield StageRun(run.info.run_id, here)
-    except BaseException:
-        mlflow.MlflowClient().set_terminated(parent.info.run_id, "FAILED")
-        raise
+    status = "FAILED"
+    with _answering():
+        try:
+            with mlflow.start_run(run_name=name, tags=tags) as run:
+                mlflow.log_params(flatten(params.model_dump()))
+                yield StageRun(run.info.run_id, here)
+            status = "FINISHED"
+        finally:
+            # The parent ends, for now, with this stage: so its duration is that of the execution.
+            mlflow.MlflowClient().set_terminated(parent.info.run_id, status)
 
 
 def log_report(params: Params, metrics: Mapping[str, float], files: Sequence[Path]) -> None:

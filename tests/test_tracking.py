@@ -8,6 +8,7 @@ import mlflow
 import numpy as np
 import pytest
 import torch
+from mlflow.exceptions import MlflowException
 
 from pipeline import execution, tracking
 from pipeline.crops import CROP_SIZE, CropStore, CropWriter
@@ -103,9 +104,18 @@ def test_a_second_execution_of_one_experiment_has_its_own_parent(
     assert len(set(parents)) == 2
 
 
-def test_a_store_that_fails_in_the_middle_is_told(settings: Params, tmp_path: Path) -> None:
-    with pytest.raises(TrackingError, match="Training is kept"), tracking.stage_run(settings, "pretrain") as run:
-        run.log_files([tmp_path / "gone.csv"], "curves")
+def test_a_store_that_fails_in_the_middle_is_told(settings: Params, monkeypatch: pytest.MonkeyPatch) -> None:
+    def gone(*_: object, **__: object) -> None:
+        raise MlflowException("connection lost")
+
+    monkeypatch.setattr(mlflow, "log_metrics", gone)
+    with pytest.raises(TrackingError, match="connection lost\nTraining is kept"):
+        log_one_metric(settings)
+
+
+def log_one_metric(settings: Params) -> None:
+    with tracking.stage_run(settings, "pretrain") as run:
+        run.log({"loss": 1.0}, 1)
 
 
 def test_the_model_is_registered_under_its_alias_and_predicts_the_same(settings: Params) -> None:
