@@ -1,4 +1,4 @@
-"""Training views and the evaluation view, a whole batch at a time on its own device (METHOD: augmentation).
+"""Training views and the evaluation view, a whole batch at a time on its own device (docs/method.md).
 
 Every image of a batch draws its own parameters, always from a CPU generator, so that the same seed gives the same
 draws on every device. Images are float N×3×S×S, RGB in [0, 1].

@@ -66,7 +66,7 @@ class InputNorm(nn.Module):
 
 
 def input_norm(weights: str) -> InputNorm:
-    """The normalisation that goes with ``model.weights`` (METHOD: networks)."""
+    """The normalisation that goes with ``model.weights`` (docs/method.md)."""
     if weights == "vggface2":
         # Mean of the VGGFace2 training faces, BGR, 0–255 (Cao et al. 2018).
         return InputNorm(255.0, (91.4953, 103.8827, 131.0912), (1.0, 1.0, 1.0), bgr=True)
@@ -170,7 +170,7 @@ class Prototypes(nn.Module):
 
 
 class AdaptedNetwork(nn.Module):
-    """The deployed model: images in, class probabilities out (METHOD: prediction).
+    """The deployed model: images in, class probabilities out (docs/method.md).
 
     ``prototypes`` is M_t after adaptation, M_s before it (DT).
     """

@@ -95,7 +95,7 @@ class SplitParams(Section):
 
 
 class ModelParams(Section):
-    """Encoder and projection head (METHOD: networks)."""
+    """Encoder and projection head (docs/method.md)."""
 
     backbone: Literal["resnet10", "resnet18", "resnet34", "resnet50"]
     weights: Literal["none", "imagenet", "vggface2"]
@@ -117,7 +117,7 @@ class ModelParams(Section):
 
 
 class AugmentParams(Section):
-    """Training views (METHOD: augmentation). crop: range of the side that a random crop keeps."""
+    """Training views (docs/method.md). crop: range of the side that a random crop keeps."""
 
     crop: tuple[Fraction, Fraction]
     jitter: Fraction

@@ -185,7 +185,7 @@ class Pocan(Resumable, Method):
 
     @torch.no_grad()
     def _frozen_projections(self, source_views: Tensor, target_views: Tensor) -> tuple[Tensor, Tensor]:
-        """z of the updated f and g in evaluation mode, for eq. 16 (METHOD: stage 2; as the released code does)."""
+        """z of the updated f and g in evaluation mode, for eq. 16 (docs/method.md; as the released code does)."""
         self.network.eval()
         projections = self.network(source_views), self.network(target_views)
         self.network.train()
