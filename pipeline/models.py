@@ -4,7 +4,6 @@ The JSON holds parameters and data digests only, nothing of the moment (time, ho
 the same bytes and DVC can tell that nothing changed.
 """
 
-import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from pipeline.errors import WeightsError
-from pipeline.files import atomic_path, read_json, write_json
+from pipeline.files import atomic_path, read_json, sha256, write_json
 
 WEIGHTS_FILE = "model.safetensors"
 DESCRIPTION_FILE = "model.json"
@@ -29,9 +28,7 @@ def save(folder: Path, modules: Mapping[str, nn.Module], description: Mapping[st
     }
     with atomic_path(folder / WEIGHTS_FILE) as temporary:
         save_file(tensors, temporary)
-    with (folder / WEIGHTS_FILE).open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    write_json(folder / DESCRIPTION_FILE, {**description, "weights_sha256": digest})
+    write_json(folder / DESCRIPTION_FILE, {**description, "weights_sha256": sha256(folder / WEIGHTS_FILE)})
 
 
 def load(folder: Path, modules: Mapping[str, nn.Module]) -> dict[str, Any]:

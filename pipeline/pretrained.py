@@ -1,6 +1,5 @@
 """Pre-trained weights for the encoder: the user's VGGFace2 file, torchvision's ImageNet, or none."""
 
-import hashlib
 import pickle
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ import torchvision
 from torch import Tensor
 
 from pipeline.errors import WeightsError
+from pipeline.files import sha256
 from pipeline.models import load_checked
 from pipeline.nets import Encoder
 from pipeline.params import ModelParams
@@ -43,7 +43,7 @@ def load_pretrained(encoder: Encoder, params: ModelParams) -> dict[str, str]:
     elif params.weights == "vggface2":
         path = Path(params.weights_file or "")
         load_checked(encoder.trunk, read_vggface2(path), str(path), ignored=_CLASSIFIER)
-        record |= {"weights_name": path.name, "weights_sha256": _sha256(path)}
+        record |= {"weights_name": path.name, "weights_sha256": sha256(path)}
     return record
 
 
@@ -88,8 +88,3 @@ class _NumpyUnpickler(pickle.Unpickler):
 def _read_pickle(path: Path) -> Any:
     with path.open("rb") as file:
         return _NumpyUnpickler(file, encoding="latin1").load()  # the known files were written by Python 2
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

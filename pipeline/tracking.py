@@ -140,12 +140,13 @@ def log_report(params: Params, metrics: Mapping[str, float], files: Sequence[Pat
     """
     parent_id = _parent_run(_connect(params.tracking.experiment), execution.current()).info.run_id
     client = mlflow.MlflowClient()
-    for key, value in metrics.items():
-        client.log_metric(parent_id, key, value)
-    for path in files:
-        # As they lie in reports/, so that the tables' links to the figures hold.
-        folder = path.parent.relative_to(REPORTS)
-        client.log_artifact(parent_id, str(path), None if folder == Path() else str(folder))
+    with _answering():
+        for key, value in metrics.items():
+            client.log_metric(parent_id, key, value)
+        for path in files:
+            # As they lie in reports/, so that the tables' links to the figures hold.
+            folder = path.parent.relative_to(REPORTS)
+            client.log_artifact(parent_id, str(path), None if folder == Path() else str(folder))
 
 
 def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, str | int | float | bool]:
@@ -190,7 +191,7 @@ def _connect(experiment: str) -> str:
 
 
 def _parent_run(experiment_id: str, here: Execution) -> Run:
-    """The run that stands for the whole execution: found by its group, or made."""
+    """The run that stands for the whole execution: found by its process and experiment, or made."""
     client = mlflow.MlflowClient()
     query = f"tags.`pocan.process` = '{here.process}' and tags.`pocan.stage` = '{EXECUTION}'"
     if here.experiment:

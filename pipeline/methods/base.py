@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from pipeline.batches import DeviceCrops
-from pipeline.inference import project
-from pipeline.nets import Network, Prototypes
+from pipeline.inference import classify
+from pipeline.nets import AdaptedNetwork, Network, Prototypes
 from pipeline.params import AdaptParams, AugmentParams
 from pipeline.training import Epoch
 
@@ -79,9 +79,8 @@ class Method(ABC):
 
     def probabilities(self, rows: Tensor) -> Tensor:
         """softmax(z·M_tᵀ) of the evaluation view of target ``rows``: len(rows)×k float, on the training device."""
-        z = project(self.network, self.target.crops, rows, self.augment_params.eval_crop)
-        with torch.no_grad():
-            return torch.softmax(self.target_prototypes(z), dim=1)
+        model = AdaptedNetwork(self.network, self.target_prototypes)
+        return classify(model, self.target.crops, rows, self.augment_params.eval_crop)[1]
 
     def predict_test(self) -> None:
         """Append the current prediction of every test row to ``predictions``."""

@@ -3,13 +3,14 @@
 from pathlib import Path
 
 from pipeline.files import write_text
+from pipeline.layout import REPORTS
 from pipeline.params import Params
 from pipeline.reporting.figures import write_figures
 from pipeline.reporting.results import load_evaluations, load_source
 from pipeline.reporting.tables import render
 
 
-def write_report(params: Params, reports: Path = Path("reports")) -> list[Path]:
+def write_report(params: Params, reports: Path = REPORTS) -> list[Path]:
     """Write tables and figures of every target of ``params``; nothing is written unless all results can be read.
 
     Args:
