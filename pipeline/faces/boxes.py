@@ -1,44 +1,74 @@
-"""Arithmetic on boxes: suppression, squares, offsets. Boxes are float64 n×4: x1, y1, x2, y2 in pixels."""
+"""Arithmetic on boxes: suppression, squares, offsets. Boxes are float64 …×4: x1, y1, x2, y2 in pixels."""
 
+from collections.abc import Iterator
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 Boxes = NDArray[np.float64]
+Rows = NDArray[np.int64]
 
 ShareOf = Literal["union", "smaller"]
 
-BLOCK = 512
-"""Boxes compared with all better ones at a time: memory then grows with n, not with n²."""
+PAIRS_AT_ONCE = 1 << 20
+"""Pairs of boxes compared at a time; bounds the memory on pictures full of proposals."""
 
 
-def by_score(scores: NDArray[np.float64]) -> NDArray[np.int64]:
-    """The order from the highest score to the lowest; equal scores keep theirs."""
-    return np.argsort(-scores, kind="stable")
+def best(groups: Rows, boxes: Boxes, scores: NDArray[np.float64], threshold: float, share_of: ShareOf) -> Rows:
+    """Rows that remain after suppression within each group: by group, then from the highest score to the lowest.
+
+    ``groups``: n int64, the group (a picture, or a level of one) of each box; equal scores keep their order.
+    """
+    order = np.lexsort((-scores, groups))
+    keep = np.ones(len(order), dtype=bool)
+    for rows in _tables(groups[order]):
+        # A row −1 stands for no box: one without an area, which suppresses nothing.
+        members = np.where(rows[..., None] < 0, 0.0, boxes[order[rows]])
+        keep[rows[rows >= 0]] = unsuppressed(members, threshold, share_of)[rows >= 0]
+    return order[keep]
 
 
 def unsuppressed(boxes: Boxes, threshold: float, share_of: ShareOf) -> NDArray[np.bool_]:
-    """Which boxes remain when each one goes that overlaps a better one by more than ``threshold``; n bool.
+    """Which boxes remain when each one goes that overlaps a better one by more than ``threshold``.
 
-    ``boxes`` are sorted from best to worst. A box that has itself gone still suppresses: so the ``mtcnn`` package does
-    it, unlike the usual greedy suppression. The overlap is a share of the two boxes' union or of the smaller box.
+    ``boxes``: groups×n×4, each group sorted from best to worst; returns groups×n. A box that has itself gone still
+    suppresses: so the ``mtcnn`` package does it, unlike the usual greedy suppression. The overlap is a share of the two
+    boxes' union or of the smaller box.
     """
-    keep = np.ones(len(boxes), dtype=bool)
-    areas = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
-    for start in range(0, len(boxes), BLOCK):
-        end = min(start + BLOCK, len(boxes))
-        better, block = boxes[:end, None], boxes[None, start:end]
-        sides = np.minimum(better[..., 2:], block[..., 2:]) - np.maximum(better[..., :2], block[..., :2])
-        shared = np.maximum(sides, 0.0).prod(axis=-1)
+    groups, count = boxes.shape[:2]
+    keep = np.ones((groups, count), dtype=bool)
+    areas = area(boxes)
+    step = max(1, PAIRS_AT_ONCE // max(1, groups * count))
+    for start in range(0, count, step):
+        end = min(start + step, count)
+        better, block = boxes[:, :end, None], boxes[:, None, start:end]
+        shared = np.maximum(np.minimum(better[..., 2], block[..., 2]) - np.maximum(better[..., 0], block[..., 0]), 0.0)
+        shared *= np.maximum(np.minimum(better[..., 3], block[..., 3]) - np.maximum(better[..., 1], block[..., 1]), 0.0)
         if share_of == "union":
-            whole = areas[:end, None] + areas[None, start:end] - shared
+            whole = areas[:, :end, None] + areas[:, None, start:end] - shared
         else:
-            whole = np.minimum(areas[:end, None], areas[None, start:end])
-        is_better = np.arange(end)[:, None] < np.arange(start, end)[None, :]
+            whole = np.minimum(areas[:, :end, None], areas[:, None, start:end])
+        is_better = np.arange(end)[:, None] < np.arange(start, end)
         # A product rather than a quotient: boxes without an area then need no special case.
-        keep[start:end] = ~((shared > threshold * whole) & is_better).any(axis=0)
+        keep[:, start:end] = ~((shared > threshold * whole) & is_better).any(axis=1)
     return keep
+
+
+def _tables(groups: Rows) -> Iterator[NDArray[np.int64]]:
+    """The places of each group's members (``groups`` is ascending) as rows of tables, filled up with −1.
+
+    Groups of like size share a table, so that many of them are compared in one go and little of it is filling.
+    """
+    _, starts, counts = np.unique(groups, return_index=True, return_counts=True)
+    widths = 1 << np.ceil(np.log2(counts)).astype(np.int64)
+    for width in np.unique(widths):
+        alike = widths == width
+        places = np.arange(width)
+        table = np.where(places < counts[alike, None], starts[alike, None] + places, -1)
+        step = max(1, PAIRS_AT_ONCE // int(width) ** 2)
+        for start in range(0, len(table), step):
+            yield table[start : start + step]
 
 
 def to_square(boxes: Boxes) -> Boxes:
@@ -60,6 +90,14 @@ def clipped(boxes: Boxes, width: int, height: int) -> Boxes:
 
 
 def area(boxes: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Area of each box in square pixels; n float64."""
-    sides = (boxes[:, 2:] - boxes[:, :2]).astype(np.float64)
-    return np.asarray(sides.prod(axis=1))
+    """Area of each box (…×4) in square pixels; float64."""
+    sides = (boxes[..., 2:] - boxes[..., :2]).astype(np.float64)
+    return np.asarray(sides.prod(axis=-1))
+
+
+def overlap(box: NDArray[np.floating], boxes: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Intersection over union of one box (4) with each of ``boxes`` (n×4); n float64, 0 where neither has an area."""
+    sides = np.minimum(box[2:], boxes[:, 2:]) - np.maximum(box[:2], boxes[:, :2])
+    shared = np.maximum(sides, 0.0).astype(np.float64).prod(axis=1)
+    union = area(box) + area(boxes) - shared
+    return np.divide(shared, union, out=np.zeros_like(shared), where=union > 0.0)

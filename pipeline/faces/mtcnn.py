@@ -3,31 +3,34 @@
 The cascade follows the ``mtcnn`` package step by step, and agrees with it to a fraction of a pixel
 (tests/faces/test_reference.py). One departure: where the package's pyramid ends in levels that are too small for P-Net,
 as it always does with a ``min_face`` of 32, the package gives up and reports no face; here these levels are left out.
+
+A search that is not exhaustive begins with the coarse levels of the pyramid, which are cheap, and looks at finer ones
+only in pictures where it has not found a face yet that is clearly larger than these would show.
 """
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn import functional as F
 
 from pipeline.faces import boxes as arithmetic
 from pipeline.faces import weights
 from pipeline.faces.boxes import Boxes
 from pipeline.faces.networks import ONet, PNet, RNet
+from pipeline.faces.pyramid import Image, Stack, scales
 
-Image = NDArray[np.uint8]
+CPU_PIXELS, CPU_PATCHES = 1 << 17, 32
+"""Pixels of P-Net's input and patches for one pass on a CPU: what then stays in its caches is several times faster."""
 
-PIXELS_AT_ONCE = 1 << 20
-"""Pixels of pictures stacked for one pass; bounds the memory and, on a CPU, keeps the pass near the caches."""
+GPU_PIXELS, GPU_PATCHES = 1 << 24, 2048
+"""The same elsewhere, where they bound the memory on large pictures and on pictures full of proposals."""
 
-PATCHES_AT_ONCE = 256
-"""Patches for one pass of R-Net or O-Net; bounds the memory on pictures full of proposals."""
+STACKED_PIXELS = 1 << 22
+"""Pixels of pictures handled together."""
 
 
 @dataclass(frozen=True)
@@ -55,28 +58,56 @@ class _Candidates:
     def __getitem__(self, chosen: NDArray[np.int64] | NDArray[np.bool_]) -> "_Candidates":
         return _Candidates(self.picture[chosen], self.boxes[chosen], self.scores[chosen])
 
+    def best(self, threshold: float, share_of: arithmetic.ShareOf) -> NDArray[np.int64]:
+        """Rows that remain after suppression within each picture: by picture, then by falling score."""
+        return arithmetic.best(self.picture, self.boxes, self.scores, threshold, share_of)
+
+
+@dataclass(frozen=True)
+class _Round:
+    """One step of a search: the levels that it adds, finest first, and the side of the smallest face that ends it."""
+
+    levels: list[float]
+    conclusive: float
+
 
 class MTCNN:
-    """The cascade with the weights of the ``mtcnn`` package."""
+    """The cascade with the weights of the ``mtcnn`` package. Threads may share one."""
 
     SUPPRESSION = (0.5, 0.7, 0.7, 0.7)
     """Overlap limits: within a pyramid level, between levels, after R-Net, and after O-Net."""
 
+    FIRST_ROUND = 1 / 4
+    """A search for large faces first begins with the levels that show faces of this share of the shorter side."""
+
+    CLEARLY_LARGER = 1.5
+    """It ends when a face has this many times the side of the smallest face that the levels so far can show."""
+
     def __init__(
-        self, min_face: int, scale_factor: float, thresholds: tuple[float, float, float], device: torch.device
+        self,
+        min_face: int,
+        scale_factor: float,
+        thresholds: tuple[float, float, float],
+        device: torch.device,
+        large_first: bool = False,
     ) -> None:
         """
         ``min_face``: side of the smallest face that is found, in pixels. ``scale_factor``: ratio of neighbouring
-        pyramid levels. ``thresholds``: the scores that must be exceeded in P-Net, R-Net and O-Net.
+        pyramid levels. ``thresholds``: the scores that must be exceeded in P-Net, R-Net and O-Net. ``large_first``:
+        pass over the finer levels where the coarser ones show a face; then only the largest face of a picture is sure
+        to be found.
 
         Raises:
             WeightsError: the weight files are missing or damaged.
         """
         self.min_face, self.scale_factor, self.thresholds, self.device = min_face, scale_factor, thresholds, device
+        self.large_first = large_first
         self._pnet, self._rnet, self._onet = PNet(), RNet(), ONet()
         for network, name in ((self._pnet, "pnet"), (self._rnet, "rnet"), (self._onet, "onet")):
             weights.load(network, name)
-            network.to(device).eval()
+            network.eval().requires_grad_(False).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        on_cpu = device.type == "cpu"
+        self._pixels_at_once, self._patches_at_once = (CPU_PIXELS, CPU_PATCHES) if on_cpu else (GPU_PIXELS, GPU_PATCHES)
 
     def detect(self, images: Sequence[Image]) -> list[Detection]:
         """The faces of each picture (uint8 H×W×3 RGB, sizes may differ), in the order of ``images``."""
@@ -87,7 +118,7 @@ class MTCNN:
         # TF32 would move scores by about 1e-3, across a threshold now and then.
         with torch.inference_mode(), torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False):
             for shape, indices in by_size.items():
-                step = max(1, PIXELS_AT_ONCE // (shape[0] * shape[1]))
+                step = max(1, STACKED_PIXELS // (shape[0] * shape[1]))
                 for start in range(0, len(indices), step):
                     some = indices[start : start + step]
                     found.update(zip(some, self._detect_stack([images[index] for index in some]), strict=True))
@@ -95,58 +126,88 @@ class MTCNN:
 
     def _detect_stack(self, images: Sequence[Image]) -> list[Detection]:
         """The cascade on pictures of one size."""
-        pictures = (np.stack(images).astype(np.float32) - 127.5) / 128.0
-        height, width = pictures.shape[1:3]
-        candidates = self._propose(pictures)
-        on_device = torch.from_numpy(pictures).to(self.device).permute(0, 3, 1, 2)
-        candidates = self._refine(on_device, candidates)
-        candidates, landmarks = self._conclude(on_device, candidates)
-        return [
-            Detection(
-                arithmetic.clipped(candidates.boxes[rows], width, height).astype(np.float32),
-                landmarks[rows].astype(np.float32),
-                candidates.scores[rows].astype(np.float32),
+        stack = Stack(images, self.device)
+        found: dict[int, Detection] = {}
+        proposals = _none()
+        for search in self._rounds(stack.width, stack.height):
+            left = np.array([index for index in range(stack.count) if index not in found], dtype=np.int64)
+            if not len(left):
+                break
+            proposals = _joined(
+                [proposals[np.isin(proposals.picture, left)], self._propose(stack, search.levels, left)]
             )
-            for rows in (candidates.picture == index for index in range(len(images)))
-        ]
+            faces, landmarks = self._conclude(stack, self._refine(stack, proposals))
+            boxes = arithmetic.clipped(faces.boxes, stack.width, stack.height)
+            sides = np.sqrt(arithmetic.area(boxes))
+            for index in left:
+                rows = faces.picture == index
+                if sides[rows].max(initial=0.0) >= search.conclusive:
+                    found[int(index)] = Detection(
+                        boxes[rows].astype(np.float32),
+                        landmarks[rows].astype(np.float32),
+                        faces.scores[rows].astype(np.float32),
+                    )
+        return [found[index] for index in range(stack.count)]
 
-    def _propose(self, pictures: NDArray[np.float32]) -> _Candidates:
-        """P-Net on every level of the pyramid of ``pictures`` (N×H×W×3, normalised)."""
-        height, width = pictures.shape[1:3]
-        within, between = self.SUPPRESSION[:2]
-        levels = [_none()]
-        for scale in pyramid(width, height, self.min_face, self.scale_factor):
-            level = torch.from_numpy(resized(pictures, scale)).to(self.device).permute(0, 3, 1, 2)
-            offsets, scores = self._pnet(level)
-            picture, row, column = (scores > self.thresholds[0]).nonzero(as_tuple=True)
-            # Windows are counted as the weights were trained: pixels from 1, so that 12 of them span 11.
-            corner = torch.stack([column, row], dim=1).cpu().numpy() * float(PNet.STRIDE) + 1.0
-            windows = np.concatenate([corner, corner + (PNet.WINDOW - 1)], axis=1)
-            moved = windows + (PNet.WINDOW - 1) * _to_numpy(offsets[picture, :, row, column])
-            candidates = _Candidates(picture.cpu().numpy(), moved / scale, _to_numpy(scores[picture, row, column]))
-            levels.append(candidates[_best(candidates, within, "union")])
-        merged = _Candidates(
-            np.concatenate([level.picture for level in levels]),
-            np.concatenate([level.boxes for level in levels]),
-            np.concatenate([level.scores for level in levels]),
-        )
-        merged = merged[_best(merged, between, "union")]
-        return _Candidates(merged.picture, arithmetic.to_square(merged.boxes), merged.scores)
+    def _rounds(self, width: int, height: int) -> Iterator[_Round]:
+        """The steps of a search. The last one has every level and takes whatever it finds, be it nothing."""
+        levels = scales(width, height, self.min_face, self.scale_factor)
+        smallest = self.FIRST_ROUND * min(width, height)
+        while self.large_first and smallest > self.min_face:
+            shown = [scale for scale in levels if PNet.WINDOW / scale >= smallest]
+            if shown:
+                levels = [scale for scale in levels if scale not in shown]
+                yield _Round(shown, self.CLEARLY_LARGER * PNet.WINDOW / shown[0])
+            smallest /= 2.0
+        yield _Round(levels, 0.0)
 
-    def _refine(self, pictures: Tensor, proposals: _Candidates) -> _Candidates:
-        """R-Net on every proposal; its boxes, squared."""
-        outputs = [self._rnet(patches) for patches in _patches(pictures, proposals, RNet.SIZE)]
+    def _propose(self, stack: Stack, levels: Sequence[float], chosen: NDArray[np.int64]) -> _Candidates:
+        """P-Net on ``levels`` of the ``chosen`` pictures; what suppression within each level leaves."""
+        proposals = [_none()]
+        for scale, level in zip(levels, stack.levels(levels, chosen), strict=True):
+            step = max(1, self._pixels_at_once // (level.shape[2] * level.shape[3]))
+            for start in range(0, len(chosen), step):
+                candidates = self._propose_on(level[start : start + step], scale)
+                candidates = _Candidates(chosen[start + candidates.picture], candidates.boxes, candidates.scores)
+                proposals.append(candidates[candidates.best(self.SUPPRESSION[0], "union")])
+        return _joined(proposals)
+
+    def _propose_on(self, level: Tensor, scale: float) -> _Candidates:
+        """P-Net on one level (n×3×h×w): every window above the threshold, in pixels of the full pictures."""
+        # In strips, so that the memory does not grow with the picture; each yields ``rows`` rows of windows.
+        rows = max(1, self._pixels_at_once // (len(level) * level.shape[3] * PNet.STRIDE))
+        strips = []
+        for top in range(0, max(1, (level.shape[2] - PNet.SMALLEST) // PNet.STRIDE + 1), rows):
+            bottom = PNet.STRIDE * (top + rows) + PNet.WINDOW - PNet.STRIDE
+            strips.append(self._propose_in(level[:, :, PNet.STRIDE * top : bottom], top, scale))
+        return _joined(strips)
+
+    def _propose_in(self, strip: Tensor, top: int, scale: float) -> _Candidates:
+        """P-Net on a strip of a level whose first row of windows is the ``top``-th."""
+        offsets, scores = self._pnet(strip)
+        picture, row, column = (scores > self.thresholds[0]).nonzero(as_tuple=True)
+        # Windows are counted as the weights were trained: pixels from 1, so that 12 of them span 11.
+        corner = torch.stack([column, row + top], dim=1).cpu().numpy() * float(PNet.STRIDE) + 1.0
+        windows = np.concatenate([corner, corner + (PNet.WINDOW - 1)], axis=1)
+        moved = windows + (PNet.WINDOW - 1) * _to_numpy(offsets[picture, :, row, column])
+        return _Candidates(picture.cpu().numpy(), moved / scale, _to_numpy(scores[picture, row, column]))
+
+    def _refine(self, stack: Stack, proposals: _Candidates) -> _Candidates:
+        """R-Net on what suppression between the levels leaves of the proposals; its boxes, squared."""
+        proposals = proposals[proposals.best(self.SUPPRESSION[1], "union")]
+        squares = _Candidates(proposals.picture, arithmetic.to_square(proposals.boxes), proposals.scores)
+        outputs = [self._rnet(patches) for patches in self._patches(stack, squares, RNet.SIZE)]
         if not outputs:
             return _none()
         offsets, scores = (_to_numpy(torch.cat(parts)) for parts in zip(*outputs, strict=True))
-        refined = _Candidates(proposals.picture, arithmetic.shifted(proposals.boxes, offsets), scores)
+        refined = _Candidates(squares.picture, arithmetic.shifted(squares.boxes, offsets), scores)
         refined = refined[scores > self.thresholds[1]]
-        refined = refined[_best(refined, self.SUPPRESSION[2], "union")]
+        refined = refined[refined.best(self.SUPPRESSION[2], "union")]
         return _Candidates(refined.picture, arithmetic.to_square(refined.boxes), refined.scores)
 
-    def _conclude(self, pictures: Tensor, refined: _Candidates) -> tuple[_Candidates, NDArray[np.float64]]:
+    def _conclude(self, stack: Stack, refined: _Candidates) -> tuple[_Candidates, NDArray[np.float64]]:
         """O-Net on what R-Net left; the faces and their landmarks n×5×2."""
-        outputs = [self._onet(patches) for patches in _patches(pictures, refined, ONet.SIZE)]
+        outputs = [self._onet(patches) for patches in self._patches(stack, refined, ONet.SIZE)]
         if not outputs:
             return _none(), np.empty((0, 5, 2))
         offsets, scores, shares = (_to_numpy(torch.cat(parts)) for parts in zip(*outputs, strict=True))
@@ -155,75 +216,22 @@ class MTCNN:
         faces = _Candidates(refined.picture, arithmetic.shifted(refined.boxes, offsets), scores)
         sure = scores > self.thresholds[2]
         faces, landmarks = faces[sure], landmarks[sure]
-        best = _best(faces, self.SUPPRESSION[3], "smaller")
+        best = faces.best(self.SUPPRESSION[3], "smaller")
         return faces[best], landmarks[best]
 
-
-def pyramid(width: int, height: int, min_face: int, scale_factor: float) -> list[float]:
-    """The scales at which P-Net looks at a picture: the first shows ``min_face`` as 12 pixels.
-
-    Their number is the ``mtcnn`` package's, which does not depend on ``min_face``; levels that are too small for P-Net
-    are left out. A picture of less than about 17 pixels has none.
-    """
-    levels = round(-(np.log(min(width, height) / PNet.WINDOW) / np.log(scale_factor) + 1.0))
-    scales = [PNet.WINDOW / min_face * scale_factor**level for level in range(levels)]
-    return [scale for scale in scales if int(min(width, height) * scale) >= PNet.SMALLEST]
+    def _patches(self, stack: Stack, candidates: _Candidates, size: int) -> Iterator[Tensor]:
+        """The candidates' patches, normalised, as many in one tensor as one pass takes; none without candidates."""
+        for start in range(0, len(candidates.picture), self._patches_at_once):
+            some = candidates[np.arange(start, min(start + self._patches_at_once, len(candidates.picture)))]
+            yield stack.patches(some.picture, some.boxes, size)
 
 
-def resized(pictures: NDArray[np.float32], scale: float) -> NDArray[np.float32]:
-    """N×H×W×3 shrunk by averaging over exact areas, with sides of ``int(side · scale)``."""
-    count, height, width, channels = pictures.shape
-    level = np.empty((count, int(height * scale), int(width * scale), channels), dtype=np.float32)
-    for picture, small in zip(pictures, level, strict=True):
-        cv2.resize(picture, (small.shape[1], small.shape[0]), dst=small, interpolation=cv2.INTER_AREA)
-    return level
-
-
-def _patches(pictures: Tensor, candidates: _Candidates, size: int) -> Iterator[Tensor]:
-    """The candidates' patches, at most ``PATCHES_AT_ONCE`` in one tensor; none if there is no candidate."""
-    for start in range(0, len(candidates.picture), PATCHES_AT_ONCE):
-        yield crop_and_resize(
-            pictures,
-            candidates.picture[start : start + PATCHES_AT_ONCE],
-            candidates.boxes[start : start + PATCHES_AT_ONCE],
-            size,
-        )
-
-
-def crop_and_resize(pictures: Tensor, picture: NDArray[np.int64], boxes: Boxes, size: int) -> Tensor:
-    """Bilinear samples at size×size places of each box, its edges included; outside of the picture they are 0.
-
-    ``pictures``: N×3×H×W. ``picture`` (n int64, ascending or not) and ``boxes`` say what to cut out: n×3×size×size.
-    Coordinates are TensorFlow's: a box edge at x samples the column x · (W − 1) / W.
-    """
-    height, width = pictures.shape[2:]
-    # −1 … 1 is the picture from the centre of its first pixel to that of its last one (align_corners).
-    ends = torch.from_numpy((boxes / [width, height, width, height] * 2.0 - 1.0).astype(np.float32)).to(pictures.device)
-    along = torch.linspace(0.0, 1.0, size, device=pictures.device)
-    x = ends[:, 0:1] + (ends[:, 2:3] - ends[:, 0:1]) * along
-    y = ends[:, 1:2] + (ends[:, 3:4] - ends[:, 1:2]) * along
-    grid = torch.stack([x[:, None, :].expand(-1, size, -1), y[:, :, None].expand(-1, -1, size)], dim=-1)
-    patches = pictures.new_empty(len(boxes), pictures.shape[1], size, size)
-    for index in np.unique(picture):
-        rows = torch.from_numpy(np.flatnonzero(picture == index)).to(pictures.device)
-        # All patches of a picture as one tall sampling grid, so that the picture is not repeated in memory.
-        tall = grid[rows].view(1, -1, size, 2)
-        samples = F.grid_sample(
-            pictures[index : index + 1], tall, mode="bilinear", padding_mode="border", align_corners=True
-        )
-        patches[rows] = samples.view(pictures.shape[1], len(rows), size, size).transpose(0, 1)
-    inside = (x.abs() <= 1.0)[:, None, None, :] & (y.abs() <= 1.0)[:, None, :, None]
-    return patches * inside
-
-
-def _best(candidates: _Candidates, threshold: float, share_of: arithmetic.ShareOf) -> NDArray[np.int64]:
-    """Rows that remain after suppression within each picture: by picture, then by falling score."""
-    chosen = [np.empty(0, dtype=np.int64)]
-    for index in np.unique(candidates.picture):
-        rows = np.flatnonzero(candidates.picture == index)
-        rows = rows[arithmetic.by_score(candidates.scores[rows])]
-        chosen.append(rows[arithmetic.unsuppressed(candidates.boxes[rows], threshold, share_of)])
-    return np.concatenate(chosen)
+def _joined(parts: Sequence[_Candidates]) -> _Candidates:
+    return _Candidates(
+        np.concatenate([part.picture for part in parts]),
+        np.concatenate([part.boxes for part in parts]),
+        np.concatenate([part.scores for part in parts]),
+    )
 
 
 def _none() -> _Candidates:

@@ -2,13 +2,30 @@
 
 Input is float N×3×H×W, RGB as (x − 127.5) / 128. Box offsets are shares of the box's size: x1, y1, x2, y2. Layers are
 defined in the order of the weight files, which ``pipeline.faces.weights`` relies on.
+
+The first layers of P-Net (10 filters) and R-Net (28) are filled up with filters of zeros to 16 and 32: CPUs compute 8 or
+16 channels in one instruction, and fall back to single numbers where the channels are no multiple of that.
 """
 
+import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 
 def _convolution(inputs: int, outputs: int, kernel: int) -> nn.Sequential:
     return nn.Sequential(nn.Conv2d(inputs, outputs, kernel), nn.PReLU(outputs))
+
+
+class _Halve(nn.Module):
+    """2×2 max pooling that rounds up, as four slices: on a CPU several times faster than ``nn.MaxPool2d``."""
+
+    def forward(self, features: Tensor) -> Tensor:
+        """N×C×H×W -> N×C×⌈H/2⌉×⌈W/2⌉."""
+        height, width = features.shape[-2:]
+        if height % 2 or width % 2:
+            features = F.pad(features, (0, width % 2, 0, height % 2), value=-torch.inf)
+        rows = torch.maximum(features[..., ::2, :], features[..., 1::2, :])
+        return torch.maximum(rows[..., ::2], rows[..., 1::2])
 
 
 class PNet(nn.Module):
@@ -21,9 +38,9 @@ class PNet(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.features = nn.Sequential(
-            _convolution(3, 10, 3),
-            nn.MaxPool2d(2, 2, ceil_mode=True),
-            _convolution(10, 16, 3),
+            _convolution(3, 16, 3),
+            _Halve(),
+            _convolution(16, 16, 3),
             _convolution(16, 32, 3),
         )
         self.offsets = nn.Conv2d(32, 4, 1)
@@ -31,8 +48,12 @@ class PNet(nn.Module):
 
     def forward(self, pictures: Tensor) -> tuple[Tensor, Tensor]:
         """N×3×H×W -> offsets N×4×h×w, face scores N×h×w; h, w = ⌈(H − 2) / 2⌉ − 4 and likewise."""
-        features = self.features(pictures)
-        return self.offsets(features), self.classes(features).softmax(dim=1)[:, 1]
+        # Both heads and ten outputs of zeros in one product: on a CPU faster than the 4 and 2 outputs by themselves.
+        weight = F.pad(torch.cat([self.offsets.weight, self.classes.weight]), (0, 0, 0, 0, 0, 0, 0, 10))
+        bias = F.pad(torch.cat([self.offsets.bias, self.classes.bias]), (0, 10))
+        outputs = F.conv2d(self.features(pictures), weight, bias)
+        # The softmax of two classes is the sigmoid of their difference.
+        return outputs[:, :4], (outputs[:, 5] - outputs[:, 4]).sigmoid()
 
 
 class RNet(nn.Module):
@@ -43,9 +64,9 @@ class RNet(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.features = nn.Sequential(
-            _convolution(3, 28, 3),
+            _convolution(3, 32, 3),
             nn.MaxPool2d(3, 2, ceil_mode=True),
-            _convolution(28, 48, 3),
+            _convolution(32, 48, 3),
             nn.MaxPool2d(3, 2),
             _convolution(48, 64, 2),
         )
@@ -72,7 +93,7 @@ class ONet(nn.Module):
             _convolution(32, 64, 3),
             nn.MaxPool2d(3, 2),
             _convolution(64, 64, 3),
-            nn.MaxPool2d(2, 2, ceil_mode=True),
+            _Halve(),
             _convolution(64, 128, 2),
         )
         self.dense = nn.Sequential(nn.Linear(1152, 256), nn.PReLU(256))

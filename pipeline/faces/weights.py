@@ -14,6 +14,9 @@ from torch import Tensor, nn
 
 from pipeline.errors import WeightsError
 
+FILTERS = 16
+"""The networks' layers may be filled up with zeros to a multiple of this (see ``pipeline.faces.networks``)."""
+
 INSTALL = "install it with: pip install 'mtcnn>=1.0,<2'"
 
 
@@ -46,11 +49,19 @@ def load(network: nn.Module, name: str) -> None:
     with torch.no_grad():
         for (key, parameter), array in zip(parameters, arrays, strict=True):
             value = from_keras(array)
-            if value.shape != parameter.shape:
+            if not _fits(value, parameter):
                 raise WeightsError(
                     f"{path}: {key} should be {tuple(parameter.shape)}, not {tuple(value.shape)}; {INSTALL}"
                 )
-            parameter.copy_(value)
+            parameter.zero_()[tuple(slice(size) for size in value.shape)] = value
+
+
+def _fits(value: Tensor, parameter: Tensor) -> bool:
+    """Whether the sizes agree, or would if each were rounded up to a multiple of ``FILTERS``."""
+    return value.ndim == parameter.ndim and all(
+        wanted in (there, -(-there // FILTERS) * FILTERS)
+        for there, wanted in zip(value.shape, parameter.shape, strict=True)
+    )
 
 
 def from_keras(array: NDArray[np.float32]) -> Tensor:

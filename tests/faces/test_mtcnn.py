@@ -1,11 +1,16 @@
 """The cascade: mixtures of sizes, pictures without faces, and the parts that agree with TensorFlow's conventions."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
+from torch import Tensor
 
 from pipeline.faces import mtcnn
-from pipeline.faces.mtcnn import MTCNN, crop_and_resize, pyramid, resized
+from pipeline.faces.mtcnn import MTCNN
+from pipeline.faces.pyramid import Stack
 from tests.faces.scenes import Picture, dimmed, halved, noise, photograph, scenes, two_faces
 
 CPU = torch.device("cpu")
@@ -20,9 +25,10 @@ def detector() -> MTCNN:
 def test_batch_equals_one_by_one(detector: MTCNN, pixels: int, patches: int, monkeypatch: pytest.MonkeyPatch) -> None:
     pictures = [*scenes().values(), dimmed(photograph()), photograph()]
     alone = [detector.detect([picture])[0] for picture in pictures]
-    monkeypatch.setattr(mtcnn, "PIXELS_AT_ONCE", pixels)
-    monkeypatch.setattr(mtcnn, "PATCHES_AT_ONCE", patches)
-    for one, other in zip(alone, detector.detect(pictures), strict=True):
+    monkeypatch.setattr(mtcnn, "CPU_PIXELS", pixels)
+    monkeypatch.setattr(mtcnn, "CPU_PATCHES", patches)
+    others = MTCNN(20, 0.709, (0.6, 0.7, 0.8), CPU).detect(pictures)
+    for one, other in zip(alone, others, strict=True):
         assert len(one.boxes) == len(other.boxes)
         np.testing.assert_allclose(one.boxes, other.boxes, atol=0.01)
         np.testing.assert_allclose(one.landmarks, other.landmarks, atol=0.01)
@@ -60,33 +66,31 @@ def test_large_min_face_still_finds_large_faces_but_no_small_ones() -> None:
     assert len(small.boxes) == 0
 
 
-def test_pyramid_starts_at_min_face_and_leaves_out_what_is_too_small() -> None:
-    assert pyramid(272, 240, 20, 0.709)[0] == pytest.approx(0.6)
-    assert len(pyramid(272, 240, 20, 0.709)) == 8
-    assert min(240 * scale for scale in pyramid(272, 240, 32, 0.709)) >= 11
-    assert pyramid(12, 12, 12, 0.709) == []
+def test_large_first_finds_the_same_large_face_and_spares_the_fine_levels(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked_at: list[float] = []
+    levels = Stack.levels
+
+    def counting(self: Stack, scales: Sequence[float], chosen: NDArray[np.int64]) -> list[Tensor]:
+        looked_at.extend(scales)
+        return levels(self, scales, chosen)
+
+    monkeypatch.setattr(Stack, "levels", counting)
+    large_first = MTCNN(20, 0.709, (0.6, 0.7, 0.8), CPU, large_first=True)
+    exact = MTCNN(20, 0.709, (0.6, 0.7, 0.8), CPU)
+    picture = halved(photograph())[5:105, 20:120]
+    (all_levels,), seen = exact.detect([picture]), len(looked_at)
+    (coarse_levels,) = large_first.detect([picture])
+    assert 0 < len(looked_at) - seen < seen
+    np.testing.assert_allclose(coarse_levels.boxes, all_levels.boxes, atol=0.5)
+    np.testing.assert_allclose(coarse_levels.landmarks, all_levels.landmarks, atol=0.5)
 
 
-def test_resizing_averages_fractional_areas() -> None:
-    row = np.array([0.0, 3.0, 9.0], dtype=np.float32).reshape(1, 1, 3, 1).repeat(2, axis=1).repeat(3, axis=3)
-    # Two pixels of 1.5: the middle one counts half in each.
-    np.testing.assert_allclose(resized(row, 0.67)[0, 0, :, 0], [1.0, 7.0], rtol=1e-6)
-
-
-def test_patches_follow_tensorflow() -> None:
-    ramp = torch.arange(10.0).repeat(10, 1)[None, None] + 1.0
-    whole = crop_and_resize(ramp, np.array([0]), np.array([[0.0, 0.0, 10.0, 10.0]]), 4)
-    torch.testing.assert_close(whole[0, 0, 0], torch.tensor([1.0, 4.0, 7.0, 10.0]))
-    # An edge at x = 5 of 10 samples column 5 · 9 / 10 = 4.5.
-    half = crop_and_resize(ramp, np.array([0]), np.array([[5.0, 0.0, 10.0, 10.0]]), 2)
-    torch.testing.assert_close(half[0, 0, 0], torch.tensor([5.5, 10.0]))
-    # What lies outside is 0 at once, not blended with the edge.
-    outside = crop_and_resize(ramp, np.array([0]), np.array([[-0.5, 0.0, 10.0, 10.0]]), 2)
-    torch.testing.assert_close(outside[0, 0, 0], torch.tensor([0.0, 10.0]))
-
-
-def test_patches_come_from_their_own_picture() -> None:
-    pictures = torch.stack([torch.full((3, 8, 8), float(value)) for value in range(3)])
-    box = np.array([[1.0, 1.0, 6.0, 6.0]])
-    patches = crop_and_resize(pictures, np.array([2, 0, 1, 2]), box.repeat(4, axis=0), 5)
-    assert patches.mean(dim=(1, 2, 3)).tolist() == pytest.approx([2.0, 0.0, 1.0, 2.0])
+def test_large_first_looks_everywhere_before_it_says_none() -> None:
+    large_first = MTCNN(20, 0.709, (0.6, 0.7, 0.8), CPU, large_first=True)
+    exact = MTCNN(20, 0.709, (0.6, 0.7, 0.8), CPU)
+    small = np.full((300, 300, 3), 110, dtype=np.uint8)
+    small[90:210, 80:216] = halved(photograph())
+    pictures = [small, noise(200, 200), two_faces(), halved(small)]
+    for one, other in zip(exact.detect(pictures), large_first.detect(pictures), strict=True):
+        assert len(one.boxes[:1]) == len(other.boxes[:1])
+        np.testing.assert_allclose(one.boxes[:1], other.boxes[:1], atol=0.5)

@@ -1,0 +1,135 @@
+"""The pyramid: pictures of one size, and the same pictures at the scales at which P-Net looks at them."""
+
+import itertools
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional as F
+
+from pipeline.faces.networks import PNet
+
+Image = NDArray[np.uint8]
+
+
+def scales(width: int, height: int, min_face: int, scale_factor: float) -> list[float]:
+    """The scales of a picture's levels, finest first: the first shows ``min_face`` as 12 pixels.
+
+    Their number is the ``mtcnn`` package's, which does not depend on ``min_face``; levels that are too small for P-Net
+    are left out. A picture of less than about 17 pixels has none.
+    """
+    levels = round(-(np.log(min(width, height) / PNet.WINDOW) / np.log(scale_factor) + 1.0))
+    wanted = [PNet.WINDOW / min_face * scale_factor**level for level in range(levels)]
+    return [scale for scale in wanted if int(min(width, height) * scale) >= PNet.SMALLEST]
+
+
+def normalised(samples: Tensor) -> Tensor:
+    """Samples from 0 to 255, of any type, as the networks take them: float32 (x − 127.5) / 128."""
+    return (samples - 127.5) / 128.0
+
+
+class Stack:
+    """Pictures of one size on a device. ``pixels``: uint8 N×H×W×3."""
+
+    def __init__(self, images: Sequence[Image], device: torch.device) -> None:
+        """``images``: uint8 H×W×3 each; they travel to the device in one piece."""
+        self.count, (self.height, self.width) = len(images), images[0].shape[:2]
+        self.pixels = torch.from_numpy(np.stack(images)).to(device)
+
+    def levels(self, scales: Sequence[float], chosen: NDArray[np.int64]) -> list[Tensor]:
+        """The ``chosen`` pictures, normalised, at each scale: averages over exact areas, sides ``int(side · scale)``.
+
+        float32 n×3×h×w each, channels last.
+        """
+        pixels = self.pixels[torch.from_numpy(chosen).to(self.pixels.device)]
+        sizes = [(int(self.height * scale), int(self.width * scale)) for scale in scales]
+        levels = [torch.empty(len(chosen), *size, 3, device=pixels.device) for size in sizes]
+        by_sums = [self._is_coarse(scale) for scale in scales]
+        _average_by_sums(pixels, list(itertools.compress(levels, by_sums)))
+        _average_by_opencv(pixels, [level for level, summed in zip(levels, by_sums, strict=True) if not summed])
+        return [normalised(level).permute(0, 3, 1, 2) for level in levels]
+
+    def _is_coarse(self, scale: float) -> bool:
+        """Whether sums are the faster way to a level: on a CPU for coarse levels of large pictures, elsewhere always."""
+        return self.pixels.device.type != "cpu" or (scale < 0.25 and self.height * self.width >= 1 << 17)
+
+    def patches(self, picture: NDArray[np.int64], boxes: NDArray[np.float64], size: int) -> Tensor:
+        """Bilinear samples at size×size places of each box, its edges included, normalised; outside of the picture 0.
+
+        ``picture`` (n int64) and ``boxes`` (n×4) say what to cut out; float32 n×3×size×size, channels last.
+        Coordinates are TensorFlow's, as in the ``mtcnn`` package: a box edge at x samples the column x · (W − 1) / W.
+        """
+        patches = torch.empty(len(boxes), 3, size, size, device=self.pixels.device)
+        for index in np.unique(picture):
+            rows = np.flatnonzero(picture == index)
+            patches[torch.from_numpy(rows).to(patches.device)] = self._patches_of(int(index), boxes[rows], size)
+        last = np.array([self.width, self.height, self.width, self.height]) - 1.0
+        edges = torch.from_numpy((boxes / (last + 1.0)).astype(np.float32)).to(patches.device)
+        x, y = _along(edges[:, 0], edges[:, 2], size), _along(edges[:, 1], edges[:, 3], size)
+        inside = ((x >= 0.0) & (x <= 1.0))[:, None, None, :] & ((y >= 0.0) & (y <= 1.0))[:, None, :, None]
+        return (normalised(patches) * inside).contiguous(memory_format=torch.channels_last)
+
+    def _patches_of(self, index: int, boxes: NDArray[np.float64], size: int) -> Tensor:
+        """Patches of one picture, from 0 to 255; what lies outside continues the picture's edge."""
+        # Only the part that the boxes cover becomes floating-point numbers.
+        sides = np.array([self.width, self.height])
+        corners = boxes.reshape(-1, 2) * ((sides - 1) / sides)
+        start = np.clip(np.floor(corners.min(axis=0)), 0, sides - 1).astype(int)
+        end = np.clip(np.ceil(corners.max(axis=0)), start, sides - 1).astype(int)
+        part = self.pixels[index, start[1] : end[1] + 1, start[0] : end[0] + 1].permute(2, 0, 1).float()
+        # −1 … 1 is the part from the centre of its first pixel to that of its last one (align_corners).
+        places = (corners - start) / np.maximum(end - start, 1) * 2.0 - 1.0
+        ends = torch.from_numpy(places.reshape(-1, 4).astype(np.float32)).to(part.device)
+        x, y = _along(ends[:, 0], ends[:, 2], size), _along(ends[:, 1], ends[:, 3], size)
+        grid = torch.stack([x[:, None, :].expand(-1, size, -1), y[:, :, None].expand(-1, -1, size)], dim=-1)
+        # All patches as one tall sampling grid, so that the part is not repeated in memory.
+        samples = F.grid_sample(
+            part[None], grid.view(1, -1, size, 2), mode="bilinear", padding_mode="border", align_corners=True
+        )
+        return samples.view(3, len(boxes), size, size).transpose(0, 1)
+
+
+def _average_by_opencv(pixels: Tensor, levels: Sequence[Tensor]) -> None:
+    """Fill ``levels`` (float32 N×h×w×3) with averages of ``pixels`` (uint8 N×H×W×3, on the CPU) over exact areas."""
+    # OpenCV would round the averages of whole numbers. One array for all pictures: new memory costs more than the copy.
+    samples = np.empty(pixels.shape[1:], dtype=np.float32)
+    for index, picture in enumerate(pixels.numpy() if levels else ()):
+        samples[:] = picture
+        for level in levels:
+            small = level[index].numpy()
+            cv2.resize(samples, small.shape[1::-1], dst=small, interpolation=cv2.INTER_AREA)
+
+
+def _average_by_sums(pixels: Tensor, levels: Sequence[Tensor]) -> None:
+    """The same on any device, from the sums of all pixels above and left of each corner of a pixel (integral image).
+
+    However large an area, its sum is made of four of them: coarse levels are cheap.
+    """
+    count, height, width, _ = pixels.shape
+    sums = torch.zeros(height + 1, width + 1, 3, dtype=torch.float64, device=pixels.device)
+    for index in range(count if levels else 0):
+        if pixels.device.type == "cpu":
+            cv2.integral(pixels[index].numpy(), sum=sums.numpy(), sdepth=cv2.CV_64F)
+        else:
+            sums[1:, 1:] = pixels[index].double().cumsum(0).cumsum(1)
+        for level in levels:
+            areas = _parts(_parts(sums, 0, level.shape[1]), 1, level.shape[2])
+            level[index] = areas * (level.shape[1] / height * level.shape[2] / width)
+
+
+def _parts(sums: Tensor, axis: int, count: int) -> Tensor:
+    """What lies in each of ``count`` equal parts of an axis, given the ``sums`` up to each of its places."""
+    size = sums.shape[axis] - 1
+    edges = torch.arange(count + 1, dtype=torch.float64, device=sums.device) * (size / count)
+    before = edges.long().clamp_max(size - 1)
+    # Between two places a sum grows evenly, since within a pixel the picture is constant.
+    weight = (edges - before).view(-1, *[1] * (sums.ndim - 1 - axis))
+    return torch.lerp(sums.index_select(axis, before), sums.index_select(axis, before + 1), weight).diff(dim=axis)
+
+
+def _along(start: Tensor, end: Tensor, size: int) -> Tensor:
+    """``size`` numbers from each start (n) to its end, both included; n×size."""
+    return start[:, None] + (end - start)[:, None] * torch.linspace(0.0, 1.0, size, device=start.device)
