@@ -30,6 +30,29 @@ def report() -> None:
 
 @app.command()
 @reported
+def faces(
+    folder: Annotated[Path, typer.Argument(help="Pictures at any depth; sub-folders may have any names.")],
+    out: Annotated[Path, typer.Option(help="Where the crops, faces.md and contact sheets go.")],
+    file: Annotated[Path, typer.Option("--params", help="The parameter file whose section faces is used.")] = Path(
+        "params.yaml"
+    ),
+    changes: Annotated[
+        list[str] | None, typer.Option("--set", "-S", help="Another value, as in align=similarity; may be repeated.")
+    ] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    processes: Annotated[int | None, typer.Option(min=1, help="By default one a core, fewer for few pictures.")] = None,
+) -> None:
+    """Find, crop and pack the faces of any folder of pictures; started again after an interruption, it goes on."""
+    # Imported here: PyTorch takes seconds to load, which --help and check need not wait for.
+    from pipeline.folder_faces import extract_folder
+
+    settings = params.load(file, [f"faces.{change}" for change in changes or []])
+    for path in extract_folder(folder, out, settings.faces, device, processes):
+        typer.echo(path)
+
+
+@app.command()
+@reported
 def check(
     file: Annotated[Path, typer.Argument(help="The parameter file to check.")] = Path("params.yaml"),
 ) -> None:

@@ -8,17 +8,25 @@ A store is a folder with
 """
 
 import hashlib
-from collections.abc import Mapping
-from dataclasses import dataclass
+import itertools
+import json
+import os
+import shutil
+import zlib
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any, BinaryIO, Self
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from pipeline.errors import DatasetError
+from pipeline.errors import DatasetError, StorageError
 from pipeline.files import atomic_path, read_json, write_json
 
 CROP_SIZE = 112
@@ -31,74 +39,182 @@ MANIFEST_COLUMNS = {
     "sequence": "string",
     "frame": "Int32",
     "split": "string",  # as distributed: train, val or test; missing where the set has none
-    "method": "string",  # mtcnn, haar or whole
-    "faces": "Int16",  # faces seen in the picture
-    "score": "Float32",  # O-Net's score of the chosen face, missing for haar and whole
+    "method": "string",  # mtcnn, haar, whole (no face found) or given (the set's authors have aligned it)
+    "faces": "Int16",  # faces seen in the picture; a search that puts large faces first may pass over smaller ones
+    "score": "Float32",  # O-Net's score of the chosen face; only for mtcnn
     "box": "object",  # x1, y1, x2, y2 in pixels of the source picture
     "landmarks": "object",  # x and y of left eye, right eye, nose, left and right mouth corner, in pixels; or missing
+    "sharpness": "Float32",  # variance of the crop's Laplacian (grey levels squared); low where it is blurred
 }
+
+_ARROW_SCHEMA = pa.schema(
+    [
+        pa.field(name, pa.list_(pa.float64()) if kind == "object" else getattr(pa, kind.lower())())
+        for name, kind in MANIFEST_COLUMNS.items()
+    ]
+)
+
+CROP_BYTES = CROP_SIZE * CROP_SIZE * 3
+
+HEADER_BYTES = 128
+"""Size of an .npy header for any number of crops: numpy leaves room for the shape to change."""
+
+JOURNAL = "journal.jsonl"
+
+BATCHES_A_GROUP = 64
+"""Batches of which the manifest rows are in memory together."""
+
+
+@dataclass(frozen=True)
+class CropBatch:
+    """What becomes of a batch of pictures.
+
+    crops: uint8 n×112×112×3 RGB. rows: their manifest rows (keys of ``MANIFEST_COLUMNS``; absent: missing).
+    unreadable: the reason by key for pictures without a crop.
+    """
+
+    crops: NDArray[np.uint8]
+    rows: list[dict[str, Any]]
+    unreadable: dict[str, str] = field(default_factory=dict)
 
 
 class CropWriter:
-    """Writes a store crop by crop in constant memory; the files appear only when ``finish`` has been called.
+    """Writes a store batch by batch in constant memory, and goes on where an earlier writer was interrupted.
 
-    Use as a context manager; leaving it without ``finish`` removes what was written.
+    What is done so far lies in a folder of its own: the crops, and a journal with one line a batch, which is written
+    after the batch's crops and holds their checksum. Whatever is killed in between, the lines that can be read and
+    whose crops are intact tell what is done. ``finish`` turns the folder into the store, all at once.
     """
 
-    def __init__(self, folder: Path, capacity: int) -> None:
-        """``capacity``: the most crops that will come; fewer are fine."""
-        self._folder = folder
-        self._rows: list[dict[str, Any]] = []
-        folder.mkdir(parents=True, exist_ok=True)
-        self._partial = folder / ".crops.partial.npy"
-        shape = (max(capacity, 1), CROP_SIZE, CROP_SIZE, 3)
-        self._array: np.memmap[Any, np.dtype[np.uint8]] | None = np.lib.format.open_memmap(
-            self._partial, mode="w+", dtype=np.uint8, shape=shape
-        )
+    def __init__(self, partial: Path) -> None:
+        """``partial``: the folder of the work in progress, on the file system of the store to come."""
+        self._partial = partial
+        self._crops, self._journal = partial / "crops.npy", partial / JOURNAL
+        self._count = 0
 
-    def append(self, crop: NDArray[np.uint8], row: Mapping[str, Any]) -> None:
-        """Add one crop (112×112×3 uint8 RGB) and its manifest row (keys of ``MANIFEST_COLUMNS``; absent: missing).
+    def resume(self, inputs: Sequence[str]) -> Iterator[CropBatch]:
+        """The batches that are done, in order: the first ones of ``inputs``, which names what each is made from.
+
+        Must be exhausted before ``append``; what cannot be used is cut off.
+        """
+        self._partial.mkdir(parents=True, exist_ok=True)
+        for path in (self._crops, self._journal):
+            path.touch()
+        self._count, end = 0, 0
+        with self._journal.open("rb") as journal, self._crops.open("rb") as crops:
+            for name, line in zip(inputs, journal, strict=False):
+                batch = _read_entry(line, name, crops, self._count)
+                if batch is None:
+                    break
+                self._count += len(batch.rows)
+                end += len(line)
+                yield batch
+        os.truncate(self._journal, end)
+        os.truncate(self._crops, _place(self._count))
+
+    def append(self, name: str, batch: CropBatch) -> None:
+        """Add a batch; ``name`` is its entry in the ``inputs`` of ``resume``.
 
         Raises:
-            ValueError: the crop has another shape or type, or the row an unknown column.
+            ValueError: crops have another shape or type, or a row has an unknown column.
+            StorageError: the disk is full or fails; what was appended before stays.
         """
-        if crop.shape != (CROP_SIZE, CROP_SIZE, 3) or crop.dtype != np.uint8:
-            raise ValueError(f"a crop is {CROP_SIZE}×{CROP_SIZE}×3 uint8, not {crop.shape} {crop.dtype}")
-        if unknown := set(row) - set(MANIFEST_COLUMNS):
+        shape = (len(batch.rows), CROP_SIZE, CROP_SIZE, 3)
+        if batch.crops.shape != shape or batch.crops.dtype != np.uint8:
+            raise ValueError(f"{len(batch.rows)} crops are uint8 {shape}, not {batch.crops.dtype} {batch.crops.shape}")
+        if unknown := {key for row in batch.rows for key in row} - set(MANIFEST_COLUMNS):
             raise ValueError(f"unknown manifest columns: {sorted(unknown)}")
-        assert self._array is not None
-        self._array[len(self._rows)] = crop
-        self._rows.append(dict(row))
+        pixels = batch.crops.tobytes()
+        entry = {"from": name, "crc32": zlib.crc32(pixels), "rows": batch.rows, "unreadable": batch.unreadable}
+        with _storing(self._partial):
+            with self._crops.open("r+b") as crops:
+                crops.seek(_place(self._count))
+                crops.write(pixels)
+            with self._journal.open("a", encoding="utf-8") as journal:
+                journal.write(json.dumps(entry, ensure_ascii=False) + "\n")
+        self._count += len(batch.rows)
 
-    def finish(self, dataset: str, provenance: str, unreadable: Mapping[str, str]) -> "CropStore":
-        """Write manifest and description and put the array in place. ``unreadable``: reason by key."""
-        assert self._array is not None
-        self._array.flush()
-        self._array = None
-        _shorten_npy(self._partial, len(self._rows))
-        self._partial.replace(self._folder / "crops.npy")
-        manifest = pd.DataFrame(self._rows, columns=list(MANIFEST_COLUMNS)).astype(MANIFEST_COLUMNS)
-        with atomic_path(self._folder / "manifest.parquet") as temporary:
-            manifest.to_parquet(temporary, index=False)
-        description = {
-            "dataset": dataset,
-            "provenance": provenance,
-            "crops": len(self._rows),
-            "methods": {str(k): int(v) for k, v in manifest["method"].value_counts().sort_index().items()},
-            "unreadable": dict(unreadable),
-            "digest": _digest(self._folder),
-        }
-        write_json(self._folder / "store.json", description)
-        return CropStore.open(self._folder)
+    def finish(self, folder: Path, dataset: str, provenance: str) -> None:
+        """Make what was appended the store at ``folder``; a store that was there is replaced.
 
-    def __enter__(self) -> Self:
-        return self
+        Raises:
+            StorageError: the disk is full or fails; what was appended stays.
+        """
+        with _storing(self._partial):
+            description = {"dataset": dataset, "provenance": provenance, "crops": self._count}
+            description |= self._write_manifest()
+            with self._crops.open("r+b") as crops:
+                _write_header(crops, self._count)
+                os.fsync(crops.fileno())
+            write_json(self._partial / "store.json", description | {"digest": _digest(self._partial)})
+            if folder.exists():
+                shutil.rmtree(folder)
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            self._partial.rename(folder)
+            (folder / JOURNAL).unlink()
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._array = None
-        self._partial.unlink(missing_ok=True)
+    def _write_manifest(self) -> dict[str, Any]:
+        """Write the journal's rows as the manifest; returns what the description says of them."""
+        methods: Counter[str] = Counter()
+        unreadable: dict[str, str] = {}
+        with (
+            atomic_path(self._partial / "manifest.parquet") as temporary,
+            self._journal.open(encoding="utf-8") as lines,
+            pq.ParquetWriter(temporary, _arrow([]).schema) as manifest,
+        ):
+            entries = (json.loads(line) for line in lines)
+            while group := list(itertools.islice(entries, BATCHES_A_GROUP)):
+                rows = [row for entry in group for row in entry["rows"]]
+                manifest.write_table(_arrow(rows))
+                methods.update(row["method"] for row in rows if "method" in row)
+                unreadable |= {key: reason for entry in group for key, reason in entry["unreadable"].items()}
+        return {"methods": dict(sorted(methods.items())), "unreadable": unreadable}
+
+
+@contextmanager
+def _storing(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise StorageError(
+            f"{folder}: {error.strerror or error}; make room or repair the disk and run it again: what is done is kept"
+        ) from error
+
+
+def _read_entry(line: bytes, name: str, crops: BinaryIO, first: int) -> CropBatch | None:
+    """A journal line with its crops, the first of which is the ``first`` of the file; None where either is damaged."""
+    try:
+        entry = json.loads(line)
+    except ValueError:  # cut short when the writer was killed
+        return None
+    if not line.endswith(b"\n") or entry["from"] != name:
+        return None
+    crops.seek(_place(first))
+    pixels = crops.read(len(entry["rows"]) * CROP_BYTES)
+    if zlib.crc32(pixels) != entry["crc32"]:
+        return None
+    array = np.frombuffer(pixels, dtype=np.uint8).reshape(-1, CROP_SIZE, CROP_SIZE, 3)
+    return CropBatch(array, entry["rows"], entry["unreadable"])
+
+
+def _arrow(rows: list[dict[str, Any]]) -> pa.Table:
+    """Manifest rows with the types that pandas reads back as those of ``MANIFEST_COLUMNS``."""
+    table = pd.DataFrame(rows, columns=list(MANIFEST_COLUMNS)).astype(MANIFEST_COLUMNS)
+    return pa.Table.from_pandas(table, schema=_ARROW_SCHEMA, preserve_index=False)
+
+
+def _place(index: int) -> int:
+    """Where the crop of this index begins in an .npy file."""
+    return HEADER_BYTES + index * CROP_BYTES
+
+
+def _write_header(file: BinaryIO, count: int) -> None:
+    header = {"descr": "|u1", "fortran_order": False, "shape": (count, CROP_SIZE, CROP_SIZE, 3)}
+    file.seek(0)
+    np.lib.format.write_array_header_1_0(file, header)
+    if file.tell() != HEADER_BYTES:
+        raise RuntimeError(f"the .npy header takes {file.tell()} bytes, not {HEADER_BYTES}")
+    file.flush()
 
 
 @dataclass(frozen=True)
@@ -116,34 +232,31 @@ class CropStore:
         Raises:
             DatasetError: a file is missing, or array and manifest do not have the same length.
         """
-        for name in ("crops.npy", "manifest.parquet", "store.json"):
-            if not (folder / name).is_file():
-                raise DatasetError(f"{folder / name}: missing; run the faces stage of this data set (dvc repro)")
+        description = read_description(folder)
         images = np.load(folder / "crops.npy", mmap_mode="r")
         manifest = pd.read_parquet(folder / "manifest.parquet")
         if len(images) != len(manifest):
             raise DatasetError(
                 f"{folder}: {len(images)} crops but {len(manifest)} manifest rows; run its faces stage again"
             )
-        return cls(images, manifest, read_json(folder / "store.json"))
+        return cls(images, manifest, description)
 
     def labels(self) -> NDArray[np.int64]:
         """The label of each crop, N int64; −1 where the set has none."""
         return self.manifest["label"].fillna(-1).to_numpy(dtype=np.int64)
 
 
-def _shorten_npy(path: Path, length: int) -> None:
-    """Cut an .npy file to its first ``length`` rows in place: numpy pads the header so that the shape can change."""
-    with path.open("r+b") as file:
-        version = np.lib.format.read_magic(file)
-        shape, fortran, dtype = np.lib.format.read_array_header_1_0(file)
-        start = file.tell()
-        file.seek(0)
-        header = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": fortran, "shape": (length, *shape[1:])}
-        np.lib.format.write_array_header_1_0(file, header)
-        if file.tell() != start or version != (1, 0):
-            raise RuntimeError(f"{path}: the .npy header changed its size")
-        file.truncate(start + length * int(np.prod(shape[1:])) * dtype.itemsize)
+def read_description(folder: Path) -> dict[str, Any]:
+    """The description of the store at ``folder``.
+
+    Raises:
+        DatasetError: a file is missing.
+    """
+    for name in ("crops.npy", "manifest.parquet", "store.json"):
+        if not (folder / name).is_file():
+            raise DatasetError(f"{folder / name}: missing; run the faces stage of this data set (dvc repro)")
+    description: dict[str, Any] = read_json(folder / "store.json")
+    return description
 
 
 def _digest(folder: Path) -> str:

@@ -17,6 +17,10 @@ class UnreadableImageError(PipelineError):
     """One picture cannot be decoded. Counted and listed by the faces stage, which goes on with the rest."""
 
 
+class StorageError(PipelineError):
+    """A disk is full or fails while results are written; what was written before is kept."""
+
+
 class WeightsError(PipelineError):
     """A weight file or checkpoint does not fit the network it is loaded into."""
 

@@ -4,7 +4,7 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -45,6 +45,14 @@ def sha256(path: Path) -> str:
     """The SHA-256 of a file, in hexadecimal, in constant memory."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def fingerprint(parts: Any, code: Iterable[Path]) -> str:
+    """A digest of all that decides a result: ``parts`` (JSON values) and the content of the files in ``code``."""
+    digest = hashlib.sha256(json.dumps(parts, sort_keys=True).encode())
+    for path in sorted(code):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
 
 
 def read_json(path: Path) -> Any:

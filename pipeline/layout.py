@@ -6,6 +6,8 @@ REPORTS = Path("reports")
 PRETRAINED = Path("models/pretrained")
 PROTOTYPES = Path("models/prototypes")
 SOURCE_REPORT = REPORTS / "source.json"
+FACES_MARKDOWN = REPORTS / "faces.md"
+CONTACT_SHEETS = REPORTS / "contact-sheets"
 
 
 def standins(dataset: str) -> Path:
@@ -16,6 +18,11 @@ def standins(dataset: str) -> Path:
 def crops(dataset: str) -> Path:
     """The packed crop store of a data set."""
     return Path("data/crops") / dataset
+
+
+def crops_in_progress(dataset: str) -> Path:
+    """Where a store that was interrupted goes on; not versioned."""
+    return Path("data/.in-progress/crops") / dataset
 
 
 def faces_report(dataset: str) -> Path:

@@ -6,6 +6,7 @@ frozen: a stage hands its section down as a function argument and nothing change
 
 import difflib
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -53,20 +54,42 @@ class StandinParams(Section):
 
 
 class FaceParams(Section):
-    """Detection and cropping.
+    """Detection, choice and cropping of one face a picture.
 
     min_face: smallest face that is looked for, in pixels of the (possibly enlarged) picture.
     scale_factor: ratio of neighbouring pyramid levels. thresholds: scores of P-Net, R-Net and O-Net.
+    search: exact (every level of the pyramid) or large_first (finer levels only where the coarse ones show no large
+    face; for sets with one face a picture it finds the same face several times faster).
     enlarge_to: pictures with a shorter side below this are enlarged to it before detection (48×48 sets), in pixels.
-    margin: widening of the box on each side, as a share of its size. batch_size: pictures detected at a time.
+    choose: which face is taken: largest, central (nearest to the picture's centre) or confident (highest score).
+    track: in a sequence, take the face that continues the one taken before, where there is one.
+    align: box (the detected box, as the paper has it) or similarity (five landmarks onto the standard template).
+    margin: widening on each side, as a share of the box's size (similarity: of the crop's side).
+    upscale: how a face smaller than the crop is enlarged. keep_aligned: take pictures that the set's own authors have
+    aligned (RAF-DB's) whole, without detection. batch_size: pictures detected at a time.
     """
 
     min_face: Annotated[int, Field(ge=12)]
     scale_factor: Annotated[float, Field(gt=0.0, lt=1.0)]
     thresholds: tuple[Fraction, Fraction, Fraction]
+    search: Literal["exact", "large_first"]
     enlarge_to: PositiveInt
+    choose: Literal["largest", "central", "confident"]
+    track: bool
+    align: Literal["box", "similarity"]
     margin: Annotated[float, Field(ge=0.0, le=1.0)]
+    upscale: Literal["linear", "cubic", "lanczos"]
+    keep_aligned: bool
     batch_size: PositiveInt
+
+    @model_validator(mode="after")
+    def _search_shows_what_is_chosen(self) -> Self:
+        wanted = "track: true" if self.track else f"choose: {self.choose}"
+        if self.search == "large_first" and wanted != "choose: largest":
+            raise ValueError(
+                f"{wanted} must see every face, but search: large_first passes over small ones; set search: exact"
+            )
+        return self
 
 
 class SplitParams(Section):
@@ -252,13 +275,16 @@ class Params(Section):
         return self
 
 
-def load(path: Path = Path("params.yaml")) -> Params:
-    """Read and check a parameter file.
+def load(path: Path = Path("params.yaml"), changes: Sequence[str] = ()) -> Params:
+    """Read and check a parameter file. ``changes``: other values for some keys, written as ``faces.margin=0.1``.
 
     Raises:
         ParamsError: the file is missing, is no YAML mapping, or a key or value is refused; every fault is named.
     """
-    return parse(read(path), str(path))
+    raw = read(path)
+    for change in changes:
+        _change(raw, change)
+    return parse(raw, str(path))
 
 
 def read(path: Path) -> dict[str, Any]:
@@ -289,6 +315,21 @@ def parse(raw: dict[str, Any], name: str) -> Params:
     except ValidationError as error:
         faults = "\n".join(f"  {_describe(fault)}" for fault in error.errors())
         raise ParamsError(f"{name}:\n{faults}") from None
+
+
+def _change(raw: dict[str, Any], change: str) -> None:
+    """Put the value of ``change`` ("faces.margin=0.1") into a parameter mapping."""
+    key, equals, value = change.partition("=")
+    *sections, last = key.split(".")
+    place: Any = raw
+    for section in sections:
+        place = place.get(section) if isinstance(place, dict) else None
+    try:
+        if not equals or not isinstance(place, dict):
+            raise ParamsError(f"{change}: not of the form section.key=value, with a section of the parameter file")
+        place[last] = yaml.load(value, _Yaml12Loader)
+    except yaml.YAMLError as error:
+        raise ParamsError(f"{change}: the value is not valid YAML: {error}") from error
 
 
 class _Yaml12Loader(yaml.SafeLoader):

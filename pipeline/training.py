@@ -1,7 +1,5 @@
 """The loop that every training stage shares: epochs, progress, the finite check, checkpoints and exact resume."""
 
-import hashlib
-import json
 import math
 import pickle
 from collections.abc import Callable, Iterator, Mapping
@@ -13,6 +11,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from pipeline import files
 from pipeline.errors import TrainingError
 from pipeline.files import atomic_path
 
@@ -90,11 +89,8 @@ def prepare(seed: int, device: torch.device) -> None:
 
 def fingerprint(parts: Mapping[str, Any]) -> str:
     """A digest of all that decides a training's result: ``parts`` (JSON values) and the library's own code."""
-    digest = hashlib.sha256(json.dumps(parts, sort_keys=True).encode())
     library = Path(__file__).parent
-    for path in sorted([*library.glob("*.py"), *library.glob("methods/*.py")]):
-        digest.update(path.read_bytes())
-    return digest.hexdigest()
+    return files.fingerprint(parts, [*library.glob("*.py"), *library.glob("methods/*.py")])
 
 
 def fit(task: Task, checkpoint: Path, fingerprint: str, log: Log) -> list[dict[str, float]]:

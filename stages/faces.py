@@ -4,7 +4,8 @@ from pathlib import Path
 
 from pipeline import device, layout, params
 from pipeline.datasets import open_dataset
-from pipeline.faces.extract import extract, summary
+from pipeline.faces.extract import extract
+from pipeline.faces.summary import summary
 from pipeline.files import write_json
 from pipeline.stage import run
 
@@ -13,8 +14,8 @@ def main(dataset: str) -> None:
     """data.root/DATASET -> the store data/crops/DATASET, with counts in reports/faces/DATASET.json."""
     settings = params.load()
     opened = open_dataset(dataset, Path(settings.data.root) / dataset)
-    on = device.pick(settings.device)
-    store = extract(opened, layout.crops(dataset), settings.faces, settings.data.max_unreadable, on)
+    store, in_progress = layout.crops(dataset), layout.crops_in_progress(dataset)
+    extract(opened, store, in_progress, settings.faces, settings.data.max_unreadable, device.pick(settings.device))
     write_json(layout.faces_report(dataset), summary(store))
 
 

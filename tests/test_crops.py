@@ -1,95 +1,193 @@
-"""The packed crop store: what goes in comes out, a cut-off writer leaves nothing, damage is named."""
+"""The packed crop store: what goes in comes out, interrupted work goes on, damage is named."""
 
+import errno
 import json
+import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from pipeline.crops import CROP_SIZE, MANIFEST_COLUMNS, CropStore, CropWriter
-from pipeline.errors import DatasetError
+from pipeline import crops as module
+from pipeline.crops import CROP_SIZE, MANIFEST_COLUMNS, CropBatch, CropStore, CropWriter
+from pipeline.errors import DatasetError, StorageError
+from tests.stores import flat
+
+FILES = ["crops.npy", "manifest.parquet", "store.json"]
 
 
-def crop(value: int) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
-    return np.full((CROP_SIZE, CROP_SIZE, 3), value, dtype=np.uint8)
+def batch(first: int, count: int) -> CropBatch:
+    rows: list[dict[str, Any]] = []
+    for index in range(first, first + count):
+        row = {"key": f"{index:03d}.png", "label": index % 7 if index % 3 else None, "method": "mtcnn", "faces": 1}
+        rows.append(row | {"score": 0.99, "box": [1.0, 2.0, 3.5, 4.0], "landmarks": [float(i) for i in range(10)]})
+    crops = [flat(index) for index in range(first, first + count)]
+    empty = np.empty((0, CROP_SIZE, CROP_SIZE, 3), dtype=np.uint8)
+    return CropBatch(np.stack(crops) if crops else empty, rows, {f"{first}.broken.png": "truncated"} if first else {})
 
 
-def write(folder: Path, count: int, capacity: int) -> CropStore:
-    with CropWriter(folder, capacity) as writer:
-        for index in range(count):
-            row: dict[str, Any] = {
-                "key": f"{index:03d}.png",
-                "label": index % 7 if index % 3 else None,
-                "method": "mtcnn",
-                "faces": 1,
-            }
-            row |= {"score": 0.99, "box": [1.0, 2.0, 3.5, 4.0], "landmarks": [float(i) for i in range(10)]}
-            writer.append(crop(index), row)
-        return writer.finish("jaffe", "stand-in", {"broken.png": "truncated"})
+SIZES = (3, 2, 0, 4)
+BATCHES = [batch(sum(SIZES[:place]), size) for place, size in enumerate(SIZES)]
+NAMES = [f"name {place}" for place in range(len(SIZES))]
 
 
-def cut_off(folder: Path) -> None:
-    with CropWriter(folder, 3) as writer:
-        writer.append(crop(1), {"key": "a"})
-        raise KeyboardInterrupt
+def write(work: Path, names: list[str] = NAMES, until: int = len(SIZES)) -> int:
+    """Resume and go on to batch ``until``; to the store beside ``work`` where that is the last. How many were done."""
+    writer = CropWriter(work)
+    done = len(list(writer.resume(names)))
+    for name, its_batch in list(zip(names, BATCHES, strict=True))[done:until]:
+        writer.append(name, its_batch)
+    if until == len(BATCHES):
+        writer.finish(work.with_name("store"), "jaffe", "stand-in")
+    return done
 
 
-@pytest.mark.parametrize(("count", "capacity"), [(5, 5), (5, 1000), (1, 1), (12, 123456)])
-def test_round_trip(count: int, capacity: int, tmp_path: Path) -> None:
-    write(tmp_path / "s", count, capacity)
-    store = CropStore.open(tmp_path / "s")
-    assert store.images.shape == (count, CROP_SIZE, CROP_SIZE, 3)
+def content(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def test_round_trip(tmp_path: Path) -> None:
+    assert write(tmp_path / "work") == 0
+    store = CropStore.open(tmp_path / "store")
+    assert store.images.shape == (9, CROP_SIZE, CROP_SIZE, 3)
     assert store.images.dtype == np.uint8
     assert isinstance(store.images, np.memmap)
-    assert [int(image[0, 0, 0]) for image in store.images] == list(range(count))
-    assert list(store.manifest.columns) == list(MANIFEST_COLUMNS)
-    assert store.labels().tolist() == [index % 7 if index % 3 else -1 for index in range(count)]
+    assert [int(image[0, 0, 0]) for image in store.images] == list(range(9))
+    assert {name: str(kind) for name, kind in store.manifest.dtypes.items()} == {
+        name: {"string": str(store.manifest["key"].dtype)}.get(kind, kind) for name, kind in MANIFEST_COLUMNS.items()
+    }
+    assert store.labels().tolist() == [index % 7 if index % 3 else -1 for index in range(9)]
+    assert store.manifest["subject"].isna().all()
     assert list(store.manifest["box"][0]) == [1.0, 2.0, 3.5, 4.0]
-    assert store.description["crops"] == count
-    assert store.description["methods"] == {"mtcnn": count}
-    assert store.description["unreadable"] == {"broken.png": "truncated"}
-    assert sorted(path.name for path in (tmp_path / "s").iterdir()) == ["crops.npy", "manifest.parquet", "store.json"]
-    assert (tmp_path / "s/crops.npy").stat().st_size == 128 + count * CROP_SIZE * CROP_SIZE * 3
+    assert store.description["crops"] == 9
+    assert store.description["methods"] == {"mtcnn": 9}
+    assert store.description["unreadable"] == {f"{first}.broken.png": "truncated" for first in (3, 5)}
+    assert sorted(content(tmp_path / "store")) == FILES
+    assert not (tmp_path / "work").exists()
 
 
-def test_same_input_same_bytes(tmp_path: Path) -> None:
-    write(tmp_path / "a", 4, 4)
-    write(tmp_path / "b", 4, 99)
-    for name in ("crops.npy", "manifest.parquet", "store.json"):
-        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes(), name
+def test_the_description_is_plain_json(tmp_path: Path) -> None:
+    write(tmp_path / "work")
+    assert json.loads((tmp_path / "store/store.json").read_text())["provenance"] == "stand-in"
+
+
+@pytest.mark.parametrize("until", range(len(SIZES)))
+@pytest.mark.parametrize("group", [1, 64])
+def test_interrupted_work_goes_on_and_gives_the_same_bytes(
+    until: int, group: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "BATCHES_A_GROUP", group)
+    write(tmp_path / "once/work")
+    write(tmp_path / "twice/work", until=until)
+    assert write(tmp_path / "twice/work") == until
+    assert content(tmp_path / "once/store") == content(tmp_path / "twice/store")
+
+
+def cut_journal(work: Path) -> None:
+    os.truncate(work / "journal.jsonl", (work / "journal.jsonl").stat().st_size - 5)
+
+
+def lose_newline(work: Path) -> None:
+    os.truncate(work / "journal.jsonl", (work / "journal.jsonl").stat().st_size - 1)
+
+
+def cut_crops(work: Path) -> None:
+    os.truncate(work / "crops.npy", (work / "crops.npy").stat().st_size - 5)
+
+
+def damage_crops(work: Path) -> None:
+    with (work / "crops.npy").open("r+b") as file:
+        file.seek(-7, os.SEEK_END)
+        file.write(b"?")
+
+
+def begin_a_batch(work: Path) -> None:
+    with (work / "crops.npy").open("ab") as file:
+        file.write(b"crops of a batch whose line was never written")
+
+
+@pytest.mark.parametrize(
+    ("harm", "kept"), [(cut_journal, 1), (lose_newline, 1), (cut_crops, 1), (damage_crops, 1), (begin_a_batch, 2)]
+)
+def test_what_a_kill_leaves_half_written_is_done_again(harm: Callable[[Path], None], kept: int, tmp_path: Path) -> None:
+    write(tmp_path / "once/work")
+    write(tmp_path / "twice/work", until=2)
+    harm(tmp_path / "twice/work")
+    assert write(tmp_path / "twice/work") == kept
+    assert content(tmp_path / "once/store") == content(tmp_path / "twice/store")
+
+
+def test_work_on_other_inputs_is_kept_up_to_the_first_that_differs(tmp_path: Path) -> None:
+    write(tmp_path / "work", until=3)
+    assert write(tmp_path / "work", [NAMES[0], "changed", *NAMES[2:]]) == 1
+    assert len(CropStore.open(tmp_path / "store").images) == 9
+
+
+def test_fewer_inputs_than_were_done(tmp_path: Path) -> None:
+    write(tmp_path / "work", until=3)
+    writer = CropWriter(tmp_path / "work")
+    assert len(list(writer.resume(NAMES[:1]))) == 1
+    writer.finish(tmp_path / "store", "jaffe", "real")
+    assert len(CropStore.open(tmp_path / "store").images) == SIZES[0]
+
+
+def test_a_store_is_replaced_as_a_whole(tmp_path: Path) -> None:
+    write(tmp_path / "work")
+    (tmp_path / "store/stray").touch()
+    write(tmp_path / "work")
+    assert sorted(content(tmp_path / "store")) == FILES
+
+
+def test_without_a_store_the_stage_is_named(tmp_path: Path) -> None:
+    write(tmp_path / "work", until=2)
+    with pytest.raises(DatasetError, match=r"crops\.npy: missing; run the faces stage"):
+        CropStore.open(tmp_path / "store")
+
+
+def test_a_full_disk_is_named_and_costs_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path / "work", until=2)
+
+    def full(*_: object, **__: object) -> str:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(json, "dumps", full)
+        patch.setattr(module, "write_json", full)
+        with pytest.raises(StorageError, match=r"work: No space left on device; make room"):
+            write(tmp_path / "work")
+    assert write(tmp_path / "work") == 2
 
 
 def test_digest_tells_stores_apart(tmp_path: Path) -> None:
-    assert write(tmp_path / "a", 4, 4).description["digest"] != write(tmp_path / "b", 5, 5).description["digest"]
-
-
-def test_writer_that_is_cut_off_leaves_no_store(tmp_path: Path) -> None:
-    with pytest.raises(KeyboardInterrupt):
-        cut_off(tmp_path / "s")
-    assert list((tmp_path / "s").iterdir()) == []
-    with pytest.raises(DatasetError, match=r"crops\.npy: missing; run the faces stage"):
-        CropStore.open(tmp_path / "s")
+    write(tmp_path / "a/work")
+    writer = CropWriter(tmp_path / "b/work")
+    list(writer.resume(NAMES))
+    writer.append(NAMES[0], BATCHES[0])
+    writer.finish(tmp_path / "b/store", "jaffe", "stand-in")
+    a, b = (CropStore.open(tmp_path / name / "store").description["digest"] for name in "ab")
+    assert a != b
 
 
 def test_wrong_crops_and_rows_are_refused(tmp_path: Path) -> None:
-    with CropWriter(tmp_path / "s", 3) as writer:
-        with pytest.raises(ValueError, match="112×112×3 uint8"):
-            writer.append(np.zeros((48, 48, 3), dtype=np.uint8), {})
-        with pytest.raises(ValueError, match="112×112×3 uint8"):
-            writer.append(np.zeros((112, 112, 3)), {})  # type: ignore[arg-type]
-        with pytest.raises(ValueError, match=r"unknown manifest columns: .*colour"):
-            writer.append(crop(0), {"colour": "red"})
+    writer = CropWriter(tmp_path / "work")
+    list(writer.resume(NAMES))
+    wrongs: list[Any] = [np.zeros((1, 48, 48, 3), dtype=np.uint8), np.zeros((1, CROP_SIZE, CROP_SIZE, 3))]
+    for wrong in wrongs:
+        with pytest.raises(ValueError, match=r"1 crops are uint8 \(1, 112, 112, 3\)"):
+            writer.append("a", CropBatch(wrong, [{}]))
+    with pytest.raises(ValueError, match=r"unknown manifest columns: .*colour"):
+        writer.append("a", CropBatch(flat(0)[None], [{"colour": "red"}]))
 
 
 def test_array_and_manifest_of_different_length_are_refused(tmp_path: Path) -> None:
-    write(tmp_path / "a", 4, 4)
-    write(tmp_path / "b", 5, 5)
-    (tmp_path / "a/manifest.parquet").write_bytes((tmp_path / "b/manifest.parquet").read_bytes())
-    with pytest.raises(DatasetError, match="4 crops but 5 manifest rows"):
-        CropStore.open(tmp_path / "a")
-
-
-def test_description_is_plain_json(tmp_path: Path) -> None:
-    write(tmp_path / "s", 2, 2)
-    assert json.loads((tmp_path / "s/store.json").read_text())["provenance"] == "stand-in"
+    write(tmp_path / "a/work")
+    write(tmp_path / "b/work", until=3)
+    writer = CropWriter(tmp_path / "b/work")
+    list(writer.resume(NAMES))
+    writer.finish(tmp_path / "b/store", "jaffe", "real")
+    manifest = "store/manifest.parquet"
+    (tmp_path / "a" / manifest).write_bytes((tmp_path / "b" / manifest).read_bytes())
+    with pytest.raises(DatasetError, match="9 crops but 5 manifest rows"):
+        CropStore.open(tmp_path / "a/store")

@@ -75,6 +75,10 @@ def test_the_papers_protocol_stands_in_its_file() -> None:
         ("standins.sets", ["affectnet"], r"standins\.sets"),
         ("device", "tpu", r"device: input should be 'auto', 'cpu' or 'cuda'"),
         ("colour", "red", r"colour: unknown key"),
+        ("faces.choose", "central", r"faces: choose: central must see every face.*set search: exact"),
+        ("faces.track", True, r"faces: track: true must see every face.*set search: exact"),
+        ("faces.align", "warp", r"faces\.align: input should be 'box' or 'similarity'"),
+        ("faces.margin", -0.1, r"faces\.margin: input should be greater than or equal to 0"),
     ],
 )
 def test_a_wrong_key_or_value_is_refused_by_name(key: str, value: Any, message: str) -> None:
@@ -117,6 +121,18 @@ def test_own_folders_may_be_targets() -> None:
     own["targets"] = ["holiday"]
     own["split"]["holiday"] = {"protocol": "all"}
     assert params.parse(own, "params.yaml").targets == ("holiday",)
+
+
+def test_values_may_be_changed_by_name() -> None:
+    changed = params.load(ROOT / "params.yaml", ["faces.search=exact", "faces.choose=central", "adapt.lr=1e-3"])
+    assert (changed.faces.search, changed.faces.choose, changed.adapt.lr) == ("exact", "central", 1e-3)
+    with pytest.raises(ParamsError, match=r"faces\.colour: unknown key"):
+        params.load(ROOT / "params.yaml", ["faces.colour=grey"])
+    for change in ("faces.margin", "seed.x=1", "nothing.margin=1"):
+        with pytest.raises(ParamsError, match=f"{change}: not of the form"):
+            params.load(ROOT / "params.yaml", [change])
+    with pytest.raises(ParamsError, match=r"faces\.margin=\[: the value is not valid YAML"):
+        params.load(ROOT / "params.yaml", ["faces.margin=["])
 
 
 @pytest.mark.parametrize("text", ["1e-5", "1.0e-5", "0.00001", "1E-05"])

@@ -9,11 +9,12 @@ import pandas as pd
 import pytest
 
 from pipeline import splits
-from pipeline.crops import CROP_SIZE, MANIFEST_COLUMNS, CropWriter
+from pipeline.crops import MANIFEST_COLUMNS
 from pipeline.errors import DatasetError, ParamsError
 from pipeline.params import SplitParams
 from pipeline.splits import Split, make_split
 from stages import split as stage
+from tests.stores import flat, write_store
 
 CKPLUS_COUNTS = [135, 177, 75, 207, 84, 249, 309]
 ROOT = Path(__file__).parents[1]
@@ -294,11 +295,8 @@ def test_the_stage_divides_a_crop_store(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     shutil.copy(ROOT / "params.yaml", tmp_path)
-    crop = np.zeros((CROP_SIZE, CROP_SIZE, 3), dtype=np.uint8)
-    with CropWriter(tmp_path / "data/crops/ckplus", 20) as writer:
-        for row in range(20):
-            writer.append(crop, {"key": f"{row:02d}.png", "label": row % 2 * 5, "method": "whole", "faces": 0})
-        writer.finish("ckplus", "real", {})
+    rows = [{"key": f"{row:02d}.png", "label": row % 2 * 5, "method": "whole", "faces": 0} for row in range(20)]
+    write_store(tmp_path / "data/crops/ckplus", [flat(0)] * 20, rows)
     monkeypatch.chdir(tmp_path)
 
     stage.main("ckplus")

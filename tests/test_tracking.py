@@ -11,10 +11,11 @@ import torch
 from mlflow.exceptions import MlflowException
 
 from pipeline import execution, tracking
-from pipeline.crops import CROP_SIZE, CropStore, CropWriter
+from pipeline.crops import CROP_SIZE, CropStore
 from pipeline.errors import TrackingError
 from pipeline.nets import AdaptedNetwork, Network, Prototypes
 from pipeline.params import ModelParams, Params, load
+from tests.stores import flat, write_store
 
 ROOT = Path(__file__).parents[1]
 
@@ -34,10 +35,8 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Params
 
 @pytest.fixture
 def store(tmp_path: Path) -> CropStore:
-    with CropWriter(tmp_path / "store", 3) as writer:
-        for index in range(3):
-            writer.append(np.zeros((CROP_SIZE, CROP_SIZE, 3), dtype=np.uint8), {"key": str(index), "method": "mtcnn"})
-        return writer.finish("ckplus", "stand-in", {})
+    rows = [{"key": str(index), "method": "mtcnn"} for index in range(3)]
+    return write_store(tmp_path / "store", [flat(0)] * 3, rows, provenance="stand-in")
 
 
 def test_runs_of_one_execution_hang_below_one_parent_that_names_the_experiment(

@@ -6,13 +6,13 @@ from pipeline.datasets.base import Dataset, Sample
 from pipeline.datasets.ckplus import CkPlus
 from pipeline.datasets.ckplus48 import CkPlus48
 from pipeline.datasets.fer2013 import Fer2013
-from pipeline.datasets.folder import FolderDataset
+from pipeline.datasets.folder import AnyFolder, FolderDataset
 from pipeline.datasets.jaffe import Jaffe
 from pipeline.datasets.oulu import OuluCasia
 from pipeline.datasets.rafdb import RafDb
 from pipeline.datasets.sfew import Sfew
 
-__all__ = ["Dataset", "FolderDataset", "Sample", "open_dataset"]
+__all__ = ["AnyFolder", "Dataset", "FolderDataset", "Sample", "open_dataset"]
 
 READERS: dict[str, type[Dataset]] = {
     reader.name: reader for reader in (RafDb, CkPlus, CkPlus48, Jaffe, OuluCasia, Fer2013, Sfew)

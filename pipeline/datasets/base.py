@@ -62,6 +62,11 @@ class Dataset(ABC):
         """``stand-in`` for a drawn set, else ``real``."""
         return "stand-in" if (self.root / STAND_IN_MARK).exists() else "real"
 
+    @property
+    def aligned(self) -> bool:
+        """Whether the set's own authors have aligned its pictures to the face."""
+        return False
+
     def samples(self) -> list[Sample]:
         """All samples, sorted by key; never empty.
 
@@ -89,7 +94,11 @@ class Dataset(ABC):
         Raises:
             UnreadableImageError: it cannot be decoded; the message is the key and the reason.
         """
-        return decode(self.root / sample.key, sample.key)
+        return decode(self.file(sample), sample.key)
+
+    def file(self, sample: Sample) -> Path:
+        """The file that a sample's picture is in."""
+        return self.root / sample.key
 
     def key(self, path: Path) -> str:
         """The key of a file below the root."""

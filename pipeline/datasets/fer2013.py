@@ -65,6 +65,10 @@ class Fer2013(Dataset):
             pixels = _fields(file.readline())[self._columns["pixels"]]
         return np.repeat(_parse(pixels, sample.key)[:, :, np.newaxis], 3, axis=2)
 
+    def file(self, sample: Sample) -> Path:
+        """The table, or the picture in the folders."""
+        return super().file(sample) if self._csv is None else self._csv
+
     def _scan_csv(self, path: Path) -> Iterator[Sample]:
         self._offsets = array("q")
         with path.open("rb") as file:

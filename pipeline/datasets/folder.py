@@ -50,3 +50,17 @@ class FolderDataset(Dataset):
         else:
             for path in pictures_below(folder):
                 yield Sample(self.key(path), None, split=part)
+
+
+class AnyFolder(Dataset):
+    """Pictures at any depth of a folder, whatever its sub-folders are called; there are no labels."""
+
+    layout = "pictures at any depth"
+
+    def __init__(self, root: Path) -> None:
+        self.name = self.title = root.resolve().name
+        super().__init__(root)
+
+    def scan(self) -> Iterator[Sample]:
+        """One sample per picture."""
+        return (Sample(self.key(path), None) for path in pictures_below(self.root))

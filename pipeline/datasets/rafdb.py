@@ -18,6 +18,11 @@ class RafDb(Dataset):
     title = "RAF-DB"
     layout = f"{LIST} (lines such as 'train_00001.jpg 5') and Image/aligned/train_00001_aligned.jpg or Image/original/"
 
+    @property
+    def aligned(self) -> bool:
+        """Whether the pictures are those below ``Image/aligned``."""
+        return self._pictures()[1] != ""
+
     def scan(self) -> Iterator[Sample]:
         """One sample per line of the list; the 100×100 aligned pictures where they are there, else the originals.
 

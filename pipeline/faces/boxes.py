@@ -18,9 +18,10 @@ PAIRS_AT_ONCE = 1 << 20
 def best(groups: Rows, boxes: Boxes, scores: NDArray[np.float64], threshold: float, share_of: ShareOf) -> Rows:
     """Rows that remain after suppression within each group: by group, then from the highest score to the lowest.
 
-    ``groups``: n int64, the group (a picture, or a level of one) of each box; equal scores keep their order.
+    ``groups``: n int64, the group (a picture, or a level of one) of each box. Of equal scores the later one comes
+    first, as in the ``mtcnn`` package: P-Net's scores of clear faces are exactly 1, so this decides which boxes remain.
     """
-    order = np.lexsort((-scores, groups))
+    order = np.lexsort((-np.arange(len(scores)), -scores, groups))
     keep = np.ones(len(order), dtype=bool)
     for rows in _tables(groups[order]):
         # A row −1 stands for no box: one without an area, which suppresses nothing.
@@ -100,4 +101,4 @@ def overlap(box: NDArray[np.floating], boxes: NDArray[np.floating]) -> NDArray[n
     sides = np.minimum(box[2:], boxes[:, 2:]) - np.maximum(box[:2], boxes[:, :2])
     shared = np.maximum(sides, 0.0).astype(np.float64).prod(axis=1)
     union = area(box) + area(boxes) - shared
-    return np.divide(shared, union, out=np.zeros_like(shared), where=union > 0.0)
+    return np.asarray(np.divide(shared, union, out=np.zeros_like(shared), where=union > 0.0))

@@ -1,4 +1,6 @@
-"""From a box in a picture to the crop that the networks see."""
+"""From a face in a picture to the crop that the networks see."""
+
+from typing import Literal
 
 import cv2
 import numpy as np
@@ -11,15 +13,19 @@ Image = NDArray[np.uint8]
 Box = tuple[float, float, float, float]
 """x1, y1, x2, y2 in pixels."""
 
+Upscale = Literal["linear", "cubic", "lanczos"]
 
-def crop(image: Image, box: Box, margin: float) -> Image:
+INTERPOLATION = {"linear": cv2.INTER_LINEAR, "cubic": cv2.INTER_CUBIC, "lanczos": cv2.INTER_LANCZOS4}
+
+
+def crop(image: Image, box: Box, margin: float, upscale: Upscale = "cubic") -> Image:
     """The box's part of ``image`` (uint8 H×W×3) as uint8 112×112×3; the aspect ratio is not kept.
 
     ``margin``: widening on each side, as a share of the box's width or height. What then lies outside of the picture
     is left out, and at least one pixel is taken.
     """
     left, top, right, bottom = region(box, margin, image.shape[1], image.shape[0])
-    return resize(image[top:bottom, left:right], CROP_SIZE, CROP_SIZE)
+    return resize(image[top:bottom, left:right], CROP_SIZE, CROP_SIZE, upscale)
 
 
 def region(box: Box, margin: float, width: int, height: int) -> tuple[int, int, int, int]:
@@ -30,14 +36,19 @@ def region(box: Box, margin: float, width: int, height: int) -> tuple[int, int, 
     return left, top, right, bottom
 
 
-def resize(image: Image, width: int, height: int) -> Image:
-    """Resize uint8 H×W×3; along each axis by area when it shrinks, else by cubic interpolation."""
-    across = cv2.INTER_AREA if width < image.shape[1] else cv2.INTER_CUBIC
-    along = cv2.INTER_AREA if height < image.shape[0] else cv2.INTER_CUBIC
+def resize(image: Image, width: int, height: int, upscale: Upscale = "cubic") -> Image:
+    """Resize uint8 H×W×3; along each axis by area when it shrinks, else by the interpolation ``upscale``."""
+    across = cv2.INTER_AREA if width < image.shape[1] else INTERPOLATION[upscale]
+    along = cv2.INTER_AREA if height < image.shape[0] else INTERPOLATION[upscale]
     if across == along:
         return np.asarray(cv2.resize(image, (width, height), interpolation=across), dtype=np.uint8)
     narrowed = cv2.resize(image, (width, image.shape[0]), interpolation=across)
     return np.asarray(cv2.resize(narrowed, (width, height), interpolation=along), dtype=np.uint8)
+
+
+def sharpness(crop: Image) -> float:
+    """Variance of the Laplacian of the crop's grey levels, a common measure of focus (Pech-Pacheco et al. 2000)."""
+    return float(cv2.Laplacian(cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY), cv2.CV_64F).var())
 
 
 def _span(low: float, high: float, size: int) -> tuple[int, int]:

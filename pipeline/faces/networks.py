@@ -3,8 +3,8 @@
 Input is float N×3×H×W, RGB as (x − 127.5) / 128. Box offsets are shares of the box's size: x1, y1, x2, y2. Layers are
 defined in the order of the weight files, which ``pipeline.faces.weights`` relies on.
 
-The first layers of P-Net (10 filters) and R-Net (28) are filled up with filters of zeros to 16 and 32: CPUs compute 8 or
-16 channels in one instruction, and fall back to single numbers where the channels are no multiple of that.
+The first layers of P-Net (10 filters) and R-Net (28) are filled up with filters of zeros to 16 and 32: CPUs compute 8
+or 16 channels in one instruction, and fall back to single numbers where the channels are no multiple of that.
 """
 
 import torch
@@ -49,6 +49,8 @@ class PNet(nn.Module):
     def forward(self, pictures: Tensor) -> tuple[Tensor, Tensor]:
         """N×3×H×W -> offsets N×4×h×w, face scores N×h×w; h, w = ⌈(H − 2) / 2⌉ − 4 and likewise."""
         # Both heads and ten outputs of zeros in one product: on a CPU faster than the 4 and 2 outputs by themselves.
+        assert self.offsets.bias is not None
+        assert self.classes.bias is not None
         weight = F.pad(torch.cat([self.offsets.weight, self.classes.weight]), (0, 0, 0, 0, 0, 0, 0, 10))
         bias = F.pad(torch.cat([self.offsets.bias, self.classes.bias]), (0, 10))
         outputs = F.conv2d(self.features(pictures), weight, bias)

@@ -53,7 +53,7 @@ class Stack:
         return [normalised(level).permute(0, 3, 1, 2) for level in levels]
 
     def _is_coarse(self, scale: float) -> bool:
-        """Whether sums are the faster way to a level: on a CPU for coarse levels of large pictures, elsewhere always."""
+        """Whether sums are the faster way: on a CPU to the coarse levels of large pictures, elsewhere to all."""
         return self.pixels.device.type != "cpu" or (scale < 0.25 and self.height * self.width >= 1 << 17)
 
     def patches(self, picture: NDArray[np.int64], boxes: NDArray[np.float64], size: int) -> Tensor:

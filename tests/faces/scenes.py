@@ -1,7 +1,9 @@
-"""Pictures for the tests of face detection, all cut out of one photograph by exact integer arithmetic.
+"""Pictures for the tests of face detection, made of three files by exact integer arithmetic.
 
-tests/data/astronaut.png is a part of NASA's portrait of Eileen Collins (public domain), as in scikit-image's ``data``.
-Nothing here resamples with a library, so that every machine sees the pixels that the reference was recorded on.
+In tests/data: astronaut.png is a part of NASA's portrait of Eileen Collins (public domain) and chelsea.png a cat by
+Stéfan van der Walt (CC0) at half its size, both as in scikit-image's ``data``; drawn.png is a scene of a stand-in with
+two drawn faces. Nothing here resamples with a library, so that every machine sees the pixels that the reference was
+recorded on.
 """
 
 from pathlib import Path
@@ -12,13 +14,18 @@ from PIL import Image
 
 Picture = NDArray[np.uint8]
 
-PHOTOGRAPH = Path(__file__).parents[1] / "data" / "astronaut.png"
+DATA = Path(__file__).parents[1] / "data"
+
+
+def read(name: str) -> Picture:
+    """A picture of tests/data."""
+    pixels: Picture = np.array(Image.open(DATA / name).convert("RGB"), dtype=np.uint8)
+    return pixels
 
 
 def photograph() -> Picture:
     """One face of about 84×108 pixels; 240×272 (height × width)."""
-    pixels: Picture = np.array(Image.open(PHOTOGRAPH).convert("RGB"), dtype=np.uint8)
-    return pixels
+    return read("astronaut.png")
 
 
 def halved(picture: Picture) -> Picture:
@@ -53,6 +60,19 @@ def enlarged(picture: Picture, times: int) -> Picture:
     return picture.repeat(times, axis=0).repeat(times, axis=1)
 
 
+def crowd() -> Picture:
+    """Six photographed and two drawn faces of many sizes; 560×640."""
+    canvas = np.full((560, 640, 3), 90, dtype=np.uint8)
+    drawn, large = read("drawn.png"), photograph()
+    half = halved(large)
+    places = [(0, 0, drawn), (0, 365, large), (245, 370, half), (250, 510, half[:, ::-1]), (300, 0, dimmed(large))]
+    places += [(300, 280, halved(half)), (370, 280, halved(dimmed(large)))]
+    for top, left, picture in places:
+        part = picture[: canvas.shape[0] - top, : canvas.shape[1] - left]
+        canvas[top : top + part.shape[0], left : left + part.shape[1]] = part
+    return canvas
+
+
 def cut_off() -> Picture:
     """The face runs out of the picture on the left and at the top."""
     return photograph()[58:, 102:]
@@ -74,4 +94,8 @@ def scenes() -> dict[str, Picture]:
         "cut off": cut_off(),
         "collar": photograph()[170:, :120],
         "noise": noise(97, 130),
+        "cat": read("chelsea.png"),
+        "drawn": read("drawn.png"),
+        "drawn in grey": read("drawn.png")[..., 1:2].repeat(3, axis=2),
+        "crowd": crowd(),
     }

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from pipeline.crops import CROP_SIZE
-from pipeline.faces.crop import Box, crop, region, resize
-from tests.faces.scenes import noise
+from pipeline.faces.crop import Box, Upscale, crop, region, resize, sharpness
+from tests.faces.scenes import noise, photograph
 
 
 @pytest.mark.parametrize(
@@ -49,3 +49,24 @@ def test_shrinking_averages_along_its_own_axis() -> None:
 def test_same_size_is_the_same_picture() -> None:
     picture = noise(CROP_SIZE, CROP_SIZE)
     assert (crop(picture, (0.0, 0.0, CROP_SIZE, CROP_SIZE), 0.0) == picture).all()
+
+
+@pytest.mark.parametrize(("upscale", "overshoots"), [("linear", False), ("cubic", True), ("lanczos", True)])
+def test_a_small_face_is_enlarged_as_asked(upscale: Upscale, overshoots: bool) -> None:
+    edge = np.full((20, 20, 3), 50, dtype=np.uint8)
+    edge[:, 10:] = 200
+    crops = {way: crop(edge, (0.0, 0.0, 20.0, 20.0), 0.0, way) for way in ("linear", "cubic", "lanczos")}
+    assert (crops[upscale].max() > 201) == overshoots
+    assert len({taken.tobytes() for taken in crops.values()}) == 3
+
+
+def test_grey_stays_grey() -> None:
+    taken = crop(photograph()[..., :1].repeat(3, axis=2), (90.0, 40.0, 176.0, 152.0), 0.1)
+    assert (taken == taken[..., :1]).all()
+
+
+def test_sharpness_falls_with_blur() -> None:
+    sharp = crop(photograph(), (90.0, 40.0, 176.0, 152.0), 0.0)
+    blurred = resize(resize(sharp, 28, 28), CROP_SIZE, CROP_SIZE)
+    assert sharpness(sharp) > 3 * sharpness(blurred)
+    assert sharpness(np.full((CROP_SIZE, CROP_SIZE, 3), 77, dtype=np.uint8)) == 0.0

@@ -1,31 +1,35 @@
-"""A whole data set: which face is chosen, what is counted, and what ends the work."""
+"""A whole data set: what is counted and listed, what ends the work, and how it goes on after an interruption."""
 
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 import torch
 from PIL import Image
 
 from pipeline import params as schema
 from pipeline.crops import CropStore
-from pipeline.datasets import Dataset, Sample
+from pipeline.datasets import Dataset, FolderDataset, Sample
 from pipeline.errors import DatasetError, UnreadableImageError
-from pipeline.faces import extract as module
+from pipeline.faces.batches import FaceBatches
 from pipeline.faces.crop import crop
-from pipeline.faces.extract import Face, FaceFinder, enlarge, extract, summary
-from pipeline.faces.mtcnn import MTCNN, Detection
+from pipeline.faces.extract import extract
+from pipeline.faces.summary import summary
 from pipeline.params import DataParams, FaceParams
 from stages import faces as stage
 from tests.faces.scenes import Picture, halved, noise, photograph, small_face, two_faces
 
 ROOT = Path(__file__).parents[2]
 CPU = torch.device("cpu")
-PARAMS = FaceParams(
-    min_face=20, scale_factor=0.709, thresholds=(0.6, 0.7, 0.8), enlarge_to=120, margin=0.0, batch_size=3
-)
+PARAMS = schema.load(ROOT / "params.yaml").faces.model_copy(update={"min_face": 20, "batch_size": 3})
 BLIND = PARAMS.model_copy(update={"thresholds": (0.6, 0.7, 1.0)})  # no score exceeds 1: MTCNN sees nothing
 
 
@@ -36,9 +40,13 @@ class Pictures(Dataset):
     title = "Pictures"
     layout = "none"
 
-    def __init__(self, root: Path, pictures: Mapping[str, Picture | str]) -> None:
+    def __init__(self, root: Path, pictures: Mapping[str, Picture | str], authors_aligned: bool = False) -> None:
         super().__init__(root)
-        self._pictures = pictures
+        self._pictures, self._authors_aligned = pictures, authors_aligned
+
+    @property
+    def aligned(self) -> bool:
+        return self._authors_aligned
 
     def scan(self) -> Iterable[Sample]:
         return [Sample(key, index % 7, subject="S1", frame=index) for index, key in enumerate(self._pictures)]
@@ -51,14 +59,20 @@ class Pictures(Dataset):
 
 
 def run(
-    tmp_path: Path, pictures: Mapping[str, Picture | str], params: FaceParams = PARAMS, max_unreadable: float = 0.0
+    tmp_path: Path,
+    pictures: Mapping[str, Picture | str],
+    params: FaceParams = PARAMS,
+    max_unreadable: float = 0.0,
+    authors_aligned: bool = False,
 ) -> CropStore:
-    return extract(Pictures(tmp_path, pictures), tmp_path / "store", params, max_unreadable, CPU)
+    dataset = Pictures(tmp_path, pictures, authors_aligned)
+    extract(dataset, tmp_path / "store", tmp_path / "work", params, max_unreadable, CPU)
+    return CropStore.open(tmp_path / "store")
 
 
 def test_one_crop_per_picture_in_order(tmp_path: Path) -> None:
     pictures = {"a": noise(1, 1), "b": photograph(), "c": noise(60, 60), "d": halved(photograph()), "e": two_faces()}
-    store = run(tmp_path, pictures)
+    store = run(tmp_path, pictures, PARAMS.model_copy(update={"search": "exact"}))
     manifest = store.manifest
     assert manifest["key"].tolist() == list(pictures)
     assert manifest["label"].tolist() == [0, 1, 2, 3, 4]
@@ -68,16 +82,21 @@ def test_one_crop_per_picture_in_order(tmp_path: Path) -> None:
     assert [len(marks) if marks is not None else 0 for marks in manifest["landmarks"]] == [0, 10, 0, 10, 10]
     for crop_in_store, picture, box in zip(store.images, pictures.values(), manifest["box"], strict=True):
         assert (crop_in_store == crop(picture, tuple(box), 0.0)).all()
+    assert manifest["sharpness"][1] > 100 > manifest["sharpness"][0] == 0.0
     assert store.description["provenance"] == "real"
-    assert summary(store) == {
+    counts = summary(tmp_path / "store")
+    assert counts.pop("median_score") == pytest.approx(manifest["score"].median(), abs=1e-3)
+    assert counts.pop("median_sharpness") == pytest.approx(manifest["sharpness"].median(), abs=0.1)
+    assert counts == {
         "pictures": 5,
         "crops": 5,
         "unreadable": 0,
         "mtcnn": 3,
         "haar": 0,
         "whole": 2,
-        "detection_rate": 0.6,
+        "given": 0,
         "several_faces": 1,
+        "detection_rate": 0.6,
     }
 
 
@@ -88,27 +107,6 @@ def test_single_pixel_ends_in_a_crop(tmp_path: Path) -> None:
     assert (store.images[0] == 9).all()
 
 
-def test_largest_face_is_chosen() -> None:
-    (face,) = FaceFinder(PARAMS, CPU).find([two_faces()])
-    assert face.faces == 2
-    assert face.box[2] < 290  # the small face stands right of column 295
-    assert face.box[2] - face.box[0] > 70
-
-
-def test_largest_face_need_not_be_the_surest(monkeypatch: pytest.MonkeyPatch) -> None:
-    detection = Detection(
-        boxes=np.array([[10, 10, 50, 60], [100, 20, 190, 130], [5, 5, 9, 9]], dtype=np.float32),
-        landmarks=np.arange(30, dtype=np.float32).reshape(3, 5, 2),
-        scores=np.array([0.99, 0.85, 0.81], dtype=np.float32),
-    )
-    monkeypatch.setattr(MTCNN, "detect", lambda self, images: [detection for _ in images])
-    (face,) = FaceFinder(PARAMS, CPU).find([noise(200, 200)])
-    assert face.box == (100.0, 20.0, 190.0, 130.0)
-    assert face.score == pytest.approx(0.85)
-    assert face.landmarks == [float(value) for value in range(10, 20)]
-    assert face.faces == 3
-
-
 def test_haar_and_whole_are_counted_and_listed(tmp_path: Path) -> None:
     store = run(tmp_path, {"face": photograph(), "noise": noise(130, 130)}, BLIND)
     assert store.manifest["method"].tolist() == ["haar", "whole"]
@@ -116,50 +114,70 @@ def test_haar_and_whole_are_counted_and_listed(tmp_path: Path) -> None:
     x1, y1, x2, y2 = store.manifest["box"][0]
     assert x1 < 134 < x2  # the tip of the nose, from the reference
     assert y1 < 108 < y2
-    counts = summary(store)
+    counts = summary(tmp_path / "store")
     assert (counts["mtcnn"], counts["haar"], counts["whole"], counts["detection_rate"]) == (0, 1, 1, 0.0)
+    assert "median_score" not in counts
 
 
-@pytest.mark.parametrize("params", [PARAMS, BLIND], ids=["mtcnn", "haar"])
-def test_small_picture_is_enlarged_and_boxes_come_back(params: FaceParams) -> None:
-    small = halved(photograph())[10:90, 25:105]
-    (face,) = FaceFinder(params.model_copy(update={"enlarge_to": 200}), CPU).find([small])
-    assert face.method == ("mtcnn" if params is PARAMS else "haar")
-    assert all(-0.01 <= edge <= 80 for edge in face.box)
-    x1, y1, x2, y2 = face.box
-    assert 30 < x2 - x1 < 75
-    nose = (134.2 / 2 - 25, 107.8 / 2 - 10)
-    assert x1 < nose[0] < x2
-    assert y1 < nose[1] < y2
-    if face.landmarks is not None:
-        assert face.landmarks[4:6] == pytest.approx(nose, abs=2.0)
+@pytest.mark.parametrize(("enlarge_to", "found"), [(120, True), (1, False)])
+def test_the_smallest_faces_are_found_by_enlarging_first(tmp_path: Path, enlarge_to: int, found: bool) -> None:
+    tiny = halved(small_face())  # 24×24
+    params = PARAMS.model_copy(update={"min_face": 32, "enlarge_to": enlarge_to})
+    store = run(tmp_path, {"tiny": tiny}, params)
+    assert (store.manifest["method"].tolist() == ["mtcnn"]) == found
 
 
-def test_face_of_48_pixels_needs_the_enlargement() -> None:
-    (enlarged,) = FaceFinder(PARAMS, CPU).find([small_face()])
-    assert enlarged.method == "mtcnn"
+def test_similarity_brings_the_eyes_to_the_same_height(tmp_path: Path) -> None:
+    upright, turned = photograph(), np.ascontiguousarray(np.rot90(photograph()[:, 32:]))
+    params = PARAMS.model_copy(update={"align": "similarity"})
+    store = run(tmp_path, {"face": upright, "none": noise(130, 130), "turned": turned}, params)
+    assert store.manifest["method"].tolist()[:2] == ["mtcnn", "whole"]
+    again = run(tmp_path / "store", {"crop": np.array(store.images[0])}, PARAMS)
+    left, right = np.array(again.manifest["landmarks"][0]).reshape(5, 2)[:2]
+    assert left == pytest.approx([38.3, 51.7], abs=6.0)
+    assert right == pytest.approx([73.5, 51.5], abs=6.0)
+    # Where there are no landmarks the crop is the box.
+    assert (store.images[1] == crop(noise(130, 130), (0.0, 0.0, 130.0, 130.0), 0.0)).all()
 
 
-def test_enlarge_leaves_large_pictures_and_stops_at_strips() -> None:
-    picture = noise(120, 300)
-    assert enlarge(picture, 120) is picture
-    assert enlarge(noise(48, 60), 120).shape == (120, 150, 3)
-    assert enlarge(noise(1, 2000), 120).shape == (2, module.LONGEST_SIDE, 3)
-    strip = noise(1, 5000)
-    assert enlarge(strip, 120) is strip
+def test_margin_widens_boxes_but_not_whole_pictures(tmp_path: Path) -> None:
+    pictures = {"face": photograph(), "none": noise(130, 130)}
+    tight, wide = (run(tmp_path, pictures, PARAMS.model_copy(update={"margin": margin})) for margin in (0.0, 0.3))
+    box = tuple(wide.manifest["box"][0])
+    assert tight.manifest["box"][0].tolist() == list(box)
+    assert (wide.images[0] == crop(photograph(), box, 0.3)).all()
+
+
+@pytest.mark.parametrize("authors_aligned", [True, False])
+@pytest.mark.parametrize("keep", [True, False])
+def test_pictures_that_their_authors_aligned_may_be_kept(tmp_path: Path, authors_aligned: bool, keep: bool) -> None:
+    params = PARAMS.model_copy(update={"keep_aligned": keep, "margin": 0.2})
+    store = run(tmp_path, {"a": photograph()}, params, authors_aligned=authors_aligned)
+    if authors_aligned and keep:
+        assert store.manifest["method"].tolist() == ["given"]
+        assert (store.images[0] == crop(photograph(), (0.0, 0.0, 272.0, 240.0), 0.0)).all()
+        assert "detection_rate" not in summary(tmp_path / "store")
+    else:
+        assert store.manifest["method"].tolist() == ["mtcnn"]
 
 
 def test_unreadable_pictures_are_listed_and_the_rest_goes_on(tmp_path: Path) -> None:
     store = run(tmp_path, {"a": noise(9, 9), "b": "cut short", "c": noise(9, 9)}, max_unreadable=0.34)
     assert store.manifest["key"].tolist() == ["a", "c"]
     assert store.description["unreadable"] == {"b": "b: cut short"}
-    assert (summary(store)["pictures"], summary(store)["unreadable"]) == (3, 1)
+    counts = summary(tmp_path / "store")
+    assert (counts["pictures"], counts["unreadable"]) == (3, 1)
 
 
-def test_too_many_unreadable_pictures_end_the_work(tmp_path: Path) -> None:
-    with pytest.raises(DatasetError, match=r"(?s)pictures.*b: cut short.*data\.max_unreadable"):
-        run(tmp_path, {"a": noise(9, 9), "b": "cut short", "c": noise(9, 9)}, max_unreadable=0.33)
-    assert list((tmp_path / "store").iterdir()) == []
+def test_too_many_unreadable_pictures_end_the_work_but_do_not_undo_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pictures: dict[str, Picture | str] = {"a": noise(9, 9), "b": "cut short", "c": noise(9, 9)}
+    with pytest.raises(DatasetError, match=r"(?s)pictures.*b: cut short.*data\.max_unreadable.*is kept"):
+        run(tmp_path, pictures, max_unreadable=0.33)
+    assert not (tmp_path / "store").exists()
+    monkeypatch.setattr(FaceBatches, "__getitem__", None)  # nothing is left to do
+    assert run(tmp_path, pictures, max_unreadable=0.34).manifest["key"].tolist() == ["a", "c"]
 
 
 def test_set_without_any_readable_picture_is_refused(tmp_path: Path) -> None:
@@ -167,24 +185,89 @@ def test_set_without_any_readable_picture_is_refused(tmp_path: Path) -> None:
         run(tmp_path, {"a": "empty", "b": "empty"}, max_unreadable=1.0)
 
 
-def test_large_pictures_make_smaller_batches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    sizes: list[int] = []
-    find = FaceFinder.find
-
-    def counting(self: FaceFinder, images: list[Picture]) -> list[Face]:
-        sizes.append(len(images))
-        return find(self, images)
-
-    monkeypatch.setattr(FaceFinder, "find", counting)
-    monkeypatch.setattr(module, "PIXELS_AT_ONCE", 2 * 81)
-    run(tmp_path, {str(index): noise(9, 9) for index in range(5)})
-    assert sizes == [2, 2, 1]
+def album(folder: Path, pictures: int) -> FolderDataset:
+    """A folder of pictures with and without faces, one of them broken."""
+    folder.mkdir(parents=True)
+    scenes = [photograph(), noise(64, 80), small_face(), two_faces()]
+    for index in range(pictures):
+        Image.fromarray(np.roll(scenes[index % 4], index, axis=1)).save(folder / f"{index:03d}.png")
+    (folder / "001.png").write_bytes(b"not a picture")
+    return FolderDataset(folder, "album")
 
 
-def test_same_bytes_twice(tmp_path: Path) -> None:
-    pictures = {"a": photograph(), "b": noise(50, 50)}
-    first = run(tmp_path, pictures).description["digest"]
-    assert run(tmp_path, pictures).description["digest"] == first
+def content(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def test_any_number_of_processes_gives_the_same_bytes(tmp_path: Path) -> None:
+    dataset = album(tmp_path / "album", 14)
+    for processes in (1, 2):
+        work = tmp_path / f"work{processes}"
+        extract(dataset, tmp_path / f"store{processes}", work, PARAMS, 0.1, CPU, processes)
+    assert content(tmp_path / "store1") == content(tmp_path / "store2")
+
+
+PROGRAM = """
+import sys, torch
+from pathlib import Path
+from pipeline.datasets import FolderDataset
+from pipeline.faces.extract import extract
+from tests.faces.test_extract import PARAMS
+
+if __name__ == "__main__":
+    root = Path(sys.argv[1])
+    extract(FolderDataset(root / "album", "album"), root / "store", root / "work", PARAMS, 0.1, torch.device("cpu"), 2)
+"""
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
+def test_killed_at_any_moment_it_goes_on_and_its_processes_end(tmp_path: Path, how: signal.Signals) -> None:
+    dataset = album(tmp_path / "album", 60)
+    (tmp_path / "program.py").write_text(PROGRAM)
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    command = [sys.executable, str(tmp_path / "program.py"), str(tmp_path)]
+    process = subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL, start_new_session=True)
+    journal, deadline = tmp_path / "work/journal.jsonl", time.monotonic() + 60
+    while time.monotonic() < deadline and not (journal.exists() and len(journal.read_bytes().splitlines()) >= 3):
+        time.sleep(0.01)
+    children = psutil.Process(process.pid).children(recursive=True)
+    assert len(children) >= 3  # two that work, and the one that they are forked from
+    process.send_signal(how)
+    process.wait(60)
+    done = len(journal.read_bytes().splitlines())
+    assert 3 <= done < 20
+    _, alive = psutil.wait_procs(children, timeout=20)
+    assert alive == []
+    extract(dataset, tmp_path / "store", tmp_path / "work", PARAMS, 0.1, CPU, 1)
+    extract(dataset, tmp_path / "once", tmp_path / "other work", PARAMS, 0.1, CPU, 1)
+    assert content(tmp_path / "store") == content(tmp_path / "once")
+
+
+def test_a_picture_that_was_replaced_meanwhile_is_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    dataset, looked_at = album(tmp_path / "album", 9), list[str]()
+    work = FaceBatches.__getitem__
+
+    def dying(self: FaceBatches, batch: list[Sample]) -> object:
+        looked_at.append(batch[0].key)
+        if len(looked_at) == 3:
+            raise KeyboardInterrupt
+        return work(self, batch)
+
+    monkeypatch.setattr(FaceBatches, "__getitem__", dying)
+    with pytest.raises(KeyboardInterrupt):
+        extract(dataset, tmp_path / "store", tmp_path / "work", PARAMS, 0.2, CPU, 1)
+    Image.fromarray(noise(50, 50)).save(tmp_path / "album/004.png")
+    extract(dataset, tmp_path / "store", tmp_path / "work", PARAMS, 0.2, CPU, 1)
+    assert looked_at == ["000.png", "003.png", "006.png", "003.png", "006.png"]
+    assert CropStore.open(tmp_path / "store").manifest["method"][3] == "whole"
+
+
+def test_other_parameters_begin_anew(tmp_path: Path) -> None:
+    pictures: dict[str, Picture | str] = {"a": photograph(), "b": "cut short"}
+    with pytest.raises(DatasetError):
+        run(tmp_path, pictures)
+    store = run(tmp_path, pictures, PARAMS.model_copy(update={"margin": 0.5}), max_unreadable=0.5)
+    assert (store.images[0] == crop(photograph(), tuple(store.manifest["box"][0]), 0.5)).all()
 
 
 def test_stage_writes_store_and_report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,125 @@
+"""From pictures to crops, a batch at a time."""
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, astuple
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch.utils.data import Dataset as Indexed
+
+from pipeline.crops import CROP_SIZE, CropBatch
+from pipeline.datasets import Dataset, Sample
+from pipeline.errors import UnreadableImageError
+from pipeline.faces.align import aligned
+from pipeline.faces.choice import Chooser
+from pipeline.faces.crop import Image, crop, sharpness
+from pipeline.faces.finder import Face, FaceFinder, whole
+from pipeline.params import FaceParams
+
+PIXELS_AT_ONCE = 1 << 24
+"""Pixels of pictures decoded together, whatever ``faces.batch_size`` says: 48 MiB."""
+
+Batches = list[list[Sample]]
+
+
+def divide(samples: Sequence[Sample], size: int) -> Batches:
+    """Batches of ``size`` samples in order; a batch becomes longer where it would divide a sequence."""
+    batches: Batches = []
+    for sample in samples:
+        current = batches[-1] if batches else []
+        goes_on = bool(current) and sample.sequence is not None and current[-1].sequence == sample.sequence
+        if current and (len(current) < size or goes_on):
+            current.append(sample)
+        else:
+            batches.append([sample])
+    return batches
+
+
+def name(dataset: Dataset, batch: Sequence[Sample], settings: str) -> str:
+    """A digest of all that a batch's crops are made from: its samples, their files' sizes and times, ``settings``."""
+    listed = [[*astuple(sample), *_stamp(dataset.file(sample))] for sample in batch]
+    return hashlib.sha256(json.dumps([settings, listed]).encode()).hexdigest()
+
+
+class FaceBatches(Indexed[CropBatch]):
+    """Finds and crops the faces of a batch of samples, the index; made in one process, it may be used in another."""
+
+    def __init__(self, dataset: Dataset, params: FaceParams, device: torch.device) -> None:
+        self._dataset, self._params, self._device = dataset, params, device
+        self._finder: FaceFinder | None = None
+
+    def __getitem__(self, batch: list[Sample]) -> CropBatch:
+        """The crops of a batch's readable pictures, in order.
+
+        Raises:
+            WeightsError: a detector's files are missing.
+        """
+        chooser = Chooser(self._params.choose, self._params.track)
+        crops: list[Image] = []
+        rows: list[dict[str, Any]] = []
+        unreadable: dict[str, str] = {}
+        for samples, images in self._read(batch, unreadable):
+            for sample, image, face in zip(samples, images, self._find(samples, images, chooser), strict=True):
+                crops.append(self._cut(image, face))
+                rows.append(_row(sample, face, crops[-1]))
+        shape = (len(crops), CROP_SIZE, CROP_SIZE, 3)
+        return CropBatch(np.stack(crops) if crops else np.empty(shape, dtype=np.uint8), rows, unreadable)
+
+    def _read(self, batch: list[Sample], unreadable: dict[str, str]) -> Iterator[tuple[list[Sample], list[Image]]]:
+        """The readable pictures of a batch, fewer at a time where they are large."""
+        samples: list[Sample] = []
+        images: list[Image] = []
+        for sample in batch:
+            try:
+                image = self._dataset.read(sample)
+            except UnreadableImageError as error:
+                unreadable[sample.key] = str(error)
+                continue
+            samples.append(sample)
+            images.append(image)
+            if sum(each.shape[0] * each.shape[1] for each in images) >= PIXELS_AT_ONCE:
+                yield samples, images
+                samples, images = [], []
+        if samples:
+            yield samples, images
+
+    def _find(self, samples: list[Sample], images: list[Image], chooser: Chooser) -> list[Face]:
+        if self._dataset.aligned and self._params.keep_aligned:
+            return [whole(image, "given") for image in images]
+        if self._finder is None:
+            self._finder = FaceFinder(self._params, self._device)
+        return self._finder.find(images, [sample.sequence for sample in samples], chooser)
+
+    def _cut(self, image: Image, face: Face) -> Image:
+        params = self._params
+        if params.align == "similarity" and face.landmarks is not None:
+            return aligned(image, np.array(face.landmarks).reshape(5, 2), params.margin, params.upscale)
+        # Without landmarks there is nothing to align by: the manifest's method tells which crops these are.
+        margin = params.margin if face.method in ("mtcnn", "haar") else 0.0
+        return crop(image, face.box, margin, params.upscale)
+
+
+def _row(sample: Sample, face: Face, crop: Image) -> dict[str, Any]:
+    """The manifest row of one crop."""
+    described = {
+        "method": face.method,
+        "faces": face.faces,
+        "score": face.score,
+        "box": list(face.box),
+        "landmarks": face.landmarks,
+        "sharpness": round(sharpness(crop), 2),
+    }
+    return asdict(sample) | described
+
+
+def _stamp(file: Path) -> tuple[int, int]:
+    """Size and time of a file, which tell whether it was replaced; zeros where there is none."""
+    try:
+        status = file.stat()
+    except OSError:  # to be listed as unreadable when it is its turn
+        return 0, 0
+    return status.st_size, status.st_mtime_ns

@@ -1,0 +1,101 @@
+"""One face in every picture: MTCNN's, else the Haar cascade's, else the whole picture."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from pipeline.faces.boxes import Boxes
+from pipeline.faces.choice import Chooser
+from pipeline.faces.crop import Box, Image, resize
+from pipeline.faces.haar import HaarDetector
+from pipeline.faces.mtcnn import MTCNN, Detection
+from pipeline.params import FaceParams
+
+LONGEST_SIDE = 4096
+"""Enlarging stops here, or a strip a few pixels high would grow out of all proportion."""
+
+MOST_PIXELS = 1 << 24
+"""Larger pictures are shrunk to this for detection, which bounds the memory; crops are cut from the full picture."""
+
+
+@dataclass(frozen=True)
+class Face:
+    """The face chosen in one picture, in pixels of the picture as it was read.
+
+    method: mtcnn, haar, whole or given (a picture that its set's authors have aligned). faces: how many that detector
+    saw. score: O-Net's; landmarks: five x, y; both only for mtcnn.
+    """
+
+    method: str
+    faces: int
+    box: Box
+    score: float | None = None
+    landmarks: list[float] | None = None
+
+
+class FaceFinder:
+    """Finds and chooses one face in each picture of a batch."""
+
+    def __init__(self, params: FaceParams, device: torch.device) -> None:
+        """
+        Raises:
+            WeightsError: a detector's files are missing.
+        """
+        self._enlarge_to = params.enlarge_to
+        large_first = params.search == "large_first"
+        self._mtcnn = MTCNN(params.min_face, params.scale_factor, params.thresholds, device, large_first)
+        self._haar = HaarDetector(params.min_face)
+
+    def find(self, images: list[Image], sequences: list[str | None], chooser: Chooser) -> list[Face]:
+        """One face for each picture (uint8 H×W×3 RGB); ``sequences`` says which recording each belongs to."""
+        seen = [for_detection(image, self._enlarge_to) for image in images]
+        detections = self._mtcnn.detect(seen)
+        return [self._choose(*of_one, chooser) for of_one in zip(images, seen, detections, sequences, strict=True)]
+
+    def _choose(self, image: Image, seen: Image, detection: Detection, sequence: str | None, chooser: Chooser) -> Face:
+        """``seen``: the picture as the detectors see it."""
+        height, width = image.shape[:2]
+        scale = np.array([width / seen.shape[1], height / seen.shape[0]])
+        if len(detection.boxes):
+            boxes = _scaled(detection.boxes, scale)
+            chosen = chooser.choose(boxes, detection.scores, (width, height), sequence)
+            landmarks = _rounded(detection.landmarks[chosen] * scale)
+            return Face("mtcnn", len(boxes), _box(boxes[chosen]), float(detection.scores[chosen]), landmarks)
+        squares = _scaled(self._haar.detect(seen), scale)
+        if len(squares):
+            # The cascade gives no scores: the largest square, its first, is the most confident.
+            chosen = chooser.choose(squares, np.zeros(len(squares)), (width, height), sequence)
+            return Face("haar", len(squares), _box(squares[chosen]))
+        return whole(image, "whole")
+
+
+def whole(image: Image, method: str) -> Face:
+    """The whole picture as a face."""
+    return Face(method, 0, (0.0, 0.0, float(image.shape[1]), float(image.shape[0])))
+
+
+def for_detection(image: Image, shorter_side: int) -> Image:
+    """The picture, with its shorter side enlarged to ``shorter_side``, or shrunk to ``MOST_PIXELS`` in all."""
+    height, width = image.shape[:2]
+    factor = min(shorter_side / min(height, width), LONGEST_SIDE / max(height, width))
+    if factor <= 1.0:
+        factor = min(1.0, (MOST_PIXELS / (height * width)) ** 0.5)
+    if factor == 1.0:
+        return image
+    return resize(image, max(1, round(width * factor)), max(1, round(height * factor)))
+
+
+def _scaled(boxes: NDArray[np.float32], scale: NDArray[np.float64]) -> Boxes:
+    return boxes.astype(np.float64) * np.tile(scale, 2)
+
+
+def _box(box: NDArray[np.float64]) -> Box:
+    x1, y1, x2, y2 = _rounded(box)
+    return x1, y1, x2, y2
+
+
+def _rounded(points: NDArray[np.float64]) -> list[float]:
+    # To a hundredth of a pixel: what lies beyond is rounding that differs between machines.
+    return [round(float(value), 2) for value in points.ravel()]

@@ -1,0 +1,85 @@
+"""The processes that share the work on batches of pictures."""
+
+import os
+import threading
+from collections.abc import Generator
+from multiprocessing import connection, parent_process
+
+import cv2
+import torch
+from torch.utils.data import DataLoader
+
+from pipeline.crops import CropBatch
+from pipeline.errors import DatasetError
+from pipeline.faces.batches import Batches, FaceBatches
+
+WORTH_A_PROCESS = 512
+"""Pictures from which one more process saves more than its start takes."""
+
+MOST_PROCESSES = {"cpu": 16, "cuda": 4}
+"""Each takes memory of its own, on a GPU much."""
+
+
+def process(work: FaceBatches, batches: Batches, processes: int) -> Generator[CropBatch]:
+    """What becomes of each of ``batches``, in order, by so many processes; by this one if there is only one.
+
+    Every process computes with one thread, so that the result is the same for any number of them.
+
+    Raises:
+        DatasetError: a process died.
+    """
+    if processes <= 1:
+        threads = torch.get_num_threads(), cv2.getNumThreads()
+        _set_threads(1, 1)
+        try:
+            yield from (work[batch] for batch in batches)
+        finally:
+            _set_threads(*threads)
+        return
+    loader: DataLoader[CropBatch] = DataLoader(
+        work,
+        batch_size=None,
+        sampler=batches,
+        num_workers=processes,
+        collate_fn=_unchanged,  # type: ignore[arg-type]  # without a batch_size it is given single items
+        # Processes that are forked from one without threads and without a GPU, and share its imported libraries.
+        multiprocessing_context="forkserver",
+        worker_init_fn=_begin,
+    )
+    try:
+        yield from loader
+    except RuntimeError as error:
+        if "DataLoader worker" not in str(error):
+            raise
+        raise DatasetError(
+            f"a process that reads pictures died ({error}); the memory may have run out. "
+            f"What is done is kept: run it again, with fewer processes if it was the memory"
+        ) from error
+
+
+def default_processes(pictures: int, device: torch.device) -> int:
+    """One a core, fewer for few pictures."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, min(cores, pictures // WORTH_A_PROCESS, MOST_PROCESSES.get(device.type, 1)))
+
+
+def _begin(_worker: int) -> None:
+    """Set up a process of its own: one thread, and an end when its parent is killed, which it would not notice."""
+    _set_threads(1, 1)
+    parent = parent_process()
+    assert parent is not None
+    threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()
+
+
+def _end_with(sentinel: int) -> None:
+    connection.wait([sentinel])
+    os._exit(1)
+
+
+def _set_threads(of_torch: int, of_opencv: int) -> None:
+    torch.set_num_threads(of_torch)
+    cv2.setNumThreads(of_opencv)
+
+
+def _unchanged(batch: CropBatch) -> CropBatch:
+    return batch

@@ -1,0 +1,25 @@
+"""The faces of any folder of pictures, outside of the pipeline."""
+
+from pathlib import Path
+
+from pipeline import device
+from pipeline.datasets import AnyFolder
+from pipeline.errors import DatasetError
+from pipeline.faces.extract import extract
+from pipeline.params import FaceParams
+from pipeline.reporting.faces_report import write_faces_report
+
+
+def extract_folder(folder: Path, out: Path, params: FaceParams, on: str, processes: int | None) -> list[Path]:
+    """What the faces stage does with a data set, for ``folder``; returns the files and folders made in ``out``.
+
+    ``on``: auto, cpu or cuda. Any number of pictures may be unreadable: they are listed in the report.
+
+    Raises:
+        DatasetError: there is no such folder or no readable picture in it, or ``out`` has crops already.
+    """
+    pictures, store = AnyFolder(folder), out / "crops"
+    if store.exists():
+        raise DatasetError(f"{store}: there are crops already; remove the folder or name another one with --out")
+    extract(pictures, store, out / ".in-progress", params, 1.0, device.pick(on), processes)
+    return [store, *write_faces_report({pictures.name: store}, out / "faces.md", out / "contact-sheets")]

@@ -1,0 +1,197 @@
+"""The text of reports/faces.md: what became of every picture of every data set, with the contact sheets beside it."""
+
+import os
+import re
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import pandas as pd
+
+from pipeline.crops import read_description
+from pipeline.faces.summary import summary
+from pipeline.files import write_text
+from pipeline.reporting.contact_sheet import FALLBACK_TITLES, fallback_rows, write_contact_sheets
+from pipeline.reporting.tables import MARK_NOTE, NOTHING, markdown_table
+from pipeline.reporting.titles import DRAWN_MARK, dataset_title
+
+NAMED = 20
+"""Files named in each list of the report."""
+
+INTRODUCTION = """\
+Every readable picture becomes one crop of 112×112 pixels. **MTCNN**: its networks found a face, and the score is what \
+the last of them gave it. **Haar**: they found none, but the Haar cascade did. **Whole**: neither did, so the crop is \
+the whole picture. **Given**: the set's authors have aligned the picture to the face, so it is taken as it is. \
+**Unreadable**: the picture cannot be decoded and has no crop. The detection rate is MTCNN's share of the readable \
+pictures that are not given. Sharpness is the variance of the crop's Laplacian, in squared grey levels: low where the \
+crop is blurred.
+
+The contact sheets show the pictures of the data sets, and those of a licensed set must not be published. Therefore \
+they are versioned by DVC, not by git: `dvc pull` or `dvc repro` brings them."""
+
+COLUMNS = {
+    "Pictures": "pictures",
+    "Crops": "crops",
+    "Unreadable": "unreadable",
+    "MTCNN": "mtcnn",
+    "Haar": "haar",
+    "Whole": "whole",
+    "Given": "given",
+    "Detection rate (%)": "detection_rate",
+    "Several faces": "several_faces",
+    "Median score": "median_score",
+    "Median sharpness": "median_sharpness",
+}
+"""Heads of the table, and what they are called in the summary of a store."""
+
+
+@dataclass(frozen=True)
+class _Faces:
+    """A store's numbers. sheets: relative to their folder, the contact sheet first."""
+
+    name: str
+    store: Path
+    counts: dict[str, int | float]
+    description: dict[str, Any]
+    sheets: list[Path]
+
+    def marked(self, text: str) -> str:
+        """``text``, a number, with the mark where the set is drawn."""
+        return f"{text} {DRAWN_MARK}" if self.description["provenance"] == "stand-in" else text
+
+
+def write_faces_report(stores: Mapping[str, Path], report: Path, sheets: Path) -> list[Path]:
+    """Write the Markdown file ``report`` and the contact sheets it shows.
+
+    The folder ``sheets`` is replaced as a whole when all sheets are drawn: nothing of an earlier run stays in it, and
+    on any error it is left as it was.
+
+    Args:
+        stores: the crop store's folder by data set, in the order of the report.
+
+    Returns:
+        The files written: the report first, then the sheets.
+
+    Raises:
+        DatasetError: a file of a store is missing, or its array and its manifest do not have the same length.
+    """
+    # Links are relative: the same wherever the project lies.
+    link = Path(os.path.relpath(sheets, report.parent))
+    with _replaced(sheets) as folder:
+        faces = [_draw(name, store, folder) for name, store in stores.items()]
+        text = _render(faces, link)
+    write_text(report, text)
+    return [report, *(sheets / sheet for one in faces for sheet in one.sheets)]
+
+
+@contextmanager
+def _replaced(folder: Path) -> Iterator[Path]:
+    """Yield an empty folder beside ``folder``; on success it takes its place, on any error it is removed."""
+    new, old = (folder.with_name(f".{folder.name}.{age}") for age in ("new", "old"))
+    _settle(folder, new, old)  # what a run that was killed has left behind
+    new.mkdir(parents=True)
+    try:
+        yield new
+        if folder.exists():
+            folder.rename(old)
+        new.rename(folder)
+    finally:
+        _settle(folder, new, old)
+
+
+def _settle(folder: Path, new: Path, old: Path) -> None:
+    """Put ``old`` back if nothing has taken its place; then only ``folder`` stays."""
+    if old.exists() and not folder.exists():
+        old.rename(folder)
+    for rest in (new, old):
+        if rest.exists():
+            shutil.rmtree(rest)
+
+
+def _draw(name: str, store: Path, folder: Path) -> _Faces:
+    sheets = write_contact_sheets(store, name, dataset_title(name), folder)
+    relative = [sheet.relative_to(folder) for sheet in sheets]
+    return _Faces(name, store, summary(store), read_description(store), relative)
+
+
+def _render(faces: Sequence[_Faces], link: Path) -> str:
+    """The report; ``link``: the folder of the sheets relative to it."""
+    table = markdown_table(["Data set", *COLUMNS], [[dataset_title(one.name), *_cells(one)] for one in faces])
+    note = [MARK_NOTE] if DRAWN_MARK in table else []
+    sections = [_section(one, link) for one in faces]
+    return "\n\n".join(["# Faces: what was found in the pictures", INTRODUCTION, table, *note, *sections]) + "\n"
+
+
+def _cells(faces: _Faces) -> list[str]:
+    counts = faces.counts
+    return [faces.marked(_number(key, counts[key])) if key in counts else NOTHING for key in COLUMNS.values()]
+
+
+def _number(key: str, value: float) -> str:
+    formats = {"detection_rate": "{:.2f}", "median_score": "{:.4f}", "median_sharpness": "{:,.1f}"}
+    return formats.get(key, "{:,}").format(100 * value if key == "detection_rate" else value)
+
+
+def _section(faces: _Faces, link: Path) -> str:
+    """One set: its sheet, its fallbacks, its unreadable files."""
+    title = dataset_title(faces.name)
+    sheet, *pages = (quote((link / path).as_posix()) for path in faces.sheets)
+    picture = f"![Contact sheet: {_plain(title)}]({sheet})"
+    return "\n\n".join([f"## {_plain(title)}", picture, *_fallbacks(faces, pages), *_unreadable(faces)])
+
+
+def _fallbacks(faces: _Faces, pages: Sequence[str]) -> list[str]:
+    """Counts with links to the pages, and the first files by name; nothing where MTCNN found all faces."""
+    if not pages:
+        return []
+    manifest = pd.read_parquet(faces.store / "manifest.parquet", columns=["key", "method"])
+    rows = fallback_rows(manifest["method"])
+    counts = [f"{FALLBACK_TITLES[method]} {faces.marked(f'{len(rows[method]):,}')}" for method in rows if rows[method]]
+    links = ", ".join(f"[page {number}]({page})" for number, page in enumerate(pages, start=1))
+    named = [(method, row) for method in rows for row in rows[method]]
+    lines = [
+        f"{_code(manifest['key'].iloc[row])} (row {row}): {FALLBACK_TITLES[method]}" for method, row in named[:NAMED]
+    ]
+    paragraph = f"**Fallbacks**: {'; '.join(counts)}. All of them: {links}."
+    return [paragraph, _list(faces, lines, len(named), "manifest.parquet")]
+
+
+def _unreadable(faces: _Faces) -> list[str]:
+    """The first unreadable files with their reasons; nothing where there is none."""
+    reasons: dict[str, str] = faces.description["unreadable"]
+    if not reasons:
+        return []
+    lines = [
+        f"{_code(key)}: {_plain(reason.removeprefix(f'{key}: '))}" for key, reason in list(reasons.items())[:NAMED]
+    ]
+    paragraph = f"**Unreadable**: {faces.marked(f'{len(reasons):,}')}."
+    return [paragraph, _list(faces, lines, len(reasons), "store.json")]
+
+
+def _list(faces: _Faces, lines: Sequence[str], total: int, file: str) -> str:
+    """A Markdown list of ``lines``; when it names fewer than ``total``, the store's file that names all."""
+    more = total - len(lines)
+    rest = [f"and {faces.marked(f'{more:,}')} more: {_code((faces.store / file).as_posix())}"] if more else []
+    return "\n".join(f"- {line}" for line in (*lines, *rest))
+
+
+def _code(text: str) -> str:
+    """A code span of any text; file names may hold backticks and line breaks."""
+    text = _visible(text)
+    fence = "`" * (1 + max(map(len, re.findall("`+", text)), default=0))
+    pad = " " if text.startswith("`") or text.endswith("`") else ""
+    return f"{fence}{pad}{text}{pad}{fence}"
+
+
+def _plain(text: str) -> str:
+    """``text`` without any effect of its signs as Markdown or HTML."""
+    return re.sub(r"([\\`*_\[\]<>&|#])", r"\\\1", _visible(text))
+
+
+def _visible(text: str) -> str:
+    """``text`` with escapes in the place of signs that cannot be printed."""
+    return "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in text)
