@@ -89,7 +89,15 @@ def test_every_stage_ran_once_and_nothing_is_left_to_do(project: Path) -> None:
     ran = RAN.findall((project / "repro.log").read_text())
     per_set = [f"{stage}@{name}" for name in TARGETS for stage in ("faces", "split", "adapt", "evaluate")]
     per_set += [f"standins@{name}" for name in DRAWN]
-    source = ["standins@rafdb", "faces-source@rafdb", "split-source@rafdb", "pretrain", "prototypes", "report"]
+    source = [
+        "standins@rafdb",
+        "faces-source@rafdb",
+        "split-source@rafdb",
+        "pretrain",
+        "prototypes",
+        "report",
+        "faces-report",
+    ]
     assert sorted(ran) == sorted(per_set + source)
     assert RAN.findall(run(project, "dvc", "repro")) == []
     assert run(project, "git", "status", "--porcelain") == ""
@@ -128,6 +136,15 @@ def test_a_folder_without_labels_gets_predictions_and_no_score(project: Path) ->
     assert (faces["pictures"], faces["crops"], faces["unreadable"]) == (13, 12, 1)
     assert "broken.jpg" in (project / "data/crops/album/store.json").read_text()
     assert "no labels" in (project / "reports/tables.md").read_text()
+
+
+def test_the_faces_are_reported_and_their_pictures_kept_out_of_git(project: Path) -> None:
+    report = (project / "reports/faces.md").read_text()
+    assert "`summer/broken.jpg`" in report
+    sheets = project / "reports/contact-sheets"
+    assert {f"{name}.png" for name in ("rafdb", *TARGETS)} <= {path.name for path in sheets.iterdir()}
+    assert "reports/faces.md" in run(project, "git", "ls-files")
+    assert "contact-sheets" not in run(project, "git", "ls-files")
 
 
 def test_the_report_marks_every_number_as_drawn_and_links_its_figures(project: Path) -> None:
@@ -209,7 +226,7 @@ def test_another_split_runs_only_that_targets_chain(project: Path) -> None:
 @pytest.mark.usefixtures("experiment")
 def test_targets_can_be_chosen_on_the_command_line(project: Path) -> None:
     output = run(project, "dvc", "exp", "run", "-S", "targets=[fer2013]", "-S", "adapt.tau=0.6")
-    assert RAN.findall(output) == ["report"]
+    assert sorted(RAN.findall(output)) == ["faces-report", "report"]
     figures = {path.name for path in (project / "reports/figures").iterdir()}
     assert figures == {"confusion_fer2013.png", "fig2b_fer2013.png", "fig3_fer2013.png"}
 

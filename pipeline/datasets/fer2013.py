@@ -17,6 +17,8 @@ SIDE = 48
 CSV_NAMES = ("fer2013.csv", "icml_face_data.csv")
 COLUMNS = ("emotion", "pixels", "usage")
 LABELS = {"0": ANGER, "1": DISGUST, "2": FEAR, "3": HAPPINESS, "4": SADNESS, "5": SURPRISE, "6": NEUTRAL}
+NUMBERS = {f"{value:0{digits}}".encode(): value for value in range(256) for digits in (1, 2, 3)}
+"""The pixel values as they are written: looking one up is much faster than reading it as a number."""
 SPLITS = {"Training": "train", "PublicTest": "val", "PrivateTest": "test"}
 
 
@@ -121,7 +123,9 @@ def _parse(pixels: bytes, key: str) -> NDArray[np.uint8]:
     values = pixels.split()
     if len(values) != SIDE * SIDE:
         raise UnreadableImageError(f"{key}: {len(values)} pixels instead of {SIDE * SIDE}")
-    for value in values:
-        if len(value) > 3 or not value.isdigit() or int(value) > 255:
-            raise UnreadableImageError(f"{key}: pixel {_text(value[:20])!r} is no whole number from 0 to 255")
-    return np.array([int(value) for value in values], dtype=np.uint8).reshape(SIDE, SIDE)
+    try:
+        samples = bytes(map(NUMBERS.__getitem__, values))
+    except KeyError as error:
+        wrong = _text(error.args[0][:20])
+        raise UnreadableImageError(f"{key}: pixel {wrong!r} is no whole number from 0 to 255") from None
+    return np.frombuffer(samples, dtype=np.uint8).reshape(SIDE, SIDE)

@@ -16,7 +16,7 @@ from pipeline.params import FaceParams
 LONGEST_SIDE = 4096
 """Enlarging stops here, or a strip a few pixels high would grow out of all proportion."""
 
-MOST_PIXELS = 1 << 24
+MOST_PIXELS = 1 << 23
 """Larger pictures are shrunk to this for detection, which bounds the memory; crops are cut from the full picture."""
 
 

@@ -3,7 +3,8 @@
 import os
 import threading
 from collections.abc import Generator
-from multiprocessing import connection, parent_process
+from multiprocessing import connection, get_context, parent_process
+from multiprocessing.context import ForkServerContext
 
 import cv2
 import torch
@@ -42,8 +43,7 @@ def process(work: FaceBatches, batches: Batches, processes: int) -> Generator[Cr
         sampler=batches,
         num_workers=processes,
         collate_fn=_unchanged,  # type: ignore[arg-type]  # without a batch_size it is given single items
-        # Processes that are forked from one without threads and without a GPU, and share its imported libraries.
-        multiprocessing_context="forkserver",
+        multiprocessing_context=_context(),
         worker_init_fn=_begin,
     )
     try:
@@ -61,6 +61,13 @@ def default_processes(pictures: int, device: torch.device) -> int:
     """One a core, fewer for few pictures."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return max(1, min(cores, pictures // WORTH_A_PROCESS, MOST_PROCESSES.get(device.type, 1)))
+
+
+def _context() -> ForkServerContext:
+    """Processes are forked from one that has no threads and no GPU, but the libraries, which they then share."""
+    context = get_context("forkserver")
+    context.set_forkserver_preload([FaceBatches.__module__])
+    return context
 
 
 def _begin(_worker: int) -> None:

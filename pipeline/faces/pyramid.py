@@ -26,9 +26,9 @@ def scales(width: int, height: int, min_face: int, scale_factor: float) -> list[
     return [scale for scale in wanted if int(min(width, height) * scale) >= PNet.SMALLEST]
 
 
-def normalised(samples: Tensor) -> Tensor:
-    """Samples from 0 to 255, of any type, as the networks take them: float32 (x − 127.5) / 128."""
-    return (samples - 127.5) / 128.0
+def normalise(samples: Tensor) -> Tensor:
+    """Samples from 0 to 255 (float32) as the networks take them, (x − 127.5) / 128, in their place."""
+    return samples.sub_(127.5).div_(128.0)
 
 
 class Stack:
@@ -50,7 +50,7 @@ class Stack:
         by_sums = [self._is_coarse(scale) for scale in scales]
         _average_by_sums(pixels, list(itertools.compress(levels, by_sums)))
         _average_by_opencv(pixels, [level for level, summed in zip(levels, by_sums, strict=True) if not summed])
-        return [normalised(level).permute(0, 3, 1, 2) for level in levels]
+        return [normalise(level).permute(0, 3, 1, 2) for level in levels]
 
     def _is_coarse(self, scale: float) -> bool:
         """Whether sums are the faster way: on a CPU to the coarse levels of large pictures, elsewhere to all."""
@@ -59,37 +59,32 @@ class Stack:
     def patches(self, picture: NDArray[np.int64], boxes: NDArray[np.float64], size: int) -> Tensor:
         """Bilinear samples at size×size places of each box, its edges included, normalised; outside of the picture 0.
 
-        ``picture`` (n int64) and ``boxes`` (n×4) say what to cut out; float32 n×3×size×size, channels last.
+        ``picture`` (n int64, ascending) and ``boxes`` (n×4) say what to cut out; float32 n×3×size×size, channels last.
         Coordinates are TensorFlow's, as in the ``mtcnn`` package: a box edge at x samples the column x · (W − 1) / W.
         """
         patches = torch.empty(len(boxes), 3, size, size, device=self.pixels.device)
-        for index in np.unique(picture):
-            rows = np.flatnonzero(picture == index)
-            patches[torch.from_numpy(rows).to(patches.device)] = self._patches_of(int(index), boxes[rows], size)
-        last = np.array([self.width, self.height, self.width, self.height]) - 1.0
-        edges = torch.from_numpy((boxes / (last + 1.0)).astype(np.float32)).to(patches.device)
-        x, y = _along(edges[:, 0], edges[:, 2], size), _along(edges[:, 1], edges[:, 3], size)
-        inside = ((x >= 0.0) & (x <= 1.0))[:, None, None, :] & ((y >= 0.0) & (y <= 1.0))[:, None, :, None]
-        return (normalised(patches) * inside).contiguous(memory_format=torch.channels_last)
-
-    def _patches_of(self, index: int, boxes: NDArray[np.float64], size: int) -> Tensor:
-        """Patches of one picture, from 0 to 255; what lies outside continues the picture's edge."""
-        # Only the part that the boxes cover becomes floating-point numbers.
-        sides = np.array([self.width, self.height])
-        corners = boxes.reshape(-1, 2) * ((sides - 1) / sides)
-        start = np.clip(np.floor(corners.min(axis=0)), 0, sides - 1).astype(int)
-        end = np.clip(np.ceil(corners.max(axis=0)), start, sides - 1).astype(int)
-        part = self.pixels[index, start[1] : end[1] + 1, start[0] : end[0] + 1].permute(2, 0, 1).float()
+        last = np.array([self.width, self.height]) - 1
+        corners = boxes.reshape(-1, 2, 2) * (last / (last + 1))
+        pictures, firsts, counts = np.unique(picture, return_index=True, return_counts=True)
+        # Of each picture only the part that its boxes cover becomes floating-point numbers.
+        start = np.clip(np.floor(np.minimum.reduceat(corners.min(axis=1), firsts)), 0, last)
+        end = np.clip(np.ceil(np.maximum.reduceat(corners.max(axis=1), firsts)), start, last)
         # −1 … 1 is the part from the centre of its first pixel to that of its last one (align_corners).
-        places = (corners - start) / np.maximum(end - start, 1) * 2.0 - 1.0
-        ends = torch.from_numpy(places.reshape(-1, 4).astype(np.float32)).to(part.device)
-        x, y = _along(ends[:, 0], ends[:, 2], size), _along(ends[:, 1], ends[:, 3], size)
-        grid = torch.stack([x[:, None, :].expand(-1, size, -1), y[:, :, None].expand(-1, -1, size)], dim=-1)
-        # All patches as one tall sampling grid, so that the part is not repeated in memory.
-        samples = F.grid_sample(
-            part[None], grid.view(1, -1, size, 2), mode="bilinear", padding_mode="border", align_corners=True
-        )
-        return samples.view(3, len(boxes), size, size).transpose(0, 1)
+        origin, sides = (np.repeat(each, counts, axis=0)[:, None] for each in (start, np.maximum(end - start, 1)))
+        grid = _grid((corners - origin) / sides * 2.0 - 1.0, size).to(patches.device)
+        for index, first, count, (left, top), (right, bottom) in zip(
+            pictures, firsts, counts, start.astype(int), end.astype(int), strict=True
+        ):
+            part = self.pixels[index, top : bottom + 1, left : right + 1].permute(2, 0, 1).float()[None]
+            # All patches of a picture as one tall sampling grid, so that the part is not repeated in memory.
+            places = grid[first : first + count].view(1, -1, size, 2)
+            samples = F.grid_sample(part, places, mode="bilinear", padding_mode="border", align_corners=True)
+            patches[first : first + count] = samples.view(3, count, size, size).transpose(0, 1)
+        normalise(patches)
+        if (corners < 0).any() or (corners > last).any():
+            places = _grid(corners / np.maximum(last, 1), size)
+            patches *= ((places >= 0.0) & (places <= 1.0)).all(dim=3)[:, None].to(patches.device)
+        return patches.contiguous(memory_format=torch.channels_last)
 
 
 def _average_by_opencv(pixels: Tensor, levels: Sequence[Tensor]) -> None:
@@ -130,6 +125,9 @@ def _parts(sums: Tensor, axis: int, count: int) -> Tensor:
     return torch.lerp(sums.index_select(axis, before), sums.index_select(axis, before + 1), weight).diff(dim=axis)
 
 
-def _along(start: Tensor, end: Tensor, size: int) -> Tensor:
-    """``size`` numbers from each start (n) to its end, both included; n×size."""
-    return start[:, None] + (end - start)[:, None] * torch.linspace(0.0, 1.0, size, device=start.device)
+def _grid(corners: NDArray[np.float64], size: int) -> Tensor:
+    """size×size places, x and y, from the first to the second corner of each box (n×2×2); float32 n×size×size×2."""
+    ends = torch.from_numpy(corners.astype(np.float32))
+    along = ends[:, 0, None] + (ends[:, 1] - ends[:, 0])[:, None] * torch.linspace(0.0, 1.0, size)[:, None]
+    shape = (len(corners), size, size)
+    return torch.stack([along[:, None, :, 0].expand(shape), along[:, :, None, 1].expand(shape)], dim=-1)

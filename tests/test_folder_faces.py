@@ -1,0 +1,68 @@
+"""The command ``pocan faces``: any folder of pictures becomes crops with a report."""
+
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from typer.testing import CliRunner
+
+from pipeline.cli import app
+from pipeline.crops import CropStore
+from tests.faces.scenes import noise, photograph
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture
+def album(tmp_path: Path) -> Path:
+    """Sub-folders that would be no data set: one is named after a class, one is not, and a picture lies beside them."""
+    pictures = {"Ä lake/one.png": photograph(), "happy/two.png": noise(40, 40), "three.png": photograph()[:, ::-1]}
+    for name, picture in pictures.items():
+        path = tmp_path / "album" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(picture).save(path)
+    (tmp_path / "album/broken.jpg").write_bytes(b"")
+    return tmp_path / "album"
+
+
+def invoke(*arguments: str) -> tuple[int, str]:
+    answer = CliRunner().invoke(app, ["faces", "--params", str(ROOT / "params.yaml"), *arguments])
+    return answer.exit_code, answer.output
+
+
+def test_every_picture_of_any_folder_is_taken(album: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    code, output = invoke(str(album), "--out", str(out))
+    assert code == 0, output
+    store = CropStore.open(out / "crops")
+    assert store.manifest["key"].tolist() == ["happy/two.png", "three.png", "Ä lake/one.png"]
+    assert store.manifest["method"].tolist() == ["whole", "mtcnn", "mtcnn"]
+    assert store.labels().tolist() == [-1, -1, -1]
+    assert store.description["unreadable"] == {"broken.jpg": "broken.jpg: the file is empty"}
+    written = ["crops", "faces.md", "contact-sheets/album.png", "contact-sheets/album-fallbacks-1.png"]
+    assert [line for line in output.splitlines() if line.startswith(str(out))] == [str(out / name) for name in written]
+    assert all((out / name).exists() for name in written)
+    assert "broken.jpg" in (out / "faces.md").read_text(encoding="utf-8")
+    assert sorted(path.name for path in out.iterdir()) == ["contact-sheets", "crops", "faces.md"]
+
+
+def test_values_are_changed_by_name_and_checked(album: Path, tmp_path: Path) -> None:
+    code, output = invoke(str(album), "--out", str(tmp_path / "out"), "-S", "search=exact", "-S", "choose=central")
+    assert code == 0, output
+    code, output = invoke(str(album), "--out", str(tmp_path / "other"), "-S", "aling=box")
+    assert code == 1
+    assert "faces.aling: unknown key (did you mean 'align'?)" in output
+
+
+def test_crops_that_are_there_are_not_overwritten(album: Path, tmp_path: Path) -> None:
+    (tmp_path / "out/crops").mkdir(parents=True)
+    code, output = invoke(str(album), "--out", str(tmp_path / "out"))
+    assert code == 1
+    assert "there are crops already" in output
+
+
+def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
+    code, output = invoke(str(tmp_path / "nowhere"), "--out", str(tmp_path / "out"))
+    assert code == 1
+    assert "no such folder" in output
+    assert not (tmp_path / "out").exists()
