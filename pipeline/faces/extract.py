@@ -79,7 +79,7 @@ def extract(
     if processes is None:
         processes = default_processes(len(samples), device)
     if processes > 1:
-        FaceFinder(params, device)  # a missing weight file is told here, not by each process
+        FaceFinder(params, torch.device("cpu"))  # a missing weight file is told here, not by each process
     unreadable = Unreadable(dataset.name, len(samples), max_unreadable)
     writer, done = CropWriter(partial), 0
     with tqdm(total=len(samples), desc=f"faces {dataset.name}", unit="picture") as bar:
