@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from pipeline.cli import app
 from pipeline.crops import CropStore
@@ -25,44 +25,43 @@ def album(tmp_path: Path) -> Path:
     return tmp_path / "album"
 
 
-def invoke(*arguments: str) -> tuple[int, str]:
-    answer = CliRunner().invoke(app, ["faces", "--params", str(ROOT / "params.yaml"), *arguments])
-    return answer.exit_code, answer.output
+def invoke(*arguments: str) -> Result:
+    return CliRunner().invoke(app, ["faces", "--params", str(ROOT / "params.yaml"), *arguments])
 
 
 def test_every_picture_of_any_folder_is_taken(album: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    code, output = invoke(str(album), "--out", str(out))
-    assert code == 0, output
+    answer = invoke(str(album), "--out", str(out))
+    assert answer.exit_code == 0, answer.output
     store = CropStore.open(out / "crops")
     assert store.manifest["key"].tolist() == ["happy/two.png", "three.png", "Ä lake/one.png"]
     assert store.manifest["method"].tolist() == ["whole", "mtcnn", "mtcnn"]
     assert store.labels().tolist() == [-1, -1, -1]
     assert store.description["unreadable"] == {"broken.jpg": "broken.jpg: the file is empty"}
     written = ["crops", "faces.md", "contact-sheets/album.png", "contact-sheets/album-fallbacks-1.png"]
-    assert [line for line in output.splitlines() if line.startswith(str(out))] == [str(out / name) for name in written]
+    assert answer.stdout.splitlines() == [str(out / name) for name in written]
     assert all((out / name).exists() for name in written)
     assert "broken.jpg" in (out / "faces.md").read_text(encoding="utf-8")
     assert sorted(path.name for path in out.iterdir()) == ["contact-sheets", "crops", "faces.md"]
 
 
 def test_values_are_changed_by_name_and_checked(album: Path, tmp_path: Path) -> None:
-    code, output = invoke(str(album), "--out", str(tmp_path / "out"), "-S", "search=exact", "-S", "choose=central")
-    assert code == 0, output
-    code, output = invoke(str(album), "--out", str(tmp_path / "other"), "-S", "aling=box")
-    assert code == 1
-    assert "faces.aling: unknown key (did you mean 'align'?)" in output
+    answer = invoke(str(album), "--out", str(tmp_path / "out"), "-S", "search=exact", "-S", "choose=central")
+    assert answer.exit_code == 0, answer.output
+    answer = invoke(str(album), "--out", str(tmp_path / "other"), "-S", "aling=box")
+    assert answer.exit_code == 1
+    assert "faces.aling: unknown key (did you mean 'align'?)" in answer.stderr
 
 
 def test_crops_that_are_there_are_not_overwritten(album: Path, tmp_path: Path) -> None:
     (tmp_path / "out/crops").mkdir(parents=True)
-    code, output = invoke(str(album), "--out", str(tmp_path / "out"))
-    assert code == 1
-    assert "there are crops already" in output
+    answer = invoke(str(album), "--out", str(tmp_path / "out"))
+    assert answer.exit_code == 1
+    assert "there are crops already" in answer.stderr
 
 
 def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
-    code, output = invoke(str(tmp_path / "nowhere"), "--out", str(tmp_path / "out"))
-    assert code == 1
-    assert "no such folder" in output
+    answer = invoke(str(tmp_path / "nowhere"), "--out", str(tmp_path / "out"))
+    assert answer.exit_code == 1
+    assert "no such folder" in answer.stderr
     assert not (tmp_path / "out").exists()
