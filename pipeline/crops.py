@@ -98,6 +98,9 @@ class CropWriter:
         Must be exhausted before ``append``; what cannot be used is cut off.
         """
         self._partial.mkdir(parents=True, exist_ok=True)
+        for path in self._partial.iterdir():
+            if path not in (self._crops, self._journal):  # what a kill during ``finish`` has left
+                path.unlink()
         for path in (self._crops, self._journal):
             path.touch()
         self._count, end = 0, 0
@@ -187,7 +190,7 @@ def _read_entry(line: bytes, name: str, crops: BinaryIO, first: int) -> CropBatc
         entry = json.loads(line)
     except ValueError:  # cut short when the writer was killed
         return None
-    if not line.endswith(b"\n") or entry["from"] != name:
+    if not line.endswith(b"\n") or not isinstance(entry, dict) or entry.get("from") != name:
         return None
     crops.seek(_place(first))
     pixels = crops.read(len(entry["rows"]) * CROP_BYTES)

@@ -16,10 +16,14 @@ def extract_folder(folder: Path, out: Path, params: FaceParams, on: str, process
     ``on``: auto, cpu or cuda. Any number of pictures may be unreadable: they are listed in the report.
 
     Raises:
-        DatasetError: there is no such folder or no readable picture in it, or ``out`` has crops already.
+        DatasetError: there is no such folder or no readable picture in it, ``out`` has crops already or lies in it.
     """
     pictures, store = AnyFolder(folder), out / "crops"
-    if store.exists():
+    report = out / "faces.md"
+    if store.exists() and report.exists():
         raise DatasetError(f"{store}: there are crops already; remove the folder or name another one with --out")
-    extract(pictures, store, out / ".in-progress", params, 1.0, device.pick(on), processes)
-    return [store, *write_faces_report({pictures.name: store}, out / "faces.md", out / "contact-sheets")]
+    if out.resolve().is_relative_to(folder.resolve()):
+        raise DatasetError(f"{out}: lies in {folder}, whose pictures are read; name a folder beside it with --out")
+    if not store.exists():  # else only the report was interrupted
+        extract(pictures, store, out / ".in-progress", params, 1.0, device.pick(on), processes)
+    return [store, *write_faces_report({pictures.name: store}, report, out / "contact-sheets")]

@@ -103,13 +103,31 @@ def damage_crops(work: Path) -> None:
         file.write(b"?")
 
 
+def write_another_value(work: Path) -> None:
+    lines = (work / "journal.jsonl").read_bytes().splitlines(keepends=True)
+    (work / "journal.jsonl").write_bytes(lines[0] + b"null\n")
+
+
+def leave_a_temporary_file(work: Path) -> None:
+    (work / ".manifest.parquet.abc.parquet").write_bytes(b"killed")
+
+
 def begin_a_batch(work: Path) -> None:
     with (work / "crops.npy").open("ab") as file:
         file.write(b"crops of a batch whose line was never written")
 
 
 @pytest.mark.parametrize(
-    ("harm", "kept"), [(cut_journal, 1), (lose_newline, 1), (cut_crops, 1), (damage_crops, 1), (begin_a_batch, 2)]
+    ("harm", "kept"),
+    [
+        (cut_journal, 1),
+        (lose_newline, 1),
+        (cut_crops, 1),
+        (damage_crops, 1),
+        (begin_a_batch, 2),
+        (write_another_value, 1),
+        (leave_a_temporary_file, 2),
+    ],
 )
 def test_what_a_kill_leaves_half_written_is_done_again(harm: Callable[[Path], None], kept: int, tmp_path: Path) -> None:
     write(tmp_path / "once/work")

@@ -55,9 +55,27 @@ def test_values_are_changed_by_name_and_checked(album: Path, tmp_path: Path) -> 
 
 def test_crops_that_are_there_are_not_overwritten(album: Path, tmp_path: Path) -> None:
     (tmp_path / "out/crops").mkdir(parents=True)
+    (tmp_path / "out/faces.md").touch()
     answer = invoke(str(album), "--out", str(tmp_path / "out"))
     assert answer.exit_code == 1
     assert "there are crops already" in answer.stderr
+
+
+def test_only_the_report_is_made_again_where_it_was_interrupted(album: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    invoke(str(album), "--out", str(out))
+    crops = (out / "crops/crops.npy").stat().st_mtime_ns
+    (out / "faces.md").unlink()
+    assert invoke(str(album), "--out", str(out)).exit_code == 0
+    assert (out / "faces.md").exists()
+    assert (out / "crops/crops.npy").stat().st_mtime_ns == crops
+
+
+def test_crops_do_not_go_among_the_pictures(album: Path) -> None:
+    answer = invoke(str(album), "--out", str(album / "faces"))
+    assert answer.exit_code == 1
+    assert "name a folder beside it" in answer.stderr
+    assert not (album / "faces").exists()
 
 
 def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:

@@ -33,6 +33,8 @@ def decode(path: Path, key: str) -> NDArray[np.uint8]:
         UnreadableImageError: the file is missing, empty, cut short, no picture, or larger than ``MAX_PIXELS``; the
             message is ``key`` and the reason.
     """
+    if path.exists() and not path.is_file():
+        raise UnreadableImageError(f"{key}: not a regular file")  # a pipe would be waited for without end
     try:
         with path.open("rb") as file:
             if not file.read(1):

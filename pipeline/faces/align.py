@@ -18,7 +18,7 @@ def aligned(image: Image, landmarks: NDArray[np.floating], margin: float, upscal
 
     ``margin``: widening of the crop on each side, as a share of its side. Beyond the picture its edge is continued.
     """
-    matrix = similarity(landmarks, widened(TEMPLATE, margin))
+    image, matrix = _around(image, similarity(landmarks, widened(TEMPLATE, margin)))
     # One pixel of the crop then takes the average of whole pixels, not a sample of them.
     factor = int(min(1.0 / max(np.hypot(*matrix[:, 0]), 1e-6), *image.shape[:2]))
     if factor > 1:
@@ -32,6 +32,18 @@ def aligned(image: Image, landmarks: NDArray[np.floating], margin: float, upscal
         image, matrix, (CROP_SIZE, CROP_SIZE), flags=INTERPOLATION[upscale], borderMode=cv2.BORDER_REPLICATE
     )
     return np.asarray(taken, dtype=np.uint8)
+
+
+def _around(image: Image, matrix: NDArray[np.float64]) -> tuple[Image, NDArray[np.float64]]:
+    """The part of the picture that the crop shows, and its matrix: OpenCV warps no side of over 32,766 pixels."""
+    corners = np.array([[x, y, 1.0] for x in (0, CROP_SIZE) for y in (0, CROP_SIZE)])
+    seen = corners @ cv2.invertAffineTransform(matrix).T
+    last = np.array(image.shape[1::-1]) - 1
+    reach = 8.0 * max(1.0, 1.0 / max(np.hypot(*matrix[:, 0]), 1e-6))  # of the interpolation
+    left, top = np.clip(np.floor(seen.min(axis=0) - reach), 0, last).astype(int)
+    right, bottom = np.clip(np.ceil(seen.max(axis=0) + reach), 0, last).astype(int)
+    shifted = np.column_stack([matrix[:, :2], matrix @ [left, top, 1.0]])
+    return image[top : bottom + 1, left : right + 1], shifted
 
 
 def widened(template: NDArray[np.float64], margin: float) -> NDArray[np.float64]:

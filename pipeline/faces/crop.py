@@ -42,8 +42,11 @@ def resize(image: Image, width: int, height: int, upscale: Upscale = "cubic") ->
     along = cv2.INTER_AREA if height < image.shape[0] else INTERPOLATION[upscale]
     if across == along:
         return np.asarray(cv2.resize(image, (width, height), interpolation=across), dtype=np.uint8)
-    narrowed = cv2.resize(image, (width, image.shape[0]), interpolation=across)
-    return np.asarray(cv2.resize(narrowed, (width, height), interpolation=along), dtype=np.uint8)
+    if across == cv2.INTER_AREA:  # first the axis that shrinks: a strip enlarged at its full length fills the memory
+        narrowed = cv2.resize(image, (width, image.shape[0]), interpolation=across)
+        return np.asarray(cv2.resize(narrowed, (width, height), interpolation=along), dtype=np.uint8)
+    lowered = cv2.resize(image, (image.shape[1], height), interpolation=along)
+    return np.asarray(cv2.resize(lowered, (width, height), interpolation=across), dtype=np.uint8)
 
 
 def sharpness(crop: Image) -> float:

@@ -61,7 +61,8 @@ class FaceFinder:
         if len(detection.boxes):
             boxes = _scaled(detection.boxes, scale)
             chosen = chooser.choose(boxes, detection.scores, (width, height), sequence)
-            landmarks = _rounded(detection.landmarks[chosen] * scale)
+            # Landmarks are counted from the centre of the first pixel, which resizing moves.
+            landmarks = _rounded((detection.landmarks[chosen] + 0.5) * scale - 0.5)
             return Face("mtcnn", len(boxes), _box(boxes[chosen]), float(detection.scores[chosen]), landmarks)
         squares = _scaled(self._haar.detect(seen), scale)
         if len(squares):

@@ -72,7 +72,7 @@ class _Round:
 
 
 class MTCNN:
-    """The cascade with the weights of the ``mtcnn`` package. Threads may share one."""
+    """The cascade with the weights of the ``mtcnn`` package."""
 
     SUPPRESSION = (0.5, 0.7, 0.7, 0.7)
     """Overlap limits: within a pyramid level, between levels, after R-Net, and after O-Net."""

@@ -49,7 +49,7 @@ def process(work: FaceBatches, batches: Batches, processes: int) -> Generator[Cr
     try:
         yield from loader
     except RuntimeError as error:
-        if "DataLoader worker" not in str(error):
+        if not str(error).startswith("DataLoader worker"):  # else: "Caught … in DataLoader worker", a fault of ours
             raise
         raise DatasetError(
             f"a process that reads pictures died ({error}); the memory may have run out. "

@@ -30,8 +30,8 @@ the whole picture. **Given**: the set's authors have aligned the picture to the 
 pictures that are not given. Sharpness is the variance of the crop's Laplacian, in squared grey levels: low where the \
 crop is blurred.
 
-The contact sheets show the pictures of the data sets, and those of a licensed set must not be published. Therefore \
-they are versioned by DVC, not by git: `dvc pull` or `dvc repro` brings them."""
+The contact sheets show the pictures themselves, and those of a licensed set must not be published. Therefore the \
+pipeline versions them by DVC, not by git: there `dvc pull` or `dvc repro` brings them."""
 
 COLUMNS = {
     "Pictures": "pictures",

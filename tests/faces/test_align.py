@@ -79,6 +79,13 @@ def test_shrinking_averages() -> None:
     assert (abs(aligned(stripes, TEMPLATE * 5.0, 0.0).astype(int) - 100) <= 2).all()
 
 
+def test_a_very_wide_picture_is_cut_around_the_face_first() -> None:
+    picture = np.zeros((200, 40_000, 3), dtype=np.uint8)
+    points = moved(TEMPLATE, 1.0, 0.0, (39_800.0, 40.0))
+    picture[:, 39_000:] = dots(moved(points, 1.0, 0.0, (-39_000.0, 0.0)), (200, 1000), radius=2.0)
+    np.testing.assert_array_equal(aligned(picture, points, 0.0), picture[40:152, 39_800:39_912])
+
+
 def test_beyond_the_picture_its_edge_goes_on() -> None:
     crop = aligned(np.full((40, 40, 3), 90, dtype=np.uint8), TEMPLATE + 60.0, 0.0)
     assert (crop == 90).all()

@@ -46,6 +46,14 @@ def test_shrinking_averages_along_its_own_axis() -> None:
     assert (abs(resize(stripes, 100, 8).astype(int) - 100) <= 1).all()
 
 
+@pytest.mark.parametrize("turned", [False, True])
+def test_a_strip_is_never_enlarged_at_its_full_length(turned: bool) -> None:
+    strip = np.full((1, 40_000_000, 3), 9, dtype=np.uint8)
+    strip = strip.transpose(1, 0, 2) if turned else strip
+    taken = crop(strip, (0.0, 0.0, float(strip.shape[1]), float(strip.shape[0])), 0.0)
+    assert (taken == 9).all()
+
+
 def test_same_size_is_the_same_picture() -> None:
     picture = noise(CROP_SIZE, CROP_SIZE)
     assert (crop(picture, (0.0, 0.0, CROP_SIZE, CROP_SIZE), 0.0) == picture).all()

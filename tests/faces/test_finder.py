@@ -60,6 +60,13 @@ def test_a_sequence_keeps_its_face(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [face.box[0] for face in faces] == [100.0, 104.0]
 
 
+def test_landmarks_come_back_by_the_centres_of_pixels(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(MTCNN, "detect", lambda self, images: [THREE for _ in images])
+    face = find(noise(48, 48), EXACT.model_copy(update={"enlarge_to": 120}))
+    # The centre of the first of 120 pixels is at −0.3 in 48 pixels of 2.5 each.
+    assert face.landmarks == pytest.approx([(value + 0.5) * 0.4 - 0.5 for value in range(10, 20)], abs=0.01)
+
+
 @pytest.mark.parametrize("params", [EXACT, BLIND], ids=["mtcnn", "haar"])
 def test_small_picture_is_enlarged_and_boxes_come_back(params: FaceParams) -> None:
     face = find(halved(photograph())[10:90, 25:105], params.model_copy(update={"enlarge_to": 200}))

@@ -1,5 +1,6 @@
 """Whatever lies in a folder ends in a crop or in a listed reason, never in a dead stage."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -76,6 +77,7 @@ CASES: list[tuple[str, Callable[[Path], object], str]] = [
     ("broken-link.png", lambda path: path.symlink_to("/nowhere/at/all.png"), "no such file"),
     ("link-to-itself.png", lambda path: path.symlink_to(path), "symbolic link"),
     ("folder.png", Path.mkdir, "unlisted"),
+    ("pipe.png", os.mkfifo, "not a regular file"),
     ("with spaces, commas and 'quotes'.png", saved(face()), MTCNN),
     ("лицо-顔-😀.png", saved(face()), MTCNN),
     ("line\nbreak.png", saved(face()), MTCNN),
