@@ -7,6 +7,7 @@ from pathlib import Path
 from pipeline.datasets.base import Dataset, Sample
 from pipeline.datasets.pictures import is_picture
 from pipeline.datasets.spellings import class_of
+from pipeline.errors import DatasetError
 
 
 def pictures_in(folder: Path) -> list[Path]:
@@ -16,9 +17,14 @@ def pictures_in(folder: Path) -> list[Path]:
 
 def pictures_below(folder: Path) -> Iterator[Path]:
     """The picture files in a folder and its sub-folders; hidden folders and links to folders are not entered."""
-    for parent, folders, files in os.walk(folder):
+    for parent, folders, files in os.walk(folder, onerror=_refuse):
         folders[:] = sorted(name for name in folders if not _is_hidden(name))
         yield from (path for path in (Path(parent, name) for name in sorted(files)) if is_picture(path))
+
+
+def _refuse(error: OSError) -> None:
+    """A folder that cannot be read must not be passed over in silence."""
+    raise DatasetError(f"{error.filename}: {error.strerror}; make the folder readable or remove it") from error
 
 
 def subfolders(folder: Path) -> list[Path]:

@@ -74,7 +74,7 @@ def extract(
     """
     samples = dataset.samples()
     batches = divide(samples, params.batch_size)
-    settings = _settings(params)
+    settings = _settings(params, device)
     names = [name(dataset, batch, settings) for batch in batches]
     if processes is None:
         processes = default_processes(len(samples), device)
@@ -99,9 +99,9 @@ def extract(
     writer.finish(folder, dataset.name, dataset.provenance)
 
 
-def _settings(params: FaceParams) -> str:
-    """A digest of all but the pictures that decides the crops: parameters, code and libraries."""
+def _settings(params: FaceParams, device: torch.device) -> str:
+    """A digest of all but the pictures that decides the crops: parameters, device, code and libraries."""
     library = Path(__file__).parent
     code = [*library.glob("*.py"), *(library.parent / "datasets").glob("*.py"), Path(crops.__file__)]
-    versions = [version(package) for package in ("torch", "opencv-python-headless", "pillow", "mtcnn")]
-    return files.fingerprint({"params": params.model_dump(), "versions": versions}, code)
+    versions = [version(package) for package in ("torch", "numpy", "opencv-python-headless", "pillow", "mtcnn")]
+    return files.fingerprint({"params": params.model_dump(), "device": device.type, "versions": versions}, code)

@@ -134,7 +134,8 @@ class MTCNN:
             if not len(left):
                 break
             proposals = _joined(
-                [proposals[np.isin(proposals.picture, left)], self._propose(stack, search.levels, left)]
+                # Finer levels first, as in one search of all: of equal scores the later proposal wins.
+                [self._propose(stack, search.levels, left), proposals[np.isin(proposals.picture, left)]]
             )
             faces, landmarks = self._conclude(stack, self._refine(stack, proposals))
             boxes = arithmetic.clipped(faces.boxes, stack.width, stack.height)
