@@ -24,6 +24,8 @@ PositiveFloat = Annotated[float, Field(gt=0.0)]
 NonNegativeFloat = Annotated[float, Field(ge=0.0)]
 Momentum = Annotated[float, Field(ge=0.0, lt=1.0)]
 ClassWeights = Literal["printed", "code", "none"]
+FaceRule = Literal["largest", "central", "confident"]
+Upscale = Literal["linear", "cubic", "lanczos"]
 
 
 class Section(BaseModel):
@@ -74,11 +76,11 @@ class FaceParams(Section):
     thresholds: tuple[Fraction, Fraction, Fraction]
     search: Literal["exact", "large_first"]
     enlarge_to: PositiveInt
-    choose: Literal["largest", "central", "confident"]
+    choose: FaceRule
     track: bool
     align: Literal["box", "similarity"]
     margin: Annotated[float, Field(ge=0.0, le=1.0)]
-    upscale: Literal["linear", "cubic", "lanczos"]
+    upscale: Upscale
     keep_aligned: bool
     batch_size: PositiveInt
 

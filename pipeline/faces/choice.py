@@ -1,13 +1,10 @@
 """Which of the faces in a picture is taken."""
 
-from typing import Literal
-
 import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.faces.boxes import Boxes, area, overlap
-
-Rule = Literal["largest", "central", "confident"]
+from pipeline.params import FaceRule
 
 SAME_FACE = 0.3
 """Intersection over union from which a box continues the one before it: an expression changes little of it."""
@@ -19,7 +16,7 @@ class Chooser:
     Pictures of a sequence must come in order, to the same chooser.
     """
 
-    def __init__(self, rule: Rule, track: bool) -> None:
+    def __init__(self, rule: FaceRule, track: bool) -> None:
         self._rule, self._track = rule, track
         self._last: dict[str, Boxes] = {}
 

@@ -1,19 +1,16 @@
 """From a face in a picture to the crop that the networks see."""
 
-from typing import Literal
-
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.crops import CROP_SIZE
+from pipeline.params import Upscale
 
 Image = NDArray[np.uint8]
 
 Box = tuple[float, float, float, float]
 """x1, y1, x2, y2 in pixels."""
-
-Upscale = Literal["linear", "cubic", "lanczos"]
 
 INTERPOLATION = {"linear": cv2.INTER_LINEAR, "cubic": cv2.INTER_CUBIC, "lanczos": cv2.INTER_LANCZOS4}
 

@@ -76,10 +76,6 @@ def extract(
     batches = divide(samples, params.batch_size)
     settings = _settings(params, device)
     names = [name(dataset, batch, settings) for batch in batches]
-    if processes is None:
-        processes = default_processes(len(samples), device)
-    if processes > 1:
-        FaceFinder(params, torch.device("cpu"))  # a missing weight file is told here, not by each process
     unreadable = Unreadable(dataset.name, len(samples), max_unreadable)
     writer, done = CropWriter(partial), 0
     with tqdm(total=len(samples), desc=f"faces {dataset.name}", unit="picture") as bar:
@@ -88,6 +84,10 @@ def extract(
             bar.update(len(batches[done]))
             done += 1
         bar.initial = bar.n  # the rate and the time left are this run's
+        if processes is None:
+            processes = default_processes(sum(map(len, batches[done:])), device)
+        if processes > 1:
+            FaceFinder(params, torch.device("cpu"))  # a missing weight file is told here, not by each process
         work = FaceBatches(dataset, params, device)
         with contextlib.closing(process(work, batches[done:], processes)) as results:
             for batch, its_name, result in zip(batches[done:], names[done:], results, strict=True):

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from pipeline.faces.boxes import Boxes
-from pipeline.faces.choice import Chooser, Rule
+from pipeline.faces.choice import Chooser
+from pipeline.params import FaceRule
 
 LARGE, CENTRAL, SURE = [0.0, 0.0, 60.0, 60.0], [85.0, 85.0, 115.0, 115.0], [150.0, 150.0, 190.0, 190.0]
 BOXES = np.array([LARGE, CENTRAL, SURE])
@@ -17,7 +18,7 @@ def near(box: list[float], by: float) -> list[float]:
 
 
 @pytest.mark.parametrize(("rule", "chosen"), [("largest", 0), ("central", 1), ("confident", 2)])
-def test_rules(rule: Rule, chosen: int) -> None:
+def test_rules(rule: FaceRule, chosen: int) -> None:
     assert Chooser(rule, track=False).choose(BOXES, SCORES, SIZE, None) == chosen
 
 

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from pipeline.crops import CROP_SIZE
-from pipeline.faces.crop import Box, Upscale, crop, region, resize, sharpness
+from pipeline.faces.crop import Box, crop, region, resize, sharpness
+from pipeline.params import Upscale
 from tests.faces.scenes import noise, photograph
 
 
