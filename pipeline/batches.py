@@ -1,15 +1,25 @@
 """Crops on their way to the training device, and the order in which an epoch visits them."""
 
 import hashlib
+from collections import deque
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar, cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from pipeline.device import upload
+
+T = TypeVar("T")
+
 RESIDENT_SHARE = 0.4
 """A crop array is kept on the GPU when it takes at most this share of the memory that is free there."""
+
+AHEAD = 2
+"""Batches that are made while an earlier one is trained on."""
 
 
 class DeviceCrops:
@@ -29,10 +39,20 @@ class DeviceCrops:
     def batch(self, rows: Tensor) -> Tensor:
         """The crops of ``rows`` (int64, on the CPU): uint8 len(rows)×3×112×112 on the device."""
         if self._resident is not None:
-            crops = self._resident[rows.to(self.device)]
+            crops = self._resident[upload(rows, self.device)]
         else:
-            crops = torch.from_numpy(self._images[rows.numpy()]).to(self.device)
+            crops = upload(torch.from_numpy(self._images[rows.numpy()]), self.device)
         return crops.permute(0, 3, 1, 2)
+
+
+def prefetched(batches: Iterator[T]) -> Iterator[T]:
+    """The same batches in the same order, made in a thread while earlier ones are used."""
+    end = object()
+    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="batches") as reader:
+        pending = deque(reader.submit(next, batches, end) for _ in range(AHEAD))
+        while (batch := pending.popleft().result()) is not end:
+            pending.append(reader.submit(next, batches, end))
+            yield cast(T, batch)
 
 
 def generator_for(seed: int, purpose: str, epoch: int) -> torch.Generator:

@@ -47,10 +47,9 @@ def supervised_contrastive(z: Tensor, labels: Tensor, tau: float) -> Tensor:
     # −inf (self) times 0 would be NaN: the diagonal is replaced before the mask is applied.
     log_probability = log_probability.masked_fill(~positive, 0.0)
     positives = positive.sum(dim=1)
-    anchors = positives > 0
-    if not bool(anchors.any()):
-        return _zero_of(z)
-    return -(log_probability.sum(dim=1)[anchors] / positives[anchors]).mean()
+    # Without a look at how many anchors there are, for which a GPU would have to be waited for.
+    mean_of_positives = log_probability.sum(dim=1) / positives.clamp(min=1)
+    return -mean_of_positives.sum() / (positives > 0).sum().clamp(min=1)
 
 
 def lambda_t(progress: float) -> float:

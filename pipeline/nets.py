@@ -48,31 +48,31 @@ _BUILDERS: dict[str, Callable[[], ResNet]] = {
 class InputNorm(nn.Module):
     """Turns RGB in [0, 1] into what the encoder's weights expect: (x·scale − mean) / std, in BGR order if ``bgr``."""
 
-    mean: Tensor
-    std: Tensor
+    factor: Tensor
+    offset: Tensor
 
     def __init__(self, scale: float, mean: tuple[float, ...], std: tuple[float, ...], bgr: bool) -> None:
         super().__init__()
-        self.scale = scale
         self.bgr = bgr
-        self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1), persistent=False)
-        self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1), persistent=False)
+        deviation = torch.tensor(std).view(1, 3, 1, 1)
+        self.register_buffer("factor", scale / deviation, persistent=False)
+        self.register_buffer("offset", -torch.tensor(mean).view(1, 3, 1, 1) / deviation, persistent=False)
 
     def forward(self, images: Tensor) -> Tensor:
         """Float N×3×H×W in, the same shape out."""
         if self.bgr:
             images = images.flip(1)
-        return (images * self.scale - self.mean) / self.std
+        return torch.addcmul(self.offset, images, self.factor)
 
 
-def input_norm(weights: str) -> InputNorm:
+def input_norm(weights: str) -> nn.Module:
     """The normalisation that goes with ``model.weights`` (docs/method.md)."""
     if weights == "vggface2":
         # Mean of the VGGFace2 training faces, BGR, 0–255 (Cao et al. 2018).
         return InputNorm(255.0, (91.4953, 103.8827, 131.0912), (1.0, 1.0, 1.0), bgr=True)
     if weights == "imagenet":
         return InputNorm(1.0, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225), bgr=False)
-    return InputNorm(1.0, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0), bgr=False)
+    return nn.Identity()
 
 
 class Encoder(nn.Module):
@@ -91,7 +91,8 @@ class Encoder(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """Unit features of a batch of images."""
         images = self.norm(images).contiguous(memory_format=torch.channels_last)
-        return F.normalize(self.trunk(images))
+        # In float: bf16 keeps three digits, too few for the length of a vector.
+        return F.normalize(self.trunk(images).float())
 
 
 def _trunk(params: ModelParams) -> tuple[nn.Module, int]:
@@ -139,7 +140,7 @@ class ProjectionHead(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """Unit projections of a batch of features."""
-        return F.normalize(self.layers(features))
+        return F.normalize(self.layers(features).float())
 
 
 class Network(nn.Module):

@@ -198,6 +198,9 @@ class AdaptParams(Section):
     steps_per_epoch: null is the released code's rule, until the longest of source, trusted and untrusted is seen.
     beta: the exponent of the adaptive threshold (eq. 14). lambda_on_prototypes: multiply L_tp by λ_t too (code).
     use_l_in, use_l_cross, use_l_ad, class_weights: the paper's four ablations (its Table 3).
+    prototype_projections: which projections eq. 16 uses: evaluation (of the updated f and g, by a second pass in
+    evaluation mode; code) or training (those of the step's own pass, which saves a quarter of the step).
+    domain_passes: separate (batch norm sees one domain at a time; code) or joint (one pass with both domains).
     """
 
     method: Literal["pocan", "dt"]
@@ -217,6 +220,8 @@ class AdaptParams(Section):
     use_l_in: bool
     use_l_cross: bool
     use_l_ad: bool
+    prototype_projections: Literal["evaluation", "training"]
+    domain_passes: Literal["separate", "joint"]
 
     @model_validator(mode="after")
     def _something_to_minimise(self) -> Self:
@@ -230,6 +235,20 @@ class EvaluateParams(Section):
 
     bootstrap: PositiveInt
     tsne_samples: Annotated[int, Field(ge=10)]
+
+
+class ComputeParams(Section):
+    """How stages 1 and 2 compute; what they compute is the same but for rounding.
+
+    precision: of the training passes through f and g: auto is bf16 where the hardware multiplies it, else fp32. Losses,
+    norms, prototypes and everything that is predicted or scored stay fp32.
+    compile: let torch.compile fuse f and g (worth its minutes in long runs; needs a C++ compiler on the CPU).
+    devices: processes that share every batch, one a GPU; on the CPU they share its cores.
+    """
+
+    precision: Literal["auto", "fp32", "bf16"]
+    compile: bool
+    devices: PositiveInt
 
 
 class TrackingParams(Section):
@@ -255,6 +274,7 @@ class Params(Section):
     prototypes: PrototypeParams
     adapt: AdaptParams
     evaluate: EvaluateParams
+    compute: ComputeParams
     tracking: TrackingParams
 
     @model_validator(mode="after")

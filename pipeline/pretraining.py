@@ -1,16 +1,29 @@
 """Stage 1: supervised contrastive pre-training of f and g on the source (paper, sec. 3.2, eq. 4)."""
 
 import math
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
 from torch import Tensor
 
-from pipeline import augment, losses
+from pipeline import losses
 from pipeline.batches import DeviceCrops, generator_for, shuffled_batches
+from pipeline.device import upload
 from pipeline.nets import Network
 from pipeline.params import AugmentParams, PretrainParams
+from pipeline.team import Team
 from pipeline.training import Epoch, Resumable
+from pipeline.views import Pictures, TwoViews
+
+
+@dataclass(frozen=True)
+class Batch:
+    """The pictures of one step and their labels (int64, on the device, of the whole team's batch)."""
+
+    pictures: Pictures
+    labels: Tensor
 
 
 class Pretraining(Resumable):
@@ -30,15 +43,17 @@ class Pretraining(Resumable):
         params: PretrainParams,
         augment_params: AugmentParams,
         seed: int,
+        team: Team,
     ) -> None:
-        self.network = network.to(crops.device).train()
+        self.network = network.train()
         self.epochs = params.epochs
-        self._crops, self._rows, self._labels = crops, rows, labels
-        self._params, self._augment, self._seed = params, augment_params, seed
-        self._generator = generator_for(seed, self.name, 0)
+        self._rows, self._labels = rows, labels
+        self._params, self._seed, self._team = params, seed, team
+        self._project = team.setup(network)
+        self._source = TwoViews(crops, augment_params, team)
         self._steps = max(1, len(rows) // params.batch_size)
         self._optimiser = torch.optim.SGD(
-            network.parameters(), lr=params.lr, momentum=params.momentum, weight_decay=params.weight_decay
+            network.parameters(), lr=params.lr, momentum=params.momentum, weight_decay=params.weight_decay, fused=True
         )
         self._schedule = torch.optim.lr_scheduler.LambdaLR(self._optimiser, self._rate)
         self.parts = {"network": network, "optimiser": self._optimiser, "schedule": self._schedule}
@@ -51,19 +66,22 @@ class Pretraining(Resumable):
         return 0.5 * (1.0 + math.cos(math.pi * (step - warmup) / (total - warmup)))
 
     def begin_epoch(self, epoch: int) -> Epoch:
-        """Batches of row numbers (int64) from the epoch's own random stream."""
-        self._generator = generator_for(self._seed, self.name, epoch)
-        batches = shuffled_batches(self._rows, self._params.batch_size, self._steps, self._generator)
-        return Epoch(batches, self._steps, {"lr": self._optimiser.param_groups[0]["lr"]})
+        """Batches from the epoch's own random stream."""
+        images = 2 * self._steps * min(self._params.batch_size, len(self._rows))
+        return Epoch(self._batches(epoch), self._steps, images, {"lr": self._optimiser.param_groups[0]["lr"]})
 
-    def step(self, batch: Tensor, progress: float) -> dict[str, Tensor]:
+    def _batches(self, epoch: int) -> Iterator[Batch]:
+        generator = generator_for(self._seed, self.name, epoch)
+        for rows in shuffled_batches(self._rows, self._params.batch_size, self._steps, generator):
+            yield Batch(self._source.pictures(rows, generator), upload(self._labels[rows], self._team.device))
+
+    def step(self, batch: Batch, progress: float) -> dict[str, Tensor]:
         """One update of f and g on eq. 4."""
-        images = augment.to_float(self._crops.batch(batch))
-        views = [augment.training_view(images, self._augment, self._generator) for _ in range(2)]
-        labels = self._labels[batch].to(images.device).repeat(2)
-        loss = losses.supervised_contrastive(self.network(torch.cat(views)), labels, self._params.tau)
+        z = self._project(self._source.views(batch.pictures))
+        z = self._team.whole_views(z, batch.pictures.count)
+        loss = losses.supervised_contrastive(z, batch.labels.repeat(2), self._params.tau)
         self._optimiser.zero_grad()
-        loss.backward()
+        self._team.backward(loss)
         self._optimiser.step()
         self._schedule.step()
-        return {"loss": loss}
+        return {"loss": loss.detach()}

@@ -29,7 +29,7 @@ class PrototypeLearning(Resumable):
         self._weights = pseudolabels.class_weights(labels, params.class_weights, code_power=2)
         self._params, self._seed = params, seed
         self._steps = max(1, len(labels) // params.batch_size)
-        self._optimiser = torch.optim.SGD(prototypes.parameters(), lr=params.lr, momentum=params.momentum)
+        self._optimiser = torch.optim.SGD(prototypes.parameters(), lr=params.lr, momentum=params.momentum, fused=True)
         self._schedule = torch.optim.lr_scheduler.CosineAnnealingLR(self._optimiser, params.epochs * self._steps)
         self.parts = {"prototypes": prototypes, "optimiser": self._optimiser, "schedule": self._schedule}
 
@@ -38,7 +38,8 @@ class PrototypeLearning(Resumable):
         generator = generator_for(self._seed, self.name, epoch)
         rows = torch.arange(len(self._labels))
         batches = shuffled_batches(rows, self._params.batch_size, self._steps, generator)
-        return Epoch(batches, self._steps, {"lr": self._optimiser.param_groups[0]["lr"]})
+        images = self._steps * min(self._params.batch_size, len(rows))
+        return Epoch(batches, self._steps, images, {"lr": self._optimiser.param_groups[0]["lr"]})
 
     def step(self, batch: Tensor, progress: float) -> dict[str, Tensor]:
         """One update of M_s on eq. 2."""

@@ -17,14 +17,16 @@ import mlflow
 import numpy as np
 import torch
 from mlflow.data.pandas_dataset import from_pandas
-from mlflow.entities import Run
+from mlflow.entities import LifecycleStage, Run, RunTag
 from mlflow.exceptions import MlflowException
 from mlflow.models import infer_signature
+from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST, ErrorCode
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 from requests import RequestException
 from torch import nn
 
 from pipeline import execution
+from pipeline.checkpoints import Checkpoint
 from pipeline.crops import CROP_SIZE, CropStore
 from pipeline.errors import TrackingError
 from pipeline.execution import Execution
@@ -42,13 +44,22 @@ EXECUTION = "execution"
 class StageRun:
     """The MLflow run of one stage; everything a stage logs goes through it."""
 
-    def __init__(self, run_id: str, here: Execution) -> None:
-        self.id = run_id
+    def __init__(self, run: Run, here: Execution) -> None:
+        self.id = run.info.run_id
         self.execution = here
+        client = mlflow.MlflowClient()
+        # Of a run that goes on; a new one has no metrics.
+        self._logged = {(m.key, m.step) for key in run.data.metrics for m in client.get_metric_history(self.id, key)}
 
     def log(self, metrics: Mapping[str, float], epoch: int) -> None:
-        """Metrics of one epoch (from 1); usable as ``pipeline.training.Log``."""
-        mlflow.log_metrics(dict(metrics), step=epoch)
+        """Metrics of one epoch (from 1), except those that are logged already; usable as ``training.Log``."""
+        new = {key: value for key, value in metrics.items() if (key, epoch) not in self._logged}
+        if new:
+            mlflow.log_metrics(new, step=epoch)
+
+    def log_tags(self, tags: Mapping[str, str]) -> None:
+        """Facts of this run that are no parameters, such as the hardware, as ``pocan.KEY``."""
+        mlflow.set_tags({f"pocan.{key}": value for key, value in tags.items()})
 
     def log_dataset(self, store: CropStore, rows: np.ndarray[Any, Any], part: str) -> None:
         """The rows of a store that this run reads, as an MLflow input: name, count, digest, provenance. No labels."""
@@ -107,14 +118,23 @@ def _answering() -> Iterator[None]:
 
 
 @contextmanager
-def stage_run(params: Params, stage: str, target: str | None = None) -> Iterator[StageRun]:
+def stage_run(
+    params: Params, stage: str, target: str | None = None, checkpoint: Checkpoint | None = None
+) -> Iterator[StageRun]:
     """Open the run of a stage; it is marked failed when the body raises.
+
+    checkpoint: of the training in this stage. Where that was interrupted, its run is opened again, and moves to the
+    execution that goes on with it.
 
     Raises:
         TrackingError: the store or server cannot be reached, raised before anything is trained; or it fails later.
     """
     here = execution.current()
-    parent = _parent_run(_connect(params.tracking.experiment), here)
+    experiment_id = _connect(params.tracking.experiment)
+    origin = {"store": mlflow.get_tracking_uri(), "params": flatten(params.model_dump())}
+    with _answering():
+        interrupted = _interrupted_run(checkpoint, origin) if checkpoint else None
+        parent = _parent_run(experiment_id, here, interrupted)
     name = f"{stage}@{target}" if target else stage
     tags = {**_tags(here), MLFLOW_PARENT_RUN_ID: parent.info.run_id, "pocan.stage": stage}
     tags |= {"pocan.group": parent.data.tags["pocan.group"], "pocan.seed": str(params.seed)}
@@ -123,13 +143,30 @@ def stage_run(params: Params, stage: str, target: str | None = None) -> Iterator
     status = "FAILED"
     with _answering():
         try:
-            with mlflow.start_run(run_name=name, tags=tags) as run:
+            run_id = interrupted.info.run_id if interrupted else None
+            with mlflow.start_run(run_id=run_id, run_name=name, tags=tags) as run:
+                if checkpoint:
+                    checkpoint.keep_run({**origin, "run_id": run.info.run_id})
                 mlflow.log_params(flatten(params.model_dump()))
-                yield StageRun(run.info.run_id, here)
+                yield StageRun(run, here)
             status = "FINISHED"
         finally:
             # The parent ends, for now, with this stage: so its duration is that of the execution.
             mlflow.MlflowClient().set_terminated(parent.info.run_id, status)
+
+
+def _interrupted_run(checkpoint: Checkpoint, origin: Mapping[str, Any]) -> Run | None:
+    """The run of an interrupted training, if it was in this store, with these parameters, and is still there."""
+    noted = checkpoint.run()
+    if noted is None or {key: noted[key] for key in origin} != origin:
+        return None
+    try:
+        run = mlflow.get_run(noted["run_id"])
+    except MlflowException as error:
+        if error.error_code == ErrorCode.Name(RESOURCE_DOES_NOT_EXIST):
+            return None
+        raise
+    return run if run.info.lifecycle_stage == LifecycleStage.ACTIVE else None
 
 
 def log_report(params: Params, metrics: Mapping[str, float], files: Sequence[Path]) -> None:
@@ -190,8 +227,12 @@ def _connect(experiment: str) -> str:
                 os.environ.pop(key, None)
 
 
-def _parent_run(experiment_id: str, here: Execution) -> Run:
-    """The run that stands for the whole execution: found by its process and experiment, or made."""
+def _parent_run(experiment_id: str, here: Execution, interrupted: Run | None = None) -> Run:
+    """The run that stands for the whole execution: found by its process and experiment, taken over, or made.
+
+    interrupted: a run that this execution goes on with; where this execution has no parent run yet, it takes over that
+    of the interrupted one, so that one piece of work is one tree of runs.
+    """
     client = mlflow.MlflowClient()
     query = f"tags.`pocan.process` = '{here.process}' and tags.`pocan.stage` = '{EXECUTION}'"
     if here.experiment:
@@ -200,6 +241,11 @@ def _parent_run(experiment_id: str, here: Execution) -> Run:
     if found:
         return found[0]
     tags = {**_tags(here), "pocan.stage": EXECUTION}
+    if interrupted is not None:
+        parent_id = interrupted.data.tags[MLFLOW_PARENT_RUN_ID]
+        client.log_batch(parent_id, tags=[RunTag(key, value) for key, value in tags.items()])
+        client.update_run(parent_id, name=here.group)
+        return client.get_run(parent_id)
     run = client.create_run(experiment_id, tags=tags, run_name=here.group)
     # It only gathers its children, which start and end on their own.
     client.set_terminated(run.info.run_id)

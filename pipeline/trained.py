@@ -7,6 +7,17 @@ from pipeline.nets import AdaptedNetwork, Network, Prototypes
 from pipeline.params import ModelParams
 
 
+def network(params: ModelParams) -> Network:
+    """f and g after stage 1, on the CPU.
+
+    Raises:
+        WeightsError: the model is missing, damaged or of other parameters.
+    """
+    pretrained = Network(params)
+    models.load(layout.PRETRAINED, {"network": pretrained})
+    return pretrained
+
+
 def source_model(params: ModelParams) -> tuple[AdaptedNetwork, dict[str, Any]]:
     """f, g and M_s, with which DT predicts, on the CPU; and the description of what made them.
 

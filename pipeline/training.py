@@ -1,7 +1,6 @@
 """The loop that every training stage shares: epochs, progress, the finite check, checkpoints and exact resume."""
 
 import math
-import pickle
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,11 +11,14 @@ from torch import Tensor
 from tqdm import tqdm
 
 from pipeline import files
+from pipeline.allocator import keep_freed_memory
+from pipeline.batches import prefetched
+from pipeline.checkpoints import Checkpoint
 from pipeline.errors import TrainingError
-from pipeline.files import atomic_path
+from pipeline.progress import Progress
 
 Log = Callable[[Mapping[str, float], int], None]
-"""Receives the metrics of one epoch and its number (from 1)."""
+"""Receives the metrics and the cost of one epoch and its number (from 1)."""
 
 CHECK_EVERY = 20
 """Steps between two looks at the losses: a look waits for the GPU."""
@@ -24,10 +26,15 @@ CHECK_EVERY = 20
 
 @dataclass(frozen=True)
 class Epoch:
-    """One epoch as a task announces it: its batches, how many there are, and metrics known before its first step."""
+    """One epoch as a task announces it.
+
+    batches: made in a thread of their own, ahead of the steps that use them. steps: how many there are. images: how
+    many images (views) the whole team trains on in the epoch. metrics: what is known before the first step.
+    """
 
     batches: Iterator[Any]
     steps: int
+    images: int
     metrics: dict[str, float]
 
 
@@ -85,6 +92,10 @@ def prepare(seed: int, device: torch.device) -> None:
     """Seed PyTorch for the initialisation of weights; on the CPU also ask for deterministic algorithms."""
     torch.manual_seed(seed)
     torch.use_deterministic_algorithms(device.type == "cpu")
+    # Deterministic mode would also fill all new memory, which decides nothing where every tensor is written whole.
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+    if device.type == "cpu":
+        keep_freed_memory()
 
 
 def fingerprint(parts: Mapping[str, Any]) -> str:
@@ -93,63 +104,66 @@ def fingerprint(parts: Mapping[str, Any]) -> str:
     return files.fingerprint(parts, [*library.glob("*.py"), *library.glob("methods/*.py")])
 
 
-def fit(task: Task, checkpoint: Path, fingerprint: str, log: Log) -> list[dict[str, float]]:
+def fit(
+    task: Task, checkpoint: Checkpoint, log: Log, device: torch.device, leads: bool = True
+) -> list[dict[str, float]]:
     """Train to the last epoch and return one row of metrics an epoch (key ``epoch`` from 1).
 
-    After every epoch the state is written to ``checkpoint``, atomically. A checkpoint with the same ``fingerprint``
-    (digest of parameters and data) is continued, one with another is ignored. The caller removes the file once its
-    outputs are written.
+    After every epoch the state goes into ``checkpoint``, which is continued where it is of this training. The caller
+    removes it once its outputs are written. ``leads``: this process shows the bar and writes the checkpoint.
 
     Raises:
-        TrainingError: a loss or a weight is not finite; names it and the epoch. The last good checkpoint stays.
+        TrainingError: a loss or a weight is not finite, which names it and the epoch, or the checkpoint cannot be
+            written. The last good checkpoint stays.
     """
-    curve = _resume(task, checkpoint, fingerprint)
-    for row in curve:
-        log({key: value for key, value in row.items() if key != "epoch"}, int(row["epoch"]))
-    for epoch in range(len(curve), task.epochs):
-        metrics = _run_epoch(task, epoch)
-        curve.append({"epoch": epoch + 1, **metrics})
-        state = task.state()
-        _require_finite_weights(state, task.name, epoch)
-        with atomic_path(checkpoint) as temporary:
-            torch.save({"fingerprint": fingerprint, "curve": curve, "task": state}, temporary)
-        # After the checkpoint: a server that has gone away must not cost the epoch.
-        log(metrics, epoch + 1)
+    curve, costs = _resume(task, checkpoint)
+    for row, cost in zip(curve, costs, strict=True):
+        log({key: value for key, value in row.items() if key != "epoch"} | cost, int(row["epoch"]))
+    with Progress(task.name, task.epochs, len(curve), device, leads) as progress:
+        for epoch in range(len(curve), task.epochs):
+            metrics, cost = _run_epoch(task, epoch, progress)
+            curve.append({"epoch": epoch + 1, **metrics})
+            costs.append(cost)
+            state = task.state()
+            _require_finite_weights(state, task.name, epoch)
+            if leads:
+                checkpoint.save({"curve": curve, "costs": costs, "task": state})
+            # After the checkpoint: a server that has gone away must not cost the epoch.
+            log(metrics | cost, epoch + 1)
     return curve
 
 
-def _resume(task: Task, checkpoint: Path, fingerprint: str) -> list[dict[str, float]]:
-    if not checkpoint.is_file():
-        return []
-    try:
-        saved = torch.load(checkpoint, map_location="cpu", weights_only=True)
-    except (RuntimeError, EOFError, ValueError, pickle.UnpicklingError) as error:
-        tqdm.write(f"{task.name}: {checkpoint} cannot be read ({error}); training starts from the beginning")
-        return []
-    if saved["fingerprint"] != fingerprint:
-        return []
+def follow(task: Task, checkpoint: Checkpoint, device: torch.device) -> None:
+    """Train along with the leading process, which alone shows, logs and saves (``fit``)."""
+    fit(task, checkpoint, lambda _metrics, _epoch: None, device, leads=False)
+
+
+def _resume(task: Task, checkpoint: Checkpoint) -> tuple[list[dict[str, float]], list[dict[str, float]]]:
+    """Take over the saved state, if there is one; return its curve and costs."""
+    saved = checkpoint.load()
+    if saved is None:
+        return [], []
     task.restore(saved["task"])
-    curve: list[dict[str, float]] = saved["curve"]
-    tqdm.write(f"{task.name}: going on after epoch {len(curve)} of {task.epochs} ({checkpoint})")
-    return curve
+    tqdm.write(f"{task.name}: going on after epoch {len(saved['curve'])} of {task.epochs} ({checkpoint.path})")
+    return saved["curve"], saved["costs"]
 
 
-def _run_epoch(task: Task, epoch: int) -> dict[str, float]:
-    """All steps of one epoch; returns its metrics: the task's own and the mean of each loss."""
+def _run_epoch(task: Task, epoch: int, progress: Progress) -> tuple[dict[str, float], dict[str, float]]:
+    """All steps of one epoch; returns its metrics, the task's own and the mean of each loss, and its cost."""
+    progress.begin(epoch)
     plan = task.begin_epoch(epoch)
     _require_finite(plan.metrics, task.name, epoch, 0)
     sums: dict[str, Tensor] = {}
     means: dict[str, float] = {}
-    bar = tqdm(plan.batches, total=plan.steps, desc=f"{task.name} {epoch + 1}/{task.epochs}", unit="step")
-    for index, batch in enumerate(bar):
+    for index, batch in enumerate(progress.steps(prefetched(plan.batches), plan.steps)):
         losses = task.step(batch, (epoch + index / plan.steps) / task.epochs)
         for name, loss in losses.items():
             sums[name] = sums.get(name, torch.zeros_like(loss)) + loss.detach()
         if index % CHECK_EVERY == 0 or index == plan.steps - 1:
             means = {name: value.item() / (index + 1) for name, value in sums.items()}
             _require_finite(means, task.name, epoch, index)
-            bar.set_postfix({name: f"{value:.3f}" for name, value in means.items()}, refresh=False)
-    return plan.metrics | means
+            progress.show(means)
+    return plan.metrics | means, progress.cost(plan.images)
 
 
 def _require_finite(means: Mapping[str, float], stage: str, epoch: int, step: int) -> None:

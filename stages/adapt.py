@@ -3,47 +3,55 @@
 import pandas as pd
 import torch
 
-from pipeline import device, layout, models, params, trained, training
+from pipeline import layout, models, params, trained, training
 from pipeline.batches import DeviceCrops
+from pipeline.checkpoints import Checkpoint
 from pipeline.files import atomic_path
 from pipeline.methods import METHODS, SourceDomain, TargetDomain
-from pipeline.nets import AdaptedNetwork
 from pipeline.prepared import Prepared
 from pipeline.stage import run
 from pipeline.tables import write_csv
+from pipeline.team import Team
 from pipeline.tracking import stage_run
 
 
 def main(target: str) -> None:
     """Adapt to TARGET without its labels; write models/adapted/TARGET, its predictions by epoch and the curve."""
     settings = params.load()
-    on = device.pick(settings.device)
+    team = Team.start(settings.device, settings.compute)
     source_data, target_data = Prepared.open(settings.source), Prepared.open(target)
-    with stage_run(settings, "adapt", target) as tracked:
+    training.prepare(settings.seed, team.device)
+    source_model, source_description = trained.source_model(settings.model)
+    source_crops = DeviceCrops(source_data.store.images, team.device)
+    target_crops = DeviceCrops(target_data.store.images, team.device)
+    method = METHODS[settings.adapt.method](
+        source_model.network,
+        source_model.prototypes,
+        SourceDomain(source_crops, source_data.train_rows, source_data.source_labels()),
+        TargetDomain(target_crops, target_data.train_rows, target_data.test_rows),
+        settings.adapt,
+        settings.augment,
+        settings.seed,
+        team,
+    )
+    description = {
+        **source_description,
+        "stage": "adapt",
+        "prototypes_sha256": source_description["weights_sha256"],
+        "target": target_data.description(),
+        "adapt": settings.adapt.model_dump(),
+        "precision": settings.compute.precision,
+    }
+    checkpoint = Checkpoint(layout.checkpoint(f"adapt-{target}"), training.fingerprint(description))
+    if not team.leads:
+        training.follow(method, checkpoint, team.device)
+        method.predict_test()
+        return
+    with stage_run(settings, "adapt", target, checkpoint) as tracked:
+        tracked.log_tags(team.tags())
         tracked.log_dataset(source_data.store, source_data.split.train, "source")
         tracked.log_dataset(target_data.store, target_data.split.train, "target")
-        training.prepare(settings.seed, on)
-        source_model, source_description = trained.source_model(settings.model)
-        source_crops = DeviceCrops(source_data.store.images, on)
-        target_crops = DeviceCrops(target_data.store.images, on)
-        method = METHODS[settings.adapt.method](
-            source_model.network,
-            source_model.prototypes,
-            SourceDomain(source_crops, source_data.train_rows, source_data.source_labels()),
-            TargetDomain(target_crops, target_data.train_rows, target_data.test_rows),
-            settings.adapt,
-            settings.augment,
-            settings.seed,
-        )
-        description = {
-            **source_description,
-            "stage": "adapt",
-            "prototypes_sha256": source_description["weights_sha256"],
-            "target": target_data.description(),
-            "adapt": settings.adapt.model_dump(),
-        }
-        checkpoint = layout.checkpoint(f"adapt-{target}")
-        curve = training.fit(method, checkpoint, training.fingerprint(description), tracked.log)
+        curve = training.fit(method, checkpoint, tracked.log, team.device)
         method.predict_test()
         modules = {
             "network": method.network,
@@ -58,8 +66,8 @@ def main(target: str) -> None:
         files = [layout.adapted(target) / models.DESCRIPTION_FILE, layout.curve(f"adapt-{target}")]
         tracked.log_files(files, "adapt")
         name = f"{settings.tracking.experiment}-{target}"
-        tracked.log_model(AdaptedNetwork(method.network, method.target_prototypes), registered_name=name)
-    checkpoint.unlink(missing_ok=True)
+        tracked.log_model(trained.adapted_model(settings.model, target), registered_name=name)
+    checkpoint.remove()
 
 
 def write_epochs(target: str, predictions: list[torch.Tensor]) -> None:

@@ -5,6 +5,7 @@ import torch
 
 from pipeline import device, evaluation, layout, models, params, training
 from pipeline.batches import DeviceCrops
+from pipeline.checkpoints import Checkpoint
 from pipeline.files import write_json
 from pipeline.inference import project
 from pipeline.nets import AdaptedNetwork, Network, Prototypes
@@ -20,25 +21,25 @@ def main() -> None:
     settings = params.load()
     on = device.pick(settings.device)
     data = Prepared.open(settings.source)
-    with stage_run(settings, "prototypes") as tracked:
+    training.prepare(settings.seed, on)
+    network = Network(settings.model).to(on)
+    pretrained = models.load(layout.PRETRAINED, {"network": network})
+    prototypes = Prototypes(settings.model.projection_dim)
+    description = {
+        **pretrained,
+        "stage": "prototypes",
+        "pretrained_sha256": pretrained["weights_sha256"],
+        "prototypes": settings.prototypes.model_dump(),
+    }
+    checkpoint = Checkpoint(layout.checkpoint("prototypes"), training.fingerprint(description))
+    with stage_run(settings, "prototypes", checkpoint=checkpoint) as tracked:
         tracked.log_dataset(data.store, data.split.train, "train")
         tracked.log_dataset(data.store, data.split.test, "test")
-        training.prepare(settings.seed, on)
-        network = Network(settings.model).to(on)
-        pretrained = models.load(layout.PRETRAINED, {"network": network})
-        prototypes = Prototypes(settings.model.projection_dim)
         crops, labels = DeviceCrops(data.store.images, on), data.source_labels()
         projections = project(network, crops, data.train_rows, settings.augment.eval_crop)
         train_labels = labels[data.train_rows].to(on)
         task = PrototypeLearning(prototypes, projections, train_labels, settings.prototypes, settings.seed)
-        description = {
-            **pretrained,
-            "stage": "prototypes",
-            "pretrained_sha256": pretrained["weights_sha256"],
-            "prototypes": settings.prototypes.model_dump(),
-        }
-        checkpoint = layout.checkpoint("prototypes")
-        curve = training.fit(task, checkpoint, training.fingerprint(description), tracked.log)
+        curve = training.fit(task, checkpoint, tracked.log, on)
         models.save(layout.PROTOTYPES, {"prototypes": prototypes}, description)
         write_csv(layout.curve("prototypes"), pd.DataFrame(curve))
 
@@ -64,7 +65,7 @@ def main() -> None:
         files = [layout.PROTOTYPES / models.DESCRIPTION_FILE, layout.curve("prototypes"), layout.SOURCE_REPORT]
         tracked.log_files(files, "prototypes")
         tracked.log_model(AdaptedNetwork(network, prototypes))
-    checkpoint.unlink()
+    checkpoint.remove()
 
 
 if __name__ == "__main__":

@@ -12,12 +12,15 @@ ROOT = Path(__file__).parents[1]
 PLUMBING = {
     # Reads, writes, reports and connects; decides no number, so a change to it makes no result stale.
     "pipeline/__init__.py",
+    "pipeline/allocator.py",
+    "pipeline/checkpoints.py",
     "pipeline/device.py",
     "pipeline/errors.py",
     "pipeline/execution.py",
     "pipeline/files.py",
     "pipeline/layout.py",
     "pipeline/params.py",
+    "pipeline/progress.py",
     "pipeline/stage.py",
     "pipeline/tables.py",
     "pipeline/tracking.py",

@@ -12,14 +12,17 @@ from torch import Tensor, nn
 
 from pipeline import losses, training
 from pipeline.batches import DeviceCrops, generator_for, shuffled_batches
+from pipeline.checkpoints import Checkpoint
 from pipeline.errors import TrainingError
 from pipeline.methods import METHODS, SourceDomain, TargetDomain
 from pipeline.methods.base import Method
 from pipeline.methods.pocan import Batch, Pocan
 from pipeline.nets import Network, Prototypes
-from pipeline.params import AdaptParams, AugmentParams, ModelParams, PretrainParams, PrototypeParams
+from pipeline.params import AdaptParams, AugmentParams, ComputeParams, ModelParams, PretrainParams, PrototypeParams
 from pipeline.pretraining import Pretraining
 from pipeline.source_prototypes import PrototypeLearning
+from pipeline.team import Team
+from pipeline.training import Task
 
 MODEL = ModelParams(backbone="resnet10", weights="none", projection_hidden=16, projection_dim=8)
 VIEWS = AugmentParams(crop=(0.8, 0.95), jitter=0.8, grayscale=0.2, blur=0.5, flip=0.5, eval_crop=0.85)
@@ -43,8 +46,11 @@ ADAPT = AdaptParams(
     use_l_in=True,
     use_l_cross=True,
     use_l_ad=True,
+    prototype_projections="evaluation",
+    domain_passes="separate",
 )
 CPU = torch.device("cpu")
+TEAM = Team.start("cpu", ComputeParams(precision="fp32", compile=False, devices=1))
 ROWS = torch.arange(24)
 LABELS = ROWS % 7
 
@@ -56,14 +62,20 @@ def pictures(seed: int) -> DeviceCrops:
 
 def pretraining(seed: int = 0) -> Pretraining:
     training.prepare(seed, CPU)
-    return Pretraining(Network(MODEL), pictures(1), ROWS, LABELS, PRETRAIN, VIEWS, seed)
+    return Pretraining(Network(MODEL), pictures(1), ROWS, LABELS, PRETRAIN, VIEWS, seed, TEAM)
 
 
 def pocan(**changes: Any) -> Pocan:
     training.prepare(0, CPU)
     params = ADAPT.model_copy(update=changes)
     source, target = SourceDomain(pictures(1), ROWS, LABELS), TargetDomain(pictures(2), ROWS[:20], ROWS[16:])
-    return Pocan(Network(MODEL), Prototypes(8), source, target, params, VIEWS, 0)
+    return Pocan(Network(MODEL), Prototypes(8), source, target, params, VIEWS, 0, TEAM)
+
+
+def fit(
+    task: Task, path: Path, log: training.Log = lambda metrics, epoch: None, fingerprint: str = "print"
+) -> list[dict[str, float]]:
+    return training.fit(task, Checkpoint(path, fingerprint), log, CPU)
 
 
 def weights(*modules: nn.Module) -> list[Tensor]:
@@ -74,10 +86,6 @@ def moved(before: list[Tensor], *modules: nn.Module) -> bool:
     after = [value for module in modules for value in module.parameters()]
     assert len(before) == len(after) > 0
     return any(not torch.equal(old, new) for old, new in zip(before, after, strict=True))
-
-
-def ignore(_: Any, __: int) -> None:
-    pass
 
 
 class KilledError(Exception):
@@ -112,13 +120,13 @@ def state_bytes(task: Any) -> list[Tensor]:
 @pytest.mark.parametrize("make", [pretraining, pocan], ids=["pretrain", "pocan"])
 def test_interrupted_training_ends_with_the_same_bits(make: Callable[[], Any], tmp_path: Path) -> None:
     whole = make()
-    curve = training.fit(whole, tmp_path / "whole.pt", "print", ignore)
+    curve = fit(whole, tmp_path / "whole.pt")
     interrupted = make()
     with pytest.raises(KilledError):
-        training.fit(interrupted, tmp_path / "cut.pt", "print", killed_after(1))
+        fit(interrupted, tmp_path / "cut.pt", killed_after(1))
     resumed = make()
     logged: list[int] = []
-    again = training.fit(resumed, tmp_path / "cut.pt", "print", lambda metrics, epoch: logged.append(epoch))
+    again = fit(resumed, tmp_path / "cut.pt", lambda metrics, epoch: logged.append(epoch))
     assert again == curve
     assert logged == [row["epoch"] for row in curve]
     expected, found = state_bytes(whole), state_bytes(resumed)
@@ -127,12 +135,12 @@ def test_interrupted_training_ends_with_the_same_bits(make: Callable[[], Any], t
 
 
 def test_a_checkpoint_of_other_parameters_is_not_continued(tmp_path: Path) -> None:
-    training.fit(pretraining(), tmp_path / "c.pt", "old", ignore)
+    fit(pretraining(), tmp_path / "c.pt", fingerprint="old")
     epochs: list[int] = []
-    training.fit(pretraining(), tmp_path / "c.pt", "new", lambda metrics, epoch: epochs.append(epoch))
+    fit(pretraining(), tmp_path / "c.pt", lambda metrics, epoch: epochs.append(epoch), "new")
     assert epochs == [1, 2, 3]
     epochs.clear()
-    curve = training.fit(pretraining(), tmp_path / "c.pt", "new", lambda metrics, epoch: epochs.append(epoch))
+    curve = fit(pretraining(), tmp_path / "c.pt", lambda metrics, epoch: epochs.append(epoch), "new")
     assert len(curve) == 3
 
 
@@ -147,7 +155,7 @@ def test_a_loss_that_is_not_finite_stops_by_name_and_saves_nothing(
 ) -> None:
     monkeypatch.setattr(losses, "supervised_contrastive", lambda z, labels, tau: z.sum() * float("nan"))
     with pytest.raises(TrainingError, match=r"pretrain: not finite: loss is nan, in epoch 1 at"):
-        training.fit(pretraining(), tmp_path / "c.pt", "print", ignore)
+        fit(pretraining(), tmp_path / "c.pt")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -165,21 +173,21 @@ def test_weights_that_break_in_the_last_step_are_not_saved(tmp_path: Path, monke
     monkeypatch.setattr(losses, "domain_discrimination", lambda *z: z[0].sum() * 0.0)
     task.params = task.params.model_copy(update={"steps_per_epoch": 1})
     with pytest.raises(TrainingError, match=r"target_prototypes\.matrix is not finite after epoch 1"):
-        training.fit(task, tmp_path / "c.pt", "print", ignore)
+        fit(task, tmp_path / "c.pt")
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_damaged_checkpoint_is_told_and_training_starts_again(tmp_path: Path) -> None:
     (tmp_path / "c.pt").write_bytes(b"cut off")
     epochs: list[int] = []
-    training.fit(pretraining(), tmp_path / "c.pt", "print", lambda metrics, epoch: epochs.append(epoch))
+    fit(pretraining(), tmp_path / "c.pt", lambda metrics, epoch: epochs.append(epoch))
     assert epochs == [1, 2, 3]
 
 
 def test_a_single_term_that_is_not_finite_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(losses, "domain_confusion", lambda *z: z[0].sum() * float("inf"))
     with pytest.raises(TrainingError, match=r"pocan: not finite: l_st is"):
-        training.fit(pocan(use_l_in=False, use_l_cross=False), tmp_path / "c.pt", "print", ignore)
+        fit(pocan(use_l_in=False, use_l_cross=False), tmp_path / "c.pt")
 
 
 def test_pretraining_lowers_the_loss_on_pictures_it_can_tell_apart(tmp_path: Path) -> None:
@@ -189,8 +197,8 @@ def test_pretraining_lowers_the_loss_on_pictures_it_can_tell_apart(tmp_path: Pat
     params = PRETRAIN.model_copy(update={"epochs": 8, "batch_size": 24})
     still = VIEWS.model_copy(update={"jitter": 0.0})
     crops = DeviceCrops((shade + noise).astype(np.uint8), CPU)
-    task = Pretraining(Network(MODEL), crops, ROWS, LABELS, params, still, 0)
-    curve = training.fit(task, tmp_path / "c.pt", "print", ignore)
+    task = Pretraining(Network(MODEL), crops, ROWS, LABELS, params, still, 0, TEAM)
+    curve = fit(task, tmp_path / "c.pt")
     # Even perfect clusters leave log |P(i)|: no positive can be more likely than its |P(i)| equals.
     positives = 2 * torch.bincount(LABELS)[LABELS] - 1
     floor = positives.float().log().mean().item()
@@ -200,7 +208,7 @@ def test_pretraining_lowers_the_loss_on_pictures_it_can_tell_apart(tmp_path: Pat
 
 def test_learning_rate_rises_for_the_warm_up_and_falls_to_zero_by_a_cosine() -> None:
     params = PRETRAIN.model_copy(update={"epochs": 12, "warmup_epochs": 2, "lr": 2.0})
-    task = Pretraining(Network(MODEL), pictures(1), ROWS, LABELS, params, VIEWS, 0)
+    task = Pretraining(Network(MODEL), pictures(1), ROWS, LABELS, params, VIEWS, 0, TEAM)
     steps = [task._rate(step) for step in range(36)]  # three steps an epoch
     assert steps[:6] == pytest.approx([1 / 6, 2 / 6, 3 / 6, 4 / 6, 5 / 6, 1.0])
     assert steps[6:] == pytest.approx([0.5 * (1 + math.cos(math.pi * k / 30)) for k in range(30)])
@@ -212,20 +220,26 @@ def test_prototypes_learn_their_classes(tmp_path: Path) -> None:
     directions = torch.eye(8)[:7]
     z = directions[LABELS]
     task = PrototypeLearning(Prototypes(8), z, LABELS, PROTOTYPES, 0)
-    curve = training.fit(task, tmp_path / "c.pt", "print", ignore)
+    curve = fit(task, tmp_path / "c.pt")
     assert curve[-1]["loss"] < curve[0]["loss"]
     assert torch.equal(task.prototypes(directions).argmax(1), torch.arange(7))
 
 
-def one_batch() -> Batch:
-    return Batch(ROWS[:6], torch.tensor([0, 3, 5, 9, 11]), torch.tensor([1, 4]))
+def one_batch(task: Pocan, trusted: tuple[int, ...] = (1, 4)) -> Batch:
+    """Six of the source; five of the target, of which the first are trusted and have these pseudo-labels."""
+    return task.batch(ROWS[:6], torch.tensor([0, 3, 5, 9, 11]), torch.tensor(trusted, dtype=torch.int64), generator())
+
+
+def generator() -> torch.Generator:
+    return torch.Generator().manual_seed(0)
 
 
 def test_equation_15_moves_the_network_only_and_equation_16_the_prototypes_only() -> None:
     task = pocan()
     network, m_s, m_t = task.network, task.source_prototypes, task.target_prototypes
     views = torch.rand(12, 3, 112, 112), torch.rand(10, 3, 112, 112)
-    z = task._with_labels(network(views[0]), network(views[1]), one_batch())
+    batch = one_batch(task)
+    z = task._with_labels(*task._training_projections(*views), batch)
     sum(task.network_losses(z, 0.5).values()).backward()  # type: ignore[union-attr]
     assert m_s.matrix.grad is None
     assert m_t.matrix.grad is None
@@ -233,7 +247,7 @@ def test_equation_15_moves_the_network_only_and_equation_16_the_prototypes_only(
     assert all(p.grad is not None for p in network.encoder.parameters())
     network.zero_grad(set_to_none=True)
 
-    frozen = task._with_labels(*task._frozen_projections(*views), one_batch())
+    frozen = task._with_labels(*task._evaluation_projections(*views), batch)
     sum(task.prototype_losses(frozen, 0.5).values()).backward()  # type: ignore[union-attr]
     assert all(p.grad is None for p in network.parameters())
     for prototypes in (m_s, m_t):
@@ -266,7 +280,7 @@ def test_the_terms_are_those_of_the_equations() -> None:
         task.target_prototypes.matrix.normal_()
     z_s = nn.functional.normalize(torch.randn(12, 8))
     z_t = nn.functional.normalize(torch.randn(10, 8))
-    z = task._with_labels(z_s, z_t, one_batch())
+    z = task._with_labels(z_s, z_t, one_batch(task))
     assert torch.equal(z.trusted, z_t[[0, 1, 5, 6]])
     assert z.pseudo_labels.tolist() == [1, 4, 1, 4]
     m_s, m_t = task.source_prototypes.matrix, task.target_prototypes.matrix
@@ -298,8 +312,8 @@ def test_the_terms_are_those_of_the_equations() -> None:
 )
 def test_an_ablation_takes_out_its_terms_and_no_other(switch: str, gone: set[str]) -> None:
     full, ablated = pocan(), pocan(**{switch: False})
-    terms = set(full.step(one_batch(), 0.5))
-    assert terms - set(ablated.step(one_batch(), 0.5)) == gone
+    terms = set(full.step(one_batch(full), 0.5))
+    assert terms - set(ablated.step(one_batch(ablated), 0.5)) == gone
 
 
 def test_without_weights_every_class_weighs_one() -> None:
@@ -312,26 +326,26 @@ def test_without_weights_every_class_weighs_one() -> None:
 @pytest.mark.parametrize("trusted", [0, 5])
 def test_a_step_without_trusted_or_without_untrusted_samples_is_finite(trusted: int) -> None:
     task = pocan()
-    batch = Batch(ROWS[:6], torch.tensor([0, 3, 5, 9, 11]), torch.zeros(trusted, dtype=torch.int64))
-    reported = task.step(batch, 0.5)
+    reported = task.step(one_batch(task, (0,) * trusted), 0.5)
     assert all(bool(value.isfinite()) for value in reported.values())
     assert (reported["l_tp"].item() == 0.0) == (trusted == 0)
     assert all(bool(value.isfinite().all()) for value in weights(task.network, task.target_prototypes))
 
 
-def test_batches_hold_trusted_and_untrusted_in_proportion() -> None:
+def test_batches_hold_trusted_and_untrusted_in_proportion(monkeypatch: pytest.MonkeyPatch) -> None:
     task = pocan(steps_per_epoch=None)
+    drawn: list[tuple[Tensor, Tensor, Tensor]] = []
+    monkeypatch.setattr(task, "batch", lambda source, target, pseudo, _: drawn.append((source, target, pseudo)))
     plan = task.begin_epoch(0)
-    batches = list(plan.batches)
-    assert len(batches) == plan.steps >= len(ROWS) // 6
+    assert len(list(plan.batches)) == len(drawn) == plan.steps >= len(ROWS) // 6
+    assert plan.images == 2 * 12 * plan.steps
     share = plan.metrics["trusted_share"]
     assert 0 < share < 1
-    for batch in batches:
-        assert len(batch.source_rows) == 6
-        assert len(batch.target_rows) == 6
-        assert len(set(batch.target_rows.tolist())) == 6
-        assert abs(len(batch.pseudo_labels) - 6 * share) <= 1
-        assert set(batch.target_rows.tolist()) <= set(range(20))
+    for source_rows, target_index, pseudo_labels in drawn:
+        assert len(source_rows) == 6
+        assert len(set(target_index.tolist())) == 6
+        assert abs(len(pseudo_labels) - 6 * share) <= 1
+        assert set(target_index.tolist()) <= set(range(20))
 
 
 def test_prototype_learning_rate_drops_after_its_epoch() -> None:
@@ -345,8 +359,8 @@ def test_direct_transfer_changes_nothing_and_predicts_with_the_source_prototypes
     network, prototypes = Network(MODEL), Prototypes(8)
     source, target = SourceDomain(pictures(1), ROWS, LABELS), TargetDomain(pictures(2), ROWS, ROWS[16:])
     before = weights(network, prototypes)
-    task: Method = METHODS["dt"](network, prototypes, source, target, ADAPT, VIEWS, 0)
-    assert training.fit(task, tmp_path / "c.pt", "print", ignore) == []
+    task: Method = METHODS["dt"](network, prototypes, source, target, ADAPT, VIEWS, 0, TEAM)
+    assert fit(task, tmp_path / "c.pt") == []
     task.predict_test()
     assert not moved(before, network, task.target_prototypes)
     expected = task.probabilities(ROWS[16:]).argmax(1)
@@ -356,7 +370,7 @@ def test_direct_transfer_changes_nothing_and_predicts_with_the_source_prototypes
 def test_predictions_have_a_row_before_every_epoch_and_one_after(tmp_path: Path) -> None:
     task = pocan()
     first = task.probabilities(ROWS[16:]).argmax(1).tolist()
-    training.fit(task, tmp_path / "c.pt", "print", ignore)
+    fit(task, tmp_path / "c.pt")
     task.predict_test()
     assert len(task.predictions) == ADAPT.epochs + 1
     assert task.predictions[0].tolist() == first
@@ -372,6 +386,7 @@ def test_a_target_with_one_picture_is_refused() -> None:
             ADAPT,
             VIEWS,
             0,
+            TEAM,
         )
 
 

@@ -8,9 +8,10 @@ import torch
 from torch import Tensor
 
 from pipeline.batches import DeviceCrops
-from pipeline.inference import classify
-from pipeline.nets import AdaptedNetwork, Network, Prototypes
+from pipeline.inference import project
+from pipeline.nets import Network, Prototypes
 from pipeline.params import AdaptParams, AugmentParams
+from pipeline.team import Team
 from pipeline.training import Epoch
 
 
@@ -47,6 +48,7 @@ class Method(ABC):
     params: AdaptParams
     augment_params: AugmentParams
     seed: int
+    team: Team
 
     name: ClassVar[str]
     epochs: int = field(init=False)
@@ -77,12 +79,29 @@ class Method(ABC):
     def restore(self, state: dict[str, Any]) -> None:
         """Continue from ``state``."""
 
+    @torch.no_grad()
     def probabilities(self, rows: Tensor) -> Tensor:
-        """softmax(z·M_tᵀ) of the evaluation view of target ``rows``: len(rows)×k float, on the training device."""
-        model = AdaptedNetwork(self.network, self.target_prototypes)
-        return classify(model, self.target.crops, rows, self.augment_params.eval_crop)[1]
+        """softmax(z·M_tᵀ) of the evaluation view of target ``rows``: len(rows)×k float, on the training device.
+
+        The team's processes predict a part each and all get the whole.
+        """
+        own = rows[self.team.part(len(rows))]
+        z = project(self.network, self.target.crops, own, self.augment_params.eval_crop, shown=self.team.leads)
+        return torch.softmax(self.target_prototypes(self.team.whole(z, len(rows))), dim=1)
 
     def predict_test(self) -> None:
         """Append the current prediction of every test row to ``predictions``."""
-        probabilities = self.probabilities(self.target.test_rows)
+        self._keep_prediction(self.probabilities(self.target.test_rows))
+
+    def predict_target(self) -> Tensor:
+        """Predict all rows of the target once: keep the test rows' prediction, return the training rows' probabilities.
+
+        len(train_rows)×k float on the training device. Where a picture is both (protocol ``all``) it is computed once.
+        """
+        rows = torch.cat([self.target.train_rows, self.target.test_rows]).unique()
+        probabilities = self.probabilities(rows)
+        self._keep_prediction(probabilities[torch.searchsorted(rows, self.target.test_rows).to(probabilities.device)])
+        return probabilities[torch.searchsorted(rows, self.target.train_rows).to(probabilities.device)]
+
+    def _keep_prediction(self, probabilities: Tensor) -> None:
         self.predictions.append(probabilities.argmax(dim=1).to(torch.uint8).cpu())

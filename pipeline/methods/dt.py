@@ -19,7 +19,7 @@ class DirectTransfer(Method):
 
     def begin_epoch(self, epoch: int) -> Epoch:
         """Never called: there are no epochs."""
-        return Epoch(iter(()), 0, {})
+        return Epoch(iter(()), 0, 0, {})
 
     def step(self, batch: Any, progress: float) -> dict[str, Tensor]:
         """Never called: there are no batches."""

@@ -1,25 +1,31 @@
 """POCAN's stage 2: contrastive, prototype and adversarial adaptation (paper, secs. 3.3–3.6)."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
-from pipeline import augment, losses, pseudolabels
+from pipeline import losses, pseudolabels
 from pipeline.batches import generator_for, shuffled_batches
+from pipeline.device import upload
 from pipeline.errors import TrainingError
 from pipeline.methods.base import Method
 from pipeline.training import Epoch, Resumable
+from pipeline.views import Pictures, TwoViews
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Rows of one step. The target's trusted rows come first; ``pseudo_labels``: int64, one for each of them."""
+    """One step's pictures; labels of the source's and pseudo-labels of the trusted target's, which come first.
 
-    source_rows: Tensor
-    target_rows: Tensor
+    labels, pseudo_labels: int64 on the device, of the whole team's batch.
+    """
+
+    source: Pictures
+    target: Pictures
+    labels: Tensor
     pseudo_labels: Tensor
 
 
@@ -32,6 +38,10 @@ class Projections:
     target: Tensor
     trusted: Tensor
     pseudo_labels: Tensor
+
+    def detached(self) -> "Projections":
+        """The same without gradients to f and g."""
+        return replace(self, source=self.source.detach(), target=self.target.detach(), trusted=self.trusted.detach())
 
 
 class Pocan(Resumable, Method):
@@ -46,19 +56,26 @@ class Pocan(Resumable, Method):
                 "the target's split has fewer than two pictures to adapt to: add pictures or change its split"
             )
         params, source = self.params, self.source
-        self._generator = generator_for(self.seed, self.name, 0)
+        self._project = self.team.setup(self.network)
+        self._source_views = TwoViews(source.crops, self.augment_params, self.team)
+        self._target_views = TwoViews(self.target.crops, self.augment_params, self.team)
         source_labels = source.labels[source.rows]
         self._source_weights = pseudolabels.class_weights(source_labels, params.class_weights, code_power=2)
         self._source_weights = self._source_weights.to(self.target.crops.device)
         self._target_weights = torch.ones_like(self._source_weights)
         self._network_optimiser = torch.optim.SGD(
-            self.network.parameters(), lr=params.lr, momentum=params.momentum, weight_decay=params.weight_decay
+            self.network.parameters(),
+            lr=params.lr,
+            momentum=params.momentum,
+            weight_decay=params.weight_decay,
+            fused=True,
         )
         self._prototype_optimiser = torch.optim.SGD(
             [self.source_prototypes.matrix, self.target_prototypes.matrix],
             lr=params.prototype_lr,
             momentum=params.momentum,
             weight_decay=params.weight_decay,
+            fused=True,
         )
         self.parts = {
             "network": self.network,
@@ -71,75 +88,78 @@ class Pocan(Resumable, Method):
     def begin_epoch(self, epoch: int) -> Epoch:
         """Pseudo-label the whole target training set with M_t, then draw the epoch's batches."""
         self.network.train()
-        self._generator = generator_for(self.seed, self.name, epoch)
         dropped = epoch >= self.params.prototype_lr_drop_epoch
         self._prototype_optimiser.param_groups[0]["lr"] = self.params.prototype_lr * (0.1 if dropped else 1.0)
         pseudo = self._pseudo_label()
-        trusted = pseudo.trusted.nonzero().squeeze(1)
-        untrusted = (~pseudo.trusted).nonzero().squeeze(1)
-        trusted_share = len(trusted) / len(pseudo.labels)
-        trusted_size = _share_of_batch(self.params.batch_size, trusted_share)
-        untrusted_size = self.params.batch_size - trusted_size
-        steps = self.params.steps_per_epoch or self._steps_of_longest_pool(
-            len(trusted), trusted_size, len(untrusted), untrusted_size
-        )
+        pools = self._pools(pseudo)
+        steps = self.params.steps_per_epoch or max(1, *(len(rows) // size for rows, size in pools if size))
         finite = pseudo.thresholds[pseudo.thresholds.isfinite()]
         metrics = {
-            "trusted_share": trusted_share,
+            "trusted_share": pseudo.trusted.double().mean().item(),
             "threshold_mean": finite.mean().item(),
             "pseudo_classes": float(len(finite)),
             "prototype_lr": self._prototype_optimiser.param_groups[0]["lr"],
         }
-        batches = self._batches(steps, trusted, trusted_size, untrusted, untrusted_size, pseudo.labels)
-        return Epoch(batches, steps, metrics)
+        images = 2 * steps * sum(min(len(rows), size) for rows, size in pools)
+        return Epoch(self._batches(epoch, steps, pools, pseudo.labels), steps, images, metrics)
 
     def _pseudo_label(self) -> pseudolabels.PseudoLabels:
         """Pseudo-labels on the CPU, one for each training row; also this epoch's class weights and test prediction."""
-        pseudo = pseudolabels.assign(self.probabilities(self.target.train_rows).cpu(), self.params.beta)
+        pseudo = pseudolabels.assign(self.predict_target().cpu(), self.params.beta)
         weights = pseudolabels.class_weights(pseudo.labels, self.params.class_weights, code_power=1)
         self._target_weights = weights.to(self._target_weights.device)
-        self.predict_test()
         return pseudo
 
-    def _steps_of_longest_pool(self, trusted: int, trusted_size: int, untrusted: int, untrusted_size: int) -> int:
-        """The released code's epoch: as many steps as the longest of the three pools of images lasts."""
-        pools = ((len(self.source.rows), self.params.batch_size), (trusted, trusted_size), (untrusted, untrusted_size))
-        return max(1, *(count // size for count, size in pools if size))
+    def _pools(self, pseudo: pseudolabels.PseudoLabels) -> tuple[tuple[Tensor, int], ...]:
+        """Source rows, indices of trusted and of untrusted training rows, each with its number in a batch.
+
+        The target's part of a batch is divided between trusted and untrusted as the whole set is. The released code's
+        epoch is as long as the longest of these three lasts.
+        """
+        size = self.params.batch_size
+        trusted, untrusted = (chosen.nonzero().squeeze(1) for chosen in (pseudo.trusted, ~pseudo.trusted))
+        trusted_size = _share_of_batch(size, len(trusted) / len(pseudo.labels))
+        return (self.source.rows, size), (trusted, trusted_size), (untrusted, size - trusted_size)
 
     def _batches(
-        self, steps: int, trusted: Tensor, trusted_size: int, untrusted: Tensor, untrusted_size: int, labels: Tensor
+        self, epoch: int, steps: int, pools: tuple[tuple[Tensor, int], ...], pseudo_labels: Tensor
     ) -> Iterator[Batch]:
-        """Source and target rows of each step, the target's split between trusted and untrusted as in the whole set."""
-        draws = zip(
-            shuffled_batches(self.source.rows, self.params.batch_size, steps, self._generator),
-            shuffled_batches(trusted, trusted_size, steps, self._generator),
-            shuffled_batches(untrusted, untrusted_size, steps, self._generator),
-            strict=True,
+        generator = generator_for(self.seed, self.name, epoch)
+        draws = zip(*(shuffled_batches(rows, size, steps, generator) for rows, size in pools), strict=True)
+        for source_rows, trusted, untrusted in draws:
+            yield self.batch(source_rows, torch.cat([trusted, untrusted]), pseudo_labels[trusted], generator)
+
+    def batch(
+        self, source_rows: Tensor, target_index: Tensor, pseudo_labels: Tensor, generator: torch.Generator
+    ) -> Batch:
+        """Fetch one step's pictures: rows of the source, indices into the target's training rows (int64, CPU)."""
+        return Batch(
+            self._source_views.pictures(source_rows, generator),
+            self._target_views.pictures(self.target.train_rows[target_index], generator),
+            upload(self.source.labels[source_rows], self.team.device),
+            upload(pseudo_labels, self.team.device),
         )
-        for source_rows, trusted_index, untrusted_index in draws:
-            target_rows = self.target.train_rows[torch.cat([trusted_index, untrusted_index])]
-            yield Batch(source_rows, target_rows, labels[trusted_index])
 
     def step(self, batch: Batch, progress: float) -> dict[str, Tensor]:
         """Eq. 15 moves f and g, then eq. 16 moves M_s and M_t."""
         lambda_t = losses.lambda_t(progress)
-        source_views = self._views(self.source.crops.batch(batch.source_rows))
-        target_views = self._views(self.target.crops.batch(batch.target_rows))
-        # Each domain passes by itself: the batch norms see one domain at a time, as in the released code.
-        z = self._with_labels(self.network(source_views), self.network(target_views), batch)
+        views = self._source_views.views(batch.source), self._target_views.views(batch.target)
+        z = self._with_labels(*self._training_projections(*views), batch)
         terms = self.network_losses(z, lambda_t)
         loss = torch.stack(list(terms.values())).sum()
         self._network_optimiser.zero_grad()
-        loss.backward()
+        self.team.backward(loss)
         self._network_optimiser.step()
 
-        z = self._with_labels(*self._frozen_projections(source_views, target_views), batch)
-        prototype_terms = self.prototype_losses(z, lambda_t)
+        if self.params.prototype_projections == "evaluation":
+            z = self._with_labels(*self._evaluation_projections(*views), batch)
+        prototype_terms = self.prototype_losses(z.detached(), lambda_t)
         prototype_loss = torch.stack(list(prototype_terms.values())).sum()
         self._prototype_optimiser.zero_grad()
         prototype_loss.backward()
         self._prototype_optimiser.step()
-        return {**terms, "loss": loss, **prototype_terms, "prototype_loss": prototype_loss}
+        reported = {**terms, "loss": loss, **prototype_terms, "prototype_loss": prototype_loss}
+        return {name: value.detach() for name, value in reported.items()}
 
     def network_losses(self, z: Projections, lambda_t: float) -> dict[str, Tensor]:
         """The terms of eq. 15, L_in + L_cross + L_st, with M_s and M_t frozen."""
@@ -172,24 +192,30 @@ class Pocan(Resumable, Method):
             terms["l_dis"] = losses.domain_discrimination(z.source, z.target, m_s, m_t)
         return terms
 
-    def _views(self, crops: Tensor) -> Tensor:
-        """Two training views of uint8 B×3×S×S, stacked: 2B×3×S×S float."""
-        images = augment.to_float(crops)
-        return torch.cat([augment.training_view(images, self.augment_params, self._generator) for _ in range(2)])
-
-    def _with_labels(self, z_source: Tensor, z_target: Tensor, batch: Batch) -> Projections:
-        labels = self.source.labels[batch.source_rows].to(z_source.device).repeat(2)
-        pseudo_labels = batch.pseudo_labels.to(z_target.device).repeat(2)
-        trusted = torch.cat([view[: len(batch.pseudo_labels)] for view in z_target.chunk(2)])
-        return Projections(z_source, labels, z_target, trusted, pseudo_labels)
+    def _training_projections(self, source_views: Tensor, target_views: Tensor) -> tuple[Tensor, Tensor]:
+        """z of both domains' views with gradients; batch norm sees the domains as ``domain_passes`` says."""
+        if self.params.domain_passes == "joint":
+            z_source, z_target = self._project(torch.cat([source_views, target_views])).split(
+                [len(source_views), len(target_views)]
+            )
+            return z_source, z_target
+        return self._project(source_views), self._project(target_views)
 
     @torch.no_grad()
-    def _frozen_projections(self, source_views: Tensor, target_views: Tensor) -> tuple[Tensor, Tensor]:
+    def _evaluation_projections(self, source_views: Tensor, target_views: Tensor) -> tuple[Tensor, Tensor]:
         """z of the updated f and g in evaluation mode, for eq. 16 (docs/method.md; as the released code does)."""
         self.network.eval()
-        projections = self.network(source_views), self.network(target_views)
+        with self.team.autocast():
+            projections = self.network(source_views), self.network(target_views)
         self.network.train()
         return projections
+
+    def _with_labels(self, z_source: Tensor, z_target: Tensor, batch: Batch) -> Projections:
+        """The whole team's projections, from this process's own."""
+        z_source = self.team.whole_views(z_source, batch.source.count)
+        z_target = self.team.whole_views(z_target, batch.target.count)
+        trusted = torch.cat([view[: len(batch.pseudo_labels)] for view in z_target.chunk(2)])
+        return Projections(z_source, batch.labels.repeat(2), z_target, trusted, batch.pseudo_labels.repeat(2))
 
     def state(self) -> dict[str, Any]:
         """Network, both prototype matrices, both optimisers and the predictions so far."""

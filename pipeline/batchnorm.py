@@ -1,0 +1,75 @@
+"""Batch norms whose statistics are those of the whole batch when several processes share it."""
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.autograd.function import FunctionCtx, once_differentiable
+
+
+def over_processes(network: nn.Module, device: torch.device) -> nn.Module:
+    """``network`` with batch norms over all processes; its parameters and state keys stay the same objects and names.
+
+    On GPUs they are PyTorch's, which has none for the CPU.
+    """
+    if device.type == "cuda":
+        synchronised: nn.Module = nn.SyncBatchNorm.convert_sync_batchnorm(network)
+        return synchronised
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
+            module.__class__ = _OnCpu  # type: ignore[assignment]  # a class of the same attributes
+    return network
+
+
+class _OnCpu(nn.modules.batchnorm._BatchNorm):
+    """A batch norm over N and any further dimensions of all processes' N×C×… float inputs."""
+
+    def _check_input_dim(self, input: Tensor) -> None:
+        pass
+
+    def forward(self, input: Tensor) -> Tensor:
+        if not self.training:
+            return super().forward(input)
+        dims = [0, *range(2, input.dim())]
+        count = _sum_over_processes(torch.tensor(float(input.numel() // input.shape[1])))
+        mean = _sum_over_processes(input.sum(dims)) / count
+        centred = input - _as_channels(mean, input)
+        variance = _sum_over_processes(centred.square().sum(dims)) / count
+        self._follow(mean.detach(), variance.detach() * count / (count - 1.0))
+        scale = self.weight / torch.sqrt(variance + self.eps)
+        return torch.addcmul(_as_channels(self.bias, input), centred, _as_channels(scale, input))
+
+    @torch.no_grad()
+    def _follow(self, mean: Tensor, unbiased_variance: Tensor) -> None:
+        assert self.momentum is not None
+        assert self.running_mean is not None
+        assert self.running_var is not None
+        assert self.num_batches_tracked is not None
+        self.num_batches_tracked += 1
+        self.running_mean.lerp_(mean, self.momentum)
+        self.running_var.lerp_(unbiased_variance, self.momentum)
+
+
+class _Sum(torch.autograd.Function):
+    """The sum over processes; every process's output depends on every process's input, hence the same backward."""
+
+    @staticmethod
+    def forward(_ctx: FunctionCtx, value: Tensor) -> Tensor:
+        total = value.clone()
+        dist.all_reduce(total)
+        return total
+
+    @staticmethod
+    @once_differentiable
+    def backward(_ctx: FunctionCtx, gradient: Tensor) -> Tensor:
+        total = gradient.clone()
+        dist.all_reduce(total)
+        return total
+
+
+def _sum_over_processes(value: Tensor) -> Tensor:
+    total: Tensor = _Sum.apply(value)
+    return total
+
+
+def _as_channels(values: Tensor, like: Tensor) -> Tensor:
+    return values.view(-1, *[1] * (like.dim() - 2))

@@ -1,0 +1,142 @@
+"""The processes that train one model together, one a device; mostly there is one. Lightning Fabric starts them.
+
+A batch is divided among the processes by pictures. Each runs the networks on its part; the projections of all parts
+are put together, and every process computes the same losses of the whole batch. So the contrastive losses see all
+pairs, and the result is that of one process with the whole batch, whatever the number of processes.
+"""
+
+import os
+import threading
+import warnings
+from contextlib import AbstractContextManager
+from typing import Literal, Self
+
+import psutil
+import torch
+import torch.distributed as dist
+from lightning_fabric import Fabric
+from lightning_fabric.strategies.ddp import DDPStrategy
+from torch import Tensor, nn
+
+from pipeline import batchnorm, device
+from pipeline.errors import ParamsError
+from pipeline.params import ComputeParams
+
+
+class Team:
+    """This process among those that train together.
+
+    device: this process's own. leads: it writes logs, checkpoints and outputs; exactly one of the team does.
+    precision: that of the networks' training passes, "fp32" or "bf16".
+    """
+
+    def __init__(self, fabric: Fabric, precision: Literal["fp32", "bf16"], compiles: bool) -> None:
+        self._fabric = fabric
+        self._compiles = compiles
+        self.precision = precision
+        self.device = fabric.device
+        self.leads = fabric.is_global_zero
+        self.size = fabric.world_size
+        self._rank = fabric.global_rank
+
+    @classmethod
+    def start(cls, on: str, params: ComputeParams) -> Self:
+        """Start the processes that ``params.devices`` asks for; each runs the whole program up to here again.
+
+        ``on`` is params.yaml's ``device``. Under torchrun the number of processes is torchrun's, not the parameter's.
+
+        Raises:
+            ParamsError: there are fewer devices than asked for, or none of that kind.
+        """
+        kind = device.pick(on).type
+        count = int(os.environ.get("LOCAL_WORLD_SIZE", params.devices))
+        if kind == "cuda" and count > torch.cuda.device_count():
+            raise ParamsError(f"compute.devices: {count}, but this machine has {torch.cuda.device_count()} GPUs")
+        nodes = int(os.environ.get("WORLD_SIZE", count)) // count
+        precision = precision_on(kind) if params.precision == "auto" else params.precision
+        fabric = Fabric(
+            accelerator=kind,
+            devices=count,
+            num_nodes=nodes,
+            # Batch norms agree in every forward pass, so their buffers need not be sent around.
+            strategy=DDPStrategy(broadcast_buffers=False) if count * nodes > 1 else "auto",
+            precision="bf16-mixed" if precision == "bf16" else "32-true",
+        )
+        leader = psutil.Process().parent()
+        fabric.launch()
+        if leader is not None and fabric.local_rank > 0:
+            threading.Thread(target=_end_with, args=(leader,), daemon=True).start()
+        return cls(fabric, precision, params.compile)
+
+    def tags(self) -> dict[str, str]:
+        """What a run's figures of speed depend on: hardware, processes and precision."""
+        hardware = torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else "cpu"
+        return {"hardware": hardware, "processes": str(self.size), "precision": self.precision}
+
+    def setup(self, network: nn.Module) -> nn.Module:
+        """``network`` on this device, as a training step calls it: in the team's precision, its output in float32.
+
+        Gradients of all processes meet in its backward pass. Evaluation calls ``network`` itself, in float32.
+        """
+        if self.size > 1:
+            network = batchnorm.over_processes(network, self.device)
+        network.to(self.device)
+        if self._compiles:
+            network.compile()
+        with warnings.catch_warnings():
+            # PyTorch 2.15 has another name for it, which older versions do not know.
+            warnings.filterwarnings("ignore", "`broadcast_buffers` is deprecated")
+            return self._fabric.setup_module(network)
+
+    def backward(self, loss: Tensor) -> None:
+        """Gradients of a loss of the whole batch, which every process has computed from ``whole`` projections.
+
+        Each process's gradient flows through its own part; the team averages them, so that times their number is the
+        gradient of the loss.
+        """
+        self._fabric.backward(loss * self.size)
+
+    def part(self, count: int) -> slice:
+        """This process's part of ``count`` things in a row; parts differ by one at most."""
+        return slice(count * self._rank // self.size, count * (self._rank + 1) // self.size)
+
+    def whole(self, part: Tensor, count: int, dim: int = 0) -> Tensor:
+        """All processes' parts together along ``dim``, where there are ``count`` of them; float.
+
+        The gradient flows into this process's own part only.
+        """
+        if self.size == 1:
+            return part
+        shape = (*part.shape[:dim], count, *part.shape[dim + 1 :])
+        total = torch.zeros(shape, device=part.device)
+        own = (*[slice(None)] * dim, self.part(count))
+        total[own] = part.detach()
+        dist.all_reduce(total)
+        total[own] = part
+        return total
+
+    def whole_views(self, z: Tensor, count: int) -> Tensor:
+        """As ``whole`` for two stacked views of a batch of ``count`` pictures: 2b×d in, 2·count×d out."""
+        return self.whole(z.unflatten(0, (2, -1)), count, dim=1).flatten(0, 1)
+
+    def autocast(self) -> AbstractContextManager[None]:
+        """The precision of training passes, for a forward pass that does not go through ``setup``'s module."""
+        return self._fabric.autocast()
+
+
+def precision_on(kind: str) -> Literal["fp32", "bf16"]:
+    """What ``compute.precision: auto`` means on "cpu" or "cuda": bf16 where the hardware multiplies it.
+
+    Elsewhere bf16 is emulated, and many times slower than float32.
+    """
+    if kind == "cuda":
+        return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp32"
+    # oneDNN counts AVX-512 without bf16 instructions as support, so ask the processor itself.
+    known = torch.cpu.get_capabilities()
+    return "bf16" if known.get("avx512_bf16") or known.get("amx_bf16") else "fp32"
+
+
+def _end_with(leader: psutil.Process) -> None:
+    """A process whose leader was killed would otherwise wait for it in the next exchange, on GPUs for many minutes."""
+    leader.wait()
+    os._exit(1)
