@@ -75,6 +75,11 @@ def input_norm(weights: str) -> nn.Module:
     return nn.Identity()
 
 
+def _unit_rows(vectors: Tensor) -> Tensor:
+    """L2 normalisation, in float32 at least: bf16 keeps three digits, too few for a length."""
+    return F.normalize(vectors.to(torch.promote_types(vectors.dtype, torch.float32)))
+
+
 class Encoder(nn.Module):
     """f: a ResNet without its classifier, global average pooling, L2-normalised features.
 
@@ -91,8 +96,7 @@ class Encoder(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """Unit features of a batch of images."""
         images = self.norm(images).contiguous(memory_format=torch.channels_last)
-        # In float: bf16 keeps three digits, too few for the length of a vector.
-        return F.normalize(self.trunk(images).float())
+        return _unit_rows(self.trunk(images))
 
 
 def _trunk(params: ModelParams) -> tuple[nn.Module, int]:
@@ -140,7 +144,7 @@ class ProjectionHead(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """Unit projections of a batch of features."""
-        return F.normalize(self.layers(features).float())
+        return _unit_rows(self.layers(features))
 
 
 class Network(nn.Module):

@@ -101,14 +101,14 @@ class Team:
         return slice(count * self._rank // self.size, count * (self._rank + 1) // self.size)
 
     def whole(self, part: Tensor, count: int, dim: int = 0) -> Tensor:
-        """All processes' parts together along ``dim``, where there are ``count`` of them; float.
+        """All processes' parts together along ``dim``, where there are ``count`` of them.
 
         The gradient flows into this process's own part only.
         """
         if self.size == 1:
             return part
         shape = (*part.shape[:dim], count, *part.shape[dim + 1 :])
-        total = torch.zeros(shape, device=part.device)
+        total = torch.zeros(shape, dtype=part.dtype, device=part.device)
         own = (*[slice(None)] * dim, self.part(count))
         total[own] = part.detach()
         dist.all_reduce(total)

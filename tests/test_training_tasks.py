@@ -18,58 +18,26 @@ from pipeline.methods import METHODS, SourceDomain, TargetDomain
 from pipeline.methods.base import Method
 from pipeline.methods.pocan import Batch, Pocan
 from pipeline.nets import Network, Prototypes
-from pipeline.params import AdaptParams, AugmentParams, ComputeParams, ModelParams, PretrainParams, PrototypeParams
 from pipeline.pretraining import Pretraining
 from pipeline.source_prototypes import PrototypeLearning
 from pipeline.team import Team
 from pipeline.training import Task
-
-MODEL = ModelParams(backbone="resnet10", weights="none", projection_hidden=16, projection_dim=8)
-VIEWS = AugmentParams(crop=(0.8, 0.95), jitter=0.8, grayscale=0.2, blur=0.5, flip=0.5, eval_crop=0.85)
-PRETRAIN = PretrainParams(epochs=3, warmup_epochs=1, batch_size=8, lr=0.05, momentum=0.9, weight_decay=1e-4, tau=0.1)
-PROTOTYPES = PrototypeParams(epochs=5, batch_size=8, lr=0.5, momentum=0.9, class_weights="printed")
-ADAPT = AdaptParams(
-    method="pocan",
-    epochs=2,
-    steps_per_epoch=2,
-    batch_size=6,
-    lr=0.01,
-    prototype_lr=0.1,
-    prototype_lr_drop_epoch=1,
-    momentum=0.9,
-    weight_decay=1e-5,
-    tau=0.7,
-    tau_source=0.1,
-    beta=2.0,
-    class_weights="printed",
-    lambda_on_prototypes=False,
-    use_l_in=True,
-    use_l_cross=True,
-    use_l_ad=True,
-    prototype_projections="evaluation",
-    domain_passes="separate",
+from tests.tasks import (
+    ADAPT,
+    COMPUTE,
+    CPU,
+    LABELS,
+    MODEL,
+    PRETRAIN,
+    PROTOTYPES,
+    ROWS,
+    VIEWS,
+    pictures,
+    pocan,
+    pretraining,
 )
-CPU = torch.device("cpu")
-TEAM = Team.start("cpu", ComputeParams(precision="fp32", compile=False, devices=1))
-ROWS = torch.arange(24)
-LABELS = ROWS % 7
 
-
-def pictures(seed: int) -> DeviceCrops:
-    generator = np.random.Generator(np.random.PCG64(seed))
-    return DeviceCrops(generator.integers(0, 256, (24, 112, 112, 3), dtype=np.uint8), CPU)
-
-
-def pretraining(seed: int = 0) -> Pretraining:
-    training.prepare(seed, CPU)
-    return Pretraining(Network(MODEL), pictures(1), ROWS, LABELS, PRETRAIN, VIEWS, seed, TEAM)
-
-
-def pocan(**changes: Any) -> Pocan:
-    training.prepare(0, CPU)
-    params = ADAPT.model_copy(update=changes)
-    source, target = SourceDomain(pictures(1), ROWS, LABELS), TargetDomain(pictures(2), ROWS[:20], ROWS[16:])
-    return Pocan(Network(MODEL), Prototypes(8), source, target, params, VIEWS, 0, TEAM)
+TEAM = Team.start("cpu", COMPUTE)
 
 
 def fit(
@@ -119,12 +87,12 @@ def state_bytes(task: Any) -> list[Tensor]:
 
 @pytest.mark.parametrize("make", [pretraining, pocan], ids=["pretrain", "pocan"])
 def test_interrupted_training_ends_with_the_same_bits(make: Callable[[], Any], tmp_path: Path) -> None:
-    whole = make()
+    whole = make(TEAM)
     curve = fit(whole, tmp_path / "whole.pt")
-    interrupted = make()
+    interrupted = make(TEAM)
     with pytest.raises(KilledError):
         fit(interrupted, tmp_path / "cut.pt", killed_after(1))
-    resumed = make()
+    resumed = make(TEAM)
     logged: list[int] = []
     again = fit(resumed, tmp_path / "cut.pt", lambda metrics, epoch: logged.append(epoch))
     assert again == curve
@@ -135,12 +103,12 @@ def test_interrupted_training_ends_with_the_same_bits(make: Callable[[], Any], t
 
 
 def test_a_checkpoint_of_other_parameters_is_not_continued(tmp_path: Path) -> None:
-    fit(pretraining(), tmp_path / "c.pt", fingerprint="old")
+    fit(pretraining(TEAM), tmp_path / "c.pt", fingerprint="old")
     epochs: list[int] = []
-    fit(pretraining(), tmp_path / "c.pt", lambda metrics, epoch: epochs.append(epoch), "new")
+    fit(pretraining(TEAM), tmp_path / "c.pt", lambda metrics, epoch: epochs.append(epoch), "new")
     assert epochs == [1, 2, 3]
     epochs.clear()
-    curve = fit(pretraining(), tmp_path / "c.pt", lambda metrics, epoch: epochs.append(epoch), "new")
+    curve = fit(pretraining(TEAM), tmp_path / "c.pt", lambda metrics, epoch: epochs.append(epoch), "new")
     assert len(curve) == 3
 
 
@@ -155,12 +123,12 @@ def test_a_loss_that_is_not_finite_stops_by_name_and_saves_nothing(
 ) -> None:
     monkeypatch.setattr(losses, "supervised_contrastive", lambda z, labels, tau: z.sum() * float("nan"))
     with pytest.raises(TrainingError, match=r"pretrain: not finite: loss is nan, in epoch 1 at"):
-        fit(pretraining(), tmp_path / "c.pt")
+        fit(pretraining(TEAM), tmp_path / "c.pt")
     assert list(tmp_path.iterdir()) == []
 
 
 def test_weights_that_break_in_the_last_step_are_not_saved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    task = pocan()
+    task = pocan(TEAM)
     step = task.step
 
     def breaking(batch: Batch, progress: float) -> dict[str, Tensor]:
@@ -180,14 +148,14 @@ def test_weights_that_break_in_the_last_step_are_not_saved(tmp_path: Path, monke
 def test_a_damaged_checkpoint_is_told_and_training_starts_again(tmp_path: Path) -> None:
     (tmp_path / "c.pt").write_bytes(b"cut off")
     epochs: list[int] = []
-    fit(pretraining(), tmp_path / "c.pt", lambda metrics, epoch: epochs.append(epoch))
+    fit(pretraining(TEAM), tmp_path / "c.pt", lambda metrics, epoch: epochs.append(epoch))
     assert epochs == [1, 2, 3]
 
 
 def test_a_single_term_that_is_not_finite_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(losses, "domain_confusion", lambda *z: z[0].sum() * float("inf"))
     with pytest.raises(TrainingError, match=r"pocan: not finite: l_st is"):
-        fit(pocan(use_l_in=False, use_l_cross=False), tmp_path / "c.pt")
+        fit(pocan(TEAM, use_l_in=False, use_l_cross=False), tmp_path / "c.pt")
 
 
 def test_pretraining_lowers_the_loss_on_pictures_it_can_tell_apart(tmp_path: Path) -> None:
@@ -235,7 +203,7 @@ def generator() -> torch.Generator:
 
 
 def test_equation_15_moves_the_network_only_and_equation_16_the_prototypes_only() -> None:
-    task = pocan()
+    task = pocan(TEAM)
     network, m_s, m_t = task.network, task.source_prototypes, task.target_prototypes
     views = torch.rand(12, 3, 112, 112), torch.rand(10, 3, 112, 112)
     batch = one_batch(task)
@@ -257,7 +225,7 @@ def test_equation_15_moves_the_network_only_and_equation_16_the_prototypes_only(
 
 
 def test_a_step_moves_everything_once_and_reports_every_term() -> None:
-    task = pocan()
+    task = pocan(TEAM)
     plan = task.begin_epoch(0)
     before = weights(task.network), weights(task.source_prototypes), weights(task.target_prototypes)
     reported = task.step(next(plan.batches), 0.5)
@@ -275,7 +243,7 @@ def test_a_step_moves_everything_once_and_reports_every_term() -> None:
 
 def test_the_terms_are_those_of_the_equations() -> None:
     """Each term of a step, worked out from the loss functions by the printed equations."""
-    task = pocan()
+    task = pocan(TEAM)
     with torch.no_grad():
         task.target_prototypes.matrix.normal_()
     z_s = nn.functional.normalize(torch.randn(12, 8))
@@ -296,7 +264,7 @@ def test_the_terms_are_those_of_the_equations() -> None:
     assert terms.keys() == expected.keys()
     for name, value in expected.items():
         torch.testing.assert_close(terms[name], value.detach(), msg=name)
-    plain, scaled = task.prototype_losses(z, 0.25), pocan(lambda_on_prototypes=True)
+    plain, scaled = task.prototype_losses(z, 0.25), pocan(TEAM, lambda_on_prototypes=True)
     torch.testing.assert_close(plain["l_tp"], ce(z.trusted, m_t, pseudo, w_t))
     scaled.target_prototypes.load_state_dict(task.target_prototypes.state_dict())
     torch.testing.assert_close(scaled.prototype_losses(z, 0.25)["l_tp"], 0.25 * plain["l_tp"])
@@ -311,13 +279,13 @@ def test_the_terms_are_those_of_the_equations() -> None:
     ],
 )
 def test_an_ablation_takes_out_its_terms_and_no_other(switch: str, gone: set[str]) -> None:
-    full, ablated = pocan(), pocan(**{switch: False})
+    full, ablated = pocan(TEAM), pocan(**{switch: False})
     terms = set(full.step(one_batch(full), 0.5))
     assert terms - set(ablated.step(one_batch(ablated), 0.5)) == gone
 
 
 def test_without_weights_every_class_weighs_one() -> None:
-    task = pocan(class_weights="none")
+    task = pocan(TEAM, class_weights="none")
     task.begin_epoch(0)
     assert torch.equal(task._source_weights, torch.ones(7))
     assert torch.equal(task._target_weights, torch.ones(7))
@@ -325,7 +293,7 @@ def test_without_weights_every_class_weighs_one() -> None:
 
 @pytest.mark.parametrize("trusted", [0, 5])
 def test_a_step_without_trusted_or_without_untrusted_samples_is_finite(trusted: int) -> None:
-    task = pocan()
+    task = pocan(TEAM)
     reported = task.step(one_batch(task, (0,) * trusted), 0.5)
     assert all(bool(value.isfinite()) for value in reported.values())
     assert (reported["l_tp"].item() == 0.0) == (trusted == 0)
@@ -333,7 +301,7 @@ def test_a_step_without_trusted_or_without_untrusted_samples_is_finite(trusted: 
 
 
 def test_batches_hold_trusted_and_untrusted_in_proportion(monkeypatch: pytest.MonkeyPatch) -> None:
-    task = pocan(steps_per_epoch=None)
+    task = pocan(TEAM, steps_per_epoch=None)
     drawn: list[tuple[Tensor, Tensor, Tensor]] = []
     monkeypatch.setattr(task, "batch", lambda source, target, pseudo, _: drawn.append((source, target, pseudo)))
     plan = task.begin_epoch(0)
@@ -349,7 +317,7 @@ def test_batches_hold_trusted_and_untrusted_in_proportion(monkeypatch: pytest.Mo
 
 
 def test_prototype_learning_rate_drops_after_its_epoch() -> None:
-    task = pocan(prototype_lr_drop_epoch=1)
+    task = pocan(TEAM, prototype_lr_drop_epoch=1)
     assert task.begin_epoch(0).metrics["prototype_lr"] == pytest.approx(0.1)
     assert task.begin_epoch(1).metrics["prototype_lr"] == pytest.approx(0.01)
 
@@ -368,7 +336,7 @@ def test_direct_transfer_changes_nothing_and_predicts_with_the_source_prototypes
 
 
 def test_predictions_have_a_row_before_every_epoch_and_one_after(tmp_path: Path) -> None:
-    task = pocan()
+    task = pocan(TEAM)
     first = task.probabilities(ROWS[16:]).argmax(1).tolist()
     fit(task, tmp_path / "c.pt")
     task.predict_test()

@@ -1,0 +1,66 @@
+"""Small training tasks on made pictures, for the tests of training."""
+
+from typing import Any
+
+import numpy as np
+import torch
+
+from pipeline import training
+from pipeline.batches import DeviceCrops
+from pipeline.methods import SourceDomain, TargetDomain
+from pipeline.methods.pocan import Pocan
+from pipeline.nets import Network, Prototypes
+from pipeline.params import AdaptParams, AugmentParams, ComputeParams, ModelParams, PretrainParams, PrototypeParams
+from pipeline.pretraining import Pretraining
+from pipeline.team import Team
+
+MODEL = ModelParams(backbone="resnet10", weights="none", projection_hidden=16, projection_dim=8)
+VIEWS = AugmentParams(crop=(0.8, 0.95), jitter=0.8, grayscale=0.2, blur=0.5, flip=0.5, eval_crop=0.85)
+PRETRAIN = PretrainParams(epochs=3, warmup_epochs=1, batch_size=8, lr=0.05, momentum=0.9, weight_decay=1e-4, tau=0.1)
+PROTOTYPES = PrototypeParams(epochs=5, batch_size=8, lr=0.5, momentum=0.9, class_weights="printed")
+ADAPT = AdaptParams(
+    method="pocan",
+    epochs=2,
+    steps_per_epoch=2,
+    batch_size=6,
+    lr=0.01,
+    prototype_lr=0.1,
+    prototype_lr_drop_epoch=1,
+    momentum=0.9,
+    weight_decay=1e-5,
+    tau=0.7,
+    tau_source=0.1,
+    beta=2.0,
+    class_weights="printed",
+    lambda_on_prototypes=False,
+    use_l_in=True,
+    use_l_cross=True,
+    use_l_ad=True,
+    prototype_projections="evaluation",
+    domain_passes="separate",
+)
+COMPUTE = ComputeParams(precision="fp32", compile=False, devices=1)
+CPU = torch.device("cpu")
+ROWS = torch.arange(24)
+LABELS = ROWS % 7
+
+
+def pictures(seed: int) -> DeviceCrops:
+    """24 pictures of noise."""
+    generator = np.random.Generator(np.random.PCG64(seed))
+    return DeviceCrops(generator.integers(0, 256, (24, 112, 112, 3), dtype=np.uint8), CPU)
+
+
+def pretraining(team: Team, seed: int = 0, **changes: Any) -> Pretraining:
+    """Stage 1 on all pictures; ``changes`` of its parameters."""
+    training.prepare(seed, CPU)
+    params = PRETRAIN.model_copy(update=changes)
+    return Pretraining(Network(MODEL), pictures(1), ROWS, LABELS, params, VIEWS, seed, team)
+
+
+def pocan(team: Team, **changes: Any) -> Pocan:
+    """Stage 2 from an untrained model: 20 pictures to adapt to, of which 4 are among the 8 to predict."""
+    training.prepare(0, CPU)
+    params = ADAPT.model_copy(update=changes)
+    source, target = SourceDomain(pictures(1), ROWS, LABELS), TargetDomain(pictures(2), ROWS[:20], ROWS[16:])
+    return Pocan(Network(MODEL), Prototypes(8), source, target, params, VIEWS, 0, team)
