@@ -86,7 +86,7 @@ def state_bytes(task: Any) -> list[Tensor]:
 
 
 @pytest.mark.parametrize("make", [pretraining, pocan], ids=["pretrain", "pocan"])
-def test_interrupted_training_ends_with_the_same_bits(make: Callable[[], Any], tmp_path: Path) -> None:
+def test_interrupted_training_ends_with_the_same_bits(make: Callable[[Team], Any], tmp_path: Path) -> None:
     whole = make(TEAM)
     curve = fit(whole, tmp_path / "whole.pt")
     interrupted = make(TEAM)
@@ -279,7 +279,8 @@ def test_the_terms_are_those_of_the_equations() -> None:
     ],
 )
 def test_an_ablation_takes_out_its_terms_and_no_other(switch: str, gone: set[str]) -> None:
-    full, ablated = pocan(TEAM), pocan(**{switch: False})
+    changes: dict[str, Any] = {switch: False}
+    full, ablated = pocan(TEAM), pocan(TEAM, **changes)
     terms = set(full.step(one_batch(full), 0.5))
     assert terms - set(ablated.step(one_batch(ablated), 0.5)) == gone
 
