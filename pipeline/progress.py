@@ -56,12 +56,12 @@ class Progress:
         return {
             "epoch_seconds": seconds,
             "images_per_second": images / seconds,
-            "peak_memory_mib": _peak_memory(self._device) / 2**20,
+            "peak_memory_mib": peak_memory(self._device) / 2**20,
         }
 
 
-def _peak_memory(device: torch.device) -> int:
-    """Bytes: on a GPU of PyTorch's tensors, on the CPU of the whole process."""
+def peak_memory(device: torch.device) -> int:
+    """The most that this process has held, in bytes: on a GPU of PyTorch's tensors, on the CPU of the whole process."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
