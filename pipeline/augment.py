@@ -8,7 +8,8 @@ The sides, not the areas, of the random crops are drawn: that is what the releas
 the evaluation's central crop of 0.85 of the side.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -43,11 +44,15 @@ def training_view(images: Tensor, draws: Tensor, params: AugmentParams) -> Tenso
     draws: a row of ``draw`` for each image.
     """
     images = random_crop_flip(images, draws, params.crop, params.flip)
-    random_jitter_(images, draws, draws[:, _JITTERED] < params.jitter)
-    _change_rows(images, draws[:, _GREY] < params.grayscale, grayscale)
+    views = _Views(images, torch.arange(len(images)))
+    views = _jittered(views, draws, draws[:, _JITTERED] < params.jitter)
+    views = _changed(views, draws[:, _GREY] < params.grayscale, (None, lambda chosen, _: grayscale(chosen)))
     low, high = BLUR_SIGMA
-    _change_rows(images, draws[:, _BLURRED] < params.blur, gaussian_blur, low + (high - low) * draws[:, _SIGMA])
-    return images
+    sigma = upload(low + (high - low) * draws[:, _SIGMA], images.device)
+    views = _changed(
+        views, draws[:, _BLURRED] < params.blur, (None, lambda chosen, rows: gaussian_blur(chosen, sigma[rows]))
+    )
+    return views.images.index_select(0, upload(views.rows.argsort(), images.device))
 
 
 def evaluation_view(images: Tensor, side: float) -> Tensor:
@@ -77,14 +82,49 @@ def _crop_flip(images: Tensor, side: Tensor, left: Tensor, top: Tensor, mirror: 
     return F.grid_sample(images, grid, mode="bilinear", padding_mode="border", align_corners=False)
 
 
-def random_jitter_(images: Tensor, draws: Tensor, chosen: Tensor) -> None:
+@dataclass(frozen=True)
+class _Views:
+    """Images in any order, and the row of the draws that each belongs to (int64, CPU)."""
+
+    images: Tensor
+    rows: Tensor
+
+
+Change = Callable[[Tensor, Tensor], Tensor]
+"""What is done to some images; it is also given their rows of the draws (int64, on the images' device)."""
+
+
+def _changed(views: _Views, kind: Tensor, changes: Sequence[Change | None]) -> _Views:
+    """Do to each image what ``changes`` has for its ``kind`` (N integers on the CPU, a row a draw); None: nothing.
+
+    The result is in order of the kinds: putting images together is much faster than putting them back in their places.
+    """
+    kind = kind[views.rows]
+    groups = [(kind == index).nonzero().squeeze(1) for index in range(len(changes))]
+    device, parts = views.images.device, []
+    for change, group in zip(changes, groups, strict=True):
+        if len(group):
+            part = views.images.index_select(0, upload(group, device))
+            parts.append(change(part, upload(views.rows[group], device)) if change else part)
+    return _Views(torch.cat(parts), views.rows[torch.cat(groups)])
+
+
+def _jittered(views: _Views, draws: Tensor, chosen: Tensor) -> _Views:
     """Brightness, contrast, saturation and hue of the ``chosen`` (N bool) in a random order of each image's own."""
     strength = torch.tensor([BRIGHTNESS, CONTRAST, SATURATION, HUE])
-    factors = (2.0 * draws[:, _FACTORS] - 1.0) * strength + torch.tensor([1.0, 1.0, 1.0, 0.0])
+    drawn = (2.0 * draws[:, _FACTORS] - 1.0) * strength + torch.tensor([1.0, 1.0, 1.0, 0.0])
+    brightness, contrast, saturation, hue = upload(drawn.T, views.images.device)
+    changes: tuple[Change | None, ...] = (
+        lambda images, rows: adjust_brightness(images, brightness[rows]),
+        lambda images, rows: adjust_contrast(images, contrast[rows]),
+        lambda images, rows: adjust_saturation(images, saturation[rows]),
+        lambda images, rows: adjust_hue(images, hue[rows]),
+        None,
+    )
     order = draws[:, _ORDER].argsort(dim=1)
     for position in range(4):
-        for kind, adjust in enumerate((adjust_brightness, adjust_contrast, adjust_saturation, adjust_hue)):
-            _change_rows(images, chosen & (order[:, position] == kind), adjust, factors[:, kind])
+        views = _changed(views, torch.where(chosen, order[:, position], 4), changes)
+    return views
 
 
 def grayscale(images: Tensor) -> Tensor:
@@ -142,16 +182,6 @@ def _both_neighbours(images: Tensor, dim: int) -> Tensor:
     total.select(dim, 0).copy_(images.select(dim, 1)).mul_(2.0)
     total.select(dim, -1).copy_(images.select(dim, -2)).mul_(2.0)
     return total
-
-
-def _change_rows(images: Tensor, chosen: Tensor, change: Callable[..., Tensor], *parameters: Tensor) -> None:
-    """Replace the ``chosen`` (N bool, CPU) of ``images`` by ``change`` of them; parameters: N float each, CPU."""
-    rows = chosen.nonzero().squeeze(1)
-    if len(rows) == 0:
-        return
-    own = [upload(values[rows], images.device) for values in parameters]
-    rows = upload(rows, images.device)
-    images.index_copy_(0, rows, change(images.index_select(0, rows), *own))
 
 
 def _luma(images: Tensor) -> Tensor:

@@ -18,6 +18,9 @@ T = TypeVar("T")
 RESIDENT_SHARE = 0.4
 """A crop array is kept on the GPU when it takes at most this share of the memory that is free there."""
 
+AT_ONCE = 1024
+"""Crops that are read into memory at a time on their way to the GPU."""
+
 AHEAD = 2
 """Batches that are made while an earlier one is trained on."""
 
@@ -34,7 +37,10 @@ class DeviceCrops:
         self.device = device
         self._resident: Tensor | None = None
         if device.type == "cuda" and images.nbytes <= RESIDENT_SHARE * torch.cuda.mem_get_info(device)[0]:
-            self._resident = torch.from_numpy(np.array(images)).to(device)
+            self._resident = torch.empty(images.shape, dtype=torch.uint8, device=device)
+            for start in range(0, len(images), AT_ONCE):
+                part = torch.from_numpy(np.array(images[start : start + AT_ONCE]))
+                self._resident[start : start + AT_ONCE] = part
 
     def batch(self, rows: Tensor) -> Tensor:
         """The crops of ``rows`` (int64, on the CPU): uint8 len(rows)×3×112×112 on the device."""

@@ -116,7 +116,7 @@ def fit(
         TrainingError: a loss or a weight is not finite, which names it and the epoch, or the checkpoint cannot be
             written. The last good checkpoint stays.
     """
-    curve, costs = _resume(task, checkpoint)
+    curve, costs = _resume(task, checkpoint, leads)
     for row, cost in zip(curve, costs, strict=True):
         log({key: value for key, value in row.items() if key != "epoch"} | cost, int(row["epoch"]))
     with Progress(task.name, task.epochs, len(curve), device, leads) as progress:
@@ -138,13 +138,14 @@ def follow(task: Task, checkpoint: Checkpoint, device: torch.device) -> None:
     fit(task, checkpoint, lambda _metrics, _epoch: None, device, leads=False)
 
 
-def _resume(task: Task, checkpoint: Checkpoint) -> tuple[list[dict[str, float]], list[dict[str, float]]]:
+def _resume(task: Task, checkpoint: Checkpoint, leads: bool) -> tuple[list[dict[str, float]], list[dict[str, float]]]:
     """Take over the saved state, if there is one; return its curve and costs."""
     saved = checkpoint.load()
     if saved is None:
         return [], []
     task.restore(saved["task"])
-    tqdm.write(f"{task.name}: going on after epoch {len(saved['curve'])} of {task.epochs} ({checkpoint.path})")
+    if leads:
+        tqdm.write(f"{task.name}: going on after epoch {len(saved['curve'])} of {task.epochs} ({checkpoint.path})")
     return saved["curve"], saved["costs"]
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import mlflow
 import numpy as np
+import psutil
 import pytest
 import torch
 import yaml
@@ -152,6 +153,28 @@ def test_a_killed_adaptation_ends_in_the_same_bytes(undisturbed: Path, tmp_path:
     finish(start(project, "stages.adapt", "jaffe"))
     outputs = ["models/adapted/jaffe/model.safetensors", "data/epochs/jaffe.parquet", "reports/curves/adapt-jaffe.csv"]
     check_like(undisturbed, project, outputs, "adapt")
+
+
+def test_a_team_whose_leader_is_killed_ends_and_goes_on(tmp_path: Path) -> None:
+    project = make_project(tmp_path)
+    values = yaml.safe_load((project / "params.yaml").read_text())
+    values["compute"]["devices"] = 2
+    (project / "params.yaml").write_text(yaml.safe_dump(values))
+    checkpoint = project / "models/.checkpoints/pretrain.pt"
+    leader = start(project, "stages.pretrain")
+    while epochs_saved(checkpoint) < 1:
+        assert leader.poll() is None, leader.communicate()[0][-3000:]
+        time.sleep(0.01)
+    followers = psutil.Process(leader.pid).children(recursive=True)
+    assert followers
+    leader.kill()
+    assert psutil.wait_procs(followers, timeout=30)[1] == []
+    leader.communicate(timeout=30)
+    printed = finish(start(project, "stages.pretrain"))
+    assert printed.count("going on after epoch") == 1
+    (run,) = runs_of(project, "pretrain")
+    assert (run.info.status, run.data.tags["pocan.processes"]) == ("FINISHED", "2")
+    assert [epoch for epoch, _ in losses_of(project, run.info.run_id)] == list(range(1, EPOCHS + 1))
 
 
 def test_other_parameters_begin_anew_in_a_run_of_their_own(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -239,6 +240,39 @@ def test_direct_transfer_is_an_experiment_too(project: Path) -> None:
     assert metrics["gain"] == 0.0
     assert metrics["accuracy"] == metrics["dt"]["accuracy"]
     assert "POCAN (measured)" not in (project / "reports/tables.md").read_text()
+
+
+def test_queued_experiments_run_side_by_side(project: Path) -> None:
+    settings = {"cool": "0.5", "hot": "0.9"}
+    for name, tau in settings.items():
+        run(project, "dvc", "exp", "run", "--queue", "--name", name, "-S", f"adapt.tau={tau}", "-S", "targets=[jaffe]")
+    run(project, "dvc", "queue", "start", "--jobs", "2")
+    deadline = time.monotonic() + 300
+    while len(re.findall(r"(cool|hot) .*Success", status := run(project, "dvc", "queue", "status"))) < 2:
+        assert "Failed" not in status, run(project, "dvc", "queue", "logs", "cool")
+        assert time.monotonic() < deadline, status
+        time.sleep(1)
+    table = run(project, "dvc", "exp", "show", "--csv")
+    client = mlflow.MlflowClient(f"sqlite:///{project / 'mlflow.db'}")
+    (found,) = [found for found in client.search_experiments() if found.name == "pocan"]
+    for name, tau in settings.items():
+        assert name in table
+        runs = client.search_runs([found.experiment_id], f"tags.`dvc.experiment` = '{name}'")
+        stages = {run.data.tags["pocan.stage"]: run for run in runs}
+        assert stages.keys() == {"execution", "adapt", "evaluate"}
+        assert {run.info.status for run in runs} == {"FINISHED"}
+        assert stages["adapt"].data.params["adapt.tau"] == tau
+        assert stages["adapt"].data.tags["mlflow.parentRunId"] == stages["execution"].info.run_id
+
+
+def test_several_devices_are_one_parameter(project: Path) -> None:
+    output = run(project, "dvc", "exp", "run", "-S", "compute.devices=2", "-S", "compute.precision=fp32")
+    assert "pretrain" in RAN.findall(output)
+    client = mlflow.MlflowClient(f"sqlite:///{project / 'mlflow.db'}")
+    (found,) = [found for found in client.search_experiments() if found.name == "pocan"]
+    runs = client.search_runs([found.experiment_id], "tags.`pocan.processes` = '2'")
+    assert sorted(run.info.run_name for run in runs) == sorted(["pretrain", *(f"adapt@{name}" for name in TARGETS)])
+    assert {run.info.status for run in runs} == {"FINISHED"}
 
 
 def test_a_clone_with_the_cache_has_nothing_to_do(project: Path, tmp_path: Path) -> None:
