@@ -117,7 +117,7 @@ def bare_stage_2(setting: Setting, images: Crops, params: Params) -> Iterator[in
         yield 2 * len(views)
 
 
-def _bare_update(team: Team, network: Network) -> tuple[nn.Module, Callable[[Tensor], None]]:
+def _bare_update(team: Team, network: Network) -> tuple[Callable[[Tensor], Tensor], Callable[[Tensor], None]]:
     project = team.setup(network)
     optimiser = torch.optim.SGD(network.parameters(), lr=1e-3, momentum=0.9, weight_decay=1e-5, fused=True)
 

@@ -21,7 +21,7 @@ def over_processes(network: nn.Module, device: torch.device) -> nn.Module:
 
 
 class _OnCpu(nn.modules.batchnorm._BatchNorm):
-    """A batch norm over N and any further dimensions of all processes' N×C×… float inputs."""
+    """A batch norm over N and any further dimensions of all processes' N×C×… inputs; it counts in float32 at least."""
 
     def _check_input_dim(self, input: Tensor) -> None:
         pass
@@ -29,6 +29,7 @@ class _OnCpu(nn.modules.batchnorm._BatchNorm):
     def forward(self, input: Tensor) -> Tensor:
         if not self.training:
             return super().forward(input)
+        dtype, input = input.dtype, input.to(torch.promote_types(input.dtype, torch.float32))
         dims = [0, *range(2, input.dim())]
         count = _sum_over_processes(torch.tensor(float(input.numel() // input.shape[1])))
         mean = _sum_over_processes(input.sum(dims)) / count
@@ -36,7 +37,7 @@ class _OnCpu(nn.modules.batchnorm._BatchNorm):
         variance = _sum_over_processes(centred.square().sum(dims)) / count
         self._follow(mean.detach(), variance.detach() * count / (count - 1.0))
         scale = self.weight / torch.sqrt(variance + self.eps)
-        return torch.addcmul(_as_channels(self.bias, input), centred, _as_channels(scale, input))
+        return torch.addcmul(_as_channels(self.bias, input), centred, _as_channels(scale, input)).to(dtype)
 
     @torch.no_grad()
     def _follow(self, mean: Tensor, unbiased_variance: Tensor) -> None:

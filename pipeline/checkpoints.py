@@ -9,8 +9,7 @@ from typing import Any
 import torch
 from tqdm import tqdm
 
-from pipeline.errors import TrainingError
-from pipeline.files import atomic_path, read_json, write_json
+from pipeline.files import atomic_path, not_written, read_json, remove_leftovers, write_json
 
 
 @dataclass(frozen=True)
@@ -24,26 +23,21 @@ class Checkpoint:
         """Write ``state`` (tensors and plain values) and the random states, atomically.
 
         Raises:
-            TrainingError: the file cannot be written, for example to a full disk; the one before it stays.
+            StorageError: the file cannot be written, for example to a full disk; the one before it stays.
         """
         content = {"fingerprint": self.fingerprint, "random": _random_states(), **state}
-        try:
-            with atomic_path(self.path) as temporary:
+        with atomic_path(self.path) as temporary:
+            try:
                 torch.save(content, temporary)
-        except (
-            OSError,
-            RuntimeError,
-        ) as error:  # PyTorch's writer raises a RuntimeError where the system has none left
-            raise TrainingError(
-                f"{self.path}: cannot be written ({error}). Make room or change its permissions, and run the same "
-                "command again: training goes on after the last epoch that was saved"
-            ) from error
+            except RuntimeError as error:  # PyTorch's writer hides the system's own error
+                raise not_written(self.path, error) from error
 
     def load(self) -> dict[str, Any] | None:
         """The state that was saved last, with PyTorch's random states set; None where there is none of this training.
 
         A file that cannot be read is told of, and training starts from the beginning.
         """
+        remove_leftovers(self.path)
         if not self.path.is_file():
             return None
         try:
@@ -69,6 +63,7 @@ class Checkpoint:
 
     def remove(self) -> None:
         """Once the outputs are written nothing is left to go on with."""
+        remove_leftovers(self.path)
         self.path.unlink(missing_ok=True)
         self._run_path.unlink(missing_ok=True)
 
@@ -78,7 +73,7 @@ class Checkpoint:
 
 
 def _random_states() -> dict[str, Any]:
-    """The tasks here draw from streams of their own; a method that draws from PyTorch's is resumed exactly, too."""
+    """For methods that draw from PyTorch's streams, in one process; the tasks here have streams of their own."""
     return {"cpu": torch.get_rng_state(), "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []}
 
 

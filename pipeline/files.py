@@ -9,12 +9,21 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from pipeline.errors import StorageError
+
 
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
-    """Yield a temporary path beside ``path``; on success it replaces ``path``, on any error it is removed."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=path.suffix)
+    """Yield a temporary path beside ``path``; on success it replaces ``path``, on any error it is removed.
+
+    Raises:
+        StorageError: the system refuses to write, for example on a full disk; the file that was there stays.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=path.suffix)
+    except OSError as error:
+        raise not_written(path, error) from error
     os.close(handle)
     temporary = Path(name)
     try:
@@ -26,8 +35,25 @@ def atomic_path(path: Path) -> Iterator[Path]:
         with temporary.open("rb") as written:
             os.fsync(written.fileno())
         temporary.replace(path)
+    except OSError as error:
+        raise not_written(path, error) from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def not_written(path: Path, error: Exception) -> StorageError:
+    """The error to raise where ``path`` could not be written, from whatever a library raised."""
+    reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return StorageError(
+        f"{path}: cannot be written ({reason}). Make room or change its permissions, and run the same command again; "
+        "what was complete before is kept"
+    )
+
+
+def remove_leftovers(path: Path) -> None:
+    """Remove the temporary files of writes of ``path`` that were killed. No other process may be writing it."""
+    for leftover in path.parent.glob(f".{path.name}.*"):
+        leftover.unlink(missing_ok=True)
 
 
 def write_text(path: Path, text: str) -> None:

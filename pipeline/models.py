@@ -13,21 +13,28 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from pipeline.errors import WeightsError
-from pipeline.files import atomic_path, read_json, sha256, write_json
+from pipeline.files import atomic_path, not_written, read_json, sha256, write_json
 
 WEIGHTS_FILE = "model.safetensors"
 DESCRIPTION_FILE = "model.json"
 
 
 def save(folder: Path, modules: Mapping[str, nn.Module], description: Mapping[str, Any]) -> None:
-    """Write the state of ``modules``, each under its name as a prefix, and the description with their SHA-256."""
+    """Write the state of ``modules``, each under its name as a prefix, and the description with their SHA-256.
+
+    Raises:
+        StorageError: a file cannot be written.
+    """
     tensors = {
         f"{name}.{key}": value.contiguous().cpu()
         for name, module in modules.items()
         for key, value in module.state_dict().items()
     }
     with atomic_path(folder / WEIGHTS_FILE) as temporary:
-        save_file(tensors, temporary)
+        try:
+            save_file(tensors, temporary)
+        except SafetensorError as error:
+            raise not_written(folder / WEIGHTS_FILE, error) from error
     write_json(folder / DESCRIPTION_FILE, {**description, "weights_sha256": sha256(folder / WEIGHTS_FILE)})
 
 

@@ -18,9 +18,9 @@ class Progress:
     Use as a context manager. ``shown`` is false in processes that do not lead.
     """
 
-    def __init__(self, name: str, epochs: int, done: int, device: torch.device, shown: bool) -> None:
+    def __init__(self, name: str, epochs: int, device: torch.device, shown: bool) -> None:
         self._name, self._epochs, self._device = name, epochs, device
-        self._epoch = done
+        self._epoch = 0
         # smoothing=0: the time left follows the mean speed, predictions between the steps included.
         self._bar = tqdm(desc=name, unit="step", smoothing=0, disable=not shown, leave=True)
         self._began = time.perf_counter()

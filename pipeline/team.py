@@ -5,10 +5,13 @@ are put together, and every process computes the same losses of the whole batch.
 pairs, and the result is that of one process with the whole batch, whatever the number of processes.
 """
 
+import atexit
 import os
+import sys
 import threading
+import time
 import warnings
-from contextlib import AbstractContextManager
+from collections.abc import Callable
 from typing import Literal, Self
 
 import psutil
@@ -19,8 +22,11 @@ from lightning_fabric.strategies.ddp import DDPStrategy
 from torch import Tensor, nn
 
 from pipeline import batchnorm, device
-from pipeline.errors import ParamsError
+from pipeline.errors import ParamsError, PipelineError
 from pipeline.params import ComputeParams
+
+CLEANING_UP = 60.0
+"""Seconds that the leader has to report a fault and to close its run before the other processes end."""
 
 
 class Team:
@@ -49,31 +55,56 @@ class Team:
             ParamsError: there are fewer devices than asked for, or none of that kind.
         """
         kind = device.pick(on).type
-        count = int(os.environ.get("LOCAL_WORLD_SIZE", params.devices))
+        count, nodes = params.devices, 1
+        if "LOCAL_WORLD_SIZE" in os.environ:  # torchrun's
+            count = int(os.environ["LOCAL_WORLD_SIZE"])
+            nodes = int(os.environ["WORLD_SIZE"]) // count
+        elif os.environ.get("LOCAL_RANK", "0") != "0":  # started by Fabric in the leading process
+            threading.Thread(target=_end_with, args=(psutil.Process().parent(),), daemon=True).start()
         if kind == "cuda" and count > torch.cuda.device_count():
-            raise ParamsError(f"compute.devices: {count}, but this machine has {torch.cuda.device_count()} GPUs")
-        nodes = int(os.environ.get("WORLD_SIZE", count)) // count
-        precision = precision_on(kind) if params.precision == "auto" else params.precision
+            raise ParamsError(
+                f"{count} processes (compute.devices, or torchrun's), but this machine has "
+                f"{torch.cuda.device_count()} GPUs"
+            )
         fabric = Fabric(
             accelerator=kind,
             devices=count,
             num_nodes=nodes,
             # Batch norms agree in every forward pass, so their buffers need not be sent around.
             strategy=DDPStrategy(broadcast_buffers=False) if count * nodes > 1 else "auto",
-            precision="bf16-mixed" if precision == "bf16" else "32-true",
         )
-        leader = psutil.Process().parent()
         fabric.launch()
-        if leader is not None and fabric.local_rank > 0:
-            threading.Thread(target=_end_with, args=(leader,), daemon=True).start()
+        precision = precision_on(kind) if params.precision == "auto" else params.precision
         return cls(fabric, precision, params.compile)
+
+    @classmethod
+    def alone(cls, on: str) -> Self:
+        """One process, in float32."""
+        return cls.start(on, ComputeParams(precision="fp32", compile=False, devices=1))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
+        """Let the team end together when this process fails.
+
+        A fault that all find (a loss that is not finite, Ctrl-C) is the leader's to report and to clean up after:
+        Fabric kills the leader as soon as another process ends, so the others wait for it. Its own end must not wait
+        for them: NCCL's would.
+        """
+        if error is None or self.size == 1:
+            return
+        if self.leads:
+            atexit.register(_leave)
+        elif isinstance(error, PipelineError | KeyboardInterrupt):
+            time.sleep(CLEANING_UP)
 
     def tags(self) -> dict[str, str]:
         """What a run's figures of speed depend on: hardware, processes and precision."""
         hardware = torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else "cpu"
         return {"hardware": hardware, "processes": str(self.size), "precision": self.precision}
 
-    def setup(self, network: nn.Module) -> nn.Module:
+    def setup(self, network: nn.Module) -> Callable[[Tensor], Tensor]:
         """``network`` on this device, as a training step calls it: in the team's precision, its output in float32.
 
         Gradients of all processes meet in its backward pass. Evaluation calls ``network`` itself, in float32.
@@ -86,7 +117,14 @@ class Team:
         with warnings.catch_warnings():
             # PyTorch 2.15 has another name for it, which older versions do not know.
             warnings.filterwarnings("ignore", "`broadcast_buffers` is deprecated")
-            return self._fabric.setup_module(network)
+            wrapped = self._fabric.setup_module(network)
+
+        def project(images: Tensor) -> Tensor:
+            with self.autocast():
+                projections: Tensor = wrapped(images)
+            return projections
+
+        return project
 
     def backward(self, loss: Tensor) -> None:
         """Gradients of a loss of the whole batch, which every process has computed from ``whole`` projections.
@@ -119,9 +157,20 @@ class Team:
         """As ``whole`` for two stacked views of a batch of ``count`` pictures: 2b×d in, 2·count×d out."""
         return self.whole(z.unflatten(0, (2, -1)), count, dim=1).flatten(0, 1)
 
-    def autocast(self) -> AbstractContextManager[None]:
-        """The precision of training passes, for a forward pass that does not go through ``setup``'s module."""
-        return self._fabric.autocast()
+    def of_leader(self, value: Tensor) -> Tensor:
+        """The leader's ``value``: what decides something must not differ by the rounding of unlike GPUs."""
+        if self.size > 1:
+            dist.broadcast(value, src=0)
+        return value
+
+    def agrees(self, value: int) -> bool:
+        """Whether all processes have the same ``value``."""
+        own = torch.tensor(value, device=self.device)
+        return bool(self._fabric.all_reduce(own.double(), reduce_op="mean") == own) if self.size > 1 else True
+
+    def autocast(self) -> torch.autocast:
+        """The precision of training passes, for a forward pass that does not go through what ``setup`` returns."""
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16")
 
 
 def precision_on(kind: str) -> Literal["fp32", "bf16"]:
@@ -139,4 +188,10 @@ def precision_on(kind: str) -> Literal["fp32", "bf16"]:
 def _end_with(leader: psutil.Process) -> None:
     """A process whose leader was killed would otherwise wait for it in the next exchange, on GPUs for many minutes."""
     leader.wait()
+    os._exit(1)
+
+
+def _leave() -> None:
+    sys.stdout.flush()
+    sys.stderr.flush()
     os._exit(1)

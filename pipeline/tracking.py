@@ -37,6 +37,9 @@ ALIAS = "newest"
 """Alias of the version of a registered model that was trained last ("latest" is reserved by MLflow)."""
 
 
+DVC_EXPERIMENT = "dvc.experiment"
+"""The tag that leads from a row of ``dvc exp show`` to its runs."""
+
 EXECUTION = "execution"
 """The ``pocan.stage`` of a parent run."""
 
@@ -145,6 +148,8 @@ def stage_run(
         try:
             run_id = interrupted.info.run_id if interrupted else None
             with mlflow.start_run(run_id=run_id, run_name=name, tags=tags) as run:
+                if here.experiment is None and DVC_EXPERIMENT in run.data.tags:
+                    mlflow.delete_tag(DVC_EXPERIMENT)
                 if checkpoint:
                     checkpoint.keep_run({**origin, "run_id": run.info.run_id})
                 mlflow.log_params(flatten(params.model_dump()))
@@ -160,8 +165,15 @@ def _interrupted_run(checkpoint: Checkpoint, origin: Mapping[str, Any]) -> Run |
     noted = checkpoint.run()
     if noted is None or {key: noted[key] for key in origin} != origin:
         return None
+    run = _existing_run(noted["run_id"])
+    # Without its checkpoint the training begins anew: its epochs must not mix with those of before.
+    return None if run is None or (run.data.metrics and not checkpoint.path.is_file()) else run
+
+
+def _existing_run(run_id: str) -> Run | None:
+    """The run, None if it was deleted."""
     try:
-        run = mlflow.get_run(noted["run_id"])
+        run = mlflow.get_run(run_id)
     except MlflowException as error:
         if error.error_code == ErrorCode.Name(RESOURCE_DOES_NOT_EXIST):
             return None
@@ -236,16 +248,18 @@ def _parent_run(experiment_id: str, here: Execution, interrupted: Run | None = N
     client = mlflow.MlflowClient()
     query = f"tags.`pocan.process` = '{here.process}' and tags.`pocan.stage` = '{EXECUTION}'"
     if here.experiment:
-        query += f" and tags.`dvc.experiment` = '{here.experiment}'"
+        query += f" and tags.`{DVC_EXPERIMENT}` = '{here.experiment}'"
     found = client.search_runs([experiment_id], query, max_results=1)
     if found:
         return found[0]
     tags = {**_tags(here), "pocan.stage": EXECUTION}
-    if interrupted is not None:
-        parent_id = interrupted.data.tags[MLFLOW_PARENT_RUN_ID]
-        client.log_batch(parent_id, tags=[RunTag(key, value) for key, value in tags.items()])
-        client.update_run(parent_id, name=here.group)
-        return client.get_run(parent_id)
+    if interrupted and (parent := _existing_run(interrupted.data.tags[MLFLOW_PARENT_RUN_ID])):
+        # It keeps its name, which its other children share.
+        taken = {key: tags[key] for key in ("pocan.process", DVC_EXPERIMENT) if key in tags}
+        client.log_batch(parent.info.run_id, tags=[RunTag(key, value) for key, value in taken.items()])
+        if here.experiment is None and DVC_EXPERIMENT in parent.data.tags:
+            client.delete_tag(parent.info.run_id, DVC_EXPERIMENT)
+        return parent
     run = client.create_run(experiment_id, tags=tags, run_name=here.group)
     # It only gathers its children, which start and end on their own.
     client.set_terminated(run.info.run_id)
@@ -255,7 +269,7 @@ def _parent_run(experiment_id: str, here: Execution, interrupted: Run | None = N
 def _tags(here: Execution) -> dict[str, str]:
     tags = {"pocan.group": here.group, "pocan.process": here.process, "git.dirty": str(here.dirty).lower()}
     if here.experiment:
-        tags["dvc.experiment"] = here.experiment
+        tags[DVC_EXPERIMENT] = here.experiment
     if here.revision:
         tags["git.commit"] = here.revision
     return tags

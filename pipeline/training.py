@@ -16,6 +16,7 @@ from pipeline.batches import prefetched
 from pipeline.checkpoints import Checkpoint
 from pipeline.errors import TrainingError
 from pipeline.progress import Progress
+from pipeline.team import Team
 
 Log = Callable[[Mapping[str, float], int], None]
 """Receives the metrics and the cost of one epoch and its number (from 1)."""
@@ -104,48 +105,52 @@ def fingerprint(parts: Mapping[str, Any]) -> str:
     return files.fingerprint(parts, [*library.glob("*.py"), *library.glob("methods/*.py")])
 
 
-def fit(
-    task: Task, checkpoint: Checkpoint, log: Log, device: torch.device, leads: bool = True
-) -> list[dict[str, float]]:
+def fit(task: Task, checkpoint: Checkpoint, log: Log, team: Team) -> list[dict[str, float]]:
     """Train to the last epoch and return one row of metrics an epoch (key ``epoch`` from 1).
 
     After every epoch the state goes into ``checkpoint``, which is continued where it is of this training. The caller
-    removes it once its outputs are written. ``leads``: this process shows the bar and writes the checkpoint.
+    removes it once its outputs are written. Only the team's leader shows the bar and writes the checkpoint.
 
     Raises:
-        TrainingError: a loss or a weight is not finite, which names it and the epoch, or the checkpoint cannot be
-            written. The last good checkpoint stays.
+        TrainingError: a loss or a weight is not finite, which names it and the epoch; or the team's processes do not
+            find the same checkpoint. StorageError: the checkpoint cannot be written. The last good one stays.
     """
-    curve, costs = _resume(task, checkpoint, leads)
+    curve, costs = _resume(task, checkpoint, team)
     for row, cost in zip(curve, costs, strict=True):
         log({key: value for key, value in row.items() if key != "epoch"} | cost, int(row["epoch"]))
-    with Progress(task.name, task.epochs, len(curve), device, leads) as progress:
+    with Progress(task.name, task.epochs, team.device, team.leads) as progress:
         for epoch in range(len(curve), task.epochs):
             metrics, cost = _run_epoch(task, epoch, progress)
             curve.append({"epoch": epoch + 1, **metrics})
             costs.append(cost)
             state = task.state()
             _require_finite_weights(state, task.name, epoch)
-            if leads:
+            if team.leads:
                 checkpoint.save({"curve": curve, "costs": costs, "task": state})
             # After the checkpoint: a server that has gone away must not cost the epoch.
             log(metrics | cost, epoch + 1)
     return curve
 
 
-def follow(task: Task, checkpoint: Checkpoint, device: torch.device) -> None:
+def follow(task: Task, checkpoint: Checkpoint, team: Team) -> None:
     """Train along with the leading process, which alone shows, logs and saves (``fit``)."""
-    fit(task, checkpoint, lambda _metrics, _epoch: None, device, leads=False)
+    fit(task, checkpoint, lambda _metrics, _epoch: None, team)
 
 
-def _resume(task: Task, checkpoint: Checkpoint, leads: bool) -> tuple[list[dict[str, float]], list[dict[str, float]]]:
+def _resume(task: Task, checkpoint: Checkpoint, team: Team) -> tuple[list[dict[str, float]], list[dict[str, float]]]:
     """Take over the saved state, if there is one; return its curve and costs."""
     saved = checkpoint.load()
+    epochs = len(saved["curve"]) if saved else 0
+    if not team.agrees(epochs):
+        raise TrainingError(
+            f"{checkpoint.path}: the processes of the team do not see the same checkpoint; "
+            "let all machines work in one shared folder"
+        )
     if saved is None:
         return [], []
     task.restore(saved["task"])
-    if leads:
-        tqdm.write(f"{task.name}: going on after epoch {len(saved['curve'])} of {task.epochs} ({checkpoint.path})")
+    if team.leads:
+        tqdm.write(f"{task.name}: going on after epoch {epochs} of {task.epochs} ({checkpoint.path})")
     return saved["curve"], saved["costs"]
 
 

@@ -8,6 +8,7 @@ from pipeline.batches import DeviceCrops
 from pipeline.checkpoints import Checkpoint
 from pipeline.files import atomic_path
 from pipeline.methods import METHODS, SourceDomain, TargetDomain
+from pipeline.params import Params
 from pipeline.prepared import Prepared
 from pipeline.stage import run
 from pipeline.tables import write_csv
@@ -18,7 +19,12 @@ from pipeline.tracking import stage_run
 def main(target: str) -> None:
     """Adapt to TARGET without its labels; write models/adapted/TARGET, its predictions by epoch and the curve."""
     settings = params.load()
-    team = Team.start(settings.device, settings.compute)
+    with Team.start(settings.device, settings.compute) as team:
+        train(settings, target, team)
+
+
+def train(settings: Params, target: str, team: Team) -> None:
+    """One process of the team."""
     source_data, target_data = Prepared.open(settings.source), Prepared.open(target)
     training.prepare(settings.seed, team.device)
     source_model, source_description = trained.source_model(settings.model)
@@ -40,18 +46,18 @@ def main(target: str) -> None:
         "prototypes_sha256": source_description["weights_sha256"],
         "target": target_data.description(),
         "adapt": settings.adapt.model_dump(),
-        "precision": settings.compute.precision,
+        "compute": {"precision": team.precision, "compile": settings.compute.compile},
     }
     checkpoint = Checkpoint(layout.checkpoint(f"adapt-{target}"), training.fingerprint(description))
     if not team.leads:
-        training.follow(method, checkpoint, team.device)
+        training.follow(method, checkpoint, team)
         method.predict_test()
         return
     with stage_run(settings, "adapt", target, checkpoint) as tracked:
         tracked.log_tags(team.tags())
         tracked.log_dataset(source_data.store, source_data.split.train, "source")
         tracked.log_dataset(target_data.store, target_data.split.train, "target")
-        curve = training.fit(method, checkpoint, tracked.log, team.device)
+        curve = training.fit(method, checkpoint, tracked.log, team)
         method.predict_test()
         modules = {
             "network": method.network,

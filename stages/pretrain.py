@@ -6,6 +6,7 @@ from pipeline import layout, models, params, trained, training
 from pipeline.batches import DeviceCrops
 from pipeline.checkpoints import Checkpoint
 from pipeline.nets import Network
+from pipeline.params import Params
 from pipeline.prepared import Prepared
 from pipeline.pretrained import load_pretrained
 from pipeline.pretraining import Pretraining
@@ -18,7 +19,12 @@ from pipeline.tracking import stage_run
 def main() -> None:
     """Train f and g on the source and write models/pretrained and the curve of the loss."""
     settings = params.load()
-    team = Team.start(settings.device, settings.compute)
+    with Team.start(settings.device, settings.compute) as team:
+        train(settings, team)
+
+
+def train(settings: Params, team: Team) -> None:
+    """One process of the team."""
     data = Prepared.open(settings.source)
     training.prepare(settings.seed, team.device)
     network = Network(settings.model)
@@ -29,7 +35,7 @@ def main() -> None:
         "model": settings.model.model_dump(),
         "augment": settings.augment.model_dump(),
         "pretrain": settings.pretrain.model_dump(),
-        "precision": settings.compute.precision,
+        "compute": {"precision": team.precision, "compile": settings.compute.compile},
         "initial_weights": load_pretrained(network.encoder, settings.model),
     }
     task = Pretraining(
@@ -44,12 +50,12 @@ def main() -> None:
     )
     checkpoint = Checkpoint(layout.checkpoint("pretrain"), training.fingerprint(description))
     if not team.leads:
-        training.follow(task, checkpoint, team.device)
+        training.follow(task, checkpoint, team)
         return
     with stage_run(settings, "pretrain", checkpoint=checkpoint) as tracked:
         tracked.log_tags(team.tags())
         tracked.log_dataset(data.store, data.split.train, "train")
-        curve = training.fit(task, checkpoint, tracked.log, team.device)
+        curve = training.fit(task, checkpoint, tracked.log, team)
         models.save(layout.PRETRAINED, {"network": network}, description)
         write_csv(layout.curve("pretrain"), pd.DataFrame(curve))
         tracked.log_files([layout.PRETRAINED / models.DESCRIPTION_FILE, layout.curve("pretrain")], "pretrain")

@@ -3,7 +3,7 @@
 import pandas as pd
 import torch
 
-from pipeline import device, evaluation, layout, models, params, training
+from pipeline import evaluation, layout, models, params, training
 from pipeline.batches import DeviceCrops
 from pipeline.checkpoints import Checkpoint
 from pipeline.files import write_json
@@ -13,13 +13,16 @@ from pipeline.prepared import Prepared
 from pipeline.source_prototypes import PrototypeLearning
 from pipeline.stage import run
 from pipeline.tables import write_csv
+from pipeline.team import Team
 from pipeline.tracking import stage_run
 
 
 def main() -> None:
     """Learn M_s on the frozen projections of the source; write models/prototypes, the curve and reports/source.json."""
     settings = params.load()
-    on = device.pick(settings.device)
+    # It takes seconds, so one device does it.
+    team = Team.alone(settings.device)
+    on = team.device
     data = Prepared.open(settings.source)
     training.prepare(settings.seed, on)
     network = Network(settings.model).to(on)
@@ -39,7 +42,7 @@ def main() -> None:
         projections = project(network, crops, data.train_rows, settings.augment.eval_crop)
         train_labels = labels[data.train_rows].to(on)
         task = PrototypeLearning(prototypes, projections, train_labels, settings.prototypes, settings.seed)
-        curve = training.fit(task, checkpoint, tracked.log, on)
+        curve = training.fit(task, checkpoint, tracked.log, team)
         models.save(layout.PROTOTYPES, {"prototypes": prototypes}, description)
         write_csv(layout.curve("prototypes"), pd.DataFrame(curve))
 

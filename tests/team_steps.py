@@ -18,8 +18,9 @@ from tests.tasks import COMPUTE, pocan, pretraining
 
 def start(processes: int, dtype: str) -> Team:
     """A team of so many processes; with dtype "float64" one whose networks are to be made ``double``."""
-    if dtype == "float32":
-        return Team.start("cpu", COMPUTE.model_copy(update={"devices": processes}))
+    if dtype != "float64":
+        precision = {"float32": "fp32", "bfloat16": "bf16"}[dtype]
+        return Team.start("cpu", COMPUTE.model_copy(update={"devices": processes, "precision": precision}))
     strategy = DDPStrategy(broadcast_buffers=False) if processes > 1 else "auto"
     fabric = Fabric(accelerator="cpu", strategy=strategy, devices=processes, precision="64-true")
     fabric.launch()

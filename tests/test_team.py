@@ -6,11 +6,13 @@ from pathlib import Path
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from pipeline.errors import ParamsError
+from pipeline.inference import project
+from pipeline.nets import Encoder, ProjectionHead
 from pipeline.team import Team
-from tests.tasks import COMPUTE, pretraining
+from tests.tasks import COMPUTE, ROWS, pictures, pretraining
 from tests.team_steps import first_steps, start
 
 ROOT = Path(__file__).parents[1]
@@ -54,6 +56,38 @@ def test_two_processes_start_by_parameter_and_by_torchrun(launcher: tuple[str, .
     found = two_processes(tmp_path / "found.pt", "float32", launcher)
     differ = differences(found, first_steps(start(1, "float32"), "float32"))
     assert max(value for name, value in differ.items() if name.endswith("/loss")) < 1e-5
+
+
+def test_bf16_is_for_the_layers_of_the_training_passes_alone() -> None:
+    team = start(1, "bfloat16")
+    task = pretraining(team)
+    seen: dict[str, set[torch.dtype]] = {}
+    watched = {"convolution": nn.Conv2d, "linear": nn.Linear, "head": ProjectionHead, "encoder": Encoder}
+    for name, kind in watched.items():
+        for module in task.network.modules():
+            if isinstance(module, kind):
+                dtypes = seen.setdefault(name, set())
+                module.register_forward_hook(lambda _module, _inputs, output, dtypes=dtypes: dtypes.add(output.dtype))
+    loss = task.step(next(task.begin_epoch(0).batches), 0.0)["loss"]
+    half, single = {torch.bfloat16}, {torch.float32}
+    assert seen == {"convolution": half, "linear": half, "head": single, "encoder": single}
+    assert loss.dtype == torch.float32
+    assert {value.dtype for value in task.network.parameters()} == single
+    assert {value.grad.dtype for value in task.network.parameters() if value.grad is not None} == single
+    for dtypes in seen.values():
+        dtypes.clear()
+    project(task.network, pictures(2), ROWS[:2], 0.85)
+    assert all(dtypes == single for dtypes in seen.values())
+
+
+def test_bf16_in_two_processes_is_near_to_float32_in_one(tmp_path: Path) -> None:
+    found = two_processes(tmp_path / "found.pt", "bfloat16")
+    expected = first_steps(start(1, "float32"), "float32")
+    losses = [name for name in expected if name.endswith("/loss")]
+    assert len(losses) == 3
+    for name in losses:
+        assert found[name].dtype == torch.float32
+        assert 0 < abs(found[name].item() / expected[name].item() - 1) < 0.05, name
 
 
 def test_the_parts_of_a_team_are_the_whole() -> None:

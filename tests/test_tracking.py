@@ -8,9 +8,11 @@ import mlflow
 import numpy as np
 import pytest
 import torch
+from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 
 from pipeline import execution, tracking
+from pipeline.checkpoints import Checkpoint
 from pipeline.crops import CROP_SIZE, CropStore
 from pipeline.errors import TrackingError
 from pipeline.nets import AdaptedNetwork, Network, Prototypes
@@ -101,6 +103,85 @@ def test_a_second_execution_of_one_experiment_has_its_own_parent(
             pass
         parents.append(mlflow.MlflowClient().get_run(run.id).data.tags["mlflow.parentRunId"])
     assert len(set(parents)) == 2
+
+
+def checkpoint_in(folder: Path, epochs: int = 0, fingerprint: str = "print") -> Checkpoint:
+    checkpoint = Checkpoint(folder / "c.pt", fingerprint)
+    if epochs:
+        checkpoint.save({"curve": [{}] * epochs, "costs": [{}] * epochs, "task": {}})
+    return checkpoint
+
+
+def interrupt(settings: Params, checkpoint: Checkpoint, identity: str, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """A stage that logs an epoch and is stopped, in an execution of its own; returns its run."""
+    monkeypatch.setattr(execution, "_identity", lambda _: identity)
+    opened: list[str] = []
+    with pytest.raises(KeyboardInterrupt):
+        log_an_epoch_and_stop(settings, checkpoint, opened)
+    return mlflow.get_run(opened[0])
+
+
+def log_an_epoch_and_stop(settings: Params, checkpoint: Checkpoint, opened: list[str]) -> None:
+    with tracking.stage_run(settings, "adapt", "ckplus", checkpoint) as run:
+        opened.append(run.id)
+        run.log({"loss": 2.0}, 1)
+        raise KeyboardInterrupt
+
+
+def go_on(settings: Params, checkpoint: Checkpoint, identity: str, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """The same stage in another execution, which logs both epochs and ends."""
+    monkeypatch.setattr(execution, "_identity", lambda _: identity)
+    with tracking.stage_run(settings, "adapt", "ckplus", checkpoint) as run:
+        run.log({"loss": 2.0}, 1)
+        run.log({"loss": 1.0}, 2)
+    return mlflow.get_run(run.id)
+
+
+def test_an_interrupted_run_goes_on_in_its_tree_and_logs_each_epoch_once(
+    settings: Params, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checkpoint = checkpoint_in(tmp_path, epochs=1)
+    before = interrupt(settings, checkpoint, "1-1", monkeypatch)
+    monkeypatch.delenv("DVC_EXP_NAME")  # now by a plain dvc repro
+    after = go_on(settings, checkpoint, "2-2", monkeypatch)
+    assert (before.info.status, after.info.status) == ("FAILED", "FINISHED")
+    assert after.info.run_id == before.info.run_id
+    client = mlflow.MlflowClient()
+    history = client.get_metric_history(after.info.run_id, "loss")
+    assert [(metric.step, metric.value) for metric in history] == [(1, 2.0), (2, 1.0)]
+    parent = client.get_run(after.data.tags["mlflow.parentRunId"])
+    assert parent.info.run_id == before.data.tags["mlflow.parentRunId"]
+    assert parent.data.tags["pocan.process"] == "2-2"
+    assert {"dvc.experiment"} & (parent.data.tags.keys() | after.data.tags.keys()) == set()
+    with tracking.stage_run(settings, "evaluate", "ckplus") as later:  # of the same execution
+        pass
+    assert client.get_run(later.id).data.tags["mlflow.parentRunId"] == parent.info.run_id
+
+
+@pytest.mark.parametrize("why", ["parameters", "fingerprint", "deleted", "no checkpoint"])
+def test_a_run_that_does_not_fit_is_left_alone(
+    settings: Params, why: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = interrupt(settings, checkpoint_in(tmp_path, epochs=1), "1-1", monkeypatch)
+    checkpoint = checkpoint_in(tmp_path)
+    if why == "parameters":
+        settings = settings.model_copy(update={"seed": 5})
+    if why == "fingerprint":
+        checkpoint = checkpoint_in(tmp_path, fingerprint="other")
+    if why == "deleted":
+        mlflow.delete_run(before.info.run_id)
+    if why == "no checkpoint":
+        checkpoint.path.unlink()
+    assert go_on(settings, checkpoint, "2-2", monkeypatch).info.run_id != before.info.run_id
+
+
+def test_a_deleted_parent_is_replaced(settings: Params, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = interrupt(settings, checkpoint_in(tmp_path, epochs=1), "1-1", monkeypatch)
+    mlflow.delete_run(before.data.tags["mlflow.parentRunId"])
+    after = go_on(settings, checkpoint_in(tmp_path), "2-2", monkeypatch)
+    assert after.info.run_id == before.info.run_id
+    parent = mlflow.get_run(after.data.tags["mlflow.parentRunId"])
+    assert (parent.info.lifecycle_stage, parent.info.status) == ("active", "FINISHED")
 
 
 def test_a_store_that_fails_in_the_middle_is_told(settings: Params, monkeypatch: pytest.MonkeyPatch) -> None:

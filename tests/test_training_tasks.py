@@ -24,7 +24,6 @@ from pipeline.team import Team
 from pipeline.training import Task
 from tests.tasks import (
     ADAPT,
-    COMPUTE,
     CPU,
     LABELS,
     MODEL,
@@ -37,13 +36,13 @@ from tests.tasks import (
     pretraining,
 )
 
-TEAM = Team.start("cpu", COMPUTE)
+TEAM = Team.alone("cpu")
 
 
 def fit(
     task: Task, path: Path, log: training.Log = lambda metrics, epoch: None, fingerprint: str = "print"
 ) -> list[dict[str, float]]:
-    return training.fit(task, Checkpoint(path, fingerprint), log, CPU)
+    return training.fit(task, Checkpoint(path, fingerprint), log, TEAM)
 
 
 def weights(*modules: nn.Module) -> list[Tensor]:

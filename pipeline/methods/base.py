@@ -87,7 +87,8 @@ class Method(ABC):
         """
         own = rows[self.team.part(len(rows))]
         z = project(self.network, self.target.crops, own, self.augment_params.eval_crop, shown=self.team.leads)
-        return torch.softmax(self.target_prototypes(self.team.whole(z, len(rows))), dim=1)
+        probabilities = torch.softmax(self.target_prototypes(self.team.whole(z, len(rows))), dim=1)
+        return self.team.of_leader(probabilities)
 
     def predict_test(self) -> None:
         """Append the current prediction of every test row to ``predictions``."""

@@ -1,0 +1,49 @@
+"""Atomic writes: whole or not at all, and an error that names the file."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors import SafetensorError
+
+from pipeline import files, models
+from pipeline.checkpoints import Checkpoint
+from pipeline.errors import StorageError
+
+
+def test_a_file_that_cannot_be_written_is_named_and_stays_as_it_was(tmp_path: Path) -> None:
+    path = tmp_path / "kept.json"
+    files.write_json(path, {"old": 1})
+    with pytest.raises(StorageError, match=r"kept\.json: cannot be written \(No space left on device\)\. Make room"):
+        write_and_fail(path)
+    assert files.read_json(path) == {"old": 1}
+    assert [found.name for found in tmp_path.iterdir()] == ["kept.json"]
+    with pytest.raises(StorageError, match=r"kept\.json/below: cannot be written"):
+        files.write_text(path / "below", "a file cannot be in a file")
+
+
+def write_and_fail(path: Path) -> None:
+    with files.atomic_path(path) as temporary:
+        temporary.write_text("half")
+        raise OSError(28, "No space left on device")
+
+
+def test_a_model_that_the_library_cannot_write_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise SafetensorError("I/O error: no space")
+
+    monkeypatch.setattr(models, "save_file", fail)
+    with pytest.raises(StorageError, match=r"model\.safetensors: cannot be written \(I/O error: no space\)"):
+        models.save(tmp_path, {"linear": torch.nn.Linear(1, 1)}, {})
+
+
+def test_what_a_killed_write_left_is_removed_with_the_checkpoint(tmp_path: Path) -> None:
+    checkpoint = Checkpoint(tmp_path / "c.pt", "print")
+    (tmp_path / ".c.pt.abcd.pt").write_bytes(b"half a checkpoint")
+    assert checkpoint.load() is None
+    assert list(tmp_path.iterdir()) == []
+    checkpoint.save({"curve": [], "costs": [], "task": {}})
+    checkpoint.keep_run({"run_id": "1"})
+    (tmp_path / ".c.pt.efgh.pt").write_bytes(b"half a checkpoint")
+    checkpoint.remove()
+    assert list(tmp_path.iterdir()) == []
