@@ -89,44 +89,43 @@ def _network(setting: Setting, params: Params) -> Network:
 # ---------------------------------------------------------------------------------------------- the ceiling
 
 
+class _Bare:
+    """The network alone, in the project's precision and memory layout, on one fixed batch of views."""
+
+    def __init__(self, setting: Setting, images: Crops, params: Params) -> None:
+        self.team = _team(setting)
+        training.prepare(0, self.team.device)
+        self.network = _network(setting, params).train()
+        self.project = self.team.setup(self.network)
+        self._optimiser = torch.optim.SGD(self.network.parameters(), lr=1e-3, momentum=0.9, fused=True)
+        self.views = torch.rand(2 * setting.batch_size, 3, *images.shape[1:3], device=self.team.device)
+        # Projections are pulled to a fixed place, so that gradients neither vanish nor grow.
+        self._place = torch.randn(params.model.projection_dim, device=self.team.device)
+
+    def update(self, *projections: Tensor) -> None:
+        self._optimiser.zero_grad()
+        self.team.backward(torch.stack([(z @ self._place).mean() for z in projections]).sum())
+        self._optimiser.step()
+
+
 def bare_stage_1(setting: Setting, images: Crops, params: Params) -> Iterator[int]:
-    """Forward and backward pass and update of the network alone, in the project's precision and memory layout."""
-    team = _team(setting)
-    training.prepare(0, team.device)
-    network = _network(setting, params).train()
-    project, step = _bare_update(team, network)
-    views = torch.rand(2 * setting.batch_size, 3, *images.shape[1:3], device=team.device)
+    """Forward and backward pass and update."""
+    bare = _Bare(setting, images, params)
     while True:
-        step(project(views).sum())
-        yield len(views)
+        bare.update(bare.project(bare.views))
+        yield len(bare.views)
 
 
 def bare_stage_2(setting: Setting, images: Crops, params: Params) -> Iterator[int]:
     """The passes that stage 2 cannot avoid: both domains forward and backward, then both in evaluation mode."""
-    team = _team(setting)
-    training.prepare(0, team.device)
-    network = _network(setting, params).train()
-    project, step = _bare_update(team, network)
-    views = torch.rand(2 * setting.batch_size, 3, *images.shape[1:3], device=team.device)
+    bare = _Bare(setting, images, params)
     while True:
-        step(project(views).sum() + project(views).sum())
-        network.eval()
-        with torch.no_grad(), team.autocast():
-            network(views), network(views)
-        network.train()
-        yield 2 * len(views)
-
-
-def _bare_update(team: Team, network: Network) -> tuple[Callable[[Tensor], Tensor], Callable[[Tensor], None]]:
-    project = team.setup(network)
-    optimiser = torch.optim.SGD(network.parameters(), lr=1e-3, momentum=0.9, weight_decay=1e-5, fused=True)
-
-    def step(loss: Tensor) -> None:
-        optimiser.zero_grad()
-        team.backward(loss)
-        optimiser.step()
-
-    return project, step
+        bare.update(bare.project(bare.views), bare.project(bare.views))
+        bare.network.eval()
+        with torch.no_grad(), bare.team.autocast():
+            bare.network(bare.views), bare.network(bare.views)
+        bare.network.train()
+        yield 2 * len(bare.views)
 
 
 # ---------------------------------------------------------------------------------------------- a plain loop

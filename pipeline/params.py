@@ -240,8 +240,8 @@ class EvaluateParams(Section):
 class ComputeParams(Section):
     """How stages 1 and 2 compute; what they compute is the same but for rounding.
 
-    precision: of the training passes through f and g: auto is bf16 where the hardware multiplies it, else fp32. Losses,
-    norms, prototypes and everything that is predicted or scored stay fp32.
+    precision: of the training passes through f and g: auto is bf16 where the hardware multiplies it, else fp32. L2
+    norms, losses, prototypes and everything that is predicted or scored stay fp32.
     compile: let torch.compile fuse f and g (worth its minutes in long runs; needs a C++ compiler on the CPU).
     devices: processes that share every batch, one a GPU; on the CPU they share its cores.
     """
