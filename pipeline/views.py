@@ -48,5 +48,5 @@ class TwoViews:
 
     def views(self, pictures: Pictures) -> Tensor:
         """2b×3×S×S float: the first views and then the second, all in one pass."""
-        images = augment.to_float(pictures.crops).repeat(2, 1, 1, 1)
+        images = augment.to_float(pictures.crops.repeat(2, 1, 1, 1))
         return augment.training_view(images, pictures.draws, self._params)
