@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import mlflow
 import pandas as pd
 import pytest
 import yaml
+from mlflow.entities import Run
 from PIL import Image
 
 from pipeline import models, params
@@ -84,6 +86,16 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def commit(folder: Path) -> None:
     run(folder, "git", "add", "--all")
     run(folder, "git", "commit", "--quiet", "--message", "state")
+
+
+def tracked(folder: Path) -> mlflow.MlflowClient:
+    return mlflow.MlflowClient(f"sqlite:///{folder / 'mlflow.db'}")
+
+
+def runs_where(folder: Path, condition: str = "") -> list[Run]:
+    """The MLflow runs of the project of which the condition is true."""
+    experiment = tracked(folder).get_experiment_by_name("pocan")
+    return list(tracked(folder).search_runs([experiment.experiment_id], condition, max_results=100))
 
 
 def test_every_stage_ran_once_and_nothing_is_left_to_do(project: Path) -> None:
@@ -176,9 +188,7 @@ def test_dvc_shows_metrics_and_plots(project: Path) -> None:
 
 
 def test_mlflow_has_the_execution_from_top_to_bottom(project: Path) -> None:
-    client = mlflow.MlflowClient(f"sqlite:///{project / 'mlflow.db'}")
-    (experiment,) = [found for found in client.search_experiments() if found.name == "pocan"]
-    runs = client.search_runs([experiment.experiment_id], max_results=100)
+    runs = runs_where(project)
     names = {run.info.run_name for run in runs if "mlflow.parentRunId" in run.data.tags}
     expected = {f"{stage}@{target}" for stage in ("adapt", "evaluate") for target in TARGETS}
     assert names == {"pretrain", "prototypes", *expected}
@@ -189,75 +199,71 @@ def test_mlflow_has_the_execution_from_top_to_bottom(project: Path) -> None:
     metrics = json.loads((project / "reports/evaluate/jaffe/metrics.json").read_text())
     assert parent.data.metrics["jaffe.accuracy"] == pytest.approx(metrics["accuracy"])
     for target in TARGETS:
-        version = client.get_model_version_by_alias(f"pocan-{target}", "newest")
+        version = tracked(project).get_model_version_by_alias(f"pocan-{target}", "newest")
         assert version.run_id in {run.info.run_id for run in runs}
 
 
-@pytest.fixture(scope="module")
-def experiment(project: Path) -> str:
-    """The output of ``dvc exp run`` with another temperature, in the repository that ``dvc repro`` has run in."""
-    return run(project, "dvc", "exp", "run", "--name", "warmer", "-S", "adapt.tau=0.6")
+@pytest.fixture
+def workspace(project: Path) -> Iterator[Path]:
+    """The project for a test that changes it: afterwards its files are again those of the commit."""
+    yield project
+    run(project, "git", "checkout", "--force", "HEAD", "--", ".")
+    run(project, "dvc", "checkout", "--force", "--quiet")
 
 
-def test_another_temperature_runs_adaptation_evaluation_and_report_only(experiment: str) -> None:
+def experiment(folder: Path, *changes: str, options: tuple[str, ...] = ()) -> str:
+    """What ``dvc exp run`` with these changes of parameters printed."""
+    return run(folder, "dvc", "exp", "run", *options, *(word for change in changes for word in ("-S", change)))
+
+
+def test_another_temperature_runs_adaptation_evaluation_and_report_only(workspace: Path) -> None:
+    output = experiment(workspace, "adapt.tau=0.6", options=("--name", "warmer"))
     expected = [f"{stage}@{target}" for stage in ("adapt", "evaluate") for target in TARGETS]
-    assert sorted(RAN.findall(experiment)) == sorted([*expected, "report"])
-
-
-@pytest.mark.usefixtures("experiment")
-def test_a_row_of_dvc_exp_show_leads_to_its_runs(project: Path) -> None:
-    table = run(project, "dvc", "exp", "show", "--csv")
-    assert "warmer" in table
-    client = mlflow.MlflowClient(f"sqlite:///{project / 'mlflow.db'}")
-    (found,) = [found for found in client.search_experiments() if found.name == "pocan"]
-    runs = client.search_runs([found.experiment_id], "tags.`dvc.experiment` = 'warmer'")
+    assert sorted(RAN.findall(output)) == sorted([*expected, "report"])
+    assert "warmer" in run(workspace, "dvc", "exp", "show", "--csv")
+    runs = runs_where(workspace, "tags.`dvc.experiment` = 'warmer'")
     assert {run.data.params["adapt.tau"] for run in runs if run.data.params} == {"0.6"}
     assert len(runs) == 2 * len(TARGETS) + 1
-    result = json.loads((project / "reports/evaluate/jaffe/result.json").read_text())
+    result = json.loads((workspace / "reports/evaluate/jaffe/result.json").read_text())
     assert result["experiment"] == "warmer"
     assert result["run_id"] in {run.info.run_id for run in runs}
 
 
-@pytest.mark.usefixtures("experiment")
-def test_another_split_runs_only_that_targets_chain(project: Path) -> None:
-    output = run(project, "dvc", "exp", "run", "-S", "split.jaffe.test=0.4", "-S", "adapt.tau=0.6")
+def test_another_split_runs_only_that_targets_chain(workspace: Path) -> None:
+    output = experiment(workspace, "split.jaffe.test=0.4")
     assert sorted(RAN.findall(output)) == ["adapt@jaffe", "evaluate@jaffe", "report", "split@jaffe"]
 
 
-@pytest.mark.usefixtures("experiment")
-def test_targets_can_be_chosen_on_the_command_line(project: Path) -> None:
-    output = run(project, "dvc", "exp", "run", "-S", "targets=[fer2013]", "-S", "adapt.tau=0.6")
+def test_targets_can_be_chosen_on_the_command_line(workspace: Path) -> None:
+    output = experiment(workspace, "targets=[fer2013]")
     assert sorted(RAN.findall(output)) == ["faces-report", "report"]
-    figures = {path.name for path in (project / "reports/figures").iterdir()}
+    figures = {path.name for path in (workspace / "reports/figures").iterdir()}
     assert figures == {"confusion_fer2013.png", "fig2b_fer2013.png", "fig3_fer2013.png"}
 
 
-@pytest.mark.usefixtures("experiment")
-def test_direct_transfer_is_an_experiment_too(project: Path) -> None:
-    output = run(project, "dvc", "exp", "run", "-S", "adapt.method=dt")
+def test_direct_transfer_is_an_experiment_too(workspace: Path) -> None:
+    output = experiment(workspace, "adapt.method=dt")
     assert "report" in RAN.findall(output)
-    metrics = json.loads((project / "reports/evaluate/jaffe/metrics.json").read_text())
+    metrics = json.loads((workspace / "reports/evaluate/jaffe/metrics.json").read_text())
     assert metrics["gain"] == 0.0
     assert metrics["accuracy"] == metrics["dt"]["accuracy"]
-    assert "POCAN (measured)" not in (project / "reports/tables.md").read_text()
+    assert "POCAN (measured)" not in (workspace / "reports/tables.md").read_text()
 
 
-def test_queued_experiments_run_side_by_side(project: Path) -> None:
+def test_queued_experiments_run_side_by_side(workspace: Path) -> None:
     settings = {"cool": "0.5", "hot": "0.9"}
     for name, tau in settings.items():
-        run(project, "dvc", "exp", "run", "--queue", "--name", name, "-S", f"adapt.tau={tau}", "-S", "targets=[jaffe]")
-    run(project, "dvc", "queue", "start", "--jobs", "2")
+        experiment(workspace, f"adapt.tau={tau}", "targets=[jaffe]", options=("--queue", "--name", name))
+    run(workspace, "dvc", "queue", "start", "--jobs", "2")
     deadline = time.monotonic() + 300
-    while len(re.findall(r"(cool|hot) .*Success", status := run(project, "dvc", "queue", "status"))) < 2:
-        assert "Failed" not in status, run(project, "dvc", "queue", "logs", "cool")
+    while len(re.findall(r"(cool|hot) .*Success", status := run(workspace, "dvc", "queue", "status"))) < 2:
+        assert "Failed" not in status, run(workspace, "dvc", "queue", "logs", "cool")
         assert time.monotonic() < deadline, status
         time.sleep(1)
-    table = run(project, "dvc", "exp", "show", "--csv")
-    client = mlflow.MlflowClient(f"sqlite:///{project / 'mlflow.db'}")
-    (found,) = [found for found in client.search_experiments() if found.name == "pocan"]
+    table = run(workspace, "dvc", "exp", "show", "--csv")
     for name, tau in settings.items():
         assert name in table
-        runs = client.search_runs([found.experiment_id], f"tags.`dvc.experiment` = '{name}'")
+        runs = runs_where(workspace, f"tags.`dvc.experiment` = '{name}'")
         stages = {run.data.tags["pocan.stage"]: run for run in runs}
         assert stages.keys() == {"execution", "adapt", "evaluate"}
         assert {run.info.status for run in runs} == {"FINISHED"}
@@ -265,13 +271,10 @@ def test_queued_experiments_run_side_by_side(project: Path) -> None:
         assert stages["adapt"].data.tags["mlflow.parentRunId"] == stages["execution"].info.run_id
 
 
-def test_several_devices_are_one_parameter(project: Path) -> None:
-    changes = ["compute.devices=2", "compute.precision=fp32", "targets=[jaffe]"]
-    output = run(project, "dvc", "exp", "run", *(word for change in changes for word in ("-S", change)))
+def test_several_devices_are_one_parameter(workspace: Path) -> None:
+    output = experiment(workspace, "compute.devices=2", "compute.precision=fp32", "targets=[jaffe]")
     assert "pretrain" in RAN.findall(output)
-    client = mlflow.MlflowClient(f"sqlite:///{project / 'mlflow.db'}")
-    (found,) = [found for found in client.search_experiments() if found.name == "pocan"]
-    runs = client.search_runs([found.experiment_id], "tags.`pocan.processes` = '2'")
+    runs = runs_where(workspace, "tags.`pocan.processes` = '2'")
     assert sorted(run.info.run_name for run in runs) == ["adapt@jaffe", "pretrain"]
     assert {run.info.status for run in runs} == {"FINISHED"}
 
