@@ -16,8 +16,9 @@ demo: $(READY)
 	@echo "MLflow:   source $(VENV)/bin/activate && mlflow ui    (then open the address it prints)"
 	@echo "compare:  dvc exp run -S adapt.tau=0.6 && dvc exp show"
 
+# Two files at a time, one thread each: most tests wait for one thread. A file's tests share what they set up.
 test: $(READY)
-	PATH="$(BIN):$$PATH" python -m pytest
+	PATH="$(BIN):$$PATH" OMP_NUM_THREADS=1 python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 lint: $(READY)
 	PATH="$(BIN):$$PATH" ruff check .
