@@ -52,7 +52,7 @@ def test_two_processes_compute_what_one_does(tmp_path: Path) -> None:
     ids=["compute.devices", "torchrun"],
 )
 def test_two_processes_start_by_parameter_and_by_torchrun(launcher: tuple[str, ...], tmp_path: Path) -> None:
-    """In float32, as in use: its losses are a little above 1e-5 apart on some machines, its gradients cannot be compared."""
+    """In float32, as in use: losses may be a little above 1e-5 apart, gradients cannot be compared, see above."""
     found = two_processes(tmp_path / "found.pt", "float32", launcher)
     differ = differences(found, first_steps(start(1, "float32"), "float32"))
     assert max(value for name, value in differ.items() if name.endswith("/loss")) < 1e-4
