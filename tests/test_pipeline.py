@@ -95,6 +95,7 @@ def tracked(folder: Path) -> mlflow.MlflowClient:
 def runs_where(folder: Path, condition: str = "") -> list[Run]:
     """The MLflow runs of the project of which the condition is true."""
     experiment = tracked(folder).get_experiment_by_name("pocan")
+    assert experiment is not None
     return list(tracked(folder).search_runs([experiment.experiment_id], condition, max_results=100))
 
 
