@@ -26,8 +26,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from pipeline.errors import DatasetError, StorageError
-from pipeline.files import atomic_path, read_json, write_json
+from pipeline.errors import DatasetError
+from pipeline.files import atomic_path, not_written, read_json, write_json
 
 CROP_SIZE = 112
 """Side of a crop in pixels (paper, sec. 4.2)."""
@@ -179,9 +179,7 @@ def _storing(folder: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise StorageError(
-            f"{folder}: {error.strerror or error}; make room or repair the disk and run it again: what is done is kept"
-        ) from error
+        raise not_written(folder, error) from error
 
 
 def _read_entry(line: bytes, name: str, crops: BinaryIO, first: int) -> CropBatch | None:

@@ -148,8 +148,7 @@ def stage_run(
         try:
             run_id = interrupted.info.run_id if interrupted else None
             with mlflow.start_run(run_id=run_id, run_name=name, tags=tags) as run:
-                if here.experiment is None and DVC_EXPERIMENT in run.data.tags:
-                    mlflow.delete_tag(DVC_EXPERIMENT)
+                _leave_old_experiment(run, here)
                 if checkpoint:
                     checkpoint.keep_run({**origin, "run_id": run.info.run_id})
                 mlflow.log_params(flatten(params.model_dump()))
@@ -257,13 +256,18 @@ def _parent_run(experiment_id: str, here: Execution, interrupted: Run | None = N
         # It keeps its name, which its other children share.
         taken = {key: tags[key] for key in ("pocan.process", DVC_EXPERIMENT) if key in tags}
         client.log_batch(parent.info.run_id, tags=[RunTag(key, value) for key, value in taken.items()])
-        if here.experiment is None and DVC_EXPERIMENT in parent.data.tags:
-            client.delete_tag(parent.info.run_id, DVC_EXPERIMENT)
+        _leave_old_experiment(parent, here)
         return parent
     run = client.create_run(experiment_id, tags=tags, run_name=here.group)
     # It only gathers its children, which start and end on their own.
     client.set_terminated(run.info.run_id)
     return run
+
+
+def _leave_old_experiment(run: Run, here: Execution) -> None:
+    """An execution that goes on with a run of an experiment need not be one; the run's tag is then no longer true."""
+    if here.experiment is None and DVC_EXPERIMENT in run.data.tags:
+        mlflow.MlflowClient().delete_tag(run.info.run_id, DVC_EXPERIMENT)
 
 
 def _tags(here: Execution) -> dict[str, str]:

@@ -173,7 +173,7 @@ def test_a_full_disk_is_named_and_costs_nothing(tmp_path: Path, monkeypatch: pyt
     with monkeypatch.context() as patch:
         patch.setattr(json, "dumps", full)
         patch.setattr(module, "write_json", full)
-        with pytest.raises(StorageError, match=r"work: No space left on device; make room"):
+        with pytest.raises(StorageError, match=r"work: cannot be written \(No space left on device\)\. Make room"):
             write(tmp_path / "work")
     assert write(tmp_path / "work") == 2
 
