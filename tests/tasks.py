@@ -1,5 +1,6 @@
 """Small training tasks on made pictures, for the tests of training."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -51,16 +52,19 @@ def pictures(seed: int) -> DeviceCrops:
     return DeviceCrops(generator.integers(0, 256, (24, 112, 112, 3), dtype=np.uint8), CPU)
 
 
-def pretraining(team: Team, seed: int = 0, **changes: Any) -> Pretraining:
+Build = Callable[[ModelParams], Network]
+
+
+def pretraining(team: Team, seed: int = 0, build: Build = Network, **changes: Any) -> Pretraining:
     """Stage 1 on all pictures; ``changes`` of its parameters."""
     training.prepare(seed, CPU)
     params = PRETRAIN.model_copy(update=changes)
-    return Pretraining(Network(MODEL), pictures(1), ROWS, LABELS, params, VIEWS, seed, team)
+    return Pretraining(build(MODEL), pictures(1), ROWS, LABELS, params, VIEWS, seed, team)
 
 
-def pocan(team: Team, **changes: Any) -> Pocan:
+def pocan(team: Team, build: Build = Network, **changes: Any) -> Pocan:
     """Stage 2 from an untrained model: 20 pictures to adapt to, of which 4 are among the 8 to predict."""
     training.prepare(0, CPU)
     params = ADAPT.model_copy(update=changes)
     source, target = SourceDomain(pictures(1), ROWS, LABELS), TargetDomain(pictures(2), ROWS[:20], ROWS[16:])
-    return Pocan(Network(MODEL), Prototypes(8), source, target, params, VIEWS, 0, team)
+    return Pocan(build(MODEL), Prototypes(8), source, target, params, VIEWS, 0, team)

@@ -8,30 +8,26 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from lightning_fabric import Fabric
-from lightning_fabric.strategies.ddp import DDPStrategy
 from torch import Tensor, nn
 
+from pipeline.nets import Network
+from pipeline.params import ModelParams
 from pipeline.team import Team
 from tests.tasks import COMPUTE, pocan, pretraining
 
 
 def start(processes: int, dtype: str) -> Team:
-    """A team of so many processes; with dtype "float64" one whose networks are to be made ``double``."""
-    if dtype != "float64":
-        precision = {"float32": "fp32", "bfloat16": "bf16"}[dtype]
-        return Team.start("cpu", COMPUTE.model_copy(update={"devices": processes, "precision": precision}))
-    strategy = DDPStrategy(broadcast_buffers=False) if processes > 1 else "auto"
-    fabric = Fabric(accelerator="cpu", strategy=strategy, devices=processes, precision="64-true")
-    fabric.launch()
-    return Team(fabric, "fp32", compiles=False)
+    """A team of so many processes; "float64" is one in float32, as its networks are to be made by ``double``."""
+    precision = "bf16" if dtype == "bfloat16" else "fp32"
+    return Team.start("cpu", COMPUTE.model_copy(update={"devices": processes, "precision": precision}))
 
 
-def double(network: nn.Module) -> None:
-    """Let a network compute in float64, but take and give float32."""
-    network.double()
+def double(params: ModelParams) -> Network:
+    """A network that computes in float64, but takes and gives float32."""
+    network = Network(params).double()
     network.register_forward_pre_hook(lambda _, arguments: (arguments[0].double(),))
     network.register_forward_hook(lambda _, __, output: output.float())
+    return network
 
 
 def first_steps(team: Team, dtype: str) -> dict[str, Tensor]:
@@ -40,19 +36,18 @@ def first_steps(team: Team, dtype: str) -> dict[str, Tensor]:
     Batches of odd sizes: the parts of two processes differ.
     """
     found: dict[str, Tensor] = {}
-    stage_1 = pretraining(team, batch_size=7)
-    follow_step(found, "pretrain", stage_1, {"network": stage_1.network}, dtype)
+    build = double if dtype == "float64" else Network
+    stage_1 = pretraining(team, build=build, batch_size=7)
+    follow_step(found, "pretrain", stage_1, {"network": stage_1.network})
     for passes in ("separate", "joint"):
-        stage_2 = pocan(team, batch_size=9, domain_passes=passes)
+        stage_2 = pocan(team, build=build, batch_size=9, domain_passes=passes)
         modules = {"network": stage_2.network, "m_s": stage_2.source_prototypes, "m_t": stage_2.target_prototypes}
-        follow_step(found, passes, stage_2, modules, dtype)
+        follow_step(found, passes, stage_2, modules)
         found[f"{passes}/predictions"] = stage_2.predictions[0]
     return found
 
 
-def follow_step(found: dict[str, Tensor], name: str, task: Any, modules: dict[str, nn.Module], dtype: str) -> None:
-    if dtype == "float64":
-        double(modules["network"])
+def follow_step(found: dict[str, Tensor], name: str, task: Any, modules: dict[str, nn.Module]) -> None:
     found |= {f"{name}/{loss}": value for loss, value in task.step(next(task.begin_epoch(0).batches), 0.5).items()}
     for module_name, module in modules.items():
         for key, value in module.named_parameters():

@@ -38,19 +38,23 @@ def differences(found: dict[str, Tensor], expected: dict[str, Tensor]) -> dict[s
     }
 
 
-def test_two_processes_compute_what_one_does(tmp_path: Path) -> None:
+STARTED_BY = pytest.mark.parametrize(
+    "launcher",
+    [(), ("torch.distributed.run", "--standalone", "--nproc-per-node=2", "-m")],
+    ids=["compute.devices", "torchrun"],
+)
+
+
+@STARTED_BY
+def test_two_processes_compute_what_one_does(launcher: tuple[str, ...], tmp_path: Path) -> None:
     """In float64 inside the networks: rounding, which batch norms of few noisy pictures enlarge, hides no fault."""
-    found = two_processes(tmp_path / "found.pt", "float64")
+    found = two_processes(tmp_path / "found.pt", "float64", launcher)
     differ = differences(found, first_steps(start(1, "float64"), "float64"))
     assert sum("gradient" in name for name in differ) > 100
     assert {name: value for name, value in differ.items() if value > 1e-5} == {}
 
 
-@pytest.mark.parametrize(
-    "launcher",
-    [(), ("torch.distributed.run", "--standalone", "--nproc-per-node=2", "-m")],
-    ids=["compute.devices", "torchrun"],
-)
+@STARTED_BY
 def test_two_processes_start_by_parameter_and_by_torchrun(launcher: tuple[str, ...], tmp_path: Path) -> None:
     """In float32, as in use: losses may be a little above 1e-5 apart, gradients cannot be compared, see above."""
     found = two_processes(tmp_path / "found.pt", "float32", launcher)
