@@ -29,12 +29,11 @@ import typer
 from numpy.typing import NDArray
 
 from benchmarks.detectors import BATCH, DETECTORS, MIN_FACE, PEERS, SCALE_FACTOR
-from pipeline import params
+from pipeline.config import load as params
 from pipeline.datasets import Dataset, Sample, open_dataset
 from pipeline.faces.boxes import overlap
 from pipeline.faces.extract import extract
 from pipeline.faces.finder import for_detection
-from pipeline.params import StandinParams
 from pipeline.standins import draw
 
 ENLARGE_TO = 120
@@ -53,7 +52,7 @@ def compare(
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         for name, title in SETS.items():
-            draw(name, root / name, StandinParams(sets=(), seed=7, scale=scale))
+            draw(name, root / name, seed=7, scale=scale)
             _compare_detection(root, name, title, rounds, seconds, device)
         print("From files to the crop store, large faces first:\n")
         print("| set | pictures/s | peak memory of all processes |\n| :--- | ---: | ---: |")

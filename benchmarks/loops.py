@@ -14,15 +14,19 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 from torchvision.transforms import v2
 
-from pipeline import losses, training
-from pipeline.augment import BLUR_SIGMA, BRIGHTNESS, CONTRAST, HUE, SATURATION
-from pipeline.batches import DeviceCrops, prefetched
+from pipeline.compute.team import Team
+from pipeline.config.methods.pocan import PocanParams
+from pipeline.config.schema import ComputeParams, Params
+from pipeline.data.augment import BLUR_SIGMA, BRIGHTNESS, CONTRAST, HUE, SATURATION
+from pipeline.data.batches import DeviceCrops, prefetched
+from pipeline.losses.classification import weighted_cross_entropy
+from pipeline.losses.contrastive import nt_xent, supervised_contrastive
+from pipeline.losses.domain import domain_confusion, domain_discrimination
 from pipeline.methods import SourceDomain, TargetDomain
 from pipeline.methods.pocan import Pocan
-from pipeline.nets import Network, Prototypes
-from pipeline.params import ComputeParams, Params
-from pipeline.pretraining import Pretraining
-from pipeline.team import Team
+from pipeline.networks.network import Network, PrototypeClassifier, Prototypes
+from pipeline.source_model.pretraining import Pretraining
+from pipeline.training import loop
 
 Crops = NDArray[np.uint8]
 
@@ -51,7 +55,7 @@ def labels_of(images: Crops) -> Tensor:
 def project_stage_1(setting: Setting, images: Crops, params: Params) -> Iterator[int]:
     """The pretrain stage's own task."""
     team = _team(setting)
-    training.prepare(0, team.device)
+    loop.prepare(0, team.device)
     rows = torch.arange(len(images))
     chosen = params.pretrain.model_copy(update={"batch_size": setting.batch_size})
     network, crops = _network(setting, params), DeviceCrops(images, team.device)
@@ -61,12 +65,12 @@ def project_stage_1(setting: Setting, images: Crops, params: Params) -> Iterator
 def project_stage_2(setting: Setting, images: Crops, params: Params) -> Iterator[int]:
     """The adapt stage's own task; the prediction of the target before an epoch is not timed."""
     team = _team(setting)
-    training.prepare(0, team.device)
+    loop.prepare(0, team.device)
     rows, crops = torch.arange(len(images)), DeviceCrops(images, team.device)
     chosen = params.adapt.model_copy(update={"batch_size": setting.batch_size, "steps_per_epoch": 10_000})
     source, target = SourceDomain(crops, rows, labels_of(images)), TargetDomain(crops, rows[:256], rows[:0])
-    prototypes = Prototypes(params.model.projection_dim)
-    return _run(Pocan(_network(setting, params), prototypes, source, target, chosen, params.augment, 0, team))
+    model = PrototypeClassifier(_network(setting, params), Prototypes(params.model.projection_dim))
+    return _run(Pocan(model, source, target, chosen, params.augment, 0, team))
 
 
 def _run(task: Pretraining | Pocan) -> Iterator[int]:
@@ -94,7 +98,7 @@ class _Bare:
 
     def __init__(self, setting: Setting, images: Crops, params: Params) -> None:
         self.team = _team(setting)
-        training.prepare(0, self.team.device)
+        loop.prepare(0, self.team.device)
         self.network = _network(setting, params).train()
         self.project = self.team.setup(self.network)
         self._optimiser = torch.optim.SGD(self.network.parameters(), lr=1e-3, momentum=0.9, fused=True)
@@ -164,7 +168,7 @@ def plain_stage_1(setting: Setting, images: Crops, params: Params) -> Iterator[i
     network = _plain_network(setting, params, device)
     optimiser = torch.optim.SGD(network.parameters(), lr=1e-3, momentum=0.9, weight_decay=1e-5)
     for views, labels in _plain_batches(setting, images, params):
-        loss = losses.supervised_contrastive(network(views), labels, params.pretrain.tau)
+        loss = supervised_contrastive(network(views), labels, params.pretrain.tau)
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
@@ -177,18 +181,20 @@ def plain_stage_2(setting: Setting, images: Crops, params: Params) -> Iterator[i
     network, dim = _plain_network(setting, params, device), params.model.projection_dim
     m_s, m_t = Prototypes(dim).to(device).matrix, Prototypes(dim).to(device).matrix
     weights = torch.ones(7, device=device)
+    pocan = params.adapt
+    assert isinstance(pocan, PocanParams)
     network_optimiser = torch.optim.SGD(network.parameters(), lr=1e-3, momentum=0.9, weight_decay=1e-5)
     prototype_optimiser = torch.optim.SGD([m_s, m_t], lr=1e-3, momentum=0.9, weight_decay=1e-5)
-    cross_entropy = losses.weighted_cross_entropy
+    cross_entropy = weighted_cross_entropy
     domains = zip(_plain_batches(setting, images, params), _plain_batches(setting, images, params), strict=True)
     for (source, y_s), (target, y_t) in domains:
         z_s, z_t, half = network(source), network(target), len(target) // 2
         frozen_s, frozen_t = m_s.detach(), m_t.detach()
-        loss = losses.nt_xent(z_t, params.adapt.tau) + cross_entropy(z_t[:half], frozen_t, y_t[:half], weights)
-        loss = loss + losses.supervised_contrastive(z_s, y_s, params.adapt.tau_source)
+        loss = nt_xent(z_t, pocan.tau) + cross_entropy(z_t[:half], frozen_t, y_t[:half], weights)
+        loss = loss + supervised_contrastive(z_s, y_s, pocan.tau_source)
         loss = loss + cross_entropy(z_s, frozen_s, y_s, weights) + cross_entropy(z_s, frozen_t, y_s, weights)
         loss = loss + cross_entropy(z_t[:half], frozen_s, y_t[:half], weights)
-        loss = loss + losses.domain_confusion(z_s, z_t, frozen_s, frozen_t)
+        loss = loss + domain_confusion(z_s, z_t, frozen_s, frozen_t)
         network_optimiser.zero_grad()
         loss.backward()
         network_optimiser.step()
@@ -197,7 +203,7 @@ def plain_stage_2(setting: Setting, images: Crops, params: Params) -> Iterator[i
             z_s, z_t = network(source), network(target)
         network.train()
         loss = cross_entropy(z_s, m_s, y_s, weights) + cross_entropy(z_t[:half], m_t, y_t[:half], weights)
-        loss = loss + losses.domain_discrimination(z_s, z_t, m_s, m_t)
+        loss = loss + domain_discrimination(z_s, z_t, m_s, m_t)
         prototype_optimiser.zero_grad()
         loss.backward()
         prototype_optimiser.step()

@@ -24,11 +24,11 @@ import torch
 import typer
 
 from benchmarks.loops import CONTESTANTS, Setting
-from pipeline.crops import CROP_SIZE
+from pipeline.config.load import load
+from pipeline.data.crops import CROP_SIZE
 from pipeline.datasets import open_dataset
-from pipeline.params import StandinParams, load
-from pipeline.progress import peak_memory
 from pipeline.standins import draw
+from pipeline.training.progress import peak_memory
 
 STAGES = {"1": "Stage 1", "2": "Stage 2"}
 TITLES = {
@@ -143,7 +143,7 @@ def _hardware(device: str) -> str:
 def _draw_crops(path: Path) -> None:
     """Write crops of drawn faces: uint8 N×112×112×3."""
     root = path.parent / "rafdb"
-    draw("rafdb", root, StandinParams(sets=(), seed=7, scale=0.5))
+    draw("rafdb", root, seed=7, scale=0.5)
     dataset = open_dataset("rafdb", root)
     size = (CROP_SIZE, CROP_SIZE)
     np.save(path, np.stack([cv2.resize(dataset.read(sample), size) for sample in dataset.samples()]))

@@ -5,9 +5,9 @@ from typing import Annotated
 
 import typer
 
-from pipeline import params
-from pipeline.preflight import require_inputs
-from pipeline.stage import reported
+from pipeline.command_line import reported
+from pipeline.config.load import load
+from pipeline.config.preflight import require_inputs
 
 app = typer.Typer(
     help="POCAN: cross-domain facial expression recognition. The pipeline itself is run with `dvc repro`.",
@@ -24,7 +24,7 @@ def report() -> None:
     # Imported here: drawing libraries take seconds to load, which --help and check need not wait for.
     from pipeline.reporting import write_report
 
-    for path in write_report(params.load()):
+    for path in write_report(load()):
         typer.echo(path)
 
 
@@ -44,9 +44,9 @@ def faces(
 ) -> None:
     """Find, crop and pack the faces of any folder of pictures; started again after an interruption, it goes on."""
     # Imported here: PyTorch takes seconds to load, which --help and check need not wait for.
-    from pipeline.folder_faces import extract_folder
+    from pipeline.reporting.folder_faces import extract_folder
 
-    settings = params.load(file, [f"faces.{change}" for change in changes or []])
+    settings = load(file, [f"faces.{change}" for change in changes or []])
     for path in extract_folder(folder, out, settings.faces, device, processes):
         typer.echo(path)
 
@@ -57,5 +57,5 @@ def check(
     file: Annotated[Path, typer.Argument(help="The parameter file to check.")] = Path("params.yaml"),
 ) -> None:
     """Check a parameter file and that the inputs it names exist: print "ok", or every fault and exit with code 1."""
-    require_inputs(params.load(file))
+    require_inputs(load(file))
     typer.echo("ok")

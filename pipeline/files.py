@@ -4,12 +4,15 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import StorageError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @contextmanager
@@ -32,7 +35,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
         umask = os.umask(0)
         os.umask(umask)
         temporary.chmod(0o666 & ~umask)
-        with temporary.open("rb") as written:
+        with temporary.open("r+b") as written:  # Windows syncs no file that is open for reading alone
             os.fsync(written.fileno())
         temporary.replace(path)
     except OSError as error:
@@ -67,18 +70,35 @@ def write_json(path: Path, value: Any) -> None:
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
+def write_csv(path: Path, table: "pd.DataFrame") -> None:
+    """Write a table without its index, atomically; floats keep six significant digits."""
+    with atomic_path(path) as temporary:
+        table.to_csv(temporary, index=False, float_format="%.6g")
+
+
 def sha256(path: Path) -> str:
     """The SHA-256 of a file, in hexadecimal, in constant memory."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def fingerprint(parts: Any, code: Iterable[Path]) -> str:
-    """A digest of all that decides a result: ``parts`` (JSON values) and the content of the files in ``code``."""
-    digest = hashlib.sha256(json.dumps(parts, sort_keys=True).encode())
-    for path in sorted(code):
-        digest.update(path.read_bytes())
-    return digest.hexdigest()
+def code_digests(paths: Iterable[Path]) -> dict[str, str]:
+    """The SHA-256 of every Python file that ``paths`` are or hold, by name; a path that is not there is passed over."""
+    files = {file for path in paths for file in (path.rglob("*.py") if path.is_dir() else [path]) if file.is_file()}
+    return {file.as_posix(): sha256(file) for file in sorted(files)}
+
+
+def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, str | int | float | bool]:
+    """Nested values as ``section.key``, as DVC writes them; lists become comma-separated text, None ``null``."""
+    flat: dict[str, str | int | float | bool] = {}
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            flat |= flatten(value, f"{prefix}{key}.")
+        elif isinstance(value, list | tuple):
+            flat[f"{prefix}{key}"] = ",".join(map(str, value))
+        else:
+            flat[f"{prefix}{key}"] = "null" if value is None else value
+    return flat
 
 
 def read_json(path: Path) -> Any:

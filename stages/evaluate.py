@@ -5,26 +5,33 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from pipeline import device, layout, params, scorecard, trained
-from pipeline.files import write_json
-from pipeline.params import Params
-from pipeline.prepared import Prepared
-from pipeline.stage import run
-from pipeline.tables import write_csv
-from pipeline.tracking import StageRun, flatten, stage_run
+from pipeline.command_line import run
+from pipeline.compute import device
+from pipeline.config import layout
+from pipeline.config.decisive import decisive
+from pipeline.config.load import load
+from pipeline.config.preflight import require_target
+from pipeline.config.schema import Params
+from pipeline.data.prepared import Prepared
+from pipeline.evaluation import scorecard
+from pipeline.files import flatten, read_json, write_csv, write_json
+from pipeline.networks import trained
+from pipeline.tracking.runs import StageRun, stage_run
 
 
 def main(target: str) -> None:
     """Score TARGET before and after adaptation; write reports/evaluate/TARGET and data/predictions/TARGET.csv."""
-    settings = params.load()
+    settings = load()
+    require_target(settings, target)
     source, data = Prepared.open(settings.source), Prepared.open(target)
     folder = layout.evaluation(target)
+    adapted, made = trained.adapted_model(settings.model, settings.adapt, target)
     with stage_run(settings, "evaluate", target) as tracked:
         tracked.log_dataset(data.store, data.split.test, "test")
         probabilities, points = scorecard.predict(
             {
                 "before": trained.source_model(settings.model)[0],
-                "after": trained.adapted_model(settings.model, target),
+                "after": adapted,
             },
             source,
             data,
@@ -41,23 +48,30 @@ def main(target: str) -> None:
         write_csv(layout.predictions(target), scorecard.predictions_table(data, probabilities["after"]))
         metrics = scorecard.headline(scores)
         write_json(folder / "metrics.json", metrics)
-        write_json(folder / "result.json", result(settings, source, data, scores, tracked))
+        write_json(folder / "result.json", result(settings, source, data, scores, made, tracked))
         tracked.log({key: float(value) for key, value in flatten(metrics).items()}, settings.adapt.epochs)
         names = ("metrics.json", "result.json", *(f"{name}.csv" for name in tables))
         tracked.log_files([folder / name for name in names], "evaluate")
 
 
 def result(
-    settings: Params, source: Prepared, data: Prepared, scores: dict[str, Any], tracked: StageRun
+    settings: Params,
+    source: Prepared,
+    data: Prepared,
+    scores: dict[str, Any],
+    made: dict[str, Any],
+    tracked: StageRun,
 ) -> dict[str, Any]:
-    """All that the report needs to know of this target: what was run on what, and what came out."""
-    switches = {"l_in": settings.adapt.use_l_in, "l_cross": settings.adapt.use_l_cross, "l_ad": settings.adapt.use_l_ad}
-    switches["class_weights"] = settings.adapt.class_weights != "none"
+    """All that the report needs to know of this target: what was run on what, and what came out.
+
+    made: the description of the adapted model.
+    """
     return {
         "source": settings.source,
         "target": data.name,
         "method": settings.adapt.method,
-        "without": [name for name, on in switches.items() if not on],
+        "adapts": settings.adapt.adapts,
+        "without": settings.adapt.left_out(),
         "provenance": {
             "source": source.store.description["provenance"],
             "target": data.store.description["provenance"],
@@ -70,6 +84,9 @@ def result(
             "prototypes": settings.prototypes.epochs,
             "adapt": settings.adapt.epochs,
         },
+        "parameters": decisive(settings, data.name),
+        "environment": made["environment"],
+        "split": read_json(layout.split_report(data.name)),
         "n_train": len(data.split.train),
         "n_test": len(data.split.test),
         "before": scores.get("before"),

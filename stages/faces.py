@@ -2,17 +2,21 @@
 
 from pathlib import Path
 
-from pipeline import device, layout, params
+from pipeline.command_line import run
+from pipeline.compute import device
+from pipeline.config import layout
+from pipeline.config.load import load
+from pipeline.config.preflight import require_set
 from pipeline.datasets import open_dataset
 from pipeline.faces.extract import extract
 from pipeline.faces.summary import summary
 from pipeline.files import write_json
-from pipeline.stage import run
 
 
 def main(dataset: str) -> None:
     """data.root/DATASET -> the store data/crops/DATASET, with counts in reports/faces/DATASET.json."""
-    settings = params.load()
+    settings = load()
+    require_set(settings, dataset)
     opened = open_dataset(dataset, Path(settings.data.root) / dataset)
     store, in_progress = layout.crops(dataset), layout.crops_in_progress(dataset)
     extract(opened, store, in_progress, settings.faces, settings.data.max_unreadable, device.pick(settings.device))

@@ -2,23 +2,26 @@
 
 import pandas as pd
 
-from pipeline import layout, models, params, trained, training
-from pipeline.batches import DeviceCrops
-from pipeline.checkpoints import Checkpoint
-from pipeline.nets import Network
-from pipeline.params import Params
-from pipeline.prepared import Prepared
-from pipeline.pretrained import load_pretrained
-from pipeline.pretraining import Pretraining
-from pipeline.stage import run
-from pipeline.tables import write_csv
-from pipeline.team import Team
-from pipeline.tracking import stage_run
+from pipeline.command_line import run
+from pipeline.compute.team import Team
+from pipeline.config import code, layout
+from pipeline.config.load import load
+from pipeline.config.schema import Params
+from pipeline.data.batches import DeviceCrops
+from pipeline.data.prepared import Prepared
+from pipeline.files import write_csv
+from pipeline.networks import saved, trained
+from pipeline.networks.initial import load_initial
+from pipeline.networks.network import Network
+from pipeline.source_model.pretraining import Pretraining
+from pipeline.tracking.runs import stage_run
+from pipeline.training import loop
+from pipeline.training.checkpoints import Checkpoint
 
 
 def main() -> None:
     """Train f and g on the source and write models/pretrained and the curve of the loss."""
-    settings = params.load()
+    settings = load()
     with Team.start(settings.device, settings.compute) as team:
         train(settings, team)
 
@@ -26,7 +29,7 @@ def main() -> None:
 def train(settings: Params, team: Team) -> None:
     """One process of the team."""
     data = Prepared.open(settings.source)
-    training.prepare(settings.seed, team.device)
+    loop.prepare(settings.seed, team.device)
     network = Network(settings.model)
     description = {
         "stage": "pretrain",
@@ -35,8 +38,8 @@ def train(settings: Params, team: Team) -> None:
         "model": settings.model.model_dump(),
         "augment": settings.augment.model_dump(),
         "pretrain": settings.pretrain.model_dump(),
-        "compute": {"precision": team.precision, "compile": settings.compute.compile},
-        "initial_weights": load_pretrained(network.encoder, settings.model),
+        "compute": team.computes(),
+        "initial_weights": load_initial(network.encoder, settings.model),
     }
     task = Pretraining(
         network,
@@ -48,17 +51,18 @@ def train(settings: Params, team: Team) -> None:
         settings.seed,
         team,
     )
-    checkpoint = Checkpoint(layout.checkpoint("pretrain"), training.fingerprint(description))
+    checkpoint = Checkpoint(layout.checkpoint("pretrain"), {**description, "code": code.digests("pretrain", settings)})
     if not team.leads:
-        training.follow(task, checkpoint, team)
+        loop.follow(task, checkpoint, team)
         return
     with stage_run(settings, "pretrain", checkpoint=checkpoint) as tracked:
         tracked.log_tags(team.tags())
         tracked.log_dataset(data.store, data.split.train, "train")
-        curve = training.fit(task, checkpoint, tracked.log, team)
-        models.save(layout.PRETRAINED, {"network": network}, description)
+        curve = loop.fit(task, checkpoint, tracked.log, team)
+        made = {**description, "environment": {"pretrain": team.environment()}}
+        saved.save(layout.PRETRAINED, {"network": network}, made)
         write_csv(layout.curve("pretrain"), pd.DataFrame(curve))
-        tracked.log_files([layout.PRETRAINED / models.DESCRIPTION_FILE, layout.curve("pretrain")], "pretrain")
+        tracked.log_files([layout.PRETRAINED / saved.DESCRIPTION_FILE, layout.curve("pretrain")], "pretrain")
         tracked.log_model(trained.network(settings.model))
     checkpoint.remove()
 

@@ -1,21 +1,64 @@
 """The split stage: divides the crops of one data set into the part adapted on and the part tested on."""
 
-from pipeline import layout, params, splits
-from pipeline.crops import CropStore
+from typing import Any
+
+import numpy as np
+
+from pipeline.command_line import run
+from pipeline.config import layout
+from pipeline.config.load import load
+from pipeline.config.preflight import require_set
+from pipeline.data import split as division_file
+from pipeline.data.crops import CropStore
+from pipeline.data.split import Split
 from pipeline.errors import ParamsError
-from pipeline.stage import run
+from pipeline.files import write_csv, write_json
+from pipeline.splits import duplicates, overlaps, protocols
+from pipeline.splits.overlaps import Duplicates
 
 
 def main(dataset: str) -> None:
-    """data/crops/DATASET -> data/splits/DATASET.parquet, which holds no labels: adaptation must not see them."""
-    settings = params.load()
+    """data/crops/DATASET -> data/splits/DATASET.parquet, which holds no labels: adaptation must not see them.
+
+    Also reports/splits/DATASET.json, what the parts share, and data/duplicates/DATASET.csv, which pictures are
+    duplicates. A target is compared with the source, the source with every other set that has crops.
+    """
+    settings = load()
+    require_set(settings, dataset)
     division = settings.split.get(dataset)
     if division is None:
         raise ParamsError(f"params.yaml: no entry split.{dataset}; add one with a protocol")
-    manifest = CropStore.open(layout.crops(dataset)).manifest
-    split = splits.make_split(manifest, division, dataset)
-    splits.write(layout.split(dataset), split)
-    print(f"{dataset}, protocol {division.protocol}\n{splits.describe(manifest, split)}")
+    store = CropStore.open(layout.crops(dataset))
+    others = every_other(dataset) if dataset == settings.source else [settings.source]
+    stores = {name: CropStore.open(layout.crops(name)) for name in others}
+    split = protocols.make_split(store.samples, division, dataset)
+    found = Duplicates.find(
+        duplicates.fingerprints(store.images),
+        {name: duplicates.fingerprints(other.images) for name, other in stores.items()},
+    )
+    report: dict[str, Any] = {
+        "dataset": dataset,
+        "protocol": division.model_dump(),
+        "test_in_train": overlaps.shared(store.samples, split),
+        "duplicates": found.report(split),
+    }
+    if division.duplicates == "drop":
+        left_out = found.left_out(split, of_others=dataset == settings.source)
+        split = Split(np.setdiff1d(split.train, left_out), split.test)
+        report["dropped"] = len(left_out)
+    report |= {"train": len(split.train), "test": len(split.test)}
+    division_file.write(layout.split(dataset), split)
+    keys = {name: each.samples["key"].to_numpy(dtype=object) for name, each in {dataset: store, **stores}.items()}
+    write_csv(layout.duplicates(dataset), found.table(dataset, keys, split))
+    write_json(layout.split_report(dataset), report)
+    print(f"{dataset}, protocol {division.protocol}", protocols.describe(store.samples, split), sep="\n")
+    print(overlaps.describe(report))
+
+
+def every_other(dataset: str) -> list[str]:
+    """The other sets whose crops are at hand."""
+    folders = layout.crops(dataset).parent.iterdir()
+    return sorted(folder.name for folder in folders if folder.name != dataset and (folder / "store.json").is_file())
 
 
 if __name__ == "__main__":

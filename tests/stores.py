@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.crops import CROP_SIZE, CropBatch, CropStore, CropWriter
+from pipeline.data.crops import CROP_SIZE, CropBatch, CropStore, CropWriter
 
 
 def flat(value: int) -> NDArray[np.uint8]:

@@ -6,20 +6,27 @@ from typing import Any
 import numpy as np
 import torch
 
-from pipeline import training
-from pipeline.batches import DeviceCrops
+from pipeline.compute.team import Team
+from pipeline.config.methods.pocan import PocanParams
+from pipeline.config.schema import (
+    AugmentParams,
+    ComputeParams,
+    ModelParams,
+    PretrainParams,
+    PrototypeParams,
+)
+from pipeline.data.batches import DeviceCrops
 from pipeline.methods import SourceDomain, TargetDomain
 from pipeline.methods.pocan import Pocan
-from pipeline.nets import Network, Prototypes
-from pipeline.params import AdaptParams, AugmentParams, ComputeParams, ModelParams, PretrainParams, PrototypeParams
-from pipeline.pretraining import Pretraining
-from pipeline.team import Team
+from pipeline.networks.network import Network, PrototypeClassifier, Prototypes
+from pipeline.source_model.pretraining import Pretraining
+from pipeline.training import loop
 
 MODEL = ModelParams(backbone="resnet10", weights="none", projection_hidden=16, projection_dim=8)
 VIEWS = AugmentParams(crop=(0.8, 0.95), jitter=0.8, grayscale=0.2, blur=0.5, flip=0.5, eval_crop=0.85)
 PRETRAIN = PretrainParams(epochs=3, warmup_epochs=1, batch_size=8, lr=0.05, momentum=0.9, weight_decay=1e-4, tau=0.1)
 PROTOTYPES = PrototypeParams(epochs=5, batch_size=8, lr=0.5, momentum=0.9, class_weights="printed")
-ADAPT = AdaptParams(
+ADAPT = PocanParams(
     method="pocan",
     epochs=2,
     steps_per_epoch=2,
@@ -57,14 +64,14 @@ Build = Callable[[ModelParams], Network]
 
 def pretraining(team: Team, seed: int = 0, build: Build = Network, **changes: Any) -> Pretraining:
     """Stage 1 on all pictures; ``changes`` of its parameters."""
-    training.prepare(seed, CPU)
+    loop.prepare(seed, CPU)
     params = PRETRAIN.model_copy(update=changes)
     return Pretraining(build(MODEL), pictures(1), ROWS, LABELS, params, VIEWS, seed, team)
 
 
 def pocan(team: Team, build: Build = Network, **changes: Any) -> Pocan:
     """Stage 2 from an untrained model: 20 pictures to adapt to, of which 4 are among the 8 to predict."""
-    training.prepare(0, CPU)
+    loop.prepare(0, CPU)
     params = ADAPT.model_copy(update=changes)
     source, target = SourceDomain(pictures(1), ROWS, LABELS), TargetDomain(pictures(2), ROWS[:20], ROWS[16:])
-    return Pocan(build(MODEL), Prototypes(8), source, target, params, VIEWS, 0, team)
+    return Pocan(PrototypeClassifier(build(MODEL), Prototypes(8)), source, target, params, VIEWS, 0, team)

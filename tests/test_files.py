@@ -6,9 +6,10 @@ import pytest
 import torch
 from safetensors import SafetensorError
 
-from pipeline import files, models
-from pipeline.checkpoints import Checkpoint
+from pipeline import files
 from pipeline.errors import StorageError
+from pipeline.networks import saved
+from pipeline.training.checkpoints import Checkpoint
 
 
 def test_a_file_that_cannot_be_written_is_named_and_stays_as_it_was(tmp_path: Path) -> None:
@@ -32,14 +33,15 @@ def test_a_model_that_the_library_cannot_write_is_named(tmp_path: Path, monkeypa
     def fail(*_: object) -> None:
         raise SafetensorError("I/O error: no space")
 
-    monkeypatch.setattr(models, "save_file", fail)
+    monkeypatch.setattr(saved, "save_file", fail)
     with pytest.raises(StorageError, match=r"model\.safetensors: cannot be written \(I/O error: no space\)"):
-        models.save(tmp_path, {"linear": torch.nn.Linear(1, 1)}, {})
+        saved.save(tmp_path, {"linear": torch.nn.Linear(1, 1)}, {})
 
 
 def test_what_a_killed_write_left_is_removed_with_the_checkpoint(tmp_path: Path) -> None:
-    checkpoint = Checkpoint(tmp_path / "c.pt", "print")
+    checkpoint = Checkpoint(tmp_path / "c.pt", {})
     (tmp_path / ".c.pt.abcd.pt").write_bytes(b"half a checkpoint")
+    checkpoint.settle()
     assert checkpoint.load() is None
     assert list(tmp_path.iterdir()) == []
     checkpoint.save({"curve": [], "costs": [], "task": {}})

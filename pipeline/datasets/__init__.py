@@ -1,22 +1,36 @@
-"""The data sets: one module per set, opened by name."""
+"""The data sets: one module per set, registered here by name.
+
+A new set is its module, its test, one line below and its parameters (docs/extending.md).
+"""
 
 from pathlib import Path
 
-from pipeline.datasets.base import Dataset, Sample
 from pipeline.datasets.ckplus import CkPlus
 from pipeline.datasets.ckplus48 import CkPlus48
 from pipeline.datasets.fer2013 import Fer2013
 from pipeline.datasets.folder import AnyFolder, FolderDataset
 from pipeline.datasets.jaffe import Jaffe
 from pipeline.datasets.oulu import OuluCasia
+from pipeline.datasets.parts.base import Dataset, Sample
 from pipeline.datasets.rafdb import RafDb
 from pipeline.datasets.sfew import Sfew
+from pipeline.registry import Registry
 
-__all__ = ["AnyFolder", "Dataset", "FolderDataset", "Sample", "open_dataset"]
+__all__ = ["DATASETS", "AnyFolder", "Dataset", "FolderDataset", "Sample", "open_dataset"]
 
-READERS: dict[str, type[Dataset]] = {
-    reader.name: reader for reader in (RafDb, CkPlus, CkPlus48, Jaffe, OuluCasia, Fer2013, Sfew)
-}
+DATASETS: Registry[type[Dataset]] = Registry(
+    "data set",
+    [
+        RafDb,
+        CkPlus,
+        CkPlus48,
+        Jaffe,
+        OuluCasia,
+        Fer2013,
+        Sfew,
+    ],
+)
+"""The sets with a reader of their own."""
 
 
 def open_dataset(name: str, root: Path) -> Dataset:
@@ -25,4 +39,4 @@ def open_dataset(name: str, root: Path) -> Dataset:
     Raises:
         DatasetError: there is no such folder.
     """
-    return READERS[name](root) if name in READERS else FolderDataset(root, name)
+    return DATASETS[name](root) if name in DATASETS else FolderDataset(root, name)

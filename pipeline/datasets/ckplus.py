@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from pipeline.datasets.base import Dataset, Sample
-from pipeline.datasets.class_folders import subfolders
-from pipeline.datasets.sequences import neutral_and_peak
+from pipeline.datasets.parts.base import Dataset, Sample
+from pipeline.datasets.parts.class_folders import subfolders
+from pipeline.datasets.parts.sequences import neutral_and_peak
 from pipeline.labels import ANGER, DISGUST, FEAR, HAPPINESS, NEUTRAL, SADNESS, SURPRISE
 
 CONTEMPT = 2

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import PurePosixPath
 
-from pipeline.datasets.base import Dataset, Sample
-from pipeline.datasets.class_folders import class_samples
+from pipeline.datasets.parts.base import Dataset, Sample
+from pipeline.datasets.parts.class_folders import class_samples
 
 
 class CkPlus48(Dataset):
@@ -14,6 +14,7 @@ class CkPlus48(Dataset):
 
     name = "ckplus48"
     title = "CK+48"
+    note = "CK+48 is not the paper's CK+: 48×48 crops of the peak frames, without neutral faces."
     layout = "anger/S010_004_00000017.png, likewise disgust, fear, happy, sadness, surprise; contempt is left out"
 
     def scan(self) -> Iterator[Sample]:

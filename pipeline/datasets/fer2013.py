@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.datasets.base import Dataset, Sample
-from pipeline.datasets.class_folders import class_samples, picture_folders
-from pipeline.datasets.spellings import part_of
+from pipeline.datasets.parts.base import Dataset, Sample
+from pipeline.datasets.parts.class_folders import class_samples, picture_folders
+from pipeline.datasets.parts.spellings import part_of
 from pipeline.errors import UnreadableImageError
 from pipeline.labels import ANGER, DISGUST, FEAR, HAPPINESS, NEUTRAL, SADNESS, SURPRISE
 

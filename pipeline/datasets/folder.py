@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from pipeline.datasets.base import Dataset, Sample
-from pipeline.datasets.class_folders import class_samples, picture_folders, pictures_below, pictures_in
-from pipeline.datasets.spellings import CLASSES, class_of, part_of
+from pipeline.datasets.parts.base import Dataset, Sample
+from pipeline.datasets.parts.class_folders import class_samples, picture_folders, pictures_below, pictures_in
+from pipeline.datasets.parts.spellings import CLASSES, class_of, part_of
 
 
 class FolderDataset(Dataset):

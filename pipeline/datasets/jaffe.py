@@ -3,9 +3,9 @@
 import re
 from collections.abc import Iterator
 
-from pipeline.datasets.base import Dataset, Sample
-from pipeline.datasets.class_folders import pictures_in
-from pipeline.datasets.spellings import class_of
+from pipeline.datasets.parts.base import Dataset, Sample
+from pipeline.datasets.parts.class_folders import pictures_in
+from pipeline.datasets.parts.spellings import class_of
 
 
 class Jaffe(Dataset):

@@ -3,10 +3,10 @@
 import re
 from collections.abc import Iterator
 
-from pipeline.datasets.base import Dataset, Sample
-from pipeline.datasets.class_folders import subfolders
-from pipeline.datasets.sequences import neutral_and_peak
-from pipeline.datasets.spellings import class_of
+from pipeline.datasets.parts.base import Dataset, Sample
+from pipeline.datasets.parts.class_folders import subfolders
+from pipeline.datasets.parts.sequences import neutral_and_peak
+from pipeline.datasets.parts.spellings import class_of
 from pipeline.labels import NEUTRAL
 
 

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from pipeline.datasets.base import Dataset, Sample
+from pipeline.datasets.parts.base import Dataset, Sample
 from pipeline.labels import ANGER, DISGUST, FEAR, HAPPINESS, NEUTRAL, SADNESS, SURPRISE
 
 LIST = "EmoLabel/list_patition_label.txt"  # misspelt so in the release

@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from pipeline.datasets.base import Dataset, Sample
-from pipeline.datasets.class_folders import class_samples, picture_folders, subfolders
-from pipeline.datasets.spellings import part_of
+from pipeline.datasets.parts.base import Dataset, Sample
+from pipeline.datasets.parts.class_folders import class_samples, picture_folders, subfolders
+from pipeline.datasets.parts.spellings import part_of
 
 
 class Sfew(Dataset):

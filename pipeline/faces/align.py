@@ -4,9 +4,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.crops import CROP_SIZE
+from pipeline.config.schema import Upscale
+from pipeline.data.crops import CROP_SIZE
 from pipeline.faces.crop import INTERPOLATION, Image, resize
-from pipeline.params import Upscale
 
 TEMPLATE = np.array(
     [[38.2946, 51.6963], [73.5318, 51.5014], [56.0252, 71.7366], [41.5493, 92.3655], [70.7299, 92.2041]]

@@ -11,14 +11,14 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset as Indexed
 
-from pipeline.crops import CROP_SIZE, CropBatch
-from pipeline.datasets import Dataset, Sample
+from pipeline.config.schema import FaceParams
+from pipeline.data.crops import CROP_SIZE, CropBatch
+from pipeline.datasets.parts.base import Dataset, Sample
 from pipeline.errors import UnreadableImageError
 from pipeline.faces.align import aligned
 from pipeline.faces.choice import Chooser
 from pipeline.faces.crop import Image, crop, sharpness
 from pipeline.faces.finder import Face, FaceFinder, whole
-from pipeline.params import FaceParams
 
 PIXELS_AT_ONCE = 1 << 24
 """Pixels of pictures decoded together, whatever ``faces.batch_size`` says: 48 MiB."""
@@ -108,7 +108,8 @@ def _row(sample: Sample, face: Face, crop: Image) -> dict[str, Any]:
     described = {
         "method": face.method,
         "faces": face.faces,
-        "score": face.score,
+        # To a thousandth: the last bits differ between processors.
+        "score": None if face.score is None else round(face.score, 3),
         "box": list(face.box),
         "landmarks": face.landmarks,
         "sharpness": round(sharpness(crop), 2),

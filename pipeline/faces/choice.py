@@ -3,8 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.config.schema import FaceRule
 from pipeline.faces.boxes import Boxes, area, overlap
-from pipeline.params import FaceRule
 
 SAME_FACE = 0.3
 """Intersection over union from which a box continues the one before it: an expression changes little of it."""

@@ -4,8 +4,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.crops import CROP_SIZE
-from pipeline.params import Upscale
+from pipeline.config.schema import Upscale
+from pipeline.data.crops import CROP_SIZE
 
 Image = NDArray[np.uint8]
 

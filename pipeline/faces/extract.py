@@ -1,6 +1,8 @@
 """The faces of a whole data set: every picture becomes one crop in the packed store."""
 
 import contextlib
+import hashlib
+import json
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -8,14 +10,15 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
-from pipeline import crops, files
-from pipeline.crops import CropWriter
-from pipeline.datasets import Dataset
+from pipeline.config.schema import FaceParams
+from pipeline.data import crops
+from pipeline.data.crops import CropWriter
+from pipeline.datasets.parts.base import Dataset
 from pipeline.errors import DatasetError
 from pipeline.faces.batches import FaceBatches, divide, name
 from pipeline.faces.finder import FaceFinder
 from pipeline.faces.processes import default_processes, process
-from pipeline.params import FaceParams
+from pipeline.files import code_digests
 
 NAMED = 5
 """Unreadable files named in the error message."""
@@ -102,6 +105,7 @@ def extract(
 def _settings(params: FaceParams, device: torch.device) -> str:
     """A digest of all but the pictures that decides the crops: parameters, device, code and libraries."""
     library = Path(__file__).parent
-    code = [*library.glob("*.py"), *(library.parent / "datasets").glob("*.py"), Path(crops.__file__)]
+    code = code_digests([library, library.parent / "datasets", Path(crops.__file__)])
     versions = [version(package) for package in ("torch", "numpy", "opencv-python-headless", "pillow", "mtcnn")]
-    return files.fingerprint({"params": params.model_dump(), "device": device.type, "versions": versions}, code)
+    parts = {"params": params.model_dump(), "device": device.type, "versions": versions, "code": list(code.values())}
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()

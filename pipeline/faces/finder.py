@@ -6,12 +6,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from pipeline.config.schema import FaceParams
 from pipeline.faces.boxes import Boxes
 from pipeline.faces.choice import Chooser
 from pipeline.faces.crop import Box, Image, resize
 from pipeline.faces.haar import HaarDetector
 from pipeline.faces.mtcnn import MTCNN, Detection
-from pipeline.params import FaceParams
 
 LONGEST_SIDE = 4096
 """Enlarging stops here, or a strip a few pixels high would grow out of all proportion."""

@@ -3,14 +3,14 @@
 import os
 import threading
 from collections.abc import Generator
-from multiprocessing import connection, get_context, parent_process
-from multiprocessing.context import ForkServerContext
+from multiprocessing import connection, get_all_start_methods, get_context, parent_process
+from multiprocessing.context import BaseContext
 
 import cv2
 import torch
 from torch.utils.data import DataLoader
 
-from pipeline.crops import CropBatch
+from pipeline.data.crops import CropBatch
 from pipeline.errors import DatasetError
 from pipeline.faces.batches import Batches, FaceBatches
 
@@ -63,8 +63,13 @@ def default_processes(pictures: int, device: torch.device) -> int:
     return max(1, min(cores, pictures // WORTH_A_PROCESS, MOST_PROCESSES.get(device.type, 1)))
 
 
-def _context() -> ForkServerContext:
-    """Processes are forked from one that has no threads and no GPU, but the libraries, which they then share."""
+def _context() -> BaseContext:
+    """Processes are forked from one that has no threads and no GPU, but the libraries, which they then share.
+
+    Where the system cannot fork (Windows), each process loads them for itself.
+    """
+    if "forkserver" not in get_all_start_methods():
+        return get_context("spawn")
     context = get_context("forkserver")
     context.set_forkserver_preload([FaceBatches.__module__])
     return context

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from pipeline.crops import read_description
+from pipeline.data.crops import read_description
 
 METHODS = ("mtcnn", "haar", "whole", "given")
 

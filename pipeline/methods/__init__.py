@@ -1,9 +1,14 @@
-"""Adaptation methods behind one interface, chosen by ``adapt.method``."""
+"""The adaptation methods: one module each, found by what ``pipeline.config.methods`` says of it."""
 
-from pipeline.methods.base import Method, SourceDomain, TargetDomain
-from pipeline.methods.dt import DirectTransfer
-from pipeline.methods.pocan import Pocan
+import pkgutil
 
-METHODS: dict[str, type[Method]] = {"pocan": Pocan, "dt": DirectTransfer}
+from pipeline.config.methods.base import AdaptParams
+from pipeline.methods.parts.base import Method, SourceDomain, TargetDomain
 
-__all__ = ["METHODS", "Method", "SourceDomain", "TargetDomain"]
+__all__ = ["Method", "SourceDomain", "TargetDomain", "implementation"]
+
+
+def implementation(params: AdaptParams) -> type[Method]:
+    """The class that trains the method of these parameters."""
+    found: type[Method] = pkgutil.resolve_name(params.implementation)
+    return found

@@ -1,33 +1,24 @@
 """DT: the source model is transferred directly, M_t = M_s and no training (paper, sec. 4.3)."""
 
-from typing import Any, ClassVar
+from typing import Any
 
 from torch import Tensor
 
-from pipeline.methods.base import Method
-from pipeline.training import Epoch
+from pipeline.methods.parts.base import Method
+from pipeline.training.loop import Epoch
 
 
 class DirectTransfer(Method):
     """No epochs, so ``fit`` calls none of the training functions."""
 
-    name: ClassVar[str] = "dt"
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self.epochs = 0
+    def prepare(self) -> None:
+        """The model is the source's."""
+        self.model = self.source_model
 
     def begin_epoch(self, epoch: int) -> Epoch:
         """Never called: there are no epochs."""
-        return Epoch(iter(()), 0, 0, {})
+        raise NotImplementedError
 
     def step(self, batch: Any, progress: float) -> dict[str, Tensor]:
         """Never called: there are no batches."""
-        return {}
-
-    def state(self) -> dict[str, Any]:
-        """Nothing to resume."""
-        return {}
-
-    def restore(self, state: dict[str, Any]) -> None:
-        """Nothing to resume."""
+        raise NotImplementedError

@@ -1,19 +1,24 @@
 """POCAN's stage 2: contrastive, prototype and adversarial adaptation (paper, secs. 3.3–3.6)."""
 
+import copy
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from pipeline import losses, pseudolabels
-from pipeline.batches import generator_for, shuffled_batches
-from pipeline.device import upload
+from pipeline.compute.device import upload
+from pipeline.config.methods.pocan import PocanParams
+from pipeline.data.batches import generator_for, shuffled_batches
+from pipeline.data.views import Pictures, TwoViews
 from pipeline.errors import TrainingError
-from pipeline.methods.base import Method
-from pipeline.training import Epoch, Resumable
-from pipeline.views import Pictures, TwoViews
+from pipeline.losses.classification import class_weights, weighted_cross_entropy
+from pipeline.losses.contrastive import nt_xent, supervised_contrastive
+from pipeline.losses.domain import domain_confusion, domain_discrimination, lambda_t
+from pipeline.methods.parts import pseudolabels
+from pipeline.methods.parts.base import Method
+from pipeline.networks.network import PrototypeClassifier
+from pipeline.training.loop import Epoch
 
 
 @dataclass(frozen=True)
@@ -44,23 +49,26 @@ class Projections:
         return replace(self, source=self.source.detach(), target=self.target.detach(), trusted=self.trusted.detach())
 
 
-class Pocan(Resumable, Method):
+class Pocan(Method):
     """The training task of stage 2: eqs. 15 and 16 in turn at every step."""
 
-    name: ClassVar[str] = "pocan"
+    params: PocanParams
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
+    def prepare(self) -> None:
+        """M_t starts as a copy of M_s; f, g and M_s go on from the source model."""
         if len(self.target.train_rows) < 2:
             raise TrainingError(
                 "the target's split has fewer than two pictures to adapt to: add pictures or change its split"
             )
         params, source = self.params, self.source
+        self.network, self.source_prototypes = self.source_model.network, self.source_model.prototypes
+        self.target_prototypes = copy.deepcopy(self.source_prototypes)
+        self.model = PrototypeClassifier(self.network, self.target_prototypes)
         self._project = self.team.setup(self.network)
         self._source_views = TwoViews(source.crops, self.augment_params, self.team)
         self._target_views = TwoViews(self.target.crops, self.augment_params, self.team)
         source_labels = source.labels[source.rows]
-        self._source_weights = pseudolabels.class_weights(source_labels, params.class_weights, code_power=2)
+        self._source_weights = class_weights(source_labels, params.class_weights, code_power=2)
         self._source_weights = self._source_weights.to(self.target.crops.device)
         self._target_weights = torch.ones_like(self._source_weights)
         self._network_optimiser = torch.optim.SGD(
@@ -106,7 +114,7 @@ class Pocan(Resumable, Method):
     def _pseudo_label(self) -> pseudolabels.PseudoLabels:
         """Pseudo-labels on the CPU, one for each training row; also this epoch's class weights and test prediction."""
         pseudo = pseudolabels.assign(self.predict_target().cpu(), self.params.beta)
-        weights = pseudolabels.class_weights(pseudo.labels, self.params.class_weights, code_power=1)
+        weights = class_weights(pseudo.labels, self.params.class_weights, code_power=1)
         self._target_weights = weights.to(self._target_weights.device)
         return pseudo
 
@@ -142,10 +150,10 @@ class Pocan(Resumable, Method):
 
     def step(self, batch: Batch, progress: float) -> dict[str, Tensor]:
         """Eq. 15 moves f and g, then eq. 16 moves M_s and M_t."""
-        lambda_t = losses.lambda_t(progress)
+        weight = lambda_t(progress)
         views = self._source_views.views(batch.source), self._target_views.views(batch.target)
         z = self._with_labels(*self._training_projections(*views), batch)
-        terms = self.network_losses(z, lambda_t)
+        terms = self.network_losses(z, weight)
         loss = torch.stack(list(terms.values())).sum()
         self._network_optimiser.zero_grad()
         self.team.backward(loss)
@@ -153,7 +161,7 @@ class Pocan(Resumable, Method):
 
         if self.params.prototype_projections == "evaluation":
             z = self._with_labels(*self._evaluation_projections(*views), batch)
-        prototype_terms = self.prototype_losses(z.detached(), lambda_t)
+        prototype_terms = self.prototype_losses(z.detached(), weight)
         prototype_loss = torch.stack(list(prototype_terms.values())).sum()
         self._prototype_optimiser.zero_grad()
         prototype_loss.backward()
@@ -161,35 +169,35 @@ class Pocan(Resumable, Method):
         reported = {**terms, "loss": loss, **prototype_terms, "prototype_loss": prototype_loss}
         return {name: value.detach() for name, value in reported.items()}
 
-    def network_losses(self, z: Projections, lambda_t: float) -> dict[str, Tensor]:
+    def network_losses(self, z: Projections, pseudo_weight: float) -> dict[str, Tensor]:
         """The terms of eq. 15, L_in + L_cross + L_st, with M_s and M_t frozen."""
         m_s, m_t = self.source_prototypes.matrix.detach(), self.target_prototypes.matrix.detach()
         w_s, w_t = self._source_weights, self._target_weights
         terms: dict[str, Tensor] = {}
         if self.params.use_l_in:
-            pseudo = losses.weighted_cross_entropy(z.trusted, m_t, z.pseudo_labels, w_t)
-            terms["l_target"] = losses.nt_xent(z.target, self.params.tau) + lambda_t * pseudo
-            supervised = losses.weighted_cross_entropy(z.source, m_s, z.source_labels, w_s)
-            contrastive = losses.supervised_contrastive(z.source, z.source_labels, self.params.tau_source)
+            pseudo = weighted_cross_entropy(z.trusted, m_t, z.pseudo_labels, w_t)
+            terms["l_target"] = nt_xent(z.target, self.params.tau) + pseudo_weight * pseudo
+            supervised = weighted_cross_entropy(z.source, m_s, z.source_labels, w_s)
+            contrastive = supervised_contrastive(z.source, z.source_labels, self.params.tau_source)
             terms["l_source"] = contrastive + supervised
         if self.params.use_l_cross:
-            source_to_target = losses.weighted_cross_entropy(z.source, m_t, z.source_labels, w_s)
-            target_to_source = losses.weighted_cross_entropy(z.trusted, m_s, z.pseudo_labels, w_t)
+            source_to_target = weighted_cross_entropy(z.source, m_t, z.source_labels, w_s)
+            target_to_source = weighted_cross_entropy(z.trusted, m_s, z.pseudo_labels, w_t)
             terms["l_cross"] = source_to_target + target_to_source
         if self.params.use_l_ad:
-            terms["l_st"] = losses.domain_confusion(z.source, z.target, m_s, m_t)
+            terms["l_st"] = domain_confusion(z.source, z.target, m_s, m_t)
         return terms
 
-    def prototype_losses(self, z: Projections, lambda_t: float) -> dict[str, Tensor]:
+    def prototype_losses(self, z: Projections, pseudo_weight: float) -> dict[str, Tensor]:
         """The terms of eq. 16, L_sp + L_tp + L_dis; the projections carry no gradient to f and g."""
         m_s, m_t = self.source_prototypes.matrix, self.target_prototypes.matrix
-        factor = lambda_t if self.params.lambda_on_prototypes else 1.0
+        factor = pseudo_weight if self.params.lambda_on_prototypes else 1.0
         terms = {
-            "l_sp": losses.weighted_cross_entropy(z.source, m_s, z.source_labels, self._source_weights),
-            "l_tp": factor * losses.weighted_cross_entropy(z.trusted, m_t, z.pseudo_labels, self._target_weights),
+            "l_sp": weighted_cross_entropy(z.source, m_s, z.source_labels, self._source_weights),
+            "l_tp": factor * weighted_cross_entropy(z.trusted, m_t, z.pseudo_labels, self._target_weights),
         }
         if self.params.use_l_ad:
-            terms["l_dis"] = losses.domain_discrimination(z.source, z.target, m_s, m_t)
+            terms["l_dis"] = domain_discrimination(z.source, z.target, m_s, m_t)
         return terms
 
     def _training_projections(self, source_views: Tensor, target_views: Tensor) -> tuple[Tensor, Tensor]:
@@ -217,14 +225,9 @@ class Pocan(Resumable, Method):
         trusted = torch.cat([view[: len(batch.pseudo_labels)] for view in z_target.chunk(2)])
         return Projections(z_source, batch.labels.repeat(2), z_target, trusted, batch.pseudo_labels.repeat(2))
 
-    def state(self) -> dict[str, Any]:
-        """Network, both prototype matrices, both optimisers and the predictions so far."""
-        return {**super().state(), "predictions": self.predictions}
-
-    def restore(self, state: dict[str, Any]) -> None:
-        """Continue from ``state``."""
-        super().restore(state)
-        self.predictions = list(state["predictions"])
+    def modules(self) -> dict[str, nn.Module]:
+        """f, g, M_t and M_s."""
+        return {**super().modules(), "source_prototypes": self.source_prototypes}
 
 
 def _share_of_batch(size: int, share: float) -> int:

@@ -16,7 +16,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from pipeline.crops import read_description
+from pipeline.data.crops import read_description
 from pipeline.errors import DatasetError
 from pipeline.files import atomic_path
 from pipeline.reporting.figures import WARNING_COLOUR

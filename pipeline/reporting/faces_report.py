@@ -12,11 +12,11 @@ from urllib.parse import quote
 
 import pandas as pd
 
-from pipeline.crops import read_description
+from pipeline.data.crops import read_description
 from pipeline.faces.summary import summary
 from pipeline.files import write_text
 from pipeline.reporting.contact_sheet import FALLBACK_TITLES, fallback_rows, write_contact_sheets
-from pipeline.reporting.tables import MARK_NOTE, NOTHING, markdown_table
+from pipeline.reporting.markdown import MARK_NOTE, NOTHING, markdown_table
 from pipeline.reporting.titles import DRAWN_MARK, dataset_title
 
 NAMED = 20

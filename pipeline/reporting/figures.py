@@ -134,7 +134,7 @@ def _tsne(evaluation: Evaluation, source: str) -> Figure:
     """Panels before and after; colour is the class, marker the domain. Axes have no unit, so none is drawn."""
     result = evaluation.result
     panels = [("after stage 1: DT", evaluation.tsne["before"])]
-    if "after" in evaluation.tsne and result.method == "pocan":
+    if "after" in evaluation.tsne and result.adapts:
         panels.append((f"after stage 2: {method_title(result)}", evaluation.tsne["after"]))
     figure = _figure_below_head(max(7.4, 5.2 * len(panels)), 5.9, result)
     for axes, (name, embedding) in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):

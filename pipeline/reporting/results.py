@@ -16,13 +16,13 @@ import pandas as pd
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from pipeline.config.schema import Params
+from pipeline.config.section import Fraction
 from pipeline.errors import PipelineError
 from pipeline.labels import NUM_CLASSES
-from pipeline.params import Fraction, Params
 
 Provenance = Literal["stand-in", "real"]
 Stage = Literal["before", "after"]
-Ablation = Literal["l_in", "l_cross", "l_ad", "class_weights"]
 Count = Annotated[int, Field(ge=0)]
 PerClassScore = Annotated[tuple[Fraction | None, ...], Field(min_length=NUM_CLASSES, max_length=NUM_CLASSES)]
 PerClassCount = Annotated[tuple[Count, ...], Field(min_length=NUM_CLASSES, max_length=NUM_CLASSES)]
@@ -84,21 +84,70 @@ class Epochs(Record):
     adapt: int
 
 
+class Shared(Record):
+    """How many test pictures have themselves, their sequence or their subject in the training part; None: unknown."""
+
+    picture: Count
+    sequence: Count | None
+    subject: Count | None
+
+
+class Pairs(Record):
+    """Exact and near duplicates that were counted, and how many pictures these are."""
+
+    exact: Count
+    near: Count
+    pictures: Count
+
+
+class Duplicates(Record):
+    """Duplicates within a set and with others; how many training pictures are, or nearly are, test pictures."""
+
+    within: Pairs
+    train_like_test: Count
+    with_: Annotated[dict[str, Pairs], Field(alias="with")]
+
+
+class Protocol(Record):
+    """How a set was divided, as in section split of the parameters."""
+
+    protocol: str
+    test: int | float | None
+    seed: int
+    duplicates: str
+
+
+class SplitReport(Record):
+    """What the split stage reported of the target (reports/splits/TARGET.json)."""
+
+    protocol: Protocol
+    test_in_train: Shared
+    duplicates: Duplicates
+    dropped: Count | None = None
+
+
 class Result(Record):
     """One target's result.json. ``before`` is the source model (DT), ``after`` the adapted model's last epoch.
+
+    adapts: false for DT. without: parts of the method that were switched off. parameters: every one that decided the
+    numbers, by its full name. environment: precision, device and versions, by training stage.
 
     A target without labels has ``n_test`` 0 and no metrics.
     """
 
     source: str
     target: str
-    method: Literal["pocan", "dt"]
-    without: tuple[Ablation, ...]
+    method: str
+    adapts: bool
+    without: tuple[str, ...]
     provenance: ProvenancePair
     backbone: str
     weights: str
     seed: int
     epochs: Epochs
+    parameters: dict[str, str | int | float | bool]
+    environment: dict[str, dict[str, str | bool]]
+    split: SplitReport
     n_train: Count
     n_test: Count
     before: Metrics | None
@@ -123,8 +172,8 @@ class Result(Record):
         return "stand-in" in (self.provenance.source, self.provenance.target)
 
     def adapted(self) -> Metrics | None:
-        """Metrics after adaptation; none where nothing was adapted (method dt) or the target has no labels."""
-        return self.after if self.method == "pocan" else None
+        """Metrics after adaptation; none where nothing was adapted or the target has no labels."""
+        return self.after if self.adapts else None
 
 
 class SourceMetrics(Record):
@@ -231,8 +280,9 @@ def _refuse_mixture(results: list[Result], reports: Path) -> None:
     """One row of a table is one configuration: results of different ones must not share it."""
     first = results[0]
     for result in results[1:]:
+        configuration = _configuration(result)
         for key, expected in _configuration(first).items():
-            if (found := _configuration(result)[key]) != expected:
+            if (found := configuration.get(key)) != expected:
                 path = reports / "evaluate" / result.target / "result.json"
                 raise PipelineError(
                     f"{path}: {key} is {found!r}, but {expected!r} for {first.target}: "
@@ -241,9 +291,12 @@ def _refuse_mixture(results: list[Result], reports: Path) -> None:
 
 
 def _configuration(result: Result) -> dict[str, object]:
+    """What was run, by every parameter but the target's own division, and whether the source is drawn."""
     shared = ("source", "method", "without", "backbone", "weights", "seed")
+    own = f"split.{result.target}."
     return {
         **{key: getattr(result, key) for key in shared},
         **{f"epochs.{key}": value for key, value in result.epochs.model_dump().items()},
         "provenance.source": result.provenance.source,
+        **{key: value for key, value in result.parameters.items() if not key.startswith(own)},
     }

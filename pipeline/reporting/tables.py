@@ -6,34 +6,45 @@ cells are copied out of tables without their legend.
 
 from collections.abc import Callable, Sequence
 
+from pipeline.config.schema import Params
 from pipeline.labels import EXPRESSIONS
+from pipeline.reporting import protocol
+from pipeline.reporting.markdown import MARK_NOTE, NOTHING, markdown_table, marked, percent
 from pipeline.reporting.paper_tables import TABLE_1, TABLE_2, TABLE_3, QuotedTable
-from pipeline.reporting.results import Metrics, Provenance, Result, SourceMetrics
-from pipeline.reporting.titles import DRAWN_MARK, backbone_title, dataset_title, method_title
+from pipeline.reporting.results import Metrics, Result, SourceMetrics
+from pipeline.reporting.titles import (
+    DRAWN_MARK,
+    backbone_title,
+    dataset_note,
+    dataset_title,
+    environment_title,
+    method_title,
+)
 
-NOTHING = "–"
 ORACLE = "Oracle ‡"
 ORACLE_NOTE = (
     "‡ Oracle is not a result: best epoch chosen with target test labels, which an unsupervised method does not have. "
     "It never chooses a model. All other measured accuracies are the last epoch's; brackets hold the 95 % interval "
     "(bootstrap over the test pictures, counted as independent)."
 )
-MARK_NOTE = f"{DRAWN_MARK} Measured on drawn stand-ins: never comparable with the other numbers."
 
 
-def render(results: Sequence[Result], source: SourceMetrics, figures: Sequence[tuple[str, Sequence[str]]]) -> str:
+def render(
+    results: Sequence[Result], source: SourceMetrics, figures: Sequence[tuple[str, Sequence[str]]], paper: Params
+) -> str:
     """The whole report as Markdown.
 
     Args:
         results: one per target, all of one configuration, at least one.
         source: the source model's score on its own test part.
         figures: per target, the paths of its figures relative to the report.
+        paper: the parameters of the paper's protocol.
     """
     by_target = {result.target: result for result in results}
     in_paper = {*TABLE_1.targets, *TABLE_2.targets}
     sections = [
         "# Cross-domain facial expression recognition: results",
-        _provenance(results, source),
+        protocol.describe(results, source, paper),
         _comparison_section(TABLE_1, by_target),
         _comparison_section(TABLE_2, by_target),
         _further_section([result for result in results if result.target not in in_paper]),
@@ -45,16 +56,6 @@ def render(results: Sequence[Result], source: SourceMetrics, figures: Sequence[t
     return "\n\n".join(section for section in sections if section) + "\n"
 
 
-def percent(fraction: float, result: Result) -> str:
-    """A measured share as a cell: per cent with one decimal, marked where stand-ins were used."""
-    return marked(f"{100 * fraction:.1f}", result)
-
-
-def marked(text: str, result: Result) -> str:
-    """``text`` with the stand-in mark where source or target of ``result`` are drawn."""
-    return f"{text} {DRAWN_MARK}" if result.drawn else text
-
-
 def gain(result: Result) -> float | None:
     """after − before in percentage points; none without labels or adaptation."""
     after = result.adapted()
@@ -63,70 +64,10 @@ def gain(result: Result) -> float | None:
     return 100 * (after.accuracy - result.before.accuracy)
 
 
-def markdown_table(head: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1) -> str:
-    """A Markdown table; the first ``left`` columns are aligned left, the others right."""
-    rule = [":---" if column < left else "---:" for column in range(len(head))]
-    return "\n".join("| " + " | ".join(c.replace("|", "\\|") for c in row) + " |" for row in (head, rule, *rows))
-
-
 def _section(title: str, table: str, notes: Sequence[str]) -> str:
     """A table under its title; every sign in it is explained below it."""
     signs = [note for sign, note in (("‡", ORACLE_NOTE), (DRAWN_MARK, MARK_NOTE)) if sign in table]
     return "\n\n".join((f"## {title}", table, *notes, *signs))
-
-
-def _provenance(results: Sequence[Result], source: SourceMetrics) -> str:
-    first = results[0]
-    targets = ", ".join(f"{dataset_title(r.target)} ({_kind(r.provenance.target)})" for r in results)
-    revisions = ", ".join(f"`{name}`" for name in sorted({r.revision or "not under git" for r in results}))
-    experiments = ", ".join(f"`{name}`" for name in sorted({r.experiment for r in results if r.experiment})) or "none"
-    mark = f" {DRAWN_MARK}" if source.provenance == "stand-in" else ""
-    paragraphs = [
-        "## What these numbers are",
-        f"Rows marked *measured* come from this project's own run: source {dataset_title(first.source)} "
-        f"({_kind(first.provenance.source)}); targets {targets}; method {method_title(first)}; "
-        f"backbone {backbone_title(first)}; {_epochs(first)}; seed {first.seed}; git revision {revisions}; "
-        f"DVC experiment {experiments}. All other rows are quoted from the POCAN paper (ACCV 2022) as printed; "
-        f"numbers in square brackets after a method are the paper's references.",
-        f"The source model scores {100 * source.accuracy:.1f}{mark} % (macro F1 {source.macro_f1:.3f}{mark}) on the "
-        f"{source.n_test:,}{mark} test pictures of {dataset_title(source.dataset)} itself.",
-        "A measured score is that of the last epoch. The authors' released code keeps the epoch with the best accuracy "
-        "on the labelled target test set; if the paper's POCAN rows were made so, the measured oracle, not the "
-        "measured score, is their counterpart.",
-    ]
-    if any(result.drawn for result in results):
-        paragraphs.append(
-            f"**{DRAWN_MARK} marks numbers measured on drawn stand-ins**: the pictures of the source, of the target "
-            f"or of both are drawings made by this project in the layout of the data set, not the data set. Such "
-            f"numbers show that the pipeline works. They are never comparable with the other numbers in these tables."
-        )
-    if differences := _differences_from_paper(first):
-        paragraphs.append(f"This run is not the paper's protocol: {'; '.join(differences)}.")
-    return "\n\n".join(paragraphs)
-
-
-def _kind(provenance: Provenance) -> str:
-    return "drawn stand-ins" if provenance == "stand-in" else "real"
-
-
-def _epochs(result: Result) -> str:
-    epochs = result.epochs
-    text = f"epochs: {epochs.pretrain} source pre-training, {epochs.prototypes} prototypes"
-    return text if result.method == "dt" else f"{text}, {epochs.adapt} adaptation"
-
-
-def _differences_from_paper(result: Result) -> list[str]:
-    """Where the run leaves sec. 4.2: RAF-DB, ResNet-50 with VGGFace2 weights, 300 and about 20 epochs."""
-    differences = []
-    if result.source != "rafdb":
-        differences.append(f"the source is {dataset_title(result.source)} (paper: RAF-DB)")
-    if (result.backbone, result.weights) != ("resnet50", "vggface2"):
-        differences.append(f"the backbone is {backbone_title(result)} (paper: ResNet-50, VGGFace2)")
-    if result.epochs.pretrain != 300:
-        differences.append(f"{result.epochs.pretrain} epochs of pre-training (paper: 300)")
-    if result.method == "pocan" and result.epochs.adapt != 20:
-        differences.append(f"{result.epochs.adapt} epochs of adaptation (paper: about 20)")
-    return differences
 
 
 def _comparison_section(quoted: QuotedTable, by_target: dict[str, Result]) -> str:
@@ -152,23 +93,38 @@ def _further_section(results: Sequence[Result]) -> str:
     titles = [dataset_title(result.target) for result in results]
     table = markdown_table(["Method", "Source", "Backbone", *titles, ORACLE], _measured_rows(results), left=3)
     notes = ["The paper has no column for these targets."]
-    if any(result.target == "ckplus48" for result in results):
-        notes.append("CK+48 is not the paper's CK+: 48×48 crops of the peak frames, without neutral faces.")
+    notes += [note for result in results if (note := dataset_note(result.target))]
     return _section("Further targets: accuracy (%)", table, notes)
 
 
 def _measured_rows(results: Sequence[Result | None]) -> list[list[str]]:
     """The rows "DT (measured)" and "POCAN (measured)"; ``results`` per column, missing where it was not run."""
-    run = [result for result in results if result is not None]
-    if not run:
-        return []
-    front = [dataset_title(run[0].source), backbone_title(run[0])]
-    rows = [["DT (measured)", *front, *_cells(results, lambda result: result.before), NOTHING]]
-    if run[0].method == "pocan":
-        oracle = "; ".join(f"{dataset_title(r.target)} {_oracle_cell(r)}" for r in run if r.oracle) or NOTHING
-        name = f"{method_title(run[0])} (measured)"
-        rows.append([name, *front, *_cells(results, lambda result: result.adapted()), oracle])
+    rows: list[list[str]] = []
+    for measured, alike in _computed_alike(results):
+        run = [result for result in alike if result is not None]
+        front = [dataset_title(run[0].source), backbone_title(run[0])]
+        rows.append([f"DT ({measured})", *front, *_cells(alike, lambda result: result.before), NOTHING])
+        if run[0].adapts:
+            oracle = "; ".join(f"{dataset_title(r.target)} {_oracle_cell(r)}" for r in run if r.oracle) or NOTHING
+            name = f"{method_title(run[0])} ({measured})"
+            rows.append([name, *front, *_cells(alike, lambda result: result.adapted()), oracle])
     return rows
+
+
+def _computed_alike(results: Sequence[Result | None]) -> list[tuple[str, list[Result | None]]]:
+    """The results by how they were computed (precision, device, versions): no row holds what was computed unlike.
+
+    Each with what its rows are called: "measured", with the way of computing where there are several.
+    """
+    titles = {result.target: environment_title(result.environment) for result in results if result is not None}
+    several = len(set(titles.values())) > 1
+    return [
+        (
+            f"measured, {title}" if several else "measured",
+            [result if result is not None and titles[result.target] == title else None for result in results],
+        )
+        for title in dict.fromkeys(titles.values())
+    ]
 
 
 def _cells(results: Sequence[Result | None], choose: Callable[[Result], Metrics | None]) -> list[str]:
@@ -188,7 +144,7 @@ def _accuracy_cell(result: Result, metrics: Metrics | None) -> str:
 
 
 def _oracle_cell(result: Result) -> str:
-    if result.oracle is None or result.method == "dt":
+    if result.oracle is None or not result.adapts:
         return NOTHING
     return f"{percent(result.oracle.accuracy, result)} (epoch {result.oracle.epoch})"
 
@@ -197,11 +153,15 @@ def _ablation_section(by_target: dict[str, Result]) -> str:
     """Table 3: the quoted ablations, then the configuration of this run."""
     rows = [[row.method, *row.numbers, row.average] for row in TABLE_3.groups[0].rows]
     run = [by_target.get(target) for target in TABLE_3.targets]
-    adapted = [result for result in run if result is not None and result.method == "pocan"]
     notes = list(TABLE_3.footnotes)
-    if adapted:
-        name = f"{method_title(adapted[0])} (measured)"
-        rows.append([name, *_cells(run, lambda result: result.adapted()), _average_cell(adapted, len(run))])
+    measured = []
+    for name, alike in _computed_alike(run):
+        adapted = [result for result in alike if result is not None and result.adapts]
+        if adapted:
+            cells = _cells(alike, lambda result: result.adapted())
+            measured.append([f"{method_title(adapted[0])} ({name})", *cells, _average_cell(adapted, len(run))])
+    if measured:
+        rows += measured
         notes.append("The measured row is the configuration of this run; its AVG needs all five targets with labels.")
     else:
         notes.append("No adapted target of this table was run.")
@@ -220,10 +180,10 @@ def _average_cell(results: Sequence[Result], columns: int) -> str:
 
 def _targets_section(results: Sequence[Result]) -> str:
     """One row per target: pictures, last epoch, difference, macro F1, oracle; then the runs behind them."""
-    method = method_title(results[0]) if results[0].method == "pocan" else "POCAN"
+    method = method_title(results[0]) if results[0].adapts else "Adapted"
     head = ["Target", "Train", "Test", "DT", method, f"{method} − DT", "macro F1 DT", f"macro F1 {method}", ORACLE]
     notes = ["Train and Test are numbers of pictures; accuracy in per cent, differences in percentage points."]
-    if results[0].method == "pocan":
+    if results[0].adapts:
         notes.append(_where_adaptation_did_not_help(results))
     notes.append("\n".join(f"- {dataset_title(result.target)}: {_run(result)}" for result in results))
     return _section("Measured, target by target", markdown_table(head, [_target_row(r) for r in results]), notes)

@@ -1,11 +1,11 @@
 """How tables and figures write the names that params.yaml spells in lower case."""
 
-from pipeline.datasets import READERS
+from collections.abc import Mapping
+
+from pipeline.backbones import BACKBONES
+from pipeline.config.methods import METHODS
+from pipeline.datasets import DATASETS
 from pipeline.reporting.results import Result
-
-ABLATION_TITLES = {"l_in": "L_in", "l_cross": "L_cross", "l_ad": "L_ad", "class_weights": "weights"}
-
-WEIGHTS_TITLES = {"none": "no pre-training", "imagenet": "ImageNet", "vggface2": "VGGFace2"}
 
 DRAWN_MARK = "◊"
 """Stands beside every number that was measured with drawn stand-ins as source, as target or as both."""
@@ -13,21 +13,44 @@ DRAWN_MARK = "◊"
 
 def dataset_title(name: str) -> str:
     """The data set's name as people write it; a folder of the user's own keeps its name."""
-    return READERS[name].title if name in READERS else name
+    return DATASETS.title(name)
+
+
+def dataset_note(name: str) -> str:
+    """What a reader of a table must know of a data set; mostly nothing."""
+    return DATASETS[name].note if name in DATASETS else ""
 
 
 def method_title(result: Result) -> str:
     """The configuration in the paper's words: "DT", "POCAN" or, with ablations, "POCAN (w/o L_in, weights)"."""
-    if result.method == "dt":
-        return "DT"
-    if not result.without:
-        return "POCAN"
-    return f"POCAN (w/o {', '.join(ABLATION_TITLES[ablation] for ablation in result.without)})"
+    title = METHODS.title(result.method)
+    return f"{title} (w/o {', '.join(result.without)})" if result.without else title
 
 
 def backbone_title(result: Result) -> str:
     """The encoder and what it was pre-trained on: "ResNet-10, no pre-training"."""
-    return f"{result.backbone.replace('resnet', 'ResNet-')}, {WEIGHTS_TITLES.get(result.weights, result.weights)}"
+    return network_title(result.backbone, result.weights)
+
+
+def network_title(backbone: str, weights: str) -> str:
+    """A backbone and its weights by their titles; names that are not registered are their own titles."""
+    known = BACKBONES[backbone].weights if backbone in BACKBONES else {}
+    return f"{BACKBONES.title(backbone)}, {known[weights].title if weights in known else weights}"
+
+
+def environment_title(environment: Mapping[str, Mapping[str, str | bool]]) -> str:
+    """How and on what a result was computed: "fp32 on cpu (AVX2), torch 2.11.0, numpy 2.4.1"; by stage where unlike."""
+    by_stage = {stage: _computed(values) for stage, values in environment.items()}
+    if len(set(by_stage.values())) == 1:
+        return next(iter(by_stage.values()))
+    return "; ".join(f"{stage}: {text}" for stage, text in by_stage.items())
+
+
+def _computed(values: Mapping[str, str | bool]) -> str:
+    known = ("precision", "compile", "device", "hardware")
+    compiled = ", compiled" if values.get("compile") is True else ""
+    versions = ", ".join(f"{name} {value}" for name, value in values.items() if name not in known)
+    return f"{values['precision']}{compiled} on {values['device']} ({values['hardware']}), {versions}"
 
 
 def provenance_note(result: Result) -> str:

@@ -6,20 +6,19 @@ method does on photographs.
 
 from pathlib import Path
 
-from pipeline.params import StandinParams
 from pipeline.standins.layouts import plan
 from pipeline.standins.writing import default_workers, write_set
 
 
-def draw(dataset: str, folder: Path, params: StandinParams, workers: int | None = None) -> None:
+def draw(dataset: str, folder: Path, seed: int, scale: float, workers: int | None = None) -> None:
     """Draw one set into ``folder``, its root; the same seed and scale give the same bytes.
 
-    ``workers``: processes, by default one per core. The folder appears when it is complete; an older
-    stand-in is replaced.
+    scale: a factor on the number of pictures. ``workers``: processes, by default one per core. The folder appears when
+    it is complete; an older stand-in is replaced.
 
     Raises:
         DatasetError: ``folder`` holds something that is no stand-in.
         KeyError: there is no stand-in of that name.
     """
-    layout = plan(dataset, params.seed, params.scale)
-    write_set(layout, dataset, folder, params.seed, params.scale, workers or default_workers())
+    layout = plan(dataset, seed, scale)
+    write_set(layout, dataset, folder, seed, scale, workers or default_workers())

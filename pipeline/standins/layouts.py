@@ -212,13 +212,18 @@ def _sfew(seed: int, scale: float) -> Plan:
 
 
 def plan(dataset: str, seed: int, scale: float) -> Plan:
-    """The plan of one set; ``dataset`` is a key of ``pipeline.standins.scenes.STYLES``."""
-    makers: dict[str, Callable[[int, float], Plan]] = {
-        "rafdb": _rafdb,
-        "ckplus": _ckplus,
-        "jaffe": _jaffe,
-        "oulu": _oulu,
-        "fer2013": _fer2013,
-        "sfew": _sfew,
-    }
-    return makers[dataset](seed, scale)
+    """The plan of one set; ``dataset`` is one of ``DRAWN``."""
+    return _MAKERS[dataset](seed, scale)
+
+
+_MAKERS: dict[str, Callable[[int, float], Plan]] = {
+    "rafdb": _rafdb,
+    "ckplus": _ckplus,
+    "jaffe": _jaffe,
+    "oulu": _oulu,
+    "fer2013": _fer2013,
+    "sfew": _sfew,
+}
+
+DRAWN = tuple(_MAKERS)
+"""The sets that have a stand-in."""

@@ -6,16 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.datasets import READERS, open_dataset
-from pipeline.datasets.spellings import CLASSES, class_of, part_of
+from pipeline.datasets import DATASETS, open_dataset
+from pipeline.datasets.parts.spellings import CLASSES, class_of, part_of
 from pipeline.errors import DatasetError
 from pipeline.labels import NUM_CLASSES
-from pipeline.params import DATASETS
 from tests.datasets.drawing import save
 
 
-def test_every_set_of_the_schema_has_a_reader() -> None:
-    assert tuple(READERS) == DATASETS
+def test_every_set_is_registered_by_its_own_name() -> None:
+    assert list(DATASETS) == ["rafdb", "ckplus", "ckplus48", "jaffe", "oulu", "fer2013", "sfew"]
+    assert all(reader.name == name and reader.title for name, reader in DATASETS.items())
 
 
 @pytest.mark.parametrize("name", [*DATASETS, "mine"])
@@ -54,5 +54,5 @@ def test_spellings_are_distinct_and_complete() -> None:
 
 
 def test_readers_and_splits_do_not_load_torch() -> None:
-    code = "import sys, pipeline.datasets, pipeline.splits; sys.exit('torch' in sys.modules)"
+    code = "import sys, pipeline.datasets, pipeline.splits.protocols; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline.datasets.pictures import MAX_PIXELS, decode, is_picture
+from pipeline.datasets.parts.pictures import MAX_PIXELS, decode, is_picture
 from pipeline.errors import UnreadableImageError
 from tests.datasets.drawing import save
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from pipeline.crops import CROP_SIZE
+from pipeline.data.crops import CROP_SIZE
 from pipeline.faces.align import TEMPLATE, aligned, similarity, widened
 from tests.faces.scenes import noise, photograph
 

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from pipeline.crops import CROP_SIZE
+from pipeline.config.schema import Upscale
+from pipeline.data.crops import CROP_SIZE
 from pipeline.faces.crop import Box, crop, region, resize, sharpness
-from pipeline.params import Upscale
 from tests.faces.scenes import noise, photograph
 
 

@@ -15,21 +15,21 @@ import pytest
 import torch
 from PIL import Image
 
-from pipeline import params as schema
-from pipeline.crops import CropStore
+from pipeline.config.load import load
+from pipeline.config.schema import DataParams, FaceParams
+from pipeline.data.crops import CropStore, read_description
 from pipeline.datasets import Dataset, FolderDataset, Sample
 from pipeline.errors import DatasetError, UnreadableImageError
 from pipeline.faces.batches import FaceBatches
 from pipeline.faces.crop import crop
 from pipeline.faces.extract import extract
 from pipeline.faces.summary import summary
-from pipeline.params import DataParams, FaceParams
 from stages import faces as stage
 from tests.faces.scenes import Picture, halved, noise, photograph, small_face, two_faces
 
 ROOT = Path(__file__).parents[2]
 CPU = torch.device("cpu")
-PARAMS = schema.load(ROOT / "params.yaml").faces.model_copy(update={"min_face": 20, "batch_size": 3})
+PARAMS = load(ROOT / "params.yaml").faces.model_copy(update={"min_face": 20, "batch_size": 3})
 BLIND = PARAMS.model_copy(update={"thresholds": (0.6, 0.7, 1.0)})  # no score exceeds 1: MTCNN sees nothing
 
 
@@ -164,7 +164,7 @@ def test_pictures_that_their_authors_aligned_may_be_kept(tmp_path: Path, authors
 def test_unreadable_pictures_are_listed_and_the_rest_goes_on(tmp_path: Path) -> None:
     store = run(tmp_path, {"a": noise(9, 9), "b": "cut short", "c": noise(9, 9)}, max_unreadable=0.34)
     assert store.manifest["key"].tolist() == ["a", "c"]
-    assert store.description["unreadable"] == {"b": "b: cut short"}
+    assert read_description(tmp_path / "store")["unreadable"] == {"b": "b: cut short"}
     counts = summary(tmp_path / "store")
     assert (counts["pictures"], counts["unreadable"]) == (3, 1)
 
@@ -271,9 +271,9 @@ def test_other_parameters_begin_anew(tmp_path: Path) -> None:
 
 
 def test_stage_writes_store_and_report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    data = DataParams(root="sets", folder_sets=("mine",), max_unreadable=0.0)
-    settings = schema.load(ROOT / "params.yaml").model_copy(update={"data": data, "device": "cpu"})
-    monkeypatch.setattr(schema, "load", lambda: settings)
+    data = DataParams(root="sets", sets=(), folder_sets=("mine",), max_unreadable=0.0)
+    settings = load(ROOT / "params.yaml").model_copy(update={"data": data, "device": "cpu"})
+    monkeypatch.setattr(stage, "load", lambda: settings)
     monkeypatch.chdir(tmp_path)
     for name, picture in (("one", photograph()), ("two", noise(40, 40))):
         path = tmp_path / "sets" / "mine" / f"{name}.png"

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import torch
 
+from pipeline.config.schema import FaceParams
 from pipeline.faces import finder as module
 from pipeline.faces.choice import Chooser
 from pipeline.faces.finder import Face, FaceFinder, for_detection
 from pipeline.faces.mtcnn import MTCNN, Detection
-from pipeline.params import FaceParams
 from tests.faces.scenes import Picture, halved, noise, photograph, two_faces
 from tests.faces.test_extract import BLIND, PARAMS
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
-from pipeline.crops import CropStore
+from pipeline.data.crops import CropStore, read_description
 from pipeline.datasets import FolderDataset
 from pipeline.faces.extract import extract
 from tests.datasets.test_pictures import png_header
@@ -97,7 +97,7 @@ def test_each_file_ends_in_a_crop_or_a_reason(tmp_path: Path, processes: int) ->
     extract(dataset, tmp_path / "store", tmp_path / "work", PARAMS, 1.0, torch.device("cpu"), processes)
     store = CropStore.open(tmp_path / "store")
     methods = dict(zip(store.manifest["key"], store.manifest["method"], strict=True))
-    reasons = store.description["unreadable"]
+    reasons = read_description(store.folder)["unreadable"]
     assert not set(methods) & set(reasons)
     for name, _, expected in CASES:
         if expected in (MTCNN, "whole"):
@@ -129,4 +129,4 @@ def test_a_file_that_may_not_be_read_is_listed(tmp_path: Path, monkeypatch: pyte
     extract(dataset, tmp_path / "store", tmp_path / "work", PARAMS, 1.0, torch.device("cpu"), 1)
     store = CropStore.open(tmp_path / "store")
     assert store.manifest["key"].tolist() == ["open.png"]
-    assert "Permission denied" in store.description["unreadable"]["shut.png"]
+    assert "Permission denied" in read_description(store.folder)["unreadable"]["shut.png"]

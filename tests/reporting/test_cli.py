@@ -19,6 +19,8 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     text = (ROOT / "params.yaml").read_text(encoding="utf-8")
     line = next(line for line in text.splitlines() if line.startswith("targets:"))
     (tmp_path / "params.yaml").write_text(text.replace(line, "targets: [jaffe]"), encoding="utf-8")
+    (tmp_path / "params").mkdir()
+    (tmp_path / "params/paper.yaml").write_text((ROOT / "params/paper.yaml").read_text(encoding="utf-8"))
     (tmp_path / "reports").mkdir()
     write(tmp_path / "reports", result("jaffe"))
     monkeypatch.chdir(tmp_path)
@@ -30,6 +32,7 @@ def test_report_writes_and_names_the_files(project: Path) -> None:
     assert answer.exit_code == 0, answer.output
     assert answer.output.splitlines() == [
         "reports/tables.md",
+        "reports/metrics.json",
         "reports/figures/fig2b_jaffe.png",
         "reports/figures/confusion_jaffe.png",
         "reports/figures/fig3_jaffe.png",

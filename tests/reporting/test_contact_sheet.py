@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image, ImageColor
 
-from pipeline.crops import CROP_SIZE, MANIFEST_COLUMNS
+from pipeline.data.crops import CROP_SIZE, MANIFEST_COLUMNS, SAMPLE_COLUMNS
 from pipeline.errors import DatasetError
 from pipeline.files import write_json
 from pipeline.reporting.contact_sheet import FALLBACK_GRID, MARGIN, SECTION_HEIGHT, SHEET_GRID, write_contact_sheets
@@ -40,9 +40,11 @@ def write_store(
     keyed = [{"key": f"{index}.png"} | row for index, row in enumerate(rows)]
     manifest = pd.DataFrame(keyed, columns=list(MANIFEST_COLUMNS)).astype(MANIFEST_COLUMNS)
     manifest.to_parquet(folder / "manifest.parquet", index=False)
+    manifest[list(SAMPLE_COLUMNS)].to_parquet(folder / "samples.parquet", index=False)
     methods = {str(method): int(count) for method, count in manifest["method"].value_counts().items()}
-    facts = {"dataset": folder.name, "provenance": provenance, "crops": len(rows), "methods": methods}
-    write_json(folder / "store.json", facts | {"unreadable": unreadable or {}, "digest": ""})
+    facts = {"dataset": folder.name, "provenance": provenance, "crops": len(rows)}
+    write_json(folder / "store.json", facts | {"digest": ""})
+    write_json(folder / "faces.json", {"methods": methods, "unreadable": unreadable or {}})
     return folder
 
 

@@ -6,10 +6,13 @@ from typing import Any
 
 import pytest
 
+from pipeline.config.decisive import decisive
 from pipeline.errors import PipelineError
 from pipeline.reporting import write_report
 from pipeline.reporting.results import load_evaluations
-from tests.reporting.made_results import confusion, metrics, params_for, result, tsne_csv, write
+from tests.reporting.made_results import PARAMS, confusion, metrics, params_for, result, tsne_csv, write
+
+OURS = decisive(PARAMS, "jaffe")
 
 
 def refused(reports: Path, *targets: str) -> str:
@@ -44,7 +47,8 @@ def test_source_metrics_of_another_set(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "fault"),
     [
-        ({"method": "magic"}, "method: Input should be 'pocan' or 'dt'"),
+        ({"adapts": "magic"}, "adapts: Input should be a valid boolean"),
+        ({"environment": None}, "environment: Input should be an object"),
         ({"provenance": {"source": "real"}}, "provenance.target: Field required"),
         ({"n_test": 139}, "n_test is 139, but before.support sums to 140"),
         ({"before": None}, "n_test is 140, but before is missing"),
@@ -77,6 +81,11 @@ def test_result_of_another_target(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "fault"),
     [
+        ({"parameters": OURS | {"adapt.tau": 0.6}}, "adapt.tau is 0.6, but 0.7 for ckplus"),
+        (
+            {"parameters": decisive(PARAMS, "jaffe") | {"split.rafdb.protocol": "all"}},
+            "split.rafdb.protocol is 'all', but",
+        ),
         ({"without": ["l_ad"]}, "without is ('l_ad',), but () for ckplus"),
         ({"backbone": "resnet18"}, "backbone is 'resnet18', but 'resnet10' for ckplus"),
         ({"epochs": {"pretrain": 10, "prototypes": 50, "adapt": 6}}, "epochs.adapt is 6, but 5 for ckplus"),

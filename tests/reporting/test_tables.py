@@ -6,9 +6,22 @@ from typing import Any
 
 import pytest
 
+from pipeline.config.decisive import decisive
+from pipeline.reporting.markdown import markdown_table
 from pipeline.reporting.results import load_evaluations, load_source
-from pipeline.reporting.tables import markdown_table, render
-from tests.reporting.made_results import REAL, UNLABELLED, confusion, metrics, params_for, result, write
+from pipeline.reporting.tables import render
+from tests.reporting.made_results import (
+    ENVIRONMENT,
+    PAPER,
+    REAL,
+    SPLIT,
+    UNLABELLED,
+    confusion,
+    metrics,
+    params_for,
+    result,
+    write,
+)
 
 DRAWN_SOURCE = {"source": "stand-in", "target": "real"}
 DRAWN_TARGET = {"source": "real", "target": "stand-in"}
@@ -19,7 +32,7 @@ def text_of(tmp_path: Path, *results: dict[str, Any]) -> str:
     write(tmp_path, *results)
     params = params_for(*(value["target"] for value in results))
     evaluations = load_evaluations(params, tmp_path)
-    return render([evaluation.result for evaluation in evaluations], load_source(params, tmp_path), [])
+    return render([evaluation.result for evaluation in evaluations], load_source(params, tmp_path), [], PAPER)
 
 
 def section(text: str, title: str) -> str:
@@ -103,7 +116,7 @@ def test_quoted_cells_are_never_marked(tmp_path: Path) -> None:
 def test_all_table_rows_have_the_width_of_their_head(tmp_path: Path) -> None:
     text = text_of(tmp_path, result("ckplus"), result("ckplus48"), result("fer2013"))
     tables = [part.splitlines() for part in re.split(r"\n\n+", text) if part.startswith("|")]
-    assert len(tables) == 6
+    assert len(tables) == 8  # with the parameters that are not the paper's, and the divisions
     for lines in tables:
         assert len({line.count("|") for line in lines}) == 1, lines[0]
 
@@ -172,7 +185,7 @@ def test_direct_transfer_has_no_adapted_row(tmp_path: Path) -> None:
 
 def test_ablation_row_of_this_run(tmp_path: Path) -> None:
     targets = ("ckplus", "jaffe", "oulu", "fer2013", "sfew")
-    text = text_of(tmp_path, *(result(target, without=["l_in", "class_weights"]) for target in targets))
+    text = text_of(tmp_path, *(result(target, without=["L_in", "weights"]) for target in targets))
     cells = row(section(text, "Table 3."), "POCAN (w/o L_in, weights) (measured)")
     assert cells == ["75.0 ◊ [68.0, 82.0]"] * 5 + ["75.0 ◊"]
     assert row(section(text, "Table 1."), "POCAN (w/o L_in, weights) (measured)")[2] == "75.0 ◊ [68.0, 82.0]"
@@ -199,10 +212,52 @@ def test_provenance_paragraph_names_the_run(tmp_path: Path) -> None:
 def test_the_papers_protocol_has_no_differences(tmp_path: Path) -> None:
     epochs = {"pretrain": 300, "prototypes": 20, "adapt": 20}
     run = result("ckplus", provenance=REAL, backbone="resnet50", weights="vggface2", epochs=epochs, run_id=None)
+    run["parameters"] = decisive(PAPER, "ckplus") | {"seed": 3, "evaluate.bootstrap": 10}
     text = text_of(tmp_path, run)
     assert "not the paper's protocol" not in text
     assert row(section(text, "Table 1."), "POCAN (measured)")[:2] == ["RAF-DB", "ResNet-50, VGGFace2"]
     assert "- CK+: no MLflow run, revision `0123abc`" in text
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [("adapt.tau", 0.6), ("adapt.use_l_in", False), ("pretrain.lr", 0.5), ("split.ckplus.test", 0.25)]
+)
+def test_whatever_leaves_the_papers_protocol_is_said(tmp_path: Path, key: str, value: float) -> None:
+    run = result("ckplus", provenance=REAL, backbone="resnet50", weights="vggface2")
+    run["parameters"] = decisive(PAPER, "ckplus") | {key: value}
+    text = text_of(tmp_path, run)
+    assert "This run is not the paper's protocol: 1 parameter differs from params/paper.yaml." in text
+    theirs = decisive(PAPER, "ckplus")[key]
+    assert row(text, f"`{key}`") == [str(v).lower() if isinstance(v, bool) else str(v) for v in (value, theirs)]
+
+
+def test_direct_transfer_is_not_measured_by_the_values_of_adaptation(tmp_path: Path) -> None:
+    run = result("ckplus", provenance=REAL, backbone="resnet50", weights="vggface2", method="dt")
+    run["parameters"] = decisive(PAPER, "ckplus") | {"adapt.method": "dt", "adapt.epochs": 3}
+    assert "not the paper's protocol" not in text_of(tmp_path, run)
+
+
+def test_what_was_computed_unlike_shares_no_row(tmp_path: Path) -> None:
+    gpu = {"precision": "bf16", "compile": True, "device": "cuda", "hardware": "H100", "torch": "2.11.0"}
+    other = result("jaffe", environment={"pretrain": ENVIRONMENT, "adapt": gpu})
+    text = text_of(tmp_path, result("ckplus"), other)
+    table = section(text, "Table 1.")
+    on_cpu = "fp32 on cpu (AVX2), torch 2.11.0"
+    on_both = f"pretrain: {on_cpu}; adapt: bf16, compiled on cuda (H100), torch 2.11.0"
+    assert row(table, f"POCAN (measured, {on_cpu})")[2:4] == ["75.0 ◊ [68.0, 82.0]", "–"]
+    assert row(table, f"POCAN (measured, {on_both})")[2:4] == ["–", "75.0 ◊ [68.0, 82.0]"]
+    assert f"computed with {on_cpu} (CK+); {on_both} (JAFFE)." in text
+    assert [line.count("(measured") for line in section(text, "Table 3.").splitlines()].count(1) == 2
+
+
+def test_divisions_say_what_their_parts_share(tmp_path: Path) -> None:
+    dropped = SPLIT | {"dropped": 2, "test_in_train": {"picture": 140, "sequence": None, "subject": 7}}
+    text = text_of(tmp_path, result("ckplus"), result("jaffe", split=dropped))
+    part = text.split("### Divisions", 1)[1]
+    cells = ["stratified, test 0.25, seed 0", "140 ◊", "0 ◊", "40 ◊", "unknown", "2 ◊", "4 ◊"]
+    assert row(part.split("\n## ")[0], "CK+") == cells
+    cells = ["stratified, test 0.25, seed 0, 2 duplicates dropped", "140 ◊", "140 ◊", "unknown", "7 ◊", "2 ◊", "4 ◊"]
+    assert row(part.split("\n## ")[0], "JAFFE") == cells
 
 
 def test_a_bar_in_a_cell_does_not_split_it() -> None:

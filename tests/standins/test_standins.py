@@ -9,11 +9,10 @@ import pytest
 
 from pipeline.datasets import open_dataset
 from pipeline.errors import DatasetError
-from pipeline.params import StandinParams
 from pipeline.standins import draw, writing
 
 SETS = ("rafdb", "ckplus", "jaffe", "oulu", "fer2013", "sfew")
-SMALL = StandinParams(sets=("rafdb",), seed=7, scale=0.05)
+SEED, SCALE = 7, 0.05
 
 
 def digests(folder: Path) -> dict[str, str]:
@@ -29,18 +28,18 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """All six sets, each drawn by one process."""
     folder = tmp_path_factory.mktemp("standins")
     for dataset in SETS:
-        draw(dataset, folder / dataset, SMALL, workers=1)
+        draw(dataset, folder / dataset, SEED, SCALE, workers=1)
     return folder
 
 
 @pytest.mark.parametrize("dataset", ["fer2013", "oulu"])
 def test_the_number_of_workers_changes_no_byte(root: Path, tmp_path: Path, dataset: str) -> None:
-    draw(dataset, tmp_path / dataset, SMALL, workers=2)
+    draw(dataset, tmp_path / dataset, SEED, SCALE, workers=2)
     assert digests(tmp_path / dataset) == digests(root / dataset)
 
 
 def test_another_seed_draws_other_pictures(root: Path, tmp_path: Path) -> None:
-    draw("fer2013", tmp_path / "fer2013", SMALL.model_copy(update={"seed": 8}), workers=1)
+    draw("fer2013", tmp_path / "fer2013", 8, SCALE, workers=1)
     assert digests(tmp_path / "fer2013") != digests(root / "fer2013")
 
 
@@ -96,21 +95,21 @@ def test_ckplus_has_an_empty_label_folder(root: Path) -> None:
 def test_an_interrupted_run_leaves_the_old_set_alone(
     root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    draw("fer2013", tmp_path / "fer2013", SMALL, workers=1)
+    draw("fer2013", tmp_path / "fer2013", SEED, SCALE, workers=1)
 
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(writing, "take", interrupt)
     with pytest.raises(KeyboardInterrupt):
-        draw("fer2013", tmp_path / "fer2013", SMALL, workers=1)
+        draw("fer2013", tmp_path / "fer2013", SEED, SCALE, workers=1)
     assert [path.name for path in tmp_path.iterdir()] == ["fer2013"]
     assert digests(tmp_path / "fer2013") == digests(root / "fer2013")
 
 
 def test_a_new_run_replaces_the_old_stand_in(root: Path, tmp_path: Path) -> None:
     for seed in (8, 7):
-        draw("fer2013", tmp_path / "fer2013", SMALL.model_copy(update={"seed": seed}), workers=1)
+        draw("fer2013", tmp_path / "fer2013", seed, SCALE, workers=1)
     assert digests(tmp_path / "fer2013") == digests(root / "fer2013")
 
 
@@ -119,5 +118,5 @@ def test_files_that_are_no_stand_in_are_not_replaced(tmp_path: Path) -> None:
     real.parent.mkdir()
     real.write_text("emotion,pixels,Usage\n")
     with pytest.raises(DatasetError, match=r"standins\.sets"):
-        draw("fer2013", tmp_path / "fer2013", SMALL, workers=1)
+        draw("fer2013", tmp_path / "fer2013", SEED, SCALE, workers=1)
     assert real.read_text() == "emotion,pixels,Usage\n"

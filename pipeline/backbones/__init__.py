@@ -1,0 +1,24 @@
+"""The backbones of the encoder, by name: how each is built, its feature size, the weights it can start from.
+
+A new backbone is its module, its test, one line below and nothing else (docs/extending.md). Entries are light: PyTorch
+is imported when one is built.
+"""
+
+from pipeline.backbones.parts.entry import Backbone, InputNorm, Weights
+from pipeline.backbones.resnet10 import RESNET10
+from pipeline.backbones.resnet18 import RESNET18
+from pipeline.backbones.resnet34 import RESNET34
+from pipeline.backbones.resnet50 import RESNET50
+from pipeline.registry import Registry
+
+__all__ = ["BACKBONES", "Backbone", "InputNorm", "Weights"]
+
+BACKBONES: Registry[Backbone] = Registry(
+    "backbone",
+    [
+        RESNET10,
+        RESNET18,
+        RESNET34,
+        RESNET50,
+    ],
+)

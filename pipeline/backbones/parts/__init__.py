@@ -1,0 +1,1 @@
+"""What backbones share: what an entry says, and torchvision's residual networks."""

@@ -1,0 +1,48 @@
+"""How a stage or command runs: typed arguments from the command line, user errors as one message."""
+
+import functools
+import inspect
+import os
+import sys
+from collections.abc import Callable
+from typing import ParamSpec, TypeVar
+
+import typer
+
+from pipeline.errors import PipelineError
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def reported(function: Callable[P, R]) -> Callable[P, R]:
+    """Wrap a command: a ``PipelineError`` is printed to stderr as one message and ends the process with code 1.
+
+    Any other exception is a fault of the project and keeps its traceback.
+    """
+
+    @functools.wraps(function)
+    def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return function(*args, **kwargs)
+        except PipelineError as error:
+            typer.echo("\n".join([f"error: {error}", *getattr(error, "__notes__", ())]), err=True)
+            raise typer.Exit(1) from error
+
+    return wrapped
+
+
+def run(main: Callable[..., None]) -> None:
+    """Run a stage's ``main`` with arguments from the command line; without any, for the data set that DVC names.
+
+    dvc.yaml writes no name into its commands: a shell would read ``x; rm …`` in params.yaml as two commands.
+    """
+    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+    app.command()(reported(main))
+    app(sys.argv[1:] or (_named_by_dvc() if inspect.signature(main).parameters else []))
+
+
+def _named_by_dvc() -> list[str]:
+    """The data set of the stage that DVC runs here: "ckplus" of "adapt@ckplus"."""
+    _, at, name = os.environ.get("DVC_STAGE", "").partition("@")
+    return ["--", name] if at else []

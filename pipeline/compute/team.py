@@ -1,0 +1,202 @@
+"""The processes that train one model together, one a device; mostly there is one. Lightning Fabric starts them.
+
+A batch is divided among the processes by pictures. Each runs the networks on its part; the projections of all parts
+are put together, and every process computes the same losses of the whole batch. So the contrastive losses see all
+pairs, and the result is that of one process with the whole batch, whatever the number of processes.
+"""
+
+import atexit
+import os
+import sys
+import threading
+import time
+import warnings
+from collections.abc import Callable
+from typing import Literal, Self
+
+import psutil
+import torch
+import torch.distributed as dist
+from lightning_fabric import Fabric
+from lightning_fabric.strategies.ddp import DDPStrategy
+from torch import Tensor, nn
+
+from pipeline.compute import batchnorm, device
+from pipeline.config.schema import ComputeParams
+from pipeline.errors import ParamsError, PipelineError
+
+CLEANING_UP = 60.0
+"""Seconds that the leader has to report a fault and to close its run before the other processes end."""
+
+
+class Team:
+    """This process among those that train together.
+
+    device: this process's own. leads: it writes logs, checkpoints and outputs; exactly one of the team does.
+    precision: that of the networks' training passes, "fp32" or "bf16".
+    """
+
+    def __init__(self, fabric: Fabric, precision: Literal["fp32", "bf16"], compiles: bool) -> None:
+        self._fabric = fabric
+        self._compiles = compiles
+        self.precision = precision
+        self.device = fabric.device
+        self.leads = fabric.is_global_zero
+        self.size = fabric.world_size
+        self._rank = fabric.global_rank
+
+    @classmethod
+    def start(cls, on: str, params: ComputeParams) -> Self:
+        """Start the processes that ``params.devices`` asks for; each runs the whole program up to here again.
+
+        ``on`` is params.yaml's ``device``. Under torchrun the number of processes is torchrun's, not the parameter's.
+
+        Raises:
+            ParamsError: there are fewer devices than asked for, or none of that kind.
+        """
+        kind = device.pick(on).type
+        count, nodes = params.devices, 1
+        if "LOCAL_WORLD_SIZE" in os.environ:  # torchrun's
+            count = int(os.environ["LOCAL_WORLD_SIZE"])
+            nodes = int(os.environ["WORLD_SIZE"]) // count
+        elif os.environ.get("LOCAL_RANK", "0") != "0":  # started by Fabric in the leading process
+            threading.Thread(target=_end_with, args=(psutil.Process().parent(),), daemon=True).start()
+        if kind == "cuda" and count > torch.cuda.device_count():
+            raise ParamsError(
+                f"{count} processes (compute.devices, or torchrun's), but this machine has "
+                f"{torch.cuda.device_count()} GPUs"
+            )
+        fabric = Fabric(
+            accelerator=kind,
+            devices=count,
+            num_nodes=nodes,
+            # Batch norms agree in every forward pass, so their buffers need not be sent around.
+            strategy=DDPStrategy(broadcast_buffers=False) if count * nodes > 1 else "auto",
+        )
+        fabric.launch()
+        precision = precision_on(kind) if params.precision == "auto" else params.precision
+        return cls(fabric, precision, params.compile)
+
+    @classmethod
+    def alone(cls, on: str) -> Self:
+        """One process, in float32."""
+        return cls.start(on, ComputeParams(precision="fp32", compile=False, devices=1))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
+        """Let the team end together when this process fails.
+
+        A fault that all find (a loss that is not finite, Ctrl-C) is the leader's to report and to clean up after:
+        Fabric kills the leader as soon as another process ends, so the others wait for it. Its own end must not wait
+        for them: NCCL's would.
+        """
+        if error is None or self.size == 1:
+            return
+        if self.leads:
+            atexit.register(_leave)
+        elif isinstance(error, PipelineError | KeyboardInterrupt):
+            time.sleep(CLEANING_UP)
+
+    def computes(self) -> dict[str, str | bool]:
+        """How this team computes, as far as parameters decide it."""
+        return {"precision": self.precision, "compile": self._compiles}
+
+    def environment(self) -> dict[str, str | bool]:
+        """All that a result's rounding depends on: how the team computes, on which device, with which versions."""
+        return {**self.computes(), **device.describe(self.device)}
+
+    def tags(self) -> dict[str, str]:
+        """What a run's figures of speed depend on: hardware, processes and precision."""
+        described = device.describe(self.device)
+        return {"hardware": described["hardware"], "processes": str(self.size), "precision": self.precision}
+
+    def setup(self, network: nn.Module) -> Callable[[Tensor], Tensor]:
+        """``network`` on this device, as a training step calls it: in the team's precision, its output in float32.
+
+        Gradients of all processes meet in its backward pass. Evaluation calls ``network`` itself, in float32.
+        """
+        if self.size > 1:
+            network = batchnorm.over_processes(network, self.device)
+        network.to(self.device)
+        if self._compiles:
+            network.compile()
+        with warnings.catch_warnings():
+            # PyTorch 2.15 has another name for it, which older versions do not know.
+            warnings.filterwarnings("ignore", "`broadcast_buffers` is deprecated")
+            wrapped = self._fabric.setup_module(network)
+
+        def project(images: Tensor) -> Tensor:
+            with self.autocast():
+                projections: Tensor = wrapped(images)
+            return projections
+
+        return project
+
+    def backward(self, loss: Tensor) -> None:
+        """Gradients of a loss of the whole batch, which every process has computed from ``whole`` projections.
+
+        Each process's gradient flows through its own part; the team averages them, so that times their number is the
+        gradient of the loss.
+        """
+        self._fabric.backward(loss * self.size)
+
+    def part(self, count: int) -> slice:
+        """This process's part of ``count`` things in a row; parts differ by one at most."""
+        return slice(count * self._rank // self.size, count * (self._rank + 1) // self.size)
+
+    def whole(self, part: Tensor, count: int, dim: int = 0) -> Tensor:
+        """All processes' parts together along ``dim``, where there are ``count`` of them.
+
+        The gradient flows into this process's own part only.
+        """
+        if self.size == 1:
+            return part
+        shape = (*part.shape[:dim], count, *part.shape[dim + 1 :])
+        total = torch.zeros(shape, dtype=part.dtype, device=part.device)
+        own = (*[slice(None)] * dim, self.part(count))
+        total[own] = part.detach()
+        dist.all_reduce(total)
+        total[own] = part
+        return total
+
+    def whole_views(self, z: Tensor, count: int) -> Tensor:
+        """As ``whole`` for two stacked views of a batch of ``count`` pictures: 2b×d in, 2·count×d out."""
+        return self.whole(z.unflatten(0, (2, -1)), count, dim=1).flatten(0, 1)
+
+    def of_leader(self, value: Tensor) -> Tensor:
+        """The leader's ``value``: what decides something must not differ by the rounding of unlike GPUs."""
+        if self.size > 1:
+            dist.broadcast(value, src=0)
+        return value
+
+    def agrees(self, value: int) -> bool:
+        """Whether all processes have the same ``value``."""
+        own = torch.tensor(value, device=self.device)
+        return bool(self._fabric.all_reduce(own.double(), reduce_op="mean") == own) if self.size > 1 else True
+
+    def autocast(self) -> torch.autocast:
+        """The precision of training passes, for a forward pass that does not go through what ``setup`` returns."""
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16")
+
+
+def precision_on(kind: str) -> Literal["fp32", "bf16"]:
+    """What ``compute.precision: auto`` means on "cpu" or "cuda": bf16 on GPUs that multiply it, else fp32.
+
+    On the CPU it is fp32 everywhere: some processors have bf16 and some do not, and the same parameters and seed must
+    give the same result on both.
+    """
+    return "bf16" if kind == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False) else "fp32"
+
+
+def _end_with(leader: psutil.Process) -> None:
+    """A process whose leader was killed would otherwise wait for it in the next exchange, on GPUs for many minutes."""
+    leader.wait()
+    os._exit(1)
+
+
+def _leave() -> None:
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(1)

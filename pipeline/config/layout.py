@@ -1,0 +1,76 @@
+"""Where each stage's outputs lie, relative to the project's root; dvc.yaml names the same paths."""
+
+from pathlib import Path
+
+REPORTS = Path("reports")
+PRETRAINED = Path("models/pretrained")
+PROTOTYPES = Path("models/prototypes")
+PAPER = Path("params/paper.yaml")
+SOURCE_REPORT = REPORTS / "source.json"
+FACES_MARKDOWN = REPORTS / "faces.md"
+CONTACT_SHEETS = REPORTS / "contact-sheets"
+
+
+def standins(dataset: str) -> Path:
+    """The drawn stand-in of a data set, in the set's own layout."""
+    return Path("data/standins") / dataset
+
+
+def crops(dataset: str) -> Path:
+    """The packed crop store of a data set."""
+    return Path("data/crops") / dataset
+
+
+def crops_in_progress(dataset: str) -> Path:
+    """Where a store that was interrupted goes on; not versioned."""
+    return Path("data/.in-progress/crops") / dataset
+
+
+def faces_report(dataset: str) -> Path:
+    """Counts of the faces stage."""
+    return REPORTS / "faces" / f"{dataset}.json"
+
+
+def split(dataset: str) -> Path:
+    """Training and test rows of a data set."""
+    return Path("data/splits") / f"{dataset}.parquet"
+
+
+def split_report(dataset: str) -> Path:
+    """Protocol, counts and overlaps of a data set's division."""
+    return REPORTS / "splits" / f"{dataset}.json"
+
+
+def duplicates(dataset: str) -> Path:
+    """The pairs of pictures of a data set, or of it and another one, that are the same picture or nearly so."""
+    return Path("data/duplicates") / f"{dataset}.csv"
+
+
+def adapted(target: str) -> Path:
+    """The model adapted to a target."""
+    return Path("models/adapted") / target
+
+
+def epochs(target: str) -> Path:
+    """The predicted class of every test picture of a target before each epoch and after the last."""
+    return Path("data/epochs") / f"{target}.parquet"
+
+
+def predictions(target: str) -> Path:
+    """The adapted model's prediction for every picture of a target."""
+    return Path("data/predictions") / f"{target}.csv"
+
+
+def curve(name: str) -> Path:
+    """Metrics by epoch of a training stage."""
+    return REPORTS / "curves" / f"{name}.csv"
+
+
+def evaluation(target: str) -> Path:
+    """Scores, confusion matrices and t-SNE coordinates of a target."""
+    return REPORTS / "evaluate" / target
+
+
+def checkpoint(name: str) -> Path:
+    """Where a training that was interrupted goes on; not versioned."""
+    return Path("models/.checkpoints") / f"{name}.pt"

@@ -1,0 +1,196 @@
+"""Reading params.yaml: every unknown key, wrong type and value out of range is named before any work starts."""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from pipeline.config.methods import METHODS, AdaptParams
+from pipeline.config.methods.base import SHARED
+from pipeline.config.schema import Params, SplitParams
+from pipeline.errors import ParamsError
+from pipeline.registry import suggestion, unknown
+
+
+def load(path: Path = Path("params.yaml"), changes: Sequence[str] = ()) -> Params:
+    """Read and check a parameter file. ``changes``: other values for some keys, written as ``faces.margin=0.1``.
+
+    Raises:
+        ParamsError: the file is missing, is no YAML mapping, or a key or value is refused; every fault is named.
+    """
+    raw = read(path)
+    for change in changes:
+        _change(raw, change)
+    return parse(raw, str(path))
+
+
+def read(path: Path) -> dict[str, Any]:
+    """The unchecked content of a parameter file, with numbers as DVC reads them.
+
+    Raises:
+        ParamsError: the file is missing or is no YAML mapping.
+    """
+    try:
+        raw = yaml.load(path.read_text(encoding="utf-8"), _Yaml12Loader)
+    except FileNotFoundError:
+        raise ParamsError(f"{path}: no such file; run from the project's root") from None
+    except yaml.YAMLError as error:
+        raise ParamsError(f"{path}: not valid YAML: {error}") from error
+    if not isinstance(raw, dict):
+        raise ParamsError(f"{path}: expected a mapping of sections, found {type(raw).__name__}")
+    return raw
+
+
+def parse(raw: dict[str, Any], name: str) -> Params:
+    """Check a parameter mapping; ``name`` is what errors call it.
+
+    Raises:
+        ParamsError: a key or value is refused; every fault is named.
+    """
+    faults: list[str] = []
+    values = _lists_to_tuples(raw)
+    adapt = _chosen_method(values.pop("adapt", None), values.pop("methods", None), faults)
+    # Where section adapt is at fault, a stand-in lets the other sections be checked at the same time.
+    placeholder = AdaptParams.model_construct(method="dt", epochs=1, steps_per_epoch=None, batch_size=2)
+    try:
+        params = Params.model_validate({**values, "adapt": adapt or placeholder})
+    except ValidationError as error:
+        faults += [_describe(fault, Params) for fault in error.errors()]
+    if faults:
+        raise ParamsError(f"{name}:\n" + "\n".join(f"  {fault}" for fault in faults)) from None
+    return params
+
+
+def _chosen_method(adapt: Any, methods: Any, faults: list[str]) -> AdaptParams | None:
+    """The parameters of the method that section ``adapt`` chooses; None where ``faults`` got new entries.
+
+    They are its published values, then those of its own section in ``methods``, then those of ``adapt`` that are not
+    null. So an experiment changes one value of the chosen method (-S adapt.tau=0.6), or the method alone.
+    """
+    before = len(faults)
+    if not isinstance(adapt, dict):
+        faults.append("adapt: missing; add it (params/paper.yaml is a complete example)")
+    if not isinstance(methods, dict):
+        faults.append("methods: missing; add it (params/paper.yaml is a complete example)")
+    if len(faults) > before:
+        return None
+    shared = {key: value for key, value in adapt.items() if key in SHARED}
+    for method, values in methods.items():
+        _check_method_section(method, values, faults)
+    name = adapt.get("method")
+    if name not in METHODS:
+        faults.append(f"adapt.method: unknown method {unknown(str(name), METHODS)}")
+    elif name not in methods:
+        faults.append(f"methods: no section for {name}; add methods.{name}: {{}} for its published values")
+    if len(faults) > before:
+        return None
+    schema = METHODS[name]
+    own = {key: value for key, value in adapt.items() if key not in SHARED}
+    faults += [_misplaced(key, schema) for key, value in own.items() if _is_misplaced(key, value, schema)]
+    changes = {key: value for key, value in own.items() if value is not None and key in schema.model_fields}
+    try:
+        return schema.model_validate({**methods[name], **shared, **changes})
+    except ValidationError as error:
+        faults += [_describe(fault, schema, "adapt") for fault in error.errors()]
+    return None
+
+
+def _check_method_section(method: str, values: Any, faults: list[str]) -> None:
+    """Check one section of ``methods``, whether or not its method is chosen."""
+    place = f"methods.{method}"
+    if method not in METHODS:
+        faults.append(f"methods: unknown method {unknown(str(method), METHODS)}; remove or correct {place}")
+        return
+    schema = METHODS[method]
+    if not isinstance(values, dict):
+        faults.append(f"{place}: expected a mapping of its parameters, found {values!r}; write {{}} for none")
+        return
+    foreign = [key for key in values if key in SHARED or key not in schema.model_fields]
+    faults += [_misplaced(key, schema, place) for key in foreign]
+    own = {key: value for key, value in values.items() if key not in foreign}
+    sound = {"method": method, "epochs": 1, "steps_per_epoch": None, "batch_size": 2}
+    try:
+        schema.model_validate({**own, **sound})
+    except ValidationError as error:
+        faults += [_describe(fault, schema, place) for fault in error.errors()]
+
+
+def _is_misplaced(key: str, value: Any, schema: type[AdaptParams]) -> bool:
+    """Whether ``key`` of section adapt is none of the chosen method's; null stands for "not changed" in any method."""
+    return key not in schema.model_fields and (value is not None or not _owners(key))
+
+
+def _owners(key: str) -> list[str]:
+    """The methods that have a parameter of this name of their own."""
+    return [name for name, schema in METHODS.items() if key in schema.model_fields and key not in SHARED]
+
+
+def _misplaced(key: str, schema: type[AdaptParams], place: str = "adapt") -> str:
+    """What to say of a key that stands in a section of a method that does not have it."""
+    if key in SHARED:
+        return f"{place}.{key}: the same for all methods; move it to adapt.{key}"
+    if owners := _owners(key):
+        homes = " or ".join(f"methods.{owner}.{key}" for owner in owners)
+        return f"{place}.{key}: {schema.name} has no such parameter, {' and '.join(owners)} has; move it to {homes}"
+    return f"{place}.{key}: unknown key{suggestion(key, tuple(schema.model_fields))}; remove or correct it"
+
+
+def _change(raw: dict[str, Any], change: str) -> None:
+    """Put the value of ``change`` ("faces.margin=0.1") into a parameter mapping."""
+    key, equals, value = change.partition("=")
+    *sections, last = key.split(".")
+    place: Any = raw
+    for section in sections:
+        place = place.get(section) if isinstance(place, dict) else None
+    try:
+        if not equals or not isinstance(place, dict):
+            raise ParamsError(f"{change}: not of the form section.key=value, with a section of the parameter file")
+        place[last] = yaml.load(value, _Yaml12Loader)
+    except yaml.YAMLError as error:
+        raise ParamsError(f"{change}: the value is not valid YAML: {error}") from error
+
+
+class _Yaml12Loader(yaml.SafeLoader):
+    """Reads ``1e-5`` as a number, as YAML 1.2 and DVC do; PyYAML's YAML 1.1 reads it as a string."""
+
+
+_Yaml12Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)[eE][-+]?\d+$"), list("-+.0123456789")
+)
+
+
+def _lists_to_tuples(value: Any) -> Any:
+    """YAML has lists; the frozen models hold tuples, which strict validation does not make from lists."""
+    if isinstance(value, dict):
+        return {key: _lists_to_tuples(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return tuple(_lists_to_tuples(item) for item in value)
+    return value
+
+
+def _describe(fault: Any, model: type[BaseModel], place: str = "") -> str:
+    """One fault that pydantic found in ``model``, which stands at ``place`` of the parameter file."""
+    key = ".".join(part for part in (place, *map(str, fault["loc"])) if part)
+    if fault["type"] == "extra_forbidden":
+        hint = suggestion(str(fault["loc"][-1]), _known_keys(model, fault["loc"][:-1]))
+        return f"{key}: unknown key{hint}; remove or correct it"
+    if fault["type"] == "missing":
+        return f"{key}: missing; add it (params/paper.yaml is a complete example)"
+    if fault["type"] == "value_error":
+        message = str(fault["ctx"]["error"])
+        return f"{key}: {message}" if key else message
+    if fault["type"] == "string_pattern_mismatch":
+        return f"{key}: {fault['input']!r} is no name: use letters, digits, _ and -, the first a letter or digit"
+    return f"{key}: {fault['msg'][0].lower()}{fault['msg'][1:]}, found {fault['input']!r}"
+
+
+def _known_keys(model: type[BaseModel], location: tuple[Any, ...]) -> tuple[str, ...]:
+    for part in location:
+        field = model.model_fields.get(str(part))
+        if field is None or not (isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)):
+            return tuple(SplitParams.model_fields)
+        model = field.annotation
+    return tuple(model.model_fields)

@@ -1,0 +1,42 @@
+"""What every adaptation method declares of itself, and the part of its parameters that all methods share."""
+
+from typing import Annotated, ClassVar
+
+from pydantic import Field
+
+from pipeline.config.section import Name, PositiveInt, Section
+
+
+class AdaptParams(Section):
+    """Stage 2: the chosen method and how long it trains, the same for every method that is compared.
+
+    A method's own parameters are the further fields of a sub-class, with their published values as defaults.
+
+    epochs, steps_per_epoch (null: as long as the method says), batch_size (pictures of each domain in a step).
+    """
+
+    name: ClassVar[str]
+    """As in params.yaml."""
+    title: ClassVar[str]
+    """As people write it."""
+    citation: ClassVar[str]
+    """Where it was published."""
+    implementation: ClassVar[str]
+    """The class that trains it, as "module:class"; imported when it is used, for it needs PyTorch."""
+    classifier: ClassVar[str] = "pipeline.networks.network:PrototypeClassifier"
+    """The kind of model that it ends with, as "module:class": a ``pipeline.networks.network.Classifier``."""
+    adapts: ClassVar[bool] = True
+    """Whether anything is trained: DT is the source model itself."""
+
+    method: Name
+    epochs: PositiveInt
+    steps_per_epoch: PositiveInt | None
+    batch_size: Annotated[int, Field(ge=2)]
+
+    def left_out(self) -> tuple[str, ...]:
+        """The method's parts that these parameters switch off, as tables name them; empty: the whole method."""
+        return ()
+
+
+SHARED = frozenset(AdaptParams.model_fields)
+"""The keys of section ``adapt`` that are no method's own."""

@@ -1,0 +1,15 @@
+"""DT: the source model is transferred directly (paper, sec. 4.3)."""
+
+from typing import ClassVar
+
+from pipeline.config.methods.base import AdaptParams
+
+
+class DtParams(AdaptParams):
+    """It has no parameters, and trains no epoch."""
+
+    name: ClassVar[str] = "dt"
+    title: ClassVar[str] = "DT"
+    citation: ClassVar[str] = "direct transfer, the baseline of every table"
+    implementation: ClassVar[str] = "pipeline.methods.dt:DirectTransfer"
+    adapts: ClassVar[bool] = False

@@ -1,0 +1,59 @@
+"""POCAN's parameters, with the values of the paper and of its released code (docs/method.md)."""
+
+from typing import ClassVar, Literal, Self
+
+from pydantic import model_validator
+
+from pipeline.config.methods.base import AdaptParams
+from pipeline.config.section import ClassWeights, Momentum, NonNegativeFloat, PositiveFloat, PositiveInt
+
+
+class PocanParams(AdaptParams):
+    """Stage 2, eqs. 5-16.
+
+    steps_per_epoch: null is the released code's rule, until the longest of source, trusted and untrusted is seen.
+    prototype_lr_drop_epoch: the epoch after which prototype_lr is divided by 10.
+    tau: temperature of NT-Xent on the target; tau_source: τ' of the supervised contrastive loss on the source.
+    beta: the exponent of the adaptive threshold (eq. 14). lambda_on_prototypes: multiply L_tp by λ_t too (code).
+    use_l_in, use_l_cross, use_l_ad, class_weights: the paper's four ablations (its Table 3).
+    prototype_projections: which projections eq. 16 uses: evaluation (of the updated f and g, by a second pass in
+    evaluation mode; code) or training (those of the step's own pass, which saves a quarter of the step).
+    domain_passes: separate (batch norm sees one domain at a time; code) or joint (one pass with both domains).
+    """
+
+    name: ClassVar[str] = "pocan"
+    title: ClassVar[str] = "POCAN"
+    citation: ClassVar[str] = "Prototype-oriented contrastive adaptation network, ACCV 2022"
+    implementation: ClassVar[str] = "pipeline.methods.pocan:Pocan"
+
+    lr: PositiveFloat = 1e-5
+    prototype_lr: PositiveFloat = 1e-4
+    prototype_lr_drop_epoch: PositiveInt = 10
+    momentum: Momentum = 0.9
+    weight_decay: NonNegativeFloat = 1e-5
+    tau: PositiveFloat = 0.7
+    tau_source: PositiveFloat = 0.1
+    beta: NonNegativeFloat = 2.0
+    class_weights: ClassWeights = "printed"
+    lambda_on_prototypes: bool = False
+    use_l_in: bool = True
+    use_l_cross: bool = True
+    use_l_ad: bool = True
+    prototype_projections: Literal["evaluation", "training"] = "evaluation"
+    domain_passes: Literal["separate", "joint"] = "separate"
+
+    @model_validator(mode="after")
+    def _something_to_minimise(self) -> Self:
+        if not (self.use_l_in or self.use_l_cross or self.use_l_ad):
+            raise ValueError("use_l_in, use_l_cross and use_l_ad are all false: nothing is left to minimise")
+        return self
+
+    def left_out(self) -> tuple[str, ...]:
+        """The paper's ablations, in the words of its Table 3."""
+        parts = {
+            "L_in": self.use_l_in,
+            "L_cross": self.use_l_cross,
+            "L_ad": self.use_l_ad,
+            "weights": self.class_weights != "none",
+        }
+        return tuple(part for part, used in parts.items() if not used)

@@ -1,0 +1,24 @@
+"""What every section of params.yaml is made of."""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from pipeline.registry import NAME
+
+Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
+PositiveInt = Annotated[int, Field(gt=0)]
+PositiveFloat = Annotated[float, Field(gt=0.0)]
+NonNegativeFloat = Annotated[float, Field(ge=0.0)]
+Momentum = Annotated[float, Field(ge=0.0, lt=1.0)]
+Name = Annotated[str, Field(pattern=f"^{NAME}$")]
+Seed = Annotated[int, Field(ge=0, lt=2**32)]
+"""What NumPy's, PyTorch's and scikit-learn's generators all take."""
+ClassWeights = Literal["printed", "code", "none"]
+"""See ``pipeline.losses.classification.class_weights``."""
+
+
+class Section(BaseModel):
+    """A section of params.yaml: every key must be known, every value of its type, nothing changes later."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)

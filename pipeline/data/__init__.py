@@ -1,0 +1,1 @@
+"""From crops to views: stores, splits, what a stage opens, batches, augmentation."""

@@ -1,0 +1,82 @@
+"""Crops on their way to the training device, and the order in which an epoch visits them."""
+
+import hashlib
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar, cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from pipeline.compute.device import upload
+
+T = TypeVar("T")
+
+RESIDENT_SHARE = 0.4
+"""A crop array is kept on the GPU when it takes at most this share of the memory that is free there."""
+
+AT_ONCE = 1024
+"""Crops that are read into memory at a time on their way to the GPU."""
+
+AHEAD = 2
+"""Batches that are made while an earlier one is trained on."""
+
+
+class DeviceCrops:
+    """The crops of a store as device tensors, fetched by row.
+
+    On a GPU with room the whole array is uploaded once; otherwise rows are read from the memory map batch by batch.
+    """
+
+    def __init__(self, images: NDArray[np.uint8], device: torch.device) -> None:
+        """``images``: uint8 N×112×112×3, usually a memory map."""
+        self._images = images
+        self.device = device
+        self._resident: Tensor | None = None
+        if device.type == "cuda" and images.nbytes <= RESIDENT_SHARE * torch.cuda.mem_get_info(device)[0]:
+            self._resident = torch.empty(images.shape, dtype=torch.uint8, device=device)
+            for start in range(0, len(images), AT_ONCE):
+                part = torch.from_numpy(np.array(images[start : start + AT_ONCE]))
+                self._resident[start : start + AT_ONCE] = part
+
+    def batch(self, rows: Tensor) -> Tensor:
+        """The crops of ``rows`` (int64, on the CPU): uint8 len(rows)×3×112×112 on the device."""
+        if self._resident is not None:
+            crops = self._resident[upload(rows, self.device)]
+        else:
+            crops = upload(torch.from_numpy(self._images[rows.numpy()]), self.device)
+        return crops.permute(0, 3, 1, 2)
+
+
+def prefetched(batches: Iterator[T]) -> Iterator[T]:
+    """The same batches in the same order, made in a thread while earlier ones are used."""
+    end = object()
+    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="batches") as reader:
+        pending = deque(reader.submit(next, batches, end) for _ in range(AHEAD))
+        while (batch := pending.popleft().result()) is not end:
+            pending.append(reader.submit(next, batches, end))
+            yield cast(T, batch)
+
+
+def generator_for(seed: int, purpose: str, epoch: int) -> torch.Generator:
+    """The random stream of one epoch. It depends on nothing that ran before, so a resumed run draws the same."""
+    digest = hashlib.sha256(f"{seed}/{purpose}/{epoch}".encode()).digest()
+    return torch.Generator().manual_seed(int.from_bytes(digest[:8], "little") >> 1)
+
+
+def shuffled_batches(rows: Tensor, size: int, steps: int, generator: torch.Generator) -> Iterator[Tensor]:
+    """``steps`` batches of ``size`` rows without replacement; a new permutation begins when one is used up.
+
+    A permutation's last, incomplete batch is dropped, so no batch holds a row twice. Fewer rows than ``size``: every
+    batch is a permutation of all rows.
+    """
+    size = min(size, len(rows))
+    pending = rows[:0]
+    for _ in range(steps):
+        if len(pending) < size or size == 0:
+            pending = rows[torch.randperm(len(rows), generator=generator)]
+        yield pending[:size]
+        pending = pending[size:]

@@ -1,0 +1,68 @@
+"""The prepared data of one set, as the faces and split stages left it: crops, rows and description."""
+
+import hashlib
+from dataclasses import dataclass
+from typing import Any, Self
+
+import torch
+from torch import Tensor
+
+from pipeline.config import layout
+from pipeline.data import split
+from pipeline.data.crops import CropStore
+from pipeline.data.split import Split
+from pipeline.errors import DatasetError
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A data set ready for training: its crop store and its division into training and test rows."""
+
+    name: str
+    store: CropStore
+    split: Split
+
+    @classmethod
+    def open(cls, name: str) -> Self:
+        """Open the prepared data of ``name``.
+
+        Raises:
+            DatasetError: a file is missing; names the stage that makes it.
+        """
+        return cls(name, CropStore.open(layout.crops(name)), split.read(layout.split(name)))
+
+    @property
+    def train_rows(self) -> Tensor:
+        """Rows to train on or adapt to, int64."""
+        return torch.from_numpy(self.split.train)
+
+    @property
+    def test_rows(self) -> Tensor:
+        """Rows to score, int64."""
+        return torch.from_numpy(self.split.test)
+
+    def source_labels(self) -> Tensor:
+        """The label of each crop, int64, for a set in the role of the source.
+
+        Raises:
+            DatasetError: a training row has no label.
+        """
+        labels = torch.from_numpy(self.store.labels())
+        if bool((labels[self.train_rows] < 0).any()):
+            raise DatasetError(
+                f"{self.name}: the source must be labelled, but some of its training pictures are not; "
+                f"sort them into class folders, or take them out of split.{self.name}'s training part"
+            )
+        return labels
+
+    def description(self) -> dict[str, Any]:
+        """Name, provenance, digests of crops and split, counts: what a model's JSON says of the data it saw."""
+        stored = self.store.description
+        return {
+            "name": self.name,
+            "provenance": stored["provenance"],
+            "digest": stored["digest"],
+            "split": hashlib.sha256(self.split.train.tobytes() + b"|" + self.split.test.tobytes()).hexdigest(),
+            "train": len(self.split.train),
+            "test": len(self.split.test),
+        }

@@ -1,0 +1,1 @@
+"""What the readers share: the interface, decoding, folders named after classes, sequences."""

@@ -1,0 +1,116 @@
+"""What every data set is: a list of samples, and a picture for each of them."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.datasets.parts.pictures import decode
+from pipeline.errors import DatasetError
+
+STAND_IN_MARK = "STAND-IN.json"
+"""A set whose root holds this file was drawn, not photographed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One picture of a set and what the set's layout says about it.
+
+    key: path relative to the set's root, with ``/``; unique. Row 17 of a CSV file is ``fer2013.csv:17``.
+    label: index into ``EXPRESSIONS``; None where the set gives none.
+    subject, sequence, frame: who, in which recording, at which place of it; None where the layout does not say.
+    split: ``train``, ``val`` or ``test`` as distributed; None where the set is not divided.
+    """
+
+    key: str
+    label: int | None
+    subject: str | None = None
+    sequence: str | None = None
+    frame: int | None = None
+    split: str | None = None
+
+
+class Dataset(ABC):
+    """A data set in its own layout below ``root``.
+
+    A new set is one new module: the three texts, ``scan``, and ``read`` where the pictures are no files of their own.
+    """
+
+    name: str
+    """As in params.yaml."""
+    title: str
+    """As people write it."""
+    layout: str
+    """What is expected below the root; shown when something else is found."""
+    note: str = ""
+    """What a reader of a table of results must know of this set; mostly nothing."""
+
+    def __init__(self, root: Path) -> None:
+        """``root``: the set's own folder.
+
+        Raises:
+            DatasetError: there is no such folder.
+        """
+        self.root = root
+        if not root.is_dir():
+            raise self.fault(f"{root}: no such folder; unpack {self.title} there or set data.root in params.yaml")
+
+    @property
+    def provenance(self) -> str:
+        """``stand-in`` for a drawn set, else ``real``."""
+        return "stand-in" if (self.root / STAND_IN_MARK).exists() else "real"
+
+    @property
+    def aligned(self) -> bool:
+        """Whether the set's own authors have aligned its pictures to the face."""
+        return False
+
+    def samples(self) -> list[Sample]:
+        """All samples, sorted by key; never empty.
+
+        Raises:
+            DatasetError: the folder is laid out differently than documented, or holds no picture.
+        """
+        samples = sorted(self.scan(), key=lambda sample: sample.key)
+        if not samples:
+            raise self.fault(f"{self.root}: no pictures; unpack {self.title} there or set data.root in params.yaml")
+        for sample, following in pairwise(samples):
+            if sample.key == following.key:
+                raise self.fault(f"{self.root}: {sample.key} is listed twice")
+        for sample in samples:
+            if not sample.key.isascii() and not _is_unicode(sample.key):
+                raise self.fault(f"{self.root}: the file name {sample.key!r} is not UTF-8; rename the file")
+        return samples
+
+    @abstractmethod
+    def scan(self) -> Iterable[Sample]:
+        """The samples in any order; raises as ``samples`` does."""
+
+    def read(self, sample: Sample) -> NDArray[np.uint8]:
+        """The picture of a sample: uint8 H×W×3 RGB, grey repeated to three channels.
+
+        Raises:
+            UnreadableImageError: it cannot be decoded; the message is the key and the reason.
+        """
+        return decode(self.file(sample), sample.key)
+
+    def file(self, sample: Sample) -> Path:
+        """The file that a sample's picture is in."""
+        return self.root / sample.key
+
+    def key(self, path: Path) -> str:
+        """The key of a file below the root."""
+        return path.relative_to(self.root).as_posix()
+
+    def fault(self, what: str) -> DatasetError:
+        """An error that also says which layout is expected."""
+        return DatasetError(f"{what}\nExpected layout of {self.title}: {self.layout}")
+
+
+def _is_unicode(text: str) -> bool:
+    # Bytes of a file name that are not UTF-8 come as lone surrogates, which no manifest can store.
+    return not any("\ud800" <= character <= "\udfff" for character in text)

@@ -1,0 +1,1 @@
+"""Scores of predictions against labels, and what is said of one target."""

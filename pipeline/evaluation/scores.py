@@ -1,0 +1,74 @@
+"""Scores of predictions against labels. The only code, with the stage that calls it, that sees target labels."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.labels import NUM_CLASSES
+
+
+def score(labels: NDArray[np.int64], predicted: NDArray[np.int64]) -> dict[str, Any]:
+    """Accuracy, F1 and confusion matrix of N predictions (N ≥ 1), as JSON values.
+
+    f1 has one entry for each class, None for a class that is neither a label nor predicted; macro_f1 is the mean over
+    the classes that occur as labels. confusion has true classes as rows.
+    """
+    cells = np.bincount(labels * NUM_CLASSES + predicted, minlength=NUM_CLASSES**2)
+    matrix = cells.reshape(NUM_CLASSES, NUM_CLASSES)
+    support = matrix.sum(axis=1)
+    occurrences = support + matrix.sum(axis=0)
+    seen = occurrences > 0
+    f1 = 2.0 * np.diag(matrix) / np.maximum(occurrences, 1)
+    return {
+        "accuracy": float((labels == predicted).mean()),
+        "macro_f1": float(f1[support > 0].mean()),
+        "f1": [float(value) if occurs else None for value, occurs in zip(f1, seen, strict=True)],
+        "support": support.tolist(),
+        "confusion": matrix.tolist(),
+    }
+
+
+def bootstrap_interval(accuracy: float, count: int, resamples: int, seed: int) -> tuple[float, float]:
+    """The 95 % percentile bootstrap interval of an accuracy over ``count`` pictures.
+
+    Resampling pictures that are right or wrong draws the number of right ones from a binomial distribution, so that
+    number is drawn directly. Pictures count as independent: frames of one sequence make the true interval wider.
+    """
+    rng = np.random.Generator(np.random.PCG64(seed))
+    draws = rng.binomial(count, accuracy, size=resamples) / count
+    low, high = np.quantile(draws, [0.025, 0.975])
+    return float(low), float(high)
+
+
+def oracle(labels: NDArray[np.int64], predicted: NDArray[np.uint8]) -> dict[str, float | int]:
+    """The best epoch by test labels, which an unsupervised method must not choose by; only ever a column of its own.
+
+    predicted: E×N, row e the classes predicted after e epochs. Ties go to the earliest epoch.
+    """
+    accuracies = accuracy_by_epoch(labels, predicted)
+    best = accuracies.index(max(accuracies))
+    return {"accuracy": accuracies[best], "epoch": best}
+
+
+def accuracy_by_epoch(labels: NDArray[np.int64], predicted: NDArray[np.uint8]) -> list[float]:
+    """Test accuracy after 0, 1, … epochs, from the rows of ``predicted`` (E×N)."""
+    return [float(value) for value in (predicted == labels[None]).mean(axis=1)]
+
+
+def tsne(projections: NDArray[np.float32], seed: int) -> NDArray[np.float32]:
+    """t-SNE coordinates, N×2, of N×d projections (van der Maaten and Hinton 2008; the paper's Fig. 3)."""
+    # Imported here: scikit-learn takes a second to load, which stages that only score need not wait for.
+    from sklearn.manifold import TSNE
+
+    perplexity = min(30.0, (len(projections) - 1) / 3.0)
+    coordinates: NDArray[np.float32] = TSNE(perplexity=perplexity, init="pca", random_state=seed).fit_transform(
+        projections
+    )
+    return coordinates
+
+
+def sample(rows: NDArray[np.int64], count: int, seed: int) -> NDArray[np.int64]:
+    """At most ``count`` of ``rows``, drawn without replacement, in ascending order."""
+    rng = np.random.Generator(np.random.PCG64(seed))
+    return np.sort(rng.permutation(rows)[:count])

@@ -1,0 +1,41 @@
+"""Cross entropy against a prototype matrix, weighted by class (paper, eqs. 2, 3, 8 and 13).
+
+z: projections, N×d float, unit rows. M: prototype matrix, k×d. labels: N int64. weights: k float (eq. 13). A mean over
+nothing (no trusted sample) is an exact 0 that carries no gradient into NaN.
+"""
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from pipeline.config.section import ClassWeights
+from pipeline.labels import NUM_CLASSES
+
+
+def weighted_cross_entropy(z: Tensor, matrix: Tensor, labels: Tensor, weights: Tensor) -> Tensor:
+    """Mean of w_y · CE(softmax(z·Mᵀ), y): eqs. 2, 3, the prototype terms of eqs. 5, 6, and eq. 8.
+
+    The mean divides by the number of samples, as printed, not by the sum of the weights. No sample: 0.
+    """
+    if len(labels) == 0:
+        return _zero_of(z, matrix)
+    losses = F.cross_entropy(z @ matrix.T, labels, reduction="none")
+    return (weights[labels] * losses).mean()
+
+
+def class_weights(labels: Tensor, form: ClassWeights, code_power: int) -> Tensor:
+    """The weight of each class, k float, from the labels (N int64) of a domain.
+
+    form: ``printed`` is eq. 13, 1 − (n_i / Σ n_j)²; ``code`` is the released code's (1 − n_i / Σ n_j)^code_power, with
+    power 2 on the source and 1 on the target; ``none`` is 1 for all (the paper's ablation). No label at all: 1.
+    """
+    counts = torch.bincount(labels, minlength=NUM_CLASSES).float()
+    if form == "none" or len(labels) == 0:
+        return torch.ones_like(counts)
+    share = counts / counts.sum()
+    return 1.0 - share**2 if form == "printed" else (1.0 - share) ** code_power
+
+
+def _zero_of(*tensors: Tensor) -> Tensor:
+    """A 0 that stays in the graph, so that ``backward`` works and gives zero gradients."""
+    return torch.stack([tensor.sum() * 0.0 for tensor in tensors]).sum()

@@ -1,0 +1,44 @@
+"""Contrastive losses of two stacked views: NT-Xent without labels, SupCon with them (paper, eqs. 1 and 4).
+
+z: projections, N×d float, unit rows; rows i and i + N/2 are views of one image. labels: N int64.
+"""
+
+import math
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+
+def nt_xent(z: Tensor, tau: float) -> Tensor:
+    """Eq. 1 over a batch of two stacked views (first term of eq. 5): the NT-Xent loss, mean over all 2B anchors.
+
+    The positive of a view is the other view of its image; all other 2B − 2 views are negatives.
+    (The released code adds the two views' means, which is twice this.)
+    """
+    count = len(z)
+    similarity = _without_self(z @ z.T / tau)
+    partner = torch.arange(count, device=z.device).roll(count // 2)
+    return F.cross_entropy(similarity, partner)
+
+
+def supervised_contrastive(z: Tensor, labels: Tensor, tau: float) -> Tensor:
+    """Eq. 4: SupCon over all views in the batch, mean over the anchors that have a positive.
+
+    A(i) are all other views, P(i) those of the same class. The paper prints a sum over anchors; the released code
+    and this function take the mean. An anchor without positives contributes nothing.
+    """
+    positive = labels[:, None] == labels[None, :]
+    positive.fill_diagonal_(False)
+    log_probability = _without_self(z @ z.T / tau).log_softmax(dim=1)
+    # −inf (self) times 0 would be NaN: the diagonal is replaced before the mask is applied.
+    log_probability = log_probability.masked_fill(~positive, 0.0)
+    positives = positive.sum(dim=1)
+    # Without a look at how many anchors there are, for which a GPU would have to be waited for.
+    mean_of_positives = log_probability.sum(dim=1) / positives.clamp(min=1)
+    return -mean_of_positives.sum() / (positives > 0).sum().clamp(min=1)
+
+
+def _without_self(similarity: Tensor) -> Tensor:
+    own = torch.eye(len(similarity), dtype=torch.bool, device=similarity.device)
+    return similarity.masked_fill(own, -math.inf)

@@ -1,0 +1,1 @@
+"""What adaptation methods are put together from: the interface, pseudo-labels."""

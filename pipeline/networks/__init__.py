@@ -1,0 +1,1 @@
+"""The networks: encoder, head and prototypes, what predicts; saved models and predictions of whole sets."""

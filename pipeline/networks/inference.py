@@ -1,0 +1,58 @@
+"""Projections and probabilities of whole data sets, in evaluation mode and without gradients."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from pipeline.data import augment
+from pipeline.data.batches import DeviceCrops, prefetched
+from pipeline.data.crops import CROP_SIZE
+from pipeline.networks.network import Classifier, Network
+
+BATCH = 256
+
+
+@torch.no_grad()
+def project(network: Network, crops: DeviceCrops, rows: Tensor, eval_crop: float) -> Tensor:
+    """z of the evaluation view of ``rows`` (int64, CPU): len(rows)×d float on the crops' device."""
+    with _evaluating(network):
+        return torch.cat([network(images) for images in _evaluation_views(crops, rows, eval_crop, shown=True)])
+
+
+@torch.no_grad()
+def classify(
+    model: Classifier, crops: DeviceCrops, rows: Tensor, eval_crop: float, shown: bool = True
+) -> tuple[Tensor, Tensor]:
+    """Embeddings (len(rows)×d) and class probabilities (len(rows)×k) of ``rows``, float on the crops' device.
+
+    rows: int64, on the CPU. shown: with a bar.
+    """
+    with _evaluating(model):
+        parts = [model.embed(images) for images in _evaluation_views(crops, rows, eval_crop, shown)]
+    embeddings, probabilities = zip(*parts, strict=True)
+    return torch.cat(embeddings), torch.cat(probabilities)
+
+
+@contextmanager
+def _evaluating(module: nn.Module) -> Iterator[None]:
+    """In evaluation mode for the pass; left in the mode it was in."""
+    was_training = module.training
+    module.eval()
+    try:
+        yield
+    finally:
+        module.train(was_training)
+
+
+def _evaluation_views(crops: DeviceCrops, rows: Tensor, eval_crop: float, shown: bool) -> Iterator[Tensor]:
+    """The evaluation views of ``rows``, batch by batch; of no row one batch without images."""
+    if len(rows) == 0:
+        yield torch.empty(0, 3, CROP_SIZE, CROP_SIZE, device=crops.device)
+        return
+    chunks = rows.split(BATCH)
+    batches = prefetched(map(crops.batch, chunks))
+    for images in tqdm(batches, "predict", len(chunks), leave=False, unit="batch", disable=not shown):
+        yield augment.evaluation_view(augment.to_float(images), eval_crop)

@@ -1,0 +1,152 @@
+"""The networks: encoder f, projection head g and the prototype matrices M_s and M_t (paper, sec. 3; Fig. 1).
+
+Images enter as float NCHW in [0, 1], RGB, 112×112; the encoder applies the input normalisation its weights were
+trained with, so no caller needs to know it.
+"""
+
+from abc import ABC, abstractmethod
+from typing import Self
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from pipeline import backbones
+from pipeline.backbones import BACKBONES
+from pipeline.config.schema import ModelParams
+from pipeline.labels import NUM_CLASSES
+
+
+class InputNorm(nn.Module):
+    """Turns RGB in [0, 1] into what the encoder's weights expect."""
+
+    factor: Tensor
+    offset: Tensor
+
+    def __init__(self, norm: backbones.InputNorm) -> None:
+        super().__init__()
+        self.bgr = norm.bgr
+        deviation = torch.tensor(norm.std).view(1, 3, 1, 1)
+        self.register_buffer("factor", norm.scale / deviation, persistent=False)
+        self.register_buffer("offset", -torch.tensor(norm.mean).view(1, 3, 1, 1) / deviation, persistent=False)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Float N×3×H×W in, the same shape out."""
+        if self.bgr:
+            images = images.flip(1)
+        return torch.addcmul(self.offset, images, self.factor)
+
+
+def _unit_rows(vectors: Tensor) -> Tensor:
+    """L2 normalisation, in float32 at least: bf16 keeps three digits, too few for a length."""
+    return F.normalize(vectors.to(torch.promote_types(vectors.dtype, torch.float32)))
+
+
+class Encoder(nn.Module):
+    """f: a backbone with global average pooling, L2-normalised features; ‖f(x)‖ = 1.
+
+    N×3×112×112 float in, N×``dim`` float out.
+    """
+
+    def __init__(self, params: ModelParams) -> None:
+        super().__init__()
+        backbone = BACKBONES[params.backbone]
+        norm = backbone.weights[params.weights].norm
+        self.norm = nn.Identity() if norm is None else InputNorm(norm)
+        self.trunk, self.dim = backbone.build(params.weights), backbone.features
+        # Channels last is the layout that convolutions are fast in, on CPUs and on tensor cores.
+        self.trunk.to(memory_format=torch.channels_last)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Unit features of a batch of images."""
+        images = self.norm(images).contiguous(memory_format=torch.channels_last)
+        return _unit_rows(self.trunk(images))
+
+
+class ProjectionHead(nn.Module):
+    """g: Linear → BatchNorm → ReLU → Linear without bias → L2 norm; N×``features`` in, N×``dim`` out, ‖z‖ = 1."""
+
+    def __init__(self, features: int, hidden: int, dim: int) -> None:
+        super().__init__()
+        self.dim = dim
+        self.layers = nn.Sequential(
+            nn.Linear(features, hidden),
+            nn.BatchNorm1d(hidden),
+            nn.ReLU(inplace=True),
+            nn.Linear(hidden, dim, bias=False),
+        )
+        # The features have norm 1, not the √n that a layer's default initialisation counts on. Left at that, the
+        # spread of its outputs would drown in the batch norm's epsilon, and little gradient would reach the encoder.
+        first = self.layers[0]
+        assert isinstance(first, nn.Linear)
+        nn.init.normal_(first.weight)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Unit projections of a batch of features."""
+        return _unit_rows(self.layers(features))
+
+
+class Network(nn.Module):
+    """z = g(f(x)): encoder and projection head together, N×3×112×112 in, N×``model.projection_dim`` out."""
+
+    def __init__(self, params: ModelParams) -> None:
+        super().__init__()
+        self.encoder = Encoder(params)
+        self.head = ProjectionHead(self.encoder.dim, params.projection_hidden, params.projection_dim)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Unit projections z of a batch of images."""
+        projections: Tensor = self.head(self.encoder(images))
+        return projections
+
+
+class Prototypes(nn.Module):
+    """A learnable prototype matrix M, k×d (paper, sec. 3.1): logits = z·Mᵀ, no bias, no temperature."""
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        # The scale of a linear layer's default initialisation: small against the learned prototypes.
+        self.matrix = nn.Parameter(torch.empty(NUM_CLASSES, dim).uniform_(-(dim**-0.5), dim**-0.5))
+
+    def forward(self, projections: Tensor) -> Tensor:
+        """N×d projections in, N×k logits out."""
+        return projections @ self.matrix.T
+
+
+class Classifier(nn.Module, ABC):
+    """A model that predicts: images in, class probabilities out, in the order of EXPRESSIONS.
+
+    What a method adapts is one of these; it is saved, scored, exported and registered as such.
+    """
+
+    @classmethod
+    @abstractmethod
+    def blank(cls, params: ModelParams) -> Self:
+        """An untrained one, to load a saved one into."""
+
+    @abstractmethod
+    def embed(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Float N×3×112×112 in [0, 1] in; N×d, what the decision is made from, and N×k probabilities out."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Float N×3×112×112 in [0, 1] in, N×k probabilities out."""
+        return self.embed(images)[1]
+
+
+class PrototypeClassifier(Classifier):
+    """softmax(z·Mᵀ) of z = g(f(x)): the source model with M_s (DT), POCAN's with M_t (docs/method.md)."""
+
+    def __init__(self, network: Network, prototypes: Prototypes) -> None:
+        super().__init__()
+        self.network = network
+        self.prototypes = prototypes
+
+    @classmethod
+    def blank(cls, params: ModelParams) -> Self:
+        """f, g and a prototype matrix."""
+        return cls(Network(params), Prototypes(params.projection_dim))
+
+    def embed(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """z and probabilities."""
+        z = self.network(images)
+        return z, torch.softmax(self.prototypes(z), dim=1)

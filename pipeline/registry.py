@@ -1,0 +1,82 @@
+"""Registries: the data sets, backbones and methods by the names that params.yaml uses."""
+
+import difflib
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Generic, TypeVar
+
+from pipeline.errors import ParamsError
+
+NAME = r"[A-Za-z0-9][A-Za-z0-9_-]*"
+"""What a name from params.yaml may look like: it becomes a part of paths, of stage names and of MLflow's tags."""
+
+
+E = TypeVar("E", bound=Any)
+"""What is registered: an object or a class, with a ``name`` as in params.yaml and a ``title`` as people write it."""
+
+
+class Registry(Mapping[str, E], Generic[E]):
+    """Entries of one kind by name, in the order of their registration.
+
+    ``kind`` is what errors call an entry ("data set"). Code outside of this package adds its own with ``add``.
+    """
+
+    def __init__(self, kind: str, entries: Iterable[E] = ()) -> None:
+        self.kind = kind
+        self._entries: dict[str, E] = {}
+        for entry in entries:
+            self.add(entry)
+
+    def add(self, entry: E) -> None:
+        """Register an entry.
+
+        Raises:
+            ValueError: its name is taken, or is none that ``NAME`` allows.
+        """
+        if not re.fullmatch(NAME, entry.name):
+            raise ValueError(f"{self.kind} {entry.name!r}: a name is made of letters, digits, _ and -")
+        if entry.name in self._entries:
+            raise ValueError(f"{self.kind} {entry.name!r} is registered already")
+        self._entries[entry.name] = entry
+
+    def remove(self, name: str) -> None:
+        """Take an entry out again, as tests do with theirs."""
+        del self._entries[name]
+
+    def __getitem__(self, name: str) -> E:
+        try:
+            return self._entries[name]
+        except KeyError:
+            raise UnknownNameError(f"unknown {self.kind} {unknown(name, tuple(self))}") from None
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._entries
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._entries)
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def title(self, name: str) -> str:
+        """The title of an entry; a name that is not registered is its own title."""
+        return self._entries[name].title if name in self._entries else name
+
+
+class UnknownNameError(ParamsError, KeyError):
+    """A name that no entry of a registry has."""
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
+def unknown(name: str, known: Iterable[str]) -> str:
+    """The end of a message on a wrong name: the name, what may have been meant, what there is."""
+    names = tuple(known)
+    return f"{name!r}{suggestion(name, names)}; known: {', '.join(names)}"
+
+
+def suggestion(word: str, known: Iterable[str]) -> str:
+    """ " (did you mean …?)" where one of ``known`` is close to ``word``, else nothing."""
+    close = difflib.get_close_matches(word, tuple(known), n=1)
+    return f" (did you mean {close[0]!r}?)" if close else ""

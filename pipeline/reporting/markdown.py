@@ -1,0 +1,25 @@
+"""Cells and tables in Markdown."""
+
+from collections.abc import Sequence
+
+from pipeline.reporting.results import Result
+from pipeline.reporting.titles import DRAWN_MARK
+
+NOTHING = "–"
+MARK_NOTE = f"{DRAWN_MARK} Measured on drawn stand-ins: never comparable with the other numbers."
+
+
+def percent(fraction: float, result: Result) -> str:
+    """A measured share as a cell: per cent with one decimal, marked where stand-ins were used."""
+    return marked(f"{100 * fraction:.1f}", result)
+
+
+def marked(text: str, result: Result) -> str:
+    """``text`` with the stand-in mark where source or target of ``result`` are drawn."""
+    return f"{text} {DRAWN_MARK}" if result.drawn else text
+
+
+def markdown_table(head: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1) -> str:
+    """A Markdown table; the first ``left`` columns are aligned left, the others right."""
+    rule = [":---" if column < left else "---:" for column in range(len(head))]
+    return "\n".join("| " + " | ".join(c.replace("|", "\\|") for c in row) + " |" for row in (head, rule, *rows))

@@ -1,0 +1,146 @@
+"""What the measured numbers are: of which run, on what, by which protocol, and where that is not the paper's."""
+
+from collections.abc import Sequence
+
+from pipeline.config.decisive import decisive
+from pipeline.config.schema import Params
+from pipeline.reporting.markdown import NOTHING, markdown_table, marked
+from pipeline.reporting.results import Provenance, Result, SourceMetrics, SplitReport
+from pipeline.reporting.titles import (
+    DRAWN_MARK,
+    backbone_title,
+    dataset_title,
+    environment_title,
+    method_title,
+    network_title,
+)
+
+Value = str | int | float | bool
+
+NOT_PROTOCOL = ("seed", "evaluate.", "model.weights_file")
+"""Parameters that may differ from the paper's file without leaving its protocol."""
+
+
+def describe(results: Sequence[Result], source: SourceMetrics, paper: Params) -> str:
+    """The section "What these numbers are" and the section on protocols. paper: params/paper.yaml."""
+    first = results[0]
+    targets = ", ".join(f"{dataset_title(r.target)} ({_kind(r.provenance.target)})" for r in results)
+    revisions = ", ".join(f"`{name}`" for name in sorted({r.revision or "not under git" for r in results}))
+    experiments = ", ".join(f"`{name}`" for name in sorted({r.experiment for r in results if r.experiment})) or "none"
+    mark = f" {DRAWN_MARK}" if source.provenance == "stand-in" else ""
+    paragraphs = [
+        "## What these numbers are",
+        f"Rows marked *measured* come from this project's own run: source {dataset_title(first.source)} "
+        f"({_kind(first.provenance.source)}); targets {targets}; method {method_title(first)}; "
+        f"backbone {backbone_title(first)}; {_epochs(first)}; seed {first.seed}; git revision {revisions}; "
+        f"DVC experiment {experiments}; computed with {_environments(results)}. "
+        f"All other rows are quoted from the POCAN paper (ACCV 2022) as printed; "
+        f"numbers in square brackets after a method are the paper's references.",
+        f"The source model scores {100 * source.accuracy:.1f}{mark} % (macro F1 {source.macro_f1:.3f}{mark}) on the "
+        f"{source.n_test:,}{mark} test pictures of {dataset_title(source.dataset)} itself.",
+        "A measured score is that of the last epoch. The authors' released code keeps the epoch with the best accuracy "
+        "on the labelled target test set; if the paper's POCAN rows were made so, the measured oracle, not the "
+        "measured score, is their counterpart.",
+    ]
+    if any(result.drawn for result in results):
+        paragraphs.append(
+            f"**{DRAWN_MARK} marks numbers measured on drawn stand-ins**: the pictures of the source, of the target "
+            f"or of both are drawings made by this project in the layout of the data set, not the data set. Such "
+            f"numbers show that the pipeline works. They are never comparable with the other numbers in these tables."
+        )
+    return "\n\n".join((*paragraphs, *_differences(results, paper), *_divisions(results)))
+
+
+def _kind(provenance: Provenance) -> str:
+    return "drawn stand-ins" if provenance == "stand-in" else "real"
+
+
+def _epochs(result: Result) -> str:
+    epochs = result.epochs
+    text = f"epochs: {epochs.pretrain} source pre-training, {epochs.prototypes} prototypes"
+    return f"{text}, {epochs.adapt} adaptation" if result.adapts else text
+
+
+def _environments(results: Sequence[Result]) -> str:
+    """How it was computed, and for which targets, where that differs."""
+    titles: dict[str, list[str]] = {}
+    for result in results:
+        titles.setdefault(environment_title(result.environment), []).append(dataset_title(result.target))
+    if len(titles) == 1:
+        return next(iter(titles))
+    return "; ".join(f"{title} ({', '.join(targets)})" for title, targets in titles.items())
+
+
+def _differences(results: Sequence[Result], paper: Params) -> list[str]:
+    """Where the run leaves the paper's protocol: in a sentence, and every parameter in a table."""
+    first = results[0]
+    named = []
+    if first.source != paper.source:
+        named.append(f"the source is {dataset_title(first.source)} (paper: {dataset_title(paper.source)})")
+    if (first.backbone, first.weights) != (paper.model.backbone, paper.model.weights):
+        theirs = network_title(paper.model.backbone, paper.model.weights)
+        named.append(f"the backbone is {backbone_title(first)} (paper: {theirs})")
+    rows = [[f"`{key}`", _shown(ours), _shown(theirs)] for key, (ours, theirs) in _differing(results, paper).items()]
+    if not named and not rows:
+        return []
+    count = f"{len(rows)} parameter{'s differ' if len(rows) > 1 else ' differs'} from params/paper.yaml"
+    sentence = f"This run is not the paper's protocol: {'; '.join([*named, count])}."
+    return [sentence, markdown_table(["Parameter", "this run", "paper"], rows, left=1)]
+
+
+def _differing(results: Sequence[Result], paper: Params) -> dict[str, tuple[Value | None, Value | None]]:
+    """Parameters that are not the paper's, with both values. A method is only compared with itself."""
+    found: dict[str, tuple[Value | None, Value | None]] = {}
+    for result in results:
+        theirs = decisive(paper, result.target) if result.target in paper.targets else decisive(paper, paper.targets[0])
+        for key in sorted({*result.parameters, *theirs}):
+            ours, printed = result.parameters.get(key), theirs.get(key)
+            if ours != printed and _is_protocol(key, result, paper):
+                found[key] = ours, printed
+    return found
+
+
+def _is_protocol(key: str, result: Result, paper: Params) -> bool:
+    if key.startswith(NOT_PROTOCOL):
+        return False
+    if key.startswith("adapt."):
+        return result.method == paper.adapt.method
+    if key.startswith("split."):
+        return key.split(".")[1] in {paper.source, *paper.targets} & {result.source, result.target}
+    return True
+
+
+def _shown(value: Value | None) -> str:
+    return NOTHING if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _divisions(results: Sequence[Result]) -> list[str]:
+    """How each target was divided, and what its test part shares with what was trained on."""
+    head = ["Target", "Division", "Test pictures", "… adapted on", "… sequence in training", "… subject in training"]
+    head += ["like training", "like source"]
+    rows = []
+    for result in results:
+        split, like = result.split, result.split.duplicates
+        shared = split.test_in_train
+        counts = [result.n_test, shared.picture, shared.sequence, shared.subject]
+        counts += [like.train_like_test, *(pairs.pictures for pairs in list(like.with_.values())[:1])]
+        cells = ["unknown" if count is None else marked(f"{count:,}", result) for count in counts]
+        rows.append([dataset_title(result.target), _division(split), *cells])
+    notes = (
+        "Test pictures that are adapted on themselves (protocol `all`), or of which the training part holds other "
+        "frames of the sequence or other pictures of the person; training pictures that are, or nearly are, a test "
+        "picture (*like training*), and pictures of the target that are, or nearly are, one of the source's (*like "
+        "source*). The pairs are listed in data/duplicates."
+    )
+    return ["### Divisions, and what their parts share", markdown_table(head, rows, left=2), notes]
+
+
+def _division(split: SplitReport) -> str:
+    protocol = split.protocol
+    parts = [protocol.protocol]
+    if protocol.test is not None:
+        parts.append(f"test {protocol.test}")
+        parts.append(f"seed {protocol.seed}")
+    if split.dropped is not None:
+        parts.append(f"{split.dropped} duplicates dropped")
+    return ", ".join(parts)

@@ -1,0 +1,54 @@
+"""The source prototypes M_s: eq. 2 minimised over M_s alone, f and g frozen (paper, sec. 3.1)."""
+
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from pipeline.config.schema import PrototypeParams
+from pipeline.data.batches import generator_for, shuffled_batches
+from pipeline.losses.classification import class_weights, weighted_cross_entropy
+from pipeline.networks.network import Prototypes
+from pipeline.training.loop import Epoch, Resumable
+
+
+class PrototypeLearning(Resumable):
+    """The training task of M_s. f and g do not change, so it runs on projections that were computed once.
+
+    projections: N×d float; labels: N int64, both on the device that trains.
+    """
+
+    name: ClassVar[str] = "prototypes"
+
+    def __init__(
+        self, prototypes: Prototypes, projections: Tensor, labels: Tensor, params: PrototypeParams, seed: int
+    ) -> None:
+        self.prototypes = prototypes.to(projections.device)
+        self.epochs = params.epochs
+        self._projections, self._labels = projections, labels
+        self._weights = class_weights(labels, params.class_weights, code_power=2)
+        self._params, self._seed = params, seed
+        self._steps = max(1, len(labels) // params.batch_size)
+        self._optimiser = torch.optim.SGD(prototypes.parameters(), lr=params.lr, momentum=params.momentum, fused=True)
+        self._schedule = torch.optim.lr_scheduler.CosineAnnealingLR(self._optimiser, params.epochs * self._steps)
+        self.parts = {"prototypes": prototypes, "optimiser": self._optimiser, "schedule": self._schedule}
+
+    def begin_epoch(self, epoch: int) -> Epoch:
+        """Batches of row numbers (int64) into the projections."""
+        generator = generator_for(self._seed, self.name, epoch)
+        rows = torch.arange(len(self._labels))
+        batches = shuffled_batches(rows, self._params.batch_size, self._steps, generator)
+        images = self._steps * min(self._params.batch_size, len(rows))
+        return Epoch(batches, self._steps, images, {"lr": self._optimiser.param_groups[0]["lr"]})
+
+    def step(self, batch: Tensor, progress: float) -> dict[str, Tensor]:
+        """One update of M_s on eq. 2."""
+        rows = batch.to(self._projections.device)
+        loss = weighted_cross_entropy(
+            self._projections[rows], self.prototypes.matrix, self._labels[rows], self._weights
+        )
+        self._optimiser.zero_grad()
+        loss.backward()
+        self._optimiser.step()
+        self._schedule.step()
+        return {"loss": loss}

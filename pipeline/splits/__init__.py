@@ -1,0 +1,1 @@
+"""Dividing a data set: by which protocol, and what the parts then share."""

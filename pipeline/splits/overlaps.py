@@ -1,0 +1,125 @@
+"""What the two parts of a division share, so that a score can be read for what it is: sequences, subjects, pictures."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+from pipeline.data.split import Indices, Split
+from pipeline.splits import duplicates
+from pipeline.splits.duplicates import Fingerprints, Pairs
+
+PARTS = ("train", "test")
+
+
+def shared(samples: pd.DataFrame, split: Split) -> dict[str, int | None]:
+    """How many test pictures have something of themselves in the training part.
+
+    sequence, subject: test pictures of which another frame of the same recording, or another picture of the same
+    person, is in the training part; None where the set does not say. picture: those that are in it themselves.
+    """
+    counts: dict[str, int | None] = {"picture": len(np.intersect1d(split.train, split.test))}
+    for column in ("sequence", "subject"):
+        values = samples[column].astype(object).where(samples[column].notna(), None).to_numpy()
+        counts[column] = None if all(value is None for value in values) else _sharing(values, split)
+    return counts
+
+
+def _sharing(values: np.ndarray[Any, Any], split: Split) -> int:
+    training = pd.Series(values[split.train]).value_counts()
+    also_trained = np.isin(split.test, split.train)
+    others = [training.get(value, 0) - own for value, own in zip(values[split.test], also_trained, strict=True)]
+    return sum(int(count > 0) for count in others)
+
+
+@dataclass(frozen=True)
+class Duplicates:
+    """Pictures of one set that are, or nearly are, another picture: of the same set, or of others by their name."""
+
+    within: Pairs
+    between: Mapping[str, Pairs]
+
+    @classmethod
+    def find(cls, own: Fingerprints, others: Mapping[str, Fingerprints]) -> "Duplicates":
+        """Compare the pictures of a set with each other and with those of ``others``."""
+        return cls(duplicates.within(own), {name: duplicates.between(own, prints) for name, prints in others.items()})
+
+    def left_out(self, split: Split, of_others: bool) -> Indices:
+        """Training rows that are, or nearly are, a test picture; with ``of_others`` also those like another set's."""
+        like_test = self._like_test(split)
+        if not of_others or not self.between:
+            return like_test
+        elsewhere = np.concatenate([pairs.first for pairs in self.between.values()])
+        return np.union1d(like_test, np.intersect1d(split.train, elsewhere))
+
+    def _like_test(self, split: Split) -> Indices:
+        count = 1 + max(int(rows.max(initial=0)) for rows in (split.train, split.test, self.within.second))
+        links = coo_array((np.ones(len(self.within.first)), (self.within.first, self.within.second)), (count, count))
+        groups = connected_components(links, directed=False)[1]
+        return np.setdiff1d(split.train[np.isin(groups[split.train], groups[split.test])], split.test)
+
+    def report(self, split: Split) -> dict[str, Any]:
+        """Counts: pairs within the set, training pictures that are test pictures too, pairs with each other set."""
+        return {
+            "within": _counts(self.within, np.concatenate([self.within.first, self.within.second])),
+            "train_like_test": len(self._like_test(split)),
+            "with": {name: _counts(pairs, pairs.first) for name, pairs in self.between.items()},
+        }
+
+    def table(self, name: str, keys: Mapping[str, Indices | Any], split: Split) -> pd.DataFrame:
+        """A row a pair: file and part in this set, the other file's set, file and part, exact or near, mirrored.
+
+        keys: the files of this set (``name``) and of the others, by set.
+        """
+        parts = np.full(len(keys[name]), "", dtype=object)
+        for part in PARTS:
+            rows = getattr(split, part)
+            parts[rows] = [f"{before}+{part}" if before else part for before in parts[rows]]
+        tables = [_table(self.within, name, keys[name], keys[name], parts, parts)]
+        for other, pairs in self.between.items():
+            tables.append(_table(pairs, other, keys[name], keys[other], parts, None))
+        return pd.concat(tables, ignore_index=True)
+
+
+def _counts(pairs: Pairs, pictures: Indices) -> dict[str, int]:
+    """pictures: those of this set that the pairs are of."""
+    exact = int(pairs.exact.sum())
+    return {"exact": exact, "near": len(pairs) - exact, "pictures": len(np.unique(pictures))}
+
+
+def describe(report: Mapping[str, Any]) -> str:
+    """What a division's report (``reports/splits/SET.json``) says of leaks, in lines for people."""
+    lines = []
+    for kind, text in (
+        ("picture", "are themselves in the training part"),
+        ("sequence", "are of a sequence of which other frames are in the training part"),
+        ("subject", "are of a person of whom other pictures are in the training part"),
+    ):
+        if count := report["test_in_train"][kind]:
+            lines.append(f"{count} of {report['test']} test pictures {text}")
+    found = report["duplicates"]
+    sets = {"within the set": found["within"], **{f"with {name}": counts for name, counts in found["with"].items()}}
+    lines += [f"duplicates {where}: {n['exact']} exact, {n['near']} near" for where, n in sets.items() if n["pictures"]]
+    if found["train_like_test"]:
+        lines.append(f"{found['train_like_test']} training pictures are, or nearly are, a test picture")
+    if "dropped" in report:
+        lines.append(f"{report['dropped']} pictures were left out of the training part (duplicates: drop)")
+    return "\n".join(lines) or "the parts share no picture, sequence or person that is known"
+
+
+def _table(pairs: Pairs, other: str, keys: Any, other_keys: Any, parts: Any, other_parts: Any) -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "picture": keys[pairs.first],
+            "part": parts[pairs.first],
+            "other_set": other,
+            "other_picture": other_keys[pairs.second],
+            "other_part": other_parts[pairs.second] if other_parts is not None else "",
+            "kind": np.where(pairs.exact, "exact", "near"),
+            "mirrored": pairs.mirrored,
+        }
+    )

@@ -1,0 +1,1 @@
+"""All that touches MLflow, and which execution of the pipeline this is."""

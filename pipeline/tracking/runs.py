@@ -1,0 +1,240 @@
+"""One MLflow run for each execution of a training or evaluation stage.
+
+Runs of one execution of the pipeline hang below a parent run and share the tag ``pocan.group``, which is the name that
+``dvc exp show`` lists.
+"""
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from pipeline.tracking.store import answering, connect  # isort: skip  (sets what MLflow reads when it is imported)
+
+import mlflow
+import numpy as np
+import torch
+from mlflow.data.pandas_dataset import from_pandas
+from mlflow.entities import LifecycleStage, Run, RunTag
+from mlflow.exceptions import MlflowException
+from mlflow.models import infer_signature
+from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST, ErrorCode
+from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
+from torch import nn
+
+from pipeline.config.layout import REPORTS
+from pipeline.config.schema import Params
+from pipeline.data.crops import CROP_SIZE, CropStore
+from pipeline.files import flatten
+from pipeline.tracking import execution
+from pipeline.tracking.execution import Execution
+from pipeline.training.checkpoints import Checkpoint
+
+ALIAS = "newest"
+"""Alias of the version of a registered model that was trained last ("latest" is reserved by MLflow)."""
+
+
+DVC_EXPERIMENT = "dvc.experiment"
+"""The tag that leads from a row of ``dvc exp show`` to its runs."""
+
+EXECUTION = "execution"
+"""The ``pocan.stage`` of a parent run."""
+
+
+class StageRun:
+    """The MLflow run of one stage; everything a stage logs goes through it."""
+
+    def __init__(self, run: Run, here: Execution) -> None:
+        self.id = run.info.run_id
+        self.execution = here
+        client = mlflow.MlflowClient()
+        # Of a run that goes on; a new one has no metrics.
+        self._logged = {(m.key, m.step) for key in run.data.metrics for m in client.get_metric_history(self.id, key)}
+
+    def log(self, metrics: Mapping[str, float], epoch: int) -> None:
+        """Metrics of one epoch (from 1), except those that are logged already; usable as ``training.Log``."""
+        new = {key: value for key, value in metrics.items() if (key, epoch) not in self._logged}
+        if new:
+            mlflow.log_metrics(new, step=epoch)
+
+    def log_tags(self, tags: Mapping[str, str]) -> None:
+        """Facts of this run that are no parameters, such as the hardware, as ``pocan.KEY``."""
+        mlflow.set_tags({f"pocan.{key}": value for key, value in tags.items()})
+
+    def log_dataset(self, store: CropStore, rows: np.ndarray[Any, Any], part: str) -> None:
+        """The rows of a store that this run reads, as an MLflow input: name, count, digest, provenance. No labels.
+
+        The digest is that of the store and of the rows: other rows of the same store are another data set.
+        """
+        description = store.description
+        digest = hashlib.sha256(f"{description['digest']} {rows.tolist()}".encode()).hexdigest()
+        dataset = from_pandas(
+            store.samples.iloc[rows][["key"]].astype(str), name=f"{description['dataset']}-{part}", digest=digest[:16]
+        )
+        tags = {"provenance": description["provenance"], "rows": str(len(rows)), "digest": digest}
+        tags["store"] = description["digest"]
+        mlflow.log_input(dataset, context=part, tags=tags)
+
+    def log_files(self, paths: Sequence[Path], folder: str) -> None:
+        """Figures, tables and descriptions as artifacts below ``folder``."""
+        for path in paths:
+            mlflow.log_artifact(str(path), folder)
+
+    def log_model(self, network: nn.Module, registered_name: str | None = None) -> None:
+        """The model in MLflow's PyTorch flavour; with a name it is registered and becomes the version ``ALIAS``.
+
+        Its input must be float32 N×3×112×112, RGB in [0, 1]. It is moved to the CPU and into evaluation mode.
+        """
+        network = network.cpu().eval()
+        # Two images: an exported graph specialises a batch of one.
+        example = np.zeros((2, 3, CROP_SIZE, CROP_SIZE), dtype=np.float32)
+        with torch.no_grad():
+            output = network(torch.from_numpy(example)).numpy()
+        logged = mlflow.pytorch.log_model(
+            network,
+            name="model",
+            signature=infer_signature(example, output),
+            input_example=example,
+            # Named here because inferring them would load the model once more in a second process.
+            pip_requirements=["torch", "torchvision", "numpy"],
+            registered_model_name=registered_name,
+        )
+        if registered_name:
+            client = mlflow.MlflowClient()
+            client.set_registered_model_alias(registered_name, ALIAS, logged.registered_model_version)
+
+
+@contextmanager
+def stage_run(
+    params: Params, stage: str, target: str | None = None, checkpoint: Checkpoint | None = None
+) -> Iterator[StageRun]:
+    """Open the run of a stage; it is marked failed when the body raises.
+
+    checkpoint: of the training in this stage. Where that was interrupted, its run is opened again, and moves to the
+    execution that goes on with it.
+
+    Raises:
+        TrackingError: the store or server cannot be reached, raised before anything is trained; or it fails later.
+    """
+    here = execution.current()
+    experiment_id = connect(params.tracking.experiment)
+    origin = {"store": mlflow.get_tracking_uri(), "params": flatten(params.model_dump())}
+    if checkpoint:
+        checkpoint.settle()
+    with answering():
+        interrupted = _interrupted_run(checkpoint, origin) if checkpoint else None
+        parent = _parent_run(experiment_id, here, interrupted)
+        tags = {**_tags(here), MLFLOW_PARENT_RUN_ID: parent.info.run_id, "pocan.stage": stage}
+        tags |= {"pocan.group": parent.data.tags["pocan.group"], "pocan.seed": str(params.seed)}
+        if target:
+            tags["pocan.target"] = target
+        run = mlflow.start_run(
+            run_id=interrupted.info.run_id if interrupted else None,
+            run_name=f"{stage}@{target}" if target else stage,
+            tags=tags,
+        )
+        try:
+            _leave_old_experiment(run, here)
+            if checkpoint:
+                checkpoint.keep_run({**origin, "run_id": run.info.run_id})
+            mlflow.log_params(flatten(params.model_dump()))
+            yield StageRun(run, here)
+        except BaseException as error:
+            _end(parent, "FAILED", error)
+            raise
+        _end(parent, "FINISHED")
+
+
+def _end(parent: Run, status: str, error: BaseException | None = None) -> None:
+    """End the stage's run, and for now its parent, whose duration is then that of the execution.
+
+    Where the stage has failed with ``error``, a store that fails too is noted on it and does not take its place.
+    """
+    try:
+        mlflow.end_run(status)
+        mlflow.MlflowClient().set_terminated(parent.info.run_id, status)
+    except Exception as second:
+        if error is None:
+            raise
+        error.add_note(f"and its MLflow run could not be marked as failed: {second}")
+
+
+def _interrupted_run(checkpoint: Checkpoint, origin: Mapping[str, Any]) -> Run | None:
+    """The run of an interrupted training, if it was in this store, with these parameters, and is still there."""
+    noted = checkpoint.run()
+    if noted is None or {key: noted[key] for key in origin} != origin:
+        return None
+    run = _existing_run(noted["run_id"])
+    # Without its checkpoint the training begins anew: its epochs must not mix with those of before.
+    return None if run is None or (run.data.metrics and not checkpoint.path.is_file()) else run
+
+
+def _existing_run(run_id: str) -> Run | None:
+    """The run, None if it was deleted."""
+    try:
+        run = mlflow.get_run(run_id)
+    except MlflowException as error:
+        if error.error_code == ErrorCode.Name(RESOURCE_DOES_NOT_EXIST):
+            return None
+        raise
+    return run if run.info.lifecycle_stage == LifecycleStage.ACTIVE else None
+
+
+def log_report(params: Params, metrics: Mapping[str, float], files: Sequence[Path]) -> None:
+    """Put the headline numbers, tables and figures of the whole execution on its parent run.
+
+    Raises:
+        TrackingError: the store or server cannot be reached.
+    """
+    experiment_id = connect(params.tracking.experiment)
+    client = mlflow.MlflowClient()
+    with answering():
+        parent_id = _parent_run(experiment_id, execution.current()).info.run_id
+        for key, value in metrics.items():
+            client.log_metric(parent_id, key, value)
+        for path in files:
+            # As they lie in reports/, so that the tables' links to the figures hold.
+            folder = path.parent.relative_to(REPORTS)
+            client.log_artifact(parent_id, str(path), None if folder == Path() else str(folder))
+
+
+def _parent_run(experiment_id: str, here: Execution, interrupted: Run | None = None) -> Run:
+    """The run that stands for the whole execution: found by its process and experiment, taken over, or made.
+
+    interrupted: a run that this execution goes on with; where this execution has no parent run yet, it takes over that
+    of the interrupted one, so that one piece of work is one tree of runs.
+    """
+    client = mlflow.MlflowClient()
+    query = f"tags.`pocan.process` = '{here.process}' and tags.`pocan.stage` = '{EXECUTION}'"
+    if here.experiment:
+        query += f" and tags.`{DVC_EXPERIMENT}` = '{here.experiment}'"
+    found = client.search_runs([experiment_id], query, max_results=1)
+    if found:
+        return found[0]
+    tags = {**_tags(here), "pocan.stage": EXECUTION}
+    if interrupted and (parent := _existing_run(interrupted.data.tags[MLFLOW_PARENT_RUN_ID])):
+        # It keeps its name, which its other children share.
+        taken = {key: tags[key] for key in ("pocan.process", DVC_EXPERIMENT) if key in tags}
+        client.log_batch(parent.info.run_id, tags=[RunTag(key, value) for key, value in taken.items()])
+        _leave_old_experiment(parent, here)
+        return parent
+    run = client.create_run(experiment_id, tags=tags, run_name=here.group)
+    # It only gathers its children, which start and end on their own.
+    client.set_terminated(run.info.run_id)
+    return run
+
+
+def _leave_old_experiment(run: Run, here: Execution) -> None:
+    """An execution that goes on with a run of an experiment need not be one; the run's tag is then no longer true."""
+    if here.experiment is None and DVC_EXPERIMENT in run.data.tags:
+        mlflow.MlflowClient().delete_tag(run.info.run_id, DVC_EXPERIMENT)
+
+
+def _tags(here: Execution) -> dict[str, str]:
+    tags = {"pocan.group": here.group, "pocan.process": here.process, "git.dirty": str(here.dirty).lower()}
+    if here.experiment:
+        tags[DVC_EXPERIMENT] = here.experiment
+    if here.revision:
+        tags["git.commit"] = here.revision
+    return tags

@@ -1,0 +1,104 @@
+"""The MLflow store: a SQLite file in the project, or the server that MLFLOW_TRACKING_URI names."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+# MLflow reads these when it is imported: a run must not talk to anyone the user has not named, and what a model needs
+# is named where it is logged.
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+os.environ.setdefault("MLFLOW_SKIP_PIP_REQUIREMENTS_CHECK", "true")
+
+import mlflow
+from filelock import FileLock
+from mlflow.exceptions import MlflowException
+from requests import RequestException
+
+from pipeline.errors import TrackingError
+from pipeline.files import remove_leftovers
+from pipeline.tracking import execution
+
+DATABASE = "mlflow.db"
+
+
+def connect(experiment: str) -> str:
+    """Choose the store, open the experiment and return its id.
+
+    This proves that the store answers, and soon: MLflow's own retries would wait for minutes.
+
+    Raises:
+        TrackingError: it does not, or the experiment was deleted.
+    """
+    root = execution.store_root()
+    own = not os.environ.get("MLFLOW_TRACKING_URI")
+    if own:
+        mlflow.set_tracking_uri(f"sqlite:///{root / DATABASE}")
+    uri = mlflow.get_tracking_uri()
+    try:
+        with _impatient():
+            if own:
+                _create(root / DATABASE)
+            if uri.startswith("sqlite:"):
+                # Two stages that start at once must not both make the experiment.
+                with FileLock(root / f"{DATABASE}.lock"):
+                    return _open(experiment, root)
+            return _open(experiment, None)
+    except Exception as error:  # the client raises requests', SQLAlchemy's and its own errors, by store
+        raise TrackingError(
+            f"MLflow store {uri} cannot be used: {error}\n"
+            "Nothing was trained. Start the server, or correct or unset MLFLOW_TRACKING_URI; an experiment that was "
+            "deleted must be restored first"
+        ) from error
+
+
+@contextmanager
+def answering() -> Iterator[None]:
+    """Report a store that fails in the middle of a stage as what it is.
+
+    Raises:
+        TrackingError: MLflow's client or its transport raised.
+    """
+    try:
+        yield
+    except (MlflowException, RequestException) as error:
+        raise TrackingError(
+            f"MLflow store {mlflow.get_tracking_uri()} failed: {error}\n"
+            "Training is kept up to its last epoch: see to the store and run the same command again"
+        ) from error
+
+
+def _create(database: Path) -> None:
+    """Make the database where there is none: aside and all at once, for one process of those that ask.
+
+    MLflow makes its tables step by step; two processes at it spoil them, and one that is killed leaves half of them.
+    """
+    with FileLock(database.with_name(f"{database.name}.lock")):
+        if database.exists():
+            return
+        remove_leftovers(database)
+        making = database.with_name(f".{database.name}.making")
+        client = mlflow.MlflowClient(f"sqlite:///{making}", registry_uri=f"sqlite:///{making}")
+        client.search_experiments(max_results=1)
+        client.search_registered_models(max_results=1)
+        making.replace(database)
+
+
+def _open(experiment: str, root: Path | None) -> str:
+    """The experiment's id; where it is new, its artifacts go below ``root``, or where the server keeps them."""
+    if root is not None and mlflow.get_experiment_by_name(experiment) is None:
+        mlflow.create_experiment(experiment, artifact_location=(root / "mlruns").as_uri())
+    return str(mlflow.set_experiment(experiment).experiment_id)
+
+
+@contextmanager
+def _impatient() -> Iterator[None]:
+    """MLflow's client asks twice and waits for seconds, unless the user has said otherwise."""
+    patience = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "10"}
+    own = [key for key in patience if key not in os.environ]
+    os.environ.update({key: patience[key] for key in own})
+    try:
+        yield
+    finally:
+        for key in own:
+            os.environ.pop(key, None)

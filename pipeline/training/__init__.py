@@ -1,0 +1,1 @@
+"""The loop that all training stages share, its checkpoints, what it shows."""

@@ -1,0 +1,156 @@
+"""Checkpoints: the file in which an interrupted training goes on."""
+
+import hashlib
+import json
+import pickle
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+from tqdm import tqdm
+
+from pipeline.files import atomic_path, flatten, not_written, read_json, remove_leftovers, write_json
+
+SHOWN_DIFFERENCES = 8
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """Where a training keeps its state, and all that decides its result.
+
+    made_from: JSON values, such as parameters, digests of the data and of the code. A state that was made from anything
+    else is not continued: it is set aside beside ``path``, and continued when its own training is asked for again.
+    """
+
+    path: Path
+    made_from: Mapping[str, Any]
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """A digest of ``made_from``."""
+        return hashlib.sha256(json.dumps(self.made_from, sort_keys=True).encode()).hexdigest()
+
+    def save(self, state: dict[str, Any]) -> None:
+        """Write ``state`` (tensors and plain values) and the random states, atomically.
+
+        Raises:
+            StorageError: the file cannot be written, for example to a full disk; the one before it stays.
+        """
+        content = {
+            "fingerprint": self.fingerprint,
+            "made_from": flatten(self.made_from),
+            "random": _random_states(),
+            **state,
+        }
+        with atomic_path(self.path) as temporary:
+            try:
+                torch.save(content, temporary)
+            except RuntimeError as error:  # PyTorch's writer hides the system's own error
+                raise not_written(self.path, error) from error
+
+    def load(self) -> dict[str, Any] | None:
+        """The state that was saved last, with PyTorch's random states set; None where there is none of this training.
+
+        A file that cannot be read is told of, and training starts from the beginning. ``settle`` comes first, in one
+        process.
+        """
+        content = _read(self.path)
+        if content is None or content["fingerprint"] != self.fingerprint:
+            return None
+        _set_random_states(content["random"])
+        return content
+
+    def settle(self) -> None:
+        """Put the state of another training aside and that of this one, where it was put aside, in its place."""
+        remove_leftovers(self.path)
+        aside = self._aside(self.fingerprint)
+        found = _read(self.path)
+        if found is not None and found["fingerprint"] != self.fingerprint:
+            kept = self._aside(found["fingerprint"])
+            tqdm.write(
+                f"{self.path}: the state after epoch {len(found.get('curve', ()))} of another training, which differs "
+                f"in {_differences(found.get('made_from', {}), flatten(self.made_from))}. It is kept as {kept}"
+                f"{'' if aside.is_file() else '; this training starts from the beginning'}"
+            )
+            _move(self.path, kept)
+        if aside.is_file() and not self.path.is_file():
+            tqdm.write(f"{aside}: a state of this very training was put aside; it goes on")
+            _move(aside, self.path)
+
+    def keep_run(self, run: Mapping[str, Any]) -> None:
+        """Note beside the checkpoint which run (JSON values) this training is logged in."""
+        write_json(_run_path(self.path), {"fingerprint": self.fingerprint, **run})
+
+    def run(self) -> dict[str, Any] | None:
+        """What ``keep_run`` noted of this training when it was interrupted; None where there is nothing of it."""
+        path = _run_path(self.path)
+        if not path.is_file():
+            return None
+        try:
+            run: dict[str, Any] = read_json(path)
+            return run if run.pop("fingerprint") == self.fingerprint else None
+        except (ValueError, AttributeError, KeyError) as error:
+            tqdm.write(f"{path} cannot be read ({error!r}); a new run is opened")
+            return None
+
+    def remove(self) -> None:
+        """Once the outputs are written nothing is left to go on with."""
+        remove_leftovers(self.path)
+        self.path.unlink(missing_ok=True)
+        _run_path(self.path).unlink(missing_ok=True)
+
+    def _aside(self, fingerprint: str) -> Path:
+        """Where the state of the training with this fingerprint waits while another one uses ``path``."""
+        return self.path.with_suffix(f".{fingerprint[:12]}{self.path.suffix}")
+
+
+def _run_path(path: Path) -> Path:
+    return path.with_suffix(".run.json")
+
+
+def _move(path: Path, to: Path) -> None:
+    """Rename a checkpoint and the note on its run."""
+    path.replace(to)
+    if _run_path(path).is_file():
+        _run_path(path).replace(_run_path(to))
+
+
+def _read(path: Path) -> dict[str, Any] | None:
+    """The content of a checkpoint; None where there is none, or none that can be read, which is told."""
+    if not path.is_file():
+        return None
+    try:
+        content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    except (RuntimeError, EOFError, ValueError, pickle.UnpicklingError) as error:
+        tqdm.write(f"{path} cannot be read ({error}); training starts from the beginning")
+        return None
+    return content
+
+
+def _differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+    """The keys in which two trainings differ, with their values where these are short; the first few of them."""
+    keys = [key for key in {**before, **now} if before.get(key) != now.get(key)]
+    texts = [_difference(key, before.get(key), now.get(key)) for key in keys[:SHOWN_DIFFERENCES]]
+    more = f" and {len(keys) - SHOWN_DIFFERENCES} more" if len(keys) > SHOWN_DIFFERENCES else ""
+    return f"{', '.join(texts)}{more}" if texts else "what it was made from"
+
+
+def _difference(key: str, before: Any, now: Any) -> str:
+    if len(f"{before}{now}") > 60:  # digests
+        return key
+    return f"{key} ({before} → {now})"
+
+
+def _random_states() -> dict[str, Any]:
+    """For methods that draw from PyTorch's streams, in one process; the tasks here have streams of their own."""
+    return {"cpu": torch.get_rng_state(), "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []}
+
+
+def _set_random_states(states: dict[str, Any]) -> None:
+    torch.set_rng_state(states["cpu"])
+    # A training may go on with another number of GPUs: then those that are there get the states that are there.
+    for index, state in enumerate(states["cuda"][: torch.cuda.device_count()]):
+        torch.cuda.set_rng_state(state, index)

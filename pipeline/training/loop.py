@@ -1,0 +1,196 @@
+"""The loop that every training stage shares: epochs, progress, the finite check, checkpoints and exact resume."""
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from pipeline.compute.allocator import keep_freed_memory
+from pipeline.compute.team import Team
+from pipeline.data.batches import prefetched
+from pipeline.errors import TrainingError
+from pipeline.training.checkpoints import Checkpoint
+from pipeline.training.progress import Progress
+
+Log = Callable[[Mapping[str, float], int], None]
+"""Receives the metrics and the cost of one epoch and its number (from 1)."""
+
+CHECK_EVERY = 20
+"""Steps between two looks at the losses: a look waits for the GPU."""
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """One epoch as a task announces it.
+
+    batches: made in a thread of their own, ahead of the steps that use them. steps: how many there are. images: how
+    many images (views) the whole team trains on in the epoch. metrics: what is known before the first step.
+    """
+
+    batches: Iterator[Any]
+    steps: int
+    images: int
+    metrics: dict[str, float]
+
+
+class Task(Protocol):
+    """What one training stage trains. ``fit`` drives it; all its randomness must depend on the epoch alone."""
+
+    epochs: int
+
+    @property
+    def name(self) -> str:
+        """What the bar and messages call it."""
+        ...
+
+    def begin_epoch(self, epoch: int) -> Epoch:
+        """Prepare epoch ``epoch`` (from 0)."""
+        ...
+
+    def step(self, batch: Any, progress: float) -> dict[str, Tensor]:
+        """One update; ``progress`` in [0, 1) is the share of the whole training done. Returns its losses by name."""
+        ...
+
+    def state(self) -> dict[str, Any]:
+        """Everything that resuming needs: weights, optimisers, schedules, histories (tensors and plain values)."""
+        ...
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Continue from ``state``."""
+        ...
+
+
+class Stateful(Protocol):
+    """A module, an optimiser or a schedule."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """Its state as plain values and tensors."""
+        ...
+
+    def load_state_dict(self, state_dict: dict[str, Any], /) -> object:
+        """Take over a state."""
+        ...
+
+
+class Resumable:
+    """``state`` and ``restore`` of a task whose whole state is that of its named parts."""
+
+    parts: dict[str, Stateful]
+
+    def state(self) -> dict[str, Any]:
+        """The state of every part, by name."""
+        return {name: part.state_dict() for name, part in self.parts.items()}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Continue from ``state``."""
+        for name, part in self.parts.items():
+            part.load_state_dict(state[name])
+
+
+def prepare(seed: int, device: torch.device) -> None:
+    """Seed PyTorch for the initialisation of weights; on the CPU also ask for deterministic algorithms."""
+    torch.manual_seed(seed)
+    torch.use_deterministic_algorithms(device.type == "cpu")
+    # Deterministic mode would also fill all new memory, which decides nothing where every tensor is written whole.
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+    if device.type == "cpu":
+        keep_freed_memory()
+
+
+def fit(task: Task, checkpoint: Checkpoint, log: Log, team: Team) -> list[dict[str, float]]:
+    """Train to the last epoch and return one row of metrics an epoch (key ``epoch`` from 1).
+
+    After every epoch the state goes into ``checkpoint``, which is continued where it is of this training. The caller
+    removes it once its outputs are written. Only the team's leader shows the bar and writes the checkpoint.
+
+    Raises:
+        TrainingError: a loss or a weight is not finite, which names it and the epoch; or the team's processes do not
+            find the same checkpoint. StorageError: the checkpoint cannot be written. The last good one stays.
+    """
+    curve, costs = _resume(task, checkpoint, team)
+    for row, cost in zip(curve, costs, strict=True):
+        log({key: value for key, value in row.items() if key != "epoch"} | cost, int(row["epoch"]))
+    with Progress(task.name, task.epochs, team.device, team.leads) as progress:
+        for epoch in range(len(curve), task.epochs):
+            metrics, cost = _run_epoch(task, epoch, progress)
+            curve.append({"epoch": epoch + 1, **metrics})
+            costs.append(cost)
+            state = task.state()
+            _require_finite_weights(state, task.name, epoch)
+            if team.leads:
+                checkpoint.save({"curve": curve, "costs": costs, "task": state})
+            # After the checkpoint: a server that has gone away must not cost the epoch.
+            log(metrics | cost, epoch + 1)
+    return curve
+
+
+def follow(task: Task, checkpoint: Checkpoint, team: Team) -> None:
+    """Train along with the leading process, which alone shows, logs and saves (``fit``)."""
+    fit(task, checkpoint, lambda _metrics, _epoch: None, team)
+
+
+def _resume(task: Task, checkpoint: Checkpoint, team: Team) -> tuple[list[dict[str, float]], list[dict[str, float]]]:
+    """Take over the saved state, if there is one; return its curve and costs."""
+    if team.leads:
+        checkpoint.settle()
+    team.agrees(0)  # the others look when the leader is done
+    saved = checkpoint.load()
+    epochs = len(saved["curve"]) if saved else 0
+    if not team.agrees(epochs):
+        raise TrainingError(
+            f"{checkpoint.path}: the processes of the team do not see the same checkpoint; "
+            "let all machines work in one shared folder"
+        )
+    if saved is None:
+        return [], []
+    task.restore(saved["task"])
+    if team.leads:
+        tqdm.write(f"{task.name}: going on after epoch {epochs} of {task.epochs} ({checkpoint.path})")
+    return saved["curve"], saved["costs"]
+
+
+def _run_epoch(task: Task, epoch: int, progress: Progress) -> tuple[dict[str, float], dict[str, float]]:
+    """All steps of one epoch; returns its metrics, the task's own and the mean of each loss, and its cost."""
+    progress.begin(epoch)
+    plan = task.begin_epoch(epoch)
+    _require_finite(plan.metrics, task.name, epoch, 0)
+    sums: dict[str, Tensor] = {}
+    means: dict[str, float] = {}
+    for index, batch in enumerate(progress.steps(prefetched(plan.batches), plan.steps)):
+        losses = task.step(batch, (epoch + index / plan.steps) / task.epochs)
+        for name, loss in losses.items():
+            sums[name] = sums.get(name, torch.zeros_like(loss)) + loss.detach()
+        if index % CHECK_EVERY == 0 or index == plan.steps - 1:
+            means = {name: value.item() / (index + 1) for name, value in sums.items()}
+            _require_finite(means, task.name, epoch, index)
+            progress.show(means)
+    return plan.metrics | means, progress.cost(plan.images)
+
+
+def _require_finite(means: Mapping[str, float], stage: str, epoch: int, step: int) -> None:
+    wrong = [f"{name} is {value}" for name, value in means.items() if not math.isfinite(value)]
+    if wrong:
+        raise TrainingError(
+            f"{stage}: not finite: {', '.join(wrong)}, in epoch {epoch + 1} at or shortly before step {step + 1}; "
+            f"nothing of this epoch was saved. Lower the learning rate or raise the temperature"
+        )
+
+
+def _require_finite_weights(state: Any, stage: str, epoch: int, name: str = "") -> None:
+    """Refuse a state with a NaN or infinite number in it: the last step of an epoch can break weights unseen."""
+    if isinstance(state, Tensor):
+        if state.is_floating_point() and not bool(state.isfinite().all()):
+            raise TrainingError(
+                f"{stage}: {name} is not finite after epoch {epoch + 1}; nothing of this epoch was saved. "
+                "Lower the learning rate or raise the temperature"
+            )
+    elif isinstance(state, Mapping):
+        for key, value in state.items():
+            _require_finite_weights(value, stage, epoch, f"{name}.{key}" if name else str(key))
+    elif isinstance(state, list | tuple):
+        for index, value in enumerate(state):
+            _require_finite_weights(value, stage, epoch, f"{name}.{index}")

@@ -1,0 +1,64 @@
+"""What a team computes in its first steps, saved by its leader; run as a program by test_team.py.
+
+python -m tests.team_steps FILE PROCESSES DTYPE
+"""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from pipeline.compute.team import Team
+from pipeline.config.schema import ModelParams
+from pipeline.networks.network import Network
+from tests.tasks import COMPUTE, pocan, pretraining
+
+
+def start(processes: int, dtype: str) -> Team:
+    """A team of so many processes; "float64" is one in float32, as its networks are to be made by ``double``."""
+    precision = "bf16" if dtype == "bfloat16" else "fp32"
+    return Team.start("cpu", COMPUTE.model_copy(update={"devices": processes, "precision": precision}))
+
+
+def double(params: ModelParams) -> Network:
+    """A network that computes in float64, but takes and gives float32."""
+    network = Network(params).double()
+    network.register_forward_pre_hook(lambda _, arguments: (arguments[0].double(),))
+    network.register_forward_hook(lambda _, __, output: output.float())
+    return network
+
+
+def first_steps(team: Team, dtype: str) -> dict[str, Tensor]:
+    """Losses, gradients and batch norm statistics of one step of stage 1 and of each form of stage 2, by name.
+
+    Batches of odd sizes: the parts of two processes differ.
+    """
+    found: dict[str, Tensor] = {}
+    build = double if dtype == "float64" else Network
+    stage_1 = pretraining(team, build=build, batch_size=7)
+    follow_step(found, "pretrain", stage_1, {"network": stage_1.network})
+    for passes in ("separate", "joint"):
+        stage_2 = pocan(team, build=build, batch_size=9, domain_passes=passes)
+        modules = {"network": stage_2.network, "m_s": stage_2.source_prototypes, "m_t": stage_2.target_prototypes}
+        follow_step(found, passes, stage_2, modules)
+        found[f"{passes}/predictions"] = stage_2.predictions[0]
+    return found
+
+
+def follow_step(found: dict[str, Tensor], name: str, task: Any, modules: dict[str, nn.Module]) -> None:
+    found |= {f"{name}/{loss}": value for loss, value in task.step(next(task.begin_epoch(0).batches), 0.5).items()}
+    for module_name, module in modules.items():
+        for key, value in module.named_parameters():
+            assert value.grad is not None
+            found[f"{name}/{module_name}.{key} gradient"] = value.grad
+        found |= {f"{name}/{module_name}.{key}": value for key, value in module.named_buffers()}
+
+
+if __name__ == "__main__":
+    file, processes, dtype = sys.argv[1:]
+    team = start(int(processes), dtype)
+    found = first_steps(team, dtype)
+    if team.leads:
+        torch.save({"processes": team.size, "found": found}, Path(file))

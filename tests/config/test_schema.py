@@ -1,0 +1,159 @@
+"""The parameter schema: complete files pass, every wrong key or value is refused by name."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.config import load as params
+from pipeline.config.methods.pocan import PocanParams
+from pipeline.errors import ParamsError
+
+ROOT = Path(__file__).parents[2]
+FILES = [ROOT / "params.yaml", *sorted((ROOT / "params").glob("*.yaml"))]
+
+
+def keys(values: dict[str, Any], prefix: str = "") -> set[str]:
+    found: set[str] = set()
+    for key, value in values.items():
+        nested = isinstance(value, dict) and prefix != "split."
+        found |= keys(value, f"{prefix}{key}.") if nested else {f"{prefix}{key}"}
+    return found
+
+
+def raw() -> dict[str, Any]:
+    return params.read(ROOT / "params.yaml")
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+def test_every_shipped_parameter_file_is_valid_and_complete(path: Path) -> None:
+    params.load(path)
+    assert keys(params.read(path)) == keys(raw())
+
+
+def test_the_papers_protocol_stands_in_its_file() -> None:
+    paper = params.load(ROOT / "params/paper.yaml")
+    assert (paper.model.backbone, paper.model.weights) == ("resnet50", "vggface2")
+    assert (paper.model.projection_hidden, paper.model.projection_dim) == (2048, 256)
+    assert (paper.pretrain.epochs, paper.pretrain.batch_size, paper.pretrain.lr) == (300, 128, 0.001)
+    assert (paper.prototypes.epochs, paper.prototypes.lr) == (20, 0.01)
+    assert isinstance(paper.adapt, PocanParams)
+    assert (paper.adapt.epochs, paper.adapt.batch_size, paper.adapt.lr) == (20, 64, 1e-5)
+    assert (paper.adapt.prototype_lr, paper.adapt.prototype_lr_drop_epoch) == (1e-4, 10)
+    assert (paper.adapt.tau, paper.adapt.tau_source, paper.adapt.beta) == (0.7, 0.1, 2.0)
+    assert paper.split["rafdb"].duplicates == "keep"
+    assert paper.targets == ("ckplus", "jaffe", "oulu", "fer2013", "sfew")
+    assert paper.split["ckplus"].test == 129
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("adapt.taau", 0.5, r"adapt\.taau: unknown key \(did you mean 'tau'\?\)"),
+        ("adapt.tau", 0, r"adapt\.tau: input should be greater than 0, found 0"),
+        ("adapt.tau", -0.1, r"adapt\.tau: input should be greater than 0"),
+        ("adapt.tau", "warm", r"adapt\.tau: input should be a valid number, found 'warm'"),
+        ("adapt.tau", float("nan"), r"adapt\.tau: input should be a finite number"),
+        ("adapt.beta", -1.0, r"adapt\.beta: input should be greater than or equal to 0"),
+        ("adapt.epochs", 1.5, r"adapt\.epochs: input should be a valid integer, found 1\.5"),
+        ("adapt.method", "pokan", r"adapt\.method: unknown method 'pokan' \(did you mean 'pocan'\?\)"),
+        ("adapt.use_l_in", "yes", r"adapt\.use_l_in: input should be a valid boolean"),
+        ("pretrain.tau", 0, r"pretrain\.tau: input should be greater than 0"),
+        ("pretrain.momentum", 1.0, r"pretrain\.momentum: input should be less than 1"),
+        ("targets", ["ckpluss"], r"targets: unknown data set 'ckpluss' \(did you mean 'ckplus'\?\)"),
+        ("targets", [], r"targets: .*at least 1 item"),
+        ("targets", ["rafdb"], r"targets: 'rafdb' is the source"),
+        ("targets", ["jaffe", "jaffe"], r"targets: a set is named twice"),
+        ("source", "rafbd", r"source: unknown data set 'rafbd'"),
+        ("split.ckplus.protocol", "best", r"split\.ckplus\.protocol: input should be"),
+        ("split.ckplus.test", 1.5, r"split\.ckplus: test as a share must lie between 0 and 1"),
+        ("split.ckplus.test", None, r"split\.ckplus: protocol stratified needs test"),
+        ("split.jaffe.test", 10, r"split\.jaffe: protocol all takes no test"),
+        ("split.nobody.protocol", "all", r"split: unknown data set 'nobody'"),
+        ("data.max_unreadable", 2.0, r"data\.max_unreadable: input should be less than or equal to 1"),
+        ("model.weights", "vggface2", r"model: weights vggface2 are a ResNet-50"),
+        ("model.weights", "imagenet", r"model: there are no imagenet weights for resnet10"),
+        ("model.weights_file", "x.pth", r"model: weights_file goes with weights: vggface2"),
+        ("augment.crop", [0.95, 0.8], r"augment: crop must be a range"),
+        ("standins.sets", ["affectnet"], r"standins\.sets"),
+        ("device", "tpu", r"device: input should be 'auto', 'cpu' or 'cuda'"),
+        ("colour", "red", r"colour: unknown key"),
+        ("faces.choose", "central", r"faces: choose: central must see every face.*set search: exact"),
+        ("faces.track", True, r"faces: track: true must see every face.*set search: exact"),
+        ("faces.align", "warp", r"faces\.align: input should be 'box' or 'similarity'"),
+        ("faces.margin", -0.1, r"faces\.margin: input should be greater than or equal to 0"),
+    ],
+)
+def test_a_wrong_key_or_value_is_refused_by_name(key: str, value: Any, message: str) -> None:
+    wrong = raw()
+    *sections, last = key.split(".")
+    place = wrong
+    for section in sections:
+        place = place.setdefault(section, {})
+    place[last] = value
+    with pytest.raises(ParamsError, match=message):
+        params.parse(wrong, "params.yaml")
+
+
+def test_every_fault_is_told_at_once() -> None:
+    wrong = raw()
+    wrong["adapt"] |= {"tau": 0, "beta": -1}
+    del wrong["pretrain"]["lr"]
+    with pytest.raises(ParamsError) as caught:
+        params.parse(wrong, "params.yaml")
+    assert all(name in str(caught.value) for name in ("adapt.tau", "adapt.beta", "pretrain.lr: missing"))
+
+
+def test_nothing_left_to_minimise_is_refused() -> None:
+    wrong = raw()
+    wrong["adapt"] |= {"use_l_in": False, "use_l_cross": False, "use_l_ad": False}
+    with pytest.raises(ParamsError, match="nothing is left to minimise"):
+        params.parse(wrong, "params.yaml")
+
+
+def test_a_target_without_a_split_is_refused() -> None:
+    wrong = raw()
+    del wrong["split"]["jaffe"]
+    with pytest.raises(ParamsError, match=r"split: no entry for 'jaffe'; add split\.jaffe"):
+        params.parse(wrong, "params.yaml")
+
+
+def test_own_folders_may_be_targets() -> None:
+    own = raw()
+    own["data"]["folder_sets"] = ["holiday"]
+    own["targets"] = ["holiday"]
+    own["split"]["holiday"] = {"protocol": "all"}
+    assert params.parse(own, "params.yaml").targets == ("holiday",)
+
+
+def test_values_may_be_changed_by_name() -> None:
+    changed = params.load(ROOT / "params.yaml", ["faces.search=exact", "faces.choose=central", "adapt.lr=1e-3"])
+    assert isinstance(changed.adapt, PocanParams)
+    assert (changed.faces.search, changed.faces.choose, changed.adapt.lr) == ("exact", "central", 1e-3)
+    with pytest.raises(ParamsError, match=r"faces\.colour: unknown key"):
+        params.load(ROOT / "params.yaml", ["faces.colour=grey"])
+    for change in ("faces.margin", "seed.x=1", "nothing.margin=1"):
+        with pytest.raises(ParamsError, match=f"{change}: not of the form"):
+            params.load(ROOT / "params.yaml", [change])
+    with pytest.raises(ParamsError, match=r"faces\.margin=\[: the value is not valid YAML"):
+        params.load(ROOT / "params.yaml", ["faces.margin=["])
+
+
+@pytest.mark.parametrize("text", ["1e-5", "1.0e-5", "0.00001", "1E-05"])
+def test_floats_are_read_as_dvc_reads_them(text: str, tmp_path: Path) -> None:
+    source = (ROOT / "params.yaml").read_text()
+    changed = source.replace("prototype_lr: 0.005", f"prototype_lr: {text}")
+    assert changed != source
+    (tmp_path / "params.yaml").write_text(changed)
+    assert params.load(tmp_path / "params.yaml").adapt.model_dump()["prototype_lr"] == 1e-5
+
+
+@pytest.mark.parametrize(
+    ("text", "message"), [("a: [", "not valid YAML"), ("- 1", "expected a mapping"), ("", "expected")]
+)
+def test_files_that_are_no_parameters(text: str, message: str, tmp_path: Path) -> None:
+    (tmp_path / "p.yaml").write_text(text)
+    with pytest.raises(ParamsError, match=message):
+        params.load(tmp_path / "p.yaml")
+    with pytest.raises(ParamsError, match="no such file"):
+        params.load(tmp_path / "gone.yaml")

@@ -1,0 +1,234 @@
+"""The packed crop store: what goes in comes out, interrupted work goes on, damage is named."""
+
+import errno
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from pipeline.data import crops as module
+from pipeline.data.crops import (
+    CROP_SIZE,
+    MANIFEST_COLUMNS,
+    SAMPLE_COLUMNS,
+    CropBatch,
+    CropStore,
+    CropWriter,
+    read_description,
+)
+from pipeline.errors import DatasetError, StorageError
+from tests.stores import flat
+
+FILES = ["crops.npy", "faces.json", "manifest.parquet", "samples.parquet", "store.json"]
+
+
+def batch(first: int, count: int) -> CropBatch:
+    rows: list[dict[str, Any]] = []
+    for index in range(first, first + count):
+        row = {"key": f"{index:03d}.png", "label": index % 7 if index % 3 else None, "method": "mtcnn", "faces": 1}
+        rows.append(row | {"score": 0.99, "box": [1.0, 2.0, 3.5, 4.0], "landmarks": [float(i) for i in range(10)]})
+    crops = [flat(index) for index in range(first, first + count)]
+    empty = np.empty((0, CROP_SIZE, CROP_SIZE, 3), dtype=np.uint8)
+    return CropBatch(np.stack(crops) if crops else empty, rows, {f"{first}.broken.png": "truncated"} if first else {})
+
+
+SIZES = (3, 2, 0, 4)
+BATCHES = [batch(sum(SIZES[:place]), size) for place, size in enumerate(SIZES)]
+NAMES = [f"name {place}" for place in range(len(SIZES))]
+
+
+def write(work: Path, names: list[str] = NAMES, until: int = len(SIZES)) -> int:
+    """Resume and go on to batch ``until``; to the store beside ``work`` where that is the last. How many were done."""
+    writer = CropWriter(work)
+    done = len(list(writer.resume(names)))
+    for name, its_batch in list(zip(names, BATCHES, strict=True))[done:until]:
+        writer.append(name, its_batch)
+    if until == len(BATCHES):
+        writer.finish(work.with_name("store"), "jaffe", "stand-in")
+    return done
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def test_round_trip(tmp_path: Path) -> None:
+    assert write(tmp_path / "work") == 0
+    store = CropStore.open(tmp_path / "store")
+    assert store.images.shape == (9, CROP_SIZE, CROP_SIZE, 3)
+    assert store.images.dtype == np.uint8
+    assert isinstance(store.images, np.memmap)
+    assert [int(image[0, 0, 0]) for image in store.images] == list(range(9))
+    assert {name: str(kind) for name, kind in store.manifest.dtypes.items()} == {
+        name: {"string": str(store.manifest["key"].dtype)}.get(kind, kind) for name, kind in MANIFEST_COLUMNS.items()
+    }
+    assert store.labels().tolist() == [index % 7 if index % 3 else -1 for index in range(9)]
+    assert store.manifest["subject"].isna().all()
+    assert list(store.manifest["box"][0]) == [1.0, 2.0, 3.5, 4.0]
+    assert store.description["crops"] == 9
+    assert list(store.samples) == list(SAMPLE_COLUMNS)
+    assert store.samples["key"].tolist() == store.manifest["key"].tolist()
+    description = read_description(tmp_path / "store")
+    assert description["methods"] == {"mtcnn": 9}
+    assert description["unreadable"] == {f"{first}.broken.png": "truncated" for first in (3, 5)}
+    assert sorted(content(tmp_path / "store")) == FILES
+    assert not (tmp_path / "work").exists()
+
+
+def test_the_description_is_plain_json(tmp_path: Path) -> None:
+    write(tmp_path / "work")
+    assert json.loads((tmp_path / "store/store.json").read_text())["provenance"] == "stand-in"
+
+
+@pytest.mark.parametrize("until", range(len(SIZES)))
+@pytest.mark.parametrize("group", [1, 64])
+def test_interrupted_work_goes_on_and_gives_the_same_bytes(
+    until: int, group: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "BATCHES_A_GROUP", group)
+    write(tmp_path / "once/work")
+    write(tmp_path / "twice/work", until=until)
+    assert write(tmp_path / "twice/work") == until
+    assert content(tmp_path / "once/store") == content(tmp_path / "twice/store")
+
+
+def cut_journal(work: Path) -> None:
+    os.truncate(work / "journal.jsonl", (work / "journal.jsonl").stat().st_size - 5)
+
+
+def lose_newline(work: Path) -> None:
+    os.truncate(work / "journal.jsonl", (work / "journal.jsonl").stat().st_size - 1)
+
+
+def cut_crops(work: Path) -> None:
+    os.truncate(work / "crops.npy", (work / "crops.npy").stat().st_size - 5)
+
+
+def damage_crops(work: Path) -> None:
+    with (work / "crops.npy").open("r+b") as file:
+        file.seek(-7, os.SEEK_END)
+        file.write(b"?")
+
+
+def write_another_value(work: Path) -> None:
+    lines = (work / "journal.jsonl").read_bytes().splitlines(keepends=True)
+    (work / "journal.jsonl").write_bytes(lines[0] + b"null\n")
+
+
+def leave_a_temporary_file(work: Path) -> None:
+    (work / ".manifest.parquet.abc.parquet").write_bytes(b"killed")
+
+
+def begin_a_batch(work: Path) -> None:
+    with (work / "crops.npy").open("ab") as file:
+        file.write(b"crops of a batch whose line was never written")
+
+
+@pytest.mark.parametrize(
+    ("harm", "kept"),
+    [
+        (cut_journal, 1),
+        (lose_newline, 1),
+        (cut_crops, 1),
+        (damage_crops, 1),
+        (begin_a_batch, 2),
+        (write_another_value, 1),
+        (leave_a_temporary_file, 2),
+    ],
+)
+def test_what_a_kill_leaves_half_written_is_done_again(harm: Callable[[Path], None], kept: int, tmp_path: Path) -> None:
+    write(tmp_path / "once/work")
+    write(tmp_path / "twice/work", until=2)
+    harm(tmp_path / "twice/work")
+    assert write(tmp_path / "twice/work") == kept
+    assert content(tmp_path / "once/store") == content(tmp_path / "twice/store")
+
+
+def test_work_on_other_inputs_is_kept_up_to_the_first_that_differs(tmp_path: Path) -> None:
+    write(tmp_path / "work", until=3)
+    assert write(tmp_path / "work", [NAMES[0], "changed", *NAMES[2:]]) == 1
+    assert len(CropStore.open(tmp_path / "store").images) == 9
+
+
+def test_fewer_inputs_than_were_done(tmp_path: Path) -> None:
+    write(tmp_path / "work", until=3)
+    writer = CropWriter(tmp_path / "work")
+    assert len(list(writer.resume(NAMES[:1]))) == 1
+    writer.finish(tmp_path / "store", "jaffe", "real")
+    assert len(CropStore.open(tmp_path / "store").images) == SIZES[0]
+
+
+def test_a_store_is_replaced_as_a_whole(tmp_path: Path) -> None:
+    write(tmp_path / "work")
+    (tmp_path / "store/stray").touch()
+    write(tmp_path / "work")
+    assert sorted(content(tmp_path / "store")) == FILES
+
+
+def test_without_a_store_the_stage_is_named(tmp_path: Path) -> None:
+    write(tmp_path / "work", until=2)
+    with pytest.raises(DatasetError, match=r"crops\.npy: missing; run the faces stage"):
+        CropStore.open(tmp_path / "store")
+
+
+def test_a_full_disk_is_named_and_costs_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path / "work", until=2)
+
+    def full(*_: object, **__: object) -> str:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(json, "dumps", full)
+        patch.setattr(module, "write_json", full)
+        with pytest.raises(StorageError, match=r"work: cannot be written \(No space left on device\)\. Make room"):
+            write(tmp_path / "work")
+    assert write(tmp_path / "work") == 2
+
+
+def test_digest_tells_stores_apart(tmp_path: Path) -> None:
+    write(tmp_path / "a/work")
+    writer = CropWriter(tmp_path / "b/work")
+    list(writer.resume(NAMES))
+    writer.append(NAMES[0], BATCHES[0])
+    writer.finish(tmp_path / "b/store", "jaffe", "stand-in")
+    a, b = (CropStore.open(tmp_path / name / "store").description["digest"] for name in "ab")
+    assert a != b
+
+
+def test_nothing_that_trains_sees_how_sure_the_detector_was(tmp_path: Path) -> None:
+    """Another CPU's last bit in a score must not make everything after the faces stale."""
+    for name, score in (("a", 0.99), ("b", 0.9900001)):
+        writer = CropWriter(tmp_path / name / "work")
+        list(writer.resume(NAMES))
+        rows = [row | {"score": score} for row in BATCHES[0].rows]
+        writer.append(NAMES[0], CropBatch(BATCHES[0].crops, rows))
+        writer.finish(tmp_path / name / "store", "jaffe", "real")
+    a, b = (content(tmp_path / name / "store") for name in "ab")
+    assert {name for name in a if a[name] != b[name]} == {"manifest.parquet"}
+
+
+def test_wrong_crops_and_rows_are_refused(tmp_path: Path) -> None:
+    writer = CropWriter(tmp_path / "work")
+    list(writer.resume(NAMES))
+    wrongs: list[Any] = [np.zeros((1, 48, 48, 3), dtype=np.uint8), np.zeros((1, CROP_SIZE, CROP_SIZE, 3))]
+    for wrong in wrongs:
+        with pytest.raises(ValueError, match=r"1 crops are uint8 \(1, 112, 112, 3\)"):
+            writer.append("a", CropBatch(wrong, [{}]))
+    with pytest.raises(ValueError, match=r"unknown manifest columns: .*colour"):
+        writer.append("a", CropBatch(flat(0)[None], [{"colour": "red"}]))
+
+
+def test_array_and_samples_of_different_length_are_refused(tmp_path: Path) -> None:
+    write(tmp_path / "a/work")
+    write(tmp_path / "b/work", until=3)
+    writer = CropWriter(tmp_path / "b/work")
+    list(writer.resume(NAMES))
+    writer.finish(tmp_path / "b/store", "jaffe", "real")
+    samples = "store/samples.parquet"
+    (tmp_path / "a" / samples).write_bytes((tmp_path / "b" / samples).read_bytes())
+    with pytest.raises(DatasetError, match="9 crops but 5 rows"):
+        CropStore.open(tmp_path / "a/store")

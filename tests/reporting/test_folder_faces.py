@@ -1,0 +1,85 @@
+"""The command ``pocan faces``: any folder of pictures becomes crops with a report."""
+
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from typer.testing import CliRunner, Result
+
+from pipeline.cli import app
+from pipeline.data.crops import CropStore, read_description
+from tests.faces.scenes import noise, photograph
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def album(tmp_path: Path) -> Path:
+    """Sub-folders that would be no data set: one is named after a class, one is not, and a picture lies beside them."""
+    pictures = {"Ä lake/one.png": photograph(), "happy/two.png": noise(40, 40), "three.png": photograph()[:, ::-1]}
+    for name, picture in pictures.items():
+        path = tmp_path / "album" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(picture).save(path)
+    (tmp_path / "album/broken.jpg").write_bytes(b"")
+    return tmp_path / "album"
+
+
+def invoke(*arguments: str) -> Result:
+    return CliRunner().invoke(app, ["faces", "--params", str(ROOT / "params.yaml"), *arguments])
+
+
+def test_every_picture_of_any_folder_is_taken(album: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    answer = invoke(str(album), "--out", str(out))
+    assert answer.exit_code == 0, answer.output
+    store = CropStore.open(out / "crops")
+    assert store.manifest["key"].tolist() == ["happy/two.png", "three.png", "Ä lake/one.png"]
+    assert store.manifest["method"].tolist() == ["whole", "mtcnn", "mtcnn"]
+    assert store.labels().tolist() == [-1, -1, -1]
+    assert read_description(store.folder)["unreadable"] == {"broken.jpg": "broken.jpg: the file is empty"}
+    written = ["crops", "faces.md", "contact-sheets/album.png", "contact-sheets/album-fallbacks-1.png"]
+    assert answer.stdout.splitlines() == [str(out / name) for name in written]
+    assert all((out / name).exists() for name in written)
+    assert "broken.jpg" in (out / "faces.md").read_text(encoding="utf-8")
+    assert sorted(path.name for path in out.iterdir()) == ["contact-sheets", "crops", "faces.md"]
+
+
+def test_values_are_changed_by_name_and_checked(album: Path, tmp_path: Path) -> None:
+    answer = invoke(str(album), "--out", str(tmp_path / "out"), "-S", "search=exact", "-S", "choose=central")
+    assert answer.exit_code == 0, answer.output
+    answer = invoke(str(album), "--out", str(tmp_path / "other"), "-S", "aling=box")
+    assert answer.exit_code == 1
+    assert "faces.aling: unknown key (did you mean 'align'?)" in answer.stderr
+
+
+def test_crops_that_are_there_are_not_overwritten(album: Path, tmp_path: Path) -> None:
+    (tmp_path / "out/crops").mkdir(parents=True)
+    (tmp_path / "out/faces.md").touch()
+    answer = invoke(str(album), "--out", str(tmp_path / "out"))
+    assert answer.exit_code == 1
+    assert "there are crops already" in answer.stderr
+
+
+def test_only_the_report_is_made_again_where_it_was_interrupted(album: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    invoke(str(album), "--out", str(out))
+    crops = (out / "crops/crops.npy").stat().st_mtime_ns
+    (out / "faces.md").unlink()
+    assert invoke(str(album), "--out", str(out)).exit_code == 0
+    assert (out / "faces.md").exists()
+    assert (out / "crops/crops.npy").stat().st_mtime_ns == crops
+
+
+def test_crops_do_not_go_among_the_pictures(album: Path) -> None:
+    answer = invoke(str(album), "--out", str(album / "faces"))
+    assert answer.exit_code == 1
+    assert "name a folder beside it" in answer.stderr
+    assert not (album / "faces").exists()
+
+
+def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
+    answer = invoke(str(tmp_path / "nowhere"), "--out", str(tmp_path / "out"))
+    assert answer.exit_code == 1
+    assert "no such folder" in answer.stderr
+    assert not (tmp_path / "out").exists()

@@ -1,0 +1,198 @@
+"""dvc.yaml against the code: a stage depends on every module it runs and on every parameter it reads."""
+
+import ast
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from pipeline.backbones import BACKBONES
+from pipeline.config import code
+from pipeline.config.decisive import SECTIONS
+from pipeline.config.load import load
+from pipeline.config.methods import METHODS
+from pipeline.datasets import DATASETS
+
+ROOT = Path(__file__).parents[2]
+PLUMBING = (
+    # Reads, writes, reports and connects; decides no number, so a change to it makes no result stale.
+    "pipeline/command_line.py",
+    "pipeline/errors.py",
+    "pipeline/files.py",
+    "pipeline/registry.py",
+    "pipeline/config/code.py",
+    "pipeline/config/decisive.py",
+    "pipeline/config/layout.py",
+    "pipeline/config/load.py",
+    "pipeline/config/preflight.py",
+    "pipeline/config/schema.py",
+    "pipeline/config/section.py",
+    "pipeline/config/methods/base.py",
+    "pipeline/compute/allocator.py",
+    "pipeline/compute/device.py",
+    "pipeline/tracking/",
+    "pipeline/training/checkpoints.py",
+    "pipeline/training/progress.py",
+    # Registries: what is added to them changes nothing for the others. Their entries are looked at one by one below.
+    "pipeline/backbones/__init__.py",
+    "pipeline/config/methods/__init__.py",
+    "pipeline/datasets/__init__.py",
+    "pipeline/methods/__init__.py",
+)
+ROOM_SIGN = 3
+"""Lines that an ``__init__.py`` may have and still be nothing but its room's docstring."""
+
+NOT_RESULTS = {
+    # Where a run computes, reads and is logged; data.root is a dependency of its own.
+    "device",
+    "compute.devices",
+    "tracking",
+    "data.root",
+    # Decides which stages there are.
+    "standins.sets",
+}
+
+
+def stages() -> dict[str, dict[str, Any]]:
+    graph = yaml.safe_load((ROOT / "dvc.yaml").read_text())
+    return {name: stage.get("do", stage) for name, stage in graph["stages"].items()}
+
+
+def module_file(module: str) -> Path | None:
+    path = ROOT.joinpath(*module.split("."))
+    for candidate in (path.with_suffix(".py"), path / "__init__.py"):
+        if candidate.is_file():
+            return candidate
+    return None
+
+
+def imported(path: Path) -> set[Path]:
+    """The project's own files that ``path`` imports, at any depth of its code."""
+    found: set[Path] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+        else:
+            continue
+        for name in names:
+            if name.startswith(("pipeline", "stages")) and (file := module_file(name)):
+                found.add(file)
+    return found
+
+
+def closure(path: Path) -> set[str]:
+    seen: set[Path] = set()
+    pending = [path]
+    while pending:
+        current = pending.pop()
+        if current not in seen:
+            seen.add(current)
+            # What plumbing imports for a type or a constant is not run by the stage on its account.
+            if not is_plumbing(current):
+                pending += imported(current)
+    return {str(file.relative_to(ROOT)) for file in seen if not is_plumbing(file)}
+
+
+def is_plumbing(file: Path) -> bool:
+    if file.name == "__init__.py" and len(file.read_text().splitlines()) <= ROOM_SIGN:
+        return True
+    return str(file.relative_to(ROOT)).startswith(PLUMBING)
+
+
+def covered(files: set[str], paths: set[str]) -> set[str]:
+    """Those of ``files`` that are among ``paths`` or below one of them."""
+    return {file for file in files if any(file == path or file.startswith(f"{path}/") for path in paths)}
+
+
+@pytest.mark.parametrize("name", sorted(stages()))
+def test_a_stage_depends_on_the_code_it_runs_and_on_no_other(name: str) -> None:
+    stage = stages()[name]
+    module = stage["cmd"].split()[2]
+    code = closure(ROOT / f"{module.replace('.', '/')}.py")
+    declared = {path for path in stage["deps"] if path.startswith(("pipeline", "stages"))}
+    by_name = {path for path in declared if "${" in path}
+    for path in by_name:
+        if not (name == "evaluate" and path.startswith("pipeline/methods")):  # there it only says how it predicts
+            code |= set.union(*(closure(file) for file in entries(path)))
+    code -= {str(file.relative_to(ROOT)) for path in by_name for file in entries(path)}
+    declared -= by_name
+    for path in declared & {"pipeline/datasets/folder.py"}:  # the reader of what has none of its own
+        code |= closure(ROOT / path)
+    assert code - covered(code, declared) == set()
+    assert {path for path in declared if not covered(code, {path})} == set()
+
+
+def entries(path: str) -> list[Path]:
+    """The registered modules that a path with a name in it stands for."""
+    for mark, names in (("${adapt.method}", METHODS), ("${model.backbone}", BACKBONES), ("${item}", DATASETS)):
+        if mark in path:
+            files = [ROOT / path.replace(mark, name) for name in names]
+            assert [file for file in files if not file.is_file()] == []
+            return files
+    raise AssertionError(path)
+
+
+def test_nothing_that_is_added_by_name_is_a_dependency_of_all() -> None:
+    """A new reader, backbone, method or loss is a new file; a stage that depended on its folder would become stale."""
+    folders = {"datasets", "backbones", "methods", "methods/parts", "config/methods", "losses"}
+    for stage in stages().values():
+        assert {f"pipeline/{folder}" for folder in folders} & set(stage["deps"]) == set()
+
+
+def test_no_name_reaches_a_shell() -> None:
+    assert {stage["cmd"] for stage in stages().values() if "${" in stage["cmd"]} == set()
+
+
+@pytest.mark.parametrize("stage", ["pretrain", "prototypes", "adapt"])
+def test_a_checkpoint_is_fingerprinted_by_the_declared_code_alone(stage: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    settings = load()
+    found = set(code.digests(stage, settings))
+    paths = {path for path in stages()[stage]["deps"] if path.startswith(("pipeline", "stages"))}
+    chosen = {path.replace("${adapt.method}", "pocan").replace("${model.backbone}", "resnet10") for path in paths}
+    assert found == covered(found, chosen)
+    assert {path for path in chosen if not covered(found, {path})} == set()
+    assert covered(found, {"pipeline/tracking", "pipeline/cli.py", "pipeline/methods/dt.py"}) == set()
+
+
+def keys_of(attribute: str) -> list[str]:
+    """The keys that reading ``settings.ATTRIBUTE`` reads: those below it where it is a section with keys."""
+    value: Any = yaml.safe_load((ROOT / "params.yaml").read_text())
+    for place, part in enumerate(attribute.split(".")):
+        if part not in value:  # what a method says of itself, which its parameters decide
+            return keys_of(".".join(attribute.split(".")[:place]))
+        value = value[part]
+    return [f"{attribute}.{key}" for key in value] if isinstance(value, dict) else [attribute]
+
+
+@pytest.mark.parametrize("name", sorted(stages()))
+def test_a_stage_declares_the_parameters_it_reads(name: str) -> None:
+    stage = stages()[name]
+    module = ROOT / f"{stage['cmd'].split()[2].replace('.', '/')}.py"
+    nodes = [node for node in ast.walk(ast.parse(module.read_text())) if isinstance(node, ast.Attribute)]
+    inner = {id(node.value) for node in nodes}
+    texts = [
+        ast.unparse(node).removesuffix(".model_dump").removesuffix(".get") for node in nodes if id(node) not in inner
+    ]
+    attributes = {text.removeprefix("settings.") for text in texts if re.fullmatch(r"settings(\.\w+)+", text)}
+    read = {key for attribute in attributes for key in keys_of(attribute)}
+    declared = [key.split("${")[0].rstrip(".") for key in stage.get("params", [])]
+    assert read, f"{module} reads no parameter by way of settings"
+    for key in read:
+        is_declared = any(key == path or key.startswith(f"{path}.") for path in declared)
+        assert is_declared or key.split(".")[0] in NOT_RESULTS or key in NOT_RESULTS, key
+
+
+def test_a_result_is_evaluated_again_when_a_parameter_changes_that_it_names() -> None:
+    declared = {key.split(".")[0] for key in stages()["evaluate"]["params"]}
+    assert set(SECTIONS) | {"split", "methods"} == declared
+
+
+def test_every_stage_module_is_in_the_graph() -> None:
+    modules = {stage["cmd"].split()[2] for stage in stages().values()}
+    files = {f"stages.{path.stem}" for path in (ROOT / "stages").glob("*.py") if path.stem != "__init__"}
+    assert modules == files

@@ -1,0 +1,269 @@
+"""MLflow runs: grouped by execution, complete, failed when the stage fails, refused where no server answers."""
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import mlflow
+import numpy as np
+import pytest
+import torch
+from mlflow.entities import Run
+from mlflow.exceptions import MlflowException
+
+from pipeline.config.load import load
+from pipeline.config.schema import ModelParams, Params
+from pipeline.data.crops import CROP_SIZE, CropStore
+from pipeline.errors import TrackingError
+from pipeline.files import flatten
+from pipeline.networks.network import PrototypeClassifier
+from pipeline.tracking import execution, runs
+from pipeline.training.checkpoints import Checkpoint
+from tests.stores import flat, write_store
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Params]:
+    settings = load(ROOT / "params.yaml")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    monkeypatch.setenv("DVC_EXP_NAME", "brave-newt")
+    monkeypatch.setenv("DVC_EXP_BASELINE_REV", "0" * 40)
+    yield settings
+    # Choosing a store also sets the environment variable, which would leak into later tests and processes.
+    mlflow.set_tracking_uri(None)  # type: ignore[arg-type]
+    os.environ.pop("MLFLOW_TRACKING_URI", None)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> CropStore:
+    rows = [{"key": str(index), "method": "mtcnn"} for index in range(3)]
+    return write_store(tmp_path / "store", [flat(0)] * 3, rows, provenance="stand-in")
+
+
+def test_runs_of_one_execution_hang_below_one_parent_that_names_the_experiment(
+    settings: Params, store: CropStore, tmp_path: Path
+) -> None:
+    with runs.stage_run(settings, "pretrain") as first:
+        first.log({"loss": 1.5}, 1)
+        first.log({"loss": 1.0}, 2)
+        first.log_dataset(store, np.array([0, 2]), "train")
+    with runs.stage_run(settings, "adapt", "ckplus") as second:
+        pass
+    files = [Path("reports/tables.md"), Path("reports/figures/f1.png")]
+    for file in files:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text("content")
+    runs.log_report(settings, {"ckplus.accuracy": 0.5}, files)
+    client = mlflow.MlflowClient()
+    assert mlflow.get_tracking_uri() == f"sqlite:///{tmp_path / 'mlflow.db'}"
+    found = {run.info.run_id: run for run in client.search_runs([client.get_run(first.id).info.experiment_id])}
+    assert len(found) == 3
+    parents = {found[stage.id].data.tags["mlflow.parentRunId"] for stage in (first, second)}
+    assert len(parents) == 1
+    parent = found[parents.pop()]
+    assert {run.data.tags["pocan.group"] for run in found.values()} == {"brave-newt"}
+    assert {run.data.tags["dvc.experiment"] for run in found.values()} == {"brave-newt"}
+    assert {run.data.tags["git.commit"] for run in found.values()} == {"0" * 40}
+    assert {run.info.status for run in found.values()} == {"FINISHED"}
+    assert parent.data.metrics == {"ckplus.accuracy": 0.5}
+    artifacts = [*client.list_artifacts(parent.info.run_id), *client.list_artifacts(parent.info.run_id, "figures")]
+    assert {artifact.path for artifact in artifacts} == {"figures", "tables.md", "figures/f1.png"}
+    pretrain = found[first.id]
+    assert pretrain.info.run_name == "pretrain"
+    assert found[second.id].info.run_name == "adapt@ckplus"
+    assert found[second.id].data.tags["pocan.target"] == "ckplus"
+    assert pretrain.data.params["adapt.tau"] == "0.7"
+    assert pretrain.data.params["split.ckplus.protocol"] == "stratified"
+    assert [(m.step, m.value) for m in client.get_metric_history(first.id, "loss")] == [(1, 1.5), (2, 1.0)]
+    assert pretrain.inputs is not None
+    (dataset,) = pretrain.inputs.dataset_inputs
+    assert dataset.dataset.name == "ckplus-train"
+    tags = {tag.key: tag.value for tag in dataset.tags}
+    assert (tags["rows"], tags["provenance"]) == ("2", "stand-in")
+    assert tags["store"] == store.description["digest"]
+    assert tags["digest"].startswith(dataset.dataset.digest)
+
+
+def test_other_rows_of_a_store_are_another_data_set(settings: Params, store: CropStore) -> None:
+    """MLflow takes a data set of the same name and digest for the same, and shows the number of rows it saw first."""
+    counts = []
+    for rows in (np.array([0, 1, 2]), np.array([0, 2])):
+        with runs.stage_run(settings, "pretrain") as run:
+            run.log_dataset(store, rows, "train")
+        inputs = mlflow.get_run(run.id).inputs
+        assert inputs is not None
+        (dataset,) = inputs.dataset_inputs
+        counts.append(json.loads(dataset.dataset.profile or "")["num_rows"])
+    assert counts == [3, 2]
+
+
+def test_a_failing_stage_leaves_a_failed_run(settings: Params) -> None:
+    with pytest.raises(ZeroDivisionError), runs.stage_run(settings, "pretrain") as run:
+        raise ZeroDivisionError
+    client = mlflow.MlflowClient()
+    failed = client.get_run(run.id)
+    assert failed.info.status == "FAILED"
+    assert client.get_run(failed.data.tags["mlflow.parentRunId"]).info.status == "FAILED"
+
+
+def test_a_second_execution_of_one_experiment_has_its_own_parent(
+    settings: Params, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parents = []
+    for process in ("1-1", "2-2"):
+        monkeypatch.setattr(execution, "_identity", lambda _, process=process: process)
+        with runs.stage_run(settings, "pretrain") as run:
+            pass
+        parents.append(mlflow.MlflowClient().get_run(run.id).data.tags["mlflow.parentRunId"])
+    assert len(set(parents)) == 2
+
+
+def checkpoint_in(folder: Path, epochs: int = 0, fingerprint: str = "print") -> Checkpoint:
+    checkpoint = Checkpoint(folder / "c.pt", {"print": fingerprint})
+    if epochs:
+        checkpoint.save({"curve": [{}] * epochs, "costs": [{}] * epochs, "task": {}})
+    return checkpoint
+
+
+def interrupt(settings: Params, checkpoint: Checkpoint, identity: str, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """A stage that logs an epoch and is stopped, in an execution of its own; returns its run."""
+    monkeypatch.setattr(execution, "_identity", lambda _: identity)
+    opened: list[str] = []
+    with pytest.raises(KeyboardInterrupt):
+        log_an_epoch_and_stop(settings, checkpoint, opened)
+    return mlflow.get_run(opened[0])
+
+
+def log_an_epoch_and_stop(settings: Params, checkpoint: Checkpoint, opened: list[str]) -> None:
+    with runs.stage_run(settings, "adapt", "ckplus", checkpoint) as run:
+        opened.append(run.id)
+        run.log({"loss": 2.0}, 1)
+        raise KeyboardInterrupt
+
+
+def go_on(settings: Params, checkpoint: Checkpoint, identity: str, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """The same stage in another execution, which logs both epochs and ends."""
+    monkeypatch.setattr(execution, "_identity", lambda _: identity)
+    with runs.stage_run(settings, "adapt", "ckplus", checkpoint) as run:
+        run.log({"loss": 2.0}, 1)
+        run.log({"loss": 1.0}, 2)
+    return mlflow.get_run(run.id)
+
+
+def test_an_interrupted_run_goes_on_in_its_tree_and_logs_each_epoch_once(
+    settings: Params, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checkpoint = checkpoint_in(tmp_path, epochs=1)
+    before = interrupt(settings, checkpoint, "1-1", monkeypatch)
+    monkeypatch.delenv("DVC_EXP_NAME")  # now by a plain dvc repro
+    after = go_on(settings, checkpoint, "2-2", monkeypatch)
+    assert (before.info.status, after.info.status) == ("FAILED", "FINISHED")
+    assert after.info.run_id == before.info.run_id
+    client = mlflow.MlflowClient()
+    history = client.get_metric_history(after.info.run_id, "loss")
+    assert [(metric.step, metric.value) for metric in history] == [(1, 2.0), (2, 1.0)]
+    parent = client.get_run(after.data.tags["mlflow.parentRunId"])
+    assert parent.info.run_id == before.data.tags["mlflow.parentRunId"]
+    assert parent.data.tags["pocan.process"] == "2-2"
+    assert {"dvc.experiment"} & (parent.data.tags.keys() | after.data.tags.keys()) == set()
+    with runs.stage_run(settings, "evaluate", "ckplus") as later:  # of the same execution
+        pass
+    assert client.get_run(later.id).data.tags["mlflow.parentRunId"] == parent.info.run_id
+
+
+@pytest.mark.parametrize("why", ["parameters", "fingerprint", "deleted", "no checkpoint"])
+def test_a_run_that_does_not_fit_is_left_alone(
+    settings: Params, why: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = interrupt(settings, checkpoint_in(tmp_path, epochs=1), "1-1", monkeypatch)
+    checkpoint = checkpoint_in(tmp_path)
+    if why == "parameters":
+        settings = settings.model_copy(update={"seed": 5})
+    if why == "fingerprint":
+        checkpoint = checkpoint_in(tmp_path, fingerprint="other")
+    if why == "deleted":
+        mlflow.delete_run(before.info.run_id)
+    if why == "no checkpoint":
+        checkpoint.path.unlink()
+    assert go_on(settings, checkpoint, "2-2", monkeypatch).info.run_id != before.info.run_id
+
+
+def test_a_deleted_parent_is_replaced(settings: Params, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = interrupt(settings, checkpoint_in(tmp_path, epochs=1), "1-1", monkeypatch)
+    mlflow.delete_run(before.data.tags["mlflow.parentRunId"])
+    after = go_on(settings, checkpoint_in(tmp_path), "2-2", monkeypatch)
+    assert after.info.run_id == before.info.run_id
+    parent = mlflow.get_run(after.data.tags["mlflow.parentRunId"])
+    assert (parent.info.lifecycle_stage, parent.info.status) == ("active", "FINISHED")
+
+
+def test_a_store_that_fails_in_the_middle_is_told(settings: Params, monkeypatch: pytest.MonkeyPatch) -> None:
+    def gone(*_: object, **__: object) -> None:
+        raise MlflowException("connection lost")
+
+    monkeypatch.setattr(mlflow, "log_metrics", gone)
+    with pytest.raises(TrackingError, match="connection lost\nTraining is kept"):
+        log_one_metric(settings)
+
+
+def log_one_metric(settings: Params) -> None:
+    with runs.stage_run(settings, "pretrain") as run:
+        run.log({"loss": 1.0}, 1)
+
+
+def test_the_model_is_registered_under_its_alias_and_predicts_the_same(settings: Params) -> None:
+    torch.manual_seed(0)
+    params = ModelParams(backbone="resnet10", weights="none", projection_hidden=8, projection_dim=8)
+    network = PrototypeClassifier.blank(params).eval()
+    images = np.random.Generator(np.random.PCG64(0)).random((3, 3, CROP_SIZE, CROP_SIZE), dtype=np.float32)
+    with torch.no_grad():
+        expected = network(torch.from_numpy(images)).numpy()
+    with runs.stage_run(settings, "adapt", "ckplus") as run:
+        run.log_model(network, registered_name="pocan-ckplus")
+    version = mlflow.MlflowClient().get_model_version_by_alias("pocan-ckplus", runs.ALIAS)
+    assert version.run_id == run.id
+    loaded = mlflow.pyfunc.load_model(f"models:/pocan-ckplus@{runs.ALIAS}")
+    assert loaded.metadata.signature is not None
+    assert loaded.metadata.signature.inputs.inputs[0].shape == (-1, 3, CROP_SIZE, CROP_SIZE)
+    np.testing.assert_allclose(loaded.predict(images), expected, atol=1e-5)
+
+
+def test_a_server_that_does_not_answer_is_told_before_training(
+    settings: Params, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+    mlflow.set_tracking_uri("http://127.0.0.1:9")
+    with (
+        pytest.raises(TrackingError, match=r"http://127\.0\.0\.1:9 cannot be used(.|\n)*Nothing was trained"),
+        runs.stage_run(settings, "pretrain"),
+    ):
+        pytest.fail("the body must not run")
+
+
+def test_a_stage_run_by_hand_is_its_own_execution(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("DVC_EXP_NAME", raising=False)
+    here = execution.current()
+    assert here.experiment is None
+    assert here.group.startswith(("by hand 2", "repro 2"))
+    assert here == execution.current()
+
+
+@pytest.mark.parametrize(
+    ("folder", "expected"),
+    [("project", "project"), ("project/.dvc/tmp/exps/temp/x", "project"), ("project/tmp/y", "project/tmp/y")],
+)
+def test_temporary_experiments_use_the_store_of_the_project_around_them(
+    folder: str, expected: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / folder).mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / folder)
+    assert execution.store_root() == (tmp_path / expected).resolve()
+
+
+def test_flatten_writes_keys_as_dvc_does() -> None:
+    flat = flatten({"a": {"b": 1, "c": [1, 2]}, "d": None})
+    assert flat == {"a.b": 1, "a.c": "1,2", "d": "null"}
