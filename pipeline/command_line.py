@@ -1,6 +1,8 @@
 """How a stage or command runs: typed arguments from the command line, user errors as one message."""
 
+import atexit
 import functools
+import gc
 import inspect
 import os
 import sys
@@ -10,6 +12,9 @@ from typing import ParamSpec, TypeVar
 import typer
 
 from pipeline.errors import PipelineError
+
+THRESHOLDS = 50_000, 20, 20
+"""Of Python's collector of circular garbage: stages have little, but load libraries of a million objects meanwhile."""
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -37,9 +42,23 @@ def run(main: Callable[..., None]) -> None:
 
     dvc.yaml writes no name into its commands: a shell would read ``x; rm …`` in params.yaml as two commands.
     """
+    gc.freeze()
+    gc.set_threshold(*THRESHOLDS)
+    gc.enable()
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
     app.command()(reported(main))
-    app(sys.argv[1:] or (_named_by_dvc() if inspect.signature(main).parameters else []))
+    try:
+        app(sys.argv[1:] or (_named_by_dvc() if inspect.signature(main).parameters else []))
+    except SystemExit as end:
+        _leave(end.code)
+
+
+def _leave(code: str | int | None) -> None:
+    """End the process at once: taking PyTorch apart, object by object, would cost two seconds and give nothing back."""
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code if isinstance(code, int) else 0)
 
 
 def _named_by_dvc() -> list[str]:

@@ -5,7 +5,7 @@ from pipeline.config import layout
 from pipeline.config.load import load
 from pipeline.files import flatten, read_json
 from pipeline.reporting import write_report
-from pipeline.tracking import runs
+from pipeline.tracking.tree import log_report
 
 
 def main() -> None:
@@ -14,7 +14,7 @@ def main() -> None:
     files = write_report(settings)
     headlines = {target: read_json(layout.evaluation(target) / "metrics.json") for target in settings.targets}
     metrics = {key: float(value) for key, value in flatten(headlines).items()}
-    runs.log_report(settings, metrics, files)
+    log_report(settings, metrics, files)
 
 
 if __name__ == "__main__":

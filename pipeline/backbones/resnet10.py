@@ -15,7 +15,8 @@ def build(_: str) -> nn.Module:
     import itertools
 
     from torch import nn
-    from torchvision.models.resnet import BasicBlock
+
+    from pipeline.backbones.parts.basic_block import BasicBlock
 
     widths = (32, 64, 128, 256)
     blocks: list[nn.Module] = [BasicBlock(32, 32)]

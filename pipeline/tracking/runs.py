@@ -16,30 +16,21 @@ import mlflow
 import numpy as np
 import torch
 from mlflow.data.pandas_dataset import from_pandas
-from mlflow.entities import LifecycleStage, Run, RunTag
-from mlflow.exceptions import MlflowException
+from mlflow.entities import Run
 from mlflow.models import infer_signature
-from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST, ErrorCode
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 from torch import nn
 
-from pipeline.config.layout import REPORTS
 from pipeline.config.schema import Params
 from pipeline.data.crops import CROP_SIZE, CropStore
 from pipeline.files import flatten
 from pipeline.tracking import execution
 from pipeline.tracking.execution import Execution
+from pipeline.tracking.tree import existing_run, leave_old_experiment, parent_run, tags_of
 from pipeline.training.checkpoints import Checkpoint
 
 ALIAS = "newest"
 """Alias of the version of a registered model that was trained last ("latest" is reserved by MLflow)."""
-
-
-DVC_EXPERIMENT = "dvc.experiment"
-"""The tag that leads from a row of ``dvc exp show`` to its runs."""
-
-EXECUTION = "execution"
-"""The ``pocan.stage`` of a parent run."""
 
 
 class StageRun:
@@ -98,6 +89,8 @@ class StageRun:
             input_example=example,
             # Named here because inferring them would load the model once more in a second process.
             pip_requirements=["torch", "torchvision", "numpy"],
+            # The example would be predicted by the copy that was just exported, a second a model; a test does it once.
+            validate_serving_input=False,
             registered_model_name=registered_name,
         )
         if registered_name:
@@ -124,8 +117,8 @@ def stage_run(
         checkpoint.settle()
     with answering():
         interrupted = _interrupted_run(checkpoint, origin) if checkpoint else None
-        parent = _parent_run(experiment_id, here, interrupted)
-        tags = {**_tags(here), MLFLOW_PARENT_RUN_ID: parent.info.run_id, "pocan.stage": stage}
+        parent = parent_run(experiment_id, here, interrupted)
+        tags = {**tags_of(here), MLFLOW_PARENT_RUN_ID: parent.info.run_id, "pocan.stage": stage}
         tags |= {"pocan.group": parent.data.tags["pocan.group"], "pocan.seed": str(params.seed)}
         if target:
             tags["pocan.target"] = target
@@ -135,7 +128,7 @@ def stage_run(
             tags=tags,
         )
         try:
-            _leave_old_experiment(run, here)
+            leave_old_experiment(run, here)
             if checkpoint:
                 checkpoint.keep_run({**origin, "run_id": run.info.run_id})
             mlflow.log_params(flatten(params.model_dump()))
@@ -165,76 +158,6 @@ def _interrupted_run(checkpoint: Checkpoint, origin: Mapping[str, Any]) -> Run |
     noted = checkpoint.run()
     if noted is None or {key: noted[key] for key in origin} != origin:
         return None
-    run = _existing_run(noted["run_id"])
+    run = existing_run(noted["run_id"])
     # Without its checkpoint the training begins anew: its epochs must not mix with those of before.
     return None if run is None or (run.data.metrics and not checkpoint.path.is_file()) else run
-
-
-def _existing_run(run_id: str) -> Run | None:
-    """The run, None if it was deleted."""
-    try:
-        run = mlflow.get_run(run_id)
-    except MlflowException as error:
-        if error.error_code == ErrorCode.Name(RESOURCE_DOES_NOT_EXIST):
-            return None
-        raise
-    return run if run.info.lifecycle_stage == LifecycleStage.ACTIVE else None
-
-
-def log_report(params: Params, metrics: Mapping[str, float], files: Sequence[Path]) -> None:
-    """Put the headline numbers, tables and figures of the whole execution on its parent run.
-
-    Raises:
-        TrackingError: the store or server cannot be reached.
-    """
-    experiment_id = connect(params.tracking.experiment)
-    client = mlflow.MlflowClient()
-    with answering():
-        parent_id = _parent_run(experiment_id, execution.current()).info.run_id
-        for key, value in metrics.items():
-            client.log_metric(parent_id, key, value)
-        for path in files:
-            # As they lie in reports/, so that the tables' links to the figures hold.
-            folder = path.parent.relative_to(REPORTS)
-            client.log_artifact(parent_id, str(path), None if folder == Path() else str(folder))
-
-
-def _parent_run(experiment_id: str, here: Execution, interrupted: Run | None = None) -> Run:
-    """The run that stands for the whole execution: found by its process and experiment, taken over, or made.
-
-    interrupted: a run that this execution goes on with; where this execution has no parent run yet, it takes over that
-    of the interrupted one, so that one piece of work is one tree of runs.
-    """
-    client = mlflow.MlflowClient()
-    query = f"tags.`pocan.process` = '{here.process}' and tags.`pocan.stage` = '{EXECUTION}'"
-    if here.experiment:
-        query += f" and tags.`{DVC_EXPERIMENT}` = '{here.experiment}'"
-    found = client.search_runs([experiment_id], query, max_results=1)
-    if found:
-        return found[0]
-    tags = {**_tags(here), "pocan.stage": EXECUTION}
-    if interrupted and (parent := _existing_run(interrupted.data.tags[MLFLOW_PARENT_RUN_ID])):
-        # It keeps its name, which its other children share.
-        taken = {key: tags[key] for key in ("pocan.process", DVC_EXPERIMENT) if key in tags}
-        client.log_batch(parent.info.run_id, tags=[RunTag(key, value) for key, value in taken.items()])
-        _leave_old_experiment(parent, here)
-        return parent
-    run = client.create_run(experiment_id, tags=tags, run_name=here.group)
-    # It only gathers its children, which start and end on their own.
-    client.set_terminated(run.info.run_id)
-    return run
-
-
-def _leave_old_experiment(run: Run, here: Execution) -> None:
-    """An execution that goes on with a run of an experiment need not be one; the run's tag is then no longer true."""
-    if here.experiment is None and DVC_EXPERIMENT in run.data.tags:
-        mlflow.MlflowClient().delete_tag(run.info.run_id, DVC_EXPERIMENT)
-
-
-def _tags(here: Execution) -> dict[str, str]:
-    tags = {"pocan.group": here.group, "pocan.process": here.process, "git.dirty": str(here.dirty).lower()}
-    if here.experiment:
-        tags[DVC_EXPERIMENT] = here.experiment
-    if here.revision:
-        tags["git.commit"] = here.revision
-    return tags

@@ -287,7 +287,7 @@ def test_a_name_from_the_parameters_runs_and_removes_nothing(workspace: Path, na
     folder = workspace / "data/standins" / name
     folder.mkdir(parents=True)
     Image.new("RGB", (50, 50)).save(folder / "a.png")
-    command = [Path(sys.executable).parent / "dvc", "repro"]
+    command = [str(Path(sys.executable).parent / "dvc"), "repro"]
     result = subprocess.run(command, cwd=workspace, capture_output=True, text=True, check=False)
     try:
         assert result.returncode != 0

@@ -18,7 +18,7 @@ from pipeline.data.crops import CROP_SIZE, CropStore
 from pipeline.errors import TrackingError
 from pipeline.files import flatten
 from pipeline.networks.network import PrototypeClassifier
-from pipeline.tracking import execution, runs
+from pipeline.tracking import execution, runs, tree
 from pipeline.training.checkpoints import Checkpoint
 from tests.stores import flat, write_store
 
@@ -57,7 +57,7 @@ def test_runs_of_one_execution_hang_below_one_parent_that_names_the_experiment(
     for file in files:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text("content")
-    runs.log_report(settings, {"ckplus.accuracy": 0.5}, files)
+    tree.log_report(settings, {"ckplus.accuracy": 0.5}, files)
     client = mlflow.MlflowClient()
     assert mlflow.get_tracking_uri() == f"sqlite:///{tmp_path / 'mlflow.db'}"
     found = {run.info.run_id: run for run in client.search_runs([client.get_run(first.id).info.experiment_id])}

@@ -1,0 +1,93 @@
+"""The runs of one execution of the pipeline as a tree: a parent run, and below it a run for each stage."""
+
+from pipeline.tracking.store import answering, connect  # isort: skip  (sets what MLflow reads when it is imported)
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import mlflow
+from mlflow.entities import LifecycleStage, Run, RunTag
+from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST, ErrorCode
+from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
+
+from pipeline.config.layout import REPORTS
+from pipeline.config.schema import Params
+from pipeline.tracking import execution
+from pipeline.tracking.execution import Execution
+
+DVC_EXPERIMENT = "dvc.experiment"
+"""The tag that leads from a row of ``dvc exp show`` to its runs."""
+
+EXECUTION = "execution"
+"""The ``pocan.stage`` of a parent run."""
+
+
+def log_report(params: Params, metrics: Mapping[str, float], files: Sequence[Path]) -> None:
+    """Put the headline numbers, tables and figures of the whole execution on its parent run.
+
+    Raises:
+        TrackingError: the store or server cannot be reached.
+    """
+    experiment_id = connect(params.tracking.experiment)
+    client = mlflow.MlflowClient()
+    with answering():
+        parent_id = parent_run(experiment_id, execution.current()).info.run_id
+        for key, value in metrics.items():
+            client.log_metric(parent_id, key, value)
+        for path in files:
+            # As they lie in reports/, so that the tables' links to the figures hold.
+            folder = path.parent.relative_to(REPORTS)
+            client.log_artifact(parent_id, str(path), None if folder == Path() else str(folder))
+
+
+def existing_run(run_id: str) -> Run | None:
+    """The run, None if it was deleted."""
+    try:
+        run = mlflow.get_run(run_id)
+    except MlflowException as error:
+        if error.error_code == ErrorCode.Name(RESOURCE_DOES_NOT_EXIST):
+            return None
+        raise
+    return run if run.info.lifecycle_stage == LifecycleStage.ACTIVE else None
+
+
+def parent_run(experiment_id: str, here: Execution, interrupted: Run | None = None) -> Run:
+    """The run that stands for the whole execution: found by its process and experiment, taken over, or made.
+
+    interrupted: a run that this execution goes on with; where this execution has no parent run yet, it takes over that
+    of the interrupted one, so that one piece of work is one tree of runs.
+    """
+    client = mlflow.MlflowClient()
+    query = f"tags.`pocan.process` = '{here.process}' and tags.`pocan.stage` = '{EXECUTION}'"
+    if here.experiment:
+        query += f" and tags.`{DVC_EXPERIMENT}` = '{here.experiment}'"
+    found = client.search_runs([experiment_id], query, max_results=1)
+    if found:
+        return found[0]
+    tags = {**tags_of(here), "pocan.stage": EXECUTION}
+    if interrupted and (parent := existing_run(interrupted.data.tags[MLFLOW_PARENT_RUN_ID])):
+        # It keeps its name, which its other children share.
+        taken = {key: tags[key] for key in ("pocan.process", DVC_EXPERIMENT) if key in tags}
+        client.log_batch(parent.info.run_id, tags=[RunTag(key, value) for key, value in taken.items()])
+        leave_old_experiment(parent, here)
+        return parent
+    run = client.create_run(experiment_id, tags=tags, run_name=here.group)
+    # It only gathers its children, which start and end on their own.
+    client.set_terminated(run.info.run_id)
+    return run
+
+
+def leave_old_experiment(run: Run, here: Execution) -> None:
+    """An execution that goes on with a run of an experiment need not be one; the run's tag is then no longer true."""
+    if here.experiment is None and DVC_EXPERIMENT in run.data.tags:
+        mlflow.MlflowClient().delete_tag(run.info.run_id, DVC_EXPERIMENT)
+
+
+def tags_of(here: Execution) -> dict[str, str]:
+    tags = {"pocan.group": here.group, "pocan.process": here.process, "git.dirty": str(here.dirty).lower()}
+    if here.experiment:
+        tags[DVC_EXPERIMENT] = here.experiment
+    if here.revision:
+        tags["git.commit"] = here.revision
+    return tags
