@@ -1,5 +1,6 @@
 """The adapt stage: the source model adapted to one unlabelled target by ``adapt.method`` (stage 2)."""
 
+import numpy as np
 import pandas as pd
 import torch
 
@@ -10,17 +11,19 @@ from pipeline.config.load import load
 from pipeline.config.preflight import require_target
 from pipeline.config.schema import Params
 from pipeline.data.batches import DeviceCrops
+from pipeline.data.outcome import Outcome, Sample
 from pipeline.data.prepared import Prepared
 from pipeline.files import atomic_path, write_csv
 from pipeline.methods import SourceDomain, TargetDomain, implementation
 from pipeline.networks import saved, trained
+from pipeline.networks.inference import predict_domains
 from pipeline.tracking.runs import stage_run
 from pipeline.training import loop
 from pipeline.training.checkpoints import Checkpoint
 
 
 def main(target: str) -> None:
-    """Adapt to TARGET without its labels; write models/adapted/TARGET, its predictions by epoch and the curve."""
+    """Adapt to TARGET without its labels; write models/adapted/TARGET, its predictions and the curve."""
     settings = load()
     require_target(settings, target)
     with Team.start(settings.device, settings.compute) as team:
@@ -32,12 +35,17 @@ def train(settings: Params, target: str, team: Team) -> None:
     source_data, target_data = Prepared.open(settings.source), Prepared.open(target)
     loop.prepare(settings.seed, team.device)
     source_model, source_description = trained.source_model(settings.model)
+    source_crops, target_crops = (DeviceCrops(data.store.images, team.device) for data in (source_data, target_data))
+    samples = (
+        Sample.draw(source_data.split.test, settings.seed),
+        Sample.draw(np.union1d(target_data.split.train, target_data.split.test), settings.seed),
+    )
+    eval_crop = settings.augment.eval_crop
+    before = predict_domains(source_model.to(team.device), source_crops, target_crops, samples, eval_crop)
     method = implementation(settings.adapt)(
         source_model,
-        SourceDomain(
-            DeviceCrops(source_data.store.images, team.device), source_data.train_rows, source_data.source_labels()
-        ),
-        TargetDomain(DeviceCrops(target_data.store.images, team.device), target_data.train_rows, target_data.test_rows),
+        SourceDomain(source_crops, source_data.train_rows, source_data.source_labels()),
+        TargetDomain(target_crops, target_data.train_rows, target_data.test_rows),
         settings.adapt,
         settings.augment,
         settings.seed,
@@ -67,9 +75,11 @@ def train(settings: Params, target: str, team: Team) -> None:
         environment = {**source_description["environment"], "adapt": team.environment()}
         saved.save(layout.adapted(target), method.modules(), {**description, "environment": environment})
         write_epochs(target, method.predictions)
+        after = predict_domains(method.model, source_crops, target_crops, samples, eval_crop)
+        Outcome(*samples, before, after).write(layout.outcome(target))
         columns = list(curve[0]) if curve else ["epoch", "loss"]
         write_csv(layout.curve(f"adapt-{target}"), pd.DataFrame(curve, columns=columns))
-        files = [layout.adapted(target) / saved.DESCRIPTION_FILE, layout.curve(f"adapt-{target}")]
+        files = [layout.model_description(layout.adapted(target)), layout.curve(f"adapt-{target}")]
         tracked.log_files(files, "adapt")
         name = f"{settings.tracking.experiment}-{target}"
         tracked.log_model(trained.adapted_model(settings.model, settings.adapt, target)[0], registered_name=name)

@@ -6,16 +6,15 @@ import numpy as np
 import pandas as pd
 
 from pipeline.command_line import run
-from pipeline.compute import device
 from pipeline.config import layout
 from pipeline.config.decisive import decisive
 from pipeline.config.load import load
 from pipeline.config.preflight import require_target
 from pipeline.config.schema import Params
+from pipeline.data.outcome import Outcome
 from pipeline.data.prepared import Prepared
 from pipeline.evaluation import scorecard
 from pipeline.files import flatten, read_json, write_csv, write_json
-from pipeline.networks import trained
 from pipeline.tracking.runs import StageRun, stage_run
 
 
@@ -25,30 +24,19 @@ def main(target: str) -> None:
     require_target(settings, target)
     source, data = Prepared.open(settings.source), Prepared.open(target)
     folder = layout.evaluation(target)
-    adapted, made = trained.adapted_model(settings.model, settings.adapt, target)
+    outcome = Outcome.read(layout.outcome(target))
     with stage_run(settings, "evaluate", target) as tracked:
         tracked.log_dataset(data.store, data.split.test, "test")
-        probabilities, points = scorecard.predict(
-            {
-                "before": trained.source_model(settings.model)[0],
-                "after": adapted,
-            },
-            source,
-            data,
-            settings.evaluate,
-            settings.augment.eval_crop,
-            device.pick(settings.device),
-            settings.seed,
-        )
         by_epoch = pd.read_parquet(layout.epochs(target)).to_numpy(dtype=np.uint8).T
-        scores = scorecard.score(data, probabilities, by_epoch, settings.evaluate, settings.seed)
+        scores = scorecard.score(data, outcome, by_epoch, settings.evaluate, settings.seed)
+        points = scorecard.tsne_points(source, data, outcome, settings.evaluate.tsne_samples, settings.seed)
         tables = {"tsne": points, **scorecard.plot_tables(scores)}
         for name, table in tables.items():
             write_csv(folder / f"{name}.csv", table)
-        write_csv(layout.predictions(target), scorecard.predictions_table(data, probabilities["after"]))
+        write_csv(layout.predictions(target), scorecard.predictions_table(data, outcome.after.probabilities))
         metrics = scorecard.headline(scores)
         write_json(folder / "metrics.json", metrics)
-        write_json(folder / "result.json", result(settings, source, data, scores, made, tracked))
+        write_json(folder / "result.json", result(settings, source, data, scores, tracked))
         tracked.log({key: float(value) for key, value in flatten(metrics).items()}, settings.adapt.epochs)
         names = ("metrics.json", "result.json", *(f"{name}.csv" for name in tables))
         tracked.log_files([folder / name for name in names], "evaluate")
@@ -59,13 +47,9 @@ def result(
     source: Prepared,
     data: Prepared,
     scores: dict[str, Any],
-    made: dict[str, Any],
     tracked: StageRun,
 ) -> dict[str, Any]:
-    """All that the report needs to know of this target: what was run on what, and what came out.
-
-    made: the description of the adapted model.
-    """
+    """All that the report needs to know of this target: what was run on what, and what came out."""
     return {
         "source": settings.source,
         "target": data.name,
@@ -85,7 +69,7 @@ def result(
             "adapt": settings.adapt.epochs,
         },
         "parameters": decisive(settings, data.name),
-        "environment": made["environment"],
+        "environment": read_json(layout.model_description(layout.adapted(data.name)))["environment"],
         "split": read_json(layout.split_report(data.name)),
         "n_train": len(data.split.train),
         "n_test": len(data.split.test),

@@ -62,7 +62,7 @@ def train(settings: Params, team: Team) -> None:
         made = {**description, "environment": {"pretrain": team.environment()}}
         saved.save(layout.PRETRAINED, {"network": network}, made)
         write_csv(layout.curve("pretrain"), pd.DataFrame(curve))
-        tracked.log_files([layout.PRETRAINED / saved.DESCRIPTION_FILE, layout.curve("pretrain")], "pretrain")
+        tracked.log_files([layout.model_description(layout.PRETRAINED), layout.curve("pretrain")], "pretrain")
         tracked.log_model(trained.network(settings.model))
     checkpoint.remove()
 

@@ -65,7 +65,7 @@ def main() -> None:
         tracked.log(
             {"test_accuracy": score["accuracy"], "test_macro_f1": score["macro_f1"]}, settings.prototypes.epochs
         )
-        files = [layout.PROTOTYPES / saved.DESCRIPTION_FILE, layout.curve("prototypes"), layout.SOURCE_REPORT]
+        files = [layout.model_description(layout.PROTOTYPES), layout.curve("prototypes"), layout.SOURCE_REPORT]
         tracked.log_files(files, "prototypes")
         tracked.log_model(model)
     checkpoint.remove()

@@ -51,6 +51,16 @@ def adapted(target: str) -> Path:
     return Path("models/adapted") / target
 
 
+def model_description(folder: Path) -> Path:
+    """What made the model in ``folder``."""
+    return folder / "model.json"
+
+
+def outcome(target: str) -> Path:
+    """Predictions and embeddings of a target by the source model and by the adapted one."""
+    return Path("data/outcomes") / f"{target}.npz"
+
+
 def epochs(target: str) -> Path:
     """The predicted class of every test picture of a target before each epoch and after the last."""
     return Path("data/epochs") / f"{target}.parquet"

@@ -230,7 +230,7 @@ class EvaluateParams(Section):
     """bootstrap: resamples of the 95 % interval; tsne_samples: pictures per domain in the t-SNE figure."""
 
     bootstrap: PositiveInt
-    tsne_samples: Annotated[int, Field(ge=10)]
+    tsne_samples: Annotated[int, Field(ge=10, le=1000)]
 
 
 class ComputeParams(Section):

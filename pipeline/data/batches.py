@@ -34,6 +34,7 @@ class DeviceCrops:
     def __init__(self, images: NDArray[np.uint8], device: torch.device) -> None:
         """``images``: uint8 N×112×112×3, usually a memory map."""
         self._images = images
+        self.count = len(images)
         self.device = device
         self._resident: Tensor | None = None
         if device.type == "cuda" and images.nbytes <= RESIDENT_SHARE * torch.cuda.mem_get_info(device)[0]:

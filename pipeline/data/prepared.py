@@ -1,17 +1,22 @@
-"""The prepared data of one set, as the faces and split stages left it: crops, rows and description."""
+"""The prepared data of one set, as the faces and split stages left it: crops, rows and description.
+
+PyTorch is loaded where tensors are asked for: who only scores needs none.
+"""
+
+from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from typing import Any, Self
-
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING, Any, Self
 
 from pipeline.config import layout
 from pipeline.data import split
 from pipeline.data.crops import CropStore
 from pipeline.data.split import Split
 from pipeline.errors import DatasetError
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @dataclass(frozen=True)
@@ -34,11 +39,15 @@ class Prepared:
     @property
     def train_rows(self) -> Tensor:
         """Rows to train on or adapt to, int64."""
+        import torch
+
         return torch.from_numpy(self.split.train)
 
     @property
     def test_rows(self) -> Tensor:
         """Rows to score, int64."""
+        import torch
+
         return torch.from_numpy(self.split.test)
 
     def source_labels(self) -> Tensor:
@@ -47,6 +56,8 @@ class Prepared:
         Raises:
             DatasetError: a training row has no label.
         """
+        import torch
+
         labels = torch.from_numpy(self.store.labels())
         if bool((labels[self.train_rows] < 0).any()):
             raise DatasetError(

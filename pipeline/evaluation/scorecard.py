@@ -1,59 +1,39 @@
-"""What is said of one target: probabilities before and after adaptation, scores, and the tables made of them."""
+"""What is said of one target: its scores before and after adaptation, and the tables made of them."""
 
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch
 from numpy.typing import NDArray
 
 from pipeline.config.schema import EvaluateParams
-from pipeline.data.batches import DeviceCrops
+from pipeline.data.outcome import Outcome
 from pipeline.data.prepared import Prepared
 from pipeline.evaluation import scores
 from pipeline.labels import EXPRESSIONS
-from pipeline.networks.inference import classify
-from pipeline.networks.network import Classifier
-
-Probabilities = dict[str, NDArray[np.float32]]
-"""N×k for all crops of the target, under "before" (DT) and "after"."""
 
 
-def predict(
-    stages: Mapping[str, Classifier],
-    source: Prepared,
-    target: Prepared,
-    params: EvaluateParams,
-    eval_crop: float,
-    device: torch.device,
-    seed: int,
-) -> tuple[Probabilities, pd.DataFrame]:
-    """Probabilities of all the target's crops under each model of ``stages``, and t-SNE points of samples.
-
-    The points: columns stage, domain, label, x, y; a sample of the source's test rows and one of the target's rows.
-    """
-    crops, source_crops = DeviceCrops(target.store.images, device), DeviceCrops(source.store.images, device)
-    rows = torch.arange(len(target.store.images))
-    used = np.union1d(target.split.train, target.split.test)
-    target_sample = scores.sample(used, params.tsne_samples, seed)
-    source_sample = scores.sample(source.split.test, params.tsne_samples, seed)
-    labels = np.concatenate([source.store.labels()[source_sample], target.store.labels()[target_sample]])
-    domains = ["source"] * len(source_sample) + ["target"] * len(target_sample)
-    probabilities, points = {}, []
-    for stage, model in stages.items():
-        model.to(device)
-        z, predicted = classify(model, crops, rows, eval_crop)
-        z_source, _ = classify(model, source_crops, torch.from_numpy(source_sample), eval_crop)
-        probabilities[stage] = predicted.cpu().numpy()
-        both = torch.cat([z_source.cpu(), z.cpu()[torch.from_numpy(target_sample)]]).numpy()
+def tsne_points(source: Prepared, target: Prepared, outcome: Outcome, count: int, seed: int) -> pd.DataFrame:
+    """t-SNE of at most ``count`` pictures of each domain, before and after: columns stage, domain, label, x, y."""
+    of_source, of_target = outcome.source.first(count), outcome.target.first(count)
+    labels = [
+        source.store.labels()[outcome.source.rows[of_source]],
+        target.store.labels()[outcome.target.rows[of_target]],
+    ]
+    domains = ["source"] * len(labels[0]) + ["target"] * len(labels[1])
+    points = []
+    for stage, predicted in (("before", outcome.before), ("after", outcome.after)):
+        both = np.concatenate([predicted.source[of_source], predicted.target[of_target]])
         x, y = scores.tsne(both, seed).T
-        points.append(pd.DataFrame({"stage": stage, "domain": domains, "label": labels, "x": x, "y": y}))
-    return probabilities, pd.concat(points)
+        points.append(
+            pd.DataFrame({"stage": stage, "domain": domains, "label": np.concatenate(labels), "x": x, "y": y})
+        )
+    return pd.concat(points)
 
 
 def score(
-    target: Prepared, probabilities: Probabilities, by_epoch: NDArray[np.uint8], params: EvaluateParams, seed: int
+    target: Prepared, outcome: Outcome, by_epoch: NDArray[np.uint8], params: EvaluateParams, seed: int
 ) -> dict[str, Any]:
     """Scores on the test rows: before, after, oracle, accuracy by epoch; empty for a target without labels.
 
@@ -64,7 +44,8 @@ def score(
         return {}
     labels = target.store.labels()[test]
     found: dict[str, Any] = {
-        stage: scores.score(labels, values[test].argmax(axis=1)) for stage, values in probabilities.items()
+        stage: scores.score(labels, predicted.probabilities[test].argmax(axis=1))
+        for stage, predicted in (("before", outcome.before), ("after", outcome.after))
     }
     for metrics in found.values():
         interval = scores.bootstrap_interval(metrics["accuracy"], len(test), params.bootstrap, seed)

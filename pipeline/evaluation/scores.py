@@ -66,9 +66,3 @@ def tsne(projections: NDArray[np.float32], seed: int) -> NDArray[np.float32]:
         projections
     )
     return coordinates
-
-
-def sample(rows: NDArray[np.int64], count: int, seed: int) -> NDArray[np.int64]:
-    """At most ``count`` of ``rows``, drawn without replacement, in ascending order."""
-    rng = np.random.Generator(np.random.PCG64(seed))
-    return np.sort(rng.permutation(rows)[:count])

@@ -10,6 +10,7 @@ from tqdm import tqdm
 from pipeline.data import augment
 from pipeline.data.batches import DeviceCrops, prefetched
 from pipeline.data.crops import CROP_SIZE
+from pipeline.data.outcome import Predicted, Sample
 from pipeline.networks.network import Classifier, Network
 
 BATCH = 256
@@ -34,6 +35,16 @@ def classify(
         parts = [model.embed(images) for images in _evaluation_views(crops, rows, eval_crop, shown)]
     embeddings, probabilities = zip(*parts, strict=True)
     return torch.cat(embeddings), torch.cat(probabilities)
+
+
+def predict_domains(
+    model: Classifier, source: DeviceCrops, target: DeviceCrops, samples: tuple[Sample, Sample], eval_crop: float
+) -> Predicted:
+    """What ``model`` predicts for all the target's crops, and how it embeds the samples of source and target."""
+    of_source, of_target = (torch.from_numpy(sample.rows) for sample in samples)
+    embeddings, probabilities = classify(model, target, torch.arange(target.count), eval_crop)
+    source_embeddings, _ = classify(model, source, of_source, eval_crop)
+    return Predicted(probabilities.cpu().numpy(), source_embeddings.cpu().numpy(), embeddings.cpu()[of_target].numpy())
 
 
 @contextmanager

@@ -12,11 +12,11 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
 
+from pipeline.config import layout
 from pipeline.errors import WeightsError
 from pipeline.files import atomic_path, not_written, read_json, sha256, write_json
 
 WEIGHTS_FILE = "model.safetensors"
-DESCRIPTION_FILE = "model.json"
 
 
 def save(folder: Path, modules: Mapping[str, nn.Module], description: Mapping[str, Any]) -> None:
@@ -35,7 +35,7 @@ def save(folder: Path, modules: Mapping[str, nn.Module], description: Mapping[st
             save_file(tensors, temporary)
         except SafetensorError as error:
             raise not_written(folder / WEIGHTS_FILE, error) from error
-    write_json(folder / DESCRIPTION_FILE, {**description, "weights_sha256": sha256(folder / WEIGHTS_FILE)})
+    write_json(layout.model_description(folder), {**description, "weights_sha256": sha256(folder / WEIGHTS_FILE)})
 
 
 def load(folder: Path, modules: Mapping[str, nn.Module]) -> dict[str, Any]:
@@ -47,7 +47,7 @@ def load(folder: Path, modules: Mapping[str, nn.Module]) -> dict[str, Any]:
     path = folder / WEIGHTS_FILE
     try:
         tensors = load_file(path)
-        description: dict[str, Any] = read_json(folder / DESCRIPTION_FILE)
+        description: dict[str, Any] = read_json(layout.model_description(folder))
     except FileNotFoundError as error:
         raise WeightsError(
             f"{error.filename or path}: no such file; run the stage that trains it (dvc repro)"

@@ -1,25 +1,25 @@
 """One MLflow run for each execution of a training or evaluation stage.
 
 Runs of one execution of the pipeline hang below a parent run and share the tag ``pocan.group``, which is the name that
-``dvc exp show`` lists.
+``dvc exp show`` lists. PyTorch is loaded where a model is logged.
 """
+
+from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pipeline.tracking.store import answering, connect  # isort: skip  (sets what MLflow reads when it is imported)
 
 import mlflow
 import numpy as np
-import torch
 from mlflow.data.pandas_dataset import from_pandas
 from mlflow.entities import Run
 from mlflow.models import infer_signature
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
-from torch import nn
 
 from pipeline.config.schema import Params
 from pipeline.data.crops import CROP_SIZE, CropStore
@@ -27,7 +27,11 @@ from pipeline.files import flatten
 from pipeline.tracking import execution
 from pipeline.tracking.execution import Execution
 from pipeline.tracking.tree import existing_run, leave_old_experiment, parent_run, tags_of
-from pipeline.training.checkpoints import Checkpoint
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from pipeline.training.checkpoints import Checkpoint
 
 ALIAS = "newest"
 """Alias of the version of a registered model that was trained last ("latest" is reserved by MLflow)."""
@@ -77,6 +81,8 @@ class StageRun:
 
         Its input must be float32 N×3×112×112, RGB in [0, 1]. It is moved to the CPU and into evaluation mode.
         """
+        import torch
+
         network = network.cpu().eval()
         # Two images: an exported graph specialises a batch of one.
         example = np.zeros((2, 3, CROP_SIZE, CROP_SIZE), dtype=np.float32)

@@ -62,14 +62,3 @@ def test_tsne_keeps_two_far_clusters_apart_and_is_repeatable() -> None:
     spread = max(np.linalg.norm(points[:30] - points[:30].mean(0), axis=1).max(), 1e-9)
     assert gap > spread
     np.testing.assert_array_equal(points, scores.tsne(z, seed=0))
-
-
-def test_sample_is_seeded_sorted_and_without_repeats() -> None:
-    rows = np.arange(100, 200)
-    chosen = scores.sample(rows, 30, seed=0)
-    assert len(set(chosen.tolist())) == 30
-    assert chosen.tolist() == sorted(chosen.tolist())
-    assert set(chosen.tolist()) <= set(rows.tolist())
-    assert chosen.tolist() == scores.sample(rows, 30, seed=0).tolist()
-    assert chosen.tolist() != scores.sample(rows, 30, seed=1).tolist()
-    assert scores.sample(rows, 1000, seed=0).tolist() == rows.tolist()

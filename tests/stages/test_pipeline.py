@@ -21,7 +21,6 @@ from PIL import Image
 from pipeline.config import load as params
 from pipeline.data.crops import CropStore
 from pipeline.labels import EXPRESSIONS
-from pipeline.networks import saved
 
 ROOT = Path(__file__).parents[2]
 DRAWN = ("fer2013", "jaffe")
@@ -134,7 +133,7 @@ def test_outputs_are_complete(project: Path) -> None:
         assert len(predictions) == len(store.images)
         assert set(predictions["expression"]) <= set(EXPRESSIONS)
         assert predictions.filter(like="p_").sum(axis=1).to_numpy() == pytest.approx(1.0, abs=1e-4)
-        description = json.loads((project / f"models/adapted/{target}" / saved.DESCRIPTION_FILE).read_text())
+        description = json.loads((project / f"models/adapted/{target}" / "model.json").read_text())
         assert description["target"]["name"] == target
         assert description["adapt"]["tau"] == 0.7
         curve = pd.read_csv(project / f"reports/curves/adapt-{target}.csv")

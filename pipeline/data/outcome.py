@@ -1,0 +1,86 @@
+"""What an adaptation leaves for the evaluation: predictions and embeddings before and after it. It knows no labels."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.data.split import Indices
+from pipeline.errors import DatasetError
+from pipeline.files import atomic_path
+
+EMBEDDED = 1000
+"""Pictures of each domain whose embeddings are kept, however many there are."""
+
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Some of a domain's rows: ``rows`` in ascending order, ``ranks`` their places in the order of drawing."""
+
+    rows: Indices
+    ranks: Indices
+
+    @classmethod
+    def draw(cls, rows: Indices, seed: int) -> Self:
+        """At most ``EMBEDDED`` of ``rows``, without replacement."""
+        drawn = np.random.Generator(np.random.PCG64(seed)).permutation(rows)[:EMBEDDED]
+        order = np.argsort(drawn)
+        return cls(drawn[order], order)
+
+    def first(self, count: int) -> NDArray[np.bool_]:
+        """Which of ``rows`` were among the ``count`` that were drawn first."""
+        return self.ranks < count
+
+
+@dataclass(frozen=True)
+class Predicted:
+    """By one model: ``probabilities`` N×k of all the target's crops; ``source``, ``target``: embeddings of samples."""
+
+    probabilities: Floats
+    source: Floats
+    target: Floats
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """``before``: by the source model (DT), ``after``: by the adapted one; ``source``, ``target``: what is embedded."""
+
+    source: Sample
+    target: Sample
+    before: Predicted
+    after: Predicted
+
+    def write(self, path: Path) -> None:
+        """Write as one .npz, atomically; the same outcome gives the same bytes.
+
+        Raises:
+            StorageError: it cannot be written.
+        """
+        arrays = {
+            f"{name}_{key}": value
+            for name in ("source", "target", "before", "after")
+            for key, value in vars(getattr(self, name)).items()
+        }
+        with atomic_path(path) as temporary:
+            np.savez(temporary, **arrays)
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Read what ``write`` wrote.
+
+        Raises:
+            DatasetError: the file is missing.
+        """
+        if not path.is_file():
+            raise DatasetError(f"{path}: missing; run the adapt stage of this target ({path.stem}): dvc repro")
+        with np.load(path) as arrays:
+            source, target = (Sample(arrays[f"{name}_rows"], arrays[f"{name}_ranks"]) for name in ("source", "target"))
+            before, after = (
+                Predicted(arrays[f"{name}_probabilities"], arrays[f"{name}_source"], arrays[f"{name}_target"])
+                for name in ("before", "after")
+            )
+        return cls(source, target, before, after)
