@@ -39,12 +39,12 @@ def headlines(results: Sequence[Result]) -> dict[str, dict[str, float]]:
 
     Accuracy and gain over DT in per cent, macro F1 as a fraction; of the model that the method ended with.
     """
-    found: dict[str, dict[str, float]] = {"accuracy": {}, "gain": {}, "macro_f1": {}}
+    found: dict[str, dict[str, float]] = {"accuracy": {}, "gain": {}, "f1": {}}
     for result in results:
         if result.before is not None and result.after is not None:
             found["accuracy"][result.target] = 100 * result.after.accuracy
             found["gain"][result.target] = 100 * (result.after.accuracy - result.before.accuracy)
-            found["macro_f1"][result.target] = result.after.macro_f1
+            found["f1"][result.target] = result.after.macro_f1
     for values in found.values():
         if values:
             values["mean"] = sum(values.values()) / len(values)

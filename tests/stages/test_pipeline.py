@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -183,7 +184,7 @@ def test_dvc_shows_metrics_and_plots(project: Path) -> None:
     (metrics,) = shown[""]["data"].values()
     result = json.loads((project / "reports/evaluate/jaffe/metrics.json").read_text())
     assert metrics["data"]["accuracy"]["jaffe"] == pytest.approx(100 * result["accuracy"], abs=1e-3)
-    expected = {name: {*DRAWN, "mean"} for name in ("accuracy", "gain", "macro_f1")}
+    expected = {name: {*DRAWN, "mean"} for name in ("accuracy", "gain", "f1")}
     assert {name: set(values) for name, values in metrics["data"].items()} == expected
     page = run(project, "dvc", "plots", "show", "--out", str(project.parent / "plots"))
     html = (project.parent / "plots/index.html").read_text()
@@ -222,11 +223,21 @@ def experiment(folder: Path, *changes: str, options: tuple[str, ...] = ()) -> st
     return run(folder, "dvc", "exp", "run", *options, *(word for change in changes for word in ("-S", change)))
 
 
-def test_another_temperature_runs_adaptation_evaluation_and_report_only(workspace: Path) -> None:
+def test_another_temperature_runs_adaptation_evaluation_and_report_only(
+    workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     output = experiment(workspace, "adapt.tau=0.6", options=("--name", "warmer"))
     expected = [f"{stage}@{target}" for stage in ("adapt", "evaluate") for target in TARGETS]
     assert sorted(RAN.findall(output)) == sorted([*expected, "report"])
     assert "warmer" in run(workspace, "dvc", "exp", "show", "--csv")
+    monkeypatch.setenv("COLUMNS", "160")
+    compared = re.search(r"^dvc exp show (.*?) +#", (ROOT / "README.md").read_text(), re.MULTILINE)
+    assert compared is not None
+    table = run(workspace, "dvc", "exp", "show", "--no-pager", *shlex.split(compared[1]))
+    assert "adapt.tau" in table
+    assert "gain.mean" in table
+    assert max(map(len, table.splitlines())) <= 160
+    assert "…" not in table
     runs = runs_where(workspace, "tags.`dvc.experiment` = 'warmer'")
     assert {run.data.params["adapt.tau"] for run in runs if run.data.params} == {"0.6"}
     assert len(runs) == 2 * len(TARGETS) + 1
