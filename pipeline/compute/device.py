@@ -5,13 +5,17 @@ import torch
 
 from pipeline.errors import ParamsError
 
+DEVICES = ("auto", "cpu", "cuda")
+
 
 def pick(name: str) -> torch.device:
     """The device for params.yaml's ``device``: auto is cuda where there is one, else cpu.
 
     Raises:
-        ParamsError: cuda is asked for and this machine has none.
+        ParamsError: cuda is asked for and this machine has none; or there is no device of that name.
     """
+    if name not in DEVICES:
+        raise ParamsError(f"device: {name!r} is none; write {', '.join(DEVICES[:-1])} or {DEVICES[-1]}")
     if name == "cuda" and not torch.cuda.is_available():
         raise ParamsError("device: cuda, but PyTorch sees no CUDA device here; set device: auto or cpu")
     if name == "auto":

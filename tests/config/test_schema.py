@@ -77,6 +77,26 @@ def test_the_papers_protocol_stands_in_its_file() -> None:
         ("augment.crop", [0.95, 0.8], r"augment: crop must be a range"),
         ("standins.sets", ["affectnet"], r"standins\.sets"),
         ("device", "tpu", r"device: input should be 'auto', 'cpu' or 'cuda'"),
+        ("seed", 2**40, r"seed: input should be less than 4294967296"),
+        ("tracking.experiment", "team/pocan", r"tracking\.experiment: 'team/pocan' is no name: use letters"),
+        ("targets", ["x; touch PWNED;"], r"targets\.0: 'x; touch PWNED;' is no name"),
+        ("data.folder_sets", ["../../evil"], r"data\.folder_sets\.0: '../../evil' is no name"),
+        ("data.folder_sets", ["jaffe"], r"data: folder_sets: 'jaffe' is a data set with a reader of its own"),
+        ("data.sets", ["rafdb", "jafe"], r"data: sets: unknown data set 'jafe' \(did you mean 'jaffe'\?\)"),
+        ("data.sets", ["rafdb"], r"targets: data set 'ckplus' is not in data\.sets; add it there"),
+        ("model.backbone", "resnet81", r"model: backbone: unknown backbone 'resnet81' \(did you mean 'resnet18'\?\)"),
+        ("model.weights", "imagnet", r"model: weights: unknown weights 'imagnet' \(did you mean 'imagenet'\?\)"),
+        ("split.jaffe.duplicates", "drop", r"split\.jaffe: protocol all tests the pictures it trains on"),
+        ("adapt.pull", 0.1, r"adapt\.pull: unknown key"),
+        ("methods.pocan.epochs", 3, r"methods\.pocan\.epochs: the same for all methods; move it to adapt\.epochs"),
+        (
+            "methods.dt.tau",
+            0.7,
+            r"methods\.dt\.tau: dt has no such parameter, pocan has; move it to methods\.pocan\.tau",
+        ),
+        ("methods.pocan.tau", -1, r"methods\.pocan\.tau: input should be greater than 0"),
+        ("methods.pokan", {}, r"methods: unknown method 'pokan' \(did you mean 'pocan'\?\)"),
+        ("methods.pocan", None, r"methods\.pocan: expected a mapping of its parameters"),
         ("colour", "red", r"colour: unknown key"),
         ("faces.choose", "central", r"faces: choose: central must see every face.*set search: exact"),
         ("faces.track", True, r"faces: track: true must see every face.*set search: exact"),
@@ -102,6 +122,32 @@ def test_every_fault_is_told_at_once() -> None:
     with pytest.raises(ParamsError) as caught:
         params.parse(wrong, "params.yaml")
     assert all(name in str(caught.value) for name in ("adapt.tau", "adapt.beta", "pretrain.lr: missing"))
+
+
+def test_a_method_takes_its_published_values_then_its_section_then_the_experiments() -> None:
+    values = raw()
+    values["methods"]["pocan"] = {"tau": 0.5}
+    adapt = params.parse(values, "params.yaml").adapt
+    assert isinstance(adapt, PocanParams)
+    assert (adapt.tau, adapt.beta, adapt.epochs) == (0.5, 2.0, values["adapt"]["epochs"])
+    values["adapt"]["tau"] = 0.6
+    changed = params.parse(values, "params.yaml").adapt
+    assert isinstance(changed, PocanParams)
+    assert changed.tau == 0.6
+    values["adapt"] |= {"tau": None, "method": "dt"}
+    other = params.parse(values, "params.yaml").adapt
+    assert (other.name, other.adapts) == ("dt", False)
+    assert "tau" not in other.model_dump()
+
+
+def test_a_method_without_a_section_is_told_where_to_write_one() -> None:
+    values = raw()
+    del values["methods"]["pocan"]
+    with pytest.raises(ParamsError, match=r"methods: no section for pocan; add methods\.pocan: \{\}"):
+        params.parse(values, "params.yaml")
+    del values["methods"]
+    with pytest.raises(ParamsError, match=r"methods: missing; add it"):
+        params.parse(values, "params.yaml")
 
 
 def test_nothing_left_to_minimise_is_refused() -> None:

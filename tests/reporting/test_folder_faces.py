@@ -78,6 +78,12 @@ def test_crops_do_not_go_among_the_pictures(album: Path) -> None:
     assert not (album / "faces").exists()
 
 
+def test_a_device_that_there_is_not_is_named(album: Path, tmp_path: Path) -> None:
+    answer = invoke(str(album), "--out", str(tmp_path / "out"), "--device", "gpu")
+    assert answer.exit_code == 1
+    assert "device: 'gpu' is none; write auto, cpu or cuda" in answer.output
+
+
 def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
     answer = invoke(str(tmp_path / "nowhere"), "--out", str(tmp_path / "out"))
     assert answer.exit_code == 1

@@ -2,6 +2,9 @@
 
 import json
 import os
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -108,6 +111,54 @@ def test_a_failing_stage_leaves_a_failed_run(settings: Params) -> None:
     failed = client.get_run(run.id)
     assert failed.info.status == "FAILED"
     assert client.get_run(failed.data.tags["mlflow.parentRunId"]).info.status == "FAILED"
+
+
+def test_the_first_error_is_told_where_the_store_fails_too(settings: Params, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise MlflowException("the store has gone away")
+
+    monkeypatch.setattr(mlflow, "end_run", fail)
+    with pytest.raises(ZeroDivisionError) as caught, runs.stage_run(settings, "pretrain"):
+        raise ZeroDivisionError
+    monkeypatch.undo()
+    mlflow.end_run()
+    assert "could not be marked as failed: the store has gone away" in caught.value.__notes__[0]
+
+
+def test_a_report_that_no_store_takes_is_one_message(settings: Params, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise MlflowException("the store has gone away")
+
+    monkeypatch.setattr(mlflow.MlflowClient, "log_metric", fail)
+    with pytest.raises(TrackingError, match="failed: the store has gone away"):
+        tree.log_report(settings, {"ckplus.accuracy": 0.5}, [])
+
+
+def test_stages_that_meet_an_empty_store_at_once_all_open_it(tmp_path: Path) -> None:
+    """As ``dvc queue start --jobs 2`` on a new project does."""
+    code = "import sys; from pipeline.tracking.store import connect; sys.stdin.read(1); connect('pocan')"
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("MLFLOW_")}
+    stages = [
+        subprocess.Popen(
+            [sys.executable, "-c", code],
+            cwd=tmp_path,
+            env=environment | {"PYTHONPATH": str(ROOT)},
+            stdin=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(4)
+    ]
+    time.sleep(5)  # all have loaded MLflow and wait
+    for stage in stages:
+        assert stage.stdin is not None
+        stage.stdin.write("go")
+        stage.stdin.flush()
+    for stage in stages:
+        assert stage.communicate(timeout=120)[1].count("Error") == 0
+        assert stage.returncode == 0
+    names = [e.name for e in mlflow.MlflowClient(f"sqlite:///{tmp_path / 'mlflow.db'}").search_experiments()]
+    assert sorted(names) == ["Default", "pocan"]
 
 
 def test_a_second_execution_of_one_experiment_has_its_own_parent(
