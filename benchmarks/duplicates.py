@@ -45,7 +45,7 @@ def imagehash(images: Images) -> tuple[float, float] | None:
     printed = time.perf_counter()
     for other in (straight, mirrored):
         for start in range(0, len(images), 256):
-            np.bitwise_count(straight[start : start + 256, None] ^ other[None]) <= 6
+            np.nonzero(np.bitwise_count(straight[start : start + 256, None] ^ other[None]) <= 6)
     return printed - began, time.perf_counter() - printed
 
 
@@ -65,9 +65,8 @@ def main(
         print("imagehash is not installed: pip install imagehash", file=sys.stderr)
         return
     print(f"imagehash, {peer_count} crops: {peer[0]:.1f} s to hash, {peer[1]:.1f} s for all pairs both ways")
-    print(
-        f"  {peer_count / peer[0]:.0f} crops/s; this project reads {count / hashing / (peer_count / peer[0]):.0f} × as many"
-    )
+    rate = peer_count / peer[0]
+    print(f"  {rate:.0f} crops/s; this project reads {count / hashing / rate:.1f} × as many")
 
 
 if __name__ == "__main__":
