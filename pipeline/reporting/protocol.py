@@ -116,8 +116,8 @@ def _shown(value: Value | None) -> str:
 
 def _divisions(results: Sequence[Result]) -> list[str]:
     """How each target was divided, and what its test part shares with what was trained on."""
-    head = ["Target", "Division", "Test pictures", "… adapted on", "… sequence in training", "… subject in training"]
-    head += ["like training", "like source"]
+    head = ["Target", "Division", "Test", "adapted on", "sequence shared", "subject shared"]
+    head += ["training like test", "like source"]
     rows = []
     for result in results:
         split, like = result.split, result.split.duplicates
@@ -127,11 +127,13 @@ def _divisions(results: Sequence[Result]) -> list[str]:
         cells = ["unknown" if count is None else marked(f"{count:,}", result) for count in counts]
         rows.append([dataset_title(result.target), _division(split), *cells])
     notes = (
-        "Test pictures that are adapted on themselves (protocol `all`), or of which the training part holds other "
-        "frames of the sequence or other pictures of the person; training pictures that are, or nearly are, a test "
-        "picture (*like training*), and pictures of the target that are, or nearly are, one of the source's (*like "
-        "source*). The pairs are listed in data/duplicates."
+        "Of the test pictures: how many are adapted on themselves (protocol `all`), and of how many the training part "
+        "holds other frames of the same sequence, or other pictures of the same person. *training like test*: training "
+        "pictures that are, or nearly are, a test picture. *like source*: pictures of the target that are, or nearly "
+        "are, one of the source's. The pairs are listed in data/duplicates."
     )
+    if any(result.drawn for result in results):
+        notes += " Drawn faces look alike: few of their near duplicates are copies."
     return ["### Divisions, and what their parts share", markdown_table(head, rows, left=2), notes]
 
 
