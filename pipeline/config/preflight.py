@@ -30,23 +30,29 @@ def require_target(params: Params, name: str) -> None:
 
 
 def require_inputs(params: Params) -> None:
-    """Check that every data set of the run is in ``data.root`` or will be drawn there, and that the weights exist.
+    """Check that every data set of the project is in ``data.root`` or will be drawn there, and that the weights exist.
 
     Raises:
         DatasetError: something is missing; every fault is named with what to do.
     """
     root = Path(params.data.root)
     faults = []
-    for name in (params.source, *params.targets):
-        folder = root / name
-        drawn = name in params.standins.sets and folder == layout.standins(name)
-        if not drawn and not folder.is_dir():
-            faults.append(
-                f"{folder}: no such folder; unpack {name} there, set data.root, "
-                f"or leave it out of {'source' if name == params.source else 'targets'}"
-            )
+    for key, names in (("sets", params.data.sets), ("folder_sets", params.data.folder_sets)):
+        for name in names:
+            folder = root / name
+            drawn = name in params.standins.sets and folder == layout.standins(name)
+            if not drawn and not folder.is_dir():
+                used = "".join(f" and {use}" for use in _uses(params, name))
+                faults.append(
+                    f"{folder}: no such folder; unpack {name} there, set data.root, or leave it out of data.{key}{used}"
+                )
     weights = params.model.weights_file
     if weights and not Path(weights).is_file():
         faults.append(f"{weights}: no such file; put your copy of the weights there or set model.weights_file")
     if faults:
         raise DatasetError("inputs are missing:\n" + "\n".join(f"  {fault}" for fault in faults))
+
+
+def _uses(params: Params, name: str) -> list[str]:
+    """The keys, beside section data, that name a set."""
+    return [key for key, names in (("source", (params.source,)), ("targets", params.targets)) if name in names]

@@ -63,6 +63,19 @@ def test_check_says_ok() -> None:
     assert (answer.exit_code, answer.output) == (0, "ok\n")
 
 
+def test_check_wants_every_set_that_is_listed(project: Path) -> None:
+    text = (project / "params.yaml").read_text(encoding="utf-8")
+    text = text.replace("sets: [rafdb, ckplus,", "sets: [ckplus48, ckplus,", 1)
+    text = text.replace("source: rafdb", "source: ckplus48").replace("folder_sets: []", "folder_sets: [album]")
+    (project / "params.yaml").write_text(text)
+    answer = CliRunner().invoke(app, ["check"])
+    assert answer.exit_code == 1
+    told = "no such folder; unpack ckplus48 there, set data.root, or leave it out of data.sets and source"
+    assert f"data/standins/ckplus48: {told}\n" in answer.stderr
+    assert "data/standins/album: no such folder" in answer.stderr
+    assert "leave it out of data.folder_sets\n" in answer.stderr
+
+
 def test_check_names_every_fault(project: Path) -> None:
     text = (project / "params.yaml").read_text(encoding="utf-8")
     faulty = project / "faulty.yaml"
