@@ -1,0 +1,316 @@
+"""Exact and near duplicates among face crops, as copies of FER data sets hold them: re-encoded, mirrored, cut anew.
+
+DOCSTRING
+"""
+
+import hashlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+THRESHOLD = 0.9
+"""Correlation of two aligned thumbnails from which they count as one picture: see above how it was chosen."""
+
+CANDIDATE = 0.8
+"""Correlation of coarse forms, not aligned, from which a pair is looked at. A shift by four pixels each way keeps it."""
+
+FITTING = 0.92
+"""Correlation of coarse forms from which a pair is aligned, after the shift, scale and turn that a linear fit finds."""
+
+CELLS = 28
+"""Side of a thumbnail: a cell is a square of 4×4 pixels of a crop of 112×112."""
+
+COARSE, DETAIL = 8, 16
+"""Frequencies of the cosine transform, each way, that find candidates and align them, and that are compared then."""
+
+EDGE = 2
+"""Cells at each edge that are not compared, since a shifted copy has something else there."""
+
+STEPS = 2
+"""Rounds of alignment."""
+
+SHIFT, TURN = 2.5, 0.2
+"""How far alignment goes: cells each way; radians, and share of the scale."""
+
+BLOCK = 1024
+"""Crops that are read, and thumbnails that are compared, at a time."""
+
+CHUNK = 4096
+"""Pairs that are verified at a time."""
+
+Floats = NDArray[np.float32]
+Thumbnails = NDArray[np.float16]
+Indices = NDArray[np.int64]
+Flags = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Fingerprints:
+    """Of n pictures: ``digests`` of their bytes (n, ``S32``, hexadecimal), and ``thumbnails`` n×28×28 float16, grey, of
+    mean 0 and length 1 (all 0 where the picture is of one colour).
+    """
+
+    digests: NDArray[np.bytes_]
+    thumbnails: Thumbnails
+
+    def __len__(self) -> int:
+        return len(self.digests)
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Pairs of pictures that are the same: ``first`` and ``second`` int64, ascending, ``exact`` (bool): to the last byte,
+    ``mirrored`` (bool): only when one is mirrored.
+    """
+
+    first: Indices
+    second: Indices
+    exact: Flags
+    mirrored: Flags
+
+    def __len__(self) -> int:
+        return len(self.first)
+
+
+def fingerprints(images: NDArray[np.uint8]) -> Fingerprints:
+    """Fingerprints of crops (n×S×S×3 uint8 RGB, S a multiple of 28, such as a memory map), read block by block.
+
+    Raises:
+        ValueError: the array has another type or shape.
+    """
+    if images.dtype != np.uint8 or images.ndim != 4 or images.shape[1] != images.shape[2] or images.shape[3] != 3:
+        raise ValueError(f"crops are uint8 n×S×S×3, not {images.dtype} {images.shape}")
+    if images.shape[1] == 0 or images.shape[1] % CELLS:
+        raise ValueError(f"the side of a crop is a multiple of {CELLS}, not {images.shape[1]}")
+    digests = np.empty(len(images), dtype="S32")
+    thumbnails = np.empty((len(images), CELLS, CELLS), dtype=np.float16)
+    for start in range(0, len(images), BLOCK):
+        block = np.ascontiguousarray(images[start : start + BLOCK])
+        # In hexadecimal, since NumPy drops zeros at the end of bytes.
+        digests[start : start + BLOCK] = [hashlib.blake2b(image, digest_size=16).hexdigest() for image in block]
+        thumbnails[start : start + BLOCK] = _thumbnails(block)
+    return Fingerprints(digests, thumbnails)
+
+
+def _thumbnails(images: NDArray[np.uint8]) -> Floats:
+    # One picture below the other: OpenCV then shrinks them all at once, and no cell spans two of them.
+    tall = cv2.cvtColor(images.reshape(-1, images.shape[2], 3), cv2.COLOR_RGB2GRAY).astype(np.float32)
+    small = cv2.resize(tall, (CELLS, len(images) * CELLS), interpolation=cv2.INTER_AREA).reshape(-1, CELLS, CELLS)
+    centred: Floats = small - small.mean(axis=(1, 2), keepdims=True)
+    centred[np.ptp(small, axis=(1, 2)) < 1e-2] = 0.0  # of one colour, but for rounding
+    return _unit(centred.reshape(len(images), -1)).reshape(small.shape)
+
+
+def _unit(rows: Floats) -> Floats:
+    """Rows of length 1; those that are all but 0 become 0."""
+    lengths = np.linalg.norm(rows, axis=1, keepdims=True)
+    return np.where(lengths > 1e-4, rows / np.maximum(lengths, 1e-4), 0.0).astype(np.float32)
+
+
+def within(prints: Fingerprints) -> Pairs:
+    """The pairs of one set, ``first`` < ``second``.
+
+    Of pictures that are equal to the last byte only those with their first are listed, and only their first is compared
+    with others, so that a thousand copies are a thousand pairs and not half a million. Copies that differ, if only by
+    their encoding, are listed with each other.
+    """
+    _, firsts, group = np.unique(prints.digests, return_index=True, return_inverse=True)
+    leader = firsts[group]
+    copies = np.flatnonzero(leader != np.arange(len(prints)))
+    leaders = np.sort(firsts)
+    thumbnails = prints.thumbnails[leaders]
+    first, second, mirrored = _near(thumbnails, thumbnails, later=True)
+    return _sorted(leader[copies], copies, leaders[first], leaders[second], mirrored)
+
+
+def between(own: Fingerprints, other: Fingerprints) -> Pairs:
+    """The pairs of two sets: ``first`` indexes ``own``, ``second`` the first of equal pictures of ``other``."""
+    digests, leaders = np.unique(other.digests, return_index=True)
+    order = np.sort(leaders)
+    place = np.searchsorted(digests, own.digests).clip(max=max(len(digests) - 1, 0))
+    twin = np.full(len(own), -1, dtype=np.int64)
+    if len(digests):
+        twin = np.where(digests[place] == own.digests, leaders[place], -1)
+    copies = np.flatnonzero(twin >= 0)
+    first, second, mirrored = _near(own.thumbnails, other.thumbnails[order], later=False)
+    second = order[second]
+    unlike = twin[first] != second
+    return _sorted(copies, twin[copies], first[unlike], second[unlike], mirrored[unlike])
+
+
+def _sorted(exact_first: Indices, exact_second: Indices, first: Indices, second: Indices, mirrored: Flags) -> Pairs:
+    """Exact pairs and near ones together."""
+    firsts, seconds = np.concatenate([exact_first, first]), np.concatenate([exact_second, second])
+    exact = np.arange(len(firsts)) < len(exact_first)
+    mirrors = np.concatenate([np.zeros(len(exact_first), dtype=bool), mirrored])
+    order = np.lexsort((seconds, firsts))
+    return Pairs(firsts[order].astype(np.int64), seconds[order].astype(np.int64), exact[order], mirrors[order])
+
+
+# ---------------------------------------------------------------------------------------------- candidates
+
+
+def _near(own: Thumbnails, other: Thumbnails, later: bool) -> tuple[Indices, Indices, Flags]:
+    """All pairs that are near, ascending, and whether only mirrored; ``later``: only those with first < second."""
+    codes: dict[bool, list[Indices]] = {False: [np.empty(0, dtype=np.int64)], True: []}
+    for flip, first, second in _near_blocks(own, other, later):
+        codes[flip].append(first * len(other) + second)
+    straight = np.concatenate(codes[False])
+    either = np.unique(np.concatenate([straight, *codes[True]]))
+    first, second = np.divmod(either, max(len(other), 1))
+    return first, second, ~np.isin(either, straight)
+
+
+def _near_blocks(own: Thumbnails, other: Thumbnails, later: bool) -> Iterator[tuple[bool, Indices, Indices]]:
+    """Whether ``own`` is mirrored, and which pairs are near then, from one block of each after another."""
+    forms, samples = _by_blocks(_forms, own), _by_blocks(_samples, own)
+    half = forms.shape[1] // 2
+    for left in range(0, len(other), BLOCK):
+        theirs = other[left : left + BLOCK].astype(np.float32)
+        facing, planes = _forms(theirs), _planes(theirs)
+        for top in range(0, min(len(own), left + BLOCK) if later else len(own), BLOCK):
+            rows = slice(top, top + BLOCK)
+            # Mirroring changes the sign of the odd frequencies alone, so that two products serve both.
+            even, odd = forms[rows, :half] @ facing[:, :half].T, forms[rows, half:] @ facing[:, half:].T
+            for flip in (False, True):
+                row, column = np.nonzero((even - odd if flip else even + odd) >= CANDIDATE)
+                if later:
+                    row, column = row[after := row + top < column + left], column[after]
+                across = slice(None, None, -1 if flip else 1)
+                ours = own[rows, :, across].astype(np.float32), samples[rows, :, across]
+                same = _same(*ours, theirs, planes, row, column)
+                yield flip, row[same] + top, column[same] + left
+
+
+def _by_blocks(function: Callable[[Floats], Floats], thumbnails: Thumbnails) -> Floats:
+    starts = range(0, max(len(thumbnails), 1), BLOCK)
+    return np.concatenate([function(thumbnails[start : start + BLOCK].astype(np.float32)) for start in starts])
+
+
+def _same(own: Floats, samples: Floats, other: Floats, planes: Floats, row: Indices, column: Indices) -> Flags:
+    """Which of the candidates, by ``row`` of ``own`` and ``column`` of ``other``, are the same picture."""
+    low, same = samples.reshape(len(samples), -1), np.zeros(len(row), dtype=bool)
+    for start in range(0, len(row), CHUNK):
+        r, c = row[start : start + CHUNK], column[start : start + CHUNK]
+        # How much of one lies in the plane of what shift, scale and turn make of the other, to first order.
+        fitting = np.flatnonzero(np.square(planes[c] @ low[r, :, None]).sum(axis=(1, 2)) >= FITTING**2)
+        alike = _correlation(own[r[fitting]], other[c[fitting]])
+        unsure = np.flatnonzero(alike < THRESHOLD)
+        ours, theirs = own[r[fitting[unsure]]], other[c[fitting[unsure]]]
+        alike[unsure] = _correlation(ours, _aligned(theirs, ours))
+        same[start + fitting] = alike >= THRESHOLD
+    return same
+
+
+# ---------------------------------------------------------------------------------------------- waves
+
+
+def _waves(frequencies: int, places: NDArray[np.float64], cells: int) -> Floats:
+    """The rows of the orthonormal DCT-II of the lowest frequencies, at any places, counted in cells."""
+    rows = np.sqrt(2.0 / cells) * np.cos(np.pi * np.arange(frequencies)[:, None] * (2 * places + 1) / (2 * cells))
+    rows[0] /= np.sqrt(2.0)
+    return rows.astype(np.float32)
+
+
+def _slopes(frequencies: int, places: NDArray[np.float64], cells: int) -> Floats:
+    """The derivatives of ``_waves`` by the place."""
+    pace = np.pi * np.arange(frequencies)[:, None] / cells
+    rows = -np.sqrt(2.0 / cells) * pace * np.sin(pace * (places + 0.5))
+    return rows.astype(np.float32)
+
+
+def _weights(frequencies: int, power: float) -> Floats:
+    """What faces have in common (light above, shade below) lies in the lowest frequencies, which count little."""
+    down, across = np.mgrid[:frequencies, :frequencies]
+    return (np.hypot(down, across) ** power).astype(np.float32)
+
+
+_INNER = CELLS - 2 * EDGE
+_PLACES = np.linspace(EDGE + 1, CELLS - EDGE - 2, 12)
+"""Where coarse forms are looked up to align them: enough places for their frequencies, alike from left and right."""
+
+_ALL = _waves(COARSE, np.arange(CELLS), CELLS)
+_AT, _RISE = _waves(COARSE, _PLACES, CELLS), _slopes(COARSE, _PLACES, CELLS)
+_FINE = _waves(DETAIL, np.arange(_INNER), _INNER)
+
+
+def _spectrum(thumbnails: Floats) -> Floats:
+    spectrum: Floats = _ALL @ thumbnails @ _ALL.T
+    return spectrum
+
+
+def _forms(thumbnails: Floats) -> Floats:
+    """Coarse forms of length 1, n×64: first the even horizontal frequencies, then the odd."""
+    spectrum = _spectrum(thumbnails) * _weights(COARSE, 0.5)
+    halves = [spectrum[:, :, parity::2].reshape(len(spectrum), -1) for parity in (0, 1)]
+    return _unit(np.concatenate(halves, axis=1))
+
+
+def _samples(thumbnails: Floats) -> Floats:
+    """Coarse forms at 12×12 places, of mean 0 and length 1."""
+    values = _AT.T @ _spectrum(thumbnails) @ _AT
+    values -= values.mean(axis=(1, 2), keepdims=True)
+    return _unit(values.reshape(len(values), -1)).reshape(values.shape)
+
+
+def _correlation(own: Floats, other: Floats) -> Floats:
+    """Of the thumbnails without their edges, each frequency weighted by itself; n."""
+    inner, weights = slice(EDGE, -EDGE), _weights(DETAIL, 1.0)
+    one, two = (
+        _unit((_FINE @ each[:, inner, inner] @ _FINE.T * weights).reshape(len(each), -1)) for each in (own, other)
+    )
+    correlation: Floats = np.einsum("nk,nk->n", one, two)
+    return correlation
+
+
+# ---------------------------------------------------------------------------------------------- alignment
+
+
+def _tangents(thumbnails: Floats) -> Floats:
+    """n×6×144, at the places of ``_samples``: 1, the coarse form, and how it changes with a shift to the right and down,
+    with scale, and with a turn.
+    """
+    spectrum = _spectrum(thumbnails)
+    value, right, down = _AT.T @ spectrum @ _AT, _AT.T @ spectrum @ _RISE, _RISE.T @ spectrum @ _AT
+    y, x = np.meshgrid(*2 * [(_PLACES - _PLACES.mean()).astype(np.float32)], indexing="ij")
+    parts = [np.ones_like(value), value, right, down, x * right + y * down, x * down - y * right]
+    return np.stack(parts, axis=1).reshape(len(thumbnails), 6, -1)
+
+
+def _planes(thumbnails: Floats) -> Floats:
+    """Orthonormal bases of the tangents, less their first, which is constant: n×5×144."""
+    return np.ascontiguousarray(np.linalg.qr(_tangents(thumbnails).transpose(0, 2, 1))[0].transpose(0, 2, 1)[:, 1:])
+
+
+def _aligned(thumbnails: Floats, targets: Floats) -> Floats:
+    """The thumbnails, shifted, scaled and turned onto the targets, by Gauss-Newton on their coarse forms."""
+    goal = _samples(targets).reshape(len(targets), -1, 1)
+    motion = np.zeros((len(targets), 4))
+    limit = np.array([SHIFT, SHIFT, TURN, TURN])
+    for _ in range(STEPS):
+        tangents = _tangents(_moved(thumbnails, motion))
+        normal = tangents @ tangents.transpose(0, 2, 1) + 1e-6 * np.eye(6, dtype=np.float32)
+        found = np.linalg.solve(normal, tangents @ goal)[:, :, 0]
+        # The form's own share is the contrast, which the changes come with.
+        motion = (motion + found[:, 2:] / np.maximum(found[:, 1:2], 0.2)).clip(-limit, limit)
+    return _moved(thumbnails, motion)
+
+
+def _moved(thumbnails: Floats, motion: NDArray[np.float64]) -> Floats:
+    """motion: shift to the right and down (cells), scale − 1, turn (radians) about the middle; n×4."""
+    moved, middle = np.empty_like(thumbnails), (CELLS - 1) / 2
+    for index, (right, down, scale, turn) in enumerate(motion):
+        matrix = np.array([[1 + scale, -turn, right], [turn, 1 + scale, down]])
+        matrix[:, 2] += middle - matrix[:, :2].sum(axis=1) * middle
+        cv2.warpAffine(
+            thumbnails[index],
+            matrix,
+            (CELLS, CELLS),
+            dst=moved[index],
+            flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+            borderMode=cv2.BORDER_REPLICATE,
+        )
+    return moved
