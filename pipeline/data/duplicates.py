@@ -1,6 +1,21 @@
 """Exact and near duplicates among face crops, as copies of FER data sets hold them: re-encoded, mirrored, cut anew.
 
-DOCSTRING
+A fingerprint is a digest and a thumbnail of 28×28 grey cells. Pairs are found in three steps, each of which leaves
+fewer for the next. A product of matrices compares the coarse forms (the 8×8 lowest frequencies) of all pairs, as they
+are and mirrored, block by block: that takes seconds, so there is no index of hashes, which would miss some. Then a
+linear fit tells whether shift, scale and turn could make one coarse form of the other. What passes is moved so, and the
+thumbnails are compared, each frequency weighted by itself, so that what all faces have in common counts little.
+
+Measured on 15,588 pictures of FER2013 and the 981 of CK+48, all 48×48, enlarged to 112×112. Of 600 of FER2013's, drawn
+after the thresholds were set, it finds all that were saved as JPEG of quality 30 to 90, mirrored, lightened, darkened,
+reduced to 48 pixels, made noisy, shifted by two pixels each way, cropped to 97 or 95 %, or turned by 3° or 5°; 599 that
+were shifted by three pixels each way, 573 by four, 566 cropped to 90 %. Of two windows of one picture it finds all that
+lie two pixels apart each way, 560 four, 75 six. In FER2013 it finds 378 exact pairs and 1,158 near ones, 18 mirrored;
+of the near ones the 63 that correlate least, the mirrored and 63 others were looked at: each is one photograph twice.
+
+In CK+48, which is lit and cropped alike, it finds none of 476,397 pairs of different people (none at a threshold of
+0.88 either, 38 at 0.87), and 976 of the 981 pairs of frames of one take: neighbouring frames are near duplicates. What it
+takes for copies and are none are 198 of the 3,312 pairs of one person in two takes: two expressions in one sitting.
 """
 
 import hashlib
@@ -15,7 +30,7 @@ THRESHOLD = 0.9
 """Correlation of two aligned thumbnails from which they count as one picture: see above how it was chosen."""
 
 CANDIDATE = 0.8
-"""Correlation of coarse forms, not aligned, from which a pair is looked at. A shift by four pixels each way keeps it."""
+"""Correlation of coarse forms, not aligned, from which a pair is looked at; shifted copies keep it."""
 
 FITTING = 0.92
 """Correlation of coarse forms from which a pair is aligned, after the shift, scale and turn that a linear fit finds."""
@@ -62,8 +77,8 @@ class Fingerprints:
 
 @dataclass(frozen=True)
 class Pairs:
-    """Pairs of pictures that are the same: ``first`` and ``second`` int64, ascending, ``exact`` (bool): to the last byte,
-    ``mirrored`` (bool): only when one is mirrored.
+    """Pairs of pictures that are the same: ``first`` and ``second`` (int64), in ascending order; ``exact`` (bool): to
+    the last byte; ``mirrored`` (bool): only when one is mirrored.
     """
 
     first: Indices
@@ -101,7 +116,7 @@ def _thumbnails(images: NDArray[np.uint8]) -> Floats:
     small = cv2.resize(tall, (CELLS, len(images) * CELLS), interpolation=cv2.INTER_AREA).reshape(-1, CELLS, CELLS)
     centred: Floats = small - small.mean(axis=(1, 2), keepdims=True)
     centred[np.ptp(small, axis=(1, 2)) < 1e-2] = 0.0  # of one colour, but for rounding
-    return _unit(centred.reshape(len(images), -1)).reshape(small.shape)
+    return _unit(centred.reshape(len(images), CELLS**2)).reshape(small.shape)
 
 
 def _unit(rows: Floats) -> Floats:
@@ -169,8 +184,8 @@ def _near_blocks(own: Thumbnails, other: Thumbnails, later: bool) -> Iterator[tu
     forms, samples = _by_blocks(_forms, own), _by_blocks(_samples, own)
     half = forms.shape[1] // 2
     for left in range(0, len(other), BLOCK):
-        theirs = other[left : left + BLOCK].astype(np.float32)
-        facing, planes = _forms(theirs), _planes(theirs)
+        theirs = other[left : left + BLOCK]
+        facing, planes = _by_blocks(_forms, theirs), _by_blocks(_planes, theirs)
         for top in range(0, min(len(own), left + BLOCK) if later else len(own), BLOCK):
             rows = slice(top, top + BLOCK)
             # Mirroring changes the sign of the odd frequencies alone, so that two products serve both.
@@ -180,8 +195,7 @@ def _near_blocks(own: Thumbnails, other: Thumbnails, later: bool) -> Iterator[tu
                 if later:
                     row, column = row[after := row + top < column + left], column[after]
                 across = slice(None, None, -1 if flip else 1)
-                ours = own[rows, :, across].astype(np.float32), samples[rows, :, across]
-                same = _same(*ours, theirs, planes, row, column)
+                same = _same(own[rows, :, across], samples[rows, :, across], theirs, planes, row, column)
                 yield flip, row[same] + top, column[same] + left
 
 
@@ -190,19 +204,23 @@ def _by_blocks(function: Callable[[Floats], Floats], thumbnails: Thumbnails) -> 
     return np.concatenate([function(thumbnails[start : start + BLOCK].astype(np.float32)) for start in starts])
 
 
-def _same(own: Floats, samples: Floats, other: Floats, planes: Floats, row: Indices, column: Indices) -> Flags:
+def _same(own: Thumbnails, samples: Floats, other: Thumbnails, planes: Floats, row: Indices, column: Indices) -> Flags:
     """Which of the candidates, by ``row`` of ``own`` and ``column`` of ``other``, are the same picture."""
-    low, same = samples.reshape(len(samples), -1), np.zeros(len(row), dtype=bool)
+    low, same = samples.reshape(len(samples), len(_PLACES) ** 2), np.zeros(len(row), dtype=bool)
     for start in range(0, len(row), CHUNK):
         r, c = row[start : start + CHUNK], column[start : start + CHUNK]
         # How much of one lies in the plane of what shift, scale and turn make of the other, to first order.
-        fitting = np.flatnonzero(np.square(planes[c] @ low[r, :, None]).sum(axis=(1, 2)) >= FITTING**2)
-        alike = _correlation(own[r[fitting]], other[c[fitting]])
-        unsure = np.flatnonzero(alike < THRESHOLD)
-        ours, theirs = own[r[fitting[unsure]]], other[c[fitting[unsure]]]
-        alike[unsure] = _correlation(ours, _aligned(theirs, ours))
-        same[start + fitting] = alike >= THRESHOLD
+        fits = np.square(planes[c] @ low[r, :, None]).sum(axis=(1, 2)) >= FITTING**2
+        same[start + np.flatnonzero(fits)] = _alike(own[r[fits]].astype(np.float32), other[c[fits]].astype(np.float32))
     return same
+
+
+def _alike(own: Floats, other: Floats) -> Flags:
+    """Which thumbnails are the same as they stand, or else aligned."""
+    alike = _correlation(own, other) >= THRESHOLD
+    unsure = np.flatnonzero(~alike)
+    alike[unsure] = _correlation(own[unsure], _aligned(other[unsure], own[unsure])) >= THRESHOLD
+    return alike
 
 
 # ---------------------------------------------------------------------------------------------- waves
@@ -210,58 +228,59 @@ def _same(own: Floats, samples: Floats, other: Floats, planes: Floats, row: Indi
 
 def _waves(frequencies: int, places: NDArray[np.float64], cells: int) -> Floats:
     """The rows of the orthonormal DCT-II of the lowest frequencies, at any places, counted in cells."""
-    rows = np.sqrt(2.0 / cells) * np.cos(np.pi * np.arange(frequencies)[:, None] * (2 * places + 1) / (2 * cells))
+    pace = np.pi * np.arange(frequencies)[:, None] / cells
+    rows: Floats = (np.sqrt(2.0 / cells) * np.cos(pace * (places + 0.5))).astype(np.float32)
     rows[0] /= np.sqrt(2.0)
-    return rows.astype(np.float32)
+    return rows
 
 
 def _slopes(frequencies: int, places: NDArray[np.float64], cells: int) -> Floats:
     """The derivatives of ``_waves`` by the place."""
     pace = np.pi * np.arange(frequencies)[:, None] / cells
-    rows = -np.sqrt(2.0 / cells) * pace * np.sin(pace * (places + 0.5))
-    return rows.astype(np.float32)
+    rows: Floats = (-np.sqrt(2.0 / cells) * pace * np.sin(pace * (places + 0.5))).astype(np.float32)
+    return rows
 
 
 def _weights(frequencies: int, power: float) -> Floats:
     """What faces have in common (light above, shade below) lies in the lowest frequencies, which count little."""
     down, across = np.mgrid[:frequencies, :frequencies]
-    return (np.hypot(down, across) ** power).astype(np.float32)
+    weights: Floats = (np.hypot(down, across) ** power).astype(np.float32)
+    return weights
 
 
 _INNER = CELLS - 2 * EDGE
 _PLACES = np.linspace(EDGE + 1, CELLS - EDGE - 2, 12)
 """Where coarse forms are looked up to align them: enough places for their frequencies, alike from left and right."""
 
-_ALL = _waves(COARSE, np.arange(CELLS), CELLS)
+_ALL = _waves(COARSE, np.arange(float(CELLS)), CELLS)
 _AT, _RISE = _waves(COARSE, _PLACES, CELLS), _slopes(COARSE, _PLACES, CELLS)
-_FINE = _waves(DETAIL, np.arange(_INNER), _INNER)
+_FINE = _waves(DETAIL, np.arange(float(_INNER)), _INNER)
 
 
 def _spectrum(thumbnails: Floats) -> Floats:
-    spectrum: Floats = _ALL @ thumbnails @ _ALL.T
+    spectrum: Floats = np.asarray(_ALL @ thumbnails @ _ALL.T, dtype=np.float32)
     return spectrum
 
 
 def _forms(thumbnails: Floats) -> Floats:
     """Coarse forms of length 1, n×64: first the even horizontal frequencies, then the odd."""
-    spectrum = _spectrum(thumbnails) * _weights(COARSE, 0.5)
-    halves = [spectrum[:, :, parity::2].reshape(len(spectrum), -1) for parity in (0, 1)]
+    spectrum: Floats = (_spectrum(thumbnails) * _weights(COARSE, 0.5)).astype(np.float32)
+    halves = [spectrum[:, :, parity::2].reshape(len(spectrum), COARSE**2 // 2) for parity in (0, 1)]
     return _unit(np.concatenate(halves, axis=1))
 
 
 def _samples(thumbnails: Floats) -> Floats:
     """Coarse forms at 12×12 places, of mean 0 and length 1."""
-    values = _AT.T @ _spectrum(thumbnails) @ _AT
+    values: Floats = np.asarray(_AT.T @ _spectrum(thumbnails) @ _AT, dtype=np.float32)
     values -= values.mean(axis=(1, 2), keepdims=True)
-    return _unit(values.reshape(len(values), -1)).reshape(values.shape)
+    return _unit(values.reshape(len(values), len(_PLACES) ** 2)).reshape(values.shape)
 
 
 def _correlation(own: Floats, other: Floats) -> Floats:
     """Of the thumbnails without their edges, each frequency weighted by itself; n."""
     inner, weights = slice(EDGE, -EDGE), _weights(DETAIL, 1.0)
-    one, two = (
-        _unit((_FINE @ each[:, inner, inner] @ _FINE.T * weights).reshape(len(each), -1)) for each in (own, other)
-    )
+    spectra = (_FINE @ each[:, inner, inner] @ _FINE.T * weights for each in (own, other))
+    one, two = (_unit(spectrum.reshape(len(spectrum), DETAIL**2)) for spectrum in spectra)
     correlation: Floats = np.einsum("nk,nk->n", one, two)
     return correlation
 
@@ -270,14 +289,14 @@ def _correlation(own: Floats, other: Floats) -> Floats:
 
 
 def _tangents(thumbnails: Floats) -> Floats:
-    """n×6×144, at the places of ``_samples``: 1, the coarse form, and how it changes with a shift to the right and down,
-    with scale, and with a turn.
+    """n×6×144, at the places of ``_samples``: 1, the coarse form, and how it changes with a shift to the right, one
+    down, with scale and with a turn.
     """
     spectrum = _spectrum(thumbnails)
     value, right, down = _AT.T @ spectrum @ _AT, _AT.T @ spectrum @ _RISE, _RISE.T @ spectrum @ _AT
     y, x = np.meshgrid(*2 * [(_PLACES - _PLACES.mean()).astype(np.float32)], indexing="ij")
     parts = [np.ones_like(value), value, right, down, x * right + y * down, x * down - y * right]
-    return np.stack(parts, axis=1).reshape(len(thumbnails), 6, -1)
+    return np.stack(parts, axis=1).reshape(len(thumbnails), len(parts), len(_PLACES) ** 2)
 
 
 def _planes(thumbnails: Floats) -> Floats:
@@ -287,7 +306,7 @@ def _planes(thumbnails: Floats) -> Floats:
 
 def _aligned(thumbnails: Floats, targets: Floats) -> Floats:
     """The thumbnails, shifted, scaled and turned onto the targets, by Gauss-Newton on their coarse forms."""
-    goal = _samples(targets).reshape(len(targets), -1, 1)
+    goal = _samples(targets).reshape(len(targets), len(_PLACES) ** 2, 1)
     motion = np.zeros((len(targets), 4))
     limit = np.array([SHIFT, SHIFT, TURN, TURN])
     for _ in range(STEPS):
