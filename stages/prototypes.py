@@ -57,14 +57,12 @@ def main() -> None:
         report = {
             "dataset": data.name,
             "provenance": data.store.description["provenance"],
-            "accuracy": score["accuracy"],
-            "macro_f1": score["macro_f1"],
+            **{key: score[key] for key in ("accuracy", "balanced_accuracy", "macro_f1")},
             "n_test": len(data.split.test),
         }
         write_json(layout.SOURCE_REPORT, report)
-        tracked.log(
-            {"test_accuracy": score["accuracy"], "test_macro_f1": score["macro_f1"]}, settings.prototypes.epochs
-        )
+        logged = {f"test_{key}": score[key] for key in ("accuracy", "balanced_accuracy", "macro_f1")}
+        tracked.log(logged, settings.prototypes.epochs)
         files = [layout.model_description(layout.PROTOTYPES), layout.curve("prototypes"), layout.SOURCE_REPORT]
         tracked.log_files(files, "prototypes")
         tracked.log_model(model)

@@ -11,6 +11,7 @@ from pydantic import Field, SerializeAsAny, field_validator, model_validator
 from pipeline.backbones import BACKBONES
 from pipeline.config.methods.base import AdaptParams
 from pipeline.config.section import (
+    Balance,
     ClassWeights,
     Fraction,
     Momentum,
@@ -217,13 +218,14 @@ class PretrainParams(Section):
 
 
 class PrototypeParams(Section):
-    """Source prototypes, eq. 2."""
+    """Source prototypes, eq. 2. class_weights: printed (eq. 13), code, balanced (as ``balance`` says), none."""
 
     epochs: PositiveInt
     batch_size: PositiveInt
     lr: PositiveFloat
     momentum: Momentum
     class_weights: ClassWeights
+    balance: Balance = Balance()
 
 
 class EvaluateParams(Section):

@@ -14,7 +14,7 @@ Momentum = Annotated[float, Field(ge=0.0, lt=1.0)]
 Name = Annotated[str, Field(pattern=f"^{NAME}$")]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 """What NumPy's, PyTorch's and scikit-learn's generators all take."""
-ClassWeights = Literal["printed", "code", "none"]
+ClassWeights = Literal["printed", "code", "balanced", "none"]
 """See ``pipeline.losses.classification.class_weights``."""
 
 
@@ -22,3 +22,13 @@ class Section(BaseModel):
     """A section of params.yaml: every key must be known, every value of its type, nothing changes later."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+
+class Balance(Section):
+    """``class_weights: balanced``: (1 / (classes · share))^exponent, at most ``cap``.
+
+    exponent: 1 makes all classes weigh the same, 0 is no weight. cap: what a class of a few pictures cannot exceed.
+    """
+
+    exponent: Annotated[float, Field(ge=0.0, le=1.0)] = 1.0
+    cap: Annotated[float, Field(ge=1.0)] = 8.0

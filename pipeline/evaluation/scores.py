@@ -11,8 +11,8 @@ from pipeline.labels import NUM_CLASSES
 def score(labels: NDArray[np.int64], predicted: NDArray[np.int64]) -> dict[str, Any]:
     """Accuracy, F1 and confusion matrix of N predictions (N ≥ 1), as JSON values.
 
-    f1 has one entry for each class, None for a class that is neither a label nor predicted; macro_f1 is the mean over
-    the classes that occur as labels. confusion has true classes as rows.
+    f1 has one entry for each class, None for a class that is neither a label nor predicted; macro_f1 and
+    balanced_accuracy (of the recall) are means over the classes that occur as labels. confusion has true classes as rows.
     """
     cells = np.bincount(labels * NUM_CLASSES + predicted, minlength=NUM_CLASSES**2)
     matrix = cells.reshape(NUM_CLASSES, NUM_CLASSES)
@@ -22,6 +22,7 @@ def score(labels: NDArray[np.int64], predicted: NDArray[np.int64]) -> dict[str, 
     f1 = 2.0 * np.diag(matrix) / np.maximum(occurrences, 1)
     return {
         "accuracy": float((labels == predicted).mean()),
+        "balanced_accuracy": float((np.diag(matrix)[support > 0] / support[support > 0]).mean()),
         "macro_f1": float(f1[support > 0].mean()),
         "f1": [float(value) if occurs else None for value, occurs in zip(f1, seen, strict=True)],
         "support": support.tolist(),

@@ -8,8 +8,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from pipeline.config.section import ClassWeights
+from pipeline.config.section import Balance, ClassWeights
 from pipeline.labels import NUM_CLASSES
+
+BALANCE = Balance()
 
 
 def weighted_cross_entropy(z: Tensor, matrix: Tensor, labels: Tensor, weights: Tensor) -> Tensor:
@@ -23,17 +25,26 @@ def weighted_cross_entropy(z: Tensor, matrix: Tensor, labels: Tensor, weights: T
     return (weights[labels] * losses).mean()
 
 
-def class_weights(labels: Tensor, form: ClassWeights, code_power: int) -> Tensor:
+def class_weights(labels: Tensor, form: ClassWeights, code_power: int, balance: Balance = BALANCE) -> Tensor:
     """The weight of each class, k float, from the labels (N int64) of a domain.
 
     form: ``printed`` is eq. 13, 1 − (n_i / Σ n_j)²; ``code`` is the released code's (1 − n_i / Σ n_j)^code_power, with
-    power 2 on the source and 1 on the target; ``none`` is 1 for all (the paper's ablation). No label at all: 1.
+    power 2 on the source and 1 on the target; ``balanced`` is (Σ n_j / (c n_i))^exponent of the c classes that occur,
+    at most ``balance.cap``: with exponent 1 every class weighs the same in all (King and Zeng 2001; its root: Mahajan
+    et al., ECCV 2018); ``none`` is 1 for all (the paper's ablation). A class that does not occur: 1 where weights are
+    balanced. No label at all: 1.
     """
     counts = torch.bincount(labels, minlength=NUM_CLASSES).float()
     if form == "none" or len(labels) == 0:
         return torch.ones_like(counts)
     share = counts / counts.sum()
-    return 1.0 - share**2 if form == "printed" else (1.0 - share) ** code_power
+    if form == "printed":
+        return 1.0 - share**2
+    if form == "code":
+        return (1.0 - share) ** code_power
+    occurs = counts > 0
+    weights = (1.0 / (occurs.sum() * share.clamp(min=1e-12))) ** balance.exponent
+    return torch.where(occurs, weights.clamp(max=balance.cap), 1.0)
 
 
 def _zero_of(*tensors: Tensor) -> Tensor:

@@ -68,7 +68,7 @@ class Pocan(Method):
         self._source_views = TwoViews(source.crops, self.augment_params, self.team)
         self._target_views = TwoViews(self.target.crops, self.augment_params, self.team)
         source_labels = source.labels[source.rows]
-        self._source_weights = class_weights(source_labels, params.class_weights, code_power=2)
+        self._source_weights = class_weights(source_labels, params.class_weights, 2, params.balance)
         self._source_weights = self._source_weights.to(self.target.crops.device)
         self._target_weights = torch.ones_like(self._source_weights)
         self._network_optimiser = torch.optim.SGD(
@@ -114,7 +114,7 @@ class Pocan(Method):
     def _pseudo_label(self) -> pseudolabels.PseudoLabels:
         """Pseudo-labels on the CPU, one for each training row; also this epoch's class weights and test prediction."""
         pseudo = pseudolabels.assign(self.predict_target().cpu(), self.params.beta)
-        weights = class_weights(pseudo.labels, self.params.class_weights, code_power=1)
+        weights = class_weights(pseudo.labels, self.params.class_weights, 1, self.params.balance)
         self._target_weights = weights.to(self._target_weights.device)
         return pseudo
 

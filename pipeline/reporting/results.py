@@ -44,12 +44,13 @@ class Metrics(Record):
     """Scores on the labelled test part.
 
     interval: bounds of the bootstrap's 95 % interval of the accuracy. f1: missing for a class that is neither in the
-    test part nor predicted. macro_f1: mean over the classes of the test part. support: test pictures per class.
+    test part nor predicted. macro_f1, balanced_accuracy (of the recall): means over its classes. support: test pictures per class.
     confusion: rows are the true class, columns the predicted one.
     """
 
     accuracy: Fraction
     interval: tuple[Fraction, Fraction] | None
+    balanced_accuracy: Fraction
     macro_f1: Fraction
     f1: PerClassScore
     support: PerClassCount
@@ -182,6 +183,7 @@ class SourceMetrics(Record):
     dataset: str
     provenance: Provenance
     accuracy: Fraction
+    balanced_accuracy: Fraction
     macro_f1: Fraction
     n_test: int
 

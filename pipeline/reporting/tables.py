@@ -179,10 +179,14 @@ def _average_cell(results: Sequence[Result], columns: int) -> str:
 
 
 def _targets_section(results: Sequence[Result]) -> str:
-    """One row per target: pictures, last epoch, difference, macro F1, oracle; then the runs behind them."""
+    """One row per target: pictures, last epoch, difference, balanced accuracy, macro F1, oracle; then the runs behind them."""
     method = method_title(results[0]) if results[0].adapts else "Adapted"
-    head = ["Target", "Train", "Test", "DT", method, f"{method} − DT", "macro F1 DT", f"macro F1 {method}", ORACLE]
-    notes = ["Train and Test are numbers of pictures; accuracy in per cent, differences in percentage points."]
+    head = ["Target", "Train", "Test", "DT", method, f"{method} − DT", "balanced DT", f"balanced {method}"]
+    head += ["macro F1 DT", f"macro F1 {method}", ORACLE]
+    notes = [
+        "Train and Test are numbers of pictures; accuracy in per cent, differences in percentage points. Balanced "
+        "accuracy is the mean of the classes' recalls: each class of the test part counts the same."
+    ]
     if results[0].adapts:
         notes.append(_where_adaptation_did_not_help(results))
     notes.append("\n".join(f"- {dataset_title(result.target)}: {_run(result)}" for result in results))
@@ -198,6 +202,8 @@ def _target_row(result: Result) -> list[str]:
         _accuracy_cell(result, result.before),
         _accuracy_cell(result, after),
         NOTHING if difference is None else marked(_signed(difference), result),
+        NOTHING if result.before is None else percent(result.before.balanced_accuracy, result),
+        NOTHING if after is None else percent(after.balanced_accuracy, result),
         NOTHING if result.before is None else marked(f"{result.before.macro_f1:.3f}", result),
         NOTHING if after is None else marked(f"{after.macro_f1:.3f}", result),
         _oracle_cell(result),

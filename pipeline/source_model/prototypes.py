@@ -26,7 +26,7 @@ class PrototypeLearning(Resumable):
         self.prototypes = prototypes.to(projections.device)
         self.epochs = params.epochs
         self._projections, self._labels = projections, labels
-        self._weights = class_weights(labels, params.class_weights, code_power=2)
+        self._weights = class_weights(labels, params.class_weights, 2, params.balance)
         self._params, self._seed = params, seed
         self._steps = max(1, len(labels) // params.batch_size)
         self._optimiser = torch.optim.SGD(prototypes.parameters(), lr=params.lr, momentum=params.momentum, fused=True)

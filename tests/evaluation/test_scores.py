@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from sklearn.metrics import confusion_matrix, f1_score
+from sklearn.metrics import balanced_accuracy_score, confusion_matrix, f1_score
 
 from pipeline.evaluation import scores
 
@@ -14,6 +14,7 @@ def test_score_by_hand() -> None:
     score = scores.score(LABELS, PREDICTED)
     assert score["accuracy"] == pytest.approx(4 / 6)
     assert score["f1"] == [pytest.approx(0.8), pytest.approx(0.8), None, 0.0, None, 0.0, None]
+    assert score["balanced_accuracy"] == pytest.approx((2 / 3 + 1.0 + 0.0) / 3)
     assert score["macro_f1"] == pytest.approx((0.8 + 0.8 + 0.0) / 3)  # over the classes that occur as labels
     assert score["support"] == [3, 2, 0, 1, 0, 0, 0]
     assert score["confusion"][0][:2] == [2, 1]
@@ -25,6 +26,7 @@ def test_f1_and_confusion_are_scikit_learns() -> None:
     rng = np.random.Generator(np.random.PCG64(2))
     labels, predicted = rng.integers(0, 6, 200), rng.integers(0, 6, 200)
     score = scores.score(labels, predicted)
+    assert score["balanced_accuracy"] == pytest.approx(balanced_accuracy_score(labels, predicted))
     expected = f1_score(labels, predicted, labels=range(6), average=None)
     assert score["f1"] == [*(pytest.approx(value) for value in expected), None]
     assert score["confusion"] == confusion_matrix(labels, predicted, labels=range(7)).tolist()

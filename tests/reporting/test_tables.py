@@ -93,6 +93,8 @@ def test_every_measured_number_of_a_drawn_target_is_marked(tmp_path: Path) -> No
         "60.0 ◊ [52.0, 68.0]",
         "75.0 ◊ [68.0, 82.0]",
         "+15.0 ◊",
+        "60.0 ◊",
+        "75.0 ◊",
         "0.600 ◊",
         "0.750 ◊",
         "80.0 ◊ (epoch 3)",
@@ -101,6 +103,7 @@ def test_every_measured_number_of_a_drawn_target_is_marked(tmp_path: Path) -> No
     assert row(f1, "CK+48", "after (POCAN)") == ["0.750 ◊"] * 8
     assert row(f1, "CK+48", "test pictures") == ["20 ◊"] * 7 + ["140 ◊"]
     assert "scores 90.0 ◊ % (macro F1 0.850 ◊) on the 160 ◊ test pictures of RAF-DB" in text
+    assert "its balanced accuracy there is 80.0 ◊ %." in text
 
 
 def test_quoted_cells_are_never_marked(tmp_path: Path) -> None:
@@ -141,7 +144,7 @@ def test_target_without_labels(tmp_path: Path) -> None:
     assert row(further, "DT (measured)")[2:] == ["no labels", "–"]
     assert row(further, "POCAN (measured)")[2:] == ["no labels", "–"]
     targets = section(text, "Measured, target by target")
-    assert row(targets, "my_faces") == ["1,125", "no labels", "no labels", "no labels", "–", "–", "–", "–"]
+    assert row(targets, "my_faces") == ["1,125", "no labels", "no labels", "no labels", "–", "–", "–", "–", "–", "–"]
     assert "Whether adaptation helped cannot be said: no target has labels." in targets
     assert row(section(text, "F1 per class"), "my_faces", "no labels") == ["–"] * 8
 
@@ -179,7 +182,7 @@ def test_direct_transfer_has_no_adapted_row(tmp_path: Path) -> None:
     assert "POCAN (measured)" not in text
     assert "(epoch 0)" not in text
     assert "method DT" in text
-    assert row(section(text, "Measured, target by target"), "CK+")[3:] == ["–", "–", "0.600 ◊", "–", "–"]
+    assert row(section(text, "Measured, target by target"), "CK+")[3:] == ["–", "–", "60.0 ◊", "–", "0.600 ◊", "–", "–"]
     assert "No adapted target of this table was run." in section(text, "Table 3.")
 
 

@@ -184,7 +184,7 @@ def test_dvc_shows_metrics_and_plots(project: Path) -> None:
     (metrics,) = shown[""]["data"].values()
     result = json.loads((project / "reports/evaluate/jaffe/metrics.json").read_text())
     assert metrics["data"]["accuracy"]["jaffe"] == pytest.approx(100 * result["accuracy"], abs=1e-3)
-    expected = {name: {*DRAWN, "mean"} for name in ("accuracy", "gain", "f1")}
+    expected = {name: {*DRAWN, "mean"} for name in ("accuracy", "gain", "balanced", "f1")}
     assert {name: set(values) for name, values in metrics["data"].items()} == expected
     page = run(project, "dvc", "plots", "show", "--out", str(project.parent / "plots"))
     html = (project.parent / "plots/index.html").read_text()

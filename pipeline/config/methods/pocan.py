@@ -5,7 +5,7 @@ from typing import ClassVar, Literal, Self
 from pydantic import model_validator
 
 from pipeline.config.methods.base import AdaptParams
-from pipeline.config.section import ClassWeights, Momentum, NonNegativeFloat, PositiveFloat, PositiveInt
+from pipeline.config.section import Balance, ClassWeights, Momentum, NonNegativeFloat, PositiveFloat, PositiveInt
 
 
 class PocanParams(AdaptParams):
@@ -15,7 +15,8 @@ class PocanParams(AdaptParams):
     prototype_lr_drop_epoch: the epoch after which prototype_lr is divided by 10.
     tau: temperature of NT-Xent on the target; tau_source: τ' of the supervised contrastive loss on the source.
     beta: the exponent of the adaptive threshold (eq. 14). lambda_on_prototypes: multiply L_tp by λ_t too (code).
-    use_l_in, use_l_cross, use_l_ad, class_weights: the paper's four ablations (its Table 3).
+    use_l_in, use_l_cross, use_l_ad, class_weights: none: the paper's four ablations (its Table 3).
+    class_weights: printed (eq. 13), code, balanced (as ``balance`` says) or none, in both domains.
     prototype_projections: which projections eq. 16 uses: evaluation (of the updated f and g, by a second pass in
     evaluation mode; code) or training (those of the step's own pass, which saves a quarter of the step).
     domain_passes: separate (batch norm sees one domain at a time; code) or joint (one pass with both domains).
@@ -35,6 +36,7 @@ class PocanParams(AdaptParams):
     tau_source: PositiveFloat = 0.1
     beta: NonNegativeFloat = 2.0
     class_weights: ClassWeights = "printed"
+    balance: Balance = Balance()
     lambda_on_prototypes: bool = False
     use_l_in: bool = True
     use_l_cross: bool = True
