@@ -12,7 +12,7 @@ def score(labels: NDArray[np.int64], predicted: NDArray[np.int64]) -> dict[str, 
     """Accuracy, F1 and confusion matrix of N predictions (N ≥ 1), as JSON values.
 
     f1 has one entry for each class, None for a class that is neither a label nor predicted; macro_f1 and
-    balanced_accuracy (of the recall) are means over the classes that occur as labels. confusion has true classes as rows.
+    balanced_accuracy (of the recall) are means over the classes that occur as labels. confusion: true classes as rows.
     """
     cells = np.bincount(labels * NUM_CLASSES + predicted, minlength=NUM_CLASSES**2)
     matrix = cells.reshape(NUM_CLASSES, NUM_CLASSES)

@@ -37,8 +37,8 @@ def describe(results: Sequence[Result], source: SourceMetrics, paper: Params) ->
         f"All other rows are quoted from the POCAN paper (ACCV 2022) as printed; "
         f"numbers in square brackets after a method are the paper's references.",
         f"The source model scores {100 * source.accuracy:.1f}{mark} % (macro F1 {source.macro_f1:.3f}{mark}) on the "
-        f"{source.n_test:,}{mark} test pictures of {dataset_title(source.dataset)} itself; its balanced accuracy there is "
-        f"{100 * source.balanced_accuracy:.1f}{mark} %.",
+        f"{source.n_test:,}{mark} test pictures of {dataset_title(source.dataset)} itself; "
+        f"its balanced accuracy there is {100 * source.balanced_accuracy:.1f}{mark} %.",
         "A measured score is that of the last epoch. The authors' released code keeps the epoch with the best accuracy "
         "on the labelled target test set; if the paper's POCAN rows were made so, the measured oracle, not the "
         "measured score, is their counterpart.",

@@ -44,8 +44,8 @@ class Metrics(Record):
     """Scores on the labelled test part.
 
     interval: bounds of the bootstrap's 95 % interval of the accuracy. f1: missing for a class that is neither in the
-    test part nor predicted. macro_f1, balanced_accuracy (of the recall): means over its classes. support: test pictures per class.
-    confusion: rows are the true class, columns the predicted one.
+    test part nor predicted. macro_f1, balanced_accuracy (of the recall): means over the classes of the test part.
+    support: test pictures per class. confusion: rows are the true class, columns the predicted one.
     """
 
     accuracy: Fraction

@@ -179,7 +179,7 @@ def _average_cell(results: Sequence[Result], columns: int) -> str:
 
 
 def _targets_section(results: Sequence[Result]) -> str:
-    """One row per target: pictures, last epoch, difference, balanced accuracy, macro F1, oracle; then the runs behind them."""
+    """One row per target: pictures, accuracies, difference, macro F1, oracle; then the runs behind them."""
     method = method_title(results[0]) if results[0].adapts else "Adapted"
     head = ["Target", "Train", "Test", "DT", method, f"{method} − DT", "balanced DT", f"balanced {method}"]
     head += ["macro F1 DT", f"macro F1 {method}", ORACLE]
