@@ -41,7 +41,6 @@ def train(settings: Params, target: str, team: Team) -> None:
         Sample.draw(np.union1d(target_data.split.train, target_data.split.test), settings.seed),
     )
     eval_crop = settings.augment.eval_crop
-    before = predict_domains(source_model.to(team.device), source_crops, target_crops, samples, eval_crop)
     method = implementation(settings.adapt)(
         source_model,
         SourceDomain(source_crops, source_data.train_rows, source_data.source_labels()),
@@ -70,6 +69,8 @@ def train(settings: Params, target: str, team: Team) -> None:
         tracked.log_tags(team.tags())
         tracked.log_dataset(source_data.store, source_data.split.train, "source")
         tracked.log_dataset(target_data.store, target_data.split.train, "target")
+        # Here the source model is still what it was: a checkpoint is taken over within ``fit``.
+        before = predict_domains(source_model, source_crops, target_crops, samples, eval_crop)
         curve = loop.fit(method, checkpoint, tracked.log, team)
         method.predict_test()
         environment = {**source_description["environment"], "adapt": team.environment()}
