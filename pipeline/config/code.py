@@ -11,6 +11,7 @@ from pipeline.config.schema import Params
 from pipeline.errors import ParamsError
 from pipeline.files import code_digests, flatten, sha256
 
+GRAPH = Path("dvc.yaml")
 CODE = ("pipeline/", "stages/")
 
 
@@ -29,16 +30,16 @@ def digests(stage: str, params: Params, *plugins: Any) -> dict[str, str]:
     return found
 
 
-def declared(stage: str, params: Params, graph: Path = Path("dvc.yaml")) -> list[Path]:
+def declared(stage: str, params: Params) -> list[Path]:
     """The files and folders of code that ``stage`` depends on, relative to the project's root.
 
     Raises:
         ParamsError: there is no dvc.yaml here.
     """
     try:
-        stages = yaml.safe_load(graph.read_text(encoding="utf-8"))["stages"]
+        stages = yaml.safe_load(GRAPH.read_text(encoding="utf-8"))["stages"]
     except FileNotFoundError:
-        raise ParamsError(f"{graph}: no such file; run from the project's root") from None
+        raise ParamsError(f"{GRAPH}: no such file; run from the project's root") from None
     chosen = flatten(params.model_dump())
     deps = stages[stage].get("do", stages[stage])["deps"]
     paths = (re.sub(r"\$\{(.+?)\}", lambda match: str(chosen.get(match[1], match[0])), path) for path in deps)

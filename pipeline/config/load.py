@@ -14,6 +14,9 @@ from pipeline.config.schema import Params, SplitParams
 from pipeline.errors import ParamsError
 from pipeline.registry import suggestion, unknown
 
+SOUND: dict[str, Any] = {"epochs": 1, "steps_per_epoch": None, "batch_size": 2}
+"""Values of the keys that all methods share, for a check in which they are not what is looked at."""
+
 
 def load(path: Path = Path("params.yaml"), changes: Sequence[str] = ()) -> Params:
     """Read and check a parameter file. ``changes``: other values for some keys, written as ``faces.margin=0.1``.
@@ -54,7 +57,7 @@ def parse(raw: dict[str, Any], name: str) -> Params:
     values = _lists_to_tuples(raw)
     adapt = _chosen_method(values.pop("adapt", None), values.pop("methods", None), faults)
     # Where section adapt is at fault, a stand-in lets the other sections be checked at the same time.
-    placeholder = AdaptParams.model_construct(method="dt", epochs=1, steps_per_epoch=None, batch_size=2)
+    placeholder = AdaptParams.model_construct(method="", **SOUND)
     try:
         params = Params.model_validate({**values, "adapt": adapt or placeholder})
     except ValidationError as error:
@@ -71,10 +74,7 @@ def _chosen_method(adapt: Any, methods: Any, faults: list[str]) -> AdaptParams |
     null. So an experiment changes one value of the chosen method (-S adapt.tau=0.6), or the method alone.
     """
     before = len(faults)
-    if not isinstance(adapt, dict):
-        faults.append("adapt: missing; add it (params/paper.yaml is a complete example)")
-    if not isinstance(methods, dict):
-        faults.append("methods: missing; add it (params/paper.yaml is a complete example)")
+    faults += [_missing(key) for key, value in (("adapt", adapt), ("methods", methods)) if not isinstance(value, dict)]
     if len(faults) > before:
         return None
     shared = {key: value for key, value in adapt.items() if key in SHARED}
@@ -111,9 +111,8 @@ def _check_method_section(method: str, values: Any, faults: list[str]) -> None:
     foreign = [key for key in values if key in SHARED or key not in schema.model_fields]
     faults += [_misplaced(key, schema, place) for key in foreign]
     own = {key: value for key, value in values.items() if key not in foreign}
-    sound = {"method": method, "epochs": 1, "steps_per_epoch": None, "batch_size": 2}
     try:
-        schema.model_validate({**own, **sound})
+        schema.model_validate({**own, "method": method, **SOUND})
     except ValidationError as error:
         faults += [_describe(fault, schema, place) for fault in error.errors()]
 
@@ -178,13 +177,17 @@ def _describe(fault: Any, model: type[BaseModel], place: str = "") -> str:
         hint = suggestion(str(fault["loc"][-1]), _known_keys(model, fault["loc"][:-1]))
         return f"{key}: unknown key{hint}; remove or correct it"
     if fault["type"] == "missing":
-        return f"{key}: missing; add it (params/paper.yaml is a complete example)"
+        return _missing(key)
     if fault["type"] == "value_error":
         message = str(fault["ctx"]["error"])
         return f"{key}: {message}" if key else message
     if fault["type"] == "string_pattern_mismatch":
         return f"{key}: {fault['input']!r} is no name: use letters, digits, _ and -, the first a letter or digit"
     return f"{key}: {fault['msg'][0].lower()}{fault['msg'][1:]}, found {fault['input']!r}"
+
+
+def _missing(key: str) -> str:
+    return f"{key}: missing; add it (params/paper.yaml is a complete example)"
 
 
 def _known_keys(model: type[BaseModel], location: tuple[Any, ...]) -> tuple[str, ...]:

@@ -124,7 +124,7 @@ def _divisions(results: Sequence[Result]) -> list[str]:
         split, like = result.split, result.split.duplicates
         shared = split.test_in_train
         counts = [result.n_test, shared.picture, shared.sequence, shared.subject]
-        counts += [like.train_like_test, *(pairs.pictures for pairs in list(like.with_.values())[:1])]
+        counts += [like.train_like_test, like.with_[result.source].pictures]
         cells = ["unknown" if count is None else marked(f"{count:,}", result) for count in counts]
         rows.append([dataset_title(result.target), _division(split), *cells])
     notes = (

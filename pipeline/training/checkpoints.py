@@ -67,7 +67,7 @@ class Checkpoint:
         """Put the state of another training aside and that of this one, where it was put aside, in its place."""
         remove_leftovers(self.path)
         aside = self._aside(self.fingerprint)
-        found = _read(self.path)
+        found = _read(self.path, mapped=True)
         if found is not None and found["fingerprint"] != self.fingerprint:
             kept = self._aside(found["fingerprint"])
             tqdm.write(
@@ -118,12 +118,15 @@ def _move(path: Path, to: Path) -> None:
         _run_path(path).replace(_run_path(to))
 
 
-def _read(path: Path) -> dict[str, Any] | None:
-    """The content of a checkpoint; None where there is none, or none that can be read, which is told."""
+def _read(path: Path, mapped: bool = False) -> dict[str, Any] | None:
+    """The content of a checkpoint; None where there is none, or none that can be read, which is told.
+
+    mapped: leave its tensors in the file, for a look at what is said of them.
+    """
     if not path.is_file():
         return None
     try:
-        content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
     except (RuntimeError, EOFError, ValueError, pickle.UnpicklingError) as error:
         tqdm.write(f"{path} cannot be read ({error}); training starts from the beginning")
         return None
