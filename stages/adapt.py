@@ -14,6 +14,7 @@ from pipeline.data.batches import DeviceCrops
 from pipeline.data.outcome import Outcome, Sample
 from pipeline.data.prepared import Prepared
 from pipeline.files import atomic_path, write_csv
+from pipeline.labels import EXPRESSIONS
 from pipeline.methods import SourceDomain, TargetDomain, implementation
 from pipeline.networks import saved, trained
 from pipeline.networks.inference import predict_domains
@@ -35,6 +36,8 @@ def train(settings: Params, target: str, team: Team) -> None:
     source_data, target_data = Prepared.open(settings.source), Prepared.open(target)
     loop.prepare(settings.seed, team.device)
     source_model, source_description = trained.source_model(settings.model)
+    if known := settings.split[target].classes:
+        source_model.decision.restrict(EXPRESSIONS.index(name) for name in known)
     source_crops, target_crops = (DeviceCrops(data.store.images, team.device) for data in (source_data, target_data))
     samples = (
         Sample.draw(source_data.split.test, settings.seed),
@@ -55,6 +58,7 @@ def train(settings: Params, target: str, team: Team) -> None:
         "stage": "adapt",
         "prototypes_sha256": source_description["weights_sha256"],
         "target": target_data.description(),
+        "known_classes": settings.split[target].classes,
         "adapt": settings.adapt.model_dump(),
         "compute": team.computes(),
     }

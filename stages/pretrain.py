@@ -11,8 +11,9 @@ from pipeline.data.batches import DeviceCrops
 from pipeline.data.prepared import Prepared
 from pipeline.files import write_csv
 from pipeline.networks import saved, trained
-from pipeline.networks.initial import load_initial
+from pipeline.networks.initial import load_initial, without_statistics
 from pipeline.networks.network import Network
+from pipeline.networks.statistics import measure
 from pipeline.source_model.pretraining import Pretraining
 from pipeline.tracking.runs import stage_run
 from pipeline.training import loop
@@ -31,6 +32,10 @@ def train(settings: Params, team: Team) -> None:
     data = Prepared.open(settings.source)
     loop.prepare(settings.seed, team.device)
     network = Network(settings.model)
+    crops = DeviceCrops(data.store.images, team.device)
+    initial = load_initial(network.encoder, settings.model)
+    if without_statistics(settings.model):
+        measure(network.encoder.to(team.device), crops, data.train_rows, settings.augment.eval_crop)
     description = {
         "stage": "pretrain",
         "source": data.description(),
@@ -39,11 +44,11 @@ def train(settings: Params, team: Team) -> None:
         "augment": settings.augment.model_dump(),
         "pretrain": settings.pretrain.model_dump(),
         "compute": team.computes(),
-        "initial_weights": load_initial(network.encoder, settings.model),
+        "initial_weights": initial,
     }
     task = Pretraining(
         network,
-        DeviceCrops(data.store.images, team.device),
+        crops,
         data.train_rows,
         data.source_labels(),
         settings.pretrain,

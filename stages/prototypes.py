@@ -1,7 +1,6 @@
 """The prototypes stage: the source prototypes M_s on the frozen encoder and projection head (eq. 2)."""
 
 import pandas as pd
-import torch
 
 from pipeline.command_line import run
 from pipeline.compute.team import Team
@@ -12,7 +11,7 @@ from pipeline.data.prepared import Prepared
 from pipeline.evaluation import scores
 from pipeline.files import write_csv, write_json
 from pipeline.networks import saved
-from pipeline.networks.inference import project
+from pipeline.networks.inference import classify, project
 from pipeline.networks.network import PrototypeClassifier
 from pipeline.source_model.prototypes import PrototypeLearning
 from pipeline.tracking.runs import stage_run
@@ -47,13 +46,14 @@ def main() -> None:
         train_labels = labels[data.train_rows].to(on)
         task = PrototypeLearning(model.prototypes, projections, train_labels, settings.prototypes, settings.seed)
         curve = loop.fit(task, checkpoint, tracked.log, team)
+        model.decision.adjust(task.trained_shares, settings.prototypes.logit_adjustment)
         environment = {**pretrained["environment"], "prototypes": team.environment()}
-        saved.save(layout.PROTOTYPES, {"prototypes": model.prototypes}, {**description, "environment": environment})
+        parts = {"prototypes": model.prototypes, "decision": model.decision}
+        saved.save(layout.PROTOTYPES, parts, {**description, "environment": environment})
         write_csv(layout.curve("prototypes"), pd.DataFrame(curve))
 
-        with torch.no_grad():
-            logits = model.prototypes(project(model.network, crops, data.test_rows, settings.augment.eval_crop))
-        score = scores.score(labels[data.test_rows].numpy(), logits.argmax(dim=1).cpu().numpy())
+        _, probabilities = classify(model, crops, data.test_rows, settings.augment.eval_crop)
+        score = scores.score(labels[data.test_rows].numpy(), probabilities.argmax(dim=1).cpu().numpy())
         report = {
             "dataset": data.name,
             "provenance": data.store.description["provenance"],

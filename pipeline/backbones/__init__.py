@@ -4,6 +4,7 @@ A new backbone is its module, its test, one line below and nothing else (docs/ex
 is imported when one is built.
 """
 
+from pipeline.backbones.dlib import DLIB
 from pipeline.backbones.parts.entry import Backbone, InputNorm, Weights
 from pipeline.backbones.resnet10 import RESNET10
 from pipeline.backbones.resnet18 import RESNET18
@@ -16,6 +17,7 @@ __all__ = ["BACKBONES", "Backbone", "InputNorm", "Weights"]
 BACKBONES: Registry[Backbone] = Registry(
     "backbone",
     [
+        DLIB,
         RESNET10,
         RESNET18,
         RESNET34,

@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Literal, Self
 
 import psutil
@@ -134,13 +134,18 @@ class Team:
 
         return project
 
-    def backward(self, loss: Tensor) -> None:
+    def backward(self, loss: Tensor, beside: Iterable[nn.Parameter] = ()) -> None:
         """Gradients of a loss of the whole batch, which every process has computed from ``whole`` projections.
 
         Each process's gradient flows through its own part; the team averages them, so that times their number is the
-        gradient of the loss.
+        gradient of the loss. ``beside``: parameters that act on the whole projections and are not set up with the team:
+        every process has their whole gradient already.
         """
         self._fabric.backward(loss * self.size)
+        if self.size > 1:
+            for parameter in beside:
+                if parameter.grad is not None:
+                    parameter.grad /= self.size
 
     def part(self, count: int) -> slice:
         """This process's part of ``count`` things in a row; parts differ by one at most."""

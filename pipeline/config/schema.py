@@ -23,6 +23,7 @@ from pipeline.config.section import (
     Seed,
 )
 from pipeline.datasets import DATASETS
+from pipeline.labels import EXPRESSIONS
 from pipeline.registry import unknown
 from pipeline.standins.layouts import DRAWN
 
@@ -114,18 +115,28 @@ class FaceParams(Section):
 
 
 class SplitParams(Section):
-    """How one data set is divided (see pipeline/splits/protocols.py).
+    """How one data set is divided (see pipeline/splits/protocols.py), and what is known of it.
 
     protocol: official (as distributed), all (every picture for adaptation and for the test), stratified (by class)
     or subject (no subject in both parts). test: number (int) or share (float) of test pictures, for the last two.
     duplicates: keep, or drop from the training part what is, or nearly is, a test picture; from the source's also what
-    is in another set of this project.
+    is in another set of this project. classes: of a target, the expressions that occur in it where this is known (CK+48
+    has no neutral face); no other is predicted. null: nothing is known.
     """
 
     protocol: Literal["official", "all", "stratified", "subject"]
     test: int | float | None = None
     seed: Seed = 0
     duplicates: Literal["keep", "drop"] = "keep"
+    classes: Annotated[tuple[str, ...], Field(min_length=2)] | None = None
+
+    @field_validator("classes")
+    @classmethod
+    def _classes_are_expressions(cls, classes: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        for name in classes or ():
+            if name not in EXPRESSIONS:
+                raise ValueError(f"unknown expression {unknown(name, EXPRESSIONS)}")
+        return classes
 
     @model_validator(mode="after")
     def _test_goes_with_protocol(self) -> Self:
@@ -196,16 +207,22 @@ class AugmentParams(Section):
 
 
 class PretrainParams(Section):
-    """Stage 1, eq. 4. tau: the temperature τ' of the supervised contrastive loss.
+    """Stage 1. tau: the temperature τ' of the supervised contrastive loss.
 
-    warmup_epochs: epochs in which the learning rate rises from 0 before its cosine decay begins; the paper, which
+    objective: supcon (eq. 4, the paper), cross_entropy (of z·Wᵀ, with a matrix W that only stage 1 has) or both, added.
+    sampling: uniform (every picture once an epoch, the paper) or balanced (every class equally often).
+    lr: of the encoder f; head_lr: of the projection head g and of W, null: the same.
+    warmup_epochs: epochs in which the learning rates rise from 0 before their cosine decay begins; the paper, which
     starts from a pre-trained encoder, has none. Without one, an encoder that starts from nothing tends to collapse.
     """
 
+    objective: Literal["supcon", "cross_entropy", "both"] = "supcon"
     epochs: PositiveInt
     warmup_epochs: Annotated[int, Field(ge=0)]
     batch_size: Annotated[int, Field(ge=2)]
+    sampling: Literal["uniform", "balanced"] = "uniform"
     lr: PositiveFloat
+    head_lr: PositiveFloat | None = None
     momentum: Momentum
     weight_decay: NonNegativeFloat
     tau: PositiveFloat
@@ -218,7 +235,11 @@ class PretrainParams(Section):
 
 
 class PrototypeParams(Section):
-    """Source prototypes, eq. 2. class_weights: printed (eq. 13), code, balanced (as ``balance`` says), none."""
+    """Source prototypes, eq. 2. class_weights: printed (eq. 13), code, balanced (as ``balance`` says), none.
+
+    logit_adjustment: τ of Menon et al. (ICLR 2021) in what the source model predicts: 0 (the paper) decides by the
+    probabilities, 1 as if the classes were alike in number in the training (their weights included).
+    """
 
     epochs: PositiveInt
     batch_size: PositiveInt
@@ -226,6 +247,7 @@ class PrototypeParams(Section):
     momentum: Momentum
     class_weights: ClassWeights
     balance: Balance = Balance()
+    logit_adjustment: NonNegativeFloat = 0.0
 
 
 class EvaluateParams(Section):

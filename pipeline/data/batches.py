@@ -81,3 +81,24 @@ def shuffled_batches(rows: Tensor, size: int, steps: int, generator: torch.Gener
             pending = rows[torch.randperm(len(rows), generator=generator)]
         yield pending[:size]
         pending = pending[size:]
+
+
+def balanced_batches(
+    rows: Tensor, labels: Tensor, size: int, steps: int, generator: torch.Generator
+) -> Iterator[Tensor]:
+    """``steps`` batches of ``size`` rows in which every class that occurs comes equally often.
+
+    labels: int64, one a row of ``rows``. Each class is gone through in an order of its own, shuffled again when it is
+    used up; so a class smaller than its part of a batch has pictures in it twice.
+    """
+    classes = labels.unique()
+    decks = [_dealt(rows[labels == label], generator) for label in classes]
+    turns = _dealt(torch.arange(len(classes)), generator)
+    for _ in range(steps):
+        yield torch.stack([next(decks[int(next(turns))]) for _ in range(min(size, len(rows)))])
+
+
+def _dealt(rows: Tensor, generator: torch.Generator) -> Iterator[Tensor]:
+    """The rows one by one in a random order, and in another one again, without end."""
+    while True:
+        yield from rows[torch.randperm(len(rows), generator=generator)]

@@ -25,26 +25,36 @@ def weighted_cross_entropy(z: Tensor, matrix: Tensor, labels: Tensor, weights: T
     return (weights[labels] * losses).mean()
 
 
-def class_weights(labels: Tensor, form: ClassWeights, code_power: int, balance: Balance = BALANCE) -> Tensor:
-    """The weight of each class, k float, from the labels (N int64) of a domain.
-
-    form: ``printed`` is eq. 13, 1 − (n_i / Σ n_j)²; ``code`` is the released code's (1 − n_i / Σ n_j)^code_power, with
-    power 2 on the source and 1 on the target; ``balanced`` is (Σ n_j / (c n_i))^exponent of the c classes that occur,
-    at most ``balance.cap``: with exponent 1 every class weighs the same in all (King and Zeng 2001; its root: Mahajan
-    et al., ECCV 2018); ``none`` is 1 for all (the paper's ablation). A class that does not occur: 1 where weights are
-    balanced. No label at all: 1.
-    """
+def class_shares(labels: Tensor) -> Tensor:
+    """The share of each class among ``labels`` (N int64): k float; all 0 where there is no label."""
     counts = torch.bincount(labels, minlength=NUM_CLASSES).float()
-    if form == "none" or len(labels) == 0:
-        return torch.ones_like(counts)
-    share = counts / counts.sum()
+    return counts / counts.sum().clamp(min=1.0)
+
+
+def class_weights(shares: Tensor, form: ClassWeights, code_power: int, balance: Balance = BALANCE) -> Tensor:
+    """The weight of each class, k float, from the classes' shares of a domain (k float; all 0: nothing is known).
+
+    form: ``printed`` is eq. 13, 1 − share²; ``code`` is the released code's (1 − share)^code_power, with power 2 on the
+    source and 1 on the target; ``balanced`` is (1 / (c·share))^exponent of the c classes that occur, at most
+    ``balance.cap``: with exponent 1 every class weighs the same in all (King and Zeng 2001; its root: Mahajan et al.,
+    ECCV 2018); ``none`` is 1 for all (the paper's ablation). A class that does not occur: 1 where weights are balanced.
+    Nothing known: 1.
+    """
+    occurs = shares > 0
+    if form == "none" or not bool(occurs.any()):
+        return torch.ones_like(shares)
     if form == "printed":
-        return 1.0 - share**2
+        return 1.0 - shares**2
     if form == "code":
-        return (1.0 - share) ** code_power
-    occurs = counts > 0
-    weights = (1.0 / (occurs.sum() * share.clamp(min=1e-12))) ** balance.exponent
+        return (1.0 - shares) ** code_power
+    weights = (1.0 / (occurs.sum() * shares.clamp(min=1e-12))) ** balance.exponent
     return torch.where(occurs, weights.clamp(max=balance.cap), 1.0)
+
+
+def weighted_shares(shares: Tensor, weights: Tensor) -> Tensor:
+    """How much each class counts in a loss with these weights: k float that sum to 1."""
+    weighted = shares * weights
+    return weighted / weighted.sum().clamp(min=1e-12)
 
 
 def _zero_of(*tensors: Tensor) -> Tensor:

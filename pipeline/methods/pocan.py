@@ -3,6 +3,7 @@
 import copy
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -12,12 +13,14 @@ from pipeline.config.methods.pocan import PocanParams
 from pipeline.data.batches import generator_for, shuffled_batches
 from pipeline.data.views import Pictures, TwoViews
 from pipeline.errors import TrainingError
-from pipeline.losses.classification import class_weights, weighted_cross_entropy
+from pipeline.labels import EXPRESSIONS
+from pipeline.losses.classification import class_shares, class_weights, weighted_cross_entropy, weighted_shares
 from pipeline.losses.contrastive import nt_xent, supervised_contrastive
 from pipeline.losses.domain import domain_confusion, domain_discrimination, lambda_t
-from pipeline.methods.parts import pseudolabels
+from pipeline.methods.parts import pseudolabels, shares
+from pipeline.methods.parts.average import Average
 from pipeline.methods.parts.base import Method
-from pipeline.networks.network import PrototypeClassifier
+from pipeline.networks.network import Decision, Network, PrototypeClassifier, Prototypes
 from pipeline.training.loop import Epoch
 
 
@@ -63,14 +66,18 @@ class Pocan(Method):
         params, source = self.params, self.source
         self.network, self.source_prototypes = self.source_model.network, self.source_model.prototypes
         self.target_prototypes = copy.deepcopy(self.source_prototypes)
-        self.model = PrototypeClassifier(self.network, self.target_prototypes)
+        trained = {
+            "network": self.network,
+            "source_prototypes": self.source_prototypes,
+            "target_prototypes": self.target_prototypes,
+        }
+        self._average = Average(trained, params.ema)
+        self._alive: Tensor | None = None
+        self._weigh_classes()
+        self.model = self._predictor()
         self._project = self.team.setup(self.network)
         self._source_views = TwoViews(source.crops, self.augment_params, self.team)
         self._target_views = TwoViews(self.target.crops, self.augment_params, self.team)
-        source_labels = source.labels[source.rows]
-        self._source_weights = class_weights(source_labels, params.class_weights, 2, params.balance)
-        self._source_weights = self._source_weights.to(self.target.crops.device)
-        self._target_weights = torch.ones_like(self._source_weights)
         self._network_optimiser = torch.optim.SGD(
             self.network.parameters(),
             lr=params.lr,
@@ -86,12 +93,29 @@ class Pocan(Method):
             fused=True,
         )
         self.parts = {
-            "network": self.network,
-            "source_prototypes": self.source_prototypes,
-            "target_prototypes": self.target_prototypes,
+            **trained,
+            **self._average.parts(),
             "network_optimiser": self._network_optimiser,
             "prototype_optimiser": self._prototype_optimiser,
         }
+
+    def _weigh_classes(self) -> None:
+        """The source's class weights; and the shares of the classes in the training that they make."""
+        source_shares = class_shares(self.source.labels[self.source.rows])
+        weights = class_weights(source_shares, self.params.class_weights, 2, self.params.balance)
+        self._trained_shares = weighted_shares(source_shares, weights)
+        self._source_weights = weights.to(self.target.crops.device)
+        self._target_weights = torch.ones_like(self._source_weights)
+
+    def _predictor(self) -> PrototypeClassifier:
+        """What pseudo-labels and predicts: f, g and M_t, or their averages."""
+        network, prototypes = self._average["network"], self._average["target_prototypes"]
+        assert isinstance(network, Network)
+        assert isinstance(prototypes, Prototypes)
+        decision = Decision()
+        decision.adjust(self._trained_shares, self.params.logit_adjustment)
+        decision.possible.copy_(self.source_model.decision.possible)
+        return PrototypeClassifier(network, prototypes, decision.to(self.target.crops.device))
 
     def begin_epoch(self, epoch: int) -> Epoch:
         """Pseudo-label the whole target training set with M_t, then draw the epoch's batches."""
@@ -101,22 +125,38 @@ class Pocan(Method):
         pseudo = self._pseudo_label()
         pools = self._pools(pseudo)
         steps = self.params.steps_per_epoch or max(1, *(len(rows) // size for rows, size in pools if size))
-        finite = pseudo.thresholds[pseudo.thresholds.isfinite()]
-        metrics = {
-            "trusted_share": pseudo.trusted.double().mean().item(),
-            "threshold_mean": finite.mean().item(),
-            "pseudo_classes": float(len(finite)),
-            "prototype_lr": self._prototype_optimiser.param_groups[0]["lr"],
-        }
+        metrics = self._pseudo_label_metrics(pseudo)
+        metrics["prototype_lr"] = self._prototype_optimiser.param_groups[0]["lr"]
         images = 2 * steps * sum(min(len(rows), size) for rows, size in pools)
         return Epoch(self._batches(epoch, steps, pools, pseudo.labels), steps, images, metrics)
 
     def _pseudo_label(self) -> pseudolabels.PseudoLabels:
         """Pseudo-labels on the CPU, one for each training row; also this epoch's class weights and test prediction."""
-        pseudo = pseudolabels.assign(self.predict_target().cpu(), self.params.beta)
-        weights = class_weights(pseudo.labels, self.params.class_weights, 1, self.params.balance)
+        params = self.params
+        probabilities = self.predict_target().cpu()
+        if params.keep_alive and self._alive is None:
+            self._alive = class_shares(probabilities.argmax(dim=1)) > 0
+        bounds = pseudolabels.Bounds(params.trusted_floor, params.trusted_cap, self._alive)
+        pseudo = pseudolabels.assign(probabilities, params.beta, bounds)
+        if params.target_shares == "em":
+            prior = self._trained_shares ** (1.0 - params.logit_adjustment)
+            target_shares = shares.estimate(probabilities, prior / prior.sum())
+        else:
+            target_shares = class_shares(pseudo.labels)
+        weights = class_weights(target_shares, params.class_weights, 1, params.balance)
         self._target_weights = weights.to(self._target_weights.device)
         return pseudo
+
+    def _pseudo_label_metrics(self, pseudo: pseudolabels.PseudoLabels) -> dict[str, float]:
+        """What is seen of a runaway: the share of every class, and how many have died out."""
+        finite = pseudo.thresholds[pseudo.thresholds.isfinite()]
+        given = class_shares(pseudo.labels)
+        return {
+            "trusted_share": pseudo.trusted.double().mean().item(),
+            "threshold_mean": finite.mean().item(),
+            "pseudo_classes": float((given > 0).sum()),
+            **{f"pseudo_share.{name}": share for name, share in zip(EXPRESSIONS, given.tolist(), strict=True)},
+        }
 
     def _pools(self, pseudo: pseudolabels.PseudoLabels) -> tuple[tuple[Tensor, int], ...]:
         """Source rows, indices of trusted and of untrusted training rows, each with its number in a batch.
@@ -166,6 +206,7 @@ class Pocan(Method):
         self._prototype_optimiser.zero_grad()
         prototype_loss.backward()
         self._prototype_optimiser.step()
+        self._average.update()
         reported = {**terms, "loss": loss, **prototype_terms, "prototype_loss": prototype_loss}
         return {name: value.detach() for name, value in reported.items()}
 
@@ -225,9 +266,18 @@ class Pocan(Method):
         trusted = torch.cat([view[: len(batch.pseudo_labels)] for view in z_target.chunk(2)])
         return Projections(z_source, batch.labels.repeat(2), z_target, trusted, batch.pseudo_labels.repeat(2))
 
+    def state(self) -> dict[str, Any]:
+        """That of every method, and which classes were pseudo-labels at the start."""
+        return {**super().state(), "alive": self._alive}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Continue from ``state``."""
+        super().restore(state)
+        self._alive = state["alive"]
+
     def modules(self) -> dict[str, nn.Module]:
-        """f, g, M_t and M_s."""
-        return {**super().modules(), "source_prototypes": self.source_prototypes}
+        """f, g, M_t and M_s, as they predict."""
+        return {**super().modules(), "source_prototypes": self._average["source_prototypes"]}
 
 
 def _share_of_batch(size: int, share: float) -> int:

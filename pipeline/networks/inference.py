@@ -20,7 +20,7 @@ BATCH = 256
 def project(network: Network, crops: DeviceCrops, rows: Tensor, eval_crop: float) -> Tensor:
     """z of the evaluation view of ``rows`` (int64, CPU): len(rows)×d float on the crops' device."""
     with _evaluating(network):
-        return torch.cat([network(images) for images in _evaluation_views(crops, rows, eval_crop, shown=True)])
+        return torch.cat([network(images) for images in evaluation_views(crops, rows, eval_crop, shown=True)])
 
 
 @torch.no_grad()
@@ -32,7 +32,7 @@ def classify(
     rows: int64, on the CPU. shown: with a bar.
     """
     with _evaluating(model):
-        parts = [model.embed(images) for images in _evaluation_views(crops, rows, eval_crop, shown)]
+        parts = [model.embed(images) for images in evaluation_views(crops, rows, eval_crop, shown)]
     embeddings, probabilities = zip(*parts, strict=True)
     return torch.cat(embeddings), torch.cat(probabilities)
 
@@ -58,7 +58,7 @@ def _evaluating(module: nn.Module) -> Iterator[None]:
         module.train(was_training)
 
 
-def _evaluation_views(crops: DeviceCrops, rows: Tensor, eval_crop: float, shown: bool) -> Iterator[Tensor]:
+def evaluation_views(crops: DeviceCrops, rows: Tensor, eval_crop: float, shown: bool) -> Iterator[Tensor]:
     """The evaluation views of ``rows``, batch by batch; of no row one batch without images."""
     if len(rows) == 0:
         yield torch.empty(0, 3, CROP_SIZE, CROP_SIZE, device=crops.device)

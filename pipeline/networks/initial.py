@@ -23,3 +23,8 @@ def load_initial(encoder: Encoder, params: ModelParams) -> dict[str, str]:
     state = read(Path(params.weights_file or ""))
     load_checked(encoder.trunk, state.tensors, state.origin, ignored=state.ignored)
     return {"weights": params.weights, **state.record}
+
+
+def without_statistics(params: ModelParams) -> bool:
+    """Whether the batch norms of these weights are still to be measured (``pipeline.networks.statistics``)."""
+    return BACKBONES[params.backbone].weights[params.weights].measured

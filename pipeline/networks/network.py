@@ -4,7 +4,9 @@ Images enter as float NCHW in [0, 1], RGB, 112×112; the encoder applies the inp
 trained with, so no caller needs to know it.
 """
 
+import math
 from abc import ABC, abstractmethod
+from collections.abc import Iterable
 from typing import Self
 
 import torch
@@ -113,6 +115,35 @@ class Prototypes(nn.Module):
         return projections @ self.matrix.T
 
 
+class Decision(nn.Module):
+    """From logits to probabilities: the softmax, after what is known of the classes. To begin with nothing is.
+
+    adjustment: k float, taken from the logits: τ·log of the classes' shares in training (logit adjustment, Menon et
+    al., ICLR 2021). possible: k bool, the classes that occur in the target; others get the probability 0.
+    """
+
+    adjustment: Tensor
+    possible: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("adjustment", torch.zeros(NUM_CLASSES))
+        self.register_buffer("possible", torch.ones(NUM_CLASSES, dtype=torch.bool))
+
+    def adjust(self, shares: Tensor, strength: float) -> None:
+        """Decide as if classes were alike in number. shares: k float, of the training, weights included; 0: unknown."""
+        self.adjustment.copy_(strength * torch.where(shares > 0, shares, 1.0).log())
+
+    def restrict(self, classes: Iterable[int]) -> None:
+        """Only these can be predicted."""
+        self.possible.zero_()
+        self.possible[list(classes)] = True
+
+    def forward(self, logits: Tensor) -> Tensor:
+        """N×k float in, N×k probabilities out."""
+        return torch.softmax((logits - self.adjustment).masked_fill(~self.possible, -math.inf), dim=1)
+
+
 class Classifier(nn.Module, ABC):
     """A model that predicts: images in, class probabilities out, in the order of EXPRESSIONS.
 
@@ -136,10 +167,11 @@ class Classifier(nn.Module, ABC):
 class PrototypeClassifier(Classifier):
     """softmax(z·Mᵀ) of z = g(f(x)): the source model with M_s (DT), POCAN's with M_t (docs/method.md)."""
 
-    def __init__(self, network: Network, prototypes: Prototypes) -> None:
+    def __init__(self, network: Network, prototypes: Prototypes, decision: Decision | None = None) -> None:
         super().__init__()
         self.network = network
         self.prototypes = prototypes
+        self.decision = decision or Decision()
 
     @classmethod
     def blank(cls, params: ModelParams) -> Self:
@@ -149,4 +181,5 @@ class PrototypeClassifier(Classifier):
     def embed(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """z and probabilities."""
         z = self.network(images)
-        return z, torch.softmax(self.prototypes(z), dim=1)
+        probabilities: Tensor = self.decision(self.prototypes(z))
+        return z, probabilities

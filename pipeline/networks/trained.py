@@ -29,7 +29,7 @@ def source_model(params: ModelParams) -> tuple[PrototypeClassifier, dict[str, An
     """
     model = PrototypeClassifier.blank(params)
     saved.load(layout.PRETRAINED, {"network": model.network})
-    return model, saved.load(layout.PROTOTYPES, {"prototypes": model.prototypes})
+    return model, saved.load(layout.PROTOTYPES, {"prototypes": model.prototypes, "decision": model.decision})
 
 
 def adapted_model(params: ModelParams, method: AdaptParams, target: str) -> tuple[Classifier, dict[str, Any]]:

@@ -1,21 +1,32 @@
-"""Stage 1: supervised contrastive pre-training of f and g on the source (paper, sec. 3.2, eq. 4)."""
+"""Stage 1: f and g trained on the source, by eq. 4 (paper, sec. 3.2), by cross entropy, or by both."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from pipeline.compute.device import upload
 from pipeline.compute.team import Team
 from pipeline.config.schema import AugmentParams, PretrainParams
-from pipeline.data.batches import DeviceCrops, generator_for, shuffled_batches
+from pipeline.data.batches import DeviceCrops, balanced_batches, generator_for, shuffled_batches
 from pipeline.data.views import Pictures, TwoViews
+from pipeline.errors import TrainingError
+from pipeline.losses import geometry
 from pipeline.losses.contrastive import supervised_contrastive
-from pipeline.networks.network import Network
+from pipeline.networks.network import Network, Prototypes
 from pipeline.training.loop import Epoch, Resumable
+
+COLLAPSED = 1e-3
+"""A spread of the projections below it is one direction for all pictures: no loss on them can tell classes apart."""
+
+MEASURES = (geometry.alignment, geometry.uniformity, geometry.spread)
+
+PATIENCE = 100
+"""Steps at the full learning rate after which that is no passing state of the start any more."""
 
 
 @dataclass(frozen=True)
@@ -52,11 +63,23 @@ class Pretraining(Resumable):
         self._project = team.setup(network)
         self._source = TwoViews(crops, augment_params, team)
         self._steps = max(1, len(rows) // params.batch_size)
+        # Only cross entropy uses it. The prototypes stage learns M_s afresh, whatever stage 1 was trained on.
+        self._classifier = Prototypes(network.head.dim).to(team.device)
+        head_lr = params.lr if params.head_lr is None else params.head_lr
+        of_head = [*network.head.parameters(), *self._classifier.parameters()]
         self._optimiser = torch.optim.SGD(
-            network.parameters(), lr=params.lr, momentum=params.momentum, weight_decay=params.weight_decay, fused=True
+            [{"params": [*network.encoder.parameters()], "lr": params.lr}, {"params": of_head, "lr": head_lr}],
+            momentum=params.momentum,
+            weight_decay=params.weight_decay,
+            fused=True,
         )
         self._schedule = torch.optim.lr_scheduler.LambdaLR(self._optimiser, self._rate)
-        self.parts = {"network": network, "optimiser": self._optimiser, "schedule": self._schedule}
+        self.parts = {
+            "network": network,
+            "classifier": self._classifier,
+            "optimiser": self._optimiser,
+            "schedule": self._schedule,
+        }
 
     def _rate(self, step: int) -> float:
         """The share of the full learning rate at a step: a linear rise, then half a cosine to 0."""
@@ -72,16 +95,50 @@ class Pretraining(Resumable):
 
     def _batches(self, epoch: int) -> Iterator[Batch]:
         generator = generator_for(self._seed, self.name, epoch)
-        for rows in shuffled_batches(self._rows, self._params.batch_size, self._steps, generator):
+        size = self._params.batch_size
+        if self._params.sampling == "balanced":
+            batches = balanced_batches(self._rows, self._labels[self._rows], size, self._steps, generator)
+        else:
+            batches = shuffled_batches(self._rows, size, self._steps, generator)
+        for rows in batches:
             yield Batch(self._source.pictures(rows, generator), upload(self._labels[rows], self._team.device))
 
     def step(self, batch: Batch, progress: float) -> dict[str, Tensor]:
-        """One update of f and g on eq. 4."""
+        """One update of f and g."""
         z = self._project(self._source.views(batch.pictures))
         z = self._team.whole_views(z, batch.pictures.count)
-        loss = supervised_contrastive(z, batch.labels.repeat(2), self._params.tau)
+        terms = self._terms(z, batch.labels.repeat(2))
+        loss = torch.stack(list(terms.values())).sum()
         self._optimiser.zero_grad()
-        self._team.backward(loss)
+        self._team.backward(loss, self._classifier.parameters())
         self._optimiser.step()
         self._schedule.step()
-        return {"loss": loss.detach()}
+        z = z.detach()
+        reported = {"loss": loss, **(terms if len(terms) > 1 else {})}
+        measured = {measure.__name__: measure(z) for measure in MEASURES}
+        return {name: term.detach() for name, term in reported.items()} | measured
+
+    def _terms(self, z: Tensor, labels: Tensor) -> dict[str, Tensor]:
+        """The losses that ``objective`` adds, by name."""
+        terms: dict[str, Tensor] = {}
+        if self._params.objective in ("supcon", "both"):
+            terms["supcon"] = supervised_contrastive(z, labels, self._params.tau)
+        if self._params.objective in ("cross_entropy", "both"):
+            terms["cross_entropy"] = F.cross_entropy(self._classifier(z), labels)
+        return terms
+
+    def judge(self, epoch: int, metrics: Mapping[str, float]) -> None:
+        """Stop a training whose projections are one point.
+
+        Raises:
+            TrainingError: they still are, ``PATIENCE`` steps after the warm-up.
+        """
+        warm = (epoch + 1 - self._params.warmup_epochs) * self._steps
+        if warm >= PATIENCE and metrics["spread"] < COLLAPSED:
+            chance = math.log(2 * min(self._params.batch_size, len(self._rows)) - 1)
+            raise TrainingError(
+                f"pretrain: the projections have collapsed: in epoch {epoch + 1} all pictures point into one direction "
+                f"(spread {metrics['spread']:.1e}; the contrastive loss of that is log(2B − 1) = {chance:.2f}). Lower "
+                "pretrain.lr (an encoder with weights wants a hundredth of one without), give pretrain.warmup_epochs, "
+                "or add cross entropy (pretrain.objective: both)"
+            )

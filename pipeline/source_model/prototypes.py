@@ -7,7 +7,7 @@ from torch import Tensor
 
 from pipeline.config.schema import PrototypeParams
 from pipeline.data.batches import generator_for, shuffled_batches
-from pipeline.losses.classification import class_weights, weighted_cross_entropy
+from pipeline.losses.classification import class_shares, class_weights, weighted_cross_entropy, weighted_shares
 from pipeline.networks.network import Prototypes
 from pipeline.training.loop import Epoch, Resumable
 
@@ -15,7 +15,8 @@ from pipeline.training.loop import Epoch, Resumable
 class PrototypeLearning(Resumable):
     """The training task of M_s. f and g do not change, so it runs on projections that were computed once.
 
-    projections: N×d float; labels: N int64, both on the device that trains.
+    projections: N×d float; labels: N int64, both on the device that trains. trained_shares: k float, how much each
+    class counts in this training, for ``Decision.adjust``.
     """
 
     name: ClassVar[str] = "prototypes"
@@ -26,7 +27,9 @@ class PrototypeLearning(Resumable):
         self.prototypes = prototypes.to(projections.device)
         self.epochs = params.epochs
         self._projections, self._labels = projections, labels
-        self._weights = class_weights(labels, params.class_weights, 2, params.balance)
+        shares = class_shares(labels)
+        self._weights = class_weights(shares, params.class_weights, 2, params.balance)
+        self.trained_shares = weighted_shares(shares, self._weights)
         self._params, self._seed = params, seed
         self._steps = max(1, len(labels) // params.batch_size)
         self._optimiser = torch.optim.SGD(prototypes.parameters(), lr=params.lr, momentum=params.momentum, fused=True)

@@ -55,6 +55,10 @@ class Task(Protocol):
         """One update; ``progress`` in [0, 1) is the share of the whole training done. Returns its losses by name."""
         ...
 
+    def judge(self, epoch: int, metrics: Mapping[str, float]) -> None:
+        """Look at what epoch ``epoch`` (from 0) came to: raise a TrainingError where going on is of no use."""
+        ...
+
     def state(self) -> dict[str, Any]:
         """Everything that resuming needs: weights, optimisers, schedules, histories (tensors and plain values)."""
         ...
@@ -80,6 +84,9 @@ class Resumable:
     """``state`` and ``restore`` of a task whose whole state is that of its named parts."""
 
     parts: dict[str, Stateful]
+
+    def judge(self, epoch: int, metrics: Mapping[str, float]) -> None:
+        """Every epoch is good enough."""
 
     def state(self) -> dict[str, Any]:
         """The state of every part, by name."""
@@ -108,8 +115,9 @@ def fit(task: Task, checkpoint: Checkpoint, log: Log, team: Team) -> list[dict[s
     removes it once its outputs are written. Only the team's leader shows the bar and writes the checkpoint.
 
     Raises:
-        TrainingError: a loss or a weight is not finite, which names it and the epoch; or the team's processes do not
-            find the same checkpoint. StorageError: the checkpoint cannot be written. The last good one stays.
+        TrainingError: a loss or a weight is not finite, which names it and the epoch; the task's ``judge`` stops it; or
+            the team's processes do not find the same checkpoint. StorageError: the checkpoint cannot be written. The
+            last good one stays.
     """
     curve, costs = _resume(task, checkpoint, team)
     for row, cost in zip(curve, costs, strict=True):
@@ -117,6 +125,7 @@ def fit(task: Task, checkpoint: Checkpoint, log: Log, team: Team) -> list[dict[s
     with Progress(task.name, task.epochs, team.device, team.leads) as progress:
         for epoch in range(len(curve), task.epochs):
             metrics, cost = _run_epoch(task, epoch, progress)
+            task.judge(epoch, metrics)
             curve.append({"epoch": epoch + 1, **metrics})
             costs.append(cost)
             state = task.state()

@@ -39,7 +39,8 @@ class Weights:
     """Weights that a backbone can start from.
 
     read: the tensors; takes ``model.weights_file``, which ``from_file`` says it needs; None: random initialisation.
-    origin: where the weights come from and on what terms.
+    origin: where the weights come from and on what terms. measured: their batch norms come without statistics, which
+    are measured on the source's crops (``pipeline.networks.statistics``).
     """
 
     title: str
@@ -47,6 +48,7 @@ class Weights:
     read: Callable[[Path], StateDict] | None = None
     norm: InputNorm | None = None
     from_file: bool = False
+    measured: bool = False
 
 
 RANDOM = Weights(title="no pre-training", origin="random initialisation")

@@ -5,7 +5,15 @@ from typing import ClassVar, Literal, Self
 from pydantic import model_validator
 
 from pipeline.config.methods.base import AdaptParams
-from pipeline.config.section import Balance, ClassWeights, Momentum, NonNegativeFloat, PositiveFloat, PositiveInt
+from pipeline.config.section import (
+    Balance,
+    ClassWeights,
+    Fraction,
+    Momentum,
+    NonNegativeFloat,
+    PositiveFloat,
+    PositiveInt,
+)
 
 
 class PocanParams(AdaptParams):
@@ -20,6 +28,16 @@ class PocanParams(AdaptParams):
     prototype_projections: which projections eq. 16 uses: evaluation (of the updated f and g, by a second pass in
     evaluation mode; code) or training (those of the step's own pass, which saves a quarter of the step).
     domain_passes: separate (batch norm sees one domain at a time; code) or joint (one pass with both domains).
+
+    What the paper does not have; as they are by default, they change nothing:
+    logit_adjustment: τ of Menon et al. (ICLR 2021), from 0 to 1, in what pseudo-labels and predicts: by the source's
+    shares, its class weights included.
+    target_shares: from which shares the target's class weights are made: those of the pseudo_labels (the paper), or
+    estimated by expectation maximisation, em (Saerens et al. 2002).
+    trusted_floor, trusted_cap: at least and at most so many trusted samples a class, in shares of N/7 (Zou et al., ECCV
+    2018); keep_alive: a class that dies out of the pseudo-labels is kept by its most confident samples.
+    ema: decay of an average of f, g, M_s and M_t over the steps, which then predicts and pseudo-labels (Tarvainen and
+    Valpola, NeurIPS 2017); 0: none.
     """
 
     name: ClassVar[str] = "pocan"
@@ -43,6 +61,12 @@ class PocanParams(AdaptParams):
     use_l_ad: bool = True
     prototype_projections: Literal["evaluation", "training"] = "evaluation"
     domain_passes: Literal["separate", "joint"] = "separate"
+    logit_adjustment: Fraction = 0.0
+    target_shares: Literal["pseudo_labels", "em"] = "pseudo_labels"
+    trusted_floor: NonNegativeFloat = 0.0
+    trusted_cap: PositiveFloat | None = None
+    keep_alive: bool = False
+    ema: Momentum = 0.0
 
     @model_validator(mode="after")
     def _something_to_minimise(self) -> Self:

@@ -22,11 +22,48 @@ class PseudoLabels:
     trusted: Tensor
 
 
-def assign(probabilities: Tensor, beta: float) -> PseudoLabels:
+@dataclass(frozen=True)
+class Bounds:
+    """How many samples of a class are trusted, whatever its threshold; in shares of N/k, a class's even part.
+
+    floor: at least so many of its most confident ones; cap: at most so many (None: no limit), as in class-balanced
+    self-training (Zou et al., ECCV 2018). alive: k bool, classes that must not die out: one that nobody is predicted as
+    is given the samples that most look like it, as many as the floor says and at least one.
+    """
+
+    floor: float = 0.0
+    cap: float | None = None
+    alive: Tensor | None = None
+
+
+def assign(probabilities: Tensor, beta: float, bounds: Bounds = Bounds()) -> PseudoLabels:
     """Pseudo-label every target sample from its probabilities under M_t (N×k float) and select the trusted ones."""
     confidence, labels = probabilities.max(dim=1)
     thresholds = adaptive_thresholds(confidence, labels, beta)
-    return PseudoLabels(labels, confidence, thresholds, confidence >= thresholds[labels])
+    trusted = confidence >= thresholds[labels]
+    even = len(labels) / NUM_CLASSES
+    least = round(bounds.floor * even)
+    most = len(labels) if bounds.cap is None else max(1, round(bounds.cap * even))
+    for index in range(NUM_CLASSES):
+        of_class = (labels == index).nonzero().squeeze(1)
+        ranked = of_class[confidence[of_class].argsort(descending=True, stable=True)]
+        trusted[ranked[:least]] = True
+        trusted[ranked[most:]] = False
+    if bounds.alive is not None:
+        labels, trusted = _revived(probabilities, labels, trusted, bounds.alive, max(1, least))
+    return PseudoLabels(labels, confidence, thresholds, trusted)
+
+
+def _revived(
+    probabilities: Tensor, labels: Tensor, trusted: Tensor, alive: Tensor, count: int
+) -> tuple[Tensor, Tensor]:
+    """Pseudo-labels and trust with ``count`` trusted samples of each class of ``alive`` that has died out."""
+    counts = torch.bincount(labels, minlength=NUM_CLASSES)
+    labels = labels.clone()
+    for index in (alive.cpu() & (counts.cpu() == 0)).nonzero().squeeze(1).tolist():
+        nearest = probabilities[:, index].argsort(descending=True, stable=True)[:count]
+        labels[nearest], trusted[nearest] = index, True
+    return labels, trusted
 
 
 def adaptive_thresholds(confidence: Tensor, labels: Tensor, beta: float) -> Tensor:
