@@ -64,20 +64,20 @@ class Pretraining(Resumable):
         self._source = TwoViews(crops, augment_params, team)
         self._steps = max(1, len(rows) // params.batch_size)
         # Only cross entropy uses it. The prototypes stage learns M_s afresh, whatever stage 1 was trained on.
-        self._classifier = Prototypes(network.head.dim).to(team.device)
+        self.classifier = Prototypes(network.head.dim).to(team.device)
         head_lr = params.lr if params.head_lr is None else params.head_lr
-        of_head = [*network.head.parameters(), *self._classifier.parameters()]
-        self._optimiser = torch.optim.SGD(
+        of_head = [*network.head.parameters(), *self.classifier.parameters()]
+        self.optimiser = torch.optim.SGD(
             [{"params": [*network.encoder.parameters()], "lr": params.lr}, {"params": of_head, "lr": head_lr}],
             momentum=params.momentum,
             weight_decay=params.weight_decay,
             fused=True,
         )
-        self._schedule = torch.optim.lr_scheduler.LambdaLR(self._optimiser, self._rate)
+        self._schedule = torch.optim.lr_scheduler.LambdaLR(self.optimiser, self._rate)
         self.parts = {
             "network": network,
-            "classifier": self._classifier,
-            "optimiser": self._optimiser,
+            "classifier": self.classifier,
+            "optimiser": self.optimiser,
             "schedule": self._schedule,
         }
 
@@ -91,7 +91,7 @@ class Pretraining(Resumable):
     def begin_epoch(self, epoch: int) -> Epoch:
         """Batches from the epoch's own random stream."""
         images = 2 * self._steps * min(self._params.batch_size, len(self._rows))
-        return Epoch(self._batches(epoch), self._steps, images, {"lr": self._optimiser.param_groups[0]["lr"]})
+        return Epoch(self._batches(epoch), self._steps, images, {"lr": self.optimiser.param_groups[0]["lr"]})
 
     def _batches(self, epoch: int) -> Iterator[Batch]:
         generator = generator_for(self._seed, self.name, epoch)
@@ -109,9 +109,9 @@ class Pretraining(Resumable):
         z = self._team.whole_views(z, batch.pictures.count)
         terms = self._terms(z, batch.labels.repeat(2))
         loss = torch.stack(list(terms.values())).sum()
-        self._optimiser.zero_grad()
-        self._team.backward(loss, self._classifier.parameters())
-        self._optimiser.step()
+        self.optimiser.zero_grad()
+        self._team.backward(loss, self.classifier.parameters())
+        self.optimiser.step()
         self._schedule.step()
         z = z.detach()
         reported = {"loss": loss, **(terms if len(terms) > 1 else {})}
@@ -124,7 +124,7 @@ class Pretraining(Resumable):
         if self._params.objective in ("supcon", "both"):
             terms["supcon"] = supervised_contrastive(z, labels, self._params.tau)
         if self._params.objective in ("cross_entropy", "both"):
-            terms["cross_entropy"] = F.cross_entropy(self._classifier(z), labels)
+            terms["cross_entropy"] = F.cross_entropy(self.classifier(z), labels)
         return terms
 
     def judge(self, epoch: int, metrics: Mapping[str, float]) -> None:

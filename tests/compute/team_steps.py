@@ -39,6 +39,8 @@ def first_steps(team: Team, dtype: str) -> dict[str, Tensor]:
     build = double if dtype == "float64" else Network
     stage_1 = pretraining(team, build=build, batch_size=7)
     follow_step(found, "pretrain", stage_1, {"network": stage_1.network})
+    both = pretraining(team, build=build, batch_size=7, objective="both", sampling="balanced")
+    follow_step(found, "both", both, {"network": both.network, "classifier": both.classifier})
     for passes in ("separate", "joint"):
         stage_2 = pocan(team, build=build, batch_size=9, domain_passes=passes)
         modules = {"network": stage_2.network, "m_s": stage_2.source_prototypes, "m_t": stage_2.target_prototypes}

@@ -42,3 +42,35 @@ def test_equal_confidences_are_all_trusted(value: float) -> None:
 def test_one_sample_is_its_own_threshold() -> None:
     pseudo = pseudolabels.assign(torch.softmax(torch.randn(1, 7), dim=1), beta=2.0)
     assert pseudo.trusted.tolist() == [True]
+
+
+def of_confidences(*by_class: tuple[int, list[float]]) -> torch.Tensor:
+    """Probabilities of samples with these confidences in these classes; the rest is spread over the others."""
+    rows = []
+    for label, confidences in by_class:
+        for confidence in confidences:
+            row = torch.full((7,), (1 - confidence) / 6)
+            row[label] = confidence
+            rows.append(row)
+    return torch.stack(rows)
+
+
+def test_a_floor_and_a_cap_of_trusted_samples() -> None:
+    probabilities = of_confidences((0, [0.9, 0.5, 0.4, 0.3]), (3, [0.9, 0.9, 0.9, 0.3, 0.3, 0.3, 0.3, 0.3, 0.3, 0.3]))
+    free = pseudolabels.assign(probabilities, beta=2.0).trusted
+    assert free.tolist() == [True, False, False, False, True, True, True] + [False] * 7
+    bounds = pseudolabels.Bounds(floor=1.0, cap=1.0)  # 14 samples of 7 classes: 2 each
+    bounded = pseudolabels.assign(probabilities, 2.0, bounds).trusted
+    assert bounded.tolist() == [True, True, False, False, True, True] + [False] * 8
+
+
+def test_a_class_that_died_out_is_kept_by_the_samples_most_like_it() -> None:
+    probabilities = of_confidences((0, [0.9, 0.8, 0.7, 0.6]), (3, [0.9, 0.8, 0.7]))
+    probabilities[2, 5], probabilities[3, 5] = 0.2, 0.3
+    alive = torch.tensor([True, False, False, True, False, True, False])
+    pseudo = pseudolabels.assign(probabilities, 2.0, pseudolabels.Bounds(floor=2.0, alive=alive))
+    assert pseudo.labels.tolist() == [0, 0, 5, 5, 3, 3, 3]
+    assert pseudo.trusted[[2, 3]].all()
+    kept = pseudolabels.assign(probabilities, 2.0, pseudolabels.Bounds(alive=alive))
+    assert (kept.labels == 5).tolist() == [False, False, False, True, False, False, False]
+    assert 2 not in kept.labels

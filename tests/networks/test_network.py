@@ -17,7 +17,7 @@ from pipeline.config.schema import ModelParams
 from pipeline.errors import WeightsError
 from pipeline.networks import saved
 from pipeline.networks.initial import load_initial
-from pipeline.networks.network import Encoder, InputNorm, Network, PrototypeClassifier, Prototypes
+from pipeline.networks.network import Decision, Encoder, InputNorm, Network, PrototypeClassifier, Prototypes
 
 SMALL = ModelParams(backbone="resnet10", weights="none", projection_hidden=16, projection_dim=8)
 
@@ -189,3 +189,26 @@ def test_missing_and_damaged_models(tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match="damaged"):
         saved.load(tmp_path, {"p": Prototypes(8)})
     assert np.prod(Prototypes(8).matrix.shape) == 56
+
+
+def test_a_decision_knows_nothing_at_first() -> None:
+    logits = torch.randn(5, 7)
+    assert torch.allclose(Decision()(logits), torch.softmax(logits, dim=1))
+
+
+def test_logit_adjustment_divides_by_the_shares() -> None:
+    decision, logits = Decision(), torch.randn(5, 7)
+    shares = torch.tensor([0.4, 0.1, 0.1, 0.2, 0.1, 0.1, 0.0])
+    decision.adjust(shares, 1.0)
+    expected = torch.softmax(logits, dim=1) / torch.where(shares > 0, shares, 1.0)
+    assert torch.allclose(decision(logits), expected / expected.sum(dim=1, keepdim=True))
+    decision.adjust(shares, 0.0)
+    assert torch.allclose(decision(logits), torch.softmax(logits, dim=1))
+
+
+def test_what_cannot_occur_is_never_predicted() -> None:
+    decision, logits = Decision(), torch.randn(50, 7)
+    decision.restrict([0, 1, 5])
+    found = decision(logits)
+    assert bool((found[:, [2, 3, 4, 6]] == 0).all())
+    assert torch.allclose(found[:, [0, 1, 5]], torch.softmax(logits[:, [0, 1, 5]], dim=1))

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from torch import Tensor, nn
 
 from pipeline.compute.team import Team
 from pipeline.config.methods.dt import DtParams
-from pipeline.data.batches import DeviceCrops, generator_for, shuffled_batches
+from pipeline.data.batches import DeviceCrops, balanced_batches, generator_for, shuffled_batches
 from pipeline.errors import TrainingError
 from pipeline.losses.classification import weighted_cross_entropy
 from pipeline.losses.contrastive import nt_xent, supervised_contrastive
@@ -90,7 +91,28 @@ def state_bytes(task: Any) -> list[Tensor]:
     return tensors
 
 
-@pytest.mark.parametrize("make", [pretraining, pocan], ids=["pretrain", "pocan"])
+EVERYTHING = {
+    "class_weights": "balanced",
+    "logit_adjustment": 0.5,
+    "target_shares": "em",
+    "trusted_floor": 0.5,
+    "trusted_cap": 1.5,
+    "keep_alive": True,
+    "ema": 0.9,
+}
+"""POCAN with all that the paper does not have."""
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        pretraining,
+        partial(pretraining, objective="both", sampling="balanced", head_lr=0.2),
+        pocan,
+        partial(pocan, **EVERYTHING),
+    ],
+    ids=["pretrain", "pretrain-both", "pocan", "pocan-everything"],
+)
 def test_interrupted_training_ends_with_the_same_bits(make: Callable[[Team], Any], tmp_path: Path) -> None:
     whole = make(TEAM)
     curve = fit(whole, tmp_path / "whole.pt")
@@ -150,6 +172,44 @@ def test_a_loss_that_is_not_finite_stops_by_name_and_saves_nothing(
     with pytest.raises(TrainingError, match=r"pretrain: not finite: loss is nan, in epoch 1 at"):
         fit(pretraining(TEAM), tmp_path / "c.pt")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("objective", ["supcon", "cross_entropy", "both"])
+def test_stage_1_minimises_what_its_objective_names(objective: str) -> None:
+    task = pretraining(TEAM, objective=objective)
+    batch = next(task.begin_epoch(0).batches)
+    reported = task.step(batch, 0.0)
+    assert ({"supcon", "cross_entropy"} <= set(reported)) == (objective == "both")
+    assert reported["loss"].item() == pytest.approx(
+        sum(reported[name].item() for name in ("supcon", "cross_entropy")) if objective == "both" else reported["loss"]
+    )
+    assert {"alignment", "uniformity", "spread"} <= set(reported)
+    moves = [parameter.grad is not None and bool(parameter.grad.any()) for parameter in task.classifier.parameters()]
+    assert moves == [objective != "supcon"]
+
+
+def test_encoder_and_head_have_their_own_rates() -> None:
+    task = pretraining(TEAM, lr=0.2, head_lr=0.002)
+    task.begin_epoch(0)
+    encoder, head = task.optimiser.param_groups
+    assert encoder["lr"] == pytest.approx(100 * head["lr"])
+    assert len(encoder["params"]) == len(list(task.network.encoder.parameters()))
+    assert len(head["params"]) == len(list(task.network.head.parameters())) + 1
+    encoder, head = pretraining(TEAM, lr=0.2).optimiser.param_groups
+    assert encoder["lr"] == head["lr"]
+
+
+def test_a_collapse_stops_and_says_what_to_change(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pretraining_module, "PATIENCE", 2)
+    task = pretraining(TEAM)
+    monkeypatch.setattr(task, "_project", lambda images: torch.ones(len(images), 8, requires_grad=True) / 8**0.5)
+    with pytest.raises(TrainingError, match=r"(?s)in epoch 2 all pictures.*log\(2B − 1\) = 2\.71.*objective: both"):
+        fit(task, tmp_path / "c.pt")  # epoch 1 is the warm-up
+
+
+def test_without_a_collapse_nothing_stops(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pretraining_module, "PATIENCE", 0)
+    assert len(fit(pretraining(TEAM), tmp_path / "c.pt")) == 3
 
 
 def test_weights_that_break_in_the_last_step_are_not_saved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -401,3 +461,42 @@ def test_random_streams_differ_by_seed_purpose_and_epoch() -> None:
         for key in [(0, "pretrain", 0), (1, "pretrain", 0), (0, "pocan", 0), (0, "pretrain", 1)]
     }
     assert len(draws) == 4
+
+
+def test_balanced_batches_hold_every_class_equally_often() -> None:
+    rows, labels = torch.arange(40) + 100, torch.tensor([0] * 30 + [3] * 8 + [5] * 2)
+    batches = list(balanced_batches(rows, labels, 9, 10, generator_for(0, "test", 0)))
+    drawn = torch.cat(batches)
+    assert [len(batch) for batch in batches] == [9] * 10
+    assert torch.bincount(labels[drawn - 100], minlength=6).tolist() == [30, 0, 0, 30, 0, 30]
+    assert drawn[labels[drawn - 100] == 0].unique().numel() == 30  # none again before all were there
+    again = torch.cat(list(balanced_batches(rows, labels, 9, 10, generator_for(0, "test", 0))))
+    assert torch.equal(drawn, again)
+
+
+def test_the_average_predicts_and_pseudo_labels() -> None:
+    task = pocan(TEAM, ema=0.5)
+    trained = [value.clone() for value in task.model.parameters()]
+    task.step(one_batch(task), 0.5)
+    task.step(one_batch(task), 0.5)
+    assert moved(trained, task.model)
+    assert not torch.equal(task.model.prototypes.matrix, task.target_prototypes.matrix)
+    assert set(task.modules()) == {"network", "prototypes", "decision", "source_prototypes"}
+
+
+def test_logit_adjustment_decides_by_the_weighted_shares_of_the_source() -> None:
+    task = pocan(TEAM, logit_adjustment=0.5, class_weights="none")
+    assert isinstance(task.model, PrototypeClassifier)
+    shares = torch.bincount(LABELS, minlength=7) / len(LABELS)
+    assert torch.allclose(task.model.decision.adjustment, 0.5 * shares.log())
+    balanced = pocan(TEAM, logit_adjustment=1.0, class_weights="balanced")
+    assert isinstance(balanced.model, PrototypeClassifier)
+    assert torch.allclose(balanced.model.decision.adjustment, torch.full((7,), math.log(1 / 7)), atol=1e-6)
+
+
+def test_target_weights_follow_the_estimated_shares() -> None:
+    task = pocan(TEAM, class_weights="balanced", target_shares="em")
+    pseudo = task._pseudo_label()
+    counted = pocan(TEAM, class_weights="balanced")
+    assert torch.equal(counted._pseudo_label().labels, pseudo.labels)
+    assert not torch.equal(task._target_weights, counted._target_weights)

@@ -1,0 +1,31 @@
+"""The average over steps against the recursion written out."""
+
+import torch
+from torch import nn
+
+from pipeline.methods.parts.average import Average
+
+
+def test_it_is_the_exponential_moving_average_from_the_first_step_on() -> None:
+    layer, norm = nn.Linear(2, 1, bias=False), nn.BatchNorm1d(2)
+    average = Average({"layer": layer, "norm": norm}, 0.9)
+    expected, mean = None, None
+    for step in range(5):
+        with torch.no_grad():
+            layer.weight.fill_(float(step))
+            assert norm.running_mean is not None
+            norm.running_mean.fill_(10.0 * step)
+        average.update()
+        expected = float(step) if expected is None else 0.9 * expected + 0.1 * step
+        mean = 10.0 * expected
+    assert torch.allclose(average["layer"].get_parameter("weight"), torch.tensor(expected))
+    assert torch.allclose(average["norm"].get_buffer("running_mean"), torch.tensor(mean))
+    assert layer.weight[0, 0].item() == 4.0
+
+
+def test_without_decay_it_is_the_module_itself() -> None:
+    layer = nn.Linear(2, 1)
+    average = Average({"layer": layer}, 0.0)
+    average.update()
+    assert average["layer"] is layer
+    assert average.parts() == {}
