@@ -3,10 +3,14 @@
 from collections.abc import Sequence
 
 from pipeline.reporting.results import Result
-from pipeline.reporting.titles import DRAWN_MARK
+from pipeline.reporting.titles import DRAWN_MARK, KNOWN_MARK
 
 NOTHING = "–"
 MARK_NOTE = f"{DRAWN_MARK} Measured on drawn stand-ins: never comparable with the other numbers."
+KNOWN_NOTE = (
+    f"{KNOWN_MARK} Measured with the target's label set given (split.TARGET.classes): no other expression could be "
+    "predicted. Not comparable with numbers of methods that were not told."
+)
 
 
 def percent(fraction: float, result: Result) -> str:
@@ -15,8 +19,9 @@ def percent(fraction: float, result: Result) -> str:
 
 
 def marked(text: str, result: Result) -> str:
-    """``text`` with the stand-in mark where source or target of ``result`` are drawn."""
-    return f"{text} {DRAWN_MARK}" if result.drawn else text
+    """``text`` with the marks of stand-ins, in the source or the target of ``result``, and of a given label set."""
+    marks = ((DRAWN_MARK, result.drawn), (KNOWN_MARK, result.split.protocol.classes is not None))
+    return " ".join([text, *(mark for mark, holds in marks if holds)])
 
 
 def markdown_table(head: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1) -> str:

@@ -8,6 +8,7 @@ from pipeline.reporting.markdown import NOTHING, markdown_table, marked
 from pipeline.reporting.results import Provenance, Result, SourceMetrics, SplitReport
 from pipeline.reporting.titles import (
     DRAWN_MARK,
+    KNOWN_MARK,
     backbone_title,
     dataset_title,
     environment_title,
@@ -144,6 +145,8 @@ def _division(split: SplitReport) -> str:
     if protocol.test is not None:
         parts.append(f"test {protocol.test}")
         parts.append(f"seed {protocol.seed}")
+    if protocol.classes is not None:
+        parts.append(f"classes {KNOWN_MARK}: {' '.join(protocol.classes)}")
     if split.dropped is not None:
         parts.append(f"{split.dropped} duplicates dropped")
     return ", ".join(parts)

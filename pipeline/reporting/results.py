@@ -110,12 +110,13 @@ class Duplicates(Record):
 
 
 class Protocol(Record):
-    """How a set was divided, as in section split of the parameters."""
+    """How a set was divided and what was known of it, as in section split of the parameters."""
 
     protocol: str
     test: int | float | None
     seed: int
     duplicates: str
+    classes: tuple[str, ...] | None = None
 
 
 class SplitReport(Record):

@@ -9,11 +9,12 @@ from collections.abc import Callable, Sequence
 from pipeline.config.schema import Params
 from pipeline.labels import EXPRESSIONS
 from pipeline.reporting import protocol
-from pipeline.reporting.markdown import MARK_NOTE, NOTHING, markdown_table, marked, percent
+from pipeline.reporting.markdown import KNOWN_NOTE, MARK_NOTE, NOTHING, markdown_table, marked, percent
 from pipeline.reporting.paper_tables import TABLE_1, TABLE_2, TABLE_3, QuotedTable
 from pipeline.reporting.results import Metrics, Result, SourceMetrics
 from pipeline.reporting.titles import (
     DRAWN_MARK,
+    KNOWN_MARK,
     backbone_title,
     dataset_note,
     dataset_title,
@@ -66,7 +67,8 @@ def gain(result: Result) -> float | None:
 
 def _section(title: str, table: str, notes: Sequence[str]) -> str:
     """A table under its title; every sign in it is explained below it."""
-    signs = [note for sign, note in (("‡", ORACLE_NOTE), (DRAWN_MARK, MARK_NOTE)) if sign in table]
+    explained = ((ORACLE[-1], ORACLE_NOTE), (DRAWN_MARK, MARK_NOTE), (KNOWN_MARK, KNOWN_NOTE))
+    signs = [note for sign, note in explained if sign in table]
     return "\n\n".join((f"## {title}", table, *notes, *signs))
 
 

@@ -8,6 +8,7 @@ from pipeline.datasets import DATASETS
 from pipeline.reporting.results import Result
 
 DRAWN_MARK = "◊"
+KNOWN_MARK = "§"
 """Stands beside every number that was measured with drawn stand-ins as source, as target or as both."""
 
 

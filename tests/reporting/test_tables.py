@@ -263,5 +263,18 @@ def test_divisions_say_what_their_parts_share(tmp_path: Path) -> None:
     assert row(part.split("\n## ")[0], "JAFFE") == cells
 
 
+def test_a_known_label_set_is_marked_in_every_cell(tmp_path: Path) -> None:
+    known = SPLIT | {"protocol": SPLIT["protocol"] | {"classes": ["anger", "happiness"]}}
+    text = text_of(tmp_path, result("ckplus"), result("jaffe", split=known))
+    table = section(text, "Table 1.")
+    assert row(table, "POCAN (measured)")[2:4] == ["75.0 ◊ [68.0, 82.0]", "75.0 ◊ § [68.0, 82.0]"]
+    assert "§ Measured with the target's label set given" in table
+    assert "classes §: anger happiness" in text.split("### Divisions", 1)[1]
+
+
+def test_without_one_no_cell_is_marked(tmp_path: Path) -> None:
+    assert "§" not in text_of(tmp_path, result("ckplus"))
+
+
 def test_a_bar_in_a_cell_does_not_split_it() -> None:
     assert markdown_table(["a|b", "c"], [["1", "2"]]) == "| a\\|b | c |\n| :--- | ---: |\n| 1 | 2 |"

@@ -250,6 +250,16 @@ def test_another_split_runs_only_that_targets_chain(workspace: Path) -> None:
     assert sorted(RAN.findall(output)) == ["adapt@jaffe", "evaluate@jaffe", "report", "split@jaffe"]
 
 
+def test_a_known_label_set_is_kept_to_before_and_after_adaptation(workspace: Path) -> None:
+    output = experiment(workspace, "+split.jaffe.classes=[anger,happiness]", "targets=[jaffe]")
+    assert sorted(RAN.findall(output)) == ["adapt@jaffe", "evaluate@jaffe", "faces-report", "report", "split@jaffe"]
+    for model in ("before", "after"):
+        confusion = json.loads((workspace / "reports/evaluate/jaffe/result.json").read_text())[model]["confusion"]
+        assert [sum(column) > 0 for column in zip(*confusion, strict=True)].count(True) <= 2
+        assert all(not any(column) for column in list(zip(*confusion, strict=True))[1:3])
+    assert "§" in (workspace / "reports/tables.md").read_text()
+
+
 def test_targets_can_be_chosen_on_the_command_line(workspace: Path) -> None:
     output = experiment(workspace, "targets=[fer2013]")
     assert sorted(RAN.findall(output)) == ["faces-report", "report"]
