@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[2]
 PARAMS = load(ROOT / "params.yaml")
 PAPER = load(ROOT / "params/paper.yaml")
 ENVIRONMENT = {"precision": "fp32", "compile": False, "device": "cpu", "hardware": "AVX2", "torch": "2.11.0"}
-SPLIT = {
+SPLIT: dict[str, Any] = {
     "protocol": {"protocol": "stratified", "test": 0.25, "seed": 0, "duplicates": "keep"},
     "test_in_train": {"picture": 0, "sequence": 40, "subject": None},
     "duplicates": {

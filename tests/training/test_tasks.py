@@ -91,7 +91,7 @@ def state_bytes(task: Any) -> list[Tensor]:
     return tensors
 
 
-EVERYTHING = {
+EVERYTHING: dict[str, Any] = {
     "class_weights": "balanced",
     "logit_adjustment": 0.5,
     "target_shares": "em",
@@ -480,7 +480,7 @@ def test_the_average_predicts_and_pseudo_labels() -> None:
     task.step(one_batch(task), 0.5)
     task.step(one_batch(task), 0.5)
     assert moved(trained, task.model)
-    assert not torch.equal(task.model.prototypes.matrix, task.target_prototypes.matrix)
+    assert not torch.equal(task.model.get_parameter("prototypes.matrix"), task.target_prototypes.matrix)
     assert set(task.modules()) == {"network", "prototypes", "decision", "source_prototypes"}
 
 
