@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from pipeline.backbones import BACKBONES
 from pipeline.config import layout
 from pipeline.config.schema import Params
 from pipeline.errors import DatasetError, ParamsError
@@ -33,8 +34,10 @@ def require_inputs(params: Params) -> None:
     """Check that every data set of the project is in ``data.root`` or will be drawn there, and that the weights exist.
 
     Raises:
+        ParamsError: the library that ``model.backbone`` needs is not installed, or has no such architecture.
         DatasetError: something is missing; every fault is named with what to do.
     """
+    BACKBONES[params.model.backbone].of(params.model.architecture, params.model.input_size)
     root = Path(params.data.root)
     faults = []
     for key, names in (("sets", params.data.sets), ("folder_sets", params.data.folder_sets)):

@@ -8,7 +8,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, SerializeAsAny, field_validator, model_validator
 
-from pipeline.backbones import BACKBONES
+from pipeline.backbones import BACKBONES, Family
 from pipeline.config.methods.base import AdaptParams
 from pipeline.config.section import (
     Balance,
@@ -144,11 +144,17 @@ class SplitParams(Section):
 
 
 class ModelParams(Section):
-    """Encoder and projection head (docs/method.md). Backbones and their weights: ``pipeline.backbones.BACKBONES``."""
+    """Encoder and projection head (docs/method.md). Backbones and their weights: docs/backbones.md.
+
+    architecture: which one of a family of backbones (timm), by its own name.
+    input_size: pixels; the 112×112 crops are resized to it inside the encoder; null: they are taken as they are.
+    """
 
     backbone: Name
+    architecture: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")] | None = None
     weights: Name
     weights_file: str | None = None
+    input_size: PositiveInt | None = None
     projection_hidden: PositiveInt
     projection_dim: PositiveInt
 
@@ -156,6 +162,7 @@ class ModelParams(Section):
     def _weights_fit_backbone(self) -> Self:
         if self.backbone not in BACKBONES:
             raise ValueError(f"backbone: unknown backbone {unknown(self.backbone, BACKBONES)}")
+        self._check_architecture_and_size()
         weights = BACKBONES[self.backbone].weights
         if self.weights not in weights:
             raise ValueError(self._misfit())
@@ -166,6 +173,18 @@ class ModelParams(Section):
             raise ValueError(f"weights_file goes with weights: {' or '.join(sorted(files))}; remove it")
         return self
 
+    def _check_architecture_and_size(self) -> None:
+        entry = BACKBONES[self.backbone]
+        if isinstance(entry, Family) and not self.architecture:
+            raise ValueError(f"architecture: {self.backbone} needs a name of its own models, such as {entry.example}")
+        if self.architecture and not isinstance(entry, Family):
+            families = [name for name, other in BACKBONES.items() if isinstance(other, Family)]
+            raise ValueError(f"architecture goes with backbone: {' or '.join(families)}; remove it")
+        if self.input_size and self.input_size not in entry.sizes:
+            low, high = entry.sizes[0], entry.sizes[-1]
+            span = f"{low} only; remove the key" if low == high else f"{low} to {high}"
+            raise ValueError(f"input_size: pictures for {self.backbone} may have a side of {span}")
+
     def _misfit(self) -> str:
         """What to say where the backbone has no such weights."""
         owners = [name for name, entry in BACKBONES.items() if self.weights in entry.weights]
@@ -173,7 +192,7 @@ class ModelParams(Section):
             names = dict.fromkeys(name for entry in BACKBONES.values() for name in entry.weights)
             return f"weights: unknown weights {unknown(self.weights, names)}"
         if len(owners) == 1:
-            return f"weights {self.weights} are a {BACKBONES[owners[0]].title}'s: set backbone: {owners[0]}"
+            return f"weights {self.weights} are those of {BACKBONES[owners[0]].title}: set backbone: {owners[0]}"
         return f"there are no {self.weights} weights for {self.backbone}: choose {', '.join(owners)}"
 
 
