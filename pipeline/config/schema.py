@@ -151,7 +151,7 @@ class ModelParams(Section):
     """
 
     backbone: Name
-    architecture: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")] | None = None
+    architecture: str | None = None
     weights: Name
     weights_file: str | None = None
     input_size: PositiveInt | None = None
@@ -167,7 +167,7 @@ class ModelParams(Section):
         if self.weights not in weights:
             raise ValueError(self._misfit())
         if weights[self.weights].from_file and not self.weights_file:
-            raise ValueError(f"weights {self.weights} need weights_file: the path of your copy (see README)")
+            raise ValueError(f"weights {self.weights} need weights_file: the path of your copy (docs/backbones.md)")
         if self.weights_file and not weights[self.weights].from_file:
             files = {name for entry in BACKBONES.values() for name, value in entry.weights.items() if value.from_file}
             raise ValueError(f"weights_file goes with weights: {' or '.join(sorted(files))}; remove it")

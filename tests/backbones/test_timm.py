@@ -85,6 +85,13 @@ def test_unknown_names_bring_similar_ones() -> None:
         Encoder(params("resnet18.nobody"))
 
 
+@pytest.mark.usefixtures("no_network")
+def test_names_that_timm_would_look_for_elsewhere_are_unknown() -> None:
+    for name in ("hf-hub:timm/resnet18.a1_in1k", "local-dir:/tmp"):
+        with pytest.raises(ParamsError, match=f"no network '{name}'"):
+            Encoder(params(name))
+
+
 def test_a_network_that_cannot_take_the_size_is_told() -> None:
     with pytest.raises(ParamsError, match=r"inception_v3 cannot take pictures of 64×64 pixels .* own size is 299×299"):
         Encoder(params("inception_v3", input_size=64))

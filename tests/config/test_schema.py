@@ -74,7 +74,6 @@ def test_the_papers_protocol_stands_in_its_file() -> None:
         ("model.weights", "arcface", r"model: weights arcface are those of IR-50: set backbone: iresnet50"),
         ("model.weights", "vggface2", r"model: there are no vggface2 weights for resnet10: choose resnet50, facenet"),
         ("model.architecture", "resnet18", r"model: architecture goes with backbone: timm; remove it"),
-        ("model.architecture", "hf-hub:x/y", r"model\.architecture: "),
         ("model.backbone", "timm", r"model: architecture: timm needs a name of its own models, such as resnet18"),
         ("model.input_size", 8, r"model: input_size: pictures for resnet10 may have a side of 32 to 1024"),
         ("model.input_size", 112.0, r"model\.input_size: input should be a valid integer"),

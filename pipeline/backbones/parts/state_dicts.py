@@ -37,7 +37,7 @@ def read_file(path: Path, ignored: frozenset[str] = frozenset()) -> StateDict:
         WeightsError: no such file, or not one of these formats.
     """
     if not path.is_file():
-        raise WeightsError(f"model.weights_file: {path}: no such file; see the README on where to get weights")
+        raise WeightsError(f"model.weights_file: {path}: no such file; docs/backbones.md says where to get weights")
     try:
         raw = _read_raw(path)
     except (
