@@ -5,16 +5,19 @@ is imported when one is built.
 """
 
 from pipeline.backbones.dlib import DLIB
-from pipeline.backbones.parts.entry import Backbone, InputNorm, Weights
+from pipeline.backbones.facenet import FACENET
+from pipeline.backbones.iresnet50 import IRESNET50
+from pipeline.backbones.parts.entry import Backbone, Family, InputNorm, Weights
 from pipeline.backbones.resnet10 import RESNET10
 from pipeline.backbones.resnet18 import RESNET18
 from pipeline.backbones.resnet34 import RESNET34
 from pipeline.backbones.resnet50 import RESNET50
+from pipeline.backbones.timm import TIMM
 from pipeline.registry import Registry
 
-__all__ = ["BACKBONES", "Backbone", "InputNorm", "Weights"]
+__all__ = ["BACKBONES", "Backbone", "Family", "InputNorm", "Weights"]
 
-BACKBONES: Registry[Backbone] = Registry(
+BACKBONES: Registry[Backbone | Family] = Registry(
     "backbone",
     [
         DLIB,
@@ -22,5 +25,8 @@ BACKBONES: Registry[Backbone] = Registry(
         RESNET18,
         RESNET34,
         RESNET50,
+        FACENET,
+        IRESNET50,
+        TIMM,
     ],
 )

@@ -64,6 +64,7 @@ DLIB = Backbone(
             read=read_weights,
             norm=InputNorm(255 / 256, (122.782 / 256, 117.001 / 256, 104.298 / 256), (1.0, 1.0, 1.0)),
             measured=True,
+            package="face_recognition_models",
         ),
     },
 )

@@ -5,12 +5,24 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.autograd.function import FunctionCtx, once_differentiable
 
+from pipeline.errors import ParamsError
+
 
 def over_processes(network: nn.Module, device: torch.device) -> nn.Module:
     """``network`` with batch norms over all processes; its parameters and state keys stay the same objects and names.
 
     On GPUs they are PyTorch's, which has none for the CPU.
+
+    Raises:
+        ParamsError: a batch norm is of a library's own kind (timm has some that activate, too), which would be lost.
     """
+    kinds = {type(module) for module in network.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)}
+    foreign = sorted(kind.__name__ for kind in kinds if not kind.__module__.startswith("torch."))
+    if foreign:
+        raise ParamsError(
+            f"compute.devices: this backbone has batch norms that processes cannot share ({', '.join(foreign)}); "
+            "set compute.devices: 1 or take another backbone"
+        )
     if device.type == "cuda":
         synchronised: nn.Module = nn.SyncBatchNorm.convert_sync_batchnorm(network)
         return synchronised

@@ -8,7 +8,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, SerializeAsAny, field_validator, model_validator
 
-from pipeline.backbones import BACKBONES
+from pipeline.backbones import BACKBONES, Family
 from pipeline.config.methods.base import AdaptParams
 from pipeline.config.section import (
     Balance,
@@ -155,11 +155,17 @@ class SplitParams(Section):
 
 
 class ModelParams(Section):
-    """Encoder and projection head (docs/method.md). Backbones and their weights: ``pipeline.backbones.BACKBONES``."""
+    """Encoder and projection head (docs/method.md). Backbones and their weights: docs/backbones.md.
+
+    architecture: which one of a family of backbones (timm), by its own name.
+    input_size: pixels; the 112×112 crops are resized to it inside the encoder; null: they are taken as they are.
+    """
 
     backbone: Name
+    architecture: str | None = None
     weights: Name
     weights_file: str | None = None
+    input_size: PositiveInt | None = None
     projection_hidden: PositiveInt
     projection_dim: PositiveInt
 
@@ -167,15 +173,28 @@ class ModelParams(Section):
     def _weights_fit_backbone(self) -> Self:
         if self.backbone not in BACKBONES:
             raise ValueError(f"backbone: unknown backbone {unknown(self.backbone, BACKBONES)}")
+        self._check_architecture_and_size()
         weights = BACKBONES[self.backbone].weights
         if self.weights not in weights:
             raise ValueError(self._misfit())
         if weights[self.weights].from_file and not self.weights_file:
-            raise ValueError(f"weights {self.weights} need weights_file: the path of your copy (see README)")
+            raise ValueError(f"weights {self.weights} need weights_file: the path of your copy (docs/backbones.md)")
         if self.weights_file and not weights[self.weights].from_file:
             files = {name for entry in BACKBONES.values() for name, value in entry.weights.items() if value.from_file}
             raise ValueError(f"weights_file goes with weights: {' or '.join(sorted(files))}; remove it")
         return self
+
+    def _check_architecture_and_size(self) -> None:
+        entry = BACKBONES[self.backbone]
+        if isinstance(entry, Family) and not self.architecture:
+            raise ValueError(f"architecture: {self.backbone} needs a name of its own models, such as {entry.example}")
+        if self.architecture and not isinstance(entry, Family):
+            families = [name for name, other in BACKBONES.items() if isinstance(other, Family)]
+            raise ValueError(f"architecture goes with backbone: {' or '.join(families)}; remove it")
+        if self.input_size and self.input_size not in entry.sizes:
+            low, high = entry.sizes[0], entry.sizes[-1]
+            span = f"{low} only; remove the key" if low == high else f"{low} to {high}"
+            raise ValueError(f"input_size: pictures for {self.backbone} may have a side of {span}")
 
     def _misfit(self) -> str:
         """What to say where the backbone has no such weights."""
@@ -184,7 +203,7 @@ class ModelParams(Section):
             names = dict.fromkeys(name for entry in BACKBONES.values() for name in entry.weights)
             return f"weights: unknown weights {unknown(self.weights, names)}"
         if len(owners) == 1:
-            return f"weights {self.weights} are a {BACKBONES[owners[0]].title}'s: set backbone: {owners[0]}"
+            return f"weights {self.weights} are those of {BACKBONES[owners[0]].title}: set backbone: {owners[0]}"
         return f"there are no {self.weights} weights for {self.backbone}: choose {', '.join(owners)}"
 
 

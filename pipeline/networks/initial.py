@@ -2,22 +2,21 @@
 
 from pathlib import Path
 
-from pipeline.backbones import BACKBONES
 from pipeline.config.schema import ModelParams
-from pipeline.networks.network import Encoder
+from pipeline.networks.network import Encoder, chosen_backbone
 from pipeline.networks.saved import load_checked
 
 
 def load_initial(encoder: Encoder, params: ModelParams) -> dict[str, str]:
     """Load the weights that ``params`` names into the encoder; returns what the run records about them.
 
-    The record has ``weights`` and, where there is a file or an entry of torchvision's registry, its name; for a file
-    also its SHA-256.
+    The record has ``weights`` and, where there is a file or an entry of a library's registry, its name; for a file also
+    its SHA-256.
 
     Raises:
         WeightsError: the file is missing, is of no known format, or does not fit; every key at fault is named.
     """
-    read = BACKBONES[params.backbone].weights[params.weights].read
+    read = chosen_backbone(params).weights[params.weights].read
     if read is None:
         return {"weights": params.weights}
     state = read(Path(params.weights_file or ""))
@@ -27,4 +26,4 @@ def load_initial(encoder: Encoder, params: ModelParams) -> dict[str, str]:
 
 def without_statistics(params: ModelParams) -> bool:
     """Whether the batch norms of these weights are still to be measured (``pipeline.networks.statistics``)."""
-    return BACKBONES[params.backbone].weights[params.weights].measured
+    return chosen_backbone(params).weights[params.weights].measured

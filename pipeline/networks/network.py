@@ -1,7 +1,7 @@
 """The networks: encoder f, projection head g and the prototype matrices M_s and M_t (paper, sec. 3; Fig. 1).
 
-Images enter as float NCHW in [0, 1], RGB, 112×112; the encoder applies the input normalisation its weights were
-trained with, so no caller needs to know it.
+Images enter as float NCHW in [0, 1], RGB, 112×112; the encoder gives them the size (``model.input_size``) and the
+normalisation that its weights were trained with, so no caller needs to know either.
 """
 
 import math
@@ -16,6 +16,7 @@ from torch.nn import functional as F
 from pipeline import backbones
 from pipeline.backbones import BACKBONES
 from pipeline.config.schema import ModelParams
+from pipeline.data.crops import CROP_SIZE
 from pipeline.labels import NUM_CLASSES
 
 
@@ -39,6 +40,28 @@ class InputNorm(nn.Module):
         return torch.addcmul(self.offset, images, self.factor)
 
 
+class InputSize(nn.Module):
+    """Resizes to size×size, bilinearly; where that shrinks, with the filter widened (antialiasing)."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self.size = size
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Float N×3×H×W in, N×3×size×size out."""
+        shrinks = self.size < min(images.shape[-2:])
+        return F.interpolate(images, size=(self.size, self.size), mode="bilinear", antialias=shrinks)
+
+
+def chosen_backbone(params: ModelParams) -> backbones.Backbone:
+    """What ``params`` name: a backbone by itself, or an architecture of a family.
+
+    Raises:
+        ParamsError: the family has no such architecture, or its library is not installed.
+    """
+    return BACKBONES[params.backbone].of(params.architecture, params.input_size)
+
+
 def _unit_rows(vectors: Tensor) -> Tensor:
     """L2 normalisation, in float32 at least: bf16 keeps three digits, too few for a length."""
     return F.normalize(vectors.to(torch.promote_types(vectors.dtype, torch.float32)))
@@ -48,20 +71,26 @@ class Encoder(nn.Module):
     """f: a backbone with global average pooling, L2-normalised features; ‖f(x)‖ = 1.
 
     N×3×112×112 float in, N×``dim`` float out.
+
+    Raises:
+        ParamsError: there is no such architecture, or it does not take pictures of this size.
     """
 
     def __init__(self, params: ModelParams) -> None:
         super().__init__()
-        backbone = BACKBONES[params.backbone]
+        backbone = chosen_backbone(params)
         norm = backbone.weights[params.weights].norm
+        # By default the crops are what the network sees, and no resizing stands in the graph.
+        self.size = nn.Identity() if params.input_size in (None, CROP_SIZE) else InputSize(params.input_size)
         self.norm = nn.Identity() if norm is None else InputNorm(norm)
-        self.trunk, self.dim = backbone.build(params.weights), backbone.features
+        self.trunk = backbone.build(params.weights)
+        self.dim = backbone.width(self.trunk)
         # Channels last is the layout that convolutions are fast in, on CPUs and on tensor cores.
         self.trunk.to(memory_format=torch.channels_last)
 
     def forward(self, images: Tensor) -> Tensor:
         """Unit features of a batch of images."""
-        images = self.norm(images).contiguous(memory_format=torch.channels_last)
+        images = self.norm(self.size(images)).contiguous(memory_format=torch.channels_last)
         return _unit_rows(self.trunk(images))
 
 

@@ -30,13 +30,15 @@ def method_title(result: Result) -> str:
 
 def backbone_title(result: Result) -> str:
     """The encoder and what it was pre-trained on: "ResNet-10, no pre-training"."""
-    return network_title(result.backbone, result.weights)
+    architecture = result.parameters.get("model.architecture", "null")
+    return network_title(result.backbone, result.weights, "" if architecture == "null" else str(architecture))
 
 
-def network_title(backbone: str, weights: str) -> str:
+def network_title(backbone: str, weights: str, architecture: str = "") -> str:
     """A backbone and its weights by their titles; names that are not registered are their own titles."""
     known = BACKBONES[backbone].weights if backbone in BACKBONES else {}
-    return f"{BACKBONES.title(backbone)}, {known[weights].title if weights in known else weights}"
+    title = f"{BACKBONES.title(backbone)} {architecture}".rstrip()
+    return f"{title}, {known[weights].title if weights in known else weights}"
 
 
 def environment_title(environment: Mapping[str, Mapping[str, str | bool]]) -> str:

@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from pipeline.compute.batchnorm import over_processes
 from pipeline.compute.team import Team
 from pipeline.errors import ParamsError
 from pipeline.networks.inference import project
@@ -106,3 +107,17 @@ def test_the_parts_of_a_team_are_the_whole() -> None:
     one.size = 9
     with pytest.raises(ParamsError, match=r"compute\.devices: 9 processes cannot share a batch of 8 pictures"):
         next(pretraining(one).begin_epoch(0).batches)
+
+
+class ActivatingNorm(nn.BatchNorm2d):
+    """As timm has them: the activation is within."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        return torch.relu(super().forward(input))
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+def test_batch_norms_that_do_more_are_not_replaced_in_silence(device: str) -> None:
+    network = nn.Sequential(nn.BatchNorm2d(3), ActivatingNorm(3))
+    with pytest.raises(ParamsError, match=r"cannot share \(ActivatingNorm\); set compute\.devices: 1"):
+        over_processes(network, torch.device(device))

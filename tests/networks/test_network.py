@@ -12,8 +12,10 @@ import torch
 from torchvision.models.resnet import ResNet
 
 from pipeline.backbones import BACKBONES
+from pipeline.backbones.parts import entry
 from pipeline.backbones.resnet50 import read_vggface2
 from pipeline.config.schema import ModelParams
+from pipeline.data.crops import CROP_SIZE
 from pipeline.errors import WeightsError
 from pipeline.networks import saved
 from pipeline.networks.initial import load_initial
@@ -49,6 +51,28 @@ def test_shapes_and_norms(backbone: Literal["resnet10", "resnet18", "resnet34", 
     assert z.shape == (2, 8)
     torch.testing.assert_close(features.norm(dim=1), torch.ones(2))
     torch.testing.assert_close(z.norm(dim=1), torch.ones(2))
+
+
+def test_the_crops_are_resized_to_the_input_size() -> None:
+    square = torch.zeros(1, 3, 112, 112)
+    square[..., 28:84, 28:84] = 1.0
+    for size in (224, 56):
+        encoder = Encoder(SMALL.model_copy(update={"input_size": size}))
+        resized = encoder.size(square)
+        assert resized.shape == (1, 3, size, size)
+        torch.testing.assert_close(resized.mean(), square.mean(), rtol=0, atol=1e-3)
+        middle = slice(size // 4 + 2, size - size // 4 - 2)
+        torch.testing.assert_close(resized[..., middle, middle], torch.ones_like(resized[..., middle, middle]))
+    stripes = torch.zeros(1, 3, 112, 112)
+    stripes[..., ::2] = 1.0
+    shrunk = Encoder(SMALL.model_copy(update={"input_size": 40})).size(stripes)
+    assert float(shrunk.std()) < 0.1, "finer patterns than pixels must vanish, not fold over"
+
+
+def test_the_crops_own_size_needs_no_resizing() -> None:
+    assert entry.CROPS == CROP_SIZE
+    for size in (None, CROP_SIZE):
+        assert isinstance(Encoder(SMALL.model_copy(update={"input_size": size})).size, torch.nn.Identity)
 
 
 def test_head_is_linear_norm_relu_linear_without_bias() -> None:

@@ -222,6 +222,13 @@ def test_the_papers_protocol_has_no_differences(tmp_path: Path) -> None:
     assert "- CK+: no MLflow run, revision `0123abc`" in text
 
 
+def test_a_backbone_of_a_family_is_named_by_its_architecture(tmp_path: Path) -> None:
+    run = result("ckplus", provenance=REAL, backbone="timm", weights="pretrained")
+    run["parameters"] = run["parameters"] | {"model.architecture": "resnet18.a1_in1k"}
+    found = row(section(text_of(tmp_path, run), "Table 1."), "POCAN (measured)")
+    assert found[1] == "timm resnet18.a1_in1k, pre-trained by timm"
+
+
 @pytest.mark.parametrize(
     ("key", "value"), [("adapt.tau", 0.6), ("adapt.use_l_in", False), ("pretrain.lr", 0.5), ("split.ckplus.test", 0.25)]
 )

@@ -10,6 +10,12 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+CROPS = 112
+"""The crops' side in pixels, ``pipeline.data.crops.CROP_SIZE``, whose import entries must not wait for."""
+
+SIZES = range(32, 1025)
+"""Sides of pictures, in pixels, that a network with global average pooling is asked to take."""
+
 
 @dataclass(frozen=True)
 class InputNorm:
@@ -40,7 +46,8 @@ class Weights:
 
     read: the tensors; takes ``model.weights_file``, which ``from_file`` says it needs; None: random initialisation.
     origin: where the weights come from and on what terms. measured: their batch norms come without statistics, which
-    are measured on the source's crops (``pipeline.networks.statistics``).
+    are measured on the source's crops (``pipeline.networks.statistics``). package: the module of an optional package
+    that has them, which the extra of the backbone's name installs.
     """
 
     title: str
@@ -49,6 +56,7 @@ class Weights:
     norm: InputNorm | None = None
     from_file: bool = False
     measured: bool = False
+    package: str | None = None
 
 
 RANDOM = Weights(title="no pre-training", origin="random initialisation")
@@ -56,14 +64,48 @@ RANDOM = Weights(title="no pre-training", origin="random initialisation")
 
 @dataclass(frozen=True)
 class Backbone:
-    """The convolutional part of the encoder, with global average pooling.
+    """The convolutional part of the encoder, with global average pooling or what its authors have in that place.
 
-    features: its output is N×features float. build: makes it, for the weights of that name; it takes N×3×112×112
-    float images as their ``norm`` leaves them. weights: by the names of ``model.weights``.
+    features: its output is N×features float; a function where only the built network knows. build: makes it, for the
+    weights of that name; it takes N×3×size×size float images as their ``norm`` leaves them. weights: by the names of
+    ``model.weights``. sizes: what ``size`` may be (``model.input_size``, or the crops' 112).
     """
 
     name: str
     title: str
-    features: int
+    features: int | Callable[[nn.Module], int]
     build: Callable[[str], nn.Module]
     weights: Mapping[str, Weights] = field(default_factory=lambda: {"none": RANDOM})
+    sizes: range = SIZES
+
+    def of(self, architecture: str | None, input_size: int | None) -> Backbone:
+        """Itself; a ``Family`` has to look for what is meant."""
+        return self
+
+    def width(self, trunk: nn.Module) -> int:
+        """The number of features of the built network."""
+        return self.features if isinstance(self.features, int) else self.features(trunk)
+
+
+@dataclass(frozen=True)
+class Family:
+    """Many backbones under one name, of which ``model.architecture`` names one.
+
+    find: that one, for pictures of that side in pixels. weights: those that every one of them has; what the found one
+    says of them (normalisation, where they come from) holds. example: the name of an architecture, for messages.
+    """
+
+    name: str
+    title: str
+    find: Callable[[str, int], Backbone]
+    example: str
+    weights: Mapping[str, Weights]
+    sizes: range = SIZES
+
+    def of(self, architecture: str | None, input_size: int | None) -> Backbone:
+        """The backbone of that name, for pictures of that size or, if None, for the crops.
+
+        Raises:
+            ParamsError: there is none; the message has what may have been meant.
+        """
+        return self.find(architecture or "", input_size or CROPS)

@@ -1,4 +1,6 @@
-"""Weight files that users bring: state dicts of PyTorch and pickled numpy dictionaries, read without running code."""
+"""Weight files that users bring: state dicts of PyTorch, safetensors and pickled numpy dictionaries, read without
+running code.
+"""
 
 import pickle
 from pathlib import Path
@@ -6,6 +8,8 @@ from typing import Any
 
 import numpy as np
 import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
 from torch import Tensor
 
 from pipeline.backbones.parts.entry import StateDict
@@ -23,19 +27,21 @@ _PICKLE_ALLOWED = {
 
 
 def read_file(path: Path, ignored: frozenset[str] = frozenset()) -> StateDict:
-    """Read a state dict (.pth, .pt) or a pickled numpy dict (.pkl, of Caffe conversions).
+    """Read a state dict (.pth, .pt, .ckpt), a .safetensors file or a pickled numpy dict (.pkl, of Caffe conversions).
 
-    Wrappers ("state_dict", "model") and a "module." prefix are taken off. Neither format may run code: torch files are
-    read with ``weights_only``, pickles with a list of allowed types. ``ignored``: keys that no trunk uses.
+    Wrappers ("state_dict", "model") and the prefixes "module." and "model." are taken off. No format may run code:
+    torch files are read with ``weights_only``, pickles with a list of allowed types. ``ignored``: keys that no trunk
+    uses.
 
     Raises:
         WeightsError: no such file, or not one of these formats.
     """
     if not path.is_file():
-        raise WeightsError(f"model.weights_file: {path}: no such file; see the README on where to get weights")
+        raise WeightsError(f"model.weights_file: {path}: no such file; docs/backbones.md says where to get weights")
     try:
-        raw = _read_pickle(path) if path.suffix == ".pkl" else torch.load(path, map_location="cpu", weights_only=True)
+        raw = _read_raw(path)
     except (
+        SafetensorError,
         pickle.UnpicklingError,
         RuntimeError,
         EOFError,
@@ -44,17 +50,31 @@ def read_file(path: Path, ignored: frozenset[str] = frozenset()) -> StateDict:
         AttributeError,
         TypeError,
     ) as error:
-        raise WeightsError(f"{path}: not a state dict (.pth, .pt) or a pickled numpy dict (.pkl): {error}") from error
+        forms = "a state dict (.pth, .pt, .ckpt), safetensors or a pickled numpy dict (.pkl)"
+        raise WeightsError(f"{path}: not {forms}: {error}") from error
     for wrapper in ("state_dict", "model"):
         if isinstance(raw, dict) and isinstance(raw.get(wrapper), dict):
             raw = raw[wrapper]
     if not isinstance(raw, dict) or not all(isinstance(value, Tensor | np.ndarray) for value in raw.values()):
         raise WeightsError(f"{path}: expected a dictionary of tensors")
     try:
-        tensors = {str(key).removeprefix("module."): torch.as_tensor(value) for key, value in raw.items()}
+        tensors = {_bare(str(key)): torch.as_tensor(value) for key, value in raw.items()}
     except TypeError as error:  # an array of objects or of text
         raise WeightsError(f"{path}: not every entry is an array of numbers: {error}") from error
     return StateDict(tensors, str(path), {"weights_name": path.name, "weights_sha256": sha256(path)}, ignored)
+
+
+def _bare(key: str) -> str:
+    """Without what DataParallel and Lightning modules put before the name."""
+    return key.removeprefix("module.").removeprefix("model.")
+
+
+def _read_raw(path: Path) -> Any:
+    if path.suffix == ".pkl":
+        return _read_pickle(path)
+    if path.suffix == ".safetensors":
+        return load_file(path)
+    return torch.load(path, map_location="cpu", weights_only=True)
 
 
 class _NumpyUnpickler(pickle.Unpickler):
