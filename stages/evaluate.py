@@ -13,7 +13,7 @@ from pipeline.config.preflight import require_target
 from pipeline.config.schema import Params
 from pipeline.data.outcome import Outcome
 from pipeline.data.prepared import Prepared
-from pipeline.evaluation import scorecard
+from pipeline.evaluation import scorecard, unlabelled
 from pipeline.files import flatten, read_json, write_csv, write_json
 from pipeline.tracking.runs import StageRun, stage_run
 
@@ -35,8 +35,9 @@ def main(target: str) -> None:
             write_csv(folder / f"{name}.csv", table)
         write_csv(layout.predictions(target), scorecard.predictions_table(data, outcome.after.probabilities))
         metrics = scorecard.headline(scores)
+        judged = unlabelled.judge(outcome, source.store.labels()[outcome.source.rows])
         write_json(folder / "metrics.json", metrics)
-        write_json(folder / "result.json", result(settings, source, data, scores, tracked))
+        write_json(folder / "result.json", result(settings, source, data, scores | {"unlabelled": judged}, tracked))
         tracked.log({key: float(value) for key, value in flatten(metrics).items()}, settings.adapt.epochs)
         names = ("metrics.json", "result.json", *(f"{name}.csv" for name in tables))
         tracked.log_files([folder / name for name in names], "evaluate")
@@ -76,6 +77,7 @@ def result(
         "before": scores.get("before"),
         "after": scores.get("after"),
         "oracle": scores.get("oracle"),
+        "unlabelled": scores["unlabelled"],
         "revision": tracked.execution.revision,
         "experiment": tracked.execution.experiment,
         "run_id": tracked.id,

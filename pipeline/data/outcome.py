@@ -38,9 +38,13 @@ class Sample:
 
 @dataclass(frozen=True)
 class Predicted:
-    """By one model: ``probabilities`` N×k of all the target's crops; ``source``, ``target``: embeddings of samples."""
+    """By one model: ``probabilities`` N×k of all the target's crops, ``source_probabilities`` n×k of a source sample.
+
+    source, target: embeddings of the samples, n×d.
+    """
 
     probabilities: Floats
+    source_probabilities: Floats
     source: Floats
     target: Floats
 
@@ -80,7 +84,7 @@ class Outcome:
         with np.load(path) as arrays:
             source, target = (Sample(arrays[f"{name}_rows"], arrays[f"{name}_ranks"]) for name in ("source", "target"))
             before, after = (
-                Predicted(arrays[f"{name}_probabilities"], arrays[f"{name}_source"], arrays[f"{name}_target"])
+                Predicted(**{key: arrays[f"{name}_{key}"] for key in Predicted.__dataclass_fields__})
                 for name in ("before", "after")
             )
         return cls(source, target, before, after)

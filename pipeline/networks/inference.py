@@ -43,8 +43,13 @@ def predict_domains(
     """What ``model`` predicts for all the target's crops, and how it embeds the samples of source and target."""
     of_source, of_target = (torch.from_numpy(sample.rows) for sample in samples)
     embeddings, probabilities = classify(model, target, torch.arange(target.count), eval_crop)
-    source_embeddings, _ = classify(model, source, of_source, eval_crop)
-    return Predicted(probabilities.cpu().numpy(), source_embeddings.cpu().numpy(), embeddings.cpu()[of_target].numpy())
+    source_embeddings, source_probabilities = classify(model, source, of_source, eval_crop)
+    return Predicted(
+        probabilities=probabilities.cpu().numpy(),
+        source_probabilities=source_probabilities.cpu().numpy(),
+        source=source_embeddings.cpu().numpy(),
+        target=embeddings.cpu()[of_target].numpy(),
+    )
 
 
 @contextmanager

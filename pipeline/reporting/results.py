@@ -63,6 +63,22 @@ class Metrics(Record):
         return self
 
 
+class Judged(Record):
+    """What is said of a model without the target's labels (``pipeline.evaluation.unlabelled``)."""
+
+    entropy: float
+    information: float
+    neighbourhood_density: float
+    source_accuracy: Fraction
+
+
+class Unlabelled(Record):
+    """Of the source model on this target, and of the adapted one."""
+
+    before: Judged
+    after: Judged
+
+
 class Oracle(Record):
     """Best accuracy over the epochs, chosen with the target's test labels, and how many epochs led to it (0: DT)."""
 
@@ -155,6 +171,7 @@ class Result(Record):
     before: Metrics | None
     after: Metrics | None
     oracle: Oracle | None
+    unlabelled: Unlabelled
     revision: str | None
     experiment: str | None
     run_id: str | None

@@ -17,6 +17,7 @@ from tests.reporting.made_results import (
     SPLIT,
     UNLABELLED,
     confusion,
+    judged,
     metrics,
     params_for,
     result,
@@ -119,7 +120,7 @@ def test_quoted_cells_are_never_marked(tmp_path: Path) -> None:
 def test_all_table_rows_have_the_width_of_their_head(tmp_path: Path) -> None:
     text = text_of(tmp_path, result("ckplus"), result("ckplus48"), result("fer2013"))
     tables = [part.splitlines() for part in re.split(r"\n\n+", text) if part.startswith("|")]
-    assert len(tables) == 8  # with the parameters that are not the paper's, and the divisions
+    assert len(tables) == 9  # with the parameters that are not the paper's, and the divisions
     for lines in tables:
         assert len({line.count("|") for line in lines}) == 1, lines[0]
 
@@ -285,3 +286,14 @@ def test_without_one_no_cell_is_marked(tmp_path: Path) -> None:
 
 def test_a_bar_in_a_cell_does_not_split_it() -> None:
     assert markdown_table(["a|b", "c"], [["1", "2"]]) == "| a\\|b | c |\n| :--- | ---: |\n| 1 | 2 |"
+
+
+def test_what_no_label_says_of_an_adaptation(tmp_path: Path) -> None:
+    worse = {"before": judged(1.2), "after": judged(1.1, source_accuracy=0.5)}
+    text = section(text_of(tmp_path, result("ckplus"), result("jaffe", unlabelled=worse)), "Judged without")
+    assert "| CK+ | after (POCAN) | 0.400 ◊ | 1.200 ◊ | 3.500 ◊ | 88.0 ◊ | no sign of harm |" in text
+    assert "| JAFFE | after (POCAN) | 0.400 ◊ | 1.100 ◊ | 3.500 ◊ | 50.0 ◊ | **doubtful** |" in text
+
+
+def test_nothing_adapted_nothing_judged(tmp_path: Path) -> None:
+    assert "Judged without" not in text_of(tmp_path, result("ckplus", method="dt", **{"oracle": None}))
