@@ -72,7 +72,7 @@ class Pocan(Method):
             "target_prototypes": self.target_prototypes,
         }
         self._average = Average(trained, params.ema)
-        self._alive: Tensor | None = None
+        self._at_start: Tensor | None = None
         self._weigh_classes()
         self.model = self._predictor()
         self._project = self.team.setup(self.network)
@@ -134,9 +134,10 @@ class Pocan(Method):
         """Pseudo-labels on the CPU, one for each training row; also this epoch's class weights and test prediction."""
         params = self.params
         probabilities = self.predict_target().cpu()
-        if params.keep_alive and self._alive is None:
-            self._alive = class_shares(probabilities.argmax(dim=1)) > 0
-        bounds = pseudolabels.Bounds(params.trusted_floor, params.trusted_cap, self._alive)
+        if self._at_start is None:
+            self._at_start = class_shares(probabilities.argmax(dim=1)) > 0
+        alive = self._at_start if params.keep_alive else None
+        bounds = pseudolabels.Bounds(params.trusted_floor, params.trusted_cap, alive)
         pseudo = pseudolabels.assign(probabilities, params.beta, bounds)
         if params.target_shares == "em":
             prior = self._trained_shares ** (1.0 - params.logit_adjustment)
@@ -148,13 +149,15 @@ class Pocan(Method):
         return pseudo
 
     def _pseudo_label_metrics(self, pseudo: pseudolabels.PseudoLabels) -> dict[str, float]:
-        """What is seen of a runaway: the share of every class, and how many have died out."""
+        """What is seen of a runaway: the share of every class, and how many have died out since the start."""
         finite = pseudo.thresholds[pseudo.thresholds.isfinite()]
         given = class_shares(pseudo.labels)
+        assert self._at_start is not None
         return {
             "trusted_share": pseudo.trusted.double().mean().item(),
             "threshold_mean": finite.mean().item(),
             "pseudo_classes": float((given > 0).sum()),
+            "died_out": float((self._at_start & (given == 0)).sum()),
             **{f"pseudo_share.{name}": share for name, share in zip(EXPRESSIONS, given.tolist(), strict=True)},
         }
 
@@ -268,12 +271,12 @@ class Pocan(Method):
 
     def state(self) -> dict[str, Any]:
         """That of every method, and which classes were pseudo-labels at the start."""
-        return {**super().state(), "alive": self._alive}
+        return {**super().state(), "at_start": self._at_start}
 
     def restore(self, state: dict[str, Any]) -> None:
         """Continue from ``state``."""
         super().restore(state)
-        self._alive = state["alive"]
+        self._at_start = state["at_start"]
 
     def modules(self) -> dict[str, nn.Module]:
         """f, g, M_t and M_s, as they predict."""

@@ -494,6 +494,22 @@ def test_logit_adjustment_decides_by_the_weighted_shares_of_the_source() -> None
     assert torch.allclose(balanced.model.decision.adjustment, torch.full((7,), math.log(1 / 7)), atol=1e-6)
 
 
+def test_a_class_that_dies_out_is_counted_and_kept_only_where_asked() -> None:
+    for keep in (False, True):
+        task = pocan(TEAM, keep_alive=keep)
+        first = task.begin_epoch(0).metrics
+        assert first["died_out"] == 0.0
+        assert sum(share for name, share in first.items() if name.startswith("pseudo_share.")) == pytest.approx(1.0)
+        assert isinstance(task.model, PrototypeClassifier)
+        there = [index for index in range(7) if list(first.values())[list(first).index("pseudo_share.anger") + index]]
+        with torch.no_grad():  # from now on all are the first of the classes there
+            task.model.decision.adjustment.fill_(1e3)
+            task.model.decision.adjustment[there[0]] = 0.0
+        assert len(there) > 1
+        later = task.begin_epoch(1).metrics
+        assert later["died_out"] == (0.0 if keep else len(there) - 1)
+
+
 def test_target_weights_follow_the_estimated_shares() -> None:
     task = pocan(TEAM, class_weights="balanced", target_shares="em")
     pseudo = task._pseudo_label()
