@@ -20,8 +20,12 @@ from pipeline.losses.contrastive import supervised_contrastive
 from pipeline.networks.network import Network, Prototypes
 from pipeline.training.loop import Epoch, Resumable
 
-COLLAPSED = 1e-3
+ONE_POINT = 1e-3
 """A spread of the projections below it is one direction for all pictures: no loss on them can tell classes apart."""
+
+NARROW, NO_BETTER = 0.05, 0.01
+"""A spread below the one, with a contrastive loss less than the other below log(2B − 1), that of one point: the state
+into which a rate too high or a temperature too low leads, and in which a training may stay for good."""
 
 MEASURES = (geometry.alignment, geometry.uniformity, geometry.spread)
 
@@ -128,17 +132,19 @@ class Pretraining(Resumable):
         return terms
 
     def judge(self, epoch: int, metrics: Mapping[str, float]) -> None:
-        """Stop a training whose projections are one point.
+        """Stop a training whose projections are one point, or so near to one that the contrastive loss is no better.
 
         Raises:
             TrainingError: they still are, ``PATIENCE`` steps after the warm-up.
         """
         warm = (epoch + 1 - self._params.warmup_epochs) * self._steps
-        if warm >= PATIENCE and metrics["spread"] < COLLAPSED:
-            chance = math.log(2 * min(self._params.batch_size, len(self._rows)) - 1)
+        chance = math.log(2 * min(self._params.batch_size, len(self._rows)) - 1)
+        contrastive = metrics.get("supcon", metrics["loss"] if self._params.objective == "supcon" else -math.inf)
+        no_better = metrics["spread"] < NARROW and contrastive > chance - NO_BETTER
+        if warm >= PATIENCE and (no_better or metrics["spread"] < ONE_POINT):
             raise TrainingError(
                 f"pretrain: the projections have collapsed: in epoch {epoch + 1} all pictures point into one direction "
                 f"(spread {metrics['spread']:.1e}; the contrastive loss of that is log(2B − 1) = {chance:.2f}). Lower "
-                "pretrain.lr (an encoder with weights wants a hundredth of one without), give pretrain.warmup_epochs, "
-                "or add cross entropy (pretrain.objective: both)"
+                "pretrain.lr (an encoder with weights wants a hundredth of the rate of one without), raise pretrain.tau "
+                "or pretrain.warmup_epochs, or train by cross entropy (pretrain.objective)"
             )

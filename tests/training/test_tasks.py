@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -203,8 +204,31 @@ def test_a_collapse_stops_and_says_what_to_change(tmp_path: Path, monkeypatch: p
     monkeypatch.setattr(pretraining_module, "PATIENCE", 2)
     task = pretraining(TEAM)
     monkeypatch.setattr(task, "_project", lambda images: torch.ones(len(images), 8, requires_grad=True) / 8**0.5)
-    with pytest.raises(TrainingError, match=r"(?s)in epoch 2 all pictures.*log\(2B − 1\) = 2\.71.*objective: both"):
+    with pytest.raises(
+        TrainingError, match=r"(?s)in epoch 2 all pictures.*log\(2B − 1\) = 2\.71.*train by cross entropy"
+    ):
         fit(task, tmp_path / "c.pt")  # epoch 1 is the warm-up
+
+
+@pytest.mark.parametrize(
+    ("objective", "metrics", "stops"),
+    [
+        ("supcon", {"loss": 2.705, "spread": 0.02}, True),  # log(2·8 − 1) = 2.708
+        ("supcon", {"loss": 2.66, "spread": 0.02}, False),  # narrow, but on its way
+        ("supcon", {"loss": 2.75, "spread": 0.35}, False),  # in disorder, as at the start
+        ("both", {"loss": 4.6, "supcon": 2.705, "cross_entropy": 1.9, "spread": 0.02}, True),
+        ("cross_entropy", {"loss": 1.9, "spread": 0.02}, False),
+        ("cross_entropy", {"loss": 1.9, "spread": 1e-4}, True),
+    ],
+)
+def test_what_is_a_collapse(
+    objective: str, metrics: dict[str, float], stops: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pretraining_module, "PATIENCE", 3)
+    task = pretraining(TEAM, objective=objective)
+    task.judge(0, metrics)  # the warm-up
+    with pytest.raises(TrainingError, match="collapsed") if stops else nullcontext():
+        task.judge(1, metrics)
 
 
 def test_without_a_collapse_nothing_stops(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
