@@ -15,6 +15,7 @@ from pipeline.data.outcome import Outcome
 from pipeline.data.prepared import Prepared
 from pipeline.evaluation import scorecard, unlabelled
 from pipeline.files import flatten, read_json, write_csv, write_json
+from pipeline.labels import EXPRESSIONS
 from pipeline.tracking.runs import StageRun, stage_run
 
 
@@ -35,7 +36,8 @@ def main(target: str) -> None:
             write_csv(folder / f"{name}.csv", table)
         write_csv(layout.predictions(target), scorecard.predictions_table(data, outcome.after.probabilities))
         metrics = scorecard.headline(scores)
-        judged = unlabelled.judge(outcome, source.store.labels()[outcome.source.rows])
+        possible = [EXPRESSIONS.index(name) for name in settings.split[target].classes or EXPRESSIONS]
+        judged = unlabelled.judge(outcome, source.store.labels()[outcome.source.rows], possible)
         write_json(folder / "metrics.json", metrics)
         write_json(folder / "result.json", result(settings, source, data, scores | {"unlabelled": judged}, tracked))
         tracked.log({key: float(value) for key, value in flatten(metrics).items()}, settings.adapt.epochs)

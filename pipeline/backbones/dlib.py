@@ -8,10 +8,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline.backbones.parts.entry import RANDOM, Backbone, InputNorm, StateDict, Weights
+from pipeline.backbones.parts.entry import RANDOM, SIZES, Backbone, InputNorm, StateDict, Weights
 
 if TYPE_CHECKING:
     from torch import nn
+
+SMALLEST = 103
+"""Side in pixels of the smallest picture of which the last convolution still sees something."""
 
 STAGES = ((32, 3, False), (64, 4, True), (128, 3, True), (256, 3, True), (256, 1, True))
 """Of each stage: channels, residual blocks, whether the first of them halves the size."""
@@ -56,6 +59,7 @@ DLIB = Backbone(
     title="dlib ResNet-29",
     features=256,
     build=build,
+    sizes=range(SMALLEST, SIZES.stop),
     weights={
         "none": RANDOM,
         "dlib": Weights(

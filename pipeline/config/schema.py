@@ -136,6 +136,8 @@ class SplitParams(Section):
         for name in classes or ():
             if name not in EXPRESSIONS:
                 raise ValueError(f"unknown expression {unknown(name, EXPRESSIONS)}")
+        if classes and len(set(classes)) < len(classes):
+            raise ValueError(f"an expression is named twice in {list(classes)}")
         return classes
 
     @model_validator(mode="after")

@@ -3,7 +3,7 @@
 p: class probabilities, N×k float, of the target's pictures. z: embeddings, N×d float. All natural logarithms.
 """
 
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +18,7 @@ TEMPERATURE = 0.05
 
 def entropy(p: Floats) -> float:
     """Mean entropy of the predictions, in [0, log k]: 0 where every picture is one class for certain."""
-    return float(-_times_log(p.astype(np.float64)).sum(axis=1).mean())
+    return float(-_times_log(p.astype(np.float64)).sum(axis=1).mean()) + 0.0  # no negative zero
 
 
 def information(p: Floats) -> float:
@@ -32,8 +32,10 @@ def information(p: Floats) -> float:
 def neighbourhood_density(z: Floats) -> float:
     """Soft neighbourhood density (Saito et al., ICCV 2021): the mean entropy of each picture's similarities to others.
 
-    Large where pictures lie in dense groups of like ones; at most log(N − 1).
+    Large where pictures lie in dense groups of like ones; at most log(N − 1). Of a single picture: 0.
     """
+    if len(z) < 2:
+        return 0.0
     unit = z.astype(np.float64) / np.maximum(np.linalg.norm(z, axis=1, keepdims=True), 1e-12)
     similarity = unit @ unit.T / TEMPERATURE
     np.fill_diagonal(similarity, -np.inf)
@@ -41,24 +43,26 @@ def neighbourhood_density(z: Floats) -> float:
     return float(-_times_log(weights / weights.sum(axis=1, keepdims=True)).sum(axis=1).mean())
 
 
-def judge(outcome: Outcome, source_labels: NDArray[np.int64]) -> dict[str, dict[str, float]]:
+def judge(outcome: Outcome, source_labels: NDArray[np.int64], possible: Sequence[int]) -> dict[str, dict[str, float]]:
     """These and the accuracy on the source's test sample, ``before`` and ``after`` adaptation.
 
-    source_labels: int64, one for each embedded picture of the source (``outcome.source.rows``).
+    source_labels: int64, one for each embedded picture of the source (``outcome.source.rows``). possible: the classes
+    that may be predicted; the source's pictures of others are left out.
     """
+    counted = np.isin(source_labels, possible)
     return {
-        "before": _measures(outcome.before, source_labels),
-        "after": _measures(outcome.after, source_labels),
+        name: _measures(predicted, source_labels, counted)
+        for name, predicted in (("before", outcome.before), ("after", outcome.after))
     }
 
 
-def _measures(predicted: Predicted, source_labels: NDArray[np.int64]) -> dict[str, Any]:
-    right = predicted.source_probabilities.argmax(axis=1) == source_labels
+def _measures(predicted: Predicted, source_labels: NDArray[np.int64], counted: NDArray[np.bool_]) -> dict[str, float]:
+    right = (predicted.source_probabilities.argmax(axis=1) == source_labels)[counted]
     return {
         "entropy": entropy(predicted.probabilities),
         "information": information(predicted.probabilities),
         "neighbourhood_density": neighbourhood_density(predicted.target),
-        "source_accuracy": float(right.mean()),
+        "source_accuracy": float(right.mean()) if len(right) else 0.0,
     }
 
 

@@ -140,7 +140,8 @@ class Pocan(Method):
         bounds = pseudolabels.Bounds(params.trusted_floor, params.trusted_cap, alive)
         pseudo = pseudolabels.assign(probabilities, params.beta, bounds)
         if params.target_shares == "em":
-            prior = self._trained_shares ** (1.0 - params.logit_adjustment)
+            adjusted = self._trained_shares ** (1.0 - params.logit_adjustment)
+            prior = torch.where(self._trained_shares > 0, adjusted, 0.0)
             target_shares = shares.estimate(probabilities, prior / prior.sum())
         else:
             target_shares = class_shares(pseudo.labels)

@@ -7,8 +7,10 @@ from pipeline.config.methods import METHODS
 from pipeline.datasets import DATASETS
 from pipeline.reporting.results import Result
 
-DRAWN_MARK = "◊"
 KNOWN_MARK = "§"
+"""Stands beside every number of a target whose label set was given."""
+
+DRAWN_MARK = "◊"
 """Stands beside every number that was measured with drawn stand-ins as source, as target or as both."""
 
 

@@ -42,10 +42,11 @@ def first_steps(team: Team, dtype: str) -> dict[str, Tensor]:
     both = pretraining(team, build=build, batch_size=7, objective="both", sampling="balanced")
     follow_step(found, "both", both, {"network": both.network, "classifier": both.classifier})
     for passes in ("separate", "joint"):
-        stage_2 = pocan(team, build=build, batch_size=9, domain_passes=passes)
+        stage_2 = pocan(team, build=build, batch_size=9, domain_passes=passes, ema=0.5 if passes == "joint" else 0.0)
         modules = {"network": stage_2.network, "m_s": stage_2.source_prototypes, "m_t": stage_2.target_prototypes}
         follow_step(found, passes, stage_2, modules)
         found[f"{passes}/predictions"] = stage_2.predictions[0]
+        found |= {f"{passes}/model.{key}": value for key, value in stage_2.model.named_parameters()}
     return found
 
 

@@ -31,12 +31,18 @@ def test_neighbourhood_density_counts_the_neighbours_of_a_picture() -> None:
     assert unlabelled.neighbourhood_density(alone) == pytest.approx(math.log(39))
 
 
+def test_a_single_picture_has_no_neighbours() -> None:
+    assert unlabelled.neighbourhood_density(np.ones((1, 4), dtype=np.float32)) == 0.0
+
+
 def test_before_and_after_are_judged_on_target_and_source() -> None:
     rows = np.arange(4)
     sample = Sample(rows, rows)
     z = np.eye(4, dtype=np.float32)
     before, after = (Predicted(p, SURE[:4], z, z) for p in (EVEN, SURE[:4]))
-    judged = unlabelled.judge(Outcome(sample, sample, before, after), np.array([0, 1, 2, 6]))
+    judged = unlabelled.judge(Outcome(sample, sample, before, after), np.array([0, 1, 2, 6]), range(7))
     assert judged["before"]["source_accuracy"] == judged["after"]["source_accuracy"] == 0.75
+    known = unlabelled.judge(Outcome(sample, sample, before, after), np.array([0, 1, 2, 6]), [0, 1, 2])
+    assert known["after"]["source_accuracy"] == 1.0  # the picture of another class does not count
     assert judged["before"]["entropy"] > judged["after"]["entropy"]
     assert judged["before"]["information"] < judged["after"]["information"]

@@ -6,18 +6,20 @@ from torch import nn
 from pipeline.methods.parts.average import Average
 
 
-def test_it_is_the_exponential_moving_average_from_the_first_step_on() -> None:
+def test_it_is_the_exponential_moving_average_from_the_start_on() -> None:
     layer, norm = nn.Linear(2, 1, bias=False), nn.BatchNorm1d(2)
+    with torch.no_grad():
+        layer.weight.fill_(2.0)
     average = Average({"layer": layer, "norm": norm}, 0.9)
-    expected, mean = None, None
+    expected, mean = 2.0, 0.0
     for step in range(5):
         with torch.no_grad():
             layer.weight.fill_(float(step))
             assert norm.running_mean is not None
             norm.running_mean.fill_(10.0 * step)
         average.update()
-        expected = float(step) if expected is None else 0.9 * expected + 0.1 * step
-        mean = 10.0 * expected
+        expected = 0.9 * expected + 0.1 * step
+        mean = 0.9 * mean + 0.1 * 10.0 * step
     assert torch.allclose(average["layer"].get_parameter("weight"), torch.tensor(expected))
     assert torch.allclose(average["norm"].get_buffer("running_mean"), torch.tensor(mean))
     assert layer.weight[0, 0].item() == 4.0

@@ -74,3 +74,13 @@ def test_a_class_that_died_out_is_kept_by_the_samples_most_like_it() -> None:
     kept = pseudolabels.assign(probabilities, 2.0, pseudolabels.Bounds(alive=alive))
     assert (kept.labels == 5).tolist() == [False, False, False, True, False, False, False]
     assert 2 not in kept.labels
+
+
+def test_two_classes_that_died_out_share_no_sample_and_take_no_class_its_last_one() -> None:
+    probabilities = of_confidences((0, [0.9, 0.8, 0.7]), (1, [0.9]))
+    pseudo = pseudolabels.assign(probabilities, 2.0, pseudolabels.Bounds(alive=torch.ones(7, dtype=torch.bool)))
+    counts = torch.bincount(pseudo.labels, minlength=7)
+    assert counts[0] == 1
+    assert counts[1] == 1
+    assert counts.sum() == 4
+    assert counts.max() == 1

@@ -179,11 +179,14 @@ def test_a_loss_that_is_not_finite_stops_by_name_and_saves_nothing(
 def test_stage_1_minimises_what_its_objective_names(objective: str) -> None:
     task = pretraining(TEAM, objective=objective)
     batch = next(task.begin_epoch(0).batches)
+    twin = pretraining(TEAM, objective=objective)  # the same weights, not yet moved
+    z, labels = twin._project(twin._source.views(batch.pictures)), batch.labels.repeat(2)
+    contrastive = supervised_contrastive(z, labels, PRETRAIN.tau).item()
+    entropy = torch.nn.functional.cross_entropy(z @ twin.classifier.matrix.T, labels).item()
     reported = task.step(batch, 0.0)
     assert ({"supcon", "cross_entropy"} <= set(reported)) == (objective == "both")
-    assert reported["loss"].item() == pytest.approx(
-        sum(reported[name].item() for name in ("supcon", "cross_entropy")) if objective == "both" else reported["loss"]
-    )
+    expected = {"supcon": contrastive, "cross_entropy": entropy, "both": contrastive + entropy}
+    assert reported["loss"].item() == pytest.approx(expected[objective], rel=1e-5)
     assert {"alignment", "uniformity", "spread"} <= set(reported)
     moves = [parameter.grad is not None and bool(parameter.grad.any()) for parameter in task.classifier.parameters()]
     assert moves == [objective != "supcon"]

@@ -74,6 +74,12 @@ class PocanParams(AdaptParams):
             raise ValueError("use_l_in, use_l_cross and use_l_ad are all false: nothing is left to minimise")
         return self
 
+    @model_validator(mode="after")
+    def _floor_below_cap(self) -> Self:
+        if self.trusted_cap is not None and self.trusted_floor > self.trusted_cap:
+            raise ValueError(f"trusted_floor {self.trusted_floor} is more than trusted_cap {self.trusted_cap}")
+        return self
+
     def left_out(self) -> tuple[str, ...]:
         """The paper's ablations, in the words of its Table 3."""
         parts = {

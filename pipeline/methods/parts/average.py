@@ -1,35 +1,45 @@
 """The exponential moving average of modules over a training's steps: steadier than its last step."""
 
+import copy
 from collections.abc import Mapping
 
 import torch
-from torch import nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch import Tensor, nn
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 
 class Average:
     """weights ← decay · weights + (1 − decay) · the trained ones, after each step; statistics of batch norms, too.
 
-    (Tarvainen and Valpola, NeurIPS 2017.) With decay 0 it is the trained modules themselves. Make it before the modules
-    are set up for several processes or compiled: it copies them.
+    It starts from what the modules are now (Tarvainen and Valpola, NeurIPS 2017). With decay 0 it is the trained modules
+    themselves. Make it before the modules are set up for several processes or compiled: it copies them.
     """
 
     def __init__(self, modules: Mapping[str, nn.Module], decay: float) -> None:
         self._trained = nn.ModuleDict(modules)
-        self._average = (
-            AveragedModel(self._trained, multi_avg_fn=get_ema_multi_avg_fn(decay), use_buffers=True) if decay else None
-        )
+        self._average = copy.deepcopy(self._trained) if decay else None
+        self._step_towards = get_ema_multi_avg_fn(decay)
 
     def __getitem__(self, name: str) -> nn.Module:
         """The module of that name, averaged."""
-        return (self._trained if self._average is None else self._average.module).get_submodule(name)
+        return (self._trained if self._average is None else self._average).get_submodule(name)
 
     @torch.no_grad()
     def update(self) -> None:
-        """Take a step's result in."""
-        if self._average is not None:
-            self._average.update_parameters(self._trained)
+        """Take a step's result in; a GPU is not waited for."""
+        if self._average is None:
+            return
+        pairs = list(zip(_tensors(self._average), _tensors(self._trained), strict=True))
+        averaged, trained = zip(*(pair for pair in pairs if pair[0].is_floating_point()), strict=True)
+        self._step_towards(list(averaged), list(trained), 0)
+        for count, now in pairs:
+            if not count.is_floating_point():  # how many batches a norm has seen
+                count.copy_(now)
 
     def parts(self) -> dict[str, nn.Module]:
         """What resuming needs, by name."""
         return {} if self._average is None else {"average": self._average}
+
+
+def _tensors(modules: nn.Module) -> list[Tensor]:
+    return [*modules.parameters(), *modules.buffers()]

@@ -12,8 +12,9 @@ from pipeline.labels import NUM_CLASSES
 class PseudoLabels:
     """Pseudo-labels of the whole target training set.
 
-    labels: N int64, argmax. confidence: N float, max softmax. thresholds: k float, eq. 14; NaN-free: a class that
-    nobody is predicted as has the threshold +inf. trusted: N bool, confidence ≥ the threshold of its class.
+    labels: N int64, argmax, but for samples that keep a class alive. confidence: N float, max softmax. thresholds: k
+    float, eq. 14; NaN-free: a class that nobody is predicted as has the threshold +inf. trusted: N bool, confidence ≥ the
+    threshold of its class, within the bounds of ``Bounds``.
     """
 
     labels: Tensor
@@ -57,12 +58,19 @@ def assign(probabilities: Tensor, beta: float, bounds: Bounds = Bounds()) -> Pse
 def _revived(
     probabilities: Tensor, labels: Tensor, trusted: Tensor, alive: Tensor, count: int
 ) -> tuple[Tensor, Tensor]:
-    """Pseudo-labels and trust with ``count`` trusted samples of each class of ``alive`` that has died out."""
-    counts = torch.bincount(labels, minlength=NUM_CLASSES)
-    labels = labels.clone()
-    for index in (alive.cpu() & (counts.cpu() == 0)).nonzero().squeeze(1).tolist():
-        nearest = probabilities[:, index].argsort(descending=True, stable=True)[:count]
-        labels[nearest], trusted[nearest] = index, True
+    """Pseudo-labels and trust with up to ``count`` trusted samples of each class of ``alive`` that has died out.
+
+    No sample goes to two of them, and no class gives its last one.
+    """
+    labels, given = labels.clone(), torch.zeros_like(trusted)
+    for index in (alive & (torch.bincount(labels, minlength=NUM_CLASSES) == 0)).nonzero().squeeze(1).tolist():
+        for _ in range(count):
+            several = torch.bincount(labels, minlength=NUM_CLASSES)[labels] > 1
+            free = several & ~given
+            if not bool(free.any()):
+                break
+            nearest = probabilities[:, index].masked_fill(~free, -1.0).argmax()
+            labels[nearest], trusted[nearest], given[nearest] = index, True, True
     return labels, trusted
 
 

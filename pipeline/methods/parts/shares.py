@@ -13,7 +13,7 @@ def estimate(probabilities: Tensor, prior: Tensor) -> Tensor:
 
     probabilities: N×k float, of a model for the target's pictures. prior: k float, the shares that the model was
     trained with. They are right where the classes look alike in both domains and the probabilities are calibrated. A
-    class without a prior keeps the share 0.
+    class without a prior keeps the share 0, and so does one that less than half a picture would be of.
     """
     posterior, prior = probabilities.double(), prior.double()
     shares = prior
@@ -22,4 +22,5 @@ def estimate(probabilities: Tensor, prior: Tensor) -> Tensor:
         before, shares = shares, (weighted / weighted.sum(dim=1, keepdim=True).clamp(min=1e-12)).mean(dim=0)
         if bool((shares - before).abs().max() < ENOUGH):
             break
-    return shares.float()
+    # The iteration only comes near to 0: less than half a picture is none.
+    return torch.where(shares * len(posterior) < 0.5, 0.0, shares).float()
