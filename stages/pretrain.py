@@ -1,4 +1,4 @@
-"""The pretrain stage: stage 1 of the method, encoder and projection head trained on the source (``pretrain.objective``)."""
+"""The pretrain stage: stage 1, encoder and projection head trained on the source (``pretrain.objective``)."""
 
 import pandas as pd
 

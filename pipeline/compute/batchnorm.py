@@ -16,10 +16,8 @@ def over_processes(network: nn.Module, device: torch.device) -> nn.Module:
     Raises:
         ParamsError: a batch norm is of a library's own kind (timm has some that activate, too), which would be lost.
     """
-    kinds = {type(module) for module in network.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)} - {
-        _OnCpu
-    }
-    foreign = sorted(kind.__name__ for kind in kinds if not kind.__module__.startswith("torch."))
+    kinds = {type(module) for module in network.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)}
+    foreign = sorted(kind.__name__ for kind in kinds - {_OnCpu} if not kind.__module__.startswith("torch."))
     if foreign:
         raise ParamsError(
             f"compute.devices: this backbone has batch norms that processes cannot share ({', '.join(foreign)}); "

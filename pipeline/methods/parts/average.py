@@ -11,8 +11,8 @@ from torch.optim.swa_utils import get_ema_multi_avg_fn
 class Average:
     """weights ← decay · weights + (1 − decay) · the trained ones, after each step; statistics of batch norms, too.
 
-    It starts from what the modules are now (Tarvainen and Valpola, NeurIPS 2017). With decay 0 it is the trained modules
-    themselves. Make it before the modules are set up for several processes or compiled: it copies them.
+    It starts from what the modules are now (Tarvainen and Valpola, NeurIPS 2017). With decay 0 it is the trained
+    modules themselves. Make it before they are set up for several processes or compiled: it copies them.
     """
 
     def __init__(self, modules: Mapping[str, nn.Module], decay: float) -> None:

@@ -13,8 +13,8 @@ class PseudoLabels:
     """Pseudo-labels of the whole target training set.
 
     labels: N int64, argmax, but for samples that keep a class alive. confidence: N float, max softmax. thresholds: k
-    float, eq. 14; NaN-free: a class that nobody is predicted as has the threshold +inf. trusted: N bool, confidence ≥ the
-    threshold of its class, within the bounds of ``Bounds``.
+    float, eq. 14; NaN-free: a class that nobody is predicted as has the threshold +inf. trusted: N bool, confidence ≥
+    the threshold of its class, within the bounds of ``Bounds``.
     """
 
     labels: Tensor
