@@ -316,7 +316,13 @@ def test_the_stage_divides_a_crop_store(
     assert " ".join(printed[11]) == "duplicates within the set: 19 exact, 0 near"
     assert " ".join(printed[12]) == "duplicates with rafdb: 20 exact, 0 near"
     report = json.loads((tmp_path / "reports/splits/ckplus.json").read_text())
-    assert report["protocol"] == {"protocol": "stratified", "test": 0.25, "seed": 0, "duplicates": "keep"}
+    assert report["protocol"] == {
+        "protocol": "stratified",
+        "test": 0.25,
+        "seed": 0,
+        "duplicates": "keep",
+        "classes": None,
+    }
     assert (report["train"], report["test"], report["duplicates"]["train_like_test"]) == (15, 5, 15)
     assert len(pd.read_csv(tmp_path / "data/duplicates/ckplus.csv")) == 39
 

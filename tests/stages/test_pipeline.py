@@ -189,7 +189,7 @@ def test_dvc_shows_metrics_and_plots(project: Path) -> None:
     page = run(project, "dvc", "plots", "show", "--out", str(project.parent / "plots"))
     html = (project.parent / "plots/index.html").read_text()
     assert "index.html" in page
-    for title in ("supervised contrastive loss", "Confusion on jaffe", "F1 by expression on fer2013", "by epoch of"):
+    for title in ("Stage 1, loss on the source", "Confusion on jaffe", "F1 by expression on fer2013", "by epoch of"):
         assert title in html
 
 
