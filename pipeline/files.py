@@ -6,6 +6,7 @@ import os
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -99,6 +100,13 @@ def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, str | int 
         else:
             flat[f"{prefix}{key}"] = "null" if value is None else value
     return flat
+
+
+def package_folder(name: str) -> Path | None:
+    """Where the installed top-level package of that name lies, found without an import; None: it is not installed."""
+    spec = find_spec(name)
+    locations = spec.submodule_search_locations if spec is not None else None
+    return Path(locations[0]) if locations else None
 
 
 def read_json(path: Path) -> Any:

@@ -39,7 +39,7 @@ def main(target: str) -> None:
         possible = [EXPRESSIONS.index(name) for name in settings.split[target].classes or EXPRESSIONS]
         judged = unlabelled.judge(outcome, source.store.labels()[outcome.source.rows], possible)
         write_json(folder / "metrics.json", metrics)
-        write_json(folder / "result.json", result(settings, source, data, scores | {"unlabelled": judged}, tracked))
+        write_json(folder / "result.json", result(settings, source, data, scores, judged, tracked))
         tracked.log({key: float(value) for key, value in flatten(metrics).items()}, settings.adapt.epochs)
         names = ("metrics.json", "result.json", *(f"{name}.csv" for name in tables))
         tracked.log_files([folder / name for name in names], "evaluate")
@@ -50,6 +50,7 @@ def result(
     source: Prepared,
     data: Prepared,
     scores: dict[str, Any],
+    judged: dict[str, dict[str, float]],
     tracked: StageRun,
 ) -> dict[str, Any]:
     """All that the report needs to know of this target: what was run on what, and what came out."""
@@ -79,7 +80,7 @@ def result(
         "before": scores.get("before"),
         "after": scores.get("after"),
         "oracle": scores.get("oracle"),
-        "unlabelled": scores["unlabelled"],
+        "unlabelled": judged,
         "revision": tracked.execution.revision,
         "experiment": tracked.execution.experiment,
         "run_id": tracked.id,

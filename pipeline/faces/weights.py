@@ -3,7 +3,6 @@
 The package itself is never imported, because that would import TensorFlow.
 """
 
-from importlib.util import find_spec
 from pathlib import Path
 
 import joblib
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from pipeline.errors import WeightsError
+from pipeline.files import package_folder
 
 FILTERS = 16
 """The networks' layers may be filled up with zeros to a multiple of this (see ``pipeline.faces.networks``)."""
@@ -26,10 +26,10 @@ def locate(name: str) -> Path:
     Raises:
         WeightsError: the package is not installed or has no such file.
     """
-    spec = find_spec("mtcnn")  # of a top-level package: nothing is executed
-    if spec is None or not spec.submodule_search_locations:
+    package = package_folder("mtcnn")
+    if package is None:
         raise WeightsError(f"the package mtcnn, which holds the weights of the face detector, is missing; {INSTALL}")
-    path = Path(spec.submodule_search_locations[0]) / "assets" / "weights" / f"{name}.lz4"
+    path = package / "assets" / "weights" / f"{name}.lz4"
     if not path.is_file():
         raise WeightsError(f"{path}: missing; the package mtcnn is damaged or has another version; {INSTALL}")
     return path

