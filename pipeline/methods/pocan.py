@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from pipeline.compute.device import upload
 from pipeline.config.methods.pocan import PocanParams
 from pipeline.data.batches import generator_for, shuffled_batches
-from pipeline.data.views import Pictures, TwoViews
+from pipeline.data.views import Pictures, Views
 from pipeline.errors import TrainingError
 from pipeline.labels import EXPRESSIONS
 from pipeline.losses.classification import class_shares, class_weights, weighted_cross_entropy, weighted_shares
@@ -76,8 +76,8 @@ class Pocan(Method):
         self._weigh_classes()
         self.model = self._predictor()
         self._project = self.team.setup(self.network)
-        self._source_views = TwoViews(source.crops, self.augment_params, self.team)
-        self._target_views = TwoViews(self.target.crops, self.augment_params, self.team)
+        self._source_views = Views(source.crops, self.augment_params, self.team)
+        self._target_views = Views(self.target.crops, self.augment_params, self.team)
         self._network_optimiser = torch.optim.SGD(
             self.network.parameters(),
             lr=params.lr,

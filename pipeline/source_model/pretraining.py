@@ -13,7 +13,7 @@ from pipeline.compute.device import upload
 from pipeline.compute.team import Team
 from pipeline.config.schema import AugmentParams, PretrainParams
 from pipeline.data.batches import DeviceCrops, balanced_batches, generator_for, shuffled_batches
-from pipeline.data.views import Pictures, TwoViews
+from pipeline.data.views import Pictures, Views
 from pipeline.errors import TrainingError
 from pipeline.losses import geometry
 from pipeline.losses.contrastive import supervised_contrastive
@@ -65,7 +65,7 @@ class Pretraining(Resumable):
         self._rows, self._labels = rows, labels
         self._params, self._seed, self._team = params, seed, team
         self._project = team.setup(network)
-        self._source = TwoViews(crops, augment_params, team)
+        self._source = Views(crops, augment_params, team)
         self._steps = max(1, len(rows) // params.batch_size)
         # Only cross entropy uses it. The prototypes stage learns M_s afresh, whatever stage 1 was trained on.
         self.classifier = Prototypes(network.head.dim).to(team.device)

@@ -5,6 +5,7 @@ section in the parameter files (docs/extending.md).
 """
 
 from pipeline.config.methods.base import AdaptParams
+from pipeline.config.methods.dann import DannParams
 from pipeline.config.methods.dt import DtParams
 from pipeline.config.methods.pocan import PocanParams
 from pipeline.registry import Registry
@@ -15,6 +16,7 @@ METHODS: Registry[type[AdaptParams]] = Registry(
     "method",
     [
         DtParams,
+        DannParams,
         PocanParams,
     ],
 )

@@ -1,0 +1,18 @@
+"""DANN's parameters."""
+
+from typing import ClassVar
+
+from pipeline.config.methods.two_domains import TwoDomainsParams
+from pipeline.config.section import NonNegativeFloat, PositiveInt
+
+
+class DannParams(TwoDomainsParams):
+    """weight: of the domain loss, times λ of the progress. hidden: width of the discriminator's two hidden layers."""
+
+    name: ClassVar[str] = "dann"
+    title: ClassVar[str] = "DANN"
+    citation: ClassVar[str] = "Ganin et al., Domain-adversarial training of neural networks, JMLR 2016"
+    implementation: ClassVar[str] = "pipeline.methods.dann:Dann"
+
+    weight: NonNegativeFloat = 1.0
+    hidden: PositiveInt = 1024

@@ -1,0 +1,27 @@
+"""The parameters that methods share which train f, g and M on both domains by stochastic gradients."""
+
+from typing import Literal
+
+from pipeline.config.methods.base import AdaptParams
+from pipeline.config.section import Balance, ClassWeights, Momentum, NonNegativeFloat, PositiveFloat
+
+
+class TwoDomainsParams(AdaptParams):
+    """Optimiser and class weights; the defaults are those that DANN and its successors are published with.
+
+    lr: of f and g. prototype_lr: of M and of the method's own modules, which do not come from the source model.
+    schedule: inverse, the rates times (1 + 10 p)^−0.75 of the progress p (Ganin et al., JMLR 2016), or constant.
+    class_weights: of the source's cross entropy, as in POCAN (none: as published). balance: of balanced ones.
+    domain_passes: joint (one pass with both domains) or separate (batch norm sees one domain at a time).
+    ema: decay of an average of all that is trained, which then predicts (Tarvainen and Valpola, NeurIPS 2017); 0: none.
+    """
+
+    lr: PositiveFloat = 1e-3
+    prototype_lr: PositiveFloat = 1e-2
+    schedule: Literal["inverse", "constant"] = "inverse"
+    momentum: Momentum = 0.9
+    weight_decay: NonNegativeFloat = 1e-3
+    class_weights: ClassWeights = "none"
+    balance: Balance = Balance()
+    domain_passes: Literal["joint", "separate"] = "joint"
+    ema: Momentum = 0.0

@@ -1,0 +1,66 @@
+"""A domain discriminator and the reversed gradient that trains an encoder against it (Ganin et al., JMLR 2016)."""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+class _Reversed(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, values: Tensor, factor: float) -> Tensor:
+        ctx.factor = factor
+        return values.view_as(values)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        return -ctx.factor * gradient, None
+
+
+def reversed_gradient(values: Tensor, factor: float) -> Tensor:
+    """``values`` as they are; backwards, their gradient times −``factor``."""
+    reversed_values: Tensor = _Reversed.apply(values, factor)
+    return reversed_values
+
+
+class Discriminator(nn.Module):
+    """N×``features`` in, N logits out: positive where the features seem to be the source's.
+
+    ``norm``: the length that the features have. They are scaled to a variance of 1, which a linear layer's default
+    initialisation counts on; unit rows would leave the first layer next to nothing to tell domains by.
+    """
+
+    def __init__(self, features: int, hidden: int, norm: float = 1.0) -> None:
+        super().__init__()
+        self.factor = features**0.5 / norm
+        self.layers = nn.Sequential(
+            nn.Linear(features, hidden),
+            nn.ReLU(inplace=True),
+            nn.Linear(hidden, hidden),
+            nn.ReLU(inplace=True),
+            nn.Linear(hidden, 1),
+        )
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Logits of a batch of features."""
+        logits: Tensor = self.layers(self.factor * features).squeeze(1)
+        return logits
+
+
+def domain_loss(
+    source_logits: Tensor,
+    target_logits: Tensor,
+    source_weights: Tensor | None = None,
+    target_weights: Tensor | None = None,
+) -> Tensor:
+    """Binary cross entropy of a discriminator, the mean over each domain and then of both.
+
+    logits: S and T float. weights: of the single pictures (S and T float, without gradient); None: all alike.
+    """
+    losses = []
+    for logits, truth, weights in ((source_logits, 1.0, source_weights), (target_logits, 0.0, target_weights)):
+        entropy = F.binary_cross_entropy_with_logits(logits, torch.full_like(logits, truth), reduction="none")
+        weighted = entropy if weights is None else weights * entropy * len(weights) / weights.sum()
+        losses.append(weighted.mean())
+    return 0.5 * (losses[0] + losses[1])

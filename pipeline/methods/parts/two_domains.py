@@ -1,0 +1,178 @@
+"""What most methods do alike: f, g and M trained by gradients of a loss on a labelled source and a bare target."""
+
+from abc import abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from pipeline.compute.device import upload
+from pipeline.config.methods.two_domains import TwoDomainsParams
+from pipeline.data.batches import generator_for, shuffled_batches
+from pipeline.data.views import Pictures, Views
+from pipeline.errors import TrainingError
+from pipeline.losses.classification import class_shares, class_weights, weighted_cross_entropy
+from pipeline.methods.parts.average import Average
+from pipeline.methods.parts.base import Method
+from pipeline.networks.network import Network, PrototypeClassifier, Prototypes
+from pipeline.training.loop import Epoch
+
+
+@dataclass(frozen=True)
+class Batch:
+    """One step's pictures; the source's labels (int64, of the whole team's batch, on the device).
+
+    target_index: which of the target's training rows these are (int64, on the CPU), of the whole team's batch.
+    """
+
+    source: Pictures
+    target: Pictures
+    labels: Tensor
+    target_index: Tensor
+
+
+@dataclass(frozen=True)
+class Domains:
+    """What a step's loss is made of, of the whole team's batch.
+
+    source: z, views·S×d, with ``labels``, views·S int64. target: z, views·T×d. target_index: T int64, on the CPU.
+    progress: share of stage 2 that is done, in [0, 1).
+    """
+
+    source: Tensor
+    labels: Tensor
+    target: Tensor
+    target_index: Tensor
+    progress: float
+
+
+class TwoDomains(Method):
+    """Stochastic gradient descent on the sum of ``losses``.
+
+    network, prototypes: f, g and M, trained in place, from the source model on. modules_: the method's own modules,
+    trained along with M. views: training views of each picture in a step.
+    """
+
+    params: TwoDomainsParams
+    views: ClassVar[int] = 1
+
+    def prepare(self) -> None:
+        """Optimiser, average and views.
+
+        Raises:
+            TrainingError: the target has fewer than two pictures to adapt to.
+        """
+        if len(self.target.train_rows) < 2:
+            raise TrainingError(
+                "the target's split has fewer than two pictures to adapt to: add pictures or change its split"
+            )
+        params, device = self.params, self.target.crops.device
+        self.network, self.prototypes = self.source_model.network, self.source_model.prototypes
+        self.own = nn.ModuleDict(self.own_modules()).to(device)
+        trained = {"network": self.network, "prototypes": self.prototypes, "own": self.own}
+        self._average = Average({"network": self.network, "prototypes": self.prototypes}, params.ema)
+        self._weights = class_weights(
+            class_shares(self.source.labels[self.source.rows]), params.class_weights, 2, params.balance
+        ).to(device)
+        self.model = self._predictor()
+        self._embed = self.team.setup(self.embedder())
+        self._source_views = Views(self.source.crops, self.augment_params, self.team, self.views)
+        self._target_views = Views(self.target.crops, self.augment_params, self.team, self.views)
+        self._beside = [*self.prototypes.parameters(), *self.own.parameters()]
+        self.optimiser = torch.optim.SGD(
+            [
+                {"params": list(self.network.parameters()), "lr": params.lr},
+                {"params": self._beside, "lr": params.prototype_lr},
+            ],
+            momentum=params.momentum,
+            weight_decay=params.weight_decay,
+            fused=True,
+        )
+        self._rates = [group["lr"] for group in self.optimiser.param_groups]
+        self.parts = {**trained, **self._average.parts(), "optimiser": self.optimiser}
+
+    def own_modules(self) -> dict[str, nn.Module]:
+        """The method's own modules, by name; what they compute must be of the whole team's batch."""
+        return {}
+
+    def embedder(self) -> nn.Module:
+        """What is run on both domains' views: float N×3×112×112 in, N×d out; trained at ``lr``."""
+        return self.network
+
+    @abstractmethod
+    def losses(self, batch: Domains) -> dict[str, Tensor]:
+        """The terms of this step's loss, by name; their sum is minimised over f, g, M and the own modules."""
+
+    def supervised(self, batch: Domains) -> Tensor:
+        """Cross entropy of the source's pictures, weighted by class."""
+        return weighted_cross_entropy(batch.source, self.prototypes.matrix, batch.labels, self._weights)
+
+    def _predictor(self) -> PrototypeClassifier:
+        network, prototypes = self._average["network"], self._average["prototypes"]
+        assert isinstance(network, Network)
+        assert isinstance(prototypes, Prototypes)
+        return PrototypeClassifier(network, prototypes, self.source_model.decision)
+
+    def begin_epoch(self, epoch: int) -> Epoch:
+        """Predict the target, then draw the epoch's batches: until the longer of both domains is seen."""
+        self.network.train()
+        metrics = self.look_at_target(self.predict_target())
+        size, rows = self.params.batch_size, self.target.train_rows
+        sizes = min(size, len(self.source.rows)), min(size, len(rows))
+        steps = self.params.steps_per_epoch or max(1, len(self.source.rows) // size, len(rows) // size)
+        return Epoch(self._batches(epoch, steps), steps, self.views * steps * sum(sizes), metrics)
+
+    def look_at_target(self, probabilities: Tensor) -> dict[str, float]:
+        """Take the current prediction of the target's training rows (N×k, on the device); returns what is logged."""
+        return {}
+
+    def _batches(self, epoch: int, steps: int) -> Iterator[Batch]:
+        generator = generator_for(self.seed, self.name, epoch)
+        size, count = self.params.batch_size, len(self.target.train_rows)
+        sources = shuffled_batches(self.source.rows, size, steps, generator)
+        targets = shuffled_batches(torch.arange(count), size, steps, generator)
+        for source_rows, target_index in zip(sources, targets, strict=True):
+            yield Batch(
+                self._source_views.pictures(source_rows, generator),
+                self._target_views.pictures(self.target.train_rows[target_index], generator),
+                upload(self.source.labels[source_rows], self.team.device),
+                target_index,
+            )
+
+    def step(self, batch: Batch, progress: float) -> dict[str, Tensor]:
+        """One step of the optimiser."""
+        self.set_rates(progress)
+        terms = self.losses(self.embedded(batch, progress))
+        loss = torch.stack(list(terms.values())).sum()
+        self.descend(loss)
+        self._average.update()
+        return {name: value.detach() for name, value in {**terms, "loss": loss}.items()}
+
+    def set_rates(self, progress: float) -> None:
+        """The learning rates of this step."""
+        factor = (1.0 + 10.0 * progress) ** -0.75 if self.params.schedule == "inverse" else 1.0
+        for group, rate in zip(self.optimiser.param_groups, self._rates, strict=True):
+            group["lr"] = factor * rate
+
+    def descend(self, loss: Tensor) -> None:
+        """One step down ``loss``."""
+        self.optimiser.zero_grad()
+        self.team.backward(loss, self._beside)
+        self.optimiser.step()
+
+    def embedded(self, batch: Batch, progress: float) -> Domains:
+        """A training pass over both domains, with gradients."""
+        source, target = self._source_views.views(batch.source), self._target_views.views(batch.target)
+        if self.params.domain_passes == "joint":
+            z_source, z_target = self._embed(torch.cat([source, target])).split([len(source), len(target)])
+        else:
+            z_source, z_target = self._embed(source), self._embed(target)
+        return Domains(
+            self.team.whole_views(z_source, batch.source.count, self.views),
+            batch.labels.repeat(self.views),
+            self.team.whole_views(z_target, batch.target.count, self.views),
+            batch.target_index,
+            progress,
+        )

@@ -1,0 +1,110 @@
+"""A toy problem on which a method must show that it adapts: seven patterns under another light, and a small encoder."""
+
+import copy
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from pipeline.backbones import BACKBONES, Backbone
+from pipeline.compute.team import Team
+from pipeline.config.methods import METHODS
+from pipeline.config.schema import AugmentParams, ModelParams, PretrainParams, PrototypeParams
+from pipeline.data.batches import DeviceCrops
+from pipeline.methods import Method, SourceDomain, TargetDomain, implementation
+from pipeline.networks.inference import project
+from pipeline.networks.network import Network, PrototypeClassifier, Prototypes
+from pipeline.source_model.pretraining import Pretraining
+from pipeline.source_model.prototypes import PrototypeLearning
+from pipeline.training import loop
+from pipeline.training.checkpoints import Checkpoint
+
+CPU = torch.device("cpu")
+TEAM = Team.alone("cpu")
+COUNT = 140
+LABELS = torch.arange(COUNT) % 7
+ROWS = torch.arange(COUNT)
+VIEWS = AugmentParams(crop=(0.9, 1.0), jitter=0.0, grayscale=0.0, blur=0.0, flip=0.0, eval_crop=1.0)
+
+
+def build(_: str) -> nn.Module:
+    """Two convolutions with batch norms, 512-d features."""
+    return nn.Sequential(
+        nn.Conv2d(3, 16, 7, stride=4, bias=False),
+        nn.BatchNorm2d(16),
+        nn.ReLU(inplace=True),
+        nn.Conv2d(16, 32, 3, stride=2, bias=False),
+        nn.BatchNorm2d(32),
+        nn.ReLU(inplace=True),
+        nn.AdaptiveAvgPool2d(4),
+        nn.Flatten(),
+    )
+
+
+SMALL = Backbone(name="small", title="Small", features=512, build=build)
+
+
+def pictures(seed: int, shifted: bool) -> DeviceCrops:
+    """140 pictures: a class is where a coloured patch lies; ``shifted``: under another light, with another noise."""
+    generator = np.random.Generator(np.random.PCG64(seed))
+    images = generator.normal(90, 25, (COUNT, 112, 112, 3))
+    for image, label in zip(images, LABELS.tolist(), strict=True):
+        angle = 2 * np.pi * label / 7
+        y, x = (56 + 34 * np.array([np.sin(angle), np.cos(angle)]) + generator.normal(0, 5, 2)).astype(int)
+        image[y - 14 : y + 14, x - 14 : x + 14] += generator.normal([50, 30, 10], 10)
+    if shifted:
+        light = np.linspace(0.35, 1.25, 112)[None, None, :, None] * np.array([1.0, 0.8, 1.2])
+        images = 30 + images * light + generator.normal(0, 12, images.shape)
+    return DeviceCrops(images.clip(0, 255).astype(np.uint8), CPU)
+
+
+@cache
+def source_model() -> PrototypeClassifier:
+    """Trained on the unshifted pictures by stage 1's own code."""
+    loop.prepare(0, CPU)
+    crops = pictures(1, shifted=False)
+    BACKBONES.add(SMALL)
+    network = Network(ModelParams(backbone="small", weights="none", projection_hidden=64, projection_dim=32))
+    BACKBONES.remove(SMALL.name)
+    stage_1 = PretrainParams(
+        objective="cross_entropy",
+        epochs=12,
+        warmup_epochs=1,
+        batch_size=35,
+        lr=0.1,
+        momentum=0.9,
+        weight_decay=1e-4,
+        tau=0.1,
+    )
+    prototypes = PrototypeParams(epochs=60, batch_size=70, lr=0.5, momentum=0.9, class_weights="none")
+    with TemporaryDirectory() as folder:
+        loop.fit(
+            Pretraining(network, crops, ROWS, LABELS, stage_1, VIEWS, 0, TEAM),
+            Checkpoint(Path(folder, "1.pt"), {}),
+            lambda *_: None,
+            TEAM,
+        )
+        learning = PrototypeLearning(Prototypes(32), project(network, crops, ROWS, 1.0), LABELS, prototypes, 0)
+        loop.fit(learning, Checkpoint(Path(folder, "2.pt"), {}), lambda *_: None, TEAM)
+    return PrototypeClassifier(network, learning.prototypes)
+
+
+def method(name: str, team: Team = TEAM, **changes: Any) -> Method:
+    """The method of this name on the toy problem, from the same source model."""
+    model = copy.deepcopy(source_model())
+    loop.prepare(0, CPU)
+    shared = {"method": name, "epochs": 3, "steps_per_epoch": 10, "batch_size": 28}
+    params = METHODS[name].model_validate({**shared, **changes})
+    source = SourceDomain(pictures(1, shifted=False), ROWS, LABELS)
+    target = TargetDomain(pictures(2, shifted=True), ROWS, ROWS)
+    return implementation(params)(model, source, target, params, VIEWS, 0, team)
+
+
+def accuracy(task: Method) -> float:
+    """Of what the method predicts for the target, in per cent."""
+    right: Tensor = task.probabilities(ROWS).argmax(dim=1) == LABELS
+    return 100.0 * right.double().mean().item()
