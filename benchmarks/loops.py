@@ -68,7 +68,8 @@ def project_stage_2(setting: Setting, images: Crops, params: Params) -> Iterator
     loop.prepare(0, team.device)
     rows, crops = torch.arange(len(images)), DeviceCrops(images, team.device)
     chosen = params.adapt.model_copy(update={"batch_size": setting.batch_size, "steps_per_epoch": 10_000})
-    source, target = SourceDomain(crops, rows, labels_of(images)), TargetDomain(crops, rows[:256], rows[:0])
+    source = SourceDomain(crops, rows, labels_of(images), rows[:0])
+    target = TargetDomain(crops, rows[:256], rows[:0])
     model = PrototypeClassifier(_network(setting, params), Prototypes(params.model.projection_dim))
     return _run(Pocan(model, source, target, chosen, params.augment, 0, team))
 

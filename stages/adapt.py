@@ -46,7 +46,7 @@ def train(settings: Params, target: str, team: Team) -> None:
     eval_crop = settings.augment.eval_crop
     method = implementation(settings.adapt)(
         source_model,
-        SourceDomain(source_crops, source_data.train_rows, source_data.source_labels()),
+        SourceDomain(source_crops, source_data.train_rows, source_data.source_labels(), source_data.test_rows),
         TargetDomain(target_crops, target_data.train_rows, target_data.test_rows),
         settings.adapt,
         settings.augment,
@@ -67,7 +67,7 @@ def train(settings: Params, target: str, team: Team) -> None:
     )
     if not team.leads:
         loop.follow(method, checkpoint, team)
-        method.predict_test()
+        method.predict_target()
         return
     with stage_run(settings, "adapt", target, checkpoint) as tracked:
         tracked.log_tags(team.tags())
@@ -76,15 +76,21 @@ def train(settings: Params, target: str, team: Team) -> None:
         # Here the source model is still what it was: a checkpoint is taken over within ``fit``.
         before = predict_domains(source_model, source_crops, target_crops, samples, eval_crop)
         curve = loop.fit(method, checkpoint, tracked.log, team)
-        method.predict_test()
+        method.predict_target()
         environment = {**source_description["environment"], "adapt": team.environment()}
         saved.save(layout.adapted(target), method.modules(), {**description, "environment": environment})
         write_epochs(target, method.predictions)
+        validations = pd.DataFrame(method.validations).rename_axis("epoch").reset_index()
+        write_csv(layout.validations(target), validations)
         after = predict_domains(method.model, source_crops, target_crops, samples, eval_crop)
         Outcome(*samples, before, after).write(layout.outcome(target))
         columns = list(curve[0]) if curve else ["epoch", "loss"]
         write_csv(layout.curve(f"adapt-{target}"), pd.DataFrame(curve, columns=columns))
-        files = [layout.model_description(layout.adapted(target)), layout.curve(f"adapt-{target}")]
+        files = [
+            layout.model_description(layout.adapted(target)),
+            layout.curve(f"adapt-{target}"),
+            layout.validations(target),
+        ]
         tracked.log_files(files, "adapt")
         name = f"{settings.tracking.experiment}-{target}"
         tracked.log_model(trained.adapted_model(settings.model, settings.adapt, target)[0], registered_name=name)

@@ -37,7 +37,10 @@ def main(target: str) -> None:
         write_csv(layout.predictions(target), scorecard.predictions_table(data, outcome.after.probabilities))
         metrics = scorecard.headline(scores)
         possible = [EXPRESSIONS.index(name) for name in settings.split[target].classes or EXPRESSIONS]
-        judged = unlabelled.judge(outcome, source.store.labels()[outcome.source.rows], possible)
+        judged: dict[str, Any] = unlabelled.judge(outcome, source.store.labels()[outcome.source.rows], possible)
+        if scores:
+            validations = pd.read_csv(layout.validations(target))
+            judged["choices"] = unlabelled.choices(validations, scores["by_epoch"])
         write_json(folder / "metrics.json", metrics)
         write_json(folder / "result.json", result(settings, source, data, scores, judged, tracked))
         tracked.log({key: float(value) for key, value in flatten(metrics).items()}, settings.adapt.epochs)
@@ -50,7 +53,7 @@ def result(
     source: Prepared,
     data: Prepared,
     scores: dict[str, Any],
-    judged: dict[str, dict[str, float]],
+    judged: dict[str, Any],
     tracked: StageRun,
 ) -> dict[str, Any]:
     """All that the report needs to know of this target: what was run on what, and what came out."""

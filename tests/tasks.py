@@ -73,5 +73,8 @@ def pocan(team: Team, build: Build = Network, **changes: Any) -> Pocan:
     """Stage 2 from an untrained model: 20 pictures to adapt to, of which 4 are among the 8 to predict."""
     loop.prepare(0, CPU)
     params = ADAPT.model_copy(update=changes)
-    source, target = SourceDomain(pictures(1), ROWS, LABELS), TargetDomain(pictures(2), ROWS[:20], ROWS[16:])
+    source, target = (
+        SourceDomain(pictures(1), ROWS, LABELS, ROWS[16:]),
+        TargetDomain(pictures(2), ROWS[:20], ROWS[16:]),
+    )
     return Pocan(PrototypeClassifier(build(MODEL), Prototypes(8)), source, target, params, VIEWS, 0, team)

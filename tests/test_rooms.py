@@ -21,7 +21,7 @@ FLOORS = (
     ("training",),
     ("networks",),
     ("faces",),
-    ("losses",),
+    ("losses", "validators"),
     ("splits",),
     ("data",),
     ("compute",),

@@ -76,6 +76,11 @@ def curve(name: str) -> Path:
     return REPORTS / "curves" / f"{name}.csv"
 
 
+def validations(target: str) -> Path:
+    """What validators say of a target's model before each epoch and after the last, without its labels."""
+    return REPORTS / "validations" / f"{target}.csv"
+
+
 def evaluation(target: str) -> Path:
     """Scores, confusion matrices and t-SNE coordinates of a target."""
     return REPORTS / "evaluate" / target

@@ -13,6 +13,14 @@ KNOWN_NOTE = (
 )
 
 
+ORACLE = "Oracle ‡"
+ORACLE_NOTE = (
+    "‡ Oracle is not a result: best epoch chosen with target test labels, which an unsupervised method does not have. "
+    "It never chooses a model. All other measured accuracies are the last epoch's; brackets hold the 95 % interval "
+    "(bootstrap over the test pictures, counted as independent)."
+)
+
+
 def percent(fraction: float, result: Result) -> str:
     """A measured share as a cell: per cent with one decimal, marked where stand-ins were used."""
     return marked(f"{100 * fraction:.1f}", result)
@@ -28,3 +36,17 @@ def markdown_table(head: Sequence[str], rows: Sequence[Sequence[str]], left: int
     """A Markdown table; the first ``left`` columns are aligned left, the others right."""
     rule = [":---" if column < left else "---:" for column in range(len(head))]
     return "\n".join("| " + " | ".join(c.replace("|", "\\|") for c in row) + " |" for row in (head, rule, *rows))
+
+
+def oracle_cell(result: Result) -> str:
+    """The best epoch's accuracy and its number, where something was adapted and scored."""
+    if result.oracle is None or not result.adapts:
+        return NOTHING
+    return f"{percent(result.oracle.accuracy, result)} (epoch {result.oracle.epoch})"
+
+
+def section(title: str, table: str, notes: Sequence[str]) -> str:
+    """A table under its title; every sign in it is explained below it."""
+    explained = ((ORACLE[-1], ORACLE_NOTE), (DRAWN_MARK, MARK_NOTE), (KNOWN_MARK, KNOWN_NOTE))
+    signs = [note for sign, note in explained if sign in table]
+    return "\n\n".join((f"## {title}", table, *notes, *signs))

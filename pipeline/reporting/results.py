@@ -63,6 +63,13 @@ class Metrics(Record):
         return self
 
 
+class AtEpoch(Record):
+    """The accuracy after so many epochs of adaptation (0: DT)."""
+
+    accuracy: Fraction
+    epoch: int
+
+
 class Judged(Record):
     """What is said of a model without the target's labels (``pipeline.evaluation.unlabelled``)."""
 
@@ -73,17 +80,14 @@ class Judged(Record):
 
 
 class Unlabelled(Record):
-    """Of the source model on this target, and of the adapted one."""
+    """Of the source model on this target, and of the adapted one.
+
+    choices: by validator (``pipeline.validators``), the epoch that it finds best; missing where nothing was scored.
+    """
 
     before: Judged
     after: Judged
-
-
-class Oracle(Record):
-    """Best accuracy over the epochs, chosen with the target's test labels, and how many epochs led to it (0: DT)."""
-
-    accuracy: Fraction
-    epoch: int
+    choices: dict[str, AtEpoch] = {}
 
 
 class ProvenancePair(Record):
@@ -148,7 +152,8 @@ class Result(Record):
     """One target's result.json. ``before`` is the source model (DT), ``after`` the adapted model's last epoch.
 
     adapts: false for DT. without: parts of the method that were switched off. parameters: every one that decided the
-    numbers, by its full name. environment: precision, device and versions, by training stage.
+    numbers, by its full name. oracle: the best epoch by the target's test labels. environment: precision, device and
+    versions, by training stage.
 
     A target without labels has ``n_test`` 0 and no metrics.
     """
@@ -170,7 +175,7 @@ class Result(Record):
     n_test: Count
     before: Metrics | None
     after: Metrics | None
-    oracle: Oracle | None
+    oracle: AtEpoch | None
     unlabelled: Unlabelled
     revision: str | None
     experiment: str | None

@@ -9,25 +9,17 @@ from collections.abc import Callable, Sequence
 from pipeline.config.schema import Params
 from pipeline.labels import EXPRESSIONS
 from pipeline.reporting import protocol
-from pipeline.reporting.markdown import KNOWN_NOTE, MARK_NOTE, NOTHING, markdown_table, marked, percent
+from pipeline.reporting.markdown import NOTHING, ORACLE, markdown_table, marked, oracle_cell, percent, section
 from pipeline.reporting.paper_tables import TABLE_1, TABLE_2, TABLE_3, QuotedTable
 from pipeline.reporting.results import Metrics, Result, SourceMetrics
 from pipeline.reporting.titles import (
-    DRAWN_MARK,
-    KNOWN_MARK,
     backbone_title,
     dataset_note,
     dataset_title,
     environment_title,
     method_title,
 )
-
-ORACLE = "Oracle ‡"
-ORACLE_NOTE = (
-    "‡ Oracle is not a result: best epoch chosen with target test labels, which an unsupervised method does not have. "
-    "It never chooses a model. All other measured accuracies are the last epoch's; brackets hold the 95 % interval "
-    "(bootstrap over the test pictures, counted as independent)."
-)
+from pipeline.reporting.unlabelled import choices_section, judged_section
 
 
 def render(
@@ -51,7 +43,8 @@ def render(
         _further_section([result for result in results if result.target not in in_paper]),
         _ablation_section(by_target),
         _targets_section(results),
-        _unlabelled_section(results),
+        judged_section(results),
+        choices_section(results),
         _f1_section(results),
         _figures_section(figures),
     ]
@@ -64,13 +57,6 @@ def gain(result: Result) -> float | None:
     if result.before is None or after is None:
         return None
     return 100 * (after.accuracy - result.before.accuracy)
-
-
-def _section(title: str, table: str, notes: Sequence[str]) -> str:
-    """A table under its title; every sign in it is explained below it."""
-    explained = ((ORACLE[-1], ORACLE_NOTE), (DRAWN_MARK, MARK_NOTE), (KNOWN_MARK, KNOWN_NOTE))
-    signs = [note for sign, note in explained if sign in table]
-    return "\n\n".join((f"## {title}", table, *notes, *signs))
 
 
 def _comparison_section(quoted: QuotedTable, by_target: dict[str, Result]) -> str:
@@ -86,7 +72,7 @@ def _comparison_section(quoted: QuotedTable, by_target: dict[str, Result]) -> st
     else:
         notes.append("No target of this table was run.")
     table = markdown_table(["Method", "Source", "Backbone", *quoted.titles, ORACLE], rows, left=3)
-    return _section(f"Table {quoted.number}. {quoted.caption}", table, notes)
+    return section(f"Table {quoted.number}. {quoted.caption}", table, notes)
 
 
 def _further_section(results: Sequence[Result]) -> str:
@@ -97,7 +83,7 @@ def _further_section(results: Sequence[Result]) -> str:
     table = markdown_table(["Method", "Source", "Backbone", *titles, ORACLE], _measured_rows(results), left=3)
     notes = ["The paper has no column for these targets."]
     notes += [note for result in results if (note := dataset_note(result.target))]
-    return _section("Further targets: accuracy (%)", table, notes)
+    return section("Further targets: accuracy (%)", table, notes)
 
 
 def _measured_rows(results: Sequence[Result | None]) -> list[list[str]]:
@@ -108,7 +94,7 @@ def _measured_rows(results: Sequence[Result | None]) -> list[list[str]]:
         front = [dataset_title(run[0].source), backbone_title(run[0])]
         rows.append([f"DT ({measured})", *front, *_cells(alike, lambda result: result.before), NOTHING])
         if run[0].adapts:
-            oracle = "; ".join(f"{dataset_title(r.target)} {_oracle_cell(r)}" for r in run if r.oracle) or NOTHING
+            oracle = "; ".join(f"{dataset_title(r.target)} {oracle_cell(r)}" for r in run if r.oracle) or NOTHING
             name = f"{method_title(run[0])} ({measured})"
             rows.append([name, *front, *_cells(alike, lambda result: result.adapted()), oracle])
     return rows
@@ -146,12 +132,6 @@ def _accuracy_cell(result: Result, metrics: Metrics | None) -> str:
     return f"{percent(metrics.accuracy, result)} [{100 * low:.1f}, {100 * high:.1f}]"
 
 
-def _oracle_cell(result: Result) -> str:
-    if result.oracle is None or not result.adapts:
-        return NOTHING
-    return f"{percent(result.oracle.accuracy, result)} (epoch {result.oracle.epoch})"
-
-
 def _ablation_section(by_target: dict[str, Result]) -> str:
     """Table 3: the quoted ablations, then the configuration of this run."""
     rows = [[row.method, *row.numbers, row.average] for row in TABLE_3.groups[0].rows]
@@ -169,7 +149,7 @@ def _ablation_section(by_target: dict[str, Result]) -> str:
     else:
         notes.append("No adapted target of this table was run.")
     table = markdown_table(["Method", *TABLE_3.titles, "AVG"], rows)
-    return _section(f"Table 3. {TABLE_3.caption}", table, notes)
+    return section(f"Table 3. {TABLE_3.caption}", table, notes)
 
 
 def _average_cell(results: Sequence[Result], columns: int) -> str:
@@ -193,7 +173,7 @@ def _targets_section(results: Sequence[Result]) -> str:
     if results[0].adapts:
         notes.append(_where_adaptation_did_not_help(results))
     notes.append("\n".join(f"- {dataset_title(result.target)}: {_run(result)}" for result in results))
-    return _section("Measured, target by target", markdown_table(head, [_target_row(r) for r in results]), notes)
+    return section("Measured, target by target", markdown_table(head, [_target_row(r) for r in results]), notes)
 
 
 def _target_row(result: Result) -> list[str]:
@@ -209,7 +189,7 @@ def _target_row(result: Result) -> list[str]:
         NOTHING if after is None else percent(after.balanced_accuracy, result),
         NOTHING if result.before is None else marked(f"{result.before.macro_f1:.3f}", result),
         NOTHING if after is None else marked(f"{after.macro_f1:.3f}", result),
-        _oracle_cell(result),
+        oracle_cell(result),
     ]
 
 
@@ -235,35 +215,6 @@ def _run(result: Result) -> str:
     return f"{run_id}, revision {f'`{result.revision}`' if result.revision else 'not under git'}"
 
 
-def _unlabelled_section(results: Sequence[Result]) -> str:
-    """What each adaptation looks like to one who has no labels of the target."""
-    if not results[0].adapts:
-        return ""
-    head = ["Target", "", "entropy", "information", "neighbourhood density", "source accuracy", "verdict"]
-    rows = []
-    for result in results:
-        judged = result.unlabelled
-        for name, found in (("before (DT)", judged.before), (f"after ({method_title(result)})", judged.after)):
-            values = (found.entropy, found.information, found.neighbourhood_density)
-            cells = [marked(f"{value:.3f}", result) for value in values]
-            verdict = _verdict(result) if found is judged.after else ""
-            rows.append([dataset_title(result.target), name, *cells, percent(found.source_accuracy, result), verdict])
-    notes = [
-        "No label of a target is behind this table. Entropy of the predictions (natural logarithms; less is surer); "
-        "information: entropy of the mean prediction less that, high where pictures are predicted surely and the whole "
-        "variedly (Shi and Sha, ICML 2012); soft neighbourhood density of the embeddings (Saito et al., ICCV 2021); "
-        "accuracy (%) on up to 1,000 of the source's test pictures. *doubtful*: information fell, so the adapted model "
-        "tells the target's pictures apart less well than the source model did; look before you use it."
-    ]
-    return _section("Judged without the target's labels", markdown_table(head, rows, left=2), notes)
-
-
-def _verdict(result: Result) -> str:
-    """Whether the adaptation looks as if it had hurt."""
-    judged = result.unlabelled
-    return "**doubtful**" if judged.after.information < judged.before.information else "no sign of harm"
-
-
 def _f1_section(results: Sequence[Result]) -> str:
     """F1 per class before and after, and the test pictures per class."""
     rows: list[list[str]] = []
@@ -282,7 +233,7 @@ def _f1_section(results: Sequence[Result]) -> str:
         "Macro F1 is the mean over the classes that the test part holds.",
         f"{NOTHING}: no F1, as the class is neither in the test part nor predicted, or the target has no labels.",
     ]
-    return _section("F1 per class", table, notes)
+    return section("F1 per class", table, notes)
 
 
 def _f1_cells(result: Result, metrics: Metrics) -> list[str]:

@@ -36,7 +36,7 @@ def fit(task: Method, path: Path, until: int | None = None) -> list[dict[str, fl
             raise KilledError
 
     curve = loop.fit(task, Checkpoint(path, {"of": task.name}), log, TEAM)
-    task.predict_test()
+    task.predict_target()
     return curve
 
 

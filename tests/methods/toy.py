@@ -99,7 +99,7 @@ def method(name: str, team: Team = TEAM, **changes: Any) -> Method:
     loop.prepare(0, CPU)
     shared = {"method": name, "epochs": 3, "steps_per_epoch": 10, "batch_size": 28}
     params = METHODS[name].model_validate({**shared, **changes})
-    source = SourceDomain(pictures(1, shifted=False), ROWS, LABELS)
+    source = SourceDomain(pictures(1, shifted=False), ROWS[:105], LABELS, ROWS[105:])
     target = TargetDomain(pictures(2, shifted=True), ROWS, ROWS)
     return implementation(params)(model, source, target, params, VIEWS, 0, team)
 

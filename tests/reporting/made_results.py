@@ -9,6 +9,7 @@ import numpy as np
 from pipeline.config.decisive import decisive
 from pipeline.config.load import load
 from pipeline.config.schema import Params
+from pipeline.validators import VALIDATORS
 
 N = 7
 ROOT = Path(__file__).parents[2]
@@ -24,6 +25,9 @@ SPLIT: dict[str, Any] = {
         "with": {"rafdb": {"exact": 0, "near": 4, "pictures": 4}},
     },
 }
+
+
+CHOICES = {validator.name: {"accuracy": 0.7, "epoch": 3} for validator in VALIDATORS}
 
 
 def params_for(*targets: str) -> Params:
@@ -84,7 +88,7 @@ def result(target: str, **changes: Any) -> dict[str, Any]:
         "before": metrics(confusion(12, 8), [0.52, 0.6804]),
         "after": metrics(confusion(15, 5), [0.68, 0.82]),
         "oracle": {"accuracy": 0.8, "epoch": 3},
-        "unlabelled": {"before": judged(0.9), "after": judged(1.2)},
+        "unlabelled": {"before": judged(0.9), "after": judged(1.2), "choices": CHOICES},
         "revision": "0123abc",
         "experiment": "tidal-owl",
         "run_id": "f00d",

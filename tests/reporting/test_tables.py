@@ -10,6 +10,7 @@ from pipeline.config.decisive import decisive
 from pipeline.reporting.markdown import markdown_table
 from pipeline.reporting.results import load_evaluations, load_source
 from pipeline.reporting.tables import render
+from pipeline.validators import VALIDATORS
 from tests.reporting.made_results import (
     ENVIRONMENT,
     PAPER,
@@ -120,7 +121,7 @@ def test_quoted_cells_are_never_marked(tmp_path: Path) -> None:
 def test_all_table_rows_have_the_width_of_their_head(tmp_path: Path) -> None:
     text = text_of(tmp_path, result("ckplus"), result("ckplus48"), result("fer2013"))
     tables = [part.splitlines() for part in re.split(r"\n\n+", text) if part.startswith("|")]
-    assert len(tables) == 9  # with the parameters that are not the paper's, and the divisions
+    assert len(tables) == 10  # with the parameters that are not the paper's, and the divisions
     for lines in tables:
         assert len({line.count("|") for line in lines}) == 1, lines[0]
 
@@ -293,6 +294,13 @@ def test_what_no_label_says_of_an_adaptation(tmp_path: Path) -> None:
     text = section(text_of(tmp_path, result("ckplus"), result("jaffe", unlabelled=worse)), "Judged without")
     assert "| CK+ | after (POCAN) | 0.400 ◊ | 1.200 ◊ | 3.500 ◊ | 88.0 ◊ | no sign of harm |" in text
     assert "| JAFFE | after (POCAN) | 0.400 ◊ | 1.100 ◊ | 3.500 ◊ | 50.0 ◊ | **doubtful** |" in text
+
+
+def test_what_each_validator_would_have_chosen(tmp_path: Path) -> None:
+    text = section(text_of(tmp_path, result("ckplus")), "Choosing an epoch")
+    assert "| CK+ | 75.0 ◊ | " + "70.0 ◊ (epoch 3) | " * len(VALIDATORS) + "80.0 ◊ (epoch 3) |" in text
+    unscored = {"before": judged(1.2), "after": judged(1.1), "choices": {}}
+    assert "Choosing an epoch" not in text_of(tmp_path / "unscored", result("ckplus", unlabelled=unscored))
 
 
 def test_nothing_adapted_nothing_judged(tmp_path: Path) -> None:

@@ -59,7 +59,7 @@ class Shift(Method):
 
     def begin_epoch(self, epoch: int) -> Epoch:
         """Batches of target rows."""
-        self.predict_test()
+        self.predict_target()
         generator = generator_for(self.seed, self.name, epoch)
         size, steps = self.params.batch_size, self.params.steps_per_epoch or 1
         return Epoch(shuffled_batches(self.target.train_rows, size, steps, generator), steps, size * steps, {})

@@ -436,12 +436,12 @@ def test_prototype_learning_rate_drops_after_its_epoch() -> None:
 def test_direct_transfer_changes_nothing_and_predicts_with_the_source_prototypes(tmp_path: Path) -> None:
     loop.prepare(0, CPU)
     model = PrototypeClassifier.blank(MODEL)
-    source, target = SourceDomain(pictures(1), ROWS, LABELS), TargetDomain(pictures(2), ROWS, ROWS[16:])
+    source, target = SourceDomain(pictures(1), ROWS, LABELS, ROWS[:4]), TargetDomain(pictures(2), ROWS, ROWS[16:])
     before = weights(model)
     params = DtParams(method="dt", epochs=4, steps_per_epoch=None, batch_size=6)
     task = DirectTransfer(model, source, target, params, VIEWS, 0, TEAM)
     assert fit(task, tmp_path / "c.pt") == []
-    task.predict_test()
+    task.predict_target()
     assert not moved(before, task.model)
     expected = task.probabilities(ROWS[16:]).argmax(1)
     assert [row.tolist() for row in task.predictions] == [expected.tolist()]
@@ -451,7 +451,7 @@ def test_predictions_have_a_row_before_every_epoch_and_one_after(tmp_path: Path)
     task = pocan(TEAM)
     first = task.probabilities(ROWS[16:]).argmax(1).tolist()
     fit(task, tmp_path / "c.pt")
-    task.predict_test()
+    task.predict_target()
     assert len(task.predictions) == ADAPT.epochs + 1
     assert task.predictions[0].tolist() == first
 
@@ -460,7 +460,7 @@ def test_a_target_with_one_picture_is_refused() -> None:
     with pytest.raises(TrainingError, match="fewer than two"):
         Pocan(
             PrototypeClassifier.blank(MODEL),
-            SourceDomain(pictures(1), ROWS, LABELS),
+            SourceDomain(pictures(1), ROWS, LABELS, ROWS[:4]),
             TargetDomain(pictures(2), ROWS[:1], ROWS),
             ADAPT,
             VIEWS,

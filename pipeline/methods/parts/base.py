@@ -14,15 +14,23 @@ from pipeline.data.batches import DeviceCrops
 from pipeline.networks.inference import classify
 from pipeline.networks.network import Classifier, PrototypeClassifier
 from pipeline.training.loop import Epoch, Resumable, Stateful
+from pipeline.validators import Seen, validate
+
+JUDGED = 500
+"""Pictures of each domain that the validators look at, at most."""
 
 
 @dataclass(frozen=True)
 class SourceDomain:
-    """The labelled source: its crops, its training rows (int64) and a label for each row of the crops (int64)."""
+    """The labelled source: its crops, its training rows (int64) and a label for each row of the crops (int64).
+
+    held_out: rows that are not trained on (int64), by which validators judge.
+    """
 
     crops: DeviceCrops
     rows: Tensor
     labels: Tensor
+    held_out: Tensor
 
 
 @dataclass(frozen=True)
@@ -44,6 +52,7 @@ class Method(Resumable, ABC):
     parts: what resuming needs beside the predictions, set by the method.
     predictions: grows by one row before every epoch and one at the end: the predicted class of each test row (uint8),
     from which the evaluation stage, which alone sees labels, finds the last and the oracle epoch.
+    validations: grows likewise, by what the validators say without the target's labels.
     """
 
     source_model: PrototypeClassifier
@@ -58,10 +67,14 @@ class Method(Resumable, ABC):
     model: Classifier = field(init=False)
     parts: dict[str, Stateful] = field(init=False, default_factory=dict)
     predictions: list[Tensor] = field(init=False, default_factory=list)
+    validations: list[dict[str, float]] = field(init=False, default_factory=list)
 
     def __post_init__(self) -> None:
         self.epochs = self.params.epochs if self.params.adapts else 0
         self.source_model.to(self.target.crops.device)
+        held_out = self.source.held_out
+        held_out = held_out[self.source_model.decision.possible.cpu()[self.source.labels[held_out]]]
+        self._held_out = held_out[_evenly(len(held_out))]
         self.prepare()
 
     @property
@@ -86,38 +99,54 @@ class Method(Resumable, ABC):
         return dict(self.model.named_children())
 
     def state(self) -> dict[str, Any]:
-        """Everything that resuming needs: the state of ``parts`` and the predictions so far."""
-        return {**super().state(), "predictions": self.predictions}
+        """Everything that resuming needs: the state of ``parts``, predictions and validations so far."""
+        return {**super().state(), "predictions": self.predictions, "validations": self.validations}
 
     def restore(self, state: dict[str, Any]) -> None:
         """Continue from ``state``."""
         super().restore(state)
         self.predictions = list(state["predictions"])
+        self.validations = list(state["validations"])
 
     def probabilities(self, rows: Tensor) -> Tensor:
-        """What ``model`` predicts for the evaluation view of target ``rows``: len(rows)×k float, on the device.
-
-        The team's processes predict a part each and all get the whole.
-        """
-        own = rows[self.team.part(len(rows))]
-        _, probabilities = classify(
-            self.model, self.target.crops, own, self.augment_params.eval_crop, shown=self.team.leads
-        )
-        return self.team.of_leader(self.team.whole(probabilities, len(rows)))
-
-    def predict_test(self) -> None:
-        """Append the current prediction of every test row to ``predictions``."""
-        self._keep_prediction(self.probabilities(self.target.test_rows))
+        """What ``model`` predicts for the evaluation view of target ``rows``: len(rows)×k float, on the device."""
+        return self._classified(self.target.crops, rows)[1]
 
     def predict_target(self) -> Tensor:
-        """Predict all rows of the target once: keep the test rows' prediction, return the training rows' probabilities.
+        """Predict all rows of the target once: keep the test rows' prediction and what the validators say of it.
 
-        len(train_rows)×k float on the training device. Where a picture is both (protocol ``all``) it is computed once.
+        Returns the training rows' probabilities, len(train_rows)×k float on the training device. Where a picture is
+        both (protocol ``all``) it is computed once.
         """
-        rows = torch.cat([self.target.train_rows, self.target.test_rows]).unique()
-        probabilities = self.probabilities(rows)
-        self._keep_prediction(probabilities[torch.searchsorted(rows, self.target.test_rows).to(probabilities.device)])
-        return probabilities[torch.searchsorted(rows, self.target.train_rows).to(probabilities.device)]
+        train, test = self.target.train_rows, self.target.test_rows
+        rows = torch.cat([train, test]).unique()
+        embeddings, probabilities = self._classified(self.target.crops, rows)
+        place = torch.searchsorted(rows, test).to(probabilities.device)
+        self.predictions.append(probabilities[place].argmax(dim=1).to(torch.uint8).cpu())
+        place = torch.searchsorted(rows, train).to(probabilities.device)
+        judged = place[_evenly(len(train))]
+        self._validate(embeddings[judged], probabilities[judged])
+        return probabilities[place]
 
-    def _keep_prediction(self, probabilities: Tensor) -> None:
-        self.predictions.append(probabilities.argmax(dim=1).to(torch.uint8).cpu())
+    def _validate(self, embeddings: Tensor, probabilities: Tensor) -> None:
+        source_embeddings, source_probabilities = self._classified(self.source.crops, self._held_out)
+        seen = Seen(
+            embeddings.cpu().numpy(),
+            probabilities.cpu().numpy(),
+            source_embeddings.cpu().numpy(),
+            source_probabilities.cpu().numpy(),
+            self.source.labels[self._held_out].numpy(),
+        )
+        self.validations.append(validate(seen))
+
+    def _classified(self, crops: DeviceCrops, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """Embeddings and probabilities of ``rows``; the team's processes predict a part each and all get the whole."""
+        own = rows[self.team.part(len(rows))]
+        found = classify(self.model, crops, own, self.augment_params.eval_crop, shown=self.team.leads)
+        embeddings, probabilities = (self.team.of_leader(self.team.whole(part, len(rows))) for part in found)
+        return embeddings, probabilities
+
+
+def _evenly(count: int) -> Tensor:
+    """At most ``JUDGED`` places among ``count``, spread over all (int64): the same ones in every epoch."""
+    return torch.arange(min(count, JUDGED)) * count // max(min(count, JUDGED), 1)
