@@ -52,7 +52,7 @@ class InputSize(nn.Module):
         return F.interpolate(images, size=(self.size, self.size), mode="bilinear", antialias=shrinks)
 
 
-def _unit_rows(vectors: Tensor) -> Tensor:
+def unit_rows(vectors: Tensor) -> Tensor:
     """L2 normalisation, in float32 at least: bf16 keeps three digits, too few for a length."""
     return F.normalize(vectors.to(torch.promote_types(vectors.dtype, torch.float32)))
 
@@ -80,8 +80,13 @@ class Encoder(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Unit features of a batch of images."""
+        return unit_rows(self.features(images))
+
+    def features(self, images: Tensor) -> Tensor:
+        """The features before they are made unit ones."""
         images = self.norm(self.size(images)).contiguous(memory_format=torch.channels_last)
-        return _unit_rows(self.trunk(images))
+        features: Tensor = self.trunk(images)
+        return features
 
 
 class ProjectionHead(nn.Module):
@@ -104,7 +109,7 @@ class ProjectionHead(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """Unit projections of a batch of features."""
-        return _unit_rows(self.layers(features))
+        return unit_rows(self.layers(features))
 
 
 class Network(nn.Module):

@@ -112,11 +112,11 @@ class Method(Resumable, ABC):
         """What ``model`` predicts for the evaluation view of target ``rows``: len(rows)×k float, on the device."""
         return self._classified(self.target.crops, rows)[1]
 
-    def predict_target(self) -> Tensor:
+    def predict_target(self) -> tuple[Tensor, Tensor]:
         """Predict all rows of the target once: keep the test rows' prediction and what the validators say of it.
 
-        Returns the training rows' probabilities, len(train_rows)×k float on the training device. Where a picture is
-        both (protocol ``all``) it is computed once.
+        Returns the training rows' embeddings (len(train_rows)×d) and probabilities (×k), float on the training device.
+        Where a picture is both (protocol ``all``) it is computed once.
         """
         train, test = self.target.train_rows, self.target.test_rows
         rows = torch.cat([train, test]).unique()
@@ -126,7 +126,7 @@ class Method(Resumable, ABC):
         place = torch.searchsorted(rows, train).to(probabilities.device)
         judged = place[_evenly(len(train))]
         self._validate(embeddings[judged], probabilities[judged])
-        return probabilities[place]
+        return embeddings[place], probabilities[place]
 
     def _validate(self, embeddings: Tensor, probabilities: Tensor) -> None:
         source_embeddings, source_probabilities = self._classified(self.source.crops, self._held_out)
