@@ -34,17 +34,19 @@ class Adabn(Method):
         self._seen = epoch * steps
         return Epoch(self._batches(shuffled_batches(rows, size, steps, generator)), steps, steps * size, {})
 
-    def _batches(self, draws: Iterator[Tensor]) -> Iterator[Tensor]:
+    def _batches(self, draws: Iterator[Tensor]) -> Iterator[tuple[Tensor, int]]:
+        """This process's crops, and how many the whole team has."""
         for rows in draws:
-            yield self.target.crops.batch(rows[self.team.part(len(rows))])
+            yield self.target.crops.batch(rows[self.team.part(len(rows))]), len(rows)
 
     @torch.no_grad()
-    def step(self, batch: Tensor, progress: float) -> dict[str, Tensor]:
+    def step(self, batch: tuple[Tensor, int], progress: float) -> dict[str, Tensor]:
         """Take a batch into the statistics. The loss is the entropy of its predictions: reported, not minimised."""
         self._seen += 1
         for norm in self._norms:
             norm.momentum = 1.0 / self._seen  # the first batch replaces the source's, the n-th counts 1/n
         self.network.train()
-        z = self._embed(evaluation_view(to_float(batch), self.augment_params.eval_crop))
-        probabilities = self.source_model.decision(self.source_model.prototypes(z))
+        crops, count = batch
+        z = self._embed(evaluation_view(to_float(crops), self.augment_params.eval_crop))
+        probabilities = self.source_model.decision(self.source_model.prototypes(self.team.whole(z, count)))
         return {"loss": torch.special.entr(probabilities).sum(dim=1).mean()}
