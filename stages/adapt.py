@@ -13,6 +13,7 @@ from pipeline.config.schema import Params
 from pipeline.data.batches import DeviceCrops
 from pipeline.data.outcome import Outcome, Sample
 from pipeline.data.prepared import Prepared
+from pipeline.evaluation import calibration
 from pipeline.files import atomic_path, write_csv
 from pipeline.labels import EXPRESSIONS
 from pipeline.methods import SourceDomain, TargetDomain, implementation
@@ -77,12 +78,16 @@ def train(settings: Params, target: str, team: Team) -> None:
         before = predict_domains(source_model, source_crops, target_crops, samples, eval_crop)
         curve = loop.fit(method, checkpoint, tracked.log, team)
         method.predict_target()
+        after = predict_domains(method.model, source_crops, target_crops, samples, eval_crop)
+        source_labels = source_data.store.labels()[samples[0].rows]
+        fitted = calibration.temperature(after.source_probabilities, source_labels)
+        method.model.calibration.temperature.fill_(fitted)
         environment = {**source_description["environment"], "adapt": team.environment()}
-        saved.save(layout.adapted(target), method.modules(), {**description, "environment": environment})
+        described = {**description, "environment": environment, "temperature": fitted}
+        saved.save(layout.adapted(target), method.modules(), described)
         write_epochs(target, method.predictions)
         validations = pd.DataFrame(method.validations).rename_axis("epoch").reset_index()
         write_csv(layout.validations(target), validations)
-        after = predict_domains(method.model, source_crops, target_crops, samples, eval_crop)
         Outcome(*samples, before, after).write(layout.outcome(target))
         columns = list(curve[0]) if curve else ["epoch", "loss"]
         write_csv(layout.curve(f"adapt-{target}"), pd.DataFrame(curve, columns=columns))

@@ -72,7 +72,7 @@ def headline(scores: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def predictions_table(target: Prepared, probabilities: NDArray[np.float32]) -> pd.DataFrame:
+def predictions_table(target: Prepared, probabilities: NDArray[np.float64]) -> pd.DataFrame:
     """A row a picture: source file, expression, confidence and all probabilities."""
     table = pd.DataFrame(probabilities, columns=[f"p_{name}" for name in EXPRESSIONS])
     table.insert(0, "picture", target.store.samples["key"].to_numpy())

@@ -29,7 +29,8 @@ def source_model(params: ModelParams) -> tuple[PrototypeClassifier, dict[str, An
     """
     model = PrototypeClassifier.blank(params)
     saved.load(layout.PRETRAINED, {"network": model.network})
-    return model, saved.load(layout.PROTOTYPES, {"prototypes": model.prototypes, "decision": model.decision})
+    learned = {name: part for name, part in model.named_children() if name != "network"}
+    return model, saved.load(layout.PROTOTYPES, learned)
 
 
 def adapted_model(params: ModelParams, method: AdaptParams, target: str) -> tuple[Classifier, dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""The figures of one target: F1 per class (the paper's Fig. 2(b)), t-SNE (its Fig. 3) and confusion matrices.
+"""The figures of one target: F1 per class (the paper's Fig. 2(b)), t-SNE (its Fig. 3), confusions, reliability.
 
 Colours are those of Okabe and Ito, "Color Universal Design" (2008), which stay apart for the colour-blind. A class has
 the same colour in every figure. The same results give the same bytes: no pyplot state, no user style, no metadata.
@@ -44,7 +44,7 @@ def write_figures(evaluation: Evaluation, source: str, folder: Path) -> list[Pat
         evaluation: one target. source: the source data set's name. folder: where the PNG files go.
 
     Returns:
-        The files written: fig2b_<target>.png, confusion_<target>.png, fig3_<target>.png.
+        The files written: fig2b_<target>.png, confusion_<target>.png, reliability_<target>.png, fig3_<target>.png.
     """
     result = evaluation.result
     written: list[Path] = []
@@ -54,6 +54,7 @@ def write_figures(evaluation: Evaluation, source: str, folder: Path) -> list[Pat
             written += [
                 _save(_f1_bars(result, result.before), folder / f"fig2b_{result.target}.png"),
                 _save(_confusions(result, result.before), folder / f"confusion_{result.target}.png"),
+                _save(_reliability(evaluation), folder / f"reliability_{result.target}.png"),
             ]
         written.append(_save(_tsne(evaluation, source), folder / f"fig3_{result.target}.png"))
     return written
@@ -128,6 +129,26 @@ def _confusion_panel(axes: Axes, metrics: Metrics) -> None:
     axes.grid(which="minor", color="#DDDDDD", linewidth=0.6)
     axes.tick_params(which="both", length=0)
     axes.spines[["left", "bottom"]].set_visible(False)
+
+
+def _reliability(evaluation: Evaluation) -> Figure:
+    """Accuracy against confidence in bins, as the model says it and at the temperature; on the diagonal it is right."""
+    result, errors = evaluation.result, evaluation.result.calibration
+    figure = _figure_below_head(8.6, 4.7, result)
+    name = method_title(result)
+    panels = ((False, f"{name}, as it is", "before"), (True, f"{name}, temperature {errors.temperature:.2f}", "after"))
+    all_axes = figure.subplots(1, 2, sharey=True)
+    for axes, (scaled, title, key) in zip(all_axes, panels, strict=True):
+        table = evaluation.reliability[evaluation.reliability["scaled"] == scaled]
+        axes.plot([0, 1], [0, 1], color="#999999", lw=1, ls="--")
+        sizes = 20 + 380 * table["count"] / table["count"].sum()
+        axes.scatter(table["confidence"], table["accuracy"], s=sizes, color=AFTER_COLOUR, alpha=0.75, linewidths=0)
+        error = f"\nexpected calibration error {100 * getattr(errors.target, key):.1f} %" if errors.target else ""
+        axes.set(xlim=(0, 1), ylim=(0, 1), xlabel="confidence", title=f"{title}{error}")
+        axes.set_box_aspect(1)
+    all_axes[0].set_ylabel("accuracy")
+    _head(figure, f"{dataset_title(result.target)}: reliability ({result.n_test:,} test pictures)", result)
+    return figure
 
 
 def _tsne(evaluation: Evaluation, source: str) -> Figure:
