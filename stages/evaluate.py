@@ -90,6 +90,7 @@ def result(
         "before": scores.get("before"),
         "after": scores.get("after"),
         "oracle": scores.get("oracle"),
+        "right": scores.get("right"),
         "unlabelled": judged,
         "calibration": errors,
         "revision": tracked.execution.revision,

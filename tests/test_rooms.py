@@ -13,6 +13,7 @@ ROOT = Path(__file__).parents[1]
 FLOORS = (
     ("cli",),
     ("command_line",),
+    ("studies",),
     ("reporting",),
     ("tracking",),
     ("evaluation",),

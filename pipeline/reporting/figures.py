@@ -52,11 +52,11 @@ def write_figures(evaluation: Evaluation, source: str, folder: Path) -> list[Pat
     with matplotlib.style.context(STYLE, after_reset=True):
         if result.before is not None:
             written += [
-                _save(_f1_bars(result, result.before), folder / f"fig2b_{result.target}.png"),
-                _save(_confusions(result, result.before), folder / f"confusion_{result.target}.png"),
-                _save(_reliability(evaluation), folder / f"reliability_{result.target}.png"),
+                save(_f1_bars(result, result.before), folder / f"fig2b_{result.target}.png"),
+                save(_confusions(result, result.before), folder / f"confusion_{result.target}.png"),
+                save(_reliability(evaluation), folder / f"reliability_{result.target}.png"),
             ]
-        written.append(_save(_tsne(evaluation, source), folder / f"fig3_{result.target}.png"))
+        written.append(save(_tsne(evaluation, source), folder / f"fig3_{result.target}.png"))
     return written
 
 
@@ -223,7 +223,8 @@ def _figure_below_head(width: float, height: float, result: Result) -> Figure:
     return Figure(figsize=(width, height), layout=ConstrainedLayoutEngine(rect=rect, w_pad=0.06, h_pad=0.06))
 
 
-def _save(figure: Figure, path: Path) -> Path:
+def save(figure: Figure, path: Path) -> Path:
+    """Write a figure as PNG, the same bytes for the same figure; returns ``path``."""
     with atomic_path(path) as temporary:
         # By default the file would name the version of the library that wrote it.
         figure.savefig(temporary, format="png", metadata={"Software": None})

@@ -152,6 +152,13 @@ class Protocol(Record):
     classes: tuple[str, ...] | None = None
 
 
+class Right(Record):
+    """A character a test picture, in their order: 1 where it is predicted right, else 0."""
+
+    before: Annotated[str, Field(pattern="^[01]+$")]
+    after: Annotated[str, Field(pattern="^[01]+$")]
+
+
 class SplitReport(Record):
     """What the split stage reported of the target (reports/splits/TARGET.json)."""
 
@@ -189,6 +196,7 @@ class Result(Record):
     before: Metrics | None
     after: Metrics | None
     oracle: AtEpoch | None
+    right: Right | None
     unlabelled: Unlabelled
     calibration: Calibrated
     revision: str | None
@@ -202,6 +210,8 @@ class Result(Record):
                 raise ValueError(f"n_test is {self.n_test}, but {name} is {'missing' if metrics is None else 'there'}")
             if metrics is not None and sum(metrics.support) != self.n_test:
                 raise ValueError(f"n_test is {self.n_test}, but {name}.support sums to {sum(metrics.support)}")
+        if (self.right is None) != (self.n_test == 0) or (self.right and len(self.right.after) != self.n_test):
+            raise ValueError(f"n_test is {self.n_test}, but right is of other pictures")
         return self
 
     @property

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from pipeline.config.methods import METHODS
 from pipeline.data.batches import DeviceCrops
+from pipeline.errors import TrainingError
 from pipeline.methods import Method, SourceDomain, TargetDomain
 from pipeline.training import loop
 from pipeline.training.checkpoints import Checkpoint
@@ -99,6 +100,14 @@ def test_what_does_not_use_the_target_ends_the_same_on_any(name: str, tmp_path: 
         tasks.append(task)
     first, second = (tensors({key: part.state_dict() for key, part in task.parts.items()}) for task in tasks)
     assert all(torch.equal(a, b) for a, b in zip(first, second, strict=True))
+
+
+def test_predictions_that_are_not_finite_stop_by_name() -> None:
+    task = method("dann")
+    with torch.no_grad():
+        task.model.get_parameter("prototypes.matrix").fill_(float("inf"))
+    with pytest.raises(TrainingError, match="dann: not finite: what is predicted for the target after epoch 0"):
+        task.begin_epoch(0)
 
 
 def test_a_target_is_handed_to_a_method_without_labels() -> None:

@@ -69,6 +69,7 @@ def judged(information: float, source_accuracy: float = 0.88) -> dict[str, float
 def result(target: str, **changes: Any) -> dict[str, Any]:
     """A labelled, adapted target on stand-ins: DT 60.0 %, POCAN 75.0 %, oracle 80.0 %, 140 test pictures."""
     known = target if target in PARAMS.split else "jaffe"
+    count = changes.get("n_test", 140)
     return {
         "source": "rafdb",
         "target": target,
@@ -88,6 +89,7 @@ def result(target: str, **changes: Any) -> dict[str, Any]:
         "before": metrics(confusion(12, 8), [0.52, 0.6804]),
         "after": metrics(confusion(15, 5), [0.68, 0.82]),
         "oracle": {"accuracy": 0.8, "epoch": 3},
+        "right": {"before": "1" * count, "after": "0" * count} if isinstance(count, int) and count else None,
         "unlabelled": {"before": judged(0.9), "after": judged(1.2), "choices": CHOICES},
         "calibration": {
             "temperature": 1.6,
@@ -107,7 +109,7 @@ False,100,0.95,0.87
 True,60,0.6,0.62
 True,80,0.85,0.84
 """
-UNLABELLED = {"n_test": 0, "before": None, "after": None, "oracle": None}
+UNLABELLED = {"n_test": 0, "before": None, "after": None, "oracle": None, "right": None}
 
 
 def write(reports: Path, *results: dict[str, Any], labels: bool = True) -> None:
