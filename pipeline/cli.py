@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from pipeline.command_line import reported
+from pipeline.config.listings import listings
 from pipeline.config.load import load
 from pipeline.config.preflight import require_inputs
 
@@ -56,8 +57,11 @@ def faces(
 def check(
     file: Annotated[Path, typer.Argument(help="The parameter file to check.")] = Path("params.yaml"),
 ) -> None:
-    """Check a parameter file and that the inputs it names exist: print "ok", or every fault and exit with code 1."""
-    require_inputs(load(file))
+    """Check a parameter file and list the inputs it names: counts and "ok", or every fault and exit with code 1."""
+    params = load(file)
+    require_inputs(params)
+    for line in listings(params):
+        typer.echo(line)
     typer.echo("ok")
 
 

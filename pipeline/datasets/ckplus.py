@@ -1,10 +1,13 @@
 """CK+, the extended Cohn-Kanade set (Lucey et al., CVPR Workshops 2010): posed sequences, neutral to peak."""
 
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import ClassVar
 
 from pipeline.datasets.parts.base import Dataset, Sample
 from pipeline.datasets.parts.class_folders import subfolders
+from pipeline.datasets.parts.finder import find
 from pipeline.datasets.parts.sequences import neutral_and_peak
 from pipeline.labels import ANGER, DISGUST, FEAR, HAPPINESS, NEUTRAL, SADNESS, SURPRISE
 
@@ -17,6 +20,7 @@ class CkPlus(Dataset):
 
     name = "ckplus"
     title = "CK+"
+    published: ClassVar = {"all": 1236}
     layout = (
         "cohn-kanade-images/S005/001/S005_001_00000001.png and Emotion/S005/001/S005_001_00000011_emotion.txt "
         "(a number from 0 to 7; sequences without such a file are left out)"
@@ -29,10 +33,10 @@ class CkPlus(Dataset):
             DatasetError: a top folder is missing, an emotion file is empty or holds no code from 0 to 7, a sequence has
                 two of them, or a labelled sequence lacks its pictures.
         """
-        pictures, emotions = self.root / "cohn-kanade-images", self.root / "Emotion"
-        for folder in (pictures, emotions):
-            if not folder.is_dir():
-                raise self.fault(f"{folder}: no such folder; unpack CK+'s archive of that name there")
+        pictures, emotions = (
+            find(self, _of_subjects(name), f"a folder {name} with subjects (S005 …)")
+            for name in ("cohn-kanade-images", "Emotion")
+        )
         for subject in subfolders(emotions):
             for sequence in subfolders(subject):
                 code = self._code(sequence)
@@ -62,3 +66,13 @@ class CkPlus(Dataset):
         if value not in LABELS and value != CONTEMPT:
             raise self.fault(f"{files[0]}: emotion code {text} is not one of 0–7; correct the file")
         return int(value)
+
+
+def _of_subjects(name: str) -> Callable[[Path], bool]:
+    """Whether a folder has this name and subjects in it."""
+
+    def mark(folder: Path) -> bool:
+        named = folder.name.casefold() == name.casefold()
+        return named and any(re.fullmatch(r"S[0-9]+", inside.name) for inside in subfolders(folder))
+
+    return mark

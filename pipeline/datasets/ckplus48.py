@@ -4,9 +4,11 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import PurePosixPath
+from typing import ClassVar
 
 from pipeline.datasets.parts.base import Dataset, Sample
-from pipeline.datasets.parts.class_folders import class_samples
+from pipeline.datasets.parts.class_folders import class_samples, holds_classes
+from pipeline.datasets.parts.finder import find
 
 
 class CkPlus48(Dataset):
@@ -15,16 +17,17 @@ class CkPlus48(Dataset):
     name = "ckplus48"
     title = "CK+48"
     note = "CK+48 is not the paper's CK+: 48×48 crops of the peak frames, without neutral faces."
+    published: ClassVar = {"all": 927}
     layout = "anger/S010_004_00000017.png, likewise disgust, fear, happy, sadness, surprise; contempt is left out"
 
     def scan(self) -> Iterator[Sample]:
-        """One sample per picture of the six classes; a folder ``CK+48`` below the root is entered.
+        """One sample per picture of the six classes; the archive's folder ``CK+48``, or any, may be around them.
 
         Raises:
             DatasetError: a folder is no class, or a picture is not named by subject, sequence and frame.
         """
-        inner = self.root / "CK+48"
-        for sample in class_samples(self, inner if inner.is_dir() else self.root, None, left_out=("contempt",)):
+        folder = find(self, holds_classes, "a folder for each class")
+        for sample in class_samples(self, folder, None, left_out=("contempt",)):
             match = re.fullmatch(r"(S[0-9]+)_([0-9]+)_([0-9]+)", PurePosixPath(sample.key).stem)
             if match is None:
                 raise self.fault(f"{self.root / sample.key}: the name is not of the form S010_004_00000017.png")

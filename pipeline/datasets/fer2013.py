@@ -3,12 +3,14 @@
 from array import array
 from collections.abc import Iterator
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.datasets.parts.base import Dataset, Sample
-from pipeline.datasets.parts.class_folders import class_samples, picture_folders
+from pipeline.datasets.parts.class_folders import class_samples, holds_classes, picture_folders, subfolders
+from pipeline.datasets.parts.finder import folders_below
 from pipeline.datasets.parts.spellings import part_of
 from pipeline.errors import UnreadableImageError
 from pipeline.labels import ANGER, DISGUST, FEAR, HAPPINESS, NEUTRAL, SADNESS, SURPRISE
@@ -31,6 +33,7 @@ class Fer2013(Dataset):
 
     name = "fer2013"
     title = "FER2013"
+    published: ClassVar = {"train": 28_709, "val": 3_589, "test": 3_589}
     layout = (
         "fer2013.csv (columns emotion, pixels, Usage), or icml_face_data.csv (the same, ordered otherwise), "
         "or folders train/angry/*.jpg, validation/, test/"
@@ -38,7 +41,8 @@ class Fer2013(Dataset):
 
     def __init__(self, root: Path) -> None:
         super().__init__(root)
-        self._csv = next((root / name for name in CSV_NAMES if (root / name).is_file()), None)
+        self._home = next((folder for folder in folders_below(root) if _holds_fer2013(folder)), root)
+        self._csv = next((self._home / name for name in CSV_NAMES if (self._home / name).is_file()), None)
         self._columns: dict[str, int] = {}
         self._offsets = array("q")  # byte at which each data row begins
 
@@ -101,14 +105,23 @@ class Fer2013(Dataset):
             raise self.fault(f"{path}, line {number}: emotion {emotion!r} is not one of 0–6; correct the line")
         if usage not in SPLITS:
             raise self.fault(f"{path}, line {number}: Usage {usage!r} is none of {', '.join(SPLITS)}; correct the line")
-        return Sample(f"{path.name}:{len(self._offsets)}", LABELS[emotion], split=SPLITS[usage])
+        return Sample(f"{self.key(path)}:{len(self._offsets)}", LABELS[emotion], split=SPLITS[usage])
 
     def _scan_folders(self) -> Iterator[Sample]:
-        for folder in picture_folders(self.root):
+        for folder in picture_folders(self._home):
             part = part_of(folder.name)
             if part is None:
-                raise self.fault(f"{folder}: {folder.name!r} is none of train, validation and test; remove the folder")
+                raise self.fault(
+                    f"{folder}: {folder.name!r} is none of train, validation and test; move the folder away"
+                )
             yield from class_samples(self, folder, part)
+
+
+def _holds_fer2013(folder: Path) -> bool:
+    """Whether a table of the set, or a part of it in class folders, is in a folder."""
+    if any((folder / name).is_file() for name in CSV_NAMES):
+        return True
+    return any(part_of(inside.name) and holds_classes(inside) for inside in subfolders(folder))
 
 
 def _fields(line: bytes) -> list[bytes]:

@@ -6,11 +6,13 @@ from pathlib import Path
 from pipeline.datasets.parts.base import Dataset, Sample
 from pipeline.datasets.parts.class_folders import (
     class_samples,
+    holds_classes,
     passed_over,
     picture_folders,
     pictures_below,
     pictures_in,
 )
+from pipeline.datasets.parts.finder import DEEPEST
 from pipeline.datasets.parts.spellings import CLASSES, class_of, part_of
 
 
@@ -42,11 +44,12 @@ class FolderDataset(Dataset):
         Raises:
             DatasetError: beside folders named after classes (or parts) there is one that is not, or a loose picture.
         """
-        folders = picture_folders(self.root)
+        home = self._home()
+        folders = picture_folders(home)
         if not any(part_of(folder.name) for folder in folders):
-            yield from self._scan_part(self.root, None)
+            yield from self._scan_part(home, None)
             return
-        for path in pictures_in(self.root):
+        for path in pictures_in(home):
             raise self.fault(f"{path}: a picture beside the folders train, val and test; move it into one of them")
         for folder in folders:
             part = part_of(folder.name)
@@ -54,12 +57,35 @@ class FolderDataset(Dataset):
                 raise self.fault(f"{folder}: {folder.name!r} is none of train, val and test; rename or move the folder")
             yield from self._scan_part(folder, part)
 
+    def _home(self) -> Path:
+        """Where parts or classes stand: in the root, or in a folder that is alone in it, as archives unpack."""
+        home = self.root
+        for _ in range(DEEPEST):
+            folders = picture_folders(home)
+            if pictures_in(home) or len(folders) != 1 or _says_something(folders[0].name):
+                break
+            if not any(_says_something(inside.name) for inside in picture_folders(folders[0])):
+                break
+            home = folders[0]
+        return home
+
     def _scan_part(self, folder: Path, part: str | None) -> Iterator[Sample]:
-        if any(class_of(inside.name) is not None for inside in picture_folders(folder)):
+        numbers = [inside.name for inside in picture_folders(folder) if inside.name.isdigit()]
+        if len(numbers) > 1:
+            raise self.fault(
+                f"{folder}: its folders are numbers ({', '.join(numbers)}), which mean other classes in every set; "
+                "rename them to angry, disgust, fear, happy, sad, surprise and neutral (RAF-DB's have a reader: rafdb)"
+            )
+        if holds_classes(folder):
             yield from class_samples(self, folder, part)
         else:
             for path in pictures_below(folder):
                 yield Sample(self.key(path), None, split=part)
+
+
+def _says_something(name: str) -> bool:
+    """Whether a folder's name is a part's, a class's or a number, so that it is no mere wrapping."""
+    return part_of(name) is not None or class_of(name) is not None or name.isdigit()
 
 
 class AnyFolder(Dataset):

@@ -2,10 +2,15 @@
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
+from typing import ClassVar
 
 from pipeline.datasets.parts.base import Dataset, Sample
 from pipeline.datasets.parts.class_folders import pictures_in
+from pipeline.datasets.parts.finder import find
 from pipeline.datasets.parts.spellings import class_of
+
+NAME = re.compile(r"([A-Z]{2})\.([A-Z]{2})[0-9]*\.[0-9]+")
 
 
 class Jaffe(Dataset):
@@ -13,6 +18,7 @@ class Jaffe(Dataset):
 
     name = "jaffe"
     title = "JAFFE"
+    published: ClassVar = {"all": 213}
     layout = "KA.AN1.39.tiff: subject, expression (AN DI FE HA SA SU NE) with its number, number of the picture"
 
     def scan(self) -> Iterator[Sample]:
@@ -21,8 +27,8 @@ class Jaffe(Dataset):
         Raises:
             DatasetError: a picture is named otherwise, or with an unknown expression code.
         """
-        for path in pictures_in(self.root):
-            match = re.fullmatch(r"([A-Z]{2})\.([A-Z]{2})[0-9]*\.[0-9]+", path.stem)
+        for path in pictures_in(find(self, _holds_jaffe, "a picture named as KA.AN1.39.tiff")):
+            match = NAME.fullmatch(path.stem)
             if match is None:
                 raise self.fault(f"{path}: the name is not of the form KA.AN1.39.tiff; rename or remove the file")
             subject, code = match.groups()
@@ -30,3 +36,7 @@ class Jaffe(Dataset):
             if label is None:
                 raise self.fault(f"{path}: unknown expression code {code!r}; rename or remove the file")
             yield Sample(self.key(path), label, subject)
+
+
+def _holds_jaffe(folder: Path) -> bool:
+    return any(NAME.fullmatch(path.stem) for path in pictures_in(folder))

@@ -2,9 +2,11 @@
 
 import re
 from collections.abc import Iterator
+from typing import ClassVar
 
 from pipeline.datasets.parts.base import Dataset, Sample
 from pipeline.datasets.parts.class_folders import subfolders
+from pipeline.datasets.parts.finder import find
 from pipeline.datasets.parts.sequences import neutral_and_peak
 from pipeline.datasets.parts.spellings import class_of
 from pipeline.labels import NEUTRAL
@@ -15,6 +17,7 @@ class OuluCasia(Dataset):
 
     name = "oulu"
     title = "Oulu-CASIA"
+    published: ClassVar = {"all": 1920}
     layout = (
         "OriginalImg/VL/Strong/P001/Anger/000.jpeg, likewise Disgust, Fear, Happiness, Sadness, Surprise; "
         "OriginalImg may be left out"
@@ -26,10 +29,7 @@ class OuluCasia(Dataset):
         Raises:
             DatasetError: VL/Strong is missing, a folder is no subject or expression, or a sequence lacks pictures.
         """
-        inner = self.root / "OriginalImg"
-        folder = (inner if inner.is_dir() else self.root) / "VL" / "Strong"
-        if not folder.is_dir():
-            raise self.fault(f"{folder}: no such folder; unpack the VL (visible light) pictures there")
+        folder = find(self, lambda folder: (folder / "VL/Strong").is_dir(), "VL/Strong (visible light)") / "VL/Strong"
         for subject in subfolders(folder):
             if re.fullmatch(r"P[0-9]+", subject.name) is None:
                 raise self.fault(f"{subject}: {subject.name!r} is no subject such as P001; remove the folder")

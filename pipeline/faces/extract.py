@@ -99,6 +99,8 @@ def extract(
                 bar.update(len(batch))
     if len(unreadable.reasons) == len(samples):
         raise DatasetError(f"{dataset.root}: none of the {len(samples)} pictures can be read; unpack the set again")
+    if dataset.reading:
+        tqdm.write(f"faces {dataset.name}: read {dataset.reading}")
     if passed := dataset.passed_over():
         counts = ", ".join(f"{count} {kind}" for kind, count in passed.items())
         tqdm.write(f"faces {dataset.name}: passed over, as they are no pictures: {counts}")

@@ -141,9 +141,8 @@ def _section(faces: _Faces, link: Path) -> str:
     title = dataset_title(faces.name)
     sheet, *pages = (quote((link / path).as_posix()) for path in faces.sheets)
     picture = f"![Contact sheet: {_plain(title)}]({sheet})"
-    return "\n\n".join(
-        [f"## {_plain(title)}", picture, *_fallbacks(faces, pages), *_unreadable(faces), *_passed_over(faces)]
-    )
+    lists = (*_fallbacks(faces, pages), *_unreadable(faces), *_passed_over(faces))
+    return "\n\n".join([f"## {_plain(title)}", picture, *lists])
 
 
 def _fallbacks(faces: _Faces, pages: Sequence[str]) -> list[str]:

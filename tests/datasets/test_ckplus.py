@@ -110,7 +110,7 @@ def test_a_missing_top_folder_is_refused_by_name(tmp_path: Path, folder: str) ->
     add_sequence(tmp_path, "S005/001", 5, "1.0")
     (tmp_path / folder).rename(tmp_path / "moved")
 
-    with pytest.raises(DatasetError, match=f"{folder}: no such folder(.|\n)*Expected layout of CK"):
+    with pytest.raises(DatasetError, match=f"{folder} with subjects .* is not there(.|\n)*Expected layout of CK"):
         open_dataset("ckplus", tmp_path).samples()
 
 

@@ -59,5 +59,5 @@ def test_what_does_not_belong_is_refused_by_name(tmp_path: Path, name: str, fram
 def test_a_set_without_the_strong_visible_part_is_refused(tmp_path: Path) -> None:
     add_sequence(tmp_path, "OriginalImg/NI/Strong/P001/Anger")
 
-    with pytest.raises(DatasetError, match="OriginalImg/VL/Strong: no such folder"):
+    with pytest.raises(DatasetError, match=r"VL/Strong .* is not there"):
         open_dataset("oulu", tmp_path).samples()

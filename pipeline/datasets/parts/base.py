@@ -1,10 +1,11 @@
 """What every data set is: a list of samples, and a picture for each of them."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,6 +49,8 @@ class Dataset(ABC):
     """What is expected below the root; shown when something else is found."""
     note: str = ""
     """What a reader of a table of results must know of this set; mostly nothing."""
+    published: ClassVar[Mapping[str, int]] = {}
+    """Pictures that this reader finds in a whole copy, by part (train, val, test; "all" where it is not divided)."""
 
     def __init__(self, root: Path) -> None:
         """``root``: the set's own folder.
@@ -56,6 +59,7 @@ class Dataset(ABC):
             DatasetError: there is no such folder.
         """
         self.root = root
+        self.reading = ""  # which of several readings of the folder was taken, where there was a choice
         if not root.is_dir():
             raise self.fault(f"{root}: no such folder; unpack {self.title} there or set data.root in params.yaml")
 

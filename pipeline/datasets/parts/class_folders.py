@@ -54,6 +54,11 @@ def picture_folders(folder: Path) -> list[Path]:
     return [path for path in subfolders(folder) if next(pictures_below(path), None) is not None]
 
 
+def holds_classes(folder: Path) -> bool:
+    """Whether one of the sub-folders is named after a class and has pictures."""
+    return any(class_of(inside.name) is not None for inside in picture_folders(folder))
+
+
 def class_samples(
     dataset: Dataset, folder: Path, split: str | None, left_out: Collection[str] = ()
 ) -> Iterator[Sample]:
