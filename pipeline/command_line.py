@@ -1,6 +1,7 @@
 """How a stage or command runs: typed arguments from the command line, user errors as one message."""
 
 import atexit
+import errno
 import functools
 import gc
 import inspect
@@ -12,9 +13,17 @@ from typing import ParamSpec, TypeVar
 import typer
 
 from pipeline.errors import PipelineError
+from pipeline.files import not_written
 
 THRESHOLDS = 50_000, 20, 20
 """Of Python's collector of circular garbage: stages have little, but load libraries of a million objects meanwhile."""
+
+SURROUNDINGS = {
+    *(errno.EACCES, errno.EPERM, errno.EROFS),
+    *(errno.ENOSPC, errno.EDQUOT, errno.EIO),
+    *(errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ELOOP, errno.ENAMETOOLONG),
+}
+"""What a system says where a file may not, or cannot, be written: nothing that a program could be blamed for."""
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -23,7 +32,8 @@ R = TypeVar("R")
 def reported(function: Callable[P, R]) -> Callable[P, R]:
     """Wrap a command: a ``PipelineError`` is printed to stderr as one message and ends the process with code 1.
 
-    Any other exception is a fault of the project and keeps its traceback.
+    So is a file that the system refuses, wherever that shows (``SURROUNDINGS``). Any other exception is a fault of the
+    project and keeps its traceback.
     """
 
     @functools.wraps(function)
@@ -32,6 +42,11 @@ def reported(function: Callable[P, R]) -> Callable[P, R]:
             return function(*args, **kwargs)
         except PipelineError as error:
             typer.echo("\n".join([f"error: {error}", *getattr(error, "__notes__", ())]), err=True)
+            raise typer.Exit(1) from error
+        except OSError as error:
+            if error.errno not in SURROUNDINGS or error.filename is None:
+                raise
+            typer.echo(f"error: {not_written(error.filename, error)}", err=True)
             raise typer.Exit(1) from error
 
     return wrapped

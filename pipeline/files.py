@@ -45,7 +45,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
-def not_written(path: Path, error: Exception) -> StorageError:
+def not_written(path: Path | str, error: Exception) -> StorageError:
     """The error to raise where ``path`` could not be written, from whatever a library raised."""
     reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
     return StorageError(

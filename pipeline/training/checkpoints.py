@@ -92,7 +92,7 @@ class Checkpoint:
         try:
             run: dict[str, Any] = read_json(path)
             return run if run.pop("fingerprint") == self.fingerprint else None
-        except (ValueError, AttributeError, KeyError) as error:
+        except (ValueError, AttributeError, KeyError, TypeError) as error:
             tqdm.write(f"{path} cannot be read ({error!r}); a new run is opened")
             return None
 

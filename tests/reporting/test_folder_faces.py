@@ -1,5 +1,7 @@
 """The command ``pocan faces``: any folder of pictures becomes crops with a report."""
 
+import errno
+import os
 from pathlib import Path
 
 import pytest
@@ -112,3 +114,27 @@ def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
     assert answer.exit_code == 1
     assert "no such folder" in answer.stderr
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("out", ["blocked", "blocked/below"])
+def test_a_file_in_the_place_of_the_output_is_one_message(album: Path, tmp_path: Path, out: str) -> None:
+    (tmp_path / "blocked").touch()
+    answer = invoke(str(album), "--out", str(tmp_path / out))
+    assert answer.exit_code == 1
+    assert answer.stderr.splitlines()[-1].startswith(f"error: {tmp_path / 'blocked'}")
+    assert "cannot be written (Not a directory)" in answer.stderr
+    assert "Traceback" not in answer.stderr
+
+
+@pytest.mark.parametrize(("number", "reported"), [(errno.EROFS, True), (errno.EACCES, True), (errno.EBADF, False)])
+def test_what_the_system_refuses_is_reported_and_a_fault_of_ours_is_not(
+    album: Path, tmp_path: Path, number: int, reported: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: Path, *_: object, **__: object) -> None:
+        raise OSError(number, os.strerror(number), str(path))
+
+    monkeypatch.setattr(Path, "mkdir", refuse)
+    answer = invoke(str(album), "--out", str(tmp_path / "out"))
+    assert answer.exit_code == 1
+    assert (f"cannot be written ({os.strerror(number)})" in answer.stderr) == reported
+    assert isinstance(answer.exception, SystemExit if reported else OSError)
