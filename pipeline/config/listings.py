@@ -10,6 +10,9 @@ from pipeline.datasets import Dataset, Sample, open_dataset
 from pipeline.errors import DatasetError
 from pipeline.labels import EXPRESSIONS
 
+FEWEST = 2
+"""Pictures of a target: batch norms and contrastive losses compare."""
+
 
 def listings(params: Params) -> list[str]:
     """A paragraph for each set: pictures by part and by class, and where their number is not the published one.
@@ -26,7 +29,10 @@ def listings(params: Params) -> list[str]:
             continue
         try:
             dataset = open_dataset(name, root / name)
-            told.append(described(dataset, dataset.samples()))
+            samples = dataset.samples()
+            told.append(described(dataset, samples))
+            if name in params.targets and len(samples) < FEWEST:
+                faults.append(f"{dataset.root}: a target of {len(samples)} picture; there must be {FEWEST} to adapt to")
         except DatasetError as error:
             faults.append(str(error))
     if faults:
