@@ -25,7 +25,10 @@ def album(root: Path, count: int = 3) -> None:
 
 def params(root: Path, *changes: str):  # type: ignore[no-untyped-def]
     chosen = ("source=jaffe", "targets=[album]", "data.sets=[jaffe]", "data.folder_sets=[album]", "standins.sets=[]")
-    return load(ROOT / "params.yaml", [f"data.root={root}", *chosen, "split={jaffe: {protocol: all}}", *changes])
+    return load(
+        ROOT / "params.yaml",
+        [f"data.root={root}", *chosen, "split={jaffe: {protocol: all}, album: {protocol: all}}", *changes],
+    )
 
 
 def test_counts_by_part_and_class_beside_the_published_ones(tmp_path: Path) -> None:
