@@ -220,7 +220,7 @@ def _calibration_section(results: Sequence[Result]) -> str:
     """How far the adapted models' confidence can be believed."""
     rows = []
     for result in results:
-        cells = [f"{result.calibration.temperature:.2f}"]
+        cells = [marked(f"{result.calibration.temperature:.2f}", result)]
         for errors in (result.calibration.source, result.calibration.target):
             cells += (
                 [NOTHING] * 2 if errors is None else [percent(errors.before, result), percent(errors.after, result)]

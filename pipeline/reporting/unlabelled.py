@@ -42,7 +42,7 @@ def choices_section(results: Sequence[Result]) -> str:
     chosen = [result for result in results if result.adapted() and result.unlabelled.choices]
     if not chosen:
         return ""
-    titles = [f"{validator.title} ({validator.origin})" for validator in VALIDATORS]
+    titles = [validator.title for validator in VALIDATORS]
     rows = []
     for result in chosen:
         last = result.adapted()
@@ -50,9 +50,10 @@ def choices_section(results: Sequence[Result]) -> str:
         choices = [result.unlabelled.choices[validator.name] for validator in VALIDATORS]
         cells = [f"{percent(choice.accuracy, result)} (epoch {choice.epoch})" for choice in choices]
         rows.append([dataset_title(result.target), percent(last.accuracy, result), *cells, oracle_cell(result)])
+    origins = "; ".join(f"{validator.title}: {validator.origin}" for validator in VALIDATORS)
     notes = [
         "Accuracy (%) of the epoch, 0 being direct transfer, that looks best without a label of the target: by the "
         "predictions for at most 500 of its training pictures and at most 500 of the source's test pictures. The "
-        "last epoch stays the score."
+        f"last epoch stays the score. ({origins}.)"
     ]
     return section("Choosing an epoch without labels", markdown_table(["Target", "last", *titles, ORACLE], rows), notes)

@@ -306,8 +306,8 @@ def test_what_each_validator_would_have_chosen(tmp_path: Path) -> None:
 def test_what_confidence_is_worth(tmp_path: Path) -> None:
     unknown = {"temperature": 1.2, "source": {"before": 0.05, "after": 0.02}, "target": None}
     text = section(text_of(tmp_path, result("ckplus"), result("jaffe", calibration=unknown)), "Calibration")
-    assert "| CK+ | 1.60 | 9.0 ◊ | 2.0 ◊ | 21.0 ◊ | 8.0 ◊ |" in text
-    assert "| JAFFE | 1.20 | 5.0 ◊ | 2.0 ◊ | – | – |" in text
+    assert "| CK+ | 1.60 ◊ | 9.0 ◊ | 2.0 ◊ | 21.0 ◊ | 8.0 ◊ |" in text
+    assert "| JAFFE | 1.20 ◊ | 5.0 ◊ | 2.0 ◊ | – | – |" in text
 
 
 def test_nothing_adapted_nothing_judged(tmp_path: Path) -> None:
