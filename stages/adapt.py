@@ -18,6 +18,7 @@ from pipeline.labels import EXPRESSIONS
 from pipeline.methods import SourceDomain, TargetDomain, implementation
 from pipeline.networks import saved, trained
 from pipeline.networks.inference import predict_domains
+from pipeline.networks.network import PrototypeClassifier
 from pipeline.tracking.runs import stage_run
 from pipeline.training import loop
 from pipeline.training.checkpoints import Checkpoint
@@ -35,7 +36,9 @@ def train(settings: Params, target: str, team: Team) -> None:
     """One process of the team."""
     source_data, target_data = Prepared.open(settings.source), Prepared.open(target)
     loop.prepare(settings.seed, team.device)
-    source_model, source_description = trained.source_model(settings.model)
+    opened = trained.opened(layout.PROTOTYPES)
+    source_model, source_description = opened.model, opened.description
+    assert isinstance(source_model, PrototypeClassifier)
     if known := settings.split[target].classes:
         source_model.decision.restrict(EXPRESSIONS.index(name) for name in known)
     source_crops, target_crops = (DeviceCrops(data.store.images, team.device) for data in (source_data, target_data))
@@ -93,7 +96,8 @@ def train(settings: Params, target: str, team: Team) -> None:
         ]
         tracked.log_files(files, "adapt")
         name = f"{settings.tracking.experiment}-{target}"
-        tracked.log_model(trained.adapted_model(settings.model, settings.adapt, target)[0], registered_name=name)
+        adapted = trained.opened(layout.adapted(target))
+        tracked.log_model(adapted.model, adapted.description, name)
     checkpoint.remove()
 
 

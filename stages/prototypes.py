@@ -49,7 +49,8 @@ def main() -> None:
         model.decision.adjust(task.trained_shares, settings.prototypes.logit_adjustment)
         environment = {**pretrained["environment"], "prototypes": team.environment()}
         parts = {"prototypes": model.prototypes, "decision": model.decision}
-        saved.save(layout.PROTOTYPES, parts, {**description, "environment": environment})
+        made = {**description, "environment": environment}
+        saved.save(layout.PROTOTYPES, parts, made)
         write_csv(layout.curve("prototypes"), pd.DataFrame(curve))
 
         _, probabilities = classify(model, crops, data.test_rows, settings.augment.eval_crop)
@@ -65,7 +66,7 @@ def main() -> None:
         tracked.log(logged, settings.prototypes.epochs)
         files = [layout.model_description(layout.PROTOTYPES), layout.curve("prototypes"), layout.SOURCE_REPORT]
         tracked.log_files(files, "prototypes")
-        tracked.log_model(model)
+        tracked.log_model(model, made)
     checkpoint.remove()
 
 

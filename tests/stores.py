@@ -22,10 +22,11 @@ def write_store(
     dataset: str = "ckplus",
     provenance: str = "real",
     unreadable: Mapping[str, str] | None = None,
+    faces: Mapping[str, Any] | None = None,
 ) -> CropStore:
     """The store of these crops, from a single batch."""
     writer = CropWriter(folder.with_name(f".{folder.name}"))
     assert list(writer.resume(["only"])) == []
     writer.append("only", CropBatch(np.stack(crops), list(rows), dict(unreadable or {})))
-    writer.finish(folder, dataset, provenance)
+    writer.finish(folder, dataset, provenance, faces or {})
     return CropStore.open(folder)

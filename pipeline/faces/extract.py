@@ -99,7 +99,7 @@ def extract(
                 bar.update(len(batch))
     if len(unreadable.reasons) == len(samples):
         raise DatasetError(f"{dataset.root}: none of the {len(samples)} pictures can be read; unpack the set again")
-    writer.finish(folder, dataset.name, dataset.provenance)
+    writer.finish(folder, dataset.name, dataset.provenance, params.model_dump(mode="json"))
 
 
 def _settings(params: FaceParams, device: torch.device) -> str:
