@@ -18,7 +18,7 @@ FLOORS = (
     ("evaluation",),
     ("methods",),
     ("source_model",),
-    ("training",),
+    ("training", "prediction"),
     ("networks",),
     ("faces",),
     ("losses", "validators"),
