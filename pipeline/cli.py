@@ -100,6 +100,28 @@ def predict(
 
 @app.command()
 @reported
+def adapt(
+    pictures: Annotated[Path, typer.Argument(metavar="FOLDER", help="A folder of pictures, at any depth, or a video.")],
+    out: Annotated[Path, typer.Option(help="A new folder for the model, predictions.csv, report.md and the faces.")],
+    model: Annotated[str, typer.Option(help=MODEL_HELP)] = SOURCE_MODEL,
+    method: Annotated[str | None, typer.Option(help="Instead of the adapt.method of the parameter file.")] = None,
+    changes: Annotated[
+        list[str] | None, typer.Option("--set", "-S", help="Another value, as adapt.tau=0.6; may be repeated.")
+    ] = None,
+    every: Annotated[int, typer.Option(min=1, help="Of a video take every n-th frame.")] = 5,
+    file: Annotated[Path, typer.Option("--params", help="The parameter file that is changed.")] = Path("params.yaml"),
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+) -> None:
+    """Adapt a trained model to unlabelled pictures; started again after an interruption, it goes on."""
+    # Imported here: PyTorch takes seconds to load, which --help and check need not wait for.
+    from pipeline.own_pictures.adapt import Wish, adapt_to
+
+    for path in adapt_to(Wish(pictures, out, model, method, changes or [], every, file, device)):
+        typer.echo(path)
+
+
+@app.command()
+@reported
 def check(
     file: Annotated[Path, typer.Argument(help="The parameter file to check.")] = Path("params.yaml"),
 ) -> None:

@@ -13,7 +13,9 @@ ROOT = Path(__file__).parents[1]
 FLOORS = (
     ("cli",),
     ("command_line",),
+    ("own_pictures",),
     ("reporting",),
+    ("adaptation",),
     ("tracking",),
     ("evaluation",),
     ("methods",),

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from pipeline.config import layout
 from pipeline.config.methods import METHODS
-from pipeline.config.schema import FaceParams, ModelParams
+from pipeline.config.schema import AugmentParams, FaceParams, ModelParams
 from pipeline.config.section import Section
 from pipeline.errors import WeightsError
 from pipeline.networks import saved
@@ -27,16 +27,21 @@ S = TypeVar("S", bound=Section)
 class Trained:
     """A trained model and what its user must know.
 
-    model: on the CPU, in evaluation mode; it takes crops of ``faces`` after ``augment.evaluation_view`` of
-    ``eval_crop``. params: of its networks. faces: how the faces were found and cropped that it was trained on last.
-    description: all that made it, model.json.
+    model: on the CPU, in evaluation mode; it takes crops of ``faces`` after ``data.augment.evaluation_view`` of
+    ``eval_crop``. params: of its networks. augment: its training views. faces: how the faces were found and cropped
+    that it was trained on last. description: all that made it, model.json.
     """
 
     model: Classifier
     params: ModelParams
-    eval_crop: float
+    augment: AugmentParams
     faces: FaceParams
     description: dict[str, Any]
+
+    @property
+    def eval_crop(self) -> float:
+        """The share of a crop's side that is predicted from."""
+        return self.augment.eval_crop
 
     @property
     def adapted(self) -> bool:
@@ -60,7 +65,7 @@ def opened(folder: Path) -> Trained:
         )
     try:
         params = _section(ModelParams, description["model"])
-        eval_crop = float(description["augment"]["eval_crop"])
+        augment = _section(AugmentParams, description["augment"])
         faces = _section(FaceParams, (description.get("target") or description["source"])["faces"])
     except (KeyError, TypeError, ValidationError) as error:
         raise WeightsError(
@@ -73,7 +78,7 @@ def opened(folder: Path) -> Trained:
     saved.load(folder, {name: part for name, part in parts.items() if name in here or name != "network"})
     if "network" not in here:
         _load_pretrained(folder, parts["network"], description)
-    return Trained(model.eval(), params, eval_crop, faces, description)
+    return Trained(model.eval(), params, augment, faces, description)
 
 
 def network(params: ModelParams) -> Network:

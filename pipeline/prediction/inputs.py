@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
+from pipeline.datasets.parts import videos
 from pipeline.datasets.parts.class_folders import files_below
 from pipeline.datasets.parts.pictures import decode, is_picture
 from pipeline.errors import DatasetError, UnreadableImageError
 from pipeline.faces.batches import PIXELS_AT_ONCE
 from pipeline.faces.crop import Image
-from pipeline.prediction import videos
 
 STDIN = "-"
 """Stands for a list of paths on the standard input, one a line."""

@@ -8,6 +8,7 @@ from typing import Protocol, TextIO
 
 from PIL import Image as Pillow
 
+from pipeline.datasets.parts.videos import USUAL_RATE, Writer
 from pipeline.errors import DatasetError
 from pipeline.files import atomic_folder, atomic_path
 from pipeline.prediction import rows
@@ -15,7 +16,6 @@ from pipeline.prediction.drawing import annotated
 from pipeline.prediction.inputs import Frame
 from pipeline.prediction.predictor import Prediction
 from pipeline.prediction.rows import Format
-from pipeline.prediction.videos import USUAL_RATE, Writer
 
 JPEG_QUALITY = 92
 

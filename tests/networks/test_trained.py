@@ -32,7 +32,7 @@ def test_an_adapted_model_says_all_that_using_it_needs(tmp_path: Path) -> None:
     found = opened(tmp_path / "m")
     assert torch.equal(predicted(found.model), predicted(model))
     assert not found.model.training
-    assert (found.params, found.eval_crop, found.adapted) == (MODEL, VIEWS.eval_crop, True)
+    assert (found.params, found.augment, found.adapted) == (MODEL, VIEWS, True)
     assert found.faces == FACES.model_copy(update={"margin": 0.25})  # the target's, not the source's
     assert found.description["adapt"] == ADAPTED["adapt"]
 
@@ -89,10 +89,13 @@ def test_a_model_of_another_version_is_told(value: int | None, tmp_path: Path) -
 
 def test_a_description_that_lacks_something_is_told(tmp_path: Path) -> None:
     write_adapted(tmp_path)
-    change(tmp_path, augment={})
-    with pytest.raises(WeightsError, match="'eval_crop' is missing"):
+    change(tmp_path, target={}, augment=ADAPTED["augment"] | {"eval_crop": 2.0})
+    with pytest.raises(WeightsError, match=r"eval_crop: Input should be less than or equal to 1"):
         opened(tmp_path)
-    change(tmp_path, augment={"eval_crop": 1.0}, model={**ADAPTED["model"], "projection_dim": "wide"})
+    change(tmp_path, target={"name": "x"}, augment=ADAPTED["augment"])
+    with pytest.raises(WeightsError, match="'faces' is missing"):
+        opened(tmp_path)
+    change(tmp_path, target=ADAPTED["target"], model={**ADAPTED["model"], "projection_dim": "wide"})
     with pytest.raises(WeightsError, match="projection_dim: Input should be a valid integer"):
         opened(tmp_path)
 

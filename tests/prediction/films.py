@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.prediction.videos import Writer
+from pipeline.datasets.parts.videos import Writer
 from tests.faces.scenes import halved, photograph
 
 

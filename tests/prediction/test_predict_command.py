@@ -11,8 +11,8 @@ from PIL import Image
 from typer.testing import CliRunner, Result
 
 from pipeline.cli import app
+from pipeline.datasets.parts import videos
 from pipeline.labels import EXPRESSIONS
-from pipeline.prediction import videos
 from pipeline.prediction.predictor import Predictor
 from tests.faces.scenes import noise, photograph, two_faces
 from tests.models import write_adapted, write_source

@@ -14,7 +14,7 @@ from tests.faces.scenes import noise, photograph, two_faces
 from tests.models import ADAPTED, FACES, small
 from tests.tasks import CPU, MODEL, VIEWS
 
-TRAINED = Trained(small(), MODEL, VIEWS.eval_crop, FACES, ADAPTED)
+TRAINED = Trained(small(), MODEL, VIEWS, FACES, ADAPTED)
 
 
 def test_every_face_of_a_picture_is_found_although_training_took_the_largest() -> None:

@@ -27,6 +27,8 @@ class AdaptParams(Section):
     """The kind of model that it ends with, as "module:class": a ``pipeline.networks.network.Classifier``."""
     adapts: ClassVar[bool] = True
     """Whether anything is trained: DT is the source model itself."""
+    source_free: ClassVar[bool] = False
+    """Whether it needs nothing of the source but its model."""
 
     method: Name
     epochs: PositiveInt

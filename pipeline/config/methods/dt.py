@@ -13,3 +13,4 @@ class DtParams(AdaptParams):
     citation: ClassVar[str] = "direct transfer, the baseline of every table"
     implementation: ClassVar[str] = "pipeline.methods.dt:DirectTransfer"
     adapts: ClassVar[bool] = False
+    source_free: ClassVar[bool] = True

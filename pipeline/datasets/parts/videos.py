@@ -7,9 +7,11 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from pipeline.errors import DatasetError, StorageError
-from pipeline.faces.crop import Image
+
+Image = NDArray[np.uint8]
 
 SUFFIXES = frozenset({".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm", ".wmv"})
 """What a video file's name ends in, in lower case."""
@@ -57,6 +59,20 @@ def frames(of: str | int, every: int) -> Iterator[tuple[int, Image]]:
                 readable, image = capture.retrieve()
                 if readable:
                     yield number, np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), dtype=np.uint8)
+            number += 1
+
+
+def numbers(path: Path, every: int) -> Iterator[int]:
+    """The numbers of the frames that ``frames`` gives, without converting any.
+
+    Raises:
+        DatasetError: the video cannot be opened.
+    """
+    with _capture(str(path)) as capture:
+        number = 0
+        while capture.grab():
+            if number % every == 0:
+                yield number
             number += 1
 
 
