@@ -5,12 +5,11 @@ from typing import Any
 
 import torch
 
-from pipeline.config.load import load
 from pipeline.networks import saved
 from pipeline.networks.network import PrototypeClassifier
+from tests.stores import FACES
 from tests.tasks import ADAPT, MODEL, VIEWS
 
-FACES = load(Path(__file__).parents[1] / "params.yaml").faces
 SOURCE = {"name": "rafdb", "provenance": "stand-in", "faces": FACES.model_dump(mode="json")}
 PRETRAINED: dict[str, Any] = {
     "stage": "pretrain",

@@ -11,8 +11,8 @@ from pipeline.datasets.parts import videos
 from pipeline.datasets.parts.class_folders import files_below
 from pipeline.datasets.parts.pictures import decode, is_picture
 from pipeline.errors import DatasetError, UnreadableImageError
-from pipeline.faces.batches import PIXELS_AT_ONCE
 from pipeline.faces.crop import Image
+from pipeline.faces.mtcnn import STACKED_PIXELS
 
 STDIN = "-"
 """Stands for a list of paths on the standard input, one a line."""
@@ -97,12 +97,15 @@ def frames(of: Iterable[Source], every: int, tell: Callable[[str], None]) -> Ite
 
 
 def batches(of: Iterable[Frame], size: int) -> Iterator[list[Frame]]:
-    """``size`` frames at a time, fewer where they are large; a camera's one by one, as soon as they are there."""
+    """``size`` frames at a time, fewer where they are large; a camera's one by one, as soon as they are there.
+
+    No more than the detector takes at once: then the first are looked at while the next are decoded.
+    """
     batch: list[Frame] = []
     for frame in of:
         batch.append(frame)
         pixels = sum(int(np.prod(each.image.shape[:2])) for each in batch)
-        if len(batch) >= size or pixels >= PIXELS_AT_ONCE or frame.source.camera is not None:
+        if len(batch) >= size or pixels >= STACKED_PIXELS or frame.source.camera is not None:
             yield batch
             batch = []
     if batch:

@@ -23,7 +23,7 @@ from pipeline.networks.trained import opened
 from pipeline.tracking.runs import StageRun
 from pipeline.training import loop
 from tests.faces.scenes import noise, photograph
-from tests.models import FACES, write_adapted, write_source
+from tests.models import write_adapted, write_source
 from tests.prediction.films import write_film
 from tests.stores import write_store
 
@@ -50,7 +50,7 @@ def project(tmp_path: Path, store: str, monkeypatch: pytest.MonkeyPatch) -> Path
     generator = np.random.Generator(np.random.PCG64(0))
     crops = list(generator.integers(0, 256, (14, 112, 112, 3), dtype=np.uint8))
     rows = [{"key": f"{index}.png", "label": index % 7, "method": "mtcnn"} for index in range(14)]
-    write_store(Path("data/crops/rafdb"), crops, rows, "rafdb", "stand-in", faces=FACES.model_dump(mode="json"))
+    write_store(Path("data/crops/rafdb"), crops, rows, "rafdb", "stand-in")
     split.write(Path("data/splits/rafdb.parquet"), Split(np.arange(10), np.arange(10, 14)))
     write_source(Path("models"), source=Prepared.open("rafdb").description())
     Path("album/sub").mkdir(parents=True)
