@@ -128,3 +128,27 @@ def check(
     """Check a parameter file and that the inputs it names exist: print "ok", or every fault and exit with code 1."""
     require_inputs(load(file))
     typer.echo("ok")
+
+
+@app.command()
+@reported
+def study(
+    name: Annotated[str, typer.Argument(help="A file below studies/ without its ending, or the path of one.")],
+    jobs: Annotated[int, typer.Option(min=1, help="Experiments at a time.")] = 1,
+    collect: Annotated[bool, typer.Option("--collect", help="Run nothing; report what is there.")] = False,
+) -> None:
+    """Run a study's variants as DVC experiments, what is done left out, and compare them in reports/studies."""
+    from pipeline.studies import plan
+    from pipeline.studies.collect import collect as collected
+    from pipeline.studies.execute import execute
+    from pipeline.studies.experiments import finished
+    from pipeline.studies.report import write_report
+
+    described = plan.read(name)
+    planned = plan.runs(name, described)
+    failed = {} if collect else execute(planned, jobs)
+    for path in write_report(Path(name).stem, described, planned, *collected(planned, finished()), failed):
+        typer.echo(path)
+    if failed:
+        typer.echo(f"{len(failed)} of {len(planned)} experiments failed: {', '.join(failed)}", err=True)
+        raise typer.Exit(1)

@@ -13,7 +13,7 @@ from pipeline.config.preflight import require_target
 from pipeline.config.schema import Params
 from pipeline.data.outcome import Outcome
 from pipeline.data.prepared import Prepared
-from pipeline.evaluation import scorecard, unlabelled
+from pipeline.evaluation import calibration, scorecard, unlabelled
 from pipeline.files import flatten, read_json, write_csv, write_json
 from pipeline.labels import EXPRESSIONS
 from pipeline.tracking.runs import StageRun, stage_run
@@ -31,18 +31,24 @@ def main(target: str) -> None:
         by_epoch = pd.read_parquet(layout.epochs(target)).to_numpy(dtype=np.uint8).T
         scores = scorecard.score(data, outcome, by_epoch, settings.evaluate, settings.seed)
         points = scorecard.tsne_points(source, data, outcome, settings.evaluate.tsne_samples, settings.seed)
-        tables = {"tsne": points, **scorecard.plot_tables(scores)}
+        temperature = read_json(layout.model_description(layout.adapted(target)))["temperature"]
+        source_labels, test = source.store.labels()[outcome.source.rows], data.split.test
+        errors, reliability = calibration.measured(
+            outcome.after, temperature, source_labels, test, data.store.labels()[test]
+        )
+        tables = {"tsne": points, "reliability": reliability, **scorecard.plot_tables(scores)}
         for name, table in tables.items():
             write_csv(folder / f"{name}.csv", table)
-        write_csv(layout.predictions(target), scorecard.predictions_table(data, outcome.after.probabilities))
+        probabilities = calibration.rescaled(outcome.after.probabilities, temperature)
+        write_csv(layout.predictions(target), scorecard.predictions_table(data, probabilities))
         metrics = scorecard.headline(scores)
         possible = [EXPRESSIONS.index(name) for name in settings.split[target].classes or EXPRESSIONS]
-        judged: dict[str, Any] = unlabelled.judge(outcome, source.store.labels()[outcome.source.rows], possible)
+        judged: dict[str, Any] = unlabelled.judge(outcome, source_labels, possible)
         if scores:
             validations = pd.read_csv(layout.validations(target))
             judged["choices"] = unlabelled.choices(validations, scores["by_epoch"])
         write_json(folder / "metrics.json", metrics)
-        write_json(folder / "result.json", result(settings, source, data, scores, judged, tracked))
+        write_json(folder / "result.json", result(settings, source, data, scores, judged, errors, tracked))
         tracked.log({key: float(value) for key, value in flatten(metrics).items()}, settings.adapt.epochs)
         names = ("metrics.json", "result.json", *(f"{name}.csv" for name in tables))
         tracked.log_files([folder / name for name in names], "evaluate")
@@ -54,6 +60,7 @@ def result(
     data: Prepared,
     scores: dict[str, Any],
     judged: dict[str, Any],
+    errors: dict[str, Any],
     tracked: StageRun,
 ) -> dict[str, Any]:
     """All that the report needs to know of this target: what was run on what, and what came out."""
@@ -83,7 +90,9 @@ def result(
         "before": scores.get("before"),
         "after": scores.get("after"),
         "oracle": scores.get("oracle"),
+        "right": scores.get("right"),
         "unlabelled": judged,
+        "calibration": errors,
         "revision": tracked.execution.revision,
         "experiment": tracked.execution.experiment,
         "run_id": tracked.id,

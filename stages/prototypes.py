@@ -8,7 +8,7 @@ from pipeline.config import code, layout
 from pipeline.config.load import load
 from pipeline.data.batches import DeviceCrops
 from pipeline.data.prepared import Prepared
-from pipeline.evaluation import scores
+from pipeline.evaluation import calibration, scores
 from pipeline.files import write_csv, write_json
 from pipeline.networks import saved
 from pipeline.networks.inference import classify, project
@@ -47,14 +47,16 @@ def main() -> None:
         task = PrototypeLearning(model.prototypes, projections, train_labels, settings.prototypes, settings.seed)
         curve = loop.fit(task, checkpoint, tracked.log, team)
         model.decision.adjust(task.trained_shares, settings.prototypes.logit_adjustment)
+        _, found = classify(model, crops, data.test_rows, settings.augment.eval_crop)
+        probabilities, test_labels = found.cpu().numpy(), labels[data.test_rows].numpy()
+        model.calibration.temperature.fill_(calibration.temperature(probabilities, test_labels))
         environment = {**pretrained["environment"], "prototypes": team.environment()}
-        parts = {"prototypes": model.prototypes, "decision": model.decision}
+        parts = {name: part for name, part in model.named_children() if name != "network"}
         made = {**description, "environment": environment}
         saved.save(layout.PROTOTYPES, parts, made)
         write_csv(layout.curve("prototypes"), pd.DataFrame(curve))
 
-        _, probabilities = classify(model, crops, data.test_rows, settings.augment.eval_crop)
-        score = scores.score(labels[data.test_rows].numpy(), probabilities.argmax(dim=1).cpu().numpy())
+        score = scores.score(test_labels, probabilities.argmax(axis=1))
         report = {
             "dataset": data.name,
             "provenance": data.store.description["provenance"],

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from pipeline.config.load import load
 from pipeline.data.crops import CROP_SIZE, CropBatch, CropStore, CropWriter
 
-
 FACES = load(Path(__file__).parents[1] / "params.yaml").faces
 """How the faces of these stores are said to have been cropped."""
 

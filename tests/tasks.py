@@ -7,6 +7,7 @@ import numpy as np
 import torch
 
 from pipeline.compute.team import Team
+from pipeline.config.methods import METHODS
 from pipeline.config.methods.pocan import PocanParams
 from pipeline.config.schema import (
     AugmentParams,
@@ -16,7 +17,7 @@ from pipeline.config.schema import (
     PrototypeParams,
 )
 from pipeline.data.batches import DeviceCrops
-from pipeline.methods import SourceDomain, TargetDomain
+from pipeline.methods import Method, SourceDomain, TargetDomain, implementation
 from pipeline.methods.pocan import Pocan
 from pipeline.networks.network import Network, PrototypeClassifier, Prototypes
 from pipeline.source_model.pretraining import Pretraining
@@ -67,6 +68,18 @@ def pretraining(team: Team, seed: int = 0, build: Build = Network, **changes: An
     loop.prepare(seed, CPU)
     params = PRETRAIN.model_copy(update=changes)
     return Pretraining(build(MODEL), pictures(1), ROWS, LABELS, params, VIEWS, seed, team)
+
+
+def adaptation(name: str, team: Team, build: Build = Network, **changes: Any) -> Method:
+    """Stage 2 by the method of this name, otherwise as ``pocan``."""
+    loop.prepare(0, CPU)
+    shared = {"method": name, "epochs": 2, "steps_per_epoch": 2, "batch_size": 6}
+    params = METHODS[name].model_validate({**shared, **changes})
+    source = SourceDomain(pictures(1), ROWS, LABELS, ROWS[16:])
+    target = TargetDomain(pictures(2), ROWS[:20], ROWS[16:])
+    return implementation(params)(
+        PrototypeClassifier(build(MODEL), Prototypes(8)), source, target, params, VIEWS, 0, team
+    )
 
 
 def pocan(team: Team, build: Build = Network, **changes: Any) -> Pocan:

@@ -18,9 +18,10 @@ from pipeline.config.methods.base import AdaptParams
 from pipeline.config.schema import AugmentParams
 from pipeline.data.batches import DeviceCrops
 from pipeline.data.crops import CROP_SIZE
-from pipeline.data.outcome import Outcome, Sample
+from pipeline.data.outcome import Outcome, Predicted, Sample
 from pipeline.data.prepared import Prepared
 from pipeline.data.split import Indices
+from pipeline.evaluation import calibration
 from pipeline.files import atomic_path, write_csv
 from pipeline.labels import EXPRESSIONS
 from pipeline.methods import Method, SourceDomain, TargetDomain, implementation
@@ -134,16 +135,27 @@ def adapt(work: Adaptation, run: Run, team: Team, registered_name: str, finish: 
         before = predict_domains(work.source_model, *domains)
         curve = loop.fit(method, checkpoint, tracked.log, team)
         method.predict_target()
+        after = predict_domains(method.model, *domains)
+        fitted = _temperature(work, after)
+        method.model.calibration.temperature.fill_(fitted)
         environment = {**description["environment"], "adapt": team.environment()}
-        saved.save(work.places.model, method.modules(), {**description, "environment": environment})
+        described = {**description, "environment": environment, "temperature": fitted}
+        saved.save(work.places.model, method.modules(), described)
         _write_tables(work.places, method, curve)
-        outcome = Outcome(*work.samples, before, predict_domains(method.model, *domains))
+        outcome = Outcome(*work.samples, before, after)
         outcome.write(work.places.outcome)
         files = [layout.model_description(work.places.model), work.places.curve, work.places.validations]
         tracked.log_files([*files, *finish(outcome)], "adapt")
         adapted = trained.opened(work.places.model)
         tracked.log_model(adapted.model, adapted.description, registered_name)
     checkpoint.remove()
+
+
+def _temperature(work: Adaptation, after: Predicted) -> float:
+    """Fitted on the source's test part; without the source, that of the source model."""
+    if work.source is None:
+        return float(work.trained.model.calibration.temperature)
+    return calibration.temperature(after.source_probabilities, work.source.store.labels()[work.samples[0].rows])
 
 
 def _log_inputs(work: Adaptation, tracked: StageRun, team: Team) -> None:

@@ -149,17 +149,25 @@ class CropWriter:
                 journal.write(json.dumps(entry, ensure_ascii=False) + "\n")
         self._count += len(batch.rows)
 
-    def finish(self, folder: Path, dataset: str, provenance: str, faces: Mapping[str, Any]) -> None:
+    def finish(
+        self,
+        folder: Path,
+        dataset: str,
+        provenance: str,
+        faces: Mapping[str, Any],
+        passed_over: Mapping[str, int] | None = None,
+    ) -> None:
         """Make what was appended the store at ``folder``; a store that was there is replaced.
 
         faces: JSON values, the parameters of detection and cropping, which a model that is trained on them hands on.
+        passed_over: files that were no pictures, by ending.
 
         Raises:
             StorageError: the disk is full or fails; what was appended stays.
         """
         with _storing(self._partial):
             description = {"dataset": dataset, "provenance": provenance, "crops": self._count, "faces": dict(faces)}
-            self._write_tables()
+            self._write_tables(passed_over or {})
             with self._crops.open("r+b") as crops:
                 _write_header(crops, self._count)
                 os.fsync(crops.fileno())
@@ -170,7 +178,7 @@ class CropWriter:
             self._partial.rename(folder)
             (folder / JOURNAL).unlink()
 
-    def _write_tables(self) -> None:
+    def _write_tables(self, passed_over: Mapping[str, int]) -> None:
         """Write the journal's rows as samples and manifest, and what it says of detection and of unreadable files."""
         methods: Counter[str] = Counter()
         unreadable: dict[str, str] = {}
@@ -189,7 +197,8 @@ class CropWriter:
                 samples.write_table(table.select(SAMPLE_COLUMNS))
                 methods.update(row["method"] for row in rows if "method" in row)
                 unreadable |= {key: reason for entry in group for key, reason in entry["unreadable"].items()}
-        write_json(self._partial / "faces.json", {"methods": dict(sorted(methods.items())), "unreadable": unreadable})
+        told: dict[str, Any] = {"methods": dict(sorted(methods.items())), "unreadable": unreadable}
+        write_json(self._partial / "faces.json", told | ({"passed_over": dict(passed_over)} if passed_over else {}))
 
 
 @contextmanager

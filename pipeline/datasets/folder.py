@@ -4,7 +4,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from pipeline.datasets.parts.base import Dataset, Sample
-from pipeline.datasets.parts.class_folders import class_samples, picture_folders, pictures_below, pictures_in
+from pipeline.datasets.parts.class_folders import (
+    class_samples,
+    passed_over,
+    picture_folders,
+    pictures_below,
+    pictures_in,
+)
 from pipeline.datasets.parts.spellings import CLASSES, class_of, part_of
 
 
@@ -25,6 +31,10 @@ class FolderDataset(Dataset):
         self.name = name
         self.title = name
         super().__init__(root)
+
+    def passed_over(self) -> dict[str, int]:
+        """What is no picture, by ending."""
+        return passed_over(self.root)
 
     def scan(self) -> Iterator[Sample]:
         """One sample per picture.
@@ -60,6 +70,10 @@ class AnyFolder(Dataset):
     def __init__(self, root: Path) -> None:
         self.name = self.title = root.resolve().name
         super().__init__(root)
+
+    def passed_over(self) -> dict[str, int]:
+        """What is no picture, by ending."""
+        return passed_over(self.root)
 
     def scan(self) -> Iterator[Sample]:
         """One sample per picture."""

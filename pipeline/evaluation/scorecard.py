@@ -35,7 +35,7 @@ def tsne_points(source: Prepared, target: Prepared, outcome: Outcome, count: int
 def score(
     target: Prepared, outcome: Outcome, by_epoch: NDArray[np.uint8], params: EvaluateParams, seed: int
 ) -> dict[str, Any]:
-    """Scores on the test rows: before, after, oracle, accuracy by epoch; empty for a target without labels.
+    """Scores on the test rows: before, after, oracle, accuracy by epoch, which are right; empty without labels.
 
     by_epoch: E×N_test, the classes predicted for the test rows after 0, 1, … epochs.
     """
@@ -50,6 +50,10 @@ def score(
     for metrics in found.values():
         interval = scores.bootstrap_interval(metrics["accuracy"], len(test), params.bootstrap, seed)
         metrics["interval"] = list(interval)
+    found["right"] = {
+        stage: "".join(np.where(predicted.probabilities[test].argmax(axis=1) == labels, "1", "0"))
+        for stage, predicted in (("before", outcome.before), ("after", outcome.after))
+    }
     found["oracle"] = scores.oracle(labels, by_epoch)
     found["by_epoch"] = scores.accuracy_by_epoch(labels, by_epoch)
     return found
@@ -72,7 +76,7 @@ def headline(scores: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def predictions_table(target: Prepared, probabilities: NDArray[np.float32]) -> pd.DataFrame:
+def predictions_table(target: Prepared, probabilities: NDArray[np.float64]) -> pd.DataFrame:
     """A row a picture: source file, expression, confidence and all probabilities."""
     table = pd.DataFrame(probabilities, columns=[f"p_{name}" for name in EXPRESSIONS])
     table.insert(0, "picture", target.store.samples["key"].to_numpy())

@@ -99,7 +99,10 @@ def extract(
                 bar.update(len(batch))
     if len(unreadable.reasons) == len(samples):
         raise DatasetError(f"{dataset.root}: none of the {len(samples)} pictures can be read; unpack the set again")
-    writer.finish(folder, dataset.name, dataset.provenance, params.model_dump(mode="json"))
+    if passed := dataset.passed_over():
+        counts = ", ".join(f"{count} {kind}" for kind, count in passed.items())
+        tqdm.write(f"faces {dataset.name}: passed over, as they are no pictures: {counts}")
+    writer.finish(folder, dataset.name, dataset.provenance, params.model_dump(mode="json"), passed)
 
 
 def _settings(params: FaceParams, device: torch.device) -> str:

@@ -52,7 +52,7 @@ class InputSize(nn.Module):
         return F.interpolate(images, size=(self.size, self.size), mode="bilinear", antialias=shrinks)
 
 
-def _unit_rows(vectors: Tensor) -> Tensor:
+def unit_rows(vectors: Tensor) -> Tensor:
     """L2 normalisation, in float32 at least: bf16 keeps three digits, too few for a length."""
     return F.normalize(vectors.to(torch.promote_types(vectors.dtype, torch.float32)))
 
@@ -80,8 +80,13 @@ class Encoder(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Unit features of a batch of images."""
+        return unit_rows(self.features(images))
+
+    def features(self, images: Tensor) -> Tensor:
+        """The features before they are made unit ones."""
         images = self.norm(self.size(images)).contiguous(memory_format=torch.channels_last)
-        return _unit_rows(self.trunk(images))
+        features: Tensor = self.trunk(images)
+        return features
 
 
 class ProjectionHead(nn.Module):
@@ -104,7 +109,7 @@ class ProjectionHead(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """Unit projections of a batch of features."""
-        return _unit_rows(self.layers(features))
+        return unit_rows(self.layers(features))
 
 
 class Network(nn.Module):
@@ -163,11 +168,35 @@ class Decision(nn.Module):
         return torch.softmax((logits - self.adjustment).masked_fill(~self.possible, -math.inf), dim=1)
 
 
+class Calibration(nn.Module):
+    """Probabilities as certain as they are right: softmax(log p / T) (Guo et al., ICML 2017); T = 1 to begin with.
+
+    temperature: a float, fitted on the source's test part. It changes no decision.
+    """
+
+    temperature: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("temperature", torch.ones(()))
+
+    def forward(self, probabilities: Tensor) -> Tensor:
+        """N×k probabilities in, N×k out."""
+        # p^(1/T) of the largest's share: a class with probability 0 keeps it, and nothing underflows.
+        powers = (probabilities / probabilities.amax(dim=1, keepdim=True)) ** (1.0 / self.temperature)
+        return powers / powers.sum(dim=1, keepdim=True)
+
+
 class Classifier(nn.Module, ABC):
     """A model that predicts: images in, class probabilities out, in the order of EXPRESSIONS.
 
-    What a method adapts is one of these; it is saved, scored, exported and registered as such.
+    What a method adapts is one of these; it is saved, scored, exported and registered as such. Training, scores and
+    validators use what ``embed`` says; a user is told that after ``calibration``.
     """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calibration = Calibration()
 
     @classmethod
     @abstractmethod
@@ -179,8 +208,9 @@ class Classifier(nn.Module, ABC):
         """Float N×3×112×112 in [0, 1] in; N×d, what the decision is made from, and N×k probabilities out."""
 
     def forward(self, images: Tensor) -> Tensor:
-        """Float N×3×112×112 in [0, 1] in, N×k probabilities out."""
-        return self.embed(images)[1]
+        """Float N×3×112×112 in [0, 1] in, N×k calibrated probabilities out."""
+        calibrated: Tensor = self.calibration(self.embed(images)[1])
+        return calibrated
 
 
 class PrototypeClassifier(Classifier):

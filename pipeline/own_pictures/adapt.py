@@ -21,9 +21,11 @@ from pipeline.data.split import Split
 from pipeline.datasets import AnyFolder, Dataset, Footage
 from pipeline.datasets.parts.videos import is_video
 from pipeline.errors import DatasetError, ParamsError
+from pipeline.evaluation import calibration
 from pipeline.evaluation.scorecard import predictions_table
 from pipeline.files import read_json, write_csv, write_json, write_text
 from pipeline.methods import implementation
+from pipeline.networks import saved
 from pipeline.networks.trained import Trained
 from pipeline.own_pictures import report
 from pipeline.reporting.folder_faces import extract_pictures, require_apart
@@ -200,9 +202,10 @@ def _target(name: str, crops: Path) -> Prepared:
 
 def _write(wish: Wish, settings: Params, work: Adaptation, outcome: Outcome) -> list[Path]:
     """The predictions of every picture with a face, and the report."""
-    rows = work.target.split.test
-    table = predictions_table(work.target, outcome.after.probabilities).iloc[rows]
+    temperature = saved.describe(work.places.model)["temperature"]
+    table = predictions_table(work.target, calibration.rescaled(outcome.after.probabilities, temperature))
+    table = table.iloc[work.target.split.test]
     write_csv(wish.out / PREDICTIONS, table)
     labels = None if work.source is None else work.source.store.labels()
-    write_text(wish.out / REPORT, report.text(settings, wish.model, work.target, outcome, labels))
+    write_text(wish.out / REPORT, report.text(settings, wish.model, work.target, outcome, labels, table))
     return [wish.out / PREDICTIONS, wish.out / REPORT]

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from pipeline.config.schema import Params
@@ -29,9 +30,18 @@ NO_SIGN = "No sign of harm: information did not fall."
 
 
 def text(
-    settings: Params, model: str, target: Prepared, outcome: Outcome, source_labels: NDArray[np.int64] | None
+    settings: Params,
+    model: str,
+    target: Prepared,
+    outcome: Outcome,
+    source_labels: NDArray[np.int64] | None,
+    predictions: pd.DataFrame,
 ) -> str:
-    """Markdown. source_labels: of each of the source's crops; None where the source is not at hand."""
+    """Markdown.
+
+    source_labels: of each of the source's crops; None where the source is not at hand. predictions: expression and
+    calibrated confidence of every picture that is predicted.
+    """
     rows = target.split.test
     seen = replace(outcome, before=_only(outcome.before, rows), after=_only(outcome.after, rows))
     source = dataset_title(settings.source)
@@ -43,9 +53,10 @@ def text(
         f"[contact sheets](contact-sheets). Predictions: [predictions.csv](predictions.csv). The model: `model/`, for "
         f"`pocan predict --model`. How training went: [curve.csv](curve.csv).",
         "## Expressions",
-        _classes(seen),
-        f"Confidence is the probability of the expression that is predicted; sure: {SURE:.0%} or more. How often such "
-        "predictions are right is not known without labels: look at some of them.",
+        _classes(seen.before, predictions),
+        f"Confidence is the probability of the expression that is predicted, calibrated on the source's test pictures; "
+        f"sure: {SURE:.0%} or more. How often such predictions are right here is not known without labels: look at "
+        "some of them.",
         "## Judged without labels",
         *_judged(seen, source_labels),
         EXPLAINED,
@@ -58,18 +69,14 @@ def _only(predicted: Predicted, rows: NDArray[np.int64]) -> Predicted:
     return replace(predicted, probabilities=predicted.probabilities[rows])
 
 
-def _classes(outcome: Outcome) -> str:
-    before, after = outcome.before.probabilities, outcome.after.probabilities
-    chosen, sure = after.argmax(axis=1), after.max(axis=1)
-    counts = [np.bincount(p.argmax(axis=1), minlength=NUM_CLASSES) for p in (before, after)]
+def _classes(before: Predicted, predictions: pd.DataFrame) -> str:
+    counts = np.bincount(before.probabilities.argmax(axis=1), minlength=NUM_CLASSES)
     rows = []
-    for index, name in enumerate(EXPRESSIONS):
-        mine = sure[chosen == index]
-        mean = f"{mine.mean():.2f}" if len(mine) else NOTHING
-        rows.append([name, str(counts[0][index]), str(counts[1][index]), mean, str(int((mine >= SURE).sum()))])
-    rows.append(["all", str(len(before)), str(len(after)), f"{sure.mean():.2f}", str(int((sure >= SURE).sum()))])
-    head = ["Expression", "before", "after", "mean confidence", "sure"]
-    return markdown_table(head, rows)
+    for name, count in [*zip(EXPRESSIONS, counts, strict=True), ("all", len(predictions))]:
+        mine = predictions if name == "all" else predictions[predictions["expression"] == name]
+        mean = f"{mine['confidence'].mean():.2f}" if len(mine) else NOTHING
+        rows.append([name, str(count), str(len(mine)), mean, str(int((mine["confidence"] >= SURE).sum()))])
+    return markdown_table(["Expression", "before", "after", "mean confidence", "sure"], rows)
 
 
 def _judged(outcome: Outcome, source_labels: NDArray[np.int64] | None) -> list[str]:

@@ -58,9 +58,11 @@ class Predictor:
         return [[Prediction(face, next(rows)) for face in faces] for faces in found]
 
     def classify(self, crops: Sequence[Image]) -> NDArray[np.float32]:
-        """The probabilities of crops (uint8 112×112×3 RGB): n×7 float32."""
+        """The calibrated probabilities of crops (uint8 112×112×3 RGB): n×7 float32."""
         if not crops:
             return np.empty((0, len(EXPRESSIONS)), dtype=np.float32)
         held = DeviceCrops(np.stack(crops), self._device)
-        _, probabilities = classify(self._model, held, torch.arange(held.count), self._eval_crop, shown=False)
+        _, found = classify(self._model, held, torch.arange(held.count), self._eval_crop, shown=False)
+        with torch.no_grad():
+            probabilities = self._model.calibration(found)
         return np.asarray(probabilities.float().cpu().numpy())

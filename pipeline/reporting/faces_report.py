@@ -141,7 +141,9 @@ def _section(faces: _Faces, link: Path) -> str:
     title = dataset_title(faces.name)
     sheet, *pages = (quote((link / path).as_posix()) for path in faces.sheets)
     picture = f"![Contact sheet: {_plain(title)}]({sheet})"
-    return "\n\n".join([f"## {_plain(title)}", picture, *_fallbacks(faces, pages), *_unreadable(faces)])
+    return "\n\n".join(
+        [f"## {_plain(title)}", picture, *_fallbacks(faces, pages), *_unreadable(faces), *_passed_over(faces)]
+    )
 
 
 def _fallbacks(faces: _Faces, pages: Sequence[str]) -> list[str]:
@@ -170,6 +172,13 @@ def _unreadable(faces: _Faces) -> list[str]:
     ]
     paragraph = f"**Unreadable**: {faces.marked(f'{len(reasons):,}')}."
     return [paragraph, _list(faces, lines, len(reasons), "store.json")]
+
+
+def _passed_over(faces: _Faces) -> list[str]:
+    """What lay among the pictures and is none; nothing where there is nothing, or where the set's files are known."""
+    counts: dict[str, int] = faces.description.get("passed_over", {})
+    named = [f"{faces.marked(f'{count:,}')} {_code(kind)}" for kind, count in counts.items()]
+    return [f"**Passed over**, as they are no pictures: {', '.join(named)}."] if named else []
 
 
 def _list(faces: _Faces, lines: Sequence[str], total: int, file: str) -> str:

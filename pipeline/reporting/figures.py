@@ -1,4 +1,4 @@
-"""The figures of one target: F1 per class (the paper's Fig. 2(b)), t-SNE (its Fig. 3) and confusion matrices.
+"""The figures of one target: F1 per class (the paper's Fig. 2(b)), t-SNE (its Fig. 3), confusions, reliability.
 
 Colours are those of Okabe and Ito, "Color Universal Design" (2008), which stay apart for the colour-blind. A class has
 the same colour in every figure. The same results give the same bytes: no pyplot state, no user style, no metadata.
@@ -44,7 +44,7 @@ def write_figures(evaluation: Evaluation, source: str, folder: Path) -> list[Pat
         evaluation: one target. source: the source data set's name. folder: where the PNG files go.
 
     Returns:
-        The files written: fig2b_<target>.png, confusion_<target>.png, fig3_<target>.png.
+        The files written: fig2b_<target>.png, confusion_<target>.png, reliability_<target>.png, fig3_<target>.png.
     """
     result = evaluation.result
     written: list[Path] = []
@@ -52,10 +52,11 @@ def write_figures(evaluation: Evaluation, source: str, folder: Path) -> list[Pat
     with matplotlib.style.context(STYLE, after_reset=True):
         if result.before is not None:
             written += [
-                _save(_f1_bars(result, result.before), folder / f"fig2b_{result.target}.png"),
-                _save(_confusions(result, result.before), folder / f"confusion_{result.target}.png"),
+                save(_f1_bars(result, result.before), folder / f"fig2b_{result.target}.png"),
+                save(_confusions(result, result.before), folder / f"confusion_{result.target}.png"),
+                save(_reliability(evaluation), folder / f"reliability_{result.target}.png"),
             ]
-        written.append(_save(_tsne(evaluation, source), folder / f"fig3_{result.target}.png"))
+        written.append(save(_tsne(evaluation, source), folder / f"fig3_{result.target}.png"))
     return written
 
 
@@ -130,6 +131,26 @@ def _confusion_panel(axes: Axes, metrics: Metrics) -> None:
     axes.spines[["left", "bottom"]].set_visible(False)
 
 
+def _reliability(evaluation: Evaluation) -> Figure:
+    """Accuracy against confidence in bins, as the model says it and at the temperature; on the diagonal it is right."""
+    result, errors = evaluation.result, evaluation.result.calibration
+    figure = _figure_below_head(8.6, 4.7, result)
+    name = method_title(result)
+    panels = ((False, f"{name}, as it is", "before"), (True, f"{name}, temperature {errors.temperature:.2f}", "after"))
+    all_axes = figure.subplots(1, 2, sharey=True)
+    for axes, (scaled, title, key) in zip(all_axes, panels, strict=True):
+        table = evaluation.reliability[evaluation.reliability["scaled"] == scaled]
+        axes.plot([0, 1], [0, 1], color="#999999", lw=1, ls="--")
+        sizes = 20 + 380 * table["count"] / table["count"].sum()
+        axes.scatter(table["confidence"], table["accuracy"], s=sizes, color=AFTER_COLOUR, alpha=0.75, linewidths=0)
+        error = f"\nexpected calibration error {100 * getattr(errors.target, key):.1f} %" if errors.target else ""
+        axes.set(xlim=(0, 1), ylim=(0, 1), xlabel="confidence", title=f"{title}{error}")
+        axes.set_box_aspect(1)
+    all_axes[0].set_ylabel("accuracy")
+    _head(figure, f"{dataset_title(result.target)}: reliability ({result.n_test:,} test pictures)", result)
+    return figure
+
+
 def _tsne(evaluation: Evaluation, source: str) -> Figure:
     """Panels before and after; colour is the class, marker the domain. Axes have no unit, so none is drawn."""
     result = evaluation.result
@@ -202,7 +223,8 @@ def _figure_below_head(width: float, height: float, result: Result) -> Figure:
     return Figure(figsize=(width, height), layout=ConstrainedLayoutEngine(rect=rect, w_pad=0.06, h_pad=0.06))
 
 
-def _save(figure: Figure, path: Path) -> Path:
+def save(figure: Figure, path: Path) -> Path:
+    """Write a figure as PNG, the same bytes for the same figure; returns ``path``."""
     with atomic_path(path) as temporary:
         # By default the file would name the version of the library that wrote it.
         figure.savefig(temporary, format="png", metadata={"Software": None})

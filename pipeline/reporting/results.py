@@ -28,8 +28,6 @@ PerClassScore = Annotated[tuple[Fraction | None, ...], Field(min_length=NUM_CLAS
 PerClassCount = Annotated[tuple[Count, ...], Field(min_length=NUM_CLASSES, max_length=NUM_CLASSES)]
 ConfusionMatrix = Annotated[tuple[PerClassCount, ...], Field(min_length=NUM_CLASSES, max_length=NUM_CLASSES)]
 
-TSNE_COLUMNS = ("stage", "domain", "label", "x", "y")
-
 
 class Record(BaseModel):
     """A JSON object. Keys that the report does not use may stand beside those it does."""
@@ -90,6 +88,21 @@ class Unlabelled(Record):
     choices: dict[str, AtEpoch] = {}
 
 
+class CalibrationError(Record):
+    """The expected calibration error of the probabilities as they are and at the temperature."""
+
+    before: Fraction
+    after: Fraction
+
+
+class Calibrated(Record):
+    """The adapted model's temperature, and what it does on the source's test sample and the target's test part."""
+
+    temperature: float
+    source: CalibrationError | None
+    target: CalibrationError | None
+
+
 class ProvenancePair(Record):
     """Whether the pictures of source and target are drawn stand-ins or the real sets."""
 
@@ -139,6 +152,13 @@ class Protocol(Record):
     classes: tuple[str, ...] | None = None
 
 
+class Right(Record):
+    """A character a test picture, in their order: 1 where it is predicted right, else 0."""
+
+    before: Annotated[str, Field(pattern="^[01]+$")]
+    after: Annotated[str, Field(pattern="^[01]+$")]
+
+
 class SplitReport(Record):
     """What the split stage reported of the target (reports/splits/TARGET.json)."""
 
@@ -176,7 +196,9 @@ class Result(Record):
     before: Metrics | None
     after: Metrics | None
     oracle: AtEpoch | None
+    right: Right | None
     unlabelled: Unlabelled
+    calibration: Calibrated
     revision: str | None
     experiment: str | None
     run_id: str | None
@@ -188,6 +210,8 @@ class Result(Record):
                 raise ValueError(f"n_test is {self.n_test}, but {name} is {'missing' if metrics is None else 'there'}")
             if metrics is not None and sum(metrics.support) != self.n_test:
                 raise ValueError(f"n_test is {self.n_test}, but {name}.support sums to {sum(metrics.support)}")
+        if (self.right is None) != (self.n_test == 0) or (self.right and len(self.right.after) != self.n_test):
+            raise ValueError(f"n_test is {self.n_test}, but right is of other pictures")
         return self
 
     @property
@@ -222,10 +246,15 @@ class Embedding:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Everything the report knows of one target. ``tsne`` has no ``after`` where nothing was adapted."""
+    """Everything the report knows of one target. ``tsne`` has no ``after`` where nothing was adapted.
+
+    reliability: the bins of the adapted model's confidence (``pipeline.evaluation.calibration.bins``), as it is and
+    ``scaled``; empty where the target has no labels.
+    """
 
     result: Result
     tsne: dict[Stage, Embedding]
+    reliability: pd.DataFrame
 
 
 def load_evaluations(params: Params, reports: Path) -> list[Evaluation]:
@@ -258,7 +287,8 @@ def _load_evaluation(target: str, folder: Path) -> Evaluation:
     result = _parse(Result, path, command)
     if result.target != target:
         raise PipelineError(f"{path}: target: {result.target!r}, expected {target!r}; run {command}")
-    return Evaluation(result, _read_tsne(folder / "tsne.csv", command))
+    tsne, reliability = _read_tsne(folder / "tsne.csv", command), _read_reliability(folder / "reliability.csv", command)
+    return Evaluation(result, tsne, reliability)
 
 
 def _parse(model: type[R], path: Path, command: str) -> R:
@@ -271,14 +301,27 @@ def _parse(model: type[R], path: Path, command: str) -> R:
         raise PipelineError(f"{path}: damaged; run {command}\n{faults}") from None
 
 
-def _read_tsne(path: Path, command: str) -> dict[Stage, Embedding]:
-    types = {"stage": "string", "domain": "string", "label": "int64", "x": "float64", "y": "float64"}
+def _read_reliability(path: Path, command: str) -> pd.DataFrame:
+    types = {"scaled": "bool", "count": "int64", "confidence": "float64", "accuracy": "float64"}
+    table = _read_csv(path, types, command)
+    shares, counts = table[["confidence", "accuracy"]].to_numpy(np.float64), table["count"].to_numpy(np.int64)
+    if not (((shares >= 0) & (shares <= 1)).all() and (counts > 0).all()):
+        raise PipelineError(f"{path}: value out of range; run {command}")
+    return table
+
+
+def _read_csv(path: Path, types: dict[str, str], command: str) -> pd.DataFrame:
     try:
-        table = pd.read_csv(path, usecols=list(TSNE_COLUMNS), dtype=types)
+        return pd.read_csv(path, usecols=list(types), dtype=types)
     except FileNotFoundError:
         raise PipelineError(f"{path}: missing; run {command}") from None
     except ValueError as error:
         raise PipelineError(f"{path}: damaged ({error}); run {command}") from None
+
+
+def _read_tsne(path: Path, command: str) -> dict[Stage, Embedding]:
+    types = {"stage": "string", "domain": "string", "label": "int64", "x": "float64", "y": "float64"}
+    table = _read_csv(path, types, command)
     sound = (
         table["stage"].isin(["before", "after"])
         & table["domain"].isin(["source", "target"])

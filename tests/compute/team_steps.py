@@ -1,6 +1,6 @@
 """What a team computes in its first steps, saved by its leader; run as a program by test_team.py.
 
-python -m tests.team_steps FILE PROCESSES DTYPE
+python -m tests.team_steps FILE PROCESSES DTYPE, or "methods" in place of the type.
 """
 
 import sys
@@ -11,13 +11,14 @@ import torch
 from torch import Tensor, nn
 
 from pipeline.compute.team import Team
+from pipeline.config.methods import METHODS
 from pipeline.config.schema import ModelParams
 from pipeline.networks.network import Network
-from tests.tasks import COMPUTE, pocan, pretraining
+from tests.tasks import COMPUTE, adaptation, pocan, pretraining
 
 
 def start(processes: int, dtype: str) -> Team:
-    """A team of so many processes; "float64" is one in float32, as its networks are to be made by ``double``."""
+    """A team of so many processes, in bf16 for "bfloat16", else in float32; networks may be made by ``double``."""
     precision = "bf16" if dtype == "bfloat16" else "fp32"
     return Team.start("cpu", COMPUTE.model_copy(update={"devices": processes, "precision": precision}))
 
@@ -26,7 +27,8 @@ def double(params: ModelParams) -> Network:
     """A network that computes in float64, but takes and gives float32."""
     network = Network(params).double()
     network.register_forward_pre_hook(lambda _, arguments: (arguments[0].double(),))
-    network.register_forward_hook(lambda _, __, output: output.float())
+    network.encoder.trunk.register_forward_pre_hook(lambda _, arguments: (arguments[0].double(),))
+    network.head.register_forward_hook(lambda _, __, output: output.float())
     return network
 
 
@@ -50,6 +52,18 @@ def first_steps(team: Team, dtype: str) -> dict[str, Tensor]:
     return found
 
 
+def methods_steps(team: Team) -> dict[str, Tensor]:
+    """Losses, model and validators of one step of every method but POCAN, in float64."""
+    found: dict[str, Tensor] = {}
+    for name in (name for name, params in METHODS.items() if params.adapts and name != "pocan"):
+        method = adaptation(name, team, build=double, batch_size=9)
+        plan = method.begin_epoch(0)
+        found |= {f"{name}/{key}": value for key, value in method.step(next(plan.batches), 0.5).items()}
+        found |= {f"{name}/model.{key}": value.float() for key, value in method.model.state_dict().items()}
+        found |= {f"{name}/{key}": torch.tensor(value) for key, value in method.validations[0].items()}
+    return found
+
+
 def follow_step(found: dict[str, Tensor], name: str, task: Any, modules: dict[str, nn.Module]) -> None:
     found |= {f"{name}/{loss}": value for loss, value in task.step(next(task.begin_epoch(0).batches), 0.5).items()}
     for module_name, module in modules.items():
@@ -62,6 +76,6 @@ def follow_step(found: dict[str, Tensor], name: str, task: Any, modules: dict[st
 if __name__ == "__main__":
     file, processes, dtype = sys.argv[1:]
     team = start(int(processes), dtype)
-    found = first_steps(team, dtype)
+    found = methods_steps(team) if dtype == "methods" else first_steps(team, dtype)
     if team.leads:
         torch.save({"processes": team.size, "found": found}, Path(file))

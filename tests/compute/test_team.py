@@ -10,10 +10,11 @@ from torch import Tensor, nn
 
 from pipeline.compute.batchnorm import over_processes
 from pipeline.compute.team import Team
+from pipeline.config.methods import METHODS
 from pipeline.errors import ParamsError
 from pipeline.networks.inference import project
 from pipeline.networks.network import Encoder, ProjectionHead
-from tests.compute.team_steps import first_steps, start
+from tests.compute.team_steps import first_steps, methods_steps, start
 from tests.tasks import COMPUTE, ROWS, pictures, pretraining
 
 ROOT = Path(__file__).parents[2]
@@ -52,6 +53,13 @@ def test_two_processes_compute_what_one_does(launcher: tuple[str, ...], tmp_path
     found = two_processes(tmp_path / "found.pt", "float64", launcher)
     differ = differences(found, first_steps(start(1, "float64"), "float64"))
     assert sum("gradient" in name for name in differ) > 100
+    assert {name: value for name, value in differ.items() if value > 1e-5} == {}
+
+
+def test_two_processes_adapt_as_one_does_by_every_method(tmp_path: Path) -> None:
+    found = two_processes(tmp_path / "found.pt", "methods")
+    differ = differences(found, methods_steps(start(1, "methods")))
+    assert len({name.split("/")[0] for name in differ}) == len(METHODS) - 2  # all but DT and POCAN
     assert {name: value for name, value in differ.items() if value > 1e-5} == {}
 
 

@@ -93,14 +93,26 @@ def source_model() -> PrototypeClassifier:
     return PrototypeClassifier(network, learning.prototypes)
 
 
-def method(name: str, team: Team = TEAM, **changes: Any) -> Method:
-    """The method of this name on the toy problem, from the same source model."""
+def method(
+    name: str,
+    team: Team = TEAM,
+    source: SourceDomain | None = None,
+    target: TargetDomain | None = None,
+    known: tuple[int, ...] = (),
+    **changes: Any,
+) -> Method:
+    """The method of this name on the toy problem, from the same source model.
+
+    source, target: other ones. known: the classes that may be predicted. changes: of its parameters.
+    """
     model = copy.deepcopy(source_model())
+    if known:
+        model.decision.restrict(known)
     loop.prepare(0, CPU)
     shared = {"method": name, "epochs": 3, "steps_per_epoch": 10, "batch_size": 28}
     params = METHODS[name].model_validate({**shared, **changes})
-    source = SourceDomain(pictures(1, shifted=False), ROWS[:105], LABELS, ROWS[105:])
-    target = TargetDomain(pictures(2, shifted=True), ROWS, ROWS)
+    source = source or SourceDomain(pictures(1, shifted=False), ROWS[:105], LABELS, ROWS[105:])
+    target = target or TargetDomain(pictures(2, shifted=True), ROWS, ROWS)
     return implementation(params)(model, source, target, params, VIEWS, 0, team)
 
 

@@ -11,7 +11,8 @@ from pipeline.labels import EXPRESSIONS
 from pipeline.networks.trained import Trained
 from pipeline.prediction.predictor import Predictor
 from tests.faces.scenes import noise, photograph, two_faces
-from tests.models import ADAPTED, FACES, small
+from tests.models import ADAPTED, small
+from tests.stores import FACES
 from tests.tasks import CPU, MODEL, VIEWS
 
 TRAINED = Trained(small(), MODEL, VIEWS, FACES, ADAPTED)

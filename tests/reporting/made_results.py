@@ -69,6 +69,7 @@ def judged(information: float, source_accuracy: float = 0.88) -> dict[str, float
 def result(target: str, **changes: Any) -> dict[str, Any]:
     """A labelled, adapted target on stand-ins: DT 60.0 %, POCAN 75.0 %, oracle 80.0 %, 140 test pictures."""
     known = target if target in PARAMS.split else "jaffe"
+    count = changes.get("n_test", 140)
     return {
         "source": "rafdb",
         "target": target,
@@ -88,7 +89,13 @@ def result(target: str, **changes: Any) -> dict[str, Any]:
         "before": metrics(confusion(12, 8), [0.52, 0.6804]),
         "after": metrics(confusion(15, 5), [0.68, 0.82]),
         "oracle": {"accuracy": 0.8, "epoch": 3},
+        "right": {"before": "1" * count, "after": "0" * count} if isinstance(count, int) and count else None,
         "unlabelled": {"before": judged(0.9), "after": judged(1.2), "choices": CHOICES},
+        "calibration": {
+            "temperature": 1.6,
+            "source": {"before": 0.09, "after": 0.02},
+            "target": {"before": 0.21, "after": 0.08},
+        },
         "revision": "0123abc",
         "experiment": "tidal-owl",
         "run_id": "f00d",
@@ -96,17 +103,24 @@ def result(target: str, **changes: Any) -> dict[str, Any]:
 
 
 REAL = {"source": "real", "target": "real"}
-UNLABELLED = {"n_test": 0, "before": None, "after": None, "oracle": None}
+RELIABILITY = """scaled,count,confidence,accuracy
+False,40,0.5,0.45
+False,100,0.95,0.87
+True,60,0.6,0.62
+True,80,0.85,0.84
+"""
+UNLABELLED = {"n_test": 0, "before": None, "after": None, "oracle": None, "right": None}
 
 
 def write(reports: Path, *results: dict[str, Any], labels: bool = True) -> None:
-    """Write result.json and tsne.csv of every result, and source.json."""
+    """Write result.json, tsne.csv and reliability.csv of every result, and source.json."""
     for value in results:
         folder = reports / "evaluate" / value["target"]
         folder.mkdir(parents=True)
         (folder / "result.json").write_text(json.dumps(value), encoding="utf-8")
         stages = ("before",) if value["method"] == "dt" else ("before", "after")
         (folder / "tsne.csv").write_text(tsne_csv(stages, labels), encoding="utf-8")
+        (folder / "reliability.csv").write_text(RELIABILITY if value["n_test"] else RELIABILITY.splitlines()[0] + "\n")
     source = {"dataset": "rafdb", "provenance": results[0]["provenance"]["source"], "accuracy": 0.9}
     source |= {"balanced_accuracy": 0.8, "macro_f1": 0.85}
     (reports / "source.json").write_text(json.dumps(source | {"n_test": 160}), encoding="utf-8")

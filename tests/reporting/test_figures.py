@@ -49,10 +49,12 @@ def share(picture: NDArray[np.uint8], colour: str) -> float:
     return float((np.abs(picture.astype(int) - wanted).max(axis=2) <= 3).mean())
 
 
-def test_three_figures_per_target_all_shown_in_the_report(reports: Reports) -> None:
+def test_four_figures_per_target_all_shown_in_the_report(reports: Reports) -> None:
     folder = reports(result("ckplus"), result("jaffe"))
     names = sorted(path.name for path in (folder / "figures").iterdir())
-    assert names == sorted(f"{k}_{t}.png" for k in ("fig2b", "fig3", "confusion") for t in ("ckplus", "jaffe"))
+    assert names == sorted(
+        f"{k}_{t}.png" for k in ("fig2b", "fig3", "confusion", "reliability") for t in ("ckplus", "jaffe")
+    )
     text = (folder / "tables.md").read_text(encoding="utf-8")
     for name in names:
         assert text.count(f"](figures/{name})") == 1
@@ -75,7 +77,7 @@ def test_same_results_same_bytes(reports: Reports) -> None:
     with matplotlib.rc_context({"font.family": "serif", "axes.facecolor": "black"}):
         write_report(params_for("ckplus"), folder)
     assert [path.read_bytes() for path in files] == before
-    assert len(before) == 4
+    assert len(before) == 5
 
 
 def test_png_holds_neither_time_nor_software(reports: Reports) -> None:

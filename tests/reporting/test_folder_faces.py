@@ -45,6 +45,29 @@ def test_every_picture_of_any_folder_is_taken(album: Path, tmp_path: Path) -> No
     assert sorted(path.name for path in out.iterdir()) == ["contact-sheets", "crops", "faces.md"]
 
 
+def test_every_file_is_a_crop_a_reason_or_counted(album: Path, tmp_path: Path) -> None:
+    (album / "happy/two.png").rename(album / "happy/two.jfif")
+    (album / "clip.mp4").write_bytes(b"\x00\x00\x00\x20ftypisom\x00\x00")
+    (album / "clip.MP4").write_bytes(b"")
+    (album / "notes").write_text("by the lake")
+    (album / "happy/Thumbs.db").write_bytes(b"\xd0\xcf")
+    (album / ".hidden").mkdir()
+    (album / "again").symlink_to(album / "happy")
+    answer = invoke(str(album), "--out", str(tmp_path / "out"))
+    assert answer.exit_code == 0, answer.output
+    description = read_description(tmp_path / "out/crops")
+    assert description["passed_over"] == {
+        ".db": 1,
+        ".mp4": 2,
+        "hidden folders": 1,
+        "links to folders": 1,
+        "without an ending": 1,
+    }
+    assert description["crops"] + len(description["unreadable"]) == 4
+    assert "**Passed over**, as they are no pictures: 1 `.db`, 2 `.mp4`, " in (tmp_path / "out/faces.md").read_text()
+    assert "faces album: passed over, as they are no pictures: 1 .db, 2 .mp4, " in answer.output
+
+
 def test_values_are_changed_by_name_and_checked(album: Path, tmp_path: Path) -> None:
     answer = invoke(str(album), "--out", str(tmp_path / "out"), "-S", "search=exact", "-S", "choose=central")
     assert answer.exit_code == 0, answer.output

@@ -121,7 +121,7 @@ def test_quoted_cells_are_never_marked(tmp_path: Path) -> None:
 def test_all_table_rows_have_the_width_of_their_head(tmp_path: Path) -> None:
     text = text_of(tmp_path, result("ckplus"), result("ckplus48"), result("fer2013"))
     tables = [part.splitlines() for part in re.split(r"\n\n+", text) if part.startswith("|")]
-    assert len(tables) == 10  # with the parameters that are not the paper's, and the divisions
+    assert len(tables) == 11  # with the parameters that are not the paper's, and the divisions
     for lines in tables:
         assert len({line.count("|") for line in lines}) == 1, lines[0]
 
@@ -301,6 +301,13 @@ def test_what_each_validator_would_have_chosen(tmp_path: Path) -> None:
     assert "| CK+ | 75.0 ◊ | " + "70.0 ◊ (epoch 3) | " * len(VALIDATORS) + "80.0 ◊ (epoch 3) |" in text
     unscored = {"before": judged(1.2), "after": judged(1.1), "choices": {}}
     assert "Choosing an epoch" not in text_of(tmp_path / "unscored", result("ckplus", unlabelled=unscored))
+
+
+def test_what_confidence_is_worth(tmp_path: Path) -> None:
+    unknown = {"temperature": 1.2, "source": {"before": 0.05, "after": 0.02}, "target": None}
+    text = section(text_of(tmp_path, result("ckplus"), result("jaffe", calibration=unknown)), "Calibration")
+    assert "| CK+ | 1.60 | 9.0 ◊ | 2.0 ◊ | 21.0 ◊ | 8.0 ◊ |" in text
+    assert "| JAFFE | 1.20 | 5.0 ◊ | 2.0 ◊ | – | – |" in text
 
 
 def test_nothing_adapted_nothing_judged(tmp_path: Path) -> None:

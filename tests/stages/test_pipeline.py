@@ -264,7 +264,7 @@ def test_targets_can_be_chosen_on_the_command_line(workspace: Path) -> None:
     output = experiment(workspace, "targets=[fer2013]")
     assert sorted(RAN.findall(output)) == ["faces-report", "report"]
     figures = {path.name for path in (workspace / "reports/figures").iterdir()}
-    assert figures == {"confusion_fer2013.png", "fig2b_fer2013.png", "fig3_fer2013.png"}
+    assert figures == {f"{name}_fer2013.png" for name in ("confusion", "fig2b", "fig3", "reliability")}
 
 
 def test_direct_transfer_is_an_experiment_too(workspace: Path) -> None:
@@ -341,6 +341,53 @@ def test_queued_experiments_run_side_by_side(workspace: Path) -> None:
         assert {run.info.status for run in runs} == {"FINISHED"}
         assert stages["adapt"].data.params["adapt.tau"] == tau
         assert stages["adapt"].data.tags["mlflow.parentRunId"] == stages["execution"].info.run_id
+
+
+@pytest.fixture
+def without_album(workspace: Path) -> Iterator[Path]:
+    """The workspace at a commit whose queue works: copies have no album, which lies in the project untracked."""
+    before = run(workspace, "git", "rev-parse", "HEAD").strip()
+    values = params.read(workspace / "params.yaml")
+    values["data"]["folder_sets"], values["targets"] = [], ["jaffe"]
+    del values["split"]["album"]
+    (workspace / "params.yaml").write_text(yaml.safe_dump(values, sort_keys=False))
+    (workspace / "studies").mkdir()
+    study: dict[str, Any] = {"title": "Mini", "seeds": [0], "variants": {"SHOT": {"adapt.method": "shot"}, "POCAN": {}}}
+    study["variants"] |= {"Bad": {"adapt.method": "dann", "adapt.lr": 1e30}}  # fails, and must not stop the others
+    (workspace / "studies/mini.yaml").write_text(yaml.safe_dump(study, sort_keys=False))
+    commit(workspace)
+    yield workspace
+    run(workspace, "git", "reset", "--quiet", "--hard", before)
+
+
+def test_a_study_runs_on_the_queue_what_is_missing_and_compares_it(without_album: Path) -> None:
+    command = (sys.executable, "-c", "from pipeline.cli import app; app()", "study", "mini")
+    result = subprocess.run([*command, "--jobs", "2"], cwd=without_album, capture_output=True, text=True, check=False)
+    assert result.returncode == 1, result.stderr[-3000:]
+    assert "1 of 3 experiments failed: mini-bad-0" in result.stderr
+    report = (without_album / "reports/studies/mini.md").read_text()
+    assert "2 of 3 experiments" in report
+    assert "- **failed**: Bad, seed 0 (`mini-bad-0`): " in report
+    assert "error: dann: not finite" in report
+    table = pd.read_csv(without_album / "reports/studies/mini.csv")
+    assert table["variant"].tolist() == ["SHOT", "POCAN"]
+    assert len(runs_where(without_album, "tags.`dvc.experiment` = 'mini-shot-0'")) == 3
+    # What is done is not done again, what failed is tried again.
+    (without_album / "studies/mini.yaml").write_text(
+        (without_album / "studies/mini.yaml").read_text().replace("1.0e+30", "0.001")
+    )
+    before = run(without_album, "git", "rev-parse", "--verify", "--quiet", ref(without_album, "mini-shot-0"))
+    run(without_album, *command)
+    assert "3 of 3 experiments" in (without_album / "reports/studies/mini.md").read_text()
+    assert run(without_album, "git", "rev-parse", "--verify", "--quiet", ref(without_album, "mini-shot-0")) == before
+    assert "mini.md" in run(without_album, *command, "--collect")
+
+
+def ref(folder: Path, name: str) -> str:
+    """The git reference that DVC keeps an experiment under."""
+    listed = run(folder, "git", "for-each-ref", "--format=%(refname)", "refs/exps").split()
+    (found,) = [reference for reference in listed if reference.endswith(f"/{name}")]
+    return found
 
 
 def test_several_devices_are_one_parameter(workspace: Path) -> None:

@@ -506,7 +506,7 @@ def test_the_average_predicts_and_pseudo_labels() -> None:
     task.step(one_batch(task), 0.5)
     assert moved(trained, task.model)
     assert not torch.equal(task.model.get_parameter("prototypes.matrix"), task.target_prototypes.matrix)
-    assert set(task.modules()) == {"network", "prototypes", "decision", "source_prototypes"}
+    assert set(task.modules()) == {"network", "prototypes", "decision", "calibration", "source_prototypes"}
 
 
 def test_logit_adjustment_decides_by_the_weighted_shares_of_the_source() -> None:

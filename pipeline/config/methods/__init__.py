@@ -4,10 +4,24 @@ A new method is its module in ``pipeline.methods``, its test, its parameters in 
 section in the parameter files (docs/extending.md).
 """
 
+from pipeline.config.methods.adabn import AdabnParams
 from pipeline.config.methods.base import AdaptParams
+from pipeline.config.methods.cdan import CdanParams
+from pipeline.config.methods.coral import CoralParams
+from pipeline.config.methods.dan import DanParams
 from pipeline.config.methods.dann import DannParams
+from pipeline.config.methods.detn import DetnParams
+from pipeline.config.methods.dfa import DfaParams
 from pipeline.config.methods.dt import DtParams
+from pipeline.config.methods.ecan import EcanParams
+from pipeline.config.methods.ftdnn import FtdnnParams
+from pipeline.config.methods.lpl import LplParams
+from pipeline.config.methods.mcd import McdParams
+from pipeline.config.methods.mean_teacher import MeanTeacherParams
 from pipeline.config.methods.pocan import PocanParams
+from pipeline.config.methods.safn import SafnParams
+from pipeline.config.methods.shot import ShotParams
+from pipeline.config.methods.swd import SwdParams
 from pipeline.registry import Registry
 
 __all__ = ["METHODS", "AdaptParams"]
@@ -16,7 +30,21 @@ METHODS: Registry[type[AdaptParams]] = Registry(
     "method",
     [
         DtParams,
+        FtdnnParams,
+        LplParams,
         DannParams,
+        CdanParams,
+        DanParams,
+        CoralParams,
+        DfaParams,
+        DetnParams,
+        EcanParams,
+        McdParams,
+        SwdParams,
+        SafnParams,
+        AdabnParams,
+        ShotParams,
+        MeanTeacherParams,
         PocanParams,
     ],
 )

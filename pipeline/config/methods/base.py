@@ -29,6 +29,8 @@ class AdaptParams(Section):
     """Whether anything is trained: DT is the source model itself."""
     source_free: ClassVar[bool] = False
     """Whether it needs nothing of the source but its model."""
+    uses_target: ClassVar[bool] = True
+    """Whether it sees the target at all: some of the paper's rows only train the source model otherwise."""
 
     method: Name
     epochs: PositiveInt

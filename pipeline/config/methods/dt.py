@@ -14,3 +14,4 @@ class DtParams(AdaptParams):
     implementation: ClassVar[str] = "pipeline.methods.dt:DirectTransfer"
     adapts: ClassVar[bool] = False
     source_free: ClassVar[bool] = True
+    uses_target: ClassVar[bool] = False

@@ -86,6 +86,10 @@ class Dataset(ABC):
                 raise self.fault(f"{self.root}: the file name {sample.key!r} is not UTF-8; rename the file")
         return samples
 
+    def passed_over(self) -> dict[str, int]:
+        """Files below the root that are no samples, counted by ending: of a folder whose files nobody else knows."""
+        return {}
+
     @abstractmethod
     def scan(self) -> Iterable[Sample]:
         """The samples in any order; raises as ``samples`` does."""

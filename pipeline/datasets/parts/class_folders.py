@@ -1,6 +1,7 @@
 """Walking folders, and the layout that several sets share: one sub-folder per class."""
 
 import os
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 
@@ -25,6 +26,22 @@ def files_below(folder: Path, wanted: Callable[[Path], bool]) -> Iterator[Path]:
     for parent, folders, files in os.walk(folder, onerror=_refuse):
         folders[:] = sorted(name for name in folders if not _is_hidden(name))
         yield from (path for path in (Path(parent, name) for name in sorted(files)) if wanted(path))
+
+
+def passed_over(folder: Path) -> dict[str, int]:
+    """What ``pictures_below`` does not give of a folder, counted by ending; links to folders are not followed."""
+    counts: Counter[str] = Counter()
+    for parent, folders, files in os.walk(folder, onerror=_refuse):
+        hidden = [name for name in folders if _is_hidden(name)]
+        counts["hidden folders"] += len(hidden)
+        counts["links to folders"] += sum(Path(parent, name).is_symlink() for name in folders)
+        folders[:] = sorted(set(folders) - set(hidden))
+        for path in (Path(parent, name) for name in files):
+            if path.name.startswith("."):
+                counts["hidden files"] += 1
+            elif not is_picture(path):
+                counts[path.suffix.lower() or "without an ending"] += 1
+    return {kind: count for kind, count in sorted(counts.items()) if count}
 
 
 def _refuse(error: OSError) -> None:

@@ -1,5 +1,6 @@
 """Decoding of picture files: every readable picture becomes one RGB array, every other one an error with a reason."""
 
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -8,19 +9,48 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from pipeline.errors import UnreadableImageError
 
-SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"})
+JPEG = frozenset({".jfif", ".jif", ".jpe", ".jpeg", ".jpg"})
+HEIF = frozenset({".heic", ".heif", ".hif"})
+SUFFIXES = JPEG | HEIF | {".avif", ".bmp", ".dib", ".gif", ".pgm", ".png", ".pnm", ".ppm", ".tif", ".tiff", ".webp"}
 """What a picture file's name ends in, in lower case."""
 
-FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
+FORMATS = ("AVIF", "BMP", "DIB", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 """The decoders in use. The list is closed because some of Pillow's other decoders start external programs."""
+
+BEGINNINGS = (b"\xff\xd8\xff", b"\x89PNG\r\n", b"GIF87a", b"GIF89a", b"II*\x00", b"MM\x00*")
+"""How JPEG, PNG, GIF and TIFF files begin, whatever their names end in."""
+
+BRANDS = (b"avif", b"avis", b"heic", b"heix", b"mif1", b"msf1")
+"""Of an ISO media file, in its bytes 8 to 11, those that are pictures; films have others."""
+
+NO_PICTURES = frozenset({".csv", ".json", ".mat", ".md", ".parquet", ".pts", ".txt", ".xml", ".yaml", ".zip"})
+"""Endings that sets have beside their pictures by the thousand: these files are not looked into."""
 
 MAX_PIXELS = 89_478_485
 """Width × height above which a file is refused unread: a few bytes can unpack to more than the memory holds."""
 
 
 def is_picture(path: Path) -> bool:
-    """Whether the name is a picture's; hidden files (also the ``._`` files that macOS leaves) are not."""
-    return path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
+    """Whether a file is a picture, by its name or, where that says nothing, by how it begins.
+
+    Hidden files (also the ``._`` files that macOS leaves) are not.
+    """
+    if path.name.startswith("."):
+        return False
+    return path.suffix.lower() in SUFFIXES or (path.suffix.lower() not in NO_PICTURES and _begins_as_picture(path))
+
+
+def _begins_as_picture(path: Path) -> bool:
+    if not path.is_file():  # a pipe would be waited for without end
+        return False
+    try:
+        with path.open("rb") as file:
+            start = file.read(12)
+    except OSError:
+        return False  # a file that says nothing by its name and cannot be opened is no picture that is missed
+    if start[:4] == b"RIFF":
+        return start[8:12] == b"WEBP"
+    return start.startswith(BEGINNINGS) or (start[4:8] == b"ftyp" and start[8:12] in BRANDS)
 
 
 def decode(path: Path, key: str) -> NDArray[np.uint8]:
@@ -40,7 +70,7 @@ def decode(path: Path, key: str) -> NDArray[np.uint8]:
             if not file.read(1):
                 raise UnreadableImageError(f"{key}: the file is empty")
             file.seek(0)
-            with Image.open(file, formats=FORMATS) as picture:
+            with Image.open(file, formats=_formats()) as picture:
                 if picture.width * picture.height > MAX_PIXELS:
                     raise UnreadableImageError(f"{key}: {picture.width}×{picture.height} pixels are too many")
                 return np.asarray(_to_rgb(ImageOps.exif_transpose(picture)), dtype=np.uint8)
@@ -49,13 +79,34 @@ def decode(path: Path, key: str) -> NDArray[np.uint8]:
     except FileNotFoundError:
         raise UnreadableImageError(f"{key}: no such file") from None
     except UnidentifiedImageError:
-        raise UnreadableImageError(f"{key}: not a picture in a known format ({', '.join(FORMATS)})") from None
+        raise UnreadableImageError(f"{key}: {_unidentified(path)}") from None
     except Image.DecompressionBombError:
         raise UnreadableImageError(f"{key}: too many pixels (more than {2 * MAX_PIXELS})") from None
     except Exception as error:
         # On damaged data Pillow's decoders raise nearly every built-in exception (OSError, SyntaxError, struct.error,
         # KeyError, …); nothing but Pillow runs above, so each of them says that this file cannot be decoded.
         raise UnreadableImageError(f"{key}: {error or type(error).__name__}") from error
+
+
+def _formats() -> tuple[str, ...]:
+    """The decoders at hand: HEIF's comes with a package of its own."""
+    return (*FORMATS, "HEIF") if _reads_heif() else FORMATS
+
+
+@cache
+def _reads_heif() -> bool:
+    try:
+        import pillow_heif
+    except ImportError:
+        return False
+    pillow_heif.register_heif_opener()
+    return True
+
+
+def _unidentified(path: Path) -> str:
+    if path.suffix.lower() in HEIF and not _reads_heif():
+        return "a HEIC picture, which needs the package pillow-heif: pip install 'pocan[heic]'"
+    return f"not a picture in a known format ({', '.join(_formats())})"
 
 
 def _to_rgb(picture: Image.Image) -> Image.Image:

@@ -11,6 +11,7 @@ from pipeline.compute.team import Team
 from pipeline.config.methods.base import AdaptParams
 from pipeline.config.schema import AugmentParams
 from pipeline.data.batches import DeviceCrops
+from pipeline.errors import TrainingError
 from pipeline.networks.inference import classify
 from pipeline.networks.network import Classifier, PrototypeClassifier
 from pipeline.training.loop import Epoch, Resumable, Stateful
@@ -112,21 +113,29 @@ class Method(Resumable, ABC):
         """What ``model`` predicts for the evaluation view of target ``rows``: len(rows)×k float, on the device."""
         return self._classified(self.target.crops, rows)[1]
 
-    def predict_target(self) -> Tensor:
+    def predict_target(self) -> tuple[Tensor, Tensor]:
         """Predict all rows of the target once: keep the test rows' prediction and what the validators say of it.
 
-        Returns the training rows' probabilities, len(train_rows)×k float on the training device. Where a picture is
-        both (protocol ``all``) it is computed once.
+        Returns the training rows' embeddings (len(train_rows)×d) and probabilities (×k), float on the training device.
+        Where a picture is both (protocol ``all``) it is computed once.
+
+        Raises:
+            TrainingError: a prediction is not finite.
         """
         train, test = self.target.train_rows, self.target.test_rows
         rows = torch.cat([train, test]).unique()
         embeddings, probabilities = self._classified(self.target.crops, rows)
+        if not bool(probabilities.isfinite().all()):
+            raise TrainingError(
+                f"{self.name}: not finite: what is predicted for the target after epoch {len(self.predictions)}. "
+                "Lower the learning rate"
+            )
         place = torch.searchsorted(rows, test).to(probabilities.device)
         self.predictions.append(probabilities[place].argmax(dim=1).to(torch.uint8).cpu())
         place = torch.searchsorted(rows, train).to(probabilities.device)
         judged = place[_evenly(len(train))]
         self._validate(embeddings[judged], probabilities[judged])
-        return probabilities[place]
+        return embeddings[place], probabilities[place]
 
     def _validate(self, embeddings: Tensor, probabilities: Tensor) -> None:
         source_embeddings, source_probabilities = self._classified(self.source.crops, self._held_out)

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from pipeline.compute.device import upload
 from pipeline.config.methods.two_domains import TwoDomainsParams
 from pipeline.data.batches import generator_for, shuffled_batches
+from pipeline.data.crops import CROP_SIZE
 from pipeline.data.views import Pictures, Views
 from pipeline.errors import TrainingError
 from pipeline.losses.classification import class_shares, class_weights, weighted_cross_entropy
@@ -22,13 +23,14 @@ from pipeline.training.loop import Epoch
 
 @dataclass(frozen=True)
 class Batch:
-    """One step's pictures; the source's labels (int64, of the whole team's batch, on the device).
+    """One step's pictures, None of a domain that the method does not see.
 
-    target_index: which of the target's training rows these are (int64, on the CPU), of the whole team's batch.
+    labels: of the source's, int64 on the device; target_index: which of the target's training rows these are, int64 on
+    the CPU; both of the whole team's batch.
     """
 
-    source: Pictures
-    target: Pictures
+    source: Pictures | None
+    target: Pictures | None
     labels: Tensor
     target_index: Tensor
 
@@ -38,13 +40,14 @@ class Domains:
     """What a step's loss is made of, of the whole team's batch.
 
     source: z, views·S×d, with ``labels``, views·S int64. target: z, views·T×d. target_index: T int64, on the CPU.
-    progress: share of stage 2 that is done, in [0, 1).
+    target_views: this process's own, views·t×3×H×W. progress: share of stage 2 that is done, in [0, 1).
     """
 
     source: Tensor
     labels: Tensor
     target: Tensor
     target_index: Tensor
+    target_views: Tensor
     progress: float
 
 
@@ -56,6 +59,7 @@ class TwoDomains(Method):
     """
 
     params: TwoDomainsParams
+    model: PrototypeClassifier
     views: ClassVar[int] = 1
 
     def prepare(self) -> None:
@@ -118,25 +122,30 @@ class TwoDomains(Method):
     def begin_epoch(self, epoch: int) -> Epoch:
         """Predict the target, then draw the epoch's batches: until the longer of both domains is seen."""
         self.network.train()
-        metrics = self.look_at_target(self.predict_target())
-        size, rows = self.params.batch_size, self.target.train_rows
-        sizes = min(size, len(self.source.rows)), min(size, len(rows))
-        steps = self.params.steps_per_epoch or max(1, len(self.source.rows) // size, len(rows) // size)
-        return Epoch(self._batches(epoch, steps), steps, self.views * steps * sum(sizes), metrics)
+        metrics = self.look_at_target(epoch, *self.predict_target())
+        size = self.params.batch_size
+        counts = [len(rows) for rows in self._pools()]
+        steps = self.params.steps_per_epoch or max(1, *(count // size for count in counts))
+        images = self.views * steps * sum(min(size, count) for count in counts)
+        return Epoch(self._batches(epoch, steps), steps, images, metrics)
 
-    def look_at_target(self, probabilities: Tensor) -> dict[str, float]:
-        """Take the current prediction of the target's training rows (N×k, on the device); returns what is logged."""
+    def look_at_target(self, epoch: int, z: Tensor, probabilities: Tensor) -> dict[str, float]:
+        """Take the current view of the target's training rows (N×d and N×k, on the device); returns what is logged."""
         return {}
+
+    def _pools(self) -> tuple[Tensor, Tensor]:
+        """The source's rows and the places of the target's training rows that batches are drawn from."""
+        source, target = self.source.rows, torch.arange(len(self.target.train_rows))
+        return source[: 0 if self.params.source_free else None], target[: None if self.params.uses_target else 0]
 
     def _batches(self, epoch: int, steps: int) -> Iterator[Batch]:
         generator = generator_for(self.seed, self.name, epoch)
-        size, count = self.params.batch_size, len(self.target.train_rows)
-        sources = shuffled_batches(self.source.rows, size, steps, generator)
-        targets = shuffled_batches(torch.arange(count), size, steps, generator)
-        for source_rows, target_index in zip(sources, targets, strict=True):
+        draws = (shuffled_batches(rows, self.params.batch_size, steps, generator) for rows in self._pools())
+        for source_rows, target_index in zip(*draws, strict=True):
+            target_rows = self.target.train_rows[target_index]
             yield Batch(
-                self._source_views.pictures(source_rows, generator),
-                self._target_views.pictures(self.target.train_rows[target_index], generator),
+                self._source_views.pictures(source_rows, generator) if len(source_rows) else None,
+                self._target_views.pictures(target_rows, generator) if len(target_rows) else None,
                 upload(self.source.labels[source_rows], self.team.device),
                 target_index,
             )
@@ -164,15 +173,29 @@ class TwoDomains(Method):
 
     def embedded(self, batch: Batch, progress: float) -> Domains:
         """A training pass over both domains, with gradients."""
-        source, target = self._source_views.views(batch.source), self._target_views.views(batch.target)
-        if self.params.domain_passes == "joint":
+        source, target = self.seen(batch)
+        if self.params.domain_passes == "joint" and len(source) and len(target):
             z_source, z_target = self._embed(torch.cat([source, target])).split([len(source), len(target)])
         else:
-            z_source, z_target = self._embed(source), self._embed(target)
+            z_source, z_target = (self._embed(views) if len(views) else None for views in (source, target))
         return Domains(
-            self.team.whole_views(z_source, batch.source.count, self.views),
+            self.whole(z_source, batch.source),
             batch.labels.repeat(self.views),
-            self.team.whole_views(z_target, batch.target.count, self.views),
+            self.whole(z_target, batch.target),
             batch.target_index,
+            target,
             progress,
         )
+
+    def seen(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """This process's training views of both domains."""
+        none = torch.empty(0, 3, CROP_SIZE, CROP_SIZE, device=self.team.device)
+        source = none if batch.source is None else self._source_views.views(batch.source)
+        target = none if batch.target is None else self._target_views.views(batch.target)
+        return source, target
+
+    def whole(self, z: Tensor | None, pictures: Pictures | None) -> Tensor:
+        """The whole team's embeddings of one domain, from this process's own; none of a domain that is not seen."""
+        if z is None or pictures is None:
+            return torch.empty(0, self.network.head.dim, device=self.team.device)
+        return self.team.whole_views(z, pictures.count, self.views)

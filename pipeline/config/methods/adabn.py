@@ -1,0 +1,17 @@
+"""AdaBN's parameters."""
+
+from typing import ClassVar
+
+from pipeline.config.methods.base import AdaptParams
+
+
+class AdabnParams(AdaptParams):
+    """It has none of its own: nothing is trained but statistics."""
+
+    name: ClassVar[str] = "adabn"
+    title: ClassVar[str] = "AdaBN"
+    citation: ClassVar[str] = (
+        "Li et al., Revisiting batch normalization for practical domain adaptation, ICLR 2017 workshops"
+    )
+    implementation: ClassVar[str] = "pipeline.methods.adabn:Adabn"
+    source_free: ClassVar[bool] = True

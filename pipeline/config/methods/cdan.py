@@ -1,0 +1,23 @@
+"""CDAN+E's parameters."""
+
+from typing import ClassVar
+
+from pipeline.config.methods.two_domains import TwoDomainsParams
+from pipeline.config.section import NonNegativeFloat, PositiveInt
+
+
+class CdanParams(TwoDomainsParams):
+    """As DANN's, with the prediction in what the discriminator sees.
+
+    weight: of the domain loss, times λ of the progress. hidden: width of the discriminator. entropy: weigh pictures by
+    how sure their prediction is (+E).
+    """
+
+    name: ClassVar[str] = "cdan"
+    title: ClassVar[str] = "CDAN+E"
+    citation: ClassVar[str] = "Long et al., Conditional adversarial domain adaptation, NeurIPS 2018"
+    implementation: ClassVar[str] = "pipeline.methods.cdan:Cdan"
+
+    weight: NonNegativeFloat = 1.0
+    hidden: PositiveInt = 1024
+    entropy: bool = True

@@ -1,0 +1,18 @@
+"""DAN's parameters."""
+
+from typing import ClassVar
+
+from pipeline.config.methods.two_domains import TwoDomainsParams
+from pipeline.config.section import NonNegativeFloat, PositiveFloat
+
+
+class DanParams(TwoDomainsParams):
+    """weight: λ of the MMD. kernels: widths of the Gaussians, as multiples of the mean squared distance."""
+
+    name: ClassVar[str] = "dan"
+    title: ClassVar[str] = "DAN"
+    citation: ClassVar[str] = "Long et al., Learning transferable features with deep adaptation networks, ICML 2015"
+    implementation: ClassVar[str] = "pipeline.methods.dan:Dan"
+
+    weight: NonNegativeFloat = 1.0
+    kernels: tuple[PositiveFloat, ...] = (0.25, 0.5, 1.0, 2.0, 4.0)

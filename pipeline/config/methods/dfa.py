@@ -1,0 +1,21 @@
+"""DFA's parameters."""
+
+from typing import ClassVar
+
+from pipeline.config.methods.two_domains import TwoDomainsParams
+from pipeline.config.section import NonNegativeFloat
+
+
+class DfaParams(TwoDomainsParams):
+    """gist, intra, inter: weights of the three terms."""
+
+    name: ClassVar[str] = "dfa"
+    title: ClassVar[str] = "DFA"
+    citation: ClassVar[str] = (
+        "Zhu, Sang and Zhao, Discriminative feature adaptation for cross-domain facial expression recognition, ICB 2016"
+    )
+    implementation: ClassVar[str] = "pipeline.methods.dfa:Dfa"
+
+    gist: NonNegativeFloat = 1.0
+    intra: NonNegativeFloat = 1.0
+    inter: NonNegativeFloat = 1.0

@@ -1,0 +1,22 @@
+"""ECAN's parameters."""
+
+from typing import ClassVar
+
+from pipeline.config.methods.two_domains import TwoDomainsParams
+from pipeline.config.section import NonNegativeFloat, PositiveFloat
+
+
+class EcanParams(TwoDomainsParams):
+    """marginal, conditional: weights of the two MMDs. kernels, cap: as DETN's."""
+
+    name: ClassVar[str] = "ecan"
+    title: ClassVar[str] = "ECAN"
+    citation: ClassVar[str] = (
+        "Li and Deng, A deeper look at facial expression dataset bias, IEEE Transactions on Affective Computing 2020"
+    )
+    implementation: ClassVar[str] = "pipeline.methods.ecan:Ecan"
+
+    marginal: NonNegativeFloat = 1.0
+    conditional: NonNegativeFloat = 1.0
+    kernels: tuple[PositiveFloat, ...] = (0.25, 0.5, 1.0, 2.0, 4.0)
+    cap: PositiveFloat = 8.0

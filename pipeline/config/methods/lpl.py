@@ -1,0 +1,19 @@
+"""LPL's parameters."""
+
+from typing import ClassVar
+
+from pipeline.config.methods.two_domains import TwoDomainsParams
+from pipeline.config.section import NonNegativeFloat, PositiveInt
+
+
+class LplParams(TwoDomainsParams):
+    """weight: λ of the locality-preserving loss. neighbours: k."""
+
+    name: ClassVar[str] = "lpl"
+    title: ClassVar[str] = "LPL"
+    citation: ClassVar[str] = "Li, Deng and Du, Reliable crowdsourcing and deep locality-preserving learning, CVPR 2017"
+    implementation: ClassVar[str] = "pipeline.methods.lpl:Lpl"
+    uses_target: ClassVar[bool] = False
+
+    weight: NonNegativeFloat = 0.003
+    neighbours: PositiveInt = 20

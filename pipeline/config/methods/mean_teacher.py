@@ -1,0 +1,19 @@
+"""The mean teacher's parameters."""
+
+from typing import ClassVar
+
+from pipeline.config.methods.two_domains import TwoDomainsParams
+from pipeline.config.section import Decay, Fraction, NonNegativeFloat
+
+
+class MeanTeacherParams(TwoDomainsParams):
+    """weight: of the consistency. threshold: of the teacher's confidence. ema: the teacher's decay."""
+
+    name: ClassVar[str] = "mean_teacher"
+    title: ClassVar[str] = "Mean teacher"
+    citation: ClassVar[str] = "French et al., Self-ensembling for visual domain adaptation, ICLR 2018"
+    implementation: ClassVar[str] = "pipeline.methods.mean_teacher:MeanTeacher"
+
+    weight: NonNegativeFloat = 3.0
+    threshold: Fraction = 0.968
+    ema: Decay = 0.99

@@ -1,0 +1,18 @@
+"""SAFN's parameters."""
+
+from typing import ClassVar
+
+from pipeline.config.methods.two_domains import TwoDomainsParams
+from pipeline.config.section import NonNegativeFloat, PositiveFloat
+
+
+class SafnParams(TwoDomainsParams):
+    """weight: λ of the norms. step: Δr, by how much a feature is to grow in each step."""
+
+    name: ClassVar[str] = "safn"
+    title: ClassVar[str] = "SAFN"
+    citation: ClassVar[str] = "Xu et al., Larger norm more transferable: an adaptive feature norm approach, ICCV 2019"
+    implementation: ClassVar[str] = "pipeline.methods.safn:Safn"
+
+    weight: NonNegativeFloat = 0.05
+    step: PositiveFloat = 1.0

@@ -1,0 +1,18 @@
+"""SWD's parameters."""
+
+from typing import ClassVar
+
+from pipeline.config.methods.mcd import McdParams
+from pipeline.config.section import PositiveInt
+
+
+class SwdParams(McdParams):
+    """repeats, apart: as MCD's. directions: on which the classifiers' outputs are projected."""
+
+    name: ClassVar[str] = "swd"
+    title: ClassVar[str] = "SWD"
+    citation: ClassVar[str] = "Lee et al., Sliced Wasserstein discrepancy for unsupervised domain adaptation, CVPR 2019"
+    implementation: ClassVar[str] = "pipeline.methods.swd:Swd"
+
+    repeats: PositiveInt = 1
+    directions: PositiveInt = 128

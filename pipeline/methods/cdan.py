@@ -1,0 +1,40 @@
+"""CDAN+E: a discriminator that sees z together with what is predicted of it (Long et al., NeurIPS 2018)."""
+
+import torch
+from torch import Tensor, nn
+
+from pipeline.config.methods.cdan import CdanParams
+from pipeline.labels import NUM_CLASSES
+from pipeline.losses.domain import lambda_t
+from pipeline.methods.parts.adversary import Discriminator, domain_loss, reversed_gradient
+from pipeline.methods.parts.two_domains import Domains, TwoDomains
+
+
+class Cdan(TwoDomains):
+    """The discriminator's input is the outer product of z and the probabilities (the paper's multilinear map)."""
+
+    params: CdanParams
+
+    def own_modules(self) -> dict[str, nn.Module]:
+        """The discriminator."""
+        return {"discriminator": Discriminator(NUM_CLASSES * self.network.head.dim, self.params.hidden)}
+
+    def losses(self, batch: Domains) -> dict[str, Tensor]:
+        """Cross entropy on the source, and the discriminator's loss behind the reversed gradient."""
+        logits, weights = [], []
+        for z in (batch.source, batch.target):
+            probabilities = torch.softmax(self.prototypes(z), dim=1).detach()
+            joint = multilinear(reversed_gradient(z, lambda_t(batch.progress)), probabilities)
+            logits.append(self.own["discriminator"](joint))
+            weights.append(certainty(probabilities) if self.params.entropy else None)
+        return {"source": self.supervised(batch), "domain": self.params.weight * domain_loss(*logits, *weights)}
+
+
+def multilinear(z: Tensor, probabilities: Tensor) -> Tensor:
+    """p ⊗ z of each picture: N×d and N×k in, N×(k·d) out (eq. 5)."""
+    return (probabilities[:, :, None] * z[:, None, :]).flatten(1)
+
+
+def certainty(probabilities: Tensor) -> Tensor:
+    """1 + exp(−H) of each prediction, in (1, 2] (sec. 3.3): N×k in, N out."""
+    return 1.0 + torch.exp(torch.special.entr(probabilities).sum(dim=1).neg())

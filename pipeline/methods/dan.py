@@ -1,0 +1,18 @@
+"""DAN: embeddings of both domains with the same distribution by many kernels (Long et al., ICML 2015)."""
+
+from torch import Tensor
+
+from pipeline.config.methods.dan import DanParams
+from pipeline.losses.mmd import gaussian_kernels, mmd
+from pipeline.methods.parts.two_domains import Domains, TwoDomains
+
+
+class Dan(TwoDomains):
+    """The paper's eq. 5 on z."""
+
+    params: DanParams
+
+    def losses(self, batch: Domains) -> dict[str, Tensor]:
+        """Cross entropy on the source and the MMD of the domains."""
+        distance = mmd(gaussian_kernels(batch.source, batch.target, self.params.kernels))
+        return {"source": self.supervised(batch), "domain": self.params.weight * distance}

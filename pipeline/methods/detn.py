@@ -1,0 +1,26 @@
+"""DETN: MMD of the domains with the source's classes weighted as the target has them (Li and Deng, ICPR 2018)."""
+
+from torch import Tensor
+
+from pipeline.config.methods.detn import DetnParams
+from pipeline.losses.mmd import gaussian_kernels, mmd
+from pipeline.methods.parts.reweighting import class_ratios, distribution
+from pipeline.methods.parts.two_domains import Domains, TwoDomains
+
+
+class Detn(TwoDomains):
+    """The ratios of classes are learned from each epoch's predictions for the target."""
+
+    params: DetnParams
+
+    def look_at_target(self, epoch: int, z: Tensor, probabilities: Tensor) -> dict[str, float]:
+        """The target's share of each class over the source's."""
+        labels = self.source.labels[self.source.rows].to(probabilities.device)
+        self._ratios = class_ratios(labels, probabilities.argmax(dim=1), self.params.cap)
+        return {"largest_ratio": self._ratios.max().item()}
+
+    def losses(self, batch: Domains) -> dict[str, Tensor]:
+        """Cross entropy on the source and the weighted MMD."""
+        kernels = gaussian_kernels(batch.source, batch.target, self.params.kernels)
+        distance = mmd(kernels, distribution(self._ratios, batch.labels))
+        return {"source": self.supervised(batch), "domain": self.params.weight * distance}

@@ -1,0 +1,48 @@
+"""DFA: domains with the same gist, classes that are compact and apart (Zhu, Sang and Zhao, ICB 2016)."""
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from pipeline.config.methods.dfa import DfaParams
+from pipeline.labels import NUM_CLASSES
+from pipeline.methods.parts.two_domains import Domains, TwoDomains
+
+
+class Dfa(TwoDomains):
+    """Likeness is a Gaussian kernel of z: of the domains' means (gist), within and between the source's classes."""
+
+    params: DfaParams
+
+    def losses(self, batch: Domains) -> dict[str, Tensor]:
+        """Cross entropy on the source and the three terms, of which likeness within and of the gist is wanted."""
+        intra, inter = class_likeness(batch.source, batch.labels)
+        gist = likeness(batch.source.mean(dim=0, keepdim=True), batch.target.mean(dim=0, keepdim=True)).squeeze()
+        return {
+            "source": self.supervised(batch),
+            "domain": self.params.gist * (1.0 - gist),
+            "intra": self.params.intra * (1.0 - intra),
+            "inter": self.params.inter * inter,
+        }
+
+
+def likeness(x: Tensor, y: Tensor) -> Tensor:
+    """exp(−‖a − b‖² / 2) of all pairs: S×T."""
+    squared = x.square().sum(dim=1)[:, None] + y.square().sum(dim=1)[None, :] - 2.0 * x @ y.T
+    return torch.exp(-squared.clamp(min=0.0) / 2.0)
+
+
+def class_likeness(z: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean likeness of two pictures of one class, averaged over classes that have two, and of two of unlike classes.
+
+    z: N×d float, labels: N int64. Without such classes the first is 1, without such pairs the second is 0.
+    """
+    kernel, member = likeness(z, z), F.one_hot(labels, NUM_CLASSES).to(z.dtype)
+    counts = member.sum(dim=0)
+    within = (member * (kernel @ member)).sum(dim=0) - counts  # without each picture's likeness to itself, 1
+    pairs = counts * (counts - 1)
+    paired = pairs > 0
+    intra = torch.where(paired, within / pairs.clamp(min=1), 0.0).sum() / paired.sum().clamp(min=1)
+    unlike = labels[:, None] != labels[None, :]
+    inter = (kernel * unlike).sum() / unlike.sum().clamp(min=1)
+    return torch.where(paired.any(), intra, torch.ones_like(intra)), inter

@@ -1,0 +1,33 @@
+"""ECAN: the domains alike as wholes, classes re-weighted, and class by class (Li and Deng, IEEE TAC 2020)."""
+
+from torch import Tensor
+
+from pipeline.compute.device import upload
+from pipeline.config.methods.ecan import EcanParams
+from pipeline.losses.mmd import conditional_mmd, gaussian_kernels, mmd
+from pipeline.methods.parts.reweighting import class_ratios, distribution, members
+from pipeline.methods.parts.two_domains import Domains, TwoDomains
+
+
+class Ecan(TwoDomains):
+    """Ratios of classes and pseudo-labels are those of each epoch's predictions for the target."""
+
+    params: EcanParams
+
+    def look_at_target(self, epoch: int, z: Tensor, probabilities: Tensor) -> dict[str, float]:
+        """Pseudo-labels, and the target's share of each class over the source's."""
+        self._pseudo_labels = probabilities.argmax(dim=1)
+        labels = self.source.labels[self.source.rows].to(probabilities.device)
+        self._ratios = class_ratios(labels, self._pseudo_labels, self.params.cap)
+        return {"largest_ratio": self._ratios.max().item()}
+
+    def losses(self, batch: Domains) -> dict[str, Tensor]:
+        """Cross entropy on the source, re-weighted marginal MMD and conditional MMD."""
+        kernels = gaussian_kernels(batch.source, batch.target, self.params.kernels)
+        pseudo_labels = self._pseudo_labels[upload(batch.target_index, self.team.device)]
+        conditional = conditional_mmd(kernels, members(batch.labels), members(pseudo_labels))
+        return {
+            "source": self.supervised(batch),
+            "domain": self.params.marginal * mmd(kernels, distribution(self._ratios, batch.labels)),
+            "classes": self.params.conditional * conditional,
+        }

@@ -1,0 +1,37 @@
+"""SWD: MCD whose discrepancy is a sliced Wasserstein distance (Lee et al., CVPR 2019)."""
+
+import torch
+from torch import Tensor
+
+from pipeline.compute.device import upload
+from pipeline.config.methods.swd import SwdParams
+from pipeline.data.batches import generator_for
+from pipeline.labels import NUM_CLASSES
+from pipeline.methods.mcd import Mcd
+
+
+class Swd(Mcd):
+    """Directions are drawn anew for each comparison, from a stream of the epoch's own."""
+
+    params: SwdParams
+
+    def look_at_target(self, epoch: int, z: Tensor, probabilities: Tensor) -> dict[str, float]:
+        """Begin the epoch's directions."""
+        self._generator = generator_for(self.seed, f"{self.name} directions", epoch)
+        return {}
+
+    def discrepancy(self, z: Tensor, matrices: dict[str, Tensor]) -> Tensor:
+        """The sliced Wasserstein distance of the two classifiers' predictions."""
+        drawn = torch.randn(self.params.directions, NUM_CLASSES, generator=self._generator)
+        directions = upload(torch.nn.functional.normalize(drawn), z.device)
+        first, second = (torch.softmax(z @ matrix.T, dim=1) for matrix in matrices.values())
+        return sliced_wasserstein(first, second, directions)
+
+
+def sliced_wasserstein(x: Tensor, y: Tensor, directions: Tensor) -> Tensor:
+    """Mean over ``directions`` (D×k, unit rows) of the squared Wasserstein-2 distance of two samples, N×k each (eq. 7).
+
+    In one dimension it is that of the sorted values.
+    """
+    first, second = ((sample @ directions.T).sort(dim=0).values for sample in (x, y))
+    return (first - second).square().mean()

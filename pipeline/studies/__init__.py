@@ -1,0 +1,1 @@
+"""Studies: variants × seeds of the pipeline as DVC experiments, compared (docs/studies.md)."""

@@ -1,0 +1,76 @@
+"""Running what a study still lacks, on DVC's queue; started again after any interruption, it goes on."""
+
+import time
+from collections.abc import Sequence
+
+from tqdm import tqdm
+
+from pipeline.errors import PipelineError
+from pipeline.studies import experiments
+from pipeline.studies.collect import state_of
+from pipeline.studies.plan import Run
+
+LOOK_EVERY = 5.0
+"""Seconds between two looks at the queue."""
+
+WITHOUT_WORKERS = 24
+"""Looks in a row at which nothing runs while something waits, before the workers count as lost (two minutes)."""
+
+
+def execute(planned: Sequence[Run], jobs: int) -> dict[str, str]:
+    """Run every planned experiment that is not done with this code and these parameters.
+
+    jobs: experiments at a time. Returns the failed ones, by name, with the end of what they said; the others go on.
+
+    Raises:
+        PipelineError: code or params.yaml is not committed, DVC refuses, or its workers have ended before the queue.
+    """
+    if changed := experiments.uncommitted():
+        raise PipelineError(f"experiments start from the last commit: commit {', '.join(changed)} first")
+    there = experiments.finished()
+    wanted = [run for run in planned if state_of(run, there) != "done"]
+    if not wanted:
+        return {}
+    _queue(wanted, list(there))
+    experiments.start(jobs)
+    return _watch([run.name for run in wanted])
+
+
+def _queue(wanted: Sequence[Run], there: Sequence[str]) -> None:
+    """Queue what neither waits nor runs."""
+    states = experiments.queue()
+    idle = [run for run in wanted if states.get(run.name) not in ("Queued", "Running")]
+    experiments.forget([run.name for run in idle if run.name in states])
+    experiments.remove([run.name for run in idle if run.name in there])
+    for run in tqdm(idle, "queue", leave=False, unit="experiment"):
+        experiments.put(run.name, run.changes)
+
+
+def _watch(names: Sequence[str]) -> dict[str, str]:
+    """Show one bar over all until none waits or runs; Ctrl-C leaves the queue at work."""
+    failed: dict[str, str] = {}
+    lost = 0
+    try:
+        with tqdm(total=len(names), desc="study", unit="experiment") as bar:
+            while True:
+                states = experiments.queue()
+                ended = [name for name in names if states.get(name, "Success") in ("Success", "Failed")]
+                running = [name for name in names if states.get(name) == "Running"]
+                bar.set_postfix_str(", ".join(running))
+                bar.update(len(ended) - bar.n)
+                if len(ended) == len(names):
+                    break
+                lost = 0 if running else lost + 1
+                if lost > WITHOUT_WORKERS:
+                    raise PipelineError(
+                        f"DVC's queue does not move: {len(names) - len(ended)} experiments wait and none runs; run the "
+                        "same command again to start its workers (dvc queue status, dvc queue logs NAME)"
+                    )
+                time.sleep(LOOK_EVERY)
+            failed = {name: experiments.log(name) for name in names if states.get(name) == "Failed"}
+    except KeyboardInterrupt:
+        raise PipelineError(
+            "interrupted; what runs and waits in DVC's queue goes on. The same command watches it again; "
+            "dvc queue stop --kill ends it"
+        ) from None
+    return failed

@@ -1,0 +1,120 @@
+"""DVC's experiments and its queue, as a study needs them: what is there, what waits, what failed."""
+
+import re
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+
+from pipeline.errors import PipelineError
+
+CODE = ("pipeline", "stages", "dvc.yaml")
+"""What must be the same for two results to be of one code."""
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A finished experiment: its name and the commit that DVC keeps of it."""
+
+    name: str
+    commit: str
+
+    def text(self, path: str) -> str | None:
+        """The content of a file that git keeps of it; None where it has no such file."""
+        result = _git("show", f"{self.commit}:{path}")
+        return result.stdout if result.returncode == 0 else None
+
+    def of_this_code(self) -> bool:
+        """Whether it was run with the code of the last commit."""
+        return code_of(self.commit) == code_of("HEAD")
+
+    def revision(self) -> str:
+        """The commit that it was started from, abbreviated."""
+        return _git("rev-parse", "--short", f"{self.commit}^").stdout.strip()
+
+
+def finished() -> dict[str, Experiment]:
+    """All experiments of this repository by name; of two with one name, the one that DVC made last.
+
+    Raises:
+        PipelineError: this folder is in no git repository.
+    """
+    listed = _git("for-each-ref", "--sort=committerdate", "--format=%(refname) %(objectname)", "refs/exps")
+    if listed.returncode:
+        raise PipelineError(f"studies are kept as DVC experiments, which need git: {listed.stderr.strip()}")
+    found = {}
+    for line in listed.stdout.splitlines():
+        reference, commit = line.split()
+        parts = reference.split("/")
+        if len(parts) == 5:  # refs/exps/12/3456…/NAME; others are DVC's own
+            found[parts[-1]] = Experiment(parts[-1], commit)
+    return found
+
+
+@cache
+def code_of(commit: str) -> tuple[str, ...]:
+    """The git objects of the code at a commit."""
+    return tuple(_git("rev-parse", f"{commit}:{path}").stdout.strip() for path in CODE)
+
+
+def uncommitted() -> list[str]:
+    """Changed files that an experiment would not, or would not only, take from the last commit."""
+    return [line[3:] for line in _git("status", "--porcelain", "--", *CODE, "params.yaml").stdout.splitlines()]
+
+
+def queue() -> dict[str, str]:
+    """The state (Queued, Running, Failed or Success) of every task in DVC's queue, by the experiment's name."""
+    from dvc.repo import Repo  # type: ignore[import-untyped]
+
+    with Repo() as repo:
+        # The latest of a name counts: a failed one may have been queued again.
+        tasks = sorted(repo.experiments.celery_queue.status(), key=lambda task: task["timestamp"])
+    return {task["name"]: task["status"] for task in tasks if task["name"]}
+
+
+def put(name: str, changes: Sequence[str]) -> None:
+    """Queue an experiment.
+
+    Raises:
+        PipelineError: DVC refuses; with what it says.
+    """
+    sets = [part for change in changes for part in ("-S", change)]
+    _dvc("exp", "run", "--queue", "--name", name, *sets)
+
+
+def start(jobs: int) -> None:
+    """Let DVC work on its queue, ``jobs`` experiments at a time, in processes of its own."""
+    _dvc("queue", "start", "--jobs", str(jobs))
+
+
+def forget(names: Sequence[str]) -> None:
+    """Take failed or waiting tasks out of the queue."""
+    if names:
+        _dvc("queue", "remove", *names)
+
+
+def remove(names: Sequence[str]) -> None:
+    """Remove finished experiments, so that their names are free."""
+    if names:
+        _dvc("exp", "remove", *names)
+
+
+def log(name: str) -> str:
+    """Why a task failed, as its stage said it ("error: …" or an exception's name); else the last lines of all."""
+    result = subprocess.run(
+        [sys.executable, "-m", "dvc", "queue", "logs", name], capture_output=True, text=True, check=False
+    )
+    said = [line.strip() for line in result.stdout.replace("\r", "\n").splitlines() if line.strip()]
+    own = [line for line in said if re.match(r"error: |[A-Za-z.]+Error: ", line)]
+    return "\n".join((own or said)[-3:])
+
+
+def _dvc(*arguments: str) -> None:
+    result = subprocess.run([sys.executable, "-m", "dvc", *arguments], capture_output=True, text=True, check=False)
+    if result.returncode:
+        raise PipelineError(f"dvc {' '.join(arguments[:3])}: {result.stderr.strip() or result.stdout.strip()}")
+
+
+def _git(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(["git", *arguments], capture_output=True, text=True, check=False)

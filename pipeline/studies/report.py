@@ -1,0 +1,155 @@
+"""reports/studies/NAME.md, .csv and figures: what a study has come to so far, and what is missing."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from pipeline.config import layout
+from pipeline.files import write_csv, write_text
+from pipeline.reporting.markdown import MARK_NOTE, NOTHING, markdown_table
+from pipeline.reporting.titles import DRAWN_MARK, dataset_title
+from pipeline.studies import figures
+from pipeline.studies.collect import Collected, State
+from pipeline.studies.plan import Run, Study
+from pipeline.studies.summary import Cell, accuracy, chosen_by, paired, rivalry
+from pipeline.validators import VALIDATORS
+
+OTHER_CODE = "†"
+
+
+def write_report(
+    name: str,
+    study: Study,
+    planned: Sequence[Run],
+    collected: Sequence[Collected],
+    lacking: Mapping[str, State],
+    failed: Mapping[str, str],
+) -> list[Path]:
+    """Write what ``collected`` says; returns the files.
+
+    lacking: what stands in the way of the other planned runs. failed: what those said that failed just now.
+
+    Raises:
+        StorageError: a file cannot be written.
+    """
+    folder = layout.REPORTS / "studies"
+    targets = list(dict.fromkeys(target for run in planned for target in run.params.targets))
+    written = [folder / f"{name}.csv", folder / f"{name}.md"]
+    write_csv(written[0], rows(collected))
+    pictures = figures.write_figures(name, study, targets, collected, folder) if collected else []
+    sections = [
+        f"# {study.title}",
+        _state(study, planned, collected, lacking, failed),
+        *(_results(study, targets, collected) if collected else []),
+        *(f"![{path.stem}]({path.name})" for path in pictures),
+    ]
+    write_text(written[1], "\n\n".join(section for section in sections if section) + "\n")
+    return [*written, *pictures]
+
+
+def rows(collected: Sequence[Collected]) -> pd.DataFrame:
+    """One row a variant, seed and target; accuracies in per cent."""
+    found = []
+    for one in collected:
+        result = one.result
+        row: dict[str, object] = {"variant": one.run.variant, "target": result.target, "seed": one.run.seed}
+        for stage, metrics in (("dt", result.before), ("last", result.after)):
+            for key in ("accuracy", "balanced_accuracy", "macro_f1"):
+                row[f"{stage}_{key}"] = 100 * getattr(metrics, key) if metrics else None
+        row["oracle_accuracy"] = 100 * result.oracle.accuracy if result.oracle else None
+        for validator in VALIDATORS:
+            choice = result.unlabelled.choices.get(validator.name)
+            row[f"by_{validator.name}"] = 100 * choice.accuracy if choice else None
+        row |= {"n_test": result.n_test, "drawn": result.drawn, "revision": one.revision, "experiment": one.run.name}
+        found.append(row)
+    return pd.DataFrame(found)
+
+
+def _state(
+    study: Study,
+    planned: Sequence[Run],
+    collected: Sequence[Collected],
+    lacking: Mapping[str, State],
+    failed: Mapping[str, str],
+) -> str:
+    """How much of the study is there, and of which code."""
+    lines = [
+        f"{len(planned) - len(lacking)} of {len(planned)} experiments ({len(study.variants)} variants, seeds "
+        f"{', '.join(map(str, study.seeds))}). Accuracy in per cent at the last epoch, mean ± standard deviation over "
+        "seeds where there are several."
+    ]
+    if any(one.result.drawn for one in collected):
+        lines.append(MARK_NOTE)
+    older = sorted({one.revision for one in collected if not one.current})
+    if older:
+        lines.append(f"{OTHER_CODE} With a result of other code than that of the last commit ({', '.join(older)}).")
+    for run in planned:
+        if run.name in failed:
+            said = failed[run.name].replace("\n", " / ")
+            lines.append(f"- **failed**: {run.variant}, seed {run.seed} (`{run.name}`): {said}")
+        elif run.name in lacking:
+            lines.append(f"- missing: {run.variant}, seed {run.seed} (`{run.name}`): {lacking[run.name]}")
+    return "\n\n".join(lines[:1]) + "\n\n" + "\n".join(lines[1:])
+
+
+def _results(study: Study, targets: Sequence[str], collected: Sequence[Collected]) -> list[str]:
+    drawn = {one.result.target for one in collected if one.result.drawn}
+    parts = ["## Accuracy", _accuracies(study, targets, collected, drawn)]
+    parts += ["## Against direct transfer", _differences(study, targets, collected, None)]
+    if study.reference:
+        parts += [f"## Against {study.reference}", _differences(study, targets, collected, study.reference)]
+    parts.append(
+        "Differences in points on the same test pictures, mean over seeds, with the 95 % interval of the paired "
+        "bootstrap over pictures and its p value; pictures count as independent. Targets won and lost, and the p value "
+        "of their signs, in the last columns. No correction for many comparisons."
+    )
+    if table := _choices(collected):
+        parts += ["## Choosing an epoch without labels", table]
+    return parts
+
+
+def _accuracies(study: Study, targets: Sequence[str], collected: Sequence[Collected], drawn: set[str]) -> str:
+    base = study.reference or next(iter(study.variants))
+    lines = [[f"DT (of {base})", *(_cell(accuracy(collected, base, t, "before"), t in drawn) for t in targets)]]
+    for variant in study.variants:
+        lines.append([variant, *(_cell(accuracy(collected, variant, t), t in drawn) for t in targets)])
+    return markdown_table(["", *map(dataset_title, targets)], lines)
+
+
+def _cell(cell: Cell | None, drawn: bool) -> str:
+    if cell is None:
+        return NOTHING
+    spread = f" ± {cell.deviation:.1f} ({cell.seeds})" if cell.seeds > 1 else ""
+    marks = [mark for mark, holds in ((DRAWN_MARK, drawn), (OTHER_CODE, not cell.current)) if holds]
+    return " ".join([f"{cell.mean:.1f}{spread}", *marks])
+
+
+def _differences(study: Study, targets: Sequence[str], collected: Sequence[Collected], other: str | None) -> str:
+    lines = []
+    for variant in study.variants:
+        if variant == other:
+            continue
+        cells = [variant]
+        for target in targets:
+            found = paired(collected, variant, other, target)
+            cells.append(
+                f"{found.difference:+.1f} [{found.low:+.1f}, {found.high:+.1f}], p {found.p:.3f}" if found else NOTHING
+            )
+        over = rivalry(collected, variant, other, targets)
+        cells += [f"{over.better} : {over.worse}", f"{over.mean:+.1f}", f"{over.p:.3f}"] if over else [NOTHING] * 3
+        lines.append(cells)
+    return markdown_table(["", *map(dataset_title, targets), "won : lost", "mean", "p of signs"], lines)
+
+
+def _choices(collected: Sequence[Collected]) -> str:
+    """Over all variants, targets and seeds together: no single target's labels speak for a validator."""
+    lines = []
+    for title, name in (("last epoch", None), *((validator.title, validator.name) for validator in VALIDATORS)):
+        if found := chosen_by(collected, name):
+            lines.append([title, f"{found.accuracy:.1f}", f"{found.below_oracle:.1f}", str(found.results)])
+    return (
+        markdown_table(["chosen by", "mean accuracy (%)", "below the oracle (points)", "results"], lines)
+        if lines
+        else ""
+    )

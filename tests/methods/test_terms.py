@@ -1,0 +1,172 @@
+"""The terms of single methods against their definitions, worked out another way."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from scipy.stats import wasserstein_distance
+from torch.nn import functional as F
+
+from pipeline.methods.cdan import certainty, multilinear
+from pipeline.methods.coral import coral
+from pipeline.methods.dfa import class_likeness, likeness
+from pipeline.methods.lpl import locality_preserving
+from pipeline.methods.mean_teacher import consistency
+from pipeline.methods.parts.adversary import Discriminator, domain_loss, reversed_gradient
+from pipeline.methods.parts.reweighting import class_ratios, distribution
+from pipeline.methods.safn import stepwise
+from pipeline.methods.shot import clustered, entropy
+from pipeline.methods.swd import sliced_wasserstein
+from tests.methods.toy import LABELS, method
+
+
+def normal(*shape: int, seed: int = 0) -> torch.Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+def test_the_gradient_is_reversed_and_scaled() -> None:
+    values = normal(3, 2).requires_grad_()
+    kept = reversed_gradient(values, 0.25)
+    assert torch.equal(kept, values)
+    (3.0 * kept).sum().backward()
+    assert values.grad is not None
+    assert torch.equal(values.grad, torch.full((3, 2), -0.75))
+
+
+def test_domain_loss_is_the_binary_cross_entropy_of_each_domain() -> None:
+    source, target = normal(3), normal(5, seed=1)
+    expected = 0.5 * (-torch.sigmoid(source).log().mean() - (1 - torch.sigmoid(target)).log().mean())
+    torch.testing.assert_close(domain_loss(source, target), expected)
+    weights = torch.tensor([1.0, 0.0, 3.0])
+    weighted = 0.5 * (-(weights * torch.sigmoid(source).log()).sum() / 4 - (1 - torch.sigmoid(target)).log().mean())
+    torch.testing.assert_close(domain_loss(source, target, weights), weighted)
+
+
+def test_a_discriminator_sees_unit_rows_with_a_variance_of_one() -> None:
+    seen = []
+    discriminator = Discriminator(64, 8)
+    discriminator.layers[0].register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    assert discriminator(F.normalize(normal(500, 64))).shape == (500,)
+    assert seen[0].square().mean().item() == pytest.approx(1.0, abs=1e-5)
+
+
+def test_cdan_sees_each_prediction_times_z_and_trusts_sure_ones() -> None:
+    z, p = normal(2, 3), torch.softmax(normal(2, 7), dim=1)
+    joint = multilinear(z, p)
+    for row in range(2):
+        torch.testing.assert_close(joint[row], torch.outer(p[row], z[row]).flatten())
+    assert certainty(torch.eye(7))[0].item() == 2.0
+    assert certainty(torch.full((1, 7), 1 / 7)).item() == pytest.approx(1 + 1 / 7)
+
+
+def test_coral_is_the_distance_of_numpys_covariances() -> None:
+    x, y = normal(6, 3), 2 * normal(9, 3, seed=1)
+    difference = np.cov(x.numpy(), rowvar=False) - np.cov(y.numpy(), rowvar=False)
+    assert coral(x, y).item() == pytest.approx((difference**2).sum() / (4 * 9), rel=1e-5)
+
+
+def test_dfas_likeness_within_and_between_classes() -> None:
+    z, labels = normal(5, 3), torch.tensor([0, 0, 0, 1, 2])
+    kernel = torch.exp(-torch.cdist(z, z).square() / 2)
+    torch.testing.assert_close(likeness(z, z), kernel)
+    intra, inter = class_likeness(z, labels)
+    assert intra.item() == pytest.approx((kernel[0, 1] + kernel[0, 2] + kernel[1, 2]).item() / 3, rel=1e-5)
+    pairs = [(i, j) for i in range(5) for j in range(5) if labels[i] != labels[j]]
+    assert inter.item() == pytest.approx(sum(kernel[i, j].item() for i, j in pairs) / len(pairs), rel=1e-5)
+    assert [value.item() for value in class_likeness(z[:1], labels[:1])] == [1.0, 0.0]
+
+
+def test_ratios_of_classes_make_the_source_as_the_target() -> None:
+    source, target = torch.tensor([0, 0, 0, 1]), torch.tensor([0, 1, 1, 2])
+    ratios = class_ratios(source, target, cap=8.0)
+    assert ratios.tolist() == pytest.approx([1 / 3, 2.0, 0, 0, 0, 0, 0])
+    assert class_ratios(source, target, cap=1.5)[1].item() == 1.5
+    weights = distribution(ratios, source)
+    assert weights.tolist() == pytest.approx([1 / 9, 1 / 9, 1 / 9, 2 / 3])  # classes 1 : 2, as in the target
+    assert distribution(ratios, torch.tensor([4, 5])).tolist() == [0.5, 0.5]
+
+
+def test_a_sliced_wasserstein_distance_is_scipys_in_one_dimension() -> None:
+    x, y = normal(6, 2), normal(6, 2, seed=1)
+    axis = torch.tensor([[1.0, 0.0]])
+    ordered = (x[:, 0].sort().values - y[:, 0].sort().values).abs().mean().item()
+    assert ordered == pytest.approx(wasserstein_distance(x[:, 0], y[:, 0]), rel=1e-5)
+    squared = (x[:, 0].sort().values - y[:, 0].sort().values).square().mean()
+    torch.testing.assert_close(sliced_wasserstein(x, y, axis), squared)
+    turned = torch.tensor([[0.6, 0.8], [1.0, 0.0]])
+    both = [sliced_wasserstein(x, y, direction[None]).item() for direction in turned]
+    assert sliced_wasserstein(x, y, turned).item() == pytest.approx(sum(both) / 2, rel=1e-5)
+    assert sliced_wasserstein(x, x[torch.randperm(6)], turned).item() == 0.0
+
+
+def test_norms_are_pulled_up_by_their_step() -> None:
+    norms = torch.tensor([2.0, 5.0], requires_grad=True)
+    loss = stepwise(norms, 0.5)
+    assert loss.item() == 0.25
+    loss.backward()
+    assert norms.grad is not None
+    assert norms.grad.tolist() == [-0.5, -0.5]
+
+
+def test_shots_pseudo_labels_follow_the_centroids_of_the_weighted_means() -> None:
+    z = F.normalize(torch.tensor([[1.0, 0.1], [1.0, -0.1], [0.1, 1.0], [0.6, 0.8]]))
+    p = torch.zeros(4, 7)
+    p[:, 0], p[:, 3] = torch.tensor([0.9, 0.8, 0.2, 0.6]), torch.tensor([0.1, 0.2, 0.8, 0.4])
+    assert clustered(z, p).tolist() == [0, 0, 3, 3]  # the last one lies by class 3, whatever was predicted
+    assert set(clustered(z, p).tolist()) <= {0, 3}
+
+
+def test_the_teacher_counts_where_it_is_sure() -> None:
+    student = torch.tensor([[0.6, 0.4], [0.5, 0.5]])
+    teacher = torch.tensor([[1.0, 0.0], [0.7, 0.3]])
+    assert consistency(student, teacher, 0.9).item() == pytest.approx((0.16 + 0.16) / 2)
+    assert consistency(student, teacher, 0.6).item() == pytest.approx((0.32 + 0.08) / 2)
+
+
+def test_locality_is_the_distance_to_the_mean_of_the_nearest_of_the_class() -> None:
+    x = torch.tensor([[0.0], [1.0], [3.0], [10.0], [50.0]])
+    labels = torch.tensor([0, 0, 0, 0, 1])
+    # nearest two: of 0 → 1, 3; of 1 → 0, 3; of 3 → 1, 0; of 10 → 3, 1; the last has none of its class
+    expected = 0.5 * (2.0**2 + 0.5**2 + 2.5**2 + 8.0**2) / 5
+    assert locality_preserving(x, labels, 2).item() == pytest.approx(expected)
+    means = [(0 - 14 / 3) ** 2, (1 - 13 / 3) ** 2, (3 - 11 / 3) ** 2, (10 - 4 / 3) ** 2]
+    assert locality_preserving(x, labels, 20).item() == pytest.approx(0.5 * sum(means) / 5)
+
+
+def test_mcd_predicts_by_the_mean_logits_of_both_classifiers() -> None:
+    task = method("mcd")
+    plan = task.begin_epoch(0)
+    reported = task.step(next(plan.batches), 0.1)
+    first, second = (task.own[name].get_parameter("matrix") for name in ("first", "second"))  # type: ignore[attr-defined]
+    assert not torch.equal(first, second)
+    torch.testing.assert_close(task.model.get_parameter("prototypes.matrix"), (first + second) / 2)
+    assert reported["apart"] > 0
+
+
+def test_shot_leaves_the_classifier_as_it_was() -> None:
+    task = method("shot")
+    matrix = task.model.get_parameter("prototypes.matrix").clone()
+    task.step(next(task.begin_epoch(0).batches), 0.1)
+    assert torch.equal(task.model.get_parameter("prototypes.matrix"), matrix)
+
+
+def test_adabn_ends_with_the_mean_statistics_of_the_targets_batches() -> None:
+    task = method("adabn", batch_size=140, steps_per_epoch=1)
+    weights = [value.clone() for value in task.model.parameters()]
+    plan = task.begin_epoch(0)
+    task.step(next(plan.batches), 0.0)
+    assert all(torch.equal(a, b) for a, b in zip(weights, task.model.parameters(), strict=True))
+    norm = task.model.get_submodule("network.encoder.trunk.1")
+    seen = []
+    norm.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    task.probabilities(torch.arange(len(LABELS)))
+    torch.testing.assert_close(norm.running_mean, seen[0].mean(dim=(0, 2, 3)), rtol=1e-4, atol=1e-4)
+
+
+def test_shots_entropy_is_natural_and_has_a_gradient_at_nothing() -> None:
+    assert entropy(torch.full((7,), 1 / 7)).item() == pytest.approx(math.log(7))
+    certain = torch.eye(7)[:1].requires_grad_()
+    entropy(certain).sum().backward()
+    assert certain.grad is not None
+    assert bool(certain.grad.isfinite().all())

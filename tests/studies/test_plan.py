@@ -1,0 +1,84 @@
+"""What a study's file comes to, and what is said of a bad one."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from pipeline.config.methods import METHODS
+from pipeline.errors import ParamsError
+from pipeline.studies import plan
+
+ROOT = Path(__file__).parents[2]
+GOOD = {"title": "T", "seeds": [0, 1], "variants": {"POCAN": {}, "w/o L_in": {"adapt.use_l_in": False}}}
+
+
+def written(folder: Path, **changes: object) -> plan.Study:
+    (folder / "mine.yaml").write_text(yaml.safe_dump({**GOOD, **changes}))
+    return plan.read("mine", folder)
+
+
+def planned(study: plan.Study) -> list[plan.Run]:
+    return plan.runs("mine", study, ROOT / "params.yaml")
+
+
+def test_every_variant_runs_with_every_seed(tmp_path: Path) -> None:
+    runs = planned(written(tmp_path, targets=["jaffe"]))
+    assert [run.name for run in runs] == ["mine-pocan-0", "mine-pocan-1", "mine-w-o-l-in-0", "mine-w-o-l-in-1"]
+    assert runs[3].changes == ("adapt.use_l_in=false", "seed=1", 'targets=["jaffe"]')
+    assert runs[3].params.seed == 1
+    assert runs[3].params.targets == ("jaffe",)
+    assert runs[3].decisive("jaffe")["adapt.use_l_in"] is False
+    assert plan.runs("mine", written(tmp_path), ROOT / "params.yaml")[0].params.targets[0] == "ckplus"
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in (ROOT / "studies").glob("*.yaml")))
+def test_the_studies_of_the_paper_are_sound(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    study = plan.read(name)
+    assert len(plan.runs(name, study)) == len(study.variants) * len(study.seeds)
+
+
+def test_the_study_of_methods_has_every_method() -> None:
+    study = plan.read("methods", ROOT / "studies")
+    assert {values["adapt.method"] for values in study.variants.values()} == set(METHODS) - {"dt"}
+    titles = {str(values["adapt.method"]): name for name, values in study.variants.items()}
+    assert titles == {name: params.title for name, params in METHODS.items() if name != "dt"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"seeds": []}, "seeds: Tuple should have at least 1 item"),
+        ({"seeds": [1, 1]}, "a seed is named twice"),
+        ({"variant": {}}, "variant: Extra inputs are not permitted"),
+        ({"reference": "SHOT"}, "reference: no variant is called 'SHOT'"),
+        ({"along": "adapt.tau"}, "along: adapt.tau is not among the changes of POCAN, w/o L_in"),
+    ],
+)
+def test_a_fault_in_the_file_is_named(changes: dict[str, object], message: str, tmp_path: Path) -> None:
+    with pytest.raises(ParamsError, match=message):
+        written(tmp_path, **changes)
+
+
+def test_a_variant_with_a_wrong_parameter_is_named_before_anything_runs(tmp_path: Path) -> None:
+    study = written(tmp_path, variants={"odd": {"adapt.taut": 0.5}, "far": {"adapt.method": "shott"}})
+    with pytest.raises(ParamsError, match=r"(?s)far: .*did you mean 'shot'.*odd: .*adapt\.taut: unknown key"):
+        planned(study)
+
+
+def test_two_variants_of_one_name_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ParamsError, match="two variants come to the name mine-a-b-0"):
+        planned(written(tmp_path, variants={"A b": {}, "a-b": {"adapt.tau": 0.5}}))
+
+
+def test_what_is_no_study(tmp_path: Path) -> None:
+    written(tmp_path)
+    with pytest.raises(ParamsError, match=r"no such study \(did you mean 'mine'\?\); there are mine"):
+        plan.read("mina", tmp_path)
+    (tmp_path / "list.yaml").write_text("- 1")
+    with pytest.raises(ParamsError, match="expected a mapping"):
+        plan.read(str(tmp_path / "list.yaml"))
+    (tmp_path / "torn.yaml").write_text("a: [")
+    with pytest.raises(ParamsError, match="not valid YAML"):
+        plan.read("torn", tmp_path)

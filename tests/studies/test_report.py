@@ -1,0 +1,135 @@
+"""What is collected from experiments' files, and the report made of it."""
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+import yaml
+
+from pipeline.studies import experiments, plan
+from pipeline.studies.collect import collect, state_of
+from pipeline.studies.report import write_report
+from tests.reporting.made_results import confusion, metrics, result
+
+ROOT = Path(__file__).parents[2]
+
+
+def git(*arguments: str) -> str:
+    command = ["git", "-c", "user.name=t", "-c", "user.email=t@example.org", *arguments]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+
+@pytest.fixture
+def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A repository with a little code, parameters and a study, without DVC."""
+    monkeypatch.chdir(tmp_path)
+    experiments.code_of.cache_clear()
+    for name in ("pipeline", "stages", "studies"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "code.py").write_text("1")
+    (tmp_path / "dvc.yaml").write_text("stages: {}")
+    (tmp_path / "params.yaml").write_text((ROOT / "params.yaml").read_text())
+    study = {
+        "title": "Two",
+        "seeds": [0, 1],
+        "targets": ["ckplus", "jaffe"],
+        "reference": "POCAN",
+        "variants": {"POCAN": {}, "DANN": {"adapt.method": "dann"}},
+    }
+    (tmp_path / "studies/two.yaml").write_text(yaml.safe_dump(study, sort_keys=False))
+    git("init", "--quiet")
+    git("add", "--all")
+    git("commit", "--quiet", "-m", "code")
+    return tmp_path
+
+
+def experiment(run: plan.Run, right: int, **changes: Any) -> None:
+    """Leave in git what DVC leaves of an experiment: a commit on the baseline with the results, under its ref."""
+    for target in run.params.targets:
+        after = metrics(confusion(right, 20 - right), [0.5, 0.9])
+        made = result(target, seed=run.seed, method=run.params.adapt.method, after=after)
+        made |= {"parameters": run.decisive(target), "right": {"before": "1" * 84 + "0" * 56, "after": ""}}
+        made["right"]["after"] = "1" * 7 * right + "0" * 7 * (20 - right)
+        folder = Path("reports/evaluate", target)
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "result.json").write_text(json.dumps(made | changes))
+    git("add", "--all")
+    commit = git("commit-tree", git("write-tree"), "-p", "HEAD", "-m", run.name)
+    git("update-ref", f"refs/exps/12/345/{run.name}", commit)
+    git("reset", "--quiet", "--hard")
+
+
+def planned() -> tuple[plan.Study, list[plan.Run]]:
+    study = plan.read("two")
+    return study, plan.runs("two", study)
+
+
+def test_what_is_done_missing_and_of_other_parameters_or_code(repository: Path) -> None:
+    _, runs = planned()
+    experiment(runs[0], 15)
+    experiment(runs[1], 15, parameters={"seed": 1})
+    experiment(runs[2], 10)
+    states = [state_of(run, experiments.finished()) for run in runs]
+    assert states == ["done", "other parameters", "done", "missing"]
+    (repository / "pipeline/code.py").write_text("2")
+    assert experiments.uncommitted() == ["pipeline/code.py"]
+    git("commit", "--quiet", "-am", "other code")
+    experiments.code_of.cache_clear()
+    assert [state_of(run, experiments.finished()) for run in runs][::2] == ["other code"] * 2
+
+
+@pytest.mark.usefixtures("repository")
+def test_a_result_that_is_no_longer_read_is_missing() -> None:
+    _, runs = planned()
+    experiment(runs[0], 15, confusion_of="old")
+    assert state_of(runs[0], experiments.finished()) == "done"
+    experiment(runs[0], 15, n_test="many")
+    assert state_of(runs[0], experiments.finished()) == "missing"
+
+
+@pytest.mark.usefixtures("repository")
+def test_the_report_compares_pairs_and_names_what_is_missing() -> None:
+    study, runs = planned()
+    for run, right in zip(runs[:3], (15, 16, 10), strict=True):
+        experiment(run, right)
+    there = experiments.finished()
+    files = write_report("two", study, runs, *collect(runs, there), {"two-dann-1": "error: no disk"})
+    assert [path.name for path in files] == ["two.csv", "two.md", "two-matrix.png"]
+    text = files[1].read_text()
+    assert "3 of 4 experiments (2 variants, seeds 0, 1)" in text
+    assert "- **failed**: DANN, seed 1 (`two-dann-1`): error: no disk" in text
+    assert "| DT (of POCAN) | 60.0 ± 0.0 (2) ◊ | 60.0 ± 0.0 (2) ◊ |" in text
+    assert "| POCAN | 77.5 ± 3.5 (2) ◊ | 77.5 ± 3.5 (2) ◊ |" in text
+    assert "| DANN | 50.0 ◊ | 50.0 ◊ |" in text
+    # POCAN over DT: 105 and 112 of 140 against 84. DANN with seed 0 alone against POCAN's 105: 35 of 140 less.
+    assert "| POCAN | +17.5 [" in text
+    assert "| 2 : 0 | +17.5 | 0.500 |" in text
+    assert "| DANN | -25.0 [" in text
+    assert "| last epoch | 68.3 | 11.7 | 6 |" in text
+    table = pd.read_csv(files[0])
+    assert len(table) == 6
+    assert table["last_accuracy"].tolist() == [75.0, 75.0, 80.0, 80.0, 50.0, 50.0]
+    assert files[2].read_bytes().startswith(b"\x89PNG")
+
+
+def test_results_of_other_code_are_marked(repository: Path) -> None:
+    study, runs = planned()
+    experiment(runs[0], 15)
+    (repository / "pipeline/code.py").write_text("2")
+    git("commit", "--quiet", "-am", "other code")
+    experiments.code_of.cache_clear()
+    text = write_report("two", study, runs, *collect(runs, experiments.finished()), {})[1].read_text()
+    assert "| POCAN | 75.0 ◊ † | 75.0 ◊ † |" in text
+    assert "† With a result of other code" in text
+
+
+@pytest.mark.usefixtures("repository")
+def test_a_study_without_any_result_says_so() -> None:
+    study, runs = planned()
+    files = write_report("two", study, runs, *collect(runs, experiments.finished()), {})
+    assert [path.name for path in files] == ["two.csv", "two.md"]
+    assert "0 of 4 experiments" in files[1].read_text()
+    assert files[1].read_text().count("- missing: ") == 4
