@@ -28,11 +28,12 @@ ADAPTED: dict[str, Any] = {
 
 
 def small(seed: int = 0) -> PrototypeClassifier:
-    """With prototypes far from each other, so that its probabilities are not all alike; in evaluation mode."""
+    """With prototypes far from each other, so that its probabilities are not all alike, and a temperature of 1.5."""
     torch.manual_seed(seed)
     model = PrototypeClassifier.blank(MODEL)
     with torch.no_grad():
         model.prototypes.matrix.mul_(20)
+        model.calibration.temperature.fill_(1.5)
     return model.eval()
 
 
@@ -41,7 +42,7 @@ def write_source(models: Path, **changes: Any) -> PrototypeClassifier:
     model, made = small(), {**PRETRAINED, **changes}
     saved.save(models / "pretrained", {"network": model.network}, made)
     digest = saved.describe(models / "pretrained")["weights_sha256"]
-    parts = {"prototypes": model.prototypes, "decision": model.decision}
+    parts = {name: part for name, part in model.named_children() if name != "network"}
     saved.save(models / "prototypes", parts, {**made, "stage": "prototypes", "pretrained_sha256": digest})
     return model
 

@@ -10,8 +10,8 @@ from torch import nn
 from pipeline.errors import ParamsError, WeightsError
 from pipeline.networks import saved
 from pipeline.networks.trained import opened
-from tests.models import ADAPTED, small
-from tests.stores import FACES, write_adapted, write_source
+from tests.models import ADAPTED, small, write_adapted, write_source
+from tests.stores import FACES
 from tests.tasks import MODEL, VIEWS
 
 IMAGES = torch.linspace(0, 1, 2 * 3 * 112 * 112).reshape(2, 3, 112, 112)
