@@ -13,6 +13,7 @@ from pipeline.adaptation.places import Places
 from pipeline.compute.team import Team
 from pipeline.config import code
 from pipeline.config.load import changed, load
+from pipeline.config.methods import METHODS
 from pipeline.config.schema import FaceParams, Params
 from pipeline.data.crops import CropStore
 from pipeline.data.outcome import Outcome
@@ -70,12 +71,11 @@ def adapt_to(wish: Wish) -> list[Path]:
     in_progress = _take(wish, faces)
     with Team.start(settings.device, settings.compute) as team:
         extract_pictures(pictures, wish.out, in_progress / "crops", faces, team.device, None)
-        target = _target(pictures.name, wish.out / "crops")
         loop.prepare(settings.seed, team.device)
         work = Adaptation(
             trained,
             source,
-            target,
+            _target(pictures.name, wish.out / "crops"),
             settings.adapt,
             settings.augment,
             settings.seed,
@@ -83,17 +83,13 @@ def adapt_to(wish: Wish) -> list[Path]:
             code.digests("adapt", settings, implementation(settings.adapt)),
             Places.below(wish.out, in_progress),
         )
-
-        def finish(outcome: Outcome) -> list[Path]:
-            return _write(wish, settings, work, outcome)
-
         name = re.sub(r"[^\w.-]+", "-", pictures.name)
         adapt(
             work,
             lambda checkpoint: stage_run(settings, "adapt", name, checkpoint),
             team,
             f"{settings.tracking.experiment}-own-{name}",
-            finish,
+            lambda outcome: _write(wish, settings, work, outcome),
         )
     shutil.rmtree(in_progress)
     return [wish.out / name for name in (REPORT, PREDICTIONS, "model")]
@@ -155,7 +151,8 @@ def _source(trained: Trained, settings: Params) -> Prepared | None:
     try:
         found = Prepared.open(settings.source)
     except DatasetError as error:
-        raise DatasetError(f"{need}: {error}, or bring them with dvc pull") from None
+        free = ", ".join(name for name, method in METHODS.items() if method.source_free)
+        raise DatasetError(f"{need}: {error}, or bring them with dvc pull; --method {free} need none") from None
     made, here = trained.description["source"], found.description()
     if any(made.get(key) != here[key] for key in ("digest", "split")):
         raise DatasetError(f"{need}, but data/crops/{settings.source} or its split has changed since: train it again")

@@ -151,6 +151,9 @@ def test_without_the_source_only_methods_that_need_none() -> None:
     refused(
         "album", "--out", "mine", message="POCAN needs the pictures that the model was trained on: data/crops/rafdb"
     )
+    answer = invoke("album", "--out", "adapted", "--method", "shot")
+    assert answer.exit_code == 0, answer.output
+    assert len(pd.read_csv("adapted/predictions.csv")) == 5
     answer = invoke("album", "--out", "mine", "--method", "dt")
     assert answer.exit_code == 0, answer.output
     table = pd.read_csv("mine/predictions.csv")
