@@ -1,14 +1,19 @@
 """The ``pocan`` command: what is useful beside ``dvc repro``."""
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from pipeline.command_line import reported
+from pipeline.config import layout
 from pipeline.config.listings import listings
 from pipeline.config.load import load
 from pipeline.config.preflight import require_inputs
+
+SOURCE_MODEL = str(layout.PROTOTYPES)
+MODEL_HELP = "The folder of a trained model, or an MLflow URI, as models:/pocan-ckplus@newest."
 
 app = typer.Typer(
     help="POCAN: cross-domain facial expression recognition. The pipeline itself is run with `dvc repro`.",
@@ -49,6 +54,70 @@ def faces(
 
     settings = load(file, [f"faces.{change}" for change in changes or []])
     for path in extract_folder(folder, out, settings.faces, device, processes):
+        typer.echo(path)
+
+
+@app.command()
+@reported
+def predict(
+    inputs: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="INPUT...", help="Pictures, folders, videos, - for a list of paths, or the number of a camera."
+        ),
+    ],
+    model: Annotated[str, typer.Option(help=MODEL_HELP)] = SOURCE_MODEL,
+    out: Annotated[Path | None, typer.Option(help="A new file for the rows; by default the terminal.")] = None,
+    kind: Annotated[
+        str | None, typer.Option("--format", help="csv, jsonl or table; by default as --out ends, else table.")
+    ] = None,
+    draw: Annotated[Path | None, typer.Option(help="A new folder for annotated pictures and videos.")] = None,
+    every: Annotated[int, typer.Option(min=1, help="Of a video look at every n-th frame.")] = 1,
+    changes: Annotated[
+        list[str] | None, typer.Option("--set", "-S", help="Of the model's faces, as min_face=60; may be repeated.")
+    ] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+) -> None:
+    """Every face of pictures and videos: its box, the detector's score and seven probabilities."""
+    # Imported here: PyTorch takes seconds to load, which --help and check need not wait for.
+    from pipeline.compute.device import pick
+    from pipeline.prediction import predict as prediction
+    from pipeline.prediction.inputs import sources
+    from pipeline.prediction.predictor import Predictor
+    from pipeline.prediction.rows import format_of
+    from pipeline.tracking import models
+
+    to = prediction.Destination(out, format_of(kind, out), draw)
+    to.require_free()
+    found = sources(inputs)
+    predictor = Predictor(models.opened(model), pick(device), changes or [])
+    counts = prediction.predict(found, predictor, to, every, shown=out is not None or not sys.stdout.isatty())
+    for path in (out, draw):
+        if path is not None:
+            typer.echo(path)
+    if out is not None:
+        typer.echo(f"{counts.faces} faces in {counts.frames} pictures", err=True)
+
+
+@app.command()
+@reported
+def adapt(
+    pictures: Annotated[Path, typer.Argument(metavar="FOLDER", help="A folder of pictures, at any depth, or a video.")],
+    out: Annotated[Path, typer.Option(help="A new folder for the model, predictions.csv, report.md and the faces.")],
+    model: Annotated[str, typer.Option(help=MODEL_HELP)] = SOURCE_MODEL,
+    method: Annotated[str | None, typer.Option(help="Instead of the adapt.method of the parameter file.")] = None,
+    changes: Annotated[
+        list[str] | None, typer.Option("--set", "-S", help="Another value, as adapt.tau=0.6; may be repeated.")
+    ] = None,
+    every: Annotated[int, typer.Option(min=1, help="Of a video take every n-th frame.")] = 5,
+    file: Annotated[Path, typer.Option("--params", help="The parameter file that is changed.")] = Path("params.yaml"),
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+) -> None:
+    """Adapt a trained model to unlabelled pictures; started again after an interruption, it goes on."""
+    # Imported here: PyTorch takes seconds to load, which --help and check need not wait for.
+    from pipeline.own_pictures.adapt import Wish, adapt_to
+
+    for path in adapt_to(Wish(pictures, out, model, method, changes or [], every, file, device)):
         typer.echo(path)
 
 

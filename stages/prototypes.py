@@ -52,7 +52,8 @@ def main() -> None:
         model.calibration.temperature.fill_(calibration.temperature(probabilities, test_labels))
         environment = {**pretrained["environment"], "prototypes": team.environment()}
         parts = {name: part for name, part in model.named_children() if name != "network"}
-        saved.save(layout.PROTOTYPES, parts, {**description, "environment": environment})
+        made = {**description, "environment": environment}
+        saved.save(layout.PROTOTYPES, parts, made)
         write_csv(layout.curve("prototypes"), pd.DataFrame(curve))
 
         score = scores.score(test_labels, probabilities.argmax(axis=1))
@@ -67,7 +68,7 @@ def main() -> None:
         tracked.log(logged, settings.prototypes.epochs)
         files = [layout.model_description(layout.PROTOTYPES), layout.curve("prototypes"), layout.SOURCE_REPORT]
         tracked.log_files(files, "prototypes")
-        tracked.log_model(model)
+        tracked.log_model(model, made)
     checkpoint.remove()
 
 

@@ -7,7 +7,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.config.load import load
 from pipeline.data.crops import CROP_SIZE, CropBatch, CropStore, CropWriter
+
+FACES = load(Path(__file__).parents[1] / "params.yaml").faces
+"""How the faces of these stores are said to have been cropped."""
 
 
 def flat(value: int) -> NDArray[np.uint8]:
@@ -27,5 +31,5 @@ def write_store(
     writer = CropWriter(folder.with_name(f".{folder.name}"))
     assert list(writer.resume(["only"])) == []
     writer.append("only", CropBatch(np.stack(crops), list(rows), dict(unreadable or {})))
-    writer.finish(folder, dataset, provenance)
+    writer.finish(folder, dataset, provenance, FACES.model_dump(mode="json"))
     return CropStore.open(folder)

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -11,8 +11,11 @@ from pydantic import BaseModel, ValidationError
 from pipeline.config.methods import METHODS, AdaptParams
 from pipeline.config.methods.base import SHARED
 from pipeline.config.schema import Params, SplitParams
+from pipeline.config.section import Section
 from pipeline.errors import ParamsError
 from pipeline.registry import suggestion, unknown
+
+S = TypeVar("S", bound=Section)
 
 SOUND: dict[str, Any] = {"epochs": 1, "steps_per_epoch": None, "batch_size": 2}
 """Values of the keys that all methods share, for a check in which they are not what is looked at."""
@@ -28,6 +31,21 @@ def load(path: Path = Path("params.yaml"), changes: Sequence[str] = ()) -> Param
     for change in changes:
         _change(raw, change)
     return parse(raw, str(path))
+
+
+def changed(section: S, name: str, changes: Sequence[str]) -> S:
+    """Section ``name`` with other values for some of its keys, written as ``margin=0.1``.
+
+    Raises:
+        ParamsError: a key or value is refused; every fault is named.
+    """
+    raw: dict[str, Any] = {name: section.model_dump()}
+    for change in changes:
+        _change(raw, f"{name}.{change}")
+    try:
+        return type(section).model_validate(_lists_to_tuples(raw[name]))
+    except ValidationError as error:
+        raise ParamsError("; ".join(_describe(fault, type(section), name) for fault in error.errors())) from None
 
 
 def read(path: Path) -> dict[str, Any]:

@@ -4,7 +4,8 @@ A store is a folder with what training reads
 
 ``crops.npy``         uint8, N×112×112×3, RGB; opened by memory map, so its size does not matter
 ``samples.parquet``   N rows, in the order of the array: what the set's layout says of each (``SAMPLE_COLUMNS``)
-``store.json``        data set, provenance (real or stand-in), number of crops, digest of the two files above
+``store.json``        data set, provenance (real or stand-in), number of crops, digest of the two files above, and the
+                      parameters that the faces were found and cropped with
 
 and what tells how the crops came about, on which no training depends
 
@@ -148,16 +149,24 @@ class CropWriter:
                 journal.write(json.dumps(entry, ensure_ascii=False) + "\n")
         self._count += len(batch.rows)
 
-    def finish(self, folder: Path, dataset: str, provenance: str, passed_over: Mapping[str, int] | None = None) -> None:
+    def finish(
+        self,
+        folder: Path,
+        dataset: str,
+        provenance: str,
+        faces: Mapping[str, Any],
+        passed_over: Mapping[str, int] | None = None,
+    ) -> None:
         """Make what was appended the store at ``folder``; a store that was there is replaced.
 
+        faces: JSON values, the parameters of detection and cropping, which a model that is trained on them hands on.
         passed_over: files that were no pictures, by ending.
 
         Raises:
             StorageError: the disk is full or fails; what was appended stays.
         """
         with _storing(self._partial):
-            description = {"dataset": dataset, "provenance": provenance, "crops": self._count}
+            description = {"dataset": dataset, "provenance": provenance, "crops": self._count, "faces": dict(faces)}
             self._write_tables(passed_over or {})
             with self._crops.open("r+b") as crops:
                 _write_header(crops, self._count)
@@ -249,7 +258,8 @@ class CropStore:
         """Open a store for reading.
 
         Raises:
-            DatasetError: a file is missing, or array and table do not have the same length.
+            DatasetError: a file is missing, array and table do not have the same length, or an earlier version of this
+                project wrote the store.
         """
         _require(folder, TRAINED_ON)
         store = cls(folder, np.load(folder / "crops.npy", mmap_mode="r"), read_json(folder / "store.json"))
@@ -257,6 +267,8 @@ class CropStore:
             raise DatasetError(
                 f"{folder}: {len(store.images)} crops but {len(store.samples)} rows; run its faces stage again"
             )
+        if "faces" not in store.description:
+            raise DatasetError(f"{folder}: written by an earlier version of this project; run its faces stage again")
         return store
 
     @cached_property

@@ -67,7 +67,7 @@ class Prepared:
         return labels
 
     def description(self) -> dict[str, Any]:
-        """Name, provenance, digests of crops and split, counts: what a model's JSON says of the data it saw."""
+        """Name, provenance, how faces were cropped, digests, counts: what a model's JSON says of the data it saw."""
         stored = self.store.description
         return {
             "name": self.name,
@@ -76,4 +76,5 @@ class Prepared:
             "split": hashlib.sha256(self.split.train.tobytes() + b"|" + self.split.test.tobytes()).hexdigest(),
             "train": len(self.split.train),
             "test": len(self.split.test),
+            "faces": stored["faces"],
         }

@@ -9,6 +9,7 @@ from pipeline.datasets.ckplus import CkPlus
 from pipeline.datasets.ckplus48 import CkPlus48
 from pipeline.datasets.fer2013 import Fer2013
 from pipeline.datasets.folder import AnyFolder, FolderDataset
+from pipeline.datasets.footage import Footage
 from pipeline.datasets.jaffe import Jaffe
 from pipeline.datasets.oulu import OuluCasia
 from pipeline.datasets.parts.base import Dataset, Sample
@@ -16,7 +17,7 @@ from pipeline.datasets.rafdb import RafDb
 from pipeline.datasets.sfew import Sfew
 from pipeline.registry import Registry
 
-__all__ = ["DATASETS", "AnyFolder", "Dataset", "FolderDataset", "Sample", "open_dataset"]
+__all__ = ["DATASETS", "AnyFolder", "Dataset", "FolderDataset", "Footage", "Sample", "open_dataset"]
 
 DATASETS: Registry[type[Dataset]] = Registry(
     "data set",

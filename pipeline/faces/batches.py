@@ -15,9 +15,9 @@ from pipeline.config.schema import FaceParams
 from pipeline.data.crops import CROP_SIZE, CropBatch
 from pipeline.datasets.parts.base import Dataset, Sample
 from pipeline.errors import UnreadableImageError
-from pipeline.faces.align import aligned
 from pipeline.faces.choice import Chooser
-from pipeline.faces.crop import Image, crop, sharpness
+from pipeline.faces.crop import Image, sharpness
+from pipeline.faces.cut import cut
 from pipeline.faces.finder import Face, FaceFinder, whole
 
 PIXELS_AT_ONCE = 1 << 24
@@ -64,7 +64,7 @@ class FaceBatches(Indexed[CropBatch]):
         unreadable: dict[str, str] = {}
         for samples, images in self._read(batch, unreadable):
             for sample, image, face in zip(samples, images, self._find(samples, images, chooser), strict=True):
-                crops.append(self._cut(image, face))
+                crops.append(cut(image, face, self._params))
                 rows.append(_row(sample, face, crops[-1]))
         shape = (len(crops), CROP_SIZE, CROP_SIZE, 3)
         return CropBatch(np.stack(crops) if crops else np.empty(shape, dtype=np.uint8), rows, unreadable)
@@ -93,14 +93,6 @@ class FaceBatches(Indexed[CropBatch]):
         if self._finder is None:
             self._finder = FaceFinder(self._params, self._device)
         return self._finder.find(images, [sample.sequence for sample in samples], chooser)
-
-    def _cut(self, image: Image, face: Face) -> Image:
-        params = self._params
-        if params.align == "similarity" and face.landmarks is not None:
-            return aligned(image, np.array(face.landmarks).reshape(5, 2), params.margin, params.upscale)
-        # Without landmarks there is nothing to align by: the manifest's method tells which crops these are.
-        margin = params.margin if face.method in ("mtcnn", "haar") else 0.0
-        return crop(image, face.box, margin, params.upscale)
 
 
 def _row(sample: Sample, face: Face, crop: Image) -> dict[str, Any]:

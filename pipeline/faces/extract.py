@@ -104,7 +104,7 @@ def extract(
     if passed := dataset.passed_over():
         counts = ", ".join(f"{count} {kind}" for kind, count in passed.items())
         tqdm.write(f"faces {dataset.name}: passed over, as they are no pictures: {counts}")
-    writer.finish(folder, dataset.name, dataset.provenance, passed)
+    writer.finish(folder, dataset.name, dataset.provenance, params.model_dump(mode="json"), passed)
 
 
 def _settings(params: FaceParams, device: torch.device) -> str:

@@ -1,5 +1,6 @@
-"""One face in every picture: MTCNN's, else the Haar cascade's, else the whole picture."""
+"""One face in every picture: MTCNN's, else the Haar cascade's, else the whole picture; or all that MTCNN sees."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -36,7 +37,7 @@ class Face:
 
 
 class FaceFinder:
-    """Finds and chooses one face in each picture of a batch."""
+    """Finds the faces of each picture of a batch, and chooses one where one is wanted."""
 
     def __init__(self, params: FaceParams, device: torch.device) -> None:
         """
@@ -54,16 +55,25 @@ class FaceFinder:
         detections = self._mtcnn.detect(seen)
         return [self._choose(*of_one, chooser) for of_one in zip(images, seen, detections, sequences, strict=True)]
 
+    def find_all(self, images: Sequence[Image]) -> list[list[Face]]:
+        """Every face that MTCNN sees in each picture (uint8 H×W×3 RGB), the best score first."""
+        seen = [for_detection(image, self._enlarge_to) for image in images]
+        detections = self._mtcnn.detect(seen)
+        return [self._all(*of_one) for of_one in zip(images, seen, detections, strict=True)]
+
+    def _all(self, image: Image, seen: Image, detection: Detection) -> list[Face]:
+        scale = _scale(image, seen)
+        boxes = _scaled(detection.boxes, scale)
+        return [_detected(detection, boxes, row, scale) for row in range(len(boxes))]
+
     def _choose(self, image: Image, seen: Image, detection: Detection, sequence: str | None, chooser: Chooser) -> Face:
         """``seen``: the picture as the detectors see it."""
         height, width = image.shape[:2]
-        scale = np.array([width / seen.shape[1], height / seen.shape[0]])
+        scale = _scale(image, seen)
         if len(detection.boxes):
             boxes = _scaled(detection.boxes, scale)
             chosen = chooser.choose(boxes, detection.scores, (width, height), sequence)
-            # Landmarks are counted from the centre of the first pixel, which resizing moves.
-            landmarks = _rounded((detection.landmarks[chosen] + 0.5) * scale - 0.5)
-            return Face("mtcnn", len(boxes), _box(boxes[chosen]), float(detection.scores[chosen]), landmarks)
+            return _detected(detection, boxes, chosen, scale)
         squares = _scaled(self._haar.detect(seen), scale)
         if len(squares):
             # The cascade gives no scores: the largest square, its first, is the most confident.
@@ -86,6 +96,18 @@ def for_detection(image: Image, shorter_side: int) -> Image:
     if factor == 1.0:
         return image
     return resize(image, max(1, round(width * factor)), max(1, round(height * factor)))
+
+
+def _scale(image: Image, seen: Image) -> NDArray[np.float64]:
+    """What turns x and y in the picture that detectors see into those of the picture itself."""
+    return np.array([image.shape[1] / seen.shape[1], image.shape[0] / seen.shape[0]])
+
+
+def _detected(detection: Detection, boxes: Boxes, row: int, scale: NDArray[np.float64]) -> Face:
+    """One of MTCNN's faces; ``boxes`` are all of them, in pixels of the picture itself."""
+    # Landmarks are counted from the centre of the first pixel, which resizing moves.
+    landmarks = _rounded((detection.landmarks[row] + 0.5) * scale - 0.5)
+    return Face("mtcnn", len(boxes), _box(boxes[row]), float(detection.scores[row]), landmarks)
 
 
 def _scaled(boxes: NDArray[np.float32], scale: NDArray[np.float64]) -> Boxes:

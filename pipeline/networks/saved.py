@@ -4,11 +4,12 @@ The JSON holds parameters and data digests only, nothing of the moment (time, ho
 the same bytes and DVC can tell that nothing changed.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import nn
 
@@ -17,6 +18,9 @@ from pipeline.errors import WeightsError
 from pipeline.files import atomic_path, not_written, read_json, sha256, write_json
 
 WEIGHTS_FILE = "model.safetensors"
+
+FORMAT = 1
+"""Of the folder: raised when a model of before can no longer be opened."""
 
 
 def save(folder: Path, modules: Mapping[str, nn.Module], description: Mapping[str, Any]) -> None:
@@ -35,32 +39,67 @@ def save(folder: Path, modules: Mapping[str, nn.Module], description: Mapping[st
             save_file(tensors, temporary)
         except SafetensorError as error:
             raise not_written(folder / WEIGHTS_FILE, error) from error
-    write_json(layout.model_description(folder), {**description, "weights_sha256": sha256(folder / WEIGHTS_FILE)})
+    about = {**description, "format": FORMAT, "weights_sha256": sha256(folder / WEIGHTS_FILE)}
+    write_json(layout.model_description(folder), about)
 
 
 def load(folder: Path, modules: Mapping[str, nn.Module]) -> dict[str, Any]:
     """Load the state that ``save`` wrote into ``modules`` and return the description.
 
     Raises:
-        WeightsError: a file is missing or damaged, or tensors are missing, unexpected or misshapen; each is named.
+        WeightsError: a file is missing, damaged or of another version, or tensors are missing, unexpected or misshapen;
+            each is named.
     """
     path = folder / WEIGHTS_FILE
-    try:
+    description = describe(folder)
+    with _reading(path):
         tensors = load_file(path)
-        description: dict[str, Any] = read_json(layout.model_description(folder))
-    except FileNotFoundError as error:
-        raise WeightsError(
-            f"{error.filename or path}: no such file; run the stage that trains it (dvc repro)"
-        ) from None
-    except (SafetensorError, ValueError) as error:
-        raise WeightsError(
-            f"{folder}: the files are damaged ({error}); run the stage that trains them again"
-        ) from error
     for name, module in modules.items():
         prefix = f"{name}."
         state = {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
         load_checked(module, state, f"{path} ({name})")
     return description
+
+
+def describe(folder: Path) -> dict[str, Any]:
+    """What ``save`` wrote of the model in ``folder``, without its weights.
+
+    Raises:
+        WeightsError: the file is missing, damaged or of another version of this project.
+    """
+    path = layout.model_description(folder)
+    with _reading(path):
+        description: dict[str, Any] = read_json(path)
+    found = description.get("format") if isinstance(description, dict) else None
+    if found != FORMAT:
+        raise WeightsError(
+            f"{path}: a model of another version of this project (its format is {found}, this version reads {FORMAT}); "
+            "train it again, or use the version that wrote it"
+        )
+    return description
+
+
+def parts(folder: Path) -> set[str]:
+    """The names of the modules that were saved in ``folder``.
+
+    Raises:
+        WeightsError: the weights are missing or damaged.
+    """
+    path = folder / WEIGHTS_FILE
+    with _reading(path), safe_open(path, framework="pt") as tensors:
+        return {key.partition(".")[0] for key in tensors.keys()}  # noqa: SIM118  (it is no mapping)
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except FileNotFoundError:
+        raise WeightsError(f"{path}: no such file; run the stage that trains it (dvc repro)") from None
+    except (SafetensorError, ValueError) as error:
+        raise WeightsError(f"{path}: the file is damaged ({error}); run the stage that trains it again") from error
+    except OSError as error:
+        raise WeightsError(f"{path}: cannot be read ({error.strerror or error})") from error
 
 
 def load_checked(

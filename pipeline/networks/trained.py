@@ -1,13 +1,84 @@
-"""The trained models of a run, opened from where its stages left them."""
+"""Trained models, opened from the folders that their stages left; such a folder says all that using the model needs.
 
+``opened`` is the one door: whatever predicts, adapts further, exports or serves gets its model here, and reads nothing
+of how it was made from params.yaml.
+"""
+
+import json
 import pkgutil
-from typing import Any
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import ValidationError
 
 from pipeline.config import layout
-from pipeline.config.methods.base import AdaptParams
-from pipeline.config.schema import ModelParams
+from pipeline.config.methods import METHODS
+from pipeline.config.schema import AugmentParams, FaceParams, ModelParams
+from pipeline.config.section import Section
+from pipeline.errors import WeightsError
 from pipeline.networks import saved
 from pipeline.networks.network import Classifier, Network, PrototypeClassifier
+
+S = TypeVar("S", bound=Section)
+
+
+@dataclass(frozen=True, eq=False)
+class Trained:
+    """A trained model and what its user must know.
+
+    model: on the CPU, in evaluation mode; it takes crops of ``faces`` after ``data.augment.evaluation_view`` of
+    ``eval_crop``. params: of its networks. augment: its training views. faces: how the faces were found and cropped
+    that it was trained on last. description: all that made it, model.json.
+    """
+
+    model: Classifier
+    params: ModelParams
+    augment: AugmentParams
+    faces: FaceParams
+    description: dict[str, Any]
+
+    @property
+    def eval_crop(self) -> float:
+        """The share of a crop's side that is predicted from."""
+        return self.augment.eval_crop
+
+    @property
+    def adapted(self) -> bool:
+        """Whether it was adapted to a target, or is the source model."""
+        return "adapt" in self.description
+
+
+def opened(folder: Path) -> Trained:
+    """The model in ``folder``: an adapted one, or the source model of ``models/prototypes``.
+
+    The latter has the prototypes alone; encoder and head are read from the folder ``pretrained`` beside it.
+
+    Raises:
+        WeightsError: the model is missing, damaged or of another version, or is none that predicts.
+        ParamsError: it is of a backbone or a method that is not there.
+    """
+    description = saved.describe(folder)
+    if description.get("stage") == "pretrain":
+        raise WeightsError(
+            f"{folder}: encoder and head alone, which predict nothing; name {folder.parent / layout.PROTOTYPES.name}"
+        )
+    try:
+        params = _section(ModelParams, description["model"])
+        augment = _section(AugmentParams, description["augment"])
+        faces = _section(FaceParams, (description.get("target") or description["source"])["faces"])
+    except (KeyError, TypeError, ValidationError) as error:
+        raise WeightsError(
+            f"{layout.model_description(folder)}: not as this version of the project writes it ({_told(error)}); "
+            "train the model again, or use the version that wrote it"
+        ) from error
+    model = _kind(description).blank(params)
+    parts = dict(model.named_children())
+    here = saved.parts(folder)
+    saved.load(folder, {name: part for name, part in parts.items() if name in here or name != "network"})
+    if "network" not in here:
+        _load_pretrained(folder, parts["network"], description)
+    return Trained(model.eval(), params, augment, faces, description)
 
 
 def network(params: ModelParams) -> Network:
@@ -21,24 +92,32 @@ def network(params: ModelParams) -> Network:
     return pretrained
 
 
-def source_model(params: ModelParams) -> tuple[PrototypeClassifier, dict[str, Any]]:
-    """f, g and M_s, with which DT predicts, on the CPU; and the description of what made them.
+def _kind(description: dict[str, Any]) -> type[Classifier]:
+    """By the method's name: a name of a class in a file from elsewhere would run any code."""
+    if "adapt" not in description:
+        return PrototypeClassifier
+    found: type[Classifier] = pkgutil.resolve_name(METHODS[description["adapt"].get("method", "")].classifier)
+    return found
+
+
+def _section(kind: type[S], values: Any) -> S:
+    """Parameters as JSON has them, with lists for tuples."""
+    return kind.model_validate_json(json.dumps(values))
+
+
+def _told(error: Exception) -> str:
+    if isinstance(error, ValidationError):
+        return "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors())
+    return f"{error} is missing" if isinstance(error, KeyError) else str(error)
+
+
+def _load_pretrained(folder: Path, encoder_and_head: Any, description: dict[str, Any]) -> None:
+    """What the prototypes in ``folder`` were learnt on.
 
     Raises:
-        WeightsError: a model is missing, damaged or of other parameters.
+        WeightsError: it is not beside them, or was trained again since.
     """
-    model = PrototypeClassifier.blank(params)
-    saved.load(layout.PRETRAINED, {"network": model.network})
-    learned = {name: part for name, part in model.named_children() if name != "network"}
-    return model, saved.load(layout.PROTOTYPES, learned)
-
-
-def adapted_model(params: ModelParams, method: AdaptParams, target: str) -> tuple[Classifier, dict[str, Any]]:
-    """What ``method`` ended with on ``target``, on the CPU; and the description of what made it.
-
-    Raises:
-        WeightsError: the model is missing, damaged or of other parameters.
-    """
-    kind: type[Classifier] = pkgutil.resolve_name(method.classifier)
-    model = kind.blank(params)
-    return model, saved.load(layout.adapted(target), dict(model.named_children()))
+    beside = folder.resolve().parent / layout.PRETRAINED.name
+    found = saved.load(beside, {"network": encoder_and_head})["weights_sha256"]
+    if found != description.get("pretrained_sha256"):
+        raise WeightsError(f"{folder}: learnt on another model than that of {beside}; run dvc repro prototypes")

@@ -2,12 +2,24 @@
 
 from pathlib import Path
 
+import torch
+
 from pipeline.compute import device
 from pipeline.config.schema import FaceParams
-from pipeline.datasets import AnyFolder
+from pipeline.datasets import AnyFolder, Dataset
 from pipeline.errors import DatasetError
 from pipeline.faces.extract import extract
 from pipeline.reporting.faces_report import write_faces_report
+
+
+def require_apart(out: Path, folder: Path) -> None:
+    """Check that ``out`` does not lie in ``folder``, where its pictures would be taken for the user's.
+
+    Raises:
+        DatasetError: it does.
+    """
+    if out.resolve().is_relative_to(folder.resolve()):
+        raise DatasetError(f"{out}: lies in {folder}, whose pictures are read; name a folder beside it with --out")
 
 
 def extract_folder(folder: Path, out: Path, params: FaceParams, on: str, processes: int | None) -> list[Path]:
@@ -22,8 +34,21 @@ def extract_folder(folder: Path, out: Path, params: FaceParams, on: str, process
     report = out / "faces.md"
     if store.exists() and report.exists():
         raise DatasetError(f"{store}: there are crops already; remove the folder or name another one with --out")
-    if out.resolve().is_relative_to(folder.resolve()):
-        raise DatasetError(f"{out}: lies in {folder}, whose pictures are read; name a folder beside it with --out")
+    require_apart(out, folder)
+    return extract_pictures(pictures, out, out / ".in-progress", params, device.pick(on), processes)
+
+
+def extract_pictures(
+    pictures: Dataset, out: Path, partial: Path, params: FaceParams, on: torch.device, processes: int | None
+) -> list[Path]:
+    """Crops, faces.md and contact sheets in ``out``, as far as they are not there; returns their paths.
+
+    ``partial``: where extraction goes on that was interrupted.
+
+    Raises:
+        DatasetError: no picture is readable. StorageError: the disk is full.
+    """
+    store = out / "crops"
     if not store.exists():  # else only the report was interrupted
-        extract(pictures, store, out / ".in-progress", params, 1.0, device.pick(on), processes)
-    return [store, *write_faces_report({pictures.name: store}, report, out / "contact-sheets")]
+        extract(pictures, store, partial, params, 1.0, on, processes)
+    return [store, *write_faces_report({pictures.name: store}, out / "faces.md", out / "contact-sheets")]

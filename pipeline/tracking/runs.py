@@ -10,6 +10,7 @@ import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from pipeline.tracking.store import answering, connect  # isort: skip  (sets what MLflow reads when it is imported)
@@ -76,11 +77,26 @@ class StageRun:
         for path in paths:
             mlflow.log_artifact(str(path), folder)
 
-    def log_model(self, network: nn.Module, registered_name: str | None = None) -> None:
+    def log_model(
+        self,
+        network: nn.Module,
+        description: Mapping[str, Any] | None = None,
+        registered_name: str | None = None,
+    ) -> None:
         """The model in MLflow's PyTorch flavour; with a name it is registered and becomes the version ``ALIAS``.
 
-        Its input must be float32 N×3×112×112, RGB in [0, 1]. It is moved to the CPU and into evaluation mode.
+        Its input must be float32 N×3×112×112, RGB in [0, 1]. It is moved to the CPU and into evaluation mode. With the
+        description of what made it, it also goes in this project's own form, from which ``tracking.models`` opens it.
         """
+        with TemporaryDirectory() as folder:
+            own = Path(folder)
+            if description is not None:
+                from pipeline.networks import saved
+
+                saved.save(own, dict(network.named_children()), description)
+            self._log_flavour(network, sorted(map(str, own.iterdir())), registered_name)
+
+    def _log_flavour(self, network: nn.Module, extra_files: list[str], registered_name: str | None) -> None:
         import torch
 
         network = network.cpu().eval()
@@ -98,6 +114,7 @@ class StageRun:
             # The example would be predicted by the copy that was just exported, a second a model; a test does it once.
             validate_serving_input=False,
             registered_model_name=registered_name,
+            extra_files=extra_files or None,
         )
         if registered_name:
             client = mlflow.MlflowClient()

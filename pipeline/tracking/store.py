@@ -31,9 +31,7 @@ def connect(experiment: str) -> str:
         TrackingError: it does not, or the experiment was deleted.
     """
     root = execution.store_root()
-    own = not os.environ.get("MLFLOW_TRACKING_URI")
-    if own:
-        mlflow.set_tracking_uri(f"sqlite:///{root / DATABASE}")
+    own = choose()
     uri = mlflow.get_tracking_uri()
     try:
         with _impatient():
@@ -50,6 +48,14 @@ def connect(experiment: str) -> str:
             "Nothing was trained. Start the server, or correct or unset MLFLOW_TRACKING_URI; an experiment that was "
             "deleted must be restored first"
         ) from error
+
+
+def choose() -> bool:
+    """Make the store the one that is used; returns whether it is the project's own and not a server's or another."""
+    own = not os.environ.get("MLFLOW_TRACKING_URI")
+    if own:
+        mlflow.set_tracking_uri(f"sqlite:///{execution.store_root() / DATABASE}")
+    return own
 
 
 @contextmanager

@@ -48,7 +48,7 @@ def write(work: Path, names: list[str] = NAMES, until: int = len(SIZES)) -> int:
     for name, its_batch in list(zip(names, BATCHES, strict=True))[done:until]:
         writer.append(name, its_batch)
     if until == len(BATCHES):
-        writer.finish(work.with_name("store"), "jaffe", "stand-in")
+        writer.finish(work.with_name("store"), "jaffe", "stand-in", {})
     return done
 
 
@@ -158,7 +158,7 @@ def test_fewer_inputs_than_were_done(tmp_path: Path) -> None:
     write(tmp_path / "work", until=3)
     writer = CropWriter(tmp_path / "work")
     assert len(list(writer.resume(NAMES[:1]))) == 1
-    writer.finish(tmp_path / "store", "jaffe", "real")
+    writer.finish(tmp_path / "store", "jaffe", "real", {})
     assert len(CropStore.open(tmp_path / "store").images) == SIZES[0]
 
 
@@ -194,7 +194,7 @@ def test_digest_tells_stores_apart(tmp_path: Path) -> None:
     writer = CropWriter(tmp_path / "b/work")
     list(writer.resume(NAMES))
     writer.append(NAMES[0], BATCHES[0])
-    writer.finish(tmp_path / "b/store", "jaffe", "stand-in")
+    writer.finish(tmp_path / "b/store", "jaffe", "stand-in", {})
     a, b = (CropStore.open(tmp_path / name / "store").description["digest"] for name in "ab")
     assert a != b
 
@@ -206,7 +206,7 @@ def test_nothing_that_trains_sees_how_sure_the_detector_was(tmp_path: Path) -> N
         list(writer.resume(NAMES))
         rows = [row | {"score": score} for row in BATCHES[0].rows]
         writer.append(NAMES[0], CropBatch(BATCHES[0].crops, rows))
-        writer.finish(tmp_path / name / "store", "jaffe", "real")
+        writer.finish(tmp_path / name / "store", "jaffe", "real", {})
     a, b = (content(tmp_path / name / "store") for name in "ab")
     assert {name for name in a if a[name] != b[name]} == {"manifest.parquet"}
 
@@ -227,7 +227,7 @@ def test_array_and_samples_of_different_length_are_refused(tmp_path: Path) -> No
     write(tmp_path / "b/work", until=3)
     writer = CropWriter(tmp_path / "b/work")
     list(writer.resume(NAMES))
-    writer.finish(tmp_path / "b/store", "jaffe", "real")
+    writer.finish(tmp_path / "b/store", "jaffe", "real", {})
     samples = "store/samples.parquet"
     (tmp_path / "a" / samples).write_bytes((tmp_path / "b" / samples).read_bytes())
     with pytest.raises(DatasetError, match="9 crops but 5 rows"):

@@ -192,7 +192,7 @@ def test_model_round_trip_and_same_bytes(tmp_path: Path) -> None:
     other, others = Network(SMALL), Prototypes(8)
     description = saved.load(tmp_path / "a", {"network": other, "prototypes": others})
     digest = hashlib.sha256((tmp_path / "a/model.safetensors").read_bytes()).hexdigest()
-    assert description == {"seed": 0, "weights_sha256": digest}
+    assert description == {"seed": 0, "format": saved.FORMAT, "weights_sha256": digest}
     for key, value in network.state_dict().items():
         assert torch.equal(value, other.state_dict()[key])
     assert torch.equal(prototypes.matrix, others.matrix)

@@ -16,13 +16,13 @@ from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 
 from pipeline.config.load import load
-from pipeline.config.schema import ModelParams, Params
+from pipeline.config.schema import Params
 from pipeline.data.crops import CROP_SIZE, CropStore
 from pipeline.errors import TrackingError
 from pipeline.files import flatten
-from pipeline.networks.network import PrototypeClassifier
-from pipeline.tracking import execution, runs, tree
+from pipeline.tracking import execution, models, runs, tree
 from pipeline.training.checkpoints import Checkpoint
+from tests.models import ADAPTED, small
 from tests.stores import flat, write_store
 
 ROOT = Path(__file__).parents[2]
@@ -268,19 +268,32 @@ def log_one_metric(settings: Params) -> None:
 
 def test_the_model_is_registered_under_its_alias_and_predicts_the_same(settings: Params) -> None:
     torch.manual_seed(0)
-    params = ModelParams(backbone="resnet10", weights="none", projection_hidden=8, projection_dim=8)
-    network = PrototypeClassifier.blank(params).eval()
+    network = small()
     images = np.random.Generator(np.random.PCG64(0)).random((3, 3, CROP_SIZE, CROP_SIZE), dtype=np.float32)
     with torch.no_grad():
         expected = network(torch.from_numpy(images)).numpy()
     with runs.stage_run(settings, "adapt", "ckplus") as run:
-        run.log_model(network, registered_name="pocan-ckplus")
+        run.log_model(network, ADAPTED, "pocan-ckplus")
     version = mlflow.MlflowClient().get_model_version_by_alias("pocan-ckplus", runs.ALIAS)
     assert version.run_id == run.id
     loaded = mlflow.pyfunc.load_model(f"models:/pocan-ckplus@{runs.ALIAS}")
     assert loaded.metadata.signature is not None
     assert loaded.metadata.signature.inputs.inputs[0].shape == (-1, 3, CROP_SIZE, CROP_SIZE)
     np.testing.assert_allclose(loaded.predict(images), expected, atol=1e-5)
+    for where in (f"models:/pocan-ckplus@{runs.ALIAS}", f"runs:/{run.id}/model"):
+        own = models.opened(where)
+        assert own.description["adapt"] == ADAPTED["adapt"]
+        with torch.no_grad():
+            np.testing.assert_array_equal(own.model(torch.from_numpy(images)).numpy(), expected)
+    with pytest.raises(TrackingError, match="models:/nowhere@newest: MLflow has no such model"):
+        models.opened("models:/nowhere@newest")
+
+
+@pytest.mark.usefixtures("settings")
+def test_asking_for_a_model_makes_no_store() -> None:
+    with pytest.raises(TrackingError, match=r"there is no .*mlflow\.db; run from the project's root"):
+        models.opened("models:/pocan-ckplus@newest")
+    assert not Path("mlflow.db").exists()
 
 
 def test_a_server_that_does_not_answer_is_told_before_training(

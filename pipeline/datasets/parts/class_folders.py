@@ -2,7 +2,7 @@
 
 import os
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 
 from pipeline.datasets.parts.base import Dataset, Sample
@@ -18,9 +18,14 @@ def pictures_in(folder: Path) -> list[Path]:
 
 def pictures_below(folder: Path) -> Iterator[Path]:
     """The picture files in a folder and its sub-folders; hidden folders and links to folders are not entered."""
+    return files_below(folder, is_picture)
+
+
+def files_below(folder: Path, wanted: Callable[[Path], bool]) -> Iterator[Path]:
+    """The files whose names are ``wanted``, as ``pictures_below`` finds pictures."""
     for parent, folders, files in os.walk(folder, onerror=_refuse):
         folders[:] = sorted(name for name in folders if not _is_hidden(name))
-        yield from (path for path in (Path(parent, name) for name in sorted(files)) if is_picture(path))
+        yield from (path for path in (Path(parent, name) for name in sorted(files)) if wanted(path))
 
 
 def passed_over(folder: Path) -> dict[str, int]:

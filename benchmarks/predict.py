@@ -1,0 +1,144 @@
+"""``pocan predict``: its speed from files to rows against that of detection and network alone, and its memory.
+
+    python -m benchmarks.predict
+
+Everything in one process and one run, in turn, several rounds; the median of each is printed. The pictures are drawn
+stand-ins; the network is untrained, which changes nothing about its speed. Memory is measured in processes of their
+own, on a short and on a long video.
+"""
+
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Annotated
+
+import cv2
+import numpy as np
+import torch
+import typer
+
+from pipeline.compute import device as devices
+from pipeline.config import load as params
+from pipeline.config.schema import ModelParams, Params
+from pipeline.datasets import open_dataset
+from pipeline.datasets.parts.videos import Writer
+from pipeline.faces.cut import cut
+from pipeline.faces.finder import FaceFinder
+from pipeline.networks.network import PrototypeClassifier
+from pipeline.networks.trained import Trained
+from pipeline.prediction.inputs import Frame, batches, frames, sources
+from pipeline.prediction.predict import Destination, predict
+from pipeline.prediction.predictor import Predictor
+from pipeline.standins import draw
+from pipeline.training.progress import peak_memory
+
+BACKBONES = ("resnet10", "resnet50")
+SHORT, LONG = 100, 800
+"""Frames of the two videos whose memory is compared."""
+
+
+def main(
+    rounds: Annotated[int, typer.Option(help="Runs of each part.")] = 5,
+    scale: Annotated[float, typer.Option(help="Size of the drawn set.")] = 1.0,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "cpu",
+    threads: Annotated[int, typer.Option(help="Of PyTorch and OpenCV.")] = 1,
+    memory_of: Annotated[Path | None, typer.Option(hidden=True)] = None,
+) -> None:
+    """Print both tables."""
+    torch.set_num_threads(threads)
+    cv2.setNumThreads(threads)
+    if memory_of:
+        _whole(_predictor(BACKBONES[0], device), [str(memory_of)], drawn=False)
+        print(peak_memory(torch.device("cpu")) / 2**20)
+        return
+    print(f"{os.cpu_count()} cores, {threads} threads, PyTorch {torch.__version__}, device {device}\n")
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder)
+        draw("sfew", root / "sfew", seed=7, scale=scale)
+        _film(root / "film.mp4", root / "sfew", SHORT)
+        print("| input | backbone | detection | network | both | predict | × both | with drawings |")
+        print("| :--- | :--- | ---: | ---: | ---: | ---: | ---: | ---: |")
+        for inputs in ("sfew", "film.mp4"):
+            for backbone in BACKBONES:
+                print(_row(root / inputs, backbone, device, rounds), flush=True)
+        _film(root / "long.mp4", root / "sfew", LONG)
+        print(f"\nPeak memory: video of {SHORT} frames {_peak(root / 'film.mp4', device):.0f} MiB, ", end="")
+        print(f"of {LONG} frames {_peak(root / 'long.mp4', device):.0f} MiB")
+
+
+def _predictor(backbone: str, device: str) -> Predictor:
+    settings: Params = params.load(Path(__file__).parents[1] / "params.yaml")
+    torch.manual_seed(0)
+    chosen = ModelParams(backbone=backbone, weights="none", projection_hidden=512, projection_dim=256)
+    model = PrototypeClassifier.blank(chosen).eval()
+    return Predictor(Trained(model, chosen, settings.augment, settings.faces, {}), devices.pick(device))
+
+
+def _film(path: Path, pictures: Path, count: int) -> None:
+    """A video of the drawn pictures, each for ten frames."""
+    dataset = open_dataset("sfew", pictures)
+    samples = dataset.samples()
+    first = dataset.read(samples[0])
+    writer = Writer(path, 25.0, first.shape[1], first.shape[0])
+    for index in range(count):
+        picture = dataset.read(samples[index // 10 % len(samples)])
+        writer.write(np.asarray(cv2.resize(picture, first.shape[1::-1]), dtype=np.uint8))
+    writer.close()
+
+
+def _row(inputs: Path, backbone: str, device: str, rounds: int) -> str:
+    """Milliseconds a picture."""
+    predictor = _predictor(backbone, device)
+    held = list(batches(_frames(inputs), predictor.faces.batch_size))
+    count = sum(map(len, held))
+    images = [[frame.image for frame in batch] for batch in held]
+    finder = FaceFinder(predictor.faces, devices.pick(device))
+    found = [finder.find_all(batch) for batch in images]
+    crops = [
+        [cut(image, face, predictor.faces) for image, faces in zip(*of_batch, strict=True) for face in faces]
+        for of_batch in zip(images, found, strict=True)
+    ]
+    parts: dict[str, Callable[[], object]] = {
+        "detection": lambda: [finder.find_all(batch) for batch in images],
+        "network": lambda: [predictor.classify(batch) for batch in crops],
+        "predict": lambda: _whole(predictor, [str(inputs)], drawn=False),
+        "drawn": lambda: _whole(predictor, [str(inputs)], drawn=True),
+    }
+    times: dict[str, list[float]] = {name: [] for name in parts}
+    for _ in range(rounds):
+        for name, part in parts.items():
+            start = time.perf_counter()
+            part()
+            times[name].append(1000 * (time.perf_counter() - start) / count)
+    both = [one + other for one, other in zip(times["detection"], times["network"], strict=True)]
+    ratio = statistics.median(whole / alone for whole, alone in zip(times["predict"], both, strict=True))
+    detection, network, whole, drawn = (statistics.median(values) for values in times.values())
+    cells = (detection, network, statistics.median(both), whole)
+    shown = " | ".join(f"{value:.1f} ms" for value in cells)
+    faces = sum(map(len, crops))
+    return f"| {inputs.name}: {count} pictures, {faces} faces | {backbone} | {shown} | {ratio:.2f} | {drawn:.1f} ms |"
+
+
+def _frames(inputs: Path) -> Iterator[Frame]:
+    return frames(sources([str(inputs)]), 1, print)
+
+
+def _whole(predictor: Predictor, inputs: list[str], drawn: bool) -> None:
+    """The command without its start: from files to a CSV."""
+    with tempfile.TemporaryDirectory() as folder:
+        out, drawings = Path(folder) / "rows.csv", Path(folder) / "drawn" if drawn else None
+        predict(sources(inputs), predictor, Destination(out, "csv", drawings), 1, shown=False)
+
+
+def _peak(video: Path, device: str) -> float:
+    command = [sys.executable, "-m", "benchmarks.predict", "--device", device, "--memory-of", str(video)]
+    return float(subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout.splitlines()[-1])
+
+
+if __name__ == "__main__":
+    typer.run(main)

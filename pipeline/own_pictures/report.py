@@ -1,0 +1,92 @@
+"""The report of an adaptation to the user's own pictures: what came out, and how it looks to one without labels."""
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from pipeline.config.schema import Params
+from pipeline.data.outcome import Outcome, Predicted
+from pipeline.data.prepared import Prepared
+from pipeline.evaluation import unlabelled
+from pipeline.labels import EXPRESSIONS, NUM_CLASSES
+from pipeline.reporting.markdown import MARK_NOTE, NOTHING, markdown_table
+from pipeline.reporting.titles import dataset_title
+
+SURE = 0.9
+"""The probability from which a prediction counts as sure in the report."""
+
+EXPLAINED = (
+    "Entropy of the predictions (less is surer); information: entropy of the mean prediction less that (high where "
+    "pictures are predicted surely and the whole variedly); soft neighbourhood density of the embeddings; accuracy on "
+    "the source's test pictures, where they are at hand."
+)
+DOUBTFUL = (
+    "**Doubtful**: information fell, so the adapted model tells these pictures apart less well than the source model "
+    "did. Look at the predictions before you use it; `--method dt` keeps the source model."
+)
+NO_SIGN = "No sign of harm: information did not fall."
+
+
+def text(
+    settings: Params,
+    model: str,
+    target: Prepared,
+    outcome: Outcome,
+    source_labels: NDArray[np.int64] | None,
+    predictions: pd.DataFrame,
+) -> str:
+    """Markdown.
+
+    source_labels: of each of the source's crops; None where the source is not at hand. predictions: expression and
+    calibrated confidence of every picture that is predicted.
+    """
+    rows = target.split.test
+    seen = replace(outcome, before=_only(outcome.before, rows), after=_only(outcome.after, rows))
+    source = dataset_title(settings.source)
+    drawn = target.store.description["provenance"] == "stand-in"
+    parts = [
+        f"# {target.name}: adapted by {settings.adapt.title}",
+        f"The model `{model}`, trained on {source}, was adapted to {len(rows)} of {len(target.store.images)} readable "
+        f"pictures, those with a face; no label was used. How the faces were found: [faces.md](faces.md), and the "
+        f"[contact sheets](contact-sheets). Predictions: [predictions.csv](predictions.csv). The model: `model/`, for "
+        f"`pocan predict --model`. How training went: [curve.csv](curve.csv).",
+        "## Expressions",
+        _classes(seen.before, predictions),
+        f"Confidence is the probability of the expression that is predicted, calibrated on the source's test pictures; "
+        f"sure: {SURE:.0%} or more. How often such predictions are right here is not known without labels: look at "
+        "some of them.",
+        "## Judged without labels",
+        *_judged(seen, source_labels),
+        EXPLAINED,
+        *([MARK_NOTE] if drawn else []),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _only(predicted: Predicted, rows: NDArray[np.int64]) -> Predicted:
+    return replace(predicted, probabilities=predicted.probabilities[rows])
+
+
+def _classes(before: Predicted, predictions: pd.DataFrame) -> str:
+    counts = np.bincount(before.probabilities.argmax(axis=1), minlength=NUM_CLASSES)
+    rows = []
+    for name, count in [*zip(EXPRESSIONS, counts, strict=True), ("all", len(predictions))]:
+        mine = predictions if name == "all" else predictions[predictions["expression"] == name]
+        mean = f"{mine['confidence'].mean():.2f}" if len(mine) else NOTHING
+        rows.append([name, str(count), str(len(mine)), mean, str(int((mine["confidence"] >= SURE).sum()))])
+    return markdown_table(["Expression", "before", "after", "mean confidence", "sure"], rows)
+
+
+def _judged(outcome: Outcome, source_labels: NDArray[np.int64] | None) -> list[str]:
+    """The table of both models, and what it says of the adaptation."""
+    labels = np.empty(0, np.int64) if source_labels is None else source_labels[outcome.source.rows]
+    judged = unlabelled.judge(outcome, labels, range(NUM_CLASSES))
+    rows = []
+    for name, found in judged.items():
+        known = f"{100 * found['source_accuracy']:.1f}" if len(labels) else NOTHING
+        numbers = [f"{found[key]:.3f}" for key in ("entropy", "information", "neighbourhood_density")]
+        rows.append([name, *numbers, known])
+    table = markdown_table(["", "entropy", "information", "neighbourhood density", "source accuracy (%)"], rows)
+    return [table, DOUBTFUL if judged["after"]["information"] < judged["before"]["information"] else NO_SIGN]

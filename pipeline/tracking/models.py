@@ -1,0 +1,37 @@
+"""Trained models wherever they are: in a folder, or in an MLflow store."""
+
+from pipeline.tracking.store import DATABASE, choose  # isort: skip  (sets what MLflow reads when it is imported)
+
+import re
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import mlflow
+
+from pipeline.config import layout
+from pipeline.errors import TrackingError, WeightsError
+from pipeline.networks import trained
+from pipeline.networks.trained import Trained
+from pipeline.tracking import execution
+
+
+def opened(where: str) -> Trained:
+    """The model that ``where`` names: a folder, or ``models:/NAME@ALIAS``, ``models:/NAME/3`` or ``runs:/ID/model``.
+
+    Raises:
+        WeightsError: there is none, it is damaged, or it is of another version.
+        TrackingError: the MLflow store cannot be used, or has no such model.
+    """
+    if not re.match(r"\w[\w-]+:/", where):
+        return trained.opened(Path(where))
+    if choose() and not (database := execution.store_root() / DATABASE).is_file():
+        raise TrackingError(f"{where}: there is no {database}; run from the project's root or set MLFLOW_TRACKING_URI")
+    with TemporaryDirectory() as folder:
+        try:
+            mlflow.artifacts.download_artifacts(artifact_uri=where, dst_path=folder)
+        except Exception as error:  # the client raises requests', SQLAlchemy's and its own errors, by store
+            raise TrackingError(f"{where}: MLflow has no such model, or cannot be reached: {error}") from error
+        found = next(Path(folder).rglob(layout.model_description(Path()).name), None)
+        if found is None:
+            raise WeightsError(f"{where}: logged by another version of this project; train the model again")
+        return trained.opened(found.parent)

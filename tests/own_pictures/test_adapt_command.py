@@ -1,0 +1,215 @@
+"""``pocan adapt``: own pictures in, an adapted model with predictions and a report out; and what is refused."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import mlflow
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from PIL import Image
+from typer.testing import CliRunner, Result
+
+from pipeline.cli import app
+from pipeline.config import load as params
+from pipeline.data import split
+from pipeline.data.outcome import Outcome
+from pipeline.data.prepared import Prepared
+from pipeline.data.split import Split
+from pipeline.labels import EXPRESSIONS
+from pipeline.networks.trained import opened
+from pipeline.tracking.runs import StageRun
+from pipeline.training import loop
+from tests.faces.scenes import noise, photograph
+from tests.models import write_adapted, write_source
+from tests.prediction.films import write_film
+from tests.stores import write_store
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """One MLflow store for all tests here: to make one takes seconds."""
+    yield f"sqlite:///{tmp_path_factory.mktemp('store')}/mlflow.db"
+    mlflow.set_tracking_uri(None)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def project(tmp_path: Path, store: str, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project with a small untrained source model, its source's crops, and an album, as the working directory."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", store)
+    mlflow.set_tracking_uri(store)
+    values = params.read(ROOT / "params.yaml")
+    values["adapt"] |= {"epochs": 2, "steps_per_epoch": 1, "batch_size": 4}
+    Path("params.yaml").write_text(yaml.safe_dump(values, sort_keys=False))
+    shutil.copy(ROOT / "dvc.yaml", "dvc.yaml")
+    generator = np.random.Generator(np.random.PCG64(0))
+    crops = list(generator.integers(0, 256, (14, 112, 112, 3), dtype=np.uint8))
+    rows = [{"key": f"{index}.png", "label": index % 7, "method": "mtcnn"} for index in range(14)]
+    write_store(Path("data/crops/rafdb"), crops, rows, "rafdb", "stand-in")
+    split.write(Path("data/splits/rafdb.parquet"), Split(np.arange(10), np.arange(10, 14)))
+    write_source(Path("models"), source=Prepared.open("rafdb").description())
+    Path("album/sub").mkdir(parents=True)
+    for index in range(5):
+        Image.fromarray(np.roll(photograph(), 4 * index, axis=1)).save(f"album/sub/{index}.png")
+    Image.fromarray(noise(64, 64)).save("album/no-face.png")
+    Path("album/broken.jpg").write_bytes(b"")
+    return tmp_path
+
+
+@pytest.fixture
+def _without_export(monkeypatch: pytest.MonkeyPatch) -> None:
+    """MLflow's export of a model takes seconds, and is looked at once."""
+    monkeypatch.setattr(StageRun, "log_model", lambda *_: None)
+
+
+def invoke(*arguments: str) -> Result:
+    return CliRunner().invoke(app, ["adapt", *arguments])
+
+
+def refused(*arguments: str, message: str) -> None:
+    before = sorted(path for path in Path().rglob("*") if "mlflow" not in path.name)
+    answer = invoke(*arguments)
+    assert answer.exit_code == 1, answer.output
+    lines = [line for line in answer.stderr.splitlines() if line.startswith("error: ")]
+    assert len(lines) == 1
+    assert message in lines[0]
+    assert sorted(path for path in Path().rglob("*") if "mlflow" not in path.name) == before
+
+
+@pytest.mark.usefixtures("project")
+def test_an_album_becomes_a_model_with_predictions_and_a_report() -> None:
+    before = Path("params.yaml").read_bytes()
+    answer = invoke("album", "--out", "mine", "-S", "adapt.tau=0.6", "-S", "seed=3", "-S", "faces.margin=0.1")
+    assert answer.exit_code == 0, answer.output
+    assert answer.stdout.splitlines()[-3:] == ["mine/report.md", "mine/predictions.csv", "mine/model"]
+    assert Path("params.yaml").read_bytes() == before
+    names = ["contact-sheets", "crops", "curve.csv", "faces.md", "model", "predictions.csv", "report.md"]
+    assert sorted(path.name for path in Path("mine").iterdir()) == [*names, "validations.csv"]
+
+    table = pd.read_csv("mine/predictions.csv")
+    assert table["picture"].tolist() == [f"sub/{index}.png" for index in range(5)]  # those with a face
+    assert table[[f"p_{name}" for name in EXPRESSIONS]].sum(axis=1).to_numpy() == pytest.approx(np.ones(5), abs=1e-4)
+    model = opened(Path("mine/model"))
+    assert model.adapted
+    assert (model.faces.margin, model.description["adapt"]["tau"]) == (0.1, 0.6)
+    assert (len(pd.read_csv("mine/curve.csv")), len(pd.read_csv("mine/validations.csv"))) == (2, 3)
+
+    report = Path("mine/report.md").read_text()
+    assert "adapted to 5 of 6 readable pictures" in report
+    assert "POCAN" in report
+    counts = table["expression"].value_counts()
+    for name in EXPRESSIONS:
+        row = next(line for line in report.splitlines() if line.startswith(f"| {name} |"))
+        assert row.split(" | ")[2] == str(counts.get(name, 0))
+
+    query = "tags.`pocan.stage` = 'adapt' and tags.`pocan.target` = 'album'"
+    run = mlflow.search_runs(search_all_experiments=True, filter_string=query, output_format="list")[0]
+    assert (run.data.params["adapt.tau"], run.data.params["seed"], run.info.status) == ("0.6", "3", "FINISHED")
+    assert {"adapt/report.md", "adapt/predictions.csv"} <= {
+        file.path for file in mlflow.MlflowClient().list_artifacts(run.info.run_id, "adapt")
+    }
+    shown = CliRunner().invoke(app, ["predict", "album/sub", "--model", "models:/pocan-own-album@newest"])
+    assert shown.exit_code == 0, shown.output
+    assert shown.stdout.count("album/sub/") == 5
+
+
+@pytest.mark.usefixtures("project", "_without_export")
+def test_an_interrupted_adaptation_goes_on_and_ends_alike(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert invoke("album", "--out", "whole").exit_code == 0
+    with monkeypatch.context() as patch:
+        run_epoch = loop._run_epoch
+        patch.setattr(loop, "_run_epoch", lambda *a: interrupt() if a[1] else run_epoch(*a))
+        assert invoke("album", "--out", "parts").exit_code != 0
+    crops = Path("parts/crops/crops.npy").stat().st_mtime_ns
+    with monkeypatch.context() as patch:
+        patch.setattr(Outcome, "write", interrupt)
+        answer = invoke("album", "--out", "parts")
+    assert answer.exit_code != 0
+    assert "going on after epoch 1 of 2" in answer.output
+    assert not Path("parts/report.md").exists()
+    answer = invoke("album", "--out", "parts")
+    assert answer.exit_code == 0, answer.output
+    assert "going on after epoch 2 of 2" in answer.output
+    assert Path("parts/crops/crops.npy").stat().st_mtime_ns == crops
+    for name in ("model/model.safetensors", "predictions.csv", "curve.csv", "report.md"):
+        assert Path("parts", name).read_bytes() == Path("whole", name).read_bytes(), name
+    assert not Path("parts/.in-progress").exists()
+
+
+def interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+@pytest.mark.usefixtures("project", "_without_export")
+def test_without_the_source_only_methods_that_need_none() -> None:
+    shutil.rmtree("data")
+    refused(
+        "album", "--out", "mine", message="POCAN needs the pictures that the model was trained on: data/crops/rafdb"
+    )
+    answer = invoke("album", "--out", "adapted", "--method", "shot")
+    assert answer.exit_code == 0, answer.output
+    assert len(pd.read_csv("adapted/predictions.csv")) == 5
+    answer = invoke("album", "--out", "mine", "--method", "dt")
+    assert answer.exit_code == 0, answer.output
+    table = pd.read_csv("mine/predictions.csv")
+    answer = CliRunner().invoke(app, ["predict", "album", "--out", "source.csv"])  # by the source model itself
+    assert answer.exit_code == 0, answer.output
+    shares = [f"p_{name}" for name in EXPRESSIONS]
+    found = pd.read_csv("source.csv").sort_values("source")
+    np.testing.assert_allclose(table[shares], found[shares], atol=2e-3)
+
+
+@pytest.mark.usefixtures("project", "_without_export")
+def test_a_video_is_a_set_of_frames() -> None:
+    write_film(Path("film.mp4"), 9)
+    answer = invoke("film.mp4", "--out", "mine", "--every", "2")
+    assert answer.exit_code == 0, answer.output
+    assert pd.read_csv("mine/predictions.csv")["picture"].tolist() == [f"film.mp4:{n:07d}" for n in (0, 2, 4, 6, 8)]
+
+
+@pytest.mark.usefixtures("project")
+def test_bad_wishes_are_one_line_and_leave_nothing() -> None:
+    Path("film.mp4").write_bytes(b"no film" * 100)
+    Path("empty").mkdir()
+    write_adapted(Path("adapted"))
+    Path("full").mkdir()
+    Path("full/mine.txt").write_text("mine")
+    refused("nowhere", "--out", "mine", message="nowhere: no such folder")
+    refused("empty", "--out", "mine", message="empty: no pictures")
+    refused("film.mp4", "--out", "mine", message="film.mp4: not a video that can be read")
+    refused("params.yaml", "--out", "mine", message="params.yaml: neither a folder of pictures nor a video")
+    refused("album", "--out", "album/mine", message="name a folder beside it")
+    refused("album", "--out", "full", message="full: exists already")
+    refused("album", "--out", "mine", "--model", "nowhere", message="nowhere/model.json: no such file")
+    refused("album", "--out", "mine", "--model", "adapted", message="adapted: adapted already, to jaffe")
+    refused("album", "--out", "mine", "--method", "pocann", message="params.yaml:")
+    refused("album", "--out", "mine", "-S", "model.backbone=dlib", message="the model brings the rest with it")
+    refused("album", "--out", "mine", "-S", "faces.margn=1", message="faces.margn: unknown key")
+
+
+@pytest.mark.usefixtures("project")
+def test_unfinished_work_is_not_mixed_with_other_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(loop, "fit", interrupt)
+        assert invoke("album", "--out", "mine").exit_code != 0
+    refused("album/sub", "--out", "mine", message="mine: holds unfinished work on")
+
+
+@pytest.mark.usefixtures("project")
+def test_other_source_pictures_than_those_of_the_model_are_refused() -> None:
+    split.write(Path("data/splits/rafdb.parquet"), Split(np.arange(9), np.arange(9, 14)))
+    refused("album", "--out", "mine", message="data/crops/rafdb or its split has changed since")
+
+
+@pytest.mark.usefixtures("project")
+def test_pictures_without_faces_are_nothing_to_adapt_to() -> None:
+    shutil.rmtree("album/sub")
+    answer = invoke("album", "--out", "mine")
+    assert answer.exit_code == 1
+    assert "0 of 1 pictures have a face, too few to adapt to; look at mine/faces.md" in answer.stderr
+    assert not Path("mine/model").exists()

@@ -1,0 +1,217 @@
+"""``pocan predict``: what goes in, what comes out, and what is said when it cannot."""
+
+import csv
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+from typer.testing import CliRunner, Result
+
+from pipeline.cli import app
+from pipeline.datasets.parts import videos
+from pipeline.labels import EXPRESSIONS
+from pipeline.prediction.predictor import Predictor
+from tests.faces.scenes import noise, photograph, two_faces
+from tests.models import write_adapted, write_source
+from tests.prediction.films import write_film
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with an album of pictures and the two kinds of model, as the working directory."""
+    (tmp_path / "album/sub").mkdir(parents=True)
+    Image.fromarray(two_faces()).save(tmp_path / "album/two.png")
+    Image.fromarray(photograph()).save(tmp_path / "album/sub/one.png")
+    (tmp_path / "album/broken.jpg").write_bytes(b"no picture")
+    (tmp_path / "album/notes.txt").write_text("no picture either")
+    write_source(tmp_path / "models")
+    write_adapted(tmp_path / "mine")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def invoke(*arguments: str, told: str | None = None) -> Result:
+    return CliRunner().invoke(app, ["predict", *arguments], input=told)
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def refused(*arguments: str, message: str) -> None:
+    before = sorted(Path().rglob("*"))
+    answer = invoke(*arguments)
+    assert answer.exit_code == 1, answer.output
+    lines = [line for line in answer.stderr.splitlines() if line.startswith("error: ")]
+    assert len(lines) == 1
+    assert message in lines[0]
+    assert sorted(Path().rglob("*")) == before  # nothing half-written
+
+
+def test_a_folder_becomes_a_row_a_face(here: Path) -> None:
+    answer = invoke("album", "--out", "faces.csv")
+    assert answer.exit_code == 0, answer.output
+    found = rows(here / "faces.csv")
+    assert [(row["source"], row["frame"], row["face"]) for row in found] == [
+        ("album/two.png", "", "1"),
+        ("album/two.png", "", "2"),
+        ("album/sub/one.png", "", "1"),
+    ]
+    for row in found:
+        shares = [float(row[f"p_{name}"]) for name in EXPRESSIONS]
+        assert sum(shares) == pytest.approx(1.0, abs=5e-4)
+        assert row["expression"] == EXPRESSIONS[int(np.argmax(shares))]
+        assert float(row["confidence"]) == max(shares)
+        assert 0.8 < float(row["score"]) <= 1.0
+        assert float(row["x1"]) < float(row["x2"])
+    assert answer.stdout == "faces.csv\n"
+    assert "passed over: album/broken.jpg: not a picture in a known format" in answer.stderr
+    assert "3 faces in 2 pictures" in answer.stderr
+
+
+@pytest.mark.usefixtures("here")
+def test_json_lines_say_the_same() -> None:
+    assert invoke("album/two.png", "--out", "faces.jsonl").exit_code == 0
+    assert invoke("album/two.png", "--out", "faces.csv").exit_code == 0
+    values = [json.loads(line) for line in Path("faces.jsonl").read_text().splitlines()]
+    for value, row in zip(values, rows(Path("faces.csv")), strict=True):
+        assert value["box"] == [float(row[edge]) for edge in ("x1", "y1", "x2", "y2")]
+        assert {name: f"{share:.4f}" for name, share in value["probabilities"].items()} == {
+            name: row[f"p_{name}"] for name in EXPRESSIONS
+        }
+        assert (value["frame"], value["expression"]) == (None, row["expression"])
+
+
+@pytest.mark.usefixtures("here")
+def test_without_a_file_people_get_a_table_and_paths_may_come_by_the_standard_input() -> None:
+    answer = invoke("-", "--model", "mine", told="album/two.png\n\nalbum/sub/one.png\n")
+    assert answer.exit_code == 0, answer.output
+    lines = answer.stdout.splitlines()
+    assert [line.split()[0] for line in lines] == ["source", "album/two.png", "album/two.png", "album/sub/one.png"]
+    assert len({len(line) for line in lines}) == 1
+    assert invoke("album/sub/one.png", "--format", "csv").stdout.count("\n") == 2
+
+
+@pytest.mark.usefixtures("here")
+def test_drawings_of_pictures_and_videos() -> None:
+    write_film(Path("film.mp4"), 7, second=range(7))
+    answer = invoke("album", "album/two.png", "film.mp4", "--every", "3", "--draw", "shown", "--out", "rows.csv")
+    assert answer.exit_code == 0, answer.output
+    names = sorted(path.relative_to("shown").as_posix() for path in Path("shown").rglob("*.*"))
+    assert names == ["album/sub/one.jpg", "album/two.jpg", "film.mp4", "two.jpg"]
+    drawn = np.asarray(Image.open("shown/album/two.jpg"))
+    assert drawn.shape == two_faces().shape
+    assert (np.abs(drawn.astype(int) - two_faces()).max(axis=2) > 100).mean() > 0.01
+    film = videos.look(Path("shown/film.mp4"))
+    assert film.frames == 3
+    assert film.rate == pytest.approx(25 / 3, abs=0.01)
+
+
+@pytest.mark.usefixtures("here")
+def test_faces_of_a_video_keep_their_numbers() -> None:
+    write_film(Path("film.mp4"), 12, second=[*range(2, 5), *range(8, 12)])
+    assert invoke("film.mp4", "--out", "rows.csv", "--every", "2", "-S", "min_face=40").exit_code == 0
+    found = [(int(row["frame"]), int(row["face"])) for row in rows(Path("rows.csv"))]
+    large = [(frame, 1) for frame in range(0, 12, 2)]
+    assert sorted(found) == sorted([*large, *((frame, 2) for frame in (2, 4, 8, 10))])
+
+
+@pytest.mark.usefixtures("here")
+def test_a_video_is_read_as_it_goes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Frames in memory do not grow with the video: no more are decoded than are used, but for those read ahead."""
+    write_film(Path("film.mp4"), 40)
+    ahead, seen, most = 0, 0, 0
+    convert = cv2.cvtColor
+
+    def counted(image: np.ndarray, code: int) -> np.ndarray:
+        nonlocal ahead, most
+        if code == cv2.COLOR_BGR2RGB:
+            ahead += 1
+            most = max(most, ahead - seen)
+        return convert(image, code)
+
+    def looked_at(_self: Predictor, images: list[np.ndarray]) -> list[list[object]]:
+        nonlocal seen
+        seen += len(images)
+        return [[] for _ in images]
+
+    monkeypatch.setattr(cv2, "cvtColor", counted)
+    monkeypatch.setattr(Predictor, "predict", looked_at)
+    answer = invoke("film.mp4", "-S", "batch_size=2")
+    assert "no face found in 40 pictures" in answer.stderr
+    assert most <= 2 * (2 + 2)  # batches of two: the one looked at, two ahead, one being made
+
+
+@pytest.mark.usefixtures("here")
+def test_a_camera_is_watched_until_interrupted(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Camera:
+        left = 3
+
+        def isOpened(self) -> bool:  # noqa: N802
+            return True
+
+        def release(self) -> None:
+            pass
+
+        def grab(self) -> bool:
+            self.left -= 1
+            if self.left < 0:
+                raise KeyboardInterrupt
+            return True
+
+        def retrieve(self) -> tuple[bool, np.ndarray]:
+            return True, photograph()[..., ::-1].copy()
+
+    capture = cv2.VideoCapture
+    monkeypatch.setattr(cv2, "VideoCapture", lambda of: Camera() if of == 0 else capture(of))
+    answer = invoke("0", "--out", "rows.csv", "--draw", "shown")
+    assert answer.exit_code == 0, answer.output
+    assert [(row["source"], row["frame"], row["face"]) for row in rows(Path("rows.csv"))] == [
+        ("camera 0", str(frame), "1") for frame in range(3)
+    ]
+    assert Path("shown/camera-0.mp4").stat().st_size > 0
+
+
+@pytest.mark.usefixtures("here")
+def test_bad_inputs_are_one_line() -> None:
+    Path("film.mp4").write_bytes(b"no film" * 100)
+    Path("empty").mkdir()
+    Image.fromarray(noise(80, 80)).save("noise.png")
+    refused("nowhere.jpg", message="nowhere.jpg: no such file or folder")
+    refused("film.mp4", "--draw", "shown", message="film.mp4: not a video that can be read")
+    refused("empty", message="empty: neither pictures nor videos")
+    refused("album/broken.jpg", "--out", "rows.csv", message="nothing could be read: passed over: album/broken.jpg")
+    refused("noise.png", "--out", "rows.csv", "--draw", "shown", message="no face found in 1 pictures")
+    refused("album", "--model", "nowhere", message="nowhere/model.json: no such file")
+    refused("album", "--model", "models/pretrained", message="predict nothing; name models/prototypes")
+    refused("album", "--format", "xml", message="unknown format 'xml'")
+    refused("99", message="camera 99: cannot be opened")
+    refused("album", "--model", "models:/pocan-x@newest", message="run from the project's root")
+
+
+@pytest.mark.usefixtures("here")
+def test_outputs_that_are_there_are_kept() -> None:
+    Path("rows.csv").write_text("mine")
+    Path("shown").mkdir()
+    refused("album", "--out", "rows.csv", message="rows.csv: exists already; remove it or name another one with --out")
+    refused("album", "--draw", "shown", message="shown: exists already; remove it or name another one with --draw")
+    assert Path("rows.csv").read_text() == "mine"
+
+
+@pytest.mark.usefixtures("here")
+def test_a_place_that_cannot_be_written() -> None:
+    refused("album", "--out", "album/notes.txt/rows.csv", message="album/notes.txt/rows.csv: cannot be written")
+    refused("album", "--draw", "album/notes.txt/shown", message="album/notes.txt/shown: cannot be written")
+
+
+@pytest.mark.usefixtures("here")
+def test_a_disk_that_fills_up_leaves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Image.Image, "save", full)
+    refused("album", "--out", "rows.csv", "--draw", "shown", message="cannot be written (No space left on device)")
