@@ -156,3 +156,19 @@ def study(
     if failed:
         typer.echo(f"{len(failed)} of {len(planned)} experiments failed: {', '.join(failed)}", err=True)
         raise typer.Exit(1)
+
+
+@app.command()
+@reported
+def export(
+    model: Annotated[str, typer.Argument(help="A model's folder, or models:/NAME@ALIAS, runs:/ID/model.")],
+    out: Annotated[Path, typer.Option(help="A new folder for model.onnx and card.md.")],
+    int8: Annotated[bool, typer.Option("--int8", help="Also model-int8.onnx, and what it costs.")] = False,
+    crops: Annotated[Path | None, typer.Option(help="The crop store to check on; by default the target's.")] = None,
+) -> None:
+    """Write a model as ONNX, checked against PyTorch, with a model card."""
+    from pipeline.exporting.export import export as exported
+    from pipeline.tracking.models import opened
+
+    for path in exported(opened(model), out, crops, int8):
+        typer.echo(path)

@@ -10,7 +10,8 @@ from pipeline.networks.network import PrototypeClassifier
 from tests.stores import FACES
 from tests.tasks import ADAPT, MODEL, VIEWS
 
-SOURCE = {"name": "rafdb", "provenance": "stand-in", "faces": FACES.model_dump(mode="json")}
+SOURCE: dict[str, Any] = {"name": "rafdb", "provenance": "stand-in", "digest": "d8b9" * 16, "train": 640, "test": 160}
+SOURCE["faces"] = FACES.model_dump(mode="json")
 PRETRAINED: dict[str, Any] = {
     "stage": "pretrain",
     "source": SOURCE,

@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[1]
 FLOORS = (
     ("cli",),
     ("command_line",),
-    ("own_pictures", "studies"),
+    ("own_pictures", "studies", "exporting"),
     ("reporting",),
     ("adaptation",),
     ("tracking",),

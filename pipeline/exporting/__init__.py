@@ -1,0 +1,1 @@
+"""Trained models for use without this project: ONNX files and model cards."""

@@ -1,0 +1,82 @@
+"""A model card (Mitchell et al., FAT* 2019): what a model was made from, how good it is, what it is not for."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from pipeline.backbones import BACKBONES
+from pipeline.config.methods import METHODS
+from pipeline.labels import EXPRESSIONS
+from pipeline.networks.trained import Trained
+from pipeline.reporting.markdown import MARK_NOTE, NOTHING, markdown_table, percent
+from pipeline.reporting.results import Result
+from pipeline.reporting.titles import dataset_title
+
+
+def card(trained: Trained, result: Result | None, files: Mapping[str, str]) -> str:
+    """The card as Markdown. result: the model's scores, where it has any. files: what was exported, and how exact."""
+    made = trained.description
+    name = dataset_title(made["target"]["name"]) if trained.adapted else dataset_title(made["source"]["name"])
+    sections = [
+        f"# Facial expressions: a model for {name}",
+        "Seven probabilities (" + ", ".join(EXPRESSIONS) + ") for the crop of one face.",
+        "## What it was made from",
+        _origin(trained, made),
+        "## How good it is",
+        _scores(result),
+        "## What it is for, and what not",
+        USE,
+    ]
+    if files:
+        sections += ["## Files", "\n".join(f"- `{file}`: {what}" for file, what in files.items())]
+    return "\n\n".join(sections) + "\n"
+
+
+USE = """\
+- For research on facial expression recognition, and for sorting pictures whose people agree to it.
+- It says which of seven posed or acted expressions a face looks most like. It does not say what a person feels, \
+means, or will do: faces and feelings do not go together so simply (Barrett et al., 2019).
+- Not for decisions about people: hiring, grading, policing, medicine, credit, insurance. The European Union's AI Act \
+forbids inferring emotions at work and in education.
+- Cameras, ages, skin and cultures that its pictures lack are where it errs most; nobody has measured it there. Try it \
+on labelled pictures of your own before you rely on it.
+- Probabilities are calibrated on the source's test pictures; on other pictures they may be too sure."""
+
+
+def _origin(trained: Trained, made: Mapping[str, Any]) -> str:
+    weights = BACKBONES[trained.params.backbone].weights[trained.params.weights]
+    lines = [_data("Source, with labels", made["source"])]
+    if trained.adapted:
+        method = METHODS[made["adapt"]["method"]]
+        lines.append(_data("Target, without labels", made["target"]))
+        lines.append(f"Method: {method.title} ({method.citation}), {made['adapt']['epochs']} epochs")
+    lines.append(f"Network: {trained.params.backbone}, begun from {weights.title}. {weights.origin}")
+    lines.append(f"Seed {made['seed']}; weights SHA-256 `{made['weights_sha256']}`")
+    lines.append("The licences of the data sets and of the weights that training began from bind this model, too.")
+    return "\n".join(f"- {line}" for line in lines)
+
+
+def _data(role: str, described: Mapping[str, Any]) -> str:
+    drawn = ", **drawn stand-ins**" if described["provenance"] == "stand-in" else ""
+    return (
+        f"{role}: {dataset_title(described['name'])}{drawn}, {described['train']:,} pictures "
+        f"(digest `{described['digest'][:12]}`)"
+    )
+
+
+def _scores(result: Result | None) -> str:
+    if result is None or result.after is None:
+        return "No score is known of it: its target has no labels, or its results were not at hand."
+    after, before = result.after, result.before
+    low, high = after.interval or (0.0, 0.0)
+    earlier = f", before adaptation {percent(before.accuracy, result)} %" if before and result.adapts else ""
+    text = (
+        f"On {result.n_test:,} test pictures of {dataset_title(result.target)}: accuracy "
+        f"{percent(after.accuracy, result)} [{100 * low:.1f}, {100 * high:.1f}] %, balanced accuracy "
+        f"{percent(after.balanced_accuracy, result)} %{earlier}."
+    )
+    cells = []
+    for name, f1, row, count in zip(EXPRESSIONS, after.f1, after.confusion, after.support, strict=True):
+        recall = percent(row[EXPRESSIONS.index(name)] / count, result) if count else NOTHING
+        cells.append([name, f"{count:,}", recall, NOTHING if f1 is None else f"{f1:.3f}"])
+    parts = [text, markdown_table(["expression", "test pictures", "recall (%)", "F1"], cells)]
+    return "\n\n".join([*parts, MARK_NOTE] if result.drawn else parts)

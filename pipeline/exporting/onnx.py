@@ -1,0 +1,152 @@
+"""A trained model as one ONNX file: uint8 crops in, calibrated probabilities out, all that lies between inside."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from pipeline.data.crops import CROP_SIZE
+from pipeline.errors import ParamsError
+from pipeline.files import atomic_path, package_folder
+from pipeline.labels import EXPRESSIONS
+from pipeline.networks.network import Classifier
+from pipeline.networks.trained import Trained
+
+OPSET = 20
+"""The oldest whose GridSample is what PyTorch's is; ONNX Runtime has it since 1.17."""
+
+CALIBRATED_ON = 128
+"""Crops from which the ranges of activations of an int8 model are measured, at most."""
+
+Crops = NDArray[np.uint8]
+
+
+class Exported(nn.Module):
+    """uint8 N×112×112×3 RGB crops in, float N×k probabilities in the order of EXPRESSIONS out."""
+
+    grid: Tensor
+
+    def __init__(self, model: Classifier, eval_crop: float) -> None:
+        super().__init__()
+        self.model = model
+        # That of data.augment.evaluation_view, which is the same for every picture.
+        centres = eval_crop * ((2.0 * torch.arange(CROP_SIZE) + 1.0) / CROP_SIZE - 1.0)
+        y, x = torch.meshgrid(centres, centres, indexing="ij")
+        self.register_buffer("grid", torch.stack([x, y], dim=2)[None])
+
+    def forward(self, crops: Tensor) -> Tensor:
+        """Probabilities of a batch of crops."""
+        images = crops.permute(0, 3, 1, 2).float() / 255.0
+        grid = self.grid.expand(images.shape[0], -1, -1, -1)
+        views = F.grid_sample(images, grid, mode="bilinear", padding_mode="border", align_corners=False)
+        probabilities: Tensor = self.model(views)
+        return probabilities
+
+
+def export(trained: Trained, path: Path) -> None:
+    """Write the model at ``path``; its metadata say what goes in, what comes out and what made it.
+
+    Raises:
+        ParamsError: the packages that write ONNX are not installed.
+        StorageError: the file cannot be written.
+    """
+    _require("onnx", "onnxscript")
+    import onnx
+
+    model = Exported(trained.model, trained.eval_crop).eval()
+    example = torch.zeros(2, CROP_SIZE, CROP_SIZE, 3, dtype=torch.uint8)
+    batch = torch.export.Dim("batch", min=1, max=65_536)
+    program = torch.onnx.export(
+        model,
+        (example,),
+        dynamo=True,
+        verbose=False,
+        opset_version=OPSET,
+        input_names=["crops"],
+        output_names=["probabilities"],
+        dynamic_shapes={"crops": {0: batch}},
+    )
+    assert program is not None
+    proto = program.model_proto
+    onnx.helper.set_model_props(proto, metadata(trained))
+    with atomic_path(path) as temporary:
+        onnx.save(proto, temporary)
+
+
+def metadata(trained: Trained) -> dict[str, str]:
+    """What a user of the file must know, as text by key."""
+    return {
+        "expressions": ",".join(EXPRESSIONS),
+        "input": f"crops: uint8 N×{CROP_SIZE}×{CROP_SIZE}×3, RGB; one face each, found and cropped as faces says",
+        "output": "probabilities: float N×7, calibrated, in the order of expressions",
+        "preprocessing": f"inside: /255, central crop of {trained.eval_crop} of the side, resize, normalisation",
+        "faces": trained.faces.model_dump_json(),
+        "opset": str(OPSET),
+        "made_from": json.dumps(trained.description, sort_keys=True),
+    }
+
+
+def predict(path: Path, crops: Crops) -> NDArray[np.float32]:
+    """What ONNX Runtime predicts for uint8 N×112×112×3 crops: N×k.
+
+    Raises:
+        ParamsError: ONNX Runtime is not installed.
+    """
+    _require("onnxruntime")
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    probabilities: NDArray[np.float32] = session.run(None, {"crops": crops})[0]
+    return probabilities
+
+
+@torch.no_grad()
+def difference(trained: Trained, path: Path, crops: Crops) -> float:
+    """The largest difference of a probability between the file and PyTorch."""
+    expected = Exported(trained.model, trained.eval_crop).eval()(torch.from_numpy(crops)).numpy()
+    return float(np.abs(predict(path, crops) - expected).max())
+
+
+def quantise(path: Path, to: Path, crops: Crops) -> None:
+    """Write the model at ``path`` with int8 weights and activations, whose ranges are measured on ``crops``.
+
+    Raises:
+        ParamsError: the packages for it are not installed.
+        StorageError: the file cannot be written.
+    """
+    _require("onnx", "onnxruntime")
+    from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
+
+    with atomic_path(to) as temporary:
+        quantize_static(
+            path,
+            temporary,
+            _Reader(crops),
+            quant_format=QuantFormat.QDQ,
+            per_channel=True,
+            weight_type=QuantType.QInt8,
+            activation_type=QuantType.QUInt8,
+            op_types_to_quantize=["Conv", "Gemm", "MatMul"],
+        )
+
+
+class _Reader:
+    """The crops one by one, as ONNX Runtime's quantiser asks for them."""
+
+    def __init__(self, crops: Crops) -> None:
+        self._crops = iter(crops[:CALIBRATED_ON])
+
+    def get_next(self) -> dict[str, Any] | None:
+        """A batch of one, or None at the end."""
+        crop = next(self._crops, None)
+        return None if crop is None else {"crops": crop[None]}
+
+
+def _require(*packages: str) -> None:
+    if missing := [name for name in packages if package_folder(name) is None]:
+        raise ParamsError(f"{', '.join(missing)}: not installed; pip install 'pocan[onnx]'")
