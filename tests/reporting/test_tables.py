@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from pipeline.config.decisive import decisive
+from pipeline.config.methods import METHODS
 from pipeline.reporting.markdown import markdown_table
 from pipeline.reporting.results import load_evaluations, load_source
 from pipeline.reporting.tables import render
@@ -312,3 +313,10 @@ def test_what_confidence_is_worth(tmp_path: Path) -> None:
 
 def test_nothing_adapted_nothing_judged(tmp_path: Path) -> None:
     assert "Judged without" not in text_of(tmp_path, result("ckplus", method="dt", **{"oracle": None}))
+
+
+@pytest.mark.parametrize("name", [name for name, params in METHODS.items() if params.adapts])
+def test_every_method_has_its_rows(name: str, tmp_path: Path) -> None:
+    text = text_of(tmp_path, result("ckplus", method=name))
+    assert row(section(text, "Table 1."), f"{METHODS[name].title} (measured)")[2] == "75.0 ◊ [68.0, 82.0]"
+    assert f"| CK+ | after ({METHODS[name].title}) |" in text
