@@ -5,14 +5,20 @@ A new set is its module, its test, one line below and its parameters (docs/exten
 
 from pathlib import Path
 
+from pipeline.datasets.affectnet import AffectNet
+from pipeline.datasets.caers import CaerS
 from pipeline.datasets.ckplus import CkPlus
 from pipeline.datasets.ckplus48 import CkPlus48
+from pipeline.datasets.expw import ExpW
 from pipeline.datasets.fer2013 import Fer2013
+from pipeline.datasets.ferplus import FerPlus
 from pipeline.datasets.folder import AnyFolder, FolderDataset
 from pipeline.datasets.footage import Footage
 from pipeline.datasets.jaffe import Jaffe
+from pipeline.datasets.kdef import Kdef
 from pipeline.datasets.oulu import OuluCasia
 from pipeline.datasets.parts.base import Dataset, Sample
+from pipeline.datasets.rafd import Rafd
 from pipeline.datasets.rafdb import RafDb
 from pipeline.datasets.sfew import Sfew
 from pipeline.registry import Registry
@@ -29,6 +35,12 @@ DATASETS: Registry[type[Dataset]] = Registry(
         OuluCasia,
         Fer2013,
         Sfew,
+        FerPlus,
+        ExpW,
+        AffectNet,
+        CaerS,
+        Kdef,
+        Rafd,
     ],
 )
 """The sets with a reader of their own."""

@@ -1,0 +1,33 @@
+"""CAER-S (Lee et al., ICCV 2019): stills of television shows, with the scene around the face."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from pipeline.datasets.parts.base import Dataset, Sample
+from pipeline.datasets.parts.class_folders import class_samples, holds_classes, picture_folders, subfolders
+from pipeline.datasets.parts.finder import find
+from pipeline.datasets.parts.spellings import part_of
+
+
+class CaerS(Dataset):
+    """CAER-S: about 70,000 pictures in class folders below ``train`` and ``test``."""
+
+    name = "caers"
+    title = "CAER-S"
+    layout = "train/Anger/0001.png and test/Anger/0001.png, likewise Disgust, Fear, Happy, Neutral, Sad, Surprise"
+
+    def scan(self) -> Iterator[Sample]:
+        """One sample per picture.
+
+        Raises:
+            DatasetError: there is no part, or a folder in a part is no class.
+        """
+        for folder in picture_folders(find(self, _holds_parts, "a folder train with class folders")):
+            part = part_of(folder.name)
+            if part is None:
+                raise self.fault(f"{folder}: {folder.name!r} is none of train, val and test; move the folder away")
+            yield from class_samples(self, folder, part)
+
+
+def _holds_parts(folder: Path) -> bool:
+    return any(part_of(inside.name) and holds_classes(inside) for inside in subfolders(folder))

@@ -1,0 +1,75 @@
+"""FERPlus (Barsoum et al., ICMI 2016): the pictures of FER2013 with the votes of ten annotators each."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import ClassVar
+
+from pipeline.datasets.fer2013 import Fer2013
+from pipeline.datasets.parts.base import Sample
+from pipeline.datasets.parts.finder import find
+from pipeline.labels import ANGER, DISGUST, FEAR, HAPPINESS, NEUTRAL, SADNESS, SURPRISE
+
+VOTES = "fer2013new.csv"
+COLUMNS = {
+    "neutral": NEUTRAL,
+    "happiness": HAPPINESS,
+    "surprise": SURPRISE,
+    "sadness": SADNESS,
+    "anger": ANGER,
+    "disgust": DISGUST,
+    "fear": FEAR,
+    "contempt": None,
+    "unknown": None,
+    "nf": None,
+}
+"""The columns of votes; what is no class of this project (contempt, unknown, no face) is left out where it wins."""
+
+
+class FerPlus(Fer2013):
+    """FERPlus: the rows of fer2013.csv that more than half of the annotators call one of the seven expressions.
+
+    That is the majority rule of the authors' own code.
+    """
+
+    name = "ferplus"
+    title = "FERPlus"
+    published: ClassVar = {}
+    layout = f"fer2013.csv (columns emotion, pixels, Usage) and {VOTES} (Usage, Image name, ten columns of votes)"
+
+    def scan(self) -> Iterator[Sample]:
+        """One sample per row with a majority; its key is that of FER2013's row.
+
+        Raises:
+            DatasetError: a table is missing or malformed, or the two have another number of rows.
+        """
+        if self._csv is None:
+            raise self.fault(f"{self.root}: no fer2013.csv, whose rows the votes are for; put it beside {VOTES}")
+        path = find(self, lambda folder: (folder / VOTES).is_file(), VOTES) / VOTES
+        votes = list(self._majorities(path))
+        count = 0
+        for sample in super().scan():
+            count += 1
+            if count <= len(votes) and (label := votes[count - 1]) is not None:
+                yield replace(sample, label=label)
+        if count != len(votes):
+            raise self.fault(f"{path}: {len(votes)} rows of votes for {count} pictures; unpack both files again")
+
+    def _majorities(self, path: Path) -> Iterator[int | None]:
+        with path.open(encoding="utf-8-sig") as lines:
+            head = [name.strip().casefold() for name in next(lines, "").split(",")]
+            missing = [name for name in COLUMNS if name not in head]
+            if missing:
+                raise self.fault(f"{path}, line 1: no column {missing[0]!r}; unpack it again")
+            places = [head.index(name) for name in COLUMNS]
+            for number, line in enumerate(lines, start=2):
+                if line.strip():
+                    yield self._majority(f"{path}, line {number}", line.split(","), places)
+
+    def _majority(self, where: str, fields: list[str], places: list[int]) -> int | None:
+        try:
+            votes = [int(fields[place]) for place in places]
+        except (ValueError, IndexError):
+            raise self.fault(f"{where}: not ten whole numbers of votes; correct the line") from None
+        most = max(votes)
+        return list(COLUMNS.values())[votes.index(most)] if 2 * most > sum(votes) else None

@@ -1,0 +1,55 @@
+"""KDEF, the Karolinska Directed Emotional Faces (Lundqvist, Flykt and Öhman, 1998): 70 actors, seven expressions."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import ClassVar
+
+from pipeline.datasets.parts.base import Dataset, Sample
+from pipeline.datasets.parts.class_folders import pictures_below
+from pipeline.labels import ANGER, DISGUST, FEAR, HAPPINESS, NEUTRAL, SADNESS, SURPRISE
+
+LABELS = {
+    "AF": FEAR,
+    "AN": ANGER,
+    "DI": DISGUST,
+    "HA": HAPPINESS,
+    "NE": NEUTRAL,
+    "SA": SADNESS,
+    "SU": SURPRISE,
+}
+NAME = re.compile(r"([AB])([FM][0-9]{2})(AF|AN|DI|HA|NE|SA|SU)(FL|HL|S|HR|FR)", re.IGNORECASE)
+"""Session, sex and number of the actor, expression, angle."""
+
+
+class Kdef(Dataset):
+    """KDEF: of its 4,900 pictures the 980 straight ones (70 actors × 7 expressions × 2 sessions)."""
+
+    name = "kdef"
+    title = "KDEF"
+    published: ClassVar = {"all": 980}
+    layout = (
+        "AF01ANS.JPG at any depth: session, sex, actor, expression (AF AN DI HA NE SA SU), angle; straight ones (S) "
+        "are read"
+    )
+
+    def scan(self) -> Iterator[Sample]:
+        """One sample per straight picture; the profiles, and files whose names are cut short, are passed over.
+
+        Raises:
+            DatasetError: a picture is named otherwise.
+        """
+        for path in pictures_below(self.root):
+            match = NAME.fullmatch(path.stem)
+            if match is None:
+                if _cut_short(path):
+                    continue
+                raise self.fault(f"{path}: the name is not of the form AF01ANS.JPG; rename the file or move it away")
+            session, actor, expression, angle = (part.upper() for part in match.groups())
+            if angle == "S":
+                yield Sample(self.key(path), LABELS[expression], actor, sequence=f"{actor}/{session}/{expression}")
+
+
+def _cut_short(path: Path) -> bool:
+    """Whether a name lacks its last letters, as that of AM31H.JPG in the distributed set: what it shows is unknown."""
+    return re.fullmatch(r"[AB][FM][0-9]{2}[A-Z]{1,4}", path.stem, re.IGNORECASE) is not None

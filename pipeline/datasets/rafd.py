@@ -1,0 +1,43 @@
+"""RaFD, the Radboud Faces Database (Langner et al., Cognition and Emotion 2010): 67 models, eight expressions."""
+
+import re
+from collections.abc import Iterator
+from typing import ClassVar
+
+from pipeline.datasets.parts.base import Dataset, Sample
+from pipeline.datasets.parts.class_folders import pictures_below
+from pipeline.datasets.parts.spellings import class_of
+
+FRONTAL = "090"
+LEFT_OUT = "contemptuous"
+NAME = re.compile(r"Rafd(000|045|090|135|180)_([0-9]+)_([A-Za-z]+)_([a-z]+)_([a-z]+)_(frontal|left|right)")
+"""Camera, model, group, sex, expression, gaze."""
+
+
+class Rafd(Dataset):
+    """RaFD: of its 8,040 pictures the 1,407 of the frontal camera without contempt (67 models × 7 × 3 gazes)."""
+
+    name = "rafd"
+    title = "RaFD"
+    published: ClassVar = {"all": 1407}
+    layout = (
+        "Rafd090_01_Caucasian_female_angry_frontal.jpg at any depth; the frontal camera (090) is read, contempt not"
+    )
+
+    def scan(self) -> Iterator[Sample]:
+        """One sample per picture of the frontal camera.
+
+        Raises:
+            DatasetError: a picture is named otherwise.
+        """
+        for path in pictures_below(self.root):
+            match = NAME.fullmatch(path.stem)
+            if match is None:
+                raise self.fault(f"{path}: not named as Rafd090_01_Caucasian_female_angry_frontal.jpg; move it away")
+            camera, model, _, _, expression, _ = match.groups()
+            if camera != FRONTAL or expression == LEFT_OUT:
+                continue
+            label = class_of(expression)
+            if label is None:
+                raise self.fault(f"{path}: unknown expression {expression!r}; rename the file or move it away")
+            yield Sample(self.key(path), label, subject=model, sequence=f"{model}/{expression}")
