@@ -1,10 +1,9 @@
 """CAER-S (Lee et al., ICCV 2019): stills of television shows, with the scene around the face."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 from pipeline.datasets.parts.base import Dataset, Sample
-from pipeline.datasets.parts.class_folders import class_samples, holds_classes, picture_folders, subfolders
+from pipeline.datasets.parts.class_folders import class_samples, holds_parts, picture_folders
 from pipeline.datasets.parts.finder import find
 from pipeline.datasets.parts.spellings import part_of
 
@@ -22,12 +21,8 @@ class CaerS(Dataset):
         Raises:
             DatasetError: there is no part, or a folder in a part is no class.
         """
-        for folder in picture_folders(find(self, _holds_parts, "a folder train with class folders")):
+        for folder in picture_folders(find(self, holds_parts, "a folder train with class folders")):
             part = part_of(folder.name)
             if part is None:
                 raise self.fault(f"{folder}: {folder.name!r} is none of train, val and test; move the folder away")
             yield from class_samples(self, folder, part)
-
-
-def _holds_parts(folder: Path) -> bool:
-    return any(part_of(inside.name) and holds_classes(inside) for inside in subfolders(folder))

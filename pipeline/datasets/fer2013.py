@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.datasets.parts.base import Dataset, Sample
-from pipeline.datasets.parts.class_folders import class_samples, holds_classes, picture_folders, subfolders
+from pipeline.datasets.parts.class_folders import class_samples, holds_parts, picture_folders
 from pipeline.datasets.parts.finder import folders_below
 from pipeline.datasets.parts.spellings import part_of
 from pipeline.errors import UnreadableImageError
@@ -119,9 +119,7 @@ class Fer2013(Dataset):
 
 def _holds_fer2013(folder: Path) -> bool:
     """Whether a table of the set, or a part of it in class folders, is in a folder."""
-    if any((folder / name).is_file() for name in CSV_NAMES):
-        return True
-    return any(part_of(inside.name) and holds_classes(inside) for inside in subfolders(folder))
+    return any((folder / name).is_file() for name in CSV_NAMES) or holds_parts(folder)
 
 
 def _fields(line: bytes) -> list[bytes]:

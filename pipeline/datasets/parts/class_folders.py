@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pipeline.datasets.parts.base import Dataset, Sample
 from pipeline.datasets.parts.pictures import is_picture
-from pipeline.datasets.parts.spellings import class_of
+from pipeline.datasets.parts.spellings import class_of, part_of
 from pipeline.errors import DatasetError
 
 
@@ -62,6 +62,11 @@ def picture_folders(folder: Path) -> list[Path]:
 def holds_classes(folder: Path) -> bool:
     """Whether one of the sub-folders is named after a class and has pictures."""
     return any(class_of(inside.name) is not None for inside in picture_folders(folder))
+
+
+def holds_parts(folder: Path) -> bool:
+    """Whether one of the sub-folders is named after a part (train, val, test) and has class folders."""
+    return any(part_of(inside.name) and holds_classes(inside) for inside in subfolders(folder))
 
 
 def class_samples(
