@@ -7,7 +7,7 @@ from pipeline.backbones import BACKBONES
 from pipeline.config.methods import METHODS
 from pipeline.labels import EXPRESSIONS
 from pipeline.networks.trained import Trained
-from pipeline.reporting.markdown import MARK_NOTE, NOTHING, markdown_table, percent
+from pipeline.reporting.markdown import MARK_NOTE, NOTHING, markdown_table, marked, percent
 from pipeline.reporting.results import Result
 from pipeline.reporting.titles import dataset_title
 
@@ -49,7 +49,7 @@ def _origin(trained: Trained, made: Mapping[str, Any]) -> str:
         method = METHODS[made["adapt"]["method"]]
         lines.append(_data("Target, without labels", made["target"]))
         lines.append(f"Method: {method.title} ({method.citation}), {made['adapt']['epochs']} epochs")
-    lines.append(f"Network: {trained.params.backbone}, begun from {weights.title}. {weights.origin}")
+    lines.append(f"Network: {trained.params.backbone}, begun from {weights.title} ({weights.origin.rstrip('.')})")
     lines.append(f"Seed {made['seed']}; weights SHA-256 `{made['weights_sha256']}`")
     lines.append("The licences of the data sets and of the weights that training began from bind this model, too.")
     return "\n".join(f"- {line}" for line in lines)
@@ -77,6 +77,6 @@ def _scores(result: Result | None) -> str:
     cells = []
     for name, f1, row, count in zip(EXPRESSIONS, after.f1, after.confusion, after.support, strict=True):
         recall = percent(row[EXPRESSIONS.index(name)] / count, result) if count else NOTHING
-        cells.append([name, f"{count:,}", recall, NOTHING if f1 is None else f"{f1:.3f}"])
+        cells.append([name, f"{count:,}", recall, NOTHING if f1 is None else marked(f"{f1:.3f}", result)])
     parts = [text, markdown_table(["expression", "test pictures", "recall (%)", "F1"], cells)]
     return "\n\n".join([*parts, MARK_NOTE] if result.drawn else parts)
