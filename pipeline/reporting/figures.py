@@ -142,7 +142,9 @@ def _reliability(evaluation: Evaluation) -> Figure:
         table = evaluation.reliability[evaluation.reliability["scaled"] == scaled]
         axes.plot([0, 1], [0, 1], color="#999999", lw=1, ls="--")
         sizes = 20 + 380 * table["count"] / table["count"].sum()
-        axes.scatter(table["confidence"], table["accuracy"], s=sizes, color=AFTER_COLOUR, alpha=0.75, linewidths=0)
+        axes.scatter(
+            table["confidence"], table["accuracy"], s=sizes, color=AFTER_COLOUR, alpha=0.75, linewidths=0, clip_on=False
+        )
         error = f"\nexpected calibration error {100 * getattr(errors.target, key):.1f} %" if errors.target else ""
         axes.set(xlim=(0, 1), ylim=(0, 1), xlabel="confidence", title=f"{title}{error}")
         axes.set_box_aspect(1)
