@@ -11,6 +11,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from filelock import FileLock, Timeout
+
 from pipeline.errors import StorageError
 
 if TYPE_CHECKING:
@@ -68,6 +70,25 @@ def atomic_folder(path: Path) -> Iterator[Path]:
         raise not_written(path, error) from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Let one process of this machine at a time work on ``folder``; the end of a process, of any kind, lets go of it.
+
+    Raises:
+        StorageError: another one does.
+    """
+    name = hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:16]
+    lock = FileLock(Path(tempfile.gettempdir(), f"pocan-{name}.lock"), timeout=0)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise StorageError(f"{folder}: another process is at work there; wait for it, or name another folder") from None
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def not_written(path: Path | str, error: Exception) -> StorageError:

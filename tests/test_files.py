@@ -1,5 +1,7 @@
 """Atomic writes: whole or not at all, and an error that names the file."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,8 @@ from pipeline import files
 from pipeline.errors import StorageError
 from pipeline.networks import saved
 from pipeline.training.checkpoints import Checkpoint
+
+ROOT = Path(__file__).parents[1]
 
 
 def test_a_file_that_cannot_be_written_is_named_and_stays_as_it_was(tmp_path: Path) -> None:
@@ -49,3 +53,19 @@ def test_what_a_killed_write_left_is_removed_with_the_checkpoint(tmp_path: Path)
     (tmp_path / ".c.pt.efgh.pt").write_bytes(b"half a checkpoint")
     checkpoint.remove()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_one_process_at_a_time_works_on_a_folder_and_a_killed_one_lets_go(tmp_path: Path) -> None:
+    program = "import sys, time; from pathlib import Path; from pipeline.files import alone\n"
+    program += "with alone(Path(sys.argv[1])): print('mine', flush=True); time.sleep(60)"
+    with subprocess.Popen([sys.executable, "-c", program, str(tmp_path)], stdout=subprocess.PIPE, cwd=ROOT) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == b"mine\n"
+        with pytest.raises(StorageError, match="another process is at work there"), files.alone(tmp_path):
+            pass
+        with files.alone(tmp_path / "another"):
+            pass
+        other.kill()
+        other.wait()
+    with files.alone(tmp_path):
+        pass

@@ -24,7 +24,7 @@ from pipeline.datasets.parts.videos import is_video
 from pipeline.errors import DatasetError, ParamsError
 from pipeline.evaluation import calibration
 from pipeline.evaluation.scorecard import predictions_table
-from pipeline.files import read_json, write_csv, write_json, write_text
+from pipeline.files import alone, read_json, write_csv, write_json, write_text
 from pipeline.methods import implementation
 from pipeline.networks import saved
 from pipeline.networks.trained import Trained
@@ -63,6 +63,11 @@ def adapt_to(wish: Wish) -> list[Path]:
         DatasetError: there is nothing to adapt to, the source's pictures are missing where the method needs them, or
             the output is there already. Further PipelineErrors: a parameter, the model, the disk, MLflow.
     """
+    with alone(wish.out):
+        return _adapted(wish)
+
+
+def _adapted(wish: Wish) -> list[Path]:
     pictures = _pictures(wish)
     trained = models.opened(wish.model)
     faces = changed(trained.faces, "faces", [change[6:] for change in wish.changes if change.startswith("faces.")])

@@ -9,6 +9,7 @@ from pipeline.config.schema import FaceParams
 from pipeline.datasets import AnyFolder, Dataset
 from pipeline.errors import DatasetError
 from pipeline.faces.extract import extract
+from pipeline.files import alone
 from pipeline.reporting.faces_report import write_faces_report
 
 
@@ -29,13 +30,15 @@ def extract_folder(folder: Path, out: Path, params: FaceParams, on: str, process
 
     Raises:
         DatasetError: there is no such folder or no readable picture in it, ``out`` has crops already or lies in it.
+        StorageError: another process is at work on ``out``, or it cannot be written.
     """
     pictures, store = AnyFolder(folder), out / "crops"
     report = out / "faces.md"
-    if store.exists() and report.exists():
-        raise DatasetError(f"{store}: there are crops already; remove the folder or name another one with --out")
     require_apart(out, folder)
-    return extract_pictures(pictures, out, out / ".in-progress", params, device.pick(on), processes)
+    with alone(out):
+        if store.exists() and report.exists():
+            raise DatasetError(f"{store}: there are crops already; remove the folder or name another one with --out")
+        return extract_pictures(pictures, out, out / ".in-progress", params, device.pick(on), processes)
 
 
 def extract_pictures(
