@@ -147,11 +147,13 @@ def study(
     from pipeline.studies.execute import execute
     from pipeline.studies.experiments import finished
     from pipeline.studies.report import write_report
+    from pipeline.tracking.costs import adaptation_costs
 
     described = plan.read(name)
     planned = plan.runs(name, described)
     failed = {} if collect else execute(planned, jobs)
-    for path in write_report(Path(name).stem, described, planned, *collected(planned, finished()), failed):
+    costs = adaptation_costs(planned[0].params.tracking.experiment, [run.name for run in planned])
+    for path in write_report(Path(name).stem, described, planned, *collected(planned, finished()), failed, costs):
         typer.echo(path)
     if failed:
         typer.echo(f"{len(failed)} of {len(planned)} experiments failed: {', '.join(failed)}", err=True)

@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from statistics import mean
+from types import MappingProxyType
 
 import pandas as pd
 
@@ -13,6 +15,7 @@ from pipeline.studies import figures
 from pipeline.studies.collect import Collected, State
 from pipeline.studies.plan import Run, Study
 from pipeline.studies.summary import Cell, accuracy, chosen_by, paired, rivalry
+from pipeline.tracking.costs import Cost
 from pipeline.validators import VALIDATORS
 
 OTHER_CODE = "†"
@@ -25,10 +28,12 @@ def write_report(
     collected: Sequence[Collected],
     lacking: Mapping[str, State],
     failed: Mapping[str, str],
+    costs: Mapping[str, Sequence[Cost]] = MappingProxyType({}),
 ) -> list[Path]:
     """Write what ``collected`` says; returns the files.
 
     lacking: what stands in the way of the other planned runs. failed: what those said that failed just now.
+    costs: of each experiment's adaptations, by its name.
 
     Raises:
         StorageError: a file cannot be written.
@@ -42,10 +47,25 @@ def write_report(
         f"# {study.title}",
         _state(study, planned, collected, lacking, failed),
         *(_results(study, targets, collected) if collected else []),
+        *_costs(study, planned, costs),
         *(f"![{path.stem}]({path.name})" for path in pictures),
     ]
     write_text(written[1], "\n\n".join(section for section in sections if section) + "\n")
     return [*written, *pictures]
+
+
+def _costs(study: Study, planned: Sequence[Run], costs: Mapping[str, Sequence[Cost]]) -> list[str]:
+    """Time and memory of an adaptation, the mean over targets and seeds; nothing where no run is known."""
+    lines = []
+    for variant in study.variants:
+        found = [cost for run in planned if run.variant == variant for cost in costs.get(run.name, ())]
+        if found:
+            seconds, memory = mean(cost.seconds for cost in found), mean(cost.memory for cost in found)
+            lines.append([variant, f"{seconds:,.0f}", f"{memory:,.0f}", str(len(found))])
+    if not lines:
+        return []
+    table = markdown_table(["", "seconds of training", "peak memory (MiB)", "adaptations"], lines)
+    return ["## What an adaptation costs", table, "Of this machine, with whatever else ran on it; from MLflow."]
 
 
 def rows(collected: Sequence[Collected]) -> pd.DataFrame:

@@ -12,6 +12,7 @@ import yaml
 from pipeline.studies import experiments, plan
 from pipeline.studies.collect import collect, state_of
 from pipeline.studies.report import write_report
+from pipeline.tracking.costs import Cost
 from tests.reporting.made_results import confusion, metrics, result
 
 ROOT = Path(__file__).parents[2]
@@ -113,6 +114,15 @@ def test_the_report_compares_pairs_and_names_what_is_missing() -> None:
     assert len(table) == 6
     assert table["last_accuracy"].tolist() == [75.0, 75.0, 80.0, 80.0, 50.0, 50.0]
     assert files[2].read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.usefixtures("repository")
+def test_costs_are_means_over_what_is_known() -> None:
+    study, runs = planned()
+    costs = {"two-pocan-0": [Cost(100.0, 900.0), Cost(200.0, 1100.0)], "two-pocan-1": [Cost(300.0, 1000.0)]}
+    text = write_report("two", study, runs, *collect(runs, experiments.finished()), {}, costs)[1].read_text()
+    assert "| POCAN | 200 | 1,000 | 3 |" in text
+    assert "| DANN | " not in text.split("## What an adaptation costs")[1]
 
 
 def test_results_of_other_code_are_marked(repository: Path) -> None:

@@ -1,5 +1,6 @@
 """MLflow runs: grouped by execution, complete, failed when the stage fails, refused where no server answers."""
 
+import contextlib
 import json
 import os
 import subprocess
@@ -21,6 +22,7 @@ from pipeline.data.crops import CROP_SIZE, CropStore
 from pipeline.errors import TrackingError
 from pipeline.files import flatten
 from pipeline.tracking import execution, models, runs, tree
+from pipeline.tracking.costs import Cost, adaptation_costs
 from pipeline.training.checkpoints import Checkpoint
 from tests.models import ADAPTED, small
 from tests.stores import flat, write_store
@@ -331,3 +333,22 @@ def test_temporary_experiments_use_the_store_of_the_project_around_them(
 def test_flatten_writes_keys_as_dvc_does() -> None:
     flat = flatten({"a": {"b": 1, "c": [1, 2]}, "d": None})
     assert flat == {"a.b": 1, "a.c": "1,2", "d": "null"}
+
+
+def test_costs_of_an_experiments_adaptations(settings: Params) -> None:
+    with runs.stage_run(settings, "adapt", "jaffe") as tracked:
+        for epoch in (1, 2, 3):
+            tracked.log({"epoch_seconds": 2.0 * epoch, "peak_memory_mib": 800.0}, epoch)
+    with runs.stage_run(settings, "evaluate", "jaffe") as tracked:
+        tracked.log({"epoch_seconds": 50.0, "peak_memory_mib": 1.0}, 1)
+    with contextlib.suppress(KeyboardInterrupt), runs.stage_run(settings, "adapt", "sfew") as tracked:
+        tracked.log({"epoch_seconds": 50.0, "peak_memory_mib": 1.0}, 1)
+        raise KeyboardInterrupt
+    found = adaptation_costs(settings.tracking.experiment, ["brave-newt", "shy-owl"])
+    assert found == {"brave-newt": [Cost(12.0, 800.0)]}
+    assert adaptation_costs("another", ["brave-newt"]) == {}
+
+
+def test_without_a_store_there_are_no_costs_and_none_is_made(settings: Params, tmp_path: Path) -> None:
+    assert adaptation_costs(settings.tracking.experiment, ["brave-newt"]) == {}
+    assert not list(tmp_path.glob("mlflow.db*"))
