@@ -11,6 +11,7 @@ from torch.nn import functional as F
 from pipeline.methods.cdan import certainty, multilinear
 from pipeline.methods.coral import coral
 from pipeline.methods.dfa import class_likeness, likeness
+from pipeline.methods.icid import pairs
 from pipeline.methods.lpl import locality_preserving
 from pipeline.methods.mean_teacher import consistency
 from pipeline.methods.parts.adversary import Discriminator, domain_loss, reversed_gradient
@@ -132,6 +133,35 @@ def test_locality_is_the_distance_to_the_mean_of_the_nearest_of_the_class() -> N
     assert locality_preserving(x, labels, 2).item() == pytest.approx(expected)
     means = [(0 - 14 / 3) ** 2, (1 - 13 / 3) ** 2, (3 - 11 / 3) ** 2, (10 - 4 / 3) ** 2]
     assert locality_preserving(x, labels, 20).item() == pytest.approx(0.5 * sum(means) / 5)
+
+
+def test_icid_compares_each_picture_with_the_next_one() -> None:
+    x = torch.tensor([[0.0, 1.0], [2.0, -1.0], [1.0, 1.0]])
+    different, alike = pairs(x, torch.tensor([4, 1, 4]))
+    root = math.sqrt(2.0)
+    torch.testing.assert_close(different, torch.tensor([[2.0, 2.0], [1.0, 2.0], [1.0, 0.0]]) * root)
+    assert alike.tolist() == [0.0, 0.0, 1.0]  # the last one's next is the first
+
+
+def test_icid_starts_from_the_source_model_and_predicts_from_the_fused_features() -> None:
+    task = method("icid")
+    z = F.normalize(normal(5, 32))
+    before = task.model.get_parameter("prototypes.matrix").clone()
+    task.fuse()  # type: ignore[attr-defined]
+    torch.testing.assert_close(task.model.get_parameter("prototypes.matrix"), before)
+    task.step(next(task.begin_epoch(0).batches), 0.1)
+    own = task.own  # type: ignore[attr-defined]
+    fused = 0.5 * (own["common"](z) + own["distinct"](z))
+    matrix = task.model.get_parameter("prototypes.matrix")
+    torch.testing.assert_close(z @ matrix.T, own["of_fused"](fused))
+    assert not torch.allclose(matrix, before)
+
+
+def test_icid_learns_to_tell_whether_two_pictures_are_of_one_class() -> None:
+    task = method("icid", batch_size=105, steps_per_epoch=1, prototype_lr=0.05)
+    plan = [next(task.begin_epoch(epoch).batches) for epoch in range(12)]
+    reported = [task.step(batch, 0.0)["common"].item() for batch in plan]
+    assert reported[-1] < 0.8 * reported[0]
 
 
 def test_mcd_predicts_by_the_mean_logits_of_both_classifiers() -> None:

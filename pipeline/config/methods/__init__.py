@@ -15,6 +15,7 @@ from pipeline.config.methods.dfa import DfaParams
 from pipeline.config.methods.dt import DtParams
 from pipeline.config.methods.ecan import EcanParams
 from pipeline.config.methods.ftdnn import FtdnnParams
+from pipeline.config.methods.icid import IcidParams
 from pipeline.config.methods.lpl import LplParams
 from pipeline.config.methods.mcd import McdParams
 from pipeline.config.methods.mean_teacher import MeanTeacherParams
@@ -32,6 +33,7 @@ METHODS: Registry[type[AdaptParams]] = Registry(
         DtParams,
         FtdnnParams,
         LplParams,
+        IcidParams,
         DannParams,
         CdanParams,
         DanParams,
