@@ -1,5 +1,7 @@
 """MCD: two classifiers that disagree where the target is far from the source (Saito et al., CVPR 2018)."""
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor, nn
 
@@ -33,21 +35,18 @@ class Mcd(TwoDomains):
     def step(self, batch: Batch, progress: float) -> dict[str, Tensor]:
         """Step A; B, the classifiers apart on the target; C, f and g that bring them together again."""
         self.set_rates(progress)
-        terms = self.losses(self.embedded(batch, progress))
+        # A batch norm must see the same in all three steps; one by one, A and C need one domain only.
+        separate = self.params.domain_passes == "separate"
+        terms = self.losses(self.embedded(replace(batch, target=None) if separate else batch, progress))
         loss = torch.stack(list(terms.values())).sum()
         self.descend(loss)
-        views = self.seen(batch)
         with torch.no_grad():  # f and g rest in step B
-            source, target = (
-                self.whole(self._embed(images), pictures)
-                for images, pictures in zip(views, (batch.source, batch.target), strict=True)
-            )
-        again = Domains(source, batch.labels, target, batch.target_index, views[1], progress)
-        apart = self.discrepancy(target, self._matrices())
-        self.descend(torch.stack(list(self.losses(again).values())).sum() - apart)
+            both = self.embedded(batch, progress)
+        apart = self.discrepancy(both.target, self._matrices())
+        self.descend(torch.stack(list(self.losses(both).values())).sum() - apart)
         for _ in range(self.params.repeats):
-            target = self.whole(self._embed(views[1]), batch.target)
-            together = self.discrepancy(target, {name: m.detach() for name, m in self._matrices().items()})
+            again = self.embedded(replace(batch, source=None) if separate else batch, progress)
+            together = self.discrepancy(again.target, {name: m.detach() for name, m in self._matrices().items()})
             self.descend(together)
         self._mean_of_both()
         self._average.update()
@@ -55,7 +54,7 @@ class Mcd(TwoDomains):
         return {name: value.detach() for name, value in reported.items()}
 
     def discrepancy(self, z: Tensor, matrices: dict[str, Tensor]) -> Tensor:
-        """The mean absolute difference of the two predictions (eq. 9): a scalar."""
+        """The mean absolute difference of the two predictions, the paper's discrepancy loss: a scalar."""
         first, second = (torch.softmax(z @ matrix.T, dim=1) for matrix in matrices.values())
         return (first - second).abs().mean()
 
