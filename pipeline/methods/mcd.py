@@ -35,7 +35,7 @@ class Mcd(TwoDomains):
     def step(self, batch: Batch, progress: float) -> dict[str, Tensor]:
         """Step A; B, the classifiers apart on the target; C, f and g that bring them together again."""
         self.set_rates(progress)
-        # A batch norm must see the same in all three steps; one by one, A and C need one domain only.
+        # What the classifiers learn from in A and B must have gone through the same batch norms.
         separate = self.params.domain_passes == "separate"
         terms = self.losses(self.embedded(replace(batch, target=None) if separate else batch, progress))
         loss = torch.stack(list(terms.values())).sum()
@@ -45,8 +45,8 @@ class Mcd(TwoDomains):
         apart = self.discrepancy(both.target, self._matrices())
         self.descend(torch.stack(list(self.losses(both).values())).sum() - apart)
         for _ in range(self.params.repeats):
-            again = self.embedded(replace(batch, source=None) if separate else batch, progress)
-            together = self.discrepancy(again.target, {name: m.detach() for name, m in self._matrices().items()})
+            target = self.whole(self._embed(both.target_views), batch.target)
+            together = self.discrepancy(target, {name: m.detach() for name, m in self._matrices().items()})
             self.descend(together)
         self._mean_of_both()
         self._average.update()
