@@ -9,7 +9,7 @@ from pipeline.config.section import Fraction, Momentum, NonNegativeFloat, Positi
 class AgraParams(TwoDomainsParams):
     """weight: of the domain loss, times λ of the progress. local_weight: of the local features' own cross entropy.
 
-    width: of the feature in each node of the graphs. hidden: of the discriminator's two hidden layers.
+    hidden: of the discriminator's two hidden layers.
     dropout: share of the graphs' inner features that a step leaves out. momentum_of_means: how far a cluster's mean
     goes to that of ``gathered`` pictures or a few more. recluster: epochs from one clustering to the next.
     """
@@ -25,7 +25,6 @@ class AgraParams(TwoDomainsParams):
 
     weight: NonNegativeFloat = 1.0
     local_weight: NonNegativeFloat = 1.0
-    width: PositiveInt = 64
     hidden: PositiveInt = 512
     dropout: Momentum = 0.5
     momentum_of_means: Fraction = 0.1

@@ -1,7 +1,7 @@
 """AGRA's graphs: a face's features beside those of its like in the other domain, and what passes between them.
 
-A picture's features are a holistic one and five local ones (``pipeline.methods.parts.regions``), each of ``width``; the
-six are a domain's nodes. Xie et al., ACM MM 2020, secs. 3.2 and 3.3, and the released code.
+A picture's features are a holistic one and five local ones (``pipeline.methods.parts.regions``), 64 numbers each; the
+six are a domain's nodes (Xie et al., ACM MM 2020). Sizes and links are those of the released code.
 """
 
 import torch
@@ -9,10 +9,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from pipeline.labels import NUM_CLASSES
-from pipeline.methods.parts.regions import REGIONS
+from pipeline.methods.parts.regions import REGIONS, WIDTH
 
 NODES = 1 + REGIONS
 """Of a domain: the holistic feature, then the local ones."""
+
+INNER = 128
+"""Features of a node between the two convolutions within its domain."""
 
 HOLISTIC_LOCAL, LOCAL_LOCAL = 0.8, 0.5
 """Links within a domain to begin with."""
@@ -24,17 +27,17 @@ SAME_PLACE, HOLISTIC_LOCAL_ACROSS, LOCAL_LOCAL_ACROSS = 0.9, 0.4, 0.25
 class Means(nn.Module):
     """The statistics of one domain: the mean features of its clusters, and how the domain's features are normalised.
 
-    means: k×n float, k clusters of features of length n; they move by ``momentum`` to the mean of those features that
-    came nearest to them, as soon as there are more than ``gathered`` of these.
+    means: k×n float, k clusters of features of length n. sums, counts: of what came nearest to each of them since it
+    moved last, k×n and k float.
     """
 
     means: Tensor
     sums: Tensor
     counts: Tensor
 
-    def __init__(self, length: int, momentum: float, gathered: int) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        self.momentum, self.gathered = momentum, gathered
+        length = NODES * WIDTH
         self.norm = nn.BatchNorm1d(length)
         self.register_buffer("means", torch.zeros(NUM_CLASSES, length))
         self.register_buffer("sums", torch.zeros(NUM_CLASSES, length))
@@ -52,13 +55,16 @@ class Means(nn.Module):
         self.norm.running_var.copy_(features.var(dim=0, correction=0))
 
     @torch.no_grad()
-    def follow(self, features: Tensor) -> None:
-        """Take a batch of the domain's features in: N×n float."""
+    def follow(self, features: Tensor, momentum: float, gathered: int) -> None:
+        """Take a batch of the domain's features in: N×n float.
+
+        A mean goes by ``momentum`` to that of its new features as soon as there are more than ``gathered`` of them.
+        """
         members = F.one_hot(self.nearest(features), NUM_CLASSES).to(features.dtype)
         self.sums += members.T @ features
         self.counts += members.sum(dim=0)
-        full = (self.counts > self.gathered)[:, None]
-        moved = torch.lerp(self.means, self.sums / self.counts.clamp(min=1.0)[:, None], self.momentum)
+        full = (self.counts > gathered)[:, None]
+        moved = torch.lerp(self.means, self.sums / self.counts.clamp(min=1.0)[:, None], momentum)
         self.means.copy_(torch.where(full, moved, self.means))
         self.sums.masked_fill_(full, 0.0)
         self.counts.masked_fill_(full[:, 0], 0.0)
@@ -79,18 +85,18 @@ class Means(nn.Module):
 
 
 class Propagation(nn.Module):
-    """Two graph convolutions within each domain, then one between them (eqs. 3 to 6): N×12×width in and out.
+    """Two graph convolutions within each domain, then one between them: N×12×64 in and out.
 
     Nodes: the source's six, then the target's. Links are learned, but never below 0, and those to a node sum to 1.
     """
 
     across_only: Tensor
 
-    def __init__(self, width: int) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        self.inner = nn.Linear(width, 2 * width)
-        self.outer = nn.Linear(2 * width, width)
-        self.between = nn.Linear(width, width)
+        self.inner = nn.Linear(WIDTH, INNER)
+        self.outer = nn.Linear(INNER, WIDTH)
+        self.between = nn.Linear(WIDTH, WIDTH)
         for layer in (self.inner, self.outer, self.between):
             nn.init.xavier_normal_(layer.weight)
             nn.init.zeros_(layer.bias)
@@ -99,7 +105,7 @@ class Propagation(nn.Module):
         self.register_buffer("across_only", (across > 0).float())
 
     def forward(self, nodes: Tensor, kept: Tensor | None = None) -> Tensor:
-        """``kept``: N×12×(2·width), 0 where an inner feature is left out, else above 1 by as much; None: all stay."""
+        """``kept``: N×12×128, 0 where an inner feature is left out, else above 1 by as much; None: all stay."""
         within, across = shares(self.within), shares(self.across * self.across_only)
         domains = nodes.unflatten(1, (2, NODES))
         inner = F.relu(within @ self.inner(domains))

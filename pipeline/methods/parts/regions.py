@@ -5,6 +5,7 @@ picture's landmarks follow its crop, its mirroring and its enlargement, faces th
 well, and whatever predicts needs nothing but pictures.
 """
 
+import itertools
 import math
 from functools import partial
 
@@ -32,6 +33,9 @@ CELLS, SHARE = 7, 1 / 28
 LEAST_SHARE = 1 / 5
 """A feature map is fine enough when its side is at least this share of the picture's, in pixels."""
 
+WIDTH = 64
+"""Features of a region."""
+
 WIDEST = (256, 512)
 """Channels of a region's two stages, at most: those of the published network, twice and four times its map's 128."""
 
@@ -58,37 +62,38 @@ class Landmarks(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """Landmarks of a batch of views."""
         with torch.autocast(images.device.type, enabled=False):  # bf16 would move them by a pixel
-            bordered = F.pad(images.float(), (BORDER,) * 4, mode="replicate")
+            known = images.to(self.onet.landmarks.weight.dtype)
+            bordered = F.pad(known, (BORDER,) * 4, mode="replicate")
             patches = F.avg_pool2d(bordered, bordered.shape[-1] // ONet.SIZE)
             _, _, shares = self.onet(patches * (255.0 / 128.0) - 127.5 / 128.0)
         side = images.shape[-1]
-        return (shares.unflatten(1, (2, REGIONS)).transpose(1, 2) * (side + 2 * BORDER) - BORDER) / side
+        found: Tensor = (shares.unflatten(1, (2, REGIONS)).transpose(1, 2) * (side + 2 * BORDER) - BORDER) / side
+        return found
 
 
 class Regions(nn.Module):
     """A branch of two residual stages for each landmark, on its region of the encoder's feature map.
 
-    width: features of a branch. The map is the last one that is at least a fifth as wide as the picture.
+    The map is the last one that is at least a fifth as wide as the picture.
 
     Raises:
         ParamsError: the backbone has no such feature map.
     """
 
-    def __init__(self, encoder: Encoder, width: int) -> None:
+    def __init__(self, encoder: Encoder) -> None:
         super().__init__()
-        self.width = width
         self.layer, channels = fine_layer(encoder)
         self.landmarks = Landmarks()
-        self.branches = nn.ModuleList(_branch(channels, width) for _ in range(REGIONS))
+        self.branches = nn.ModuleList(_branch(channels) for _ in range(REGIONS))
 
     def forward(self, features: Tensor, landmarks: Tensor) -> Tensor:
-        """The feature map (N×C×H×W) and landmarks (N×5×2, shares of the side) in, N×(5·width) out."""
+        """The feature map (N×C×H×W) and landmarks (N×5×2, shares of the side) in, N×(5·64) out."""
         found = regions(features, landmarks.to(features.dtype))
         return torch.cat([branch(found[:, place]) for place, branch in enumerate(self.branches)], dim=1)
 
 
 class WithRegions(nn.Module):
-    """Float N×3×112×112 in, N×(d + 5·width) out: z, then what the regions show."""
+    """Float N×3×112×112 in, N×(d + 5·64) out: z, then what the regions show."""
 
     def __init__(self, network: Network, regions: Regions) -> None:
         super().__init__()
@@ -118,8 +123,10 @@ def regions(features: Tensor, landmarks: Tensor) -> Tensor:
     x, y = centres[:, :, None, :, None].unbind(dim=3)
     shape = (*centres.shape[:2], CELLS, CELLS)
     places = torch.stack([(x + steps).expand(shape), (y + steps[:, None]).expand(shape)], dim=4)
-    taken = F.grid_sample(features, 2.0 * places.flatten(1, 2) - 1.0, padding_mode="border", align_corners=False)
-    return taken.unflatten(2, (REGIONS, CELLS)).transpose(1, 2)
+    grid = 2.0 * places.flatten(1, 2) - 1.0
+    taken = F.grid_sample(features, grid, padding_mode="border", align_corners=False)
+    by_landmark: Tensor = taken.unflatten(2, (REGIONS, CELLS)).transpose(1, 2)
+    return by_landmark
 
 
 def fine_layer(encoder: Encoder) -> tuple[str, int]:
@@ -166,14 +173,14 @@ def _last_fine(module: nn.Module, prefix: str, shapes: dict[str, torch.Size], le
     return found
 
 
-def _branch(channels: int, width: int) -> nn.Module:
-    """Two stages of two residual blocks, each at half the resolution before it, and their mean: N×C×7×7 to N×width."""
+def _branch(channels: int) -> nn.Module:
+    """Two stages of two residual blocks, each at half the resolution before it, and their mean: N×C×7×7 to N×64."""
     widths = [channels, *(min(factor * channels, most) for factor, most in zip((2, 4), WIDEST, strict=True))]
     layers: list[nn.Module] = []
-    for narrow, wide in zip(widths, widths[1:], strict=False):
+    for narrow, wide in itertools.pairwise(widths):
         shortcut = nn.Sequential(nn.Conv2d(narrow, wide, 1, stride=2, bias=False), nn.BatchNorm2d(wide))
         layers += [BasicBlock(narrow, wide, stride=2, downsample=shortcut), BasicBlock(wide, wide)]
-    layers += [nn.Conv2d(widths[-1], width, 3, padding=1), nn.ReLU(inplace=True), nn.AdaptiveAvgPool2d(1), nn.Flatten()]
+    layers += [nn.Conv2d(widths[-1], WIDTH, 3, padding=1), nn.ReLU(inplace=True), nn.AdaptiveAvgPool2d(1), nn.Flatten()]
     branch = nn.Sequential(*layers)
     for module in branch.modules():
         if isinstance(module, nn.Conv2d):
