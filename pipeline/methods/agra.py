@@ -95,7 +95,7 @@ class Agra(TwoDomains):
         network = self.source_model.network
         self.regions = Regions(network.encoder)
         self.regions.landmarks.load()
-        self.regions.to(self.target.crops.device, next(network.parameters()).dtype)
+        self.regions.to(self.target.crops.device, next(network.parameters()).dtype)  # as f, whose map it takes
         super().prepare()
         self.optimiser.add_param_group({"params": list(self.regions.branches.parameters()), "lr": self._rates[-1]})
         self._rates.append(self._rates[-1])
