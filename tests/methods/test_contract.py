@@ -20,6 +20,7 @@ TRAINED = [name for name, params in METHODS.items() if params.adapts]
 ADAPTING = [name for name in TRAINED if METHODS[name].uses_target]
 
 CHANGES: dict[str, dict[str, Any]] = {
+    "agra": {"epochs": 2},
     "mean_teacher": {"ema": 0.8, "epochs": 6},
     "pocan": {"lr": 0.01, "prototype_lr": 0.05, "epochs": 6},
 }

@@ -5,6 +5,7 @@ section in the parameter files (docs/extending.md).
 """
 
 from pipeline.config.methods.adabn import AdabnParams
+from pipeline.config.methods.agra import AgraParams
 from pipeline.config.methods.base import AdaptParams
 from pipeline.config.methods.cdan import CdanParams
 from pipeline.config.methods.coral import CoralParams
@@ -44,6 +45,7 @@ METHODS: Registry[type[AdaptParams]] = Registry(
         McdParams,
         SwdParams,
         SafnParams,
+        AgraParams,
         AdabnParams,
         ShotParams,
         MeanTeacherParams,

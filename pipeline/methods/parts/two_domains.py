@@ -76,7 +76,7 @@ class TwoDomains(Method):
         self.network, self.prototypes = self.source_model.network, self.source_model.prototypes
         self.own = nn.ModuleDict(self.own_modules()).to(device)
         trained = {"network": self.network, "prototypes": self.prototypes, "own": self.own}
-        self._average = Average({"network": self.network, "prototypes": self.prototypes}, params.ema)
+        self._average = Average(self.averaged(), params.ema)
         self._weights = class_weights(
             class_shares(self.source.labels[self.source.rows]), params.class_weights, 2, params.balance
         ).to(device)
@@ -100,6 +100,10 @@ class TwoDomains(Method):
     def own_modules(self) -> dict[str, nn.Module]:
         """The method's own modules, by name; what they compute must be of the whole team's batch."""
         return {}
+
+    def averaged(self) -> dict[str, nn.Module]:
+        """What predicts, by name; before it is set up for several processes."""
+        return {"network": self.network, "prototypes": self.prototypes}
 
     def embedder(self) -> nn.Module:
         """What is run on both domains' views: float N×3×112×112 in, N×d out; trained at ``lr``."""
