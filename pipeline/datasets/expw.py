@@ -22,7 +22,9 @@ AROUND = 0.5
 
 
 @dataclass(frozen=True)
-class _Face:
+class Face:
+    """A face's box in its picture, in pixels."""
+
     file: Path
     left: int
     top: int
@@ -43,7 +45,7 @@ class ExpW(Dataset):
 
     def __init__(self, root: Path) -> None:
         super().__init__(root)
-        self._faces: dict[str, _Face] = {}
+        self._faces: dict[str, Face] = {}
 
     def scan(self) -> Iterator[Sample]:
         """One sample per line of the list; its key is the picture's with the number of the face.
@@ -90,5 +92,5 @@ class ExpW(Dataset):
         except ValueError:
             raise self.fault(f"{where}: {' '.join(box)!r} is no box of four numbers; correct the line") from None
         key = f"{self.key(pictures / name)}:{number}"
-        self._faces[key] = _Face(pictures / name, left, top, right, bottom)
+        self._faces[key] = Face(pictures / name, left, top, right, bottom)
         return Sample(key, LABELS[code])
