@@ -20,11 +20,11 @@ LEFT_OUT = "contempt"
 
 
 class Tfeid(Dataset):
-    """TFEID: of its 336 frontal pictures of high intensity the 268 without contempt."""
+    """TFEID: its frontal pictures of high intensity but those of contempt."""
 
     name = "tfeid"
     title = "TFEID"
-    published: ClassVar = {"all": 268}
+    published: ClassVar = {}
     layout = (
         "dfh_anger_x/f01_dfh_….jpg, likewise disguest (so spelt), fear, happiness, neutral, sadness, surprise; "
         "contempt is not read"
