@@ -75,7 +75,7 @@ class RafDb(Dataset):
 
     def _by_class(self, home: Path) -> Iterator[Sample]:
         """Pictures below ``train/1`` to ``test/7``: RAF-DB's own codes of the classes, or their names."""
-        samples = []
+        samples: list[Sample] = []
         for folder in picture_folders(home):
             part = part_of(folder.name)
             if part is None:

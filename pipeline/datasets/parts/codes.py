@@ -48,7 +48,7 @@ def how_to_say(names: Iterable[str]) -> str:
     """What to do about numbers that nobody has said the meaning of."""
     first, *_ = names
     return (
-        f'say what they mean in a file {MEANING} in the set\'s own folder, as {{"{first}": "surprise", ...}}, or '
-        "rename them to angry, disgust, fear, happy, sad, surprise and neutral; if they are no classes, rename them "
+        f'say what they mean in a file {MEANING} in the set\'s own folder, as {{"{first}": "...", ...}} with angry, '
+        "disgust, fear, happy, sad, surprise, neutral or null, or rename them so; if they are no classes, rename them "
         f"as person-{first}"
     )
