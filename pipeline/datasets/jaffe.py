@@ -18,7 +18,7 @@ class Jaffe(Dataset):
 
     name = "jaffe"
     title = "JAFFE"
-    published: ClassVar = {"all": (30, 29, 32, 31, 31, 30, 30)}
+    published: ClassVar = {"all": 213}
     layout = "KA.AN1.39.tiff: subject, expression (AN DI FE HA SA SU NE) with its number, number of the picture"
 
     def scan(self) -> Iterator[Sample]:
