@@ -43,12 +43,13 @@ class FerPlus(Fer2013):
         Raises:
             DatasetError: a table is missing or malformed, or the two have another number of rows.
         """
-        if self._csv is None:
+        rows = super().scan()
+        if self.table() is None:
             raise self.fault(f"{self.root}: no fer2013.csv, whose rows the votes are for; put it beside {VOTES}")
         path = find(self, lambda folder: (folder / VOTES).is_file(), VOTES) / VOTES
         votes = list(self._majorities(path))
         count = 0
-        for sample in super().scan():
+        for sample in rows:
             count += 1
             if count <= len(votes) and (label := votes[count - 1]) is not None:
                 yield replace(sample, label=label)
