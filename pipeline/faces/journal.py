@@ -169,7 +169,7 @@ def _line(name: str, batch: CropBatch, pixels: bytes) -> bytes:
 
 
 def _parsed(line: bytes) -> dict[str, Any] | None:
-    """What a line of the journal says; None where it is damaged, as one that was cut short when its writer was killed."""
+    """What a line of the journal says; None where it is damaged, as when its writer was killed."""
     try:
         said = json.loads(line)
     except ValueError:

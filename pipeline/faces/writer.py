@@ -2,7 +2,6 @@
 
 import hashlib
 import itertools
-import json
 import os
 import shutil
 from collections import Counter
@@ -17,7 +16,7 @@ import pyarrow.parquet as pq
 
 from pipeline.data.crops import CROP_SIZE, MANIFEST_COLUMNS, SAMPLE_COLUMNS
 from pipeline.faces.journal import HEADER_BYTES, JOURNAL, Entry, Journal
-from pipeline.files import atomic_path, move_folder, writing, write_json
+from pipeline.files import atomic_path, move_folder, write_json, writing
 
 BATCHES_A_GROUP = 64
 """Batches of which the manifest rows are in memory together."""
