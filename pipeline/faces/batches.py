@@ -84,6 +84,9 @@ class FaceBatches(Indexed[CropBatch]):
             except UnreadableImageError as error:
                 errors[sample.key] = error
                 continue
+            except OSError as error:  # from a set whose pictures are rows of a table
+                errors[sample.key] = RefusedImageError(f"{sample.key}: {error.strerror or error}")
+                continue
             samples.append(sample)
             images.append(image)
             if sum(each.shape[0] * each.shape[1] for each in images) >= PIXELS_AT_ONCE:
