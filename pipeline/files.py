@@ -76,7 +76,11 @@ def atomic_folder(path: Path) -> Iterator[Path]:
 
 
 def move_folder(folder: Path, to: Path) -> None:
-    """Rename a folder to a path that is not there. To another disk it is copied, and appears there as a whole."""
+    """Rename a folder of plain files to a path that is not there; to another disk it is copied, and appears as a whole.
+
+    Raises:
+        OSError: the system refuses it; ``folder`` is as it was.
+    """
     try:
         folder.rename(to)
     except OSError as error:
@@ -85,10 +89,13 @@ def move_folder(folder: Path, to: Path) -> None:
         for leftover in to.parent.glob(f".{to.name}.*"):  # of a copy that was killed
             shutil.rmtree(leftover)
         with atomic_folder(to) as copy:
-            shutil.copytree(folder, copy, dirs_exist_ok=True)
-            for path in copy.rglob("*"):
-                if path.is_file():
-                    _sync(path)
+            for path in sorted(folder.rglob("*")):
+                place = copy / path.relative_to(folder)
+                if path.is_dir():
+                    place.mkdir()
+                else:
+                    shutil.copyfile(path, place)
+                    _sync(place)
         shutil.rmtree(folder)
 
 

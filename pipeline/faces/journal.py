@@ -10,7 +10,7 @@ import json
 import os
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -144,22 +144,33 @@ class Journal:
                 journal.seek(entry.line)
                 yield json.loads(journal.readline())
 
-    def _in_order(self, entries: Sequence[Entry]) -> Path:
-        """The file that has the crops of ``entries``, in their order, and no others.
+    def _put_in_order(self) -> list[Entry]:
+        """Bring crops and journal into the order of the inputs, without what is dead; returns their entries.
 
-        Mostly that is the file as it was written. Where batches were made again it is a copy, so that a kill leaves
-        what the journal describes.
+        Mostly nothing is to do. Else both are copied: a kill leaves the one or the other, or at worst, between two
+        renames, less work that counts as done.
         """
-        firsts = itertools.accumulate((entry.count for entry in entries), initial=0)
-        if [entry.first for entry in entries] + [self._count] == list(firsts):
-            return self._crops
-        ordered = self._partial / "ordered.npy"
-        with self._crops.open("rb") as crops, ordered.open("wb") as file:
-            file.seek(HEADER_BYTES)
+        names = [name for name in self._inputs if name in self._entries]
+        entries = [self._entries[name] for name in names]
+        firsts = list(itertools.accumulate((entry.count for entry in entries), initial=0))
+        if [entry.first for entry in entries] + [self._count] == firsts:
+            return entries
+        crops, journal = (path.with_name(f"ordered.{path.name}") for path in (self._crops, self._journal))
+        with self._crops.open("rb") as old, crops.open("wb") as new:
+            new.seek(HEADER_BYTES)
             for entry in entries:
-                crops.seek(_place(entry.first))
-                file.write(crops.read(entry.count * CROP_BYTES))
-        return ordered
+                old.seek(_place(entry.first))
+                new.write(old.read(entry.count * CROP_BYTES))
+        placed, end = [], 0
+        with self._journal.open("rb") as old, journal.open("wb") as new:
+            for entry, first in zip(entries, firsts, strict=False):
+                old.seek(entry.line)
+                placed.append(replace(entry, line=end, first=first))
+                end += new.write(old.readline())
+        crops.replace(self._crops)
+        journal.replace(self._journal)
+        self._entries, self._count, self._end = dict(zip(names, placed, strict=True)), firsts[-1], end
+        return placed
 
 
 def _line(name: str, batch: CropBatch, pixels: bytes) -> bytes:

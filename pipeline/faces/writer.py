@@ -48,23 +48,19 @@ class CropWriter(Journal):
         Raises:
             StorageError: the disk is full or fails; what was appended stays.
         """
-        entries = [self._entries[name] for name in self._inputs if name in self._entries]
-        count = sum(entry.count for entry in entries)
         with writing(folder):
             folder.parent.mkdir(parents=True, exist_ok=True)
         with writing(self._partial):
-            self._write_tables(entries, passed_over or {})
-            crops = self._in_order(entries)
-            with crops.open("r+b") as file:
-                _write_header(file, count)
-                os.fsync(file.fileno())
-            description = {"dataset": dataset, "provenance": provenance, "crops": count, "faces": dict(faces)}
-            digest = _digest([crops, self._partial / "samples.parquet"])
+            self._write_tables(self._put_in_order(), passed_over or {})
+            with self._crops.open("r+b") as crops:
+                _write_header(crops, self._count)
+                os.fsync(crops.fileno())
+            description = {"dataset": dataset, "provenance": provenance, "crops": self._count, "faces": dict(faces)}
+            digest = _digest([self._crops, self._partial / "samples.parquet"])
             write_json(self._partial / "store.json", description | {"digest": digest})
         with writing(folder):
             if folder.exists():
                 shutil.rmtree(folder)
-            crops.replace(self._crops)
             move_folder(self._partial, folder)
             (folder / JOURNAL).unlink()
 

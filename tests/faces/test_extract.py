@@ -283,9 +283,10 @@ def test_what_the_system_refused_is_tried_again_after_its_repair(
         return opened(path, *args, **options)
 
     monkeypatch.setattr(FaceBatches, "__getitem__", noted)
-    with monkeypatch.context() as patch, pytest.raises(DatasetError) as raised:
+    with monkeypatch.context() as patch:
         patch.setattr(Path, "open", refuse)
-        extract(dataset, tmp_path / "store", tmp_path / "work", PARAMS, 0.2, CPU, 1)
+        with pytest.raises(DatasetError) as raised:
+            extract(dataset, tmp_path / "store", tmp_path / "work", PARAMS, 0.2, CPU, 1)
     assert "005.png: [Errno 13] Permission denied" in str(raised.value)
     assert "006.png: no such file" in str(raised.value)
     (tmp_path / "006.png").rename(tmp_path / "vanished.png")

@@ -175,6 +175,26 @@ def test_what_the_system_refused_is_tried_again_and_nothing_else(stopped: bool, 
     assert content(tmp_path / "once/store") == content(tmp_path / "twice/store")
 
 
+def test_a_store_that_cannot_take_its_place_costs_nothing_that_was_brought_into_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path / "once/work")
+    writer = CropWriter(tmp_path / "twice/work")
+    list(writer.resume(NAMES))
+    for place in (3, 1, 0, 2):
+        writer.append(NAMES[place], BATCHES[place])
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "move_folder", write_and_fail)
+        with pytest.raises(StorageError, match="store: cannot be written"):
+            writer.finish(tmp_path / "twice/store", "jaffe", "stand-in", {})
+    assert write(tmp_path / "twice/work") == len(NAMES)
+    assert content(tmp_path / "once/store") == content(tmp_path / "twice/store")
+
+
+def write_and_fail(*_: object) -> None:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
 def test_what_is_refused_again_takes_no_more_room(tmp_path: Path) -> None:
     sizes = []
     for _ in range(2):
