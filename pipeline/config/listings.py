@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pipeline.config import layout
-from pipeline.config.preflight import require_inputs
+from pipeline.config.preflight import require_enough, require_inputs
 from pipeline.config.schema import Params
 from pipeline.datasets import Dataset, Sample, open_dataset
 from pipeline.errors import DatasetError
@@ -14,9 +14,6 @@ from pipeline.labels import EXPRESSIONS
 PARTS = ("train", "val", "test")
 UNDIVIDED = "all"
 """How the part of a set is called that is not divided."""
-
-FEWEST = 2
-"""Pictures of a target: batch norms and contrastive losses compare."""
 
 
 def listings(params: Params) -> list[str]:
@@ -42,8 +39,7 @@ def listings(params: Params) -> list[str]:
             dataset = open_dataset(name, root / name)
             samples = dataset.samples()
             told.append(described(dataset, samples))
-            if name in params.targets and len(samples) < FEWEST:
-                faults.append(f"{dataset.root}: a target of {len(samples)} picture; there must be {FEWEST} to adapt to")
+            require_enough(params, {name: len(samples)})
         except DatasetError as error:
             faults.append(str(error))
     if faults:

@@ -133,7 +133,7 @@ def test_all_faults_of_all_sets_are_named_at_once(tmp_path: Path) -> None:
     with pytest.raises(DatasetError) as raised:
         listings(params(tmp_path))
     assert "me.tiff: the name is not of the form" in str(raised.value)
-    assert "a target of 1 picture; there must be 2 to adapt to" in str(raised.value)
+    assert "album: a target needs at least 2 pictures to adapt to and has 1: add pictures" in str(raised.value)
 
 
 def test_the_command_lists_and_says_ok(monkeypatch: pytest.MonkeyPatch) -> None:
