@@ -17,8 +17,7 @@ class MeanTeacher(TwoDomains):
 
     def losses(self, batch: Domains) -> dict[str, Tensor]:
         """Cross entropy on the source; squared difference to the teacher where it is sure (sec. 3.1 and 3.2)."""
-        first, _ = batch.target.chunk(2)
-        student = self.model.decision(self.prototypes(first))  # as the teacher decides
+        student = self.model.decision(self.prototypes(batch.target))  # as the teacher decides
         difference = consistency(student, self._taught(batch), self.params.threshold)
         return {"source": self.supervised(batch), "consistency": self.params.weight * difference}
 

@@ -67,6 +67,17 @@ def test_f_and_g_make_it_harder_for_the_discriminator(name: str, monkeypatch: py
     assert against > 1.2 * terms(trained(name, 20, **rates))["domain"]
 
 
+def test_a_teachers_view_does_not_enter_the_students_norms() -> None:
+    task = method("mean_teacher", batch_size=28)
+    assert isinstance(task, TwoDomains)
+    passed: list[int] = []
+    task.network.register_forward_pre_hook(lambda _, inputs: passed.append(len(inputs[0])))
+    batch = next(task.begin_epoch(0).batches)
+    passed.clear()
+    task.step(batch, 0.0)
+    assert sum(passed) == 28 + 28
+
+
 @pytest.mark.parametrize("name", ["mcd", "swd"])
 def test_f_and_g_bring_the_classifiers_together(name: str) -> None:
     task = method(name, batch_size=56, repeats=12, lr=0.02)
