@@ -59,7 +59,8 @@ def subfolders(folder: Path) -> list[Path]:
     """The sub-folders, sorted by name, without hidden ones."""
     try:
         with os.scandir(folder) as entries:
-            return sorted(folder / entry.name for entry in entries if entry.is_dir() and not is_hidden(entry.name))
+            paths = [folder / entry.name for entry in entries if not is_hidden(entry.name)]
+        return sorted(path for path in paths if path.is_dir())  # which a link to itself is not
     except OSError as error:
         _refuse(error)
 

@@ -47,7 +47,7 @@ def unwrapped(root: Path) -> Iterator[Path]:
         except OSError:
             return
         folders = [entry.name for entry in seen if entry.is_dir(follow_symlinks=False)]
-        if len(folders) != 1 or any(entry.is_file() and is_picture(Path(entry.path)) for entry in seen):
+        if len(folders) != 1 or any(Path(entry.path).is_file() and is_picture(Path(entry.path)) for entry in seen):
             return
         folder = folder / folders[0]
 
