@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import ClassVar
 
-from pipeline.datasets.expw import ExpW, Face
 from pipeline.datasets.parts.base import Sample
+from pipeline.datasets.parts.boxed import Box, BoxedFaces
 from pipeline.datasets.parts.finder import find
 from pipeline.labels import ANGER, DISGUST, FEAR, HAPPINESS, NEUTRAL, SADNESS, SURPRISE
 
@@ -19,8 +19,8 @@ LEFT_OUT = (2, 7, 8, 10)
 """Excited, confused, tired, serious."""
 
 
-class Afe(ExpW):
-    """AFE: the faces of the seven expressions, each read from its picture as ExpW's are.
+class Afe(BoxedFaces):
+    """AFE: the faces of the seven expressions, each read from its picture by its box.
 
     Layout and codes are those that the public cross-domain benchmark's code reads.
     """
@@ -59,7 +59,7 @@ class Afe(ExpW):
         key = f"{self.key(file)}:{faces[name]}"
         faces[name] += 1
         if code in LABELS:
-            self._faces[key] = Face(file, left, top, right, bottom)
+            self.boxes[key] = Box(file, left, top, right, bottom)
             yield Sample(key, LABELS[code], split=split)
 
 

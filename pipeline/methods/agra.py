@@ -14,8 +14,7 @@ from pipeline.data.batches import DeviceCrops, generator_for
 from pipeline.labels import NUM_CLASSES
 from pipeline.losses.classification import weighted_cross_entropy
 from pipeline.losses.domain import lambda_t
-from pipeline.methods.cdan import certainty, multilinear
-from pipeline.methods.parts.adversary import Discriminator, domain_loss, reversed_gradient
+from pipeline.methods.parts.adversary import Discriminator, certainty, domain_loss, multilinear, reversed_gradient
 from pipeline.methods.parts.graphs import INNER, NODES, Means, Propagation
 from pipeline.methods.parts.regions import REGIONS, WIDTH, Regions, WithRegions
 from pipeline.methods.parts.two_domains import Domains, TwoDomains

@@ -8,13 +8,12 @@ import torch
 from scipy.stats import wasserstein_distance
 from torch.nn import functional as F
 
-from pipeline.methods.cdan import certainty, multilinear
 from pipeline.methods.coral import coral
 from pipeline.methods.dfa import class_likeness, likeness
 from pipeline.methods.icid import pairs
 from pipeline.methods.lpl import locality_preserving
 from pipeline.methods.mean_teacher import consistency
-from pipeline.methods.parts.adversary import Discriminator, domain_loss, reversed_gradient
+from pipeline.methods.parts.adversary import Discriminator, certainty, domain_loss, multilinear, reversed_gradient
 from pipeline.methods.parts.reweighting import class_ratios, distribution
 from pipeline.methods.parts.two_domains import Domains
 from pipeline.methods.safn import stepwise
