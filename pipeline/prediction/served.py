@@ -24,6 +24,9 @@ from pipeline.prediction.rows import as_json
 DATA_URL = "data:"
 """How base64 begins where a browser has made it; a comma ends this part."""
 
+FORM = 'send the bytes of a picture\'s file in base64, as {"inputs": ["iVBORw0K…"]}'
+"""For those who sent something else."""
+
 
 class Served:
     """Answers requests, from however many threads: one at a time, so that memory does not grow with their number."""
@@ -80,9 +83,9 @@ def _content(picture: Any, name: str) -> bytes:
     if isinstance(picture, bytes | bytearray):
         return bytes(picture)
     if not isinstance(picture, str):
-        raise UnreadableImageError(f"{name}: neither bytes nor a text in base64, but {type(picture).__name__}")
+        raise UnreadableImageError(f"{name}: {type(picture).__name__}, neither bytes nor base64; {FORM}")
     text = picture.partition(",")[2] if picture.startswith(DATA_URL) else picture
     try:
         return base64.b64decode("".join(text.split()), validate=True)
     except ValueError as error:
-        raise UnreadableImageError(f"{name}: not base64 ({error}); send the bytes of a picture's file in it") from None
+        raise UnreadableImageError(f"{name}: not base64 ({error}); {FORM}") from None

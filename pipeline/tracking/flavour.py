@@ -24,7 +24,7 @@ OWN_FILES = "extra_files"
 CONFIG = {"device": "auto", "faces": []}
 """What whoever serves a model may change: the device, and parameters of its faces, as ["min_face=60"]."""
 
-SIGNATURE = ModelSignature(inputs=Schema([ColSpec(AnyType())]))
+SIGNATURE = ModelSignature(inputs=Schema([ColSpec(AnyType())]))  # type: ignore[no-untyped-call]
 """One column. MLflow's binary type would refuse all pictures of a request for one that is not base64."""
 
 
@@ -46,6 +46,6 @@ def save_model(path: str, mlflow_model: Model, **pytorch: Any) -> None:
     # The example is of crops.
     for example in Path(path).glob("*input_example*.json"):
         example.unlink()
-    mlflow_model.saved_input_example_info = None
+    mlflow_model.saved_input_example_info = None  # type: ignore[assignment]
     mlflow_model.signature = SIGNATURE
     mlflow_model.save(str(Path(path) / MLMODEL_FILE_NAME))
