@@ -290,18 +290,6 @@ def test_the_model_is_registered_under_its_alias_and_predicts_the_same(settings:
         models.opened("models:/nowhere@newest")
 
 
-def test_a_network_that_predicts_nothing_is_logged_with_its_crops_as_input(settings: Params) -> None:
-    network = small().network
-    images = np.random.Generator(np.random.PCG64(0)).random((3, 3, CROP_SIZE, CROP_SIZE), dtype=np.float32)
-    with runs.stage_run(settings, "pretrain") as run:
-        run.log_model(network)
-    loaded = mlflow.pyfunc.load_model(f"runs:/{run.id}/model")
-    assert loaded.metadata.signature is not None
-    assert loaded.metadata.signature.inputs.inputs[0].shape == (-1, 3, CROP_SIZE, CROP_SIZE)
-    with torch.no_grad():
-        np.testing.assert_allclose(loaded.predict(images), network(torch.from_numpy(images)).numpy(), atol=1e-5)
-
-
 @pytest.mark.usefixtures("settings")
 def test_asking_for_a_model_makes_no_store() -> None:
     with pytest.raises(TrackingError, match=r"there is no .*mlflow\.db; run from the project's root"):

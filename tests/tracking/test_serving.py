@@ -13,13 +13,16 @@ from pathlib import Path
 from typing import Any
 
 import mlflow
+import numpy as np
 import pandas as pd
 import pytest
 import requests
+import torch
 from typer.testing import CliRunner
 
 from pipeline.cli import app
 from pipeline.config.load import load
+from pipeline.data.crops import CROP_SIZE
 from pipeline.tracking import runs
 from tests.faces.scenes import noise, photograph, two_faces
 from tests.models import ADAPTED, small
@@ -172,3 +175,14 @@ def test_in_python_the_model_takes_bytes_and_other_parameters_of_its_faces() -> 
     assert [len(answer["faces"]) for answer in answers] == [2, 0]
     large_only = mlflow.pyfunc.load_model(URI, model_config={"device": "cpu", "faces": ["min_face=150"]})
     assert [len(answer["faces"]) for answer in large_only.predict(content)] == [1, 0]
+
+
+@pytest.mark.usefixtures("project")
+def test_a_network_that_predicts_nothing_keeps_crops_as_its_input() -> None:
+    network = small().network
+    images = np.random.Generator(np.random.PCG64(0)).random((3, 3, CROP_SIZE, CROP_SIZE), dtype=np.float32)
+    with runs.stage_run(load(ROOT / "params.yaml"), "pretrain") as run:
+        run.log_model(network)
+    loaded = mlflow.pyfunc.load_model(f"runs:/{run.id}/model")
+    with torch.no_grad():
+        np.testing.assert_allclose(loaded.predict(images), network(torch.from_numpy(images)).numpy(), atol=1e-5)
