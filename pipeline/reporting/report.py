@@ -17,7 +17,8 @@ def write_report(params: Params, reports: Path = REPORTS) -> list[Path]:
     """Write tables, figures and page of every target of ``params``; nothing is written unless all results can be read.
 
     Args:
-        params: names the source and the targets. reports: folder with evaluate/<target>/, curves/ and source.json.
+        params: names the source and the targets. reports: folder with evaluate/<target>/, curves/ and source.json;
+            beside it lies data/.
 
     Returns:
         The files written: tables.md first, then metrics.json, the figures and index.html.

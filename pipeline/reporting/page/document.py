@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from html import escape
 from importlib.resources import files
+from itertools import pairwise
 from string import Template
 
 from markdown_it import MarkdownIt
@@ -48,7 +49,7 @@ def _rendered(markdown: str) -> tuple[str, list[str]]:
     parser = MarkdownIt("commonmark", {"html": False}).enable("table")
     tokens = parser.parse(markdown)
     titles: list[str] = []
-    for token, inline in zip(tokens, tokens[1:], strict=False):
+    for token, inline in pairwise(tokens):
         if token.type == "heading_open" and token.tag == "h2":
             token.attrSet("id", f"part-{len(titles)}")
             titles.append(escape(inline.content.partition(". ")[0]))

@@ -1,6 +1,7 @@
 """reports/index.html: the page of the report stage."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -21,31 +22,37 @@ from pipeline.reporting.results import Evaluation, Result, SourceMetrics
 from pipeline.reporting.titles import DRAWN_MARK, dataset_title, provenance_note
 
 
-def page(
-    params: Params,
-    evaluations: Sequence[Evaluation],
-    source: SourceMetrics,
-    tables: str,
-    reports: Path = layout.REPORTS,
-) -> str:
+@dataclass(frozen=True)
+class _Predicted:
+    """table: a row a picture of the store. of: the rows that are of interest; rows: those of them that are shown."""
+
+    table: pd.DataFrame
+    of: split.Indices
+    rows: split.Indices
+
+
+def page(params: Params, evaluations: Sequence[Evaluation], source: SourceMetrics, tables: str, reports: Path) -> str:
     """The page as HTML: the tables, the plots of every target and of the source model, the predictions.
 
     In a clone to which DVC has not brought the data the page is made without predictions and says so.
 
     Args:
-        tables: the text of reports/tables.md without figures. reports: the folder with evaluate/<target>/ and curves/.
+        tables: the text of reports/tables.md without figures.
+        reports: the folder with evaluate/<target>/ and curves/; beside it lies data/.
 
     Raises:
         PipelineError: a curve is missing or damaged, a file does not fit the crops, or pictures are to be shown and
             their crops are missing.
     """
-    of_source = {row for evaluation in evaluations for row in _embedded(evaluation, of_target=False)}
-    stores = {name: _store(name, params.report.pictures) for name in (params.source, *params.targets)}
-    title = dataset_title(params.source)
-    shown = pictures.shown(title, params.source, stores[params.source], _copied(params, of_source))
-    found = [
-        _target(params, evaluation, stores[evaluation.result.target], shown, reports) for evaluation in evaluations
-    ]
+    names = (params.source, *params.targets)
+    stores = {name: _store(reports.parent / layout.crops(name), params.report.pictures) for name in names}
+    for one in evaluations:
+        _require_fit(one, stores, reports)
+    of_source = {row for one in evaluations for row in _embedded(one, of_target=False)}
+    shown = pictures.shown(
+        dataset_title(params.source), params.source, stores[params.source], _copied(params, of_source)
+    )
+    found = [_target(params, one, stores[one.result.target], shown, reports) for one in evaluations]
     groups = [*(group for group, _ in found), _source_model(source, reports)]
     sheets = {
         one.sheet: pictures.sheet(store.images, one.cells)
@@ -60,23 +67,27 @@ def _target(
 ) -> tuple[Group, Shown]:
     """What the page says of one target, and what it shows of its pictures."""
     result = evaluation.result
-    table, rows, of, missing = _predicted(result, store)
-    wanted = _copied(params, {*_embedded(evaluation, of_target=True), *rows.tolist()})
+    path = reports.parent / layout.predictions(result.target)
+    predicted = None if store is None or not path.is_file() else _predicted(path, result.target, store)
+    rows = set() if predicted is None else set(predicted.rows.tolist())
+    wanted = _copied(params, _embedded(evaluation, of_target=True) | rows)
     shown = pictures.shown(dataset_title(result.target), result.target, store, wanted)
     mark = marked("", result)
     found: Predictions | None = None
-    if table is not None and store is not None:
-        what = "test pictures" if result.n_test else "pictures, none with a label,"
-        found = predictions(table, store.labels(), rows, of, what, shown)
-    drawn = plots.of_target(evaluation, mark, source, shown)
+    if predicted is not None and store is not None:
+        what = "test pictures" if result.n_test else "pictures, none with a label"
+        found = predictions(predicted.table, store.labels(), predicted.rows, predicted.of, what, shown)
     group = Group(
-        result.target,
-        f"{source.title} → {shown.title}",
-        mark,
-        _note(result),
-        [*drawn, *_training(result.target, mark, reports)],
-        found,
-        missing,
+        name=result.target,
+        title=f"{source.title} → {shown.title}",
+        mark=mark,
+        note=_note(result),
+        plots=[
+            *plots.of_target(evaluation, mark, source, shown),
+            *_training(result.target, mark, reports),
+        ],
+        predictions=found,
+        missing=f"{path} or its crops are not here; dvc pull or dvc repro brings them.",
     )
     return group, shown
 
@@ -130,26 +141,34 @@ def _embedded(evaluation: Evaluation, of_target: bool) -> set[int]:
     return {row for one in embeddings for row in one.row[one.target == of_target].tolist()}
 
 
-def _store(name: str, needed: bool) -> CropStore | None:
+def _require_fit(evaluation: Evaluation, stores: Mapping[str, CropStore | None], reports: Path) -> None:
+    """Check that the pictures of t-SNE are in the stores, as far as these are at hand.
+
+    Raises:
+        PipelineError: they are not.
+    """
+    target = evaluation.result.target
+    for name, of_target in ((evaluation.result.source, False), (target, True)):
+        store = stores[name]
+        if store is not None and max(_embedded(evaluation, of_target), default=-1) >= len(store.images):
+            path = reports / "evaluate" / target / "tsne.csv"
+            raise PipelineError(f"{path}: of other pictures than {store.folder}; run dvc repro evaluate@{target}")
+
+
+def _store(folder: Path, needed: bool) -> CropStore | None:
     """The crops; None where DVC has not brought them and nothing is shown of them."""
-    folder = layout.crops(name)
     return CropStore.open(folder) if needed or folder.is_dir() else None
 
 
-def _predicted(
-    result: Result, store: CropStore | None
-) -> tuple[pd.DataFrame | None, split.Indices, split.Indices, str]:
-    """The predictions, the rows of them that are shown, the rows these are of, and why there are none.
+def _predicted(path: Path, target: str, store: CropStore) -> _Predicted:
+    """The predictions of the test pictures; of all where none has a label.
 
     Raises:
-        PipelineError: they are of other pictures than the store's.
+        PipelineError: they are of other pictures than the store's, or the division is missing.
     """
-    path, none = layout.predictions(result.target), np.empty(0, np.int64)
-    if store is None or not path.is_file():
-        return None, none, none, f"{path} or its crops are not here; dvc pull or dvc repro brings them."
     table = pd.read_csv(path, dtype={"picture": "string"}, keep_default_na=False)
     if table["picture"].tolist() != store.samples["key"].tolist():
-        raise PipelineError(f"{path}: of other pictures than {store.folder}; run dvc repro evaluate@{result.target}")
-    test = split.read(layout.split(result.target)).test
+        raise PipelineError(f"{path}: of other pictures than {store.folder}; run dvc repro evaluate@{target}")
+    test = split.read(path.parents[2] / layout.split(target)).test
     of = test if len(test) else np.arange(len(table), dtype=np.int64)
-    return table, chosen(of), of, ""
+    return _Predicted(table, of, chosen(of))

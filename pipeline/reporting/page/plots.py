@@ -68,7 +68,8 @@ def _confusions(stages: Sequence[tuple[str, Metrics]], mark: str) -> Plot:
             text=[[str(count) if count else "" for count in row] for row in counts.tolist()],
             texttemplate="%{text}",
             textfont={"size": 13},
-            hovertemplate=f"true %{{y}}, predicted %{{x}}: %{{text}}{mark}, %{{z:.1%}}{mark} of the class<extra></extra>",
+            hovertemplate=f"true %{{y}}, predicted %{{x}}: %{{text}}{mark}, %{{z:.1%}}{mark} of the class"
+            "<extra></extra>",
             zmin=0,
             zmax=1,
             xgap=1,

@@ -29,7 +29,7 @@ def predictions(
         table: a row a picture of the store, as ``evaluation.scorecard.predictions_table`` makes it.
         labels: of each picture of the store, -1 for none. what: what the pictures are: "test pictures".
     """
-    note = f"{len(of):,} {what}" if len(rows) == len(of) else f"{len(rows):,} of {len(of):,} {what}, drawn at random"
+    note = f"{len(of):,} {what}" if len(rows) == len(of) else f"{len(rows):,}, drawn at random, of {len(of):,} {what}"
     taken = table.iloc[rows]
     cells: Sequence[int] = [shown.cells[row] for row in rows.tolist()] if shown.cells else []
     return Predictions(
