@@ -54,12 +54,13 @@ function sortable(table) {
 
 function styled(plot) {
   const style = getComputedStyle(document.documentElement);
-  const [ink, line, paper, low, middle, high] = ["ink", "line", "paper", "low", "middle", "high"].map((name) =>
+  const [ink, pale, line, paper, low, middle, high] = ["ink", "pale", "line", "paper", "low", "middle", "high"].map((name) =>
     style.getPropertyValue(`--${name}`).trim());
   const axis = { gridcolor: line, zerolinecolor: line, linecolor: line, automargin: true };
   const template = { layout: {
     font: { color: ink, family: 'system-ui, "DejaVu Sans", sans-serif', size: 12 },
     paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", xaxis: axis, yaxis: axis,
+    modebar: { bgcolor: "rgba(0,0,0,0)", color: pale, activecolor: ink },
     margin: { l: 60, r: 20, t: 40, b: 50 }, hoverlabel: { bgcolor: paper, bordercolor: line, font: { color: ink } },
   } };
   const colorscale = [[0, low], [0.5, middle], [1, high]];
