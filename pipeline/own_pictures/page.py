@@ -78,7 +78,9 @@ def _copied(settings: Params, points: pd.DataFrame, domain: str, more: set[int])
 
 def _tsne(points: pd.DataFrame, shown: dict[str, Shown]) -> list[Plot]:
     stages = [(name, embedding(rows)) for name in ("before", "after") if len(rows := points[points["stage"] == name])]
-    return [plots.tsne(stages, shown["source"], shown["target"], "class (as predicted, of triangles)")] if stages else []
+    return (
+        [plots.tsne(stages, shown["source"], shown["target"], "class (as predicted, of triangles)")] if stages else []
+    )
 
 
 def _expressions(target: Prepared, outcome: Outcome, mark: str) -> Plot:
