@@ -172,6 +172,7 @@ function choose(group) {
     at(id).hidden = !found;
     at(id).classList.toggle("unlabelled", !found?.label.some((label) => label >= 0));
   }
+  hide();
   drawPlots(group);
   listPredictions();
 }

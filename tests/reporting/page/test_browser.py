@@ -47,7 +47,7 @@ class Opened:
 
     def __call__(self, path: Path, scheme: Any = "light") -> "Page":
         page = self.browser.new_context(color_scheme=scheme, offline=True).new_page()
-        page.set_default_timeout(20_000)
+        page.set_default_timeout(60_000)  # other tests may run beside it
         page.on("console", lambda message: self.said.append(message.text))
         page.on("pageerror", lambda error: self.said.append(str(error)))
         page.on("request", lambda request: self.asked.add(request.url.partition(",")[0]))
