@@ -10,6 +10,7 @@ from pipeline.files import write_json, write_text
 from pipeline.reporting.figures import write_figures
 from pipeline.reporting.page.of_results import page
 from pipeline.reporting.results import Result, load_evaluations, load_source
+from pipeline.reporting.studied import load_studies
 from pipeline.reporting.tables import render
 
 
@@ -27,15 +28,16 @@ def write_report(params: Params, reports: Path = REPORTS) -> list[Path]:
         PipelineError: a result is missing, damaged, or was run with another configuration than the first.
     """
     source = load_source(params, reports)
+    studies = load_studies(reports / "studies")
     evaluations = load_evaluations(params, reports)
     results, paper = [evaluation.result for evaluation in evaluations], load(PAPER)
     # Made before anything is written: it reads more files than the tables do.
-    html = page(params, evaluations, source, render(results, source, [], paper), reports)
+    html = page(params, evaluations, source, render(results, source, [], paper, studies), reports)
     figures = [(e.result.target, write_figures(e, params.source, reports / "figures")) for e in evaluations]
     linked = [(target, [path.relative_to(reports).as_posix() for path in paths]) for target, paths in figures]
     tables, metrics, index = reports / "tables.md", reports / "metrics.json", reports / PAGE.name
     write_json(metrics, headlines(results))
-    write_text(tables, render(results, source, linked, paper))
+    write_text(tables, render(results, source, linked, paper, studies))
     write_text(index, html)
     return [tables, metrics, *(path for _, paths in figures for path in paths), index]
 

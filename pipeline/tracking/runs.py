@@ -179,8 +179,8 @@ def _end(parent: Run, status: str, error: BaseException | None = None) -> None:
 def _interrupted_run(checkpoint: Checkpoint, origin: Mapping[str, Any]) -> Run | None:
     """The run of an interrupted training, if it was in this store, with these parameters, and is still there."""
     noted = checkpoint.run()
-    if noted is None or {key: noted[key] for key in origin} != origin:
+    if noted is None or {key: noted.get(key) for key in origin} != origin:
         return None
-    run = existing_run(noted["run_id"])
+    run = existing_run(str(noted.get("run_id")))
     # Without its checkpoint the training begins anew: its epochs must not mix with those of before.
     return None if run is None or (run.data.metrics and not checkpoint.path.is_file()) else run

@@ -20,6 +20,7 @@ from mlflow.entities import Run
 from PIL import Image
 
 from pipeline.config import load as params
+from pipeline.config.methods import METHODS
 from pipeline.data.crops import CropStore
 from pipeline.labels import EXPRESSIONS
 
@@ -59,7 +60,7 @@ def tiny() -> dict[str, Any]:
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A repository with this code and tiny parameters, after ``dvc repro``."""
     folder = tmp_path_factory.mktemp("repository") / "project"
-    for name in ("pipeline", "stages", "params", ".dvc/config"):
+    for name in ("pipeline", "stages", "params", "reports/studies", ".dvc/config"):
         source, target = ROOT / name, folder / name
         target.parent.mkdir(parents=True, exist_ok=True)
         if source.is_dir():
@@ -277,6 +278,22 @@ def test_direct_transfer_is_an_experiment_too(workspace: Path) -> None:
     # What belongs to a method that is not chosen makes nothing stale.
     output = experiment(workspace, "adapt.method=dt", "targets=[jaffe]", "methods.pocan.momentum=0.5")
     assert RAN.findall(output) == []
+
+
+def test_every_method_goes_from_the_source_model_to_the_tables(project: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "project"
+    shutil.copytree(project, folder, ignore=shutil.ignore_patterns(".dvc", ".git", "mlruns", "standins"))
+    values = params.read(folder / "params.yaml")
+    values["targets"] = ["jaffe"]
+    (folder / "params.yaml").write_text(yaml.safe_dump(values, sort_keys=False))
+    script = str(ROOT / "tests/stages/every_method.py")
+    output = run(folder, "env", f"PYTHONPATH={folder}", sys.executable, script, "jaffe")
+    found = json.loads(output[output.index('{"') :].splitlines()[0])
+    assert list(found) == list(METHODS)
+    for name, told in found.items():
+        assert told["method"] == name
+        assert told["scored"]
+        assert f"| {METHODS.title(name)} (measured) |" in told["tables"], name
 
 
 def test_what_is_added_makes_nothing_stale(workspace: Path) -> None:

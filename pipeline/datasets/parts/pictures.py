@@ -1,5 +1,6 @@
 """Decoding of picture files: every readable picture becomes one RGB array, every other one an error with a reason."""
 
+import errno
 from functools import cache
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from pipeline.errors import UnreadableImageError
+from pipeline.errors import RefusedImageError, UnreadableImageError
 
 JPEG = frozenset({".jfif", ".jif", ".jpe", ".jpeg", ".jpg"})
 HEIF = frozenset({".heic", ".heif", ".hif"})
@@ -61,7 +62,7 @@ def decode(path: Path, key: str) -> NDArray[np.uint8]:
 
     Raises:
         UnreadableImageError: the file is missing, empty, cut short, no picture, or larger than ``MAX_PIXELS``; the
-            message is ``key`` and the reason.
+            message is ``key`` and the reason. RefusedImageError: the same where the system is the reason, not the file.
     """
     if path.exists() and not path.is_file():
         raise UnreadableImageError(f"{key}: not a regular file")  # a pipe would be waited for without end
@@ -77,7 +78,7 @@ def decode(path: Path, key: str) -> NDArray[np.uint8]:
     except UnreadableImageError:
         raise
     except FileNotFoundError:
-        raise UnreadableImageError(f"{key}: no such file") from None
+        raise RefusedImageError(f"{key}: no such file") from None
     except UnidentifiedImageError:
         raise UnreadableImageError(f"{key}: {_unidentified(path)}") from None
     except Image.DecompressionBombError:
@@ -85,7 +86,15 @@ def decode(path: Path, key: str) -> NDArray[np.uint8]:
     except Exception as error:
         # On damaged data Pillow's decoders raise nearly every built-in exception (OSError, SyntaxError, struct.error,
         # KeyError, …); nothing but Pillow runs above, so each of them says that this file cannot be decoded.
-        raise UnreadableImageError(f"{key}: {error or type(error).__name__}") from error
+        kind = RefusedImageError if _is_refusal(error) else UnreadableImageError
+        raise kind(f"{key}: {error or type(error).__name__}") from error
+
+
+def _is_refusal(error: Exception) -> bool:
+    """Whether the system is the reason, and not the file: Pillow's own OSErrors have no number."""
+    number = error.errno if isinstance(error, OSError) else None
+    # A damaged file sends Pillow to places before its beginning, which the system calls invalid.
+    return number not in (None, errno.EINVAL, errno.EOVERFLOW) or isinstance(error, MemoryError)
 
 
 def _formats() -> tuple[str, ...]:
