@@ -41,6 +41,7 @@ MANIFEST_COLUMNS = {
     "score": "Float32",  # O-Net's score of the chosen face; only for mtcnn
     "box": "object",  # x1, y1, x2, y2 in pixels of the source picture
     "landmarks": "object",  # x and y of left eye, right eye, nose, left and right mouth corner, in pixels; or missing
+    "turned": "Int16",  # degrees, clockwise, by which the picture must be turned for the face to stand upright
     "sharpness": "Float32",  # variance of the crop's Laplacian (grey levels squared); low where it is blurred
 }
 

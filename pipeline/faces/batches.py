@@ -112,6 +112,7 @@ def _row(sample: Sample, face: Face, crop: Image) -> dict[str, Any]:
         "score": None if face.score is None else round(face.score, 3),
         "box": list(face.box),
         "landmarks": face.landmarks,
+        "turned": face.turned,
         "sharpness": round(sharpness(crop), 2),
     }
     return asdict(sample) | described

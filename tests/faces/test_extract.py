@@ -97,6 +97,7 @@ def test_one_crop_per_picture_in_order(tmp_path: Path) -> None:
         "haar": 0,
         "whole": 2,
         "given": 0,
+        "turned": 0,
         "several_faces": 1,
         "detection_rate": 0.6,
     }

@@ -2,6 +2,7 @@
 
 import errno
 from functools import cache
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -54,8 +55,8 @@ def _begins_as_picture(path: Path) -> bool:
     return start.startswith(BEGINNINGS) or (start[4:8] == b"ftyp" and start[8:12] in BRANDS)
 
 
-def decode(path: Path, key: str) -> NDArray[np.uint8]:
-    """Decode a picture to uint8 H×W×3 RGB.
+def decode(picture: Path | bytes, key: str) -> NDArray[np.uint8]:
+    """Decode a picture, a file or what stands in one, to uint8 H×W×3 RGB.
 
     Grey is repeated to three channels, 16-bit samples are scaled to 8, transparency is laid over white, the EXIF
     orientation is applied, and of several frames or pages the first is taken.
@@ -64,23 +65,23 @@ def decode(path: Path, key: str) -> NDArray[np.uint8]:
         UnreadableImageError: the file is missing, empty, cut short, no picture, or larger than ``MAX_PIXELS``; the
             message is ``key`` and the reason. RefusedImageError: the same where the system is the reason, not the file.
     """
-    if path.exists() and not path.is_file():
+    if isinstance(picture, Path) and picture.exists() and not picture.is_file():
         raise UnreadableImageError(f"{key}: not a regular file")  # a pipe would be waited for without end
     try:
-        with path.open("rb") as file:
+        with picture.open("rb") if isinstance(picture, Path) else BytesIO(picture) as file:
             if not file.read(1):
                 raise UnreadableImageError(f"{key}: the file is empty")
             file.seek(0)
-            with Image.open(file, formats=_formats()) as picture:
-                if picture.width * picture.height > MAX_PIXELS:
-                    raise UnreadableImageError(f"{key}: {picture.width}×{picture.height} pixels are too many")
-                return np.asarray(_to_rgb(ImageOps.exif_transpose(picture)), dtype=np.uint8)
+            with Image.open(file, formats=_formats()) as opened:
+                if opened.width * opened.height > MAX_PIXELS:
+                    raise UnreadableImageError(f"{key}: {opened.width}×{opened.height} pixels are too many")
+                return np.asarray(_to_rgb(ImageOps.exif_transpose(opened)), dtype=np.uint8)
     except UnreadableImageError:
         raise
     except FileNotFoundError:
         raise RefusedImageError(f"{key}: no such file") from None
     except UnidentifiedImageError:
-        raise UnreadableImageError(f"{key}: {_unidentified(path)}") from None
+        raise UnreadableImageError(f"{key}: {_unidentified(picture)}") from None
     except Image.DecompressionBombError:
         raise UnreadableImageError(f"{key}: too many pixels (more than {2 * MAX_PIXELS})") from None
     except Exception as error:
@@ -112,8 +113,8 @@ def _reads_heif() -> bool:
     return True
 
 
-def _unidentified(path: Path) -> str:
-    if path.suffix.lower() in HEIF and not _reads_heif():
+def _unidentified(picture: Path | bytes) -> str:
+    if isinstance(picture, Path) and picture.suffix.lower() in HEIF and not _reads_heif():
         return "a HEIC picture, which needs the package pillow-heif: pip install 'pocan[heic]'"
     return f"not a picture in a known format ({', '.join(_formats())})"
 
