@@ -25,7 +25,7 @@ app = typer.Typer(
 @app.command()
 @reported
 def report() -> None:
-    """Make reports/tables.md and reports/figures anew from reports/evaluate, without running any other stage."""
+    """Make the tables, figures and index.html of reports/ anew from the results, without running any other stage."""
     # Imported here: drawing libraries take seconds to load, which --help and check need not wait for.
     from pipeline.reporting import write_report
 
@@ -102,7 +102,9 @@ def predict(
 @reported
 def adapt(
     pictures: Annotated[Path, typer.Argument(metavar="FOLDER", help="A folder of pictures, at any depth, or a video.")],
-    out: Annotated[Path, typer.Option(help="A new folder for the model, predictions.csv, report.md and the faces.")],
+    out: Annotated[
+        Path, typer.Option(help="A new folder for model, predictions.csv, report.md, index.html and faces.")
+    ],
     model: Annotated[str, typer.Option(help=MODEL_HELP)] = SOURCE_MODEL,
     method: Annotated[str | None, typer.Option(help="Instead of the adapt.method of the parameter file.")] = None,
     changes: Annotated[

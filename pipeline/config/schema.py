@@ -302,6 +302,12 @@ class ComputeParams(Section):
     devices: PositiveInt
 
 
+class ReportParams(Section):
+    """pictures: whether reports/index.html holds small copies of the crops, which licensed sets forbid to pass on."""
+
+    pictures: bool = False
+
+
 class TrackingParams(Section):
     """MLflow: the experiment's name. The server is named by MLFLOW_TRACKING_URI alone."""
 
@@ -326,6 +332,7 @@ class Params(Section):
     adapt: SerializeAsAny[AdaptParams]
     evaluate: EvaluateParams
     compute: ComputeParams
+    report: ReportParams = ReportParams()
     tracking: TrackingParams
 
     @model_validator(mode="after")

@@ -237,9 +237,13 @@ class SourceMetrics(Record):
 
 @dataclass(frozen=True)
 class Embedding:
-    """t-SNE points of one stage: ``points`` float64 (n, 2), ``label`` int64 (n,) with -1 for none, ``target`` bool."""
+    """t-SNE points of one stage: ``points`` float64 (n, 2), ``label`` int64 (n,) with -1 for none, ``target`` bool.
+
+    row: int64 (n,), each picture's place in the crop store of its set.
+    """
 
     points: NDArray[np.float64]
+    row: NDArray[np.int64]
     label: NDArray[np.int64]
     target: NDArray[np.bool_]
 
@@ -320,25 +324,28 @@ def _read_csv(path: Path, types: dict[str, str], command: str) -> pd.DataFrame:
 
 
 def _read_tsne(path: Path, command: str) -> dict[Stage, Embedding]:
-    types = {"stage": "string", "domain": "string", "label": "int64", "x": "float64", "y": "float64"}
+    types = {"stage": "string", "domain": "string", "row": "int64", "label": "int64", "x": "float64", "y": "float64"}
     table = _read_csv(path, types, command)
     sound = (
         table["stage"].isin(["before", "after"])
         & table["domain"].isin(["source", "target"])
         & table["label"].between(-1, NUM_CLASSES - 1)
+        & (table["row"] >= 0)
     ).to_numpy(bool) & np.isfinite(table[["x", "y"]].to_numpy(np.float64)).all(axis=1)
     if not sound.all():
         raise PipelineError(f"{path}: line {int(np.argmin(sound)) + 2}: value out of range; run {command}")
     stages: tuple[Stage, ...] = ("before", "after")
-    tsne = {stage: _embedding(rows) for stage in stages if len(rows := table[table["stage"] == stage])}
+    tsne = {stage: embedding(rows) for stage in stages if len(rows := table[table["stage"] == stage])}
     if "before" not in tsne:
         raise PipelineError(f"{path}: no point of stage before; run {command}")
     return tsne
 
 
-def _embedding(rows: pd.DataFrame) -> Embedding:
+def embedding(rows: pd.DataFrame) -> Embedding:
+    """The rows of one stage of a tsne.csv."""
     return Embedding(
         points=rows[["x", "y"]].to_numpy(np.float64),
+        row=rows["row"].to_numpy(np.int64),
         label=rows["label"].to_numpy(np.int64),
         target=(rows["domain"] == "target").to_numpy(bool),
     )

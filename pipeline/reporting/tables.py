@@ -35,7 +35,7 @@ def render(
     Args:
         results: one per target, all of one configuration, at least one.
         source: the source model's score on its own test part.
-        figures: per target, the paths of its figures relative to the report.
+        figures: per target, the paths of its figures relative to the report; none: no section of figures.
         paper: the parameters of the paper's protocol.
         studies: those that were collected.
     """
@@ -287,7 +287,7 @@ def _f1_cells(result: Result, metrics: Metrics) -> list[str]:
 
 
 def _figures_section(figures: Sequence[tuple[str, Sequence[str]]]) -> str:
-    parts = ["## Figures"]
+    parts = ["## Figures"] if figures else []
     for target, paths in figures:
         parts.append(f"### {dataset_title(target)}")
         parts += [f"![{_figure_caption(path, dataset_title(target))}]({path})" for path in paths]
