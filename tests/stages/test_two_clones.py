@@ -74,7 +74,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
         found = Place(f"http://127.0.0.1:{port}", folder / "artifacts", folder / "origin.git", names)
         assert [name for name in names if name not in PAGE] == []
         run(folder, "git", "init", "--quiet", "--bare", str(found.origin))
-        export, command = found.named(commands("The MLflow server", 1)).splitlines()
+        export, command = found.named(commands("The MLflow server", 1)).replace("\\\n", "").splitlines()
         key, _, value = export.removeprefix("export ").partition("=")
         variables = {key: value, "MLFLOW_WORKERS": "1", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
         address = f"{found.tracking}/health"
