@@ -61,7 +61,8 @@ def test_one_process_at_a_time_works_on_a_folder_and_a_killed_one_lets_go(tmp_pa
     with subprocess.Popen([sys.executable, "-c", program, str(tmp_path)], stdout=subprocess.PIPE, cwd=ROOT) as other:
         assert other.stdout is not None
         assert other.stdout.readline() == b"mine\n"
-        with pytest.raises(StorageError, match="another process is at work there"), files.alone(tmp_path):
+        told = rf": process {other.pid} \(since \d\d:\d\d: .*\) is at work there; wait for it, or .*kill {other.pid}"
+        with pytest.raises(StorageError, match=told), files.alone(tmp_path):
             pass
         with files.alone(tmp_path / "another"):
             pass

@@ -15,7 +15,7 @@ def summary(folder: Path) -> dict[str, int | float]:
     Sets of pictures that were all taken as they are given have no detection_rate and no median_score.
     """
     description = read_description(folder)
-    rows = pd.read_parquet(folder / "manifest.parquet", columns=["method", "faces", "score", "sharpness"])
+    rows = pd.read_parquet(folder / "manifest.parquet", columns=["method", "faces", "score", "turned", "sharpness"])
     methods = {method: description["methods"].get(method, 0) for method in METHODS}
     searched = len(rows) - methods["given"]
     counts: dict[str, int | float] = {
@@ -23,6 +23,7 @@ def summary(folder: Path) -> dict[str, int | float]:
         "crops": len(rows),
         "unreadable": len(description["unreadable"]),
         **methods,
+        "turned": int((rows["turned"] > 0).sum()),
         "several_faces": int((rows["faces"] > 1).sum()),
         "median_sharpness": round(float(rows["sharpness"].median()), 1),
     }

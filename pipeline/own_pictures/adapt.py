@@ -174,9 +174,13 @@ def _take(wish: Wish, faces: FaceParams) -> Path:
     note = in_progress / "pictures.json"
     asked = {"pictures": str(wish.pictures.resolve()), "every": wish.every, "faces": faces.model_dump(mode="json")}
     if note.is_file():
-        if read_json(note) != asked:
+        try:
+            found = read_json(note)
+        except ValueError:  # damaged
+            found = {}
+        if found != asked:
             raise DatasetError(
-                f"{wish.out}: holds unfinished work on {read_json(note)['pictures']} or with other faces; "
+                f"{wish.out}: holds unfinished work on {found.get('pictures', 'other pictures')} or with other faces; "
                 "remove it or name another folder with --out"
             )
     elif wish.out.exists() and (not wish.out.is_dir() or any(wish.out.iterdir())):

@@ -42,6 +42,7 @@ COLUMNS = {
     "Whole": "whole",
     "Given": "given",
     "Detection rate (%)": "detection_rate",
+    "Turned": "turned",
     "Several faces": "several_faces",
     "Median score": "median_score",
     "Median sharpness": "median_sharpness",

@@ -9,6 +9,7 @@ from pipeline.config.schema import Params
 from pipeline.files import write_json, write_text
 from pipeline.reporting.figures import write_figures
 from pipeline.reporting.results import Result, load_evaluations, load_source
+from pipeline.reporting.studied import load_studies
 from pipeline.reporting.tables import render
 
 
@@ -25,12 +26,14 @@ def write_report(params: Params, reports: Path = REPORTS) -> list[Path]:
         PipelineError: a result is missing, damaged, or was run with another configuration than the first.
     """
     source = load_source(params, reports)
+    studies = load_studies(reports / "studies")
     evaluations = load_evaluations(params, reports)
     figures = [(e.result.target, write_figures(e, params.source, reports / "figures")) for e in evaluations]
     linked = [(target, [path.relative_to(reports).as_posix() for path in paths]) for target, paths in figures]
     tables, metrics = reports / "tables.md", reports / "metrics.json"
     write_json(metrics, headlines([evaluation.result for evaluation in evaluations]))
-    write_text(tables, render([evaluation.result for evaluation in evaluations], source, linked, load(PAPER)))
+    results = [evaluation.result for evaluation in evaluations]
+    write_text(tables, render(results, source, linked, load(PAPER), studies))
     return [tables, metrics, *(path for _, paths in figures for path in paths)]
 
 

@@ -275,7 +275,7 @@ def load_source(params: Params, reports: Path) -> SourceMetrics:
         PipelineError: reports/source.json is missing, damaged or belongs to another source.
     """
     path = reports / "source.json"
-    source = _parse(SourceMetrics, path, "dvc repro prototypes")
+    source = parse(SourceMetrics, path, "dvc repro prototypes")
     if source.dataset != params.source:
         raise PipelineError(f"{path}: dataset: {source.dataset!r}, but source is {params.source!r}; run dvc repro")
     return source
@@ -284,14 +284,14 @@ def load_source(params: Params, reports: Path) -> SourceMetrics:
 def _load_evaluation(target: str, folder: Path) -> Evaluation:
     command = f"dvc repro evaluate@{target}"
     path = folder / "result.json"
-    result = _parse(Result, path, command)
+    result = parse(Result, path, command)
     if result.target != target:
         raise PipelineError(f"{path}: target: {result.target!r}, expected {target!r}; run {command}")
     tsne, reliability = _read_tsne(folder / "tsne.csv", command), _read_reliability(folder / "reliability.csv", command)
     return Evaluation(result, tsne, reliability)
 
 
-def _parse(model: type[R], path: Path, command: str) -> R:
+def parse(model: type[R], path: Path, command: str) -> R:
     try:
         return model.model_validate_json(path.read_bytes())
     except FileNotFoundError:

@@ -45,7 +45,7 @@ def tiny() -> dict[str, Any]:
 
 def make(folder: Path, values: Mapping[str, Any]) -> None:
     """A git repository in the new ``folder`` with this code and ``values`` as params.yaml; nothing is committed."""
-    for name in ("pipeline", "stages", "params"):
+    for name in ("pipeline", "stages", "params", "reports/studies"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     (folder / ".dvc").mkdir()
     for name in (".dvc/config", ".dvc/.gitignore", "dvc.yaml", ".dvcignore", ".gitignore"):

@@ -2,6 +2,7 @@
 
 import ast
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -133,6 +134,14 @@ def entries(path: str) -> list[Path]:
             assert [file for file in files if not file.is_file()] == []
             return files
     raise AssertionError(path)
+
+
+@pytest.mark.parametrize(("folder", "names"), [("methods", METHODS), ("backbones", BACKBONES), ("datasets", DATASETS)])
+def test_what_is_added_by_name_stands_alone(folder: str, names: Iterable[str]) -> None:
+    """A stage depends on the one module that is chosen: what this shares with another is below parts."""
+    files = {f"pipeline/{folder}/{name}.py" for name in names}
+    for file in sorted(files):
+        assert (closure(ROOT / file) & files) <= {file}, file
 
 
 def test_nothing_that_is_added_by_name_is_a_dependency_of_all() -> None:

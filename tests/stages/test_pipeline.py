@@ -19,6 +19,7 @@ from mlflow.entities import Run
 from PIL import Image
 
 from pipeline.config import load as params
+from pipeline.config.methods import METHODS
 from pipeline.data.crops import CropStore
 from pipeline.labels import EXPRESSIONS
 from tests.stages.repository import RAN, ROOT, commit, make, run, tiny
@@ -243,6 +244,22 @@ def test_direct_transfer_is_an_experiment_too(workspace: Path) -> None:
     # What belongs to a method that is not chosen makes nothing stale.
     output = experiment(workspace, "adapt.method=dt", "targets=[jaffe]", "methods.pocan.momentum=0.5")
     assert RAN.findall(output) == []
+
+
+def test_every_method_goes_from_the_source_model_to_the_tables(project: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "project"
+    shutil.copytree(project, folder, ignore=shutil.ignore_patterns(".dvc", ".git", "mlruns", "standins"))
+    values = params.read(folder / "params.yaml")
+    values["targets"] = ["jaffe"]
+    (folder / "params.yaml").write_text(yaml.safe_dump(values, sort_keys=False))
+    script = str(ROOT / "tests/stages/every_method.py")
+    output = run(folder, "env", f"PYTHONPATH={folder}", sys.executable, script, "jaffe")
+    found = json.loads(output[output.index('{"') :].splitlines()[0])
+    assert list(found) == list(METHODS)
+    for name, told in found.items():
+        assert told["method"] == name
+        assert told["scored"]
+        assert f"| {METHODS.title(name)} (measured) |" in told["tables"], name
 
 
 def test_what_is_added_makes_nothing_stale(workspace: Path) -> None:
