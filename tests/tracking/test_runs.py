@@ -323,6 +323,18 @@ def test_a_stage_run_by_hand_is_its_own_execution(monkeypatch: pytest.MonkeyPatc
     assert here == execution.current()
 
 
+def test_machines_that_share_a_store_have_executions_of_their_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Processes of two machines may have the same number, and have begun as long after the machine."""
+    here = execution.current()
+    monkeypatch.setattr(execution, "BOOT", tmp_path / "boot_id")
+    (tmp_path / "boot_id").write_text("9f1b8f5e-0000-0000-0000-000000000000\n")
+    there = execution.current()
+    assert here.process != there.process
+    assert here.process.split("-")[0] == there.process.split("-")[0]
+
+
 @pytest.mark.parametrize(
     ("folder", "expected"),
     [("project", "project"), ("project/.dvc/tmp/exps/temp/x", "project"), ("project/tmp/y", "project/tmp/y")],
