@@ -136,6 +136,21 @@ def check(
 
 @app.command()
 @reported
+def send() -> None:
+    """Log to MLflow what runs had to keep in mlflow-unsent because their server did not answer."""
+    # Imported here: MLflow takes seconds to load, which --help and check need not wait for.
+    from pipeline.tracking.outbox import send_unsent
+
+    count = 0
+    for line in send_unsent():
+        typer.echo(line)
+        count += 1
+    if not count:
+        typer.echo("nothing waits to be sent")
+
+
+@app.command()
+@reported
 def study(
     name: Annotated[str, typer.Argument(help="A file below studies/ without its ending, or the path of one.")],
     jobs: Annotated[int, typer.Option(min=1, help="Experiments at a time.")] = 1,
