@@ -11,6 +11,7 @@ from pipeline.config import layout
 from pipeline.config.listings import listings
 from pipeline.config.load import load
 from pipeline.config.preflight import require_inputs
+from pipeline.config.versioned import unversioned
 
 SOURCE_MODEL = str(layout.PROTOTYPES)
 MODEL_HELP = "The folder of a trained model, or an MLflow URI, as models:/pocan-ckplus@newest."
@@ -131,6 +132,11 @@ def check(
     require_inputs(params)
     for line in listings(params):
         typer.echo(line)
+    if unknown := unversioned(params):
+        typer.echo(
+            f"note: experiments in copies of the project (--queue, --temp) will not find {', '.join(unknown)}: "
+            f"dvc add {' '.join(unknown)}, or give the path from / (docs/own-data.md)"
+        )
     typer.echo("ok")
 
 

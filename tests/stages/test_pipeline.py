@@ -1,7 +1,6 @@
 """The whole pipeline at tiny scale in a repository of its own: dvc repro, then experiments that change one thing."""
 
 import json
-import os
 import re
 import shlex
 import shutil
@@ -22,21 +21,12 @@ from PIL import Image
 from pipeline.config import load as params
 from pipeline.data.crops import CropStore
 from pipeline.labels import EXPRESSIONS
+from tests.stages.projects import commit, copy_code, run
 
 ROOT = Path(__file__).parents[2]
 DRAWN = ("fer2013", "jaffe")
 TARGETS = (*DRAWN, "album")  # album: a folder of pictures without labels
 RAN = re.compile(r"^Running stage '(.+)'", re.MULTILINE)
-
-
-def run(folder: Path, *command: str) -> str:
-    """Run a command of the project's own environment and return what it printed."""
-    environment = {key: value for key, value in os.environ.items() if not key.startswith(("DVC_", "MLFLOW_", "GIT_"))}
-    environment.pop("PYTHONDONTWRITEBYTECODE", None)  # compiled files are part of a real checkout
-    environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
-    result = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
-    assert result.returncode == 0, f"{' '.join(command)}\n{result.stdout[-4000:]}\n{result.stderr[-4000:]}"
-    return result.stdout + result.stderr
 
 
 def tiny() -> dict[str, Any]:
@@ -59,15 +49,7 @@ def tiny() -> dict[str, Any]:
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A repository with this code and tiny parameters, after ``dvc repro``."""
     folder = tmp_path_factory.mktemp("repository") / "project"
-    for name in ("pipeline", "stages", "params", ".dvc/config"):
-        source, target = ROOT / name, folder / name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        if source.is_dir():
-            shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
-        else:
-            shutil.copy(source, target)
-    for name in ("dvc.yaml", ".dvcignore", ".gitignore"):
-        shutil.copy(ROOT / name, folder / name)
+    copy_code(folder)
     (folder / "params.yaml").write_text(yaml.safe_dump(tiny(), sort_keys=False))
     album = folder / "data/standins/album/summer"
     album.mkdir(parents=True)
@@ -75,18 +57,10 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for index in range(12):
         portrait.rotate(3 * index - 18).save(album / f"{index}.jpg")
     (album / "broken.jpg").write_bytes(b"")
-    run(folder, "git", "init", "--quiet")
-    run(folder, "git", "config", "user.name", "test")
-    run(folder, "git", "config", "user.email", "test@example.org")
     commit(folder)
     (folder / "repro.log").write_text(run(folder, "dvc", "repro"))
     commit(folder)
     return folder
-
-
-def commit(folder: Path) -> None:
-    run(folder, "git", "add", "--all")
-    run(folder, "git", "commit", "--quiet", "--message", "state")
 
 
 def tracked(folder: Path) -> mlflow.MlflowClient:
