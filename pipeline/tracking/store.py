@@ -18,8 +18,11 @@ from requests import HTTPError, RequestException
 from pipeline.errors import TrackingError
 from pipeline.files import remove_leftovers
 from pipeline.tracking import execution
+from pipeline.tracking.database import await_maker, fault, remove_beside
 
 DATABASE = "mlflow.db"
+
+SQLITE = "sqlite:///"
 
 QUICK = 10
 """Seconds within which a server answers what is no file."""
@@ -43,16 +46,20 @@ def connect(experiment: str) -> str:
         with impatient():
             if own:
                 _create(root / DATABASE)
-            if uri.startswith("sqlite:"):
+            if uri.startswith(SQLITE):
                 # Two stages that start at once must not both make the experiment.
                 with FileLock(root / f"{DATABASE}.lock"):
+                    await_maker(_database(uri))
                     return _open(experiment, root)
             return _open(experiment, None)
     except Exception as error:  # the client raises requests', SQLAlchemy's and its own errors, by store
+        elsewhere = "Start the server, or correct or unset MLFLOW_TRACKING_URI"
+        here = f"Make room for {DATABASE}, change its permissions, or name another store with MLFLOW_TRACKING_URI"
+        if wrong := wrong_with_store():
+            raise TrackingError(f"{wrong}\nNothing was trained") from error
         raise TrackingError(
             f"MLflow store {uri} cannot be used: {error}\n"
-            "Nothing was trained. Start the server, or correct or unset MLFLOW_TRACKING_URI; an experiment that was "
-            "deleted must be restored first"
+            f"Nothing was trained. {here if own else elsewhere}; an experiment that was deleted must be restored first"
         ) from error
 
 
@@ -75,9 +82,20 @@ def answering() -> Iterator[None]:
         yield
     except FAILURES as error:
         raise TrackingError(
-            f"MLflow store {mlflow.get_tracking_uri()} failed: {error}\n"
+            f"MLflow store {mlflow.get_tracking_uri()} failed: {wrong_with_store() or error}\n"
             "Training is kept up to its last epoch: see to the store and run the same command again"
         ) from error
+
+
+def wrong_with_store() -> str | None:
+    """What is wrong with the chosen store, where it is a SQLite file that is itself at fault, and the way out."""
+    uri = mlflow.get_tracking_uri()
+    database = _database(uri)
+    return fault(database) if uri.startswith(SQLITE) and database.is_file() else None
+
+
+def _database(uri: str) -> Path:
+    return Path(uri.removeprefix(SQLITE))
 
 
 def _create(database: Path) -> None:
@@ -93,6 +111,7 @@ def _create(database: Path) -> None:
         client = mlflow.MlflowClient(f"sqlite:///{making}", registry_uri=f"sqlite:///{making}")
         client.search_experiments(max_results=1)
         client.search_registered_models(max_results=1)
+        remove_beside(database)
         making.replace(database)
 
 
