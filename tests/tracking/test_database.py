@@ -145,12 +145,17 @@ def test_a_store_that_nobody_is_making_is_not_waited_for(store: Path) -> None:
 
 
 def test_what_sqlite_left_of_an_older_store_does_not_reach_a_new_one(store: Path) -> None:
-    program = (
+    store.unlink()
+    program = (  # is killed when a transaction has reached the disk in part
         "import os, sqlite3, sys\n"
         "c = sqlite3.connect(sys.argv[1], isolation_level=None)\n"
+        "c.execute('CREATE TABLE pages (content BLOB)')\n"
+        "count = 'WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 300)'\n"
+        "c.execute(f'INSERT INTO pages {count} SELECT zeroblob(4000) FROM n')\n"
         "c.execute('PRAGMA cache_size = 1')\n"
         "c.execute('BEGIN')\n"
-        "c.execute('CREATE TABLE x AS SELECT * FROM sqlite_master, sqlite_master AS other')\n"
+        "c.execute('ALTER TABLE pages ADD COLUMN more')\n"
+        "c.execute('UPDATE pages SET content = randomblob(4000)')\n"
         "os._exit(0)\n"
     )
     subprocess.run([sys.executable, "-c", program, str(store)], check=True)
