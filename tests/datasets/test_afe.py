@@ -46,6 +46,13 @@ def test_a_face_is_cut_with_half_as_much_around(tmp_path: Path) -> None:
     assert np.array_equal(dataset.read(dataset.samples()[0]), picture[0:81, 20:61])
 
 
+def test_a_box_outside_of_its_picture_gives_the_picture(tmp_path: Path) -> None:
+    afe(tmp_path, "a.png 30 -60 50 -30 4\na.png 200 20 220 40 4\n")
+    Image.new("RGB", (120, 100)).save(tmp_path / "images/a.png")
+    dataset = open_dataset("afe", tmp_path)
+    assert [dataset.read(sample).shape for sample in dataset.samples()] == [(100, 120, 3), (100, 120, 3)]
+
+
 @pytest.mark.parametrize(
     ("line", "message"),
     [

@@ -303,6 +303,14 @@ def test_rafdb_with_tables_of_labels(tmp_path: Path) -> None:
         open_dataset("rafdb", tmp_path).samples()
 
 
+def test_rafdbs_tables_do_not_say_which_of_two_pictures_of_one_name(tmp_path: Path) -> None:
+    (tmp_path / "train_labels.csv").write_text("image,label\n1.jpg,4\n")
+    for folder in ("pictures", "of another size"):
+        save(tmp_path / folder / "1.jpg")
+    with pytest.raises(DatasetError, match=r"1\.jpg is in \S+/of another size and in \S+/pictures; keep"):
+        open_dataset("rafdb", tmp_path).samples()
+
+
 def test_rafdbs_folders_are_read_before_its_tables_and_headers_alone_are_no_table(tmp_path: Path) -> None:
     save(tmp_path / "DATASET/train/4/train_00001_aligned.jpg")
     (tmp_path / "train_labels.csv").write_text("image,label\n")
