@@ -461,3 +461,12 @@ def test_costs_of_an_experiments_adaptations(settings: Params) -> None:
 def test_without_a_store_there_are_no_costs_and_none_is_made(settings: Params, tmp_path: Path) -> None:
     assert adaptation_costs(settings.tracking.experiment, ["brave-newt"]) == {}
     assert not list(tmp_path.glob("mlflow.db*"))
+
+
+@pytest.mark.usefixtures("settings")
+def test_a_damaged_note_on_what_waits_is_named() -> None:
+    folder = Path(outbox.UNSENT, "0123")
+    folder.mkdir(parents=True)
+    (folder / "run.json").write_text('{"store": ')
+    with pytest.raises(TrackingError, match=r"0123/run\.json: cannot be read \(JSONDecodeError.*; write {"):
+        list(outbox.send_unsent())
