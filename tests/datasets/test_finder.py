@@ -181,12 +181,14 @@ def test_an_archive_that_is_still_packed_is_named(tmp_path: Path, name: str) -> 
         open_dataset(name, tmp_path).samples()
 
 
-def test_a_drawn_set_below_an_archives_folder_stays_a_drawn_one(tmp_path: Path) -> None:
+def test_a_drawn_set_stays_a_drawn_one_wherever_it_lies(tmp_path: Path) -> None:
     save(tmp_path / "unpacked/KA.AN1.39.tiff")
+    assert open_dataset("jaffe", tmp_path).provenance == "real"
     (tmp_path / "unpacked/STAND-IN.json").write_text("{}")
     assert open_dataset("jaffe", tmp_path).provenance == "stand-in"
     save(tmp_path / "photographs/KA.AN2.40.tiff")
-    assert open_dataset("jaffe", tmp_path).provenance == "real"
+    dataset = open_dataset("jaffe", tmp_path)
+    assert (len(dataset.samples()), dataset.provenance) == (2, "stand-in")
 
 
 def test_copies_sorted_into_folders_are_one_set(tmp_path: Path) -> None:
