@@ -59,6 +59,7 @@ def test_a_box_outside_of_its_picture_gives_the_picture(tmp_path: Path) -> None:
         ("a.jpg 1 2 3 4 11", r"train_list\.txt, line 1: label 11 is not one of 0–10"),
         ("a.jpg 1 2 3 4", "line 1: not a picture and five whole numbers"),
         ("a.jpg 1 2 x 4 5", "line 1: not a picture and five whole numbers"),
+        ("/films/a.jpg 1 2 3 4 5", r"/films/a\.jpg: named by the set's list, but not in"),
     ],
 )
 def test_a_bad_line_is_named(line: str, message: str, tmp_path: Path) -> None:

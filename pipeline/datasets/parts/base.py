@@ -131,7 +131,13 @@ class Dataset(ABC):
         return self.root / sample.key
 
     def key(self, path: Path) -> str:
-        """The key of a file below the root; of the root ``.``."""
+        """The key of a file below the root; of the root ``.``.
+
+        Raises:
+            DatasetError: the file lies elsewhere.
+        """
+        if not path.is_relative_to(self.root):
+            raise self.fault(f"{path}: named by the set's list, but not in {self.root}; correct the list")
         return path.relative_to(self.root).as_posix()
 
     def fault(self, what: str) -> DatasetError:
