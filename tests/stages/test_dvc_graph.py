@@ -29,6 +29,7 @@ PLUMBING = (
     "pipeline/config/preflight.py",
     "pipeline/config/schema.py",
     "pipeline/config/section.py",
+    "pipeline/config/yaml_text.py",
     "pipeline/config/methods/base.py",
     "pipeline/compute/allocator.py",
     "pipeline/compute/device.py",
