@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from pipeline.cli import app
-from pipeline.config.load import read
+from pipeline.config.load import load, read
+from pipeline.errors import ParamsError
 
 ROOT = Path(__file__).parents[2]
 FILES = {path.name: path for path in (ROOT / "params.yaml", *sorted((ROOT / "params").glob("*.yaml")))}
@@ -128,6 +129,15 @@ def answer(content: bytes, file: Path) -> str:
     assert result.stderr.startswith("error: ")
     assert len(result.stderr) <= LONGEST, len(result.stderr)
     return "message"
+
+
+def told_of_change(change: str) -> str:
+    """``ok``, or the message that refuses this change of a value (``-S``); raises on anything else."""
+    try:
+        load(FILES["params.yaml"], [change])
+    except ParamsError as error:
+        return str(error)
+    return "ok"
 
 
 def main(count: int) -> None:

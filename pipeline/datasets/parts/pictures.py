@@ -1,5 +1,6 @@
 """Decoding of picture files: every readable picture becomes one RGB array, every other one an error with a reason."""
 
+import warnings
 from functools import cache
 from pathlib import Path
 
@@ -66,14 +67,15 @@ def decode(path: Path, key: str) -> NDArray[np.uint8]:
     if path.exists() and not path.is_file():
         raise UnreadableImageError(f"{key}: not a regular file")  # a pipe would be waited for without end
     try:
-        with path.open("rb") as file:
+        with path.open("rb") as file, warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Pillow's name no file; what keeps one from being read is its reason
             if not file.read(1):
                 raise UnreadableImageError(f"{key}: the file is empty")
             file.seek(0)
-            with Image.open(file, formats=_formats()) as picture:
+            with Image.open(file, formats=decoders()) as picture:
                 if picture.width * picture.height > MAX_PIXELS:
                     raise UnreadableImageError(f"{key}: {picture.width}×{picture.height} pixels are too many")
-                return np.asarray(_to_rgb(ImageOps.exif_transpose(picture)), dtype=np.uint8)
+                return np.asarray(_to_rgb(_upright(picture)), dtype=np.uint8)
     except UnreadableImageError:
         raise
     except FileNotFoundError:
@@ -85,10 +87,11 @@ def decode(path: Path, key: str) -> NDArray[np.uint8]:
     except Exception as error:
         # On damaged data Pillow's decoders raise nearly every built-in exception (OSError, SyntaxError, struct.error,
         # KeyError, …); nothing but Pillow runs above, so each of them says that this file cannot be decoded.
-        raise UnreadableImageError(f"{key}: {error or type(error).__name__}") from error
+        reason = " ".join(str(error).split())  # libheif's ends in empty lines
+        raise UnreadableImageError(f"{key}: {reason or type(error).__name__}") from error
 
 
-def _formats() -> tuple[str, ...]:
+def decoders() -> tuple[str, ...]:
     """The decoders at hand: HEIF's comes with a package of its own."""
     return (*FORMATS, "HEIF") if _reads_heif() else FORMATS
 
@@ -106,7 +109,16 @@ def _reads_heif() -> bool:
 def _unidentified(path: Path) -> str:
     if path.suffix.lower() in HEIF and not _reads_heif():
         return "a HEIC picture, which needs the package pillow-heif: pip install 'pocan[heic]'"
-    return f"not a picture in a known format ({', '.join(_formats())})"
+    return f"not a picture in a known format ({', '.join(decoders())})"
+
+
+def _upright(picture: Image.Image) -> Image.Image:
+    """Turned as the camera noted in the Exif data; where these are damaged, as it is."""
+    picture.load()  # what is wrong with the pixels is told here
+    try:
+        return ImageOps.exif_transpose(picture)
+    except Exception:  # as with the pixels, nearly every built-in exception
+        return picture
 
 
 def _to_rgb(picture: Image.Image) -> Image.Image:
