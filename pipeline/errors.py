@@ -26,6 +26,10 @@ class StorageError(PipelineError):
     """A disk is full or fails while results are written; what was written before is kept."""
 
 
+class DamagedFileError(PipelineError, ValueError):
+    """A file that a stage or command left is gone, or is no longer what was written, as after a power cut."""
+
+
 class WeightsError(PipelineError):
     """A weight file or checkpoint does not fit the network it is loaded into."""
 

@@ -34,7 +34,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from pipeline.errors import DatasetError
-from pipeline.files import atomic_path, not_written, read_json, write_json
+from pipeline.files import atomic_path, not_written, read_array, read_json, read_parquet, write_json
 
 CROP_SIZE = 112
 """Side of a crop in pixels (paper, sec. 4.2)."""
@@ -259,10 +259,10 @@ class CropStore:
 
         Raises:
             DatasetError: a file is missing, array and table do not have the same length, or an earlier version of this
-                project wrote the store.
+                project wrote the store. DamagedFileError: a file is damaged.
         """
         _require(folder, TRAINED_ON)
-        store = cls(folder, np.load(folder / "crops.npy", mmap_mode="r"), read_json(folder / "store.json"))
+        store = cls(folder, read_array(folder / "crops.npy"), read_json(folder / "store.json"))
         if len(store.images) != len(store.samples):
             raise DatasetError(
                 f"{folder}: {len(store.images)} crops but {len(store.samples)} rows; run its faces stage again"
@@ -274,12 +274,12 @@ class CropStore:
     @cached_property
     def samples(self) -> pd.DataFrame:
         """N rows, ``SAMPLE_COLUMNS``."""
-        return pd.read_parquet(self.folder / "samples.parquet")
+        return read_parquet(self.folder / "samples.parquet")
 
     @cached_property
     def manifest(self) -> pd.DataFrame:
         """N rows, ``MANIFEST_COLUMNS``: for reports; nothing that trains reads it."""
-        return pd.read_parquet(self.folder / "manifest.parquet")
+        return read_parquet(self.folder / "manifest.parquet")
 
     def labels(self) -> NDArray[np.int64]:
         """The label of each crop, N int64; −1 where the set has none."""
@@ -290,7 +290,7 @@ def read_description(folder: Path) -> dict[str, Any]:
     """store.json and faces.json of the store at ``folder``, as one.
 
     Raises:
-        DatasetError: a file is missing.
+        DatasetError: a file is missing. DamagedFileError: a file is damaged.
     """
     _require(folder, FILES)
     description: dict[str, Any] = read_json(folder / "store.json") | read_json(folder / "faces.json")

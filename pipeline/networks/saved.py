@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from pipeline.config import layout
-from pipeline.errors import WeightsError
+from pipeline.errors import DamagedFileError, WeightsError
 from pipeline.files import atomic_path, not_written, read_json, sha256, write_json
 
 WEIGHTS_FILE = "model.safetensors"
@@ -94,6 +94,8 @@ def parts(folder: Path) -> set[str]:
 def _reading(path: Path) -> Iterator[None]:
     try:
         yield
+    except DamagedFileError as error:
+        raise WeightsError(str(error)) from error
     except FileNotFoundError:
         raise WeightsError(f"{path}: no such file; run the stage that trains it (dvc repro)") from None
     except (SafetensorError, ValueError) as error:
