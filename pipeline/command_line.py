@@ -20,7 +20,7 @@ THRESHOLDS = 50_000, 20, 20
 
 SURROUNDINGS = {
     *(errno.EACCES, errno.EPERM, errno.EROFS),
-    *(errno.ENOSPC, errno.EDQUOT, errno.EIO),
+    *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO),
     *(errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ELOOP, errno.ENAMETOOLONG),
 }
 """What a system says where a file may not, or cannot, be written: nothing that a program could be blamed for."""

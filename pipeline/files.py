@@ -178,8 +178,8 @@ def intact(path: Path) -> Iterator[None]:
             raise DamagedFileError(f"{path}: cannot be read ({error.strerror})") from error
         reason = " ".join(str(error).split()) or type(error).__name__
         raise DamagedFileError(
-            f"{path}: the file is damaged ({reason}); take it from DVC's cache (dvc checkout --force {path}), "
-            "or remove it and run the stage that makes it again (dvc repro)"
+            f"{path}: the file is damaged ({reason}); take it from DVC's cache (dvc checkout --force {path}) or "
+            "remove it and run the stage that makes it again (dvc repro). If it is damaged again: docs/faults.md"
         ) from error
 
 

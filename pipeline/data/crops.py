@@ -34,7 +34,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from pipeline.errors import DatasetError
-from pipeline.files import atomic_path, not_written, read_array, read_json, read_parquet, write_json
+from pipeline.files import atomic_path, intact, not_written, read_array, read_json, read_parquet, write_json
 
 CROP_SIZE = 112
 """Side of a crop in pixels (paper, sec. 4.2)."""
@@ -171,7 +171,7 @@ class CropWriter:
             with self._crops.open("r+b") as crops:
                 _write_header(crops, self._count)
                 os.fsync(crops.fileno())
-            write_json(self._partial / "store.json", description | {"digest": _digest(self._partial)})
+            write_json(self._partial / "store.json", description | {"digest": digest(self._partial)})
             if folder.exists():
                 shutil.rmtree(folder)
             folder.parent.mkdir(parents=True, exist_ok=True)
@@ -271,6 +271,17 @@ class CropStore:
             raise DatasetError(f"{folder}: written by an earlier version of this project; run its faces stage again")
         return store
 
+    def require_intact(self) -> Self:
+        """The store, after a look at every byte that training reads.
+
+        Raises:
+            DamagedFileError: they are not those that were written.
+        """
+        with intact(self.folder):
+            if digest(self.folder) != self.description["digest"]:
+                raise ValueError("the digest of crops.npy and samples.parquet is not the one in store.json")
+        return self
+
     @cached_property
     def samples(self) -> pd.DataFrame:
         """N rows, ``SAMPLE_COLUMNS``."""
@@ -303,7 +314,8 @@ def _require(folder: Path, names: Sequence[str]) -> None:
             raise DatasetError(f"{folder / name}: missing; run the faces stage of this data set (dvc repro)")
 
 
-def _digest(folder: Path) -> str:
+def digest(folder: Path) -> str:
+    """The SHA-256 of what training reads of the store at ``folder``, but for its description."""
     digest = hashlib.sha256()
     for name in ("crops.npy", "samples.parquet"):
         with (folder / name).open("rb") as file:

@@ -47,12 +47,14 @@ def load(folder: Path, modules: Mapping[str, nn.Module]) -> dict[str, Any]:
     """Load the state that ``save`` wrote into ``modules`` and return the description.
 
     Raises:
-        WeightsError: a file is missing, damaged or of another version, or tensors are missing, unexpected or misshapen;
-            each is named.
+        WeightsError: a file is missing, damaged or of another version (its SHA-256 is looked at), or tensors are
+            missing, unexpected or misshapen; each is named.
     """
     path = folder / WEIGHTS_FILE
     description = describe(folder)
     with _reading(path):
+        if sha256(path) != description.get("weights_sha256"):
+            raise ValueError(f"its SHA-256 is not the one in {layout.model_description(folder).name}")
         tensors = load_file(path)
     for name, module in modules.items():
         prefix = f"{name}."

@@ -20,7 +20,7 @@ from mlflow.entities import Run
 from PIL import Image
 
 from pipeline.config import load as params
-from pipeline.data.crops import CropStore
+from pipeline.data.crops import CropStore, digest
 from pipeline.labels import EXPRESSIONS
 
 ROOT = Path(__file__).parents[2]
@@ -449,6 +449,10 @@ def test_target_labels_do_not_reach_adaptation(project: Path, tmp_path: Path) ->
         table["label"] = 3
         path.unlink()  # a link into DVC's cache must not be written through
         table.astype({"label": "Int8"}).to_parquet(path, index=False)
+    described = copy / "data/crops/fer2013/store.json"
+    changed = json.loads(described.read_text()) | {"digest": digest(described.parent)}
+    described.unlink()
+    described.write_text(json.dumps(changed))
     weights.unlink()
     run(copy, sys.executable, "-m", "stages.adapt", "fer2013")
     assert weights.read_bytes() == before
