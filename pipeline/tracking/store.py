@@ -17,9 +17,12 @@ from requests import RequestException
 
 from pipeline.errors import TrackingError
 from pipeline.files import remove_leftovers
-from pipeline.tracking import execution
+from pipeline.tracking import complaints, execution
+from pipeline.tracking.complaints import told
 
 DATABASE = "mlflow.db"
+
+complaints.silence()
 
 
 def connect(experiment: str) -> str:
@@ -44,7 +47,7 @@ def connect(experiment: str) -> str:
             return _open(experiment, None)
     except Exception as error:  # the client raises requests', SQLAlchemy's and its own errors, by store
         raise TrackingError(
-            f"MLflow store {uri} cannot be used: {error}\n"
+            f"MLflow store {uri} cannot be used: {told(error)}\n"
             "Nothing was trained. Start the server, or correct or unset MLFLOW_TRACKING_URI; an experiment that was "
             "deleted must be restored first"
         ) from error
@@ -69,7 +72,7 @@ def answering() -> Iterator[None]:
         yield
     except (MlflowException, RequestException) as error:
         raise TrackingError(
-            f"MLflow store {mlflow.get_tracking_uri()} failed: {error}\n"
+            f"MLflow store {mlflow.get_tracking_uri()} failed: {told(error)}\n"
             "Training is kept up to its last epoch: see to the store and run the same command again"
         ) from error
 
