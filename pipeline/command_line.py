@@ -8,6 +8,7 @@ import inspect
 import os
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 import typer
@@ -18,9 +19,12 @@ from pipeline.files import not_written
 THRESHOLDS = 50_000, 20, 20
 """Of Python's collector of circular garbage: stages have little, but load libraries of a million objects meanwhile."""
 
+DISK = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
+"""What a system says while an open file is written, often without the file's name."""
+
 SURROUNDINGS = {
+    *DISK,
     *(errno.EACCES, errno.EPERM, errno.EROFS),
-    *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO),
     *(errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ELOOP, errno.ENAMETOOLONG),
 }
 """What a system says where a file may not, or cannot, be written: nothing that a program could be blamed for."""
@@ -44,9 +48,9 @@ def reported(function: Callable[P, R]) -> Callable[P, R]:
             typer.echo("\n".join([f"error: {error}", *getattr(error, "__notes__", ())]), err=True)
             raise typer.Exit(1) from error
         except OSError as error:
-            if error.errno not in SURROUNDINGS or error.filename is None:
+            if error.errno not in (SURROUNDINGS if error.filename is not None else DISK):
                 raise
-            typer.echo(f"error: {not_written(error.filename, error)}", err=True)
+            typer.echo(f"error: {not_written(error.filename or f'a file below {Path.cwd()}', error)}", err=True)
             raise typer.Exit(1) from error
 
     return wrapped
