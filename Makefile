@@ -13,6 +13,7 @@ demo: $(READY)
 	@echo
 	@echo "tables:   reports/tables.md"
 	@echo "figures:  reports/figures/"
+	@echo "page:     reports/index.html    (open it in a browser; it needs no network)"
 	@echo "MLflow:   source $(VENV)/bin/activate && mlflow ui    (then open the address it prints)"
 	@echo "compare:  dvc exp run -S adapt.tau=0.6 && dvc exp show --only-changed --drop '.*/|Created|(gain|balanced|f1)\.(?!mean)'"
 

@@ -10,7 +10,6 @@ from pipeline.command_line import reported
 from pipeline.config import layout
 from pipeline.config.listings import listings
 from pipeline.config.load import load
-from pipeline.config.preflight import require_inputs
 
 SOURCE_MODEL = str(layout.PROTOTYPES)
 MODEL_HELP = "The folder of a trained model, or an MLflow URI, as models:/pocan-ckplus@newest."
@@ -26,7 +25,7 @@ app = typer.Typer(
 @app.command()
 @reported
 def report() -> None:
-    """Make reports/tables.md and reports/figures anew from reports/evaluate, without running any other stage."""
+    """Make the tables, figures and index.html of reports/ anew from the results, without running any other stage."""
     # Imported here: drawing libraries take seconds to load, which --help and check need not wait for.
     from pipeline.reporting import write_report
 
@@ -103,7 +102,9 @@ def predict(
 @reported
 def adapt(
     pictures: Annotated[Path, typer.Argument(metavar="FOLDER", help="A folder of pictures, at any depth, or a video.")],
-    out: Annotated[Path, typer.Option(help="A new folder for the model, predictions.csv, report.md and the faces.")],
+    out: Annotated[
+        Path, typer.Option(help="A new folder for model, predictions.csv, report.md, index.html and faces.")
+    ],
     model: Annotated[str, typer.Option(help=MODEL_HELP)] = SOURCE_MODEL,
     method: Annotated[str | None, typer.Option(help="Instead of the adapt.method of the parameter file.")] = None,
     changes: Annotated[
@@ -127,9 +128,7 @@ def check(
     file: Annotated[Path, typer.Argument(help="The parameter file to check.")] = Path("params.yaml"),
 ) -> None:
     """Check a parameter file and list the inputs it names: counts and "ok", or every fault and exit with code 1."""
-    params = load(file)
-    require_inputs(params)
-    for line in listings(params):
+    for line in listings(load(file)):
         typer.echo(line)
     typer.echo("ok")
 

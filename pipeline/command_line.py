@@ -7,27 +7,27 @@ import gc
 import inspect
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 import typer
 
 from pipeline.errors import PipelineError
-from pipeline.files import not_written
+from pipeline.files import alone, not_written
 
 THRESHOLDS = 50_000, 20, 20
 """Of Python's collector of circular garbage: stages have little, but load libraries of a million objects meanwhile."""
 
-DISK = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
-"""What a system says while an open file is written, often without the file's name."""
-
-SURROUNDINGS = {
-    *DISK,
-    *(errno.EACCES, errno.EPERM, errno.EROFS),
-    *(errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ELOOP, errno.ENAMETOOLONG),
+UNWRITTEN = {
+    *(errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EFBIG),
+    *(errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENOTEMPTY),
 }
-"""What a system says where a file may not, or cannot, be written: nothing that a program could be blamed for."""
+SURROUNDINGS = UNWRITTEN | {
+    *(errno.EACCES, errno.EPERM, errno.EIO, errno.ESTALE, errno.ETIMEDOUT),
+    *(errno.ELOOP, errno.ENAMETOOLONG, errno.EMFILE, errno.ENFILE, errno.EBUSY),
+}
+"""What a system says where a file cannot be written, or read either: nothing that a program could be blamed for."""
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -48,9 +48,10 @@ def reported(function: Callable[P, R]) -> Callable[P, R]:
             typer.echo("\n".join([f"error: {error}", *getattr(error, "__notes__", ())]), err=True)
             raise typer.Exit(1) from error
         except OSError as error:
-            if error.errno not in (SURROUNDINGS if error.filename is not None else DISK):
+            if error.errno not in SURROUNDINGS:
                 raise
-            typer.echo(f"error: {not_written(error.filename or f'a file below {Path.cwd()}', error)}", err=True)
+            what = "written" if error.errno in UNWRITTEN else "read or written"
+            typer.echo(f"error: {not_written(error.filename or 'a file', error, what)}", err=True)
             raise typer.Exit(1) from error
 
     return wrapped
@@ -59,17 +60,37 @@ def reported(function: Callable[P, R]) -> Callable[P, R]:
 def run(main: Callable[..., None]) -> None:
     """Run a stage's ``main`` with arguments from the command line; without any, for the data set that DVC names.
 
+    In one project a stage runs once at a time: two would write the same files.
+
     dvc.yaml writes no name into its commands: a shell would read ``x; rm …`` in params.yaml as two commands.
     """
     gc.freeze()
     gc.set_threshold(*THRESHOLDS)
     gc.enable()
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-    app.command()(reported(main))
+    arguments = sys.argv[1:] or (_named_by_dvc() if inspect.signature(main).parameters else [])
+    app.command()(reported(_once_at_a_time(main, arguments)))
     try:
-        app(sys.argv[1:] or (_named_by_dvc() if inspect.signature(main).parameters else []))
+        app(arguments)
     except SystemExit as end:
         _leave(end.code)
+
+
+def _once_at_a_time(main: Callable[P, R], arguments: Sequence[str]) -> Callable[P, R]:
+    """``main``, refused with a ``StorageError`` while another process runs it with the same arguments in this folder.
+
+    Processes that train together run the same program; the one that starts the others has the lock for them.
+    """
+    if os.environ.get("LOCAL_RANK", "0") != "0":
+        return main
+    stage = "@".join([Path(inspect.getfile(main)).stem, *(each for each in arguments if each != "--")])
+
+    @functools.wraps(main)
+    def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
+        with alone(Path.cwd() / stage):
+            return main(*args, **kwargs)
+
+    return wrapped
 
 
 def _leave(code: str | int | None) -> None:

@@ -22,6 +22,10 @@ class UnreadableImageError(PipelineError):
     """One picture cannot be decoded. Counted and listed by the faces stage, which goes on with the rest."""
 
 
+class RefusedImageError(UnreadableImageError):
+    """The system would not read a picture out: no permission, a failing disk, a file that vanished. Tried again."""
+
+
 class StorageError(PipelineError):
     """A disk is full or fails while results are written; what was written before is kept."""
 

@@ -1,13 +1,15 @@
 """Atomic writes: a reader sees the old file or the whole new one, never a part."""
 
+import errno
 import hashlib
 import json
 import os
+import shlex
 import shutil
+import sys
 import tempfile
-import zipfile
-import zlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import time
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -15,11 +17,24 @@ from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock, Timeout
 
-from pipeline.errors import DamagedFileError, StorageError
+from pipeline.errors import StorageError
+from pipeline.reading import intact
 
 if TYPE_CHECKING:
     import pandas as pd
-    from numpy.typing import NDArray
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Report what the system refuses while ``path``, or something in it, is written.
+
+    Raises:
+        StorageError: it does, for example on a full disk.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise not_written(path, error) from error
 
 
 @contextmanager
@@ -29,26 +44,18 @@ def atomic_path(path: Path) -> Iterator[Path]:
     Raises:
         StorageError: the system refuses to write, for example on a full disk; the file that was there stays.
     """
-    try:
+    with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=path.suffix)
-    except OSError as error:
-        raise not_written(path, error) from error
-    os.close(handle)
-    temporary = Path(name)
-    try:
-        yield temporary
-        # mkstemp makes files private to the user; outputs follow the umask as any other file does.
-        umask = os.umask(0)
-        os.umask(umask)
-        temporary.chmod(0o666 & ~umask)
-        with temporary.open("r+b") as written:  # Windows syncs no file that is open for reading alone
-            os.fsync(written.fileno())
-        temporary.replace(path)
-    except OSError as error:
-        raise not_written(path, error) from error
-    finally:
-        temporary.unlink(missing_ok=True)
+        os.close(handle)
+        temporary = Path(name)
+        try:
+            yield temporary
+            _share(temporary, 0o666)
+            _sync(temporary)
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -58,49 +65,108 @@ def atomic_folder(path: Path) -> Iterator[Path]:
     Raises:
         StorageError: the system refuses to write.
     """
-    try:
+    with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
-    except OSError as error:
-        raise not_written(path, error) from error
+        try:
+            yield temporary
+            _share(temporary, 0o777)
+            temporary.rename(path)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+
+
+def move_folder(folder: Path, to: Path) -> None:
+    """Rename a folder of plain files to a path that is not there; to another disk it is copied, and appears as a whole.
+
+    Raises:
+        OSError: the system refuses it; ``folder`` is as it was.
+    """
     try:
-        yield temporary
-        umask = os.umask(0)
-        os.umask(umask)
-        temporary.chmod(0o777 & ~umask)
-        temporary.rename(path)
+        folder.rename(to)
     except OSError as error:
-        raise not_written(path, error) from error
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+        if error.errno != errno.EXDEV:
+            raise
+        for leftover in to.parent.glob(f".{to.name}.*"):  # of a copy that was killed
+            shutil.rmtree(leftover)
+        with atomic_folder(to) as copy:
+            for path in sorted(folder.rglob("*")):
+                place = copy / path.relative_to(folder)
+                if path.is_dir():
+                    place.mkdir()
+                else:
+                    shutil.copyfile(path, place)
+                    _sync(place)
+        shutil.rmtree(folder)
+
+
+def _share(path: Path, mode: int) -> None:
+    """``tempfile`` makes everything private to the user; outputs follow the umask as any other file does."""
+    umask = os.umask(0)
+    os.umask(umask)
+    path.chmod(mode & ~umask)
+
+
+def _sync(path: Path) -> None:
+    with path.open("r+b") as written:  # Windows syncs no file that is open for reading alone
+        os.fsync(written.fileno())
 
 
 @contextmanager
-def alone(folder: Path) -> Iterator[None]:
-    """Let one process of this machine at a time work on ``folder``; the end of a process, of any kind, lets go of it.
+def alone(place: Path) -> Iterator[None]:
+    """Let one process of this machine at a time work on ``place``; the end of a process, of any kind, lets go of it.
+
+    place: a folder, or a path that stands for a piece of work.
 
     Raises:
-        StorageError: another one does.
+        StorageError: another one does, which is named.
     """
-    name = hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:16]
-    lock = FileLock(Path(tempfile.gettempdir(), f"pocan-{name}.lock"), timeout=0)
+    name = hashlib.sha256(str(place.resolve()).encode()).hexdigest()[:16]
+    path = Path(tempfile.gettempdir(), f"pocan-{name}.lock")
+    note = path.with_suffix(".json")
+    lock = FileLock(path, timeout=0)
+    with writing(path):
+        try:
+            lock.acquire()
+        except Timeout:
+            raise StorageError(f"{place}: {_holder(note)}") from None
     try:
-        lock.acquire()
-    except Timeout:
-        raise StorageError(f"{folder}: another process is at work there; wait for it, or name another folder") from None
-    try:
+        write_json(note, {"pid": os.getpid(), "since": time.strftime("%H:%M"), "command": shlex.join(sys.argv)})
         yield
     finally:
+        note.unlink(missing_ok=True)
         lock.release()
 
 
-def not_written(path: Path | str, error: Exception) -> StorageError:
-    """The error to raise where ``path`` could not be written, from whatever a library raised."""
+def _holder(note: Path) -> str:
+    """Which process has a lock, as it has noted, and what to do."""
+    try:
+        said = read_json(note)
+        pid = said["pid"]
+        who = f"process {pid} (since {said['since']}: {said['command']}) is at work there"
+    except (OSError, ValueError, TypeError, KeyError):  # it has the lock since this very moment, and not yet noted
+        return "another process is at work there; wait for it, or name another folder"
+    return f"{who}; wait for it, or end it (kill {pid}: what it has done is kept)"
+
+
+def not_written(path: Path | str, error: Exception, what: str = "written") -> StorageError:
+    """The error to raise where ``path`` could not be ``what``, from whatever a library raised."""
     reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
     return StorageError(
-        f"{path}: cannot be written ({reason}). Make room or change its permissions, and run the same command again; "
+        f"{path}: cannot be {what} ({reason}). {_advice(Path(path), error)}, and run the same command again; "
         "what was complete before is kept"
     )
+
+
+def _advice(path: Path, error: Exception) -> str:
+    number = error.errno if isinstance(error, OSError) else None
+    if number in (errno.ENOTDIR, errno.EEXIST):
+        for above in (*reversed(path.parents), path):
+            if os.path.isfile(above):  # noqa: PTH113 - Path.is_file raises where a folder above may not be looked into
+                return f"{above} is a file where a folder should be: move it away"
+    if number in (errno.EISDIR, errno.ENOTEMPTY):
+        return "There is a folder where a file should be: move it away"
+    return "Make room or change its permissions"
 
 
 def remove_leftovers(path: Path) -> None:
@@ -158,31 +224,6 @@ def package_folder(name: str) -> Path | None:
     return Path(locations[0]) if locations else None
 
 
-UNLIKE_WRITTEN = (ValueError, KeyError, EOFError, OSError, zipfile.BadZipFile, zlib.error)
-"""What the readers of JSON, NumPy's files, CSV and parquet raise where a file is cut short or holds other bytes."""
-
-
-@contextmanager
-def intact(path: Path) -> Iterator[None]:
-    """Read the file at ``path`` within: nothing else, for every complaint is laid to the file.
-
-    Raises:
-        DamagedFileError: it is missing or damaged.
-    """
-    try:
-        yield
-    except FileNotFoundError:
-        raise DamagedFileError(f"{path}: no such file; run the stage that makes it (dvc repro)") from None
-    except UNLIKE_WRITTEN as error:
-        if isinstance(error, OSError) and error.errno is not None:
-            raise DamagedFileError(f"{path}: cannot be read ({error.strerror})") from error
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise DamagedFileError(
-            f"{path}: the file is damaged ({reason}); take it from DVC's cache (dvc checkout --force {path}) or "
-            "remove it and run the stage that makes it again (dvc repro). If it is damaged again: docs/faults.md"
-        ) from error
-
-
 def read_json(path: Path) -> Any:
     """Read one JSON file.
 
@@ -191,45 +232,3 @@ def read_json(path: Path) -> Any:
     """
     with intact(path):
         return json.loads(path.read_text(encoding="utf-8"))
-
-
-def read_array(path: Path) -> "NDArray[Any]":
-    """Open one .npy file by memory map.
-
-    Raises:
-        DamagedFileError: it is missing or damaged.
-    """
-    import numpy as np
-
-    with intact(path):
-        array: NDArray[Any] = np.load(path, mmap_mode="r")
-    return array
-
-
-def read_parquet(path: Path, columns: Sequence[str] | None = None) -> "pd.DataFrame":
-    """Read one parquet file, or some of its columns.
-
-    Raises:
-        DamagedFileError: it is missing or damaged.
-    """
-    import pandas as pd
-
-    with intact(path):
-        return pd.read_parquet(path, columns=None if columns is None else list(columns))
-
-
-def read_csv(path: Path, rows: int | None = None, **options: Any) -> "pd.DataFrame":
-    """Read what ``write_csv`` wrote. rows: how many there must be, where that is known. options: of pandas.
-
-    Raises:
-        DamagedFileError: it is missing or damaged.
-    """
-    import pandas as pd
-
-    with intact(path):
-        if not path.read_bytes().endswith(b"\n"):  # the last number may have lost digits
-            raise ValueError("the last line has no end")
-        table: pd.DataFrame = pd.read_csv(path, **options)
-        if rows is not None and len(table) != rows:
-            raise ValueError(f"{len(table)} rows, there should be {rows}")
-    return table

@@ -13,8 +13,9 @@ from pipeline.config.schema import Params
 from pipeline.data.outcome import Outcome
 from pipeline.data.prepared import Prepared
 from pipeline.evaluation import calibration, scorecard, unlabelled
-from pipeline.files import flatten, read_csv, read_json, read_parquet, write_csv, write_json
+from pipeline.files import flatten, read_json, write_csv, write_json
 from pipeline.labels import EXPRESSIONS
+from pipeline.reading import read_csv, read_parquet
 from pipeline.tracking.runs import StageRun, stage_run
 
 

@@ -1,4 +1,4 @@
-"""The report stage: tables and figures from the results of every target."""
+"""The report stage: tables, figures and the page from the results of every target."""
 
 from pipeline.command_line import run
 from pipeline.config import layout
@@ -9,12 +9,14 @@ from pipeline.tracking.tree import log_report
 
 
 def main() -> None:
-    """Write reports/tables.md and reports/figures, and put them on the MLflow run of the whole execution."""
+    """Write tables, figures and page in reports/, and put them on the MLflow run of the whole execution."""
     settings = load()
     files = write_report(settings)
     headlines = {target: read_json(layout.evaluation(target) / "metrics.json") for target in settings.targets}
     metrics = {key: float(value) for key, value in flatten(headlines).items()}
-    log_report(settings, metrics, files)
+    # Faces of licensed sets stay where DVC keeps them.
+    shared = [file for file in files if file != layout.PAGE or not settings.report.pictures]
+    log_report(settings, metrics, shared)
 
 
 if __name__ == "__main__":

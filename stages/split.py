@@ -7,7 +7,7 @@ import numpy as np
 from pipeline.command_line import run
 from pipeline.config import layout
 from pipeline.config.load import load
-from pipeline.config.preflight import require_set
+from pipeline.config.preflight import require_enough, require_set
 from pipeline.data import split as division_file
 from pipeline.data.crops import CropStore
 from pipeline.data.split import Split
@@ -31,6 +31,8 @@ def main(dataset: str) -> None:
     store = CropStore.open(layout.crops(dataset))
     others = every_other(dataset) if dataset == settings.source else [settings.source]
     stores = {name: CropStore.open(layout.crops(name)) for name in others}
+    # The source is divided before anything is trained: a target that nothing can adapt to is refused by then.
+    require_enough(settings, {name: len(other.images) for name, other in stores.items()})
     split = protocols.make_split(store.samples, division, dataset)
     found = Duplicates.find(
         duplicates.fingerprints(store.images),
@@ -46,6 +48,7 @@ def main(dataset: str) -> None:
         left_out = found.left_out(split, of_others=dataset == settings.source)
         split = Split(np.setdiff1d(split.train, left_out), split.test)
         report["dropped"] = len(left_out)
+    require_enough(settings, {dataset: len(split.train)})
     report |= {"train": len(split.train), "test": len(split.test)}
     division_file.write(layout.split(dataset), split)
     keys = {name: each.samples["key"].to_numpy(dtype=object) for name, each in {dataset: store, **stores}.items()}
@@ -58,7 +61,12 @@ def main(dataset: str) -> None:
 def every_other(dataset: str) -> list[str]:
     """The other sets whose crops are at hand."""
     folders = layout.crops(dataset).parent.iterdir()
-    return sorted(folder.name for folder in folders if folder.name != dataset and (folder / "store.json").is_file())
+    return sorted(
+        folder.name
+        for folder in folders
+        # A hidden one is a copy from another disk that was killed.
+        if folder.name != dataset and not folder.name.startswith(".") and (folder / "store.json").is_file()
+    )
 
 
 if __name__ == "__main__":

@@ -1,34 +1,67 @@
-"""What becomes of errors that reach a command."""
+"""How a stage runs: once at a time in one project, with its errors as one message."""
 
-import errno
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
-import typer
 
-from pipeline.command_line import reported
+ROOT = Path(__file__).parents[1]
+STAGE = """
+import sys
+from pipeline.command_line import run
+
+def main(dataset: str) -> None:
+    print("at work", flush=True)
+    sys.stdin.readline()
+
+run(main)
+"""
 
 
-@pytest.mark.parametrize(
-    ("number", "name", "told"),
-    [
-        (errno.ENOSPC, None, "error: a file below {here}: cannot be written (No space left on device)"),
-        (errno.EFBIG, None, "error: a file below {here}: cannot be written (File too large)"),
-        (errno.ENOSPC, "out.png", "error: out.png: cannot be written (No space left on device)"),
-        (errno.EACCES, "out.png", "error: out.png: cannot be written (Permission denied)"),
-        (errno.EACCES, None, None),
-        (errno.EBADF, "out.png", None),
-    ],
-)
-def test_a_disk_at_fault_is_reported_also_where_no_file_is_named(
-    number: int, name: str | None, told: str | None, capsys: pytest.CaptureFixture[str]
-) -> None:
-    @reported
-    def refused() -> None:
-        raise OSError(number, os.strerror(number), *([name] if name else []))
+def start(folder: Path, *arguments: str, **environment: str) -> subprocess.Popen[str]:
+    """The stage ``draw`` in ``folder``; it ends with a line on its standard input."""
+    clean = {key: value for key, value in os.environ.items() if key not in ("DVC_STAGE", "LOCAL_RANK")}
+    return subprocess.Popen(
+        [sys.executable, str(folder / "draw.py"), *arguments],
+        cwd=folder,
+        env=clean | {"PYTHONPATH": str(ROOT)} | environment,
+        text=True,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
 
-    with pytest.raises(typer.Exit if told else OSError):
-        refused()
-    if told:
-        assert capsys.readouterr().err.startswith(told.format(here=Path.cwd()))
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    (tmp_path / "draw.py").write_text(STAGE)
+    return tmp_path
+
+
+def test_a_stage_runs_once_at_a_time_and_says_who_runs_it(project: Path) -> None:
+    with start(project, "ckplus") as first:
+        assert first.stdout is not None
+        assert first.stdout.readline() == "at work\n"
+        with start(project, DVC_STAGE="draw@ckplus") as second:
+            printed, error = second.communicate("\n", timeout=60)
+        assert (second.returncode, printed) == (1, "")
+        assert error.startswith(f"error: {project / 'draw@ckplus'}: process {first.pid} (since ")
+        assert f"draw.py ckplus) is at work there; wait for it, or end it (kill {first.pid}" in error
+        first.kill()
+    with start(project, "ckplus") as third:
+        assert third.communicate("\n", timeout=60)[0] == "at work\n"
+    assert third.returncode == 0
+
+
+def test_stages_of_other_sets_and_processes_of_one_team_run_side_by_side(project: Path) -> None:
+    with start(project, "ckplus") as first:
+        assert first.stdout is not None
+        assert first.stdout.readline() == "at work\n"
+        for arguments, environment in ((("jaffe",), {}), (("ckplus",), {"LOCAL_RANK": "1"})):
+            with start(project, *arguments, **environment) as other:
+                assert other.communicate("\n", timeout=60)[0] == "at work\n"
+            assert other.returncode == 0
+        first.communicate("\n", timeout=60)
+    assert first.returncode == 0

@@ -11,7 +11,7 @@ import pytest
 import torch
 from safetensors import SafetensorError
 
-from pipeline import files
+from pipeline import files, reading
 from pipeline.errors import DamagedFileError, StorageError
 from pipeline.networks import saved
 from pipeline.training.checkpoints import Checkpoint
@@ -23,9 +23,9 @@ TABLE = pd.DataFrame({"epoch": range(40), "loss": [1.25] * 40})
 READERS: dict[str, tuple[Callable[[Path], object], Callable[[Path], object]]] = {
     # ending: how a file of this kind is written, how it is read
     "json": (lambda path: files.write_json(path, {"seed": list(range(99))}), files.read_json),
-    "csv": (lambda path: files.write_csv(path, TABLE), lambda path: files.read_csv(path, len(TABLE))),
-    "parquet": (lambda path: TABLE.to_parquet(path, index=False), files.read_parquet),
-    "npy": (lambda path: np.save(path, np.arange(99)), files.read_array),
+    "csv": (lambda path: files.write_csv(path, TABLE), lambda path: reading.read_csv(path, len(TABLE))),
+    "parquet": (lambda path: TABLE.to_parquet(path, index=False), reading.read_parquet),
+    "npy": (lambda path: np.save(path, np.arange(99)), reading.read_array),
 }
 
 
@@ -98,7 +98,8 @@ def test_one_process_at_a_time_works_on_a_folder_and_a_killed_one_lets_go(tmp_pa
     with subprocess.Popen([sys.executable, "-c", program, str(tmp_path)], stdout=subprocess.PIPE, cwd=ROOT) as other:
         assert other.stdout is not None
         assert other.stdout.readline() == b"mine\n"
-        with pytest.raises(StorageError, match="another process is at work there"), files.alone(tmp_path):
+        told = rf": process {other.pid} \(since \d\d:\d\d: .*\) is at work there; wait for it, or .*kill {other.pid}"
+        with pytest.raises(StorageError, match=told), files.alone(tmp_path):
             pass
         with files.alone(tmp_path / "another"):
             pass

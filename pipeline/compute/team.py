@@ -166,9 +166,9 @@ class Team:
         total[own] = part
         return total
 
-    def whole_views(self, z: Tensor, count: int, views: int = 2) -> Tensor:
-        """As ``whole`` for stacked views of a batch of ``count`` pictures: views·b×d in, views·count×d out."""
-        return self.whole(z.unflatten(0, (views, -1)), count, dim=1).flatten(0, 1)
+    def whole_views(self, z: Tensor, count: int) -> Tensor:
+        """As ``whole`` for both stacked views of a batch of ``count`` pictures: 2b×d in, 2·count×d out."""
+        return self.whole(z.unflatten(0, (2, -1)), count, dim=1).flatten(0, 1)
 
     def of_leader(self, value: Tensor) -> Tensor:
         """The leader's ``value``: what decides something must not differ by the rounding of unlike GPUs."""

@@ -7,6 +7,7 @@ PRETRAINED = Path("models/pretrained")
 PROTOTYPES = Path("models/prototypes")
 PAPER = Path("params/paper.yaml")
 SOURCE_REPORT = REPORTS / "source.json"
+PAGE = REPORTS / "index.html"
 FACES_MARKDOWN = REPORTS / "faces.md"
 CONTACT_SHEETS = REPORTS / "contact-sheets"
 

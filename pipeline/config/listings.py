@@ -5,34 +5,41 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pipeline.config import layout
+from pipeline.config.preflight import require_enough, require_inputs
 from pipeline.config.schema import Params
 from pipeline.datasets import Dataset, Sample, open_dataset
 from pipeline.errors import DatasetError
 from pipeline.labels import EXPRESSIONS
 
-FEWEST = 2
-"""Pictures of a target: batch norms and contrastive losses compare."""
+PARTS = ("train", "val", "test")
+UNDIVIDED = "all"
+"""How the part of a set is called that is not divided."""
 
 
 def listings(params: Params) -> list[str]:
-    """A paragraph for each set: pictures by part and by class, and where their number is not the published one.
+    """A paragraph for each set: pictures by part and class beside the published numbers, and where they differ.
 
     Sets that will be drawn are left out.
 
     Raises:
-        DatasetError: sets are laid out otherwise than documented; every one is named.
+        ParamsError: as ``require_inputs``.
+        DatasetError: inputs are missing, or sets are laid out otherwise than documented; every one is named.
     """
     root = Path(params.data.root)
     told, faults = [], []
+    try:
+        require_inputs(params)
+    except DatasetError as error:
+        faults.append(str(error))
     for name in (*params.data.sets, *params.data.folder_sets):
-        if name in params.standins.sets and root / name == layout.standins(name):
+        will_be_drawn = name in params.standins.sets and root / name == layout.standins(name)
+        if will_be_drawn or not (root / name).is_dir():
             continue
         try:
             dataset = open_dataset(name, root / name)
             samples = dataset.samples()
             told.append(described(dataset, samples))
-            if name in params.targets and len(samples) < FEWEST:
-                faults.append(f"{dataset.root}: a target of {len(samples)} picture; there must be {FEWEST} to adapt to")
+            require_enough(params, {name: len(samples)})
         except DatasetError as error:
             faults.append(str(error))
     if faults:
@@ -41,23 +48,54 @@ def listings(params: Params) -> list[str]:
 
 
 def described(dataset: Dataset, samples: Sequence[Sample]) -> str:
-    """Counts of one set, the reading that was taken of its folder, and what differs from a whole copy."""
-    parts = Counter(sample.split or "all" for sample in samples)
-    classes = Counter("no label" if sample.label is None else EXPRESSIONS[sample.label] for sample in samples)
-    lines = [f"{dataset.name}: {_counts(parts)}; {_counts({n: classes[n] for n in (*EXPRESSIONS, 'no label')})}"]
+    """Counts of one set, the reading that was taken of its folder, and what differs from a whole copy.
+
+    A drawn set is none and not meant to be whole: nothing is said to differ.
+    """
+    counts: dict[str, Counter[int | None]] = {}
+    for sample in samples:
+        counts.setdefault(sample.split or UNDIVIDED, Counter())[sample.label] += 1
+    drawn = dataset.provenance != "real"
+    whole = {} if drawn else dataset.whole
+    lines = [f"{dataset.name}: {len(samples)} pictures{', drawn stand-ins' if drawn else ''}"]
+    for part in (*PARTS, UNDIVIDED):
+        if part in counts or part in whole:
+            lines += _part(part, counts.get(part, Counter()), whole.get(part))
     if dataset.reading:
         lines.append(f"  read: {dataset.reading}")
-    lines += [
-        f"  passed over, as they are no pictures: {_counts(passed)}" for passed in [dataset.passed_over()] if passed
-    ]
-    if dataset.provenance == "real":
-        lines += [
-            f"  warning: {parts[part]} pictures of {part}, published are {count}: pictures are missing or were added"
-            for part, count in dataset.published.items()
-            if parts[part] != count
-        ]
+    if passed := dataset.passed_over():
+        lines.append(
+            "  passed over, as they are no pictures: " + ", ".join(f"{n} {what}" for what, n in passed.items())
+        )
     return "\n".join(lines)
 
 
-def _counts(counts: dict[str, int] | Counter[str]) -> str:
-    return ", ".join(f"{count} {name}" for name, count in counts.items() if count)
+def _part(part: str, found: Counter[int | None], published: int | Sequence[int] | None) -> list[str]:
+    """The line of a part, and a warning where it is not the published one."""
+    whole = {} if published is None or isinstance(published, int) else dict(enumerate(published))
+    total = sum(whole.values()) if whole else published
+    numbers = [
+        f"{name} {_beside(found[label], whole.get(label))}"
+        for label, name in enumerate(EXPRESSIONS)
+        if found[label] or whole.get(label)
+    ]
+    if found[None]:
+        numbers.append(f"no label {found[None]}")
+    count = found.total()
+    lines = [
+        f"  {part}: {_beside(count, total if isinstance(total, int) else None)}: {', '.join(numbers) or 'nothing'}"
+    ]
+    if isinstance(total, int) and count != total:
+        why = "pictures are missing" if count < total else "pictures were added, as copies with altered pictures have"
+        lines.append(
+            f"  warning: {part}: {abs(count - total)} {'fewer' if count < total else 'more'} than published: {why}"
+        )
+    elif any(found[label] != number for label, number in whole.items()):
+        lines.append(
+            f"  warning: {part}: as many as published, but of other classes: labels were changed or mean others"
+        )
+    return lines
+
+
+def _beside(count: int, published: int | None) -> str:
+    return str(count) if published is None else f"{count} of {published}"

@@ -1,5 +1,6 @@
 """What can be told wrong before anything runs: inputs that a parameter file names and that are not there."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from pipeline.config import layout
@@ -7,6 +8,9 @@ from pipeline.config.schema import Params
 from pipeline.errors import DatasetError, ParamsError
 from pipeline.files import package_folder
 from pipeline.registry import unknown
+
+FEWEST = 2
+"""Pictures to adapt to: batch norms and contrastive losses compare."""
 
 
 def require_set(params: Params, name: str) -> None:
@@ -28,6 +32,20 @@ def require_target(params: Params, name: str) -> None:
     """
     if name not in params.targets:
         raise ParamsError(f"unknown target {unknown(name, params.targets)}; add it to targets")
+
+
+def require_enough(params: Params, pictures: Mapping[str, int]) -> None:
+    """Check that every target among ``pictures``, counts of sets by name, has enough of them to adapt to.
+
+    Raises:
+        DatasetError: one has not.
+    """
+    for name, count in pictures.items():
+        if name in params.targets and count < FEWEST:
+            raise DatasetError(
+                f"{name}: a target needs at least {FEWEST} pictures to adapt to and has {count}: add pictures, change "
+                f"split.{name}, or take it out of targets"
+            )
 
 
 def require_inputs(params: Params) -> None:

@@ -88,7 +88,8 @@ class FaceParams(Section):
     align: box (the detected box, as the paper has it) or similarity (five landmarks onto the standard template).
     margin: widening on each side, as a share of the box's size (similarity: of the crop's side).
     upscale: how a face smaller than the crop is enlarged. keep_aligned: take pictures that the set's own authors have
-    aligned (RAF-DB's) whole, without detection. batch_size: pictures detected at a time.
+    aligned (RAF-DB's) whole, without detection. turned: where no face is seen, look again at the picture turned by 90,
+    180 and 270 degrees. batch_size: pictures detected at a time.
     """
 
     min_face: Annotated[int, Field(ge=12)]
@@ -102,6 +103,7 @@ class FaceParams(Section):
     margin: Annotated[float, Field(ge=0.0, le=1.0)]
     upscale: Upscale
     keep_aligned: bool
+    turned: bool = False
     batch_size: PositiveInt
 
     @model_validator(mode="after")
@@ -300,6 +302,12 @@ class ComputeParams(Section):
     devices: PositiveInt
 
 
+class ReportParams(Section):
+    """pictures: whether reports/index.html holds small copies of the crops, which licensed sets forbid to pass on."""
+
+    pictures: bool = False
+
+
 class TrackingParams(Section):
     """MLflow: the experiment's name. The server is named by MLFLOW_TRACKING_URI alone."""
 
@@ -324,6 +332,7 @@ class Params(Section):
     adapt: SerializeAsAny[AdaptParams]
     evaluate: EvaluateParams
     compute: ComputeParams
+    report: ReportParams = ReportParams()
     tracking: TrackingParams
 
     @model_validator(mode="after")

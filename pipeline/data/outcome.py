@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from pipeline.data.split import Indices
 from pipeline.errors import DatasetError
-from pipeline.files import atomic_path, intact
+from pipeline.files import atomic_path
+from pipeline.reading import intact
 
 EMBEDDED = 1000
 """Pictures of each domain whose embeddings are kept, however many there are."""

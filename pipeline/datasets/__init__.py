@@ -5,6 +5,7 @@ A new set is its module, its test, one line below and its parameters (docs/exten
 
 from pathlib import Path
 
+from pipeline.datasets.afe import Afe
 from pipeline.datasets.affectnet import AffectNet
 from pipeline.datasets.caers import CaerS
 from pipeline.datasets.ckplus import CkPlus
@@ -16,11 +17,13 @@ from pipeline.datasets.folder import AnyFolder, FolderDataset
 from pipeline.datasets.footage import Footage
 from pipeline.datasets.jaffe import Jaffe
 from pipeline.datasets.kdef import Kdef
+from pipeline.datasets.mmi import Mmi
 from pipeline.datasets.oulu import OuluCasia
 from pipeline.datasets.parts.base import Dataset, Sample
 from pipeline.datasets.rafd import Rafd
 from pipeline.datasets.rafdb import RafDb
 from pipeline.datasets.sfew import Sfew
+from pipeline.datasets.tfeid import Tfeid
 from pipeline.registry import Registry
 
 __all__ = ["DATASETS", "AnyFolder", "Dataset", "FolderDataset", "Footage", "Sample", "open_dataset"]
@@ -41,6 +44,9 @@ DATASETS: Registry[type[Dataset]] = Registry(
         CaerS,
         Kdef,
         Rafd,
+        Afe,
+        Mmi,
+        Tfeid,
     ],
 )
 """The sets with a reader of their own."""

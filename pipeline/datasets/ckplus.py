@@ -1,42 +1,110 @@
 """CK+, the extended Cohn-Kanade set (Lucey et al., CVPR Workshops 2010): posed sequences, neutral to peak."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar
 
+import numpy as np
+from numpy.typing import NDArray
+
 from pipeline.datasets.parts.base import Dataset, Sample
 from pipeline.datasets.parts.class_folders import subfolders
-from pipeline.datasets.parts.finder import find
+from pipeline.datasets.parts.codes import given_codes
+from pipeline.datasets.parts.finder import Mark, chosen, not_found, places, said_instead_of
+from pipeline.datasets.parts.pictures import is_picture
+from pipeline.datasets.parts.pixel_table import PixelTable, tables_in
 from pipeline.datasets.parts.sequences import neutral_and_peak
 from pipeline.labels import ANGER, DISGUST, FEAR, HAPPINESS, NEUTRAL, SADNESS, SURPRISE
 
 CONTEMPT = 2
 LABELS = {0: NEUTRAL, 1: ANGER, 3: DISGUST, 4: FEAR, 5: HAPPINESS, 6: SADNESS, 7: SURPRISE}
+TABLE_LABELS = {
+    "0": ANGER,
+    "1": DISGUST,
+    "2": FEAR,
+    "3": HAPPINESS,
+    "4": SADNESS,
+    "5": SURPRISE,
+    "6": NEUTRAL,
+    "7": None,
+}
+"""Of the table in circulation (ckextended.csv), which counts as FER2013 does; 7 is contempt."""
 
 
 class CkPlus(Dataset):
-    """CK+: of each labelled sequence without contempt the first frame (neutral) and the last three; 1,236 pictures."""
+    """CK+: of each labelled sequence without contempt the first frame (neutral) and the last three; 1,236 pictures.
+
+    The table in circulation is read where there are no sequences: one 48×48 picture a sequence, without subjects.
+    """
 
     name = "ckplus"
     title = "CK+"
-    published: ClassVar = {"all": 1236}
+    published: ClassVar = {"all": (135, 177, 75, 207, 84, 249, 309)}
     layout = (
         "cohn-kanade-images/S005/001/S005_001_00000001.png and Emotion/S005/001/S005_001_00000011_emotion.txt "
-        "(a number from 0 to 7; sequences without such a file are left out)"
+        "(a number from 0 to 7; sequences without such a file are left out); or a table (emotion, pixels, Usage) with "
+        "0 anger, 1 disgust, 2 fear, 3 happiness, 4 sadness, 5 surprise, 6 neutral, 7 contempt"
     )
 
+    def __init__(self, root: Path) -> None:
+        super().__init__(root)
+        self._table: PixelTable | None = None
+        self._listed = False
+
+    @property
+    def whole(self) -> Mapping[str, int | Sequence[int]]:
+        """Of the sequences; the table's 902 rows without contempt are divided by chance, differently in each copy."""
+        return self.published if self._table is None else {}
+
     def scan(self) -> Iterator[Sample]:
-        """Four samples per labelled sequence.
+        """Four samples per labelled sequence, or one per row of the table that is not contempt.
 
         Raises:
-            DatasetError: a top folder is missing, an emotion file is empty or holds no code from 0 to 7, a sequence has
-                two of them, or a labelled sequence lacks its pictures.
+            DatasetError: pictures or labels are missing, an emotion file is empty or holds no code from 0 to 7, a
+                sequence has two of them, or a labelled sequence lacks its pictures; or the table is malformed.
         """
+        self._listed, self._table = True, None
+        tables = [
+            table for folder in places(self, lambda folder: bool(tables_in(folder))) for table in tables_in(folder)
+        ]
+        found = {name: places(self, mark) for name, mark in MARKS.items()}
+        if not any(found.values()) and tables:
+            self._table = PixelTable(
+                self, chosen(self, tables, "a table of pictures"), given_codes(self) or TABLE_LABELS
+            )
+            self.say(f"the table {self.key(self._table.path)}, as there are no sequences")
+            return self._table.samples()
+        for name, folders in found.items():
+            if not folders:
+                raise not_found(self, f"a folder {name} with subjects (S005 …)")
         pictures, emotions = (
-            find(self, _of_subjects(name), f"a folder {name} with subjects (S005 …)")
-            for name in ("cohn-kanade-images", "Emotion")
+            chosen(self, folders, f"a folder {name} with subjects (S005 …)", _named(name))
+            for name, folders in found.items()
         )
+        said_instead_of(self, pictures, tables)
+        return self._sequences(pictures, emotions)
+
+    def read(self, sample: Sample) -> NDArray[np.uint8]:
+        """The picture of a sample: uint8 H×W×3 RGB, 48×48 from a table.
+
+        Raises:
+            UnreadableImageError: it cannot be decoded; the message is the key and the reason.
+        """
+        table = self._opened()
+        return super().read(sample) if table is None else table.read(sample)
+
+    def file(self, sample: Sample) -> Path:
+        """The picture, or the table."""
+        table = self._opened()
+        return super().file(sample) if table is None else table.path
+
+    def _opened(self) -> PixelTable | None:
+        if not self._listed:
+            self.samples()
+        return self._table
+
+    def _sequences(self, pictures: Path, emotions: Path) -> Iterator[Sample]:
         for subject in subfolders(emotions):
             for sequence in subfolders(subject):
                 code = self._code(sequence)
@@ -68,11 +136,30 @@ class CkPlus(Dataset):
         return int(value)
 
 
-def _of_subjects(name: str) -> Callable[[Path], bool]:
-    """Whether a folder has this name and subjects in it."""
+def _subjects(folder: Path) -> list[Path]:
+    return [inside for inside in subfolders(folder) if re.fullmatch(r"S[0-9]+", inside.name)]
 
-    def mark(folder: Path) -> bool:
-        named = folder.name.casefold() == name.casefold()
-        return named and any(re.fullmatch(r"S[0-9]+", inside.name) for inside in subfolders(folder))
 
-    return mark
+def _named(name: str) -> Mark:
+    return lambda folder: folder.name.casefold() == name.casefold()
+
+
+def _holds_pictures(folder: Path) -> bool:
+    """Whether subjects are in the owners' folder, or subjects with pictures in one of another name."""
+    subjects = _subjects(folder)
+    sequences = (sequence for subject in subjects for sequence in subfolders(subject))
+    return bool(subjects and _named("cohn-kanade-images")(folder)) or any(
+        is_picture(path) for sequence in sequences for path in sequence.iterdir()
+    )
+
+
+def _holds_labels(folder: Path) -> bool:
+    """Whether subjects are in the owners' folder, or subjects with label files in one of another name."""
+    subjects = _subjects(folder)
+    return bool(subjects and _named("Emotion")(folder)) or any(
+        next(subject.glob("*/*_emotion.txt"), None) is not None for subject in subjects
+    )
+
+
+MARKS: dict[str, Mark] = {"cohn-kanade-images": _holds_pictures, "Emotion": _holds_labels}
+"""What is looked for, by the owners' name of the folder, which copies do not keep."""

@@ -1,36 +1,21 @@
 """ExpW, Expression in-the-Wild (Zhang et al., IJCV 2018): faces from picture searches, several in a picture."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-import numpy as np
-from numpy.typing import NDArray
-
-from pipeline.datasets.parts.base import Dataset, Sample
+from pipeline.datasets.parts.base import Sample
+from pipeline.datasets.parts.boxed import Box, BoxedFaces
 from pipeline.datasets.parts.finder import find
-from pipeline.datasets.parts.pictures import decode
 from pipeline.labels import ANGER, DISGUST, FEAR, HAPPINESS, NEUTRAL, SADNESS, SURPRISE
 
 LIST = "label.lst"
 PICTURES = ("image/origin", "origin", "image", ".")
 COLUMNS = 8
 LABELS = {"0": ANGER, "1": DISGUST, "2": FEAR, "3": HAPPINESS, "4": SADNESS, "5": SURPRISE, "6": NEUTRAL}
-AROUND = 0.5
-"""Widening of a face's box on each side, as a share of it: the detector needs to see a whole head."""
 
 
-@dataclass(frozen=True)
-class _Face:
-    file: Path
-    left: int
-    top: int
-    right: int
-    bottom: int
-
-
-class ExpW(Dataset):
+class ExpW(BoxedFaces):
     """ExpW: 91,793 faces, each read from its picture by the box that the list gives, a half wider on each side."""
 
     name = "expw"
@@ -40,10 +25,6 @@ class ExpW(Dataset):
         "label.lst (picture, number of the face, top, left, right, bottom, confidence, label 0–6) and "
         "image/origin/*.jpg"
     )
-
-    def __init__(self, root: Path) -> None:
-        super().__init__(root)
-        self._faces: dict[str, _Face] = {}
 
     def scan(self) -> Iterator[Sample]:
         """One sample per line of the list; its key is the picture's with the number of the face.
@@ -58,27 +39,6 @@ class ExpW(Dataset):
                 if line.strip():
                     yield self._sample(pictures, f"{home / LIST}, line {number}", line.split())
 
-    def read(self, sample: Sample) -> NDArray[np.uint8]:
-        """The face with what is around it: uint8 H×W×3 RGB.
-
-        Raises:
-            UnreadableImageError: the picture cannot be decoded.
-        """
-        if not self._faces:
-            self.samples()
-        face = self._faces[sample.key]
-        picture = decode(face.file, sample.key)
-        wide, high = AROUND * (face.right - face.left), AROUND * (face.bottom - face.top)
-        left, top = max(0, int(face.left - wide)), max(0, int(face.top - high))
-        part = picture[top : int(face.bottom + high) + 1, left : int(face.right + wide) + 1]
-        return part if part.size else picture  # a box outside of its picture says nothing
-
-    def file(self, sample: Sample) -> Path:
-        """The picture that a face is in."""
-        if not self._faces:
-            self.samples()
-        return self._faces[sample.key].file
-
     def _sample(self, pictures: Path, where: str, fields: list[str]) -> Sample:
         if len(fields) != COLUMNS:
             raise self.fault(f"{where}: {len(fields)} columns instead of {COLUMNS}; unpack the list again")
@@ -90,5 +50,5 @@ class ExpW(Dataset):
         except ValueError:
             raise self.fault(f"{where}: {' '.join(box)!r} is no box of four numbers; correct the line") from None
         key = f"{self.key(pictures / name)}:{number}"
-        self._faces[key] = _Face(pictures / name, left, top, right, bottom)
+        self.boxes[key] = Box(pictures / name, left, top, right, bottom)
         return Sample(key, LABELS[code])

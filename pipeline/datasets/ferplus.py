@@ -5,10 +5,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
-from pipeline.datasets.fer2013 import Fer2013
-from pipeline.datasets.parts.base import Sample
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.datasets.parts.base import Dataset, Sample
 from pipeline.datasets.parts.finder import find
-from pipeline.labels import ANGER, DISGUST, FEAR, HAPPINESS, NEUTRAL, SADNESS, SURPRISE
+from pipeline.datasets.parts.pixel_table import PixelTable, tables_in
+from pipeline.labels import ANGER, DISGUST, FEAR, HAPPINESS, NEUTRAL, NUM_CLASSES, SADNESS, SURPRISE
+
+TABLES = ("fer2013.csv", "icml_face_data.csv")
+CODES = {str(code): code for code in range(NUM_CLASSES)}
+"""Every row of FER2013 counts, whatever its own label is."""
 
 VOTES = "fer2013new.csv"
 COLUMNS = {
@@ -26,7 +33,7 @@ COLUMNS = {
 """The columns of votes; what is no class of this project (contempt, unknown, no face) is left out where it wins."""
 
 
-class FerPlus(Fer2013):
+class FerPlus(Dataset):
     """FERPlus: the rows of fer2013.csv that more than half of the annotators call one of the seven expressions.
 
     That is the majority rule of the authors' own code.
@@ -37,23 +44,44 @@ class FerPlus(Fer2013):
     published: ClassVar = {}
     layout = f"fer2013.csv (columns emotion, pixels, Usage) and {VOTES} (Usage, Image name, ten columns of votes)"
 
+    def __init__(self, root: Path) -> None:
+        super().__init__(root)
+        self._table: PixelTable | None = None
+
     def scan(self) -> Iterator[Sample]:
         """One sample per row with a majority; its key is that of FER2013's row.
 
         Raises:
             DatasetError: a table is missing or malformed, or the two have another number of rows.
         """
-        if self._csv is None:
-            raise self.fault(f"{self.root}: no fer2013.csv, whose rows the votes are for; put it beside {VOTES}")
+        table = self._opened()
         path = find(self, lambda folder: (folder / VOTES).is_file(), VOTES) / VOTES
         votes = list(self._majorities(path))
         count = 0
-        for sample in super().scan():
+        for sample in table.samples():
             count += 1
             if count <= len(votes) and (label := votes[count - 1]) is not None:
                 yield replace(sample, label=label)
         if count != len(votes):
             raise self.fault(f"{path}: {len(votes)} rows of votes for {count} pictures; unpack both files again")
+
+    def read(self, sample: Sample) -> NDArray[np.uint8]:
+        """The picture of a row: uint8 48×48×3.
+
+        Raises:
+            UnreadableImageError: the row has not 48 · 48 whole numbers from 0 to 255.
+        """
+        return self._opened().read(sample)
+
+    def file(self, sample: Sample) -> Path:
+        """The table."""
+        return self._opened().path
+
+    def _opened(self) -> PixelTable:
+        if self._table is None:
+            home = find(self, lambda folder: bool(tables_in(folder, TABLES)), "fer2013.csv, whose rows have the votes")
+            self._table = PixelTable(self, tables_in(home, TABLES)[0], CODES)
+        return self._table
 
     def _majorities(self, path: Path) -> Iterator[int | None]:
         with path.open(encoding="utf-8-sig") as lines:

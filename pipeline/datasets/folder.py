@@ -7,25 +7,31 @@ from pipeline.datasets.parts.base import Dataset, Sample
 from pipeline.datasets.parts.class_folders import (
     class_samples,
     holds_classes,
+    number_fault,
+    numbered,
     passed_over,
     picture_folders,
     pictures_below,
     pictures_in,
 )
-from pipeline.datasets.parts.finder import DEEPEST
+from pipeline.datasets.parts.codes import MEANING, Codes, given_codes, is_number
 from pipeline.datasets.parts.spellings import CLASSES, class_of, part_of
+from pipeline.datasets.parts.walk import folders_below
+
+NAMED = 5
+"""Folders that are named where none is a class."""
 
 
 class FolderDataset(Dataset):
     """Pictures at any depth. One sub-folder per class makes them labelled; train/, val/ and test/ may stand above.
 
     Each part decides for itself, so train/ may be without labels and test/ with them. Folders without any picture are
-    passed over.
+    passed over. What numbers mean as class folders is said in ``classes.json``.
     """
 
     layout = (
         f"pictures at any depth; or one sub-folder per class ({', '.join(words[0] for words in CLASSES.values())}); "
-        f"or either of these below train/, val/ and test/"
+        f"or either of these below train/, val/ and test/; {MEANING} says what other names of classes mean"
     )
 
     def __init__(self, root: Path, name: str) -> None:
@@ -44,48 +50,58 @@ class FolderDataset(Dataset):
         Raises:
             DatasetError: beside folders named after classes (or parts) there is one that is not, or a loose picture.
         """
-        home = self._home()
+        codes = given_codes(self)
+        home = self._home(codes)
         folders = picture_folders(home)
         if not any(part_of(folder.name) for folder in folders):
-            yield from self._scan_part(home, None)
+            yield from self._scan_part(home, None, codes)
             return
         for path in pictures_in(home):
             raise self.fault(f"{path}: a picture beside the folders train, val and test; move it into one of them")
         for folder in folders:
             part = part_of(folder.name)
             if part is None:
-                raise self.fault(f"{folder}: {folder.name!r} is none of train, val and test; rename or move the folder")
-            yield from self._scan_part(folder, part)
+                raise self.fault(
+                    f"{folder}: {folder.name!r} is none of train, val and test; rename it or move it out of {self.root}"
+                )
+            yield from self._scan_part(folder, part, codes)
 
-    def _home(self) -> Path:
+    def _home(self, codes: Codes) -> Path:
         """Where parts or classes stand: in the root, or in a folder that is alone in it, as archives unpack."""
         home = self.root
-        for _ in range(DEEPEST):
+        while True:
             folders = picture_folders(home)
-            if pictures_in(home) or len(folders) != 1 or _says_something(folders[0].name):
-                break
-            if not any(_says_something(inside.name) for inside in picture_folders(folders[0])):
-                break
+            if any(_says_something(inside.name, codes) for inside in folders):
+                return home
+            if pictures_in(home) or len(folders) != 1:
+                return self.root
             home = folders[0]
-        return home
 
-    def _scan_part(self, folder: Path, part: str | None) -> Iterator[Sample]:
-        numbers = [inside.name for inside in picture_folders(folder) if inside.name.isdigit()]
-        if len(numbers) > 1:
-            raise self.fault(
-                f"{folder}: its folders are numbers ({', '.join(numbers)}), which mean other classes in every set; "
-                "rename them to angry, disgust, fear, happy, sad, surprise and neutral (RAF-DB's have a reader: rafdb)"
-            )
-        if holds_classes(folder):
-            yield from class_samples(self, folder, part)
-        else:
-            for path in pictures_below(folder):
-                yield Sample(self.key(path), None, split=part)
+    def _scan_part(self, folder: Path, part: str | None, codes: Codes) -> Iterator[Sample]:
+        if holds_classes(folder, codes):
+            yield from class_samples(self, folder, part, codes=codes)
+            return
+        if numbers := numbered(folder):
+            raise self.fault(f"{number_fault(folder, numbers)} (RAF-DB's have a reader: rafdb)")
+        self._say_why_unlabelled(folder, codes)
+        for path in pictures_below(folder):
+            yield Sample(self.key(path), None, split=part)
+
+    def _say_why_unlabelled(self, folder: Path, codes: Codes) -> None:
+        """Labels are not lost in silence: class folders may lie deeper, or be called otherwise."""
+        where = "" if folder == self.root else f"{self.key(folder)}: "
+        deeper = [inside for inside in folders_below(folder) if holds_classes(inside, codes) or numbered(inside)]
+        if deeper:
+            found = ", ".join(self.key(inside) for inside in deeper)
+            self.say(f"{where}without labels, although there are class folders in {found}; move them up to be read")
+        elif others := [inside.name for inside in picture_folders(folder)]:
+            more = ", ..." if len(others) > NAMED else ""
+            self.say(f"{where}without labels, as none of its folders is a class ({', '.join(others[:NAMED])}{more})")
 
 
-def _says_something(name: str) -> bool:
+def _says_something(name: str, codes: Codes) -> bool:
     """Whether a folder's name is a part's, a class's or a number, so that it is no mere wrapping."""
-    return part_of(name) is not None or class_of(name) is not None or name.isdigit()
+    return part_of(name) is not None or class_of(name) is not None or name in codes or is_number(name)
 
 
 class AnyFolder(Dataset):

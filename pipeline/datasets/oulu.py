@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import ClassVar
 
 from pipeline.datasets.parts.base import Dataset, Sample
@@ -11,17 +12,33 @@ from pipeline.datasets.parts.sequences import neutral_and_peak
 from pipeline.datasets.parts.spellings import class_of
 from pipeline.labels import NEUTRAL
 
+STRONG = "Strong"
+WHOLE = "VL"
+CROPPED = "VL_Acropped"
+"""The owners' own crops of the visible light, in PreProcess Img."""
+
 
 class OuluCasia(Dataset):
     """Oulu-CASIA: visible light (VL), normal indoor illumination (Strong); 480 sequences, 1,920 pictures."""
 
     name = "oulu"
     title = "Oulu-CASIA"
-    published: ClassVar = {"all": 1920}
+    published: ClassVar = {"all": (240, 240, 240, 240, 240, 240, 480)}
     layout = (
         "OriginalImg/VL/Strong/P001/Anger/000.jpeg, likewise Disgust, Fear, Happiness, Sadness, Surprise; "
-        "OriginalImg may be left out"
+        "OriginalImg may be left out; the owners' crops (VL_Acropped) are read where there are no whole pictures"
     )
+
+    def __init__(self, root: Path) -> None:
+        super().__init__(root)
+        self._aligned: bool | None = None
+
+    @property
+    def aligned(self) -> bool:
+        """Whether the owners' crops are read."""
+        if self._aligned is None:
+            self.samples()
+        return bool(self._aligned)
 
     def scan(self) -> Iterator[Sample]:
         """The first frame of each sequence (neutral) and its last three; NI, Weak and Dark are not read.
@@ -29,12 +46,27 @@ class OuluCasia(Dataset):
         Raises:
             DatasetError: VL/Strong is missing, a folder is no subject or expression, or a sequence lacks pictures.
         """
-        folder = find(self, lambda folder: (folder / "VL/Strong").is_dir(), "VL/Strong (visible light)") / "VL/Strong"
+        folder = find(self, _is_strong_light, "VL/Strong (visible light)", _is_original)
+        self._aligned = folder.parent.name != WHOLE
         for subject in subfolders(folder):
             if re.fullmatch(r"P[0-9]+", subject.name) is None:
-                raise self.fault(f"{subject}: {subject.name!r} is no subject such as P001; remove the folder")
+                raise self.fault(
+                    f"{subject}: {subject.name!r} is no subject such as P001; move the folder out of {self.root}"
+                )
             for sequence in subfolders(subject):
                 label = class_of(sequence.name)
                 if label is None or label == NEUTRAL:
-                    raise self.fault(f"{sequence}: unknown expression {sequence.name!r}; rename or remove the folder")
+                    raise self.fault(
+                        f"{sequence}: unknown expression {sequence.name!r}; rename the folder or move it out of "
+                        f"{self.root}"
+                    )
                 yield from neutral_and_peak(self, sequence, label, subject.name, f"{subject.name}/{sequence.name}")
+
+
+def _is_strong_light(folder: Path) -> bool:
+    return folder.name == STRONG and folder.parent.name in (WHOLE, CROPPED)
+
+
+def _is_original(folder: Path) -> bool:
+    """Whether pictures are whole, and not those that the owners processed."""
+    return folder.parent.name == WHOLE and "process" not in folder.parent.parent.name.casefold()

@@ -1,104 +1,169 @@
 """RAF-DB, the basic-expression part (Li, Deng and Du, CVPR 2017): portraits from the web, the source of the paper."""
 
 import re
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Callable, Iterator
+from pathlib import Path, PurePosixPath
 from typing import ClassVar
 
 from pipeline.datasets.parts.base import Dataset, Sample
-from pipeline.datasets.parts.class_folders import picture_folders, pictures_below, subfolders
-from pipeline.datasets.parts.finder import find
+from pipeline.datasets.parts.class_folders import class_samples, holds_parts, picture_folders, pictures_below
+from pipeline.datasets.parts.finder import chosen, not_found, places, said_instead_of
+from pipeline.datasets.parts.label_table import label_tables, rows
 from pipeline.datasets.parts.spellings import part_of
 from pipeline.labels import ANGER, DISGUST, FEAR, HAPPINESS, NEUTRAL, SADNESS, SURPRISE
 
-LIST = "EmoLabel/list_patition_label.txt"  # misspelt so in the release
+LISTS = ("EmoLabel/list_patition_label.txt", "EmoLabel/list_partition_label.txt")  # misspelt so in the release
 LABELS = {"1": SURPRISE, "2": FEAR, "3": DISGUST, "4": HAPPINESS, "5": SADNESS, "6": ANGER, "7": NEUTRAL}
+VARIANTS = {"aligned": "_aligned", "original": ""}
+"""The folders of ``Image`` in the order in which they are preferred, and what their files' names end in."""
 
 
 class RafDb(Dataset):
-    """RAF-DB: 12,271 train and 3,068 test pictures, named with part and label by one list file."""
+    """RAF-DB: 12,271 train and 3,068 test pictures, named with part and label by one list file.
+
+    Copies in circulation have the pictures in folders by class, or with tables of labels beside them; RAF-DB's codes of
+    the classes hold in each.
+    """
 
     name = "rafdb"
     title = "RAF-DB"
     layout = (
-        f"{LIST} (lines such as 'train_00001.jpg 5') and Image/aligned/train_00001_aligned.jpg or Image/original/; "
-        "or train/1/*.jpg … test/7/"
+        f"{LISTS[0]} (lines such as 'train_00001.jpg 5') and Image/aligned/train_00001_aligned.jpg or Image/original/; "
+        "or train/1/*.jpg … test/7/; or train_labels.csv and test_labels.csv (columns image, label) with the pictures"
     )
-    published: ClassVar = {"train": 12_271, "test": 3_068}
+    published: ClassVar = {
+        "train": (705, 717, 281, 4772, 1982, 1290, 2524),
+        "test": (162, 160, 74, 1185, 478, 329, 680),
+    }
+
+    def __init__(self, root: Path) -> None:
+        super().__init__(root)
+        self._aligned: bool | None = None
 
     @property
     def aligned(self) -> bool:
-        """Whether the pictures are the aligned ones: those below ``Image/aligned``, and the copies by class."""
-        home = self._home()
-        return not _is_release(home) or self._pictures(home)[1] != ""
+        """Whether the pictures are the aligned ones: of ``Image/aligned``, or named so in the copies."""
+        if self._aligned is None:
+            self.samples()
+        return bool(self._aligned)
 
     def scan(self) -> Iterator[Sample]:
         """One sample per line of the list; the 100×100 aligned pictures where they are there, else the originals.
 
         A listed picture that is missing is a sample too: reading it fails, and is counted with the unreadable ones.
-        In copies sorted into folders by class, one per picture.
+        In copies sorted into folders by class, one per picture; in those with tables, one per row.
 
         Raises:
-            DatasetError: no list, no picture folder, or a line that is malformed or has a label outside 1–7.
+            DatasetError: none of the three is there, there is no picture, or a line or folder is malformed or has a
+                label outside 1–7.
         """
-        home = self._home()
-        return self._listed(home) if _is_release(home) else self._by_class(home)
-
-    def _home(self) -> Path:
-        return find(self, lambda folder: _is_release(folder) or _is_by_class(folder), f"{LIST}, or train/1 … train/7")
+        what = f"{LISTS[0]}, or train/1 … train/7, or a table of labels"
+        kinds: tuple[tuple[Callable[[Path], bool], Callable[[Path], Iterator[Sample]]], ...] = (
+            (lambda folder: bool(_lists_in(folder)), self._listed),
+            (lambda folder: holds_parts(folder, LABELS), self._by_class),
+            (lambda folder: bool(label_tables(folder)), self._tabled),
+        )
+        found = [(places(self, mark), read) for mark, read in kinds]
+        there = [(folders, read) for folders, read in found if folders]
+        if not there:
+            raise not_found(self, what)
+        (folders, read), *others = there
+        home = chosen(self, folders, self.title)
+        for unread, _ in others:
+            said_instead_of(self, home, [folder for folder in unread if folder != home])
+        return read(home)
 
     def _by_class(self, home: Path) -> Iterator[Sample]:
-        """Pictures below ``train/1`` to ``test/7``: RAF-DB's own codes of the classes."""
+        """Pictures below ``train/1`` to ``test/7``: RAF-DB's own codes of the classes, or their names."""
+        samples: list[Sample] = []
         for folder in picture_folders(home):
             part = part_of(folder.name)
             if part is None:
-                raise self.fault(f"{folder}: {folder.name!r} is none of train, valid and test; move the folder away")
-            for pictures in picture_folders(folder):
-                if pictures.name not in LABELS:
-                    raise self.fault(f"{pictures}: {pictures.name!r} is not one of 1–7; move the folder away")
-                for path in pictures_below(pictures):
-                    yield Sample(self.key(path), LABELS[pictures.name], split=part)
+                raise self.fault(
+                    f"{folder}: {folder.name!r} is none of train, valid and test; move it out of {self.root}"
+                )
+            samples += class_samples(self, folder, part, codes=LABELS)
+        self._aligned = any(PurePosixPath(sample.key).stem.endswith("_aligned") for sample in samples)
+        return iter(samples)
+
+    def _tabled(self, home: Path) -> Iterator[Sample]:
+        """One sample per row of the tables; the table's name, or the picture's, says the part."""
+        files = {path.name.casefold(): path for path in pictures_below(home)}
+        if not files:
+            raise self.fault(f"{home}: tables of labels, but no pictures; unpack the pictures there")
+        self._aligned = any(path.stem.endswith("_aligned") for path in files.values())
+        for table in label_tables(home):
+            for where, name, code in rows(self, table):
+                label, part = self._label(where, code), _part_in(table.stem) or _part_in(name)
+                if part is None:
+                    raise self.fault(f"{where}: neither {table.name} nor {name} says train, valid or test; rename one")
+                path = files.get(name.casefold(), table.parent / name)
+                yield Sample(self.key(path), label, split=part)
 
     def _listed(self, home: Path) -> Iterator[Sample]:
-        folder, ending = self._pictures(home)
-        for number, line in enumerate(self._lines(home), start=1):
-            if not line.strip():
-                continue
-            where = f"{home / LIST}, line {number}"
-            match = re.fullmatch(r"((train|test)_[0-9]+)(\.jpg) +(\S+)", line.strip())
-            if match is None:
-                raise self.fault(f"{where}: {line.strip()!r} is not of the form 'train_00001.jpg 5'; unpack it again")
-            stem, split, suffix, code = match.groups()
-            if code not in LABELS:
-                raise self.fault(f"{where}: label {code!r} is not one of 1–7; correct the line")
-            yield Sample(f"{self.key(folder)}/{stem}{ending}{suffix}", LABELS[code], split=split)
+        lines = list(self._lines(_lists_in(home)[0]))
+        folder, files = self._pictures(home, [f"{stem}{suffix}" for stem, suffix, _ in lines])
+        self._aligned = folder.name == "aligned"
+        for stem, suffix, code in lines:
+            name = f"{stem}{VARIANTS[folder.name]}{suffix}"
+            path = files.get(name.casefold(), folder / name)
+            yield Sample(self.key(path), LABELS[code], split=stem.partition("_")[0])
 
-    def _pictures(self, home: Path) -> tuple[Path, str]:
-        variants = [(home / "Image/aligned", "_aligned"), (home / "Image/original", "")]
-        there = [(folder, ending) for folder, ending in variants if folder.is_dir()]
-        if not there:
-            raise self.fault(f"{home / 'Image'}: neither aligned/ nor original/ is there; unpack one of them")
-        # An empty folder beside a full one is one that was never unpacked.
-        full = [(folder, ending) for folder, ending in there if next(pictures_below(folder), None)]
-        if len(full) == 1 and len(there) == 2:
-            self.reading = f"{full[0][0].name} pictures, as the other folder is empty"
-        elif len(full) == 2:
-            self.reading = "aligned pictures; original ones are there, too"
-        return (full or there)[0]
-
-    def _lines(self, home: Path) -> list[str]:
-        path = home / LIST
+    def _lines(self, path: Path) -> Iterator[tuple[str, str, str]]:
+        """Of each line of the list the picture's stem, its suffix, and the code."""
         try:
-            return path.read_text(encoding="utf-8-sig").splitlines()
+            lines = path.read_text(encoding="utf-8-sig").splitlines()
         except UnicodeDecodeError as error:
             raise self.fault(f"{path}: not a text file ({error.reason}); unpack it again") from error
+        for number, line in enumerate(lines, start=1):
+            if not line.strip():
+                continue
+            where = f"{path}, line {number}"
+            match = re.fullmatch(r"((?:train|test)_[0-9]+)(\.jpg) +(\S+)", line.strip())
+            if match is None:
+                raise self.fault(f"{where}: {line.strip()!r} is not of the form 'train_00001.jpg 5'; unpack it again")
+            self._label(where, match[3])
+            yield match[1], match[2], match[3]
+
+    def _label(self, where: str, code: str) -> int:
+        if code not in LABELS:
+            raise self.fault(f"{where}: label {code!r} is not one of 1–7; correct the line")
+        return LABELS[code]
+
+    def _pictures(self, home: Path, listed: list[str]) -> tuple[Path, dict[str, Path]]:
+        """The folder that is read, and its files by their names in lower case.
+
+        It is the first of ``VARIANTS`` that lacks no whole part of the list: pictures of one part must not be aligned
+        and those of another not.
+        """
+        there = [home / "Image" / name for name in VARIANTS if (home / "Image" / name).is_dir()]
+        if not there:
+            raise self.fault(f"{home / 'Image'}: neither aligned/ nor original/ is there; unpack one of them")
+        files = {folder: {path.name.casefold(): path for path in pictures_below(folder)} for folder in there}
+        lacking = {folder: _parts_lacking(files[folder], listed, VARIANTS[folder.name]) for folder in there}
+        taken = min(there, key=lambda folder: len(lacking[folder]))
+        if taken != there[0]:
+            lacks = " and ".join(lacking[there[0]])
+            self.say(f"{self.key(taken)}, not {self.key(there[0])}, as that has no pictures of {lacks}")
+        else:
+            said_instead_of(self, taken, [folder for folder in there if folder != taken and files[folder]])
+        return taken, files[taken]
 
 
-def _is_release(folder: Path) -> bool:
-    return (folder / LIST).is_file()
+def _parts_lacking(files: dict[str, Path], listed: list[str], ending: str) -> list[str]:
+    """The parts of which pictures are listed, but none is there."""
+    parts: dict[str, bool] = {}
+    for name in listed:
+        stem, _, suffix = name.rpartition(".")
+        part = stem.partition("_")[0]
+        parts[part] = parts.get(part, False) or f"{stem}{ending}.{suffix}".casefold() in files
+    return [part for part, some in parts.items() if not some]
 
 
-def _is_by_class(folder: Path) -> bool:
-    """Whether ``train`` or ``test`` is there with a folder for each of RAF-DB's seven codes."""
-    parts = [inside for inside in subfolders(folder) if part_of(inside.name)]
-    return any({path.name for path in subfolders(part)} >= LABELS.keys() for part in parts)
+def _lists_in(folder: Path) -> list[Path]:
+    return [folder / name for name in LISTS if (folder / name).is_file()]
+
+
+def _part_in(name: str) -> str | None:
+    """The part that a file's name begins with, as that of ``train_labels.csv``."""
+    return part_of(re.split(r"[^A-Za-z]", name)[0])

@@ -1,22 +1,51 @@
 """SFEW 2.0 (Dhall et al., ICMI 2015): film stills."""
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar
 
 from pipeline.datasets.parts.base import Dataset, Sample
 from pipeline.datasets.parts.class_folders import class_samples, holds_classes, picture_folders, subfolders
-from pipeline.datasets.parts.finder import find, folders_below
+from pipeline.datasets.parts.finder import chosen, find, said_instead_of
 from pipeline.datasets.parts.spellings import part_of
+from pipeline.datasets.parts.walk import folders_below
+
+PARTS = ("train", "val")
+ALIGNED = re.compile(r"[ _-]*aligned.*", re.IGNORECASE)
+"""What the names of the archives of aligned faces, as Val_Aligned_Faces_new, have behind the part."""
 
 
 class Sfew(Dataset):
-    """SFEW 2.0: 958 train and 436 val pictures. The 372 of its test part have no published labels and are not read."""
+    """SFEW 2.0: 958 train and 436 val pictures. The 372 of its test part have no published labels and are not read.
+
+    Its authors' aligned faces are taken before the stills, where both parts have them; they are fewer, as a face was
+    not found in every still.
+    """
 
     name = "sfew"
     title = "SFEW 2.0"
     published: ClassVar = {"train": 958, "val": 436}
-    layout = "Train/Angry/*.png and Val/Angry/*.png (or Train/Train/Angry, Val/Val/Angry), likewise the other classes"
+    layout = (
+        "Train/Angry/*.png and Val/Angry/*.png (or Train/Train/Angry, Val/Val/Angry, or Train_Aligned_Faces/Angry, "
+        "Val_Aligned_Faces/Angry), likewise the other classes"
+    )
+
+    def __init__(self, root: Path) -> None:
+        super().__init__(root)
+        self._aligned: bool | None = None
+
+    @property
+    def aligned(self) -> bool:
+        """Whether the aligned faces are read, in both parts."""
+        if self._aligned is None:
+            self.samples()
+        return bool(self._aligned)
+
+    @property
+    def whole(self) -> Mapping[str, int | Sequence[int]]:
+        """Of the stills; no numbers of the aligned faces are published."""
+        return {} if self.aligned else self.published
 
     def scan(self) -> Iterator[Sample]:
         """One sample per picture of ``Train`` and ``Val``.
@@ -24,25 +53,43 @@ class Sfew(Dataset):
         Raises:
             DatasetError: one of the two is missing, or a folder in them is no class.
         """
-        self.reading = ""
         home = find(self, _holds_parts, "a folder Train and a folder Val")
-        for part in ("train", "val"):
-            for folder in subfolders(home):
-                if part_of(folder.name) == part:
-                    yield from class_samples(self, self._classes(folder), part)
+        found = {part: self._classes(home, part) for part in PARTS}
+        self._aligned = all(any(map(self._is_aligned, folders)) for folders in found.values())
+        stills = all(any(not self._is_aligned(folder) for folder in folders) for folders in found.values())
+        for part, folders in found.items():
+            wanted = [folder for folder in folders if self._is_aligned(folder) == self._aligned]
+            taken = chosen(self, wanted or folders, f"a folder with the classes of {part}")
+            others = [folder for folder in folders if folder != taken and folder not in wanted]
+            said_instead_of(self, taken, others)
+            if not self._aligned and not stills:
+                self.say(
+                    f"{part} has {'aligned faces' if self._is_aligned(taken) else 'stills'}, the other part has not"
+                )
+            yield from class_samples(self, taken, part)
 
-    def _classes(self, part: Path) -> Path:
-        """Where the class folders of a part are; of aligned faces and whole pictures the aligned faces."""
-        found = [folder for folder in folders_below(part, 2) if holds_classes(folder)]
+    def _is_aligned(self, folder: Path) -> bool:
+        """Whether a folder of classes, or the one that it is in, is named so."""
+        return any(ALIGNED.search(name) for name in self.key(folder).split("/")[-2:])
+
+    def _classes(self, home: Path, part: str) -> list[Path]:
+        """Where class folders of a part are: aligned faces and whole pictures may lie side by side."""
+        tops = [folder for folder in subfolders(home) if _part(folder.name) == part]
+        found = [folder for top in tops for folder in folders_below(top) if holds_classes(folder)]
+        for folder in (folder for top in tops for folder in folders_below(top, 1)):
+            if ALIGNED.search(folder.name) and not any(folder in (inside, *inside.parents) for inside in found):
+                self.say(f"stills, as {self.key(folder)} holds no pictures in class folders")
         if not found:
-            raise self.fault(f"{part}: no folder named after a class with pictures; unpack the part's archive there")
-        chosen = next((folder for folder in found if "aligned" in folder.name.casefold()), found[0])
-        if len(found) > 1:
-            others = ", ".join(self.key(folder) for folder in found if folder != chosen)
-            said = f"{self.key(chosen)}, not {others}"
-            self.reading = f"{self.reading}; {said}" if self.reading else said
-        return chosen
+            raise self.fault(
+                f"{', '.join(map(str, tops))}: no folder named after a class with pictures; unpack the part's archive "
+                "there"
+            )
+        return found
+
+
+def _part(name: str) -> str | None:
+    return part_of(ALIGNED.sub("", name))
 
 
 def _holds_parts(folder: Path) -> bool:
-    return {"train", "val"} <= {part_of(inside.name) for inside in picture_folders(folder)}
+    return set(PARTS) <= {_part(inside.name) for inside in picture_folders(folder)}

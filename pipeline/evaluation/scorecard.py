@@ -14,21 +14,25 @@ from pipeline.evaluation import scores
 from pipeline.labels import EXPRESSIONS
 
 
-def tsne_points(source: Prepared, target: Prepared, outcome: Outcome, count: int, seed: int) -> pd.DataFrame:
-    """t-SNE of at most ``count`` pictures of each domain, before and after: columns stage, domain, label, x, y."""
+def tsne_points(source: Prepared | None, target: Prepared, outcome: Outcome, count: int, seed: int) -> pd.DataFrame:
+    """t-SNE of at most ``count`` pictures of each domain, before and after: columns stage, domain, row, label, x, y.
+
+    row: the picture's place in its set's crop store. label: -1 where it has none. source: None where nothing of it was
+    embedded.
+    """
     of_source, of_target = outcome.source.first(count), outcome.target.first(count)
-    labels = [
-        source.store.labels()[outcome.source.rows[of_source]],
-        target.store.labels()[outcome.target.rows[of_target]],
-    ]
-    domains = ["source"] * len(labels[0]) + ["target"] * len(labels[1])
+    rows = outcome.source.rows[of_source], outcome.target.rows[of_target]
+    known = [] if source is None else [source.store.labels()[rows[0]]]
+    pictures = {
+        "domain": ["source"] * len(rows[0]) + ["target"] * len(rows[1]),
+        "row": np.concatenate(rows),
+        "label": np.concatenate([*known, target.store.labels()[rows[1]]]),
+    }
     points = []
     for stage, predicted in (("before", outcome.before), ("after", outcome.after)):
         both = np.concatenate([predicted.source[of_source], predicted.target[of_target]])
         x, y = scores.tsne(both, seed).T
-        points.append(
-            pd.DataFrame({"stage": stage, "domain": domains, "label": np.concatenate(labels), "x": x, "y": y})
-        )
+        points.append(pd.DataFrame({"stage": stage, **pictures, "x": x, "y": y}))
     return pd.concat(points)
 
 

@@ -12,13 +12,14 @@ import torch
 from torch.utils.data import Dataset as Indexed
 
 from pipeline.config.schema import FaceParams
-from pipeline.data.crops import CROP_SIZE, CropBatch
+from pipeline.data.crops import CROP_SIZE
 from pipeline.datasets.parts.base import Dataset, Sample
-from pipeline.errors import UnreadableImageError
+from pipeline.errors import RefusedImageError, UnreadableImageError
 from pipeline.faces.choice import Chooser
 from pipeline.faces.crop import Image, sharpness
 from pipeline.faces.cut import cut
 from pipeline.faces.finder import Face, FaceFinder, whole
+from pipeline.faces.journal import CropBatch
 
 PIXELS_AT_ONCE = 1 << 24
 """Pixels of pictures decoded together, whatever ``faces.batch_size`` says: 48 MiB."""
@@ -61,23 +62,30 @@ class FaceBatches(Indexed[CropBatch]):
         chooser = Chooser(self._params.choose, self._params.track)
         crops: list[Image] = []
         rows: list[dict[str, Any]] = []
-        unreadable: dict[str, str] = {}
-        for samples, images in self._read(batch, unreadable):
+        errors: dict[str, UnreadableImageError] = {}
+        for samples, images in self._read(batch, errors):
             for sample, image, face in zip(samples, images, self._find(samples, images, chooser), strict=True):
                 crops.append(cut(image, face, self._params))
                 rows.append(_row(sample, face, crops[-1]))
         shape = (len(crops), CROP_SIZE, CROP_SIZE, 3)
-        return CropBatch(np.stack(crops) if crops else np.empty(shape, dtype=np.uint8), rows, unreadable)
+        reasons = {key: str(error) for key, error in errors.items()}
+        refused = [key for key, error in errors.items() if isinstance(error, RefusedImageError)]
+        return CropBatch(np.stack(crops) if crops else np.empty(shape, dtype=np.uint8), rows, reasons, refused)
 
-    def _read(self, batch: list[Sample], unreadable: dict[str, str]) -> Iterator[tuple[list[Sample], list[Image]]]:
-        """The readable pictures of a batch, fewer at a time where they are large."""
+    def _read(
+        self, batch: list[Sample], errors: dict[str, UnreadableImageError]
+    ) -> Iterator[tuple[list[Sample], list[Image]]]:
+        """The readable pictures of a batch, fewer at a time where they are large; the others go to ``errors``."""
         samples: list[Sample] = []
         images: list[Image] = []
         for sample in batch:
             try:
                 image = self._dataset.read(sample)
             except UnreadableImageError as error:
-                unreadable[sample.key] = str(error)
+                errors[sample.key] = error
+                continue
+            except OSError as error:  # from a set whose pictures are rows of a table
+                errors[sample.key] = RefusedImageError(f"{sample.key}: {error.strerror or error}")
                 continue
             samples.append(sample)
             images.append(image)
@@ -104,6 +112,7 @@ def _row(sample: Sample, face: Face, crop: Image) -> dict[str, Any]:
         "score": None if face.score is None else round(face.score, 3),
         "box": list(face.box),
         "landmarks": face.landmarks,
+        "turned": face.turned,
         "sharpness": round(sharpness(crop), 2),
     }
     return asdict(sample) | described

@@ -6,6 +6,7 @@ from pipeline.config.schema import FaceParams
 from pipeline.faces.align import aligned
 from pipeline.faces.crop import Image, crop
 from pipeline.faces.finder import Face
+from pipeline.faces.turns import turned
 
 
 def cut(image: Image, face: Face, params: FaceParams) -> Image:
@@ -14,4 +15,4 @@ def cut(image: Image, face: Face, params: FaceParams) -> Image:
         return aligned(image, np.array(face.landmarks).reshape(5, 2), params.margin, params.upscale)
     # Without landmarks there is nothing to align by: the manifest's method tells which crops these are.
     margin = params.margin if face.method in ("mtcnn", "haar") else 0.0
-    return crop(image, face.box, margin, params.upscale)
+    return turned(crop(image, face.box, margin, params.upscale), face.turned)

@@ -12,12 +12,12 @@ from tqdm import tqdm
 
 from pipeline.config.schema import FaceParams
 from pipeline.data import crops
-from pipeline.data.crops import CropWriter
 from pipeline.datasets.parts.base import Dataset
 from pipeline.errors import DatasetError
 from pipeline.faces.batches import FaceBatches, divide, name
 from pipeline.faces.finder import FaceFinder
 from pipeline.faces.processes import default_processes, process
+from pipeline.faces.writer import CropWriter
 from pipeline.files import code_digests
 
 NAMED = 5
@@ -64,15 +64,16 @@ def extract(
     unreadable picture has no crop and is listed with its reason in the store's description. Memory does not grow with
     the set, except for the names of its pictures.
 
-    ``partial`` holds the work in progress, on the same file system. However the work was interrupted, with the same
-    pictures and parameters it goes on after the last batch that was finished, and ends in the same bytes.
+    ``partial`` holds the work in progress, best on the same file system. However the work was interrupted, with the
+    same pictures and parameters it goes on with the batches that are not finished, and ends in the same bytes. Pictures
+    that the system would not read out are tried again.
 
     ``max_unreadable``: share of the set's pictures, 0 to 1. ``processes``: by default one a core; more than one need
     a main module that can be imported.
 
     Raises:
         DatasetError: more than ``max_unreadable`` of the pictures are unreadable, or all of them; a process died.
-        StorageError: the disk is full.
+        StorageError: the system refuses to write, as on a full disk.
         WeightsError: a detector's files are missing.
     """
     samples = dataset.samples()
@@ -80,23 +81,25 @@ def extract(
     settings = _settings(params, device)
     names = [name(dataset, batch, settings) for batch in batches]
     unreadable = Unreadable(dataset.name, len(samples), max_unreadable)
-    writer, done = CropWriter(partial), 0
+    writer, done = CropWriter(partial), set[int]()
     with tqdm(total=len(samples), desc=f"faces {dataset.name}", unit="picture") as bar:
-        for result in writer.resume(names):
+        for place, result in writer.resume(names):
             unreadable.add(result.unreadable)
-            bar.update(len(batches[done]))
-            done += 1
+            bar.update(len(batches[place]))
+            done.add(place)
         bar.initial = bar.n  # the rate and the time left are this run's
+        rest = [place for place in range(len(batches)) if place not in done]
+        to_do = [batches[place] for place in rest]
         if processes is None:
-            processes = default_processes(sum(map(len, batches[done:])), device)
+            processes = default_processes(sum(map(len, to_do)), device)
         if processes > 1:
             FaceFinder(params, torch.device("cpu"))  # a missing weight file is told here, not by each process
         work = FaceBatches(dataset, params, device)
-        with contextlib.closing(process(work, batches[done:], processes)) as results:
-            for batch, its_name, result in zip(batches[done:], names[done:], results, strict=True):
-                writer.append(its_name, result)
+        with contextlib.closing(process(work, to_do, processes)) as results:
+            for place, result in zip(rest, results, strict=True):
+                writer.append(names[place], result)
                 unreadable.add(result.unreadable)
-                bar.update(len(batch))
+                bar.update(len(batches[place]))
     if len(unreadable.reasons) == len(samples):
         raise DatasetError(f"{dataset.root}: none of the {len(samples)} pictures can be read; unpack the set again")
     if dataset.reading:

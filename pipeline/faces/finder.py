@@ -13,6 +13,7 @@ from pipeline.faces.choice import Chooser
 from pipeline.faces.crop import Box, Image, resize
 from pipeline.faces.haar import HaarDetector
 from pipeline.faces.mtcnn import MTCNN, Detection
+from pipeline.faces.turns import look_again
 
 LONGEST_SIDE = 4096
 """Enlarging stops here, or a strip a few pixels high would grow out of all proportion."""
@@ -26,7 +27,8 @@ class Face:
     """The face chosen in one picture, in pixels of the picture as it was read.
 
     method: mtcnn, haar, whole or given (a picture that its set's authors have aligned). faces: how many that detector
-    saw. score: O-Net's; landmarks: five x, y; both only for mtcnn.
+    saw. score: O-Net's; landmarks: five x, y; both only for mtcnn. turned: degrees, clockwise, by which the picture
+    must be turned for the face to stand upright.
     """
 
     method: str
@@ -34,6 +36,7 @@ class Face:
     box: Box
     score: float | None = None
     landmarks: list[float] | None = None
+    turned: int = 0
 
 
 class FaceFinder:
@@ -44,7 +47,7 @@ class FaceFinder:
         Raises:
             WeightsError: a detector's files are missing.
         """
-        self._enlarge_to = params.enlarge_to
+        self._enlarge_to, self._turned = params.enlarge_to, params.turned
         large_first = params.search == "large_first"
         self._mtcnn = MTCNN(params.min_face, params.scale_factor, params.thresholds, device, large_first)
         self._haar = HaarDetector(params.min_face)
@@ -52,28 +55,38 @@ class FaceFinder:
     def find(self, images: list[Image], sequences: list[str | None], chooser: Chooser) -> list[Face]:
         """One face for each picture (uint8 H×W×3 RGB); ``sequences`` says which recording each belongs to."""
         seen = [for_detection(image, self._enlarge_to) for image in images]
-        detections = self._mtcnn.detect(seen)
-        return [self._choose(*of_one, chooser) for of_one in zip(images, seen, detections, sequences, strict=True)]
+        looks = self._look(seen)
+        return [self._choose(*of_one, chooser) for of_one in zip(images, seen, looks, sequences, strict=True)]
 
     def find_all(self, images: Sequence[Image]) -> list[list[Face]]:
         """Every face that MTCNN sees in each picture (uint8 H×W×3 RGB), the best score first."""
         seen = [for_detection(image, self._enlarge_to) for image in images]
-        detections = self._mtcnn.detect(seen)
-        return [self._all(*of_one) for of_one in zip(images, seen, detections, strict=True)]
+        return [self._all(*of_one) for of_one in zip(images, seen, self._look(seen), strict=True)]
 
-    def _all(self, image: Image, seen: Image, detection: Detection) -> list[Face]:
+    def _look(self, seen: list[Image]) -> list[tuple[int, Detection]]:
+        """What MTCNN sees in each picture, and by how much this was turned for it."""
+        detections = self._mtcnn.detect(seen)
+        if self._turned:
+            return look_again(self._mtcnn.detect, seen, detections)
+        return [(0, detection) for detection in detections]
+
+    def _all(self, image: Image, seen: Image, look: tuple[int, Detection]) -> list[Face]:
+        turned, detection = look
         scale = _scale(image, seen)
         boxes = _scaled(detection.boxes, scale)
-        return [_detected(detection, boxes, row, scale) for row in range(len(boxes))]
+        return [_detected(detection, boxes, row, scale, turned) for row in range(len(boxes))]
 
-    def _choose(self, image: Image, seen: Image, detection: Detection, sequence: str | None, chooser: Chooser) -> Face:
+    def _choose(
+        self, image: Image, seen: Image, look: tuple[int, Detection], sequence: str | None, chooser: Chooser
+    ) -> Face:
         """``seen``: the picture as the detectors see it."""
+        turned, detection = look
         height, width = image.shape[:2]
         scale = _scale(image, seen)
         if len(detection.boxes):
             boxes = _scaled(detection.boxes, scale)
             chosen = chooser.choose(boxes, detection.scores, (width, height), sequence)
-            return _detected(detection, boxes, chosen, scale)
+            return _detected(detection, boxes, chosen, scale, turned)
         squares = _scaled(self._haar.detect(seen), scale)
         if len(squares):
             # The cascade gives no scores: the largest square, its first, is the most confident.
@@ -103,11 +116,11 @@ def _scale(image: Image, seen: Image) -> NDArray[np.float64]:
     return np.array([image.shape[1] / seen.shape[1], image.shape[0] / seen.shape[0]])
 
 
-def _detected(detection: Detection, boxes: Boxes, row: int, scale: NDArray[np.float64]) -> Face:
+def _detected(detection: Detection, boxes: Boxes, row: int, scale: NDArray[np.float64], turned: int) -> Face:
     """One of MTCNN's faces; ``boxes`` are all of them, in pixels of the picture itself."""
     # Landmarks are counted from the centre of the first pixel, which resizing moves.
     landmarks = _rounded((detection.landmarks[row] + 0.5) * scale - 0.5)
-    return Face("mtcnn", len(boxes), _box(boxes[row]), float(detection.scores[row]), landmarks)
+    return Face("mtcnn", len(boxes), _box(boxes[row]), float(detection.scores[row]), landmarks, turned)
 
 
 def _scaled(boxes: NDArray[np.float32], scale: NDArray[np.float64]) -> Boxes:

@@ -10,9 +10,9 @@ import cv2
 import torch
 from torch.utils.data import DataLoader
 
-from pipeline.data.crops import CropBatch
 from pipeline.errors import DatasetError
 from pipeline.faces.batches import Batches, FaceBatches
+from pipeline.faces.journal import CropBatch
 
 WORTH_A_PROCESS = 512
 """Pictures from which one more process saves more than its start takes."""

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from pipeline.data.crops import read_description
-from pipeline.files import read_parquet
+from pipeline.reading import read_parquet
 
 METHODS = ("mtcnn", "haar", "whole", "given")
 
@@ -14,7 +14,7 @@ def summary(folder: Path) -> dict[str, int | float]:
     Sets of pictures that were all taken as they are given have no detection_rate and no median_score.
     """
     description = read_description(folder)
-    rows = read_parquet(folder / "manifest.parquet", ["method", "faces", "score", "sharpness"])
+    rows = read_parquet(folder / "manifest.parquet", ["method", "faces", "score", "turned", "sharpness"])
     methods = {method: description["methods"].get(method, 0) for method in METHODS}
     searched = len(rows) - methods["given"]
     counts: dict[str, int | float] = {
@@ -22,6 +22,7 @@ def summary(folder: Path) -> dict[str, int | float]:
         "crops": len(rows),
         "unreadable": len(description["unreadable"]),
         **methods,
+        "turned": int((rows["turned"] > 0).sum()),
         "several_faces": int((rows["faces"] > 1).sum()),
         "median_sharpness": round(float(rows["sharpness"].median()), 1),
     }

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from pipeline.config.methods.cdan import CdanParams
 from pipeline.labels import NUM_CLASSES
 from pipeline.losses.domain import lambda_t
-from pipeline.methods.parts.adversary import Discriminator, domain_loss, reversed_gradient
+from pipeline.methods.parts.adversary import Discriminator, certainty, domain_loss, multilinear, reversed_gradient
 from pipeline.methods.parts.two_domains import Domains, TwoDomains
 
 
@@ -28,13 +28,3 @@ class Cdan(TwoDomains):
             logits.append(self.own["discriminator"](joint))
             weights.append(certainty(probabilities) if self.params.entropy else None)
         return {"source": self.supervised(batch), "domain": self.params.weight * domain_loss(*logits, *weights)}
-
-
-def multilinear(z: Tensor, probabilities: Tensor) -> Tensor:
-    """p ⊗ z of each picture: N×d and N×k in, N×(k·d) out (eq. 5)."""
-    return (probabilities[:, :, None] * z[:, None, :]).flatten(1)
-
-
-def certainty(probabilities: Tensor) -> Tensor:
-    """1 + exp(−H) of each prediction, in (1, 2] (sec. 3.3): N×k in, N out."""
-    return 1.0 + torch.exp(torch.special.entr(probabilities).sum(dim=1).neg())

@@ -8,7 +8,7 @@ from pipeline.methods.parts.two_domains import Domains, TwoDomains
 
 
 class Dan(TwoDomains):
-    """The paper's eq. 5 on z."""
+    """The paper's objective with one layer, z, and kernels that weigh the same."""
 
     params: DanParams
 

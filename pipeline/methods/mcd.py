@@ -1,67 +1,15 @@
 """MCD: two classifiers that disagree where the target is far from the source (Saito et al., CVPR 2018)."""
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from pipeline.config.methods.mcd import McdParams
-from pipeline.losses.classification import weighted_cross_entropy
-from pipeline.methods.parts.two_domains import Batch, Domains, TwoDomains
-from pipeline.networks.network import Prototypes
+from pipeline.methods.parts.two_classifiers import TwoClassifiers
 
 
-class Mcd(TwoDomains):
-    """Both classifiers are prototype matrices that begin near M_s; M, their mean, predicts: by their mean logits."""
-
-    params: McdParams
-
-    def own_modules(self) -> dict[str, nn.Module]:
-        """The two matrices: M_s, and M_s with noise, as equal ones could never disagree."""
-        first, second = (Prototypes(self.network.head.dim) for _ in range(2))
-        with torch.no_grad():
-            matrix = self.prototypes.matrix.cpu()
-            first.matrix.copy_(matrix)
-            second.matrix.copy_(matrix + self.params.apart * matrix.std() * torch.randn(matrix.shape))
-        return {"first": first, "second": second}
-
-    def losses(self, batch: Domains) -> dict[str, Tensor]:
-        """Step A: cross entropy of both classifiers on the source."""
-        return {
-            f"source_{name}": weighted_cross_entropy(batch.source, matrix, batch.labels, self._weights)
-            for name, matrix in self._matrices().items()
-        }
-
-    def step(self, batch: Batch, progress: float) -> dict[str, Tensor]:
-        """Step A; B, the classifiers apart on the target; C, f and g that bring them together again."""
-        self.set_rates(progress)
-        terms = self.losses(self.embedded(batch, progress))
-        loss = torch.stack(list(terms.values())).sum()
-        self.descend(loss)
-        views = self.seen(batch)
-        with torch.no_grad():  # f and g rest in step B
-            source, target = (
-                self.whole(self._embed(images), pictures)
-                for images, pictures in zip(views, (batch.source, batch.target), strict=True)
-            )
-        again = Domains(source, batch.labels, target, batch.target_index, views[1], progress)
-        apart = self.discrepancy(target, self._matrices())
-        self.descend(torch.stack(list(self.losses(again).values())).sum() - apart)
-        for _ in range(self.params.repeats):
-            target = self.whole(self._embed(views[1]), batch.target)
-            together = self.discrepancy(target, {name: m.detach() for name, m in self._matrices().items()})
-            self.descend(together)
-        self._mean_of_both()
-        self._average.update()
-        reported = {**terms, "loss": loss, "apart": apart, "together": together}
-        return {name: value.detach() for name, value in reported.items()}
+class Mcd(TwoClassifiers):
+    """The classifiers' probabilities are brought apart and together."""
 
     def discrepancy(self, z: Tensor, matrices: dict[str, Tensor]) -> Tensor:
-        """The mean absolute difference of the two predictions (eq. 9): a scalar."""
+        """The mean absolute difference of the two predictions, the paper's discrepancy loss: a scalar."""
         first, second = (torch.softmax(z @ matrix.T, dim=1) for matrix in matrices.values())
         return (first - second).abs().mean()
-
-    def _matrices(self) -> dict[str, Tensor]:
-        return {name: module.get_parameter("matrix") for name, module in self.own.items()}
-
-    @torch.no_grad()
-    def _mean_of_both(self) -> None:
-        self.prototypes.matrix.copy_(torch.stack(list(self._matrices().values())).mean(dim=0))

@@ -17,8 +17,7 @@ class MeanTeacher(TwoDomains):
 
     def losses(self, batch: Domains) -> dict[str, Tensor]:
         """Cross entropy on the source; squared difference to the teacher where it is sure (sec. 3.1 and 3.2)."""
-        first, _ = batch.target.chunk(2)
-        student = torch.softmax(self.prototypes(first), dim=1)
+        student = self.model.decision(self.prototypes(batch.target))  # as the teacher decides
         difference = consistency(student, self._taught(batch), self.params.threshold)
         return {"source": self.supervised(batch), "consistency": self.params.weight * difference}
 
@@ -33,9 +32,9 @@ class MeanTeacher(TwoDomains):
 
 
 def consistency(student: Tensor, teacher: Tensor, threshold: float) -> Tensor:
-    """Mean over pictures of the squared difference summed over classes, 0 where the teacher is not sure: a scalar.
+    """Mean over pictures and classes of the squared difference, 0 where the teacher is not sure: a scalar.
 
     student, teacher: N×k probabilities; the teacher is sure where its largest is at least ``threshold``.
     """
     sure = (teacher.amax(dim=1) >= threshold).to(student.dtype)
-    return ((student - teacher).square().sum(dim=1) * sure).mean()
+    return ((student - teacher).square().mean(dim=1) * sure).mean()

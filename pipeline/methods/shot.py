@@ -24,8 +24,9 @@ class Shot(TwoDomains):
 
     def losses(self, batch: Domains) -> dict[str, Tensor]:
         """Entropy of the single predictions, less that of their mean (eqs. 3 and 4), and the pseudo-labels (eq. 7)."""
-        logits = batch.target @ self.prototypes.matrix.detach().T
-        logits = logits.masked_fill(~self.source_model.decision.possible, IMPOSSIBLE)
+        decision = self.source_model.decision
+        logits = batch.target @ self.prototypes.matrix.detach().T - decision.adjustment
+        logits = logits.masked_fill(~decision.possible, IMPOSSIBLE)
         probabilities = torch.softmax(logits, dim=1)
         labels = self._pseudo_labels[upload(batch.target_index, self.team.device)]
         return {

@@ -7,10 +7,10 @@ from pipeline.compute.device import upload
 from pipeline.config.methods.swd import SwdParams
 from pipeline.data.batches import generator_for
 from pipeline.labels import NUM_CLASSES
-from pipeline.methods.mcd import Mcd
+from pipeline.methods.parts.two_classifiers import TwoClassifiers
 
 
-class Swd(Mcd):
+class Swd(TwoClassifiers):
     """Directions are drawn anew for each comparison, from a stream of the epoch's own."""
 
     params: SwdParams

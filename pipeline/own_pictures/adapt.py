@@ -28,16 +28,17 @@ from pipeline.files import alone, read_json, write_csv, write_json, write_text
 from pipeline.methods import implementation
 from pipeline.networks import saved
 from pipeline.networks.trained import Trained
-from pipeline.own_pictures import report
+from pipeline.own_pictures import page, report
 from pipeline.reporting.folder_faces import extract_pictures, require_apart
+from pipeline.reporting.page import curves
 from pipeline.tracking import models
 from pipeline.tracking.runs import stage_run
 from pipeline.training import loop
 
-OWN = ("adapt", "methods", "compute", "tracking", "seed", "faces")
+OWN = ("adapt", "methods", "compute", "tracking", "seed", "faces", "report")
 """Sections that may be changed here: the model brings the others with it."""
 
-REPORT, PREDICTIONS = "report.md", "predictions.csv"
+REPORT, PREDICTIONS, PAGE = "report.md", "predictions.csv", "index.html"
 
 
 @dataclass(frozen=True)
@@ -97,7 +98,7 @@ def _adapted(wish: Wish) -> list[Path]:
             lambda outcome: _write(wish, settings, work, outcome),
         )
     shutil.rmtree(in_progress)
-    return [wish.out / name for name in (REPORT, PREDICTIONS, "model")]
+    return [wish.out / name for name in (REPORT, PAGE, PREDICTIONS, "model")]
 
 
 def _pictures(wish: Wish) -> Dataset:
@@ -174,9 +175,13 @@ def _take(wish: Wish, faces: FaceParams) -> Path:
     note = in_progress / "pictures.json"
     asked = {"pictures": str(wish.pictures.resolve()), "every": wish.every, "faces": faces.model_dump(mode="json")}
     if note.is_file():
-        if read_json(note) != asked:
+        try:
+            found = read_json(note)
+        except ValueError:  # damaged
+            found = {}
+        if found != asked:
             raise DatasetError(
-                f"{wish.out}: holds unfinished work on {read_json(note)['pictures']} or with other faces; "
+                f"{wish.out}: holds unfinished work on {found.get('pictures', 'other pictures')} or with other faces; "
                 "remove it or name another folder with --out"
             )
     elif wish.out.exists() and (not wish.out.is_dir() or any(wish.out.iterdir())):
@@ -203,11 +208,15 @@ def _target(name: str, crops: Path) -> Prepared:
 
 
 def _write(wish: Wish, settings: Params, work: Adaptation, outcome: Outcome) -> list[Path]:
-    """The predictions of every picture with a face, and the report."""
+    """The predictions of every picture with a face, the report, and the page that shows both."""
     temperature = saved.describe(work.places.model)["temperature"]
-    table = predictions_table(work.target, calibration.rescaled(outcome.after.probabilities, temperature))
-    table = table.iloc[work.target.split.test]
-    write_csv(wish.out / PREDICTIONS, table)
+    every = predictions_table(work.target, calibration.rescaled(outcome.after.probabilities, temperature))
+    table = every.iloc[work.target.split.test]
     labels = None if work.source is None else work.source.store.labels()
-    write_text(wish.out / REPORT, report.text(settings, wish.model, work.target, outcome, labels, table))
+    text = report.text(settings, wish.model, work.target, outcome, labels, table)
+    curve = curves.read(work.places.curve, "the same command again")
+    shown = page.html(settings, text, work.source, work.target, outcome, every, curve)
+    write_csv(wish.out / PREDICTIONS, table)
+    write_text(wish.out / REPORT, text)
+    write_text(wish.out / PAGE, shown)
     return [wish.out / PREDICTIONS, wish.out / REPORT]

@@ -5,7 +5,7 @@ import io
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pipeline.errors import ParamsError
 from pipeline.labels import EXPRESSIONS
@@ -51,6 +51,19 @@ def row(kind: Format, frame: Frame, number: int, found: Prediction) -> str:
     return FORMATS[kind](frame, number, found)
 
 
+def as_json(found: Prediction) -> dict[str, Any]:
+    """One face as JSON has it: ``box`` to a tenth of a pixel, ``score`` and ``probabilities`` to four digits."""
+    return {
+        "box": [round(edge, 1) for edge in found.face.box],
+        "score": round(found.face.score or 0.0, 4),
+        "expression": found.expression,
+        "confidence": round(found.confidence, 4),
+        "probabilities": {
+            name: round(float(value), 4) for name, value in zip(EXPRESSIONS, found.probabilities, strict=True)
+        },
+    }
+
+
 def _csv(frame: Frame, number: int, found: Prediction) -> str:
     box = [f"{edge:.1f}" for edge in found.face.box]
     values = [frame.source.name, _frame(frame), number, *box, f"{found.face.score:.4f}", found.expression]
@@ -62,13 +75,7 @@ def _jsonl(frame: Frame, number: int, found: Prediction) -> str:
         "source": frame.source.name,
         "frame": frame.number if frame.source.moves else None,
         "face": number,
-        "box": [round(edge, 1) for edge in found.face.box],
-        "score": round(found.face.score or 0.0, 4),
-        "expression": found.expression,
-        "confidence": round(found.confidence, 4),
-        "probabilities": {
-            name: round(float(value), 4) for name, value in zip(EXPRESSIONS, found.probabilities, strict=True)
-        },
+        **as_json(found),
     }
     return json.dumps(value, ensure_ascii=False) + "\n"
 

@@ -12,7 +12,8 @@ from urllib.parse import quote
 
 from pipeline.data.crops import read_description
 from pipeline.faces.summary import summary
-from pipeline.files import read_parquet, write_text
+from pipeline.files import write_text
+from pipeline.reading import read_parquet
 from pipeline.reporting.contact_sheet import FALLBACK_TITLES, fallback_rows, write_contact_sheets
 from pipeline.reporting.markdown import MARK_NOTE, NOTHING, markdown_table
 from pipeline.reporting.titles import DRAWN_MARK, dataset_title
@@ -40,6 +41,7 @@ COLUMNS = {
     "Whole": "whole",
     "Given": "given",
     "Detection rate (%)": "detection_rate",
+    "Turned": "turned",
     "Several faces": "several_faces",
     "Median score": "median_score",
     "Median sharpness": "median_sharpness",

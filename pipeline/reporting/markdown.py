@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from pipeline.reporting.results import Result
-from pipeline.reporting.titles import DRAWN_MARK, KNOWN_MARK
+from pipeline.reporting.titles import DRAWN_MARK, KNOWN_MARK, OTHER_CODE_MARK
 
 NOTHING = "–"
 MARK_NOTE = f"{DRAWN_MARK} Measured on drawn stand-ins: never comparable with the other numbers."
@@ -12,6 +12,7 @@ KNOWN_NOTE = (
     "predicted. Not comparable with numbers of methods that were not told."
 )
 
+OTHER_CODE_NOTE = f"{OTHER_CODE_MARK} Made with other code than that of the last commit when the study was collected."
 
 ORACLE = "Oracle ‡"
 ORACLE_NOTE = (
@@ -47,6 +48,11 @@ def oracle_cell(result: Result) -> str:
 
 def section(title: str, table: str, notes: Sequence[str]) -> str:
     """A table under its title; every sign in it is explained below it."""
-    explained = ((ORACLE[-1], ORACLE_NOTE), (DRAWN_MARK, MARK_NOTE), (KNOWN_MARK, KNOWN_NOTE))
+    explained = (
+        (ORACLE[-1], ORACLE_NOTE),
+        (DRAWN_MARK, MARK_NOTE),
+        (KNOWN_MARK, KNOWN_NOTE),
+        (OTHER_CODE_MARK, OTHER_CODE_NOTE),
+    )
     signs = [note for sign, note in explained if sign in table]
     return "\n\n".join((f"## {title}", table, *notes, *signs))

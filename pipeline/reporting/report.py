@@ -1,37 +1,45 @@
-"""The report: reports/tables.md and reports/figures/*.png from what the evaluate stage wrote."""
+"""The report: reports/tables.md, reports/figures/*.png and reports/index.html from what the other stages wrote."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
-from pipeline.config.layout import PAPER, REPORTS
+from pipeline.config.layout import PAGE, PAPER, REPORTS
 from pipeline.config.load import load
 from pipeline.config.schema import Params
 from pipeline.files import write_json, write_text
 from pipeline.reporting.figures import write_figures
+from pipeline.reporting.page.of_results import page
 from pipeline.reporting.results import Result, load_evaluations, load_source
+from pipeline.reporting.studied import load_studies
 from pipeline.reporting.tables import render
 
 
 def write_report(params: Params, reports: Path = REPORTS) -> list[Path]:
-    """Write tables and figures of every target of ``params``; nothing is written unless all results can be read.
+    """Write tables, figures and page of every target of ``params``; nothing is written unless all results can be read.
 
     Args:
-        params: names the source and the targets. reports: folder with evaluate/<target>/ and source.json.
+        params: names the source and the targets. reports: folder with evaluate/<target>/, curves/ and source.json;
+            beside it lies data/.
 
     Returns:
-        The files written: tables.md first, then metrics.json and the figures.
+        The files written: tables.md first, then metrics.json, the figures and index.html.
 
     Raises:
         PipelineError: a result is missing, damaged, or was run with another configuration than the first.
     """
     source = load_source(params, reports)
+    studies = load_studies(reports / "studies")
     evaluations = load_evaluations(params, reports)
+    results, paper = [evaluation.result for evaluation in evaluations], load(PAPER)
+    # Made before anything is written: it reads more files than the tables do.
+    html = page(params, evaluations, source, render(results, source, [], paper, studies), reports)
     figures = [(e.result.target, write_figures(e, params.source, reports / "figures")) for e in evaluations]
     linked = [(target, [path.relative_to(reports).as_posix() for path in paths]) for target, paths in figures]
-    tables, metrics = reports / "tables.md", reports / "metrics.json"
-    write_json(metrics, headlines([evaluation.result for evaluation in evaluations]))
-    write_text(tables, render([evaluation.result for evaluation in evaluations], source, linked, load(PAPER)))
-    return [tables, metrics, *(path for _, paths in figures for path in paths)]
+    tables, metrics, index = reports / "tables.md", reports / "metrics.json", reports / PAGE.name
+    write_json(metrics, headlines(results))
+    write_text(tables, render(results, source, linked, paper, studies))
+    write_text(index, html)
+    return [tables, metrics, *(path for _, paths in figures for path in paths), index]
 
 
 def headlines(results: Sequence[Result]) -> dict[str, dict[str, float]]:

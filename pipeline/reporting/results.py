@@ -19,8 +19,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from pipeline.config.schema import Params
 from pipeline.config.section import Fraction
 from pipeline.errors import DamagedFileError, PipelineError
-from pipeline.files import read_csv
 from pipeline.labels import NUM_CLASSES
+from pipeline.reading import read_csv
 
 Provenance = Literal["stand-in", "real"]
 Stage = Literal["before", "after"]
@@ -238,9 +238,13 @@ class SourceMetrics(Record):
 
 @dataclass(frozen=True)
 class Embedding:
-    """t-SNE points of one stage: ``points`` float64 (n, 2), ``label`` int64 (n,) with -1 for none, ``target`` bool."""
+    """t-SNE points of one stage: ``points`` float64 (n, 2), ``label`` int64 (n,) with -1 for none, ``target`` bool.
+
+    row: int64 (n,), each picture's place in the crop store of its set.
+    """
 
     points: NDArray[np.float64]
+    row: NDArray[np.int64]
     label: NDArray[np.int64]
     target: NDArray[np.bool_]
 
@@ -276,7 +280,7 @@ def load_source(params: Params, reports: Path) -> SourceMetrics:
         PipelineError: reports/source.json is missing, damaged or belongs to another source.
     """
     path = reports / "source.json"
-    source = _parse(SourceMetrics, path, "dvc repro prototypes")
+    source = parse(SourceMetrics, path, "dvc repro prototypes")
     if source.dataset != params.source:
         raise PipelineError(f"{path}: dataset: {source.dataset!r}, but source is {params.source!r}; run dvc repro")
     return source
@@ -285,14 +289,14 @@ def load_source(params: Params, reports: Path) -> SourceMetrics:
 def _load_evaluation(target: str, folder: Path) -> Evaluation:
     command = f"dvc repro evaluate@{target}"
     path = folder / "result.json"
-    result = _parse(Result, path, command)
+    result = parse(Result, path, command)
     if result.target != target:
         raise PipelineError(f"{path}: target: {result.target!r}, expected {target!r}; run {command}")
     tsne, reliability = _read_tsne(folder / "tsne.csv", command), _read_reliability(folder / "reliability.csv", command)
     return Evaluation(result, tsne, reliability)
 
 
-def _parse(model: type[R], path: Path, command: str) -> R:
+def parse(model: type[R], path: Path, command: str) -> R:
     try:
         return model.model_validate_json(path.read_bytes())
     except FileNotFoundError:
@@ -321,25 +325,28 @@ def _read_csv(path: Path, types: dict[str, str], command: str) -> pd.DataFrame:
 
 
 def _read_tsne(path: Path, command: str) -> dict[Stage, Embedding]:
-    types = {"stage": "string", "domain": "string", "label": "int64", "x": "float64", "y": "float64"}
+    types = {"stage": "string", "domain": "string", "row": "int64", "label": "int64", "x": "float64", "y": "float64"}
     table = _read_csv(path, types, command)
     sound = (
         table["stage"].isin(["before", "after"])
         & table["domain"].isin(["source", "target"])
         & table["label"].between(-1, NUM_CLASSES - 1)
+        & (table["row"] >= 0)
     ).to_numpy(bool) & np.isfinite(table[["x", "y"]].to_numpy(np.float64)).all(axis=1)
     if not sound.all():
         raise PipelineError(f"{path}: line {int(np.argmin(sound)) + 2}: value out of range; run {command}")
     stages: tuple[Stage, ...] = ("before", "after")
-    tsne = {stage: _embedding(rows) for stage in stages if len(rows := table[table["stage"] == stage])}
+    tsne = {stage: embedding(rows) for stage in stages if len(rows := table[table["stage"] == stage])}
     if "before" not in tsne:
         raise PipelineError(f"{path}: no point of stage before; run {command}")
     return tsne
 
 
-def _embedding(rows: pd.DataFrame) -> Embedding:
+def embedding(rows: pd.DataFrame) -> Embedding:
+    """The rows of one stage of a tsne.csv."""
     return Embedding(
         points=rows[["x", "y"]].to_numpy(np.float64),
+        row=rows["row"].to_numpy(np.int64),
         label=rows["label"].to_numpy(np.int64),
         target=(rows["domain"] == "target").to_numpy(bool),
     )

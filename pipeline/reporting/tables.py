@@ -12,6 +12,7 @@ from pipeline.reporting import protocol
 from pipeline.reporting.markdown import NOTHING, ORACLE, markdown_table, marked, oracle_cell, percent, section
 from pipeline.reporting.paper_tables import TABLE_1, TABLE_2, TABLE_3, QuotedTable
 from pipeline.reporting.results import Metrics, Result, SourceMetrics
+from pipeline.reporting.studied import Studied, average, in_table, row_cells, studies_section
 from pipeline.reporting.titles import (
     backbone_title,
     dataset_note,
@@ -23,31 +24,37 @@ from pipeline.reporting.unlabelled import choices_section, judged_section
 
 
 def render(
-    results: Sequence[Result], source: SourceMetrics, figures: Sequence[tuple[str, Sequence[str]]], paper: Params
+    results: Sequence[Result],
+    source: SourceMetrics,
+    figures: Sequence[tuple[str, Sequence[str]]],
+    paper: Params,
+    studies: Sequence[Studied] = (),
 ) -> str:
     """The whole report as Markdown.
 
     Args:
         results: one per target, all of one configuration, at least one.
         source: the source model's score on its own test part.
-        figures: per target, the paths of its figures relative to the report.
+        figures: per target, the paths of its figures relative to the report; none: no section of figures.
         paper: the parameters of the paper's protocol.
+        studies: those that were collected.
     """
     by_target = {result.target: result for result in results}
     in_paper = {*TABLE_1.targets, *TABLE_2.targets}
     sections = [
         "# Cross-domain facial expression recognition: results",
         protocol.describe(results, source, paper),
-        _comparison_section(TABLE_1, by_target),
-        _comparison_section(TABLE_2, by_target),
-        _further_section([result for result in results if result.target not in in_paper]),
-        _ablation_section(by_target),
+        _comparison_section(TABLE_1, by_target, studies),
+        _comparison_section(TABLE_2, by_target, studies),
+        _further_section([result for result in results if result.target not in in_paper], studies),
+        _ablation_section(by_target, studies),
         _targets_section(results),
         judged_section(results),
         choices_section(results),
         _calibration_section(results),
         _f1_section(results),
         _figures_section(figures),
+        studies_section(studies, "studies"),
     ]
     return "\n\n".join(section for section in sections if section) + "\n"
 
@@ -60,7 +67,7 @@ def gain(result: Result) -> float | None:
     return 100 * (after.accuracy - result.before.accuracy)
 
 
-def _comparison_section(quoted: QuotedTable, by_target: dict[str, Result]) -> str:
+def _comparison_section(quoted: QuotedTable, by_target: dict[str, Result], studies: Sequence[Studied]) -> str:
     """Table 1 or 2: the quoted groups, then the measured rows."""
     blank = [""] * (len(quoted.targets) + 3)
     rows: list[list[str]] = []
@@ -72,16 +79,29 @@ def _comparison_section(quoted: QuotedTable, by_target: dict[str, Result]) -> st
         rows += [["*measured by this project*", *blank], *measured]
     else:
         notes.append("No target of this table was run.")
+    rows += _studied_rows(in_table(studies, quoted.number, quoted.targets), quoted.targets)
     table = markdown_table(["Method", "Source", "Backbone", *quoted.titles, ORACLE], rows, left=3)
     return section(f"Table {quoted.number}. {quoted.caption}", table, notes)
 
 
-def _further_section(results: Sequence[Result]) -> str:
+def _studied_rows(studies: Sequence[Studied], targets: Sequence[str]) -> list[list[str]]:
+    """What studies have measured, each under its own line; a study scores no best epoch by target labels here."""
+    rows: list[list[str]] = []
+    for study in studies:
+        rows.append([f"*{study.told()}*", *[""] * (len(targets) + 3)])
+        rows += [[r.name, r.source, r.backbone, *row_cells(r, targets), NOTHING] for r in study.rows_of(targets)]
+    return rows
+
+
+def _further_section(results: Sequence[Result], studies: Sequence[Studied]) -> str:
     """Targets that the paper has no column for."""
     if not results:
         return ""
     titles = [dataset_title(result.target) for result in results]
-    table = markdown_table(["Method", "Source", "Backbone", *titles, ORACLE], _measured_rows(results), left=3)
+    targets = [result.target for result in results]
+    compared = [study for study in studies if {1, 2} & {*study.tables} and study.rows_of(targets)]
+    rows = [*_measured_rows(results), *_studied_rows(compared, targets)]
+    table = markdown_table(["Method", "Source", "Backbone", *titles, ORACLE], rows, left=3)
     notes = ["The paper has no column for these targets."]
     notes += [note for result in results if (note := dataset_note(result.target))]
     return section("Further targets: accuracy (%)", table, notes)
@@ -133,7 +153,7 @@ def _accuracy_cell(result: Result, metrics: Metrics | None) -> str:
     return f"{percent(metrics.accuracy, result)} [{100 * low:.1f}, {100 * high:.1f}]"
 
 
-def _ablation_section(by_target: dict[str, Result]) -> str:
+def _ablation_section(by_target: dict[str, Result], studies: Sequence[Studied]) -> str:
     """Table 3: the quoted ablations, then the configuration of this run."""
     rows = [[row.method, *row.numbers, row.average] for row in TABLE_3.groups[0].rows]
     run = [by_target.get(target) for target in TABLE_3.targets]
@@ -149,6 +169,10 @@ def _ablation_section(by_target: dict[str, Result]) -> str:
         notes.append("The measured row is the configuration of this run; its AVG needs all five targets with labels.")
     else:
         notes.append("No adapted target of this table was run.")
+    for study in in_table(studies, TABLE_3.number, TABLE_3.targets):
+        rows.append([f"*{study.told()}*", *[""] * (len(TABLE_3.targets) + 1)])
+        for row in study.rows_of(TABLE_3.targets):
+            rows.append([row.name, *row_cells(row, TABLE_3.targets), average(row, TABLE_3.targets)])
     table = markdown_table(["Method", *TABLE_3.titles, "AVG"], rows)
     return section(f"Table 3. {TABLE_3.caption}", table, notes)
 
@@ -263,7 +287,7 @@ def _f1_cells(result: Result, metrics: Metrics) -> list[str]:
 
 
 def _figures_section(figures: Sequence[tuple[str, Sequence[str]]]) -> str:
-    parts = ["## Figures"]
+    parts = ["## Figures"] if figures else []
     for target, paths in figures:
         parts.append(f"### {dataset_title(target)}")
         parts += [f"![{_figure_caption(path, dataset_title(target))}]({path})" for path in paths]

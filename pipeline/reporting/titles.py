@@ -13,6 +13,9 @@ KNOWN_MARK = "§"
 DRAWN_MARK = "◊"
 """Stands beside every number that was measured with drawn stand-ins as source, as target or as both."""
 
+OTHER_CODE_MARK = "¶"
+"""Stands beside every number of a study that other code has made than that of the last commit when it was collected."""
+
 
 def dataset_title(name: str) -> str:
     """The data set's name as people write it; a folder of the user's own keeps its name."""

@@ -15,6 +15,7 @@ from pipeline.config.schema import Params
 from pipeline.config.section import Name, Section, Seed
 from pipeline.errors import ParamsError
 from pipeline.registry import suggestion
+from pipeline.reporting.studied import Table
 
 FOLDER = Path("studies")
 Value = str | int | float | bool | None | list[str | int | float]
@@ -26,6 +27,7 @@ class Study(Section):
     title: what the report is called. seeds: each variant runs with every one. targets: data sets; null: those of
     params.yaml. variants: by the name in the tables, the parameters that are changed. reference: the variant that
     others are compared with, beside direct transfer. along: a parameter that the variants go along, drawn as a line.
+    tables: of the paper, in which reports/tables.md shows the variants, too.
     """
 
     title: str
@@ -34,6 +36,7 @@ class Study(Section):
     variants: Annotated[dict[str, dict[str, Value]], Field(min_length=1)]
     reference: str | None = None
     along: str | None = None
+    tables: tuple[Table, ...] = ()
 
     @field_validator("seeds")
     @classmethod

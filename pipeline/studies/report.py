@@ -8,17 +8,16 @@ from types import MappingProxyType
 import pandas as pd
 
 from pipeline.config import layout
-from pipeline.files import write_csv, write_text
+from pipeline.files import write_csv, write_json, write_text
 from pipeline.reporting.markdown import MARK_NOTE, NOTHING, markdown_table
-from pipeline.reporting.titles import DRAWN_MARK, dataset_title
+from pipeline.reporting.studied import Studied, StudiedCell, StudiedRow
+from pipeline.reporting.titles import OTHER_CODE_MARK, backbone_title, dataset_title
 from pipeline.studies import figures
 from pipeline.studies.collect import Collected, State
 from pipeline.studies.plan import Run, Study
-from pipeline.studies.summary import Cell, accuracy, chosen_by, paired, rivalry
+from pipeline.studies.summary import Stage, accuracy, chosen_by, paired, rivalry
 from pipeline.tracking.costs import Cost
 from pipeline.validators import VALIDATORS
-
-OTHER_CODE = "†"
 
 
 def write_report(
@@ -51,7 +50,47 @@ def write_report(
         *(f"![{path.stem}]({path.name})" for path in pictures),
     ]
     write_text(written[1], "\n\n".join(section for section in sections if section) + "\n")
+    written.append(folder / f"{name}.json")
+    studied = _studied(name, study, targets, planned, collected, lacking, [path.name for path in pictures])
+    write_json(written[2], studied.model_dump(mode="json"))
     return [*written, *pictures]
+
+
+def _studied(
+    name: str,
+    study: Study,
+    targets: Sequence[str],
+    planned: Sequence[Run],
+    collected: Sequence[Collected],
+    lacking: Mapping[str, State],
+    pictures: Sequence[str],
+) -> Studied:
+    """What reports/tables.md shows of the study."""
+    base = study.reference or next(iter(study.variants))
+    rows = [_studied_row(f"DT (of {base})", base, targets, collected, "before")]
+    rows += [_studied_row(variant, variant, targets, collected, "after") for variant in study.variants]
+    return Studied(
+        name=name,
+        title=study.title,
+        tables=study.tables,
+        found=len(planned) - len(lacking),
+        planned=len(planned),
+        revisions=tuple(sorted({one.revision for one in collected})),
+        rows=tuple(row for row in rows if row),
+        pictures=tuple(pictures),
+    )
+
+
+def _studied_row(
+    name: str, variant: str, targets: Sequence[str], collected: Sequence[Collected], stage: Stage
+) -> StudiedRow | None:
+    """None where nothing is there."""
+    results = [one.result for one in collected if one.run.variant == variant]
+    cells = {target: cell for target in targets if (cell := accuracy(collected, variant, target, stage))}
+    if not cells:
+        return None
+    source, backbone = dataset_title(results[0].source), backbone_title(results[0])
+    return StudiedRow(name=name, source=source, backbone=backbone, cells=cells)
 
 
 def _costs(study: Study, planned: Sequence[Run], costs: Mapping[str, Sequence[Cost]]) -> list[str]:
@@ -103,7 +142,9 @@ def _state(
         lines.append(MARK_NOTE)
     older = sorted({one.revision for one in collected if not one.current})
     if older:
-        lines.append(f"{OTHER_CODE} With a result of other code than that of the last commit ({', '.join(older)}).")
+        lines.append(
+            f"{OTHER_CODE_MARK} With a result of other code than that of the last commit ({', '.join(older)})."
+        )
     for run in planned:
         if run.name in failed:
             said = failed[run.name].replace("\n", " / ")
@@ -114,8 +155,7 @@ def _state(
 
 
 def _results(study: Study, targets: Sequence[str], collected: Sequence[Collected]) -> list[str]:
-    drawn = {one.result.target for one in collected if one.result.drawn}
-    parts = ["## Accuracy", _accuracies(study, targets, collected, drawn)]
+    parts = ["## Accuracy", _accuracies(study, targets, collected)]
     parts += ["## Against direct transfer", _differences(study, targets, collected, None)]
     if study.reference:
         parts += [f"## Against {study.reference}", _differences(study, targets, collected, study.reference)]
@@ -129,20 +169,16 @@ def _results(study: Study, targets: Sequence[str], collected: Sequence[Collected
     return parts
 
 
-def _accuracies(study: Study, targets: Sequence[str], collected: Sequence[Collected], drawn: set[str]) -> str:
+def _accuracies(study: Study, targets: Sequence[str], collected: Sequence[Collected]) -> str:
     base = study.reference or next(iter(study.variants))
-    lines = [[f"DT (of {base})", *(_cell(accuracy(collected, base, t, "before"), t in drawn) for t in targets)]]
+    lines = [[f"DT (of {base})", *(_cell(accuracy(collected, base, t, "before")) for t in targets)]]
     for variant in study.variants:
-        lines.append([variant, *(_cell(accuracy(collected, variant, t), t in drawn) for t in targets)])
+        lines.append([variant, *(_cell(accuracy(collected, variant, t)) for t in targets)])
     return markdown_table(["", *map(dataset_title, targets)], lines)
 
 
-def _cell(cell: Cell | None, drawn: bool) -> str:
-    if cell is None:
-        return NOTHING
-    spread = f" ± {cell.deviation:.1f} ({cell.seeds})" if cell.seeds > 1 else ""
-    marks = [mark for mark, holds in ((DRAWN_MARK, drawn), (OTHER_CODE, not cell.current)) if holds]
-    return " ".join([f"{cell.mean:.1f}{spread}", *marks])
+def _cell(cell: StudiedCell | None) -> str:
+    return NOTHING if cell is None else cell.text()
 
 
 def _differences(study: Study, targets: Sequence[str], collected: Sequence[Collected], other: str | None) -> str:

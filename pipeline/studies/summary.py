@@ -8,21 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.evaluation.comparison import Paired, paired_bootstrap, sign_test
+from pipeline.reporting.studied import StudiedCell
 from pipeline.studies.collect import Collected, of_variant
 
 RESAMPLES = 2000
 SEED = 0
 Stage = Literal["before", "after"]
-
-
-@dataclass(frozen=True)
-class Cell:
-    """One variant on one target: the mean accuracy (%) over ``seeds`` seeds and its standard deviation (0 of one)."""
-
-    mean: float
-    deviation: float
-    seeds: int
-    current: bool
 
 
 @dataclass(frozen=True)
@@ -35,7 +26,7 @@ class Rivalry:
     p: float
 
 
-def accuracy(collected: Sequence[Collected], variant: str, target: str, stage: Stage = "after") -> Cell | None:
+def accuracy(collected: Sequence[Collected], variant: str, target: str, stage: Stage = "after") -> StudiedCell | None:
     """Over seeds; ``before``: of the source models that the variant starts from. None: nothing was scored."""
     found = of_variant(collected, variant, target)
     scores = [one.result.before if stage == "before" else one.result.after for one in found]
@@ -43,7 +34,14 @@ def accuracy(collected: Sequence[Collected], variant: str, target: str, stage: S
     if not values:
         return None
     deviation = float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
-    return Cell(float(np.mean(values)), deviation, len(values), all(one.current for one in found))
+    return StudiedCell(
+        mean=float(np.mean(values)),
+        deviation=deviation,
+        seeds=len(values),
+        drawn=any(one.result.drawn for one in found),
+        known=any(one.result.split.protocol.classes is not None for one in found),
+        current=all(one.current for one in found),
+    )
 
 
 def paired(collected: Sequence[Collected], variant: str, other: str | None, target: str) -> Paired | None:

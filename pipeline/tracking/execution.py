@@ -1,12 +1,16 @@
 """Which execution of the pipeline this process belongs to: the link between a row of ``dvc exp show`` and its runs."""
 
 import os
+import platform
 import subprocess
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 import psutil
+
+BOOT = Path("/proc/sys/kernel/random/boot_id")
+"""What Linux calls the time since it started: no two machines, nor two starts of one, have the same."""
 
 
 @dataclass(frozen=True)
@@ -64,12 +68,15 @@ def _runner() -> tuple[psutil.Process, str]:
 
 
 def _identity(process: psutil.Process) -> str:
-    """The same in every stage of an execution; a start time is not, where the clock is adjusted meanwhile."""
+    """The same in every stage of an execution, and in no other one of all machines that share a store.
+
+    A start time is not the same in every stage, where the clock is adjusted meanwhile.
+    """
     stat = Path(f"/proc/{process.pid}/stat")
-    if stat.is_file():
+    if stat.is_file() and BOOT.is_file():
         ticks_since_boot = stat.read_text().rpartition(")")[2].split()[19]
-        return f"{process.pid}-{ticks_since_boot}"
-    return f"{process.pid}-{process.create_time():.0f}"
+        return f"{process.pid}-{ticks_since_boot}-{BOOT.read_text().strip()}"
+    return f"{process.pid}-{process.create_time():.0f}-{platform.node()}"
 
 
 def _git(*arguments: str) -> str | None:

@@ -19,13 +19,13 @@ import mlflow
 import numpy as np
 from mlflow.data.pandas_dataset import from_pandas
 from mlflow.entities import Run
-from mlflow.models import infer_signature
+from mlflow.models import Model, infer_signature
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
 from pipeline.config.schema import Params
 from pipeline.data.crops import CROP_SIZE, CropStore
 from pipeline.files import flatten
-from pipeline.tracking import execution
+from pipeline.tracking import execution, flavour
 from pipeline.tracking.complaints import told
 from pipeline.tracking.execution import Execution
 from pipeline.tracking.tree import existing_run, leave_old_experiment, parent_run, tags_of
@@ -87,7 +87,8 @@ class StageRun:
         """The model in MLflow's PyTorch flavour; with a name it is registered and becomes the version ``ALIAS``.
 
         Its input must be float32 N×3×112×112, RGB in [0, 1]. It is moved to the CPU and into evaluation mode. With the
-        description of what made it, it also goes in this project's own form, from which ``tracking.models`` opens it.
+        description of what made it, it also goes in this project's own form, from which ``tracking.models`` opens it,
+        and its pyfunc flavour takes pictures (``tracking.flavour``).
         """
         with TemporaryDirectory() as folder:
             own = Path(folder)
@@ -97,7 +98,7 @@ class StageRun:
                 saved.save(own, dict(network.named_children()), description)
             self._log_flavour(network, sorted(map(str, own.iterdir())), registered_name)
 
-    def _log_flavour(self, network: nn.Module, extra_files: list[str], registered_name: str | None) -> None:
+    def _log_flavour(self, network: nn.Module, own_files: list[str], registered_name: str | None) -> None:
         import torch
 
         network = network.cpu().eval()
@@ -105,17 +106,19 @@ class StageRun:
         example = np.zeros((2, 3, CROP_SIZE, CROP_SIZE), dtype=np.float32)
         with torch.no_grad():
             output = network(torch.from_numpy(example)).numpy()
-        logged = mlflow.pytorch.log_model(
-            network,
+        logged = Model.log(
+            artifact_path=None,
+            flavor=flavour if own_files else mlflow.pytorch,
             name="model",
+            registered_model_name=registered_name,
+            pytorch_model=network,
             signature=infer_signature(example, output),
             input_example=example,
             # Named here because inferring them would load the model once more in a second process.
             pip_requirements=["torch", "torchvision", "numpy"],
             # The example would be predicted by the copy that was just exported, a second a model; a test does it once.
             validate_serving_input=False,
-            registered_model_name=registered_name,
-            extra_files=extra_files or None,
+            extra_files=own_files or None,
         )
         if registered_name:
             client = mlflow.MlflowClient()
@@ -180,8 +183,8 @@ def _end(parent: Run, status: str, error: BaseException | None = None) -> None:
 def _interrupted_run(checkpoint: Checkpoint, origin: Mapping[str, Any]) -> Run | None:
     """The run of an interrupted training, if it was in this store, with these parameters, and is still there."""
     noted = checkpoint.run()
-    if noted is None or {key: noted[key] for key in origin} != origin:
+    if noted is None or {key: noted.get(key) for key in origin} != origin:
         return None
-    run = existing_run(noted["run_id"])
+    run = existing_run(str(noted.get("run_id")))
     # Without its checkpoint the training begins anew: its epochs must not mix with those of before.
     return None if run is None or (run.data.metrics and not checkpoint.path.is_file()) else run

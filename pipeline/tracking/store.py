@@ -46,10 +46,11 @@ def connect(experiment: str) -> str:
                     return _open(experiment, root)
             return _open(experiment, None)
     except Exception as error:  # the client raises requests', SQLAlchemy's and its own errors, by store
+        elsewhere = "Start the server, or correct or unset MLFLOW_TRACKING_URI"
+        here = f"Make room for {DATABASE}, change its permissions, or name another store with MLFLOW_TRACKING_URI"
         raise TrackingError(
             f"MLflow store {uri} cannot be used: {told(error)}\n"
-            "Nothing was trained. Start the server, or correct or unset MLFLOW_TRACKING_URI; an experiment that was "
-            "deleted must be restored first"
+            f"Nothing was trained. {here if own else elsewhere}; an experiment that was deleted must be restored first"
         ) from error
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import mlflow
 from mlflow.entities import LifecycleStage, Run, RunTag
 from mlflow.exceptions import MlflowException
-from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST, ErrorCode
+from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE, RESOURCE_DOES_NOT_EXIST, ErrorCode
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
 from pipeline.config.layout import REPORTS
@@ -42,11 +42,11 @@ def log_report(params: Params, metrics: Mapping[str, float], files: Sequence[Pat
 
 
 def existing_run(run_id: str) -> Run | None:
-    """The run, None if it was deleted."""
+    """The run; None if it was deleted, or if there cannot be a run of that name."""
     try:
         run = mlflow.get_run(run_id)
     except MlflowException as error:
-        if error.error_code == ErrorCode.Name(RESOURCE_DOES_NOT_EXIST):
+        if error.error_code in map(ErrorCode.Name, (RESOURCE_DOES_NOT_EXIST, INVALID_PARAMETER_VALUE)):
             return None
         raise
     return run if run.info.lifecycle_stage == LifecycleStage.ACTIVE else None

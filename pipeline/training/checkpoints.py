@@ -92,8 +92,8 @@ class Checkpoint:
         try:
             run: dict[str, Any] = read_json(path)
             return run if run.pop("fingerprint") == self.fingerprint else None
-        except (ValueError, AttributeError, KeyError, TypeError) as error:
-            tqdm.write(f"{path} cannot be read ({error!r}); a new run is opened")
+        except (OSError, ValueError, AttributeError, KeyError, TypeError, RecursionError) as error:
+            tqdm.write(f"{path} cannot be read ({error or type(error).__name__}); a new MLflow run is opened")
             return None
 
     def remove(self) -> None:

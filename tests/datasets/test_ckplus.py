@@ -1,5 +1,6 @@
 """CK+: first frame and last three of each labelled sequence, contempt left out."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -108,7 +109,7 @@ def test_a_foreign_picture_in_a_sequence_is_refused(tmp_path: Path, name: str, m
 @pytest.mark.parametrize("folder", ["Emotion", "cohn-kanade-images"])
 def test_a_missing_top_folder_is_refused_by_name(tmp_path: Path, folder: str) -> None:
     add_sequence(tmp_path, "S005/001", 5, "1.0")
-    (tmp_path / folder).rename(tmp_path / "moved")
+    shutil.rmtree(tmp_path / folder)
 
     with pytest.raises(DatasetError, match=f"{folder} with subjects .* is not there(.|\n)*Expected layout of CK"):
         open_dataset("ckplus", tmp_path).samples()

@@ -144,6 +144,15 @@ def test_a_missing_file_is_unreadable(tmp_path: Path) -> None:
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")  # Pillow on damaged TIFF tags
+def test_what_stands_in_a_file_is_decoded_as_the_file_is(tmp_path: Path) -> None:
+    path = save(tmp_path / "a.jpg")
+    content = path.read_bytes()
+    np.testing.assert_array_equal(decode(content, "first"), decode(path, "first"))
+    for damaged, reason in ((b"", "the file is empty"), (b"text", "not a picture"), (content[:200], "[Tt]runcated")):
+        with pytest.raises(UnreadableImageError, match=f"^first: .*{reason}"):
+            decode(damaged, "first")
+
+
 def test_damaged_bytes_never_raise_anything_else(tmp_path: Path) -> None:
     rng = np.random.default_rng(3)
     outcomes = {"decoded": 0, "refused": 0}

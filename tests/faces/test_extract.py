@@ -1,5 +1,6 @@
 """A whole data set: what is counted and listed, what ends the work, and how it goes on after an interruption."""
 
+import errno
 import json
 import os
 import signal
@@ -8,6 +9,7 @@ import sys
 import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import psutil
@@ -95,6 +97,7 @@ def test_one_crop_per_picture_in_order(tmp_path: Path) -> None:
         "haar": 0,
         "whole": 2,
         "given": 0,
+        "turned": 0,
         "several_faces": 1,
         "detection_rate": 0.6,
     }
@@ -260,6 +263,37 @@ def test_a_picture_that_was_replaced_meanwhile_is_read_again(tmp_path: Path, mon
     extract(dataset, tmp_path / "store", tmp_path / "work", PARAMS, 0.2, CPU, 1)
     assert looked_at == ["000.png", "003.png", "006.png", "003.png", "006.png"]
     assert CropStore.open(tmp_path / "store").manifest["method"][3] == "whole"
+
+
+def test_what_the_system_refused_is_tried_again_after_its_repair(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dataset, looked_at = album(tmp_path / "album", 12), list[str]()
+    extract(dataset, tmp_path / "once", tmp_path / "other work", PARAMS, 0.1, CPU, 1)
+    (tmp_path / "album/006.png").rename(tmp_path / "006.png")
+    (tmp_path / "album/006.png").symlink_to(tmp_path / "vanished.png")
+    work, opened = FaceBatches.__getitem__, Path.open
+
+    def noted(self: FaceBatches, batch: list[Sample]) -> object:
+        looked_at.append(batch[0].key)
+        return work(self, batch)
+
+    def refuse(path: Path, *args: Any, **options: Any) -> Any:
+        if path.name == "005.png":
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        return opened(path, *args, **options)
+
+    monkeypatch.setattr(FaceBatches, "__getitem__", noted)
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "open", refuse)
+        with pytest.raises(DatasetError) as raised:
+            extract(dataset, tmp_path / "store", tmp_path / "work", PARAMS, 0.2, CPU, 1)
+    assert "005.png: [Errno 13] Permission denied" in str(raised.value)
+    assert "006.png: no such file" in str(raised.value)
+    (tmp_path / "006.png").rename(tmp_path / "vanished.png")
+    extract(dataset, tmp_path / "store", tmp_path / "work", PARAMS, 0.2, CPU, 1)
+    assert looked_at == ["000.png", "003.png", "006.png", "003.png", "006.png", "009.png"]
+    assert content(tmp_path / "store") == content(tmp_path / "once")
 
 
 def test_other_parameters_begin_anew(tmp_path: Path) -> None:

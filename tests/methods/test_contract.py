@@ -20,13 +20,16 @@ TRAINED = [name for name, params in METHODS.items() if params.adapts]
 ADAPTING = [name for name in TRAINED if METHODS[name].uses_target]
 
 CHANGES: dict[str, dict[str, Any]] = {
+    "agra": {"epochs": 2},
     "mean_teacher": {"ema": 0.8, "epochs": 6},
     "pocan": {"lr": 0.01, "prototype_lr": 0.05, "epochs": 6},
 }
 """Rates and lengths of training for the toy problem, where the published ones are for an encoder that is trained."""
 
 BETTER = 10.0
-"""Points by which a method must beat DT, which is right in a quarter of the pictures."""
+"""Points by which a method must beat DT, which is right in a quarter of the pictures.
+
+One pass with both domains gains more than that by its batch norms alone (test_own_terms.py asks for the rest)."""
 
 
 class KilledError(Exception):
@@ -62,7 +65,7 @@ def test_a_method_adapts_and_goes_on_after_an_interruption_bit_for_bit(name: str
     if name in ADAPTING:
         assert accuracy(task) > before + BETTER, curve
     else:
-        assert curve[-1]["loss"] < 0.2  # it has learned the source
+        assert curve[-1]["source"] < 0.2  # it has learned the source
 
     interrupted = method(name, **CHANGES.get(name, {}))
     with pytest.raises(KilledError):

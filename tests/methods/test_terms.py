@@ -8,13 +8,14 @@ import torch
 from scipy.stats import wasserstein_distance
 from torch.nn import functional as F
 
-from pipeline.methods.cdan import certainty, multilinear
 from pipeline.methods.coral import coral
 from pipeline.methods.dfa import class_likeness, likeness
+from pipeline.methods.icid import pairs
 from pipeline.methods.lpl import locality_preserving
 from pipeline.methods.mean_teacher import consistency
-from pipeline.methods.parts.adversary import Discriminator, domain_loss, reversed_gradient
+from pipeline.methods.parts.adversary import Discriminator, certainty, domain_loss, multilinear, reversed_gradient
 from pipeline.methods.parts.reweighting import class_ratios, distribution
+from pipeline.methods.parts.two_domains import Domains
 from pipeline.methods.safn import stepwise
 from pipeline.methods.shot import clustered, entropy
 from pipeline.methods.swd import sliced_wasserstein
@@ -120,8 +121,23 @@ def test_shots_pseudo_labels_follow_the_centroids_of_the_weighted_means() -> Non
 def test_the_teacher_counts_where_it_is_sure() -> None:
     student = torch.tensor([[0.6, 0.4], [0.5, 0.5]])
     teacher = torch.tensor([[1.0, 0.0], [0.7, 0.3]])
-    assert consistency(student, teacher, 0.9).item() == pytest.approx((0.16 + 0.16) / 2)
-    assert consistency(student, teacher, 0.6).item() == pytest.approx((0.32 + 0.08) / 2)
+    sure_of_first = F.mse_loss(student[:1], teacher[:1]) / 2  # of two pictures
+    assert consistency(student, teacher, 0.9).item() == pytest.approx(sure_of_first.item())
+    assert consistency(student, teacher, 0.6).item() == pytest.approx(F.mse_loss(student, teacher).item())
+
+
+@pytest.mark.parametrize(("name", "sees"), [("mean_teacher", "consistency"), ("shot", "pseudo")])
+def test_what_is_known_of_the_classes_counts_in_what_is_taught(name: str, sees: str) -> None:
+    """The model's own predictions, which decide after a logit adjustment, ask for no change of themselves."""
+    task = method(name, threshold=0.0) if name == "mean_teacher" else method(name)
+    task.begin_epoch(0)
+    task.source_model.decision.adjust(torch.tensor([0.01, *[0.165] * 6]), 20.0)
+    z = F.normalize(normal(28, 32))
+    probabilities = task.source_model.decision(task.source_model.prototypes(z))
+    task._pseudo_labels = probabilities.argmax(dim=1)  # type: ignore[attr-defined]
+    task._taught = lambda _: probabilities  # type: ignore[attr-defined]
+    pictures = Domains(z, LABELS[:28], z, torch.arange(28), z, 0.0)
+    assert task.losses(pictures)[sees].item() < 0.05  # type: ignore[attr-defined]
 
 
 def test_locality_is_the_distance_to_the_mean_of_the_nearest_of_the_class() -> None:
@@ -134,6 +150,35 @@ def test_locality_is_the_distance_to_the_mean_of_the_nearest_of_the_class() -> N
     assert locality_preserving(x, labels, 20).item() == pytest.approx(0.5 * sum(means) / 5)
 
 
+def test_icid_compares_each_picture_with_the_next_one() -> None:
+    x = torch.tensor([[0.0, 1.0], [2.0, -1.0], [1.0, 1.0]])
+    different, alike = pairs(x, torch.tensor([4, 1, 4]))
+    root = math.sqrt(2.0)
+    torch.testing.assert_close(different, torch.tensor([[2.0, 2.0], [1.0, 2.0], [1.0, 0.0]]) * root)
+    assert alike.tolist() == [0.0, 0.0, 1.0]  # the last one's next is the first
+
+
+def test_icid_starts_from_the_source_model_and_predicts_from_the_fused_features() -> None:
+    task = method("icid")
+    z = F.normalize(normal(5, 32))
+    before = task.model.get_parameter("prototypes.matrix").clone()
+    task.fuse()  # type: ignore[attr-defined]
+    torch.testing.assert_close(task.model.get_parameter("prototypes.matrix"), before)
+    task.step(next(task.begin_epoch(0).batches), 0.1)
+    own = task.own  # type: ignore[attr-defined]
+    fused = 0.5 * (own["common"](z) + own["distinct"](z))
+    matrix = task.model.get_parameter("prototypes.matrix")
+    torch.testing.assert_close(z @ matrix.T, own["of_fused"](fused))
+    assert not torch.allclose(matrix, before)
+
+
+def test_icid_learns_to_tell_whether_two_pictures_are_of_one_class() -> None:
+    task = method("icid", batch_size=105, steps_per_epoch=1, prototype_lr=0.05)
+    plan = [next(task.begin_epoch(epoch).batches) for epoch in range(12)]
+    reported = [task.step(batch, 0.0)["common"].item() for batch in plan]
+    assert reported[-1] < 0.8 * reported[0]
+
+
 def test_mcd_predicts_by_the_mean_logits_of_both_classifiers() -> None:
     task = method("mcd")
     plan = task.begin_epoch(0)
@@ -142,6 +187,16 @@ def test_mcd_predicts_by_the_mean_logits_of_both_classifiers() -> None:
     assert not torch.equal(first, second)
     torch.testing.assert_close(task.model.get_parameter("prototypes.matrix"), (first + second) / 2)
     assert reported["apart"] > 0
+
+
+@pytest.mark.parametrize(("passes", "seen"), [("joint", [56, 56, 28, 28]), ("separate", [28] * 5)])
+def test_mcd_passes_the_domains_as_it_is_told_in_each_of_its_steps(passes: str, seen: list[int]) -> None:
+    task = method("mcd", domain_passes=passes, repeats=2)
+    plan = task.begin_epoch(0)
+    sizes = []
+    task.source_model.network.register_forward_pre_hook(lambda _, inputs: sizes.append(len(inputs[0])))
+    task.step(next(plan.batches), 0.1)
+    assert sizes == seen  # the source for A, both domains for B, the target for C twice; joint: both for A, too
 
 
 def test_shot_leaves_the_classifier_as_it_was() -> None:

@@ -178,6 +178,15 @@ def test_files_that_are_no_weights(
     assert "code ran" not in capsys.readouterr().out
 
 
+def test_a_checkpoint_with_more_than_tensors_says_how_to_keep_the_weights(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    torch.save({"state_dict": {"weight": torch.zeros(1)}, "callbacks": Evil()}, tmp_path / "w.ckpt")
+    with pytest.raises(WeightsError, match=r"w\.ckpt: holds more than tensors, .*state_dict"):
+        read_vggface2(tmp_path / "w.ckpt")
+    assert "code ran" not in capsys.readouterr().out
+
+
 def test_missing_weights_file(tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match=r"model\.weights_file: .*gone\.pth: no such file"):
         read_vggface2(tmp_path / "gone.pth")

@@ -86,9 +86,11 @@ def test_an_album_becomes_a_model_with_predictions_and_a_report() -> None:
     before = Path("params.yaml").read_bytes()
     answer = invoke("album", "--out", "mine", "-S", "adapt.tau=0.6", "-S", "seed=3", "-S", "faces.margin=0.1")
     assert answer.exit_code == 0, answer.output
-    assert answer.stdout.splitlines()[-3:] == ["mine/report.md", "mine/predictions.csv", "mine/model"]
+    assert answer.stdout.splitlines()[-4:] == [
+        f"mine/{name}" for name in ("report.md", "index.html", "predictions.csv", "model")
+    ]
     assert Path("params.yaml").read_bytes() == before
-    names = ["contact-sheets", "crops", "curve.csv", "faces.md", "model", "predictions.csv", "report.md"]
+    names = ["contact-sheets", "crops", "curve.csv", "faces.md", "index.html", "model", "predictions.csv", "report.md"]
     assert sorted(path.name for path in Path("mine").iterdir()) == [*names, "validations.csv"]
 
     table = pd.read_csv("mine/predictions.csv")
@@ -136,7 +138,7 @@ def test_an_interrupted_adaptation_goes_on_and_ends_alike(monkeypatch: pytest.Mo
     assert answer.exit_code == 0, answer.output
     assert "going on after epoch 2 of 2" in answer.output
     assert Path("parts/crops/crops.npy").stat().st_mtime_ns == crops
-    for name in ("model/model.safetensors", "predictions.csv", "curve.csv", "report.md"):
+    for name in ("model/model.safetensors", "predictions.csv", "curve.csv", "report.md", "index.html"):
         assert Path("parts", name).read_bytes() == Path("whole", name).read_bytes(), name
     assert not Path("parts/.in-progress").exists()
 

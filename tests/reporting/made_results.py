@@ -113,11 +113,17 @@ UNLABELLED = {"n_test": 0, "before": None, "after": None, "oracle": None, "right
 
 
 def write(reports: Path, *results: dict[str, Any], labels: bool = True) -> None:
-    """Write result.json, tsne.csv and reliability.csv of every result, and source.json."""
+    """Write what the stages leave of every result for the report: scores, points, bins and curves; and source.json."""
+    curves = reports / "curves"
+    curves.mkdir(parents=True)
+    for name in ("pretrain", "prototypes", *(f"adapt-{value['target']}" for value in results)):
+        (curves / f"{name}.csv").write_text("epoch,lr,loss\n1,0.1,2.5\n2,0.05,1.25\n")
     for value in results:
         folder = reports / "evaluate" / value["target"]
         folder.mkdir(parents=True)
         (folder / "result.json").write_text(json.dumps(value), encoding="utf-8")
+        accuracies = "0,0.6\n1,0.75\n" if value["n_test"] else ""
+        (folder / "accuracy.csv").write_text(f"epoch,accuracy\n{accuracies}")
         stages = ("before",) if value["method"] == "dt" else ("before", "after")
         (folder / "tsne.csv").write_text(tsne_csv(stages, labels), encoding="utf-8")
         (folder / "reliability.csv").write_text(RELIABILITY if value["n_test"] else RELIABILITY.splitlines()[0] + "\n")
@@ -129,7 +135,7 @@ def write(reports: Path, *results: dict[str, Any], labels: bool = True) -> None:
 def tsne_csv(stages: tuple[str, ...], labels: bool) -> str:
     """Points in seven clouds per domain; the clouds of the two domains meet after adaptation."""
     rng = np.random.Generator(np.random.PCG64(5))
-    lines = ["stage,domain,label,x,y"]
+    lines = ["stage,domain,row,label,x,y"]
     for stage in stages:
         for domain in ("source", "target"):
             for index in range(140):
@@ -137,5 +143,5 @@ def tsne_csv(stages: tuple[str, ...], labels: bool) -> str:
                 shift = 4.0 if domain == "target" and stage == "before" else 0.5 if domain == "target" else 0.0
                 x, y = 10 * np.cos(angle) + shift + rng.normal(0, 1.4), 10 * np.sin(angle) + rng.normal(0, 1.4)
                 label = index % N if labels or domain == "source" else -1
-                lines.append(f"{stage},{domain},{label},{x:.5f},{y:.5f}")
+                lines.append(f"{stage},{domain},{index},{label},{x:.5f},{y:.5f}")
     return "\n".join(lines) + "\n"

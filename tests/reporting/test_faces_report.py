@@ -12,7 +12,7 @@ from pipeline.reporting.faces_report import write_faces_report
 from tests.reporting.test_contact_sheet import mtcnn, other, write_store
 
 HEAD = ["Pictures", "Crops", "Unreadable", "MTCNN", "Haar", "Whole", "Given"]
-HEAD += ["Detection rate (%)", "Several faces", "Median score", "Median sharpness"]
+HEAD += ["Detection rate (%)", "Turned", "Several faces", "Median score", "Median sharpness"]
 MIXED = [mtcnn(0.98, 250.0), mtcnn(0.9, 1250.5) | {"faces": 3}, other("haar", 90.0), other("whole", 30.0)]
 MIXED += [mtcnn(0.94, 1250.5)] * 2
 
@@ -49,7 +49,7 @@ def names(folder: Path) -> list[str]:
 def test_numbers_of_a_real_set(tmp_path: Path, reports: Path) -> None:
     text = text_of(reports, rafdb=write_store(tmp_path / "s", MIXED, unreadable={"a.png": "a.png: the file is empty"}))
     assert cells(text, "Data set") == HEAD
-    expected = ["7", "6", "1", "4", "1", "1", "0", "66.67", "1", "0.9400", "750.2"]
+    expected = ["7", "6", "1", "4", "1", "1", "0", "66.67", "0", "1", "0.9400", "750.2"]
     assert cells(text, "RAF-DB") == expected
     assert "◊" not in text
     assert "stand-in" not in text
@@ -89,7 +89,7 @@ def test_all_table_rows_have_the_width_of_their_head(tmp_path: Path, reports: Pa
     store = write_store(tmp_path / "s", MIXED, "stand-in")
     rows = [line for line in text_of(reports, rafdb=store, jaffe=store).splitlines() if line.startswith("|")]
     assert len(rows) == 4
-    assert {row.count("|") for row in rows} == {13}
+    assert {row.count("|") for row in rows} == {14}
 
 
 def test_links_are_relative_and_lead_to_all_files_written(tmp_path: Path) -> None:

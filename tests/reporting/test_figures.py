@@ -65,19 +65,19 @@ def test_report_returns_what_it_wrote(tmp_path: Path) -> None:
     write(tmp_path, result("ckplus"))
     written = write_report(params_for("ckplus"), tmp_path)
     assert written[0] == tmp_path / "tables.md"
-    found = {path for path in tmp_path.rglob("*") if path.is_file() and "evaluate" not in path.parts}
+    found = {path for path in tmp_path.rglob("*") if path.is_file() and not {"evaluate", "curves"} & {*path.parts}}
     assert set(written) == found - {tmp_path / "source.json"}
 
 
 def test_same_results_same_bytes(reports: Reports) -> None:
     folder = reports(result("ckplus"))
-    files = [folder / "tables.md", *sorted((folder / "figures").iterdir())]
+    files = [folder / "tables.md", folder / "index.html", *sorted((folder / "figures").iterdir())]
     before = [path.read_bytes() for path in files]
     # A user's own drawing style must not show.
     with matplotlib.rc_context({"font.family": "serif", "axes.facecolor": "black"}):
         write_report(params_for("ckplus"), folder)
     assert [path.read_bytes() for path in files] == before
-    assert len(before) == 5
+    assert len(before) == 6
 
 
 def test_png_holds_neither_time_nor_software(reports: Reports) -> None:

@@ -126,15 +126,28 @@ def test_a_file_in_the_place_of_the_output_is_one_message(album: Path, tmp_path:
     assert "Traceback" not in answer.stderr
 
 
-@pytest.mark.parametrize(("number", "reported"), [(errno.EROFS, True), (errno.EACCES, True), (errno.EBADF, False)])
+@pytest.mark.parametrize(
+    ("number", "named", "told"),
+    [
+        (errno.EROFS, True, ".contact-sheets.new: cannot be written"),
+        (errno.EACCES, True, ".contact-sheets.new: cannot be read or written"),
+        (errno.ENOSPC, False, "error: a file: cannot be written"),
+        (errno.EBADF, True, None),
+    ],
+)
 def test_what_the_system_refuses_is_reported_and_a_fault_of_ours_is_not(
-    album: Path, tmp_path: Path, number: int, reported: bool, monkeypatch: pytest.MonkeyPatch
+    album: Path, tmp_path: Path, number: int, named: bool, told: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(path: Path, *_: object, **__: object) -> None:
-        raise OSError(number, os.strerror(number), str(path))
+    mkdir = os.mkdir
 
-    monkeypatch.setattr(Path, "mkdir", refuse)
+    def refuse(path: str | Path, *mode: int) -> None:
+        if "contact-sheets" in str(path):
+            raise OSError(number, os.strerror(number), *([str(path)] if named else []))
+        mkdir(path, *mode)
+
+    monkeypatch.setattr(os, "mkdir", refuse)
     answer = invoke(str(album), "--out", str(tmp_path / "out"))
     assert answer.exit_code == 1
-    assert (f"cannot be written ({os.strerror(number)})" in answer.stderr) == reported
-    assert isinstance(answer.exception, SystemExit if reported else OSError)
+    assert isinstance(answer.exception, SystemExit if told else OSError)
+    if told:
+        assert f"{told} ({os.strerror(number)})" in answer.stderr

@@ -102,11 +102,11 @@ def test_runs_of_different_configuration_share_no_table(tmp_path: Path, changes:
 @pytest.mark.parametrize(
     ("line", "fault"),
     [
-        ("before,target,7,0.0,0.0", "line 562: value out of range"),
-        ("during,target,1,0.0,0.0", "line 562: value out of range"),
-        ("before,both,1,0.0,0.0", "line 562: value out of range"),
-        ("before,target,1,,0.0", "line 562: value out of range"),
-        ("before,target,anger,0.0,0.0", "damaged ("),
+        ("before,target,0,7,0.0,0.0", "line 562: value out of range"),
+        ("during,target,0,1,0.0,0.0", "line 562: value out of range"),
+        ("before,both,0,1,0.0,0.0", "line 562: value out of range"),
+        ("before,target,0,1,,0.0", "line 562: value out of range"),
+        ("before,target,0,anger,0.0,0.0", "damaged ("),
     ],
 )
 def test_damaged_tsne_names_the_line(tmp_path: Path, line: str, fault: str) -> None:

@@ -1,6 +1,7 @@
 """The cells of tables.md from fixed metrics."""
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from pipeline.config.decisive import decisive
 from pipeline.config.methods import METHODS
 from pipeline.reporting.markdown import markdown_table
 from pipeline.reporting.results import load_evaluations, load_source
+from pipeline.reporting.studied import Studied
 from pipeline.reporting.tables import render
 from pipeline.validators import VALIDATORS
 from tests.reporting.made_results import (
@@ -30,12 +32,13 @@ DRAWN_SOURCE = {"source": "stand-in", "target": "real"}
 DRAWN_TARGET = {"source": "real", "target": "stand-in"}
 
 
-def text_of(tmp_path: Path, *results: dict[str, Any]) -> str:
+def text_of(tmp_path: Path, *results: dict[str, Any], studies: Sequence[Studied] = ()) -> str:
     """tables.md of these results; its figures are not drawn."""
     write(tmp_path, *results)
     params = params_for(*(value["target"] for value in results))
     evaluations = load_evaluations(params, tmp_path)
-    return render([evaluation.result for evaluation in evaluations], load_source(params, tmp_path), [], PAPER)
+    found = [evaluation.result for evaluation in evaluations]
+    return render(found, load_source(params, tmp_path), [], PAPER, studies)
 
 
 def section(text: str, title: str) -> str:

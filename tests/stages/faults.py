@@ -30,7 +30,7 @@ from typing import Any
 
 import yaml
 
-from tests.stages.test_pipeline import ROOT, tiny
+from tests.stages.repository import ROOT, tiny
 
 KINDS = ("kill", "power", "clock", "full", "input")
 DAY = 86_400.0

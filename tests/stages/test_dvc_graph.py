@@ -2,6 +2,7 @@
 
 import ast
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ PLUMBING = (
     "pipeline/command_line.py",
     "pipeline/errors.py",
     "pipeline/files.py",
+    "pipeline/reading.py",
     "pipeline/registry.py",
     "pipeline/config/code.py",
     "pipeline/config/decisive.py",
@@ -134,6 +136,14 @@ def entries(path: str) -> list[Path]:
             assert [file for file in files if not file.is_file()] == []
             return files
     raise AssertionError(path)
+
+
+@pytest.mark.parametrize(("folder", "names"), [("methods", METHODS), ("backbones", BACKBONES), ("datasets", DATASETS)])
+def test_what_is_added_by_name_stands_alone(folder: str, names: Iterable[str]) -> None:
+    """A stage depends on the one module that is chosen: what this shares with another is below parts."""
+    files = {f"pipeline/{folder}/{name}.py" for name in names}
+    for file in sorted(files):
+        assert (closure(ROOT / file) & files) <= {file}, file
 
 
 def test_nothing_that_is_added_by_name_is_a_dependency_of_all() -> None:

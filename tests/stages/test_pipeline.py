@@ -1,7 +1,6 @@
 """The whole pipeline at tiny scale in a repository of its own: dvc repro, then experiments that change one thing."""
 
 import json
-import os
 import re
 import shlex
 import shutil
@@ -20,38 +19,23 @@ from mlflow.entities import Run
 from PIL import Image
 
 from pipeline.config import load as params
-from pipeline.data.crops import CropStore, digest
+from pipeline.config.methods import METHODS
+from pipeline.data.crops import DIGESTED, CropStore, digest
 from pipeline.labels import EXPRESSIONS
+from tests.stages.repository import RAN, ROOT, commit, make, run, tiny
 
-ROOT = Path(__file__).parents[2]
 DRAWN = ("fer2013", "jaffe")
 TARGETS = (*DRAWN, "album")  # album: a folder of pictures without labels
-RAN = re.compile(r"^Running stage '(.+)'", re.MULTILINE)
 
 
-def run(folder: Path, *command: str) -> str:
-    """Run a command of the project's own environment and return what it printed."""
-    environment = {key: value for key, value in os.environ.items() if not key.startswith(("DVC_", "MLFLOW_", "GIT_"))}
-    environment.pop("PYTHONDONTWRITEBYTECODE", None)  # compiled files are part of a real checkout
-    environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
-    result = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
-    assert result.returncode == 0, f"{' '.join(command)}\n{result.stdout[-4000:]}\n{result.stderr[-4000:]}"
-    return result.stdout + result.stderr
-
-
-def tiny() -> dict[str, Any]:
-    values = params.read(ROOT / "params.yaml")
+def parameters() -> dict[str, Any]:
+    """Tiny parameters for these targets."""
+    values = tiny()
     values["targets"] = list(TARGETS)
     values["data"] |= {"sets": ["rafdb", *DRAWN], "folder_sets": ["album"]}
-    values["standins"] |= {"sets": ["rafdb", *DRAWN], "scale": 0.05}
+    values["standins"]["sets"] = ["rafdb", *DRAWN]
     values["split"]["album"] = {"protocol": "all"}
-    values["split"]["jaffe"] = {"protocol": "stratified", "test": 0.5}
-    values["model"] |= {"projection_hidden": 16, "projection_dim": 8}
-    values["pretrain"] |= {"epochs": 2, "warmup_epochs": 1, "batch_size": 16}
-    values["prototypes"] |= {"epochs": 3, "batch_size": 16}
-    values["adapt"] |= {"epochs": 2, "steps_per_epoch": 1, "batch_size": 8}
     values["data"]["max_unreadable"] = 0.1  # the album has one broken picture
-    values["evaluate"] |= {"bootstrap": 100, "tsne_samples": 20}
     return values
 
 
@@ -59,34 +43,17 @@ def tiny() -> dict[str, Any]:
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A repository with this code and tiny parameters, after ``dvc repro``."""
     folder = tmp_path_factory.mktemp("repository") / "project"
-    for name in ("pipeline", "stages", "params", ".dvc/config"):
-        source, target = ROOT / name, folder / name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        if source.is_dir():
-            shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
-        else:
-            shutil.copy(source, target)
-    for name in ("dvc.yaml", ".dvcignore", ".gitignore"):
-        shutil.copy(ROOT / name, folder / name)
-    (folder / "params.yaml").write_text(yaml.safe_dump(tiny(), sort_keys=False))
+    make(folder, parameters())
     album = folder / "data/standins/album/summer"
     album.mkdir(parents=True)
     portrait = Image.open(ROOT / "tests/data/astronaut.png").convert("RGB")
     for index in range(12):
         portrait.rotate(3 * index - 18).save(album / f"{index}.jpg")
     (album / "broken.jpg").write_bytes(b"")
-    run(folder, "git", "init", "--quiet")
-    run(folder, "git", "config", "user.name", "test")
-    run(folder, "git", "config", "user.email", "test@example.org")
     commit(folder)
     (folder / "repro.log").write_text(run(folder, "dvc", "repro"))
     commit(folder)
     return folder
-
-
-def commit(folder: Path) -> None:
-    run(folder, "git", "add", "--all")
-    run(folder, "git", "commit", "--quiet", "--message", "state")
 
 
 def tracked(folder: Path) -> mlflow.MlflowClient:
@@ -279,6 +246,22 @@ def test_direct_transfer_is_an_experiment_too(workspace: Path) -> None:
     assert RAN.findall(output) == []
 
 
+def test_every_method_goes_from_the_source_model_to_the_tables(project: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "project"
+    shutil.copytree(project, folder, ignore=shutil.ignore_patterns(".dvc", ".git", "mlruns", "standins"))
+    values = params.read(folder / "params.yaml")
+    values["targets"] = ["jaffe"]
+    (folder / "params.yaml").write_text(yaml.safe_dump(values, sort_keys=False))
+    script = str(ROOT / "tests/stages/every_method.py")
+    output = run(folder, "env", f"PYTHONPATH={folder}", sys.executable, script, "jaffe")
+    found = json.loads(output[output.index('{"') :].splitlines()[0])
+    assert list(found) == list(METHODS)
+    for name, told in found.items():
+        assert told["method"] == name
+        assert told["scored"]
+        assert f"| {METHODS.title(name)} (measured) |" in told["tables"], name
+
+
 def test_what_is_added_makes_nothing_stale(workspace: Path) -> None:
     """A reader, a backbone, a method with its parameters, a loss: each a file of its own, and a line in a registry."""
     for folder in ("datasets", "backbones", "methods", "config/methods", "losses"):
@@ -450,7 +433,7 @@ def test_target_labels_do_not_reach_adaptation(project: Path, tmp_path: Path) ->
         path.unlink()  # a link into DVC's cache must not be written through
         table.astype({"label": "Int8"}).to_parquet(path, index=False)
     described = copy / "data/crops/fer2013/store.json"
-    changed = json.loads(described.read_text()) | {"digest": digest(described.parent)}
+    changed = json.loads(described.read_text()) | {"digest": digest(described.with_name(name) for name in DIGESTED)}
     described.unlink()
     described.write_text(json.dumps(changed))
     weights.unlink()

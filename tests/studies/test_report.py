@@ -9,11 +9,15 @@ import pandas as pd
 import pytest
 import yaml
 
+from pipeline.errors import PipelineError
+from pipeline.reporting.studied import StudiedCell, StudiedRow, average, load_studies
 from pipeline.studies import experiments, plan
 from pipeline.studies.collect import collect, state_of
 from pipeline.studies.report import write_report
 from pipeline.tracking.costs import Cost
 from tests.reporting.made_results import confusion, metrics, result
+from tests.reporting.test_tables import row, section
+from tests.reporting.test_tables import text_of as tables_text
 
 ROOT = Path(__file__).parents[2]
 
@@ -38,6 +42,7 @@ def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "seeds": [0, 1],
         "targets": ["ckplus", "jaffe"],
         "reference": "POCAN",
+        "tables": [1, 3],
         "variants": {"POCAN": {}, "DANN": {"adapt.method": "dann"}},
     }
     (tmp_path / "studies/two.yaml").write_text(yaml.safe_dump(study, sort_keys=False))
@@ -98,7 +103,7 @@ def test_the_report_compares_pairs_and_names_what_is_missing() -> None:
         experiment(run, right)
     there = experiments.finished()
     files = write_report("two", study, runs, *collect(runs, there), {"two-dann-1": "error: no disk"})
-    assert [path.name for path in files] == ["two.csv", "two.md", "two-matrix.png"]
+    assert [path.name for path in files] == ["two.csv", "two.md", "two.json", "two-matrix.png"]
     text = files[1].read_text()
     assert "3 of 4 experiments (2 variants, seeds 0, 1)" in text
     assert "- **failed**: DANN, seed 1 (`two-dann-1`): error: no disk" in text
@@ -113,7 +118,41 @@ def test_the_report_compares_pairs_and_names_what_is_missing() -> None:
     table = pd.read_csv(files[0])
     assert len(table) == 6
     assert table["last_accuracy"].tolist() == [75.0, 75.0, 80.0, 80.0, 50.0, 50.0]
-    assert files[2].read_bytes().startswith(b"\x89PNG")
+    assert files[3].read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_tables_of_the_report_have_a_studys_rows(repository: Path) -> None:
+    study, runs = planned()
+    for run, right in zip(runs[:3], (15, 16, 10), strict=True):
+        experiment(run, right)
+    write_report("two", study, runs, *collect(runs, experiments.finished()), {})
+    (studied,) = load_studies(repository / "reports/studies")
+    text = tables_text(repository / "made", result("ckplus"), studies=[studied])
+    table = section(text, "Table 1.")
+    line = f"measured by `pocan study two`, revision {studied.revisions[0]}, 1 of 4 experiments missing"
+    assert row(table, f"*{line}*")
+    front = ("RAF-DB", "ResNet-10, no pre-training")
+    assert row(table, "DT (of POCAN)", *front) == ["60.0 ± 0.0 (2) ◊", "60.0 ± 0.0 (2) ◊", "–", "–"]
+    assert row(table, "POCAN", *front) == ["77.5 ± 3.5 (2) ◊", "77.5 ± 3.5 (2) ◊", "–", "–"]
+    ablation = section(text, "Table 3.")
+    assert row(ablation, "DANN") == ["50.0 ◊", "50.0 ◊", "–", "–", "–", "–"]
+    assert line not in section(text, "Table 2.")
+    assert "![Two](studies/two-matrix.png)" in section(text, "Studies")
+
+
+def test_a_mean_over_all_targets_has_the_marks_of_each() -> None:
+    first = StudiedCell(mean=70.0, deviation=1.0, seeds=3, drawn=True, known=False, current=True)
+    row_ = StudiedRow(name="POCAN", source="RAF-DB", backbone="ResNet-10", cells={"ckplus": first})
+    assert average(row_, ["ckplus", "jaffe"]) == "–"
+    second = first.model_copy(update={"mean": 60.0, "drawn": False, "known": True, "current": False})
+    both = row_.model_copy(update={"cells": {"ckplus": first, "jaffe": second}})
+    assert average(both, ["ckplus", "jaffe"]) == "65.0 ◊ § ¶"
+
+
+def test_a_damaged_study_is_named(tmp_path: Path) -> None:
+    (tmp_path / "two.json").write_text('{"name": "two"}')
+    with pytest.raises(PipelineError, match=r"two\.json: damaged; run pocan study two --collect"):
+        load_studies(tmp_path)
 
 
 @pytest.mark.usefixtures("repository")
@@ -132,14 +171,14 @@ def test_results_of_other_code_are_marked(repository: Path) -> None:
     git("commit", "--quiet", "-am", "other code")
     experiments.code_of.cache_clear()
     text = write_report("two", study, runs, *collect(runs, experiments.finished()), {})[1].read_text()
-    assert "| POCAN | 75.0 ◊ † | 75.0 ◊ † |" in text
-    assert "† With a result of other code" in text
+    assert "| POCAN | 75.0 ◊ ¶ | 75.0 ◊ ¶ |" in text
+    assert "¶ With a result of other code" in text
 
 
 @pytest.mark.usefixtures("repository")
 def test_a_study_without_any_result_says_so() -> None:
     study, runs = planned()
     files = write_report("two", study, runs, *collect(runs, experiments.finished()), {})
-    assert [path.name for path in files] == ["two.csv", "two.md"]
+    assert [path.name for path in files] == ["two.csv", "two.md", "two.json"]
     assert "0 of 4 experiments" in files[1].read_text()
     assert files[1].read_text().count("- missing: ") == 4

@@ -262,14 +262,18 @@ def test_a_damaged_checkpoint_is_told_and_training_starts_again(tmp_path: Path) 
     assert epochs == [1, 2, 3]
 
 
-@pytest.mark.parametrize("damage", [b"", b"[1]", b"{}", b"null", b"\xff\xfe", b'{"fingerprint": 3}'])
-def test_a_damaged_note_of_the_run_is_told_and_a_new_run_is_opened(tmp_path: Path, damage: bytes) -> None:
+@pytest.mark.parametrize("damage", [b"", b"[1]", b"{}", b"null", b"\xff\xfe", b'{"fingerprint": 3}', b"[" * 99_999])
+def test_a_damaged_note_of_the_run_is_told_and_a_new_run_is_opened(
+    tmp_path: Path, damage: bytes, capsys: pytest.CaptureFixture[str]
+) -> None:
     checkpoint = Checkpoint(tmp_path / "c.pt", {})
     checkpoint.keep_run({"run_id": "1"})
     assert checkpoint.run() == {"run_id": "1"}
     (note,) = tmp_path.glob("*.run.json")
     note.write_bytes(damage)
     assert checkpoint.run() is None
+    told = f"{note} cannot be read ("
+    assert (told in "".join(capsys.readouterr())) == (damage != b'{"fingerprint": 3}')  # that is another training's
 
 
 def test_a_single_term_that_is_not_finite_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

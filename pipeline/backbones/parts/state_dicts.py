@@ -3,6 +3,7 @@ running code.
 """
 
 import pickle
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -74,7 +75,17 @@ def _read_raw(path: Path) -> Any:
         return _read_pickle(path)
     if path.suffix == ".safetensors":
         return load_file(path)
-    return torch.load(path, map_location="cpu", weights_only=True)
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        if not zipfile.is_zipfile(path):  # what torch.save writes is one
+            raise
+        # PyTorch's own message advises weights_only=False, which would run whatever the file says.
+        raise WeightsError(
+            f"{path}: holds more than tensors, as checkpoints of Lightning do, and the rest is not read, as it could "
+            "run code. Where you trust the file, keep its weights alone: torch.save(torch.load(FILE, "
+            'weights_only=False)["state_dict"], "weights.pth")'
+        ) from error
 
 
 class _NumpyUnpickler(pickle.Unpickler):

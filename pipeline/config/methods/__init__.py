@@ -5,6 +5,7 @@ section in the parameter files (docs/extending.md).
 """
 
 from pipeline.config.methods.adabn import AdabnParams
+from pipeline.config.methods.agra import AgraParams
 from pipeline.config.methods.base import AdaptParams
 from pipeline.config.methods.cdan import CdanParams
 from pipeline.config.methods.coral import CoralParams
@@ -15,6 +16,7 @@ from pipeline.config.methods.dfa import DfaParams
 from pipeline.config.methods.dt import DtParams
 from pipeline.config.methods.ecan import EcanParams
 from pipeline.config.methods.ftdnn import FtdnnParams
+from pipeline.config.methods.icid import IcidParams
 from pipeline.config.methods.lpl import LplParams
 from pipeline.config.methods.mcd import McdParams
 from pipeline.config.methods.mean_teacher import MeanTeacherParams
@@ -32,6 +34,7 @@ METHODS: Registry[type[AdaptParams]] = Registry(
         DtParams,
         FtdnnParams,
         LplParams,
+        IcidParams,
         DannParams,
         CdanParams,
         DanParams,
@@ -42,6 +45,7 @@ METHODS: Registry[type[AdaptParams]] = Registry(
         McdParams,
         SwdParams,
         SafnParams,
+        AgraParams,
         AdabnParams,
         ShotParams,
         MeanTeacherParams,

@@ -1,7 +1,7 @@
 """What every data set is: a list of samples, and a picture for each of them."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.datasets.parts.pictures import decode
+from pipeline.datasets.parts.walk import unwrapped
 from pipeline.errors import DatasetError
 
 STAND_IN_MARK = "STAND-IN.json"
@@ -49,8 +50,11 @@ class Dataset(ABC):
     """What is expected below the root; shown when something else is found."""
     note: str = ""
     """What a reader of a table of results must know of this set; mostly nothing."""
-    published: ClassVar[Mapping[str, int]] = {}
-    """Pictures that this reader finds in a whole copy, by part (train, val, test; "all" where it is not divided)."""
+    published: ClassVar[Mapping[str, int | Sequence[int]]] = {}
+    """Pictures that this reader finds in a whole copy, by part (train, val, test; "all" where it is not divided).
+
+    Seven numbers in the order of ``EXPRESSIONS`` where the classes are known, else one; sources: docs/datasets.md.
+    """
 
     def __init__(self, root: Path) -> None:
         """``root``: the set's own folder.
@@ -59,14 +63,29 @@ class Dataset(ABC):
             DatasetError: there is no such folder.
         """
         self.root = root
-        self.reading = ""  # which of several readings of the folder was taken, where there was a choice
+        self._said: list[str] = []
         if not root.is_dir():
             raise self.fault(f"{root}: no such folder; unpack {self.title} there or set data.root in params.yaml")
 
     @property
     def provenance(self) -> str:
-        """``stand-in`` for a drawn set, else ``real``."""
-        return "stand-in" if (self.root / STAND_IN_MARK).exists() else "real"
+        """``stand-in`` for a drawn set, also one in folders that an archive put around it, else ``real``."""
+        return "stand-in" if any((folder / STAND_IN_MARK).exists() for folder in unwrapped(self.root)) else "real"
+
+    @property
+    def reading(self) -> str:
+        """Which of several readings of the folder was taken, where there was a choice; known once it is listed."""
+        return "; ".join(self._said)
+
+    def say(self, what: str) -> None:
+        """Add to ``reading``."""
+        if what not in self._said:
+            self._said.append(what)
+
+    @property
+    def whole(self) -> Mapping[str, int | Sequence[int]]:
+        """``published``, or the numbers of the copy that was found, where copies differ; empty where none are known."""
+        return self.published
 
     @property
     def aligned(self) -> bool:
@@ -79,6 +98,7 @@ class Dataset(ABC):
         Raises:
             DatasetError: the folder is laid out differently than documented, or holds no picture.
         """
+        self._said.clear()
         samples = sorted(self.scan(), key=lambda sample: sample.key)
         if not samples:
             raise self.fault(f"{self.root}: no pictures; unpack {self.title} there or set data.root in params.yaml")
@@ -111,7 +131,7 @@ class Dataset(ABC):
         return self.root / sample.key
 
     def key(self, path: Path) -> str:
-        """The key of a file below the root."""
+        """The key of a file below the root; of the root ``.``."""
         return path.relative_to(self.root).as_posix()
 
     def fault(self, what: str) -> DatasetError:

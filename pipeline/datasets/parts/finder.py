@@ -1,70 +1,112 @@
 """Finding a set below its folder: archives unpack into folders of their own, copies have others around them.
 
 A set is known by marks of its own (a file's name, folders in a folder), which a reader names; the folders above them
-may be called anything.
+may be called anything, and be at any depth. Where more than one place has the marks, the reader says which one it took
+(``Dataset.say``).
 """
 
-import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from pipeline.datasets.parts.base import Dataset
+from pipeline.datasets.parts.walk import folders_below, is_hidden, unwrapped
+from pipeline.errors import DatasetError
 
-DEEPEST = 4
-"""Folders between the set's own folder and its marks, at most."""
-
-MOST = 40
-"""Folders in a folder above which it is no archive's wrapping."""
+ARCHIVES = (".7z", ".gz", ".rar", ".tar", ".tgz", ".zip")
+"""Endings of files that may be the set, still packed."""
 
 NAMED = 8
 """Things that an error lists of what was found instead."""
 
-
-def folders_below(root: Path, deepest: int = DEEPEST) -> Iterator[Path]:
-    """The root and the folders below it, the nearest first and by name; hidden ones and links are passed over."""
-    level = [root]
-    for _ in range(deepest + 1):
-        yield from level
-        level = [inside for folder in level for inside in _inside(folder)]
+Mark = Callable[[Path], bool]
+"""Whether a folder is what is looked for."""
 
 
-def find(dataset: Dataset, mark: Callable[[Path], bool], what: str) -> Path:
-    """The nearest folder, from the set's root down, of which ``mark`` is true.
+def find_all(dataset: Dataset, mark: Mark, what: str) -> list[Path]:
+    """The folders of which ``mark`` is true, nearest to the set's root first, then by name; never empty.
 
     what: what the mark is, for the error.
 
     Raises:
-        DatasetError: there is none, or there are two as near as each other; with what was found and what to do.
+        DatasetError: there is none; with what was found and what to do.
     """
-    found: list[Path] = []
-    for folder in folders_below(dataset.root):
-        if found and len(folder.parts) > len(found[0].parts):
-            break
-        if mark(folder):
-            found.append(folder)
-    if len(found) == 1:
-        return found[0]
-    if found:
-        places = ", ".join(str(folder) for folder in found)
-        raise dataset.fault(f"{dataset.root}: {what} is there {len(found)} times ({places}); move all but one away")
-    raise dataset.fault(
-        f"{dataset.root}: {what} is not there, nor in a folder below; unpack {dataset.title} there. "
-        f"Found: {_listing(dataset.root)}"
+    found = places(dataset, mark)
+    if not found:
+        raise not_found(dataset, what)
+    return found
+
+
+def places(dataset: Dataset, mark: Mark) -> list[Path]:
+    """As ``find_all``; empty where there is none."""
+    return [folder for folder in folders_below(dataset.root) if mark(folder)]
+
+
+def find(dataset: Dataset, mark: Mark, what: str, prefer: Mark | None = None) -> Path:
+    """The nearest folder, from the set's root down, of which ``mark`` is true.
+
+    what: what the mark is, for the error. prefer: what is taken, at any depth, before all others.
+
+    Raises:
+        DatasetError: there is none, or there are two between which nothing decides; with what was found and what to do.
+    """
+    return chosen(dataset, find_all(dataset, mark, what), what, prefer)
+
+
+def chosen(dataset: Dataset, found: list[Path], what: str, prefer: Mark | None = None) -> Path:
+    """The one that ``find`` takes of some folders; the others are named in the reading.
+
+    Raises:
+        DatasetError: nothing decides between two.
+    """
+    best = [folder for folder in found if prefer is not None and prefer(folder)] or found
+    least = min(len(folder.parts) for folder in best)
+    nearest = [folder for folder in best if len(folder.parts) == least]
+    if len(nearest) > 1:
+        copies = ", ".join(str(folder) for folder in nearest)
+        raise dataset.fault(
+            f"{dataset.root}: {what} is there {len(nearest)} times ({copies}); keep the one to be read there and move "
+            f"the others out of {dataset.root}"
+        )
+    said_instead_of(dataset, nearest[0], [folder for folder in found if folder != nearest[0]])
+    return nearest[0]
+
+
+def said_instead_of(dataset: Dataset, taken: Path, others: list[Path]) -> None:
+    """Say that one folder is read and which others are not, if there are others."""
+    if others:
+        dataset.say(f"{_shown(dataset, taken)}, not {', '.join(_shown(dataset, other) for other in others)}")
+
+
+def require_no_copies(dataset: Dataset, pictures: Iterable[Path]) -> None:
+    """Check that pictures of several folders are no copies: where the files' names say all, none is there twice.
+
+    Raises:
+        DatasetError: two folders have a picture of one name.
+    """
+    first: dict[str, Path] = {}
+    for path in pictures:
+        other = first.setdefault(path.name, path)
+        if other.parent != path.parent:
+            raise dataset.fault(
+                f"{dataset.root}: {path.name} is in {other.parent} and in {path.parent}; keep the pictures to be read "
+                f"there and move the others out of {dataset.root}"
+            )
+
+
+def not_found(dataset: Dataset, what: str) -> DatasetError:
+    """The error of a set whose marks are nowhere: what is there instead, where, and what to do."""
+    *_, folder = unwrapped(dataset.root)
+    inside = sorted(path for path in folder.iterdir() if not is_hidden(path.name))
+    names = [f"{path.name}/" if path.is_dir() else path.name for path in inside]
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    way = "" if folder == dataset.root else f"{dataset.key(folder)}/: "
+    packed = [path.name for path in inside if path.suffix.lower() in ARCHIVES and path.is_file()]
+    todo = f"{', '.join(packed)}: still packed; unpack it there" if packed else f"unpack {dataset.title} there"
+    listed = ", ".join(names[:NAMED]) or "nothing"
+    return dataset.fault(
+        f"{dataset.root}: {what} is not there, nor in a folder below; {todo}. Found: {way}{listed}{more}"
     )
 
 
-def _inside(folder: Path) -> list[Path]:
-    """Sub-folders by name, unless there are so many (subjects, sequences) that they are the set itself."""
-    with os.scandir(folder) as entries:
-        names = sorted(
-            entry.name
-            for entry in entries
-            if entry.is_dir(follow_symlinks=False) and not entry.name.startswith(".") and entry.name != "__MACOSX"
-        )
-    return [folder / name for name in names] if len(names) <= MOST else []
-
-
-def _listing(root: Path) -> str:
-    names = sorted(f"{path.name}/" if path.is_dir() else path.name for path in root.iterdir())
-    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
-    return (", ".join(names[:NAMED]) + more) if names else "nothing"
+def _shown(dataset: Dataset, path: Path) -> str:
+    return "the folders at the top" if path == dataset.root else dataset.key(path)

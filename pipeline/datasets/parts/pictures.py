@@ -1,14 +1,16 @@
 """Decoding of picture files: every readable picture becomes one RGB array, every other one an error with a reason."""
 
+import errno
 import warnings
 from functools import cache
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from pipeline.errors import UnreadableImageError
+from pipeline.errors import RefusedImageError, UnreadableImageError
 
 JPEG = frozenset({".jfif", ".jif", ".jpe", ".jpeg", ".jpg"})
 HEIF = frozenset({".heic", ".heif", ".hif"})
@@ -54,41 +56,49 @@ def _begins_as_picture(path: Path) -> bool:
     return start.startswith(BEGINNINGS) or (start[4:8] == b"ftyp" and start[8:12] in BRANDS)
 
 
-def decode(path: Path, key: str) -> NDArray[np.uint8]:
-    """Decode a picture to uint8 H×W×3 RGB.
+def decode(picture: Path | bytes, key: str) -> NDArray[np.uint8]:
+    """Decode a picture, a file or what stands in one, to uint8 H×W×3 RGB.
 
     Grey is repeated to three channels, 16-bit samples are scaled to 8, transparency is laid over white, the EXIF
     orientation is applied, and of several frames or pages the first is taken.
 
     Raises:
         UnreadableImageError: the file is missing, empty, cut short, no picture, or larger than ``MAX_PIXELS``; the
-            message is ``key`` and the reason.
+            message is ``key`` and the reason. RefusedImageError: the same where the system is the reason, not the file.
     """
-    if path.exists() and not path.is_file():
+    if isinstance(picture, Path) and picture.exists() and not picture.is_file():
         raise UnreadableImageError(f"{key}: not a regular file")  # a pipe would be waited for without end
     try:
-        with path.open("rb") as file, warnings.catch_warnings():
+        with picture.open("rb") if isinstance(picture, Path) else BytesIO(picture) as file, warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow's name no file; what keeps one from being read is its reason
             if not file.read(1):
                 raise UnreadableImageError(f"{key}: the file is empty")
             file.seek(0)
-            with Image.open(file, formats=decoders()) as picture:
-                if picture.width * picture.height > MAX_PIXELS:
-                    raise UnreadableImageError(f"{key}: {picture.width}×{picture.height} pixels are too many")
-                return np.asarray(_to_rgb(_upright(picture)), dtype=np.uint8)
+            with Image.open(file, formats=decoders()) as opened:
+                if opened.width * opened.height > MAX_PIXELS:
+                    raise UnreadableImageError(f"{key}: {opened.width}×{opened.height} pixels are too many")
+                return np.asarray(_to_rgb(_upright(opened)), dtype=np.uint8)
     except UnreadableImageError:
         raise
     except FileNotFoundError:
-        raise UnreadableImageError(f"{key}: no such file") from None
+        raise RefusedImageError(f"{key}: no such file") from None
     except UnidentifiedImageError:
-        raise UnreadableImageError(f"{key}: {_unidentified(path)}") from None
+        raise UnreadableImageError(f"{key}: {_unidentified(picture)}") from None
     except Image.DecompressionBombError:
         raise UnreadableImageError(f"{key}: too many pixels (more than {2 * MAX_PIXELS})") from None
     except Exception as error:
         # On damaged data Pillow's decoders raise nearly every built-in exception (OSError, SyntaxError, struct.error,
         # KeyError, …); nothing but Pillow runs above, so each of them says that this file cannot be decoded.
+        kind = RefusedImageError if _is_refusal(error) else UnreadableImageError
         reason = " ".join(str(error).split())  # libheif's ends in empty lines
-        raise UnreadableImageError(f"{key}: {reason or type(error).__name__}") from error
+        raise kind(f"{key}: {reason or type(error).__name__}") from error
+
+
+def _is_refusal(error: Exception) -> bool:
+    """Whether the system is the reason, and not the file: Pillow's own OSErrors have no number."""
+    number = error.errno if isinstance(error, OSError) else None
+    # A damaged file sends Pillow to places before its beginning, which the system calls invalid.
+    return number not in (None, errno.EINVAL, errno.EOVERFLOW) or isinstance(error, MemoryError)
 
 
 def decoders() -> tuple[str, ...]:
@@ -106,8 +116,8 @@ def _reads_heif() -> bool:
     return True
 
 
-def _unidentified(path: Path) -> str:
-    if path.suffix.lower() in HEIF and not _reads_heif():
+def _unidentified(picture: Path | bytes) -> str:
+    if isinstance(picture, Path) and picture.suffix.lower() in HEIF and not _reads_heif():
         return "a HEIC picture, which needs the package pillow-heif: pip install 'pocan[heic]'"
     return f"not a picture in a known format ({', '.join(decoders())})"
 

@@ -1,4 +1,7 @@
-"""A domain discriminator and the reversed gradient that trains an encoder against it (Ganin et al., JMLR 2016)."""
+"""A domain discriminator and the reversed gradient that trains an encoder against it (Ganin et al., JMLR 2016).
+
+Also what CDAN adds: the discriminator sees features together with predictions (Long et al., NeurIPS 2018).
+"""
 
 from typing import Any
 
@@ -64,3 +67,13 @@ def domain_loss(
         weighted = entropy if weights is None else weights * entropy * len(weights) / weights.sum()
         losses.append(weighted.mean())
     return 0.5 * (losses[0] + losses[1])
+
+
+def multilinear(z: Tensor, probabilities: Tensor) -> Tensor:
+    """p ⊗ z of each picture: N×d and N×k in, N×(k·d) out (eq. 5 of CDAN)."""
+    return (probabilities[:, :, None] * z[:, None, :]).flatten(1)
+
+
+def certainty(probabilities: Tensor) -> Tensor:
+    """1 + exp(−H) of each prediction, in (1, 2] (sec. 3.3 of CDAN): N×k in, N out."""
+    return 1.0 + torch.exp(torch.special.entr(probabilities).sum(dim=1).neg())

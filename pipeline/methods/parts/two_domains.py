@@ -39,8 +39,9 @@ class Batch:
 class Domains:
     """What a step's loss is made of, of the whole team's batch.
 
-    source: z, views·S×d, with ``labels``, views·S int64. target: z, views·T×d. target_index: T int64, on the CPU.
-    target_views: this process's own, views·t×3×H×W. progress: share of stage 2 that is done, in [0, 1).
+    source: z, S×d, with ``labels``, S int64. target: z, T×d. target_index: T int64, on the CPU.
+    target_views: this process's own, t×3×H×W; second views, where they are drawn, follow in the same order.
+    progress: share of stage 2 that is done, in [0, 1).
     """
 
     source: Tensor
@@ -55,7 +56,8 @@ class TwoDomains(Method):
     """Stochastic gradient descent on the sum of ``losses``.
 
     network, prototypes: f, g and M, trained in place, from the source model on. modules_: the method's own modules,
-    trained along with M. views: training views of each picture in a step.
+    trained along with M. views: training views of each target picture in
+    a step, of which the first is embedded.
     """
 
     params: TwoDomainsParams
@@ -76,13 +78,13 @@ class TwoDomains(Method):
         self.network, self.prototypes = self.source_model.network, self.source_model.prototypes
         self.own = nn.ModuleDict(self.own_modules()).to(device)
         trained = {"network": self.network, "prototypes": self.prototypes, "own": self.own}
-        self._average = Average({"network": self.network, "prototypes": self.prototypes}, params.ema)
+        self._average = Average(self.averaged(), params.ema)
         self._weights = class_weights(
             class_shares(self.source.labels[self.source.rows]), params.class_weights, 2, params.balance
         ).to(device)
         self.model = self._predictor()
         self._embed = self.team.setup(self.embedder())
-        self._source_views = Views(self.source.crops, self.augment_params, self.team, self.views)
+        self._source_views = Views(self.source.crops, self.augment_params, self.team, 1)
         self._target_views = Views(self.target.crops, self.augment_params, self.team, self.views)
         self._beside = [*self.prototypes.parameters(), *self.own.parameters()]
         self.optimiser = torch.optim.SGD(
@@ -100,6 +102,10 @@ class TwoDomains(Method):
     def own_modules(self) -> dict[str, nn.Module]:
         """The method's own modules, by name; what they compute must be of the whole team's batch."""
         return {}
+
+    def averaged(self) -> dict[str, nn.Module]:
+        """What predicts, by name; before it is set up for several processes."""
+        return {"network": self.network, "prototypes": self.prototypes}
 
     def embedder(self) -> nn.Module:
         """What is run on both domains' views: float N×3×112×112 in, N×d out; trained at ``lr``."""
@@ -126,7 +132,8 @@ class TwoDomains(Method):
         size = self.params.batch_size
         counts = [len(rows) for rows in self._pools()]
         steps = self.params.steps_per_epoch or max(1, *(count // size for count in counts))
-        images = self.views * steps * sum(min(size, count) for count in counts)
+        sizes = [min(size, count) for count in counts]
+        images = steps * (sizes[0] + self.views * sizes[1])
         return Epoch(self._batches(epoch, steps), steps, images, metrics)
 
     def look_at_target(self, epoch: int, z: Tensor, probabilities: Tensor) -> dict[str, float]:
@@ -173,17 +180,18 @@ class TwoDomains(Method):
 
     def embedded(self, batch: Batch, progress: float) -> Domains:
         """A training pass over both domains, with gradients."""
-        source, target = self.seen(batch)
+        source, drawn = self.seen(batch)
+        target = drawn[: len(drawn) // self.views]
         if self.params.domain_passes == "joint" and len(source) and len(target):
             z_source, z_target = self._embed(torch.cat([source, target])).split([len(source), len(target)])
         else:
             z_source, z_target = (self._embed(views) if len(views) else None for views in (source, target))
         return Domains(
             self.whole(z_source, batch.source),
-            batch.labels.repeat(self.views),
+            batch.labels,
             self.whole(z_target, batch.target),
             batch.target_index,
-            target,
+            drawn,
             progress,
         )
 
@@ -198,4 +206,4 @@ class TwoDomains(Method):
         """The whole team's embeddings of one domain, from this process's own; none of a domain that is not seen."""
         if z is None or pictures is None:
             return torch.empty(0, self.network.head.dim, device=self.team.device)
-        return self.team.whole_views(z, pictures.count, self.views)
+        return self.team.whole(z, pictures.count)

@@ -10,17 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pipeline.data import crops as module
-from pipeline.data.crops import (
-    CROP_SIZE,
-    MANIFEST_COLUMNS,
-    SAMPLE_COLUMNS,
-    CropBatch,
-    CropStore,
-    CropWriter,
-    read_description,
-)
+from pipeline.data.crops import CROP_SIZE, MANIFEST_COLUMNS, SAMPLE_COLUMNS, CropStore, read_description
 from pipeline.errors import DamagedFileError, DatasetError, StorageError
+from pipeline.faces import writer as module
+from pipeline.faces.journal import HEADER_BYTES, CropBatch
+from pipeline.faces.writer import CropWriter
 from tests.stores import flat
 
 FILES = ["crops.npy", "faces.json", "manifest.parquet", "samples.parquet", "store.json"]
@@ -44,12 +38,13 @@ NAMES = [f"name {place}" for place in range(len(SIZES))]
 def write(work: Path, names: list[str] = NAMES, until: int = len(SIZES)) -> int:
     """Resume and go on to batch ``until``; to the store beside ``work`` where that is the last. How many were done."""
     writer = CropWriter(work)
-    done = len(list(writer.resume(names)))
-    for name, its_batch in list(zip(names, BATCHES, strict=True))[done:until]:
-        writer.append(name, its_batch)
+    done = {place for place, _ in writer.resume(names)}
+    for place in range(until):
+        if place not in done:
+            writer.append(names[place], BATCHES[place])
     if until == len(BATCHES):
         writer.finish(work.with_name("store"), "jaffe", "stand-in", {})
-    return done
+    return len(done)
 
 
 def content(folder: Path) -> dict[str, bytes]:
@@ -148,10 +143,89 @@ def test_what_a_kill_leaves_half_written_is_done_again(harm: Callable[[Path], No
     assert content(tmp_path / "once/store") == content(tmp_path / "twice/store")
 
 
-def test_work_on_other_inputs_is_kept_up_to_the_first_that_differs(tmp_path: Path) -> None:
+def test_work_on_other_inputs_is_kept_where_they_are_the_same(tmp_path: Path) -> None:
+    write(tmp_path / "once/work")
+    write(tmp_path / "twice/work", until=3)
+    assert write(tmp_path / "twice/work", [NAMES[0], "changed", *NAMES[2:]]) == 2
+    assert content(tmp_path / "once/store") == content(tmp_path / "twice/store")
+
+
+def test_of_wholly_other_work_nothing_is_kept(tmp_path: Path) -> None:
     write(tmp_path / "work", until=3)
-    assert write(tmp_path / "work", [NAMES[0], "changed", *NAMES[2:]]) == 1
-    assert len(CropStore.open(tmp_path / "store").images) == 9
+    assert list(CropWriter(tmp_path / "work").resume(["other"])) == []
+    assert [path.stat().st_size for path in sorted((tmp_path / "work").iterdir())] == [HEADER_BYTES, 0]
+
+
+def refused(count: int) -> CropBatch:
+    """The second batch with so many crops and a picture that the system would not read out."""
+    whole = BATCHES[1]
+    return CropBatch(whole.crops[:count], whole.rows[:count], {"004.png": "Permission denied"}, ["004.png"])
+
+
+@pytest.mark.parametrize("stopped", [False, True])
+def test_what_the_system_refused_is_tried_again_and_nothing_else(stopped: bool, tmp_path: Path) -> None:
+    write(tmp_path / "once/work")
+    writer = CropWriter(tmp_path / "twice/work")
+    list(writer.resume(NAMES))
+    for name, its_batch in zip(NAMES[:3], [BATCHES[0], refused(1), BATCHES[2]], strict=True):
+        writer.append(name, its_batch)
+    if stopped:  # after the batch was made again
+        assert write(tmp_path / "twice/work", until=2) == 2
+    assert write(tmp_path / "twice/work") == (3 if stopped else 2)
+    assert content(tmp_path / "once/store") == content(tmp_path / "twice/store")
+
+
+def test_a_store_that_cannot_take_its_place_costs_nothing_that_was_brought_into_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path / "once/work")
+    writer = CropWriter(tmp_path / "twice/work")
+    list(writer.resume(NAMES))
+    for place in (3, 1, 0, 2):
+        writer.append(NAMES[place], BATCHES[place])
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "move_folder", write_and_fail)
+        with pytest.raises(StorageError, match="store: cannot be written"):
+            writer.finish(tmp_path / "twice/store", "jaffe", "stand-in", {})
+    assert write(tmp_path / "twice/work") == len(NAMES)
+    assert content(tmp_path / "once/store") == content(tmp_path / "twice/store")
+
+
+def write_and_fail(*_: object) -> None:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def test_what_is_refused_again_takes_no_more_room(tmp_path: Path) -> None:
+    sizes = []
+    for _ in range(2):
+        writer = CropWriter(tmp_path / "work")
+        assert list(writer.resume(NAMES)) == []
+        writer.append(NAMES[1], refused(1))
+        sizes.append([path.stat().st_size for path in sorted((tmp_path / "work").iterdir())])
+    assert sizes[0] == sizes[1]
+    writer.finish(tmp_path / "store", "jaffe", "real", {})
+    assert read_description(tmp_path / "store")["unreadable"] == {"004.png": "Permission denied"}
+
+
+def test_a_store_on_another_disk_appears_as_a_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path / "once/work")
+    (tmp_path / "twice/disk").mkdir(parents=True)
+    (tmp_path / "twice/disk/.store.killed").mkdir()
+    rename = os.rename
+
+    def on_two_disks(old: Path, new: Path) -> None:
+        if Path(old).parent != Path(new).parent:
+            raise OSError(errno.EXDEV, os.strerror(errno.EXDEV), str(old))
+        rename(old, new)
+
+    monkeypatch.setattr(os, "rename", on_two_disks)
+    writer = CropWriter(tmp_path / "twice/work")
+    list(writer.resume(NAMES))
+    for name, its_batch in zip(NAMES, BATCHES, strict=True):
+        writer.append(name, its_batch)
+    writer.finish(tmp_path / "twice/disk/store", "jaffe", "stand-in", {})
+    assert content(tmp_path / "once/store") == content(tmp_path / "twice/disk/store")
+    assert [path.name for path in (tmp_path / "twice").rglob("*") if path.is_dir()] == ["disk", "store"]
 
 
 def test_fewer_inputs_than_were_done(tmp_path: Path) -> None:

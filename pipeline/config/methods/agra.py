@@ -1,0 +1,32 @@
+"""AGRA's parameters."""
+
+from typing import ClassVar
+
+from pipeline.config.methods.two_domains import TwoDomainsParams
+from pipeline.config.section import Fraction, Momentum, NonNegativeFloat, PositiveInt
+
+
+class AgraParams(TwoDomainsParams):
+    """weight: of the domain loss, times λ of the progress. local_weight: of the local features' own cross entropy.
+
+    hidden: of the discriminator's two hidden layers.
+    dropout: share of the graphs' inner features that a step leaves out. momentum_of_means: how far a cluster's mean
+    goes to that of ``gathered`` pictures or a few more. recluster: epochs from one clustering to the next.
+    """
+
+    name: ClassVar[str] = "agra"
+    title: ClassVar[str] = "AGRA"
+    citation: ClassVar[str] = (
+        "Xie et al., Adversarial graph representation adaptation for cross-domain facial expression recognition, "
+        "ACM MM 2020"
+    )
+    implementation: ClassVar[str] = "pipeline.methods.agra:Agra"
+    classifier: ClassVar[str] = "pipeline.methods.agra:AgraClassifier"
+
+    weight: NonNegativeFloat = 1.0
+    local_weight: NonNegativeFloat = 1.0
+    hidden: PositiveInt = 512
+    dropout: Momentum = 0.5
+    momentum_of_means: Fraction = 0.1
+    gathered: PositiveInt = 32
+    recluster: PositiveInt = 10

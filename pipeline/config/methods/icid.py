@@ -1,0 +1,22 @@
+"""ICID's parameters."""
+
+from typing import ClassVar
+
+from pipeline.config.methods.two_domains import TwoDomainsParams
+from pipeline.config.section import NonNegativeFloat
+
+
+class IcidParams(TwoDomainsParams):
+    """common, distinct: weights of the two channels' own losses, beside that of the fused features."""
+
+    name: ClassVar[str] = "icid"
+    title: ClassVar[str] = "ICID"
+    citation: ClassVar[str] = (
+        "Ji et al., Cross-domain facial expression recognition via an intra-category common feature and inter-category "
+        "distinction feature fusion network, Neurocomputing 2019"
+    )
+    implementation: ClassVar[str] = "pipeline.methods.icid:Icid"
+    uses_target: ClassVar[bool] = False
+
+    common: NonNegativeFloat = 1.0
+    distinct: NonNegativeFloat = 1.0

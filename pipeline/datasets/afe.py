@@ -1,0 +1,67 @@
+"""AFE, also AFED, Asian Facial Expression (Chen et al., TPAMI 2022): faces from films, with their boxes."""
+
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import ClassVar
+
+from pipeline.datasets.parts.base import Sample
+from pipeline.datasets.parts.boxed import Box, BoxedFaces
+from pipeline.datasets.parts.finder import find
+from pipeline.labels import ANGER, DISGUST, FEAR, HAPPINESS, NEUTRAL, SADNESS, SURPRISE
+
+LISTS = {"list/train_list.txt": "train", "list/val_list.txt": "val"}
+PICTURES = "images"
+VALUES = 5
+"""Behind a picture's name, which may have blanks: left, top, right, bottom, label."""
+LABELS = {0: NEUTRAL, 1: HAPPINESS, 3: SURPRISE, 4: SADNESS, 5: DISGUST, 6: FEAR, 9: ANGER}
+LEFT_OUT = (2, 7, 8, 10)
+"""Excited, confused, tired, serious."""
+
+
+class Afe(BoxedFaces):
+    """AFE: the faces of the seven expressions, each read from its picture by its box.
+
+    Layout and codes are those that the public cross-domain benchmark's code reads.
+    """
+
+    name = "afe"
+    title = "AFE"
+    published: ClassVar = {}
+    layout = "list/train_list.txt, list/val_list.txt (picture, left, top, right, bottom, label 0–10) and images/"
+
+    def scan(self) -> Iterator[Sample]:
+        """One sample per line of both lists; its key is the picture's with the number of the face, from 0.
+
+        Raises:
+            DatasetError: no list, no folder of pictures, or a line that is malformed or has a label outside 0–10.
+        """
+        home = find(self, _holds_lists, "list/train_list.txt beside a folder images")
+        faces: Counter[str] = Counter()
+        for name, split in LISTS.items():
+            if not (home / name).is_file():
+                continue
+            with (home / name).open(encoding="utf-8", errors="replace") as lines:
+                for number, line in enumerate(lines, start=1):
+                    if line.strip():
+                        yield from self._listed(home, f"{home / name}, line {number}", line, split, faces)
+
+    def _listed(self, home: Path, where: str, line: str, split: str, faces: Counter[str]) -> Iterator[Sample]:
+        """The sample of a line, none where it shows no class of this project; ``faces`` counts each picture's."""
+        name, *values = line.strip().rsplit(maxsplit=VALUES)
+        try:
+            left, top, right, bottom, code = (int(value) for value in values)
+        except ValueError:
+            raise self.fault(f"{where}: not a picture and five whole numbers; unpack the list again") from None
+        if code not in LABELS and code not in LEFT_OUT:
+            raise self.fault(f"{where}: label {code} is not one of 0–10; correct the line")
+        file = home / PICTURES / name
+        key = f"{self.key(file)}:{faces[name]}"
+        faces[name] += 1
+        if code in LABELS:
+            self.boxes[key] = Box(file, left, top, right, bottom)
+            yield Sample(key, LABELS[code], split=split)
+
+
+def _holds_lists(folder: Path) -> bool:
+    return (folder / PICTURES).is_dir() and any((folder / name).is_file() for name in LISTS)

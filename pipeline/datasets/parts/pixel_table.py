@@ -1,0 +1,127 @@
+"""Pictures as rows of a table with the columns emotion, pixels and Usage, as FER2013's and copies of other sets."""
+
+from array import array
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.datasets.parts.base import Dataset, Sample
+from pipeline.datasets.parts.codes import Codes
+from pipeline.errors import UnreadableImageError
+
+SIDE = 48
+COLUMNS = ("emotion", "pixels", "usage")
+NUMBERS = {f"{value:0{digits}}".encode(): value for value in range(256) for digits in (1, 2, 3)}
+"""The pixel values as they are written: looking one up is much faster than reading it as a number."""
+SPLITS = {"Training": "train", "PublicTest": "val", "PrivateTest": "test"}
+
+
+def tables_in(folder: Path, names: Sequence[str] = ()) -> list[Path]:
+    """The tables of pictures in a folder: of these ``names`` in any case, in their order, else by their columns."""
+    files = sorted(path for path in folder.iterdir() if path.suffix.casefold() == ".csv" and path.is_file())
+    if not names:
+        return [path for path in files if not path.name.startswith(".") and set(COLUMNS[:2]) <= set(_names(path))]
+    by_name = {path.name.casefold(): path for path in files}
+    return [by_name[name] for name in names if name in by_name]
+
+
+class PixelTable:
+    """One table, read row by row: only the place of each row is kept, so memory does not grow with the pixels."""
+
+    def __init__(self, dataset: Dataset, path: Path, codes: Codes) -> None:
+        """``codes``: the values of column emotion."""
+        self.path = path
+        self._dataset, self._codes = dataset, codes
+        self._columns: dict[str, int] = {}
+        self._offsets = array("q")  # byte at which each data row begins
+
+    def samples(self) -> Iterator[Sample]:
+        """One sample per data row whose code is a class.
+
+        Raises:
+            DatasetError: a column is missing, a row has another number of columns, an unknown emotion code or an
+                unknown Usage. File, line and value are named.
+        """
+        self._offsets = array("q")
+        with self.path.open("rb") as file:
+            header = file.readline()
+            self._columns = self._header(header)
+            offset = len(header)
+            for number, line in enumerate(file, start=2):
+                if line.strip():
+                    self._offsets.append(offset)
+                    label, split = self._row(number, line)
+                    if label is not None:
+                        yield Sample(f"{self._dataset.key(self.path)}:{len(self._offsets)}", label, split=split)
+                offset += len(line)
+
+    def read(self, sample: Sample) -> NDArray[np.uint8]:
+        """The picture of a sample: uint8 48×48×3.
+
+        Raises:
+            UnreadableImageError: the row has not 48 · 48 whole numbers from 0 to 255.
+        """
+        if not self._offsets:
+            for _ in self.samples():
+                pass
+        row = int(sample.key.rpartition(":")[2])
+        with self.path.open("rb") as file:
+            file.seek(self._offsets[row - 1])
+            pixels = _fields(file.readline())[self._columns["pixels"]]
+        return np.repeat(_parse(pixels, sample.key)[:, :, np.newaxis], 3, axis=2)
+
+    def _header(self, line: bytes) -> dict[str, int]:
+        names = _header_names(line)
+        for column in COLUMNS:
+            if column not in names:
+                raise self._dataset.fault(
+                    f"{self.path}, line 1: no column {column!r}, found {', '.join(names)!r}; unpack it again"
+                )
+        return {name: place for place, name in enumerate(names)}
+
+    def _row(self, number: int, line: bytes) -> tuple[int | None, str]:
+        fields, where = _fields(line), f"{self.path}, line {number}"
+        if len(fields) != len(self._columns):
+            raise self._dataset.fault(
+                f"{where}: {len(fields)} columns instead of {len(self._columns)}; unpack the file again"
+            )
+        emotion, usage = (_text(fields[self._columns[column]]) for column in ("emotion", "usage"))
+        if emotion not in self._codes:
+            codes = sorted(self._codes)
+            raise self._dataset.fault(
+                f"{where}: emotion {emotion!r} is not one of {codes[0]}–{codes[-1]}; correct the line"
+            )
+        if usage not in SPLITS:
+            raise self._dataset.fault(f"{where}: Usage {usage!r} is none of {', '.join(SPLITS)}; correct the line")
+        return self._codes[emotion], SPLITS[usage]
+
+
+def _names(path: Path) -> list[str]:
+    with path.open("rb") as file:
+        return _header_names(file.readline())
+
+
+def _header_names(line: bytes) -> list[str]:
+    return [_text(field).casefold() for field in _fields(line.removeprefix(b"\xef\xbb\xbf"))]
+
+
+def _fields(line: bytes) -> list[bytes]:
+    return [field.strip(b' \t\r\n"') for field in line.split(b",")]
+
+
+def _text(field: bytes) -> str:
+    return field.decode("utf-8", errors="replace")
+
+
+def _parse(pixels: bytes, key: str) -> NDArray[np.uint8]:
+    values = pixels.split()
+    if len(values) != SIDE * SIDE:
+        raise UnreadableImageError(f"{key}: {len(values)} pixels instead of {SIDE * SIDE}")
+    try:
+        samples = bytes(map(NUMBERS.__getitem__, values))
+    except KeyError as error:
+        wrong = _text(error.args[0][:20])
+        raise UnreadableImageError(f"{key}: pixel {wrong!r} is no whole number from 0 to 255") from None
+    return np.frombuffer(samples, dtype=np.uint8).reshape(SIDE, SIDE)

@@ -1,0 +1,55 @@
+"""TFEID, the Taiwanese Facial Expression Image Database (Chen and Yen, 2007): 40 models, posed, in class folders."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import ClassVar
+
+from pipeline.datasets.parts.base import Dataset, Sample
+from pipeline.datasets.parts.class_folders import picture_folders, pictures_in, subfolders
+from pipeline.datasets.parts.finder import find
+from pipeline.datasets.parts.spellings import class_of
+
+FOLDER = re.compile(r"dfh_([a-z]+)_[a-z]", re.IGNORECASE)
+"""A class folder; its last letter says how the pictures are framed."""
+MODEL = re.compile(r"([fm][0-9]+)_", re.IGNORECASE)
+"""How a picture's name begins: sex and number."""
+MISSPELT = {"disguest": "disgust"}
+"""As in the release."""
+LEFT_OUT = "contempt"
+
+
+class Tfeid(Dataset):
+    """TFEID: its frontal pictures of high intensity but those of contempt."""
+
+    name = "tfeid"
+    title = "TFEID"
+    published: ClassVar = {}
+    layout = (
+        "dfh_anger_x/f01_dfh_….jpg, likewise disguest (so spelt), fear, happiness, neutral, sadness, surprise; "
+        "contempt is not read"
+    )
+
+    def scan(self) -> Iterator[Sample]:
+        """One sample per picture in a class folder.
+
+        Raises:
+            DatasetError: there is no class folder, one is of an unknown class, or a picture's name has no model.
+        """
+        for folder in picture_folders(find(self, _holds_tfeid, "a folder dfh_anger_x")):
+            match = FOLDER.fullmatch(folder.name)
+            word = match[1].casefold() if match else ""
+            if word == LEFT_OUT:
+                continue
+            label = class_of(MISSPELT.get(word, word))
+            if label is None:
+                raise self.fault(f"{folder}: no class folder such as dfh_anger_x; rename it or move it away")
+            for path in pictures_in(folder):
+                model = MODEL.match(path.name)
+                if model is None:
+                    raise self.fault(f"{path}: the name does not begin as f01_; rename the file or move it away")
+                yield Sample(self.key(path), label, subject=model[1].casefold())
+
+
+def _holds_tfeid(folder: Path) -> bool:
+    return any(FOLDER.fullmatch(inside.name) for inside in subfolders(folder))

@@ -1,0 +1,66 @@
+"""Two classifiers on one embedding that disagree where the target is far from the source (Saito et al., CVPR 2018)."""
+
+from abc import abstractmethod
+from dataclasses import replace
+
+import torch
+from torch import Tensor, nn
+
+from pipeline.config.methods.mcd import McdParams
+from pipeline.losses.classification import weighted_cross_entropy
+from pipeline.methods.parts.two_domains import Batch, Domains, TwoDomains
+from pipeline.networks.network import Prototypes
+
+
+class TwoClassifiers(TwoDomains):
+    """Both classifiers are prototype matrices that begin near M_s; M, their mean, predicts: by their mean logits."""
+
+    params: McdParams
+
+    def own_modules(self) -> dict[str, nn.Module]:
+        """The two matrices: M_s, and M_s with noise, as equal ones could never disagree."""
+        first, second = (Prototypes(self.network.head.dim) for _ in range(2))
+        with torch.no_grad():
+            matrix = self.prototypes.matrix.cpu()
+            first.matrix.copy_(matrix)
+            second.matrix.copy_(matrix + self.params.apart * matrix.std() * torch.randn(matrix.shape))
+        return {"first": first, "second": second}
+
+    def losses(self, batch: Domains) -> dict[str, Tensor]:
+        """Step A: cross entropy of both classifiers on the source."""
+        return {
+            f"source_{name}": weighted_cross_entropy(batch.source, matrix, batch.labels, self._weights)
+            for name, matrix in self._matrices().items()
+        }
+
+    def step(self, batch: Batch, progress: float) -> dict[str, Tensor]:
+        """Step A; B, the classifiers apart on the target; C, f and g that bring them together again."""
+        self.set_rates(progress)
+        # What the classifiers learn from in A and B must have gone through the same batch norms.
+        separate = self.params.domain_passes == "separate"
+        terms = self.losses(self.embedded(replace(batch, target=None) if separate else batch, progress))
+        loss = torch.stack(list(terms.values())).sum()
+        self.descend(loss)
+        with torch.no_grad():  # f and g rest in step B
+            both = self.embedded(batch, progress)
+        apart = self.discrepancy(both.target, self._matrices())
+        self.descend(torch.stack(list(self.losses(both).values())).sum() - apart)
+        for _ in range(self.params.repeats):
+            target = self.whole(self._embed(both.target_views), batch.target)
+            together = self.discrepancy(target, {name: m.detach() for name, m in self._matrices().items()})
+            self.descend(together)
+        self._mean_of_both()
+        self._average.update()
+        reported = {**terms, "loss": loss, "apart": apart, "together": together}
+        return {name: value.detach() for name, value in reported.items()}
+
+    @abstractmethod
+    def discrepancy(self, z: Tensor, matrices: dict[str, Tensor]) -> Tensor:
+        """How far the two predictions are apart, a scalar; z: N×d, matrices: k×d each."""
+
+    def _matrices(self) -> dict[str, Tensor]:
+        return {name: module.get_parameter("matrix") for name, module in self.own.items()}
+
+    @torch.no_grad()
+    def _mean_of_both(self) -> None:
+        self.prototypes.matrix.copy_(torch.stack(list(self._matrices().values())).mean(dim=0))

@@ -1,0 +1,78 @@
+"""What a page shows, as plain values; ``page.js`` draws it."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import plotly.graph_objects as go
+
+
+@dataclass(frozen=True)
+class Plot:
+    """A figure under its title. name: the id of its place on the page."""
+
+    name: str
+    title: str
+    figure: go.Figure
+
+    def to_json(self) -> dict[str, Any]:
+        """``data`` and ``layout`` as Plotly.js takes them; colours of the page are added there."""
+        drawn = self.figure.to_plotly_json()
+        # The library's own style, which is made for light pages; the page has one for light and one for dark.
+        drawn["layout"].pop("template", None)
+        return {"name": self.name, "title": self.title, "data": drawn["data"], "layout": drawn["layout"]}
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """Small copies of pictures on one large picture. uri: a data URI. side: of each copy, in pixels."""
+
+    uri: str
+    side: int
+    columns: int
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """A column a field; of each picture its file, the expression predicted, calibrated confidence and label.
+
+    expression, label: indices into ``pipeline.labels.EXPRESSIONS``; label: -1 where there is none. note: which
+    pictures these are. sheet: the name of the sheet that shows them; cell: each one's place on it; empty without.
+    """
+
+    note: str
+    picture: Sequence[str]
+    expression: Sequence[int]
+    confidence: Sequence[float]
+    label: Sequence[int]
+    sheet: str
+    cell: Sequence[int]
+
+
+@dataclass(frozen=True)
+class Group:
+    """What the page shows at a time: a target, or the source model.
+
+    mark: stands after every number. note: what must be known of all of them. predictions: None where there are none,
+    for the reason in ``missing``.
+    """
+
+    name: str
+    title: str
+    mark: str
+    note: str
+    plots: Sequence[Plot]
+    predictions: Predictions | None = None
+    missing: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """Lists and numbers alone."""
+        return {
+            "name": self.name,
+            "title": self.title,
+            "mark": self.mark,
+            "note": self.note,
+            "plots": [plot.to_json() for plot in self.plots],
+            "predictions": asdict(self.predictions) if self.predictions else None,
+            "missing": self.missing,
+        }

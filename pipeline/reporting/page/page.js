@@ -1,0 +1,211 @@
+"use strict";
+
+const page = JSON.parse(document.getElementById("data").textContent);
+const at = (id) => document.getElementById(id);
+const ROWS_AT_A_TIME = 200;
+
+/* Tables: a click on a head sorts, a second one turns round, a third one restores the order of the report. */
+
+function value(text) {
+  const plain = text.trim();
+  const number = /^[+−-]?\d[\d,]*(\.\d+)?/.exec(plain);
+  if (number) return [0, Number(number[0].replace("−", "-").replaceAll(",", ""))];
+  return /^[–-]?$/.test(plain) ? [2, ""] : [1, plain];
+}
+
+/* Numbers before text before nothing, whichever way it is sorted. */
+function compare(one, other, direction) {
+  if (one[0] !== other[0]) return one[0] - other[0];
+  return direction * (one[0] === 0 ? one[1] - other[1] : one[1].localeCompare(other[1], "en"));
+}
+
+function heads(row, sorted) {
+  [...row.cells].forEach((head, column) => {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.append(...head.childNodes);
+    head.append(button);
+    button.addEventListener("click", () => {
+      const next = { descending: "ascending", ascending: "none" }[head.ariaSort] ?? "descending";
+      for (const cell of row.cells) cell.removeAttribute("aria-sort");
+      if (next !== "none") head.ariaSort = next;
+      sorted(column, { descending: -1, ascending: 1, none: 0 }[next]);
+    });
+  });
+}
+
+/* Rows of which only the first cell says something are titles; what is below each is sorted by itself. */
+function sortable(table) {
+  const body = table.tBodies[0];
+  const blocks = [[]];
+  for (const row of body.rows) {
+    const title = row.cells.length > 1 && [...row.cells].slice(1).every((cell) => !cell.textContent.trim());
+    if (title) blocks.push([row], []);
+    else blocks.at(-1).push(row);
+  }
+  heads(table.tHead.rows[0], (column, direction) => {
+    const key = new Map([...body.rows].map((row) => [row, value(row.cells[column].textContent)]));
+    const order = (one, other) => compare(key.get(one), key.get(other), direction);
+    for (const rows of blocks) body.append(...(direction ? rows.toSorted(order) : rows));
+  });
+}
+
+/* Plots: Plotly's figures in the page's colours. */
+
+function styled(plot) {
+  const style = getComputedStyle(document.documentElement);
+  const [ink, pale, line, paper, low, middle, high] = ["ink", "pale", "line", "paper", "low", "middle", "high"].map((name) =>
+    style.getPropertyValue(`--${name}`).trim());
+  const axis = { gridcolor: line, zerolinecolor: line, linecolor: line, automargin: true };
+  const template = { layout: {
+    font: { color: ink, family: 'system-ui, "DejaVu Sans", sans-serif', size: 12 },
+    paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", xaxis: axis, yaxis: axis,
+    modebar: { bgcolor: "rgba(0,0,0,0)", color: pale, activecolor: ink },
+    margin: { l: 60, r: 20, t: 40, b: 50 }, hoverlabel: { bgcolor: paper, bordercolor: line, font: { color: ink } },
+  } };
+  const colorscale = [[0, low], [0.5, middle], [1, high]];
+  const data = plot.data.map((trace) => (trace.type === "heatmap" ? { ...trace, colorscale } : trace));
+  return [data, { ...plot.layout, template }];
+}
+
+function drawPlots(group) {
+  at("note").textContent = group.note;
+  at("plots").replaceChildren();
+  for (const plot of group.plots) {
+    const title = document.createElement("h3");
+    const place = document.createElement("div");
+    title.textContent = plot.title + group.mark;
+    place.id = plot.name;
+    place.className = "plot";
+    at("plots").append(title, place);
+    Plotly.newPlot(place, ...styled(plot), { responsive: true, displaylogo: false });
+    place.on("plotly_hover", ({ event, points: [point] }) => {
+      if (point.data.meta) show(point.data.meta, point.customdata[1], event);
+    });
+    place.on("plotly_unhover", hide);
+  }
+}
+
+/* The picture under the pointer, where the page holds pictures. */
+
+function show(sheet, cell, { clientX, clientY }) {
+  const { uri, side, columns } = page.sheets[sheet] ?? {};
+  if (!uri || !(cell >= 0)) return;
+  const [left, top] = [cell % columns, Math.floor(cell / columns)].map((place) => -place * side);
+  const picture = at("pointed").firstElementChild;
+  picture.style = `width: ${side}px; height: ${side}px; background: url(${uri}) ${left}px ${top}px`;
+  at("pointed").style = `left: ${clientX + 14}px; top: ${clientY - side - 20}px`;
+  at("pointed").hidden = false;
+}
+
+function hide() {
+  at("pointed").hidden = true;
+}
+
+/* Predictions: filtered and sorted in memory, and written so many at a time. */
+
+const HEADS = ["Picture", "Predicted", "Confidence", "True", "Outcome"];
+const view = { group: null, order: [], shown: 0, column: "", direction: 0 };
+
+function outcome(found, row) {
+  if (found.label[row] < 0) return "";
+  return found.label[row] === found.expression[row] ? "right" : "wrong";
+}
+
+function cells(row) {
+  const found = view.group.predictions;
+  const name = (index) => page.expressions[index] ?? "–";
+  const confidence = `${found.confidence[row].toFixed(3)}${view.group.mark}`;
+  return [found.picture[row], name(found.expression[row]), confidence, name(found.label[row]), outcome(found, row)];
+}
+
+function filtered() {
+  const found = view.group.predictions;
+  const wish = Object.fromEntries(new FormData(at("filter")));
+  const [from, to] = [wish.from === "" ? 0 : Number(wish.from), wish.to === "" ? 1 : Number(wish.to)];
+  const part = wish.file.toLowerCase();
+  return [...found.picture.keys()].filter((row) =>
+    found.confidence[row] >= from && found.confidence[row] <= to
+    && (wish.expression === "" || found.expression[row] === Number(wish.expression))
+    && (wish.label === "" || found.label[row] === Number(wish.label))
+    && (wish.outcome === "" || outcome(found, row) === wish.outcome)
+    && found.picture[row].toLowerCase().includes(part));
+}
+
+function listPredictions() {
+  const found = view.group.predictions;
+  view.order = found ? filtered() : [];
+  if (view.direction) {
+    const key = (row) => view.column === "Confidence"
+      ? [0, found.confidence[row]] : [1, cells(row)[HEADS.indexOf(view.column)]];
+    view.order.sort((one, other) => compare(key(one), key(other), view.direction));
+  }
+  const known = view.order.filter((row) => found.label[row] >= 0);
+  const right = known.filter((row) => outcome(found, row) === "right").length;
+  const share = known.length ? `; ${((100 * right) / known.length).toFixed(1)}${view.group.mark} % of those with a label are right` : "";
+  at("count").textContent = found ? `${view.order.length} of ${found.picture.length} pictures${share}` : "";
+  view.shown = 0;
+  at("predictions").tBodies[0].replaceChildren();
+  more();
+}
+
+function more() {
+  const next = view.order.slice(view.shown, view.shown + ROWS_AT_A_TIME);
+  for (const row of next) {
+    const line = at("predictions").tBodies[0].insertRow();
+    line.dataset.row = row;
+    cells(row).forEach((text, column) => {
+      const cell = line.insertCell();
+      cell.textContent = text;
+      if (column >= 3) cell.className = "labelled";
+    });
+  }
+  view.shown += next.length;
+  at("more").hidden = view.shown >= view.order.length;
+}
+
+function choose(group) {
+  view.group = group;
+  const found = group.predictions;
+  at("predictions-note").textContent = found ? `${found.note}. ${group.note}` : group.missing;
+  for (const id of ["filter", "predictions"]) {
+    at(id).hidden = !found;
+    at(id).classList.toggle("unlabelled", !found?.label.some((label) => label >= 0));
+  }
+  hide();
+  drawPlots(group);
+  listPredictions();
+}
+
+function preparePredictions() {
+  const row = at("predictions").tHead.insertRow();
+  for (const title of HEADS) {
+    const head = document.createElement("th");
+    head.textContent = title;
+    if (row.cells.length >= 3) head.className = "labelled";
+    row.append(head);
+  }
+  heads(row, (column, direction) => {
+    Object.assign(view, { column: HEADS[column], direction });
+    listPredictions();
+  });
+  for (const name of ["expression", "label"]) {
+    page.expressions.forEach((title, index) => at("filter").elements[name].append(new Option(title, index)));
+  }
+  at("filter").addEventListener("input", listPredictions);
+  at("filter").addEventListener("submit", (event) => event.preventDefault());
+  at("more").addEventListener("click", more);
+  at("predictions").addEventListener("pointermove", (event) => {
+    const line = event.target.closest("tbody tr");
+    const found = view.group.predictions;
+    if (line) show(found.sheet, found.cell[line.dataset.row], event);
+  });
+  at("predictions").addEventListener("pointerleave", hide);
+}
+
+document.querySelectorAll("#tables table").forEach(sortable);
+preparePredictions();
+page.groups.forEach((group, index) => at("group").append(new Option(group.title, index)));
+at("group").addEventListener("change", () => choose(page.groups[at("group").value]));
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => drawPlots(view.group));
+choose(page.groups[0]);

@@ -1,0 +1,54 @@
+"""Which picture lies under the pointer: its file's name and, where that was asked for, a small copy of its crop."""
+
+import base64
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from pipeline.data.crops import CropStore
+from pipeline.reporting.page.content import Sheet
+
+SIDE = 56
+"""Of a copy, in pixels."""
+COLUMNS = 40
+QUALITY = 80
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What is shown of a set's pictures. keys: their files, by row; None where the crops are not at hand.
+
+    cells: the place of a row's copy on the sheet of that name; empty where copies were not asked for.
+    """
+
+    title: str
+    sheet: str
+    keys: Sequence[str] | None
+    cells: dict[int, int]
+
+    def of(self, rows: Sequence[int]) -> list[list[str | int]]:
+        """For each row its file and the cell of its copy, -1 without one."""
+        names = [f"picture {row}" if self.keys is None else self.keys[row] for row in rows]
+        return [[name, self.cells.get(row, -1)] for name, row in zip(names, rows, strict=True)]
+
+
+def shown(title: str, name: str, store: CropStore | None, rows: Sequence[int]) -> Shown:
+    """rows: those to have a copy; none where copies were not asked for."""
+    cells = {row: cell for cell, row in enumerate(sorted(set(rows)))}
+    return Shown(title, name, None if store is None else store.samples["key"].tolist(), cells)
+
+
+def sheet(images: NDArray[np.uint8], cells: dict[int, int]) -> Sheet:
+    """The copies of some of ``images`` (N×h×w×3), row by row; the same pictures give the same bytes."""
+    lines = -(-len(cells) // COLUMNS)
+    page = Image.new("RGB", (COLUMNS * SIDE, lines * SIDE))
+    for row, cell in cells.items():
+        copy = Image.fromarray(np.array(images[row])).resize((SIDE, SIDE), Image.Resampling.LANCZOS)
+        page.paste(copy, (cell % COLUMNS * SIDE, cell // COLUMNS * SIDE))
+    file = io.BytesIO()
+    page.save(file, "JPEG", quality=QUALITY)
+    return Sheet(f"data:image/jpeg;base64,{base64.b64encode(file.getvalue()).decode()}", SIDE, COLUMNS)

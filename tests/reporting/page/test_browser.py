@@ -1,0 +1,175 @@
+"""The page in a real browser without a network: opened, sorted, filtered, pointed at; light and dark."""
+
+import io
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from PIL import Image, ImageColor
+
+from tests.reporting.page.made_project import CONFIDENCE, HOSTILE, LABELS, PREDICTED, page_of, write_project
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+NAMES = ("chromium", "chromium-browser", "google-chrome")
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator["Browser"]:
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: pip install '.[dev]'")
+    path = next(filter(None, map(shutil.which, NAMES)), None)
+    if path is None:
+        pytest.skip("there is no Chromium here: apt install chromium")
+    with playwright.sync_playwright() as driver:
+        started = driver.chromium.launch(executable_path=path)
+        yield started
+        started.close()
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("project")
+    write_project(root)
+    return page_of(root)
+
+
+class Opened:
+    """Opens pages for one test, and keeps what they say to the console and which files they ask for."""
+
+    def __init__(self, browser: "Browser") -> None:
+        self.browser = browser
+        self.files: set[str] = set()
+        self.said: list[str] = []
+        self.asked: set[str] = set()
+
+    def __call__(self, path: Path, scheme: Any = "light") -> "Page":
+        page = self.browser.new_context(color_scheme=scheme, offline=True).new_page()
+        page.set_default_timeout(60_000)  # other tests may run beside it
+        page.on("console", lambda message: self.said.append(message.text))
+        page.on("pageerror", lambda error: self.said.append(str(error)))
+        page.on("request", lambda request: self.asked.add(request.url.partition(",")[0]))
+        self.files.add(path.as_uri())
+        page.goto(path.as_uri())
+        page.wait_for_function("document.querySelectorAll('.plot .main-svg').length > 0")
+        return page
+
+
+@pytest.fixture
+def opened(browser: "Browser") -> Iterator[Opened]:
+    pages = Opened(browser)
+    yield pages
+    for context in browser.contexts:
+        context.close()
+    assert pages.said == []
+    assert pages.asked - {"data:image/jpeg;base64"} == pages.files
+
+
+def column(page: "Page", title: str, number: int) -> list[str]:
+    """The cells of a column of the table below the heading that begins so."""
+    script = """([title, number]) => {
+        let table = [...document.querySelectorAll("h2")].find((head) => head.textContent.startsWith(title));
+        while (table.tagName !== "TABLE") table = table.nextElementSibling;
+        return [...table.tBodies[0].rows].map((row) => row.cells[number].textContent.trim());
+    }"""
+    cells: list[str] = page.evaluate(script, [title, number])
+    return cells
+
+
+def lightness(colour: str) -> int:
+    return sum(ImageColor.getrgb(colour)[:3])
+
+
+def colours(page: "Page") -> tuple[int, int, int]:
+    """Of the page, of its text and of the text of its first plot."""
+    body = "getComputedStyle(document.body)"
+    text = "getComputedStyle(document.querySelector('.plot .xtick text')).fill"
+    paper, ink, drawn = map(page.evaluate, (f"{body}.backgroundColor", f"{body}.color", text))
+    return lightness(paper), lightness(ink), lightness(drawn)
+
+
+def test_light_and_dark_are_readable_and_change_while_open(opened: Opened, written: Path) -> None:
+    page = opened(written)
+    paper, ink, drawn = colours(page)
+    assert paper - ink > 450
+    assert paper - drawn > 450
+    page.emulate_media(color_scheme="dark")
+    paper, ink, drawn = colours(page)
+    assert ink - paper > 450
+    assert drawn - paper > 450
+    assert page.locator(".plot").count() == 6
+
+
+def test_a_table_is_sorted_within_its_groups_and_back(opened: Opened, written: Path) -> None:
+    page = opened(written)
+    before = column(page, "Table 1", 3)
+    names = column(page, "Table 1", 0)
+    heads = [place for place, name in enumerate(names) if ":" in name or name == "measured by this project"]
+    assert heads[0] == 0
+    button = page.locator("th", has_text="CK+").first.get_by_role("button")
+    button.click()
+    falling = column(page, "Table 1", 3)
+    assert falling[1:9] == ["88.7", "88.58", "86.49", "84.5", "78.83", "73.91", "64.20", "-"]
+    assert falling[-2:] == ["75.0 ◊ [68.0, 82.0]", "60.0 ◊ [52.0, 68.0]"]
+    after = column(page, "Table 1", 0)
+    assert [after[place] for place in heads] == [names[place] for place in heads]
+    button.click()
+    assert column(page, "Table 1", 3)[1:9] == ["64.20", "73.91", "78.83", "84.5", "86.49", "88.58", "88.7", "-"]
+    button.click()
+    assert (column(page, "Table 1", 3), column(page, "Table 1", 0)) == (before, names)
+
+
+def test_predictions_are_filtered_by_confidence_and_outcome(opened: Opened, written: Path) -> None:
+    page = opened(written)
+    rows = page.locator("#predictions tbody tr")
+    assert rows.count() == 140
+    page.get_by_label("Confidence from").fill("0.9")
+    sure = [row for row in range(140) if CONFIDENCE[row] >= 0.9]
+    right = [row for row in sure if PREDICTED[row] == LABELS[row]]
+    told = f"{len(sure)} of 140 pictures; {100 * len(right) / len(sure):.1f} ◊ % of those with a label are right"
+    assert page.locator("#count").inner_text() == told
+    assert rows.count() == len(sure)
+    assert rows.first.inner_text().split("\t")[2] == f"{CONFIDENCE[sure[0]]:.3f} ◊"
+    page.get_by_label("Outcome").select_option("wrong")
+    assert rows.count() == len(sure) - len(right)
+    page.locator("#predictions th", has_text="Confidence").get_by_role("button").click()
+    shown = [float(text.split()[0]) for text in page.locator("#predictions td:nth-child(3)").all_inner_texts()]
+    assert shown == sorted(shown, reverse=True)
+    page.get_by_label("Confidence from").fill("0")
+    page.get_by_label("Outcome").select_option("")
+    page.get_by_label("File").fill("</SCRIPT>")
+    assert page.locator("#predictions td:first-child").all_inner_texts() == [HOSTILE]
+
+
+def test_the_source_model_is_shown_when_chosen(opened: Opened, written: Path) -> None:
+    page = opened(written)
+    page.locator("#group").select_option(label="RAF-DB: training of the source model")
+    page.wait_for_selector("#prototypes .main-svg")
+    assert page.locator(".plot").count() == 2
+    assert page.locator("#filter").is_hidden()
+    assert page.locator("#predictions-note").inner_text() == "Choose a target to see its predictions."
+
+
+def test_what_needs_labels_is_hidden_without_them(opened: Opened, tmp_path: Path) -> None:
+    write_project(tmp_path, "sfew", labels=False)
+    page = opened(page_of(tmp_path, "sfew"))
+    assert page.get_by_label("Confidence from").is_visible()
+    assert page.get_by_label("Outcome").is_hidden()
+    assert page.locator("#count").inner_text() == "140 of 140 pictures"
+    assert page.locator("#predictions tbody tr").first.inner_text().split("\t") == ["000.png", "disgust", "0.300 ◊"]
+
+
+def test_the_picture_under_the_pointer_is_the_one_of_the_row(opened: Opened, tmp_path: Path, written: Path) -> None:
+    write_project(tmp_path)
+    page = opened(page_of(tmp_path, pictures=True))
+    for row in (3, 120):
+        page.locator("#predictions tbody tr").nth(row).hover()
+        pixels = Image.open(io.BytesIO(page.locator("#pointed span").screenshot()))
+        level = pixels.convert("L").getpixel((28, 28))
+        assert isinstance(level, int)
+        assert abs(level - row) <= 3
+    page = opened(written)
+    page.locator("#predictions tbody tr").nth(3).hover()
+    assert page.locator("#pointed").is_hidden()

@@ -1,0 +1,31 @@
+"""The report stage and what it gives to MLflow."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from pipeline.config import load as params
+from stages import report
+from tests.reporting.page.made_project import write_project
+
+ROOT = Path(__file__).parents[3]
+
+
+@pytest.mark.parametrize("pictures", [False, True])
+def test_a_page_with_pictures_is_written_but_not_logged(
+    pictures: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_project(tmp_path)
+    (tmp_path / "reports/evaluate/ckplus/metrics.json").write_text('{"accuracy": 0.5}')
+    (tmp_path / "params").symlink_to(ROOT / "params")
+    values = params.read(ROOT / "params.yaml") | {"targets": ["ckplus"], "report": {"pictures": pictures}}
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(values, sort_keys=False))
+    monkeypatch.chdir(tmp_path)
+    logged: list[Path] = []
+    monkeypatch.setattr(report, "log_report", lambda _settings, _metrics, files: logged.extend(files))
+    report.main()
+    page = Path("reports/index.html")
+    assert ("data:image/jpeg" in page.read_text(encoding="utf-8").partition("<script>")[0]) == pictures
+    assert (page in logged) != pictures
+    assert Path("reports/tables.md") in logged

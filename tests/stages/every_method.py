@@ -1,0 +1,35 @@
+"""Run in a project after ``dvc repro``: adapt to one target by every method of the registry, evaluate and report."""
+
+import json
+import sys
+from pathlib import Path
+
+from pipeline.compute.team import Team
+from pipeline.config import layout
+from pipeline.config.load import load
+from pipeline.config.methods import METHODS
+from pipeline.config.schema import Params
+from pipeline.files import read_json
+from pipeline.reporting import write_report
+from stages import adapt, evaluate
+
+PARAMS = Path("params.yaml")
+
+
+def outcome(target: str, settings: Params) -> dict[str, object]:
+    with Team.start(settings.device, settings.compute) as team:
+        adapt.train(settings, target, team)
+    evaluate.main(target)
+    write_report(settings)
+    result = read_json(layout.evaluation(target) / "result.json")
+    tables = (layout.REPORTS / "tables.md").read_text(encoding="utf-8")
+    return {"method": result["method"], "scored": result["after"] is not None, "tables": tables}
+
+
+if __name__ == "__main__":
+    target, written = sys.argv[1], PARAMS.read_text(encoding="utf-8")
+    found = {}
+    for name in METHODS:
+        PARAMS.write_text(written.replace("method: pocan", f"method: {name}"), encoding="utf-8")
+        found[name] = outcome(target, load())
+    print(json.dumps(found))
