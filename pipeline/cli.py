@@ -10,6 +10,7 @@ from pipeline.command_line import reported
 from pipeline.config import layout
 from pipeline.config.listings import listings
 from pipeline.config.load import load
+from pipeline.config.versioned import unversioned
 
 SOURCE_MODEL = str(layout.PROTOTYPES)
 MODEL_HELP = "The folder of a trained model, or an MLflow URI, as models:/pocan-ckplus@newest."
@@ -128,9 +129,30 @@ def check(
     file: Annotated[Path, typer.Argument(help="The parameter file to check.")] = Path("params.yaml"),
 ) -> None:
     """Check a parameter file and list the inputs it names: counts and "ok", or every fault and exit with code 1."""
-    for line in listings(load(file)):
+    params = load(file)
+    for line in listings(params):
         typer.echo(line)
+    if unknown := unversioned(params):
+        typer.echo(
+            f"note: experiments in copies of the project (--queue, --temp) will not find {', '.join(unknown)}: "
+            f"dvc add {' '.join(unknown)}, or give the path from / (docs/own-data.md)"
+        )
     typer.echo("ok")
+
+
+@app.command()
+@reported
+def send() -> None:
+    """Log to MLflow what runs had to keep in mlflow-unsent because their server did not answer."""
+    # Imported here: MLflow takes seconds to load, which --help and check need not wait for.
+    from pipeline.tracking.outbox import send_unsent
+
+    count = 0
+    for line in send_unsent():
+        typer.echo(line)
+        count += 1
+    if not count:
+        typer.echo("nothing waits to be sent")
 
 
 @app.command()

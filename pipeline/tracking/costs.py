@@ -1,6 +1,6 @@
 """What adaptations cost, as their MLflow runs say."""
 
-from pipeline.tracking.store import DATABASE, answering, choose  # isort: skip  (sets what MLflow reads when imported)
+from pipeline.tracking.store import DATABASE, answering, choose, impatient  # isort: skip  (sets what MLflow reads when imported)
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ def adaptation_costs(experiment: str, names: Iterable[str]) -> dict[str, list[Co
     if choose() and not (execution.store_root() / DATABASE).is_file():
         return {}
     wanted, found = set(names), dict[str, list[Cost]]()
-    with answering():
+    with answering(), impatient():
         client = mlflow.MlflowClient()
         of = client.get_experiment_by_name(experiment)
         if of is None:

@@ -1,6 +1,6 @@
 """Trained models wherever they are: in a folder, or in an MLflow store."""
 
-from pipeline.tracking.store import DATABASE, choose  # isort: skip  (sets what MLflow reads when it is imported)
+from pipeline.tracking.store import DATABASE, choose, impatient, wrong_with_store  # isort: skip  (sets what MLflow reads)
 
 import re
 from pathlib import Path
@@ -28,9 +28,11 @@ def opened(where: str) -> Trained:
         raise TrackingError(f"{where}: there is no {database}; run from the project's root or set MLFLOW_TRACKING_URI")
     with TemporaryDirectory() as folder:
         try:
-            mlflow.artifacts.download_artifacts(artifact_uri=where, dst_path=folder)
+            with impatient():
+                mlflow.artifacts.download_artifacts(artifact_uri=where, dst_path=folder)
         except Exception as error:  # the client raises requests', SQLAlchemy's and its own errors, by store
-            raise TrackingError(f"{where}: MLflow has no such model, or cannot be reached: {error}") from error
+            told = wrong_with_store() or f"MLflow has no such model, or cannot be reached: {error}"
+            raise TrackingError(f"{where}: {told}") from error
         found = next(Path(folder).rglob(layout.model_description(Path()).name), None)
         if found is None:
             raise WeightsError(f"{where}: logged by another version of this project; train the model again")

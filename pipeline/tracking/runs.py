@@ -13,7 +13,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from pipeline.tracking.store import answering, connect  # isort: skip  (sets what MLflow reads when it is imported)
+from pipeline.tracking.store import FAILURES, answering, connect, impatient, is_away  # isort: skip  (sets what MLflow reads)
 
 import mlflow
 import numpy as np
@@ -25,9 +25,10 @@ from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 from pipeline.config.schema import Params
 from pipeline.data.crops import CROP_SIZE, CropStore
 from pipeline.files import flatten
-from pipeline.tracking import execution, flavour
+from pipeline.tracking import entries, execution, flavour, outbox
 from pipeline.tracking.complaints import told
 from pipeline.tracking.execution import Execution
+from pipeline.tracking.outbox import Outbox
 from pipeline.tracking.tree import existing_run, leave_old_experiment, parent_run, tags_of
 
 if TYPE_CHECKING:
@@ -35,29 +36,23 @@ if TYPE_CHECKING:
 
     from pipeline.training.checkpoints import Checkpoint
 
-ALIAS = "newest"
-"""Alias of the version of a registered model that was trained last ("latest" is reserved by MLflow)."""
-
 
 class StageRun:
-    """The MLflow run of one stage; everything a stage logs goes through it."""
+    """The MLflow run of one stage; everything a stage logs goes through it, and waits where a server has gone away."""
 
-    def __init__(self, run: Run, here: Execution) -> None:
+    def __init__(self, run: Run, here: Execution, to: Outbox) -> None:
         self.id = run.info.run_id
         self.execution = here
-        client = mlflow.MlflowClient()
-        # Of a run that goes on; a new one has no metrics.
-        self._logged = {(m.key, m.step) for key in run.data.metrics for m in client.get_metric_history(self.id, key)}
+        self._outbox = to
+        self._logged = entries.logged_metrics(run)  # of a run that goes on; a new one has none
 
     def log(self, metrics: Mapping[str, float], epoch: int) -> None:
         """Metrics of one epoch (from 1), except those that are logged already; usable as ``training.Log``."""
-        new = {key: value for key, value in metrics.items() if (key, epoch) not in self._logged}
-        if new:
-            mlflow.log_metrics(new, step=epoch)
+        self._outbox.put(entries.metrics(metrics, epoch, self._logged))
 
     def log_tags(self, tags: Mapping[str, str]) -> None:
         """Facts of this run that are no parameters, such as the hardware, as ``pocan.KEY``."""
-        mlflow.set_tags({f"pocan.{key}": value for key, value in tags.items()})
+        self._outbox.put(entries.tags({f"pocan.{key}": value for key, value in tags.items()}))
 
     def log_dataset(self, store: CropStore, rows: np.ndarray[Any, Any], part: str) -> None:
         """The rows of a store that this run reads, as an MLflow input: name, count, digest, provenance. No labels.
@@ -71,12 +66,11 @@ class StageRun:
         )
         tags = {"provenance": description["provenance"], "rows": str(len(rows)), "digest": digest}
         tags["store"] = description["digest"]
-        mlflow.log_input(dataset, context=part, tags=tags)
+        self._outbox.put(entries.data(dataset.to_dict(), part, tags))
 
     def log_files(self, paths: Sequence[Path], folder: str) -> None:
         """Figures, tables and descriptions as artifacts below ``folder``."""
-        for path in paths:
-            mlflow.log_artifact(str(path), folder)
+        self._outbox.put(entries.files(paths, folder))
 
     def log_model(
         self,
@@ -84,45 +78,43 @@ class StageRun:
         description: Mapping[str, Any] | None = None,
         registered_name: str | None = None,
     ) -> None:
-        """The model in MLflow's PyTorch flavour; with a name it is registered and becomes the version ``ALIAS``.
+        """The model in MLflow's PyTorch flavour; with a name it is registered and becomes the version "newest".
 
         Its input must be float32 N×3×112×112, RGB in [0, 1]. It is moved to the CPU and into evaluation mode. With the
         description of what made it, it also goes in this project's own form, from which ``tracking.models`` opens it,
         and its pyfunc flavour takes pictures (``tracking.flavour``).
         """
         with TemporaryDirectory() as folder:
-            own = Path(folder)
+            own, model = Path(folder, "own"), Path(folder, "model")
+            own.mkdir()
             if description is not None:
                 from pipeline.networks import saved
 
                 saved.save(own, dict(network.named_children()), description)
-            self._log_flavour(network, sorted(map(str, own.iterdir())), registered_name)
+            _save_flavour(network, sorted(map(str, own.iterdir())), model)
+            self._outbox.put(entries.model(model, registered_name))
 
-    def _log_flavour(self, network: nn.Module, own_files: list[str], registered_name: str | None) -> None:
-        import torch
 
-        network = network.cpu().eval()
-        # Two images: an exported graph specialises a batch of one.
-        example = np.zeros((2, 3, CROP_SIZE, CROP_SIZE), dtype=np.float32)
-        with torch.no_grad():
-            output = network(torch.from_numpy(example)).numpy()
-        logged = Model.log(
-            artifact_path=None,
-            flavor=flavour if own_files else mlflow.pytorch,
-            name="model",
-            registered_model_name=registered_name,
-            pytorch_model=network,
-            signature=infer_signature(example, output),
-            input_example=example,
-            # Named here because inferring them would load the model once more in a second process.
-            pip_requirements=["torch", "torchvision", "numpy"],
-            # The example would be predicted by the copy that was just exported, a second a model; a test does it once.
-            validate_serving_input=False,
-            extra_files=own_files or None,
-        )
-        if registered_name:
-            client = mlflow.MlflowClient()
-            client.set_registered_model_alias(registered_name, ALIAS, logged.registered_model_version)
+def _save_flavour(network: nn.Module, extra_files: list[str], folder: Path) -> None:
+    """As MLflow's own ``log_model`` would, but into a folder, from where it can be sent when a server is there."""
+    import torch
+
+    network = network.cpu().eval()
+    # Two images: an exported graph specialises a batch of one.
+    example = np.zeros((2, 3, CROP_SIZE, CROP_SIZE), dtype=np.float32)
+    with torch.no_grad():
+        output = network(torch.from_numpy(example)).numpy()
+    save_model = flavour.save_model if extra_files else mlflow.pytorch.save_model
+    save_model(
+        path=str(folder),
+        mlflow_model=Model(),
+        pytorch_model=network,
+        signature=infer_signature(example, output),
+        input_example=example,
+        # Named here because inferring them would load the model once more in a second process.
+        pip_requirements=["torch", "torchvision", "numpy"],
+        extra_files=extra_files or None,
+    )
 
 
 @contextmanager
@@ -140,40 +132,52 @@ def stage_run(
     here = execution.current()
     experiment_id = connect(params.tracking.experiment)
     origin = {"store": mlflow.get_tracking_uri(), "params": flatten(params.model_dump())}
+    name = f"{stage}@{target}" if target else stage
     if checkpoint:
         checkpoint.settle()
     with answering():
-        interrupted = _interrupted_run(checkpoint, origin) if checkpoint else None
-        parent = parent_run(experiment_id, here, interrupted)
-        tags = {**tags_of(here), MLFLOW_PARENT_RUN_ID: parent.info.run_id, "pocan.stage": stage}
-        tags |= {"pocan.group": parent.data.tags["pocan.group"], "pocan.seed": str(params.seed)}
-        if target:
-            tags["pocan.target"] = target
-        run = mlflow.start_run(
-            run_id=interrupted.info.run_id if interrupted else None,
-            run_name=f"{stage}@{target}" if target else stage,
-            tags=tags,
-        )
+        with impatient():
+            interrupted = _interrupted_run(checkpoint, origin) if checkpoint else None
+            parent = parent_run(experiment_id, here, interrupted)
+            tags = {**tags_of(here), MLFLOW_PARENT_RUN_ID: parent.info.run_id, "pocan.stage": stage}
+            tags |= {"pocan.group": parent.data.tags["pocan.group"], "pocan.seed": str(params.seed)}
+            if target:
+                tags["pocan.target"] = target
+            run = mlflow.start_run(run_id=interrupted.info.run_id if interrupted else None, run_name=name, tags=tags)
+        to = Outbox(run.info.run_id, name)
         try:
-            leave_old_experiment(run, here)
-            if checkpoint:
-                checkpoint.keep_run({**origin, "run_id": run.info.run_id})
-            mlflow.log_params(flatten(params.model_dump()))
-            yield StageRun(run, here)
+            with impatient():
+                leave_old_experiment(run, here)
+                if checkpoint:
+                    checkpoint.keep_run({**origin, "run_id": run.info.run_id})
+                mlflow.log_params(flatten(params.model_dump()))
+                tracked = StageRun(run, here, to)
+            to.forget()
+            outbox.remind()
+            yield tracked
         except BaseException as error:
-            _end(parent, "FAILED", error)
+            _end(to, parent, "FAILED", error)
             raise
-        _end(parent, "FINISHED")
+        _end(to, parent, "FINISHED")
 
 
-def _end(parent: Run, status: str, error: BaseException | None = None) -> None:
+def _end(to: Outbox, parent: Run, status: str, error: BaseException | None = None) -> None:
     """End the stage's run, and for now its parent, whose duration is then that of the execution.
 
-    Where the stage has failed with ``error``, a store that fails too is noted on it and does not take its place.
+    Where the stage has failed with ``error`` no server is waited for, and a store that fails too is noted on it and
+    does not take its place.
     """
+    end = entries.ended(status, parent.info.run_id)
     try:
-        mlflow.end_run(status)
-        mlflow.MlflowClient().set_terminated(parent.info.run_id, status)
+        try:
+            with impatient():
+                mlflow.end_run(status)
+                mlflow.MlflowClient().set_terminated(parent.info.run_id, status)
+        except FAILURES as failure:
+            if not is_away(failure):
+                raise
+            to.keep(end, failure)
+        to.close(0 if error else outbox.PATIENCE)
     except Exception as second:
         if error is None:
             raise

@@ -13,14 +13,23 @@ os.environ.setdefault("MLFLOW_SKIP_PIP_REQUIREMENTS_CHECK", "true")
 import mlflow
 from filelock import FileLock
 from mlflow.exceptions import MlflowException
-from requests import RequestException
+from requests import HTTPError, RequestException
 
 from pipeline.errors import TrackingError
 from pipeline.files import remove_leftovers
 from pipeline.tracking import complaints, execution
 from pipeline.tracking.complaints import told
+from pipeline.tracking.database import await_maker, fault, remove_beside
 
 DATABASE = "mlflow.db"
+
+SQLITE = "sqlite:///"
+
+QUICK = 10
+"""Seconds within which a server answers what is no file."""
+
+FAILURES = MlflowException, RequestException
+"""What MLflow's client raises for itself and for its transport."""
 
 complaints.silence()
 
@@ -37,17 +46,20 @@ def connect(experiment: str) -> str:
     own = choose()
     uri = mlflow.get_tracking_uri()
     try:
-        with _impatient():
+        with impatient():
             if own:
                 _create(root / DATABASE)
-            if uri.startswith("sqlite:"):
+            if uri.startswith(SQLITE):
                 # Two stages that start at once must not both make the experiment.
                 with FileLock(root / f"{DATABASE}.lock"):
+                    await_maker(_database(uri))
                     return _open(experiment, root)
             return _open(experiment, None)
     except Exception as error:  # the client raises requests', SQLAlchemy's and its own errors, by store
         elsewhere = "Start the server, or correct or unset MLFLOW_TRACKING_URI"
         here = f"Make room for {DATABASE}, change its permissions, or name another store with MLFLOW_TRACKING_URI"
+        if wrong := wrong_with_store():
+            raise TrackingError(f"{wrong}\nNothing was trained") from error
         raise TrackingError(
             f"MLflow store {uri} cannot be used: {told(error)}\n"
             f"Nothing was trained. {here if own else elsewhere}; an experiment that was deleted must be restored first"
@@ -71,11 +83,22 @@ def answering() -> Iterator[None]:
     """
     try:
         yield
-    except (MlflowException, RequestException) as error:
+    except FAILURES as error:
         raise TrackingError(
-            f"MLflow store {mlflow.get_tracking_uri()} failed: {told(error)}\n"
+            f"MLflow store {mlflow.get_tracking_uri()} failed: {wrong_with_store() or told(error)}\n"
             "Training is kept up to its last epoch: see to the store and run the same command again"
         ) from error
+
+
+def wrong_with_store() -> str | None:
+    """What is wrong with the chosen store, where it is a SQLite file that is itself at fault, and the way out."""
+    uri = mlflow.get_tracking_uri()
+    database = _database(uri)
+    return fault(database) if uri.startswith(SQLITE) and database.is_file() else None
+
+
+def _database(uri: str) -> Path:
+    return Path(uri.removeprefix(SQLITE))
 
 
 def _create(database: Path) -> None:
@@ -91,6 +114,7 @@ def _create(database: Path) -> None:
         client = mlflow.MlflowClient(f"sqlite:///{making}", registry_uri=f"sqlite:///{making}")
         client.search_experiments(max_results=1)
         client.search_registered_models(max_results=1)
+        remove_beside(database)
         making.replace(database)
 
 
@@ -102,13 +126,31 @@ def _open(experiment: str, root: Path | None) -> str:
 
 
 @contextmanager
-def _impatient() -> Iterator[None]:
-    """MLflow's client asks twice and waits for seconds, unless the user has said otherwise."""
-    patience = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "10"}
-    own = [key for key in patience if key not in os.environ]
-    os.environ.update({key: patience[key] for key in own})
+def impatient(seconds: int | None = QUICK) -> Iterator[None]:
+    """MLflow's client asks twice at once, and waits ``seconds`` for an answer, unless the user has said otherwise.
+
+    Left alone it asks eight times in four minutes and says nothing. seconds: None for MLflow's own two minutes.
+    """
+    patience = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1"}
+    if seconds is not None and "MLFLOW_HTTP_REQUEST_TIMEOUT" not in os.environ:
+        patience["MLFLOW_HTTP_REQUEST_TIMEOUT"] = str(seconds)
+    before = {key: os.environ.get(key) for key in patience}
+    os.environ.update(patience)
     try:
         yield
     finally:
-        for key in own:
-            os.environ.pop(key, None)
+        for key, value in before.items():
+            if value is None:
+                os.environ.pop(key, None)
+            else:
+                os.environ[key] = value
+
+
+def is_away(error: BaseException) -> bool:
+    """Whether ``error`` says that a server does not answer, and not that it refuses what it was asked."""
+    if isinstance(error, MlflowException):
+        # MLflow's client wraps what its transport raised, also where a server went on saying 429, 500, 502, 503 or 504.
+        cause = error.__cause__ or error.__context__
+        return isinstance(cause, RequestException) and is_away(cause)
+    refused = isinstance(error, HTTPError) and error.response is not None and error.response.status_code < 500
+    return isinstance(error, RequestException) and not refused

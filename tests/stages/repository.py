@@ -52,6 +52,11 @@ def make(folder: Path, values: Mapping[str, Any]) -> None:
         shutil.copy(ROOT / name, folder / name)
     (folder / "params.yaml").write_text(yaml.safe_dump(dict(values), sort_keys=False))
     run(folder, "git", "init", "--quiet")
+    name_author(folder)
+
+
+def name_author(folder: Path) -> None:
+    """Let git commit in a new repository or clone."""
     run(folder, "git", "config", "user.name", "test")
     run(folder, "git", "config", "user.email", "test@example.org")
 

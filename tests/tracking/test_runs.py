@@ -7,7 +7,9 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import mlflow
 import numpy as np
@@ -15,14 +17,19 @@ import pytest
 import torch
 from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
+from mlflow.models import Model
+from requests import ConnectionError as NoConnection
+from requests import HTTPError, Response
+from requests.exceptions import RetryError
 
 from pipeline.config.load import load
 from pipeline.config.schema import Params
 from pipeline.data.crops import CROP_SIZE, CropStore
 from pipeline.errors import TrackingError
 from pipeline.files import flatten
-from pipeline.tracking import execution, models, runs, tree
+from pipeline.tracking import entries, execution, models, outbox, runs, tree
 from pipeline.tracking.costs import Cost, adaptation_costs
+from pipeline.tracking.store import is_away
 from pipeline.training.checkpoints import Checkpoint
 from tests.models import ADAPTED, small
 from tests.stores import flat, write_store
@@ -128,10 +135,10 @@ def test_the_first_error_is_told_where_the_store_fails_too(settings: Params, mon
 
 
 def test_a_report_that_no_store_takes_is_one_message(settings: Params, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(*_: object) -> None:
+    def fail(*_: object, **__: object) -> None:
         raise MlflowException("the store has gone away")
 
-    monkeypatch.setattr(mlflow.MlflowClient, "log_metric", fail)
+    monkeypatch.setattr(mlflow.MlflowClient, "log_batch", fail)
     with pytest.raises(TrackingError, match="failed: the store has gone away"):
         tree.log_report(settings, {"ckplus.accuracy": 0.5}, [])
 
@@ -264,9 +271,94 @@ def test_a_store_that_fails_in_the_middle_is_told(settings: Params, monkeypatch:
     def gone(*_: object, **__: object) -> None:
         raise MlflowException("connection lost")
 
-    monkeypatch.setattr(mlflow, "log_metrics", gone)
+    monkeypatch.setattr(entries, "send", gone)
     with pytest.raises(TrackingError, match="connection lost\nTraining is kept"):
         log_one_metric(settings)
+
+
+def test_a_run_that_goes_on_logs_again_what_was_kept_of_it(
+    settings: Params, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An interrupted stage waits for no server, and what it could not send is not sent twice."""
+    checkpoint = checkpoint_in(tmp_path, epochs=1)
+    with monkeypatch.context() as outage:
+        outage.setattr(entries, "send", unreachable)
+        began = time.monotonic()
+        before = interrupt(settings, checkpoint, "1-1", monkeypatch)
+        assert time.monotonic() - began < 10
+    kept = tmp_path / outbox.UNSENT / before.info.run_id
+    assert sorted(path.name for path in kept.iterdir()) == ["000001.json", "run.json"]
+    assert f"1 entries are kept in {kept}. When it is back: pocan send" in capsys.readouterr().out
+    after = go_on(settings, checkpoint, "2-2", monkeypatch)
+    assert after.info.run_id == before.info.run_id
+    history = mlflow.MlflowClient().get_metric_history(after.info.run_id, "loss")
+    assert [(metric.step, metric.value) for metric in history] == [(1, 2.0), (2, 1.0)]
+    assert not kept.exists()
+
+
+def unreachable(*_: object) -> None:
+    raise MlflowException("API request failed") from NoConnection("no route to host")
+
+
+def test_a_later_stage_says_that_something_waits(settings: Params, capsys: pytest.CaptureFixture[str]) -> None:
+    note = Path(outbox.UNSENT, "0" * 32, "run.json")
+    note.parent.mkdir(parents=True)
+    note.write_text("{}")
+    with runs.stage_run(settings, "prototypes"):
+        assert "what 1 earlier run(s) had to log still waits there; send it by: pocan send" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("later", [True, False])
+def test_a_model_that_is_sent_late_does_not_take_the_alias_of_a_newer_one(
+    settings: Params, later: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with runs.stage_run(settings, "adapt", "ckplus") as run:
+        pass
+    client = mlflow.MlflowClient()
+    client.create_registered_model("pocan-ckplus")
+    first, second = (client.create_model_version("pocan-ckplus", str(tmp_path), run.id).version for _ in range(2))
+    client.set_registered_model_alias("pocan-ckplus", entries.ALIAS, first)
+    sent = SimpleNamespace(registered_model_version=second)
+    monkeypatch.setattr(Model, "log", lambda *_, **__: sent)
+    made = entries.model(tmp_path, "pocan-ckplus")
+    made = replace(made, content={**made.content, "time": made.content["time"] + (10_000 if later else -10_000)})
+    entries.send(made, run.id)
+    assert client.get_model_version_by_alias("pocan-ckplus", entries.ALIAS).version == (second if later else first)
+
+
+def answer(status: int) -> HTTPError:
+    response = Response()
+    response.status_code = status
+    return HTTPError(response=response)
+
+
+def caused(error: Exception) -> MlflowException:
+    wrapped = MlflowException("API request failed")
+    wrapped.__cause__ = error
+    return wrapped
+
+
+@pytest.mark.parametrize(
+    ("error", "away"),
+    [
+        (NoConnection("refused"), True),
+        (caused(NoConnection("refused")), True),
+        (caused(RetryError("too many 503 error responses")), True),
+        (answer(503), True),
+        (answer(403), False),
+        (MlflowException("Run with id=1 was deleted"), False),
+        (caused(ValueError("database is locked")), False),
+    ],
+)
+def test_what_counts_as_a_server_that_is_away(error: Exception, away: bool) -> None:
+    assert is_away(error) is away
+
+
+def test_a_damaged_entry_is_named(tmp_path: Path) -> None:
+    damaged = tmp_path / "000001.json"
+    damaged.write_text('{"kind": "met')
+    with pytest.raises(TrackingError, match=r"000001\.json: cannot be read .*remove this file, and send again"):
+        entries.Entry.kept(damaged)
 
 
 def log_one_metric(settings: Params) -> None:
@@ -282,12 +374,12 @@ def test_the_model_is_registered_under_its_alias_and_predicts_the_same(settings:
         expected = network(torch.from_numpy(images)).numpy()
     with runs.stage_run(settings, "adapt", "ckplus") as run:
         run.log_model(network, ADAPTED, "pocan-ckplus")
-    version = mlflow.MlflowClient().get_model_version_by_alias("pocan-ckplus", runs.ALIAS)
+    version = mlflow.MlflowClient().get_model_version_by_alias("pocan-ckplus", entries.ALIAS)
     assert version.run_id == run.id
-    graph = mlflow.pytorch.load_model(f"models:/pocan-ckplus@{runs.ALIAS}")
+    graph = mlflow.pytorch.load_model(f"models:/pocan-ckplus@{entries.ALIAS}")
     with torch.no_grad():
         np.testing.assert_allclose(graph(torch.from_numpy(images)).numpy(), expected, atol=1e-5)
-    for where in (f"models:/pocan-ckplus@{runs.ALIAS}", f"runs:/{run.id}/model"):
+    for where in (f"models:/pocan-ckplus@{entries.ALIAS}", f"runs:/{run.id}/model"):
         own = models.opened(where)
         assert own.description["adapt"] == ADAPTED["adapt"]
         with torch.no_grad():

@@ -1,0 +1,113 @@
+"""An MLflow store that is a SQLite file, looked at without MLflow: whole, half made, damaged, of another version."""
+
+import shlex
+import sqlite3
+import time
+from contextlib import closing
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+STILL = 3.0
+"""Seconds without a change after which nobody is at work on a half-made store; its maker writes many times a second."""
+
+BESIDE = "-journal", "-wal", "-shm"
+"""Endings of the files in which SQLite keeps what it has not yet brought into the database."""
+
+
+def fault(database: Path) -> str | None:
+    """What is wrong with the store itself and the way out; None where it is whole, or where only access to it fails."""
+    away = f"or move it away, and the next stage makes a new one: {_move(database)}"
+    try:
+        revision, runs = _look(database)
+    except sqlite3.OperationalError:  # it is locked, or may not be read: no fault of what it holds
+        return None
+    except sqlite3.DatabaseError as error:
+        return f"{database} is damaged, or is no database ({error}). Put a backup in its place; {away}"
+    newest, known = _revisions()
+    if revision == newest:
+        return None
+    if not runs:
+        return (
+            f"{database} is half made: the process that made it was ended, or two made it at once (or another version "
+            f"of MLflow made it). It holds no runs. Make it anew: remove it, {away}"
+        )
+    if revision in known:
+        path = shlex.quote(str(database))
+        return (
+            f"{database} holds {runs} runs of an older version of MLflow. Keep a copy and bring it up to date: "
+            f"cp {path} {path}.backup && mlflow db upgrade {shlex.quote(f'sqlite:///{database}')}\n"
+            f"Where that fails, an upgrade was broken off: put the copy of before it in its place; {away}"
+        )
+    return (
+        f"{database} holds {runs} runs and a schema ({revision}) that this version of MLflow does not know: a newer "
+        f"one made it. Install that; {away}"
+    )
+
+
+def await_maker(database: Path) -> None:
+    """Wait while another program, such as ``mlflow ui``, makes the store: two at it would spoil it."""
+    told = False
+    while database.is_file() and _in_the_making(database):
+        if not told:
+            tqdm.write(f"{database} is not complete; waiting as long as another program is making it")
+            told = True
+        before = _state(database)
+        time.sleep(STILL)
+        if _state(database) == before:
+            return
+
+
+def remove_beside(database: Path) -> None:
+    """Remove what SQLite left beside a database that is gone: it would be brought into the next one of that name."""
+    for ending in BESIDE:
+        database.with_name(f"{database.name}{ending}").unlink(missing_ok=True)
+
+
+def _look(database: Path) -> tuple[str | None, int]:
+    """The version of the schema, None where there is none, and the number of runs."""
+    with closing(sqlite3.connect(f"{database.absolute().as_uri()}?mode=rw", uri=True)) as connection:
+        tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+        revision = (
+            _value(connection, "SELECT version_num FROM alembic_version") if "alembic_version" in tables else None
+        )
+        runs = _value(connection, "SELECT COUNT(*) FROM runs") if "runs" in tables else 0
+    return revision, runs
+
+
+def _in_the_making(database: Path) -> bool:
+    """Whether it may be: it has no runs, which every store has that was used (a quick look), and is not complete."""
+    try:
+        revision, runs = _look(database)
+    except sqlite3.DatabaseError:
+        return False
+    return not runs and revision != _revisions()[0]
+
+
+def _value(connection: sqlite3.Connection, query: str) -> Any:
+    row = connection.execute(query).fetchone()
+    return row[0] if row else None
+
+
+def _revisions() -> tuple[str | None, set[str]]:
+    """The newest version of the schema that the installed MLflow knows, and all of them."""
+    from alembic.script import ScriptDirectory  # half a second, which only a store without runs, or at fault, costs
+
+    package = find_spec("mlflow")
+    assert package is not None
+    assert package.submodule_search_locations is not None
+    scripts = ScriptDirectory(str(Path(package.submodule_search_locations[0], "store", "db_migrations")))
+    return scripts.get_current_head(), {script.revision for script in scripts.walk_revisions()}
+
+
+def _state(database: Path) -> tuple[int, int]:
+    status = database.stat()
+    return status.st_mtime_ns, status.st_size
+
+
+def _move(database: Path) -> str:
+    """The command that moves a store away with all that SQLite keeps beside it."""
+    aside = shlex.quote(str(database.with_name(f"{database.stem}-aside")))
+    return f"mkdir -p {aside} && mv {shlex.quote(str(database))}* {aside}"

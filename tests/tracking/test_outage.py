@@ -1,0 +1,127 @@
+"""An MLflow server that is killed in training: told within seconds, training goes on, nothing is lost."""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import mlflow
+import numpy as np
+import pytest
+import torch
+from typer.testing import CliRunner
+
+from pipeline.cli import app
+from pipeline.config.load import load
+from pipeline.config.schema import Params
+from pipeline.errors import TrackingError
+from pipeline.tracking import entries, models, outbox, runs
+from tests.models import ADAPTED, small
+from tests.stores import flat, write_store
+from tests.tracking.servers import Server
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    server = Server(tmp_path_factory.mktemp("server"))
+    server.start()
+    yield server
+    server.kill()
+
+
+@pytest.fixture
+def settings(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Params]:
+    settings = load(ROOT / "params.yaml")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", server.uri)
+    mlflow.set_tracking_uri(server.uri)
+    yield settings
+    mlflow.set_tracking_uri(None)  # type: ignore[arg-type]
+
+
+def unsent() -> list[Path]:
+    return sorted(Path(outbox.UNSENT).glob("*/*.json"))
+
+
+def test_a_server_that_comes_back_in_training_has_all_of_it_in_order(
+    settings: Params, server: Server, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with runs.stage_run(settings, "adapt", "ckplus") as run:
+        run.log({"loss": 4.0}, 1)
+        server.kill()
+        began = time.monotonic()
+        run.log({"loss": 3.0}, 2)
+        run.log({"loss": 2.0}, 3)
+        assert time.monotonic() - began < 5
+        assert f"{server.uri} does not answer since" in (told := capsys.readouterr().out)
+        assert "Connection refused" in told
+        assert [path.name for path in unsent()] == ["000001.json", "000002.json", "run.json"]
+        before = time.time_ns() // 1_000_000
+        server.start()
+        run.log({"loss": 1.0}, 4)
+        assert "is back: 3 entries that waited are logged" in capsys.readouterr().out
+        run.log({"loss": 0.5}, 5)
+    history = mlflow.MlflowClient().get_metric_history(run.id, "loss")
+    assert [(metric.step, metric.value) for metric in history] == [(1, 4.0), (2, 3.0), (3, 2.0), (4, 1.0), (5, 0.5)]
+    assert [metric.timestamp < before for metric in history] == [True, True, True, False, False]
+    assert mlflow.get_run(run.id).info.status == "FINISHED"
+    assert not Path(outbox.UNSENT, run.id).exists()
+
+
+def test_what_a_server_that_stays_away_should_have_had_is_kept_and_sent_later(
+    settings: Params,
+    server: Server,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(outbox, "PATIENCE", 1.0)
+    torch.manual_seed(0)
+    network = small()
+    crops = write_store(tmp_path / "store", [flat(0)] * 2, [{"key": str(index)} for index in range(2)])
+    Path("curve.csv").write_text("epoch,loss\n")
+    with runs.stage_run(settings, "adapt", "ckplus") as run:
+        run.log({"loss": 2.0}, 1)
+        server.kill()
+        run.log({"loss": 1.0}, 2)
+        run.log_tags({"hardware": "an abacus"})
+        run.log_dataset(crops, np.array([1]), "target")
+        run.log_files([Path("curve.csv")], "adapt")
+        run.log_model(network, ADAPTED, "pocan-ckplus")
+        Path("curve.csv").write_text("of a later run\n")
+        began, end = time.monotonic(), time.time_ns() // 1_000_000
+    assert time.monotonic() - began < 15
+    told = capsys.readouterr().out
+    assert told.count("does not answer since") == told.count("is still away: waiting 1 seconds for it, once") == 1
+    assert f"6 entries are kept in {tmp_path / outbox.UNSENT / run.id}. When it is back: pocan send" in told
+
+    # Every later stage is still refused before it trains anything; nothing of what is kept is lost by it.
+    with pytest.raises(TrackingError, match="Nothing was trained"), runs.stage_run(settings, "adapt", "jaffe"):
+        pytest.fail("the body must not run")
+    refused = CliRunner().invoke(app, ["send"])
+    assert refused.exit_code == 1
+    assert f"{run.id} could not be sent to {server.uri}: " in refused.output
+    assert len(unsent()) == 7
+    monkeypatch.delenv("MLFLOW_TRACKING_URI")
+    server.start()
+    sent = CliRunner().invoke(app, ["send"])
+    assert f"adapt@ckplus ({run.id}): 6 entries logged to {server.uri}" in sent.stdout.splitlines()
+    assert CliRunner().invoke(app, ["send"]).stdout == "nothing waits to be sent\n"
+
+    client = mlflow.MlflowClient()
+    found = client.get_run(run.id)
+    assert [(m.step, m.value) for m in client.get_metric_history(run.id, "loss")] == [(1, 2.0), (2, 1.0)]
+    assert found.data.tags["pocan.hardware"] == "an abacus"
+    assert found.inputs is not None
+    assert [data.dataset.name for data in found.inputs.dataset_inputs] == [f"{crops.description['dataset']}-target"]
+    assert found.info.status == "FINISHED"
+    assert found.info.end_time is not None
+    assert abs(found.info.end_time - end) < 5000
+    assert Path(client.download_artifacts(run.id, "adapt/curve.csv", str(tmp_path))).read_text() == "epoch,loss\n"
+    images = torch.zeros(1, 3, 112, 112)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", server.uri)
+    with torch.no_grad():
+        for where in (f"models:/pocan-ckplus@{entries.ALIAS}", f"runs:/{run.id}/model"):
+            opened = models.opened(where).model
+            np.testing.assert_array_equal(opened(images).numpy(), network(images).numpy())
