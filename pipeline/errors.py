@@ -1,5 +1,10 @@
 """The errors a user can cause; each message names the file, key or value and says what to do."""
 
+from typing import Any
+
+SHOWN = 80
+"""Characters of a value, and of a key, that a message shows."""
+
 
 class PipelineError(Exception):
     """Base of every error that is reported to the user as one message, without a traceback."""
@@ -25,6 +30,10 @@ class StorageError(PipelineError):
     """A disk is full or fails while results are written; what was written before is kept."""
 
 
+class DamagedFileError(PipelineError, ValueError):
+    """A file that a stage or command left is gone, or is no longer what was written, as after a power cut."""
+
+
 class WeightsError(PipelineError):
     """A weight file or checkpoint does not fit the network it is loaded into."""
 
@@ -35,3 +44,15 @@ class TrainingError(PipelineError):
 
 class TrackingError(PipelineError):
     """The MLflow server cannot be reached or refuses the run."""
+
+
+def shown(value: Any) -> str:
+    """``repr`` of a value, cut where it is long."""
+    text = repr(value)
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]}…"
+
+
+def shown_key(key: Any) -> str:
+    """A key as it stands in a file, cut where it is long; as ``repr`` writes it where it cannot be printed."""
+    text = str(key)
+    return text if text.isprintable() and len(text) <= SHOWN else shown(key)

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from filelock import FileLock, Timeout
 
 from pipeline.errors import StorageError
+from pipeline.reading import intact
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -224,5 +225,10 @@ def package_folder(name: str) -> Path | None:
 
 
 def read_json(path: Path) -> Any:
-    """Read one JSON file."""
-    return json.loads(path.read_text(encoding="utf-8"))
+    """Read one JSON file.
+
+    Raises:
+        DamagedFileError: it is missing or damaged.
+    """
+    with intact(path):
+        return json.loads(path.read_text(encoding="utf-8"))

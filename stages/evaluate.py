@@ -3,7 +3,6 @@
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from pipeline.command_line import run
 from pipeline.config import layout
@@ -16,6 +15,7 @@ from pipeline.data.prepared import Prepared
 from pipeline.evaluation import calibration, scorecard, unlabelled
 from pipeline.files import flatten, read_json, write_csv, write_json
 from pipeline.labels import EXPRESSIONS
+from pipeline.reading import read_csv, read_parquet
 from pipeline.tracking.runs import StageRun, stage_run
 
 
@@ -28,7 +28,7 @@ def main(target: str) -> None:
     outcome = Outcome.read(layout.outcome(target))
     with stage_run(settings, "evaluate", target) as tracked:
         tracked.log_dataset(data.store, data.split.test, "test")
-        by_epoch = pd.read_parquet(layout.epochs(target)).to_numpy(dtype=np.uint8).T
+        by_epoch = read_parquet(layout.epochs(target)).to_numpy(dtype=np.uint8).T
         scores = scorecard.score(data, outcome, by_epoch, settings.evaluate, settings.seed)
         points = scorecard.tsne_points(source, data, outcome, settings.evaluate.tsne_samples, settings.seed)
         temperature = read_json(layout.model_description(layout.adapted(target)))["temperature"]
@@ -45,7 +45,7 @@ def main(target: str) -> None:
         possible = [EXPRESSIONS.index(name) for name in settings.split[target].classes or EXPRESSIONS]
         judged: dict[str, Any] = unlabelled.judge(outcome, source_labels, possible)
         if scores:
-            validations = pd.read_csv(layout.validations(target))
+            validations = read_csv(layout.validations(target), len(by_epoch))
             judged["choices"] = unlabelled.choices(validations, scores["by_epoch"])
         write_json(folder / "metrics.json", metrics)
         write_json(folder / "result.json", result(settings, source, data, scores, judged, errors, tracked))

@@ -30,6 +30,7 @@ FLOORS = (
     ("config",),
     ("standins", "datasets", "backbones"),
     ("registry", "files", "labels"),
+    ("reading",),
     ("errors",),
 )
 """The rooms of ``pipeline`` from the top floor down; those of one floor do not know each other."""

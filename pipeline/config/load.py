@@ -1,18 +1,17 @@
 """Reading params.yaml: every unknown key, wrong type and value out of range is named before any work starts."""
 
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-import yaml
 from pydantic import BaseModel, ValidationError
 
+from pipeline.config import yaml_text
 from pipeline.config.methods import METHODS, AdaptParams
 from pipeline.config.methods.base import SHARED
 from pipeline.config.schema import Params, SplitParams
 from pipeline.config.section import Section
-from pipeline.errors import ParamsError
+from pipeline.errors import ParamsError, shown, shown_key
 from pipeline.registry import suggestion, unknown
 
 S = TypeVar("S", bound=Section)
@@ -54,12 +53,7 @@ def read(path: Path) -> dict[str, Any]:
     Raises:
         ParamsError: the file is missing or is no YAML mapping.
     """
-    try:
-        raw = yaml.load(path.read_text(encoding="utf-8"), _Yaml12Loader)
-    except FileNotFoundError:
-        raise ParamsError(f"{path}: no such file; run from the project's root") from None
-    except yaml.YAMLError as error:
-        raise ParamsError(f"{path}: not valid YAML: {error}") from error
+    raw = yaml_text.read(path)
     if not isinstance(raw, dict):
         raise ParamsError(f"{path}: expected a mapping of sections, found {type(raw).__name__}")
     return raw
@@ -99,8 +93,8 @@ def _chosen_method(adapt: Any, methods: Any, faults: list[str]) -> AdaptParams |
     for method, values in methods.items():
         _check_method_section(method, values, faults)
     name = adapt.get("method")
-    if name not in METHODS:
-        faults.append(f"adapt.method: unknown method {unknown(str(name), METHODS)}")
+    if not isinstance(name, str) or name not in METHODS:
+        faults.append(f"adapt.method: unknown method {unknown(shown_key(name), METHODS)}")
     elif name not in methods:
         faults.append(f"methods: no section for {name}; add methods.{name}: {{}} for its published values")
     if len(faults) > before:
@@ -118,13 +112,13 @@ def _chosen_method(adapt: Any, methods: Any, faults: list[str]) -> AdaptParams |
 
 def _check_method_section(method: str, values: Any, faults: list[str]) -> None:
     """Check one section of ``methods``, whether or not its method is chosen."""
-    place = f"methods.{method}"
+    place = f"methods.{shown_key(method)}"
     if method not in METHODS:
-        faults.append(f"methods: unknown method {unknown(str(method), METHODS)}; remove or correct {place}")
+        faults.append(f"methods: unknown method {unknown(shown_key(method), METHODS)}; remove or correct {place}")
         return
     schema = METHODS[method]
     if not isinstance(values, dict):
-        faults.append(f"{place}: expected a mapping of its parameters, found {values!r}; write {{}} for none")
+        faults.append(f"{place}: expected a mapping of its parameters, found {shown(values)}; write {{}} for none")
         return
     foreign = [key for key in values if key in SHARED or key not in schema.model_fields]
     faults += [_misplaced(key, schema, place) for key in foreign]
@@ -152,7 +146,8 @@ def _misplaced(key: str, schema: type[AdaptParams], place: str = "adapt") -> str
     if owners := _owners(key):
         homes = " or ".join(f"methods.{owner}.{key}" for owner in owners)
         return f"{place}.{key}: {schema.name} has no such parameter, {' and '.join(owners)} has; move it to {homes}"
-    return f"{place}.{key}: unknown key{suggestion(key, tuple(schema.model_fields))}; remove or correct it"
+    told = shown_key(key)
+    return f"{place}.{told}: unknown key{suggestion(told, tuple(schema.model_fields))}; remove or correct it"
 
 
 def _change(raw: dict[str, Any], change: str) -> None:
@@ -162,21 +157,9 @@ def _change(raw: dict[str, Any], change: str) -> None:
     place: Any = raw
     for section in sections:
         place = place.get(section) if isinstance(place, dict) else None
-    try:
-        if not equals or not isinstance(place, dict):
-            raise ParamsError(f"{change}: not of the form section.key=value, with a section of the parameter file")
-        place[last] = yaml.load(value, _Yaml12Loader)
-    except yaml.YAMLError as error:
-        raise ParamsError(f"{change}: the value is not valid YAML: {error}") from error
-
-
-class _Yaml12Loader(yaml.SafeLoader):
-    """Reads ``1e-5`` as a number, as YAML 1.2 and DVC do; PyYAML's YAML 1.1 reads it as a string."""
-
-
-_Yaml12Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float", re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)[eE][-+]?\d+$"), list("-+.0123456789")
-)
+    if not equals or not isinstance(place, dict):
+        raise ParamsError(f"{change}: not of the form section.key=value, with a section of the parameter file")
+    place[last] = yaml_text.parse(value, f"{change}: the value is not valid YAML")
 
 
 def _lists_to_tuples(value: Any) -> Any:
@@ -190,9 +173,9 @@ def _lists_to_tuples(value: Any) -> Any:
 
 def _describe(fault: Any, model: type[BaseModel], place: str = "") -> str:
     """One fault that pydantic found in ``model``, which stands at ``place`` of the parameter file."""
-    key = ".".join(part for part in (place, *map(str, fault["loc"])) if part)
+    key = ".".join(part for part in (place, *map(shown_key, fault["loc"])) if part)
     if fault["type"] == "extra_forbidden":
-        hint = suggestion(str(fault["loc"][-1]), _known_keys(model, fault["loc"][:-1]))
+        hint = suggestion(shown_key(fault["loc"][-1]), _known_keys(model, fault["loc"][:-1]))
         return f"{key}: unknown key{hint}; remove or correct it"
     if fault["type"] == "missing":
         return _missing(key)
@@ -200,8 +183,8 @@ def _describe(fault: Any, model: type[BaseModel], place: str = "") -> str:
         message = str(fault["ctx"]["error"])
         return f"{key}: {message}" if key else message
     if fault["type"] == "string_pattern_mismatch":
-        return f"{key}: {fault['input']!r} is no name: use letters, digits, _ and -, the first a letter or digit"
-    return f"{key}: {fault['msg'][0].lower()}{fault['msg'][1:]}, found {fault['input']!r}"
+        return f"{key}: {shown(fault['input'])} is no name: use letters, digits, _ and -, the first a letter or digit"
+    return f"{key}: {fault['msg'][0].lower()}{fault['msg'][1:]}, found {shown(fault['input'])}"
 
 
 def _missing(key: str) -> str:

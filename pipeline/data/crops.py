@@ -13,7 +13,8 @@ and what tells how the crops came about, on which no training depends
 ``faces.json``        counts by method of detection, unreadable files with their reasons
 """
 
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -25,6 +26,7 @@ from numpy.typing import NDArray
 
 from pipeline.errors import DatasetError
 from pipeline.files import read_json
+from pipeline.reading import intact, read_array, read_parquet
 
 CROP_SIZE = 112
 """Side of a crop in pixels (paper, sec. 4.2)."""
@@ -47,7 +49,8 @@ MANIFEST_COLUMNS = {
 
 SAMPLE_COLUMNS = ("key", "label", "subject", "sequence", "frame", "split")
 
-TRAINED_ON = ("crops.npy", "samples.parquet", "store.json")
+DIGESTED = ("crops.npy", "samples.parquet")
+TRAINED_ON = (*DIGESTED, "store.json")
 FILES = (*TRAINED_ON, "manifest.parquet", "faces.json")
 
 
@@ -65,10 +68,10 @@ class CropStore:
 
         Raises:
             DatasetError: a file is missing, array and table do not have the same length, or an earlier version of this
-                project wrote the store.
+                project wrote the store. DamagedFileError: a file is damaged.
         """
         _require(folder, TRAINED_ON)
-        store = cls(folder, np.load(folder / "crops.npy", mmap_mode="r"), read_json(folder / "store.json"))
+        store = cls(folder, read_array(folder / "crops.npy"), read_json(folder / "store.json"))
         if len(store.images) != len(store.samples):
             raise DatasetError(
                 f"{folder}: {len(store.images)} crops but {len(store.samples)} rows; run its faces stage again"
@@ -77,15 +80,26 @@ class CropStore:
             raise DatasetError(f"{folder}: written by an earlier version of this project; run its faces stage again")
         return store
 
+    def require_intact(self) -> Self:
+        """The store, after a look at every byte that training reads.
+
+        Raises:
+            DamagedFileError: they are not those that were written.
+        """
+        with intact(self.folder):
+            if digest(self.folder / name for name in DIGESTED) != self.description["digest"]:
+                raise ValueError(f"the digest of {' and '.join(DIGESTED)} is not the one in store.json")
+        return self
+
     @cached_property
     def samples(self) -> pd.DataFrame:
         """N rows, ``SAMPLE_COLUMNS``."""
-        return pd.read_parquet(self.folder / "samples.parquet")
+        return read_parquet(self.folder / "samples.parquet")
 
     @cached_property
     def manifest(self) -> pd.DataFrame:
         """N rows, ``MANIFEST_COLUMNS``: for reports; nothing that trains reads it."""
-        return pd.read_parquet(self.folder / "manifest.parquet")
+        return read_parquet(self.folder / "manifest.parquet")
 
     def labels(self) -> NDArray[np.int64]:
         """The label of each crop, N int64; −1 where the set has none."""
@@ -96,7 +110,7 @@ def read_description(folder: Path) -> dict[str, Any]:
     """store.json and faces.json of the store at ``folder``, as one.
 
     Raises:
-        DatasetError: a file is missing.
+        DatasetError: a file is missing. DamagedFileError: a file is damaged.
     """
     _require(folder, FILES)
     description: dict[str, Any] = read_json(folder / "store.json") | read_json(folder / "faces.json")
@@ -107,3 +121,13 @@ def _require(folder: Path, names: Sequence[str]) -> None:
     for name in names:
         if not (folder / name).is_file():
             raise DatasetError(f"{folder / name}: missing; run the faces stage of this data set (dvc repro)")
+
+
+def digest(files: Iterable[Path]) -> str:
+    """The SHA-256 of the files' contents, one behind the other."""
+    found = hashlib.sha256()
+    for path in files:
+        with path.open("rb") as file:
+            while block := file.read(1 << 20):
+                found.update(block)
+    return found.hexdigest()

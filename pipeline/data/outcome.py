@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from pipeline.data.split import Indices
 from pipeline.errors import DatasetError
 from pipeline.files import atomic_path
+from pipeline.reading import intact
 
 EMBEDDED = 1000
 """Pictures of each domain whose embeddings are kept, however many there are."""
@@ -77,11 +78,11 @@ class Outcome:
         """Read what ``write`` wrote.
 
         Raises:
-            DatasetError: the file is missing.
+            DatasetError: the file is missing. DamagedFileError: it is damaged.
         """
         if not path.is_file():
             raise DatasetError(f"{path}: missing; run the adapt stage of this target ({path.stem}): dvc repro")
-        with np.load(path) as arrays:
+        with intact(path), np.load(path) as arrays:
             source, target = (Sample(arrays[f"{name}_rows"], arrays[f"{name}_ranks"]) for name in ("source", "target"))
             before, after = (
                 Predicted(**{key: arrays[f"{name}_{key}"] for key in Predicted.__dataclass_fields__})

@@ -32,9 +32,9 @@ class Prepared:
         """Open the prepared data of ``name``.
 
         Raises:
-            DatasetError: a file is missing; names the stage that makes it.
+            DatasetError: a file is missing; names the stage that makes it. DamagedFileError: one is damaged.
         """
-        return cls(name, CropStore.open(layout.crops(name)), split.read(layout.split(name)))
+        return cls(name, CropStore.open(layout.crops(name)).require_intact(), split.read(layout.split(name)))
 
     @property
     def train_rows(self) -> Tensor:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from pipeline.errors import DatasetError
 from pipeline.files import atomic_path
+from pipeline.reading import read_parquet
 
 Indices = NDArray[np.int64]
 
@@ -37,10 +38,10 @@ def read(path: Path) -> Split:
     """Read what ``write`` wrote.
 
     Raises:
-        DatasetError: the file is missing.
+        DatasetError: the file is missing. DamagedFileError: it is damaged.
     """
     if not path.is_file():
         raise DatasetError(f"{path}: missing; run the split stage of this data set ({path.stem}): dvc repro")
-    table = pd.read_parquet(path, columns=["row", "part"])
+    table = read_parquet(path, ["row", "part"])
     rows, parts = table["row"].to_numpy(dtype=np.int64), table["part"].to_numpy(dtype=object)
     return Split(rows[parts == "train"], rows[parts == "test"])

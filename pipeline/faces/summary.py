@@ -2,9 +2,8 @@
 
 from pathlib import Path
 
-import pandas as pd
-
 from pipeline.data.crops import read_description
+from pipeline.reading import read_parquet
 
 METHODS = ("mtcnn", "haar", "whole", "given")
 
@@ -15,7 +14,7 @@ def summary(folder: Path) -> dict[str, int | float]:
     Sets of pictures that were all taken as they are given have no detection_rate and no median_score.
     """
     description = read_description(folder)
-    rows = pd.read_parquet(folder / "manifest.parquet", columns=["method", "faces", "score", "turned", "sharpness"])
+    rows = read_parquet(folder / "manifest.parquet", ["method", "faces", "score", "turned", "sharpness"])
     methods = {method: description["methods"].get(method, 0) for method in METHODS}
     searched = len(rows) - methods["given"]
     counts: dict[str, int | float] = {

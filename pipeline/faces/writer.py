@@ -1,11 +1,10 @@
 """Turning the work in progress on crops into a store."""
 
-import hashlib
 import itertools
 import os
 import shutil
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -14,7 +13,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.data.crops import CROP_SIZE, MANIFEST_COLUMNS, SAMPLE_COLUMNS
+from pipeline.data.crops import CROP_SIZE, DIGESTED, MANIFEST_COLUMNS, SAMPLE_COLUMNS, digest
 from pipeline.faces.journal import HEADER_BYTES, JOURNAL, Entry, Journal
 from pipeline.files import atomic_path, move_folder, write_json, writing
 
@@ -56,8 +55,8 @@ class CropWriter(Journal):
                 _write_header(crops, self._count)
                 os.fsync(crops.fileno())
             description = {"dataset": dataset, "provenance": provenance, "crops": self._count, "faces": dict(faces)}
-            digest = _digest([self._crops, self._partial / "samples.parquet"])
-            write_json(self._partial / "store.json", description | {"digest": digest})
+            description["digest"] = digest(self._partial / name for name in DIGESTED)
+            write_json(self._partial / "store.json", description)
         with writing(folder):
             if folder.exists():
                 shutil.rmtree(folder)
@@ -99,12 +98,3 @@ def _write_header(file: BinaryIO, count: int) -> None:
     if file.tell() != HEADER_BYTES:
         raise RuntimeError(f"the .npy header takes {file.tell()} bytes, not {HEADER_BYTES}")
     file.flush()
-
-
-def _digest(files: Iterable[Path]) -> str:
-    digest = hashlib.sha256()
-    for path in files:
-        with path.open("rb") as file:
-            while block := file.read(1 << 20):
-                digest.update(block)
-    return digest.hexdigest()

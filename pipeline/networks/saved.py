@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from pipeline.config import layout
-from pipeline.errors import WeightsError
+from pipeline.errors import DamagedFileError, WeightsError
 from pipeline.files import atomic_path, not_written, read_json, sha256, write_json
 
 WEIGHTS_FILE = "model.safetensors"
@@ -47,12 +47,14 @@ def load(folder: Path, modules: Mapping[str, nn.Module]) -> dict[str, Any]:
     """Load the state that ``save`` wrote into ``modules`` and return the description.
 
     Raises:
-        WeightsError: a file is missing, damaged or of another version, or tensors are missing, unexpected or misshapen;
-            each is named.
+        WeightsError: a file is missing, damaged or of another version (its SHA-256 is looked at), or tensors are
+            missing, unexpected or misshapen; each is named.
     """
     path = folder / WEIGHTS_FILE
     description = describe(folder)
     with _reading(path):
+        if sha256(path) != description.get("weights_sha256"):
+            raise ValueError(f"its SHA-256 is not the one in {layout.model_description(folder).name}")
         tensors = load_file(path)
     for name, module in modules.items():
         prefix = f"{name}."
@@ -94,6 +96,8 @@ def parts(folder: Path) -> set[str]:
 def _reading(path: Path) -> Iterator[None]:
     try:
         yield
+    except DamagedFileError as error:
+        raise WeightsError(str(error)) from error
     except FileNotFoundError:
         raise WeightsError(f"{path}: no such file; run the stage that trains it (dvc repro)") from None
     except (SafetensorError, ValueError) as error:

@@ -19,6 +19,7 @@ from PIL import Image, ImageDraw, ImageFont
 from pipeline.data.crops import read_description
 from pipeline.errors import DatasetError
 from pipeline.files import atomic_path
+from pipeline.reading import read_array, read_parquet
 from pipeline.reporting.figures import WARNING_COLOUR
 
 RANDOM_CROPS = 40
@@ -96,11 +97,12 @@ def write_contact_sheets(store_folder: Path, name: str, title: str, folder: Path
 
     Raises:
         DatasetError: a file of the store is missing, or array and manifest do not have the same length.
+        DamagedFileError: one is damaged.
     """
     description = read_description(store_folder)
     crops = store_folder / "crops.npy"
-    total = len(np.load(crops, mmap_mode="r"))
-    manifest = pd.read_parquet(store_folder / "manifest.parquet", columns=["method", "score", "sharpness"])
+    total = len(read_array(crops))
+    manifest = read_parquet(store_folder / "manifest.parquet", ["method", "score", "sharpness"])
     if total != len(manifest):
         raise DatasetError(
             f"{store_folder}: {total} crops but {len(manifest)} manifest rows; run its faces stage again"
@@ -184,7 +186,7 @@ def _write_page(path: Path, grid: Grid, header: Header, sections: Sequence[Secti
 
 def _read(crops: Path, row: int) -> Image.Image:
     # Opened anew for each crop: a map that stays open keeps what was read, and in time the whole array, resident.
-    array: NDArray[np.uint8] = np.load(crops, mmap_mode="r")
+    array: NDArray[np.uint8] = read_array(crops)
     return Image.fromarray(np.array(array[row]))
 
 

@@ -10,11 +10,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-import pandas as pd
-
 from pipeline.data.crops import read_description
 from pipeline.faces.summary import summary
 from pipeline.files import write_text
+from pipeline.reading import read_parquet
 from pipeline.reporting.contact_sheet import FALLBACK_TITLES, fallback_rows, write_contact_sheets
 from pipeline.reporting.markdown import MARK_NOTE, NOTHING, markdown_table
 from pipeline.reporting.titles import DRAWN_MARK, dataset_title
@@ -150,7 +149,7 @@ def _fallbacks(faces: _Faces, pages: Sequence[str]) -> list[str]:
     """Counts with links to the pages, and the first files by name; nothing where MTCNN found all faces."""
     if not pages:
         return []
-    manifest = pd.read_parquet(faces.store / "manifest.parquet", columns=["key", "method"])
+    manifest = read_parquet(faces.store / "manifest.parquet", ["key", "method"])
     rows = fallback_rows(manifest["method"])
     counts = [f"{FALLBACK_TITLES[method]} {faces.marked(f'{len(rows[method]):,}')}" for method in rows if rows[method]]
     links = ", ".join(f"[page {number}]({page})" for number, page in enumerate(pages, start=1))

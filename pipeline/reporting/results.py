@@ -18,8 +18,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from pipeline.config.schema import Params
 from pipeline.config.section import Fraction
-from pipeline.errors import PipelineError
+from pipeline.errors import DamagedFileError, PipelineError
 from pipeline.labels import NUM_CLASSES
+from pipeline.reading import read_csv
 
 Provenance = Literal["stand-in", "real"]
 Stage = Literal["before", "after"]
@@ -315,12 +316,12 @@ def _read_reliability(path: Path, command: str) -> pd.DataFrame:
 
 
 def _read_csv(path: Path, types: dict[str, str], command: str) -> pd.DataFrame:
+    if not path.is_file():
+        raise PipelineError(f"{path}: missing; run {command}")
     try:
-        return pd.read_csv(path, usecols=list(types), dtype=types)
-    except FileNotFoundError:
-        raise PipelineError(f"{path}: missing; run {command}") from None
-    except ValueError as error:
-        raise PipelineError(f"{path}: damaged ({error}); run {command}") from None
+        return read_csv(path, usecols=list(types), dtype=types)
+    except DamagedFileError as error:
+        raise PipelineError(f"{path}: damaged ({error.__cause__}); run {command}") from None
 
 
 def _read_tsne(path: Path, command: str) -> dict[Stage, Embedding]:

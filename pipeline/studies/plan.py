@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
-import yaml
 from pydantic import Field, ValidationError, field_validator
 
+from pipeline.config import yaml_text
 from pipeline.config.decisive import decisive
 from pipeline.config.load import load
 from pipeline.config.schema import Params
@@ -68,15 +68,10 @@ def read(name: str, folder: Path = FOLDER) -> Study:
         ParamsError: there is no such file, or a key or value is refused; every fault is named.
     """
     path = Path(name) if name.endswith((".yaml", ".yml")) else folder / f"{name}.yaml"
-    try:
-        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        known = tuple(sorted(file.stem for file in folder.glob("*.yaml")))
-        raise ParamsError(
-            f"{path}: no such study{suggestion(name, known)}; there are {', '.join(known) or 'none'}"
-        ) from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ParamsError(f"{path}: not valid YAML: {error}") from error
+    known = tuple(sorted(file.stem for file in folder.glob("*.yaml")))
+    if not path.is_file():
+        raise ParamsError(f"{path}: no such study{suggestion(name, known)}; there are {', '.join(known) or 'none'}")
+    raw = yaml_text.read(path)
     if not isinstance(raw, dict):
         raise ParamsError(f"{path}: expected a mapping (docs/studies.md), found {type(raw).__name__}")
     try:

@@ -26,6 +26,7 @@ from pipeline.config.schema import Params
 from pipeline.data.crops import CROP_SIZE, CropStore
 from pipeline.files import flatten
 from pipeline.tracking import entries, execution, flavour, outbox
+from pipeline.tracking.complaints import told
 from pipeline.tracking.execution import Execution
 from pipeline.tracking.outbox import Outbox
 from pipeline.tracking.tree import existing_run, leave_old_experiment, parent_run, tags_of
@@ -180,7 +181,7 @@ def _end(to: Outbox, parent: Run, status: str, error: BaseException | None = Non
     except Exception as second:
         if error is None:
             raise
-        error.add_note(f"and its MLflow run could not be marked as failed: {second}")
+        error.add_note(f"and its MLflow run could not be marked as failed: {told(second)}")
 
 
 def _interrupted_run(checkpoint: Checkpoint, origin: Mapping[str, Any]) -> Run | None:

@@ -17,7 +17,8 @@ from requests import HTTPError, RequestException
 
 from pipeline.errors import TrackingError
 from pipeline.files import remove_leftovers
-from pipeline.tracking import execution
+from pipeline.tracking import complaints, execution
+from pipeline.tracking.complaints import told
 from pipeline.tracking.database import await_maker, fault, remove_beside
 
 DATABASE = "mlflow.db"
@@ -29,6 +30,8 @@ QUICK = 10
 
 FAILURES = MlflowException, RequestException
 """What MLflow's client raises for itself and for its transport."""
+
+complaints.silence()
 
 
 def connect(experiment: str) -> str:
@@ -58,7 +61,7 @@ def connect(experiment: str) -> str:
         if wrong := wrong_with_store():
             raise TrackingError(f"{wrong}\nNothing was trained") from error
         raise TrackingError(
-            f"MLflow store {uri} cannot be used: {error}\n"
+            f"MLflow store {uri} cannot be used: {told(error)}\n"
             f"Nothing was trained. {here if own else elsewhere}; an experiment that was deleted must be restored first"
         ) from error
 
@@ -82,7 +85,7 @@ def answering() -> Iterator[None]:
         yield
     except FAILURES as error:
         raise TrackingError(
-            f"MLflow store {mlflow.get_tracking_uri()} failed: {wrong_with_store() or error}\n"
+            f"MLflow store {mlflow.get_tracking_uri()} failed: {wrong_with_store() or told(error)}\n"
             "Training is kept up to its last epoch: see to the store and run the same command again"
         ) from error
 

@@ -1,5 +1,6 @@
 """Checkpoints: the file in which an interrupted training goes on."""
 
+import errno
 import hashlib
 import json
 import pickle
@@ -127,7 +128,10 @@ def _read(path: Path, mapped: bool = False) -> dict[str, Any] | None:
         return None
     try:
         content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
-    except (RuntimeError, EOFError, ValueError, pickle.UnpicklingError) as error:
+    except (RuntimeError, EOFError, ValueError, KeyError, OSError, pickle.UnpicklingError) as error:
+        # An empty file cannot be mapped, which the system calls invalid; anything else it says is no fault of the file.
+        if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
+            raise
         tqdm.write(f"{path} cannot be read ({error}); training starts from the beginning")
         return None
     return content

@@ -7,7 +7,7 @@ import pytest
 
 from pipeline.data import outcome
 from pipeline.data.outcome import Outcome, Predicted, Sample
-from pipeline.errors import DatasetError
+from pipeline.errors import DamagedFileError, DatasetError
 
 
 def test_a_sample_is_seeded_ascending_and_without_repeats() -> None:
@@ -46,3 +46,14 @@ def test_it_comes_back_as_written_in_the_same_bytes(tmp_path: Path) -> None:
             np.testing.assert_array_equal(vars(getattr(back, name))[key], value)
     with pytest.raises(DatasetError, match=r"gone\.npz: missing; run the adapt stage of this target \(gone\)"):
         Outcome.read(tmp_path / "gone.npz")
+
+
+def test_a_file_that_is_cut_short_is_named(tmp_path: Path) -> None:
+    sample = Sample.draw(np.arange(9), 0)
+    predicted = Predicted(*(np.zeros((9, k), dtype=np.float32) for k in (7, 7, 4, 4)))
+    Outcome(sample, sample, predicted, predicted).write(tmp_path / "a.npz")
+    whole = (tmp_path / "a.npz").read_bytes()
+    for length in range(0, len(whole), 50):
+        (tmp_path / "a.npz").write_bytes(whole[:length])
+        with pytest.raises(DamagedFileError, match=r"a\.npz: the file is damaged"):
+            Outcome.read(tmp_path / "a.npz")

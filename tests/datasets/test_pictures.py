@@ -222,3 +222,12 @@ def test_what_does_not_begin_as_a_picture_is_none(tmp_path: Path, content: bytes
 def test_tables_beside_pictures_are_not_looked_into(tmp_path: Path) -> None:
     path = save(tmp_path / "a.png").rename(tmp_path / "a.txt")
     assert not is_picture(path)
+
+
+@pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP"])
+@pytest.mark.parametrize("exif", [b"Exif\0\0junk", b"Exif\0\0II*\0\x08\0\0\0\xff\xff", b"Exif\0\0"])
+def test_damaged_exif_data_cost_no_picture(tmp_path: Path, form: str, exif: bytes) -> None:
+    picture = Image.new("RGB", (9, 7), "red")
+    picture.save(tmp_path / "a", form, exif=exif)
+
+    assert decode(tmp_path / "a", "a").shape == (7, 9, 3)

@@ -11,8 +11,10 @@ from PIL import Image
 
 from pipeline.data.crops import CropStore, read_description
 from pipeline.datasets import FolderDataset
+from pipeline.datasets.parts.pictures import decoders
 from pipeline.faces.extract import extract
 from tests.datasets.test_pictures import png_header
+from tests.faces import hostile
 from tests.faces.scenes import photograph
 from tests.faces.test_extract import PARAMS
 
@@ -130,3 +132,13 @@ def test_a_file_that_may_not_be_read_is_listed(tmp_path: Path, monkeypatch: pyte
     store = CropStore.open(tmp_path / "store")
     assert store.manifest["key"].tolist() == ["open.png"]
     assert "Permission denied" in read_description(store.folder)["unreadable"]["shut.png"]
+
+
+@pytest.mark.parametrize("form", decoders())
+def test_damaged_files_of_every_format_end_in_a_crop_or_a_reason(tmp_path: Path, form: str) -> None:
+    names = hostile.write(tmp_path / "album", form, 40)
+    ends = hostile.outcome(tmp_path / "album", tmp_path / "out", names)
+    assert len(ends) == 40
+    reasons = [end for end in ends.values() if ": " in end]
+    assert 0 < len(reasons) < 40
+    assert not [reason for reason in reasons if "\n" in reason]

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from pipeline.data.crops import CROP_SIZE, MANIFEST_COLUMNS, SAMPLE_COLUMNS, CropStore, read_description
-from pipeline.errors import DatasetError, StorageError
+from pipeline.errors import DamagedFileError, DatasetError, StorageError
 from pipeline.faces import writer as module
 from pipeline.faces.journal import HEADER_BYTES, CropBatch
 from pipeline.faces.writer import CropWriter
@@ -306,3 +306,17 @@ def test_array_and_samples_of_different_length_are_refused(tmp_path: Path) -> No
     (tmp_path / "a" / samples).write_bytes((tmp_path / "b" / samples).read_bytes())
     with pytest.raises(DatasetError, match="9 crops but 5 rows"):
         CropStore.open(tmp_path / "a/store")
+
+
+def test_a_store_with_other_bytes_than_were_written_is_refused(tmp_path: Path) -> None:
+    write(tmp_path / "work")
+    store = CropStore.open(tmp_path / "store").require_intact()
+    crops = tmp_path / "store/crops.npy"
+    with crops.open("r+b") as file:
+        file.seek(crops.stat().st_size - 1)
+        file.write(bytes([store.images[-1, -1, -1, -1] ^ 1]))
+    with pytest.raises(DamagedFileError, match=r"store: the file is damaged \(the digest of crops\.npy and samples"):
+        CropStore.open(tmp_path / "store").require_intact()
+    os.truncate(crops, crops.stat().st_size // 2)
+    with pytest.raises(DamagedFileError, match=r"crops\.npy: the file is damaged"):
+        CropStore.open(tmp_path / "store")

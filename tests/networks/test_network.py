@@ -221,6 +221,14 @@ def test_missing_and_damaged_models(tmp_path: Path) -> None:
     (tmp_path / "model.safetensors").write_bytes(b"\x00" * 10)
     with pytest.raises(WeightsError, match="damaged"):
         saved.load(tmp_path, {"p": Prototypes(8)})
+    description = (tmp_path / "model.json").read_bytes()
+    other = Prototypes(8)
+    with torch.no_grad():
+        other.matrix.add_(1)
+    saved.save(tmp_path, {"p": other}, {})
+    (tmp_path / "model.json").write_bytes(description)
+    with pytest.raises(WeightsError, match=r"damaged \(its SHA-256 is not the one in model\.json\)"):
+        saved.load(tmp_path, {"p": Prototypes(8)})
     assert np.prod(Prototypes(8).matrix.shape) == 56
 
 

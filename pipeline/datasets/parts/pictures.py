@@ -1,6 +1,7 @@
 """Decoding of picture files: every readable picture becomes one RGB array, every other one an error with a reason."""
 
 import errno
+import warnings
 from functools import cache
 from io import BytesIO
 from pathlib import Path
@@ -68,14 +69,15 @@ def decode(picture: Path | bytes, key: str) -> NDArray[np.uint8]:
     if isinstance(picture, Path) and picture.exists() and not picture.is_file():
         raise UnreadableImageError(f"{key}: not a regular file")  # a pipe would be waited for without end
     try:
-        with picture.open("rb") if isinstance(picture, Path) else BytesIO(picture) as file:
+        with picture.open("rb") if isinstance(picture, Path) else BytesIO(picture) as file, warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Pillow's name no file; what keeps one from being read is its reason
             if not file.read(1):
                 raise UnreadableImageError(f"{key}: the file is empty")
             file.seek(0)
-            with Image.open(file, formats=_formats()) as opened:
+            with Image.open(file, formats=decoders()) as opened:
                 if opened.width * opened.height > MAX_PIXELS:
                     raise UnreadableImageError(f"{key}: {opened.width}×{opened.height} pixels are too many")
-                return np.asarray(_to_rgb(ImageOps.exif_transpose(opened)), dtype=np.uint8)
+                return np.asarray(_to_rgb(_upright(opened)), dtype=np.uint8)
     except UnreadableImageError:
         raise
     except FileNotFoundError:
@@ -88,7 +90,8 @@ def decode(picture: Path | bytes, key: str) -> NDArray[np.uint8]:
         # On damaged data Pillow's decoders raise nearly every built-in exception (OSError, SyntaxError, struct.error,
         # KeyError, …); nothing but Pillow runs above, so each of them says that this file cannot be decoded.
         kind = RefusedImageError if _is_refusal(error) else UnreadableImageError
-        raise kind(f"{key}: {error or type(error).__name__}") from error
+        reason = " ".join(str(error).split())  # libheif's ends in empty lines
+        raise kind(f"{key}: {reason or type(error).__name__}") from error
 
 
 def _is_refusal(error: Exception) -> bool:
@@ -98,7 +101,7 @@ def _is_refusal(error: Exception) -> bool:
     return number not in (None, errno.EINVAL, errno.EOVERFLOW) or isinstance(error, MemoryError)
 
 
-def _formats() -> tuple[str, ...]:
+def decoders() -> tuple[str, ...]:
     """The decoders at hand: HEIF's comes with a package of its own."""
     return (*FORMATS, "HEIF") if _reads_heif() else FORMATS
 
@@ -116,7 +119,16 @@ def _reads_heif() -> bool:
 def _unidentified(picture: Path | bytes) -> str:
     if isinstance(picture, Path) and picture.suffix.lower() in HEIF and not _reads_heif():
         return "a HEIC picture, which needs the package pillow-heif: pip install 'pocan[heic]'"
-    return f"not a picture in a known format ({', '.join(_formats())})"
+    return f"not a picture in a known format ({', '.join(decoders())})"
+
+
+def _upright(picture: Image.Image) -> Image.Image:
+    """Turned as the camera noted in the Exif data; where these are damaged, as it is."""
+    picture.load()  # what is wrong with the pixels is told here
+    try:
+        return ImageOps.exif_transpose(picture)
+    except Exception:  # as with the pixels, nearly every built-in exception
+        return picture
 
 
 def _to_rgb(picture: Image.Image) -> Image.Image:
