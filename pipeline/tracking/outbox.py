@@ -200,8 +200,8 @@ def _noted(note: Path) -> tuple[str, str]:
         return said["store"], said["run"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise TrackingError(
-            f'{note}: cannot be read ({error!r}); write {{"store": "http://SERVER:5000", "run": "NAME"}} into it, and '
-            "send again"
+            f"{note}: cannot be read ({(error.__cause__ or error)!r}); write "
+            '{"store": "http://SERVER:5000", "run": "NAME"} into it, and send again'
         ) from error
 
 

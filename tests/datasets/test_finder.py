@@ -393,7 +393,7 @@ def test_the_meaning_of_numbers_can_be_given(tmp_path: Path) -> None:
         ('{"0": "bored"}', "'0': 'bored' is none of anger, .*nor null; correct the file"),
         ('{"0": 3}', "'0': 3 is none of anger"),
         ("[1]", 'expected {"1": "surprise", ...}'),
-        ("{", r"classes\.json: cannot be read"),
+        ("{", r"classes\.json: cannot be read \(Expecting .* column 2 \(char 1\)\); correct the file"),
     ],
 )
 def test_a_wrong_file_of_meanings_is_refused(tmp_path: Path, text: str, message: str) -> None:
