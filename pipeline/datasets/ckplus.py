@@ -13,22 +13,13 @@ from pipeline.datasets.parts.class_folders import subfolders
 from pipeline.datasets.parts.codes import given_codes
 from pipeline.datasets.parts.finder import Mark, chosen, not_found, places, said_instead_of
 from pipeline.datasets.parts.pictures import is_picture
-from pipeline.datasets.parts.pixel_table import PixelTable, tables_in
+from pipeline.datasets.parts.pixel_table import CODES, PixelTable, tables_in
 from pipeline.datasets.parts.sequences import neutral_and_peak
 from pipeline.labels import ANGER, DISGUST, FEAR, HAPPINESS, NEUTRAL, SADNESS, SURPRISE
 
 CONTEMPT = 2
 LABELS = {0: NEUTRAL, 1: ANGER, 3: DISGUST, 4: FEAR, 5: HAPPINESS, 6: SADNESS, 7: SURPRISE}
-TABLE_LABELS = {
-    "0": ANGER,
-    "1": DISGUST,
-    "2": FEAR,
-    "3": HAPPINESS,
-    "4": SADNESS,
-    "5": SURPRISE,
-    "6": NEUTRAL,
-    "7": None,
-}
+TABLE_LABELS = {**CODES, "7": None}
 """Of the table in circulation (ckextended.csv), which counts as FER2013 does; 7 is contempt."""
 
 

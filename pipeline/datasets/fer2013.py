@@ -11,12 +11,9 @@ from pipeline.datasets.parts.base import Dataset, Sample
 from pipeline.datasets.parts.class_folders import class_samples, holds_numbered_parts, holds_parts, picture_folders
 from pipeline.datasets.parts.codes import given_codes
 from pipeline.datasets.parts.finder import chosen, find_all, places, said_instead_of
-from pipeline.datasets.parts.pixel_table import PixelTable, tables_in
+from pipeline.datasets.parts.pixel_table import CODES, FILES, PixelTable, tables_in
 from pipeline.datasets.parts.spellings import part_of
-from pipeline.labels import ANGER, DISGUST, FEAR, HAPPINESS, NEUTRAL, SADNESS, SURPRISE
 
-CSV_NAMES = ("fer2013.csv", "icml_face_data.csv")
-LABELS = {"0": ANGER, "1": DISGUST, "2": FEAR, "3": HAPPINESS, "4": SADNESS, "5": SURPRISE, "6": NEUTRAL}
 WHAT = "fer2013.csv, icml_face_data.csv or a folder train with class folders"
 
 
@@ -77,13 +74,13 @@ class Fer2013(Dataset):
         return self._table
 
     def _find_table(self) -> PixelTable | None:
-        folders = places(self, lambda folder: bool(tables_in(folder, CSV_NAMES)))
+        folders = places(self, lambda folder: bool(tables_in(folder, FILES)))
         if not folders:
             return None
         home = chosen(self, folders, "a table fer2013.csv")
-        path, *others = tables_in(home, CSV_NAMES)
+        path, *others = tables_in(home, FILES)
         said_instead_of(self, path, [*others, *places(self, holds_parts)])
-        return PixelTable(self, path, LABELS)
+        return PixelTable(self, path, CODES)
 
     def _scan_folders(self) -> Iterator[Sample]:
         codes = given_codes(self)

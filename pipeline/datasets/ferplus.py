@@ -10,12 +10,8 @@ from numpy.typing import NDArray
 
 from pipeline.datasets.parts.base import Dataset, Sample
 from pipeline.datasets.parts.finder import find
-from pipeline.datasets.parts.pixel_table import PixelTable, tables_in
-from pipeline.labels import ANGER, DISGUST, FEAR, HAPPINESS, NEUTRAL, NUM_CLASSES, SADNESS, SURPRISE
-
-TABLES = ("fer2013.csv", "icml_face_data.csv")
-CODES = {str(code): code for code in range(NUM_CLASSES)}
-"""Every row of FER2013 counts, whatever its own label is."""
+from pipeline.datasets.parts.pixel_table import CODES, FILES, PixelTable, tables_in
+from pipeline.labels import ANGER, DISGUST, FEAR, HAPPINESS, NEUTRAL, SADNESS, SURPRISE
 
 VOTES = "fer2013new.csv"
 COLUMNS = {
@@ -79,8 +75,8 @@ class FerPlus(Dataset):
 
     def _opened(self) -> PixelTable:
         if self._table is None:
-            home = find(self, lambda folder: bool(tables_in(folder, TABLES)), "fer2013.csv, whose rows have the votes")
-            self._table = PixelTable(self, tables_in(home, TABLES)[0], CODES)
+            home = find(self, lambda folder: bool(tables_in(folder, FILES)), "fer2013.csv, whose rows have the votes")
+            self._table = PixelTable(self, tables_in(home, FILES)[0], CODES)
         return self._table
 
     def _majorities(self, path: Path) -> Iterator[int | None]:

@@ -10,7 +10,12 @@ from numpy.typing import NDArray
 from pipeline.datasets.parts.base import Dataset, Sample
 from pipeline.datasets.parts.codes import Codes
 from pipeline.errors import UnreadableImageError
+from pipeline.labels import ANGER, DISGUST, FEAR, HAPPINESS, NEUTRAL, SADNESS, SURPRISE
 
+FILES = ("fer2013.csv", "icml_face_data.csv")
+"""What FER2013's table is called, the preferred one first."""
+CODES: Codes = {"0": ANGER, "1": DISGUST, "2": FEAR, "3": HAPPINESS, "4": SADNESS, "5": SURPRISE, "6": NEUTRAL}
+"""FER2013's, by which tables of other sets count, too."""
 SIDE = 48
 COLUMNS = ("emotion", "pixels", "usage")
 NUMBERS = {f"{value:0{digits}}".encode(): value for value in range(256) for digits in (1, 2, 3)}
