@@ -13,7 +13,7 @@ from pathlib import Path
 import mlflow
 from tqdm import tqdm
 
-from pipeline.errors import TrackingError
+from pipeline.errors import StorageError, TrackingError
 from pipeline.files import alone, not_written, read_json, write_json
 from pipeline.tracking import entries, execution
 from pipeline.tracking.entries import Entry, logged_metrics
@@ -153,29 +153,46 @@ def send_folder(folder: Path) -> int:
 def send_unsent() -> Iterator[str]:
     """Log what runs of this project could not log while their server was away; yields a line for each run.
 
-    The server is the one of the run, or the one that MLFLOW_TRACKING_URI names, where it has moved.
+    The server is the one of the run, or the one that MLFLOW_TRACKING_URI names, where it has moved. One run's fault
+    does not keep the others' entries back, unless a server is away.
 
     Raises:
-        TrackingError: it does not answer, or refuses; or a file is damaged. StorageError: a stage of that run is at
-            work.
+        TrackingError: a server does not answer, or refuses; a file is damaged; or a stage of that run is at work. Every
+            fault is named.
     """
     named = os.environ.get("MLFLOW_TRACKING_URI")
+    faults = []
     for note in sorted((execution.store_root() / UNSENT).glob("*/run.json")):
-        folder, (store, name) = note.parent, _noted(note)
-        store = named or store
         try:
-            mlflow.set_tracking_uri(store)
-            with alone(folder), impatient():
+            line = _sent(note, named)
+        except (TrackingError, StorageError) as error:
+            faults.append(str(error))
+            if error.__cause__ is not None and is_away(error.__cause__):
+                break  # it is mostly the others' server, too, and each question may take twenty seconds
+        else:
+            yield line
+    if faults:
+        raise TrackingError("\n".join(faults))
+
+
+def _sent(note: Path, named: str | None) -> str:
+    """Log what waits for one run, to the server ``named`` or else noted; returns what was done."""
+    folder, (store, name) = note.parent, _noted(note)
+    store = named or store
+    try:
+        mlflow.set_tracking_uri(store)
+        with alone(folder):
+            with impatient():
                 # A logged model goes to the experiment that is set, not to that of its run.
                 mlflow.set_experiment(experiment_id=mlflow.get_run(folder.name).info.experiment_id)
-                count = send_folder(folder)
-        except FAILURES as error:
-            raise TrackingError(
-                f"{folder} could not be sent to {store}: {_reason(error)}\n"
-                "What was not sent is still there. Start the server, or name it in MLFLOW_TRACKING_URI, and send it "
-                "again; where the run was deleted on the server, remove the folder"
-            ) from error
-        yield f"{name} ({folder.name}): {count} entries logged to {store}"
+            count = send_folder(folder)
+    except FAILURES as error:
+        raise TrackingError(
+            f"{folder} could not be sent to {store}: {_reason(error)}\n"
+            "What was not sent is still there. Start the server, or name it in MLFLOW_TRACKING_URI, and send it "
+            "again; where the run was deleted on the server, remove the folder"
+        ) from error
+    return f"{name} ({folder.name}): {count} entries logged to {store}"
 
 
 def remind() -> None:

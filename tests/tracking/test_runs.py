@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import mlflow
 import numpy as np
@@ -463,6 +464,31 @@ def test_costs_of_an_experiments_adaptations(settings: Params) -> None:
 def test_without_a_store_there_are_no_costs_and_none_is_made(settings: Params, tmp_path: Path) -> None:
     assert adaptation_costs(settings.tracking.experiment, ["brave-newt"]) == {}
     assert not list(tmp_path.glob("mlflow.db*"))
+
+
+def test_one_runs_fault_keeps_no_others_entries_back_and_files_may_take_their_time(
+    settings: Params, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with runs.stage_run(settings, "adapt", "ckplus") as run:
+        pass
+    (tmp_path / "curve.csv").write_text("epoch,loss\n")
+    for number, run_id in enumerate(("0" * 32, run.id)):
+        box = tmp_path / outbox.UNSENT / run_id
+        entries.files([tmp_path / "curve.csv"], "adapt").keep(box / "000001")
+        (box / "run.json").write_text(json.dumps({"store": mlflow.get_tracking_uri(), "run": f"run {number}"}))
+    monkeypatch.delenv("MLFLOW_HTTP_REQUEST_TIMEOUT", raising=False)
+    patience: list[str | None] = []
+    send = entries.SENDERS["files"]
+
+    def noted(*arguments: Any) -> None:
+        patience.append(os.environ.get("MLFLOW_HTTP_REQUEST_TIMEOUT"))
+        send(*arguments)
+
+    monkeypatch.setitem(entries.SENDERS, "files", noted)
+    with pytest.raises(TrackingError, match=f"{'0' * 32} could not be sent"):
+        list(outbox.send_unsent())
+    assert mlflow.artifacts.load_text(f"runs:/{run.id}/adapt/curve.csv") == "epoch,loss\n"
+    assert patience == [None]
 
 
 @pytest.mark.usefixtures("settings")
