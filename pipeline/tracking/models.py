@@ -29,6 +29,8 @@ def opened(where: str) -> Trained:
     with TemporaryDirectory() as folder:
         try:
             with impatient():
+                mlflow.MlflowClient().search_experiments(max_results=1)
+            with impatient(None):  # it answers; it may have to fetch a large file from elsewhere
                 mlflow.artifacts.download_artifacts(artifact_uri=where, dst_path=folder)
         except Exception as error:  # the client raises requests', SQLAlchemy's and its own errors, by store
             told = wrong_with_store() or f"MLflow has no such model, or cannot be reached: {error}"

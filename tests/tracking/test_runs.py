@@ -26,7 +26,7 @@ from requests.exceptions import RetryError
 from pipeline.config.load import load
 from pipeline.config.schema import Params
 from pipeline.data.crops import CROP_SIZE, CropStore
-from pipeline.errors import TrackingError
+from pipeline.errors import TrackingError, WeightsError
 from pipeline.files import flatten
 from pipeline.tracking import entries, execution, models, outbox, runs, tree
 from pipeline.tracking.costs import Cost, adaptation_costs
@@ -464,6 +464,21 @@ def test_costs_of_an_experiments_adaptations(settings: Params) -> None:
 def test_without_a_store_there_are_no_costs_and_none_is_made(settings: Params, tmp_path: Path) -> None:
     assert adaptation_costs(settings.tracking.experiment, ["brave-newt"]) == {}
     assert not list(tmp_path.glob("mlflow.db*"))
+
+
+def test_a_server_may_take_its_time_over_a_large_model(settings: Params, monkeypatch: pytest.MonkeyPatch) -> None:
+    with runs.stage_run(settings, "adapt", "ckplus"):
+        pass
+    monkeypatch.delenv("MLFLOW_HTTP_REQUEST_TIMEOUT", raising=False)
+    patience: list[str | None] = []
+
+    def download(**_: str) -> None:
+        patience.append(os.environ.get("MLFLOW_HTTP_REQUEST_TIMEOUT"))
+
+    monkeypatch.setattr(mlflow.artifacts, "download_artifacts", download)
+    with pytest.raises(WeightsError, match="logged by another version of this project"):
+        models.opened("models:/pocan-ckplus@newest")
+    assert patience == [None]
 
 
 def test_one_runs_fault_keeps_no_others_entries_back_and_files_may_take_their_time(
