@@ -31,6 +31,7 @@ from pipeline.networks.trained import Trained
 from pipeline.own_pictures import page, report
 from pipeline.reporting.folder_faces import extract_pictures, require_apart
 from pipeline.reporting.page import curves
+from pipeline.reporting.titles import DRAWN_MARK
 from pipeline.tracking import models
 from pipeline.tracking.runs import stage_run
 from pipeline.training import loop
@@ -213,9 +214,12 @@ def _write(wish: Wish, settings: Params, work: Adaptation, outcome: Outcome) -> 
     every = predictions_table(work.target, calibration.rescaled(outcome.after.probabilities, temperature))
     table = every.iloc[work.target.split.test]
     labels = None if work.source is None else work.source.store.labels()
-    text = report.text(settings, wish.model, work.target, outcome, labels, table)
+    # Numbers of a model that has learned from drawn faces are as little comparable as those on drawn pictures.
+    seen = work.trained.description["source"], work.target.store.description
+    mark = f" {DRAWN_MARK}" if any(one["provenance"] == "stand-in" for one in seen) else ""
+    text = report.text(settings, wish.model, work.target, outcome, labels, table, mark)
     curve = curves.read(work.places.curve, "the same command again")
-    shown = page.html(settings, text, work.source, work.target, outcome, every, curve)
+    shown = page.html(settings, text, work.source, work.target, outcome, every, curve, mark)
     write_csv(wish.out / PREDICTIONS, table)
     write_text(wish.out / REPORT, text)
     write_text(wish.out / PAGE, shown)

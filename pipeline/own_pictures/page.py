@@ -16,7 +16,7 @@ from pipeline.reporting.page.document import document
 from pipeline.reporting.page.pictures import Shown
 from pipeline.reporting.page.predictions import chosen, predictions
 from pipeline.reporting.results import embedding
-from pipeline.reporting.titles import DRAWN_MARK, dataset_title
+from pipeline.reporting.titles import dataset_title
 
 FEWEST = 5
 """Pictures that t-SNE needs to show anything."""
@@ -30,14 +30,15 @@ def html(
     outcome: Outcome,
     table: pd.DataFrame,
     curve: pd.DataFrame,
+    mark: str,
 ) -> str:
     """The page.
 
     Args:
         report: the text of report.md. source: None where it is not at hand.
         table: the prediction of every picture of the store, at the model's temperature. curve: of the adaptation.
+        mark: stands after every number, where pictures are drawn.
     """
-    mark = f" {DRAWN_MARK}" if target.store.description["provenance"] == "stand-in" else ""
     points = _points(settings, source, target, outcome)
     rows = chosen(target.split.test)
     shown = {

@@ -36,16 +36,16 @@ def text(
     outcome: Outcome,
     source_labels: NDArray[np.int64] | None,
     predictions: pd.DataFrame,
+    mark: str,
 ) -> str:
     """Markdown.
 
     source_labels: of each of the source's crops; None where the source is not at hand. predictions: expression and
-    calibrated confidence of every picture that is predicted.
+    calibrated confidence of every picture that is predicted. mark: stands after every number, where pictures are drawn.
     """
     rows = target.split.test
     seen = replace(outcome, before=_only(outcome.before, rows), after=_only(outcome.after, rows))
     source = dataset_title(settings.source)
-    drawn = target.store.description["provenance"] == "stand-in"
     parts = [
         f"# {target.name}: adapted by {settings.adapt.title}",
         f"The model `{model}`, trained on {source}, was adapted to {len(rows)} of {len(target.store.images)} readable "
@@ -53,14 +53,14 @@ def text(
         f"[contact sheets](contact-sheets). Predictions: [predictions.csv](predictions.csv). The model: `model/`, for "
         f"`pocan predict --model`. How training went: [curve.csv](curve.csv).",
         "## Expressions",
-        _classes(seen.before, predictions),
+        _classes(seen.before, predictions, mark),
         f"Confidence is the probability of the expression that is predicted, calibrated on the source's test pictures; "
         f"sure: {SURE:.0%} or more. How often such predictions are right here is not known without labels: look at "
         "some of them.",
         "## Judged without labels",
-        *_judged(seen, source_labels),
+        *_judged(seen, source_labels, mark),
         EXPLAINED,
-        *([MARK_NOTE] if drawn else []),
+        *([MARK_NOTE] if mark else []),
     ]
     return "\n\n".join(parts) + "\n"
 
@@ -69,24 +69,25 @@ def _only(predicted: Predicted, rows: NDArray[np.int64]) -> Predicted:
     return replace(predicted, probabilities=predicted.probabilities[rows])
 
 
-def _classes(before: Predicted, predictions: pd.DataFrame) -> str:
+def _classes(before: Predicted, predictions: pd.DataFrame, mark: str) -> str:
     counts = np.bincount(before.probabilities.argmax(axis=1), minlength=NUM_CLASSES)
     rows = []
     for name, count in [*zip(EXPRESSIONS, counts, strict=True), ("all", len(predictions))]:
         mine = predictions if name == "all" else predictions[predictions["expression"] == name]
-        mean = f"{mine['confidence'].mean():.2f}" if len(mine) else NOTHING
-        rows.append([name, str(count), str(len(mine)), mean, str(int((mine["confidence"] >= SURE).sum()))])
+        mean = f"{mine['confidence'].mean():.2f}{mark}" if len(mine) else NOTHING
+        sure = int((mine["confidence"] >= SURE).sum())
+        rows.append([name, f"{count}{mark}", f"{len(mine)}{mark}", mean, f"{sure}{mark}"])
     return markdown_table(["Expression", "before", "after", "mean confidence", "sure"], rows)
 
 
-def _judged(outcome: Outcome, source_labels: NDArray[np.int64] | None) -> list[str]:
+def _judged(outcome: Outcome, source_labels: NDArray[np.int64] | None, mark: str) -> list[str]:
     """The table of both models, and what it says of the adaptation."""
     labels = np.empty(0, np.int64) if source_labels is None else source_labels[outcome.source.rows]
     judged = unlabelled.judge(outcome, labels, range(NUM_CLASSES))
     rows = []
     for name, found in judged.items():
-        known = f"{100 * found['source_accuracy']:.1f}" if len(labels) else NOTHING
-        numbers = [f"{found[key]:.3f}" for key in ("entropy", "information", "neighbourhood_density")]
+        known = f"{100 * found['source_accuracy']:.1f}{mark}" if len(labels) else NOTHING
+        numbers = [f"{found[key]:.3f}{mark}" for key in ("entropy", "information", "neighbourhood_density")]
         rows.append([name, *numbers, known])
     table = markdown_table(["", "entropy", "information", "neighbourhood density", "source accuracy (%)"], rows)
     return [table, DOUBTFUL if judged["after"]["information"] < judged["before"]["information"] else NO_SIGN]

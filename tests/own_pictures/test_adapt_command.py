@@ -20,6 +20,7 @@ from pipeline.data.prepared import Prepared
 from pipeline.data.split import Split
 from pipeline.labels import EXPRESSIONS
 from pipeline.networks.trained import opened
+from pipeline.reporting.markdown import MARK_NOTE
 from pipeline.tracking.runs import StageRun
 from pipeline.training import loop
 from tests.faces.scenes import noise, photograph
@@ -107,7 +108,9 @@ def test_an_album_becomes_a_model_with_predictions_and_a_report() -> None:
     counts = table["expression"].value_counts()
     for name in EXPRESSIONS:
         row = next(line for line in report.splitlines() if line.startswith(f"| {name} |"))
-        assert row.split(" | ")[2] == str(counts.get(name, 0))
+        assert row.split(" | ")[2] == f"{counts.get(name, 0)} ◊"  # the source model's pictures are drawn
+    assert MARK_NOTE in report
+    assert '"mark":" ◊"' in Path("mine/index.html").read_text()
 
     query = "tags.`pocan.stage` = 'adapt' and tags.`pocan.target` = 'album'"
     run = mlflow.search_runs(search_all_experiments=True, filter_string=query, output_format="list")[0]

@@ -46,7 +46,7 @@ def shown(folder: Path, with_source: bool = True, pictures: bool = False) -> dic
     outcome = Outcome(*drawn, predicted(0, len(drawn[0].rows)), predicted(1, len(drawn[0].rows)))
     table = predictions_table(target, outcome.after.probabilities.astype(np.float64))
     settings = PARAMS.model_copy(update={"report": ReportParams(pictures=pictures)})
-    html = page.html(settings, "# album\n\n## Expressions\n", source, target, outcome, table, CURVE)
+    html = page.html(settings, "# album\n\n## Expressions\n", source, target, outcome, table, CURVE, "")
     start = html.index('type="application/json">') + len('type="application/json">')
     found: dict[str, Any] = json.loads(html[start : html.index("</script>", start)])
     return found
