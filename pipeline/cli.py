@@ -1,5 +1,6 @@
 """The ``pocan`` command: what is useful beside ``dvc repro``."""
 
+import shlex
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -135,7 +136,7 @@ def check(
     if unknown := unversioned(params):
         typer.echo(
             f"note: experiments in copies of the project (--queue, --temp) will not find {', '.join(unknown)}: "
-            f"dvc add {' '.join(unknown)}, or give the path from / (docs/own-data.md)"
+            f"dvc add {shlex.join(unknown)}, or give the path from / (docs/own-data.md)"
         )
     typer.echo("ok")
 

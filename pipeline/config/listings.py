@@ -4,8 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from pipeline.config import layout
-from pipeline.config.preflight import require_enough, require_inputs
+from pipeline.config.preflight import require_enough, require_inputs, will_be_drawn
 from pipeline.config.schema import Params
 from pipeline.datasets import Dataset, Sample, open_dataset
 from pipeline.errors import DatasetError
@@ -32,8 +31,7 @@ def listings(params: Params) -> list[str]:
     except DatasetError as error:
         faults.append(str(error))
     for name in (*params.data.sets, *params.data.folder_sets):
-        will_be_drawn = name in params.standins.sets and root / name == layout.standins(name)
-        if will_be_drawn or not (root / name).is_dir():
+        if will_be_drawn(params, name) or not (root / name).is_dir():
             continue
         try:
             dataset = open_dataset(name, root / name)

@@ -13,6 +13,11 @@ FEWEST = 2
 """Pictures to adapt to: batch norms and contrastive losses compare."""
 
 
+def will_be_drawn(params: Params, name: str) -> bool:
+    """Whether a stage draws the stand-in of this set where the set is looked for."""
+    return name in params.standins.sets and Path(params.data.root) / name == layout.standins(name)
+
+
 def require_set(params: Params, name: str) -> None:
     """Check that ``name`` is a data set of this project.
 
@@ -61,8 +66,7 @@ def require_inputs(params: Params) -> None:
     for key, names in (("sets", params.data.sets), ("folder_sets", params.data.folder_sets)):
         for name in names:
             folder = root / name
-            drawn = name in params.standins.sets and folder == layout.standins(name)
-            if not drawn and not folder.is_dir():
+            if not will_be_drawn(params, name) and not folder.is_dir():
                 used = "".join(f" and {use}" for use in _uses(params, name))
                 faults.append(
                     f"{folder}: no such folder; unpack {name} there, set data.root, or leave it out of data.{key}{used}"

@@ -3,7 +3,7 @@
 import subprocess
 from pathlib import Path
 
-from pipeline.config import layout
+from pipeline.config.preflight import will_be_drawn
 from pipeline.config.schema import Params
 
 
@@ -14,11 +14,7 @@ def unversioned(params: Params) -> list[str]:
     too, and an absolute path leads out of the copy. Outside of a git repository there are no experiments.
     """
     root = Path(params.data.root)
-    sets = [
-        root / name
-        for name in (*params.data.sets, *params.data.folder_sets)
-        if not (name in params.standins.sets and root / name == layout.standins(name))
-    ]
+    sets = [root / name for name in (*params.data.sets, *params.data.folder_sets) if not will_be_drawn(params, name)]
     weights = [Path(params.model.weights_file)] if params.model.weights_file else []
     return [
         str(path) for path in (*sets, *weights) if not path.is_absolute() and not _by_dvc(path) and _not_by_git(path)

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from pipeline.datasets.parts.base import Dataset, Sample
 from pipeline.datasets.parts.class_folders import class_samples, holds_parts, picture_folders, pictures_below
-from pipeline.datasets.parts.finder import chosen, not_found, places, said_instead_of
+from pipeline.datasets.parts.finder import chosen, not_found, places, require_no_copies, said_instead_of
 from pipeline.datasets.parts.label_table import label_tables, rows
 from pipeline.datasets.parts.spellings import part_of
 from pipeline.labels import ANGER, DISGUST, FEAR, HAPPINESS, NEUTRAL, SADNESS, SURPRISE
@@ -54,8 +54,8 @@ class RafDb(Dataset):
         In copies sorted into folders by class, one per picture; in those with tables, one per row.
 
         Raises:
-            DatasetError: none of the three is there, there is no picture, or a line or folder is malformed or has a
-                label outside 1–7.
+            DatasetError: none of the three is there, there is no picture, a line or folder is malformed or has a label
+                outside 1–7, or beside tables a picture's name is there twice.
         """
         what = f"{LISTS[0]}, or train/1 … train/7, or a table of labels"
         kinds: tuple[tuple[Callable[[Path], bool], Callable[[Path], Iterator[Sample]]], ...] = (
@@ -88,7 +88,9 @@ class RafDb(Dataset):
 
     def _tabled(self, home: Path) -> Iterator[Sample]:
         """One sample per row of the tables; the table's name, or the picture's, says the part."""
-        files = {path.name.casefold(): path for path in pictures_below(home)}
+        found = list(pictures_below(home))
+        require_no_copies(self, found)
+        files = {path.name.casefold(): path for path in found}
         if not files:
             raise self.fault(f"{home}: tables of labels, but no pictures; unpack the pictures there")
         self._aligned = any(path.stem.endswith("_aligned") for path in files.values())

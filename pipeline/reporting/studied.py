@@ -66,7 +66,8 @@ class Studied(Record):
     def told(self) -> str:
         """The line above its rows."""
         missing = f", {self.planned - self.found} of {self.planned} experiments missing" * (self.found < self.planned)
-        return f"measured by `pocan study {self.name}`, revision {', '.join(self.revisions)}{missing}"
+        revision = f", revision {', '.join(self.revisions)}" * bool(self.revisions)
+        return f"measured by `pocan study {self.name}`{revision}{missing}"
 
 
 def load_studies(folder: Path) -> list[Studied]:

@@ -9,7 +9,7 @@ import pandas as pd
 
 from pipeline.config import layout
 from pipeline.files import write_csv, write_json, write_text
-from pipeline.reporting.markdown import MARK_NOTE, NOTHING, markdown_table
+from pipeline.reporting.markdown import KNOWN_NOTE, MARK_NOTE, NOTHING, markdown_table
 from pipeline.reporting.studied import Studied, StudiedCell, StudiedRow
 from pipeline.reporting.titles import OTHER_CODE_MARK, backbone_title, dataset_title
 from pipeline.studies import figures
@@ -140,6 +140,8 @@ def _state(
     ]
     if any(one.result.drawn for one in collected):
         lines.append(MARK_NOTE)
+    if any(one.result.split.protocol.classes is not None for one in collected):
+        lines.append(KNOWN_NOTE)
     older = sorted({one.revision for one in collected if not one.current})
     if older:
         lines.append(

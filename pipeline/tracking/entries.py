@@ -65,7 +65,7 @@ class Entry:
             return cls(said["kind"], said["content"], tuple(place / name for name in said["paths"]))
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise TrackingError(
-                f"{description}: cannot be read ({error!r}); remove this file, and send again"
+                f"{description}: cannot be read ({(error.__cause__ or error)!r}); remove this file, and send again"
             ) from error
 
     def without(self, logged: set[tuple[str, int]]) -> "Entry":

@@ -156,12 +156,13 @@ def send_unsent() -> Iterator[str]:
     The server is the one of the run, or the one that MLFLOW_TRACKING_URI names, where it has moved.
 
     Raises:
-        TrackingError: it does not answer, or refuses. StorageError: a stage of that run is at work.
+        TrackingError: it does not answer, or refuses; or a file is damaged. StorageError: a stage of that run is at
+            work.
     """
     named = os.environ.get("MLFLOW_TRACKING_URI")
     for note in sorted((execution.store_root() / UNSENT).glob("*/run.json")):
-        folder, said = note.parent, read_json(note)
-        store = named or said["store"]
+        folder, (store, name) = note.parent, _noted(note)
+        store = named or store
         try:
             mlflow.set_tracking_uri(store)
             with alone(folder), impatient():
@@ -174,7 +175,7 @@ def send_unsent() -> Iterator[str]:
                 "What was not sent is still there. Start the server, or name it in MLFLOW_TRACKING_URI, and send it "
                 "again; where the run was deleted on the server, remove the folder"
             ) from error
-        yield f"{said['run']} ({folder.name}): {count} entries logged to {store}"
+        yield f"{name} ({folder.name}): {count} entries logged to {store}"
 
 
 def remind() -> None:
@@ -186,6 +187,22 @@ def remind() -> None:
 
 def _waiting(folder: Path) -> list[Path]:
     return sorted(folder.glob("[0-9]*.json"))
+
+
+def _noted(note: Path) -> tuple[str, str]:
+    """The store and the name of a run that has something to send.
+
+    Raises:
+        TrackingError: the file is damaged.
+    """
+    try:
+        said = read_json(note)
+        return said["store"], said["run"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise TrackingError(
+            f"{note}: cannot be read ({(error.__cause__ or error)!r}); write "
+            '{"store": "http://SERVER:5000", "run": "NAME"} into it, and send again'
+        ) from error
 
 
 def _reason(error: Exception | None) -> str:

@@ -94,7 +94,8 @@ class Checkpoint:
             run: dict[str, Any] = read_json(path)
             return run if run.pop("fingerprint") == self.fingerprint else None
         except (OSError, ValueError, AttributeError, KeyError, TypeError, RecursionError) as error:
-            tqdm.write(f"{path} cannot be read ({error or type(error).__name__}); a new MLflow run is opened")
+            told = str(error.__cause__ or error) or type(error).__name__
+            tqdm.write(f"{path} cannot be read ({told}); a new MLflow run is opened")
             return None
 
     def remove(self) -> None:

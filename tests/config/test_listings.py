@@ -1,13 +1,15 @@
 """What pocan check says of the sets that are there."""
 
+import subprocess
 from pathlib import Path
 
 import pytest
+import yaml
 from typer.testing import CliRunner
 
 from pipeline.cli import app
 from pipeline.config.listings import described, listings
-from pipeline.config.load import load
+from pipeline.config.load import load, read
 from pipeline.datasets import DATASETS, Dataset, open_dataset
 from pipeline.datasets.parts.base import STAND_IN_MARK
 from pipeline.errors import DatasetError
@@ -141,3 +143,15 @@ def test_the_command_lists_and_says_ok(monkeypatch: pytest.MonkeyPatch) -> None:
     answer = CliRunner().invoke(app, ["check"])
     assert answer.exit_code == 0, answer.output
     assert answer.output.splitlines()[-1] == "ok"
+
+
+def test_the_command_that_brings_sets_under_dvc_can_be_pasted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    subprocess.run(["git", "init", "--quiet"], check=True)
+    album(tmp_path / "my data")
+    values = read(ROOT / "params.yaml") | {"source": "jaffe", "targets": ["album"]}
+    values["data"] |= {"root": "my data", "sets": ["jaffe"], "folder_sets": ["album"]}
+    values["split"]["album"] = {"protocol": "all"}
+    Path("params.yaml").write_text(yaml.safe_dump(values))
+    answer = CliRunner().invoke(app, ["check"])
+    assert "dvc add 'my data/jaffe' 'my data/album', or give" in answer.output, answer.output

@@ -46,12 +46,20 @@ def test_a_face_is_cut_with_half_as_much_around(tmp_path: Path) -> None:
     assert np.array_equal(dataset.read(dataset.samples()[0]), picture[0:81, 20:61])
 
 
+def test_a_box_outside_of_its_picture_gives_the_picture(tmp_path: Path) -> None:
+    afe(tmp_path, "a.png 30 -60 50 -30 4\na.png 200 20 220 40 4\n")
+    Image.new("RGB", (120, 100)).save(tmp_path / "images/a.png")
+    dataset = open_dataset("afe", tmp_path)
+    assert [dataset.read(sample).shape for sample in dataset.samples()] == [(100, 120, 3), (100, 120, 3)]
+
+
 @pytest.mark.parametrize(
     ("line", "message"),
     [
         ("a.jpg 1 2 3 4 11", r"train_list\.txt, line 1: label 11 is not one of 0–10"),
         ("a.jpg 1 2 3 4", "line 1: not a picture and five whole numbers"),
         ("a.jpg 1 2 x 4 5", "line 1: not a picture and five whole numbers"),
+        ("/films/a.jpg 1 2 3 4 5", r"/films/a\.jpg: named by the set's list, but not in"),
     ],
 )
 def test_a_bad_line_is_named(line: str, message: str, tmp_path: Path) -> None:

@@ -181,12 +181,14 @@ def test_an_archive_that_is_still_packed_is_named(tmp_path: Path, name: str) -> 
         open_dataset(name, tmp_path).samples()
 
 
-def test_a_drawn_set_below_an_archives_folder_stays_a_drawn_one(tmp_path: Path) -> None:
+def test_a_drawn_set_stays_a_drawn_one_wherever_it_lies(tmp_path: Path) -> None:
     save(tmp_path / "unpacked/KA.AN1.39.tiff")
+    assert open_dataset("jaffe", tmp_path).provenance == "real"
     (tmp_path / "unpacked/STAND-IN.json").write_text("{}")
     assert open_dataset("jaffe", tmp_path).provenance == "stand-in"
     save(tmp_path / "photographs/KA.AN2.40.tiff")
-    assert open_dataset("jaffe", tmp_path).provenance == "real"
+    dataset = open_dataset("jaffe", tmp_path)
+    assert (len(dataset.samples()), dataset.provenance) == (2, "stand-in")
 
 
 def test_copies_sorted_into_folders_are_one_set(tmp_path: Path) -> None:
@@ -303,6 +305,14 @@ def test_rafdb_with_tables_of_labels(tmp_path: Path) -> None:
         open_dataset("rafdb", tmp_path).samples()
 
 
+def test_rafdbs_tables_do_not_say_which_of_two_pictures_of_one_name(tmp_path: Path) -> None:
+    (tmp_path / "train_labels.csv").write_text("image,label\n1.jpg,4\n")
+    for folder in ("pictures", "of another size"):
+        save(tmp_path / folder / "1.jpg")
+    with pytest.raises(DatasetError, match=r"1\.jpg is in \S+/of another size and in \S+/pictures; keep"):
+        open_dataset("rafdb", tmp_path).samples()
+
+
 def test_rafdbs_folders_are_read_before_its_tables_and_headers_alone_are_no_table(tmp_path: Path) -> None:
     save(tmp_path / "DATASET/train/4/train_00001_aligned.jpg")
     (tmp_path / "train_labels.csv").write_text("image,label\n")
@@ -383,7 +393,7 @@ def test_the_meaning_of_numbers_can_be_given(tmp_path: Path) -> None:
         ('{"0": "bored"}', "'0': 'bored' is none of anger, .*nor null; correct the file"),
         ('{"0": 3}', "'0': 3 is none of anger"),
         ("[1]", 'expected {"1": "surprise", ...}'),
-        ("{", r"classes\.json: cannot be read"),
+        ("{", r"classes\.json: cannot be read \(Expecting .* column 2 \(char 1\)\); correct the file"),
     ],
 )
 def test_a_wrong_file_of_meanings_is_refused(tmp_path: Path, text: str, message: str) -> None:

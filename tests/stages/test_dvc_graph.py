@@ -138,7 +138,10 @@ def entries(path: str) -> list[Path]:
     raise AssertionError(path)
 
 
-@pytest.mark.parametrize(("folder", "names"), [("methods", METHODS), ("backbones", BACKBONES), ("datasets", DATASETS)])
+@pytest.mark.parametrize(
+    ("folder", "names"),
+    [("methods", METHODS), ("config/methods", METHODS), ("backbones", BACKBONES), ("datasets", DATASETS)],
+)
 def test_what_is_added_by_name_stands_alone(folder: str, names: Iterable[str]) -> None:
     """A stage depends on the one module that is chosen: what this shares with another is below parts."""
     files = {f"pipeline/{folder}/{name}.py" for name in names}

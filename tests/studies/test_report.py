@@ -10,12 +10,13 @@ import pytest
 import yaml
 
 from pipeline.errors import PipelineError
+from pipeline.reporting.markdown import KNOWN_NOTE, MARK_NOTE
 from pipeline.reporting.studied import StudiedCell, StudiedRow, average, load_studies
 from pipeline.studies import experiments, plan
 from pipeline.studies.collect import collect, state_of
 from pipeline.studies.report import write_report
 from pipeline.tracking.costs import Cost
-from tests.reporting.made_results import confusion, metrics, result
+from tests.reporting.made_results import SPLIT, confusion, metrics, result
 from tests.reporting.test_tables import row, section
 from tests.reporting.test_tables import text_of as tables_text
 
@@ -182,3 +183,14 @@ def test_a_study_without_any_result_says_so() -> None:
     assert [path.name for path in files] == ["two.csv", "two.md", "two.json"]
     assert "0 of 4 experiments" in files[1].read_text()
     assert files[1].read_text().count("- missing: ") == 4
+    (studied,) = load_studies(files[2].parent)
+    assert studied.told() == "measured by `pocan study two`, 4 of 4 experiments missing"
+
+
+@pytest.mark.usefixtures("repository")
+def test_every_mark_of_the_report_is_explained() -> None:
+    study, runs = planned()
+    experiment(runs[0], 15, split={**SPLIT, "protocol": {**SPLIT["protocol"], "classes": ["anger", "fear"]}})
+    text = write_report("two", study, runs, *collect(runs, experiments.finished()), {})[1].read_text()
+    assert "| POCAN | 75.0 ◊ § | 75.0 ◊ § |" in text
+    assert f"{MARK_NOTE}\n{KNOWN_NOTE}" in text

@@ -357,7 +357,9 @@ def test_what_counts_as_a_server_that_is_away(error: Exception, away: bool) -> N
 def test_a_damaged_entry_is_named(tmp_path: Path) -> None:
     damaged = tmp_path / "000001.json"
     damaged.write_text('{"kind": "met')
-    with pytest.raises(TrackingError, match=r"000001\.json: cannot be read .*remove this file, and send again"):
+    with pytest.raises(
+        TrackingError, match=r"0001\.json: cannot be read \(JSONDecode.*remove this file, and send again"
+    ):
         entries.Entry.kept(damaged)
 
 
@@ -461,3 +463,12 @@ def test_costs_of_an_experiments_adaptations(settings: Params) -> None:
 def test_without_a_store_there_are_no_costs_and_none_is_made(settings: Params, tmp_path: Path) -> None:
     assert adaptation_costs(settings.tracking.experiment, ["brave-newt"]) == {}
     assert not list(tmp_path.glob("mlflow.db*"))
+
+
+@pytest.mark.usefixtures("settings")
+def test_a_damaged_note_on_what_waits_is_named() -> None:
+    folder = Path(outbox.UNSENT, "0123")
+    folder.mkdir(parents=True)
+    (folder / "run.json").write_text('{"store": ')
+    with pytest.raises(TrackingError, match=r"0123/run\.json: cannot be read \(JSONDecodeError.*; write {"):
+        list(outbox.send_unsent())

@@ -2,16 +2,12 @@
 
 from typing import ClassVar
 
-from pipeline.config.methods.two_domains import TwoDomainsParams
-from pipeline.config.section import PositiveFloat, PositiveInt
+from pipeline.config.methods.two_classifiers import TwoClassifiersParams
+from pipeline.config.section import PositiveInt
 
 
-class McdParams(TwoDomainsParams):
-    """Three steps a batch.
-
-    repeats: steps of f and g that bring the classifiers together (n of the paper). apart: how far the second classifier
-    starts from the first, as a share of the spread of M.
-    """
+class McdParams(TwoClassifiersParams):
+    """Those of two classifiers, as published."""
 
     name: ClassVar[str] = "mcd"
     title: ClassVar[str] = "MCD"
@@ -21,4 +17,3 @@ class McdParams(TwoDomainsParams):
     implementation: ClassVar[str] = "pipeline.methods.mcd:Mcd"
 
     repeats: PositiveInt = 4
-    apart: PositiveFloat = 0.5

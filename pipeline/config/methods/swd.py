@@ -2,12 +2,12 @@
 
 from typing import ClassVar
 
-from pipeline.config.methods.mcd import McdParams
+from pipeline.config.methods.two_classifiers import TwoClassifiersParams
 from pipeline.config.section import PositiveInt
 
 
-class SwdParams(McdParams):
-    """repeats, apart: as MCD's. directions: on which the classifiers' outputs are projected."""
+class SwdParams(TwoClassifiersParams):
+    """directions: on which the classifiers' outputs are projected."""
 
     name: ClassVar[str] = "swd"
     title: ClassVar[str] = "SWD"

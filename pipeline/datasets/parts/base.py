@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.datasets.parts.pictures import decode
-from pipeline.datasets.parts.walk import unwrapped
+from pipeline.datasets.parts.walk import folders_below
 from pipeline.errors import DatasetError
 
 STAND_IN_MARK = "STAND-IN.json"
-"""A set whose root holds this file was drawn, not photographed."""
+"""Below a folder that holds this file pictures were drawn, not photographed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +69,8 @@ class Dataset(ABC):
 
     @property
     def provenance(self) -> str:
-        """``stand-in`` for a drawn set, also one in folders that an archive put around it, else ``real``."""
-        return "stand-in" if any((folder / STAND_IN_MARK).exists() for folder in unwrapped(self.root)) else "real"
+        """``stand-in`` where a drawn set is in any folder that a set is looked for in, else ``real``."""
+        return "stand-in" if any((folder / STAND_IN_MARK).exists() for folder in folders_below(self.root)) else "real"
 
     @property
     def reading(self) -> str:
@@ -131,7 +131,13 @@ class Dataset(ABC):
         return self.root / sample.key
 
     def key(self, path: Path) -> str:
-        """The key of a file below the root; of the root ``.``."""
+        """The key of a file below the root; of the root ``.``.
+
+        Raises:
+            DatasetError: the file lies elsewhere.
+        """
+        if not path.is_relative_to(self.root):
+            raise self.fault(f"{path}: named by the set's list, but not in {self.root}; correct the list")
         return path.relative_to(self.root).as_posix()
 
     def fault(self, what: str) -> DatasetError:

@@ -41,7 +41,8 @@ class BoxedFaces(Dataset):
         picture = decode(box.file, sample.key)
         wide, high = AROUND * (box.right - box.left), AROUND * (box.bottom - box.top)
         left, top = max(0, int(box.left - wide)), max(0, int(box.top - high))
-        part = picture[top : int(box.bottom + high) + 1, left : int(box.right + wide) + 1]
+        bottom, right = max(0, int(box.bottom + high) + 1), max(0, int(box.right + wide) + 1)
+        part = picture[top:bottom, left:right]
         return part if part.size else picture  # a box outside of its picture says nothing
 
     def file(self, sample: Sample) -> Path:

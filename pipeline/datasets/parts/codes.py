@@ -1,10 +1,10 @@
 """What numbers mean as classes: every set counts otherwise, so a set's reader knows, or the user says it in a file."""
 
+import json
 from collections.abc import Iterable, Mapping
 
 from pipeline.datasets.parts.base import Dataset
 from pipeline.datasets.parts.spellings import CLASSES, class_of
-from pipeline.files import read_json
 
 MEANING = "classes.json"
 """In a set's own folder: what its folders or codes mean, as {"1": "surprise", "8": null}; null leaves one out."""
@@ -31,8 +31,8 @@ def given_codes(dataset: Dataset) -> dict[str, int | None]:
     if not path.is_file():
         return {}
     try:
-        given = read_json(path)
-    except (OSError, ValueError) as error:
+        given = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
         raise dataset.fault(f"{path}: cannot be read ({error}); correct the file") from error
     words = ", ".join(spellings[0] for spellings in CLASSES.values())
     if not isinstance(given, dict) or not given:

@@ -6,7 +6,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
-from pipeline.config.methods.mcd import McdParams
+from pipeline.config.methods.two_classifiers import TwoClassifiersParams
 from pipeline.losses.classification import weighted_cross_entropy
 from pipeline.methods.parts.two_domains import Batch, Domains, TwoDomains
 from pipeline.networks.network import Prototypes
@@ -15,7 +15,7 @@ from pipeline.networks.network import Prototypes
 class TwoClassifiers(TwoDomains):
     """Both classifiers are prototype matrices that begin near M_s; M, their mean, predicts: by their mean logits."""
 
-    params: McdParams
+    params: TwoClassifiersParams
 
     def own_modules(self) -> dict[str, nn.Module]:
         """The two matrices: M_s, and M_s with noise, as equal ones could never disagree."""

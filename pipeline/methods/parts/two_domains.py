@@ -55,9 +55,8 @@ class Domains:
 class TwoDomains(Method):
     """Stochastic gradient descent on the sum of ``losses``.
 
-    network, prototypes: f, g and M, trained in place, from the source model on. modules_: the method's own modules,
-    trained along with M. views: training views of each target picture in
-    a step, of which the first is embedded.
+    network, prototypes: f, g and M, trained in place, from the source model on. own: the method's own modules, trained
+    along with M. views: training views of each target picture in a step, of which the first is embedded.
     """
 
     params: TwoDomainsParams

@@ -5,7 +5,8 @@ from pathlib import Path
 import pandas as pd
 import plotly.graph_objects as go
 
-from pipeline.errors import PipelineError
+from pipeline.errors import DamagedFileError, PipelineError
+from pipeline.reading import read_csv
 from pipeline.reporting.page.content import Plot
 from pipeline.reporting.page.plots import AFTER_COLOUR
 
@@ -22,12 +23,12 @@ def read(path: Path, command: str) -> pd.DataFrame:
     Raises:
         PipelineError: it is missing or damaged; ``command`` makes it.
     """
+    if not path.is_file():
+        raise PipelineError(f"{path}: missing; run {command}")
     try:
-        table = pd.read_csv(path, dtype="float64")
-    except FileNotFoundError:
-        raise PipelineError(f"{path}: missing; run {command}") from None
-    except ValueError as error:
-        raise PipelineError(f"{path}: damaged ({error}); run {command}") from None
+        table = read_csv(path, dtype="float64")
+    except DamagedFileError as error:
+        raise PipelineError(f"{path}: damaged ({error.__cause__}); run {command}") from None
     if "epoch" not in table:
         raise PipelineError(f"{path}: damaged (no column epoch); run {command}")
     return table

@@ -12,6 +12,8 @@ from pipeline.config.schema import Params
 from pipeline.data import split
 from pipeline.data.crops import CropStore
 from pipeline.errors import PipelineError
+from pipeline.labels import EXPRESSIONS
+from pipeline.reading import read_csv
 from pipeline.reporting.markdown import KNOWN_NOTE, marked
 from pipeline.reporting.page import curves, pictures, plots
 from pipeline.reporting.page.content import Group, Plot, Predictions
@@ -164,9 +166,12 @@ def _predicted(path: Path, target: str, store: CropStore) -> _Predicted:
     """The predictions of the test pictures; of all where none has a label.
 
     Raises:
-        PipelineError: they are of other pictures than the store's, or the division is missing.
+        PipelineError: they are of other pictures than the store's or damaged, or the division is missing.
     """
-    table = pd.read_csv(path, dtype={"picture": "string"}, keep_default_na=False)
+    types = {"picture": "string", "expression": "string", "confidence": "float64"}
+    table = read_csv(path, usecols=list(types), dtype=types, keep_default_na=False)
+    if not table["expression"].isin(EXPRESSIONS).all():
+        raise PipelineError(f"{path}: damaged (an unknown expression); run dvc repro evaluate@{target}")
     if table["picture"].tolist() != store.samples["key"].tolist():
         raise PipelineError(f"{path}: of other pictures than {store.folder}; run dvc repro evaluate@{target}")
     test = split.read(path.parents[2] / layout.split(target)).test

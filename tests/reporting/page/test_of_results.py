@@ -179,6 +179,23 @@ def test_predictions_of_other_pictures_are_refused_and_nothing_is_written(projec
     assert not (project / "reports/tables.md").exists()
 
 
+@pytest.mark.parametrize(
+    ("was", "becomes", "message"),
+    [
+        ("picture,", "pict\0re,", r"ckplus\.csv: the file is damaged \("),
+        (",0.3\n", ",0.3x\n", r"ckplus\.csv: the file is damaged \("),
+        (",sadness,", ",sagness,", r"ckplus\.csv: damaged \(an unknown expression\); run dvc repro evaluate@ckplus"),
+    ],
+)
+def test_damaged_predictions_are_named(project: Path, was: str, becomes: str, message: str) -> None:
+    path = project / "data/predictions/ckplus.csv"
+    text = path.read_text()
+    assert was in text
+    path.write_text(text.replace(was, becomes, 1))
+    with pytest.raises(PipelineError, match=message):
+        page_of(project)
+
+
 def test_points_of_other_pictures_are_refused(project: Path) -> None:
     path = project / "reports/evaluate/ckplus/tsne.csv"
     path.write_text(path.read_text() + "after,source,140,0,0.0,0.0\n")
