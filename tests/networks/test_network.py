@@ -214,6 +214,13 @@ def test_model_of_another_size_is_refused_by_tensor(tmp_path: Path) -> None:
         saved.load(tmp_path, {"network": wider})
 
 
+def test_a_model_that_is_saved_again_has_nothing_of_a_killed_writer_beside_it(tmp_path: Path) -> None:
+    for leftover in (".model.safetensors.abc.safetensors", ".model.json.abc.json"):
+        (tmp_path / leftover).touch()
+    saved.save(tmp_path, {"p": Prototypes(8)}, {})
+    assert {path.name for path in tmp_path.iterdir()} == {"model.json", "model.safetensors"}
+
+
 def test_missing_and_damaged_models(tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match="no such file; run the stage"):
         saved.load(tmp_path / "nowhere", {})

@@ -8,6 +8,7 @@ import matplotlib
 import numpy as np
 import pytest
 from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -18,6 +19,7 @@ from pipeline.reporting.figures import (
     CLASS_COLOURS,
     UNLABELLED_COLOUR,
     WARNING_COLOUR,
+    save,
 )
 from tests.reporting.made_results import REAL, UNLABELLED, confusion, metrics, params_for, result, write
 
@@ -137,3 +139,9 @@ def test_class_without_pictures_stays_empty_in_the_confusion_matrix(reports: Rep
     )
     filled = [share(pixels(folder / f"figures/confusion_{t}.png"), FULL_CELL) for t in ("ckplus48", "ckplus")]
     assert filled[0] / filled[1] == pytest.approx(6 / 7, rel=0.02)
+
+
+def test_a_figure_has_nothing_of_a_killed_writer_beside_it(tmp_path: Path) -> None:
+    (tmp_path / ".a.png.xyz.png").touch()
+    assert save(Figure(figsize=(1, 1)), tmp_path / "a.png").is_file()
+    assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
