@@ -70,11 +70,6 @@ def evaluation_view(images: Tensor, side: float) -> Tensor:
     return _resampled(images, upload(placement, images.device))
 
 
-def random_crop_flip(images: Tensor, draws: Tensor, crop: tuple[float, float], flip: float) -> Tensor:
-    """A square crop with a side of U(crop) of the image's at a random place, resized back; mirrored with p = flip."""
-    return _resampled(images, upload(_random_placement(draws, crop, flip), images.device))
-
-
 def _random_placement(draws: Tensor, crop: tuple[float, float], flip: float) -> Tensor:
     side = crop[0] + (crop[1] - crop[0]) * draws[:, _SIDE]
     return _placement(side, draws[:, _LEFT], draws[:, _TOP], draws[:, _MIRROR] < flip)

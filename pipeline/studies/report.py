@@ -8,9 +8,10 @@ from types import MappingProxyType
 import pandas as pd
 
 from pipeline.config import layout
+from pipeline.errors import PipelineError
 from pipeline.files import write_csv, write_json, write_text
 from pipeline.reporting.markdown import KNOWN_NOTE, MARK_NOTE, NOTHING, markdown_table
-from pipeline.reporting.studied import Studied, StudiedCell, StudiedRow
+from pipeline.reporting.studied import Studied, StudiedCell, StudiedRow, load_studies
 from pipeline.reporting.titles import OTHER_CODE_MARK, backbone_title, dataset_title
 from pipeline.studies import figures
 from pipeline.studies.collect import Collected, State
@@ -35,9 +36,12 @@ def write_report(
     costs: of each experiment's adaptations, by its name.
 
     Raises:
-        StorageError: a file cannot be written.
+        PipelineError: nothing is there, and the report of an earlier collection has something. StorageError: a file
+            cannot be written.
     """
     folder = layout.REPORTS / "studies"
+    if not collected:
+        _keep_what_was_collected(folder / f"{name}.json")
     targets = list(dict.fromkeys(target for run in planned for target in run.params.targets))
     written = [folder / f"{name}.csv", folder / f"{name}.md"]
     write_csv(written[0], rows(collected))
@@ -54,6 +58,20 @@ def write_report(
     studied = _studied(name, study, targets, planned, collected, lacking, [path.name for path in pictures])
     write_json(written[2], studied.model_dump(mode="json"))
     return [*written, *pictures]
+
+
+def _keep_what_was_collected(path: Path) -> None:
+    """Refuse to write a report of nothing over one of something, as in a clone that has no experiments.
+
+    Raises:
+        PipelineError: that would be done.
+    """
+    earlier = next((study for study in load_studies(path.parent) if study.name == path.stem), None)
+    if earlier is not None and earlier.found:
+        raise PipelineError(
+            f"{path} holds {earlier.found} experiments (revision {', '.join(earlier.revisions)}) and none of them is "
+            "here: fetch them (dvc exp pull), run the study, or remove the file to begin anew"
+        )
 
 
 def _studied(

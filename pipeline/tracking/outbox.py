@@ -1,6 +1,6 @@
 """What a run has to log goes to the store at once, or waits in a folder while the server is away."""
 
-from pipeline.tracking.store import FAILURES, impatient, is_away  # isort: skip  (sets what MLflow reads when imported)
+from pipeline.tracking.store import FAILURES, address, impatient, is_away  # isort: skip  (sets what MLflow reads when imported)
 
 import os
 import shutil
@@ -39,7 +39,7 @@ class Outbox:
         self.folder = execution.store_root() / UNSENT / run_id
         self.waits = False
         self._run_id, self._name = run_id, name
-        self._store = mlflow.get_tracking_uri()
+        self._store = address()
         self._ask_next = 0.0
         self._lock = ExitStack()
 
@@ -188,11 +188,11 @@ def _sent(note: Path, named: str | None) -> str:
             count = send_folder(folder)
     except FAILURES as error:
         raise TrackingError(
-            f"{folder} could not be sent to {store}: {_reason(error)}\n"
+            f"{folder} could not be sent to {address()}: {_reason(error)}\n"
             "What was not sent is still there. Start the server, or name it in MLFLOW_TRACKING_URI, and send it "
             "again; where the run was deleted on the server, remove the folder"
         ) from error
-    return f"{name} ({folder.name}): {count} entries logged to {store}"
+    return f"{name} ({folder.name}): {count} entries logged to {address()}"
 
 
 def remind() -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from pipeline.tracking.store import FAILURES, answering, connect, impatient, is_away  # isort: skip  (sets what MLflow reads)
+from pipeline.tracking.store import FAILURES, address, answering, connect, impatient, is_away  # isort: skip  (sets what MLflow reads)
 
 import mlflow
 import numpy as np
@@ -131,7 +131,7 @@ def stage_run(
     """
     here = execution.current()
     experiment_id = connect(params.tracking.experiment)
-    origin = {"store": mlflow.get_tracking_uri(), "params": flatten(params.model_dump())}
+    origin = {"store": address(), "params": flatten(params.model_dump())}
     name = f"{stage}@{target}" if target else stage
     if checkpoint:
         checkpoint.settle()

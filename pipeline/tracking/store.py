@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
 
 # MLflow reads these when it is imported: a run must not talk to anyone the user has not named, and what a model needs
 # is named where it is logged.
@@ -61,9 +62,16 @@ def connect(experiment: str) -> str:
         if wrong := wrong_with_store():
             raise TrackingError(f"{wrong}\nNothing was trained") from error
         raise TrackingError(
-            f"MLflow store {uri} cannot be used: {told(error)}\n"
+            f"MLflow store {address()} cannot be used: {told(error)}\n"
             f"Nothing was trained. {here if own else elsewhere}; an experiment that was deleted must be restored first"
         ) from error
+
+
+def address() -> str:
+    """The store that is used, for messages and notes: without the name and password that a server's may have."""
+    uri = mlflow.get_tracking_uri()
+    parts = urlsplit(uri)
+    return uri if "@" not in parts.netloc else urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
 
 
 def choose() -> bool:
@@ -85,7 +93,7 @@ def answering() -> Iterator[None]:
         yield
     except FAILURES as error:
         raise TrackingError(
-            f"MLflow store {mlflow.get_tracking_uri()} failed: {wrong_with_store() or told(error)}\n"
+            f"MLflow store {address()} failed: {wrong_with_store() or told(error)}\n"
             "Training is kept up to its last epoch: see to the store and run the same command again"
         ) from error
 

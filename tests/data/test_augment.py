@@ -87,7 +87,7 @@ def test_shares_of_flips_and_greys_are_the_probabilities() -> None:
 def test_crop_keeps_the_share_of_the_side() -> None:
     # A picture whose red is its column: the crop's width is the difference of its outer columns.
     column = torch.linspace(0, 1, 112).expand(500, 3, 112, 112).clone()
-    view = augment.random_crop_flip(column, draw(500, 0), (0.8, 0.95), 0.0)
+    view = augment.training_view(column, draw(500, 0), NEVER.model_copy(update={"crop": (0.8, 0.95)}))
     side = view[:, 0, 56, -1] - view[:, 0, 56, 0]
     assert side.min() > 0.78
     assert side.max() < 0.96

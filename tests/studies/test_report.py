@@ -141,6 +141,16 @@ def test_the_tables_of_the_report_have_a_studys_rows(repository: Path) -> None:
     assert "![Two](studies/two-matrix.png)" in section(text, "Studies")
 
 
+def test_a_clone_without_experiments_keeps_what_another_has_collected(repository: Path) -> None:
+    study, runs = planned()
+    experiment(runs[0], 15)
+    write_report("two", study, runs, *collect(runs, experiments.finished()), {})
+    before = (repository / "reports/studies/two.md").read_bytes()
+    with pytest.raises(PipelineError, match=r"two\.json holds 1 experiments .* none of them is here"):
+        write_report("two", study, runs, *collect(runs, {}), {})
+    assert (repository / "reports/studies/two.md").read_bytes() == before
+
+
 def test_a_mean_over_all_targets_has_the_marks_of_each() -> None:
     first = StudiedCell(mean=70.0, deviation=1.0, seeds=3, drawn=True, known=False, current=True)
     row_ = StudiedRow(name="POCAN", source="RAF-DB", backbone="ResNet-10", cells={"ckplus": first})

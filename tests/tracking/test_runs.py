@@ -30,7 +30,7 @@ from pipeline.errors import TrackingError, WeightsError
 from pipeline.files import flatten
 from pipeline.tracking import entries, execution, models, outbox, runs, tree
 from pipeline.tracking.costs import Cost, adaptation_costs
-from pipeline.tracking.store import is_away
+from pipeline.tracking.store import address, is_away
 from pipeline.training.checkpoints import Checkpoint
 from tests.models import ADAPTED, small
 from tests.stores import flat, write_store
@@ -513,3 +513,10 @@ def test_a_damaged_note_on_what_waits_is_named() -> None:
     (folder / "run.json").write_text('{"store": ')
     with pytest.raises(TrackingError, match=r"0123/run\.json: cannot be read \(JSONDecodeError.*; write {"):
         list(outbox.send_unsent())
+
+
+def test_a_servers_password_is_neither_shown_nor_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mlflow, "get_tracking_uri", lambda: "https://me:secret@tracking.example.org:5000/a")
+    assert address() == "https://tracking.example.org:5000/a"
+    monkeypatch.setattr(mlflow, "get_tracking_uri", lambda: "sqlite:////home/me@work/mlflow.db")
+    assert store.address() == "sqlite:////home/me@work/mlflow.db"
