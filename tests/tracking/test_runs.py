@@ -519,4 +519,4 @@ def test_a_servers_password_is_neither_shown_nor_kept(monkeypatch: pytest.Monkey
     monkeypatch.setattr(mlflow, "get_tracking_uri", lambda: "https://me:secret@tracking.example.org:5000/a")
     assert address() == "https://tracking.example.org:5000/a"
     monkeypatch.setattr(mlflow, "get_tracking_uri", lambda: "sqlite:////home/me@work/mlflow.db")
-    assert store.address() == "sqlite:////home/me@work/mlflow.db"
+    assert address() == "sqlite:////home/me@work/mlflow.db"
