@@ -14,7 +14,7 @@ import cv2
 from tqdm import tqdm
 
 from pipeline.errors import DatasetError
-from pipeline.files import write_json
+from pipeline.files import write_json, writing
 from pipeline.standins.camera import take
 from pipeline.standins.layouts import Picture, Plan
 from pipeline.standins.scenes import STYLES
@@ -34,14 +34,15 @@ def write_set(plan: Plan, dataset: str, folder: Path, seed: int, scale: float, w
     """Draw a whole set into ``folder``, which appears when all is written and replaces an older stand-in.
 
     Raises:
-        DatasetError: ``folder`` holds something that is no stand-in; nothing is touched.
+        DatasetError: ``folder`` holds something that is no stand-in; nothing is touched. StorageError: it cannot be
+            written.
     """
     if folder.exists() and not (folder / MARK).is_file() and any(folder.iterdir()):
         raise DatasetError(
             f"{folder}: holds files but no {MARK}, so it is not a stand-in and is not replaced; "
             f"take {dataset} out of standins.sets to use these files, or move them away"
         )
-    with _fresh_folder(folder) as root:
+    with writing(folder), _fresh_folder(folder) as root:
         for parent in sorted({Path(p.path).parent for p in plan.pictures} | {Path(f) for f in plan.folders}):
             (root / parent).mkdir(parents=True, exist_ok=True)
         for name, text in plan.texts.items():

@@ -1,5 +1,6 @@
 """Whole sets on disk: the same bytes every time, pictures of the right kind, and never half a set."""
 
+import errno
 import hashlib
 import json
 from pathlib import Path
@@ -8,7 +9,7 @@ import cv2
 import pytest
 
 from pipeline.datasets import open_dataset
-from pipeline.errors import DatasetError
+from pipeline.errors import DatasetError, StorageError
 from pipeline.standins import draw, writing
 
 SETS = ("rafdb", "ckplus", "jaffe", "oulu", "fer2013", "sfew")
@@ -120,3 +121,13 @@ def test_files_that_are_no_stand_in_are_not_replaced(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match=r"standins\.sets"):
         draw("fer2013", tmp_path / "fer2013", SEED, SCALE, workers=1)
     assert real.read_text() == "emotion,pixels,Usage\n"
+
+
+def test_a_full_disk_names_the_set_and_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_: Path, data: bytes) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", refuse)
+    with pytest.raises(StorageError, match=r"jaffe: cannot be written \(No space left on device\)"):
+        draw("jaffe", tmp_path / "jaffe", SEED, SCALE, workers=1)
+    assert list(tmp_path.iterdir()) == []
