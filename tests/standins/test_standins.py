@@ -124,7 +124,7 @@ def test_files_that_are_no_stand_in_are_not_replaced(tmp_path: Path) -> None:
 
 
 def test_a_full_disk_names_the_set_and_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(_: Path, data: bytes) -> int:
+    def refuse(*_: object) -> int:
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(Path, "write_bytes", refuse)
