@@ -14,6 +14,7 @@ import json
 import math
 import os
 import random
+import re
 import resource
 import runpy
 import shutil
@@ -161,8 +162,8 @@ def begin(project: Path, stage: Stage, limit: int | None = None, back: float = 0
 
 
 def told(code: int, printed: str) -> bool:
-    """Whether a stage ended in one message."""
-    return code == 1 and "Traceback" not in printed and printed.count("error: ") == 1
+    """Whether a stage ended in one message, in which a library may have said "I/O error: File too large"."""
+    return code == 1 and "Traceback" not in printed and len(re.findall("(?<!I/O )error: ", printed)) == 1
 
 
 def cut(file: Path, chance: random.Random) -> None:
