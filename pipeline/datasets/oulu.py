@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import ClassVar
 
-from pipeline.datasets.parts.base import Dataset, Sample
+from pipeline.datasets.parts.aligned import AlignedOrWhole
+from pipeline.datasets.parts.base import Sample
 from pipeline.datasets.parts.class_folders import subfolders
 from pipeline.datasets.parts.finder import find
 from pipeline.datasets.parts.sequences import neutral_and_peak
@@ -18,7 +19,7 @@ CROPPED = "VL_Acropped"
 """The owners' own crops of the visible light, in PreProcess Img."""
 
 
-class OuluCasia(Dataset):
+class OuluCasia(AlignedOrWhole):
     """Oulu-CASIA: visible light (VL), normal indoor illumination (Strong); 480 sequences, 1,920 pictures."""
 
     name = "oulu"
@@ -28,17 +29,6 @@ class OuluCasia(Dataset):
         "OriginalImg/VL/Strong/P001/Anger/000.jpeg, likewise Disgust, Fear, Happiness, Sadness, Surprise; "
         "OriginalImg may be left out; the owners' crops (VL_Acropped) are read where there are no whole pictures"
     )
-
-    def __init__(self, root: Path) -> None:
-        super().__init__(root)
-        self._aligned: bool | None = None
-
-    @property
-    def aligned(self) -> bool:
-        """Whether the owners' crops are read."""
-        if self._aligned is None:
-            self.samples()
-        return bool(self._aligned)
 
     def scan(self) -> Iterator[Sample]:
         """The first frame of each sequence (neutral) and its last three; NI, Weak and Dark are not read.

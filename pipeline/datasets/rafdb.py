@@ -5,7 +5,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import ClassVar
 
-from pipeline.datasets.parts.base import Dataset, Sample
+from pipeline.datasets.parts.aligned import AlignedOrWhole
+from pipeline.datasets.parts.base import Sample
 from pipeline.datasets.parts.class_folders import class_samples, holds_parts, picture_folders, pictures_below
 from pipeline.datasets.parts.finder import chosen, not_found, places, require_no_copies, said_instead_of
 from pipeline.datasets.parts.label_table import label_tables, rows
@@ -18,7 +19,7 @@ VARIANTS = {"aligned": "_aligned", "original": ""}
 """The folders of ``Image`` in the order in which they are preferred, and what their files' names end in."""
 
 
-class RafDb(Dataset):
+class RafDb(AlignedOrWhole):
     """RAF-DB: 12,271 train and 3,068 test pictures, named with part and label by one list file.
 
     Copies in circulation have the pictures in folders by class, or with tables of labels beside them; RAF-DB's codes of
@@ -35,17 +36,6 @@ class RafDb(Dataset):
         "train": (705, 717, 281, 4772, 1982, 1290, 2524),
         "test": (162, 160, 74, 1185, 478, 329, 680),
     }
-
-    def __init__(self, root: Path) -> None:
-        super().__init__(root)
-        self._aligned: bool | None = None
-
-    @property
-    def aligned(self) -> bool:
-        """Whether the pictures are the aligned ones: of ``Image/aligned``, or named so in the copies."""
-        if self._aligned is None:
-            self.samples()
-        return bool(self._aligned)
 
     def scan(self) -> Iterator[Sample]:
         """One sample per line of the list; the 100×100 aligned pictures where they are there, else the originals.

@@ -5,7 +5,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar
 
-from pipeline.datasets.parts.base import Dataset, Sample
+from pipeline.datasets.parts.aligned import AlignedOrWhole
+from pipeline.datasets.parts.base import Sample
 from pipeline.datasets.parts.class_folders import class_samples, holds_classes, picture_folders, subfolders
 from pipeline.datasets.parts.finder import chosen, find, said_instead_of
 from pipeline.datasets.parts.spellings import part_of
@@ -16,7 +17,7 @@ ALIGNED = re.compile(r"[ _-]*aligned.*", re.IGNORECASE)
 """What the names of the archives of aligned faces, as Val_Aligned_Faces_new, have behind the part."""
 
 
-class Sfew(Dataset):
+class Sfew(AlignedOrWhole):
     """SFEW 2.0: 958 train and 436 val pictures. The 372 of its test part have no published labels and are not read.
 
     Its authors' aligned faces are taken before the stills, where both parts have them; they are fewer, as a face was
@@ -30,17 +31,6 @@ class Sfew(Dataset):
         "Train/Angry/*.png and Val/Angry/*.png (or Train/Train/Angry, Val/Val/Angry, or Train_Aligned_Faces/Angry, "
         "Val_Aligned_Faces/Angry), likewise the other classes"
     )
-
-    def __init__(self, root: Path) -> None:
-        super().__init__(root)
-        self._aligned: bool | None = None
-
-    @property
-    def aligned(self) -> bool:
-        """Whether the aligned faces are read, in both parts."""
-        if self._aligned is None:
-            self.samples()
-        return bool(self._aligned)
 
     @property
     def whole(self) -> Mapping[str, int | Sequence[int]]:
