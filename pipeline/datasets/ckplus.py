@@ -5,16 +5,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar
 
-import numpy as np
-from numpy.typing import NDArray
-
-from pipeline.datasets.parts.base import Dataset, Sample
+from pipeline.datasets.parts.base import Sample
 from pipeline.datasets.parts.class_folders import subfolders
 from pipeline.datasets.parts.codes import given_codes
 from pipeline.datasets.parts.finder import Mark, chosen, not_found, places, said_instead_of
 from pipeline.datasets.parts.pictures import is_picture
 from pipeline.datasets.parts.pixel_table import CODES, PixelTable, tables_in
 from pipeline.datasets.parts.sequences import neutral_and_peak
+from pipeline.datasets.parts.tabled import TableOrFiles
 from pipeline.labels import ANGER, DISGUST, FEAR, HAPPINESS, NEUTRAL, SADNESS, SURPRISE
 
 CONTEMPT = 2
@@ -23,7 +21,7 @@ TABLE_LABELS = {**CODES, "7": None}
 """Of the table in circulation (ckextended.csv), which counts as FER2013 does; 7 is contempt."""
 
 
-class CkPlus(Dataset):
+class CkPlus(TableOrFiles):
     """CK+: of each labelled sequence without contempt the first frame (neutral) and the last three; 1,236 pictures.
 
     The table in circulation is read where there are no sequences: one 48×48 picture a sequence, without subjects.
@@ -37,11 +35,6 @@ class CkPlus(Dataset):
         "(a number from 0 to 7; sequences without such a file are left out); or a table (emotion, pixels, Usage) with "
         "0 anger, 1 disgust, 2 fear, 3 happiness, 4 sadness, 5 surprise, 6 neutral, 7 contempt"
     )
-
-    def __init__(self, root: Path) -> None:
-        super().__init__(root)
-        self._table: PixelTable | None = None
-        self._listed = False
 
     @property
     def whole(self) -> Mapping[str, int | Sequence[int]]:
@@ -75,25 +68,6 @@ class CkPlus(Dataset):
         )
         said_instead_of(self, pictures, tables)
         return self._sequences(pictures, emotions)
-
-    def read(self, sample: Sample) -> NDArray[np.uint8]:
-        """The picture of a sample: uint8 H×W×3 RGB, 48×48 from a table.
-
-        Raises:
-            UnreadableImageError: it cannot be decoded; the message is the key and the reason.
-        """
-        table = self._opened()
-        return super().read(sample) if table is None else table.read(sample)
-
-    def file(self, sample: Sample) -> Path:
-        """The picture, or the table."""
-        table = self._opened()
-        return super().file(sample) if table is None else table.path
-
-    def _opened(self) -> PixelTable | None:
-        if not self._listed:
-            self.samples()
-        return self._table
 
     def _sequences(self, pictures: Path, emotions: Path) -> Iterator[Sample]:
         for subject in subfolders(emotions):

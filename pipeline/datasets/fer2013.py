@@ -1,23 +1,20 @@
 """FER2013 (Goodfellow et al., 2013): 48×48 grey pictures from the web, in one CSV file or in folders."""
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import ClassVar
 
-import numpy as np
-from numpy.typing import NDArray
-
-from pipeline.datasets.parts.base import Dataset, Sample
+from pipeline.datasets.parts.base import Sample
 from pipeline.datasets.parts.class_folders import class_samples, holds_numbered_parts, holds_parts, picture_folders
 from pipeline.datasets.parts.codes import given_codes
 from pipeline.datasets.parts.finder import chosen, find_all, places, said_instead_of
 from pipeline.datasets.parts.pixel_table import CODES, FILES, PixelTable, tables_in
 from pipeline.datasets.parts.spellings import part_of
+from pipeline.datasets.parts.tabled import TableOrFiles
 
 WHAT = "fer2013.csv, icml_face_data.csv or a folder train with class folders"
 
 
-class Fer2013(Dataset):
+class Fer2013(TableOrFiles):
     """FER2013: 28,709 train, 3,589 val (PublicTest) and 3,589 test (PrivateTest) pictures.
 
     A table is read before folders. In the folder layout ``validation`` is PublicTest; where there is no ``test`` folder
@@ -37,11 +34,6 @@ class Fer2013(Dataset):
         "or folders train/angry/*.jpg, validation/, test/"
     )
 
-    def __init__(self, root: Path) -> None:
-        super().__init__(root)
-        self._table: PixelTable | None = None
-        self._listed = False
-
     def scan(self) -> Iterator[Sample]:
         """One sample per data row, or per picture of the folders.
 
@@ -52,26 +44,6 @@ class Fer2013(Dataset):
         self._listed = True
         self._table = self._find_table()
         return self._scan_folders() if self._table is None else self._table.samples()
-
-    def read(self, sample: Sample) -> NDArray[np.uint8]:
-        """The picture of a sample: uint8 48×48×3 (in folders: of the file's size).
-
-        Raises:
-            UnreadableImageError: a CSV row has not 48 · 48 whole numbers from 0 to 255, or a file cannot be decoded.
-        """
-        table = self.table()
-        return super().read(sample) if table is None else table.read(sample)
-
-    def file(self, sample: Sample) -> Path:
-        """The table, or the picture in the folders."""
-        table = self.table()
-        return super().file(sample) if table is None else table.path
-
-    def table(self) -> PixelTable | None:
-        """The table that the rows are in; None for pictures in folders."""
-        if not self._listed:
-            self._table, self._listed = self._find_table(), True
-        return self._table
 
     def _find_table(self) -> PixelTable | None:
         folders = places(self, lambda folder: bool(tables_in(folder, FILES)))
