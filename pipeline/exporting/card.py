@@ -8,7 +8,7 @@ from pipeline.config.methods import METHODS
 from pipeline.labels import EXPRESSIONS
 from pipeline.networks.trained import Trained
 from pipeline.reporting.markdown import MARK_NOTE, NOTHING, markdown_table, marked, percent
-from pipeline.reporting.results import Result
+from pipeline.reporting.records import Result
 from pipeline.reporting.titles import dataset_title
 
 

@@ -11,7 +11,7 @@ from pipeline.exporting import onnx
 from pipeline.exporting.card import card
 from pipeline.files import atomic_folder, write_text
 from pipeline.networks.trained import Trained
-from pipeline.reporting.results import Result
+from pipeline.reporting.records import Result
 
 COMPARED = 256
 """Crops on which the files are compared with PyTorch, at most."""

@@ -16,7 +16,8 @@ from matplotlib.lines import Line2D
 
 from pipeline.files import atomic_path, remove_leftovers
 from pipeline.labels import EXPRESSIONS, NUM_CLASSES
-from pipeline.reporting.results import Embedding, Evaluation, Metrics, Result
+from pipeline.reporting.records import Metrics, Result
+from pipeline.reporting.results import Embedding, Evaluation
 from pipeline.reporting.titles import DRAWN_MARK, dataset_title, method_title, provenance_note
 
 CLASS_COLOURS = ("#D55E00", "#009E73", "#CC79A7", "#E69F00", "#0072B2", "#56B4E9", "#4D4D4D")

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from pipeline.reporting.results import Result
+from pipeline.reporting.records import Metrics, Result
 from pipeline.reporting.titles import DRAWN_MARK, KNOWN_MARK, OTHER_CODE_MARK
 
 NOTHING = "–"
@@ -37,6 +37,18 @@ def markdown_table(head: Sequence[str], rows: Sequence[Sequence[str]], left: int
     """A Markdown table; the first ``left`` columns are aligned left, the others right."""
     rule = [":---" if column < left else "---:" for column in range(len(head))]
     return "\n".join("| " + " | ".join(c.replace("|", "\\|") for c in row) + " |" for row in (head, rule, *rows))
+
+
+def accuracy_cell(result: Result, metrics: Metrics | None) -> str:
+    """ "61.3 ◊ [52.0, 70.0]"; "no labels" where the target has none."""
+    if result.n_test == 0:
+        return "no labels"
+    if metrics is None:
+        return NOTHING
+    if metrics.interval is None:
+        return percent(metrics.accuracy, result)
+    low, high = metrics.interval
+    return f"{percent(metrics.accuracy, result)} [{100 * low:.1f}, {100 * high:.1f}]"
 
 
 def oracle_cell(result: Result) -> str:

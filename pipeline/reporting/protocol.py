@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pipeline.config.decisive import decisive
 from pipeline.config.schema import Params
 from pipeline.reporting.markdown import NOTHING, markdown_table, marked
-from pipeline.reporting.results import Provenance, Result, SourceMetrics, SplitReport
+from pipeline.reporting.records import Provenance, Result, SourceMetrics, SplitReport
 from pipeline.reporting.titles import (
     DRAWN_MARK,
     KNOWN_MARK,

@@ -9,7 +9,8 @@ from pipeline.config.schema import Params
 from pipeline.files import write_json, write_text
 from pipeline.reporting.figures import write_figures
 from pipeline.reporting.page.of_results import page
-from pipeline.reporting.results import Result, load_evaluations, load_source
+from pipeline.reporting.records import Result
+from pipeline.reporting.results import load_evaluations, load_source
 from pipeline.reporting.studied import load_studies
 from pipeline.reporting.tables import render
 

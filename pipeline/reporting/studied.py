@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import Field
 
 from pipeline.reporting.markdown import NOTHING
-from pipeline.reporting.results import Count, Record, parse
+from pipeline.reporting.records import Count, Record, parse
 from pipeline.reporting.titles import DRAWN_MARK, KNOWN_MARK, OTHER_CODE_MARK
 
 Table = Annotated[int, Field(ge=1, le=3)]

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from pipeline.reporting.markdown import ORACLE, markdown_table, marked, oracle_cell, percent, section
-from pipeline.reporting.results import Result
+from pipeline.reporting.records import Result
 from pipeline.reporting.titles import dataset_title, method_title
 from pipeline.validators import VALIDATORS
 

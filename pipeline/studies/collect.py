@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import ValidationError
 
-from pipeline.reporting.results import Result
+from pipeline.reporting.records import Result
 from pipeline.studies.experiments import Experiment
 from pipeline.studies.plan import Run
 

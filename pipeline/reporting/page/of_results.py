@@ -20,7 +20,8 @@ from pipeline.reporting.page.content import Group, Plot, Predictions
 from pipeline.reporting.page.document import document
 from pipeline.reporting.page.pictures import Shown
 from pipeline.reporting.page.predictions import chosen, predictions
-from pipeline.reporting.results import Evaluation, Result, SourceMetrics
+from pipeline.reporting.records import Result, SourceMetrics
+from pipeline.reporting.results import Evaluation
 from pipeline.reporting.titles import DRAWN_MARK, dataset_title, provenance_note
 
 

@@ -13,7 +13,8 @@ from pipeline.labels import EXPRESSIONS
 from pipeline.reporting.figures import CLASS_COLOURS
 from pipeline.reporting.page.content import Plot
 from pipeline.reporting.page.pictures import Shown
-from pipeline.reporting.results import Embedding, Evaluation, Metrics
+from pipeline.reporting.records import Metrics
+from pipeline.reporting.results import Embedding, Evaluation
 from pipeline.reporting.titles import method_title
 
 COLOURS = (*CLASS_COLOURS[:-1], "#8A8A8A", "#C8C8C8")

@@ -1,0 +1,120 @@
+"""The paper's tables as printed, with this run's measured rows and those of studies below.
+
+What was measured with drawn stand-ins carries a mark in every cell, because cells are copied out of tables without
+their legend.
+"""
+
+from collections.abc import Callable, Sequence
+
+from pipeline.reporting.markdown import NOTHING, ORACLE, accuracy_cell, markdown_table, oracle_cell, percent, section
+from pipeline.reporting.paper_tables import TABLE_3, QuotedTable
+from pipeline.reporting.records import Metrics, Result
+from pipeline.reporting.studied import Studied, average, in_table, row_cells
+from pipeline.reporting.titles import backbone_title, dataset_note, dataset_title, environment_title, method_title
+
+
+def comparison_section(quoted: QuotedTable, by_target: dict[str, Result], studies: Sequence[Studied]) -> str:
+    """Table 1 or 2: the quoted groups, then the measured rows."""
+    blank = [""] * (len(quoted.targets) + 3)
+    rows: list[list[str]] = []
+    for group in quoted.groups:
+        rows.append([f"*{group.origin}*", *blank])
+        rows += [[row.method, row.source, row.backbone, *row.numbers, ""] for row in group.rows]
+    notes = list(quoted.footnotes)
+    if measured := _measured_rows([by_target.get(target) for target in quoted.targets]):
+        rows += [["*measured by this project*", *blank], *measured]
+    else:
+        notes.append("No target of this table was run.")
+    rows += _studied_rows(in_table(studies, quoted.number, quoted.targets), quoted.targets)
+    table = markdown_table(["Method", "Source", "Backbone", *quoted.titles, ORACLE], rows, left=3)
+    return section(f"Table {quoted.number}. {quoted.caption}", table, notes)
+
+
+def further_section(results: Sequence[Result], studies: Sequence[Studied]) -> str:
+    """Targets that the paper has no column for."""
+    if not results:
+        return ""
+    titles = [dataset_title(result.target) for result in results]
+    targets = [result.target for result in results]
+    compared = [study for study in studies if {1, 2} & {*study.tables} and study.rows_of(targets)]
+    rows = [*_measured_rows(results), *_studied_rows(compared, targets)]
+    table = markdown_table(["Method", "Source", "Backbone", *titles, ORACLE], rows, left=3)
+    notes = ["The paper has no column for these targets."]
+    notes += [note for result in results if (note := dataset_note(result.target))]
+    return section("Further targets: accuracy (%)", table, notes)
+
+
+def ablation_section(by_target: dict[str, Result], studies: Sequence[Studied]) -> str:
+    """Table 3: the quoted ablations, then the configuration of this run."""
+    rows = [[row.method, *row.numbers, row.average] for row in TABLE_3.groups[0].rows]
+    run = [by_target.get(target) for target in TABLE_3.targets]
+    notes = list(TABLE_3.footnotes)
+    measured = []
+    for name, alike in _computed_alike(run):
+        adapted = [result for result in alike if result is not None and result.adapts]
+        if adapted:
+            cells = _cells(alike, lambda result: result.adapted())
+            measured.append([f"{method_title(adapted[0])} ({name})", *cells, _average_cell(adapted, len(run))])
+    if measured:
+        rows += measured
+        notes.append("The measured row is the configuration of this run; its AVG needs all five targets with labels.")
+    else:
+        notes.append("No adapted target of this table was run.")
+    for study in in_table(studies, TABLE_3.number, TABLE_3.targets):
+        rows.append([f"*{study.told()}*", *[""] * (len(TABLE_3.targets) + 1)])
+        for row in study.rows_of(TABLE_3.targets):
+            rows.append([row.name, *row_cells(row, TABLE_3.targets), average(row, TABLE_3.targets)])
+    table = markdown_table(["Method", *TABLE_3.titles, "AVG"], rows)
+    return section(f"Table 3. {TABLE_3.caption}", table, notes)
+
+
+def _studied_rows(studies: Sequence[Studied], targets: Sequence[str]) -> list[list[str]]:
+    """What studies have measured, each under its own line; a study scores no best epoch by target labels here."""
+    rows: list[list[str]] = []
+    for study in studies:
+        rows.append([f"*{study.told()}*", *[""] * (len(targets) + 3)])
+        rows += [[r.name, r.source, r.backbone, *row_cells(r, targets), NOTHING] for r in study.rows_of(targets)]
+    return rows
+
+
+def _measured_rows(results: Sequence[Result | None]) -> list[list[str]]:
+    """The rows "DT (measured)" and "POCAN (measured)"; ``results`` per column, missing where it was not run."""
+    rows: list[list[str]] = []
+    for measured, alike in _computed_alike(results):
+        run = [result for result in alike if result is not None]
+        front = [dataset_title(run[0].source), backbone_title(run[0])]
+        rows.append([f"DT ({measured})", *front, *_cells(alike, lambda result: result.before), NOTHING])
+        if run[0].adapts:
+            oracle = "; ".join(f"{dataset_title(r.target)} {oracle_cell(r)}" for r in run if r.oracle) or NOTHING
+            name = f"{method_title(run[0])} ({measured})"
+            rows.append([name, *front, *_cells(alike, lambda result: result.adapted()), oracle])
+    return rows
+
+
+def _computed_alike(results: Sequence[Result | None]) -> list[tuple[str, list[Result | None]]]:
+    """The results by how they were computed (precision, device, versions): no row holds what was computed unlike.
+
+    Each with what its rows are called: "measured", with the way of computing where there are several.
+    """
+    titles = {result.target: environment_title(result.environment) for result in results if result is not None}
+    several = len(set(titles.values())) > 1
+    return [
+        (
+            f"measured, {title}" if several else "measured",
+            [result if result is not None and titles[result.target] == title else None for result in results],
+        )
+        for title in dict.fromkeys(titles.values())
+    ]
+
+
+def _cells(results: Sequence[Result | None], choose: Callable[[Result], Metrics | None]) -> list[str]:
+    return [NOTHING if result is None else accuracy_cell(result, choose(result)) for result in results]
+
+
+def _average_cell(results: Sequence[Result], columns: int) -> str:
+    """Mean over all columns, marked if any of them is; a mean over fewer would not be the paper's AVG."""
+    accuracies = [after.accuracy for result in results if (after := result.adapted()) is not None]
+    if len(accuracies) < columns:
+        return NOTHING
+    marking = next((result for result in results if result.drawn), results[0])
+    return percent(sum(accuracies) / columns, marking)

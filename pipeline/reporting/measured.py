@@ -1,0 +1,125 @@
+"""What this run measured, target by target: accuracies before and after, calibration, F1 by class."""
+
+from collections.abc import Sequence
+
+from pipeline.labels import EXPRESSIONS
+from pipeline.reporting.markdown import (
+    NOTHING,
+    ORACLE,
+    accuracy_cell,
+    markdown_table,
+    marked,
+    oracle_cell,
+    percent,
+    section,
+)
+from pipeline.reporting.records import Metrics, Result
+from pipeline.reporting.titles import dataset_title, method_title
+
+
+def targets_section(results: Sequence[Result]) -> str:
+    """One row per target: pictures, accuracies, difference, macro F1, oracle; then the runs behind them."""
+    method = method_title(results[0]) if results[0].adapts else "Adapted"
+    head = ["Target", "Train", "Test", "DT", method, f"{method} − DT", "balanced DT", f"balanced {method}"]
+    head += ["macro F1 DT", f"macro F1 {method}", ORACLE]
+    notes = [
+        "Train and Test are numbers of pictures; accuracy in per cent, differences in percentage points. Balanced "
+        "accuracy is the mean of the classes' recalls: each class of the test part counts the same."
+    ]
+    if results[0].adapts:
+        notes.append(_where_adaptation_did_not_help(results))
+    notes.append("\n".join(f"- {dataset_title(result.target)}: {_run(result)}" for result in results))
+    return section("Measured, target by target", markdown_table(head, [_target_row(r) for r in results]), notes)
+
+
+def _target_row(result: Result) -> list[str]:
+    after, difference = result.adapted(), _gain(result)
+    return [
+        dataset_title(result.target),
+        marked(f"{result.n_train:,}", result),
+        marked(f"{result.n_test:,}", result) if result.n_test else "no labels",
+        accuracy_cell(result, result.before),
+        accuracy_cell(result, after),
+        NOTHING if difference is None else marked(_signed(difference), result),
+        NOTHING if result.before is None else percent(result.before.balanced_accuracy, result),
+        NOTHING if after is None else percent(after.balanced_accuracy, result),
+        NOTHING if result.before is None else marked(f"{result.before.macro_f1:.3f}", result),
+        NOTHING if after is None else marked(f"{after.macro_f1:.3f}", result),
+        oracle_cell(result),
+    ]
+
+
+def _signed(points: float) -> str:
+    """A difference with its sign; a minus sign instead of a hyphen, no sign on 0.0."""
+    text = f"{points:+.1f}"
+    return "0.0" if text in ("+0.0", "-0.0") else text.replace("-", "−")
+
+
+def _where_adaptation_did_not_help(results: Sequence[Result]) -> str:
+    gains = [(result, difference) for result in results if (difference := _gain(result)) is not None]
+    if not gains:
+        return "Whether adaptation helped cannot be said: no target has labels."
+    failed = [(result, difference) for result, difference in gains if difference <= 0]
+    if not failed:
+        return f"Adaptation raised the accuracy on every labelled target ({len(gains)} of {len(gains)})."
+    items = [f"{dataset_title(r.target)} {marked(_signed(difference), r)} points" for r, difference in failed]
+    return f"**Adaptation did not help** on {len(failed)} of {len(gains)} labelled targets: {'; '.join(items)}."
+
+
+def _run(result: Result) -> str:
+    run_id = f"MLflow run `{result.run_id}`" if result.run_id else "no MLflow run"
+    return f"{run_id}, revision {f'`{result.revision}`' if result.revision else 'not under git'}"
+
+
+def _gain(result: Result) -> float | None:
+    """after − before in percentage points; none without labels or adaptation."""
+    after = result.adapted()
+    if result.before is None or after is None:
+        return None
+    return 100 * (after.accuracy - result.before.accuracy)
+
+
+def calibration_section(results: Sequence[Result]) -> str:
+    """How far the adapted models' confidence can be believed."""
+    rows = []
+    for result in results:
+        cells = [marked(f"{result.calibration.temperature:.2f}", result)]
+        for errors in (result.calibration.source, result.calibration.target):
+            cells += (
+                [NOTHING] * 2 if errors is None else [percent(errors.before, result), percent(errors.after, result)]
+            )
+        rows.append([dataset_title(result.target), *cells])
+    head = ["Target", "temperature", "source as it is", "at the temperature", "target as it is", "at the temperature"]
+    notes = [
+        "Expected calibration error (%): by how much confidence and accuracy differ, in 15 bins (Guo et al., ICML "
+        "2017). The temperature is fitted on the source's test pictures, so their error at it is too good; no label of "
+        "a target is used, and a shift of domains leaves an error there. It changes no decision. data/predictions has "
+        "the confidence at the temperature."
+    ]
+    return section("Calibration", markdown_table(head, rows), notes)
+
+
+def f1_section(results: Sequence[Result]) -> str:
+    """F1 per class before and after, and the test pictures per class."""
+    rows: list[list[str]] = []
+    for result in results:
+        title = dataset_title(result.target)
+        if result.before is None:
+            rows.append([title, "no labels", *[NOTHING] * (len(EXPRESSIONS) + 1)])
+            continue
+        rows.append([title, "before (DT)", *_f1_cells(result, result.before)])
+        if (after := result.adapted()) is not None:
+            rows.append([title, f"after ({method_title(result)})", *_f1_cells(result, after)])
+        counts = [marked(f"{count:,}", result) for count in result.before.support]
+        rows.append([title, "test pictures", *counts, marked(f"{result.n_test:,}", result)])
+    table = markdown_table(["Target", "", *EXPRESSIONS, "macro F1 / sum"], rows, left=2)
+    notes = [
+        "Macro F1 is the mean over the classes that the test part holds.",
+        f"{NOTHING}: no F1, as the class is neither in the test part nor predicted, or the target has no labels.",
+    ]
+    return section("F1 per class", table, notes)
+
+
+def _f1_cells(result: Result, metrics: Metrics) -> list[str]:
+    cells = [NOTHING if f1 is None else marked(f"{f1:.3f}", result) for f1 in metrics.f1]
+    return [*cells, marked(f"{metrics.macro_f1:.3f}", result)]
