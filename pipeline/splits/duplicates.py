@@ -27,9 +27,12 @@ import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
+
+from pipeline.data.split import Indices
+from pipeline.splits.alignment import aligned, planes_of
+from pipeline.splits.thumbnails import CELLS, PLACES, Floats, correlation, forms_of, samples_of, thumbnails_of
 
 THRESHOLD = 0.9
 """Correlation of two aligned thumbnails from which they count as one picture: see above how it was chosen."""
@@ -39,21 +42,6 @@ CANDIDATE = 0.8
 
 FITTING = 0.92
 """Correlation of coarse forms from which a pair is aligned, after the shift, scale and turn that a linear fit finds."""
-
-CELLS = 28
-"""Side of a thumbnail: a cell is a square of 4×4 pixels of a crop of 112×112."""
-
-COARSE, DETAIL = 8, 16
-"""Frequencies of the cosine transform, each way, that find candidates and align them, and that are compared then."""
-
-EDGE = 2
-"""Cells at each edge that are not compared, since a shifted copy has something else there."""
-
-STEPS = 2
-"""Rounds of alignment."""
-
-SHIFT, TURN = 2.5, 0.2
-"""How far alignment goes: cells each way; radians, and share of the scale."""
 
 BLOCK = 1024
 """Crops that are read, and thumbnails that are compared, at a time."""
@@ -65,9 +53,7 @@ each product waits for its slowest thread, and many small ones took ten times as
 CHUNK = 4096
 """Pairs that are verified at a time."""
 
-Floats = NDArray[np.float32]
 Thumbnails = NDArray[np.float16]
-Indices = NDArray[np.int64]
 Flags = NDArray[np.bool_]
 
 
@@ -115,23 +101,8 @@ def fingerprints(images: NDArray[np.uint8]) -> Fingerprints:
         block = np.ascontiguousarray(images[start : start + BLOCK])
         # In hexadecimal, since NumPy drops zeros at the end of bytes.
         digests[start : start + BLOCK] = [hashlib.blake2b(image, digest_size=16).hexdigest() for image in block]
-        thumbnails[start : start + BLOCK] = _thumbnails(block)
+        thumbnails[start : start + BLOCK] = thumbnails_of(block)
     return Fingerprints(digests, thumbnails)
-
-
-def _thumbnails(images: NDArray[np.uint8]) -> Floats:
-    # One picture below the other: OpenCV then shrinks them all at once, and no cell spans two of them.
-    tall = cv2.cvtColor(images.reshape(-1, images.shape[2], 3), cv2.COLOR_RGB2GRAY).astype(np.float32)
-    small = cv2.resize(tall, (CELLS, len(images) * CELLS), interpolation=cv2.INTER_AREA).reshape(-1, CELLS, CELLS)
-    centred: Floats = small - small.mean(axis=(1, 2), keepdims=True)
-    # In grey levels: a sixteenth in one cell is more, rounding in a picture of one colour less.
-    return _unit(centred.reshape(len(images), CELLS**2), least=1e-2).reshape(small.shape)
-
-
-def _unit(rows: Floats, least: float = 1e-4) -> Floats:
-    """Rows of length 1; those of less than ``least`` become 0."""
-    lengths = np.linalg.norm(rows, axis=1, keepdims=True)
-    return np.where(lengths >= least, rows / np.maximum(lengths, least), 0.0).astype(np.float32)
 
 
 def within(prints: Fingerprints) -> Pairs:
@@ -174,9 +145,6 @@ def _sorted(exact_first: Indices, exact_second: Indices, first: Indices, second:
     return Pairs(firsts[order].astype(np.int64), seconds[order].astype(np.int64), exact[order], mirrors[order])
 
 
-# ---------------------------------------------------------------------------------------------- candidates
-
-
 def _near(own: Thumbnails, other: Thumbnails, later: bool) -> tuple[Indices, Indices, Flags]:
     """All pairs that are near, ascending, and whether only mirrored; ``later``: only those with first < second."""
     codes: dict[bool, list[Indices]] = {False: [np.empty(0, dtype=np.int64)], True: []}
@@ -190,10 +158,10 @@ def _near(own: Thumbnails, other: Thumbnails, later: bool) -> tuple[Indices, Ind
 
 def _near_blocks(own: Thumbnails, other: Thumbnails, later: bool) -> Iterator[tuple[bool, Indices, Indices]]:
     """Whether ``own`` is mirrored, and which pairs are near then, from one block of each after another."""
-    forms, samples = _by_blocks(_forms, own), _by_blocks(_samples, own)
+    forms, samples = _by_blocks(forms_of, own), _by_blocks(samples_of, own)
     for left in range(0, len(other), BLOCK):
         theirs = other[left : left + BLOCK]
-        facing, planes = _by_blocks(_forms, theirs), _by_blocks(_planes, theirs)
+        facing, planes = _by_blocks(forms_of, theirs), _by_blocks(planes_of, theirs)
         end = min(len(own), left + BLOCK) if later else len(own)
         for top in range(0, end, AT_ONCE * BLOCK):
             rows = slice(top, min(top + AT_ONCE * BLOCK, end))
@@ -228,7 +196,7 @@ def _by_blocks(function: Callable[[Floats], Floats], thumbnails: Thumbnails) -> 
 
 def _same(own: Thumbnails, samples: Floats, other: Thumbnails, planes: Floats, row: Indices, column: Indices) -> Flags:
     """Which of the candidates, by ``row`` of ``own`` and ``column`` of ``other``, are the same picture."""
-    low, same = samples.reshape(len(samples), len(_PLACES) ** 2), np.zeros(len(row), dtype=bool)
+    low, same = samples.reshape(len(samples), len(PLACES) ** 2), np.zeros(len(row), dtype=bool)
     for start in range(0, len(row), CHUNK):
         r, c = row[start : start + CHUNK], column[start : start + CHUNK]
         # How much of one lies in the plane of what shift, scale and turn make of the other, to first order.
@@ -239,120 +207,7 @@ def _same(own: Thumbnails, samples: Floats, other: Thumbnails, planes: Floats, r
 
 def _alike(own: Floats, other: Floats) -> Flags:
     """Which thumbnails are the same as they stand, or else aligned."""
-    alike = _correlation(own, other) >= THRESHOLD
+    alike = correlation(own, other) >= THRESHOLD
     unsure = np.flatnonzero(~alike)
-    alike[unsure] = _correlation(own[unsure], _aligned(other[unsure], own[unsure])) >= THRESHOLD
+    alike[unsure] = correlation(own[unsure], aligned(other[unsure], own[unsure])) >= THRESHOLD
     return alike
-
-
-# ---------------------------------------------------------------------------------------------- waves
-
-
-def _waves(frequencies: int, places: NDArray[np.float64], cells: int) -> Floats:
-    """The rows of the orthonormal DCT-II of the lowest frequencies, at any places, counted in cells."""
-    pace = np.pi * np.arange(frequencies)[:, None] / cells
-    rows: Floats = (np.sqrt(2.0 / cells) * np.cos(pace * (places + 0.5))).astype(np.float32)
-    rows[0] /= np.sqrt(2.0)
-    return rows
-
-
-def _slopes(frequencies: int, places: NDArray[np.float64], cells: int) -> Floats:
-    """The derivatives of ``_waves`` by the place."""
-    pace = np.pi * np.arange(frequencies)[:, None] / cells
-    rows: Floats = (-np.sqrt(2.0 / cells) * pace * np.sin(pace * (places + 0.5))).astype(np.float32)
-    return rows
-
-
-def _weights(frequencies: int, power: float) -> Floats:
-    """What faces have in common (light above, shade below) lies in the lowest frequencies, which count little."""
-    down, across = np.mgrid[:frequencies, :frequencies]
-    weights: Floats = (np.hypot(down, across) ** power).astype(np.float32)
-    return weights
-
-
-_INNER = CELLS - 2 * EDGE
-_PLACES = np.linspace(EDGE + 1, CELLS - EDGE - 2, 12)
-"""Where coarse forms are looked up to align them: enough places for their frequencies, alike from left and right."""
-
-_ALL = _waves(COARSE, np.arange(float(CELLS)), CELLS)
-_AT, _RISE = _waves(COARSE, _PLACES, CELLS), _slopes(COARSE, _PLACES, CELLS)
-_FINE = _waves(DETAIL, np.arange(float(_INNER)), _INNER)
-
-
-def _spectrum(thumbnails: Floats) -> Floats:
-    spectrum: Floats = np.asarray(_ALL @ thumbnails @ _ALL.T, dtype=np.float32)
-    return spectrum
-
-
-def _forms(thumbnails: Floats) -> Floats:
-    """Coarse forms of length 1, n×64: first the even horizontal frequencies, then the odd."""
-    spectrum: Floats = (_spectrum(thumbnails) * _weights(COARSE, 0.5)).astype(np.float32)
-    halves = [spectrum[:, :, parity::2].reshape(len(spectrum), COARSE**2 // 2) for parity in (0, 1)]
-    return _unit(np.concatenate(halves, axis=1))
-
-
-def _samples(thumbnails: Floats) -> Floats:
-    """Coarse forms at 12×12 places, of mean 0 and length 1."""
-    values: Floats = np.asarray(_AT.T @ _spectrum(thumbnails) @ _AT, dtype=np.float32)
-    values -= values.mean(axis=(1, 2), keepdims=True)
-    flat: Floats = values.reshape(len(values), len(_PLACES) ** 2)
-    return _unit(flat).reshape(values.shape)
-
-
-def _correlation(own: Floats, other: Floats) -> Floats:
-    """Of the thumbnails without their edges, each frequency weighted by itself; n."""
-    inner, weights = slice(EDGE, -EDGE), _weights(DETAIL, 1.0)
-    spectra = (_FINE @ each[:, inner, inner] @ _FINE.T * weights for each in (own, other))
-    one, two = (_unit(spectrum.astype(np.float32).reshape(-1, DETAIL**2)) for spectrum in spectra)
-    correlation: Floats = np.einsum("nk,nk->n", one, two)
-    return correlation
-
-
-# ---------------------------------------------------------------------------------------------- alignment
-
-
-def _tangents(thumbnails: Floats) -> Floats:
-    """n×6×144, at the places of ``_samples``: 1, the coarse form, and how it changes with a shift to the right, one
-    down, with scale and with a turn.
-    """
-    spectrum = _spectrum(thumbnails)
-    value, right, down = _AT.T @ spectrum @ _AT, _AT.T @ spectrum @ _RISE, _RISE.T @ spectrum @ _AT
-    y, x = np.meshgrid(*2 * [(_PLACES - _PLACES.mean()).astype(np.float32)], indexing="ij")
-    parts = [np.ones_like(value), value, right, down, x * right + y * down, x * down - y * right]
-    return np.stack(parts, axis=1).reshape(len(thumbnails), len(parts), len(_PLACES) ** 2)
-
-
-def _planes(thumbnails: Floats) -> Floats:
-    """Orthonormal bases of the tangents, less their first, which is constant: n×5×144."""
-    return np.ascontiguousarray(np.linalg.qr(_tangents(thumbnails).transpose(0, 2, 1))[0].transpose(0, 2, 1)[:, 1:])
-
-
-def _aligned(thumbnails: Floats, targets: Floats) -> Floats:
-    """The thumbnails, shifted, scaled and turned onto the targets, by Gauss-Newton on their coarse forms."""
-    goal = _samples(targets).reshape(len(targets), len(_PLACES) ** 2, 1)
-    motion = np.zeros((len(targets), 4))
-    limit = np.array([SHIFT, SHIFT, TURN, TURN])
-    for _ in range(STEPS):
-        tangents = _tangents(_moved(thumbnails, motion))
-        normal = tangents @ tangents.transpose(0, 2, 1) + 1e-6 * np.eye(6, dtype=np.float32)
-        found = np.linalg.solve(normal, tangents @ goal)[:, :, 0]
-        # The form's own share is the contrast, which the changes come with.
-        motion = (motion + found[:, 2:] / np.maximum(found[:, 1:2], 0.2)).clip(-limit, limit)
-    return _moved(thumbnails, motion)
-
-
-def _moved(thumbnails: Floats, motion: NDArray[np.float64]) -> Floats:
-    """motion: shift to the right and down (cells), scale − 1, turn (radians) about the middle; n×4."""
-    moved, middle = np.empty_like(thumbnails), (CELLS - 1) / 2
-    for index, (right, down, scale, turn) in enumerate(motion):
-        matrix = np.array([[1 + scale, -turn, right], [turn, 1 + scale, down]])
-        matrix[:, 2] += middle - matrix[:, :2].sum(axis=1) * middle
-        cv2.warpAffine(
-            thumbnails[index],
-            matrix,
-            (CELLS, CELLS),
-            dst=moved[index],
-            flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
-            borderMode=cv2.BORDER_REPLICATE,
-        )
-    return moved

@@ -1,0 +1,91 @@
+"""Face crops as thumbnails of 28×28 grey cells, and the few frequencies of these by which two are compared.
+
+n thumbnails are float32 n×28×28 throughout; every product here is one of matrices, over all of them at once.
+"""
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+CELLS = 28
+"""Side of a thumbnail: a cell is a square of 4×4 pixels of a crop of 112×112."""
+
+COARSE, DETAIL = 8, 16
+"""Frequencies of the cosine transform, each way, that find candidates and align them, and that are compared then."""
+
+EDGE = 2
+"""Cells at each edge that are not compared, since a shifted copy has something else there."""
+
+Floats = NDArray[np.float32]
+
+
+def thumbnails_of(images: NDArray[np.uint8]) -> Floats:
+    """Of crops (n×S×S×3 uint8 RGB): grey, of mean 0 and length 1, or all 0 where the picture is of one colour."""
+    # One picture below the other: OpenCV then shrinks them all at once, and no cell spans two of them.
+    tall = cv2.cvtColor(images.reshape(-1, images.shape[2], 3), cv2.COLOR_RGB2GRAY).astype(np.float32)
+    small = cv2.resize(tall, (CELLS, len(images) * CELLS), interpolation=cv2.INTER_AREA).reshape(-1, CELLS, CELLS)
+    centred: Floats = small - small.mean(axis=(1, 2), keepdims=True)
+    # In grey levels: a sixteenth in one cell is more, rounding in a picture of one colour less.
+    return _unit(centred.reshape(len(images), CELLS**2), least=1e-2).reshape(small.shape)
+
+
+def _unit(rows: Floats, least: float = 1e-4) -> Floats:
+    """Rows of length 1; those of less than ``least`` become 0."""
+    lengths = np.linalg.norm(rows, axis=1, keepdims=True)
+    return np.where(lengths >= least, rows / np.maximum(lengths, least), 0.0).astype(np.float32)
+
+
+def _waves(frequencies: int, places: NDArray[np.float64], cells: int) -> Floats:
+    """The rows of the orthonormal DCT-II of the lowest frequencies, at any places, counted in cells."""
+    pace = np.pi * np.arange(frequencies)[:, None] / cells
+    rows: Floats = (np.sqrt(2.0 / cells) * np.cos(pace * (places + 0.5))).astype(np.float32)
+    rows[0] /= np.sqrt(2.0)
+    return rows
+
+
+def _weights(frequencies: int, power: float) -> Floats:
+    """What faces have in common (light above, shade below) lies in the lowest frequencies, which count little."""
+    down, across = np.mgrid[:frequencies, :frequencies]
+    weights: Floats = (np.hypot(down, across) ** power).astype(np.float32)
+    return weights
+
+
+PLACES = np.linspace(EDGE + 1, CELLS - EDGE - 2, 12)
+"""Where coarse forms are looked up to align them: enough places for their frequencies, alike from left and right."""
+
+AT = _waves(COARSE, PLACES, CELLS)
+"""The frequencies of a coarse form at these places, 8×12: a spectrum between two of it is the form there."""
+
+_ALL = _waves(COARSE, np.arange(float(CELLS)), CELLS)
+_INNER = CELLS - 2 * EDGE
+_FINE = _waves(DETAIL, np.arange(float(_INNER)), _INNER)
+
+
+def spectrum_of(thumbnails: Floats) -> Floats:
+    """Their lowest 8×8 frequencies, vertical ones first: n×8×8."""
+    spectrum: Floats = np.asarray(_ALL @ thumbnails @ _ALL.T, dtype=np.float32)
+    return spectrum
+
+
+def forms_of(thumbnails: Floats) -> Floats:
+    """Coarse forms of length 1, n×64: first the even horizontal frequencies, then the odd."""
+    spectrum: Floats = (spectrum_of(thumbnails) * _weights(COARSE, 0.5)).astype(np.float32)
+    halves = [spectrum[:, :, parity::2].reshape(len(spectrum), COARSE**2 // 2) for parity in (0, 1)]
+    return _unit(np.concatenate(halves, axis=1))
+
+
+def samples_of(thumbnails: Floats) -> Floats:
+    """Coarse forms at 12×12 places, of mean 0 and length 1."""
+    values: Floats = np.asarray(AT.T @ spectrum_of(thumbnails) @ AT, dtype=np.float32)
+    values -= values.mean(axis=(1, 2), keepdims=True)
+    flat: Floats = values.reshape(len(values), len(PLACES) ** 2)
+    return _unit(flat).reshape(values.shape)
+
+
+def correlation(own: Floats, other: Floats) -> Floats:
+    """Of the thumbnails without their edges, each frequency weighted by itself; n."""
+    inner, weights = slice(EDGE, -EDGE), _weights(DETAIL, 1.0)
+    spectra = (_FINE @ each[:, inner, inner] @ _FINE.T * weights for each in (own, other))
+    one, two = (_unit(spectrum.astype(np.float32).reshape(-1, DETAIL**2)) for spectrum in spectra)
+    products: Floats = np.einsum("nk,nk->n", one, two)
+    return products
