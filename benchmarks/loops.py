@@ -15,8 +15,9 @@ from torch.utils.data import DataLoader, Dataset
 from torchvision.transforms import v2
 
 from pipeline.compute.team import Team
+from pipeline.config.learning import ComputeParams
 from pipeline.config.methods.pocan import PocanParams
-from pipeline.config.schema import ComputeParams, Params
+from pipeline.config.schema import Params
 from pipeline.data.augment import BLUR_SIGMA, BRIGHTNESS, CONTRAST, HUE, SATURATION
 from pipeline.data.batches import DeviceCrops, prefetched
 from pipeline.losses.classification import weighted_cross_entropy

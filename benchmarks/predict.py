@@ -24,7 +24,8 @@ import typer
 
 from pipeline.compute import device as devices
 from pipeline.config import load as params
-from pipeline.config.schema import ModelParams, Params
+from pipeline.config.learning import ModelParams
+from pipeline.config.schema import Params
 from pipeline.datasets import open_dataset
 from pipeline.datasets.parts.videos import Writer
 from pipeline.faces.cut import cut

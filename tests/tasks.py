@@ -7,15 +7,9 @@ import numpy as np
 import torch
 
 from pipeline.compute.team import Team
+from pipeline.config.learning import AugmentParams, ComputeParams, ModelParams, PretrainParams, PrototypeParams
 from pipeline.config.methods import METHODS
 from pipeline.config.methods.pocan import PocanParams
-from pipeline.config.schema import (
-    AugmentParams,
-    ComputeParams,
-    ModelParams,
-    PretrainParams,
-    PrototypeParams,
-)
 from pipeline.data.batches import DeviceCrops
 from pipeline.methods import Method, SourceDomain, TargetDomain, implementation
 from pipeline.methods.pocan import Pocan

@@ -14,8 +14,8 @@ import torch
 from pipeline.adaptation.places import Places
 from pipeline.compute.team import Team
 from pipeline.config import layout
+from pipeline.config.learning import AugmentParams
 from pipeline.config.methods.base import AdaptParams
-from pipeline.config.schema import AugmentParams
 from pipeline.data.batches import DeviceCrops
 from pipeline.data.crops import CROP_SIZE
 from pipeline.data.outcome import Outcome, Predicted, Sample

@@ -22,7 +22,7 @@ from lightning_fabric.strategies.ddp import DDPStrategy
 from torch import Tensor, nn
 
 from pipeline.compute import batchnorm, device
-from pipeline.config.schema import ComputeParams
+from pipeline.config.learning import ComputeParams
 from pipeline.errors import ParamsError, PipelineError
 
 CLEANING_UP = 60.0

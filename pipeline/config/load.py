@@ -9,7 +9,8 @@ from pydantic import BaseModel, ValidationError
 from pipeline.config import yaml_text
 from pipeline.config.methods import METHODS, AdaptParams
 from pipeline.config.methods.base import SHARED
-from pipeline.config.schema import Params, SplitParams
+from pipeline.config.pictures import SplitParams
+from pipeline.config.schema import Params
 from pipeline.config.section import Section
 from pipeline.errors import ParamsError, shown, shown_key
 from pipeline.registry import suggestion, unknown

@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from pipeline.compute.device import upload
-from pipeline.config.schema import AugmentParams
+from pipeline.config.learning import AugmentParams
 
 BRIGHTNESS = CONTRAST = SATURATION = 0.4
 HUE = 0.1

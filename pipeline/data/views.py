@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from pipeline.compute.team import Team
-from pipeline.config.schema import AugmentParams
+from pipeline.config.learning import AugmentParams
 from pipeline.data import augment
 from pipeline.data.batches import DeviceCrops
 from pipeline.errors import ParamsError

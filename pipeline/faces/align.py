@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.config.schema import Upscale
+from pipeline.config.pictures import Upscale
 from pipeline.data.crops import CROP_SIZE
 from pipeline.faces.crop import INTERPOLATION, Image, resize
 

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset as Indexed
 
-from pipeline.config.schema import FaceParams
+from pipeline.config.pictures import FaceParams
 from pipeline.data.crops import CROP_SIZE
 from pipeline.datasets.parts.base import Dataset, Sample
 from pipeline.errors import RefusedImageError, UnreadableImageError

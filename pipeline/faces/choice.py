@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.config.schema import FaceRule
+from pipeline.config.pictures import FaceRule
 from pipeline.faces.boxes import Boxes, area, overlap
 
 SAME_FACE = 0.3

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from pipeline.config.schema import FaceParams
+from pipeline.config.pictures import FaceParams
 from pipeline.faces.align import aligned
 from pipeline.faces.crop import Image, crop
 from pipeline.faces.finder import Face

@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
-from pipeline.config.schema import FaceParams
+from pipeline.config.pictures import FaceParams
 from pipeline.data import crops
 from pipeline.datasets.parts.base import Dataset
 from pipeline.errors import DatasetError

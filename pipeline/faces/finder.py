@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from pipeline.config.schema import FaceParams
+from pipeline.config.pictures import FaceParams
 from pipeline.faces.boxes import Boxes
 from pipeline.faces.choice import Chooser
 from pipeline.faces.crop import Box, Image, resize

@@ -8,8 +8,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from pipeline.compute.device import upload
+from pipeline.config.learning import ModelParams
 from pipeline.config.methods.agra import AgraParams
-from pipeline.config.schema import ModelParams
 from pipeline.data.batches import DeviceCrops, generator_for
 from pipeline.labels import NUM_CLASSES
 from pipeline.losses.classification import weighted_cross_entropy

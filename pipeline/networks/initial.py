@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from pipeline.config.schema import ModelParams
+from pipeline.config.learning import ModelParams
 from pipeline.networks.network import Encoder
 from pipeline.networks.saved import load_checked
 

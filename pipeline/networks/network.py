@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from pipeline import backbones
-from pipeline.config.schema import ModelParams
+from pipeline.config.learning import ModelParams
 from pipeline.data.crops import CROP_SIZE
 from pipeline.labels import NUM_CLASSES
 

@@ -13,8 +13,9 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from pipeline.config import layout
+from pipeline.config.learning import AugmentParams, ModelParams
 from pipeline.config.methods import METHODS
-from pipeline.config.schema import AugmentParams, FaceParams, ModelParams
+from pipeline.config.pictures import FaceParams
 from pipeline.config.section import Section
 from pipeline.errors import WeightsError
 from pipeline.networks import saved

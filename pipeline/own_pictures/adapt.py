@@ -14,7 +14,8 @@ from pipeline.compute.team import Team
 from pipeline.config import code
 from pipeline.config.load import changed, load
 from pipeline.config.methods import METHODS
-from pipeline.config.schema import FaceParams, Params
+from pipeline.config.pictures import FaceParams
+from pipeline.config.schema import Params
 from pipeline.data.crops import CropStore
 from pipeline.data.outcome import Outcome
 from pipeline.data.prepared import Prepared

@@ -5,7 +5,7 @@ from pathlib import Path
 import torch
 
 from pipeline.compute import device
-from pipeline.config.schema import FaceParams
+from pipeline.config.pictures import FaceParams
 from pipeline.datasets import AnyFolder, Dataset
 from pipeline.errors import DatasetError
 from pipeline.faces.extract import extract

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from pipeline.compute.device import upload
 from pipeline.compute.team import Team
-from pipeline.config.schema import AugmentParams, PretrainParams
+from pipeline.config.learning import AugmentParams, PretrainParams
 from pipeline.data.batches import DeviceCrops, balanced_batches, generator_for, shuffled_batches
 from pipeline.data.views import Pictures, Views
 from pipeline.errors import TrainingError

@@ -5,7 +5,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from pipeline.config.schema import PrototypeParams
+from pipeline.config.learning import PrototypeParams
 from pipeline.data.batches import generator_for, shuffled_batches
 from pipeline.losses.classification import class_shares, class_weights, weighted_cross_entropy, weighted_shares
 from pipeline.networks.network import Prototypes

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.random import PCG64
 
-from pipeline.config.schema import SplitParams
+from pipeline.config.pictures import SplitParams
 from pipeline.data.split import Indices, Split
 from pipeline.errors import DatasetError
 from pipeline.labels import EXPRESSIONS, NUM_CLASSES

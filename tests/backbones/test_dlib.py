@@ -14,8 +14,8 @@ from pipeline.backbones import BACKBONES, dlib
 from pipeline.backbones.dlib import PACKAGE, build
 from pipeline.backbones.parts import dlib_file
 from pipeline.config import preflight
+from pipeline.config.learning import ModelParams
 from pipeline.config.load import load
-from pipeline.config.schema import ModelParams
 from pipeline.errors import DatasetError, WeightsError
 from pipeline.networks.initial import load_initial
 from pipeline.networks.network import Encoder

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from pipeline.backbones.iresnet50 import read_adaface
-from pipeline.config.schema import ModelParams
+from pipeline.config.learning import ModelParams
 from pipeline.errors import WeightsError
 from pipeline.networks.initial import load_initial
 from pipeline.networks.network import Encoder

@@ -12,9 +12,9 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from pipeline.backbones import timm as entry
+from pipeline.config.learning import ModelParams
 from pipeline.config.load import load
 from pipeline.config.preflight import require_inputs
-from pipeline.config.schema import ModelParams
 from pipeline.errors import ParamsError, WeightsError
 from pipeline.networks.initial import load_initial
 from pipeline.networks.network import Encoder, InputNorm

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from pipeline.compute.team import Team
+from pipeline.config.learning import ModelParams
 from pipeline.config.methods import METHODS
-from pipeline.config.schema import ModelParams
 from pipeline.networks.network import Network
 from tests.tasks import COMPUTE, adaptation, pocan, pretraining
 

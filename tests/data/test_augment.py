@@ -10,7 +10,7 @@ from scipy import stats
 from torchvision.transforms import v2
 from torchvision.transforms.v2 import functional as reference
 
-from pipeline.config.schema import AugmentParams
+from pipeline.config.learning import AugmentParams
 from pipeline.data import augment
 
 ALWAYS = AugmentParams(crop=(0.8, 0.95), jitter=1.0, grayscale=0.2, blur=0.5, flip=0.5, eval_crop=0.85)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from pipeline.config.schema import FaceRule
+from pipeline.config.pictures import FaceRule
 from pipeline.faces.boxes import Boxes
 from pipeline.faces.choice import Chooser
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from pipeline.config.schema import Upscale
+from pipeline.config.pictures import Upscale
 from pipeline.data.crops import CROP_SIZE
 from pipeline.faces.crop import Box, crop, region, resize, sharpness
 from tests.faces.scenes import noise, photograph

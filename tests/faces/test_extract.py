@@ -18,7 +18,7 @@ import torch
 from PIL import Image
 
 from pipeline.config.load import load
-from pipeline.config.schema import DataParams, FaceParams
+from pipeline.config.pictures import DataParams, FaceParams
 from pipeline.data.crops import CropStore, read_description
 from pipeline.datasets import Dataset, FolderDataset, Sample
 from pipeline.errors import DatasetError, UnreadableImageError

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from pipeline.config.schema import FaceParams
+from pipeline.config.pictures import FaceParams
 from pipeline.faces import finder as module
 from pipeline.faces.choice import Chooser
 from pipeline.faces.finder import Face, FaceFinder, for_detection

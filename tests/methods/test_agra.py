@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from pipeline.backbones import BACKBONES, Backbone
-from pipeline.config.schema import ModelParams
+from pipeline.config.learning import ModelParams
 from pipeline.data.augment import evaluation_view, to_float
 from pipeline.errors import ParamsError
 from pipeline.faces.crop import crop, region

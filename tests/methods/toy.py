@@ -12,8 +12,8 @@ from torch import Tensor, nn
 
 from pipeline.backbones import BACKBONES, Backbone
 from pipeline.compute.team import Team
+from pipeline.config.learning import AugmentParams, ModelParams, PretrainParams, PrototypeParams
 from pipeline.config.methods import METHODS
-from pipeline.config.schema import AugmentParams, ModelParams, PretrainParams, PrototypeParams
 from pipeline.data.batches import DeviceCrops
 from pipeline.methods import Method, SourceDomain, TargetDomain, implementation
 from pipeline.networks.inference import project

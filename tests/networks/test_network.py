@@ -14,7 +14,7 @@ from torchvision.models.resnet import ResNet
 from pipeline.backbones import BACKBONES
 from pipeline.backbones.parts import entry
 from pipeline.backbones.resnet50 import read_vggface2
-from pipeline.config.schema import ModelParams
+from pipeline.config.learning import ModelParams
 from pipeline.data.crops import CROP_SIZE
 from pipeline.errors import WeightsError
 from pipeline.networks import saved

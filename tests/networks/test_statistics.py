@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from pipeline.config.schema import ModelParams
+from pipeline.config.learning import ModelParams
 from pipeline.data.augment import evaluation_view, to_float
 from pipeline.data.batches import DeviceCrops
 from pipeline.networks.network import Encoder

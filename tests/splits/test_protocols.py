@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline.config.schema import SplitParams
+from pipeline.config.pictures import SplitParams
 from pipeline.data import split as division
 from pipeline.data.crops import MANIFEST_COLUMNS
 from pipeline.data.split import Indices, Split

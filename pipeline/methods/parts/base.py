@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from pipeline.compute.team import Team
+from pipeline.config.learning import AugmentParams
 from pipeline.config.methods.base import AdaptParams
-from pipeline.config.schema import AugmentParams
 from pipeline.data.batches import DeviceCrops
 from pipeline.errors import TrainingError
 from pipeline.networks.inference import classify
