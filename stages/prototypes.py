@@ -47,29 +47,27 @@ def main() -> None:
         task = PrototypeLearning(model.prototypes, projections, train_labels, settings.prototypes, settings.seed)
         curve = loop.fit(task, checkpoint, tracked.log, team)
         model.decision.adjust(task.trained_shares, settings.prototypes.logit_adjustment)
-        _, found = classify(model, crops, data.test_rows, settings.augment.eval_crop)
-        probabilities, test_labels = found.cpu().numpy(), labels[data.test_rows].numpy()
-        model.calibration.temperature.fill_(calibration.temperature(probabilities, test_labels))
+        score = calibrate(model, crops, data, settings.augment.eval_crop)
         environment = {**pretrained["environment"], "prototypes": team.environment()}
-        parts = {name: part for name, part in model.named_children() if name != "network"}
         made = {**description, "environment": environment}
-        saved.save(layout.PROTOTYPES, parts, made)
+        saved.save(layout.PROTOTYPES, {name: part for name, part in model.named_children() if name != "network"}, made)
         write_csv(layout.curve("prototypes"), pd.DataFrame(curve))
-
-        score = scores.score(test_labels, probabilities.argmax(axis=1))
-        report = {
-            "dataset": data.name,
-            "provenance": data.store.description["provenance"],
-            **{key: score[key] for key in ("accuracy", "balanced_accuracy", "macro_f1")},
-            "n_test": len(data.split.test),
-        }
-        write_json(layout.SOURCE_REPORT, report)
-        logged = {f"test_{key}": score[key] for key in ("accuracy", "balanced_accuracy", "macro_f1")}
-        tracked.log(logged, settings.prototypes.epochs)
+        known = {"dataset": data.name, "provenance": data.store.description["provenance"]}
+        write_json(layout.SOURCE_REPORT, {**known, **score, "n_test": len(data.split.test)})
+        tracked.log({f"test_{key}": value for key, value in score.items()}, settings.prototypes.epochs)
         files = [layout.model_description(layout.PROTOTYPES), layout.curve("prototypes"), layout.SOURCE_REPORT]
         tracked.log_files(files, "prototypes")
         tracked.log_model(model, made)
     checkpoint.remove()
+
+
+def calibrate(model: PrototypeClassifier, crops: DeviceCrops, data: Prepared, eval_crop: float) -> dict[str, float]:
+    """Fit the model's temperature on the test part of the source; returns what it scores there."""
+    _, found = classify(model, crops, data.test_rows, eval_crop)
+    probabilities, labels = found.cpu().numpy(), data.source_labels()[data.test_rows].numpy()
+    model.calibration.temperature.fill_(calibration.temperature(probabilities, labels))
+    score = scores.score(labels, probabilities.argmax(axis=1))
+    return {key: score[key] for key in ("accuracy", "balanced_accuracy", "macro_f1")}
 
 
 if __name__ == "__main__":

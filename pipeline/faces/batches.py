@@ -50,8 +50,17 @@ class FaceBatches(Indexed[CropBatch]):
     """Finds and crops the faces of a batch of samples, the index; made in one process, it may be used in another."""
 
     def __init__(self, dataset: Dataset, params: FaceParams, device: torch.device) -> None:
-        self._dataset, self._params, self._device = dataset, params, device
+        self.device = device
+        self._dataset, self._params = dataset, params
         self._finder: FaceFinder | None = None
+
+    def require_weights(self) -> None:
+        """Find out in this process whether others can detect faces.
+
+        Raises:
+            WeightsError: a detector's files are missing.
+        """
+        FaceFinder(self._params, torch.device("cpu"))
 
     def __getitem__(self, batch: list[Sample]) -> CropBatch:
         """The crops of a batch's readable pictures, in order.
@@ -99,7 +108,7 @@ class FaceBatches(Indexed[CropBatch]):
         if self._dataset.aligned and self._params.keep_aligned:
             return [whole(image, "given") for image in images]
         if self._finder is None:
-            self._finder = FaceFinder(self._params, self._device)
+            self._finder = FaceFinder(self._params, self.device)
         return self._finder.find(images, [sample.sequence for sample in samples], chooser)
 
 

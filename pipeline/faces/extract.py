@@ -14,9 +14,8 @@ from pipeline.config.pictures import FaceParams
 from pipeline.data import crops
 from pipeline.datasets.parts.base import Dataset
 from pipeline.errors import DatasetError
-from pipeline.faces.batches import FaceBatches, divide, name
-from pipeline.faces.finder import FaceFinder
-from pipeline.faces.processes import default_processes, process
+from pipeline.faces.batches import Batches, FaceBatches, divide, name
+from pipeline.faces.processes import process
 from pipeline.faces.writer import CropWriter
 from pipeline.files import code_digests
 
@@ -81,33 +80,46 @@ def extract(
     settings = _settings(params, device)
     names = [name(dataset, batch, settings) for batch in batches]
     unreadable = Unreadable(dataset.name, len(samples), max_unreadable)
-    writer, done = CropWriter(partial), set[int]()
-    with tqdm(total=len(samples), desc=f"faces {dataset.name}", unit="picture") as bar:
+    writer = CropWriter(partial)
+    _fill(writer, names, batches, FaceBatches(dataset, params, device), processes, unreadable)
+    if len(unreadable.reasons) == len(samples):
+        raise DatasetError(f"{dataset.root}: none of the {len(samples)} pictures can be read; unpack the set again")
+    passed = _tell_reading(dataset)
+    writer.finish(folder, dataset.name, dataset.provenance, params.model_dump(mode="json"), passed)
+
+
+def _fill(
+    writer: CropWriter,
+    names: list[str],
+    batches: Batches,
+    work: FaceBatches,
+    processes: int | None,
+    unreadable: Unreadable,
+) -> None:
+    """Bring every batch, by its name, into the writer: those of an interrupted run are there, the rest is made."""
+    done = set[int]()
+    with tqdm(total=unreadable.total, desc=f"faces {unreadable.dataset}", unit="picture") as bar:
         for place, result in writer.resume(names):
             unreadable.add(result.unreadable)
             bar.update(len(batches[place]))
             done.add(place)
         bar.initial = bar.n  # the rate and the time left are this run's
         rest = [place for place in range(len(batches)) if place not in done]
-        to_do = [batches[place] for place in rest]
-        if processes is None:
-            processes = default_processes(sum(map(len, to_do)), device)
-        if processes > 1:
-            FaceFinder(params, torch.device("cpu"))  # a missing weight file is told here, not by each process
-        work = FaceBatches(dataset, params, device)
-        with contextlib.closing(process(work, to_do, processes)) as results:
+        with contextlib.closing(process(work, [batches[place] for place in rest], processes)) as results:
             for place, result in zip(rest, results, strict=True):
                 writer.append(names[place], result)
                 unreadable.add(result.unreadable)
                 bar.update(len(batches[place]))
-    if len(unreadable.reasons) == len(samples):
-        raise DatasetError(f"{dataset.root}: none of the {len(samples)} pictures can be read; unpack the set again")
+
+
+def _tell_reading(dataset: Dataset) -> dict[str, int]:
+    """Say which of several readings was taken, and what was passed over, which is returned."""
     if dataset.reading:
         tqdm.write(f"faces {dataset.name}: read {dataset.reading}")
     if passed := dataset.passed_over():
         counts = ", ".join(f"{count} {kind}" for kind, count in passed.items())
         tqdm.write(f"faces {dataset.name}: passed over, as they are no pictures: {counts}")
-    writer.finish(folder, dataset.name, dataset.provenance, params.model_dump(mode="json"), passed)
+    return passed
 
 
 def _settings(params: FaceParams, device: torch.device) -> str:

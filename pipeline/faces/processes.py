@@ -21,14 +21,17 @@ MOST_PROCESSES = {"cpu": 8, "cuda": 4}
 """Each takes some 150 MiB of its own, on a GPU more: eight keep below 2 GB in all."""
 
 
-def process(work: FaceBatches, batches: Batches, processes: int) -> Generator[CropBatch]:
+def process(work: FaceBatches, batches: Batches, processes: int | None) -> Generator[CropBatch]:
     """What becomes of each of ``batches``, in order, by so many processes; by this one if there is only one.
 
-    Every process computes with one thread, so that the result is the same for any number of them.
+    processes: None for one a core, fewer for few pictures. Every process computes with one thread, so that the result
+    is the same for any number of them.
 
     Raises:
-        DatasetError: a process died.
+        DatasetError: a process died. WeightsError: a detector's files are missing.
     """
+    if processes is None:
+        processes = _default_processes(sum(map(len, batches)), work.device)
     if processes <= 1:
         threads = torch.get_num_threads(), cv2.getNumThreads()
         _set_threads(1, 1)
@@ -37,6 +40,7 @@ def process(work: FaceBatches, batches: Batches, processes: int) -> Generator[Cr
         finally:
             _set_threads(*threads)
         return
+    work.require_weights()  # here, and not by each process
     loader: DataLoader[CropBatch] = DataLoader(
         work,
         batch_size=None,
@@ -57,7 +61,7 @@ def process(work: FaceBatches, batches: Batches, processes: int) -> Generator[Cr
         ) from error
 
 
-def default_processes(pictures: int, device: torch.device) -> int:
+def _default_processes(pictures: int, device: torch.device) -> int:
     """One a core, fewer for few pictures."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return max(1, min(cores, pictures // WORTH_A_PROCESS, MOST_PROCESSES.get(device.type, 1)))
