@@ -18,6 +18,7 @@ from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT
 
 from pipeline.errors import TrackingError
 from pipeline.files import read_json, write_json
+from pipeline.tracking import bucket
 
 ALIAS = "newest"
 """Alias of the version of a registered model that was trained last ("latest" is reserved by MLflow)."""
@@ -110,9 +111,9 @@ def send(entry: Entry, run_id: str) -> None:
     """Log it.
 
     Raises:
-        MlflowException, RequestException: the server does not answer, or refuses.
+        MlflowException, RequestException: the server, or its bucket, does not answer, or refuses.
     """
-    with impatient(None if entry.large else QUICK):
+    with impatient(None if entry.large else QUICK), bucket.translated():
         SENDERS[entry.kind](MlflowClient(), run_id, entry.content, entry.paths)
 
 

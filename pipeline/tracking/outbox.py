@@ -16,6 +16,7 @@ from tqdm import tqdm
 from pipeline.errors import StorageError, TrackingError
 from pipeline.files import alone, not_written, read_json, write_json
 from pipeline.tracking import entries, execution
+from pipeline.tracking.bucket import is_of_a_bucket
 from pipeline.tracking.entries import Entry, logged_metrics
 
 UNSENT = "mlflow-unsent"
@@ -80,7 +81,7 @@ class Outbox:
             self._lock.enter_context(alone(self.folder))
             self.waits = True
             tqdm.write(
-                f"MLflow server {self._store} does not answer since {datetime.now():%H:%M:%S} ({_reason(error)}). The "
+                f"{_who(error)} {self._store} does not answer since {datetime.now():%H:%M:%S} ({_reason(error)}). The "
                 f"stage goes on; what it has to log waits in {self.folder}, and goes to the server when it is back"
             )
         try:
@@ -220,6 +221,12 @@ def _noted(note: Path) -> tuple[str, str]:
             f"{note}: cannot be read ({(error.__cause__ or error)!r}); write "
             '{"store": "http://SERVER:5000", "run": "NAME"} into it, and send again'
         ) from error
+
+
+def _who(error: Exception | None) -> str:
+    """What of a server is away: its bucket may be alone."""
+    cause = error.__cause__ if error is not None else None
+    return "The bucket of MLflow server" if cause is not None and is_of_a_bucket(cause) else "MLflow server"
 
 
 def _reason(error: Exception | None) -> str:

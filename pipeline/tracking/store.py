@@ -13,12 +13,13 @@ os.environ.setdefault("MLFLOW_SKIP_PIP_REQUIREMENTS_CHECK", "true")
 
 import mlflow
 from filelock import FileLock
+from mlflow.entities import Experiment
 from mlflow.exceptions import MlflowException
 from requests import HTTPError, RequestException
 
 from pipeline.errors import TrackingError
 from pipeline.files import remove_leftovers
-from pipeline.tracking import complaints, execution
+from pipeline.tracking import bucket, complaints, execution
 from pipeline.tracking.complaints import told
 from pipeline.tracking.database import await_maker, fault, remove_beside
 
@@ -38,7 +39,8 @@ complaints.silence()
 def connect(experiment: str) -> str:
     """Choose the store, open the experiment and return its id.
 
-    This proves that the store answers, and soon: MLflow's own retries would wait for minutes.
+    This proves that the store answers, and its bucket where it has one, and soon: MLflow's own retries would wait for
+    minutes.
 
     Raises:
         TrackingError: it does not, or the experiment was deleted.
@@ -54,8 +56,9 @@ def connect(experiment: str) -> str:
                 # Two stages that start at once must not both make the experiment.
                 with FileLock(root / f"{DATABASE}.lock"):
                     await_maker(_database(uri))
-                    return _open(experiment, root)
-            return _open(experiment, None)
+                    opened = _open(experiment, root)
+            else:
+                opened = _open(experiment, None)
     except Exception as error:  # the client raises requests', SQLAlchemy's and its own errors, by store
         elsewhere = "Start the server, or correct or unset MLFLOW_TRACKING_URI"
         here = f"Make room for {DATABASE}, change its permissions, or name another store with MLFLOW_TRACKING_URI"
@@ -65,6 +68,8 @@ def connect(experiment: str) -> str:
             f"MLflow store {address()} cannot be used: {told(error)}\n"
             f"Nothing was trained. {here if own else elsewhere}; an experiment that was deleted must be restored first"
         ) from error
+    _require_bucket(str(opened.artifact_location))
+    return str(opened.experiment_id)
 
 
 def address() -> str:
@@ -105,6 +110,23 @@ def wrong_with_store() -> str | None:
     return fault(database) if uri.startswith(SQLITE) and database.is_file() else None
 
 
+def _require_bucket(location: str) -> None:
+    """Prove that what has its files in a bucket can write them, before anything is trained.
+
+    Raises:
+        TrackingError: it cannot.
+    """
+    try:
+        with impatient():
+            bucket.ask(location)
+    except FAILURES as error:
+        raise TrackingError(
+            f"MLflow server {address()} has its clients write to {location} themselves, and this cannot be used: "
+            f"{told(error)}\nNothing was trained. See to the bucket and to what leads there (MLFLOW_S3_ENDPOINT_URL, "
+            "AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY), or start the server as docs/team.md does"
+        ) from error
+
+
 def _database(uri: str) -> Path:
     return Path(uri.removeprefix(SQLITE))
 
@@ -126,20 +148,21 @@ def _create(database: Path) -> None:
         making.replace(database)
 
 
-def _open(experiment: str, root: Path | None) -> str:
-    """The experiment's id; where it is new, its artifacts go below ``root``, or where the server keeps them."""
+def _open(experiment: str, root: Path | None) -> Experiment:
+    """The experiment; where it is new, its artifacts go below ``root``, or where the server keeps them."""
     if root is not None and mlflow.get_experiment_by_name(experiment) is None:
         mlflow.create_experiment(experiment, artifact_location=(root / "mlruns").as_uri())
-    return str(mlflow.set_experiment(experiment).experiment_id)
+    return mlflow.set_experiment(experiment)
 
 
 @contextmanager
 def impatient(seconds: int | None = QUICK) -> Iterator[None]:
     """MLflow's client asks twice at once, and waits ``seconds`` for an answer, unless the user has said otherwise.
 
-    Left alone it asks eight times in four minutes and says nothing. seconds: None for MLflow's own two minutes.
+    Left alone it asks eight times in four minutes and says nothing. seconds: None for MLflow's own two minutes. The
+    client of a bucket asks twice, too, and waits its own minute.
     """
-    patience = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1"}
+    patience = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "AWS_MAX_ATTEMPTS": "2"}
     if seconds is not None and "MLFLOW_HTTP_REQUEST_TIMEOUT" not in os.environ:
         patience["MLFLOW_HTTP_REQUEST_TIMEOUT"] = str(seconds)
     before = {key: os.environ.get(key) for key in patience}
@@ -159,6 +182,8 @@ def is_away(error: BaseException) -> bool:
     if isinstance(error, MlflowException):
         # MLflow's client wraps what its transport raised, also where a server went on saying 429, 500, 502, 503 or 504.
         cause = error.__cause__ or error.__context__
+        if cause is not None and bucket.is_of_a_bucket(cause):
+            return bucket.is_away(cause)
         return isinstance(cause, RequestException) and is_away(cause)
     refused = isinstance(error, HTTPError) and error.response is not None and error.response.status_code < 500
     return isinstance(error, RequestException) and not refused

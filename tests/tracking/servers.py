@@ -15,27 +15,36 @@ START = 120
 
 
 class Server:
-    """Keeps everything below ``folder``; always at the same address."""
+    """Keeps everything below ``folder``; always at the same address. bucket: where clients write files themselves."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, bucket: str | None = None) -> None:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
         self.uri = f"http://127.0.0.1:{self.port}"
         self._folder = folder
+        self._files = ["--artifacts-destination", str(folder / "artifacts")]
+        if bucket:
+            self._files = ["--no-serve-artifacts", "--default-artifact-root", bucket]
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         """Start it, and wait until it answers."""
         options = {
             "--backend-store-uri": f"sqlite:///{self._folder / 'server.db'}",
-            "--artifacts-destination": str(self._folder / "artifacts"),
             "--port": str(self.port),
             "--workers": "1",
         }
         environment = {key: value for key, value in os.environ.items() if not key.startswith("MLFLOW_")}
         environment |= {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
-        command = [sys.executable, "-m", "mlflow", "server", *(word for pair in options.items() for word in pair)]
+        command = [
+            sys.executable,
+            "-m",
+            "mlflow",
+            "server",
+            *(word for pair in options.items() for word in pair),
+            *self._files,
+        ]
         with (self._folder / "server.log").open("ab") as log:
             self._process = subprocess.Popen(
                 command, cwd=self._folder, env=environment, stdout=log, stderr=log, start_new_session=True
