@@ -14,7 +14,8 @@ from typing import ParamSpec, TypeVar
 import typer
 
 from pipeline.errors import PipelineError
-from pipeline.files import alone, not_written
+from pipeline.files import not_written
+from pipeline.locks import alone
 
 THRESHOLDS = 50_000, 20, 20
 """Of Python's collector of circular garbage: stages have little, but load libraries of a million objects meanwhile."""

@@ -4,18 +4,13 @@ import errno
 import hashlib
 import json
 import os
-import shlex
 import shutil
-import sys
 import tempfile
-import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-from filelock import FileLock, Timeout
 
 from pipeline.errors import StorageError
 from pipeline.reading import intact
@@ -110,43 +105,6 @@ def _share(path: Path, mode: int) -> None:
 def _sync(path: Path) -> None:
     with path.open("r+b") as written:  # Windows syncs no file that is open for reading alone
         os.fsync(written.fileno())
-
-
-@contextmanager
-def alone(place: Path) -> Iterator[None]:
-    """Let one process of this machine at a time work on ``place``; the end of a process, of any kind, lets go of it.
-
-    place: a folder, or a path that stands for a piece of work.
-
-    Raises:
-        StorageError: another one does, which is named.
-    """
-    name = hashlib.sha256(str(place.resolve()).encode()).hexdigest()[:16]
-    path = Path(tempfile.gettempdir(), f"pocan-{name}.lock")
-    note = path.with_suffix(".json")
-    lock = FileLock(path, timeout=0)
-    with writing(path):
-        try:
-            lock.acquire()
-        except Timeout:
-            raise StorageError(f"{place}: {_holder(note)}") from None
-    try:
-        write_json(note, {"pid": os.getpid(), "since": time.strftime("%H:%M"), "command": shlex.join(sys.argv)})
-        yield
-    finally:
-        note.unlink(missing_ok=True)
-        lock.release()
-
-
-def _holder(note: Path) -> str:
-    """Which process has a lock, as it has noted, and what to do."""
-    try:
-        said = read_json(note)
-        pid = said["pid"]
-        who = f"process {pid} (since {said['since']}: {said['command']}) is at work there"
-    except (OSError, ValueError, TypeError, KeyError):  # it has the lock since this very moment, and not yet noted
-        return "another process is at work there; wait for it, or name another folder"
-    return f"{who}; wait for it, or end it (kill {pid}: what it has done is kept)"
 
 
 def not_written(path: Path | str, error: Exception, what: str = "written") -> StorageError:

@@ -1,7 +1,5 @@
 """Atomic writes: whole or not at all, and an error that names the file."""
 
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -90,20 +88,3 @@ def test_what_a_killed_write_left_is_removed_with_the_checkpoint(tmp_path: Path)
     (tmp_path / ".c.pt.efgh.pt").write_bytes(b"half a checkpoint")
     checkpoint.remove()
     assert list(tmp_path.iterdir()) == []
-
-
-def test_one_process_at_a_time_works_on_a_folder_and_a_killed_one_lets_go(tmp_path: Path) -> None:
-    program = "import sys, time; from pathlib import Path; from pipeline.files import alone\n"
-    program += "with alone(Path(sys.argv[1])): print('mine', flush=True); time.sleep(60)"
-    with subprocess.Popen([sys.executable, "-c", program, str(tmp_path)], stdout=subprocess.PIPE, cwd=ROOT) as other:
-        assert other.stdout is not None
-        assert other.stdout.readline() == b"mine\n"
-        told = rf": process {other.pid} \(since \d\d:\d\d: .*\) is at work there; wait for it, or .*kill {other.pid}"
-        with pytest.raises(StorageError, match=told), files.alone(tmp_path):
-            pass
-        with files.alone(tmp_path / "another"):
-            pass
-        other.kill()
-        other.wait()
-    with files.alone(tmp_path):
-        pass

@@ -29,6 +29,7 @@ FLOORS = (
     ("compute",),
     ("config",),
     ("standins", "datasets", "backbones"),
+    ("locks",),
     ("registry", "files", "labels"),
     ("reading",),
     ("errors",),

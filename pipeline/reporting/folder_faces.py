@@ -9,7 +9,7 @@ from pipeline.config.pictures import FaceParams
 from pipeline.datasets import AnyFolder, Dataset
 from pipeline.errors import DatasetError
 from pipeline.faces.extract import extract
-from pipeline.files import alone
+from pipeline.locks import alone
 from pipeline.reporting.faces_report import write_faces_report
 
 

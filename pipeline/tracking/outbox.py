@@ -14,7 +14,8 @@ import mlflow
 from tqdm import tqdm
 
 from pipeline.errors import StorageError, TrackingError
-from pipeline.files import alone, not_written, read_json, write_json
+from pipeline.files import not_written, read_json, write_json
+from pipeline.locks import alone
 from pipeline.tracking import entries, execution
 from pipeline.tracking.bucket import is_of_a_bucket
 from pipeline.tracking.entries import Entry, logged_metrics

@@ -22,6 +22,7 @@ PLUMBING = (
     "pipeline/command_line.py",
     "pipeline/errors.py",
     "pipeline/files.py",
+    "pipeline/locks.py",
     "pipeline/reading.py",
     "pipeline/registry.py",
     "pipeline/config/code.py",

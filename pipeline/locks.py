@@ -1,0 +1,72 @@
+"""One process of this machine at a time on a piece of work, whichever user started it."""
+
+import hashlib
+import os
+import shlex
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import lock_descriptor
+
+from pipeline.errors import StorageError
+from pipeline.files import read_json, write_json, writing
+
+
+@contextmanager
+def alone(place: Path) -> Iterator[None]:
+    """Let one process of this machine at a time work on ``place``; the end of a process, of any kind, lets go of it.
+
+    place: a folder, or a path that stands for a piece of work.
+
+    Raises:
+        StorageError: another one does, which is named.
+    """
+    name = hashlib.sha256(str(place.resolve()).encode()).hexdigest()[:16]
+    path = Path(tempfile.gettempdir(), f"pocan-{name}.lock")
+    with writing(path):
+        lock = _opened(path)
+    try:
+        if not lock_descriptor(lock, blocking=False):
+            raise StorageError(f"{place}: {_holder(path)}")
+        # A note for each user: what another one's killed process has left may not be replaced.
+        note = path.with_suffix(f".{os.getuid() if hasattr(os, 'getuid') else 0}.json")
+        try:
+            write_json(note, {"pid": os.getpid(), "since": time.strftime("%H:%M"), "command": shlex.join(sys.argv)})
+            yield
+        finally:
+            note.unlink(missing_ok=True)
+    finally:
+        os.close(lock)
+
+
+def _opened(path: Path) -> int:
+    """A descriptor of the file, which is made where there is none. It stays: who removed it would split the lock.
+
+    It is only read, which everybody may: to write it, or to create it once more, is its first user's right alone.
+    """
+    while True:
+        try:
+            return os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0))
+        except FileNotFoundError:
+            try:
+                path.touch(exist_ok=False)
+                path.chmod(0o644)  # whatever the umask
+            except FileExistsError:
+                continue  # another process made it in this moment
+
+
+def _holder(path: Path) -> str:
+    """Which process has a lock, as it has noted, and what to do."""
+    try:
+        # Older ones are of processes that were killed.
+        note = max(path.parent.glob(f"{path.stem}.*.json"), key=lambda note: note.stat().st_mtime_ns)
+        said = read_json(note)
+        pid = said["pid"]
+        who = f"process {pid} (since {said['since']}: {said['command']}) is at work there"
+    except (OSError, ValueError, TypeError, KeyError):  # it has the lock since this very moment, and not yet noted
+        return "another process is at work there; wait for it, or name another folder"
+    return f"{who}; wait for it, or end it (kill {pid}: what it has done is kept)"

@@ -1,0 +1,92 @@
+"""Locks: one process at a time, let go of by any end, and the same for every user of a machine."""
+
+import os
+import stat
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+import pytest
+
+from pipeline.errors import StorageError
+from pipeline.locks import alone
+
+ROOT = Path(__file__).parents[1]
+NOBODY = 65534
+
+
+@pytest.fixture
+def shared(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A temporary folder of all users, as the system's is. Not in pytest's, which only its owner may enter."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o1777)
+        monkeypatch.setattr(tempfile, "tempdir", folder)
+        yield Path(folder)
+
+
+def test_one_process_at_a_time_works_on_a_folder_and_a_killed_one_lets_go(tmp_path: Path) -> None:
+    program = "import sys, time; from pathlib import Path; from pipeline.locks import alone\n"
+    program += "with alone(Path(sys.argv[1])): print('mine', flush=True); time.sleep(60)"
+    with subprocess.Popen([sys.executable, "-c", program, str(tmp_path)], stdout=subprocess.PIPE, cwd=ROOT) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == b"mine\n"
+        told = rf": process {other.pid} \(since \d\d:\d\d: .*\) is at work there; wait for it, or .*kill {other.pid}"
+        with pytest.raises(StorageError, match=told), alone(tmp_path):
+            pass
+        with alone(tmp_path / "another"):
+            pass
+        other.kill()
+        other.wait()
+    with alone(tmp_path):
+        pass
+
+
+def test_a_lock_can_be_taken_by_every_user_whatever_its_first_ones_umask(shared: Path, tmp_path: Path) -> None:
+    umask = os.umask(0o077)
+    try:
+        with alone(tmp_path):
+            pass
+    finally:
+        os.umask(umask)
+    assert [stat.S_IMODE(path.stat().st_mode) for path in shared.iterdir()] == [0o644]
+
+
+def hold(place: Path, said: Connection) -> None:
+    """As another user: take the lock, say so, and keep it until told to end."""
+    os.setgid(NOBODY)
+    os.setuid(NOBODY)
+    try:
+        with alone(place):
+            said.send("mine")
+            said.recv()
+    except StorageError as error:
+        said.send(str(error))
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can become another user")
+def test_another_user_takes_a_lock_and_is_waited_for(shared: Path) -> None:
+    place = Path("/srv/a project that both users see")
+    context = get_context("fork")
+    with alone(place):
+        pass
+    own, other = context.Pipe()
+    process = context.Process(target=hold, args=(place, other))
+    process.start()
+    assert own.recv() == "mine"
+    with (
+        pytest.raises(StorageError, match=rf"{place}: process {process.pid} \(since .*\) is at work there"),
+        alone(place),
+    ):
+        pass
+    process.kill()  # and its note stays
+    process.join()
+    with alone(place):
+        process = context.Process(target=hold, args=(place, other))
+        process.start()
+        assert f"process {os.getpid()} (since" in own.recv()
+        process.join()
+    assert len([*shared.glob("*.json")]) == 1
