@@ -30,7 +30,7 @@ FLOORS = (
     ("config",),
     ("standins", "datasets", "backbones"),
     ("locks",),
-    ("registry", "files", "labels"),
+    ("registry", "files", "labels", "provenance"),
     ("reading",),
     ("errors",),
 )

@@ -4,15 +4,15 @@ Accuracies, F1 scores and interval bounds are fractions in [0, 1]; class lists f
 """
 
 from pathlib import Path
-from typing import Annotated, Literal, Self, TypeVar
+from typing import Annotated, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from pipeline.config.section import Fraction
 from pipeline.errors import PipelineError
 from pipeline.labels import NUM_CLASSES
+from pipeline.provenance import Provenance
 
-Provenance = Literal["stand-in", "real"]
 Count = Annotated[int, Field(ge=0)]
 PerClassScore = Annotated[tuple[Fraction | None, ...], Field(min_length=NUM_CLASSES, max_length=NUM_CLASSES)]
 PerClassCount = Annotated[tuple[Count, ...], Field(min_length=NUM_CLASSES, max_length=NUM_CLASSES)]

@@ -15,12 +15,10 @@ from tqdm import tqdm
 
 from pipeline.errors import DatasetError
 from pipeline.files import write_json, writing
+from pipeline.provenance import STAND_IN_MARK
 from pipeline.standins.camera import take
 from pipeline.standins.layouts import Picture, Plan
 from pipeline.standins.scenes import STYLES
-
-MARK = "STAND-IN.json"
-"""The file that tells a drawn set from a real one."""
 
 _ENCODINGS: dict[str, list[int]] = {
     ".jpg": [cv2.IMWRITE_JPEG_QUALITY, 95],
@@ -37,9 +35,9 @@ def write_set(plan: Plan, dataset: str, folder: Path, seed: int, scale: float, w
         DatasetError: ``folder`` holds something that is no stand-in; nothing is touched. StorageError: it cannot be
             written.
     """
-    if folder.exists() and not (folder / MARK).is_file() and any(folder.iterdir()):
+    if folder.exists() and not (folder / STAND_IN_MARK).is_file() and any(folder.iterdir()):
         raise DatasetError(
-            f"{folder}: holds files but no {MARK}, so it is not a stand-in and is not replaced; "
+            f"{folder}: holds files but no {STAND_IN_MARK}, so it is not a stand-in and is not replaced; "
             f"take {dataset} out of standins.sets to use these files, or move them away"
         )
     with writing(folder), _fresh_folder(folder) as root:
@@ -49,7 +47,7 @@ def write_set(plan: Plan, dataset: str, folder: Path, seed: int, scale: float, w
             (root / name).parent.mkdir(parents=True, exist_ok=True)
             (root / name).write_text(text, encoding="utf-8")
         _write_pictures(plan.pictures, dataset, root, seed, workers)
-        write_json(root / MARK, {"stand_in": True, "dataset": dataset, "seed": seed, "scale": scale})
+        write_json(root / STAND_IN_MARK, {"stand_in": True, "dataset": dataset, "seed": seed, "scale": scale})
 
 
 def _write_pictures(pictures: list[Picture], dataset: str, root: Path, seed: int, workers: int) -> None:

@@ -13,9 +13,7 @@ from numpy.typing import NDArray
 from pipeline.datasets.parts.pictures import decode
 from pipeline.datasets.parts.walk import folders_below
 from pipeline.errors import DatasetError
-
-STAND_IN_MARK = "STAND-IN.json"
-"""Below a folder that holds this file pictures were drawn, not photographed."""
+from pipeline.provenance import STAND_IN_MARK, Provenance
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +66,7 @@ class Dataset(ABC):
             raise self.fault(f"{root}: no such folder; unpack {self.title} there or set data.root in params.yaml")
 
     @property
-    def provenance(self) -> str:
+    def provenance(self) -> Provenance:
         """``stand-in`` where a drawn set is in any folder that a set is looked for in, else ``real``."""
         return "stand-in" if any((folder / STAND_IN_MARK).exists() for folder in folders_below(self.root)) else "real"
 
