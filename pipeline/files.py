@@ -4,6 +4,7 @@ import errno
 import hashlib
 import json
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
@@ -11,6 +12,8 @@ from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from filelock import lock_descriptor
 
 from pipeline.errors import StorageError
 from pipeline.reading import intact
@@ -36,21 +39,53 @@ def writing(path: Path) -> Iterator[None]:
 def atomic_path(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside ``path``; on success it replaces ``path``, on any error it is removed.
 
+    Where the process is killed, the next one that writes ``path`` removes it.
+
     Raises:
         StorageError: the system refuses to write, for example on a full disk; the file that was there stays.
     """
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=path.suffix)
-        os.close(handle)
+        _remove_dead(path)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=_part(path), suffix=path.suffix)
         temporary = Path(name)
         try:
+            _lock(handle)
             yield temporary
             _share(temporary, 0o666)
             _sync(temporary)
             temporary.replace(path)
         finally:
+            os.close(handle)
             temporary.unlink(missing_ok=True)
+
+
+def _part(path: Path) -> str:
+    """How the name of a temporary file of ``path`` begins."""
+    return f".{path.name}.part-"
+
+
+def _remove_dead(path: Path) -> None:
+    """Remove the temporary files of writes of ``path`` that were killed: who is at it has his locked."""
+    written = re.compile(rf"{re.escape(_part(path))}[a-z0-9_]{{8}}{re.escape(path.suffix)}")  # as tempfile draws it
+    for found in [each for each in path.parent.iterdir() if written.fullmatch(each.name)]:
+        try:
+            handle = os.open(found, os.O_RDWR)
+        except OSError:  # another user's, or gone
+            continue
+        try:
+            if _lock(handle):
+                found.unlink(missing_ok=True)
+        finally:
+            os.close(handle)
+
+
+def _lock(handle: int) -> bool:
+    """Lock an open file until it is closed; False: another process has, or the file system knows no locks."""
+    try:
+        return lock_descriptor(handle, blocking=False)
+    except OSError:
+        return False
 
 
 @contextmanager

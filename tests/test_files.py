@@ -1,5 +1,7 @@
 """Atomic writes: whole or not at all, and an error that names the file."""
 
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -88,3 +90,23 @@ def test_what_a_killed_write_left_is_removed_with_the_checkpoint(tmp_path: Path)
     (tmp_path / ".c.pt.efgh.pt").write_bytes(b"half a checkpoint")
     checkpoint.remove()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_killed_process_left_is_removed_by_the_next_that_writes_and_a_live_ones_is_not(tmp_path: Path) -> None:
+    program = "import sys, time; from pathlib import Path; from pipeline.files import atomic_path\n"
+    program += "with atomic_path(Path(sys.argv[1])) as part: part.write_text('half'); print(flush=True); time.sleep(60)"
+    path = tmp_path / "metrics.json"
+    mine = [tmp_path / name for name in (".metrics.json.swp", ".metrics.json.part-abcdefgh.csv", ".other.json")]
+    for file in mine:
+        file.touch()
+    with subprocess.Popen([sys.executable, "-c", program, str(path)], stdout=subprocess.PIPE, cwd=ROOT) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == b"\n"
+        files.write_json(path, {})
+        (part,) = set(tmp_path.iterdir()) - {path, *mine}
+        assert part.read_text() == "half"
+        other.kill()
+        other.wait()
+    assert part.exists()
+    files.write_json(path, {})
+    assert set(tmp_path.iterdir()) == {path, *mine}

@@ -15,7 +15,7 @@ from torch import nn
 
 from pipeline.config import layout
 from pipeline.errors import DamagedFileError, WeightsError
-from pipeline.files import atomic_path, not_written, read_json, remove_leftovers, sha256, write_json
+from pipeline.files import atomic_path, not_written, read_json, sha256, write_json
 
 WEIGHTS_FILE = "model.safetensors"
 
@@ -34,8 +34,6 @@ def save(folder: Path, modules: Mapping[str, nn.Module], description: Mapping[st
         for name, module in modules.items()
         for key, value in module.state_dict().items()
     }
-    for path in (folder / WEIGHTS_FILE, layout.model_description(folder)):
-        remove_leftovers(path)  # the folder is an output as a whole
     with atomic_path(folder / WEIGHTS_FILE) as temporary:
         try:
             save_file(tensors, temporary)

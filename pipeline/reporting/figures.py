@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 
-from pipeline.files import atomic_path, remove_leftovers
+from pipeline.files import atomic_path
 from pipeline.labels import EXPRESSIONS, NUM_CLASSES
 from pipeline.reporting.records import Metrics, Result
 from pipeline.reporting.results import Embedding, Evaluation
@@ -228,7 +228,6 @@ def _figure_below_head(width: float, height: float, result: Result) -> Figure:
 
 def save(figure: Figure, path: Path) -> Path:
     """Write a figure as PNG, the same bytes for the same figure; returns ``path``."""
-    remove_leftovers(path)  # the folder is an output as a whole
     with atomic_path(path) as temporary:
         # By default the file would name the version of the library that wrote it.
         figure.savefig(temporary, format="png", metadata={"Software": None})

@@ -215,7 +215,7 @@ def test_model_of_another_size_is_refused_by_tensor(tmp_path: Path) -> None:
 
 
 def test_a_model_that_is_saved_again_has_nothing_of_a_killed_writer_beside_it(tmp_path: Path) -> None:
-    for leftover in (".model.safetensors.abc.safetensors", ".model.json.abc.json"):
+    for leftover in (".model.safetensors.part-abcd_123.safetensors", ".model.json.part-abcd_123.json"):
         (tmp_path / leftover).touch()
     saved.save(tmp_path, {"p": Prototypes(8)}, {})
     assert {path.name for path in tmp_path.iterdir()} == {"model.json", "model.safetensors"}

@@ -142,6 +142,6 @@ def test_class_without_pictures_stays_empty_in_the_confusion_matrix(reports: Rep
 
 
 def test_a_figure_has_nothing_of_a_killed_writer_beside_it(tmp_path: Path) -> None:
-    (tmp_path / ".a.png.xyz.png").touch()
+    (tmp_path / ".a.png.part-abcd_123.png").touch()
     assert save(Figure(figsize=(1, 1)), tmp_path / "a.png").is_file()
     assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
