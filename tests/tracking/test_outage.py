@@ -8,6 +8,7 @@ import mlflow
 import numpy as np
 import pytest
 import torch
+from torch import nn
 from typer.testing import CliRunner
 
 from pipeline.cli import app
@@ -69,6 +70,25 @@ def test_a_server_that_comes_back_in_training_has_all_of_it_in_order(
     assert not Path(outbox.UNSENT, run.id).exists()
 
 
+def require_model(run_id: str, network: nn.Module) -> None:
+    """The run has the network, and it is the registered one that was trained last."""
+    images = torch.zeros(1, 3, 112, 112)
+    with torch.no_grad():
+        for where in (f"models:/pocan-ckplus@{entries.ALIAS}", f"runs:/{run_id}/model"):
+            opened = models.opened(where).model
+            np.testing.assert_array_equal(opened(images).numpy(), network(images).numpy())
+
+
+def require_refused(settings: Params, server: Server, run_id: str) -> None:
+    """While the server is away every stage is refused before it trains anything, and what is kept stays."""
+    with pytest.raises(TrackingError, match="Nothing was trained"), runs.stage_run(settings, "adapt", "jaffe"):
+        pytest.fail("the body must not run")
+    refused = CliRunner().invoke(app, ["send"])
+    assert refused.exit_code == 1
+    assert f"{run_id} could not be sent to {server.uri}: " in refused.output
+    assert len(unsent()) == 7
+
+
 def test_what_a_server_that_stays_away_should_have_had_is_kept_and_sent_later(
     settings: Params,
     server: Server,
@@ -96,13 +116,7 @@ def test_what_a_server_that_stays_away_should_have_had_is_kept_and_sent_later(
     assert told.count("does not answer since") == told.count("is still away: waiting 1 seconds for it, once") == 1
     assert f"6 entries are kept in {tmp_path / outbox.UNSENT / run.id}. When it is back: pocan send" in told
 
-    # Every later stage is still refused before it trains anything; nothing of what is kept is lost by it.
-    with pytest.raises(TrackingError, match="Nothing was trained"), runs.stage_run(settings, "adapt", "jaffe"):
-        pytest.fail("the body must not run")
-    refused = CliRunner().invoke(app, ["send"])
-    assert refused.exit_code == 1
-    assert f"{run.id} could not be sent to {server.uri}: " in refused.output
-    assert len(unsent()) == 7
+    require_refused(settings, server, run.id)
     monkeypatch.delenv("MLFLOW_TRACKING_URI")
     server.start()
     sent = CliRunner().invoke(app, ["send"])
@@ -119,9 +133,5 @@ def test_what_a_server_that_stays_away_should_have_had_is_kept_and_sent_later(
     assert found.info.end_time is not None
     assert abs(found.info.end_time - end) < 5000
     assert Path(client.download_artifacts(run.id, "adapt/curve.csv", str(tmp_path))).read_text() == "epoch,loss\n"
-    images = torch.zeros(1, 3, 112, 112)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", server.uri)
-    with torch.no_grad():
-        for where in (f"models:/pocan-ckplus@{entries.ALIAS}", f"runs:/{run.id}/model"):
-            opened = models.opened(where).model
-            np.testing.assert_array_equal(opened(images).numpy(), network(images).numpy())
+    require_model(run.id, network)
