@@ -30,7 +30,9 @@ def alone(place: Path) -> Iterator[None]:
     with writing(path):
         lock = _opened(path)
     try:
-        if not lock_descriptor(lock, blocking=False):
+        with writing(path):
+            taken = lock_descriptor(lock, blocking=False)
+        if not taken:
             raise StorageError(f"{place}: {_holder(path)}")
         # A note for each user: what another one's killed process has left may not be replaced.
         note = path.with_suffix(f".{os.getuid() if hasattr(os, 'getuid') else 0}.json")

@@ -111,7 +111,7 @@ def wrong_with_store() -> str | None:
 
 
 def _require_bucket(location: str) -> None:
-    """Prove that what has its files in a bucket can write them, before anything is trained.
+    """Prove, before anything is trained, that a bucket answers where files go into one.
 
     Raises:
         TrackingError: it cannot.
@@ -162,7 +162,8 @@ def impatient(seconds: int | None = QUICK) -> Iterator[None]:
     Left alone it asks eight times in four minutes and says nothing. seconds: None for MLflow's own two minutes. The
     client of a bucket asks twice, too, and waits its own minute.
     """
-    patience = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "AWS_MAX_ATTEMPTS": "2"}
+    attempts = os.environ.get("AWS_MAX_ATTEMPTS", "2")
+    patience = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "AWS_MAX_ATTEMPTS": attempts}
     if seconds is not None and "MLFLOW_HTTP_REQUEST_TIMEOUT" not in os.environ:
         patience["MLFLOW_HTTP_REQUEST_TIMEOUT"] = str(seconds)
     before = {key: os.environ.get(key) for key in patience}
