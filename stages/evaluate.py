@@ -64,6 +64,7 @@ def result(
     tracked: StageRun,
 ) -> dict[str, Any]:
     """All that the report needs to know of this target: what was run on what, and what came out."""
+    model = read_json(layout.model_description(layout.adapted(data.name)))
     return {
         "source": settings.source,
         "target": data.name,
@@ -83,7 +84,8 @@ def result(
             "adapt": settings.adapt.epochs,
         },
         "parameters": decisive(settings, data.name),
-        "environment": read_json(layout.model_description(layout.adapted(data.name)))["environment"],
+        "kept_epoch": model["kept_epoch"],
+        "environment": model["environment"],
         "split": read_json(layout.split_report(data.name)),
         "n_train": len(data.split.train),
         "n_test": len(data.split.test),

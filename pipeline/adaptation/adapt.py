@@ -135,11 +135,12 @@ def adapt(work: Adaptation, run: Run, team: Team, registered_name: str, finish: 
         before = predict_domains(work.source_model, *domains)
         curve = loop.fit(method, checkpoint, tracked.log, team)
         method.predict_target()
+        method.take_kept()
         after = predict_domains(method.model, *domains)
         fitted = _temperature(work, after)
         method.model.calibration.temperature.fill_(fitted)
         environment = {**description["environment"], "adapt": team.environment()}
-        described = {**description, "environment": environment, "temperature": fitted}
+        described = {**description, "environment": environment, "temperature": fitted, "kept_epoch": method.kept_epoch}
         saved.save(work.places.model, method.modules(), described)
         _write_tables(work.places, method, curve)
         outcome = Outcome(*work.samples, before, after)

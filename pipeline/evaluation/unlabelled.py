@@ -7,7 +7,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from pipeline.data.outcome import Outcome, Predicted
-from pipeline.validators import VALIDATORS, measures
+from pipeline.validators import LAST, VALIDATORS, best_epoch, measures
 
 
 def judge(outcome: Outcome, source_labels: NDArray[np.int64], possible: Sequence[int]) -> dict[str, dict[str, float]]:
@@ -25,15 +25,13 @@ def judge(outcome: Outcome, source_labels: NDArray[np.int64], possible: Sequence
 
 
 def choices(validations: pd.DataFrame, by_epoch: Sequence[float]) -> dict[str, dict[str, float | int]]:
-    """The epoch that each validator finds best and the test accuracy there; of equal ones the earliest.
+    """The epoch that each validator finds best and the test accuracy there, and those of the last epoch.
 
     validations: a row an epoch from 0 (the source model), a column a validator. by_epoch: the accuracy at these epochs.
     """
-    found: dict[str, dict[str, float | int]] = {}
-    for validator in VALIDATORS:
-        epoch = int(np.argmax(validator.sign * validations[validator.name].to_numpy()))
-        found[validator.name] = {"epoch": epoch, "accuracy": by_epoch[epoch]}
-    return found
+    epochs = {one.name: best_epoch(one, validations[one.name].tolist()) for one in VALIDATORS}
+    epochs[LAST] = len(by_epoch) - 1
+    return {name: {"epoch": epoch, "accuracy": by_epoch[epoch]} for name, epoch in epochs.items()}
 
 
 def _measures(predicted: Predicted, source_labels: NDArray[np.int64], counted: NDArray[np.bool_]) -> dict[str, float]:

@@ -37,6 +37,7 @@ from pipeline.reporting.titles import DRAWN_MARK
 from pipeline.tracking import models
 from pipeline.tracking.runs import stage_run
 from pipeline.training import loop
+from pipeline.validators import LAST, VALIDATORS, chooser
 
 OWN = ("adapt", "methods", "compute", "tracking", "seed", "faces", "report")
 """Sections that may be changed here: the model brings the others with it."""
@@ -76,6 +77,7 @@ def _adapted(wish: Wish) -> list[Path]:
     trained = models.opened(wish.model)
     faces = changed(trained.faces, "faces", [change[6:] for change in wish.changes if change.startswith("faces.")])
     settings = _settings(wish, trained, pictures.name, faces)
+    _refuse_blind_choice(settings)
     source = _source(trained, settings)
     in_progress = _take(wish, faces)
     with Team.start(settings.device, settings.compute) as team:
@@ -148,6 +150,21 @@ def _settings(wish: Wish, trained: Trained, name: str, faces: FaceParams) -> Par
     return settings.model_copy(update=made)
 
 
+def _refuse_blind_choice(settings: Params) -> None:
+    """Nobody may choose the epoch by the source's pictures where these are not looked at.
+
+    Raises:
+        ParamsError: it is so.
+    """
+    validator = chooser(settings.adapt.choose)
+    if settings.adapt.source_free and validator and validator.needs_source:
+        able = ", ".join(one.name for one in VALIDATORS if not one.needs_source)
+        raise ParamsError(
+            f"adapt.choose: {validator.name} judges by the source's pictures, without which {settings.adapt.title} "
+            f"adapts here; choose {LAST}, {able}"
+        )
+
+
 def _source(trained: Trained, settings: Params) -> Prepared | None:
     """The pictures that the model was trained on, where the method needs them.
 
@@ -212,14 +229,14 @@ def _target(name: str, crops: Path) -> Prepared:
 
 def _write(wish: Wish, settings: Params, work: Adaptation, outcome: Outcome) -> list[Path]:
     """The predictions of every picture with a face, the report, and the page that shows both."""
-    temperature = saved.describe(work.places.model)["temperature"]
-    every = predictions_table(work.target, calibration.rescaled(outcome.after.probabilities, temperature))
+    made = saved.describe(work.places.model)
+    every = predictions_table(work.target, calibration.rescaled(outcome.after.probabilities, made["temperature"]))
     table = every.iloc[work.target.split.test]
     labels = None if work.source is None else work.source.store.labels()
     # Numbers of a model that has learned from drawn faces are as little comparable as those on drawn pictures.
     seen = work.trained.description["source"], work.target.store.description
     mark = f" {DRAWN_MARK}" if any(one["provenance"] == "stand-in" for one in seen) else ""
-    text = report.text(settings, wish.model, work.target, outcome, labels, table, mark)
+    text = report.text(settings, wish.model, work.target, outcome, made["kept_epoch"], labels, table, mark)
     curve = curves.read(work.places.curve, "the same command again")
     shown = page.html(settings, text, work.source, work.target, outcome, every, curve, mark)
     write_csv(wish.out / PREDICTIONS, table)

@@ -13,6 +13,7 @@ from pipeline.evaluation import unlabelled
 from pipeline.labels import EXPRESSIONS, NUM_CLASSES
 from pipeline.reporting.markdown import MARK_NOTE, NOTHING, markdown_table
 from pipeline.reporting.titles import dataset_title
+from pipeline.validators import chooser
 
 SURE = 0.9
 """The probability from which a prediction counts as sure in the report."""
@@ -34,14 +35,16 @@ def text(
     model: str,
     target: Prepared,
     outcome: Outcome,
+    kept_epoch: int,
     source_labels: NDArray[np.int64] | None,
     predictions: pd.DataFrame,
     mark: str,
 ) -> str:
     """Markdown.
 
-    source_labels: of each of the source's crops; None where the source is not at hand. predictions: expression and
-    calibrated confidence of every picture that is predicted. mark: stands after every number, where pictures are drawn.
+    kept_epoch: the epoch that the adapted model is of. source_labels: of each of the source's crops; None where the
+    source is not at hand. predictions: expression and calibrated confidence of every picture that is predicted. mark:
+    stands after every number, where pictures are drawn.
     """
     rows = target.split.test
     seen = replace(outcome, before=_only(outcome.before, rows), after=_only(outcome.after, rows))
@@ -51,7 +54,7 @@ def text(
         f"The model `{model}`, trained on {source}, was adapted to {len(rows)} of {len(target.store.images)} readable "
         f"pictures, those with a face; no label was used. How the faces were found: [faces.md](faces.md), and the "
         f"[contact sheets](contact-sheets). Predictions: [predictions.csv](predictions.csv). The model: `model/`, for "
-        f"`pocan predict --model`. How training went: [curve.csv](curve.csv).",
+        f"`pocan predict --model`. How training went: [curve.csv](curve.csv).{_kept(settings, kept_epoch)}",
         "## Expressions",
         _classes(seen.before, predictions, mark),
         f"Confidence is the probability of the expression that is predicted, calibrated on the source's test pictures; "
@@ -63,6 +66,15 @@ def text(
         *([MARK_NOTE] if mark else []),
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _kept(settings: Params, epoch: int) -> str:
+    """Which epoch's model it is, where a validator chose."""
+    validator = chooser(settings.adapt.choose)
+    if validator is None:
+        return ""
+    kept = "the source model itself" if epoch == 0 else f"the model after epoch {epoch} of {settings.adapt.epochs}"
+    return f" Kept is {kept}, which looks best by {validator.title} (`adapt.choose`)."
 
 
 def _only(predicted: Predicted, rows: NDArray[np.int64]) -> Predicted:

@@ -17,8 +17,9 @@ OTHER_CODE_NOTE = f"{OTHER_CODE_MARK} Made with other code than that of the last
 ORACLE = "Oracle ‡"
 ORACLE_NOTE = (
     "‡ Oracle is not a result: best epoch chosen with target test labels, which an unsupervised method does not have. "
-    "It never chooses a model. All other measured accuracies are the last epoch's; brackets hold the 95 % interval "
-    "(bootstrap over the test pictures, counted as independent)."
+    "It never chooses a model. All other measured accuracies are the last epoch's, or that of the epoch that a "
+    "validator chose without labels where the row says so; brackets hold the 95 % interval (bootstrap over the test "
+    "pictures, counted as independent)."
 )
 
 

@@ -41,9 +41,9 @@ def describe(results: Sequence[Result], source: SourceMetrics, paper: Params) ->
         f"The source model scores {100 * source.accuracy:.1f}{mark} % (macro F1 {source.macro_f1:.3f}{mark}) on the "
         f"{source.n_test:,}{mark} test pictures of {dataset_title(source.dataset)} itself; "
         f"its balanced accuracy there is {100 * source.balanced_accuracy:.1f}{mark} %.",
-        "A measured score is that of the last epoch. The authors' released code keeps the epoch with the best accuracy "
-        "on the labelled target test set; if the paper's POCAN rows were made so, the measured oracle, not the "
-        "measured score, is their counterpart.",
+        f"{_scored(results)} The authors' released code keeps the epoch with the best accuracy on the labelled target "
+        "test set; if the paper's POCAN rows were made so, the measured oracle, not the measured score, is their "
+        "counterpart.",
     ]
     if any(result.drawn for result in results):
         paragraphs.append(
@@ -62,6 +62,18 @@ def _epochs(result: Result) -> str:
     epochs = result.epochs
     text = f"epochs: {epochs.pretrain} source pre-training, {epochs.prototypes} prototypes"
     return f"{text}, {epochs.adapt} adaptation" if result.adapts else text
+
+
+def _scored(results: Sequence[Result]) -> str:
+    """Which epoch's model is scored."""
+    validator = results[0].chosen_by
+    if validator is None:
+        return "A measured score is that of the last epoch."
+    kept = ", ".join(f"{dataset_title(result.target)} {result.kept_epoch}" for result in results)
+    return (
+        f"A measured score is that of the epoch that looks best without the target's labels, by {validator.title} "
+        f"(`adapt.choose`; {validator.origin}), 0 being direct transfer: {kept}."
+    )
 
 
 def _environments(results: Sequence[Result]) -> str:

@@ -12,6 +12,7 @@ from pipeline.config.section import Fraction
 from pipeline.errors import PipelineError
 from pipeline.labels import NUM_CLASSES
 from pipeline.provenance import Provenance
+from pipeline.validators import Validator, chooser
 
 Count = Annotated[int, Field(ge=0)]
 PerClassScore = Annotated[tuple[Fraction | None, ...], Field(min_length=NUM_CLASSES, max_length=NUM_CLASSES)]
@@ -70,7 +71,8 @@ class Judged(Record):
 class Unlabelled(Record):
     """Of the source model on this target, and of the adapted one.
 
-    choices: by validator (``pipeline.validators``), the epoch that it finds best; missing where nothing was scored.
+    choices: by validator (``pipeline.validators``), the epoch that it finds best, and the last one; missing where
+    nothing was scored.
     """
 
     before: Judged
@@ -159,11 +161,12 @@ class SplitReport(Record):
 
 
 class Result(Record):
-    """One target's result.json. ``before`` is the source model (DT), ``after`` the adapted model's last epoch.
+    """One target's result.json. ``before`` is the source model (DT), ``after`` the adapted model.
 
-    adapts: false for DT. without: parts of the method that were switched off. parameters: every one that decided the
-    numbers, by its full name. oracle: the best epoch by the target's test labels. environment: precision, device and
-    versions, by training stage.
+    kept_epoch: the epoch of adaptation that the adapted model is of, the last one but where ``adapt.choose`` names a
+    validator. adapts: false for DT. without: parts of the method that were switched off. parameters: every one that
+    decided the numbers, by its full name. oracle: the best epoch by the target's test labels. environment: precision,
+    device and versions, by training stage.
 
     A target without labels has ``n_test`` 0 and no metrics.
     """
@@ -178,6 +181,7 @@ class Result(Record):
     weights: str
     seed: int
     epochs: Epochs
+    kept_epoch: Count
     parameters: dict[str, str | int | float | bool]
     environment: dict[str, dict[str, str | bool]]
     split: SplitReport
@@ -208,6 +212,11 @@ class Result(Record):
     def drawn(self) -> bool:
         """Whether any picture behind these numbers is a drawn stand-in, in the source or in the target."""
         return "stand-in" in (self.provenance.source, self.provenance.target)
+
+    @property
+    def chosen_by(self) -> Validator | None:
+        """The validator that chose the epoch; None: it is the last one."""
+        return chooser(str(self.parameters["adapt.choose"]))
 
     def adapted(self) -> Metrics | None:
         """Metrics after adaptation; none where nothing was adapted or the target has no labels."""

@@ -28,9 +28,11 @@ def dataset_note(name: str) -> str:
 
 
 def method_title(result: Result) -> str:
-    """The configuration in the paper's words: "DT", "POCAN" or, with ablations, "POCAN (w/o L_in, weights)"."""
+    """The configuration in the paper's words: "DT", "POCAN", "POCAN (w/o L_in, weights)"; and who chose the epoch."""
     title = METHODS.title(result.method)
-    return f"{title} (w/o {', '.join(result.without)})" if result.without else title
+    if result.without:
+        title = f"{title} (w/o {', '.join(result.without)})"
+    return f"{title}, epoch by {result.chosen_by.title}" if result.chosen_by else title
 
 
 def backbone_title(result: Result) -> str:

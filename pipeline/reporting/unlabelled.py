@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pipeline.reporting.markdown import ORACLE, markdown_table, marked, oracle_cell, percent, section
 from pipeline.reporting.records import Result
 from pipeline.reporting.titles import dataset_title, method_title
-from pipeline.validators import VALIDATORS
+from pipeline.validators import LAST, VALIDATORS
 
 
 def judged_section(results: Sequence[Result]) -> str:
@@ -45,8 +45,7 @@ def choices_section(results: Sequence[Result]) -> str:
     titles = [validator.title for validator in VALIDATORS]
     rows = []
     for result in chosen:
-        last = result.adapted()
-        assert last is not None
+        last = result.unlabelled.choices[LAST]
         choices = [result.unlabelled.choices[validator.name] for validator in VALIDATORS]
         cells = [f"{percent(choice.accuracy, result)} (epoch {choice.epoch})" for choice in choices]
         rows.append([dataset_title(result.target), percent(last.accuracy, result), *cells, oracle_cell(result)])
@@ -54,6 +53,6 @@ def choices_section(results: Sequence[Result]) -> str:
     notes = [
         "Accuracy (%) of the epoch, 0 being direct transfer, that looks best without a label of the target: by the "
         "predictions for at most 500 of its training pictures and at most 500 of the source's test pictures. The "
-        f"last epoch stays the score. ({origins}.)"
+        f"last epoch is the score unless `adapt.choose` names one of these. ({origins}.)"
     ]
     return section("Choosing an epoch without labels", markdown_table(["Target", "last", *titles, ORACLE], rows), notes)

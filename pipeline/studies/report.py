@@ -18,7 +18,7 @@ from pipeline.studies.collect import Collected, State
 from pipeline.studies.plan import Run, Study
 from pipeline.studies.summary import Stage, accuracy, chosen_by, paired, rivalry
 from pipeline.tracking.costs import Cost
-from pipeline.validators import VALIDATORS
+from pipeline.validators import LAST, VALIDATORS
 
 
 def write_report(
@@ -131,13 +131,13 @@ def rows(collected: Sequence[Collected]) -> pd.DataFrame:
     for one in collected:
         result = one.result
         row: dict[str, object] = {"variant": one.run.variant, "target": result.target, "seed": one.run.seed}
-        for stage, metrics in (("dt", result.before), ("last", result.after)):
+        for stage, metrics in (("dt", result.before), ("adapted", result.after)):
             for key in ("accuracy", "balanced_accuracy", "macro_f1"):
                 row[f"{stage}_{key}"] = 100 * getattr(metrics, key) if metrics else None
         row["oracle_accuracy"] = 100 * result.oracle.accuracy if result.oracle else None
-        for validator in VALIDATORS:
-            choice = result.unlabelled.choices.get(validator.name)
-            row[f"by_{validator.name}"] = 100 * choice.accuracy if choice else None
+        for name in (LAST, *(validator.name for validator in VALIDATORS)):
+            choice = result.unlabelled.choices.get(name)
+            row[f"by_{name}"] = 100 * choice.accuracy if choice else None
         row |= {"n_test": result.n_test, "drawn": result.drawn, "revision": one.revision, "experiment": one.run.name}
         found.append(row)
     return pd.DataFrame(found)
@@ -153,8 +153,8 @@ def _state(
     """How much of the study is there, and of which code."""
     lines = [
         f"{len(planned) - len(lacking)} of {len(planned)} experiments ({len(study.variants)} variants, seeds "
-        f"{', '.join(map(str, study.seeds))}). Accuracy in per cent at the last epoch, mean ± standard deviation over "
-        "seeds where there are several."
+        f"{', '.join(map(str, study.seeds))}). Accuracy in per cent at the last epoch, or at that which "
+        "adapt.choose names, mean ± standard deviation over seeds where there are several."
     ]
     if any(one.result.drawn for one in collected):
         lines.append(MARK_NOTE)
@@ -221,7 +221,7 @@ def _differences(study: Study, targets: Sequence[str], collected: Sequence[Colle
 def _choices(collected: Sequence[Collected]) -> str:
     """Over all variants, targets and seeds together: no single target's labels speak for a validator."""
     lines = []
-    for title, name in (("last epoch", None), *((validator.title, validator.name) for validator in VALIDATORS)):
+    for title, name in (("last epoch", LAST), *((validator.title, validator.name) for validator in VALIDATORS)):
         if found := chosen_by(collected, name):
             lines.append([title, f"{found.accuracy:.1f}", f"{found.below_oracle:.1f}", str(found.results)])
     return (

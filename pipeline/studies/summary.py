@@ -81,13 +81,13 @@ class Choice:
     results: int
 
 
-def chosen_by(collected: Sequence[Collected], validator: str | None) -> Choice | None:
-    """At the epochs that a validator chooses; None: at the last ones."""
+def chosen_by(collected: Sequence[Collected], choice: str) -> Choice | None:
+    """At the epochs that ``choice`` chooses: a validator, or the last ones."""
     pairs = []
     for one in collected:
-        after, oracle, choices = one.result.adapted(), one.result.oracle, one.result.unlabelled.choices
-        if after and oracle and choices:
-            chosen = choices[validator].accuracy if validator else after.accuracy
+        oracle, choices = one.result.oracle, one.result.unlabelled.choices
+        if one.result.adapted() and oracle and choices:
+            chosen = choices[choice].accuracy
             pairs.append((chosen, oracle.accuracy - chosen))
     if not pairs:
         return None

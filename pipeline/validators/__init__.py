@@ -3,24 +3,32 @@
 A new one is a function of ``Seen`` and one line in the list below.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from pipeline.validators import measures, source_risk
 from pipeline.validators.seen import Seen
 
-__all__ = ["VALIDATORS", "Seen", "Validator", "validate"]
+__all__ = ["LAST", "VALIDATORS", "Seen", "Validator", "best_epoch", "chooser", "validate"]
+
+LAST = "last"
+"""``adapt.choose`` where no validator chooses."""
 
 
 @dataclass(frozen=True)
 class Validator:
-    """One of them. ``sign``: 1 where more is better, −1 where less is. ``origin``: where it was published."""
+    """One of them.
+
+    sign: 1 where more is better, −1 where less is. origin: where it was published. needs_source: whether it judges by
+    pictures of the source, which a source-free adaptation may not have at hand.
+    """
 
     name: str
     title: str
     sign: int
     origin: str
     measure: Callable[[Seen], float]
+    needs_source: bool = False
 
 
 VALIDATORS = (
@@ -58,6 +66,7 @@ VALIDATORS = (
         1,
         "source validation",
         lambda seen: measures.accuracy(seen.source_probabilities, seen.source_labels),
+        needs_source=True,
     ),
     Validator(
         "deep_embedded",
@@ -65,8 +74,22 @@ VALIDATORS = (
         -1,
         "You et al., ICML 2019",
         source_risk.deep_embedded,
+        needs_source=True,
     ),
 )
+
+
+def chooser(choose: str) -> Validator | None:
+    """The validator of that name (``adapt.choose``); None where the last epoch is kept or there is none of the name."""
+    return next((validator for validator in VALIDATORS if validator.name == choose), None)
+
+
+def best_epoch(validator: Validator, said: Sequence[float]) -> int:
+    """The epoch that a validator finds best, of equal ones the earliest.
+
+    said: what it says of the model of every epoch, from 0 for the source model.
+    """
+    return max(range(len(said)), key=lambda epoch: validator.sign * said[epoch])
 
 
 def validate(seen: Seen) -> dict[str, float]:

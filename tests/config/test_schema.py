@@ -57,6 +57,7 @@ def test_the_papers_protocol_stands_in_its_file() -> None:
         ("adapt.beta", -1.0, r"adapt\.beta: input should be greater than or equal to 0"),
         ("adapt.epochs", 1.5, r"adapt\.epochs: input should be a valid integer, found 1\.5"),
         ("adapt.method", "pokan", r"adapt\.method: unknown method 'pokan' \(did you mean 'pocan'\?\)"),
+        ("adapt.choose", "informaton", r"adapt\.choose: unknown choice 'informaton' \(did you mean 'information'\?\)"),
         ("adapt.use_l_in", "yes", r"adapt\.use_l_in: input should be a valid boolean"),
         ("pretrain.tau", 0, r"pretrain\.tau: input should be greater than 0"),
         ("pretrain.momentum", 1.0, r"pretrain\.momentum: input should be less than 1"),

@@ -29,3 +29,4 @@ def test_a_validator_chooses_its_best_epoch_and_of_equal_ones_the_first() -> Non
     chosen = unlabelled.choices(rising, [0.5, 0.6, 0.4, 0.7])
     assert chosen["information"] == {"epoch": 2, "accuracy": 0.4}
     assert chosen["entropy"] == {"epoch": 0, "accuracy": 0.5}
+    assert chosen["last"] == {"epoch": 3, "accuracy": 0.7}

@@ -12,6 +12,7 @@ from pipeline.config.methods import METHODS
 from pipeline.data.batches import DeviceCrops
 from pipeline.errors import TrainingError
 from pipeline.methods import Method, SourceDomain, TargetDomain
+from pipeline.methods.parts import base
 from pipeline.training import loop
 from pipeline.training.checkpoints import Checkpoint
 from tests.methods.toy import CPU, ROWS, TEAM, accuracy, method, pictures
@@ -103,6 +104,26 @@ def test_what_does_not_use_the_target_ends_the_same_on_any(name: str, tmp_path: 
         tasks.append(task)
     first, second = (tensors({key: part.state_dict() for key, part in task.parts.items()}) for task in tasks)
     assert all(torch.equal(a, b) for a, b in zip(first, second, strict=True))
+
+
+@pytest.mark.parametrize(("name", "best"), [("adabn", 1), ("swd", 0), ("pocan", 1), ("pocan", 3)])
+def test_the_model_of_the_epoch_that_a_validator_chooses_is_kept(
+    name: str, best: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = [0.5, 0.5, 0.5, 0.5]  # of equal ones the earliest
+    said[best] = 0.6
+    script = iter(said)
+    monkeypatch.setattr(base, "validate", lambda _: {"information": next(script)})
+    changes = {**CHANGES.get(name, {}), "epochs": 3, "steps_per_epoch": 2, "choose": "information"}
+    task = method(name, **changes)
+    with pytest.raises(KilledError):
+        fit(task, tmp_path / "c.pt", until=2)
+    task = method(name, **changes)
+    fit(task, tmp_path / "c.pt")
+    task.take_kept()
+    assert task.kept_epoch == best
+    assert torch.equal(task.probabilities(ROWS).argmax(dim=1).to(torch.uint8), task.predictions[best])
+    assert not torch.equal(task.predictions[best], task.predictions[best - 1])
 
 
 def test_predictions_that_are_not_finite_stop_by_name() -> None:

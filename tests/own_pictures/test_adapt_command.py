@@ -156,8 +156,14 @@ def test_without_the_source_only_methods_that_need_none() -> None:
     refused(
         "album", "--out", "mine", message="POCAN needs the pictures that the model was trained on: data/crops/rafdb"
     )
-    answer = invoke("album", "--out", "adapted", "--method", "shot")
+    seen = ("-S", "adapt.choose=source_accuracy")
+    refused("album", "--out", "mine", "--method", "shot", *seen, message="source_accuracy judges by the source's pictu")
+    answer = invoke("album", "--out", "adapted", "--method", "shot", "-S", "adapt.choose=information")
     assert answer.exit_code == 0, answer.output
+    best = int(pd.read_csv("adapted/validations.csv")["information"].argmax())
+    assert opened(Path("adapted/model")).description["kept_epoch"] == best
+    kept = f"the model after epoch {best} of 2" if best else "the source model itself"
+    assert f"Kept is {kept}, which looks best by information" in Path("adapted/report.md").read_text()
     assert len(pd.read_csv("adapted/predictions.csv")) == 5
     answer = invoke("album", "--out", "mine", "--method", "dt")
     assert answer.exit_code == 0, answer.output

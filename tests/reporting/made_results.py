@@ -9,7 +9,7 @@ import numpy as np
 from pipeline.config.decisive import decisive
 from pipeline.config.load import load
 from pipeline.config.schema import Params
-from pipeline.validators import VALIDATORS
+from pipeline.validators import LAST, VALIDATORS
 
 N = 7
 ROOT = Path(__file__).parents[2]
@@ -28,6 +28,7 @@ SPLIT: dict[str, Any] = {
 
 
 CHOICES = {validator.name: {"accuracy": 0.7, "epoch": 3} for validator in VALIDATORS}
+CHOICES[LAST] = {"accuracy": 0.75, "epoch": 5}
 
 
 def params_for(*targets: str) -> Params:
@@ -81,6 +82,7 @@ def result(target: str, **changes: Any) -> dict[str, Any]:
         "weights": "none",
         "seed": 0,
         "epochs": {"pretrain": 10, "prototypes": 50, "adapt": 5},
+        "kept_epoch": 5,
         "parameters": decisive(PARAMS, known),
         "environment": dict.fromkeys(("pretrain", "prototypes", "adapt"), ENVIRONMENT),
         "split": SPLIT,

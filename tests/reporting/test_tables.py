@@ -17,6 +17,7 @@ from pipeline.validators import VALIDATORS
 from tests.reporting.made_results import (
     ENVIRONMENT,
     PAPER,
+    PARAMS,
     REAL,
     SPLIT,
     UNLABELLED,
@@ -305,6 +306,16 @@ def test_what_each_validator_would_have_chosen(tmp_path: Path) -> None:
     assert "| CK+ | 75.0 ◊ | " + "70.0 ◊ (epoch 3) | " * len(VALIDATORS) + "80.0 ◊ (epoch 3) |" in text
     unscored = {"before": judged(1.2), "after": judged(1.1), "choices": {}}
     assert "Choosing an epoch" not in text_of(tmp_path / "unscored", result("ckplus", unlabelled=unscored))
+
+
+def test_a_row_says_who_chose_its_epoch(tmp_path: Path) -> None:
+    chosen = decisive(PARAMS, "ckplus") | {"adapt.choose": "information"}
+    text = text_of(tmp_path, result("ckplus", parameters=chosen, kept_epoch=2))
+    assert row(section(text, "Table 1."), "POCAN, epoch by information (measured)")[2] == "75.0 ◊ [68.0, 82.0]"
+    assert "by information (`adapt.choose`; Shi and Sha, ICML 2012), 0 being direct transfer: CK+ 2." in text
+    assert "of the last epoch." not in text
+    last = section(text, "Choosing an epoch")
+    assert "| CK+ | 75.0 ◊ | " in last
 
 
 def test_what_confidence_is_worth(tmp_path: Path) -> None:

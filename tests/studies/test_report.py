@@ -115,10 +115,10 @@ def test_the_report_compares_pairs_and_names_what_is_missing() -> None:
     assert "| POCAN | +17.5 [" in text
     assert "| 2 : 0 | +17.5 | 0.500 |" in text
     assert "| DANN | -25.0 [" in text
-    assert "| last epoch | 68.3 | 11.7 | 6 |" in text
+    assert "| last epoch | 75.0 | 5.0 | 6 |" in text
     table = pd.read_csv(files[0])
     assert len(table) == 6
-    assert table["last_accuracy"].tolist() == [75.0, 75.0, 80.0, 80.0, 50.0, 50.0]
+    assert table["adapted_accuracy"].tolist() == [75.0, 75.0, 80.0, 80.0, 50.0, 50.0]
     assert files[3].read_bytes().startswith(b"\x89PNG")
 
 

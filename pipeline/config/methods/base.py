@@ -2,9 +2,11 @@
 
 from typing import Annotated, ClassVar
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from pipeline.config.section import Name, PositiveInt, Section
+from pipeline.registry import unknown
+from pipeline.validators import LAST, VALIDATORS, chooser
 
 
 class AdaptParams(Section):
@@ -13,6 +15,8 @@ class AdaptParams(Section):
     A method's own parameters are the further fields of a sub-class, with their published values as defaults.
 
     epochs, steps_per_epoch (null: as long as the method says), batch_size (pictures of each domain in a step).
+    choose: the epoch whose model is kept and scored: the last one, or that which a validator (``pipeline.validators``)
+    finds best without the target's labels, epoch 0, the source model, among them.
     """
 
     name: ClassVar[str]
@@ -36,6 +40,14 @@ class AdaptParams(Section):
     epochs: PositiveInt
     steps_per_epoch: PositiveInt | None
     batch_size: Annotated[int, Field(ge=2)]
+    choose: Name = LAST
+
+    @field_validator("choose")
+    @classmethod
+    def _somebody_chooses(cls, name: str) -> str:
+        if name != LAST and chooser(name) is None:
+            raise ValueError(f"unknown choice {unknown(name, [LAST, *(one.name for one in VALIDATORS)])}")
+        return name
 
     def left_out(self) -> tuple[str, ...]:
         """The method's parts that these parameters switch off, as tables name them; empty: the whole method."""

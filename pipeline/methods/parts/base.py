@@ -15,7 +15,7 @@ from pipeline.errors import TrainingError
 from pipeline.networks.inference import classify
 from pipeline.networks.network import Classifier, PrototypeClassifier
 from pipeline.training.loop import Epoch, Resumable, Stateful
-from pipeline.validators import Seen, validate
+from pipeline.validators import Seen, best_epoch, chooser, validate
 
 JUDGED = 500
 """Pictures of each domain that the validators look at, at most."""
@@ -54,6 +54,7 @@ class Method(Resumable, ABC):
     predictions: grows by one row before every epoch and one at the end: the predicted class of each test row (uint8),
     from which the evaluation stage, which alone sees labels, finds the last and the oracle epoch.
     validations: grows likewise, by what the validators say without the target's labels.
+    kept_epoch: the epoch that the model of the end is of (0: the source model), by ``params.choose``.
     """
 
     source_model: PrototypeClassifier
@@ -69,6 +70,8 @@ class Method(Resumable, ABC):
     parts: dict[str, Stateful] = field(init=False, default_factory=dict)
     predictions: list[Tensor] = field(init=False, default_factory=list)
     validations: list[dict[str, float]] = field(init=False, default_factory=list)
+    kept_epoch: int = field(init=False, default=0)
+    _kept_state: dict[str, dict[str, Tensor]] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         self.epochs = self.params.epochs if self.params.adapts else 0
@@ -100,14 +103,16 @@ class Method(Resumable, ABC):
         return dict(self.model.named_children())
 
     def state(self) -> dict[str, Any]:
-        """Everything that resuming needs: the state of ``parts``, predictions and validations so far."""
-        return {**super().state(), "predictions": self.predictions, "validations": self.validations}
+        """Everything that resuming needs: the state of ``parts``, predictions, validations, the model kept."""
+        seen = {"predictions": self.predictions, "validations": self.validations}
+        return {**super().state(), **seen, "kept": self._kept_state, "kept_epoch": self.kept_epoch}
 
     def restore(self, state: dict[str, Any]) -> None:
         """Continue from ``state``."""
         super().restore(state)
         self.predictions = list(state["predictions"])
         self.validations = list(state["validations"])
+        self._kept_state, self.kept_epoch = state["kept"], state["kept_epoch"]
 
     def probabilities(self, rows: Tensor) -> Tensor:
         """What ``model`` predicts for the evaluation view of target ``rows``: len(rows)×k float, on the device."""
@@ -135,7 +140,26 @@ class Method(Resumable, ABC):
         place = torch.searchsorted(rows, train).to(probabilities.device)
         judged = place[_evenly(len(train))]
         self._validate(embeddings[judged], probabilities[judged])
+        self._keep_where_best()
         return embeddings[place], probabilities[place]
+
+    def take_kept(self) -> None:
+        """After the last epoch and its predictions: let ``model`` be that of ``kept_epoch``."""
+        for name, state in self._kept_state.items():
+            self.modules()[name].load_state_dict(state)
+        self._kept_state = {}
+
+    def _keep_where_best(self) -> None:
+        """Hold on to the model where whoever chooses finds it better than all before; the last needs no copy."""
+        epoch, validator = len(self.validations) - 1, chooser(self.params.choose)
+        if validator is None:
+            self.kept_epoch = epoch
+        elif best_epoch(validator, [said[validator.name] for said in self.validations]) == epoch:
+            self.kept_epoch = epoch
+            self._kept_state = {
+                name: {key: value.detach().cpu().clone() for key, value in module.state_dict().items()}
+                for name, module in self.modules().items()
+            }
 
     def _validate(self, embeddings: Tensor, probabilities: Tensor) -> None:
         source_embeddings, source_probabilities = self._classified(self.source.crops, self._held_out)
