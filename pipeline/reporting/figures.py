@@ -63,7 +63,7 @@ def write_figures(evaluation: Evaluation, source: str, folder: Path) -> list[Pat
 
 def _f1_bars(result: Result, before: Metrics) -> Figure:
     """Grouped bars: F1 of every class before and after adaptation; a class without F1 gets a dash."""
-    figure = _figure_below_head(9.0, 4.2, result)
+    figure = figure_below_head(9.0, 4.2, result)
     axes = figure.add_subplot()
     series = [("after stage 1: DT", BEFORE_COLOUR, before)]
     if (after := result.adapted()) is not None:
@@ -82,7 +82,7 @@ def _f1_bars(result: Result, before: Metrics) -> Figure:
     axes.set(ylim=(0, 1.08), ylabel="F1", yticks=np.linspace(0, 1, 6))
     axes.set_axisbelow(True)
     axes.grid(axis="y", color="#E3E3E3", linewidth=0.8)
-    _head(figure, f"{dataset_title(result.target)}: F1 per class ({result.n_test:,} test pictures)", result)
+    head(figure, f"{dataset_title(result.target)}: F1 per class ({result.n_test:,} test pictures)", result)
     figure.legend(loc="outside lower center", ncols=len(series), frameon=False, fontsize=9)
     return figure
 
@@ -109,7 +109,7 @@ def _confusions(result: Result, before: Metrics) -> Figure:
     )
     scale = figure.add_axes(((width - right) / width, (bottom + side / 6) / height, 0.15 / width, side / 1.5 / height))
     figure.colorbar(first.images[0], cax=scale, label="share of the true class")
-    _head(figure, f"{dataset_title(result.target)}: confusion matrices ({result.n_test:,} test pictures)", result)
+    head(figure, f"{dataset_title(result.target)}: confusion matrices ({result.n_test:,} test pictures)", result)
     return figure
 
 
@@ -135,7 +135,7 @@ def _confusion_panel(axes: Axes, metrics: Metrics) -> None:
 def _reliability(evaluation: Evaluation) -> Figure:
     """Accuracy against confidence in bins, as the model says it and at the temperature; on the diagonal it is right."""
     result, errors = evaluation.result, evaluation.result.calibration
-    figure = _figure_below_head(8.6, 4.7, result)
+    figure = figure_below_head(8.6, 4.7, result)
     name = method_title(result)
     panels = ((False, f"{name}, as it is", "before"), (True, f"{name}, temperature {errors.temperature:.2f}", "after"))
     all_axes = figure.subplots(1, 2, sharey=True)
@@ -150,7 +150,7 @@ def _reliability(evaluation: Evaluation) -> Figure:
         axes.set(xlim=(0, 1), ylim=(0, 1), xlabel="confidence", title=f"{title}{error}")
         axes.set_box_aspect(1)
     all_axes[0].set_ylabel("accuracy")
-    _head(figure, f"{dataset_title(result.target)}: reliability ({result.n_test:,} test pictures)", result)
+    head(figure, f"{dataset_title(result.target)}: reliability ({result.n_test:,} test pictures)", result)
     return figure
 
 
@@ -160,13 +160,13 @@ def _tsne(evaluation: Evaluation, source: str) -> Figure:
     panels = [("after stage 1: DT", evaluation.tsne["before"])]
     if "after" in evaluation.tsne and result.adapts:
         panels.append((f"after stage 2: {method_title(result)}", evaluation.tsne["after"]))
-    figure = _figure_below_head(max(7.4, 5.2 * len(panels)), 5.9, result)
+    figure = figure_below_head(max(7.4, 5.2 * len(panels)), 5.9, result)
     for axes, (name, embedding) in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
         _scatter(axes, embedding)
         axes.set_title(name)
     first = panels[0][1]
     title = f"{dataset_title(source)} → {dataset_title(result.target)}: t-SNE of the features"
-    _head(figure, f"{title} ({(~first.target).sum()} + {first.target.sum()} pictures)", result)
+    head(figure, f"{title} ({(~first.target).sum()} + {first.target.sum()} pictures)", result)
     handles = _tsne_legend(dataset_title(source), dataset_title(result.target), bool((first.label < 0).any()))
     figure.legend(
         handles=handles,
@@ -206,7 +206,7 @@ def _tsne_legend(source: str, target: str, unlabelled: bool) -> list[Line2D]:
     return handles
 
 
-def _head(figure: Figure, title: str, result: Result) -> None:
+def head(figure: Figure, title: str, result: Result) -> None:
     """Title, and below it in a colour of its own what is drawn."""
     height = figure.get_figheight()
     figure.text(0.5, 1 - 0.14 / height, title, ha="center", va="top", fontsize=12.5, fontweight="bold")
@@ -216,11 +216,11 @@ def _head(figure: Figure, title: str, result: Result) -> None:
 
 
 def _head_height(result: Result) -> float:
-    """Inches that ``_head`` needs at the top."""
+    """Inches that ``head`` needs at the top."""
     return 0.68 if provenance_note(result) else 0.42
 
 
-def _figure_below_head(width: float, height: float, result: Result) -> Figure:
+def figure_below_head(width: float, height: float, result: Result) -> Figure:
     """A figure (inches) whose automatic layout leaves the head's space free."""
     rect = (0.0, 0.0, 1.0, 1 - _head_height(result) / height)
     return Figure(figsize=(width, height), layout=ConstrainedLayoutEngine(rect=rect, w_pad=0.06, h_pad=0.06))

@@ -13,14 +13,15 @@ from pipeline.reporting.records import Result
 from pipeline.reporting.results import load_evaluations, load_source
 from pipeline.reporting.studied import load_studies
 from pipeline.reporting.tables import render
+from pipeline.reporting.training_figure import Training, write_training_figure
 
 
 def write_report(params: Params, reports: Path = REPORTS) -> list[Path]:
     """Write tables, figures and page of every target of ``params``; nothing is written unless all results can be read.
 
     Args:
-        params: names the source and the targets. reports: folder with evaluate/<target>/, curves/ and source.json;
-            beside it lies data/.
+        params: names the source and the targets. reports: folder with evaluate/<target>/, curves/, validations/ and
+            source.json; beside it lies data/.
 
     Returns:
         The files written: tables.md first, then metrics.json, the figures and index.html.
@@ -32,15 +33,23 @@ def write_report(params: Params, reports: Path = REPORTS) -> list[Path]:
     studies = load_studies(reports / "studies")
     evaluations = load_evaluations(params, reports)
     results, paper = [evaluation.result for evaluation in evaluations], load(PAPER)
+    trainings = [Training.read(result.target, reports) for result in results]
     # Made before anything is written: it reads more files than the tables do.
     html = page(params, evaluations, source, render(results, source, [], paper, studies), reports)
-    figures = [(e.result.target, write_figures(e, params.source, reports / "figures")) for e in evaluations]
-    linked = [(target, [path.relative_to(reports).as_posix() for path in paths]) for target, paths in figures]
+    folder = reports / "figures"
+    figures = [
+        [*write_figures(one, params.source, folder), *write_training_figure(one.result, training, folder)]
+        for one, training in zip(evaluations, trainings, strict=True)
+    ]
+    linked = [
+        (result.target, [path.relative_to(reports).as_posix() for path in paths])
+        for result, paths in zip(results, figures, strict=True)
+    ]
     tables, metrics, index = reports / "tables.md", reports / "metrics.json", reports / PAGE.name
     write_json(metrics, headlines(results))
     write_text(tables, render(results, source, linked, paper, studies))
     write_text(index, html)
-    return [tables, metrics, *(path for _, paths in figures for path in paths), index]
+    return [tables, metrics, *(path for paths in figures for path in paths), index]
 
 
 def headlines(results: Sequence[Result]) -> dict[str, dict[str, float]]:

@@ -63,5 +63,6 @@ def _figure_caption(path: str, title: str) -> str:
         "confusion": "Confusion matrices",
         "fig3": "t-SNE of the features",
         "reliability": "Reliability",
+        "training": "Adaptation by epoch",
     }
     return f"{captions[path.rsplit('/', 1)[-1].split('_', 1)[0]]}: {title}"

@@ -124,6 +124,11 @@ def write(reports: Path, *results: dict[str, Any], labels: bool = True) -> None:
         folder = reports / "evaluate" / value["target"]
         folder.mkdir(parents=True)
         (folder / "result.json").write_text(json.dumps(value), encoding="utf-8")
+        said = ",".join(validator.name for validator in VALIDATORS)
+        numbers = ["0" + ",0.5" * len(VALIDATORS), "1" + ",0.625" * len(VALIDATORS)]
+        validations = reports / "validations" / f"{value['target']}.csv"
+        validations.parent.mkdir(exist_ok=True)
+        validations.write_text("\n".join([f"epoch,{said}", *numbers]) + "\n")
         accuracies = "0,0.6\n1,0.75\n" if value["n_test"] else ""
         (folder / "accuracy.csv").write_text(f"epoch,accuracy\n{accuracies}")
         stages = ("before",) if value["method"] == "dt" else ("before", "after")

@@ -25,6 +25,7 @@ from tests.reporting.made_results import REAL, UNLABELLED, confusion, metrics, p
 
 Reports = Callable[..., Path]
 FULL_CELL = "#0B3C66"
+KINDS = ("fig2b", "fig3", "confusion", "reliability", "training")
 
 
 @pytest.fixture
@@ -51,12 +52,10 @@ def share(picture: NDArray[np.uint8], colour: str) -> float:
     return float((np.abs(picture.astype(int) - wanted).max(axis=2) <= 3).mean())
 
 
-def test_four_figures_per_target_all_shown_in_the_report(reports: Reports) -> None:
+def test_five_figures_per_target_all_shown_in_the_report(reports: Reports) -> None:
     folder = reports(result("ckplus"), result("jaffe"))
     names = sorted(path.name for path in (folder / "figures").iterdir())
-    assert names == sorted(
-        f"{k}_{t}.png" for k in ("fig2b", "fig3", "confusion", "reliability") for t in ("ckplus", "jaffe")
-    )
+    assert names == sorted(f"{k}_{t}.png" for k in KINDS for t in ("ckplus", "jaffe"))
     text = (folder / "tables.md").read_text(encoding="utf-8")
     for name in names:
         assert text.count(f"](figures/{name})") == 1
@@ -67,7 +66,11 @@ def test_report_returns_what_it_wrote(tmp_path: Path) -> None:
     write(tmp_path, result("ckplus"))
     written = write_report(params_for("ckplus"), tmp_path)
     assert written[0] == tmp_path / "tables.md"
-    found = {path for path in tmp_path.rglob("*") if path.is_file() and not {"evaluate", "curves"} & {*path.parts}}
+    found = {
+        path
+        for path in tmp_path.rglob("*")
+        if path.is_file() and not {"evaluate", "curves", "validations"} & {*path.parts}
+    }
     assert set(written) == found - {tmp_path / "source.json"}
 
 
@@ -79,7 +82,7 @@ def test_same_results_same_bytes(reports: Reports) -> None:
     with matplotlib.rc_context({"font.family": "serif", "axes.facecolor": "black"}):
         write_report(params_for("ckplus"), folder)
     assert [path.read_bytes() for path in files] == before
-    assert len(before) == 6
+    assert len(before) == 2 + len(KINDS)
 
 
 def test_png_holds_neither_time_nor_software(reports: Reports) -> None:
@@ -93,16 +96,19 @@ def test_drawn_stand_ins_are_named_on_the_figure_and_real_sets_are_not(reports: 
     folder = reports(
         result("ckplus", provenance={"source": "real", "target": "stand-in"}), result("jaffe", provenance=REAL)
     )
-    for kind in ("fig2b", "fig3", "confusion"):
+    for kind in KINDS:
         warned = share(pixels(folder / "figures" / f"{kind}_ckplus.png")[:110], WARNING_COLOUR)
         plain = share(pixels(folder / "figures" / f"{kind}_jaffe.png")[:110], WARNING_COLOUR)
         assert warned > 0.001, kind
         assert plain == 0, kind
 
 
-def test_unlabelled_target_has_a_tsne_figure_only(reports: Reports) -> None:
+def test_unlabelled_target_has_no_figure_of_scores(reports: Reports) -> None:
     folder = reports(result("my_faces", **UNLABELLED), labels=False)
-    assert [path.name for path in (folder / "figures").iterdir()] == ["fig3_my_faces.png"]
+    names = sorted(path.name for path in (folder / "figures").iterdir())
+    assert names == ["fig3_my_faces.png", "training_my_faces.png"]
+    with Image.open(folder / "figures/training_my_faces.png") as image:
+        assert image.width == 1260  # two panels: no accuracy
     assert share(pixels(folder / "figures/fig3_my_faces.png"), UNLABELLED_COLOUR) > 0.001
 
 
