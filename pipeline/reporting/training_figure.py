@@ -16,6 +16,9 @@ from pipeline.reporting.titles import dataset_title, method_title
 
 LOSS, JUDGED = "loss", "information"
 
+LEAST_SPAN = 10.0
+"""Points of accuracy that the axis spans at least: a test part's own error must not look like a trend."""
+
 
 @dataclass(frozen=True)
 class Training:
@@ -66,6 +69,9 @@ def _training(result: Result, training: Training) -> Figure:
         _panel(axes, table["epoch"], scale * table[column], result.kept_epoch)
         axes.set_title(title)
     if len(training.accuracy) and result.oracle is not None:
+        low, high = axes.get_ylim()
+        spread = max(0.0, LEAST_SPAN - (high - low)) / 2
+        axes.set_ylim(low - spread, high + spread)
         axes.plot(
             result.oracle.epoch, 100 * result.oracle.accuracy, "o", ms=10, mfc="none", mec="#555555", label="oracle ‡"
         )
