@@ -122,14 +122,14 @@ class Agra(TwoDomains):
         assert isinstance(graphs, Graphs)
         return AgraClassifier(super()._predictor(), regions, graphs)
 
-    def look_at_target(self, epoch: int, z: Tensor, probabilities: Tensor) -> dict[str, float]:
+    def look_at_target(self, epoch: int) -> dict[str, float]:
         """Begin the epoch's dropout; cluster both domains before the first, the second and every tenth epoch."""
         self._generator = generator_for(self.seed, f"{self.name} dropout", epoch)
         # The branches start from nothing, so that the first clusters mean little after an epoch.
         if epoch == 1 or epoch % self.params.recluster == 0:
             self._restart(self.graphs.source, self.source.crops, self.source.rows)
             self._restart(self.graphs.target, self.target.crops, self.target.train_rows)
-        return {}
+        return super().look_at_target(epoch)
 
     def _restart(self, domain: Means, crops: DeviceCrops, rows: Tensor) -> None:
         """The k means of the features of ``rows``; of fewer pictures than classes some come twice."""

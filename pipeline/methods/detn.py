@@ -13,8 +13,9 @@ class Detn(TwoDomains):
 
     params: DetnParams
 
-    def look_at_target(self, epoch: int, z: Tensor, probabilities: Tensor) -> dict[str, float]:
+    def look_at_target(self, epoch: int) -> dict[str, float]:
         """The target's share of each class over the source's."""
+        _, probabilities = self.predict_whole_target()
         labels = self.source.labels[self.source.rows].to(probabilities.device)
         self._ratios = class_ratios(labels, probabilities.argmax(dim=1), self.params.cap)
         return {"largest_ratio": self._ratios.max().item()}

@@ -14,8 +14,9 @@ class Ecan(TwoDomains):
 
     params: EcanParams
 
-    def look_at_target(self, epoch: int, z: Tensor, probabilities: Tensor) -> dict[str, float]:
+    def look_at_target(self, epoch: int) -> dict[str, float]:
         """Pseudo-labels, and the target's share of each class over the source's."""
+        _, probabilities = self.predict_whole_target()
         self._pseudo_labels = probabilities.argmax(dim=1)
         labels = self.source.labels[self.source.rows].to(probabilities.device)
         self._ratios = class_ratios(labels, self._pseudo_labels, self.params.cap)

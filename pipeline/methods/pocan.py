@@ -133,7 +133,7 @@ class Pocan(Method):
     def _pseudo_label(self) -> pseudolabels.PseudoLabels:
         """Pseudo-labels on the CPU, one for each training row; also this epoch's class weights and test prediction."""
         params = self.params
-        probabilities = self.predict_target()[1].cpu()
+        probabilities = self.predict_whole_target()[1].cpu()
         if self._at_start is None:
             self._at_start = class_shares(probabilities.argmax(dim=1)) > 0
         alive = self._at_start if params.keep_alive else None

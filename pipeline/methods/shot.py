@@ -17,8 +17,9 @@ class Shot(TwoDomains):
 
     params: ShotParams
 
-    def look_at_target(self, epoch: int, z: Tensor, probabilities: Tensor) -> dict[str, float]:
+    def look_at_target(self, epoch: int) -> dict[str, float]:
         """Pseudo-labels by the nearest centroid, for the whole epoch."""
+        z, probabilities = self.predict_whole_target()
         self._pseudo_labels = clustered(z, probabilities)
         return {"relabelled": (self._pseudo_labels != probabilities.argmax(dim=1)).float().mean().item()}
 

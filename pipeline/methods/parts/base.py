@@ -118,16 +118,27 @@ class Method(Resumable, ABC):
         """What ``model`` predicts for the evaluation view of target ``rows``: len(rows)×k float, on the device."""
         return self._classified(self.target.crops, rows)[1]
 
-    def predict_target(self) -> tuple[Tensor, Tensor]:
-        """Predict all rows of the target once: keep the test rows' prediction and what the validators say of it.
-
-        Returns the training rows' embeddings (len(train_rows)×d) and probabilities (×k), float on the training device.
-        Where a picture is both (protocol ``all``) it is computed once.
+    def predict_target(self) -> None:
+        """Keep what is predicted for the test rows, and what the validators say of some of the training rows.
 
         Raises:
             TrainingError: a prediction is not finite.
         """
-        train, test = self.target.train_rows, self.target.test_rows
+        self._predict(self.target.train_rows[_evenly(len(self.target.train_rows))])
+
+    def predict_whole_target(self) -> tuple[Tensor, Tensor]:
+        """``predict_target``, for a method that learns from what is predicted for all training rows.
+
+        Returns their embeddings (len(train_rows)×d) and probabilities (×k), float on the training device.
+
+        Raises:
+            TrainingError: a prediction is not finite.
+        """
+        return self._predict(self.target.train_rows)
+
+    def _predict(self, train: Tensor) -> tuple[Tensor, Tensor]:
+        """Embeddings and probabilities of the rows ``train``; a picture that is tested, too, is computed once."""
+        test = self.target.test_rows
         rows = torch.cat([train, test]).unique()
         embeddings, probabilities = self._classified(self.target.crops, rows)
         if not bool(probabilities.isfinite().all()):

@@ -127,7 +127,7 @@ class TwoDomains(Method):
     def begin_epoch(self, epoch: int) -> Epoch:
         """Predict the target, then draw the epoch's batches: until the longer of both domains is seen."""
         self.network.train()
-        metrics = self.look_at_target(epoch, *self.predict_target())
+        metrics = self.look_at_target(epoch)
         size = self.params.batch_size
         counts = [len(rows) for rows in self._pools()]
         steps = self.params.steps_per_epoch or max(1, *(count // size for count in counts))
@@ -135,8 +135,12 @@ class TwoDomains(Method):
         images = steps * (sizes[0] + self.views * sizes[1])
         return Epoch(self._batches(epoch, steps), steps, images, metrics)
 
-    def look_at_target(self, epoch: int, z: Tensor, probabilities: Tensor) -> dict[str, float]:
-        """Take the current view of the target's training rows (N×d and N×k, on the device); returns what is logged."""
+    def look_at_target(self, epoch: int) -> dict[str, float]:
+        """Predict the target at the beginning of an epoch, all of it where the method learns from that.
+
+        Returns what is logged.
+        """
+        self.predict_target()
         return {}
 
     def _pools(self) -> tuple[Tensor, Tensor]:
