@@ -22,21 +22,15 @@ import numpy as np
 import torch
 import typer
 
+from benchmarks.memory import peak
+from benchmarks.predictors import to_rows, untrained
 from pipeline.compute import device as devices
-from pipeline.config import load as params
-from pipeline.config.learning import ModelParams
-from pipeline.config.schema import Params
 from pipeline.datasets import open_dataset
 from pipeline.datasets.parts.videos import Writer
 from pipeline.faces.cut import cut
 from pipeline.faces.finder import FaceFinder
-from pipeline.networks.network import PrototypeClassifier
-from pipeline.networks.trained import Trained
 from pipeline.prediction.inputs import Frame, batches, frames, sources
-from pipeline.prediction.predict import Destination, predict
-from pipeline.prediction.predictor import Predictor
 from pipeline.standins import draw
-from pipeline.training.progress import peak_memory
 
 BACKBONES = ("resnet10", "resnet50")
 SHORT, LONG = 100, 800
@@ -54,8 +48,8 @@ def main(
     torch.set_num_threads(threads)
     cv2.setNumThreads(threads)
     if memory_of:
-        _whole(_predictor(BACKBONES[0], device), [str(memory_of)], drawn=False)
-        print(peak_memory(torch.device("cpu")) / 2**20)
+        to_rows(untrained({"backbone": BACKBONES[0]}, device), [str(memory_of)], drawn=False)
+        print(peak())
         return
     print(f"{os.cpu_count()} cores, {threads} threads, PyTorch {torch.__version__}, device {device}\n")
     with tempfile.TemporaryDirectory() as folder:
@@ -72,14 +66,6 @@ def main(
         print(f"of {LONG} frames {_peak(root / 'long.mp4', device):.0f} MiB")
 
 
-def _predictor(backbone: str, device: str) -> Predictor:
-    settings: Params = params.load(Path(__file__).parents[1] / "params.yaml")
-    torch.manual_seed(0)
-    chosen = ModelParams(backbone=backbone, weights="none", projection_hidden=512, projection_dim=256)
-    model = PrototypeClassifier.blank(chosen).eval()
-    return Predictor(Trained(model, chosen, settings.augment, settings.faces, {}), devices.pick(device))
-
-
 def _film(path: Path, pictures: Path, count: int) -> None:
     """A video of the drawn pictures, each for ten frames."""
     dataset = open_dataset("sfew", pictures)
@@ -94,7 +80,7 @@ def _film(path: Path, pictures: Path, count: int) -> None:
 
 def _row(inputs: Path, backbone: str, device: str, rounds: int) -> str:
     """Milliseconds a picture."""
-    predictor = _predictor(backbone, device)
+    predictor = untrained({"backbone": backbone}, device)
     held = list(batches(_frames(inputs), predictor.faces.batch_size))
     count = sum(map(len, held))
     images = [[frame.image for frame in batch] for batch in held]
@@ -107,8 +93,8 @@ def _row(inputs: Path, backbone: str, device: str, rounds: int) -> str:
     parts: dict[str, Callable[[], object]] = {
         "detection": lambda: [finder.find_all(batch) for batch in images],
         "network": lambda: [predictor.classify(batch) for batch in crops],
-        "predict": lambda: _whole(predictor, [str(inputs)], drawn=False),
-        "drawn": lambda: _whole(predictor, [str(inputs)], drawn=True),
+        "predict": lambda: to_rows(predictor, [str(inputs)], drawn=False),
+        "drawn": lambda: to_rows(predictor, [str(inputs)], drawn=True),
     }
     times: dict[str, list[float]] = {name: [] for name in parts}
     for _ in range(rounds):
@@ -127,13 +113,6 @@ def _row(inputs: Path, backbone: str, device: str, rounds: int) -> str:
 
 def _frames(inputs: Path) -> Iterator[Frame]:
     return frames(sources([str(inputs)]), 1, print)
-
-
-def _whole(predictor: Predictor, inputs: list[str], drawn: bool) -> None:
-    """The command without its start: from files to a CSV."""
-    with tempfile.TemporaryDirectory() as folder:
-        out, drawings = Path(folder) / "rows.csv", Path(folder) / "drawn" if drawn else None
-        predict(sources(inputs), predictor, Destination(out, "csv", drawings), 1, shown=False)
 
 
 def _peak(video: Path, device: str) -> float:

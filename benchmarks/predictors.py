@@ -1,0 +1,183 @@
+"""What predicts expressions from files, behind one signature: this project and its peers, each by its own interface.
+
+As a program it times one of them on one core: python -m benchmarks.predictors NAME PICTURES SECONDS
+
+The weights of deepface and HSEmotion are no part of their packages: ``write_weights`` puts random ones of the same
+shapes where both look for them, which changes what they say and nothing about their speed.
+"""
+
+import json
+import os
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+import typer
+from numpy.typing import NDArray
+
+from benchmarks.memory import peak
+from pipeline.compute import device as devices
+from pipeline.config import load as params
+from pipeline.config.schema import ModelParams, Params
+from pipeline.networks.network import PrototypeClassifier
+from pipeline.networks.trained import Trained
+from pipeline.prediction.inputs import sources
+from pipeline.prediction.predict import Destination, predict
+from pipeline.prediction.predictor import Predictor
+
+Contestant = Callable[[], int]
+"""Goes through the files it was made for, from reading them to each face's probabilities; returns how many faces."""
+
+MIN_FACE = 20
+"""Pixels; facenet-pytorch's own, which all peers with MTCNN use."""
+
+DEEPFACE_WEIGHTS = Path(".deepface/weights/facial_expression_model_weights.pth")
+HSEMOTION_MODEL = "enet_b0_8_best_vgaf"
+HSEMOTION_WEIGHTS = Path(f".hsemotion/{HSEMOTION_MODEL}.onnx")
+"""Where the two packages keep what they download, below the user's home."""
+
+
+def untrained(network: Mapping[str, Any], device: str, changes: Sequence[str] = ()) -> Predictor:
+    """This project's predictor without weights. network: keys of ``model``; changes: of the parameters ``faces``."""
+    settings: Params = params.load(Path(__file__).parents[1] / "params.yaml")
+    torch.manual_seed(0)
+    chosen = ModelParams(weights="none", projection_hidden=512, projection_dim=256, **network)
+    model = PrototypeClassifier.blank(chosen).eval()
+    trained = Trained(model, chosen, settings.augment, settings.faces, {})
+    return Predictor(trained, devices.pick(device), changes)
+
+
+def to_rows(predictor: Predictor, inputs: Sequence[str], drawn: bool) -> int:
+    """``pocan predict`` without its start, from files to a CSV; returns how many faces."""
+    with tempfile.TemporaryDirectory() as folder:
+        out, drawings = Path(folder) / "rows.csv", Path(folder) / "drawn" if drawn else None
+        return predict(sources(inputs), predictor, Destination(out, "csv", drawings), 1, shown=False).faces
+
+
+def project(files: Sequence[str], network: Mapping[str, Any]) -> Contestant:
+    """This project, looking for faces of the size that the peers look for."""
+    predictor = untrained(network, "cpu", [f"min_face={MIN_FACE}"])
+    return lambda: to_rows(predictor, files, drawn=False)
+
+
+def fer(files: Sequence[str], mtcnn: bool) -> Contestant:
+    """The package fer: TensorFlow Lite and its own weights, behind the Haar cascade or facenet-pytorch's MTCNN."""
+    if mtcnn:
+        import facenet_pytorch  # noqa: F401  # before TensorFlow: their copies of LLVM clash in the other order
+    from fer.fer import FER
+
+    recognizer = FER(mtcnn=mtcnn)
+    return lambda: sum(len(recognizer.detect_emotions(cv2.imread(file))) for file in files)
+
+
+def deepface(files: Sequence[str], detector: str) -> Contestant:
+    """deepface's analysis by PyTorch, behind one of its detectors."""
+    os.environ["DEEPFACE_BACKEND_ENGINE"] = "pytorch"
+    from deepface import DeepFace
+
+    def faces(file: str) -> int:
+        found = DeepFace.analyze(file, ["emotion"], enforce_detection=False, detector_backend=detector, silent=True)
+        return sum(face["face_confidence"] > 0 for face in found)  # 0: it saw none and took the whole picture
+
+    return lambda: sum(map(faces, files))
+
+
+def hsemotion(files: Sequence[str]) -> Contestant:
+    """HSEmotion by ONNX Runtime, behind facenet-pytorch's MTCNN."""
+    import onnxruntime
+    from facenet_pytorch import MTCNN
+    from hsemotion_onnx.facial_emotions import HSEmotionRecognizer
+
+    recognizer = HSEmotionRecognizer(HSEMOTION_MODEL)
+    # It has no setting for threads, and one for each of the machine's cores are in each other's way on a single one.
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    weights = Path.home() / HSEMOTION_WEIGHTS
+    recognizer.ort_session = onnxruntime.InferenceSession(weights, options, providers=["CPUExecutionProvider"])
+    detector = MTCNN(keep_all=True, min_face_size=MIN_FACE)
+
+    def faces(file: str) -> int:
+        image = np.asarray(cv2.imread(file, cv2.IMREAD_COLOR_RGB), dtype=np.uint8)
+        boxes, _ = detector.detect(image)
+        if boxes is None:
+            return 0
+        return len(recognizer.predict_multi_emotions(_crops(image, boxes), logits=False)[0])
+
+    return lambda: sum(map(faces, files))
+
+
+def _crops(image: NDArray[np.uint8], boxes: NDArray[np.float32]) -> list[NDArray[np.uint8]]:
+    """The boxes' parts of the picture (H×W×3); boxes: n×4."""
+    return [image[top:bottom, left:right] for left, top, right, bottom in boxes.clip(0).astype(int)]
+
+
+MODULES = {
+    "fer, Haar cascade": ("fer", "tensorflow"),
+    "fer, MTCNN": ("fer", "tensorflow", "facenet_pytorch"),
+    "deepface, Haar cascade": ("deepface", "gdown"),
+    "deepface, MTCNN": ("deepface", "gdown", "facenet_pytorch"),
+    "HSEmotion, MTCNN": ("hsemotion_onnx", "facenet_pytorch"),
+}
+"""The peers, and the modules that each needs beyond the project's own."""
+
+CONTESTANTS: dict[str, Callable[[Sequence[str]], Contestant]] = {
+    "fer, Haar cascade": partial(fer, mtcnn=False),
+    "fer, MTCNN": partial(fer, mtcnn=True),
+    "deepface, Haar cascade": partial(deepface, detector="opencv"),
+    "deepface, MTCNN": partial(deepface, detector="fastmtcnn"),
+    "HSEmotion, MTCNN": hsemotion,
+    "this project, ResNet-10": partial(project, network={"backbone": "resnet10"}),
+    "this project, ResNet-50": partial(project, network={"backbone": "resnet50"}),
+    "this project, HSEmotion's network": partial(
+        project, network={"backbone": "timm", "architecture": "tf_efficientnet_b0", "input_size": 224}
+    ),
+}
+
+
+def write_weights(home: Path, peers: Sequence[str]) -> None:
+    """Write random weights for those of the peers that would download theirs, below what will be their home."""
+    if any(peer.startswith("deepface") for peer in peers):
+        from deepface.models.demography.pytorch.Emotion import base_model
+
+        (home / DEEPFACE_WEIGHTS).parent.mkdir(parents=True)
+        torch.save(base_model().state_dict(), home / DEEPFACE_WEIGHTS)
+    if "HSEmotion, MTCNN" in peers:
+        import timm
+
+        (home / HSEMOTION_WEIGHTS).parent.mkdir()
+        network = timm.create_model("tf_efficientnet_b0", num_classes=8).eval()
+        example, batch = torch.zeros(2, 3, 224, 224), torch.export.Dim("batch", min=1, max=1024)
+        torch.onnx.export(
+            network,
+            (example,),
+            home / HSEMOTION_WEIGHTS,
+            dynamo=True,
+            verbose=False,
+            input_names=["input"],
+            dynamic_shapes=({0: batch},),
+        )
+
+
+def run(contestant: str, pictures: Path, seconds: float) -> None:
+    """Time one contestant on one core; prints JSON: pictures a second, faces and the peak memory in MiB."""
+    os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+    torch.set_num_threads(1)
+    cv2.setNumThreads(1)
+    files = sorted(map(str, pictures.rglob("*.png")))
+    look = CONTESTANTS[contestant](files)
+    faces = look()  # and everything is warm
+    done, start = 0, time.perf_counter()
+    while (elapsed := time.perf_counter() - start) < seconds or not done:
+        look()
+        done += len(files)
+    print(json.dumps({"rate": done / elapsed, "faces": faces, "memory": peak()}))
+
+
+if __name__ == "__main__":
+    typer.run(run)
