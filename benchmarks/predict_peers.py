@@ -2,14 +2,13 @@
 
     python -m benchmarks.predict_peers
 
-Each runs in a process of its own, on one core, with its models loaded, in turn, several rounds; the medians are printed
-with their ratios to the best peer. The pictures are drawn stand-ins. benchmarks/README.md: how to install the peers,
+Each runs in a process of its own, on one core, with its models loaded, in turn, several rounds; the best is printed,
+since other work on the machine can only slow a run down. The pictures are drawn stand-ins. benchmarks/README.md: how to install the peers,
 and what was measured.
 """
 
 import json
 import os
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -60,7 +59,7 @@ def _measured(contestant: str, pictures: Path, seconds: float, home: Path) -> di
 
 
 def _print_table(runs: dict[str, list[dict[str, Any]]]) -> None:
-    rates = {name: statistics.median(run["rate"] for run in results) for name, results in runs.items()}
+    rates = {name: max(run["rate"] for run in results) for name, results in runs.items()}
     best_peer = max((rates[peer] for peer in MODULES if peer in rates), default=float("nan"))
     print("| contestant | pictures/s | × best peer | peak memory, MiB | faces found |")
     print("| :--- | ---: | ---: | ---: | ---: |")
