@@ -3,8 +3,8 @@
     python -m benchmarks.predict_peers
 
 Each runs in a process of its own, on one core, with its models loaded, in turn, several rounds; the best is printed,
-since other work on the machine can only slow a run down. The pictures are drawn stand-ins. benchmarks/README.md: how to install the peers,
-and what was measured.
+since other work on the machine can only slow a run down. The pictures are drawn stand-ins. benchmarks/README.md: how
+to install the peers, and what was measured.
 """
 
 import json

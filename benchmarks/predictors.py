@@ -60,9 +60,9 @@ def to_rows(predictor: Predictor, inputs: Sequence[str], drawn: bool) -> int:
         return predict(sources(inputs), predictor, Destination(out, "csv", drawings), 1, shown=False).faces
 
 
-def project(network: Mapping[str, Any]) -> Contestant:
-    """This project, looking for faces of the size that the peers look for."""
-    predictor = untrained(network, "cpu", [f"min_face={MIN_FACE}"])
+def project(network: Mapping[str, Any], min_face: int = MIN_FACE) -> Contestant:
+    """This project, looking for faces from ``min_face`` pixels."""
+    predictor = untrained(network, "cpu", [f"min_face={min_face}"])
     return lambda files: to_rows(predictor, files, drawn=False)
 
 
@@ -133,6 +133,7 @@ CONTESTANTS: dict[str, Callable[[], Contestant]] = {
     "deepface, MTCNN": partial(deepface, detector="fastmtcnn"),
     "HSEmotion, MTCNN": hsemotion,
     "this project, ResNet-10": partial(project, network={"backbone": "resnet10"}),
+    "this project, ResNet-10, from 32 pixels": partial(project, network={"backbone": "resnet10"}, min_face=32),
     "this project, ResNet-50": partial(project, network={"backbone": "resnet50"}),
     "this project, HSEmotion's network": partial(
         project, network={"backbone": "timm", "architecture": "tf_efficientnet_b0", "input_size": 224}
