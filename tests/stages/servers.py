@@ -1,5 +1,6 @@
 """Servers of a team, each really started, on a free port of this machine."""
 
+import asyncio
 import os
 import pwd
 import secrets
@@ -8,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,6 +17,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import asyncssh
 import pytest
 
 PATIENCE = 120
@@ -96,6 +99,33 @@ def s3(log: Path, bucket: str) -> Iterator[str]:
     with serving(command, f"{address}/moto-api/", log, {}):
         urllib.request.urlopen(urllib.request.Request(f"{address}/{bucket}", method="PUT")).close()
         yield address
+
+
+@contextmanager
+def ssh(root: Path, key: Path) -> Iterator[int]:
+    """asyncssh's server, with SFTP alone, for whoever has the new private ``key``; yields its port.
+
+    root: where the paths of its files begin.
+    """
+    own = asyncssh.generate_private_key("ssh-ed25519")
+    own.write_private_key(key)
+
+    async def listen() -> asyncssh.SSHAcceptor:
+        return await asyncssh.listen(
+            "127.0.0.1",
+            server_host_keys=[asyncssh.generate_private_key("ssh-ed25519")],
+            authorized_client_keys=asyncssh.import_authorized_keys(own.export_public_key().decode()),
+            sftp_factory=lambda channel: asyncssh.SFTPServer(channel, chroot=os.fsencode(root)),
+        )
+
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, daemon=True)
+    thread.start()
+    try:
+        yield asyncio.run_coroutine_threadsafe(listen(), loop).result(PATIENCE).get_port()
+    finally:
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
 
 
 def _answered(address: str) -> bool:

@@ -18,6 +18,7 @@ from tests.stages.repository import RAN, ROOT, commit, make, run, tiny
 
 PAGE = (ROOT / "docs/team.md").read_text(encoding="utf-8")
 SETS = ("rafdb", "jaffe")
+S3, SSH = "A bucket of S3 or of a server that speaks it", "A server that speaks SSH"
 
 
 def commands(heading: str, number: int = 0) -> str:
@@ -47,9 +48,10 @@ class Place:
         return run(clone, "bash", "-euc", self.named(commands(heading, number)), variables=variables)
 
     def clone(self, folder: Path, remote: str) -> Path:
-        """A new clone that uses one of the remotes, and has its keys."""
+        """A new clone that uses one of the remotes, and has the keys of both servers."""
         run(folder, "git", "clone", "--quiet", str(self.origin), remote)
-        self.do(folder / remote, "A bucket of S3 or of a server that speaks it", 1)
+        for heading in (S3, SSH):
+            self.do(folder / remote, heading, 1)
         run(folder / remote, "dvc", "remote", "default", "--local", remote)
         return folder / remote
 
@@ -61,6 +63,8 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     with ExitStack() as running:
         database = running.enter_context(servers.postgresql())
         bucket = running.enter_context(servers.s3(folder / "s3.log", "pocan"))
+        identity = folder / "id_ed25519"
+        ssh_port = running.enter_context(servers.ssh(folder, identity))
         port = servers.free_port()
         names = {
             "postgresql+psycopg://mlflow:PASSWORD@localhost/mlflow": database,
@@ -69,6 +73,8 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
             "tracking.example.org": "127.0.0.1",
             "/mnt/team/pocan": str(folder / "mounted"),
             "https://s3.example.org": bucket,
+            "ssh.example.org": f"127.0.0.1:{ssh_port}",
+            "~/.ssh/id_ed25519": str(identity),
             "party.jpg": str(ROOT / "tests/data/astronaut.png"),
         }
         found = Place(f"http://127.0.0.1:{port}", folder / "artifacts", folder / "origin.git", names)
@@ -95,13 +101,15 @@ def trained(place: Place, tmp_path_factory: pytest.TempPathFactory) -> Path:
     run(clone, "git", "remote", "add", "origin", str(place.origin))
     run(clone, "git", "push", "--quiet", "--set-upstream", "origin", "HEAD")
     place.do(clone, "A folder that all machines mount")
-    for number in (0, 1):
-        place.do(clone, "A bucket of S3 or of a server that speaks it", number)
+    for heading in (SSH, S3):
+        for number in (0, 1):
+            place.do(clone, heading, number)
     for name in SETS:
         draw(name, clone / "data/real" / name, values["standins"]["seed"], values["standins"]["scale"])
     place.do(clone, "Data sets of your own")
     assert "adapt@jaffe" in RAN.findall(place.do(clone, "Who trains"))
-    run(clone, "dvc", "push", "--remote", "folder")
+    for remote in ("folder", "ssh"):
+        run(clone, "dvc", "push", "--remote", remote)
     assert "KEY" not in run(clone, "git", "show", "HEAD:.dvc/config")
     return clone
 
@@ -138,6 +146,11 @@ def test_who_has_the_model_alone_runs_nothing_and_may_pull_the_rest(
     assert "Stage 'report' didn't change" in printed
     assert (clone / "models/adapted/jaffe/model.safetensors").is_file()
     assert not (clone / "data/crops").exists()
+    has_nothing_to_do(place, clone, trained)
+
+
+def test_an_ssh_server_has_the_same_bytes(place: Place, trained: Path, tmp_path: Path) -> None:
+    clone = place.clone(tmp_path, "ssh")
     has_nothing_to_do(place, clone, trained)
 
 
