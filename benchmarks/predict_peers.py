@@ -2,9 +2,9 @@
 
     python -m benchmarks.predict_peers
 
-Each runs in a process of its own, on one core, with its models loaded, in turn, several rounds; the best is printed,
-since other work on the machine can only slow a run down. The pictures are drawn stand-ins. benchmarks/README.md: how
-to install the peers, and what was measured.
+Each runs in a process of its own, on one core, with its models loaded, in turn, several rounds. Seconds are those of
+the core's time; the best round is printed, since other work on the machine can only slow a run down. The pictures are
+drawn stand-ins. benchmarks/README.md: how to install the peers, and what was measured.
 """
 
 import json
