@@ -24,7 +24,8 @@ from numpy.typing import NDArray
 from benchmarks.memory import peak
 from pipeline.compute import device as devices
 from pipeline.config import load as params
-from pipeline.config.schema import ModelParams, Params
+from pipeline.config.learning import ModelParams
+from pipeline.config.schema import Params
 from pipeline.networks.network import PrototypeClassifier
 from pipeline.networks.trained import Trained
 from pipeline.prediction.inputs import sources
