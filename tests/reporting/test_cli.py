@@ -37,6 +37,7 @@ def test_report_writes_and_names_the_files(project: Path) -> None:
         "reports/figures/confusion_jaffe.png",
         "reports/figures/reliability_jaffe.png",
         "reports/figures/fig3_jaffe.png",
+        "reports/figures/training_jaffe.png",
         "reports/index.html",
     ]
     assert all((project / line).stat().st_size > 0 for line in answer.output.splitlines())

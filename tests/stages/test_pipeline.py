@@ -231,7 +231,7 @@ def test_targets_can_be_chosen_on_the_command_line(workspace: Path) -> None:
     output = experiment(workspace, "targets=[fer2013]")
     assert sorted(RAN.findall(output)) == ["faces-report", "report"]
     figures = {path.name for path in (workspace / "reports/figures").iterdir()}
-    assert figures == {f"{name}_fer2013.png" for name in ("confusion", "fig2b", "fig3", "reliability")}
+    assert figures == {f"{name}_fer2013.png" for name in ("confusion", "fig2b", "fig3", "reliability", "training")}
 
 
 def test_direct_transfer_is_an_experiment_too(workspace: Path) -> None:
