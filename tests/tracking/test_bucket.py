@@ -14,7 +14,6 @@ from moto.server import ThreadedMotoServer
 from typer.testing import CliRunner
 
 from pipeline.cli import app
-from pipeline.config.load import load
 from pipeline.config.schema import Params
 from pipeline.errors import TrackingError
 from pipeline.tracking import bucket, outbox, runs
@@ -68,14 +67,9 @@ def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[Bucket]:
 
 
 @pytest.fixture
-def settings(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Params]:
-    settings = load(ROOT / "params.yaml")
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", server.uri)
-    mlflow.set_tracking_uri(server.uri)
+def settings(settings: Params) -> Params:
     Path("curve.csv").write_text("epoch,loss\n")
-    yield settings
-    mlflow.set_tracking_uri(None)  # type: ignore[arg-type]
+    return settings
 
 
 def refused(settings: Params) -> str:

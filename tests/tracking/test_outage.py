@@ -12,7 +12,6 @@ from torch import nn
 from typer.testing import CliRunner
 
 from pipeline.cli import app
-from pipeline.config.load import load
 from pipeline.config.schema import Params
 from pipeline.errors import TrackingError
 from pipeline.tracking import entries, models, outbox, runs
@@ -29,16 +28,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     server.start()
     yield server
     server.kill()
-
-
-@pytest.fixture
-def settings(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Params]:
-    settings = load(ROOT / "params.yaml")
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", server.uri)
-    mlflow.set_tracking_uri(server.uri)
-    yield settings
-    mlflow.set_tracking_uri(None)  # type: ignore[arg-type]
 
 
 def unsent() -> list[Path]:
