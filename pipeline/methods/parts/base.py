@@ -54,7 +54,6 @@ class Method(Resumable, ABC):
     predictions: grows by one row before every epoch and one at the end: the predicted class of each test row (uint8),
     from which the evaluation stage, which alone sees labels, finds the last and the oracle epoch.
     validations: grows likewise, by what the validators say without the target's labels.
-    kept_epoch: the epoch that the model of the end is of (0: the source model), by ``params.choose``.
     """
 
     source_model: PrototypeClassifier
@@ -70,7 +69,6 @@ class Method(Resumable, ABC):
     parts: dict[str, Stateful] = field(init=False, default_factory=dict)
     predictions: list[Tensor] = field(init=False, default_factory=list)
     validations: list[dict[str, float]] = field(init=False, default_factory=list)
-    kept_epoch: int = field(init=False, default=0)
     _kept_state: dict[str, dict[str, Tensor]] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -85,6 +83,14 @@ class Method(Resumable, ABC):
     def name(self) -> str:
         """As in params.yaml."""
         return self.params.name
+
+    @property
+    def kept_epoch(self) -> int:
+        """The epoch so far whose model ``params.choose`` keeps; 0 is the source model."""
+        validator = chooser(self.params.choose)
+        if validator is None:
+            return len(self.validations) - 1
+        return best_epoch(validator, [said[validator.name] for said in self.validations])
 
     @abstractmethod
     def prepare(self) -> None:
@@ -105,14 +111,14 @@ class Method(Resumable, ABC):
     def state(self) -> dict[str, Any]:
         """Everything that resuming needs: the state of ``parts``, predictions, validations, the model kept."""
         seen = {"predictions": self.predictions, "validations": self.validations}
-        return {**super().state(), **seen, "kept": self._kept_state, "kept_epoch": self.kept_epoch}
+        return {**super().state(), **seen, "kept": self._kept_state}
 
     def restore(self, state: dict[str, Any]) -> None:
         """Continue from ``state``."""
         super().restore(state)
         self.predictions = list(state["predictions"])
         self.validations = list(state["validations"])
-        self._kept_state, self.kept_epoch = state["kept"], state["kept_epoch"]
+        self._kept_state = state["kept"]
 
     def probabilities(self, rows: Tensor) -> Tensor:
         """What ``model`` predicts for the evaluation view of target ``rows``: len(rows)×k float, on the device."""
@@ -162,11 +168,7 @@ class Method(Resumable, ABC):
 
     def _keep_where_best(self) -> None:
         """Hold on to the model where whoever chooses finds it better than all before; the last needs no copy."""
-        epoch, validator = len(self.validations) - 1, chooser(self.params.choose)
-        if validator is None:
-            self.kept_epoch = epoch
-        elif best_epoch(validator, [said[validator.name] for said in self.validations]) == epoch:
-            self.kept_epoch = epoch
+        if chooser(self.params.choose) is not None and self.kept_epoch == len(self.validations) - 1:
             self._kept_state = {
                 name: {key: value.detach().cpu().clone() for key, value in module.state_dict().items()}
                 for name, module in self.modules().items()
