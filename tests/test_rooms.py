@@ -30,7 +30,7 @@ FLOORS = (
     ("config",),
     ("standins", "datasets", "backbones", "validators"),
     ("locks",),
-    ("registry", "files", "labels", "provenance"),
+    ("registry", "files", "labels", "provenance", "bars"),
     ("reading",),
     ("errors",),
 )

@@ -6,10 +6,12 @@ import json
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import torch
 from tqdm import tqdm
 
+from pipeline.bars import bar
 from pipeline.config.pictures import FaceParams
 from pipeline.data import crops
 from pipeline.datasets.parts.base import Dataset
@@ -98,18 +100,19 @@ def _fill(
 ) -> None:
     """Bring every batch, by its name, into the writer: those of an interrupted run are there, the rest is made."""
     done = set[int]()
-    with tqdm(total=unreadable.total, desc=f"faces {unreadable.dataset}", unit="picture") as bar:
+    progress: tqdm[Any] = bar(total=unreadable.total, desc=f"faces {unreadable.dataset}", unit="picture")
+    with progress:
         for place, result in writer.resume(names):
             unreadable.add(result.unreadable)
-            bar.update(len(batches[place]))
+            progress.update(len(batches[place]))
             done.add(place)
-        bar.initial = bar.n  # the rate and the time left are this run's
+        progress.initial = progress.n  # the rate and the time left are this run's
         rest = [place for place in range(len(batches)) if place not in done]
         with contextlib.closing(process(work, [batches[place] for place in rest], processes)) as results:
             for place, result in zip(rest, results, strict=True):
                 writer.append(names[place], result)
                 unreadable.add(result.unreadable)
-                bar.update(len(batches[place]))
+                progress.update(len(batches[place]))
 
 
 def _tell_reading(dataset: Dataset) -> dict[str, int]:

@@ -5,8 +5,8 @@ from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
-from tqdm import tqdm
 
+from pipeline.bars import bar
 from pipeline.data import augment
 from pipeline.data.batches import DeviceCrops, prefetched
 from pipeline.data.crops import CROP_SIZE
@@ -70,5 +70,5 @@ def evaluation_views(crops: DeviceCrops, rows: Tensor, eval_crop: float, shown: 
         return
     chunks = rows.split(BATCH)
     batches = prefetched(map(crops.batch, chunks))
-    for images in tqdm(batches, "predict", len(chunks), leave=False, unit="batch", disable=not shown):
+    for images in bar(batches, desc="predict", total=len(chunks), leave=False, unit="batch", disable=not shown):
         yield augment.evaluation_view(augment.to_float(images), eval_crop)

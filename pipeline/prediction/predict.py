@@ -9,6 +9,7 @@ from typing import Any
 
 from tqdm import tqdm
 
+from pipeline.bars import bar
 from pipeline.data.batches import prefetched
 from pipeline.errors import DatasetError
 from pipeline.prediction import outputs
@@ -57,11 +58,11 @@ def predict(of: Sequence[Source], predictor: Predictor, to: Destination, every: 
     """
     counts = Counts()
     total = None if any(source.camera is not None for source in of) else sum(_length(source, every) for source in of)
-    bar = tqdm(total=total, desc="predict", unit="picture", disable=not shown)
-    with bar, outputs.opened(to.rows, to.kind, to.drawings, every) as open_outputs:
+    progress: tqdm[Any] = bar(total=total, desc="predict", unit="picture", disable=not shown)
+    with progress, outputs.opened(to.rows, to.kind, to.drawings, every) as open_outputs:
         stream = predicted(frames(of, every, counts.unreadable.append), predictor)
         with contextlib.closing(stream), _until_interrupted(watched=total is None):
-            _write(stream, open_outputs, counts, bar)
+            _write(stream, open_outputs, counts, progress)
         for told in counts.unreadable:
             tqdm.write(told, file=sys.stderr)
         _require_faces(counts, predictor)
@@ -75,7 +76,7 @@ def predicted(of: Iterator[Frame], predictor: Predictor) -> Generator[tuple[Fram
 
 
 def _write(
-    stream: Iterator[tuple[Frame, list[Prediction]]], to: Sequence[Output], counts: Counts, bar: "tqdm[Any]"
+    stream: Iterator[tuple[Frame, list[Prediction]]], to: Sequence[Output], counts: Counts, progress: "tqdm[Any]"
 ) -> None:
     of, tracks = None, Tracks()
     for frame, faces in stream:
@@ -87,7 +88,7 @@ def _write(
             output.add(frame, faces, numbers)
         counts.frames += 1
         counts.faces += len(faces)
-        bar.update()
+        progress.update()
 
 
 @contextlib.contextmanager

@@ -11,8 +11,8 @@ from multiprocessing import get_context
 from pathlib import Path
 
 import cv2
-from tqdm import tqdm
 
+from pipeline.bars import bar
 from pipeline.errors import DatasetError
 from pipeline.files import write_json, writing
 from pipeline.provenance import STAND_IN_MARK
@@ -52,7 +52,7 @@ def write_set(plan: Plan, dataset: str, folder: Path, seed: int, scale: float, w
 
 def _write_pictures(pictures: list[Picture], dataset: str, root: Path, seed: int, workers: int) -> None:
     draw = partial(_draw_one, dataset=dataset, root=root, seed=seed)
-    progress = partial(tqdm, total=len(pictures), desc=f"stand-ins {dataset}", unit="picture", mininterval=1.0)
+    progress = partial(bar, total=len(pictures), desc=f"stand-ins {dataset}", unit="picture")
     if workers == 1:
         _write_rows(progress(map(draw, pictures)), pictures, root)
         return

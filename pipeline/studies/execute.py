@@ -2,13 +2,16 @@
 
 import time
 from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
-from tqdm import tqdm
-
+from pipeline.bars import bar
 from pipeline.errors import PipelineError
 from pipeline.studies import experiments
 from pipeline.studies.collect import state_of
 from pipeline.studies.plan import Run
+
+if TYPE_CHECKING:
+    from tqdm import tqdm
 
 LOOK_EVERY = 5.0
 """Seconds between two looks at the queue."""
@@ -42,7 +45,7 @@ def _queue(wanted: Sequence[Run], there: Sequence[str]) -> None:
     idle = [run for run in wanted if states.get(run.name) not in ("Queued", "Running")]
     experiments.forget([run.name for run in idle if run.name in states])
     experiments.remove([run.name for run in idle if run.name in there])
-    for run in tqdm(idle, "queue", leave=False, unit="experiment"):
+    for run in bar(idle, desc="queue", leave=False, unit="experiment"):
         experiments.put(run.name, run.changes)
 
 
@@ -51,13 +54,15 @@ def _watch(names: Sequence[str]) -> dict[str, str]:
     failed: dict[str, str] = {}
     lost = 0
     try:
-        with tqdm(total=len(names), desc="study", unit="experiment") as bar:
+        # miniters=0: drawn at its intervals also while nothing ends, for the time and for what runs.
+        progress: tqdm[Any] = bar(total=len(names), desc="study", unit="experiment", miniters=0)
+        with progress:
             while True:
                 states = experiments.queue()
                 ended = [name for name in names if states.get(name, "Success") in ("Success", "Failed")]
                 running = [name for name in names if states.get(name) == "Running"]
-                bar.set_postfix_str(", ".join(running))
-                bar.update(len(ended) - bar.n)
+                progress.set_postfix_str(", ".join(running), refresh=False)
+                progress.update(len(ended) - progress.n)
                 if len(ended) == len(names):
                     break
                 lost = 0 if running else lost + 1

@@ -3,11 +3,15 @@
 import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from typing import TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import psutil
 import torch
-from tqdm import tqdm
+
+from pipeline.bars import bar
+
+if TYPE_CHECKING:
+    from tqdm import tqdm
 
 T = TypeVar("T")
 
@@ -22,7 +26,7 @@ class Progress:
         self._name, self._epochs, self._device = name, epochs, device
         self._epoch = 0
         # smoothing=0: the time left follows the mean speed, predictions between the steps included.
-        self._bar = tqdm(desc=name, unit="step", smoothing=0, disable=not shown, leave=True)
+        self._bar: tqdm[Any] = bar(desc=name, unit="step", smoothing=0, disable=not shown)
         self._began = time.perf_counter()
 
     def __enter__(self) -> "Progress":

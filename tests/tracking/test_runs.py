@@ -369,7 +369,9 @@ def log_one_metric(settings: Params) -> None:
         run.log({"loss": 1.0}, 1)
 
 
-def test_the_model_is_registered_under_its_alias_and_predicts_the_same(settings: Params) -> None:
+def test_the_model_is_registered_under_its_alias_and_predicts_the_same(
+    settings: Params, capsys: pytest.CaptureFixture[str]
+) -> None:
     torch.manual_seed(0)
     network = small()
     images = np.random.Generator(np.random.PCG64(0)).random((3, 3, CROP_SIZE, CROP_SIZE), dtype=np.float32)
@@ -389,6 +391,7 @@ def test_the_model_is_registered_under_its_alias_and_predicts_the_same(settings:
             np.testing.assert_array_equal(own.model(torch.from_numpy(images)).numpy(), expected)
     with pytest.raises(TrackingError, match="models:/nowhere@newest: MLflow has no such model"):
         models.opened("models:/nowhere@newest")
+    assert "artifacts:" not in capsys.readouterr().err  # MLflow's own bars
 
 
 @pytest.mark.usefixtures("settings")
