@@ -8,7 +8,6 @@ The crops are random, but in one light, so that as many of them look alike at fi
 shifted, lightened and saved as JPEG, every other mirrored.
 """
 
-import resource
 import time
 from collections.abc import Callable
 from typing import Annotated
@@ -19,6 +18,7 @@ import typer
 from numpy.typing import NDArray
 from PIL import Image
 
+from benchmarks.memory import peak
 from pipeline.splits import duplicates
 from pipeline.splits.duplicates import Fingerprints
 
@@ -142,11 +142,6 @@ def told(found: Pairs, count: int) -> str:
     """How many of the copies were found, and how many other pairs."""
     copies = planted(count)
     return f"{len(found & copies)} of {len(copies)} copies found, and {len(found - copies)} other pairs"
-
-
-def peak() -> float:
-    """MiB that this process has held at most."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
 
 
 def main(

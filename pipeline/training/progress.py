@@ -1,8 +1,10 @@
 """What a training shows while it runs: the bar with the time left, and what each epoch cost."""
 
+import re
 import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import psutil
@@ -71,6 +73,18 @@ def peak_memory(device: torch.device) -> int:
     if sys.platform == "win32":
         peak: int = psutil.Process().memory_info().peak_wset
         return peak
+    return _own_peak() or _peak_by_usage()
+
+
+def _own_peak() -> int | None:
+    """The kernel's mark of the program itself, in bytes: it begins anew at exec; None where a system has none."""
+    status = Path("/proc/self/status")
+    mark = re.search(r"^VmHWM:\s+(\d+) kB$", status.read_text(), re.MULTILINE) if status.is_file() else None
+    return int(mark[1]) * 1024 if mark else None
+
+
+def _peak_by_usage() -> int:
+    """What getrusage says, in bytes; on Linux at least what the process that started this one had held by then."""
     import resource  # Windows has no such module
 
     highest = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
