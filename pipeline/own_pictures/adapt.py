@@ -31,8 +31,8 @@ from pipeline.methods import implementation
 from pipeline.networks import saved
 from pipeline.networks.trained import Trained
 from pipeline.own_pictures import page, report
+from pipeline.reporting.csv_tables import read_curve
 from pipeline.reporting.folder_faces import extract_pictures, require_apart
-from pipeline.reporting.page import curves
 from pipeline.reporting.titles import DRAWN_MARK
 from pipeline.tracking import models
 from pipeline.tracking.runs import stage_run
@@ -237,7 +237,7 @@ def _write(wish: Wish, settings: Params, work: Adaptation, outcome: Outcome) -> 
     seen = work.trained.description["source"], work.target.store.description
     mark = f" {DRAWN_MARK}" if any(one["provenance"] == "stand-in" for one in seen) else ""
     text = report.text(settings, wish.model, work.target, outcome, made["kept_epoch"], labels, table, mark)
-    curve = curves.read(work.places.curve, "the same command again")
+    curve = read_curve(work.places.curve, "the same command again")
     shown = page.html(settings, text, work.source, work.target, outcome, every, curve, mark)
     write_csv(wish.out / PREDICTIONS, table)
     write_text(wish.out / REPORT, text)

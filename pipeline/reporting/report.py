@@ -13,7 +13,7 @@ from pipeline.reporting.records import Result
 from pipeline.reporting.results import load_evaluations, load_source
 from pipeline.reporting.studied import load_studies
 from pipeline.reporting.tables import render
-from pipeline.reporting.training_figure import Training, write_training_figure
+from pipeline.reporting.training_figure import write_training_figure
 
 
 def write_report(params: Params, reports: Path = REPORTS) -> list[Path]:
@@ -33,14 +33,10 @@ def write_report(params: Params, reports: Path = REPORTS) -> list[Path]:
     studies = load_studies(reports / "studies")
     evaluations = load_evaluations(params, reports)
     results, paper = [evaluation.result for evaluation in evaluations], load(PAPER)
-    trainings = [Training.read(result.target, reports) for result in results]
     # Made before anything is written: it reads more files than the tables do.
     html = page(params, evaluations, source, render(results, source, [], paper, studies), reports)
     folder = reports / "figures"
-    figures = [
-        [*write_figures(one, params.source, folder), *write_training_figure(one.result, training, folder)]
-        for one, training in zip(evaluations, trainings, strict=True)
-    ]
+    figures = [[*write_figures(one, params.source, folder), *write_training_figure(one, folder)] for one in evaluations]
     linked = [
         (result.target, [path.relative_to(reports).as_posix() for path in paths])
         for result, paths in zip(results, figures, strict=True)

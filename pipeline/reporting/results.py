@@ -1,8 +1,11 @@
-"""What the evaluate stage wrote, read back and checked: the report is a function of these files alone.
+"""What was written of every target, read back and checked: the report is a function of these files alone.
 
 ``reports/evaluate/<target>/result.json``      metrics of one target before and after adaptation
 ``reports/evaluate/<target>/tsne.csv``         points of its t-SNE embedding
 ``reports/evaluate/<target>/reliability.csv``  bins of the adapted model's confidence
+``reports/evaluate/<target>/accuracy.csv``     accuracy on the test part by epoch
+``reports/curves/adapt-<target>.csv``          losses by epoch
+``reports/validations/<target>.csv``           what is said of every epoch without labels
 ``reports/source.json``                        metrics of the source model on the source's own test part
 """
 
@@ -15,9 +18,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from pipeline.config.schema import Params
-from pipeline.errors import DamagedFileError, PipelineError
+from pipeline.errors import PipelineError
 from pipeline.labels import NUM_CLASSES
-from pipeline.reading import read_csv
+from pipeline.reporting.csv_tables import read_curve, read_table
 from pipeline.reporting.records import Result, SourceMetrics, parse
 
 Stage = Literal["before", "after"]
@@ -37,6 +40,19 @@ class Embedding:
 
 
 @dataclass(frozen=True)
+class Training:
+    """What was written of an adaptation by epoch; each table has a column ``epoch``.
+
+    losses: from epoch 1. validations: a column a validator. accuracy: on the test part. The last two from epoch 0, the
+    source model; accuracy has no row where the target has no labels.
+    """
+
+    losses: pd.DataFrame
+    validations: pd.DataFrame
+    accuracy: pd.DataFrame
+
+
+@dataclass(frozen=True)
 class Evaluation:
     """Everything the report knows of one target. ``tsne`` has no ``after`` where nothing was adapted.
 
@@ -47,6 +63,7 @@ class Evaluation:
     result: Result
     tsne: dict[Stage, Embedding]
     reliability: pd.DataFrame
+    training: Training
 
 
 def load_evaluations(params: Params, reports: Path) -> list[Evaluation]:
@@ -55,7 +72,7 @@ def load_evaluations(params: Params, reports: Path) -> list[Evaluation]:
     Raises:
         PipelineError: a file is missing or damaged, belongs to another target, or two targets were run differently.
     """
-    evaluations = [_load_evaluation(target, reports / "evaluate" / target) for target in params.targets]
+    evaluations = [_load_evaluation(target, reports) for target in params.targets]
     _refuse_mixture([evaluation.result for evaluation in evaluations], reports)
     return evaluations
 
@@ -73,37 +90,37 @@ def load_source(params: Params, reports: Path) -> SourceMetrics:
     return source
 
 
-def _load_evaluation(target: str, folder: Path) -> Evaluation:
-    command = f"dvc repro evaluate@{target}"
+def _load_evaluation(target: str, reports: Path) -> Evaluation:
+    folder, command = reports / "evaluate" / target, f"dvc repro evaluate@{target}"
     path = folder / "result.json"
     result = parse(Result, path, command)
     if result.target != target:
         raise PipelineError(f"{path}: target: {result.target!r}, expected {target!r}; run {command}")
     tsne, reliability = _read_tsne(folder / "tsne.csv", command), _read_reliability(folder / "reliability.csv", command)
-    return Evaluation(result, tsne, reliability)
+    return Evaluation(result, tsne, reliability, _read_training(target, reports))
+
+
+def _read_training(target: str, reports: Path) -> Training:
+    adapt = f"dvc repro adapt@{target}"
+    return Training(
+        losses=read_curve(reports / "curves" / f"adapt-{target}.csv", adapt),
+        validations=read_curve(reports / "validations" / f"{target}.csv", adapt),
+        accuracy=read_curve(reports / "evaluate" / target / "accuracy.csv", f"dvc repro evaluate@{target}"),
+    )
 
 
 def _read_reliability(path: Path, command: str) -> pd.DataFrame:
     types = {"scaled": "bool", "count": "int64", "confidence": "float64", "accuracy": "float64"}
-    table = _read_csv(path, types, command)
+    table = read_table(path, command, usecols=list(types), dtype=types)
     shares, counts = table[["confidence", "accuracy"]].to_numpy(np.float64), table["count"].to_numpy(np.int64)
     if not (((shares >= 0) & (shares <= 1)).all() and (counts > 0).all()):
         raise PipelineError(f"{path}: value out of range; run {command}")
     return table
 
 
-def _read_csv(path: Path, types: dict[str, str], command: str) -> pd.DataFrame:
-    if not path.is_file():
-        raise PipelineError(f"{path}: missing; run {command}")
-    try:
-        return read_csv(path, usecols=list(types), dtype=types)
-    except DamagedFileError as error:
-        raise PipelineError(f"{path}: damaged ({error.__cause__}); run {command}") from None
-
-
 def _read_tsne(path: Path, command: str) -> dict[Stage, Embedding]:
     types = {"stage": "string", "domain": "string", "row": "int64", "label": "int64", "x": "float64", "y": "float64"}
-    table = _read_csv(path, types, command)
+    table = read_table(path, command, usecols=list(types), dtype=types)
     sound = (
         table["stage"].isin(["before", "after"])
         & table["domain"].isin(["source", "target"])

@@ -1,6 +1,5 @@
 """The figure of one adaptation by epoch: its loss, what is said of it without labels, and what the labels say."""
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import matplotlib.style
@@ -10,8 +9,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from pipeline.reporting.figures import AFTER_COLOUR, BEFORE_COLOUR, STYLE, figure_below_head, head, save
-from pipeline.reporting.page import curves
 from pipeline.reporting.records import Result
+from pipeline.reporting.results import Evaluation, Training
 from pipeline.reporting.titles import dataset_title, method_title
 
 LOSS, JUDGED = "loss", "information"
@@ -20,35 +19,9 @@ LEAST_SPAN = 10.0
 """Points of accuracy that the axis spans at least: a test part's own error must not look like a trend."""
 
 
-@dataclass(frozen=True)
-class Training:
-    """What was written of an adaptation by epoch; each table has a column ``epoch``.
-
-    losses: from epoch 1. validations: a column a validator. accuracy: on the test part. The last two from epoch 0, the
-    source model; accuracy has no row where the target has no labels.
-    """
-
-    losses: pd.DataFrame
-    validations: pd.DataFrame
-    accuracy: pd.DataFrame
-
-    @classmethod
-    def read(cls, target: str, reports: Path) -> "Training":
-        """The tables of ``target`` below the folder of reports.
-
-        Raises:
-            PipelineError: one is missing or damaged.
-        """
-        adapt = f"dvc repro adapt@{target}"
-        return cls(
-            curves.read(reports / "curves" / f"adapt-{target}.csv", adapt),
-            curves.read(reports / "validations" / f"{target}.csv", adapt),
-            curves.read(reports / "evaluate" / target / "accuracy.csv", f"dvc repro evaluate@{target}"),
-        )
-
-
-def write_training_figure(result: Result, training: Training, folder: Path) -> list[Path]:
+def write_training_figure(evaluation: Evaluation, folder: Path) -> list[Path]:
     """Write training_<target>.png; nothing where nothing was trained."""
+    result, training = evaluation.result, evaluation.training
     if training.losses.empty:
         return []
     with matplotlib.style.context(STYLE, after_reset=True):

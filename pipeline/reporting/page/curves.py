@@ -1,12 +1,8 @@
 """Curves of a training: what is measured in every epoch."""
 
-from pathlib import Path
-
 import pandas as pd
 import plotly.graph_objects as go
 
-from pipeline.errors import DamagedFileError, PipelineError
-from pipeline.reading import read_csv
 from pipeline.reporting.page.content import Plot
 from pipeline.reporting.page.plots import AFTER_COLOUR
 
@@ -15,23 +11,6 @@ FIRST = "loss"
 
 FEW = 20
 """Epochs of which each has its number below the plot."""
-
-
-def read(path: Path, command: str) -> pd.DataFrame:
-    """A table with a column ``epoch``, all of numbers; without rows where nothing was trained.
-
-    Raises:
-        PipelineError: it is missing or damaged; ``command`` makes it.
-    """
-    if not path.is_file():
-        raise PipelineError(f"{path}: missing; run {command}")
-    try:
-        table = read_csv(path, dtype="float64")
-    except DamagedFileError as error:
-        raise PipelineError(f"{path}: damaged ({error.__cause__}); run {command}") from None
-    if "epoch" not in table:
-        raise PipelineError(f"{path}: damaged (no column epoch); run {command}")
-    return table
 
 
 def curves(name: str, title: str, table: pd.DataFrame, mark: str) -> list[Plot]:

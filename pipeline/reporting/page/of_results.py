@@ -14,6 +14,7 @@ from pipeline.data.crops import CropStore
 from pipeline.errors import PipelineError
 from pipeline.labels import EXPRESSIONS
 from pipeline.reading import read_csv
+from pipeline.reporting.csv_tables import read_curve
 from pipeline.reporting.markdown import KNOWN_NOTE, marked
 from pipeline.reporting.page import curves, pictures, plots
 from pipeline.reporting.page.content import Group, Plot, Predictions
@@ -21,7 +22,7 @@ from pipeline.reporting.page.document import document
 from pipeline.reporting.page.pictures import Shown
 from pipeline.reporting.page.predictions import chosen, predictions
 from pipeline.reporting.records import Result, SourceMetrics
-from pipeline.reporting.results import Evaluation
+from pipeline.reporting.results import Evaluation, Training
 from pipeline.reporting.titles import DRAWN_MARK, dataset_title, provenance_note
 
 
@@ -41,7 +42,7 @@ def page(params: Params, evaluations: Sequence[Evaluation], source: SourceMetric
 
     Args:
         tables: the text of reports/tables.md without figures.
-        reports: the folder with evaluate/<target>/ and curves/; beside it lies data/.
+        reports: the folder with curves/ of the source model; beside it lies data/.
 
     Raises:
         PipelineError: a curve is missing or damaged, a file does not fit the crops, or pictures are to be shown and
@@ -87,7 +88,7 @@ def _target(
         note=_note(result),
         plots=[
             *plots.of_target(evaluation, mark, source, shown),
-            *_training(result.target, mark, reports),
+            *_training(evaluation.training, mark),
         ],
         predictions=found,
         missing=f"{path} or its crops are not here; dvc pull or dvc repro brings them.",
@@ -104,14 +105,12 @@ def _note(result: Result) -> str:
     return " ".join(notes)
 
 
-def _training(target: str, mark: str, reports: Path) -> list[Plot]:
+def _training(training: Training, mark: str) -> list[Plot]:
     """The curves of an adaptation; the accuracy by epoch, which labels were needed for, stands by itself."""
-    accuracy = curves.read(reports / "evaluate" / target / "accuracy.csv", f"dvc repro evaluate@{target}")
-    curve = curves.read(reports / "curves" / f"adapt-{target}.csv", f"dvc repro adapt@{target}")
     title = "Accuracy on the test pictures by epoch: seen by their labels, by which no epoch is chosen"
     return [
-        *curves.curves("adaptation", "Adaptation by epoch; the legend shows further curves", curve, mark),
-        *curves.curves("accuracy", title, accuracy, mark),
+        *curves.curves("adaptation", "Adaptation by epoch; the legend shows further curves", training.losses, mark),
+        *curves.curves("accuracy", title, training.accuracy, mark),
     ]
 
 
@@ -125,7 +124,7 @@ def _source_model(source: SourceMetrics, reports: Path) -> Group:
         for plot in curves.curves(
             name,
             f"{title} by epoch; the legend shows further curves",
-            curves.read(reports / "curves" / f"{name}.csv", f"dvc repro {name}"),
+            read_curve(reports / "curves" / f"{name}.csv", f"dvc repro {name}"),
             mark,
         )
     ]

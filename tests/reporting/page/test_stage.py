@@ -1,7 +1,9 @@
 """The report stage and what it gives to MLflow."""
 
 from pathlib import Path
+from typing import Any
 
+import pandas as pd
 import pytest
 import yaml
 
@@ -24,7 +26,16 @@ def test_a_page_with_pictures_is_written_but_not_logged(
     monkeypatch.chdir(tmp_path)
     logged: list[Path] = []
     monkeypatch.setattr(report, "log_report", lambda _settings, _metrics, files: logged.extend(files))
+    read, read_csv = list[Path](), pd.read_csv
+
+    def noted(path: Path, **options: Any) -> pd.DataFrame:
+        read.append(path)
+        table: pd.DataFrame = read_csv(path, **options)
+        return table
+
+    monkeypatch.setattr(pd, "read_csv", noted)
     report.main()
+    assert sorted(read) == sorted(set(read))  # each table once
     page = Path("reports/index.html")
     assert ("data:image/jpeg" in page.read_text(encoding="utf-8").partition("<script>")[0]) == pictures
     assert (page in logged) != pictures
