@@ -31,7 +31,8 @@ def main(target: str) -> None:
         by_epoch = read_parquet(layout.epochs(target)).to_numpy(dtype=np.uint8).T
         scores = scorecard.score(data, outcome, by_epoch, settings.evaluate, settings.seed)
         points = scorecard.tsne_points(source, data, outcome, settings.evaluate.tsne_samples, settings.seed)
-        temperature = read_json(layout.model_description(layout.adapted(target)))["temperature"]
+        model = read_json(layout.model_description(layout.adapted(target)))
+        temperature = model["temperature"]
         source_labels, test = source.store.labels()[outcome.source.rows], data.split.test
         errors, reliability = calibration.measured(
             outcome.after, temperature, source_labels, test, data.store.labels()[test]
@@ -48,7 +49,7 @@ def main(target: str) -> None:
             validations = read_csv(layout.validations(target), len(by_epoch))
             judged["choices"] = unlabelled.choices(validations, scores["by_epoch"])
         write_json(folder / "metrics.json", metrics)
-        write_json(folder / "result.json", result(settings, source, data, scores, judged, errors, tracked))
+        write_json(folder / "result.json", result(settings, source, data, model, scores, judged, errors, tracked))
         tracked.log({key: float(value) for key, value in flatten(metrics).items()}, settings.adapt.epochs)
         names = ("metrics.json", "result.json", *(f"{name}.csv" for name in tables))
         tracked.log_files([folder / name for name in names], "evaluate")
@@ -58,13 +59,16 @@ def result(
     settings: Params,
     source: Prepared,
     data: Prepared,
+    model: dict[str, Any],
     scores: dict[str, Any],
     judged: dict[str, Any],
     errors: dict[str, Any],
     tracked: StageRun,
 ) -> dict[str, Any]:
-    """All that the report needs to know of this target: what was run on what, and what came out."""
-    model = read_json(layout.model_description(layout.adapted(data.name)))
+    """All that the report needs to know of this target: what was run on what, and what came out.
+
+    model: the description of the adapted one.
+    """
     return {
         "source": settings.source,
         "target": data.name,
