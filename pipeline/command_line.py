@@ -14,7 +14,7 @@ from typing import ParamSpec, TypeVar
 import typer
 
 from pipeline.errors import PipelineError
-from pipeline.files import not_written
+from pipeline.files.refused import not_written
 from pipeline.locks import alone
 
 THRESHOLDS = 50_000, 20, 20

@@ -13,7 +13,9 @@ from pathlib import Path
 from filelock import lock_descriptor
 
 from pipeline.errors import StorageError
-from pipeline.files import read_json, write_json, writing
+from pipeline.files.reading import read_json
+from pipeline.files.refused import writing
+from pipeline.files.writing import write_json
 
 
 @contextmanager

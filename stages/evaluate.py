@@ -7,15 +7,16 @@ import numpy as np
 from pipeline.command_line import run
 from pipeline.config import layout
 from pipeline.config.decisive import decisive
+from pipeline.config.flat import flatten
 from pipeline.config.load import load
 from pipeline.config.preflight import require_target
 from pipeline.config.schema import Params
 from pipeline.data.outcome import Outcome
 from pipeline.data.prepared import Prepared
 from pipeline.evaluation import calibration, scorecard, unlabelled
-from pipeline.files import flatten, read_json, write_csv, write_json
+from pipeline.files.reading import read_csv, read_json, read_parquet
+from pipeline.files.writing import write_csv, write_json
 from pipeline.labels import EXPRESSIONS
-from pipeline.reading import read_csv, read_parquet
 from pipeline.tracking.runs import StageRun, stage_run
 
 

@@ -9,7 +9,7 @@ from pipeline.config.load import load
 from pipeline.config.schema import Params
 from pipeline.data.batches import DeviceCrops
 from pipeline.data.prepared import Prepared
-from pipeline.files import write_csv
+from pipeline.files.writing import write_csv
 from pipeline.networks import saved, trained
 from pipeline.networks.initial import load_initial, without_statistics
 from pipeline.networks.network import Network

@@ -9,7 +9,7 @@ from pipeline.config.load import load
 from pipeline.data.batches import DeviceCrops
 from pipeline.data.prepared import Prepared
 from pipeline.evaluation import calibration, scores
-from pipeline.files import write_csv, write_json
+from pipeline.files.writing import write_csv, write_json
 from pipeline.networks import saved
 from pipeline.networks.inference import classify, project
 from pipeline.networks.network import PrototypeClassifier

@@ -12,7 +12,7 @@ from pipeline.data import split as division_file
 from pipeline.data.crops import CropStore
 from pipeline.data.split import Split
 from pipeline.errors import ParamsError
-from pipeline.files import write_csv, write_json
+from pipeline.files.writing import write_csv, write_json
 from pipeline.splits import duplicates, overlaps, protocols
 from pipeline.splits.overlaps import Duplicates
 

@@ -31,7 +31,6 @@ FLOORS = (
     ("standins", "datasets", "backbones", "validators"),
     ("locks",),
     ("registry", "files", "labels", "provenance", "bars"),
-    ("reading",),
     ("errors",),
 )
 """The rooms of ``pipeline`` from the top floor down; those of one floor do not know each other."""

@@ -22,7 +22,8 @@ from pipeline.data.outcome import Outcome, Predicted, Sample
 from pipeline.data.prepared import Prepared
 from pipeline.data.split import Indices
 from pipeline.evaluation import calibration
-from pipeline.files import atomic_path, write_csv
+from pipeline.files.atomic import atomic_path
+from pipeline.files.writing import write_csv
 from pipeline.labels import EXPRESSIONS
 from pipeline.methods import Method, SourceDomain, TargetDomain, implementation
 from pipeline.networks import saved, trained

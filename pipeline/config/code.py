@@ -7,9 +7,10 @@ from typing import Any
 
 import yaml
 
+from pipeline.config.flat import flatten
 from pipeline.config.schema import Params
 from pipeline.errors import ParamsError
-from pipeline.files import code_digests, flatten, sha256
+from pipeline.files.digests import code_digests, sha256
 
 GRAPH = Path("dvc.yaml")
 CODE = ("pipeline/", "stages/")

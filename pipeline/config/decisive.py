@@ -1,7 +1,7 @@
 """Which parameters decide the numbers of one target; a result carries them, so that it says what made it."""
 
+from pipeline.config.flat import flatten
 from pipeline.config.schema import Params
-from pipeline.files import flatten
 
 SECTIONS = ("seed", "source", "faces", "model", "augment", "pretrain", "prototypes", "adapt", "evaluate")
 """What is decisive beside the division of source and target; how and where it is computed is said elsewhere."""

@@ -25,8 +25,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from pipeline.errors import DatasetError
-from pipeline.files import read_json
-from pipeline.reading import intact, read_array, read_parquet
+from pipeline.files.reading import intact, read_array, read_json, read_parquet
 
 CROP_SIZE = 112
 """Side of a crop in pixels (paper, sec. 4.2)."""

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from pipeline.data.split import Indices
 from pipeline.errors import DatasetError
-from pipeline.files import atomic_path
-from pipeline.reading import intact
+from pipeline.files.atomic import atomic_path
+from pipeline.files.reading import intact
 
 EMBEDDED = 1000
 """Pictures of each domain whose embeddings are kept, however many there are."""

@@ -8,8 +8,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from pipeline.errors import DatasetError
-from pipeline.files import atomic_path
-from pipeline.reading import read_parquet
+from pipeline.files.atomic import atomic_path
+from pipeline.files.reading import read_parquet
 
 Indices = NDArray[np.int64]
 

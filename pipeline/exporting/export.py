@@ -9,7 +9,8 @@ from pipeline.data.crops import CropStore
 from pipeline.errors import DatasetError, PipelineError
 from pipeline.exporting import onnx
 from pipeline.exporting.card import card
-from pipeline.files import atomic_folder, write_text
+from pipeline.files.atomic import atomic_folder
+from pipeline.files.writing import write_text
 from pipeline.networks.trained import Trained
 from pipeline.reporting.records import Result
 

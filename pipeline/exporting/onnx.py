@@ -12,7 +12,8 @@ from torch.nn import functional as F
 
 from pipeline.data.crops import CROP_SIZE
 from pipeline.errors import ParamsError
-from pipeline.files import atomic_path, package_folder
+from pipeline.files.atomic import atomic_path
+from pipeline.files.packages import package_folder
 from pipeline.labels import EXPRESSIONS
 from pipeline.networks.network import Classifier
 from pipeline.networks.trained import Trained

@@ -19,7 +19,7 @@ from pipeline.errors import DatasetError
 from pipeline.faces.batches import Batches, FaceBatches, divide, name
 from pipeline.faces.processes import process
 from pipeline.faces.writer import CropWriter
-from pipeline.files import code_digests
+from pipeline.files.digests import code_digests
 
 NAMED = 5
 """Unreadable files named in the error message."""

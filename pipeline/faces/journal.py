@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.data.crops import CROP_SIZE, MANIFEST_COLUMNS
-from pipeline.files import writing
+from pipeline.files.refused import writing
 
 CROP_BYTES = CROP_SIZE * CROP_SIZE * 3
 

@@ -15,7 +15,9 @@ import pyarrow.parquet as pq
 
 from pipeline.data.crops import CROP_SIZE, DIGESTED, MANIFEST_COLUMNS, SAMPLE_COLUMNS, digest
 from pipeline.faces.journal import HEADER_BYTES, JOURNAL, Entry, Journal
-from pipeline.files import atomic_path, move_folder, write_json, writing
+from pipeline.files.atomic import atomic_path, move_folder
+from pipeline.files.refused import writing
+from pipeline.files.writing import write_json
 
 BATCHES_A_GROUP = 64
 """Batches of which the manifest rows are in memory together."""

@@ -15,7 +15,11 @@ from torch import nn
 
 from pipeline.config import layout
 from pipeline.errors import DamagedFileError, WeightsError
-from pipeline.files import atomic_path, not_written, read_json, sha256, write_json
+from pipeline.files.atomic import atomic_path
+from pipeline.files.digests import sha256
+from pipeline.files.reading import read_json
+from pipeline.files.refused import not_written
+from pipeline.files.writing import write_json
 
 WEIGHTS_FILE = "model.safetensors"
 

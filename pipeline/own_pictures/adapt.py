@@ -25,7 +25,8 @@ from pipeline.datasets.parts.videos import is_video
 from pipeline.errors import DatasetError, ParamsError
 from pipeline.evaluation import calibration
 from pipeline.evaluation.scorecard import predictions_table
-from pipeline.files import read_json, write_csv, write_json, write_text
+from pipeline.files.reading import read_json
+from pipeline.files.writing import write_csv, write_json, write_text
 from pipeline.locks import alone
 from pipeline.methods import implementation
 from pipeline.networks import saved

@@ -10,7 +10,7 @@ from PIL import Image as Pillow
 
 from pipeline.datasets.parts.videos import USUAL_RATE, Writer
 from pipeline.errors import DatasetError
-from pipeline.files import atomic_folder, atomic_path
+from pipeline.files.atomic import atomic_folder, atomic_path
 from pipeline.prediction import rows
 from pipeline.prediction.drawing import annotated
 from pipeline.prediction.inputs import Frame

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 
-from pipeline.files import atomic_path
+from pipeline.files.atomic import atomic_path
 from pipeline.labels import EXPRESSIONS, NUM_CLASSES
 from pipeline.reporting.records import Metrics, Result
 from pipeline.reporting.results import Embedding, Evaluation

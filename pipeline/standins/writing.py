@@ -14,7 +14,8 @@ import cv2
 
 from pipeline.bars import bar
 from pipeline.errors import DatasetError
-from pipeline.files import write_json, writing
+from pipeline.files.refused import writing
+from pipeline.files.writing import write_json
 from pipeline.provenance import STAND_IN_MARK
 from pipeline.standins.camera import take
 from pipeline.standins.layouts import Picture, Plan

@@ -14,7 +14,9 @@ import mlflow
 from tqdm import tqdm
 
 from pipeline.errors import StorageError, TrackingError
-from pipeline.files import not_written, read_json, write_json
+from pipeline.files.reading import read_json
+from pipeline.files.refused import not_written
+from pipeline.files.writing import write_json
 from pipeline.locks import alone
 from pipeline.tracking import entries, execution
 from pipeline.tracking.bucket import is_of_a_bucket

@@ -22,9 +22,9 @@ from mlflow.entities import Run
 from mlflow.models import Model, infer_signature
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
+from pipeline.config.flat import flatten
 from pipeline.config.schema import Params
 from pipeline.data.crops import CROP_SIZE, CropStore
-from pipeline.files import flatten
 from pipeline.tracking import entries, execution, flavour, outbox
 from pipeline.tracking.complaints import told
 from pipeline.tracking.execution import Execution

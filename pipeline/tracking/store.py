@@ -19,7 +19,7 @@ from mlflow.exceptions import MlflowException
 from requests import HTTPError, RequestException
 
 from pipeline.errors import TrackingError
-from pipeline.files import remove_leftovers
+from pipeline.files.atomic import remove_leftovers
 from pipeline.tracking import bucket, complaints, execution
 from pipeline.tracking.complaints import told
 from pipeline.tracking.database import await_maker, fault, remove_beside

@@ -13,7 +13,11 @@ from typing import Any
 import torch
 from tqdm import tqdm
 
-from pipeline.files import atomic_path, flatten, not_written, read_json, remove_leftovers, write_json
+from pipeline.config.flat import flatten
+from pipeline.files.atomic import atomic_path, remove_leftovers
+from pipeline.files.reading import read_json
+from pipeline.files.refused import not_written
+from pipeline.files.writing import write_json
 
 SHOWN_DIFFERENCES = 8
 

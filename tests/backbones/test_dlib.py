@@ -9,7 +9,6 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from pipeline import files
 from pipeline.backbones import BACKBONES, dlib
 from pipeline.backbones.dlib import PACKAGE, build
 from pipeline.backbones.parts import dlib_file
@@ -17,6 +16,7 @@ from pipeline.config import preflight
 from pipeline.config.learning import ModelParams
 from pipeline.config.load import load
 from pipeline.errors import DatasetError, WeightsError
+from pipeline.files import packages
 from pipeline.networks.initial import load_initial
 from pipeline.networks.network import Encoder
 
@@ -71,7 +71,7 @@ def test_faults_of_the_file_are_named(tmp_path: Path) -> None:
 
 def test_a_missing_package_is_told_before_anything_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     settings = load(ROOT / "params.yaml", ["model.backbone=dlib", "model.weights=dlib"])
-    monkeypatch.setattr(files, "find_spec", lambda name: None)
+    monkeypatch.setattr(packages, "find_spec", lambda name: None)
     with pytest.raises(DatasetError, match=r"face_recognition_models is not installed: pip install 'pocan\[dlib\]'"):
         preflight.require_inputs(settings)
 

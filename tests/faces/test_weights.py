@@ -10,10 +10,10 @@ import pytest
 import torch
 from torch import nn
 
-from pipeline import files
 from pipeline.errors import WeightsError
 from pipeline.faces import weights
 from pipeline.faces.networks import ONet, PNet, RNet
+from pipeline.files import packages
 
 ROOT = Path(__file__).parents[2]
 
@@ -44,7 +44,7 @@ def test_convolution_is_transposed_not_reshaped() -> None:
 
 
 def test_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(files, "find_spec", lambda name: None)
+    monkeypatch.setattr(packages, "find_spec", lambda name: None)
     with pytest.raises(WeightsError, match=r"package mtcnn.*pip install"):
         weights.locate("pnet")
 

@@ -23,11 +23,11 @@ from requests import ConnectionError as NoConnection
 from requests import HTTPError, Response
 from requests.exceptions import RetryError
 
+from pipeline.config.flat import flatten
 from pipeline.config.load import load
 from pipeline.config.schema import Params
 from pipeline.data.crops import CROP_SIZE, CropStore
 from pipeline.errors import TrackingError, WeightsError
-from pipeline.files import flatten
 from pipeline.tracking import entries, execution, models, outbox, runs, tree
 from pipeline.tracking.costs import Cost, adaptation_costs
 from pipeline.tracking.store import address, is_away

@@ -12,8 +12,8 @@ from pipeline.config.schema import Params
 from pipeline.data import split
 from pipeline.data.crops import CropStore
 from pipeline.errors import PipelineError
+from pipeline.files.reading import read_csv
 from pipeline.labels import EXPRESSIONS
-from pipeline.reading import read_csv
 from pipeline.reporting.csv_tables import read_curve
 from pipeline.reporting.markdown import KNOWN_NOTE, marked
 from pipeline.reporting.page import curves, pictures, plots

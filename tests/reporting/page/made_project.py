@@ -8,7 +8,7 @@ import pandas as pd
 from pipeline.config.schema import Params, ReportParams
 from pipeline.data import split
 from pipeline.data.split import Split
-from pipeline.files import write_text
+from pipeline.files.writing import write_text
 from pipeline.labels import EXPRESSIONS
 from pipeline.reporting.page.of_results import page
 from pipeline.reporting.results import load_evaluations, load_source

@@ -1,5 +1,6 @@
 """Reading what the project has written: as it was, or one error that names the file."""
 
+import json
 import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
@@ -36,6 +37,16 @@ def intact(path: Path) -> Iterator[None]:
             f"{path}: the file is damaged ({reason}); take it from DVC's cache (dvc checkout --force {path}) or "
             "remove it and run the stage that makes it again (dvc repro). If it is damaged again: docs/faults.md"
         ) from error
+
+
+def read_json(path: Path) -> Any:
+    """Read one JSON file.
+
+    Raises:
+        DamagedFileError: it is missing or damaged.
+    """
+    with intact(path):
+        return json.loads(path.read_text(encoding="utf-8"))
 
 
 def read_array(path: Path) -> "NDArray[Any]":
