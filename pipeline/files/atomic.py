@@ -6,7 +6,7 @@ import re
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from filelock import lock_descriptor
@@ -27,62 +27,82 @@ def atomic_path(path: Path) -> Iterator[Path]:
         path.parent.mkdir(parents=True, exist_ok=True)
         _remove_dead(path)
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=_part(path), suffix=path.suffix)
+        os.close(handle)
         temporary = Path(name)
-        try:
-            _lock(handle)
-            yield temporary
-            _share(temporary, 0o666)
-            _sync(temporary)
-            temporary.replace(path)
-        finally:
-            os.close(handle)
-            temporary.unlink(missing_ok=True)
-
-
-def _part(path: Path) -> str:
-    """How the name of a temporary file of ``path`` begins."""
-    return f".{path.name}.part-"
-
-
-def _remove_dead(path: Path) -> None:
-    """Remove the temporary files of writes of ``path`` that were killed: who is at it has his locked."""
-    written = re.compile(rf"{re.escape(_part(path))}[a-z0-9_]{{8}}{re.escape(path.suffix)}")  # as tempfile draws it
-    for found in [each for each in path.parent.iterdir() if written.fullmatch(each.name)]:
-        try:
-            handle = os.open(found, os.O_RDWR)
-        except OSError:  # another user's, or gone
-            continue
-        try:
-            if _lock(handle):
-                found.unlink(missing_ok=True)
-        finally:
-            os.close(handle)
-
-
-def _lock(handle: int) -> bool:
-    """Lock an open file until it is closed; False: another process has, or the file system knows no locks."""
-    try:
-        return lock_descriptor(handle, blocking=False)
-    except OSError:
-        return False
+        with _locked(temporary):
+            try:
+                yield temporary
+                _share(temporary, 0o666)
+                _sync(temporary)
+                temporary.replace(path)
+            finally:
+                temporary.unlink(missing_ok=True)
 
 
 @contextmanager
 def atomic_folder(path: Path) -> Iterator[Path]:
     """Yield a temporary folder beside ``path``, which is not there; on success it becomes ``path``, else it is removed.
 
+    Where the process is killed, the next one that writes ``path`` removes it.
+
     Raises:
         StorageError: the system refuses to write.
     """
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
-        try:
-            yield temporary
-            _share(temporary, 0o777)
-            temporary.rename(path)
-        finally:
-            shutil.rmtree(temporary, ignore_errors=True)
+        _remove_dead(path)
+        temporary = _part_folder(path)
+        with _locked(temporary):
+            try:
+                yield temporary
+                _share(temporary, 0o777)
+                temporary.rename(path)
+            finally:
+                shutil.rmtree(temporary, ignore_errors=True)
+
+
+def remove_folder(path: Path) -> None:
+    """Remove a folder at once, so that nobody meets a part of it.
+
+    Where the process is killed, the next one that writes ``path`` removes what is left.
+    """
+    aside = _part_folder(path)
+    try:
+        path.rename(aside / path.name)
+    finally:
+        shutil.rmtree(aside)
+
+
+def _part(path: Path) -> str:
+    """How the name of what is temporary of ``path`` begins."""
+    return f".{path.name}.part-"
+
+
+def _part_folder(path: Path) -> Path:
+    return Path(tempfile.mkdtemp(dir=path.parent, prefix=_part(path), suffix=path.suffix))
+
+
+def _remove_dead(path: Path) -> None:
+    """Remove the temporary files and folders of writes of ``path`` that were killed: who is at it has his locked."""
+    written = re.compile(rf"{re.escape(_part(path))}[a-z0-9_]{{8}}{re.escape(path.suffix)}")  # as tempfile draws it
+    for found in [each for each in path.parent.iterdir() if written.fullmatch(each.name)]:
+        with _locked(found) as dead:
+            if dead and found.is_dir():
+                shutil.rmtree(found, ignore_errors=True)
+            elif dead:
+                found.unlink(missing_ok=True)
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[bool]:
+    """Lock a file or folder; False: another process has, it is another user's or gone, or it cannot be locked here."""
+    with ExitStack() as stack:
+        locked = False
+        with suppress(OSError):
+            handle = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
+            stack.callback(os.close, handle)
+            locked = lock_descriptor(handle, blocking=False)
+        yield locked
 
 
 def move_folder(folder: Path, to: Path) -> None:
@@ -96,8 +116,6 @@ def move_folder(folder: Path, to: Path) -> None:
     except OSError as error:
         if error.errno != errno.EXDEV:
             raise
-        for leftover in to.parent.glob(f".{to.name}.*"):  # of a copy that was killed
-            shutil.rmtree(leftover)
         with atomic_folder(to) as copy:
             for path in sorted(folder.rglob("*")):
                 place = copy / path.relative_to(folder)

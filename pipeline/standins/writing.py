@@ -1,8 +1,6 @@
 """Draws the pictures of a plan in several processes and writes the set's folder."""
 
 import os
-import shutil
-import tempfile
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
@@ -14,7 +12,7 @@ import cv2
 
 from pipeline.bars import bar
 from pipeline.errors import DatasetError
-from pipeline.files.refused import writing
+from pipeline.files.atomic import atomic_folder, remove_folder
 from pipeline.files.writing import write_json
 from pipeline.provenance import STAND_IN_MARK
 from pipeline.standins.camera import take
@@ -41,7 +39,7 @@ def write_set(plan: Plan, dataset: str, folder: Path, seed: int, scale: float, w
             f"{folder}: holds files but no {STAND_IN_MARK}, so it is not a stand-in and is not replaced; "
             f"take {dataset} out of standins.sets to use these files, or move them away"
         )
-    with writing(folder), _fresh_folder(folder) as root:
+    with _fresh_folder(folder) as root:
         for parent in sorted({Path(p.path).parent for p in plan.pictures} | {Path(f) for f in plan.folders}):
             (root / parent).mkdir(parents=True, exist_ok=True)
         for name, text in plan.texts.items():
@@ -94,17 +92,10 @@ def _draw_one(picture: Picture, dataset: str, root: Path, seed: int) -> str | No
 @contextmanager
 def _fresh_folder(folder: Path) -> Iterator[Path]:
     """Yield a new folder beside ``folder`` that takes its place on success and is removed on any error."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    scratch = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
-    try:
-        fresh = scratch / "new"
-        fresh.mkdir()
+    with atomic_folder(folder) as fresh:
         yield fresh
         if folder.exists():
-            folder.rename(scratch / "old")
-        fresh.rename(folder)
-    finally:
-        shutil.rmtree(scratch)
+            remove_folder(folder)
 
 
 def default_workers() -> int:

@@ -210,7 +210,7 @@ def test_what_is_refused_again_takes_no_more_room(tmp_path: Path) -> None:
 def test_a_store_on_another_disk_appears_as_a_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write(tmp_path / "once/work")
     (tmp_path / "twice/disk").mkdir(parents=True)
-    (tmp_path / "twice/disk/.store.killed").mkdir()
+    (tmp_path / "twice/disk/.store.part-abcd_123").mkdir()
     rename = os.rename
 
     def on_two_disks(old: Path, new: Path) -> None:

@@ -2,6 +2,8 @@
 
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -9,7 +11,7 @@ import torch
 from safetensors import SafetensorError
 
 from pipeline.errors import StorageError
-from pipeline.files.atomic import atomic_path
+from pipeline.files.atomic import atomic_folder, atomic_path, remove_folder
 from pipeline.files.reading import read_json
 from pipeline.files.writing import write_json, write_text
 from pipeline.networks import saved
@@ -57,21 +59,60 @@ def test_what_a_killed_write_left_is_removed_with_the_checkpoint(tmp_path: Path)
     assert list(tmp_path.iterdir()) == []
 
 
+PROGRAM = """
+import sys, time
+from pathlib import Path
+from pipeline.files.atomic import atomic_folder, atomic_path
+
+with {write}(Path(sys.argv[1])) as part:
+    (part / "metrics.json" if part.is_dir() else part).write_text("half")
+    print(flush=True)
+    time.sleep(60)
+"""
+
+
+@contextmanager
+def at_work(write: str, path: Path) -> Iterator["subprocess.Popen[bytes]"]:
+    """Another process in the middle of writing ``path``, which does not end by itself."""
+    command = [sys.executable, "-c", PROGRAM.format(write=write), str(path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, cwd=ROOT) as other:
+        try:
+            assert other.stdout is not None
+            assert other.stdout.readline() == b"\n"
+            yield other
+        finally:
+            other.kill()
+
+
 def test_what_a_killed_process_left_is_removed_by_the_next_that_writes_and_a_live_ones_is_not(tmp_path: Path) -> None:
-    program = "import sys, time; from pathlib import Path; from pipeline.files.atomic import atomic_path\n"
-    program += "with atomic_path(Path(sys.argv[1])) as part: part.write_text('half'); print(flush=True); time.sleep(60)"
     path = tmp_path / "metrics.json"
     mine = [tmp_path / name for name in (".metrics.json.swp", ".metrics.json.part-abcdefgh.csv", ".other.json")]
     for file in mine:
         file.touch()
-    with subprocess.Popen([sys.executable, "-c", program, str(path)], stdout=subprocess.PIPE, cwd=ROOT) as other:
-        assert other.stdout is not None
-        assert other.stdout.readline() == b"\n"
+    with at_work("atomic_path", path):
         write_json(path, {})
         (part,) = set(tmp_path.iterdir()) - {path, *mine}
         assert part.read_text() == "half"
-        other.kill()
-        other.wait()
     assert part.exists()
     write_json(path, {})
     assert set(tmp_path.iterdir()) == {path, *mine}
+
+
+def test_so_is_a_folder(tmp_path: Path) -> None:
+    path = tmp_path / "drawn.v2"
+    mine = [tmp_path / name for name in (".drawn.v2", ".drawn.v2.part-abcdefgh", ".drawn.part-abcdefgh.v2")]
+    for folder in mine:
+        (folder / "kept").mkdir(parents=True)
+    with at_work("atomic_folder", path):
+        write_folder(path)
+        (part,) = set(tmp_path.iterdir()) - {path, *mine}
+        assert (part / "metrics.json").read_text() == "half"
+        remove_folder(path)
+    assert part.exists()
+    write_folder(path)
+    assert set(tmp_path.iterdir()) == {path, *mine}
+
+
+def write_folder(path: Path) -> None:
+    with atomic_folder(path) as part:
+        (part / "metrics.json").touch()
