@@ -118,7 +118,8 @@ def adapt(
 ) -> None:
     """Adapt a trained model to unlabelled pictures; started again after an interruption, it goes on."""
     # Imported here: PyTorch takes seconds to load, which --help and check need not wait for.
-    from pipeline.own_pictures.adapt import Wish, adapt_to
+    from pipeline.own_pictures.adapt import adapt_to
+    from pipeline.own_pictures.wish import Wish
 
     for path in adapt_to(Wish(pictures, out, model, method, changes or [], every, file, device)):
         typer.echo(path)

@@ -2,8 +2,6 @@
 
 import re
 import shutil
-from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -12,17 +10,13 @@ from pipeline.adaptation.adapt import Adaptation, adapt
 from pipeline.adaptation.places import Places
 from pipeline.compute.team import Team
 from pipeline.config import code
-from pipeline.config.load import changed, load
-from pipeline.config.methods import METHODS
 from pipeline.config.pictures import FaceParams
 from pipeline.config.schema import Params
 from pipeline.data.crops import CropStore
 from pipeline.data.outcome import Outcome
 from pipeline.data.prepared import Prepared
 from pipeline.data.split import Split
-from pipeline.datasets import AnyFolder, Dataset, Footage
-from pipeline.datasets.parts.videos import is_video
-from pipeline.errors import DatasetError, ParamsError
+from pipeline.errors import DatasetError
 from pipeline.evaluation import calibration
 from pipeline.evaluation.scorecard import predictions_table
 from pipeline.files.reading import read_json
@@ -30,34 +24,16 @@ from pipeline.files.writing import write_csv, write_json, write_text
 from pipeline.locks import alone
 from pipeline.methods import implementation
 from pipeline.networks import saved
-from pipeline.networks.trained import Trained
 from pipeline.own_pictures import page, report
+from pipeline.own_pictures.wish import Wish, source
 from pipeline.reporting.csv_tables import read_curve
-from pipeline.reporting.folder_faces import extract_pictures, require_apart
+from pipeline.reporting.folder_faces import extract_pictures
 from pipeline.reporting.titles import DRAWN_MARK
 from pipeline.tracking import models
 from pipeline.tracking.runs import stage_run
 from pipeline.training import loop
-from pipeline.validators import LAST, VALIDATORS, chooser
-
-OWN = ("adapt", "methods", "compute", "tracking", "seed", "faces", "report")
-"""Sections that may be changed here: the model brings the others with it."""
 
 REPORT, PREDICTIONS, PAGE = "report.md", "predictions.csv", "index.html"
-
-
-@dataclass(frozen=True)
-class Wish:
-    """What the user asks for. changes: other parameters, as ``adapt.tau=0.6``. every: of a video's frames."""
-
-    pictures: Path
-    out: Path
-    model: str
-    method: str | None
-    changes: Sequence[str]
-    every: int
-    file: Path
-    device: str
 
 
 def adapt_to(wish: Wish) -> list[Path]:
@@ -74,19 +50,17 @@ def adapt_to(wish: Wish) -> list[Path]:
 
 
 def _adapted(wish: Wish) -> list[Path]:
-    pictures = _pictures(wish)
+    pictures = wish.dataset()
     trained = models.opened(wish.model)
-    faces = changed(trained.faces, "faces", [change[6:] for change in wish.changes if change.startswith("faces.")])
-    settings = _settings(wish, trained, pictures.name, faces)
-    _refuse_blind_choice(settings)
-    source = _source(trained, settings)
-    in_progress = _take(wish, faces)
+    settings = wish.settings(trained, pictures.name)
+    needed = source(trained, settings)
+    in_progress = _take(wish, settings.faces)
     with Team.start(settings.device, settings.compute) as team:
-        extract_pictures(pictures, wish.out, in_progress / "crops", faces, team.device, None)
+        extract_pictures(pictures, wish.out, in_progress / "crops", settings.faces, team.device, None)
         loop.prepare(settings.seed, team.device)
         work = Adaptation(
             trained,
-            source,
+            needed,
             _target(pictures.name, wish.out / "crops"),
             settings.adapt,
             settings.augment,
@@ -105,85 +79,6 @@ def _adapted(wish: Wish) -> list[Path]:
         )
     shutil.rmtree(in_progress)
     return [wish.out / name for name in (REPORT, PAGE, PREDICTIONS, "model")]
-
-
-def _pictures(wish: Wish) -> Dataset:
-    """The user's pictures or video, looked at before any work.
-
-    Raises:
-        DatasetError: they are not there, or no video that can be read; or the output would lie among them.
-    """
-    if wish.pictures.is_file():
-        if not is_video(wish.pictures):
-            raise DatasetError(f"{wish.pictures}: neither a folder of pictures nor a video; name one of these")
-        return Footage(wish.pictures, wish.every)
-    found = AnyFolder(wish.pictures)
-    require_apart(wish.out, wish.pictures)
-    found.samples()
-    return found
-
-
-def _settings(wish: Wish, trained: Trained, name: str, faces: FaceParams) -> Params:
-    """The parameter file with the wish's changes, and with what the model was made with in place of its own.
-
-    Raises:
-        ParamsError: a change is refused, or the model was adapted already.
-    """
-    for change in wish.changes:
-        if re.split(r"[.=]", change)[0] not in OWN:
-            raise ParamsError(f"{change}: only {', '.join(OWN)} can be changed here; the model brings the rest with it")
-    if trained.adapted:
-        raise ParamsError(
-            f"{wish.model}: adapted already, to {trained.description['target']['name']}; name the source model that "
-            "it was made from with --model"
-        )
-    method = [f"adapt.method={wish.method}"] if wish.method else []
-    settings = load(wish.file, [*method, *(change for change in wish.changes if not change.startswith("faces."))])
-    made = {
-        "source": trained.description["source"]["name"],
-        "targets": (name,),
-        "model": trained.params,
-        "augment": trained.augment,
-        "faces": faces,
-        "device": wish.device,
-        "compute": settings.compute.model_copy(update={"devices": 1}),
-    }
-    return settings.model_copy(update=made)
-
-
-def _refuse_blind_choice(settings: Params) -> None:
-    """Nobody may choose the epoch by the source's pictures where these are not looked at.
-
-    Raises:
-        ParamsError: it is so.
-    """
-    validator = chooser(settings.adapt.choose)
-    if settings.adapt.source_free and validator and validator.needs_source:
-        able = ", ".join(one.name for one in VALIDATORS if not one.needs_source)
-        raise ParamsError(
-            f"adapt.choose: {validator.name} judges by the source's pictures, without which {settings.adapt.title} "
-            f"adapts here; choose {LAST}, {able}"
-        )
-
-
-def _source(trained: Trained, settings: Params) -> Prepared | None:
-    """The pictures that the model was trained on, where the method needs them.
-
-    Raises:
-        DatasetError: they are not there, or are others.
-    """
-    if settings.adapt.source_free:
-        return None
-    need = f"{settings.adapt.title} needs the pictures that the model was trained on"
-    try:
-        found = Prepared.open(settings.source)
-    except DatasetError as error:
-        free = ", ".join(name for name, method in METHODS.items() if method.source_free)
-        raise DatasetError(f"{need}: {error}, or bring them with dvc pull; --method {free} need none") from None
-    made, here = trained.description["source"], found.description()
-    if any(made.get(key) != here[key] for key in ("digest", "split")):
-        raise DatasetError(f"{need}, but data/crops/{settings.source} or its split has changed since: train it again")
-    return found
 
 
 def _take(wish: Wish, faces: FaceParams) -> Path:
