@@ -20,7 +20,7 @@ from pipeline.losses.domain import domain_confusion, domain_discrimination, lamb
 from pipeline.methods.parts import pseudolabels, shares
 from pipeline.methods.parts.average import Average
 from pipeline.methods.parts.base import Method
-from pipeline.networks.network import Decision, Network, PrototypeClassifier, Prototypes
+from pipeline.networks.network import Network, PrototypeClassifier, Prototypes
 from pipeline.training.loop import Epoch
 
 
@@ -112,10 +112,8 @@ class Pocan(Method):
         network, prototypes = self._average["network"], self._average["target_prototypes"]
         assert isinstance(network, Network)
         assert isinstance(prototypes, Prototypes)
-        decision = Decision()
-        decision.adjust(self._trained_shares, self.params.logit_adjustment)
-        decision.possible.copy_(self.source_model.decision.possible)
-        return PrototypeClassifier(network, prototypes, decision.to(self.target.crops.device))
+        decision = self.source_model.decision.adjusted(self._trained_shares, self.params.logit_adjustment)
+        return PrototypeClassifier(network, prototypes, decision)
 
     def begin_epoch(self, epoch: int) -> Epoch:
         """Pseudo-label the whole target training set with M_t, then draw the epoch's batches."""

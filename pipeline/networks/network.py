@@ -158,6 +158,13 @@ class Decision(nn.Module):
         """Decide as if classes were alike in number. shares: k float, of the training, weights included; 0: unknown."""
         self.adjustment.copy_(strength * torch.where(shares > 0, shares, 1.0).log())
 
+    def adjusted(self, shares: Tensor, strength: float) -> "Decision":
+        """Another one among the same possible classes, on the same device, after a training in which they differ."""
+        other = Decision()
+        other.adjust(shares, strength)
+        other.possible.copy_(self.possible)
+        return other.to(self.possible.device)
+
     def restrict(self, classes: Iterable[int]) -> None:
         """Only these can be predicted."""
         self.possible.zero_()

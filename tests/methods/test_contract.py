@@ -15,7 +15,7 @@ from pipeline.methods import Method, SourceDomain, TargetDomain
 from pipeline.methods.parts import base
 from pipeline.training import loop
 from pipeline.training.checkpoints import Checkpoint
-from tests.methods.toy import CPU, ROWS, TEAM, accuracy, method, pictures
+from tests.methods.toy import CPU, LABELS, ROWS, TEAM, accuracy, method, pictures
 
 TRAINED = [name for name, params in METHODS.items() if params.adapts]
 ADAPTING = [name for name in TRAINED if METHODS[name].uses_target]
@@ -77,6 +77,18 @@ def test_a_method_adapts_and_goes_on_after_an_interruption_bit_for_bit(name: str
     assert len(expected) == len(found) > 10
     assert all(torch.equal(a, b) for a, b in zip(expected, found, strict=True))
     assert task.validations == resumed.validations
+
+
+@pytest.mark.parametrize("name", [name for name in TRAINED if not METHODS[name].source_free])
+def test_logits_are_adjusted_to_the_shares_that_classes_have_in_the_training(name: str) -> None:
+    threes = ROWS[:105][LABELS[:105] == 3]
+    rows = torch.cat([ROWS[:105], threes, threes])
+    source = SourceDomain(pictures(1, shifted=False), rows, LABELS, ROWS[105:])
+    thrice = torch.full((7,), 1 / 9).index_fill(0, torch.tensor(3), 3 / 9)
+    for weights, shares in (("none", thrice), ("balanced", torch.full((7,), 1 / 7))):
+        task = method(name, source=source, class_weights=weights, logit_adjustment=0.5)
+        decision = task.model.get_submodule("decision")
+        torch.testing.assert_close(decision.get_buffer("adjustment"), 0.5 * shares.log())
 
 
 class Untouched(DeviceCrops):

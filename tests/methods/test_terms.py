@@ -19,6 +19,7 @@ from pipeline.methods.parts.two_domains import Domains
 from pipeline.methods.safn import stepwise
 from pipeline.methods.shot import clustered, entropy
 from pipeline.methods.swd import sliced_wasserstein
+from pipeline.networks.network import Decision
 from tests.methods.toy import LABELS, method
 
 
@@ -131,9 +132,11 @@ def test_what_is_known_of_the_classes_counts_in_what_is_taught(name: str, sees: 
     """The model's own predictions, which decide after a logit adjustment, ask for no change of themselves."""
     task = method(name, threshold=0.0) if name == "mean_teacher" else method(name)
     task.begin_epoch(0)
-    task.source_model.decision.adjust(torch.tensor([0.01, *[0.165] * 6]), 20.0)
+    decision = task.model.decision
+    assert isinstance(decision, Decision)
+    decision.adjust(torch.tensor([0.01, *[0.165] * 6]), 20.0)
     z = F.normalize(normal(28, 32))
-    probabilities = task.source_model.decision(task.source_model.prototypes(z))
+    probabilities = decision(task.source_model.prototypes(z))
     task._pseudo_labels = probabilities.argmax(dim=1)  # type: ignore[attr-defined]
     task._taught = lambda _: probabilities  # type: ignore[attr-defined]
     pictures = Domains(z, LABELS[:28], z, torch.arange(28), z, 0.0)

@@ -3,7 +3,7 @@
 from typing import Literal
 
 from pipeline.config.methods.base import AdaptParams
-from pipeline.config.section import Balance, ClassWeights, Momentum, NonNegativeFloat, PositiveFloat
+from pipeline.config.section import Balance, ClassWeights, Fraction, Momentum, NonNegativeFloat, PositiveFloat
 
 
 class TwoDomainsParams(AdaptParams):
@@ -12,6 +12,8 @@ class TwoDomainsParams(AdaptParams):
     lr: of f and g. prototype_lr: of M and of the method's own modules, which do not come from the source model.
     schedule: inverse, the rates times (1 + 10 p)^−0.75 of the progress p (Ganin et al., JMLR 2016), or constant.
     class_weights: of the source's cross entropy, as in POCAN (none: as published). balance: of balanced ones.
+    logit_adjustment: τ of Menon et al. (ICLR 2021), from 0 to 1, in what predicts, as in POCAN; of a source-free method
+    the source model's own holds.
     domain_passes: joint (one pass with both domains) or separate (batch norm sees one domain at a time).
     ema: decay of an average of all that is trained, which then predicts (Tarvainen and Valpola, NeurIPS 2017); 0: none.
     """
@@ -23,5 +25,6 @@ class TwoDomainsParams(AdaptParams):
     weight_decay: NonNegativeFloat = 1e-3
     class_weights: ClassWeights = "none"
     balance: Balance = Balance()
+    logit_adjustment: Fraction = 0.0
     domain_passes: Literal["joint", "separate"] = "joint"
     ema: Momentum = 0.0

@@ -14,10 +14,10 @@ from pipeline.data.batches import generator_for, shuffled_batches
 from pipeline.data.crops import CROP_SIZE
 from pipeline.data.views import Pictures, Views
 from pipeline.errors import TrainingError
-from pipeline.losses.classification import class_shares, class_weights, weighted_cross_entropy
+from pipeline.losses.classification import class_shares, class_weights, weighted_cross_entropy, weighted_shares
 from pipeline.methods.parts.average import Average
 from pipeline.methods.parts.base import Method
-from pipeline.networks.network import Network, PrototypeClassifier, Prototypes
+from pipeline.networks.network import Decision, Network, PrototypeClassifier, Prototypes
 from pipeline.training.loop import Epoch
 
 
@@ -78,9 +78,9 @@ class TwoDomains(Method):
         self.own = nn.ModuleDict(self.own_modules()).to(device)
         trained = {"network": self.network, "prototypes": self.prototypes, "own": self.own}
         self._average = Average(self.averaged(), params.ema)
-        self._weights = class_weights(
-            class_shares(self.source.labels[self.source.rows]), params.class_weights, 2, params.balance
-        ).to(device)
+        shares = class_shares(self.source.labels[self.source.rows])
+        weights = class_weights(shares, params.class_weights, 2, params.balance)
+        self._weights, self._trained_shares = weights.to(device), weighted_shares(shares, weights)
         self.model = self._predictor()
         self._embed = self.team.setup(self.embedder())
         self._source_views = Views(self.source.crops, self.augment_params, self.team, 1)
@@ -122,7 +122,14 @@ class TwoDomains(Method):
         network, prototypes = self._average["network"], self._average["prototypes"]
         assert isinstance(network, Network)
         assert isinstance(prototypes, Prototypes)
-        return PrototypeClassifier(network, prototypes, self.source_model.decision)
+        return PrototypeClassifier(network, prototypes, self._decision())
+
+    def _decision(self) -> Decision:
+        """The source model's own where the source's labels are not trained on; else by the classes' part in that."""
+        decision = self.source_model.decision
+        if self.params.source_free:
+            return decision
+        return decision.adjusted(self._trained_shares, self.params.logit_adjustment)
 
     def begin_epoch(self, epoch: int) -> Epoch:
         """Predict the target, then draw the epoch's batches: until the longer of both domains is seen."""
