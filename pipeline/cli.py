@@ -109,6 +109,9 @@ def adapt(
     ],
     model: Annotated[str, typer.Option(help=MODEL_HELP)] = SOURCE_MODEL,
     method: Annotated[str | None, typer.Option(help="Instead of the adapt.method of the parameter file.")] = None,
+    choose: Annotated[
+        str, typer.Option(help="The epoch that is kept: last, or by a validator that needs no label.")
+    ] = "information",
     changes: Annotated[
         list[str] | None, typer.Option("--set", "-S", help="Another value, as adapt.tau=0.6; may be repeated.")
     ] = None,
@@ -121,7 +124,7 @@ def adapt(
     from pipeline.own_pictures.adapt import adapt_to
     from pipeline.own_pictures.wish import Wish
 
-    for path in adapt_to(Wish(pictures, out, model, method, changes or [], every, file, device)):
+    for path in adapt_to(Wish(pictures, out, model, method, choose, changes or [], every, file, device)):
         typer.echo(path)
 
 

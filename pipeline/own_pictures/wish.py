@@ -22,12 +22,17 @@ OWN = ("adapt", "methods", "compute", "tracking", "seed", "faces", "report")
 
 @dataclass(frozen=True)
 class Wish:
-    """What the user asks for. changes: other parameters, as ``adapt.tau=0.6``. every: of a video's frames."""
+    """What the user asks for.
+
+    choose: the epoch whose model is kept, as ``adapt.choose``, whatever the parameter file says: nobody has labels here
+    to see an adaptation go wrong. changes: other parameters, as ``adapt.tau=0.6``. every: of a video's frames.
+    """
 
     pictures: Path
     out: Path
     model: str
     method: str | None
+    choose: str
     changes: Sequence[str]
     every: int
     file: Path
@@ -67,9 +72,9 @@ class Wish:
                 f"{self.model}: adapted already, to {trained.description['target']['name']}; name the source model "
                 "that it was made from with --model"
             )
-        method = [f"adapt.method={self.method}"] if self.method else []
+        options = [f"adapt.choose={self.choose}", *([f"adapt.method={self.method}"] if self.method else [])]
         of_faces = [change for change in self.changes if change.startswith("faces.")]
-        settings = load(self.file, [*method, *(change for change in self.changes if change not in of_faces)])
+        settings = load(self.file, [*options, *(change for change in self.changes if change not in of_faces)])
         made = {
             "source": trained.description["source"]["name"],
             "targets": (name,),

@@ -85,7 +85,8 @@ def refused(*arguments: str, message: str) -> None:
 @pytest.mark.usefixtures("project")
 def test_an_album_becomes_a_model_with_predictions_and_a_report() -> None:
     before = Path("params.yaml").read_bytes()
-    answer = invoke("album", "--out", "mine", "-S", "adapt.tau=0.6", "-S", "seed=3", "-S", "faces.margin=0.1")
+    changes = ("-S", "adapt.tau=0.6", "-S", "seed=3", "-S", "faces.margin=0.1")
+    answer = invoke("album", "--out", "mine", "--choose", "last", *changes)
     assert answer.exit_code == 0, answer.output
     assert answer.stdout.splitlines()[-4:] == [
         f"mine/{name}" for name in ("report.md", "index.html", "predictions.csv", "model")
@@ -100,6 +101,7 @@ def test_an_album_becomes_a_model_with_predictions_and_a_report() -> None:
     model = opened(Path("mine/model"))
     assert model.adapted
     assert (model.faces.margin, model.description["adapt"]["tau"]) == (0.1, 0.6)
+    assert model.description["kept_epoch"] == 2
     assert (len(pd.read_csv("mine/curve.csv")), len(pd.read_csv("mine/validations.csv"))) == (2, 3)
 
     report = Path("mine/report.md").read_text()
@@ -156,9 +158,9 @@ def test_without_the_source_only_methods_that_need_none() -> None:
     refused(
         "album", "--out", "mine", message="POCAN needs the pictures that the model was trained on: data/crops/rafdb"
     )
-    seen = ("-S", "adapt.choose=source_accuracy")
-    refused("album", "--out", "mine", "--method", "shot", *seen, message="source_accuracy judges by the source's pictu")
-    answer = invoke("album", "--out", "adapted", "--method", "shot", "-S", "adapt.choose=information")
+    seen = ("--method", "shot", "--choose", "source_accuracy")
+    refused("album", "--out", "mine", *seen, message="source_accuracy judges by the source's pictures")
+    answer = invoke("album", "--out", "adapted", "--method", "shot")
     assert answer.exit_code == 0, answer.output
     best = int(pd.read_csv("adapted/validations.csv")["information"].argmax())
     assert opened(Path("adapted/model")).description["kept_epoch"] == best
@@ -199,6 +201,7 @@ def test_bad_wishes_are_one_line_and_leave_nothing() -> None:
     refused("album", "--out", "mine", "--model", "nowhere", message="nowhere/model.json: no such file")
     refused("album", "--out", "mine", "--model", "adapted", message="adapted: adapted already, to jaffe")
     refused("album", "--out", "mine", "--method", "pocann", message="params.yaml:")
+    refused("album", "--out", "mine", "--choose", "lsat", message="params.yaml:")
     refused("album", "--out", "mine", "-S", "model.backbone=dlib", message="the model brings the rest with it")
     refused("album", "--out", "mine", "-S", "faces.margn=1", message="faces.margn: unknown key")
 
