@@ -374,10 +374,10 @@ def ref(folder: Path, name: str) -> str:
 
 
 def test_several_devices_are_one_parameter(workspace: Path) -> None:
-    output = experiment(workspace, "compute.devices=2", "compute.precision=fp32")
+    output = experiment(workspace, "compute.devices=2", "compute.precision=fp32", "targets=[jaffe]")
     assert "pretrain" in RAN.findall(output)
     runs = runs_where(workspace, "tags.`pocan.processes` = '2'")
-    assert sorted(run.info.run_name for run in runs) == sorted(["pretrain", *(f"adapt@{name}" for name in TARGETS)])
+    assert sorted(run.info.run_name for run in runs) == ["adapt@jaffe", "pretrain"]
     assert {run.info.status for run in runs} == {"FINISHED"}
 
 
