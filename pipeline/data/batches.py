@@ -53,13 +53,27 @@ class DeviceCrops:
 
 
 def prefetched(batches: Iterator[T]) -> Iterator[T]:
-    """The same batches in the same order, made in a thread while earlier ones are used."""
+    """The same batches in the same order, made in a thread while earlier ones are used.
+
+    That thread computes on one core. OpenMP would give it a pool of its own at its first large operation, and once
+    there are more such threads than cores, all of them sleep at every barrier: a training step on two cores would take
+    1.25 times as long from then on.
+    """
     end = object()
+    threads = torch.get_num_threads()
     with ThreadPoolExecutor(max_workers=1, thread_name_prefix="batches") as reader:
+        reader.submit(_on_one_core).result()
+        torch.set_num_threads(threads)  # for threads that begin later, which take over the number that was set last
         pending = deque(reader.submit(next, batches, end) for _ in range(AHEAD))
         while (batch := pending.popleft().result()) is not end:
             pending.append(reader.submit(next, batches, end))
             yield cast(T, batch)
+
+
+def _on_one_core() -> None:
+    """Let PyTorch compute on one core in this thread, for good: the number is fixed once it was asked for."""
+    torch.set_num_threads(1)
+    torch.get_num_threads()
 
 
 def generator_for(seed: int, purpose: str, epoch: int) -> torch.Generator:
