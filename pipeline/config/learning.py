@@ -105,6 +105,8 @@ class PretrainParams(Section):
     """Stage 1. tau: the temperature τ' of the supervised contrastive loss.
 
     objective: supcon (eq. 4, the paper), cross_entropy (of z·Wᵀ, with a matrix W that only stage 1 has) or both, added.
+    label_smoothing: of the cross entropy: the share of a label that is spread evenly over all classes (Szegedy et al.,
+    CVPR 2016), for labels on which annotators disagree.
     sampling: uniform (every picture once an epoch, the paper) or balanced (every class equally often).
     lr: of the encoder f; head_lr: of the projection head g and of W, null: the same.
     warmup_epochs: epochs in which the learning rates rise from 0 before their cosine decay begins; the paper, which
@@ -112,6 +114,7 @@ class PretrainParams(Section):
     """
 
     objective: Literal["supcon", "cross_entropy", "both"] = "supcon"
+    label_smoothing: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0
     epochs: PositiveInt
     warmup_epochs: Annotated[int, Field(ge=0)]
     batch_size: Annotated[int, Field(ge=2)]

@@ -128,7 +128,8 @@ class Pretraining(Resumable):
         if self._params.objective in ("supcon", "both"):
             terms["supcon"] = supervised_contrastive(z, labels, self._params.tau)
         if self._params.objective in ("cross_entropy", "both"):
-            terms["cross_entropy"] = F.cross_entropy(self.classifier(z), labels)
+            smoothing = self._params.label_smoothing
+            terms["cross_entropy"] = F.cross_entropy(self.classifier(z), labels, label_smoothing=smoothing)
         return terms
 
     def judge(self, epoch: int, metrics: Mapping[str, float]) -> None:

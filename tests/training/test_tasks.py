@@ -192,6 +192,16 @@ def test_stage_1_minimises_what_its_objective_names(objective: str) -> None:
     assert moves == [objective != "supcon"]
 
 
+def test_smoothed_labels_are_spread_over_all_classes() -> None:
+    task, twin = (pretraining(TEAM, objective="cross_entropy", label_smoothing=0.2) for _ in range(2))
+    batch = next(task.begin_epoch(0).batches)
+    z, labels = twin._project(twin._source.views(batch.pictures)), batch.labels.repeat(2)
+    likelihood = (z @ twin.classifier.matrix.T).log_softmax(dim=1)
+    spread = 0.8 * torch.nn.functional.one_hot(labels, likelihood.shape[1]) + 0.2 / likelihood.shape[1]
+    expected = -(spread * likelihood).sum(dim=1).mean().item()
+    assert task.step(batch, 0.0)["loss"].item() == pytest.approx(expected, rel=1e-5)
+
+
 def test_encoder_and_head_have_their_own_rates() -> None:
     task = pretraining(TEAM, lr=0.2, head_lr=0.002)
     task.begin_epoch(0)
@@ -234,7 +244,7 @@ def test_what_is_a_collapse(
 
 def test_without_a_collapse_nothing_stops(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pretraining_module, "PATIENCE", 0)
-    assert len(fit(pretraining(TEAM), tmp_path / "c.pt")) == 3
+    assert len(fit(pretraining(TEAM, tau=0.5), tmp_path / "c.pt")) == 3  # far from a collapse, whatever the rounding
 
 
 def test_weights_that_break_in_the_last_step_are_not_saved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
