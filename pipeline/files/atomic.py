@@ -25,7 +25,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
     """
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        _remove_dead(path)
+        remove_leftovers(path)
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=_part(path), suffix=path.suffix)
         os.close(handle)
         temporary = Path(name)
@@ -50,7 +50,7 @@ def atomic_folder(path: Path) -> Iterator[Path]:
     """
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        _remove_dead(path)
+        remove_leftovers(path)
         temporary = _part_folder(path)
         with _locked(temporary):
             try:
@@ -82,7 +82,7 @@ def _part_folder(path: Path) -> Path:
     return Path(tempfile.mkdtemp(dir=path.parent, prefix=_part(path), suffix=path.suffix))
 
 
-def _remove_dead(path: Path) -> None:
+def remove_leftovers(path: Path) -> None:
     """Remove the temporary files and folders of writes of ``path`` that were killed: who is at it has his locked."""
     written = re.compile(rf"{re.escape(_part(path))}[a-z0-9_]{{8}}{re.escape(path.suffix)}")  # as tempfile draws it
     for found in [each for each in path.parent.iterdir() if written.fullmatch(each.name)]:
@@ -137,9 +137,3 @@ def _share(path: Path, mode: int) -> None:
 def _sync(path: Path) -> None:
     with path.open("r+b") as written:  # Windows syncs no file that is open for reading alone
         os.fsync(written.fileno())
-
-
-def remove_leftovers(path: Path) -> None:
-    """Remove the temporary files of writes of ``path`` that were killed. No other process may be writing it."""
-    for leftover in path.parent.glob(f".{path.name}.*"):
-        leftover.unlink(missing_ok=True)

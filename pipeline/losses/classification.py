@@ -13,6 +13,9 @@ from pipeline.labels import NUM_CLASSES
 
 BALANCE = Balance()
 
+SOURCE_POWER = 2
+"""Of ``class_weights``' form ``code`` on the source."""
+
 
 def weighted_cross_entropy(z: Tensor, matrix: Tensor, labels: Tensor, weights: Tensor) -> Tensor:
     """Mean of w_y · CE(softmax(z·Mᵀ), y): eqs. 2, 3, the prototype terms of eqs. 5, 6, and eq. 8.
@@ -51,10 +54,16 @@ def class_weights(shares: Tensor, form: ClassWeights, code_power: int, balance: 
     return torch.where(occurs, weights.clamp(max=balance.cap), 1.0)
 
 
-def weighted_shares(shares: Tensor, weights: Tensor) -> Tensor:
-    """How much each class counts in a loss with these weights: k float that sum to 1."""
+def source_weights(labels: Tensor, form: ClassWeights, balance: Balance = BALANCE) -> tuple[Tensor, Tensor]:
+    """The class weights of a training on the source (k float), and how much each class then counts in its loss.
+
+    labels: of the training pictures, N int64. The second are k float shares that sum to 1 (no picture: all 0): with
+    them ``Decision.adjusted`` knows what the training was told of the classes.
+    """
+    shares = class_shares(labels)
+    weights = class_weights(shares, form, SOURCE_POWER, balance)
     weighted = shares * weights
-    return weighted / weighted.sum().clamp(min=1e-12)
+    return weights, weighted / weighted.sum().clamp(min=1e-12)
 
 
 def _zero_of(*tensors: Tensor) -> Tensor:

@@ -14,7 +14,7 @@ from pipeline.data.batches import generator_for, shuffled_batches
 from pipeline.data.views import Pictures, Views
 from pipeline.errors import TrainingError
 from pipeline.labels import EXPRESSIONS
-from pipeline.losses.classification import class_shares, class_weights, weighted_cross_entropy, weighted_shares
+from pipeline.losses.classification import class_shares, class_weights, source_weights, weighted_cross_entropy
 from pipeline.losses.contrastive import nt_xent, supervised_contrastive
 from pipeline.losses.domain import domain_confusion, domain_discrimination, lambda_t
 from pipeline.methods.parts import pseudolabels, shares
@@ -101,9 +101,8 @@ class Pocan(Method):
 
     def _weigh_classes(self) -> None:
         """The source's class weights; and the shares of the classes in the training that they make."""
-        source_shares = class_shares(self.source.labels[self.source.rows])
-        weights = class_weights(source_shares, self.params.class_weights, 2, self.params.balance)
-        self._trained_shares = weighted_shares(source_shares, weights)
+        labels = self.source.labels[self.source.rows]
+        weights, self._trained_shares = source_weights(labels, self.params.class_weights, self.params.balance)
         self._source_weights = weights.to(self.target.crops.device)
         self._target_weights = torch.ones_like(self._source_weights)
 

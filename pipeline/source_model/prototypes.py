@@ -7,7 +7,7 @@ from torch import Tensor
 
 from pipeline.config.learning import PrototypeParams
 from pipeline.data.batches import generator_for, shuffled_batches
-from pipeline.losses.classification import class_shares, class_weights, weighted_cross_entropy, weighted_shares
+from pipeline.losses.classification import source_weights, weighted_cross_entropy
 from pipeline.networks.network import Prototypes
 from pipeline.training.loop import Epoch, Resumable
 
@@ -27,9 +27,7 @@ class PrototypeLearning(Resumable):
         self.prototypes = prototypes.to(projections.device)
         self.epochs = params.epochs
         self._projections, self._labels = projections, labels
-        shares = class_shares(labels)
-        self._weights = class_weights(shares, params.class_weights, 2, params.balance)
-        self.trained_shares = weighted_shares(shares, self._weights)
+        self._weights, self.trained_shares = source_weights(labels, params.class_weights, params.balance)
         self._params, self._seed = params, seed
         self._steps = max(1, len(labels) // params.batch_size)
         self._optimiser = torch.optim.SGD(prototypes.parameters(), lr=params.lr, momentum=params.momentum, fused=True)

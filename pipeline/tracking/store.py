@@ -19,7 +19,6 @@ from mlflow.exceptions import MlflowException
 from requests import HTTPError, RequestException
 
 from pipeline.errors import TrackingError
-from pipeline.files.atomic import remove_leftovers
 from pipeline.tracking import bucket, complaints, execution
 from pipeline.tracking.complaints import told
 from pipeline.tracking.database import await_maker, fault, remove_beside
@@ -140,8 +139,9 @@ def _create(database: Path) -> None:
     with FileLock(database.with_name(f"{database.name}.lock")):
         if database.exists():
             return
-        remove_leftovers(database)
         making = database.with_name(f".{database.name}.making")
+        making.unlink(missing_ok=True)  # of a process that was killed
+        remove_beside(making)
         client = mlflow.MlflowClient(f"sqlite:///{making}", registry_uri=f"sqlite:///{making}")
         client.search_experiments(max_results=1)
         client.search_registered_models(max_results=1)

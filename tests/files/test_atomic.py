@@ -48,13 +48,13 @@ def test_a_model_that_the_library_cannot_write_is_named(tmp_path: Path, monkeypa
 
 def test_what_a_killed_write_left_is_removed_with_the_checkpoint(tmp_path: Path) -> None:
     checkpoint = Checkpoint(tmp_path / "c.pt", {})
-    (tmp_path / ".c.pt.abcd.pt").write_bytes(b"half a checkpoint")
+    (tmp_path / ".c.pt.part-abcd_123.pt").write_bytes(b"half a checkpoint")
     checkpoint.settle()
     assert checkpoint.load() is None
     assert list(tmp_path.iterdir()) == []
     checkpoint.save({"curve": [], "costs": [], "task": {}})
     checkpoint.keep_run({"run_id": "1"})
-    (tmp_path / ".c.pt.efgh.pt").write_bytes(b"half a checkpoint")
+    (tmp_path / ".c.pt.part-efgh_456.pt").write_bytes(b"half a checkpoint")
     checkpoint.remove()
     assert list(tmp_path.iterdir()) == []
 

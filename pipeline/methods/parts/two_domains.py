@@ -14,7 +14,7 @@ from pipeline.data.batches import generator_for, shuffled_batches
 from pipeline.data.crops import CROP_SIZE
 from pipeline.data.views import Pictures, Views
 from pipeline.errors import TrainingError
-from pipeline.losses.classification import class_shares, class_weights, weighted_cross_entropy, weighted_shares
+from pipeline.losses.classification import source_weights, weighted_cross_entropy
 from pipeline.methods.parts.average import Average
 from pipeline.methods.parts.base import Method
 from pipeline.networks.network import Decision, Network, PrototypeClassifier, Prototypes
@@ -78,9 +78,9 @@ class TwoDomains(Method):
         self.own = nn.ModuleDict(self.own_modules()).to(device)
         trained = {"network": self.network, "prototypes": self.prototypes, "own": self.own}
         self._average = Average(self.averaged(), params.ema)
-        shares = class_shares(self.source.labels[self.source.rows])
-        weights = class_weights(shares, params.class_weights, 2, params.balance)
-        self._weights, self._trained_shares = weights.to(device), weighted_shares(shares, weights)
+        labels = self.source.labels[self.source.rows]
+        weights, self._trained_shares = source_weights(labels, params.class_weights, params.balance)
+        self._weights = weights.to(device)
         self.model = self._predictor()
         self._embed = self.team.setup(self.embedder())
         self._source_views = Views(self.source.crops, self.augment_params, self.team, 1)
