@@ -31,6 +31,9 @@ from pipeline.training import loop
 
 Crops = NDArray[np.uint8]
 
+PICTURES = 12_271
+"""Rows of the training part, as many as RAF-DB has: shuffling few of them costs less than it does in earnest."""
+
 
 @dataclass(frozen=True)
 class Setting:
@@ -45,6 +48,11 @@ class Setting:
     crops: str
 
 
+def rows_of(images: Crops) -> Tensor:
+    """``PICTURES`` rows (int64), which go through ``images`` again and again."""
+    return torch.arange(PICTURES) % len(images)
+
+
 def labels_of(images: Crops) -> Tensor:
     """Seven classes in turn: what they are does not matter to the speed."""
     return torch.arange(len(images)) % 7
@@ -57,7 +65,7 @@ def project_stage_1(setting: Setting, images: Crops, params: Params) -> Iterator
     """The pretrain stage's own task."""
     team = _team(setting)
     loop.prepare(0, team.device)
-    rows = torch.arange(len(images))
+    rows = rows_of(images)
     chosen = params.pretrain.model_copy(update={"batch_size": setting.batch_size})
     network, crops = _network(setting, params), DeviceCrops(images, team.device)
     return _run(Pretraining(network, crops, rows, labels_of(images), chosen, params.augment, 0, team))
@@ -67,7 +75,7 @@ def project_stage_2(setting: Setting, images: Crops, params: Params) -> Iterator
     """The adapt stage's own task; the prediction of the target before an epoch is not timed."""
     team = _team(setting)
     loop.prepare(0, team.device)
-    rows, crops = torch.arange(len(images)), DeviceCrops(images, team.device)
+    rows, crops = rows_of(images), DeviceCrops(images, team.device)
     chosen = params.adapt.model_copy(update={"batch_size": setting.batch_size, "steps_per_epoch": 10_000})
     source = SourceDomain(crops, rows, labels_of(images), rows[:0])
     target = TargetDomain(crops, rows[:256], rows[:0])

@@ -2,7 +2,6 @@
 
 import itertools
 import os
-import shutil
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,7 +14,7 @@ import pyarrow.parquet as pq
 
 from pipeline.data.crops import CROP_SIZE, DIGESTED, MANIFEST_COLUMNS, SAMPLE_COLUMNS, digest
 from pipeline.faces.journal import HEADER_BYTES, JOURNAL, Entry, Journal
-from pipeline.files.atomic import atomic_path, move_folder
+from pipeline.files.atomic import atomic_path, move_folder, remove_folder
 from pipeline.files.refused import writing
 from pipeline.files.writing import write_json
 
@@ -61,7 +60,7 @@ class CropWriter(Journal):
             write_json(self._partial / "store.json", description)
         with writing(folder):
             if folder.exists():
-                shutil.rmtree(folder)
+                remove_folder(folder)
             move_folder(self._partial, folder)
             (folder / JOURNAL).unlink()
 

@@ -85,7 +85,8 @@ def _part_folder(path: Path) -> Path:
 def remove_leftovers(path: Path) -> None:
     """Remove the temporary files and folders of writes of ``path`` that were killed: who is at it has his locked."""
     written = re.compile(rf"{re.escape(_part(path))}[a-z0-9_]{{8}}{re.escape(path.suffix)}")  # as tempfile draws it
-    for found in [each for each in path.parent.iterdir() if written.fullmatch(each.name)]:
+    beside = path.parent.iterdir() if path.parent.is_dir() else ()
+    for found in [each for each in beside if written.fullmatch(each.name)]:
         with _locked(found) as dead:
             if dead and found.is_dir():
                 shutil.rmtree(found, ignore_errors=True)

@@ -59,6 +59,12 @@ def test_what_a_killed_write_left_is_removed_with_the_checkpoint(tmp_path: Path)
     assert list(tmp_path.iterdir()) == []
 
 
+def test_where_there_is_no_folder_yet_nothing_is_left(tmp_path: Path) -> None:
+    checkpoint = Checkpoint(tmp_path / "models/c.pt", {})
+    checkpoint.settle()
+    assert list(tmp_path.iterdir()) == []
+
+
 PROGRAM = """
 import sys, time
 from pathlib import Path
