@@ -114,8 +114,19 @@ def send(entry: Entry, run_id: str) -> None:
     Raises:
         MlflowException, RequestException: the server, or its bucket, does not answer, or refuses.
     """
+    if entry.large:
+        _ask(run_id)
     with impatient(None if entry.large else QUICK), bucket.translated():
         SENDERS[entry.kind](MlflowClient(), run_id, entry.content, entry.paths)
+
+
+def _ask(run_id: str) -> None:
+    """Prove within seconds that server and bucket answer.
+
+    A dead one would cost minutes where a file is sent, and MLflow would keep a failed model of every attempt.
+    """
+    with impatient():
+        bucket.ask(str(MlflowClient().get_run(run_id).info.artifact_uri))
 
 
 def logged_metrics(run: Run) -> set[tuple[str, int]]:

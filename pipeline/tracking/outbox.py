@@ -61,8 +61,6 @@ class Outbox:
         """
         if not self.waits:
             try:
-                if entry.large:
-                    self._ask()
                 entries.send(entry, self._run_id)
                 return
             except FAILURES as error:
@@ -129,11 +127,6 @@ class Outbox:
         self.waits = False
         tqdm.write(f"MLflow server {self._store} is back: {count} entries that waited are logged")
         return True
-
-    def _ask(self) -> None:
-        """Prove within seconds that the server answers: a dead one would cost minutes where a file is sent."""
-        with impatient():
-            mlflow.get_run(self._run_id)
 
 
 def send_folder(folder: Path) -> int:

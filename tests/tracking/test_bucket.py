@@ -8,7 +8,9 @@ from pathlib import Path
 
 import mlflow
 import pytest
+import torch
 from botocore.exceptions import ClientError, ConnectionClosedError, EndpointConnectionError, NoCredentialsError
+from mlflow.entities import LoggedModelStatus
 from mlflow.exceptions import MlflowException
 from moto.server import ThreadedMotoServer
 from typer.testing import CliRunner
@@ -102,6 +104,7 @@ def test_what_a_bucket_that_goes_away_should_have_had_is_kept_and_sent_later(
     monkeypatch.setattr(outbox, "PATIENCE", 1.0)
     with runs.stage_run(settings, "adapt", "ckplus") as run:
         s3.kill()
+        run.log_model(torch.nn.Flatten())
         run.log_files([Path("curve.csv")], "adapt")
         run.log({"loss": 1.0}, 1)
     told = capsys.readouterr().out
@@ -110,11 +113,14 @@ def test_what_a_bucket_that_goes_away_should_have_had_is_kept_and_sent_later(
     assert "When it is back: pocan send" in told
     assert f"{run.id} could not be sent to {server.uri}: " in CliRunner().invoke(app, ["send"]).output
     s3.start()
-    assert f"adapt@ckplus ({run.id}): 2 entries logged" in CliRunner().invoke(app, ["send"]).stdout
+    assert f"adapt@ckplus ({run.id}): 3 entries logged" in CliRunner().invoke(app, ["send"]).stdout
     mlflow.set_tracking_uri(server.uri)
     client = mlflow.MlflowClient()
     assert [file.path for file in client.list_artifacts(run.id, "adapt")] == ["adapt/curve.csv"]
-    assert client.get_run(run.id).data.metrics == {"loss": 1.0}
+    logged = client.get_run(run.id)
+    assert logged.data.metrics == {"loss": 1.0}
+    models = client.search_logged_models([logged.info.experiment_id], f"source_run_id = '{run.id}'")
+    assert [model.status for model in models] == [LoggedModelStatus.READY]  # none of an attempt that failed
 
 
 def test_a_bucket_that_refuses_ends_the_stage_with_one_message(settings: Params, s3: Bucket) -> None:
@@ -126,7 +132,7 @@ def test_a_bucket_that_refuses_ends_the_stage_with_one_message(settings: Params,
     with pytest.raises(TrackingError) as caught:
         stage()
     told = str(caught.value)
-    assert "NoSuchBucket" in told
+    assert "The specified bucket does not exist" in told
     assert told.endswith("Training is kept up to its last epoch: see to the store and run the same command again")
 
 
