@@ -57,7 +57,7 @@ def prefetched(batches: Iterator[T]) -> Iterator[T]:
 
     That thread computes on one core. OpenMP would give it a pool of its own at its first large operation, and once
     there are more such threads than cores, all of them sleep at every barrier: a training step on two cores would take
-    1.25 times as long from then on.
+    1.3 times as long from then on.
     """
     end = object()
     threads = torch.get_num_threads()

@@ -13,8 +13,8 @@ from pipeline.labels import NUM_CLASSES
 
 BALANCE = Balance()
 
-SOURCE_POWER = 2
-"""Of ``class_weights``' form ``code`` on the source."""
+SOURCE_POWER, TARGET_POWER = 2, 1
+"""Of ``class_weights``' form ``code`` on the source and on the target."""
 
 
 def weighted_cross_entropy(z: Tensor, matrix: Tensor, labels: Tensor, weights: Tensor) -> Tensor:
@@ -54,7 +54,7 @@ def class_weights(shares: Tensor, form: ClassWeights, code_power: int, balance: 
     return torch.where(occurs, weights.clamp(max=balance.cap), 1.0)
 
 
-def source_weights(labels: Tensor, form: ClassWeights, balance: Balance = BALANCE) -> tuple[Tensor, Tensor]:
+def source_weights(labels: Tensor, form: ClassWeights, balance: Balance) -> tuple[Tensor, Tensor]:
     """The class weights of a training on the source (k float), and how much each class then counts in its loss.
 
     labels: of the training pictures, N int64. The second are k float shares that sum to 1 (no picture: all 0): with

@@ -14,7 +14,13 @@ from pipeline.data.batches import generator_for, shuffled_batches
 from pipeline.data.views import Pictures, Views
 from pipeline.errors import TrainingError
 from pipeline.labels import EXPRESSIONS
-from pipeline.losses.classification import class_shares, class_weights, source_weights, weighted_cross_entropy
+from pipeline.losses.classification import (
+    TARGET_POWER,
+    class_shares,
+    class_weights,
+    source_weights,
+    weighted_cross_entropy,
+)
 from pipeline.losses.contrastive import nt_xent, supervised_contrastive
 from pipeline.losses.domain import domain_confusion, domain_discrimination, lambda_t
 from pipeline.methods.parts import pseudolabels, shares
@@ -142,7 +148,7 @@ class Pocan(Method):
             target_shares = shares.estimate(probabilities, prior / prior.sum())
         else:
             target_shares = class_shares(pseudo.labels)
-        weights = class_weights(target_shares, params.class_weights, 1, params.balance)
+        weights = class_weights(target_shares, params.class_weights, TARGET_POWER, params.balance)
         self._target_weights = weights.to(self._target_weights.device)
         return pseudo
 
