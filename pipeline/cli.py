@@ -186,6 +186,28 @@ def study(
         raise typer.Exit(1)
 
 
+@app.command(name="trial-target")
+@reported
+def trial_target(
+    name: Annotated[str, typer.Argument(metavar="SET", help="A labelled set that dvc repro has divided.")],
+    out: Annotated[Path, typer.Option(help="A new folder of pictures, a sub-folder a class, as data/real/trial.")],
+    at_most: Annotated[
+        list[str] | None, typer.Option(help="Of a class no more than so many, as happiness=100; may be repeated.")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of the pictures that are drawn, and of how each is altered.")] = 0,
+    file: Annotated[Path, typer.Option("--params", help="The parameter file that says where SET is.")] = Path(
+        "params.yaml"
+    ),
+) -> None:
+    """Alter a set's labelled test part into a target to try settings on, where the real target's labels must not."""
+    # Imported here: OpenCV and pandas take a second to load, which --help and check need not wait for.
+    from pipeline.trial_target import write_trial_target
+
+    counts = write_trial_target(load(file), name, out, at_most or [], seed)
+    typer.echo(out)
+    typer.echo(", ".join(f"{expression} {count}" for expression, count in counts.items()), err=True)
+
+
 @app.command()
 @reported
 def export(

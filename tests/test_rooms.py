@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[1]
 FLOORS = (
     ("cli",),
     ("command_line",),
-    ("own_pictures", "studies", "exporting"),
+    ("own_pictures", "studies", "exporting", "trial_target"),
     ("reporting",),
     ("adaptation",),
     ("tracking",),

@@ -1,0 +1,119 @@
+"""A trial target: a set's labelled test part as another camera would show it, in other shares of the classes.
+
+The labels of a target must not choose the settings of its own adaptation. A trial target has true labels and costs
+none: pictures that the source model was not trained on, so altered that they are a target to it. What a setting gains
+there is no measurement of the real target; it tells settings that can help from those that cannot.
+"""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from pipeline.bars import bar
+from pipeline.config.preflight import require_set
+from pipeline.config.schema import Params
+from pipeline.data.prepared import Prepared
+from pipeline.datasets import Dataset, open_dataset
+from pipeline.errors import DatasetError, ParamsError
+from pipeline.files.atomic import atomic_folder
+from pipeline.files.writing import write_json
+from pipeline.labels import EXPRESSIONS
+from pipeline.provenance import STAND_IN_MARK
+from pipeline.registry import unknown
+
+ROTATION = 12.0
+"""Degrees to either side, drawn for each picture."""
+ZOOM = (0.9, 1.05)
+"""Drawn for each picture."""
+BLUR = 1 / 48
+"""Standard deviation, of the shorter side."""
+GAMMA, CONTRAST, LIFT = 1.5, 0.7, 40.0
+"""Grey levels g from 0 to 255 become 255·(g/255)^GAMMA·CONTRAST + LIFT."""
+NOISE = 6.0
+"""Standard deviation, in grey levels, the same in all three channels."""
+
+
+def write_trial_target(params: Params, name: str, out: Path, at_most: Sequence[str], seed: int) -> dict[str, int]:
+    """Write altered test pictures of ``name`` into ``out``, a folder a class; returns how many of each class.
+
+    at_most: as ``happiness=100``; of a class that is not named, all are taken. The same seed gives the same pictures.
+
+    Raises:
+        ParamsError: an unknown set or class, or no number. DatasetError: the set is not prepared, its test part has no
+            labels, or ``out`` exists. UnreadableImageError, StorageError.
+    """
+    require_set(params, name)
+    most = bounds(at_most)
+    if out.exists():
+        raise DatasetError(f"{out}: exists already; remove it or name another folder with --out")
+    data, dataset = Prepared.open(name), open_dataset(name, Path(params.data.root) / name)
+    counts = dict.fromkeys(EXPRESSIONS, 0)
+    pictures = _altered(data, dataset, most, np.random.Generator(np.random.PCG64(seed)))
+    with atomic_folder(out) as folder:
+        for expression, file, picture in bar(pictures, desc="trial target", unit="picture"):
+            (folder / expression).mkdir(exist_ok=True)
+            Image.fromarray(picture).save(folder / expression / file)
+            counts[expression] += 1
+        if not any(counts.values()):
+            raise DatasetError(f"{name}: no picture of its test part is left that has a label: nothing could be scored")
+        if dataset.provenance == "stand-in":
+            write_json(folder / STAND_IN_MARK, {"stand_in": True, "dataset": name, "trial_target": True, "seed": seed})
+    return counts
+
+
+def bounds(at_most: Sequence[str]) -> dict[int, int]:
+    """``happiness=100`` as the class's index and the number.
+
+    Raises:
+        ParamsError: it is no class or no number.
+    """
+    found = {}
+    for each in at_most:
+        expression, _, number = each.partition("=")
+        if expression not in EXPRESSIONS:
+            raise ParamsError(f"--at-most {each}: unknown expression {unknown(expression, EXPRESSIONS)}")
+        if not re.fullmatch("[0-9]+", number):
+            raise ParamsError(f"--at-most {each}: give a number of pictures, as in {expression}=100")
+        found[EXPRESSIONS.index(expression)] = int(number)
+    return found
+
+
+def altered(picture: NDArray[np.uint8], draw: np.random.Generator) -> NDArray[np.uint8]:
+    """The picture (uint8, H×W×3) as another camera might show it, a little turned: the same shape, grey stays grey."""
+    height, width = picture.shape[:2]
+    turn = cv2.getRotationMatrix2D(
+        (width / 2 - 0.5, height / 2 - 0.5), draw.uniform(-ROTATION, ROTATION), draw.uniform(*ZOOM)
+    )
+    seen = cv2.warpAffine(picture.astype(np.float32), turn, (width, height), borderMode=cv2.BORDER_REFLECT_101)
+    blurred = cv2.GaussianBlur(seen, (0, 0), BLUR * min(height, width))
+    # Interpolation may end a hair below 0, of which no power is defined.
+    lit = 255.0 * (np.maximum(blurred, 0.0) / 255.0) ** GAMMA * CONTRAST + LIFT
+    noisy = lit + draw.normal(0.0, NOISE, (height, width, 1))
+    return np.clip(noisy, 0.0, 255.0).round().astype(np.uint8)
+
+
+def _altered(
+    data: Prepared, dataset: Dataset, most: Mapping[int, int], draw: np.random.Generator
+) -> Iterator[tuple[str, str, NDArray[np.uint8]]]:
+    """Class, file name and altered picture, class by class."""
+    samples = {sample.key: sample for sample in dataset.samples()}
+    for label, expression in enumerate(EXPRESSIONS):
+        for key in _chosen(data, label, most.get(label), draw):
+            if key not in samples:
+                raise DatasetError(
+                    f"{dataset.root}: {key}, which is in {data.store.folder}, is gone; run its faces stage again"
+                )
+            yield expression, re.sub(r"[^\w.-]+", "-", key) + ".png", altered(dataset.read(samples[key]), draw)
+
+
+def _chosen(data: Prepared, label: int, most: int | None, draw: np.random.Generator) -> list[str]:
+    """Keys of test pictures of one class, in the set's order; drawn at random where they are too many."""
+    rows = np.sort(data.split.test)
+    rows = rows[data.store.labels()[rows] == label]
+    kept = np.sort(draw.permutation(rows)[:most])
+    return [str(key) for key in data.store.samples["key"].iloc[kept]]
