@@ -1,6 +1,7 @@
 """The prototypes stage: the source prototypes M_s on the frozen encoder and projection head (eq. 2)."""
 
 import pandas as pd
+from torch import Tensor
 
 from pipeline.command_line import run
 from pipeline.compute.team import Team
@@ -10,6 +11,7 @@ from pipeline.data.batches import DeviceCrops
 from pipeline.data.prepared import Prepared
 from pipeline.evaluation import calibration, scores
 from pipeline.files.writing import write_csv, write_json
+from pipeline.losses.classification import class_shares
 from pipeline.networks import saved
 from pipeline.networks.inference import classify, project
 from pipeline.networks.network import PrototypeClassifier
@@ -47,7 +49,10 @@ def main() -> None:
         task = PrototypeLearning(model.prototypes, projections, train_labels, settings.prototypes, settings.seed)
         curve = loop.fit(task, checkpoint, tracked.log, team)
         model.decision.adjust(task.trained_shares, settings.prototypes.logit_adjustment)
-        score = calibrate(model, crops, data, settings.augment.eval_crop)
+        found = classify(model, crops, data.test_rows, settings.augment.eval_crop)[1]
+        # A class is told the training by its weights, too; what is left of it are the shares that the source has.
+        own = model.decision.adjusted(task.trained_shares / class_shares(train_labels), 1.0)
+        score = scored(model, found, model.decision.redecided(found, own), labels[data.test_rows])
         environment = {**pretrained["environment"], "prototypes": team.environment()}
         made = {**description, "environment": environment}
         saved.save(layout.PROTOTYPES, {name: part for name, part in model.named_children() if name != "network"}, made)
@@ -61,13 +66,18 @@ def main() -> None:
     checkpoint.remove()
 
 
-def calibrate(model: PrototypeClassifier, crops: DeviceCrops, data: Prepared, eval_crop: float) -> dict[str, float]:
-    """Fit the model's temperature on the test part of the source; returns what it scores there."""
-    _, found = classify(model, crops, data.test_rows, eval_crop)
-    probabilities, labels = found.cpu().numpy(), data.source_labels()[data.test_rows].numpy()
+def scored(model: PrototypeClassifier, found: Tensor, own: Tensor, test_labels: Tensor) -> dict[str, float]:
+    """Fit the model's temperature on the test part of the source; returns what it scores there.
+
+    found: its probabilities, N×k. own: those that count the classes as the source has them, whatever the prototypes'
+    class weights and logit adjustment make of them for the targets: with them source models can be compared.
+    """
+    probabilities, labels = found.cpu().numpy(), test_labels.numpy()
     model.calibration.temperature.fill_(calibration.temperature(probabilities, labels))
     score = scores.score(labels, probabilities.argmax(axis=1))
-    return {key: score[key] for key in ("accuracy", "balanced_accuracy", "macro_f1")}
+    by_own_shares = scores.score(labels, own.cpu().numpy().argmax(axis=1))
+    kept = {key: score[key] for key in ("accuracy", "balanced_accuracy", "macro_f1")}
+    return {**kept, "own_shares_accuracy": by_own_shares["accuracy"]}
 
 
 if __name__ == "__main__":

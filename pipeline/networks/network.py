@@ -165,6 +165,11 @@ class Decision(nn.Module):
         other.possible.copy_(self.possible)
         return other.to(self.possible.device)
 
+    def redecided(self, probabilities: Tensor, other: "Decision") -> Tensor:
+        """What ``other``, of the same classes, makes of the logits behind N×k probabilities of this one: N×k."""
+        weighed = probabilities * (self.adjustment - other.adjustment).exp()
+        return weighed / weighed.sum(dim=1, keepdim=True)
+
     def restrict(self, classes: Iterable[int]) -> None:
         """Only these can be predicted."""
         self.possible.zero_()

@@ -40,7 +40,8 @@ def describe(results: Sequence[Result], source: SourceMetrics, paper: Params) ->
         f"numbers in square brackets after a method are the paper's references.",
         f"The source model scores {100 * source.accuracy:.1f}{mark} % (macro F1 {source.macro_f1:.3f}{mark}) on the "
         f"{source.n_test:,}{mark} test pictures of {dataset_title(source.dataset)} itself; "
-        f"its balanced accuracy there is {100 * source.balanced_accuracy:.1f}{mark} %.",
+        f"its balanced accuracy there is {100 * source.balanced_accuracy:.1f}{mark} %. Deciding by the source's own "
+        f"shares of the classes, as it does not for targets, it scores {100 * source.own_shares_accuracy:.1f}{mark} %.",
         f"{_scored(results)} The authors' released code keeps the epoch with the best accuracy on the labelled target "
         "test set; if the paper's POCAN rows were made so, the measured oracle, not the measured score, is their "
         "counterpart.",

@@ -224,13 +224,17 @@ class Result(Record):
 
 
 class SourceMetrics(Record):
-    """Scores of the source model on the source's own test part (reports/source.json)."""
+    """Scores of the source model on the source's own test part (reports/source.json).
+
+    own_shares_accuracy: where it decides by the source's shares of the classes, not as for the targets.
+    """
 
     dataset: str
     provenance: Provenance
     accuracy: Fraction
     balanced_accuracy: Fraction
     macro_f1: Fraction
+    own_shares_accuracy: Fraction
     n_test: int
 
 

@@ -254,6 +254,14 @@ def test_logit_adjustment_divides_by_the_shares() -> None:
     assert torch.allclose(decision(logits), torch.softmax(logits, dim=1))
 
 
+def test_another_decision_comes_from_the_probabilities_of_this_one() -> None:
+    decision, logits = Decision(), torch.randn(5, 7)
+    decision.restrict([0, 1, 2, 5])
+    decision.adjust(torch.tensor([0.4, 0.1, 0.1, 0.2, 0.1, 0.1, 0.0]), 1.0)
+    other = decision.adjusted(torch.tensor([0.1, 0.5, 0.1, 0.0, 0.1, 0.1, 0.1]), 0.5)
+    assert torch.allclose(decision.redecided(decision(logits), other), other(logits))
+
+
 def test_what_cannot_occur_is_never_predicted() -> None:
     decision, logits = Decision(), torch.randn(50, 7)
     decision.restrict([0, 1, 5])

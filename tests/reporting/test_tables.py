@@ -111,6 +111,7 @@ def test_every_measured_number_of_a_drawn_target_is_marked(tmp_path: Path) -> No
     assert row(f1, "CK+48", "test pictures") == ["20 ◊"] * 7 + ["140 ◊"]
     assert "scores 90.0 ◊ % (macro F1 0.850 ◊) on the 160 ◊ test pictures of RAF-DB" in text
     assert "its balanced accuracy there is 80.0 ◊ %." in text
+    assert "it scores 91.0 ◊ %." in text
 
 
 def test_quoted_cells_are_never_marked(tmp_path: Path) -> None:
