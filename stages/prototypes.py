@@ -14,7 +14,7 @@ from pipeline.files.writing import write_csv, write_json
 from pipeline.losses.classification import class_shares
 from pipeline.networks import saved
 from pipeline.networks.inference import classify, project
-from pipeline.networks.network import PrototypeClassifier
+from pipeline.networks.network import Decision, PrototypeClassifier
 from pipeline.source_model.prototypes import PrototypeLearning
 from pipeline.tracking.runs import stage_run
 from pipeline.training import loop
@@ -50,9 +50,8 @@ def main() -> None:
         curve = loop.fit(task, checkpoint, tracked.log, team)
         model.decision.adjust(task.trained_shares, settings.prototypes.logit_adjustment)
         found = classify(model, crops, data.test_rows, settings.augment.eval_crop)[1]
-        # A class is told the training by its weights, too; what is left of it are the shares that the source has.
-        own = model.decision.adjusted(task.trained_shares / class_shares(train_labels), 1.0)
-        score = scored(model, found, model.decision.redecided(found, own), labels[data.test_rows])
+        own = by_own_shares(model.decision, found, task.trained_shares, train_labels)
+        score = scored(model, found, own, labels[data.test_rows])
         environment = {**pretrained["environment"], "prototypes": team.environment()}
         made = {**description, "environment": environment}
         saved.save(layout.PROTOTYPES, {name: part for name, part in model.named_children() if name != "network"}, made)
@@ -66,18 +65,28 @@ def main() -> None:
     checkpoint.remove()
 
 
+def by_own_shares(decision: Decision, found: Tensor, trained_shares: Tensor, train_labels: Tensor) -> Tensor:
+    """The probabilities, N×k, that count the classes as the source has them, whatever is decided for the targets.
+
+    With them source models of unlike class weights and logit adjustment can be compared. found: those of ``decision``,
+    N×k. trained_shares: how much each class counted in the training, k.
+    """
+    # The logits know the classes as often as the training was told of them; taken back, their own shares are left.
+    told = trained_shares / class_shares(train_labels)
+    return decision.redecided(found, decision.adjusted(told, 1.0))
+
+
 def scored(model: PrototypeClassifier, found: Tensor, own: Tensor, test_labels: Tensor) -> dict[str, float]:
     """Fit the model's temperature on the test part of the source; returns what it scores there.
 
-    found: its probabilities, N×k. own: those that count the classes as the source has them, whatever the prototypes'
-    class weights and logit adjustment make of them for the targets: with them source models can be compared.
+    found: its probabilities, N×k; own: those by the source's own shares.
     """
     probabilities, labels = found.cpu().numpy(), test_labels.numpy()
     model.calibration.temperature.fill_(calibration.temperature(probabilities, labels))
     score = scores.score(labels, probabilities.argmax(axis=1))
-    by_own_shares = scores.score(labels, own.cpu().numpy().argmax(axis=1))
+    by_own = scores.score(labels, own.cpu().numpy().argmax(axis=1))
     kept = {key: score[key] for key in ("accuracy", "balanced_accuracy", "macro_f1")}
-    return {**kept, "own_shares_accuracy": by_own_shares["accuracy"]}
+    return {**kept, "own_shares_accuracy": by_own["accuracy"]}
 
 
 if __name__ == "__main__":
