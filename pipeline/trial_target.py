@@ -20,7 +20,7 @@ from pipeline.config.schema import Params
 from pipeline.data.prepared import Prepared
 from pipeline.datasets import Dataset, open_dataset
 from pipeline.errors import DatasetError, ParamsError
-from pipeline.files.atomic import atomic_folder
+from pipeline.files.atomic import atomic_folder, require_free
 from pipeline.files.writing import write_json
 from pipeline.labels import EXPRESSIONS
 from pipeline.provenance import STAND_IN_MARK
@@ -49,8 +49,7 @@ def write_trial_target(params: Params, name: str, out: Path, at_most: Sequence[s
     """
     require_set(params, name)
     most = bounds(at_most)
-    if out.exists():
-        raise DatasetError(f"{out}: exists already; remove it or name another folder with --out")
+    require_free(out, "--out")
     data, dataset = Prepared.open(name), open_dataset(name, Path(params.data.root) / name)
     counts = dict.fromkeys(EXPRESSIONS, 0)
     pictures = _altered(data, dataset, most, np.random.Generator(np.random.PCG64(seed)))
@@ -102,18 +101,15 @@ def _altered(
 ) -> Iterator[tuple[str, str, NDArray[np.uint8]]]:
     """Class, file name and altered picture, class by class."""
     samples = {sample.key: sample for sample in dataset.samples()}
+    keys = data.store.samples["key"].to_numpy()
+    tested = np.sort(data.split.test)
+    labels = data.store.labels()[tested]
     for label, expression in enumerate(EXPRESSIONS):
-        for key in _chosen(data, label, most.get(label), draw):
+        # Where there are too many of a class, some of them at random, in the set's order.
+        drawn = np.sort(draw.permutation(tested[labels == label])[: most.get(label)])
+        for key in keys[drawn]:
             if key not in samples:
                 raise DatasetError(
                     f"{dataset.root}: {key}, which is in {data.store.folder}, is gone; run its faces stage again"
                 )
             yield expression, re.sub(r"[^\w.-]+", "-", key) + ".png", altered(dataset.read(samples[key]), draw)
-
-
-def _chosen(data: Prepared, label: int, most: int | None, draw: np.random.Generator) -> list[str]:
-    """Keys of test pictures of one class, in the set's order; drawn at random where they are too many."""
-    rows = np.sort(data.split.test)
-    rows = rows[data.store.labels()[rows] == label]
-    kept = np.sort(draw.permutation(rows)[:most])
-    return [str(key) for key in data.store.samples["key"].iloc[kept]]

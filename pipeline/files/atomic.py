@@ -11,6 +11,7 @@ from pathlib import Path
 
 from filelock import lock_descriptor
 
+from pipeline.errors import DatasetError
 from pipeline.files.refused import writing
 
 
@@ -59,6 +60,16 @@ def atomic_folder(path: Path) -> Iterator[Path]:
                 temporary.rename(path)
             finally:
                 shutil.rmtree(temporary, ignore_errors=True)
+
+
+def require_free(path: Path | None, option: str) -> None:
+    """Check that an output is not there yet.
+
+    Raises:
+        DatasetError: it is.
+    """
+    if path is not None and path.exists():
+        raise DatasetError(f"{path}: exists already; remove it or name another one with {option}")
 
 
 def remove_folder(path: Path) -> None:

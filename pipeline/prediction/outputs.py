@@ -9,7 +9,6 @@ from typing import Protocol, TextIO
 from PIL import Image as Pillow
 
 from pipeline.datasets.parts.videos import USUAL_RATE, Writer
-from pipeline.errors import DatasetError
 from pipeline.files.atomic import atomic_folder, atomic_path
 from pipeline.prediction import rows
 from pipeline.prediction.drawing import annotated
@@ -26,16 +25,6 @@ class Output(Protocol):
     def add(self, frame: Frame, faces: Sequence[Prediction], numbers: Sequence[int]) -> None:
         """Write them."""
         ...
-
-
-def require_free(path: Path | None, option: str) -> None:
-    """Check that an output is not there yet.
-
-    Raises:
-        DatasetError: it is.
-    """
-    if path is not None and path.exists():
-        raise DatasetError(f"{path}: exists already; remove it or name another one with {option}")
 
 
 @contextmanager

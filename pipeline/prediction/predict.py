@@ -12,6 +12,7 @@ from tqdm import tqdm
 from pipeline.bars import bar
 from pipeline.data.batches import prefetched
 from pipeline.errors import DatasetError
+from pipeline.files.atomic import require_free
 from pipeline.prediction import outputs
 from pipeline.prediction.inputs import Frame, Source, batches, frames
 from pipeline.prediction.outputs import Output
@@ -43,8 +44,8 @@ class Destination:
         Raises:
             DatasetError: an output is there already.
         """
-        outputs.require_free(self.rows, "--out")
-        outputs.require_free(self.drawings, "--draw")
+        require_free(self.rows, "--out")
+        require_free(self.drawings, "--draw")
 
 
 def predict(of: Sequence[Source], predictor: Predictor, to: Destination, every: int, shown: bool) -> Counts:
