@@ -107,9 +107,15 @@ def _altered(
     for label, expression in enumerate(EXPRESSIONS):
         # Where there are too many of a class, some of them at random, in the set's order.
         drawn = np.sort(draw.permutation(tested[labels == label])[: most.get(label)])
-        for key in keys[drawn]:
-            if key not in samples:
+        for row in drawn:
+            if (key := keys[row]) not in samples:
                 raise DatasetError(
                     f"{dataset.root}: {key}, which is in {data.store.folder}, is gone; run its faces stage again"
                 )
-            yield expression, re.sub(r"[^\w.-]+", "-", key) + ".png", altered(dataset.read(samples[key]), draw)
+            yield expression, _file_name(key, row), altered(dataset.read(samples[key]), draw)
+
+
+def _file_name(key: str, row: int) -> str:
+    """The end of a key as a file's name, and its row: keys may differ by nothing but a sign that no file may have."""
+    end = re.sub(r"[^\w.-]+", "-", key)[-50:]
+    return f"{end}-{row}.png"

@@ -23,12 +23,12 @@ EACH = 8
 
 @pytest.fixture
 def params(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Params:
-    """A folder in which the set ``faces`` is prepared: grey pictures of anger and happiness."""
+    """A folder in which the set ``faces`` is prepared: anger and happiness in grey, some with names much alike."""
     monkeypatch.chdir(tmp_path)
     rows = []
     for label, expression in ((0, "anger"), (3, "happiness")):
         for number in range(EACH):
-            key = f"{expression}/{number}.png"
+            key = f"{expression}/{ {1: 'a b', 3: 'a-b'}.get(number, number) }.png"
             save(tmp_path / "real/faces" / key, size=(40, 32), seed=number)
             rows.append({"key": key, "method": "mtcnn", "label": label})
     crops = [np.full((112, 112, 3), 90, np.uint8)] * len(rows)
@@ -48,10 +48,13 @@ def test_pictures_of_the_test_part_alone_and_no_more_than_asked(params: Params, 
 
     assert {name: count for name, count in counts.items() if count} == {"anger": 4, "happiness": 3}
     found = pictures(tmp_path / "trial")
-    assert [name for name in found if name.startswith("anger")] == [f"anger/anger-{n}.png.png" for n in (1, 3, 5, 7)]
+    angry = [f"anger/anger-{key}.png-{row}.png" for key, row in ((5, 5), (7, 7), ("a-b", 1), ("a-b", 3))]
+    assert [name for name in found if name.startswith("anger")] == angry
     happy = {name for name in found if name.startswith("happiness")}
     assert len(happy) == 3
-    assert happy < {f"happiness/happiness-{n}.png.png" for n in (1, 3, 5, 7)}
+    assert happy < {
+        f"happiness/happiness-{key}.png-{EACH + row}.png" for key, row in (("a-b", 1), ("a-b", 3), (5, 5), (7, 7))
+    }
     for name in found:
         with Image.open(tmp_path / "trial" / name) as picture:
             pixels = np.asarray(picture)
