@@ -17,12 +17,17 @@ from pipeline.registry import suggestion, unknown
 
 S = TypeVar("S", bound=Section)
 
+EXAMPLE = "params/paper.yaml"
+"""A file of parameters that names every key."""
+
 SOUND: dict[str, Any] = {"epochs": 1, "steps_per_epoch": None, "batch_size": 2}
 """Values of the keys that all methods share, for a check in which they are not what is looked at."""
 
 
 def load(path: Path = Path("params.yaml"), changes: Sequence[str] = ()) -> Params:
     """Read and check a parameter file. ``changes``: other values for some keys, written as ``faces.margin=0.1``.
+
+    A key that the file does not write out may be given as ``+adapt.weight=0.1``, as DVC wants it.
 
     Raises:
         ParamsError: the file is missing, is no YAML mapping, or a key or value is refused; every fault is named.
@@ -45,7 +50,7 @@ def changed(section: S, name: str, changes: Sequence[str]) -> S:
     try:
         return type(section).model_validate(_lists_to_tuples(raw[name]))
     except ValidationError as error:
-        raise ParamsError("; ".join(_describe(fault, type(section), name) for fault in error.errors())) from None
+        raise ParamsError("; ".join(describe(fault, type(section), name) for fault in error.errors())) from None
 
 
 def read(path: Path) -> dict[str, Any]:
@@ -74,7 +79,7 @@ def parse(raw: dict[str, Any], name: str) -> Params:
     try:
         params = Params.model_validate({**values, "adapt": adapt or placeholder})
     except ValidationError as error:
-        faults += [_describe(fault, Params) for fault in error.errors()]
+        faults += [describe(fault, Params) for fault in error.errors()]
     if faults:
         raise ParamsError(f"{name}:\n" + "\n".join(f"  {fault}" for fault in faults)) from None
     return params
@@ -107,7 +112,7 @@ def _chosen_method(adapt: Any, methods: Any, faults: list[str]) -> AdaptParams |
     try:
         return schema.model_validate({**methods[name], **shared, **changes})
     except ValidationError as error:
-        faults += [_describe(fault, schema, "adapt") for fault in error.errors()]
+        faults += [describe(fault, schema, "adapt") for fault in error.errors()]
     return None
 
 
@@ -127,7 +132,7 @@ def _check_method_section(method: str, values: Any, faults: list[str]) -> None:
     try:
         schema.model_validate({**own, "method": method, **SOUND})
     except ValidationError as error:
-        faults += [_describe(fault, schema, place) for fault in error.errors()]
+        faults += [describe(fault, schema, place) for fault in error.errors()]
 
 
 def _is_misplaced(key: str, value: Any, schema: type[AdaptParams]) -> bool:
@@ -154,7 +159,7 @@ def _misplaced(key: str, schema: type[AdaptParams], place: str = "adapt") -> str
 def _change(raw: dict[str, Any], change: str) -> None:
     """Put the value of ``change`` ("faces.margin=0.1") into a parameter mapping."""
     key, equals, value = change.partition("=")
-    *sections, last = key.split(".")
+    *sections, last = key.lstrip("+").split(".")
     place: Any = raw
     for section in sections:
         place = place.get(section) if isinstance(place, dict) else None
@@ -172,14 +177,14 @@ def _lists_to_tuples(value: Any) -> Any:
     return value
 
 
-def _describe(fault: Any, model: type[BaseModel], place: str = "") -> str:
-    """One fault that pydantic found in ``model``, which stands at ``place`` of the parameter file."""
+def describe(fault: Any, model: type[BaseModel], place: str = "", example: str = EXAMPLE) -> str:
+    """One fault that pydantic found in ``model``, which stands at ``place`` of a file like ``example``."""
     key = ".".join(part for part in (place, *map(shown_key, fault["loc"])) if part)
     if fault["type"] == "extra_forbidden":
         hint = suggestion(shown_key(fault["loc"][-1]), _known_keys(model, fault["loc"][:-1]))
         return f"{key}: unknown key{hint}; remove or correct it"
     if fault["type"] == "missing":
-        return _missing(key)
+        return _missing(key, example)
     if fault["type"] == "value_error":
         message = str(fault["ctx"]["error"])
         return f"{key}: {message}" if key else message
@@ -188,8 +193,8 @@ def _describe(fault: Any, model: type[BaseModel], place: str = "") -> str:
     return f"{key}: {fault['msg'][0].lower()}{fault['msg'][1:]}, found {shown(fault['input'])}"
 
 
-def _missing(key: str) -> str:
-    return f"{key}: missing; add it (params/paper.yaml is a complete example)"
+def _missing(key: str, example: str = EXAMPLE) -> str:
+    return f"{key}: missing; add it ({example} is a complete example)"
 
 
 def _known_keys(model: type[BaseModel], location: tuple[Any, ...]) -> tuple[str, ...]:

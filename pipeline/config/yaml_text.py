@@ -55,7 +55,19 @@ def parse(text: str, fault: str) -> Any:
 
 
 class _Yaml12Loader(yaml.SafeLoader):
-    """Reads ``1e-5`` as a number, as YAML 1.2 and DVC do; PyYAML's YAML 1.1 reads it as a string."""
+    """Reads ``1e-5`` as a number and refuses a key that stands twice in one mapping, as YAML 1.2 and DVC do.
+
+    PyYAML reads YAML 1.1, by which ``1e-5`` is a string, and takes the last of two keys.
+    """
+
+    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
+        node: yaml.MappingNode = super().compose_mapping_node(anchor)
+        seen = set()
+        for key, _ in node.value:
+            if (name := (key.tag, str(key.value))) in seen:
+                raise yaml.composer.ComposerError(None, None, f"key {key.value!r} stands here twice", key.start_mark)
+            seen.add(name)
+        return node
 
 
 _Yaml12Loader.add_implicit_resolver(

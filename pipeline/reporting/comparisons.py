@@ -23,9 +23,10 @@ def comparison_section(quoted: QuotedTable, by_target: dict[str, Result], studie
     notes = list(quoted.footnotes)
     if measured := _measured_rows([by_target.get(target) for target in quoted.targets]):
         rows += [["*measured by this project*", *blank], *measured]
-    else:
+    studied = _studied_rows(in_table(studies, quoted.number, quoted.targets), quoted.targets, [*by_target.values()])
+    rows += studied
+    if not measured and not studied:
         notes.append("No target of this table was run.")
-    rows += _studied_rows(in_table(studies, quoted.number, quoted.targets), quoted.targets)
     table = markdown_table(["Method", "Source", "Backbone", *quoted.titles, ORACLE], rows, left=3)
     return section(f"Table {quoted.number}. {quoted.caption}", table, notes)
 
@@ -37,7 +38,7 @@ def further_section(results: Sequence[Result], studies: Sequence[Studied]) -> st
     titles = [dataset_title(result.target) for result in results]
     targets = [result.target for result in results]
     compared = [study for study in studies if {1, 2} & {*study.tables} and study.rows_of(targets)]
-    rows = [*_measured_rows(results), *_studied_rows(compared, targets)]
+    rows = [*_measured_rows(results), *_studied_rows(compared, targets, results)]
     table = markdown_table(["Method", "Source", "Backbone", *titles, ORACLE], rows, left=3)
     notes = ["The paper has no column for these targets."]
     notes += [note for result in results if (note := dataset_note(result.target))]
@@ -58,21 +59,22 @@ def ablation_section(by_target: dict[str, Result], studies: Sequence[Studied]) -
     if measured:
         rows += measured
         notes.append("The measured row is the configuration of this run; its AVG needs all five targets with labels.")
-    else:
+    studied = in_table(studies, TABLE_3.number, TABLE_3.targets)
+    if not measured and not studied:
         notes.append("No adapted target of this table was run.")
-    for study in in_table(studies, TABLE_3.number, TABLE_3.targets):
-        rows.append([f"*{study.told()}*", *[""] * (len(TABLE_3.targets) + 1)])
+    for study in studied:
+        rows.append([f"*{study.told([*by_target.values()])}*", *[""] * (len(TABLE_3.targets) + 1)])
         for row in study.rows_of(TABLE_3.targets):
             rows.append([row.name, *row_cells(row, TABLE_3.targets), average(row, TABLE_3.targets)])
     table = markdown_table(["Method", *TABLE_3.titles, "AVG"], rows)
     return section(f"Table 3. {TABLE_3.caption}", table, notes)
 
 
-def _studied_rows(studies: Sequence[Studied], targets: Sequence[str]) -> list[list[str]]:
+def _studied_rows(studies: Sequence[Studied], targets: Sequence[str], results: Sequence[Result]) -> list[list[str]]:
     """What studies have measured, each under its own line; a study scores no best epoch by target labels here."""
     rows: list[list[str]] = []
     for study in studies:
-        rows.append([f"*{study.told()}*", *[""] * (len(targets) + 3)])
+        rows.append([f"*{study.told(results)}*", *[""] * (len(targets) + 3)])
         rows += [[r.name, r.source, r.backbone, *row_cells(r, targets), NOTHING] for r in study.rows_of(targets)]
     return rows
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from pipeline.reporting.records import Metrics, Result
-from pipeline.reporting.titles import DRAWN_MARK, KNOWN_MARK, OTHER_CODE_MARK
+from pipeline.reporting.titles import DRAWN_MARK, KNOWN_MARK, OTHER_CODE_MARK, UNLIKE_MARK
 
 NOTHING = "–"
 MARK_NOTE = f"{DRAWN_MARK} Measured on drawn stand-ins: never comparable with the other numbers."
@@ -13,6 +13,9 @@ KNOWN_NOTE = (
 )
 
 OTHER_CODE_NOTE = f"{OTHER_CODE_MARK} Made with other code than that of the last commit when the study was collected."
+UNLIKE_NOTE = (
+    f"{UNLIKE_MARK} A mean over what was computed unlike: in other precision, or by other devices or versions."
+)
 
 ORACLE = "Oracle ‡"
 ORACLE_NOTE = (
@@ -66,6 +69,7 @@ def section(title: str, table: str, notes: Sequence[str]) -> str:
         (DRAWN_MARK, MARK_NOTE),
         (KNOWN_MARK, KNOWN_NOTE),
         (OTHER_CODE_MARK, OTHER_CODE_NOTE),
+        (UNLIKE_MARK, UNLIKE_NOTE),
     )
     signs = [note for sign, note in explained if sign in table]
     return "\n\n".join((f"## {title}", table, *notes, *signs))

@@ -7,8 +7,8 @@ from typing import Annotated
 from pydantic import Field
 
 from pipeline.reporting.markdown import NOTHING
-from pipeline.reporting.records import Count, Record, parse
-from pipeline.reporting.titles import DRAWN_MARK, KNOWN_MARK, OTHER_CODE_MARK
+from pipeline.reporting.records import Count, Record, Result, parse
+from pipeline.reporting.titles import DRAWN_MARK, KNOWN_MARK, OTHER_CODE_MARK, UNLIKE_MARK
 
 Table = Annotated[int, Field(ge=1, le=3)]
 
@@ -17,7 +17,7 @@ class StudiedCell(Record):
     """One row on one target: the mean accuracy (%) at the last epoch over ``seeds`` seeds, and its deviation.
 
     deviation: standard deviation, 0 of one seed. drawn: with stand-ins. known: the target's label set was given.
-    current: of the code of the last commit.
+    current: of the code of the last commit. alike: whether one precision, device and set of versions computed it.
     """
 
     mean: float
@@ -26,12 +26,14 @@ class StudiedCell(Record):
     drawn: bool
     known: bool
     current: bool
+    alike: bool
 
     def text(self) -> str:
         """ "79.1 ± 1.2 (3) ◊"; the number of seeds only where there are several."""
         spread = f" ± {self.deviation:.1f} ({self.seeds})" if self.seeds > 1 else ""
-        marks = ((DRAWN_MARK, self.drawn), (KNOWN_MARK, self.known), (OTHER_CODE_MARK, not self.current))
-        return " ".join([f"{self.mean:.1f}{spread}", *(mark for mark, holds in marks if holds)])
+        marks = {DRAWN_MARK: self.drawn, KNOWN_MARK: self.known, OTHER_CODE_MARK: not self.current}
+        marks[UNLIKE_MARK] = not self.alike
+        return " ".join([f"{self.mean:.1f}{spread}", *(mark for mark, holds in marks.items() if holds)])
 
 
 class StudiedRow(Record):
@@ -47,7 +49,7 @@ class Studied(Record):
     """A study's state when it was collected.
 
     tables: those of the paper that its rows stand in. found, planned: experiments. revisions: of the code behind it.
-    pictures: files beside it.
+    parameters: those that have one value in all of it, by their full names. pictures: files beside it.
     """
 
     name: str
@@ -56,6 +58,7 @@ class Studied(Record):
     found: Count
     planned: Count
     revisions: tuple[str, ...]
+    parameters: dict[str, str | int | float | bool]
     rows: tuple[StudiedRow, ...]
     pictures: tuple[str, ...]
 
@@ -63,11 +66,18 @@ class Studied(Record):
         """The rows that have a number for one of ``targets``."""
         return [row for row in self.rows if any(target in row.cells for target in targets)]
 
-    def told(self) -> str:
-        """The line above its rows."""
+    def told(self, results: Sequence[Result] = ()) -> str:
+        """The line above its rows. results: of the run that these stand beside; whose other parameters are named."""
         missing = f", {self.planned - self.found} of {self.planned} experiments missing" * (self.found < self.planned)
         revision = f", revision {', '.join(self.revisions)}" * bool(self.revisions)
-        return f"measured by `pocan study {self.name}`{revision}{missing}"
+        unlike = {
+            key
+            for result in results
+            for key in self.parameters.keys() & result.parameters.keys()
+            if self.parameters[key] != result.parameters[key] and key != "seed"
+        }
+        others = f"; unlike this run in {', '.join(f'`{key}`' for key in sorted(unlike))}" * bool(unlike)
+        return f"measured by `pocan study {self.name}`{revision}{missing}{others}"
 
 
 def load_studies(folder: Path) -> list[Studied]:
@@ -101,15 +111,17 @@ def average(row: StudiedRow, targets: Sequence[str]) -> str:
         drawn=any(cell.drawn for cell in found),
         known=any(cell.known for cell in found),
         current=all(cell.current for cell in found),
+        alike=all(cell.alike for cell in found),
     ).text()
 
 
 def studies_section(studies: Sequence[Studied], folder: str) -> str:
-    """Every study, its report and its pictures; ``folder`` is theirs, seen from the report."""
-    if not studies:
+    """Every study that has results, its report and its pictures; ``folder`` is theirs, seen from the report."""
+    there = [study for study in studies if study.found]
+    if not there:
         return ""
     parts = ["## Studies"]
-    for study in studies:
+    for study in there:
         parts.append(f"[{study.title}]({folder}/{study.name}.md): {study.told()}")
         parts += [f"![{study.title}]({folder}/{picture})" for picture in study.pictures]
     return "\n\n".join(parts)

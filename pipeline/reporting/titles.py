@@ -16,6 +16,9 @@ DRAWN_MARK = "◊"
 OTHER_CODE_MARK = "¶"
 """Stands beside every number of a study that other code has made than that of the last commit when it was collected."""
 
+UNLIKE_MARK = "≠"
+"""Stands beside every number of a study that is a mean over what was computed unlike (precision, device, versions)."""
+
 
 def dataset_title(name: str) -> str:
     """The data set's name as people write it; a folder of the user's own keeps its name."""

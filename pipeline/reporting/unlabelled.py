@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from pipeline.reporting.markdown import ORACLE, markdown_table, marked, oracle_cell, percent, section
+from pipeline.reporting.markdown import NOTHING, ORACLE, markdown_table, marked, oracle_cell, percent, section
 from pipeline.reporting.records import Result
 from pipeline.reporting.titles import dataset_title, method_title
 from pipeline.validators import LAST, VALIDATORS
@@ -46,8 +46,9 @@ def choices_section(results: Sequence[Result]) -> str:
     rows = []
     for result in chosen:
         last = result.unlabelled.choices[LAST]
-        choices = [result.unlabelled.choices[validator.name] for validator in VALIDATORS]
-        cells = [f"{percent(choice.accuracy, result)} (epoch {choice.epoch})" for choice in choices]
+        # A result that was made before a validator came has no choice of it.
+        choices = [result.unlabelled.choices.get(validator.name) for validator in VALIDATORS]
+        cells = [f"{percent(one.accuracy, result)} (epoch {one.epoch})" if one else NOTHING for one in choices]
         rows.append([dataset_title(result.target), percent(last.accuracy, result), *cells, oracle_cell(result)])
     origins = "; ".join(f"{validator.title}: {validator.origin}" for validator in VALIDATORS)
     notes = [

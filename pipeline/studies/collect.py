@@ -2,15 +2,18 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import ValidationError
 
+from pipeline.config import yaml_text
+from pipeline.errors import ParamsError
 from pipeline.reporting.records import Result
 from pipeline.studies.experiments import Experiment
 from pipeline.studies.plan import Run
 
 State = Literal["done", "other code", "other parameters", "missing"]
+PREFERRED: tuple[State, ...] = ("done", "other code", "other parameters", "missing")
 
 
 @dataclass(frozen=True)
@@ -23,17 +26,43 @@ class Collected:
     revision: str
 
 
-def state_of(run: Run, there: Mapping[str, Experiment]) -> State:
+def state_of(run: Run, there: Mapping[str, Sequence[Experiment]]) -> State:
     """Whether a run is there with this code and these parameters, for every target."""
-    experiment = there.get(run.name)
-    if experiment is None:
-        return "missing"
+    return best(run, there)[0]
+
+
+def best(run: Run, there: Mapping[str, Sequence[Experiment]]) -> tuple[State, Experiment | None]:
+    """Of the experiments of a run's name the one that is nearest to it, the newest of several."""
+    states = [(_state(run, experiment), experiment) for experiment in there.get(run.name, ())]
+    return min(states, key=lambda found: PREFERRED.index(found[0]), default=("missing", None))
+
+
+def _state(run: Run, experiment: Experiment) -> State:
     results = [read_result(experiment, target) for target in run.params.targets]
     if not all(results):
         return "missing"
     if any(result.parameters != run.decisive(result.target) for result in results if result):
         return "other parameters"
+    if not _of_these_pictures(run, experiment):
+        return "other parameters"
     return "done" if experiment.of_this_code() else "other code"
+
+
+def _of_these_pictures(run: Run, experiment: Experiment) -> bool:
+    """Whether its params.yaml, whose other keys may be of another time, has the same pictures and precision."""
+    sets = (run.params.source, *run.params.targets)
+    try:
+        theirs = yaml_text.parse(experiment.text("params.yaml") or "", "params.yaml of an experiment")
+        return _surroundings(theirs, sets) == _surroundings(run.params.model_dump(), sets)
+    except (ParamsError, TypeError, KeyError):
+        return False
+
+
+def _surroundings(values: Mapping[str, Any], sets: Sequence[str]) -> tuple[Any, ...]:
+    """What decides beside the parameters that a result carries: where the sets are, how they are drawn, precision."""
+    drawn = [name for name in sets if name in values["standins"]["sets"]]
+    how = (values["standins"]["seed"], values["standins"]["scale"]) if drawn else None
+    return values["data"]["root"], drawn, how, values["compute"]["precision"]
 
 
 def read_result(experiment: Experiment, target: str) -> Result | None:
@@ -47,16 +76,17 @@ def read_result(experiment: Experiment, target: str) -> Result | None:
         return None
 
 
-def collect(planned: Iterable[Run], there: Mapping[str, Experiment]) -> tuple[list[Collected], dict[str, State]]:
+def collect(
+    planned: Iterable[Run], there: Mapping[str, Sequence[Experiment]]
+) -> tuple[list[Collected], dict[str, State]]:
     """All results made with the planned parameters; and, by name, what stands in the way of each other run."""
     found: list[Collected] = []
     lacking: dict[str, State] = {}
     for run in planned:
-        state = state_of(run, there)
-        if state in ("missing", "other parameters"):
+        state, experiment = best(run, there)
+        if experiment is None or state in ("missing", "other parameters"):
             lacking[run.name] = state
             continue
-        experiment = there[run.name]
         for target in run.params.targets:
             if result := read_result(experiment, target):
                 found.append(Collected(run, result, state == "done", experiment.revision()))

@@ -24,29 +24,36 @@ def execute(planned: Sequence[Run], jobs: int) -> dict[str, str]:
     """Run every planned experiment that is not done with this code and these parameters.
 
     jobs: experiments at a time. Returns the failed ones, by name, with the end of what they said; the others go on.
+    Results that are there stay there: those of other commits as they are, one of this commit by another name.
 
     Raises:
-        PipelineError: code or params.yaml is not committed, DVC refuses, or its workers have ended before the queue.
+        PipelineError: code or params.yaml is not committed, DVC's queue fails, or its workers have ended before it.
     """
     if changed := experiments.uncommitted():
         raise PipelineError(f"experiments start from the last commit: commit {', '.join(changed)} first")
     there = experiments.finished()
     wanted = [run for run in planned if state_of(run, there) != "done"]
-    if not wanted:
-        return {}
-    _queue(wanted, list(there))
+    refused = _queue(wanted)
+    queued = [run.name for run in wanted if run.name not in refused]
+    if not queued:
+        return refused
     experiments.start(jobs)
-    return _watch([run.name for run in wanted])
+    return refused | _watch(queued)
 
 
-def _queue(wanted: Sequence[Run], there: Sequence[str]) -> None:
-    """Queue what neither waits nor runs."""
-    states = experiments.queue()
+def _queue(wanted: Sequence[Run]) -> dict[str, str]:
+    """Queue what neither waits nor runs; returns what DVC refuses, by name, with what it says."""
+    states = experiments.queue() if wanted else {}
     idle = [run for run in wanted if states.get(run.name) not in ("Queued", "Running")]
     experiments.forget([run.name for run in idle if run.name in states])
-    experiments.remove([run.name for run in idle if run.name in there])
+    refused = {}
     for run in bar(idle, desc="queue", leave=False, unit="experiment"):
-        experiments.put(run.name, run.changes)
+        try:
+            experiments.free(run.name)
+            experiments.put(run.name, run.changes)
+        except PipelineError as error:
+            refused[run.name] = str(error)
+    return refused
 
 
 def _watch(names: Sequence[str]) -> dict[str, str]:

@@ -15,10 +15,11 @@ CODE = ("pipeline", "stages", "dvc.yaml")
 
 @dataclass(frozen=True)
 class Experiment:
-    """A finished experiment: its name and the commit that DVC keeps of it."""
+    """A finished experiment: its name, the commit that DVC keeps of it and the one that it was started from."""
 
     name: str
     commit: str
+    baseline: str
 
     def text(self, path: str) -> str | None:
         """The content of a file that git keeps of it; None where it has no such file."""
@@ -31,24 +32,24 @@ class Experiment:
 
     def revision(self) -> str:
         """The commit that it was started from, abbreviated."""
-        return _git("rev-parse", "--short", f"{self.commit}^").stdout.strip()
+        return _git("rev-parse", "--short", self.baseline).stdout.strip()
 
 
-def finished() -> dict[str, Experiment]:
-    """All experiments of this repository by name; of two with one name, the one that DVC made last.
+def finished() -> dict[str, list[Experiment]]:
+    """All experiments of this repository by name; of one name, which every commit may have once, the newest first.
 
     Raises:
         PipelineError: this folder is in no git repository.
     """
-    listed = _git("for-each-ref", "--sort=committerdate", "--format=%(refname) %(objectname)", "refs/exps")
+    listed = _git("for-each-ref", "--sort=-committerdate", "--format=%(refname) %(objectname)", "refs/exps")
     if listed.returncode:
         raise PipelineError(f"studies are kept as DVC experiments, which need git: {listed.stderr.strip()}")
-    found = {}
+    found: dict[str, list[Experiment]] = {}
     for line in listed.stdout.splitlines():
         reference, commit = line.split()
         parts = reference.split("/")
         if len(parts) == 5:  # refs/exps/12/3456…/NAME; others are DVC's own
-            found[parts[-1]] = Experiment(parts[-1], commit)
+            found.setdefault(parts[-1], []).append(Experiment(parts[-1], commit, parts[2] + parts[3]))
     return found
 
 
@@ -94,10 +95,12 @@ def forget(names: Sequence[str]) -> None:
         _dvc("queue", "remove", *names)
 
 
-def remove(names: Sequence[str]) -> None:
-    """Remove finished experiments, so that their names are free."""
-    if names:
-        _dvc("exp", "remove", *names)
+def free(name: str) -> None:
+    """Give the finished experiment of that name and of the last commit a name by its own commit, so that it is kept."""
+    baseline = _git("rev-parse", "HEAD").stdout.strip()
+    for one in finished().get(name, ()):
+        if one.baseline == baseline:
+            _dvc("exp", "rename", name, f"{name}-{one.commit[:7]}")
 
 
 def log(name: str) -> str:

@@ -2,15 +2,16 @@
 
 import json
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
-from pipeline.config import yaml_text
+from pipeline.config import load, yaml_text
 from pipeline.config.decisive import decisive
-from pipeline.config.load import load
 from pipeline.config.schema import Params
 from pipeline.config.section import Name, Section, Seed
 from pipeline.errors import ParamsError
@@ -26,17 +27,24 @@ class Study(Section):
 
     title: what the report is called. seeds: each variant runs with every one. targets: data sets; null: those of
     params.yaml. variants: by the name in the tables, the parameters that are changed. reference: the variant that
-    others are compared with, beside direct transfer. along: a parameter that the variants go along, drawn as a line.
-    tables: of the paper, in which reports/tables.md shows the variants, too.
+    others are compared with, beside direct transfer. along: a parameter that the variants give numbers, drawn as a
+    line. tables: of the paper, in which reports/tables.md shows the variants, too.
     """
 
     title: str
-    seeds: Annotated[tuple[Seed, ...], Field(min_length=1)]
+    seeds: tuple[Seed, ...]
     targets: Annotated[tuple[Name, ...], Field(min_length=1)] | None = None
     variants: Annotated[dict[str, dict[str, Value]], Field(min_length=1)]
     reference: str | None = None
     along: str | None = None
     tables: tuple[Table, ...] = ()
+
+    @field_validator("seeds", mode="before")
+    @classmethod
+    def _seeds_are_some(cls, seeds: Any) -> Any:
+        if not isinstance(seeds, tuple) or not seeds:
+            raise ValueError("a list of at least one seed is meant, as [0, 1, 2]")
+        return seeds
 
     @field_validator("seeds")
     @classmethod
@@ -44,6 +52,34 @@ class Study(Section):
         if len(set(seeds)) < len(seeds):
             raise ValueError(f"a seed is named twice in {list(seeds)}")
         return seeds
+
+    @field_validator("variants", mode="before")
+    @classmethod
+    def _variants_are_flat(cls, variants: Any) -> Any:
+        """What is natural to write and not meant so: said before pydantic says it of every type a value may have."""
+        for name, changes in variants.items() if isinstance(variants, dict) else ():
+            if not isinstance(name, str):
+                raise ValueError(f'{name}: the name of a variant is a text: write "{name}"')
+            if changes is None:
+                raise ValueError(f"{name}: nothing follows; write {{}} where nothing is changed")
+            for key, value in changes.items() if isinstance(changes, dict) else ():
+                if isinstance(value, dict):
+                    inner, written = next(iter(value.items()), ("key", "value"))
+                    raise ValueError(f"{name}: write a whole key in one line, as {key}.{inner}: {_written(written)}")
+        return variants
+
+    @model_validator(mode="after")
+    def _variants_go_with_the_rest(self) -> Self:
+        if self.reference is not None and self.reference not in self.variants:
+            raise ValueError(f"reference: no variant is called {self.reference!r}")
+        for name, changes in self.variants.items():
+            if not {key.lstrip("+") for key in changes}.isdisjoint({"seed", "targets"} if self.targets else {"seed"}):
+                raise ValueError(f"variants.{name}: seed and targets are the study's, the same for every variant")
+            if self.along is not None and self.along not in changes:
+                raise ValueError(f"along: {self.along} is not among the changes of {name}")
+            if self.along is not None and type(changes[self.along]) not in (int, float):
+                raise ValueError(f"along: {self.along} is no number in {name}; leave along out to draw no line")
+        return self
 
 
 @dataclass(frozen=True)
@@ -74,39 +110,40 @@ def read(name: str, folder: Path = FOLDER) -> Study:
     raw = yaml_text.read(path)
     if not isinstance(raw, dict):
         raise ParamsError(f"{path}: expected a mapping (docs/studies.md), found {type(raw).__name__}")
+    if path.stem in known and not path.samefile(folder / f"{path.stem}.yaml"):
+        raise ParamsError(
+            f"{path}: {folder / path.stem}.yaml has the same name, and so the same experiments and report; rename one"
+        )
     try:
-        study = Study.model_validate(_tuples(raw))
+        return Study.model_validate(_tuples(raw))
     except ValidationError as error:
-        faults = [f"  {'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors()]
+        faults = [f"  {load.describe(fault, Study, example='studies/ablation.yaml')}" for fault in error.errors()]
         raise ParamsError(f"{path}:\n" + "\n".join(faults)) from None
-    if study.reference is not None and study.reference not in study.variants:
-        raise ParamsError(f"{path}: reference: no variant is called {study.reference!r}")
-    if study.along is not None and (lacking := [n for n, v in study.variants.items() if study.along not in v]):
-        raise ParamsError(f"{path}: along: {study.along} is not among the changes of {', '.join(lacking)}")
-    return study
 
 
 def runs(name: str, study: Study, params: Path = Path("params.yaml")) -> list[Run]:
     """Every experiment of the study, its parameters checked.
 
     Raises:
-        ParamsError: a variant's parameters are refused, or two variants would have the same name.
+        ParamsError: a variant's parameters are refused, or two variants have the same name or come to the same.
     """
     planned: list[Run] = []
     faults: list[str] = []
+    written = load.read(params)
     stem = Path(name).stem
     for variant, values in study.variants.items():
         for seed in study.seeds:
             wanted = {**values, "seed": seed} | ({"targets": list(study.targets)} if study.targets else {})
-            changes = tuple(f"{key}={_written(value)}" for key, value in wanted.items())
+            changes = tuple(f"{_whole(key, written)}={_written(value)}" for key, value in wanted.items())
             try:
-                settings = load(params, changes)
+                settings = load.load(params, changes)
             except ParamsError as error:
                 faults.append(f"{variant}: {error}")
                 break
             planned.append(Run(f"{slug(stem)}-{slug(variant)}-{seed}", variant, seed, changes, settings))
     names = [run.name for run in planned]
     faults += [f"two variants come to the name {twice}" for twice in {n for n in names if names.count(n) > 1}]
+    faults += _alike(planned, study.seeds[0])
     if faults:
         raise ParamsError(f"study {name}:\n" + "\n".join(f"  {fault}" for fault in faults))
     return planned
@@ -115,6 +152,26 @@ def runs(name: str, study: Study, params: Path = Path("params.yaml")) -> list[Ru
 def slug(text: str) -> str:
     """``text`` as part of an experiment's name: "w/o L_in" is "w-o-l-in"."""
     return re.sub(r"[^a-z0-9.]+", "-", text.lower().replace("+", " plus ")).strip("-.") or "variant"
+
+
+def _alike(planned: Sequence[Run], seed: int) -> list[str]:
+    """Variants that would run twice what is one thing, as where params.yaml says already what one of them changes."""
+    return [
+        f"{one.variant} and {two.variant} come to the same parameters"
+        for one, two in combinations([run for run in planned if run.seed == seed], 2)
+        if one.params == two.params
+    ]
+
+
+def _whole(key: str, written: Mapping[str, Any]) -> str:
+    """The key as DVC wants it: with a "+" (which a study may write as well) where the parameter file lacks it."""
+    bare = key.lstrip("+")
+    place: Any = written
+    for part in bare.split("."):
+        if not isinstance(place, dict) or part not in place:
+            return f"+{bare}"
+        place = place[part]
+    return bare
 
 
 def _written(value: Value) -> str:

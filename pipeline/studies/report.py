@@ -1,24 +1,29 @@
 """reports/studies/NAME.md, .csv and figures: what a study has come to so far, and what is missing."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import mean
 from types import MappingProxyType
+from typing import TypeVar
 
 import pandas as pd
 
 from pipeline.config import layout
 from pipeline.errors import PipelineError
 from pipeline.files.writing import write_csv, write_json, write_text
-from pipeline.reporting.markdown import KNOWN_NOTE, MARK_NOTE, NOTHING, markdown_table
+from pipeline.reporting.markdown import KNOWN_NOTE, MARK_NOTE, NOTHING, UNLIKE_NOTE, markdown_table
 from pipeline.reporting.studied import Studied, StudiedCell, StudiedRow, load_studies
-from pipeline.reporting.titles import OTHER_CODE_MARK, backbone_title, dataset_title
+from pipeline.reporting.titles import OTHER_CODE_MARK, backbone_title, dataset_title, environment_title
 from pipeline.studies import figures
 from pipeline.studies.collect import Collected, State
 from pipeline.studies.plan import Run, Study
 from pipeline.studies.summary import Stage, accuracy, chosen_by, paired, rivalry
 from pipeline.tracking.costs import Cost
 from pipeline.validators import LAST, VALIDATORS
+
+P = TypeVar("P")
+SCORES = ("accuracy", "balanced_accuracy", "macro_f1")
 
 
 def write_report(
@@ -94,9 +99,16 @@ def _studied(
         found=len(planned) - len(lacking),
         planned=len(planned),
         revisions=tuple(sorted({one.revision for one in collected})),
+        parameters=_shared([one.result.parameters for one in collected]),
         rows=tuple(row for row in rows if row),
         pictures=tuple(pictures),
     )
+
+
+def _shared(parameters: Sequence[Mapping[str, P]]) -> dict[str, P]:
+    """What all of them hold, with the same value."""
+    first = parameters[0] if parameters else {}
+    return {key: value for key, value in first.items() if all(key in one and one[key] == value for one in parameters)}
 
 
 def _studied_row(
@@ -127,20 +139,20 @@ def _costs(study: Study, planned: Sequence[Run], costs: Mapping[str, Sequence[Co
 
 def rows(collected: Sequence[Collected]) -> pd.DataFrame:
     """One row a variant, seed and target; accuracies in per cent."""
+    scores = [f"{stage}_{key}" for stage in ("dt", "adapted") for key in SCORES]
+    choices = [LAST, *(validator.name for validator in VALIDATORS)]
+    head = ["variant", "target", "seed", *scores, "oracle_accuracy", *(f"by_{name}" for name in choices)]
+    head += ["n_test", "drawn", "revision", "experiment"]
     found = []
     for one in collected:
         result = one.result
-        row: dict[str, object] = {"variant": one.run.variant, "target": result.target, "seed": one.run.seed}
-        for stage, metrics in (("dt", result.before), ("adapted", result.after)):
-            for key in ("accuracy", "balanced_accuracy", "macro_f1"):
-                row[f"{stage}_{key}"] = 100 * getattr(metrics, key) if metrics else None
-        row["oracle_accuracy"] = 100 * result.oracle.accuracy if result.oracle else None
-        for name in (LAST, *(validator.name for validator in VALIDATORS)):
-            choice = result.unlabelled.choices.get(name)
-            row[f"by_{name}"] = 100 * choice.accuracy if choice else None
-        row |= {"n_test": result.n_test, "drawn": result.drawn, "revision": one.revision, "experiment": one.run.name}
-        found.append(row)
-    return pd.DataFrame(found)
+        row: list[object] = [one.run.variant, result.target, one.run.seed]
+        for metrics in (result.before, result.after):
+            row += [100 * getattr(metrics, key) if metrics else None for key in SCORES]
+        for epoch in (result.oracle, *(result.unlabelled.choices.get(name) for name in choices)):
+            row.append(100 * epoch.accuracy if epoch else None)
+        found.append([*row, result.n_test, result.drawn, one.revision, one.run.name])
+    return pd.DataFrame(found, columns=head)
 
 
 def _state(
@@ -160,6 +172,9 @@ def _state(
         lines.append(MARK_NOTE)
     if any(one.result.split.protocol.classes is not None for one in collected):
         lines.append(KNOWN_NOTE)
+    ways = Counter(environment_title(one.result.environment) for one in collected)
+    if len(ways) > 1:
+        lines.append(f"{UNLIKE_NOTE} Results by how: {'; '.join(f'{n} with {way}' for way, n in ways.items())}.")
     older = sorted({one.revision for one in collected if not one.current})
     if older:
         lines.append(
@@ -180,9 +195,9 @@ def _results(study: Study, targets: Sequence[str], collected: Sequence[Collected
     if study.reference:
         parts += [f"## Against {study.reference}", _differences(study, targets, collected, study.reference)]
     parts.append(
-        "Differences in points on the same test pictures, mean over seeds, with the 95 % interval of the paired "
-        "bootstrap over pictures and its p value; pictures count as independent. Targets won and lost, and the p value "
-        "of their signs, in the last columns. No correction for many comparisons."
+        "Differences in points on the same test pictures, mean over the seeds that both have, with the 95 % interval "
+        "of the paired bootstrap over pictures and its p value; pictures count as independent. Targets won and lost, "
+        "and the p value of their signs, in the last columns. No correction for many comparisons."
     )
     if table := _choices(collected):
         parts += ["## Choosing an epoch without labels", table]
@@ -206,15 +221,14 @@ def _differences(study: Study, targets: Sequence[str], collected: Sequence[Colle
     for variant in study.variants:
         if variant == other:
             continue
-        cells = [variant]
-        for target in targets:
-            found = paired(collected, variant, other, target)
-            cells.append(
-                f"{found.difference:+.1f} [{found.low:+.1f}, {found.high:+.1f}], p {found.p:.3f}" if found else NOTHING
-            )
-        over = rivalry(collected, variant, other, targets)
+        differences = [paired(collected, variant, other, target) for target in targets]
+        cells = [
+            f"{found.difference:+.1f} [{found.low:+.1f}, {found.high:+.1f}], p {found.p:.3f}" if found else NOTHING
+            for found in differences
+        ]
+        over = rivalry([found for found in differences if found])
         cells += [f"{over.better} : {over.worse}", f"{over.mean:+.1f}", f"{over.p:.3f}"] if over else [NOTHING] * 3
-        lines.append(cells)
+        lines.append([variant, *cells])
     return markdown_table(["", *map(dataset_title, targets), "won : lost", "mean", "p of signs"], lines)
 
 

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from pipeline.evaluation.comparison import Paired, paired_bootstrap, sign_test
 from pipeline.reporting.studied import StudiedCell
+from pipeline.reporting.titles import environment_title
 from pipeline.studies.collect import Collected, of_variant
 
 RESAMPLES = 2000
@@ -41,35 +42,33 @@ def accuracy(collected: Sequence[Collected], variant: str, target: str, stage: S
         drawn=any(one.result.drawn for one in found),
         known=any(one.result.split.protocol.classes is not None for one in found),
         current=all(one.current for one in found),
+        alike=len({environment_title(one.result.environment) for one in found}) == 1,
     )
 
 
 def paired(collected: Sequence[Collected], variant: str, other: str | None, target: str) -> Paired | None:
     """``variant`` less ``other`` on the same test pictures, of the seeds that both have; None where they share none.
 
-    other: None is direct transfer, of the source model that the variant itself starts from.
+    other: None is direct transfer, of the source model that the variant itself starts from. Where the
+    two have other test parts, by other rules in section split, they share none.
     """
     first = _right(collected, variant, target, "after")
     second = _right(collected, other or variant, target, "after" if other else "before")
-    seeds = [seed for seed in first if seed in second and len(first[seed]) == len(second[seed])]
-    if not seeds:
+    parts = {one.test_part for one in (*first.values(), *second.values())}
+    seeds = [seed for seed in first if seed in second]
+    if not seeds or len(parts) > 1:
         return None
-    difference = np.mean([first[seed] - second[seed] for seed in seeds], axis=0)
+    difference = np.mean([first[seed].pictures - second[seed].pictures for seed in seeds], axis=0)
     return paired_bootstrap(100 * difference, RESAMPLES, SEED)
 
 
-def rivalry(collected: Sequence[Collected], variant: str, other: str | None, targets: Sequence[str]) -> Rivalry | None:
-    """Over ``targets``, ``other`` as in ``paired``; None where the two share none."""
-    differences = []
-    for target in targets:
-        one = accuracy(collected, variant, target)
-        two = accuracy(collected, other or variant, target, "after" if other else "before")
-        if one and two:
-            differences.append(one.mean - two.mean)
+def rivalry(differences: Sequence[Paired]) -> Rivalry | None:
+    """differences: of two variants, one a target; None where there is none."""
     if not differences:
         return None
-    better, worse = sum(value > 0 for value in differences), sum(value < 0 for value in differences)
-    return Rivalry(better, worse, float(np.mean(differences)), sign_test(better, worse))
+    values = [found.difference for found in differences]
+    better, worse = sum(value > 0 for value in values), sum(value < 0 for value in values)
+    return Rivalry(better, worse, float(np.mean(values)), sign_test(better, worse))
 
 
 @dataclass(frozen=True)
@@ -85,20 +84,29 @@ def chosen_by(collected: Sequence[Collected], choice: str) -> Choice | None:
     """At the epochs that ``choice`` chooses: a validator, or the last ones."""
     pairs = []
     for one in collected:
-        oracle, choices = one.result.oracle, one.result.unlabelled.choices
-        if one.result.adapted() and oracle and choices:
-            chosen = choices[choice].accuracy
-            pairs.append((chosen, oracle.accuracy - chosen))
+        oracle, chosen = one.result.oracle, one.result.unlabelled.choices.get(choice)
+        if one.result.adapted() and oracle and chosen:
+            pairs.append((chosen.accuracy, oracle.accuracy - chosen.accuracy))
     if not pairs:
         return None
     accuracy, below = 100 * np.array(pairs).mean(axis=0)
     return Choice(float(accuracy), float(below), len(pairs))
 
 
-def _right(collected: Sequence[Collected], variant: str, target: str, stage: Stage) -> dict[int, NDArray[np.float64]]:
-    """By seed, 1 for each test picture that is right and 0 for the others."""
-    return {
-        one.run.seed: np.array(list(getattr(one.result.right, stage)), dtype=np.float64)
-        for one in of_variant(collected, variant, target)
-        if one.result.right
-    }
+@dataclass(frozen=True)
+class _Scored:
+    """pictures: N, of the test part, 1 for each that is right, else 0. test_part: the rules that chose them, and N."""
+
+    pictures: NDArray[np.float64]
+    test_part: tuple[str, int | float | None, int, int]
+
+
+def _right(collected: Sequence[Collected], variant: str, target: str, stage: Stage) -> dict[int, _Scored]:
+    """By seed."""
+    found = {}
+    for one in of_variant(collected, variant, target):
+        if right := one.result.right:
+            pictures = np.array(list(getattr(right, stage)), dtype=np.float64)
+            rules = one.result.split.protocol
+            found[one.run.seed] = _Scored(pictures, (rules.protocol, rules.test, rules.seed, len(pictures)))
+    return found

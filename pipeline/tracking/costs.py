@@ -10,6 +10,8 @@ import mlflow
 from pipeline.tracking import execution
 from pipeline.tracking.tree import DVC_EXPERIMENT
 
+OLDEST_FIRST = ["attributes.start_time ASC"]
+
 
 @dataclass(frozen=True)
 class Cost:
@@ -22,14 +24,14 @@ class Cost:
 def adaptation_costs(experiment: str, names: Iterable[str]) -> dict[str, list[Cost]]:
     """By the name of a DVC experiment, the cost of each target's finished adaptation; a name without runs is not there.
 
-    experiment: MLflow's, ``tracking.experiment``.
+    experiment: MLflow's, ``tracking.experiment``. Of a target that was adapted to again under the same name, the last.
 
     Raises:
         TrackingError: the store fails.
     """
     if choose() and not (execution.store_root() / DATABASE).is_file():
         return {}
-    wanted, found = set(names), dict[str, list[Cost]]()
+    wanted, found = set(names), dict[str, dict[str, Cost]]()
     with answering(), impatient():
         client = mlflow.MlflowClient()
         of = client.get_experiment_by_name(experiment)
@@ -38,11 +40,14 @@ def adaptation_costs(experiment: str, names: Iterable[str]) -> dict[str, list[Co
         query = "attributes.status = 'FINISHED' and tags.`pocan.stage` = 'adapt'"
         token = None
         while True:
-            page = client.search_runs([of.experiment_id], query, max_results=1000, page_token=token)
+            page = client.search_runs(
+                [of.experiment_id], query, order_by=OLDEST_FIRST, max_results=1000, page_token=token
+            )
             for run in page:
-                name, metrics = run.data.tags.get(DVC_EXPERIMENT), run.data.metrics
-                if name in wanted and {"epoch_seconds", "peak_memory_mib"} <= metrics.keys():
+                name, target = run.data.tags.get(DVC_EXPERIMENT), run.data.tags["pocan.target"]
+                if name in wanted and {"epoch_seconds", "peak_memory_mib"} <= run.data.metrics.keys():
                     epochs = [entry.value for entry in client.get_metric_history(run.info.run_id, "epoch_seconds")]
-                    found.setdefault(str(name), []).append(Cost(sum(epochs), metrics["peak_memory_mib"]))
+                    cost = Cost(sum(epochs), run.data.metrics["peak_memory_mib"])
+                    found.setdefault(str(name), {})[target] = cost
             if not (token := page.token):
-                return found
+                return {name: list(costs.values()) for name, costs in found.items()}

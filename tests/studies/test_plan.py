@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from pipeline.config.load import load
 from pipeline.config.methods import METHODS
 from pipeline.errors import ParamsError
 from pipeline.studies import plan
@@ -32,11 +33,12 @@ def test_every_variant_runs_with_every_seed(tmp_path: Path) -> None:
     assert plan.runs("mine", written(tmp_path), ROOT / "params.yaml")[0].params.targets[0] == "ckplus"
 
 
+@pytest.mark.parametrize("params", ["params.yaml", "params/paper.yaml", "params/fer2013-ckplus48.yaml"])
 @pytest.mark.parametrize("name", sorted(path.stem for path in (ROOT / "studies").glob("*.yaml")))
-def test_the_studies_of_the_paper_are_sound(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_studies_of_the_paper_are_sound(name: str, params: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
     study = plan.read(name)
-    assert len(plan.runs(name, study)) == len(study.variants) * len(study.seeds)
+    assert len(plan.runs(name, study, Path(params))) == len(study.variants) * len(study.seeds)
 
 
 def test_the_study_of_methods_has_every_method() -> None:
@@ -49,11 +51,19 @@ def test_the_study_of_methods_has_every_method() -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"seeds": []}, "seeds: Tuple should have at least 1 item"),
+        ({"seeds": []}, r"seeds: a list of at least one seed is meant, as \[0, 1, 2\]"),
+        ({"seeds": 0}, r"seeds: a list of at least one seed is meant, as \[0, 1, 2\]"),
         ({"seeds": [1, 1]}, "a seed is named twice"),
-        ({"variant": {}}, "variant: Extra inputs are not permitted"),
+        ({"variant": {}}, r"variant: unknown key \(did you mean 'variants'\?\)"),
         ({"reference": "SHOT"}, "reference: no variant is called 'SHOT'"),
-        ({"along": "adapt.tau"}, "along: adapt.tau is not among the changes of POCAN, w/o L_in"),
+        ({"along": "adapt.tau"}, "along: adapt.tau is not among the changes of POCAN"),
+        ({"along": "targets", "variants": {"A": {"targets": ["jaffe"]}}}, "along: targets is no number in A"),
+        ({"along": "faces.track", "variants": {"A": {"faces.track": True}}}, "along: faces.track is no number in A"),
+        ({"variants": {0.1: {}}}, 'variants: 0.1: the name of a variant is a text: write "0.1"'),
+        ({"variants": {"A": None}}, "variants: A: nothing follows; write {} where nothing is changed"),
+        ({"variants": {"A": {"adapt": {"ema": 0.9}}}}, "A: write a whole key in one line, as adapt.ema: 0.9"),
+        ({"variants": {"A": {"seed": 5}}}, "variants.A: seed and targets are the study's, the same for every variant"),
+        ({"variants": {"A": {"+targets": ["jaffe"]}}, "targets": ["ckplus"]}, "seed and targets are the study's"),
     ],
 )
 def test_a_fault_in_the_file_is_named(changes: dict[str, object], message: str, tmp_path: Path) -> None:
@@ -69,7 +79,35 @@ def test_a_variant_with_a_wrong_parameter_is_named_before_anything_runs(tmp_path
 
 def test_two_variants_of_one_name_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ParamsError, match="two variants come to the name mine-a-b-0"):
-        planned(written(tmp_path, variants={"A b": {}, "a-b": {"adapt.tau": 0.5}}))
+        planned(written(tmp_path, variants={"A b": {}, "a-b": {"adapt.tau": 0.7}}))
+    (tmp_path / "mine.yaml").write_text("title: T\nseeds: [0]\nvariants:\n  A: {}\n  A: {adapt.tau: 0.7}\n")
+    with pytest.raises(ParamsError, match=r"key 'A' stands here twice\n.*line 5"):
+        plan.read("mine", tmp_path)
+
+
+def test_variants_that_come_to_the_same_are_refused(tmp_path: Path) -> None:
+    value = load(ROOT / "params.yaml").pretrain.tau
+    with pytest.raises(ParamsError, match="A and B come to the same parameters"):
+        planned(written(tmp_path, variants={"A": {}, "B": {"pretrain.tau": value}, "C": {"pretrain.tau": 2 * value}}))
+
+
+def test_a_key_that_the_parameter_file_lacks_is_appended_as_dvc_wants_it(tmp_path: Path) -> None:
+    changes = {"adapt.method": "dann", "adapt.weight": 0.5, "+adapt.epochs": 2}
+    changes |= {"+split.jaffe.classes": ["anger", "fear"]}
+    run = planned(written(tmp_path, variants={"A": changes}, targets=["jaffe"]))[0]
+    assert {*run.changes} >= {"+adapt.weight=0.5", "adapt.epochs=2", '+split.jaffe.classes=["anger", "fear"]'}
+    assert run.decisive("jaffe")["adapt.weight"] == 0.5
+    assert run.params.split["jaffe"].classes == ("anger", "fear")
+
+
+def test_a_file_elsewhere_must_not_take_the_name_of_a_study(tmp_path: Path) -> None:
+    written(tmp_path)
+    (tmp_path / "mine").mkdir()
+    elsewhere = tmp_path / "mine/mine.yaml"
+    elsewhere.write_text((tmp_path / "mine.yaml").read_text())
+    with pytest.raises(ParamsError, match=r"mine/mine\.yaml: .*/mine\.yaml has the same name"):
+        plan.read(str(elsewhere), tmp_path)
+    assert plan.read(str(tmp_path / "mine.yaml"), tmp_path).title == "T"
 
 
 def test_what_is_no_study(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import yaml
 
 from pipeline.errors import PipelineError
 from pipeline.reporting.markdown import KNOWN_NOTE, MARK_NOTE
-from pipeline.reporting.studied import StudiedCell, StudiedRow, average, load_studies
+from pipeline.reporting.studied import StudiedCell, StudiedRow, average, load_studies, studies_section
 from pipeline.studies import experiments, plan
 from pipeline.studies.collect import collect, state_of
 from pipeline.studies.report import write_report
@@ -65,8 +65,23 @@ def experiment(run: plan.Run, right: int, **changes: Any) -> None:
         (folder / "result.json").write_text(json.dumps(made | changes))
     git("add", "--all")
     commit = git("commit-tree", git("write-tree"), "-p", "HEAD", "-m", run.name)
-    git("update-ref", f"refs/exps/12/345/{run.name}", commit)
+    baseline = git("rev-parse", "HEAD")
+    git("update-ref", f"refs/exps/{baseline[:2]}/{baseline[2:]}/{run.name}", commit)
     git("reset", "--quiet", "--hard")
+
+
+def commit_parameters(*changes: tuple[str, str]) -> None:
+    """Commit params.yaml with some of its text replaced."""
+    text = Path("params.yaml").read_text()
+    for old, new in changes:
+        assert old in text
+        text = text.replace(old, new)
+    Path("params.yaml").write_text(text)
+    git("commit", "--quiet", "-am", "other parameters")
+
+
+def report_of(*, study: plan.Study, runs: list[plan.Run]) -> str:
+    return write_report("two", study, runs, *collect(runs, experiments.finished()), {})[1].read_text()
 
 
 def planned() -> tuple[plan.Study, list[plan.Run]]:
@@ -86,6 +101,31 @@ def test_what_is_done_missing_and_of_other_parameters_or_code(repository: Path) 
     git("commit", "--quiet", "-am", "other code")
     experiments.code_of.cache_clear()
     assert [state_of(run, experiments.finished()) for run in runs][::2] == ["other code"] * 2
+    experiment(runs[0], 10)
+    assert [found.baseline == git("rev-parse", "HEAD") for found in experiments.finished()[runs[0].name]].count(
+        True
+    ) == 1
+    assert [state_of(run, experiments.finished()) for run in runs][::2] == ["done", "other code"]
+
+
+@pytest.mark.usefixtures("repository")
+@pytest.mark.parametrize(
+    "change",
+    [
+        ("root: data/standins", "root: data/real"),
+        ("\n  scale: 1.0", "\n  scale: 2.0"),
+        ("precision: auto", "precision: bf16"),
+    ],
+)
+def test_other_pictures_and_another_precision_are_other_parameters(change: tuple[str, str]) -> None:
+    experiment(planned()[1][0], 15)
+    commit_parameters(change)
+    run = planned()[1][0]
+    assert state_of(run, experiments.finished()) == "other parameters"
+    experiment(run, 15)
+    assert state_of(run, experiments.finished()) == "done"
+    git("revert", "--no-edit", "HEAD")
+    assert state_of(planned()[1][0], experiments.finished()) == "done"
 
 
 @pytest.mark.usefixtures("repository")
@@ -111,6 +151,8 @@ def test_the_report_compares_pairs_and_names_what_is_missing() -> None:
     assert "| DT (of POCAN) | 60.0 ± 0.0 (2) ◊ | 60.0 ± 0.0 (2) ◊ |" in text
     assert "| POCAN | 77.5 ± 3.5 (2) ◊ | 77.5 ± 3.5 (2) ◊ |" in text
     assert "| DANN | 50.0 ◊ | 50.0 ◊ |" in text
+    # The seed that both have.
+    assert "| 0 : 2 | -25.0 | 0.500 |" in text.split("## Against POCAN")[1]
     # POCAN over DT: 105 and 112 of 140 against 84. DANN with seed 0 alone against POCAN's 105: 35 of 140 less.
     assert "| POCAN | +17.5 [" in text
     assert "| 2 : 0 | +17.5 | 0.500 |" in text
@@ -138,7 +180,54 @@ def test_the_tables_of_the_report_have_a_studys_rows(repository: Path) -> None:
     ablation = section(text, "Table 3.")
     assert row(ablation, "DANN") == ["50.0 ◊", "50.0 ◊", "–", "–", "–", "–"]
     assert line not in section(text, "Table 2.")
+    assert "No target of this table was run" not in text.split("## Table 2.")[0]
+    assert "No adapted target" not in ablation
     assert "![Two](studies/two-matrix.png)" in section(text, "Studies")
+    other = result("ckplus", parameters=runs[0].decisive("ckplus") | {"pretrain.tau": 0.3, "seed": 5})
+    text = tables_text(repository / "other", other, studies=[studied])
+    assert row(section(text, "Table 1."), f"*{line}; unlike this run in `pretrain.tau`*")
+
+
+def measured_unlike(runs: list[plan.Run]) -> None:
+    """POCAN with two seeds and DANN with one, of which POCAN's first was computed on another device."""
+    environment = {stage: {**values, "device": "cuda"} for stage, values in result("ckplus")["environment"].items()}
+    experiment(runs[0], 15, environment=environment)
+    experiment(runs[1], 15)
+    experiment(runs[2], 10)
+
+
+def test_a_mean_over_what_was_computed_unlike_is_marked(repository: Path) -> None:
+    study, runs = planned()
+    measured_unlike(runs)
+    text = report_of(study=study, runs=runs)
+    assert "| POCAN | 75.0 ± 0.0 (2) ◊ ≠ | 75.0 ± 0.0 (2) ◊ ≠ |" in text
+    assert "| DANN | 50.0 ◊ | 50.0 ◊ |" in text
+    assert "2 with fp32 on cuda (AVX2), torch 2.11.0" in text
+    assert "4 with fp32 on cpu (AVX2), torch 2.11.0" in text
+    (studied,) = load_studies(repository / "reports/studies")
+    tables = tables_text(repository / "made", result("ckplus"), studies=[studied])
+    assert "≠ A mean over what was computed unlike" in section(tables, "Table 1.")
+
+
+@pytest.mark.usefixtures("repository")
+def test_other_test_parts_are_not_compared() -> None:
+    study, runs = planned()
+    experiment(runs[0], 15)
+    experiment(runs[2], 10, split={**SPLIT, "protocol": {**SPLIT["protocol"], "protocol": "subject"}})
+    against = report_of(study=study, runs=runs).split("## Against POCAN")[1]
+    assert "| DANN | – | – | – | – | – |" in against
+
+
+@pytest.mark.usefixtures("repository")
+def test_a_result_from_before_a_validator_is_left_out_of_its_row() -> None:
+    study, runs = planned()
+    experiment(runs[0], 15)
+    judged = result("ckplus")["unlabelled"]
+    fewer = {name: choice for name, choice in judged["choices"].items() if name != "deep_embedded"}
+    experiment(runs[1], 15, unlabelled={**judged, "choices": fewer})
+    text = report_of(study=study, runs=runs)
+    assert "| entropy | 70.0 | 10.0 | 4 |" in text
+    assert "| deep embedded validation | 70.0 | 10.0 | 2 |" in text
 
 
 def test_a_clone_without_experiments_keeps_what_another_has_collected(repository: Path) -> None:
@@ -152,12 +241,12 @@ def test_a_clone_without_experiments_keeps_what_another_has_collected(repository
 
 
 def test_a_mean_over_all_targets_has_the_marks_of_each() -> None:
-    first = StudiedCell(mean=70.0, deviation=1.0, seeds=3, drawn=True, known=False, current=True)
+    first = StudiedCell(mean=70.0, deviation=1.0, seeds=3, drawn=True, known=False, current=True, alike=True)
     row_ = StudiedRow(name="POCAN", source="RAF-DB", backbone="ResNet-10", cells={"ckplus": first})
     assert average(row_, ["ckplus", "jaffe"]) == "–"
-    second = first.model_copy(update={"mean": 60.0, "drawn": False, "known": True, "current": False})
+    second = first.model_copy(update={"mean": 60.0, "drawn": False, "known": True, "current": False, "alike": False})
     both = row_.model_copy(update={"cells": {"ckplus": first, "jaffe": second}})
-    assert average(both, ["ckplus", "jaffe"]) == "65.0 ◊ § ¶"
+    assert average(both, ["ckplus", "jaffe"]) == "65.0 ◊ § ¶ ≠"
 
 
 def test_a_damaged_study_is_named(tmp_path: Path) -> None:
@@ -193,8 +282,10 @@ def test_a_study_without_any_result_says_so() -> None:
     assert [path.name for path in files] == ["two.csv", "two.md", "two.json"]
     assert "0 of 4 experiments" in files[1].read_text()
     assert files[1].read_text().count("- missing: ") == 4
+    assert pd.read_csv(files[0]).empty
     (studied,) = load_studies(files[2].parent)
     assert studied.told() == "measured by `pocan study two`, 4 of 4 experiments missing"
+    assert studies_section([studied], "studies") == ""
 
 
 @pytest.mark.usefixtures("repository")

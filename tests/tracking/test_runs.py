@@ -451,9 +451,11 @@ def test_flatten_writes_keys_as_dvc_does() -> None:
 
 
 def test_costs_of_an_experiments_adaptations(settings: Params) -> None:
-    with runs.stage_run(settings, "adapt", "jaffe") as tracked:
-        for epoch in (1, 2, 3):
-            tracked.log({"epoch_seconds": 2.0 * epoch, "peak_memory_mib": 800.0}, epoch)
+    # The same name again, as after a change of the code: the last one counts.
+    for seconds in (100.0, 2.0):
+        with runs.stage_run(settings, "adapt", "jaffe") as tracked:
+            for epoch in (1, 2, 3):
+                tracked.log({"epoch_seconds": seconds * epoch, "peak_memory_mib": 800.0}, epoch)
     with runs.stage_run(settings, "evaluate", "jaffe") as tracked:
         tracked.log({"epoch_seconds": 50.0, "peak_memory_mib": 1.0}, 1)
     with contextlib.suppress(KeyboardInterrupt), runs.stage_run(settings, "adapt", "sfew") as tracked:
