@@ -1,0 +1,102 @@
+"""Draw docs/real-faces.png, what every method gains on real faces, from the tables of docs/results.md.
+
+python -m benchmarks.real_faces
+"""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import matplotlib.style
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from pipeline.reporting.figures import AFTER_COLOUR, STYLE, WARNING_COLOUR
+
+DOCS = Path(__file__).parents[1] / "docs"
+PICTURE = DOCS / "real-faces.png"
+DIRECTIONS = ("FER2013 → CK+48", "CK+48 → FER2013")
+
+
+@dataclass(frozen=True)
+class Row:
+    """A method in one direction, in per cent and points: one value a seed, then what the table says of all of them."""
+
+    method: str
+    accuracies: tuple[float, ...]
+    gains: tuple[float, ...]
+    mean: float
+    deviation: float
+    gain: float
+
+
+def rows(text: str, direction: str) -> list[Row]:
+    """The table of section "Every method, DIRECTION" of docs/results.md, in its order.
+
+    Raises:
+        ValueError: there is no such section or no row in it.
+    """
+    _, found, section = text.partition(f"\n## Every method, {direction}\n")
+    table = [_row(line) for line in section.partition("\n## ")[0].splitlines() if re.match(r"\| [A-Z].* ± ", line)]
+    if not found or not table:
+        raise ValueError(f"docs/results.md has no rows under 'Every method, {direction}'")
+    return table
+
+
+def _row(line: str) -> Row:
+    method, *cells = (cell.strip() for cell in line.replace("−", "-").strip("|\n").split("|"))
+    seeds = [re.findall(r"[-+]?\d+\.\d", cell) for cell in cells[:3]]
+    mean, deviation = map(float, cells[3].split(" ± "))
+    return Row(
+        method,
+        tuple(float(accuracy) for accuracy, _ in seeds),
+        tuple(float(gain) for _, gain in seeds),
+        mean,
+        deviation,
+        float(cells[5]),
+    )
+
+
+def draw(text: str) -> Figure:
+    """A panel a direction, a line a method in the order of the first direction's means, a dot a seed."""
+    tables = {direction: {row.method: row for row in rows(text, direction)} for direction in DIRECTIONS}
+    methods = list(tables[DIRECTIONS[0]])
+    figure = Figure(figsize=(9.6, 1.5 + 0.27 * len(methods)), layout="constrained")
+    for axes, (direction, table) in zip(figure.subplots(1, 2, sharey=True), tables.items(), strict=True):
+        _panel(axes, methods, table)
+        transfer = np.mean([np.subtract(row.accuracies, row.gains) for row in table.values()])
+        axes.set_title(f"{direction}\ndirect transfer: {transfer:.1f} %")
+    figure.axes[0].set_yticks(range(len(methods)), methods)
+    figure.axes[0].invert_yaxis()
+    figure.supxlabel("accuracy over direct transfer (points); a dot a seed, a bar their mean", fontsize=10)
+    return figure
+
+
+def _panel(axes: Axes, methods: list[str], table: dict[str, Row]) -> None:
+    lowest = min(gain for row in table.values() for gain in row.gains)
+    highest = max(gain for row in table.values() for gain in row.gains)
+    for y, row in ((methods.index(method), row) for method, row in table.items()):
+        colour = AFTER_COLOUR if row.gain > 0 else WARNING_COLOUR
+        axes.barh(y, row.gain, 0.56, color=colour, alpha=0.35)
+        axes.scatter(row.gains, [y] * len(row.gains), s=16, color=colour, alpha=0.8, zorder=3, linewidths=0)
+        text = axes.text(1.0, y, f"{row.mean:.1f} ± {row.deviation:.1f}", transform=axes.get_yaxis_transform())
+        text.set(ha="right", va="center", fontsize=8, backgroundcolor="white")
+    axes.axvline(0.0, color="#555555", lw=0.8)
+    # Room on the right for the accuracies.
+    axes.set_xlim(lowest - 0.04 * (highest - lowest), highest + 0.4 * (highest - lowest))
+    axes.grid(axis="x", color="#E3E3E3", linewidth=0.8)
+    axes.set_axisbelow(True)
+    axes.tick_params(axis="y", length=0)
+    axes.spines["left"].set_visible(False)
+
+
+def described(text: str) -> str:
+    """What is drawn, in words: it goes into the picture's file, so that a test can tell an old picture."""
+    return "\n".join(f"{direction}: {row}" for direction in DIRECTIONS for row in rows(text, direction))
+
+
+if __name__ == "__main__":
+    results = (DOCS / "results.md").read_text(encoding="utf-8")
+    with matplotlib.style.context(STYLE, after_reset=True):
+        draw(results).savefig(PICTURE, metadata={"Software": None, "Description": described(results)})
