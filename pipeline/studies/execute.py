@@ -1,7 +1,7 @@
 """Running what a study still lacks, on DVC's queue; started again after any interruption, it goes on."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pipeline.bars import bar
@@ -33,7 +33,7 @@ def execute(planned: Sequence[Run], jobs: int) -> dict[str, str]:
         raise PipelineError(f"experiments start from the last commit: commit {', '.join(changed)} first")
     there = experiments.finished()
     wanted = [run for run in planned if state_of(run, there) != "done"]
-    refused = _queue(wanted)
+    refused = _queue(wanted, there)
     queued = [run.name for run in wanted if run.name not in refused]
     if not queued:
         return refused
@@ -41,7 +41,7 @@ def execute(planned: Sequence[Run], jobs: int) -> dict[str, str]:
     return refused | _watch(queued)
 
 
-def _queue(wanted: Sequence[Run]) -> dict[str, str]:
+def _queue(wanted: Sequence[Run], there: Mapping[str, Sequence[experiments.Experiment]]) -> dict[str, str]:
     """Queue what neither waits nor runs; returns what DVC refuses, by name, with what it says."""
     states = experiments.queue() if wanted else {}
     idle = [run for run in wanted if states.get(run.name) not in ("Queued", "Running")]
@@ -49,7 +49,7 @@ def _queue(wanted: Sequence[Run]) -> dict[str, str]:
     refused = {}
     for run in bar(idle, desc="queue", leave=False, unit="experiment"):
         try:
-            experiments.free(run.name)
+            experiments.free(run.name, there.get(run.name, ()))
             experiments.put(run.name, run.changes)
         except PipelineError as error:
             refused[run.name] = str(error)

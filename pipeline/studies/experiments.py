@@ -95,11 +95,10 @@ def forget(names: Sequence[str]) -> None:
         _dvc("queue", "remove", *names)
 
 
-def free(name: str) -> None:
-    """Give the finished experiment of that name and of the last commit a name by its own commit, so that it is kept."""
-    baseline = _git("rev-parse", "HEAD").stdout.strip()
-    for one in finished().get(name, ()):
-        if one.baseline == baseline:
+def free(name: str, there: Sequence[Experiment]) -> None:
+    """Of the experiments of that name, name that of the last commit by its own: it is kept, and the name is free."""
+    for one in there:
+        if one.baseline == _git("rev-parse", "HEAD").stdout.strip():
             _dvc("exp", "rename", name, f"{name}-{one.commit[:7]}")
 
 

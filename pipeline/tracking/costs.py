@@ -10,7 +10,7 @@ import mlflow
 from pipeline.tracking import execution
 from pipeline.tracking.tree import DVC_EXPERIMENT
 
-OLDEST_FIRST = ["attributes.start_time ASC"]
+NEWEST_FIRST = ["attributes.start_time DESC"]
 
 
 @dataclass(frozen=True)
@@ -41,11 +41,12 @@ def adaptation_costs(experiment: str, names: Iterable[str]) -> dict[str, list[Co
         token = None
         while True:
             page = client.search_runs(
-                [of.experiment_id], query, order_by=OLDEST_FIRST, max_results=1000, page_token=token
+                [of.experiment_id], query, order_by=NEWEST_FIRST, max_results=1000, page_token=token
             )
             for run in page:
                 name, target = run.data.tags.get(DVC_EXPERIMENT), run.data.tags["pocan.target"]
-                if name in wanted and {"epoch_seconds", "peak_memory_mib"} <= run.data.metrics.keys():
+                known = target in found.get(str(name), {})
+                if name in wanted and not known and {"epoch_seconds", "peak_memory_mib"} <= run.data.metrics.keys():
                     epochs = [entry.value for entry in client.get_metric_history(run.info.run_id, "epoch_seconds")]
                     cost = Cost(sum(epochs), run.data.metrics["peak_memory_mib"])
                     found.setdefault(str(name), {})[target] = cost

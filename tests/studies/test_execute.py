@@ -46,7 +46,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, queue: Queue) -> dict[s
     for name in ("put", "forget", "start"):
         monkeypatch.setattr(experiments, name, getattr(queue, name))
     monkeypatch.setattr(experiments, "queue", lambda: dict(queue.states))
-    monkeypatch.setattr(experiments, "free", queue.freed.append)
+    monkeypatch.setattr(experiments, "free", lambda name, there: queue.freed.append(name))
     monkeypatch.setattr(experiments, "finished", dict)
     monkeypatch.setattr(experiments, "uncommitted", list)
     monkeypatch.setattr(experiments, "log", "said by {}".format)
