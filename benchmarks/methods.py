@@ -27,6 +27,13 @@ from pipeline.training import loop
 PICTURES = 256
 
 
+def settings(method: str, **adapt: int) -> Params:
+    """params.yaml with another method by its own parameters, and other values in its section adapt."""
+    raw = read(Path("params.yaml"))
+    raw["adapt"] = dict.fromkeys(raw["adapt"]) | {"method": method, "choose": "last"} | adapt
+    return parse(raw, "params.yaml")
+
+
 def task(params: Params, team: Team) -> Method:
     """The method of ``params`` on noise."""
     loop.prepare(0, team.device)
@@ -58,12 +65,9 @@ def main(
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
 ) -> None:
     """Print a line for each method, on the network of params.yaml."""
-    team, raw = Team.alone(device), read(Path("params.yaml"))
-    adapt = dict.fromkeys(raw["adapt"]) | {"epochs": rounds, "steps_per_epoch": steps + 1}
-    tasks = {}
+    team, tasks = Team.alone(device), {}
     for name in (name for name, params in METHODS.items() if params.adapts):
-        raw["adapt"] = adapt | {"method": name, "batch_size": batch_size}
-        tasks[name] = task(parse(raw, "params.yaml"), team)
+        tasks[name] = task(settings(name, epochs=rounds, steps_per_epoch=steps + 1, batch_size=batch_size), team)
     best = dict.fromkeys(tasks, float("inf"))
     for epoch in range(rounds):
         for name, method in tasks.items():

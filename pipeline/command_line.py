@@ -5,6 +5,7 @@ import errno
 import functools
 import gc
 import inspect
+import logging
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -29,6 +30,9 @@ SURROUNDINGS = UNWRITTEN | {
     *(errno.ELOOP, errno.ENAMETOOLONG, errno.EMFILE, errno.ENFILE, errno.EBUSY),
 }
 """What a system says where a file cannot be written, or read either: nothing that a program could be blamed for."""
+
+HINTS = "lightning_fabric.utilities.rank_zero"
+"""A logger that recommends, on every GPU with tensor cores, what ``compute.precision`` decides."""
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -68,6 +72,7 @@ def run(main: Callable[..., None]) -> None:
     gc.freeze()
     gc.set_threshold(*THRESHOLDS)
     gc.enable()
+    logging.getLogger(HINTS).setLevel(logging.WARNING)
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
     arguments = sys.argv[1:] or (_named_by_dvc() if inspect.signature(main).parameters else [])
     app.command()(reported(_once_at_a_time(main, arguments)))

@@ -48,10 +48,10 @@ ROWS = torch.arange(24)
 LABELS = ROWS % 7
 
 
-def pictures(seed: int) -> DeviceCrops:
+def pictures(seed: int, device: torch.device = CPU) -> DeviceCrops:
     """24 pictures of noise."""
     generator = np.random.Generator(np.random.PCG64(seed))
-    return DeviceCrops(generator.integers(0, 256, (24, 112, 112, 3), dtype=np.uint8), CPU)
+    return DeviceCrops(generator.integers(0, 256, (24, 112, 112, 3), dtype=np.uint8), device)
 
 
 Build = Callable[[ModelParams], Network]
@@ -59,18 +59,18 @@ Build = Callable[[ModelParams], Network]
 
 def pretraining(team: Team, seed: int = 0, build: Build = Network, **changes: Any) -> Pretraining:
     """Stage 1 on all pictures; ``changes`` of its parameters."""
-    loop.prepare(seed, CPU)
+    loop.prepare(seed, team.device)
     params = PRETRAIN.model_copy(update=changes)
-    return Pretraining(build(MODEL), pictures(1), ROWS, LABELS, params, VIEWS, seed, team)
+    return Pretraining(build(MODEL), pictures(1, team.device), ROWS, LABELS, params, VIEWS, seed, team)
 
 
 def adaptation(name: str, team: Team, build: Build = Network, **changes: Any) -> Method:
     """Stage 2 by the method of this name, otherwise as ``pocan``."""
-    loop.prepare(0, CPU)
+    loop.prepare(0, team.device)
     shared = {"method": name, "epochs": 2, "steps_per_epoch": 2, "batch_size": 6}
     params = METHODS[name].model_validate({**shared, **changes})
-    source = SourceDomain(pictures(1), ROWS, LABELS, ROWS[16:])
-    target = TargetDomain(pictures(2), ROWS[:20], ROWS[16:])
+    source = SourceDomain(pictures(1, team.device), ROWS, LABELS, ROWS[16:])
+    target = TargetDomain(pictures(2, team.device), ROWS[:20], ROWS[16:])
     return implementation(params)(
         PrototypeClassifier(build(MODEL), Prototypes(8)), source, target, params, VIEWS, 0, team
     )
@@ -78,10 +78,10 @@ def adaptation(name: str, team: Team, build: Build = Network, **changes: Any) ->
 
 def pocan(team: Team, build: Build = Network, **changes: Any) -> Pocan:
     """Stage 2 from an untrained model: 20 pictures to adapt to, of which 4 are among the 8 to predict."""
-    loop.prepare(0, CPU)
+    loop.prepare(0, team.device)
     params = ADAPT.model_copy(update=changes)
     source, target = (
-        SourceDomain(pictures(1), ROWS, LABELS, ROWS[16:]),
-        TargetDomain(pictures(2), ROWS[:20], ROWS[16:]),
+        SourceDomain(pictures(1, team.device), ROWS, LABELS, ROWS[16:]),
+        TargetDomain(pictures(2, team.device), ROWS[:20], ROWS[16:]),
     )
     return Pocan(PrototypeClassifier(build(MODEL), Prototypes(8)), source, target, params, VIEWS, 0, team)

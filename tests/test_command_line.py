@@ -65,3 +65,10 @@ def test_stages_of_other_sets_and_processes_of_one_team_run_side_by_side(project
             assert other.returncode == 0
         first.communicate("\n", timeout=60)
     assert first.returncode == 0
+
+
+def test_hints_about_what_parameters_decide_are_not_shown(project: Path) -> None:
+    hint = "from lightning_fabric.utilities.rank_zero import rank_zero_info; rank_zero_info('use another precision')"
+    (project / "draw.py").write_text(STAGE.replace("    print", f"    {hint}\n    print"))
+    with start(project, "ckplus") as stage:
+        assert stage.communicate("\n", timeout=60) == ("at work\n", "")

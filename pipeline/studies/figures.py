@@ -29,7 +29,7 @@ def write_figures(
 def _matrix(study: Study, targets: Sequence[str], collected: Sequence[Collected], drawn: bool) -> Figure:
     """Colour is the difference to direct transfer in points; a cell says accuracy, difference and its interval."""
     variants = list(study.variants)
-    figure = Figure(figsize=(2.6 + 2.0 * len(targets), 1.5 + 0.52 * len(variants)), layout="constrained")
+    figure = Figure(figsize=(2.6 + 2.0 * len(targets), 1.5 + 0.52 * max(3, len(variants))), layout="constrained")
     axes = figure.subplots()
     differences = np.full((len(variants), len(targets)), np.nan)
     for row, variant in enumerate(variants):
@@ -43,7 +43,8 @@ def _matrix(study: Study, targets: Sequence[str], collected: Sequence[Collected]
             axes.text(column, row, text, ha="center", va="center", fontsize=8, color="#111111")
     limit = max(5.0, float(np.nanmax(np.abs(differences), initial=0.0)))
     image = axes.imshow(differences, cmap="PuOr", vmin=-2 * limit, vmax=2 * limit, aspect="auto")
-    figure.colorbar(image, ax=axes, label="points over direct transfer", boundaries=np.linspace(-limit, limit, 41))
+    shades, ticks = np.linspace(-limit, limit, 41), np.linspace(-limit, limit, 5)
+    figure.colorbar(image, ax=axes, label="points over direct transfer", boundaries=shades, ticks=ticks, format="%+.1f")
     axes.set_xticks(range(len(targets)), [dataset_title(target) for target in targets])
     axes.set_yticks(range(len(variants)), variants)
     axes.tick_params(length=0)

@@ -48,7 +48,7 @@ def build(_: str) -> nn.Module:
 SMALL = Backbone(name="small", title="Small", features=512, build=build)
 
 
-def pictures(seed: int, shifted: bool) -> DeviceCrops:
+def pictures(seed: int, shifted: bool, device: torch.device = CPU) -> DeviceCrops:
     """140 pictures: a class is where a coloured patch lies; ``shifted``: under another light, with another noise."""
     generator = np.random.Generator(np.random.PCG64(seed))
     images = generator.normal(90, 25, (COUNT, 112, 112, 3))
@@ -59,7 +59,7 @@ def pictures(seed: int, shifted: bool) -> DeviceCrops:
     if shifted:
         light = np.linspace(0.35, 1.25, 112)[None, None, :, None] * np.array([1.0, 0.8, 1.2])
         images = 30 + images * light + generator.normal(0, 12, images.shape)
-    return DeviceCrops(images.clip(0, 255).astype(np.uint8), CPU)
+    return DeviceCrops(images.clip(0, 255).astype(np.uint8), device)
 
 
 @cache
@@ -108,15 +108,15 @@ def method(
     model = copy.deepcopy(source_model())
     if known:
         model.decision.restrict(known)
-    loop.prepare(0, CPU)
+    loop.prepare(0, team.device)
     shared = {"method": name, "epochs": 3, "steps_per_epoch": 10, "batch_size": 28}
     params = METHODS[name].model_validate({**shared, **changes})
-    source = source or SourceDomain(pictures(1, shifted=False), ROWS[:105], LABELS, ROWS[105:])
-    target = target or TargetDomain(pictures(2, shifted=True), ROWS, ROWS)
+    source = source or SourceDomain(pictures(1, shifted=False, device=team.device), ROWS[:105], LABELS, ROWS[105:])
+    target = target or TargetDomain(pictures(2, shifted=True, device=team.device), ROWS, ROWS)
     return implementation(params)(model, source, target, params, VIEWS, 0, team)
 
 
 def accuracy(task: Method) -> float:
     """Of what the method predicts for the target, in per cent."""
-    right: Tensor = task.probabilities(ROWS).argmax(dim=1) == LABELS
+    right: Tensor = task.probabilities(ROWS).argmax(dim=1).cpu() == LABELS
     return 100.0 * right.double().mean().item()
