@@ -23,9 +23,11 @@ ADAPTING = [name for name in TRAINED if METHODS[name].uses_target]
 CHANGES: dict[str, dict[str, Any]] = {
     "agra": {"epochs": 2},
     "mean_teacher": {"ema": 0.8, "epochs": 6},
-    "pocan": {"lr": 0.01, "prototype_lr": 0.05, "epochs": 6},
+    "pocan": {"lr": 0.01, "prototype_lr": 0.05, "epochs": 6, "ema": 0.9},
 }
-"""Rates and lengths of training for the toy problem, where the published ones are for an encoder that is trained."""
+"""Rates and lengths of training for the toy problem, where the published ones are for an encoder that is trained.
+
+Without an average POCAN ends between 31 and 76 % here, by a change of the weights in the fifth digit."""
 
 BETTER = 10.0
 """Points by which a method must beat DT, which is right in a quarter of the pictures.
@@ -126,7 +128,7 @@ def test_the_model_of_the_epoch_that_a_validator_chooses_is_kept(
     said[best] = 0.6
     script = iter(said)
     monkeypatch.setattr(base, "validate", lambda _: {"information": next(script)})
-    changes = {**CHANGES.get(name, {}), "epochs": 3, "steps_per_epoch": 2, "choose": "information"}
+    changes = {**CHANGES.get(name, {}), "epochs": 3, "steps_per_epoch": 8, "choose": "information"}
     task = method(name, **changes)
     with pytest.raises(KilledError):
         fit(task, tmp_path / "c.pt", until=2)
