@@ -14,7 +14,7 @@ from pipeline.files.writing import write_json
 
 
 def main(dataset: str) -> None:
-    """data.root/DATASET -> the store data/crops/DATASET, with counts in reports/faces/DATASET.json."""
+    """data.root/DATASET -> the store data/crops/DATASET, with counts in data/faces/DATASET.json."""
     settings = load()
     require_set(settings, dataset)
     opened = open_dataset(dataset, Path(settings.data.root) / dataset)

@@ -57,7 +57,7 @@ def main() -> None:
         saved.save(layout.PROTOTYPES, {name: part for name, part in model.named_children() if name != "network"}, made)
         write_csv(layout.curve("prototypes"), pd.DataFrame(curve))
         known = {"dataset": data.name, "provenance": data.store.description["provenance"]}
-        write_json(layout.SOURCE_REPORT, {**known, **score, "n_test": len(data.split.test)})
+        write_json(layout.SOURCE_REPORT, {"source": {**known, **score, "n_test": len(data.split.test)}})
         tracked.log({f"test_{key}": value for key, value in score.items()}, settings.prototypes.epochs)
         files = [layout.model_description(layout.PROTOTYPES), layout.curve("prototypes"), layout.SOURCE_REPORT]
         tracked.log_files(files, "prototypes")

@@ -20,7 +20,7 @@ from pipeline.splits.overlaps import Duplicates
 def main(dataset: str) -> None:
     """data/crops/DATASET -> data/splits/DATASET.parquet, which holds no labels: adaptation must not see them.
 
-    Also reports/splits/DATASET.json, what the parts share, and data/duplicates/DATASET.csv, which pictures are
+    Also data/splits/DATASET.json, what the parts share, and data/duplicates/DATASET.csv, which pictures are
     duplicates. A target is compared with the source, the source with every other set that has crops.
     """
     settings = load()

@@ -29,7 +29,7 @@ def crops_in_progress(dataset: str) -> Path:
 
 def faces_report(dataset: str) -> Path:
     """Counts of the faces stage."""
-    return REPORTS / "faces" / f"{dataset}.json"
+    return Path("data/faces") / f"{dataset}.json"
 
 
 def split(dataset: str) -> Path:
@@ -39,7 +39,7 @@ def split(dataset: str) -> Path:
 
 def split_report(dataset: str) -> Path:
     """Protocol, counts and overlaps of a data set's division."""
-    return REPORTS / "splits" / f"{dataset}.json"
+    return Path("data/splits") / f"{dataset}.json"
 
 
 def duplicates(dataset: str) -> Path:

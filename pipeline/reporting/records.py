@@ -152,7 +152,7 @@ class Right(Record):
 
 
 class SplitReport(Record):
-    """What the split stage reported of the target (reports/splits/TARGET.json)."""
+    """What the split stage reported of the target (data/splits/TARGET.json)."""
 
     protocol: Protocol
     test_in_train: Shared
@@ -224,7 +224,7 @@ class Result(Record):
 
 
 class SourceMetrics(Record):
-    """Scores of the source model on the source's own test part (reports/source.json).
+    """Scores of the source model on the source's own test part.
 
     own_shares_accuracy: where it decides by the source's shares of the classes, not as for the targets.
     """
@@ -236,6 +236,12 @@ class SourceMetrics(Record):
     macro_f1: Fraction
     own_shares_accuracy: Fraction
     n_test: int
+
+
+class SourceReport(Record):
+    """reports/source.json: one key, which tells its numbers from those of the targets where DVC shows metrics."""
+
+    source: SourceMetrics
 
 
 def parse(model: type[R], path: Path, command: str) -> R:

@@ -21,7 +21,7 @@ from pipeline.config.schema import Params
 from pipeline.errors import PipelineError
 from pipeline.labels import NUM_CLASSES
 from pipeline.reporting.csv_tables import read_curve, read_table
-from pipeline.reporting.records import Result, SourceMetrics, parse
+from pipeline.reporting.records import Result, SourceMetrics, SourceReport, parse
 
 Stage = Literal["before", "after"]
 
@@ -84,7 +84,7 @@ def load_source(params: Params, reports: Path) -> SourceMetrics:
         PipelineError: reports/source.json is missing, damaged or belongs to another source.
     """
     path = reports / "source.json"
-    source = parse(SourceMetrics, path, "dvc repro prototypes")
+    source = parse(SourceReport, path, "dvc repro prototypes").source
     if source.dataset != params.source:
         raise PipelineError(f"{path}: dataset: {source.dataset!r}, but source is {params.source!r}; run dvc repro")
     return source

@@ -92,7 +92,7 @@ def _counts(pairs: Pairs, pictures: Indices) -> dict[str, int]:
 
 
 def describe(report: Mapping[str, Any]) -> str:
-    """What a division's report (``reports/splits/SET.json``) says of leaks, in lines for people."""
+    """What a division's report (``data/splits/SET.json``) says of leaks, in lines for people."""
     lines = []
     for kind, text in (
         ("picture", "are themselves in the training part"),

@@ -315,5 +315,5 @@ def test_stage_writes_store_and_report(tmp_path: Path, monkeypatch: pytest.Monke
         Image.fromarray(picture).save(path)
     stage.main("mine")
     assert CropStore.open(Path("data/crops/mine")).manifest["key"].tolist() == ["one.png", "two.png"]
-    report = json.loads(Path("reports/faces/mine.json").read_text(encoding="utf-8"))
+    report = json.loads(Path("data/faces/mine.json").read_text(encoding="utf-8"))
     assert (report["pictures"], report["mtcnn"], report["whole"]) == (2, 1, 1)

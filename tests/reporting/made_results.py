@@ -136,7 +136,7 @@ def write(reports: Path, *results: dict[str, Any], labels: bool = True) -> None:
         (folder / "reliability.csv").write_text(RELIABILITY if value["n_test"] else RELIABILITY.splitlines()[0] + "\n")
     source = {"dataset": "rafdb", "provenance": results[0]["provenance"]["source"], "accuracy": 0.9}
     source |= {"balanced_accuracy": 0.8, "macro_f1": 0.85, "own_shares_accuracy": 0.91}
-    (reports / "source.json").write_text(json.dumps(source | {"n_test": 160}), encoding="utf-8")
+    (reports / "source.json").write_text(json.dumps({"source": source | {"n_test": 160}}), encoding="utf-8")
 
 
 def tsne_csv(stages: tuple[str, ...], labels: bool) -> str:

@@ -315,7 +315,7 @@ def test_the_stage_divides_a_crop_store(
     assert table["fear"] == table["no label"] == (0, 0)
     assert " ".join(printed[11]) == "duplicates within the set: 19 exact, 0 near"
     assert " ".join(printed[12]) == "duplicates with rafdb: 20 exact, 0 near"
-    report = json.loads((tmp_path / "reports/splits/ckplus.json").read_text())
+    report = json.loads((tmp_path / "data/splits/ckplus.json").read_text())
     assert report["protocol"] == {
         "protocol": "stratified",
         "test": 0.25,
@@ -345,7 +345,7 @@ def test_the_stage_leaves_out_what_is_tested_elsewhere(tmp_path: Path, monkeypat
     back = division.read(tmp_path / "data/splits/rafdb.parquet")
     assert back.train.tolist() == [0, 1, 2, 4, 6, 7]
     assert back.test.tolist() == [8, 9]
-    assert json.loads((tmp_path / "reports/splits/rafdb.json").read_text())["dropped"] == 2
+    assert json.loads((tmp_path / "data/splits/rafdb.json").read_text())["dropped"] == 2
 
 
 def test_the_stage_refuses_a_set_without_protocol(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

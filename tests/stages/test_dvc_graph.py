@@ -209,6 +209,16 @@ def test_a_result_is_evaluated_again_when_a_parameter_changes_that_it_names() ->
     assert set(SECTIONS) | {"split", "methods"} == declared
 
 
+RESULTS = {"evaluate", "report", "faces-report"}
+"""Stages whose outputs name the experiment and the MLflow run, or are made of such: they are cheap and run again."""
+
+
+@pytest.mark.parametrize("name", sorted(set(stages()) - RESULTS))
+def test_dvc_keeps_what_a_stage_made_for_every_later_run_with_the_same_inputs(name: str) -> None:
+    """DVC's run cache takes no stage with an output that it does not keep itself, except for metrics and plots."""
+    assert [out for out in stages()[name].get("outs", []) if isinstance(out, dict)] == []
+
+
 def test_every_stage_module_is_in_the_graph() -> None:
     modules = {stage["cmd"].split()[2] for stage in stages().values()}
     files = {f"stages.{path.stem}" for path in (ROOT / "stages").glob("*.py") if path.stem != "__init__"}

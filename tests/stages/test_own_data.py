@@ -66,7 +66,8 @@ def test_added_pushed_pulled_and_used_in_queued_experiments(project: Path, tmp_p
         time.sleep(3)
     assert run(clone, "git", "status", "--porcelain") == ""
     run(clone, "dvc", "exp", "branch", "wide", "result")
-    assert json.loads(run(clone, "git", "show", "result:reports/faces/jaffe.json"))["crops"] == 28
+    run(clone, "dvc", "get", ".", "data/faces/jaffe.json", "--rev", "result", "--out", "found.json")
+    assert json.loads((clone / "found.json").read_text())["crops"] == 28
 
 
 @pytest.mark.parametrize(

@@ -115,7 +115,7 @@ def test_a_folder_without_labels_gets_predictions_and_no_score(project: Path) ->
     assert json.loads((project / "reports/evaluate/album/metrics.json").read_text()) == {"n_test": 0}
     predictions = pd.read_csv(project / "data/predictions/album.csv")
     assert predictions["picture"].tolist() == sorted(f"summer/{index}.jpg" for index in range(12))
-    faces = json.loads((project / "reports/faces/album.json").read_text())
+    faces = json.loads((project / "data/faces/album.json").read_text())
     assert (faces["pictures"], faces["crops"], faces["unreadable"]) == (13, 12, 1)
     assert "broken.jpg" in (project / "data/crops/album/faces.json").read_text()
     assert "no labels" in (project / "reports/tables.md").read_text()
@@ -147,15 +147,19 @@ def test_the_report_marks_every_number_as_drawn_and_links_its_figures(project: P
 
 def test_dvc_shows_metrics_and_plots(project: Path) -> None:
     shown = json.loads(run(project, "dvc", "metrics", "show", "--json"))
-    (metrics,) = shown[""]["data"].values()
+    files = {Path(name).name: metrics["data"] for name, metrics in shown[""]["data"].items()}
+    assert set(files) == {"metrics.json", "source.json"}
+    assert set(files["source.json"]) == {"source"}
+    metrics = files["metrics.json"]
     result = json.loads((project / "reports/evaluate/jaffe/metrics.json").read_text())
-    assert metrics["data"]["accuracy"]["jaffe"] == pytest.approx(100 * result["accuracy"], abs=1e-3)
+    assert metrics["accuracy"]["jaffe"] == pytest.approx(100 * result["accuracy"], abs=1e-3)
     expected = {name: {*DRAWN, "mean"} for name in ("accuracy", "gain", "balanced", "f1")}
-    assert {name: set(values) for name, values in metrics["data"].items()} == expected
+    assert {name: set(values) for name, values in metrics.items()} == expected
     page = run(project, "dvc", "plots", "show", "--out", str(project.parent / "plots"))
     html = (project.parent / "plots/index.html").read_text()
     assert "index.html" in page
-    for title in ("Stage 1, loss on the source", "Confusion on jaffe", "F1 by expression on fer2013", "by epoch of"):
+    titles = {"Stage 1, loss on the source", "Confusion on jaffe", "F1 by expression on fer2013", "by epoch of"}
+    for title in titles | {"Stage 2 on jaffe, information"}:
         assert title in html
 
 
@@ -342,13 +346,16 @@ def test_a_study_runs_on_the_queue_what_is_missing_and_compares_it(without_album
         assert stages["adapt"].data.params["adapt.method"] == method
         assert stages["adapt"].data.tags["mlflow.parentRunId"] == stages["execution"].info.run_id
     # What is done is not done again. A variant that has become another, with a key that params.yaml lacks, is; what it
-    # was, of the same commit, is kept.
+    # was, of the same commit, is kept. What was trained for one experiment serves another of the same parameters.
     study = yaml.safe_load((without_album / "studies/mini.yaml").read_text())
     study["variants"] = {"SHOT": {"adapt.method": "shot", "adapt.pseudo": 0.1}, "POCAN": {"adapt.tau": 0.9}}
+    study["variants"] |= {"As it was": {"adapt.method": "shot"}}
     (without_album / "studies/mini.yaml").write_text(yaml.safe_dump(study, sort_keys=False))
     before = experiments_of(without_album)
     run(without_album, *command)
-    assert "2 of 2 experiments" in (without_album / "reports/studies/mini.md").read_text()
+    assert "3 of 3 experiments" in (without_album / "reports/studies/mini.md").read_text()
+    runs = runs_where(without_album, "tags.`dvc.experiment` = 'mini-as-it-was-0'")
+    assert {run.data.tags["pocan.stage"] for run in runs} == {"execution", "evaluate"}
     after = experiments_of(without_album)
     assert after["mini-pocan-0"] == before["mini-pocan-0"]
     assert after[f"mini-shot-0-{before['mini-shot-0'][:7]}"] == before["mini-shot-0"]
