@@ -2,6 +2,7 @@
 
 import inspect
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -37,11 +38,36 @@ def declared(stage: str, params: Params) -> list[Path]:
     Raises:
         ParamsError: there is no dvc.yaml here.
     """
+    return _resolved(_stages()[stage], flatten(params.model_dump()))
+
+
+def deciding(params: Params) -> set[Path]:
+    """All code that the results of ``params`` depend on, from the pictures to the scores, and dvc.yaml.
+
+    Raises:
+        ParamsError: there is no dvc.yaml here.
+    """
+    stages, chosen = _stages(), flatten(params.model_dump())
+    found = {GRAPH, *_resolved(stages["pretrain"], chosen), *_resolved(stages["prototypes"], chosen)}
+    for name in (params.source, *params.targets):
+        made_by = ["standins"] if name in params.standins.sets else []
+        made_by += ["faces" if name in params.data.sets else "faces-folder"]
+        made_by += ["split-source"] if name == params.source else ["split", "adapt", "evaluate"]
+        for stage in made_by:
+            found.update(_resolved(stages[stage], {**chosen, "item": name}))
+    return found
+
+
+def _stages() -> dict[str, Any]:
     try:
-        stages = yaml.safe_load(GRAPH.read_text(encoding="utf-8"))["stages"]
+        stages: dict[str, Any] = yaml.safe_load(GRAPH.read_text(encoding="utf-8"))["stages"]
     except FileNotFoundError:
         raise ParamsError(f"{GRAPH}: no such file; run from the project's root") from None
-    chosen = flatten(params.model_dump())
-    deps = stages[stage].get("do", stages[stage])["deps"]
+    return stages
+
+
+def _resolved(stage: dict[str, Any], chosen: Mapping[str, Any]) -> list[Path]:
+    """The code among a stage's dependencies; a name in ``${…}`` that ``chosen`` lacks stays as it is."""
+    deps = stage.get("do", stage)["deps"]
     paths = (re.sub(r"\$\{(.+?)\}", lambda match: str(chosen.get(match[1], match[0])), path) for path in deps)
     return [Path(path) for path in paths if path.startswith(CODE)]

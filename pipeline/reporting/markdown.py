@@ -12,7 +12,7 @@ KNOWN_NOTE = (
     "predicted. Not comparable with numbers of methods that were not told."
 )
 
-OTHER_CODE_NOTE = f"{OTHER_CODE_MARK} Made with other code than that of the last commit when the study was collected."
+OTHER_CODE_NOTE = f"{OTHER_CODE_MARK} Depends on other code than that of the last commit when the study was collected."
 UNLIKE_NOTE = (
     f"{UNLIKE_MARK} A mean over what was computed unlike: in other precision, or by other devices or versions."
 )

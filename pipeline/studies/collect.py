@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import ValidationError
 
-from pipeline.config import yaml_text
+from pipeline.config import code, yaml_text
 from pipeline.errors import ParamsError
 from pipeline.reporting.records import Result
 from pipeline.studies.experiments import Experiment
@@ -18,7 +18,7 @@ PREFERRED: tuple[State, ...] = ("done", "other code", "other parameters", "missi
 
 @dataclass(frozen=True)
 class Collected:
-    """One result of a study. ``current``: of the last commit's code; else of ``revision``'s."""
+    """One result of a study. ``current``: all code it depends on is the last commit's; else it is ``revision``'s."""
 
     run: Run
     result: Result
@@ -45,7 +45,7 @@ def _state(run: Run, experiment: Experiment) -> State:
         return "other parameters"
     if not _of_these_pictures(run, experiment):
         return "other parameters"
-    return "done" if experiment.of_this_code() else "other code"
+    return "done" if experiment.has(code.deciding(run.params)) else "other code"
 
 
 def _of_these_pictures(run: Run, experiment: Experiment) -> bool:

@@ -3,14 +3,15 @@
 import re
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 
 from pipeline.errors import PipelineError
 
 CODE = ("pipeline", "stages", "dvc.yaml")
-"""What must be the same for two results to be of one code."""
+"""Where the code is that an experiment takes from the last commit."""
 
 
 @dataclass(frozen=True)
@@ -26,9 +27,10 @@ class Experiment:
         result = _git("show", f"{self.commit}:{path}")
         return result.stdout if result.returncode == 0 else None
 
-    def of_this_code(self) -> bool:
-        """Whether it was run with the code of the last commit."""
-        return code_of(self.commit) == code_of("HEAD")
+    def has(self, paths: Iterable[Path]) -> bool:
+        """Whether files and folders were in it what they are in the last commit."""
+        then, now = objects(self.commit), objects("HEAD")
+        return all(then.get(path.as_posix()) == now.get(path.as_posix()) for path in paths)
 
     def revision(self) -> str:
         """The commit that it was started from, abbreviated."""
@@ -54,9 +56,10 @@ def finished() -> dict[str, list[Experiment]]:
 
 
 @cache
-def code_of(commit: str) -> tuple[str, ...]:
-    """The git objects of the code at a commit."""
-    return tuple(_git("rev-parse", f"{commit}:{path}").stdout.strip() for path in CODE)
+def objects(commit: str) -> dict[str, str]:
+    """What git calls the content of every file and folder of code at a commit, by path."""
+    listed = _git("ls-tree", "-r", "-t", "--full-tree", commit, *CODE).stdout.splitlines()
+    return {path: entry.split()[2] for entry, path in (line.split("\t", 1) for line in listed)}
 
 
 def uncommitted() -> list[str]:

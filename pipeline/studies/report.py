@@ -178,7 +178,7 @@ def _state(
     older = sorted({one.revision for one in collected if not one.current})
     if older:
         lines.append(
-            f"{OTHER_CODE_MARK} With a result of other code than that of the last commit ({', '.join(older)})."
+            f"{OTHER_CODE_MARK} With a result that depends on other code than the last commit's ({', '.join(older)})."
         )
     for run in planned:
         if run.name in failed:

@@ -32,11 +32,12 @@ def git(*arguments: str) -> str:
 def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A repository with a little code, parameters and a study, without DVC."""
     monkeypatch.chdir(tmp_path)
-    experiments.code_of.cache_clear()
-    for name in ("pipeline", "stages", "studies"):
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "code.py").write_text("1")
-    (tmp_path / "dvc.yaml").write_text("stages: {}")
+    experiments.objects.cache_clear()
+    for name in ("pipeline/methods/pocan.py", "pipeline/methods/dann.py", "pipeline/data/split.py", "stages/split.py"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("1")
+    (tmp_path / "studies").mkdir()
+    (tmp_path / "dvc.yaml").write_text((ROOT / "dvc.yaml").read_text())
     (tmp_path / "params.yaml").write_text((ROOT / "params.yaml").read_text())
     study = {
         "title": "Two",
@@ -96,10 +97,10 @@ def test_what_is_done_missing_and_of_other_parameters_or_code(repository: Path) 
     experiment(runs[2], 10)
     states = [state_of(run, experiments.finished()) for run in runs]
     assert states == ["done", "other parameters", "done", "missing"]
-    (repository / "pipeline/code.py").write_text("2")
-    assert experiments.uncommitted() == ["pipeline/code.py"]
+    (repository / "pipeline/data/split.py").write_text("2")
+    assert experiments.uncommitted() == ["pipeline/data/split.py"]
     git("commit", "--quiet", "-am", "other code")
-    experiments.code_of.cache_clear()
+    experiments.objects.cache_clear()
     assert [state_of(run, experiments.finished()) for run in runs][::2] == ["other code"] * 2
     experiment(runs[0], 10)
     assert [found.baseline == git("rev-parse", "HEAD") for found in experiments.finished()[runs[0].name]].count(
@@ -264,15 +265,45 @@ def test_costs_are_means_over_what_is_known() -> None:
     assert "| DANN | " not in text.split("## What an adaptation costs")[1]
 
 
+@pytest.mark.parametrize(
+    ("path", "stale"),
+    [
+        ("pipeline/methods/pocan.py", ["POCAN"]),
+        ("pipeline/methods/dann.py", ["DANN"]),
+        ("pipeline/datasets/jaffe.py", ["POCAN", "DANN"]),
+        ("stages/standins.py", ["POCAN", "DANN"]),
+        ("dvc.yaml", ["POCAN", "DANN"]),
+        ("pipeline/datasets/oulu.py", []),  # no target of the study
+        ("pipeline/reporting/page.py", []),
+        ("stages/report.py", []),
+        ("README.md", []),
+    ],
+)
+def test_only_code_that_a_result_depends_on_makes_it_one_of_other_code(
+    repository: Path, path: str, stale: list[str]
+) -> None:
+    _, runs = planned()
+    for run in runs:
+        experiment(run, 15)
+    file = repository / path
+    file.parent.mkdir(exist_ok=True)
+    file.write_text((file.read_text() if file.is_file() else "") + "\n# other")
+    git("add", "--all")
+    git("commit", "--quiet", "-m", "a change")
+    experiments.objects.cache_clear()
+    states = {run.variant: state_of(run, experiments.finished()) for run in runs}
+    assert states == {name: "other code" if name in stale else "done" for name in ("POCAN", "DANN")}
+
+
 def test_results_of_other_code_are_marked(repository: Path) -> None:
     study, runs = planned()
     experiment(runs[0], 15)
-    (repository / "pipeline/code.py").write_text("2")
+    (repository / "pipeline/methods/pocan.py").write_text("2")
     git("commit", "--quiet", "-am", "other code")
-    experiments.code_of.cache_clear()
+    experiments.objects.cache_clear()
     text = write_report("two", study, runs, *collect(runs, experiments.finished()), {})[1].read_text()
     assert "| POCAN | 75.0 ◊ ¶ | 75.0 ◊ ¶ |" in text
-    assert "¶ With a result of other code" in text
+    assert "¶ With a result that depends on other code" in text
 
 
 @pytest.mark.usefixtures("repository")
