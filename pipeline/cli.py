@@ -168,6 +168,7 @@ def study(
     collect: Annotated[bool, typer.Option("--collect", help="Run nothing; report what is there.")] = False,
 ) -> None:
     """Run a study's variants as DVC experiments, what is done left out, and compare them in reports/studies."""
+    from pipeline.config.flat import flatten
     from pipeline.studies import plan
     from pipeline.studies.collect import collect as collected
     from pipeline.studies.execute import execute
@@ -178,7 +179,8 @@ def study(
     described = plan.read(name)
     planned = plan.runs(name, described)
     failed = {} if collect else execute(planned, jobs)
-    costs = adaptation_costs(planned[0].params.tracking.experiment, [run.name for run in planned])
+    parameters = {run.name: flatten(run.params.model_dump()) for run in planned}
+    costs = adaptation_costs(planned[0].params.tracking.experiment, parameters)
     for path in write_report(Path(name).stem, described, planned, *collected(planned, finished()), failed, costs):
         typer.echo(path)
     if failed:

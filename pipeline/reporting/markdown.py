@@ -31,6 +31,12 @@ def percent(fraction: float, result: Result) -> str:
     return marked(f"{100 * fraction:.1f}", result)
 
 
+def signed(points: float) -> str:
+    """A difference with its sign; a minus sign instead of a hyphen, no sign on 0.0."""
+    text = f"{points:+.1f}"
+    return "0.0" if text in ("+0.0", "-0.0") else text.replace("-", "−")
+
+
 def marked(text: str, result: Result) -> str:
     """``text`` with the marks of stand-ins, in the source or the target of ``result``, and of a given label set."""
     marks = ((DRAWN_MARK, result.drawn), (KNOWN_MARK, result.split.protocol.classes is not None))

@@ -12,6 +12,7 @@ from pipeline.reporting.markdown import (
     oracle_cell,
     percent,
     section,
+    signed,
 )
 from pipeline.reporting.records import Metrics, Result
 from pipeline.reporting.titles import dataset_title, method_title
@@ -40,19 +41,13 @@ def _target_row(result: Result) -> list[str]:
         marked(f"{result.n_test:,}", result) if result.n_test else "no labels",
         accuracy_cell(result, result.before),
         accuracy_cell(result, after),
-        NOTHING if difference is None else marked(_signed(difference), result),
+        NOTHING if difference is None else marked(signed(difference), result),
         NOTHING if result.before is None else percent(result.before.balanced_accuracy, result),
         NOTHING if after is None else percent(after.balanced_accuracy, result),
         NOTHING if result.before is None else marked(f"{result.before.macro_f1:.3f}", result),
         NOTHING if after is None else marked(f"{after.macro_f1:.3f}", result),
         oracle_cell(result),
     ]
-
-
-def _signed(points: float) -> str:
-    """A difference with its sign; a minus sign instead of a hyphen, no sign on 0.0."""
-    text = f"{points:+.1f}"
-    return "0.0" if text in ("+0.0", "-0.0") else text.replace("-", "−")
 
 
 def _where_adaptation_did_not_help(results: Sequence[Result]) -> str:
@@ -62,7 +57,7 @@ def _where_adaptation_did_not_help(results: Sequence[Result]) -> str:
     failed = [(result, difference) for result, difference in gains if difference <= 0]
     if not failed:
         return f"Adaptation raised the accuracy on every labelled target ({len(gains)} of {len(gains)})."
-    items = [f"{dataset_title(r.target)} {marked(_signed(difference), r)} points" for r, difference in failed]
+    items = [f"{dataset_title(r.target)} {marked(signed(difference), r)} points" for r, difference in failed]
     return f"**Adaptation did not help** on {len(failed)} of {len(gains)} labelled targets: {'; '.join(items)}."
 
 

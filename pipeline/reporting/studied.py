@@ -31,9 +31,13 @@ class StudiedCell(Record):
     def text(self) -> str:
         """ "79.1 ± 1.2 (3) ◊"; the number of seeds only where there are several."""
         spread = f" ± {self.deviation:.1f} ({self.seeds})" if self.seeds > 1 else ""
+        return " ".join([f"{self.mean:.1f}{spread}", *self.marks()])
+
+    def marks(self) -> list[str]:
+        """Those that stand beside all that is made of it."""
         marks = {DRAWN_MARK: self.drawn, KNOWN_MARK: self.known, OTHER_CODE_MARK: not self.current}
         marks[UNLIKE_MARK] = not self.alike
-        return " ".join([f"{self.mean:.1f}{spread}", *(mark for mark, holds in marks.items() if holds)])
+        return [mark for mark, holds in marks.items() if holds]
 
 
 class StudiedRow(Record):

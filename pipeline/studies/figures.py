@@ -6,8 +6,10 @@ from pathlib import Path
 import matplotlib.style
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter
 
 from pipeline.reporting.figures import CLASS_COLOURS, STYLE, WARNING_COLOUR, save
+from pipeline.reporting.markdown import signed
 from pipeline.reporting.titles import DRAWN_MARK, dataset_title
 from pipeline.studies.collect import Collected
 from pipeline.studies.plan import Study
@@ -39,12 +41,13 @@ def _matrix(study: Study, targets: Sequence[str], collected: Sequence[Collected]
                 axes.text(column, row, "not run", ha="center", va="center", fontsize=8, color="#777777")
                 continue
             differences[row, column] = found.difference
-            text = f"{cell.mean:.1f}\n{found.difference:+.1f} [{found.low:+.1f}, {found.high:+.1f}]"
+            text = f"{cell.mean:.1f}\n{signed(found.difference)} [{signed(found.low)}, {signed(found.high)}]"
             axes.text(column, row, text, ha="center", va="center", fontsize=8, color="#111111")
     limit = max(5.0, float(np.nanmax(np.abs(differences), initial=0.0)))
     image = axes.imshow(differences, cmap="PuOr", vmin=-2 * limit, vmax=2 * limit, aspect="auto")
     shades, ticks = np.linspace(-limit, limit, 41), np.linspace(-limit, limit, 5)
-    figure.colorbar(image, ax=axes, label="points over direct transfer", boundaries=shades, ticks=ticks, format="%+.1f")
+    said = FuncFormatter(lambda points, _: signed(points))
+    figure.colorbar(image, ax=axes, label="points over direct transfer", boundaries=shades, ticks=ticks, format=said)
     axes.set_xticks(range(len(targets)), [dataset_title(target) for target in targets])
     axes.set_yticks(range(len(variants)), variants)
     axes.tick_params(length=0)

@@ -2,10 +2,12 @@
 
 from pipeline.tracking.store import DATABASE, answering, choose, impatient  # isort: skip  (sets what MLflow reads when imported)
 
-from collections.abc import Iterable
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import mlflow
+from mlflow.entities import Run
 
 from pipeline.tracking import execution
 from pipeline.tracking.tree import DVC_EXPERIMENT
@@ -21,34 +23,45 @@ class Cost:
     memory: float
 
 
-def adaptation_costs(experiment: str, names: Iterable[str]) -> dict[str, list[Cost]]:
+def adaptation_costs(experiment: str, wanted: Mapping[str, Mapping[str, Any]]) -> dict[str, list[Cost]]:
     """By the name of a DVC experiment, the cost of each target's finished adaptation; a name without runs is not there.
 
-    experiment: MLflow's, ``tracking.experiment``. Of a target that was adapted to again under the same name, the last.
+    experiment: MLflow's, ``tracking.experiment``. wanted: by name, all parameters, flat: an experiment that has taken
+    its models from DVC's run cache has no such run, but the one of the same parameters that trained them has. Of
+    several of a target the last counts, those of the name itself before others.
 
     Raises:
         TrackingError: the store fails.
     """
     if choose() and not (execution.store_root() / DATABASE).is_file():
         return {}
-    wanted, found = set(names), dict[str, dict[str, Cost]]()
+    parameters = {name: {key: str(value) for key, value in flat.items()} for name, flat in wanted.items()}
+    own: dict[str, dict[str, Run]] = {}
+    alike: dict[str, dict[str, Run]] = {}
     with answering(), impatient():
         client = mlflow.MlflowClient()
-        of = client.get_experiment_by_name(experiment)
-        if of is None:
-            return {}
-        query = "attributes.status = 'FINISHED' and tags.`pocan.stage` = 'adapt'"
-        token = None
-        while True:
-            page = client.search_runs(
-                [of.experiment_id], query, order_by=NEWEST_FIRST, max_results=1000, page_token=token
-            )
-            for run in page:
-                name, target = run.data.tags.get(DVC_EXPERIMENT), run.data.tags["pocan.target"]
-                known = target in found.get(str(name), {})
-                if name in wanted and not known and {"epoch_seconds", "peak_memory_mib"} <= run.data.metrics.keys():
-                    epochs = [entry.value for entry in client.get_metric_history(run.info.run_id, "epoch_seconds")]
-                    cost = Cost(sum(epochs), run.data.metrics["peak_memory_mib"])
-                    found.setdefault(str(name), {})[target] = cost
-            if not (token := page.token):
-                return {name: list(costs.values()) for name, costs in found.items()}
+        for run in _adaptations(client, experiment):
+            name, target = str(run.data.tags.get(DVC_EXPERIMENT)), run.data.tags["pocan.target"]
+            if name in wanted:
+                own.setdefault(name, {}).setdefault(target, run)
+            for other in (other for other, flat in parameters.items() if flat == run.data.params):
+                alike.setdefault(other, {}).setdefault(target, run)
+        found = {name: alike.get(name, {}) | own.get(name, {}) for name in wanted}
+        return {name: [_cost(client, run) for run in runs.values()] for name, runs in found.items() if runs}
+
+
+def _adaptations(client: mlflow.MlflowClient, experiment: str) -> Iterator[Run]:
+    """The finished ones of which the cost is known, the newest first."""
+    of = client.get_experiment_by_name(experiment)
+    query = "attributes.status = 'FINISHED' and tags.`pocan.stage` = 'adapt'"
+    token = None
+    while of is not None:
+        page = client.search_runs([of.experiment_id], query, order_by=NEWEST_FIRST, max_results=1000, page_token=token)
+        yield from (run for run in page if {"epoch_seconds", "peak_memory_mib"} <= run.data.metrics.keys())
+        if not (token := page.token):
+            return
+
+
+def _cost(client: mlflow.MlflowClient, run: Run) -> Cost:
+    epochs = [entry.value for entry in client.get_metric_history(run.info.run_id, "epoch_seconds")]
+    return Cost(sum(epochs), run.data.metrics["peak_memory_mib"])

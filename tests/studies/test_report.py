@@ -153,12 +153,12 @@ def test_the_report_compares_pairs_and_names_what_is_missing() -> None:
     assert "| POCAN | 77.5 ± 3.5 (2) ◊ | 77.5 ± 3.5 (2) ◊ |" in text
     assert "| DANN | 50.0 ◊ | 50.0 ◊ |" in text
     # The seed that both have.
-    assert "| 0 : 2 | -25.0 | 0.500 |" in text.split("## Against POCAN")[1]
+    assert "| 0 : 2 | −25.0 ◊ | 0.500 |" in text.split("## Against POCAN")[1]
     # POCAN over DT: 105 and 112 of 140 against 84. DANN with seed 0 alone against POCAN's 105: 35 of 140 less.
-    assert "| POCAN | +17.5 [" in text
-    assert "| 2 : 0 | +17.5 | 0.500 |" in text
-    assert "| DANN | -25.0 [" in text
-    assert "| last epoch | 75.0 | 5.0 | 6 |" in text
+    assert "| POCAN | +17.5 ◊ [" in text
+    assert "| 2 : 0 | +17.5 ◊ | 0.500 |" in text
+    assert "| DANN | −25.0 ◊ [" in text
+    assert "| last epoch | 75.0 ◊ | 5.0 ◊ | 6 |" in text
     table = pd.read_csv(files[0])
     assert len(table) == 6
     assert table["adapted_accuracy"].tolist() == [75.0, 75.0, 80.0, 80.0, 50.0, 50.0]
@@ -227,8 +227,8 @@ def test_a_result_from_before_a_validator_is_left_out_of_its_row() -> None:
     fewer = {name: choice for name, choice in judged["choices"].items() if name != "deep_embedded"}
     experiment(runs[1], 15, unlabelled={**judged, "choices": fewer})
     text = report_of(study=study, runs=runs)
-    assert "| entropy | 70.0 | 10.0 | 4 |" in text
-    assert "| deep embedded validation | 70.0 | 10.0 | 2 |" in text
+    assert "| entropy | 70.0 ◊ | 10.0 ◊ | 4 |" in text
+    assert "| deep embedded validation | 70.0 ◊ | 10.0 ◊ | 2 |" in text
 
 
 def test_a_clone_without_experiments_keeps_what_another_has_collected(repository: Path) -> None:

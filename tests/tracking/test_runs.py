@@ -461,13 +461,17 @@ def test_costs_of_an_experiments_adaptations(settings: Params) -> None:
     with contextlib.suppress(KeyboardInterrupt), runs.stage_run(settings, "adapt", "sfew") as tracked:
         tracked.log({"epoch_seconds": 50.0, "peak_memory_mib": 1.0}, 1)
         raise KeyboardInterrupt
-    found = adaptation_costs(settings.tracking.experiment, ["brave-newt", "shy-owl"])
+    same, other = flatten(settings.model_dump()), flatten(settings.model_dump()) | {"seed": 99}
+    found = adaptation_costs(settings.tracking.experiment, {"brave-newt": other, "shy-owl": other})
     assert found == {"brave-newt": [Cost(12.0, 800.0)]}
-    assert adaptation_costs("another", ["brave-newt"]) == {}
+    # One that has its models from DVC's run cache: what their training took.
+    found = adaptation_costs(settings.tracking.experiment, {"shy-owl": same})
+    assert found == {"shy-owl": [Cost(12.0, 800.0)]}
+    assert adaptation_costs("another", {"brave-newt": same}) == {}
 
 
 def test_without_a_store_there_are_no_costs_and_none_is_made(settings: Params, tmp_path: Path) -> None:
-    assert adaptation_costs(settings.tracking.experiment, ["brave-newt"]) == {}
+    assert adaptation_costs(settings.tracking.experiment, {"brave-newt": {}}) == {}
     assert not list(tmp_path.glob("mlflow.db*"))
 
 
