@@ -164,7 +164,7 @@ def _state(
 ) -> str:
     """How much of the study is there, and of which code."""
     lines = [
-        f"{len(planned) - len(lacking)} of {len(planned)} experiments ({len(study.variants)} variants, seeds "
+        f"{len(planned) - len(lacking)} of {len(planned)} experiments (variants: {len(study.variants)}; seeds: "
         f"{', '.join(map(str, study.seeds))}). Accuracy in per cent at the last epoch, or at that which "
         "adapt.choose names, mean ± standard deviation over seeds where there are several."
     ]

@@ -147,7 +147,7 @@ def test_the_report_compares_pairs_and_names_what_is_missing() -> None:
     files = write_report("two", study, runs, *collect(runs, there), {"two-dann-1": "error: no disk"})
     assert [path.name for path in files] == ["two.csv", "two.md", "two.json", "two-matrix.png"]
     text = files[1].read_text()
-    assert "3 of 4 experiments (2 variants, seeds 0, 1)" in text
+    assert "3 of 4 experiments (variants: 2; seeds: 0, 1)" in text
     assert "- **failed**: DANN, seed 1 (`two-dann-1`): error: no disk" in text
     assert "| DT (of POCAN) | 60.0 ± 0.0 (2) ◊ | 60.0 ± 0.0 (2) ◊ |" in text
     assert "| POCAN | 77.5 ± 3.5 (2) ◊ | 77.5 ± 3.5 (2) ◊ |" in text
