@@ -45,10 +45,11 @@ def tiny() -> dict[str, Any]:
 
 def make(folder: Path, values: Mapping[str, Any]) -> None:
     """A git repository in the new ``folder`` with this code and ``values`` as params.yaml; nothing is committed."""
-    for name in ("pipeline", "stages", "params", "reports/studies"):
+    for name in ("pipeline", "stages", "params"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
-    (folder / ".dvc").mkdir()
-    for name in (".dvc/config", ".dvc/.gitignore", "dvc.yaml", ".dvcignore", ".gitignore"):
+    for name in (".dvc", "reports/studies"):  # without the studies of the demo
+        (folder / name).mkdir(parents=True)
+    for name in ("reports/studies/README.md", ".dvc/config", ".dvc/.gitignore", "dvc.yaml", ".dvcignore", ".gitignore"):
         shutil.copy(ROOT / name, folder / name)
     (folder / "params.yaml").write_text(yaml.safe_dump(dict(values), sort_keys=False))
     run(folder, "git", "init", "--quiet")
