@@ -1,6 +1,6 @@
 """Cells and tables in Markdown."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from pipeline.reporting.records import Metrics, Result
 from pipeline.reporting.titles import DRAWN_MARK, KNOWN_MARK, OTHER_CODE_MARK, UNLIKE_MARK
@@ -40,7 +40,12 @@ def signed(points: float) -> str:
 def marked(text: str, result: Result) -> str:
     """``text`` with the marks of stand-ins, in the source or the target of ``result``, and of a given label set."""
     marks = ((DRAWN_MARK, result.drawn), (KNOWN_MARK, result.split.protocol.classes is not None))
-    return " ".join([text, *(mark for mark, holds in marks if holds)])
+    return with_marks(text, (mark for mark, holds in marks if holds))
+
+
+def with_marks(text: str, marks: Iterable[str]) -> str:
+    """``text`` and what stands beside it."""
+    return " ".join([text, *marks])
 
 
 def markdown_table(head: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1) -> str:

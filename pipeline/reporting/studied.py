@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from pipeline.reporting.markdown import NOTHING
+from pipeline.reporting.markdown import NOTHING, with_marks
 from pipeline.reporting.records import Count, Record, Result, parse
 from pipeline.reporting.titles import DRAWN_MARK, KNOWN_MARK, OTHER_CODE_MARK, UNLIKE_MARK
 
@@ -31,7 +31,7 @@ class StudiedCell(Record):
     def text(self) -> str:
         """ "79.1 ± 1.2 (3) ◊"; the number of seeds only where there are several."""
         spread = f" ± {self.deviation:.1f} ({self.seeds})" if self.seeds > 1 else ""
-        return " ".join([f"{self.mean:.1f}{spread}", *self.marks()])
+        return with_marks(f"{self.mean:.1f}{spread}", self.marks())
 
     def marks(self) -> list[str]:
         """Those that stand beside all that is made of it."""

@@ -1,7 +1,7 @@
 """reports/studies/NAME.md, .csv and figures: what a study has come to so far, and what is missing."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import mean
 from types import MappingProxyType
@@ -12,7 +12,7 @@ import pandas as pd
 from pipeline.config import layout
 from pipeline.errors import PipelineError
 from pipeline.files.writing import write_csv, write_json, write_text
-from pipeline.reporting.markdown import KNOWN_NOTE, MARK_NOTE, NOTHING, UNLIKE_NOTE, markdown_table, signed
+from pipeline.reporting.markdown import KNOWN_NOTE, MARK_NOTE, NOTHING, UNLIKE_NOTE, markdown_table, signed, with_marks
 from pipeline.reporting.studied import Studied, StudiedCell, StudiedRow, load_studies
 from pipeline.reporting.titles import DRAWN_MARK, OTHER_CODE_MARK, backbone_title, dataset_title, environment_title
 from pipeline.studies import figures
@@ -230,10 +230,10 @@ def _differences(study: Study, targets: Sequence[str], collected: Sequence[Colle
             differences.append(found)
             own = _marks_of(collected, variant, other, target)
             interval = f"[{signed(found.low)}, {signed(found.high)}]"
-            cells.append(f"{_with(signed(found.difference), own)} {interval}, p {found.p:.3f}")
+            cells.append(f"{with_marks(signed(found.difference), own)} {interval}, p {found.p:.3f}")
             marks.update(own)
         over = rivalry(differences)
-        won = [f"{over.better} : {over.worse}", _with(signed(over.mean), marks), f"{over.p:.3f}"] if over else []
+        won = [f"{over.better} : {over.worse}", with_marks(signed(over.mean), marks), f"{over.p:.3f}"] if over else []
         lines.append([variant, *cells, *(won or [NOTHING] * 3)])
     return markdown_table(["", *map(dataset_title, targets), "won : lost", "mean", "p of signs"], lines)
 
@@ -245,16 +245,12 @@ def _marks_of(collected: Sequence[Collected], variant: str, other: str | None, t
     return dict.fromkeys(mark for cell in pair if cell for mark in cell.marks())
 
 
-def _with(text: str, marks: Iterable[str]) -> str:
-    return " ".join([text, *marks])
-
-
 def _choices(collected: Sequence[Collected]) -> str:
     """Over all variants, targets and seeds together: no single target's labels speak for a validator."""
     lines, drawn = [], [DRAWN_MARK] if any(one.result.drawn for one in collected) else []
     for title, name in (("last epoch", LAST), *((validator.title, validator.name) for validator in VALIDATORS)):
         if found := chosen_by(collected, name):
-            numbers = (_with(f"{number:.1f}", drawn) for number in (found.accuracy, found.below_oracle))
+            numbers = (with_marks(f"{number:.1f}", drawn) for number in (found.accuracy, found.below_oracle))
             lines.append([title, *numbers, str(found.results)])
     return (
         markdown_table(["chosen by", "mean accuracy (%)", "below the oracle (points)", "results"], lines)

@@ -53,9 +53,11 @@ def adaptation_costs(experiment: str, wanted: Mapping[str, Mapping[str, Any]]) -
 def _adaptations(client: mlflow.MlflowClient, experiment: str) -> Iterator[Run]:
     """The finished ones of which the cost is known, the newest first."""
     of = client.get_experiment_by_name(experiment)
+    if of is None:
+        return
     query = "attributes.status = 'FINISHED' and tags.`pocan.stage` = 'adapt'"
     token = None
-    while of is not None:
+    while True:
         page = client.search_runs([of.experiment_id], query, order_by=NEWEST_FIRST, max_results=1000, page_token=token)
         yield from (run for run in page if {"epoch_seconds", "peak_memory_mib"} <= run.data.metrics.keys())
         if not (token := page.token):
