@@ -169,16 +169,19 @@ def study(
 ) -> None:
     """Run a study's variants as DVC experiments, what is done left out, and compare them in reports/studies."""
     from pipeline.config.flat import flatten
+    from pipeline.locks import alone
     from pipeline.studies import plan
     from pipeline.studies.collect import collect as collected
-    from pipeline.studies.execute import execute
+    from pipeline.studies.execute import begin, watch
     from pipeline.studies.experiments import finished
     from pipeline.studies.report import write_report
     from pipeline.tracking.costs import adaptation_costs
 
     described = plan.read(name)
-    planned = plan.runs(name, described)
-    failed = {} if collect else execute(planned, jobs)
+    with alone(plan.FOLDER):
+        planned = plan.runs(name, described)
+        queued, failed = ([], {}) if collect else begin(planned, jobs)
+    failed |= watch(queued)
     parameters = {run.name: flatten(run.params.model_dump()) for run in planned}
     costs = adaptation_costs(planned[0].params.tracking.experiment, parameters)
     for path in write_report(Path(name).stem, described, planned, *collected(planned, finished()), failed, costs):

@@ -20,14 +20,16 @@ WITHOUT_WORKERS = 24
 """Looks in a row at which nothing runs while something waits, before the workers count as lost (two minutes)."""
 
 
-def execute(planned: Sequence[Run], jobs: int) -> dict[str, str]:
-    """Run every planned experiment that is not done with this code and these parameters.
+def begin(planned: Sequence[Run], jobs: int) -> tuple[list[str], dict[str, str]]:
+    """Let DVC's queue work on every planned experiment that is not done with this code and these parameters.
 
-    jobs: experiments at a time. Returns the failed ones, by name, with the end of what they said; the others go on.
+    jobs: experiments at a time. Returns the names of those that wait or run, and those that DVC refuses with what it
+    says; the others go on. DVC writes the parameters of each into params.yaml while it queues it, and puts back what
+    was there: nobody should read it meanwhile.
     Results that are there stay there: those of other commits as they are, one of this commit by another name.
 
     Raises:
-        PipelineError: code or params.yaml is not committed, DVC's queue fails, or its workers have ended before it.
+        PipelineError: code or params.yaml is not committed, or DVC's queue fails.
     """
     if changed := experiments.uncommitted():
         raise PipelineError(f"experiments start from the last commit: commit {', '.join(changed)} first")
@@ -35,10 +37,9 @@ def execute(planned: Sequence[Run], jobs: int) -> dict[str, str]:
     wanted = [run for run in planned if state_of(run, there) != "done"]
     refused = _queue(wanted, there)
     queued = [run.name for run in wanted if run.name not in refused]
-    if not queued:
-        return refused
-    experiments.start(jobs)
-    return refused | _watch(queued)
+    if queued:
+        experiments.start(jobs)
+    return queued, refused
 
 
 def _queue(wanted: Sequence[Run], there: Mapping[str, Sequence[experiments.Experiment]]) -> dict[str, str]:
@@ -56,8 +57,16 @@ def _queue(wanted: Sequence[Run], there: Mapping[str, Sequence[experiments.Exper
     return refused
 
 
-def _watch(names: Sequence[str]) -> dict[str, str]:
-    """Show one bar over all until none waits or runs; Ctrl-C leaves the queue at work."""
+def watch(names: Sequence[str]) -> dict[str, str]:
+    """Show one bar over all until none waits or runs; Ctrl-C leaves the queue at work.
+
+    Returns the failed ones, by name, with the end of what they said.
+
+    Raises:
+        PipelineError: the queue's workers have ended before it, or Ctrl-C.
+    """
+    if not names:
+        return {}
     failed: dict[str, str] = {}
     lost = 0
     try:

@@ -1,13 +1,17 @@
 """What is queued, with DVC itself replaced: what waits is not queued twice, and what DVC refuses stops nothing else."""
 
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 import yaml
+from typer.testing import CliRunner
 
+from pipeline.cli import app
 from pipeline.errors import PipelineError
+from pipeline.locks import alone
 from pipeline.studies import execute, experiments, plan
 
 ROOT = Path(__file__).parents[2]
@@ -51,7 +55,8 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, queue: Queue) -> dict[s
     monkeypatch.setattr(experiments, "uncommitted", list)
     monkeypatch.setattr(experiments, "log", "said by {}".format)
     monkeypatch.setattr(execute, "LOOK_EVERY", 0.0)
-    return execute.execute(planned, 1)
+    queued, refused = execute.begin(planned, 1)
+    return refused | execute.watch(queued)
 
 
 def test_what_failed_is_queued_again_and_what_waits_is_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -72,3 +77,18 @@ def test_where_dvc_refuses_everything_no_workers_start(tmp_path: Path, monkeypat
     queue = Queue({}, refused=("mine-a-0", "mine-b-0", "mine-c-0"))
     assert run(tmp_path, monkeypatch, queue).keys() == set(queue.refused)
     assert queue.started == 0
+
+
+def test_nobody_reads_the_parameters_while_another_study_is_queued(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "studies").mkdir()
+    (tmp_path / "studies/mine.yaml").write_text(yaml.safe_dump({"title": "T", "seeds": [0], "variants": {"A": {}}}))
+    shutil.copy(ROOT / "params.yaml", tmp_path)
+    with alone(Path("studies")):
+        refused = CliRunner().invoke(app, ["study", "mine", "--collect"])
+    assert refused.exit_code == 1
+    assert "studies: process" in refused.output
+    assert "is at work there; wait for it" in refused.output
+    assert not (tmp_path / "reports").exists()
