@@ -172,7 +172,7 @@ def study(
     from pipeline.locks import alone
     from pipeline.studies import plan
     from pipeline.studies.collect import collect as collected
-    from pipeline.studies.execute import begin, watch
+    from pipeline.studies.execute import begin, failures, watch
     from pipeline.studies.experiments import finished
     from pipeline.studies.report import write_report
     from pipeline.tracking.costs import adaptation_costs
@@ -180,15 +180,18 @@ def study(
     described = plan.read(name)
     with alone(plan.FOLDER):
         planned = plan.runs(name, described)
-        queued, failed = ([], {}) if collect else begin(planned, jobs)
-    failed |= watch(queued)
+        queued, refused = ([], {}) if collect else begin(planned, jobs)
+    watch(queued)
+    found, lacking = collected(planned, finished())
+    not_done = [*lacking, *dict.fromkeys(one.run.name for one in found if not one.current)]
+    failed = refused | failures(not_done)
     parameters = {run.name: flatten(run.params.model_dump()) for run in planned}
     costs = adaptation_costs(planned[0].params.tracking.experiment, parameters)
-    for path in write_report(Path(name).stem, described, planned, *collected(planned, finished()), failed, costs):
+    for path in write_report(Path(name).stem, described, planned, found, lacking, failed, costs):
         typer.echo(path)
     if failed:
         typer.echo(f"{len(failed)} of {len(planned)} experiments failed: {', '.join(failed)}", err=True)
-        raise typer.Exit(1)
+        raise typer.Exit(0 if collect else 1)
 
 
 @app.command(name="trial-target")

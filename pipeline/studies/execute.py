@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pipeline.bars import bar
+from pipeline.compute.device import visible_gpus
 from pipeline.errors import PipelineError
 from pipeline.studies import experiments
 from pipeline.studies.collect import state_of
@@ -17,15 +18,15 @@ LOOK_EVERY = 5.0
 """Seconds between two looks at the queue."""
 
 WITHOUT_WORKERS = 24
-"""Looks in a row at which nothing runs while something waits, before the workers count as lost (two minutes)."""
+"""Looks in a row at which nothing runs while something waits or is lost, before it is told (two minutes)."""
 
 
 def begin(planned: Sequence[Run], jobs: int) -> tuple[list[str], dict[str, str]]:
     """Let DVC's queue work on every planned experiment that is not done with this code and these parameters.
 
-    jobs: experiments at a time. Returns the names of those that wait or run, and those that DVC refuses with what it
-    says; the others go on. DVC writes the parameters of each into params.yaml while it queues it, and puts back what
-    was there: nobody should read it meanwhile.
+    jobs: experiments at a time, each on a GPU of its own where there are several. Returns the names of those that wait
+    or run, and those that DVC refuses, with what it says; the others go on. DVC writes the parameters of each into
+    params.yaml while it queues it, and puts back what was there: nobody should read it meanwhile.
     Results that are there stay there: those of other commits as they are, one of this commit by another name.
 
     Raises:
@@ -38,14 +39,22 @@ def begin(planned: Sequence[Run], jobs: int) -> tuple[list[str], dict[str, str]]
     refused = _queue(wanted, there)
     queued = [run.name for run in wanted if run.name not in refused]
     if queued:
-        experiments.start(jobs)
+        experiments.start(jobs, gpus_of_jobs(jobs, max(run.params.compute.devices for run in planned)))
     return queued, refused
+
+
+def gpus_of_jobs(jobs: int, each: int) -> list[str]:
+    """``each`` of the GPUs for every job, as CUDA_VISIBLE_DEVICES has them; none where there are no two such shares."""
+    gpus = visible_gpus()
+    groups = [",".join(gpus[first : first + each]) for first in range(0, len(gpus) - each + 1, each)]
+    return groups if jobs > 1 and len(groups) > 1 else []
 
 
 def _queue(wanted: Sequence[Run], there: Mapping[str, Sequence[experiments.Experiment]]) -> dict[str, str]:
     """Queue what neither waits nor runs; returns what DVC refuses, by name, with what it says."""
-    states = experiments.queue() if wanted else {}
+    states = _settled() if wanted else {}
     idle = [run for run in wanted if states.get(run.name) not in ("Queued", "Running")]
+    experiments.give_up([run.name for run in idle if states.get(run.name) == "Lost"])
     experiments.forget([run.name for run in idle if run.name in states])
     refused = {}
     for run in bar(idle, desc="queue", leave=False, unit="experiment"):
@@ -57,18 +66,24 @@ def _queue(wanted: Sequence[Run], there: Mapping[str, Sequence[experiments.Exper
     return refused
 
 
-def watch(names: Sequence[str]) -> dict[str, str]:
-    """Show one bar over all until none waits or runs; Ctrl-C leaves the queue at work.
+def _settled() -> dict[str, str]:
+    """The states of the queue's tasks; one that is on its way from a worker to a process is not yet lost."""
+    states = experiments.queue()
+    if "Lost" in states.values():
+        time.sleep(LOOK_EVERY)
+        states = experiments.queue()
+    return states
 
-    Returns the failed ones, by name, with the end of what they said.
+
+def watch(names: Sequence[str]) -> None:
+    """Show one bar over all until none waits or runs; Ctrl-C leaves the queue at work.
 
     Raises:
         PipelineError: the queue's workers have ended before it, or Ctrl-C.
     """
     if not names:
-        return {}
-    failed: dict[str, str] = {}
-    lost = 0
+        return
+    still = 0
     try:
         # miniters=0: drawn at its intervals also while nothing ends, for the time and for what runs.
         progress: tqdm[Any] = bar(total=len(names), desc="study", unit="experiment", miniters=0)
@@ -80,18 +95,23 @@ def watch(names: Sequence[str]) -> dict[str, str]:
                 progress.set_postfix_str(", ".join(running), refresh=False)
                 progress.update(len(ended) - progress.n)
                 if len(ended) == len(names):
-                    break
-                lost = 0 if running else lost + 1
-                if lost > WITHOUT_WORKERS:
+                    return
+                still = 0 if running else still + 1
+                if still > WITHOUT_WORKERS:
                     raise PipelineError(
-                        f"DVC's queue does not move: {len(names) - len(ended)} experiments wait and none runs; run the "
-                        "same command again to start its workers (dvc queue status, dvc queue logs NAME)"
+                        f"DVC's queue does not move: {len(names) - len(ended)} experiments wait or were cut off, and "
+                        "none runs; run the same command again to start its workers (dvc queue status, dvc queue logs "
+                        "NAME)"
                     )
                 time.sleep(LOOK_EVERY)
-            failed = {name: experiments.log(name) for name in names if states.get(name) == "Failed"}
     except KeyboardInterrupt:
         raise PipelineError(
             "interrupted; what runs and waits in DVC's queue goes on. The same command watches it again; "
             "dvc queue stop --kill ends it"
         ) from None
-    return failed
+
+
+def failures(names: Sequence[str]) -> dict[str, str]:
+    """Those that failed last time, by name, with the end of what they said."""
+    states = experiments.queue() if names else {}
+    return {name: experiments.log(name) for name in names if states.get(name) == "Failed"}

@@ -1,17 +1,26 @@
 """DVC's experiments and its queue, as a study needs them: what is there, what waits, what failed."""
 
+import os
 import re
 import subprocess
 import sys
+import tempfile
+import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
+
+import psutil
 
 from pipeline.errors import PipelineError
 
 CODE = ("pipeline", "stages", "dvc.yaml")
 """Where the code is that an experiment takes from the last commit."""
+
+TO_BEGIN = 60.0
+"""Seconds in which a worker of DVC's queue answers."""
 
 
 @dataclass(frozen=True)
@@ -68,13 +77,38 @@ def uncommitted() -> list[str]:
 
 
 def queue() -> dict[str, str]:
-    """The state (Queued, Running, Failed or Success) of every task in DVC's queue, by the experiment's name."""
+    """The state (Queued, Running, Lost, Failed or Success) of every task in DVC's queue, by the experiment's name.
+
+    Lost: DVC takes it for running, for ever, but no worker has it and no process works on it, as after a power cut.
+    """
     from dvc.repo import Repo  # type: ignore[import-untyped]
 
     with Repo() as repo:
         # The latest of a name counts: a failed one may have been queued again.
         tasks = sorted(repo.experiments.celery_queue.status(), key=lambda task: task["timestamp"])
-    return {task["name"]: task["status"] for task in tasks if task["name"]}
+        lost = _lost([task["rev"] for task in tasks if task["status"] == "Running"], repo.experiments.celery_queue)
+    return {task["name"]: "Lost" if task["rev"] in lost else task["status"] for task in tasks if task["name"]}
+
+
+def _lost(running: Sequence[str], dvcs: Any) -> set[str]:
+    """Those of the tasks, by their revision, that neither a worker of DVC's queue nor a process has."""
+    if not running:
+        return set()
+    theirs = {task["args"][0]["stash_rev"] for tasks in dvcs.worker_status().values() for task in tasks}
+    commands = [" ".join(process.info["cmdline"] or ()) for process in psutil.process_iter(["cmdline"])]
+    return {rev for rev in running if rev not in theirs and not any(rev in command for command in commands)}
+
+
+def give_up(names: Sequence[str]) -> None:
+    """Let lost tasks be failed ones, which DVC can forget."""
+    from dvc.repo import Repo
+
+    with Repo() as repo:
+        celery = repo.experiments.celery_queue.celery
+        for message in celery.iter_processed():
+            task = message.headers["id"]
+            if message.decode()[0][0]["name"] in names and not celery.AsyncResult(task).ready():
+                celery.backend.mark_as_failure(task, None)
 
 
 def put(name: str, changes: Sequence[str]) -> None:
@@ -87,9 +121,32 @@ def put(name: str, changes: Sequence[str]) -> None:
     _dvc("exp", "run", "--queue", "--name", name, *sets)
 
 
-def start(jobs: int) -> None:
-    """Let DVC work on its queue, ``jobs`` experiments at a time, in processes of its own."""
-    _dvc("queue", "start", "--jobs", str(jobs))
+def start(jobs: int, gpus: Sequence[str] = ()) -> None:
+    """Let DVC work on its queue, ``jobs`` experiments at a time, in processes of its own.
+
+    gpus: what each of the jobs sees, as CUDA_VISIBLE_DEVICES has it; with more jobs than that, they begin again with
+    the first. None: all see the same.
+
+    Raises:
+        PipelineError: DVC's queue fails, or one of its workers does not begin.
+    """
+    if not gpus:
+        _dvc("queue", "start", "--jobs", str(jobs))
+        return
+    for number in range(1, jobs + 1):
+        # DVC starts those up to this number that are not there yet: one, when the earlier ones have begun.
+        _dvc("queue", "start", "--jobs", str(number), CUDA_VISIBLE_DEVICES=gpus[(number - 1) % len(gpus)])
+        _wait_for_worker(number)
+
+
+def _wait_for_worker(number: int) -> None:
+    from dvc.repo import Repo
+
+    begun = time.monotonic()
+    with Repo() as repo:
+        while not any(name.endswith(f"-{number}@localhost") for name in repo.experiments.celery_queue.worker_status()):
+            if time.monotonic() - begun > TO_BEGIN:
+                raise PipelineError(f"worker {number} of DVC's queue has not begun after {TO_BEGIN:.0f} seconds")
 
 
 def forget(names: Sequence[str]) -> None:
@@ -115,10 +172,14 @@ def log(name: str) -> str:
     return "\n".join((own or said)[-3:])
 
 
-def _dvc(*arguments: str) -> None:
-    result = subprocess.run([sys.executable, "-m", "dvc", *arguments], capture_output=True, text=True, check=False)
-    if result.returncode:
-        raise PipelineError(f"dvc {' '.join(arguments[:3])}: {result.stderr.strip() or result.stdout.strip()}")
+def _dvc(*arguments: str, **variables: str) -> None:
+    command = [sys.executable, "-m", "dvc", *arguments]
+    # Into a file: a pipe would be the queue's workers' as well, and stay open until the last of them has ended.
+    with tempfile.TemporaryFile("w+", encoding="utf-8") as said:
+        returned = subprocess.call(command, env=os.environ | variables, stdout=subprocess.DEVNULL, stderr=said)
+        said.seek(0)
+        if returned:
+            raise PipelineError(f"dvc {' '.join(arguments[:3])}: {said.read().strip()}")
 
 
 def _git(*arguments: str) -> subprocess.CompletedProcess[str]:

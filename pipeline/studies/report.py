@@ -33,12 +33,12 @@ def write_report(
     collected: Sequence[Collected],
     lacking: Mapping[str, State],
     failed: Mapping[str, str],
-    costs: Mapping[str, Sequence[Cost]] = MappingProxyType({}),
+    costs: Mapping[str, Mapping[str, Cost]] = MappingProxyType({}),
 ) -> list[Path]:
     """Write what ``collected`` says; returns the files.
 
-    lacking: what stands in the way of the other planned runs. failed: what those said that failed just now.
-    costs: of each experiment's adaptations, by its name.
+    lacking: what stands in the way of the other planned runs. failed: what those said that failed last time.
+    costs: of the adaptations, by the experiment's name and the target.
 
     Raises:
         PipelineError: nothing is there, and the report of an earlier collection has something. StorageError: a file
@@ -49,7 +49,7 @@ def write_report(
         _keep_what_was_collected(folder / f"{name}.json")
     targets = list(dict.fromkeys(target for run in planned for target in run.params.targets))
     written = [folder / f"{name}.csv", folder / f"{name}.md"]
-    write_csv(written[0], rows(collected))
+    write_csv(written[0], rows(collected, costs))
     pictures = figures.write_figures(name, study, targets, collected, folder) if collected else []
     sections = [
         f"# {study.title}",
@@ -123,11 +123,11 @@ def _studied_row(
     return StudiedRow(name=name, source=source, backbone=backbone, cells=cells)
 
 
-def _costs(study: Study, planned: Sequence[Run], costs: Mapping[str, Sequence[Cost]]) -> list[str]:
+def _costs(study: Study, planned: Sequence[Run], costs: Mapping[str, Mapping[str, Cost]]) -> list[str]:
     """Time and memory of an adaptation, the mean over targets and seeds; nothing where no run is known."""
     lines = []
     for variant in study.variants:
-        found = [cost for run in planned if run.variant == variant for cost in costs.get(run.name, ())]
+        found = [cost for run in planned if run.variant == variant for cost in costs.get(run.name, {}).values()]
         if found:
             seconds, memory = mean(cost.seconds for cost in found), mean(cost.memory for cost in found)
             lines.append([variant, f"{seconds:,.0f}", f"{memory:,.0f}", str(len(found))])
@@ -137,12 +137,14 @@ def _costs(study: Study, planned: Sequence[Run], costs: Mapping[str, Sequence[Co
     return ["## What an adaptation costs", table, "Of this machine, with whatever else ran on it; from MLflow."]
 
 
-def rows(collected: Sequence[Collected]) -> pd.DataFrame:
-    """One row a variant, seed and target; accuracies in per cent."""
+def rows(
+    collected: Sequence[Collected], costs: Mapping[str, Mapping[str, Cost]] = MappingProxyType({})
+) -> pd.DataFrame:
+    """One row a variant, seed and target; accuracies in per cent, the training's seconds and its peak memory in MiB."""
     scores = [f"{stage}_{key}" for stage in ("dt", "adapted") for key in SCORES]
     choices = [LAST, *(validator.name for validator in VALIDATORS)]
     head = ["variant", "target", "seed", *scores, "oracle_accuracy", *(f"by_{name}" for name in choices)]
-    head += ["n_test", "drawn", "revision", "experiment"]
+    head += ["n_test", "seconds", "memory_mib", "drawn", "revision", "experiment"]
     found = []
     for one in collected:
         result = one.result
@@ -151,7 +153,9 @@ def rows(collected: Sequence[Collected]) -> pd.DataFrame:
             row += [100 * getattr(metrics, key) if metrics else None for key in SCORES]
         for epoch in (result.oracle, *(result.unlabelled.choices.get(name) for name in choices)):
             row.append(100 * epoch.accuracy if epoch else None)
-        found.append([*row, result.n_test, result.drawn, one.revision, one.run.name])
+        cost = costs.get(one.run.name, {}).get(result.target)
+        row += [result.n_test, *((cost.seconds, cost.memory) if cost else (None, None))]
+        found.append([*row, result.drawn, one.revision, one.run.name])
     return pd.DataFrame(found, columns=head)
 
 

@@ -23,8 +23,8 @@ class Cost:
     memory: float
 
 
-def adaptation_costs(experiment: str, wanted: Mapping[str, Mapping[str, Any]]) -> dict[str, list[Cost]]:
-    """By the name of a DVC experiment, the cost of each target's finished adaptation; a name without runs is not there.
+def adaptation_costs(experiment: str, wanted: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Cost]]:
+    """By the name of a DVC experiment and the target, the cost of a finished adaptation; what has no run is not there.
 
     experiment: MLflow's, ``tracking.experiment``. wanted: by name, all parameters, flat: an experiment that has taken
     its models from DVC's run cache has no such run, but the one of the same parameters that trained them has. Of
@@ -47,7 +47,9 @@ def adaptation_costs(experiment: str, wanted: Mapping[str, Mapping[str, Any]]) -
             for other in (other for other, flat in parameters.items() if flat == run.data.params):
                 alike.setdefault(other, {}).setdefault(target, run)
         found = {name: alike.get(name, {}) | own.get(name, {}) for name in wanted}
-        return {name: [_cost(client, run) for run in runs.values()] for name, runs in found.items() if runs}
+        return {
+            name: {target: _cost(client, run) for target, run in runs.items()} for name, runs in found.items() if runs
+        }
 
 
 def _adaptations(client: mlflow.MlflowClient, experiment: str) -> Iterator[Run]:

@@ -26,17 +26,26 @@ class Queue:
     freed: list[str] = field(default_factory=list)
     started: int = 0
 
+    def seen(self) -> dict[str, str]:
+        return dict(self.states)
+
     def put(self, name: str, changes: Sequence[str]) -> None:
         if name in self.refused:
             raise PipelineError(f"dvc exp run: {name} refused")
         assert name not in self.states
         self.states[name] = "Queued"
 
+    def give_up(self, names: Sequence[str]) -> None:
+        for name in names:
+            assert self.states[name] == "Lost"
+            self.states[name] = "Failed"
+
     def forget(self, names: Sequence[str]) -> None:
         for name in names:
+            assert self.states[name] != "Lost"
             del self.states[name]
 
-    def start(self, jobs: int) -> None:
+    def start(self, jobs: int, gpus: Sequence[str]) -> None:
         self.started += 1
         for name in self.states:
             self.states[name] = "Failed" if name == "mine-b-0" else "Success"
@@ -47,16 +56,17 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, queue: Queue) -> dict[s
     variants = {name: {"adapt.epochs": number} for number, name in enumerate("ABC", 1)}
     (tmp_path / "mine.yaml").write_text(yaml.safe_dump({"title": "T", "seeds": [0], "variants": variants}))
     planned = plan.runs("mine", plan.read("mine", tmp_path), ROOT / "params.yaml")
-    for name in ("put", "forget", "start"):
+    for name in ("put", "give_up", "forget", "start"):
         monkeypatch.setattr(experiments, name, getattr(queue, name))
-    monkeypatch.setattr(experiments, "queue", lambda: dict(queue.states))
+    monkeypatch.setattr(experiments, "queue", queue.seen)
     monkeypatch.setattr(experiments, "free", lambda name, there: queue.freed.append(name))
     monkeypatch.setattr(experiments, "finished", dict)
     monkeypatch.setattr(experiments, "uncommitted", list)
     monkeypatch.setattr(experiments, "log", "said by {}".format)
     monkeypatch.setattr(execute, "LOOK_EVERY", 0.0)
     queued, refused = execute.begin(planned, 1)
-    return refused | execute.watch(queued)
+    execute.watch(queued)
+    return refused | execute.failures([run.name for run in planned])
 
 
 def test_what_failed_is_queued_again_and_what_waits_is_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -64,6 +74,38 @@ def test_what_failed_is_queued_again_and_what_waits_is_not(tmp_path: Path, monke
     assert run(tmp_path, monkeypatch, queue) == {"mine-b-0": "said by mine-b-0"}
     assert queue.freed == ["mine-a-0", "mine-c-0"]
     assert queue.states.keys() == {"mine-a-0", "mine-b-0", "mine-c-0", "another"}
+
+
+def test_what_was_cut_off_runs_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    queue = Queue({"mine-a-0": "Lost", "another": "Lost"}, refused=())
+    assert run(tmp_path, monkeypatch, queue) == {"mine-b-0": "said by mine-b-0"}
+    assert queue.states["mine-a-0"] == "Success"
+
+
+def test_what_only_seems_lost_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    queue = Queue({"mine-a-0": "Running"}, refused=())
+    looks = iter([{"mine-a-0": "Lost"}])
+    monkeypatch.setattr(Queue, "seen", lambda self: next(looks, dict(self.states)))
+    run(tmp_path, monkeypatch, queue)
+    assert queue.freed == ["mine-b-0", "mine-c-0"]
+
+
+def test_a_queue_that_does_not_move_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(execute, "LOOK_EVERY", 0.0)
+    monkeypatch.setattr(experiments, "queue", lambda: {"a": "Lost", "b": "Queued", "c": "Success"})
+    with pytest.raises(PipelineError, match="2 experiments wait or were cut off, and none runs"):
+        execute.watch(["a", "b", "c"])
+
+
+@pytest.mark.parametrize(
+    ("jobs", "devices", "expected"),
+    [(1, 1, ""), (2, 1, ["0", "1", "2", "3"]), (2, 2, ["0,1", "2,3"]), (2, 3, ""), (5, 1, ["0", "1", "2", "3"])],
+)
+def test_every_job_has_gpus_of_its_own(
+    jobs: int, devices: int, expected: Sequence[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(execute, "visible_gpus", lambda: ["0", "1", "2", "3"])
+    assert execute.gpus_of_jobs(jobs, devices) == list(expected)
 
 
 def test_what_dvc_refuses_is_told_and_the_rest_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -259,10 +259,18 @@ def test_a_damaged_study_is_named(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("repository")
 def test_costs_are_means_over_what_is_known() -> None:
     study, runs = planned()
-    costs = {"two-pocan-0": [Cost(100.0, 900.0), Cost(200.0, 1100.0)], "two-pocan-1": [Cost(300.0, 1000.0)]}
-    text = write_report("two", study, runs, *collect(runs, experiments.finished()), {}, costs)[1].read_text()
+    experiment(runs[0], 15)
+    costs = {
+        "two-pocan-0": {"ckplus": Cost(100.0, 900.0), "jaffe": Cost(200.0, 1100.0)},
+        "two-pocan-1": {"jaffe": Cost(300.0, 1000.0)},
+    }
+    files = write_report("two", study, runs, *collect(runs, experiments.finished()), {}, costs)
+    text = files[1].read_text()
     assert "| POCAN | 200 | 1,000 | 3 |" in text
     assert "| DANN | " not in text.split("## What an adaptation costs")[1]
+    table = pd.read_csv(files[0]).set_index("target")
+    assert table["seconds"].to_dict() == {"ckplus": 100.0, "jaffe": 200.0}
+    assert table["memory_mib"].to_dict() == {"ckplus": 900.0, "jaffe": 1100.0}
 
 
 @pytest.mark.parametrize(

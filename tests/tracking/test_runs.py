@@ -463,10 +463,10 @@ def test_costs_of_an_experiments_adaptations(settings: Params) -> None:
         raise KeyboardInterrupt
     same, other = flatten(settings.model_dump()), flatten(settings.model_dump()) | {"seed": 99}
     found = adaptation_costs(settings.tracking.experiment, {"brave-newt": other, "shy-owl": other})
-    assert found == {"brave-newt": [Cost(12.0, 800.0)]}
+    assert found == {"brave-newt": {"jaffe": Cost(12.0, 800.0)}}
     # One that has its models from DVC's run cache: what their training took.
     found = adaptation_costs(settings.tracking.experiment, {"shy-owl": same})
-    assert found == {"shy-owl": [Cost(12.0, 800.0)]}
+    assert found == {"shy-owl": {"jaffe": Cost(12.0, 800.0)}}
     assert adaptation_costs("another", {"brave-newt": same}) == {}
 
 
