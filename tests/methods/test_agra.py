@@ -1,11 +1,14 @@
 """AGRA's regions, graphs and statistics against plain loops, and the model that it ends with."""
 
+import copy
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.distributions import Categorical
+from torch.nn import functional as F
 
 from pipeline.backbones import BACKBONES, Backbone
 from pipeline.config.learning import ModelParams
@@ -150,6 +153,36 @@ def test_a_mean_moves_when_enough_has_come_near_it() -> None:
     like = domain.like(means[[4, 2]] + 1.0)
     normalised = (expected[[4, 2]] - features.mean(dim=0)) / (features.var(dim=0, correction=0) + 1e-5).sqrt()
     torch.testing.assert_close(like, normalised)
+
+
+def test_its_losses_are_cross_entropies_of_scores_and_cdans_on_directions() -> None:
+    task = method("agra", weight=2.0, local_weight=0.5, dropout=0.0)
+    assert isinstance(task, Agra)
+    nn.init.normal_(task.graphs.scores, std=0.1, generator=torch.Generator().manual_seed(0))
+    batch = task.embedded(next(task.begin_epoch(0).batches), 0.5)
+    graphs, matrix = copy.deepcopy(task.graphs), task.prototypes.matrix  # a pass moves both domains' statistics
+    found = task.losses(batch)
+    z = batch.source[:, :32], batch.target[:, :32]
+    source, target = graphs.features(batch.source), graphs.features(batch.target)
+    graphs.source.follow(source.detach(), task.params.momentum_of_means, task.params.gathered)
+    graphs.target.follow(target.detach(), task.params.momentum_of_means, task.params.gathered)
+    after = graphs.of_source(source), graphs.of_target(target)
+    expected = {
+        "source": F.cross_entropy(z[0] @ matrix.T, batch.labels),
+        "graphs": F.cross_entropy(after[0] @ graphs.scores.T, batch.labels),
+        "local": 0.5 * F.cross_entropy(after[0][:, WIDTH:] @ graphs.local_scores.T, batch.labels),
+        "domain": torch.zeros(()),
+    }
+    for of_one, features, domain in zip(z, after, (1.0, 0.0), strict=True):
+        p = Categorical(logits=of_one @ matrix.T + features @ graphs.scores.T)
+        joint = torch.einsum("nk,nd->nkd", p.probs, features / features.norm(dim=1, keepdim=True)).flatten(1)
+        weights = 1 + torch.exp(-p.entropy().detach())
+        guessed = task.own["discriminator"](joint)
+        errors = F.binary_cross_entropy_with_logits(guessed, torch.full_like(guessed, domain), weights, reduction="sum")
+        expected["domain"] += 2.0 * 0.5 * errors / weights.sum()
+    assert found.keys() == expected.keys()
+    for term, value in expected.items():
+        torch.testing.assert_close(found[term], value, msg=term)
 
 
 def test_it_starts_as_the_source_model() -> None:

@@ -14,6 +14,7 @@ from pipeline.methods.parts.two_domains import TwoDomains
 from tests.methods.toy import method
 
 OFF = {
+    "agra": {"local_weight": 0.0},
     "dan": {"weight": 0.0},
     "coral": {"weight": 0.0},
     "detn": {"weight": 0.0},
@@ -26,12 +27,19 @@ OFF = {
 """The weights of each method's own terms."""
 
 ON: dict[str, dict[str, Any]] = {
+    "agra": {"local_weight": 10.0},
     "dfa": {"gist": 1.0, "intra": 10.0, "inter": 10.0},
     "mean_teacher": {"threshold": 0.0, "weight": 30.0, "ema": 0.8},
 }
 """Where a weight of 1 does too little in a few steps to be seen."""
 
-TERMS = {"ecan": ["domain", "classes"], "dfa": ["domain", "intra", "inter"], "icid": ["common"], "lpl": ["locality"]}
+TERMS = {
+    "agra": ["local"],
+    "ecan": ["domain", "classes"],
+    "dfa": ["domain", "intra", "inter"],
+    "icid": ["common"],
+    "lpl": ["locality"],
+}
 """What is to fall; elsewhere the domains' distance."""
 
 

@@ -5,19 +5,23 @@ import math
 import numpy as np
 import pytest
 import torch
+from scipy.special import softmax
+from scipy.stats import entropy as entropy_of
 from scipy.stats import wasserstein_distance
+from sklearn.metrics import log_loss
 from torch.nn import functional as F
 
 from pipeline.methods.coral import coral
 from pipeline.methods.dfa import class_likeness, likeness
 from pipeline.methods.icid import pairs
 from pipeline.methods.lpl import locality_preserving
+from pipeline.methods.mcd import Mcd
 from pipeline.methods.mean_teacher import consistency
 from pipeline.methods.parts.adversary import Discriminator, certainty, domain_loss, multilinear, reversed_gradient
 from pipeline.methods.parts.reweighting import class_ratios, distribution
 from pipeline.methods.parts.two_domains import Domains
 from pipeline.methods.safn import stepwise
-from pipeline.methods.shot import clustered, entropy
+from pipeline.methods.shot import Shot, clustered, entropy
 from pipeline.methods.swd import sliced_wasserstein
 from pipeline.networks.network import Decision
 from tests.methods.toy import LABELS, method
@@ -190,6 +194,30 @@ def test_mcd_predicts_by_the_mean_logits_of_both_classifiers() -> None:
     assert not torch.equal(first, second)
     torch.testing.assert_close(task.model.get_parameter("prototypes.matrix"), (first + second) / 2)
     assert reported["apart"] > 0
+
+
+def test_mcds_discrepancy_is_the_mean_absolute_difference_of_the_probabilities() -> None:
+    task = method("mcd")
+    assert isinstance(task, Mcd)
+    z, matrices = normal(5, 3), {"first": normal(7, 3, seed=1), "second": normal(7, 3, seed=2)}
+    first, second = (softmax(z.numpy() @ matrix.numpy().T, axis=1) for matrix in matrices.values())
+    total = sum(
+        abs(float(a - b)) for one, two in zip(first, second, strict=True) for a, b in zip(one, two, strict=True)
+    )
+    assert task.discrepancy(z, matrices).item() == pytest.approx(total / (5 * 7))
+
+
+def test_shots_terms_are_scipys_entropies_and_cross_entropy() -> None:
+    task = method("shot", pseudo=0.3, diversity=0.7)
+    assert isinstance(task, Shot)
+    task.begin_epoch(0)
+    z = F.normalize(normal(28, 32))
+    labels = task._pseudo_labels[:28]
+    found = task.losses(Domains(z, LABELS[:28], z, torch.arange(28), z, 0.0))
+    p = softmax((z @ task.source_model.prototypes.matrix.detach().T).numpy(), axis=1)
+    assert found["entropy"].item() == pytest.approx(entropy_of(p, axis=1).mean(), rel=1e-5)
+    assert found["diversity"].item() == pytest.approx(-0.7 * entropy_of(p.mean(axis=0)), rel=1e-5)
+    assert found["pseudo"].item() == pytest.approx(0.3 * log_loss(labels, p, labels=range(7)), rel=1e-5)
 
 
 @pytest.mark.parametrize(("passes", "seen"), [("joint", [56, 56, 28, 28]), ("separate", [28] * 5)])
