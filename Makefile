@@ -15,7 +15,7 @@ demo: $(READY)
 	@echo "figures:  reports/figures/"
 	@echo "page:     reports/index.html    (open it in a browser; it needs no network)"
 	@echo "MLflow:   source $(VENV)/bin/activate && mlflow ui    (then open the address it prints)"
-	@echo "compare:  dvc exp run -S adapt.tau=0.6 && dvc exp show --only-changed --drop '.*/|Created|(gain|balanced|f1)\.(?!mean)'"
+	@echo "compare:  dvc exp run -S adapt.tau=0.6 && dvc exp show --only-changed --drop '.*/|Created|source\.|(gain|balanced|f1)\.(?!mean)'"
 
 # Two files at a time, one thread each: most tests wait for one thread. A file's tests share what they set up.
 test: $(READY)

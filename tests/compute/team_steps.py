@@ -1,6 +1,6 @@
 """What a team computes in its first steps, saved by its leader; run as a program by test_team.py.
 
-python -m tests.team_steps FILE PROCESSES DTYPE, or "methods" in place of the type.
+python -m tests.compute.team_steps FILE PROCESSES DTYPE, or "methods" in place of the type.
 """
 
 import sys
