@@ -61,21 +61,25 @@ def _line(study: Study, targets: Sequence[str], collected: Sequence[Collected], 
     assert study.along is not None
     figure = Figure(figsize=(7.4, 4.6), layout="constrained")
     axes = figure.subplots()
-    for target, colour in zip(targets, [*CLASS_COLOURS, "#000000"] * len(targets), strict=False):
+    values = [float(changes[study.along]) for changes in study.variants.values()]  # type: ignore[arg-type]
+    apart = 0.008 * (max(values) - min(values))  # so that bars of several targets do not hide each other
+    colours = [*CLASS_COLOURS, "#000000"] * len(targets)
+    for place, (target, colour) in enumerate(zip(targets, colours, strict=False)):
         points = [
-            (float(values[study.along]), cell.mean, cell.deviation)  # type: ignore[arg-type]
-            for variant, values in study.variants.items()
+            (value, cell.mean, cell.deviation)
+            for value, variant in zip(values, study.variants, strict=True)
             if (cell := accuracy(collected, variant, target))
         ]
         if not points:
             continue
         x, mean, deviation = np.array(sorted(points)).T
+        x += apart * (place - (len(targets) - 1) / 2)
         axes.errorbar(x, mean, yerr=deviation, color=colour, marker="o", ms=4, capsize=2, label=dataset_title(target))
         if base := accuracy(collected, next(iter(study.variants)), target, "before"):
             axes.axhline(base.mean, color=colour, lw=0.8, ls="--")
     axes.set(xlabel=study.along, ylabel="accuracy (%)")
-    axes.legend(frameon=False, ncols=2)
-    _title(figure, f"{study.title}\n(dashed: direct transfer)", drawn)
+    figure.legend(loc="outside lower center", frameon=False, ncols=5)
+    _title(figure, f"{study.title}\n(bars: standard deviation over seeds; dashed: direct transfer)", drawn)
     return figure
 
 
