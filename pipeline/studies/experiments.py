@@ -38,7 +38,7 @@ class Experiment:
 
     def has(self, paths: Iterable[Path]) -> bool:
         """Whether files and folders were in it what they are in the last commit."""
-        then, now = objects(self.commit), objects("HEAD")
+        then, now = objects(self.commit), objects(_head())
         return all(then.get(path.as_posix()) == now.get(path.as_posix()) for path in paths)
 
     def revision(self) -> str:
@@ -158,7 +158,7 @@ def forget(names: Sequence[str]) -> None:
 def free(name: str, there: Sequence[Experiment]) -> None:
     """Of the experiments of that name, name that of the last commit by its own: it is kept, and the name is free."""
     for one in there:
-        if one.baseline == _git("rev-parse", "HEAD").stdout.strip():
+        if one.baseline == _head():
             _dvc("exp", "rename", name, f"{name}-{one.commit[:7]}")
 
 
@@ -170,6 +170,11 @@ def log(name: str) -> str:
     said = [line.strip() for line in result.stdout.replace("\r", "\n").splitlines() if line.strip()]
     own = [line for line in said if re.match(r"error: |[A-Za-z.]+Error: ", line)]
     return "\n".join((own or said)[-3:])
+
+
+def _head() -> str:
+    """The last commit, which may be another at any time."""
+    return _git("rev-parse", "HEAD").stdout.strip()
 
 
 def _dvc(*arguments: str, **variables: str) -> None:

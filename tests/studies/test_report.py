@@ -32,7 +32,6 @@ def git(*arguments: str) -> str:
 def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A repository with a little code, parameters and a study, without DVC."""
     monkeypatch.chdir(tmp_path)
-    experiments.objects.cache_clear()
     for name in ("pipeline/methods/pocan.py", "pipeline/methods/dann.py", "pipeline/data/split.py", "stages/split.py"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text("1")
@@ -100,7 +99,6 @@ def test_what_is_done_missing_and_of_other_parameters_or_code(repository: Path) 
     (repository / "pipeline/data/split.py").write_text("2")
     assert experiments.uncommitted() == ["pipeline/data/split.py"]
     git("commit", "--quiet", "-am", "other code")
-    experiments.objects.cache_clear()
     assert [state_of(run, experiments.finished()) for run in runs][::2] == ["other code"] * 2
     experiment(runs[0], 10)
     assert [found.baseline == git("rev-parse", "HEAD") for found in experiments.finished()[runs[0].name]].count(
@@ -298,7 +296,6 @@ def test_only_code_that_a_result_depends_on_makes_it_one_of_other_code(
     file.write_text((file.read_text() if file.is_file() else "") + "\n# other")
     git("add", "--all")
     git("commit", "--quiet", "-m", "a change")
-    experiments.objects.cache_clear()
     states = {run.variant: state_of(run, experiments.finished()) for run in runs}
     assert states == {name: "other code" if name in stale else "done" for name in ("POCAN", "DANN")}
 
@@ -308,7 +305,6 @@ def test_results_of_other_code_are_marked(repository: Path) -> None:
     experiment(runs[0], 15)
     (repository / "pipeline/methods/pocan.py").write_text("2")
     git("commit", "--quiet", "-am", "other code")
-    experiments.objects.cache_clear()
     text = write_report("two", study, runs, *collect(runs, experiments.finished()), {})[1].read_text()
     assert "| POCAN | 75.0 ◊ ¶ | 75.0 ◊ ¶ |" in text
     assert "¶ With a result that depends on other code" in text
