@@ -1,7 +1,5 @@
 """The device a stage computes on."""
 
-import os
-
 import numpy as np
 import torch
 
@@ -25,23 +23,13 @@ def pick(name: str) -> torch.device:
     return torch.device(name)
 
 
-def visible_gpus() -> list[str]:
-    """The CUDA GPUs that this process sees, as CUDA_VISIBLE_DEVICES names them."""
-    count = torch.cuda.device_count()
-    named = os.environ.get("CUDA_VISIBLE_DEVICES", "")
-    return named.split(",")[:count] if named else [str(number) for number in range(count)]
-
-
 def describe(device: torch.device) -> dict[str, str]:
-    """What numbers depend on beside parameters and code: kind of device, its instruction set or name, versions.
-
-    On the CPU also how many threads share a sum, whose rounding depends on its order.
-    """
+    """What numbers depend on beside parameters and code: kind of device, its instruction set or name, versions."""
     if device.type == "cuda":
         hardware = torch.cuda.get_device_name(device)
         versions = {"cuda": str(torch.version.cuda), "cudnn": str(torch.backends.cudnn.version())}
     else:
-        hardware, versions = torch.backends.cpu.get_cpu_capability(), {"threads": str(torch.get_num_threads())}
+        hardware, versions = torch.backends.cpu.get_cpu_capability(), {}
     return {"device": device.type, "hardware": hardware, "torch": torch.__version__, "numpy": np.__version__} | versions
 
 

@@ -88,7 +88,7 @@ def parse(raw: dict[str, Any], name: str) -> Params:
 def _chosen_method(adapt: Any, methods: Any, faults: list[str]) -> AdaptParams | None:
     """The parameters of the method that section ``adapt`` chooses; None where ``faults`` got new entries.
 
-    They are its defaults, then those of its own section in ``methods``, then those of ``adapt`` that are not
+    They are its published values, then those of its own section in ``methods``, then those of ``adapt`` that are not
     null. So an experiment changes one value of the chosen method (-S adapt.tau=0.6), or the method alone.
     """
     before = len(faults)
@@ -102,7 +102,7 @@ def _chosen_method(adapt: Any, methods: Any, faults: list[str]) -> AdaptParams |
     if not isinstance(name, str) or name not in METHODS:
         faults.append(f"adapt.method: unknown method {unknown(shown_key(name), METHODS)}")
     elif name not in methods:
-        faults.append(f"methods: no section for {name}; add methods.{name}: {{}} for its defaults")
+        faults.append(f"methods: no section for {name}; add methods.{name}: {{}} for its published values")
     if len(faults) > before:
         return None
     schema = METHODS[name]

@@ -14,7 +14,7 @@ KNOWN_NOTE = (
 
 OTHER_CODE_NOTE = f"{OTHER_CODE_MARK} Depends on other code than that of the last commit when the study was collected."
 UNLIKE_NOTE = (
-    f"{UNLIKE_MARK} A mean over what was computed unlike: in other precision, or by other devices, threads or versions."
+    f"{UNLIKE_MARK} A mean over what was computed unlike: in other precision, or by other devices or versions."
 )
 
 ORACLE = "Oracle ‡"

@@ -1,11 +1,13 @@
 """Running what a study still lacks, on DVC's queue; started again after any interruption, it goes on."""
 
+import os
 import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+import torch
+
 from pipeline.bars import bar
-from pipeline.compute.device import visible_gpus
 from pipeline.errors import PipelineError
 from pipeline.studies import experiments
 from pipeline.studies.collect import state_of
@@ -41,6 +43,13 @@ def begin(planned: Sequence[Run], jobs: int) -> tuple[list[str], dict[str, str]]
     if queued:
         experiments.start(jobs, gpus_of_jobs(jobs, max(run.params.compute.devices for run in planned)))
     return queued, refused
+
+
+def visible_gpus() -> list[str]:
+    """The CUDA GPUs that this process sees, as CUDA_VISIBLE_DEVICES names them."""
+    count = torch.cuda.device_count()
+    named = os.environ.get("CUDA_VISIBLE_DEVICES", "")
+    return named.split(",")[:count] if named else [str(number) for number in range(count)]
 
 
 def gpus_of_jobs(jobs: int, each: int) -> list[str]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+import torch
 import yaml
 from typer.testing import CliRunner
 
@@ -95,6 +96,21 @@ def test_a_queue_that_does_not_move_is_told(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(experiments, "queue", lambda: {"a": "Lost", "b": "Queued", "c": "Success"})
     with pytest.raises(PipelineError, match="2 experiments wait or were cut off, and none runs"):
         execute.watch(["a", "b", "c"])
+
+
+@pytest.mark.parametrize(
+    ("named", "count", "expected"),
+    [(None, 2, ["0", "1"]), ("3,GPU-ab", 2, ["3", "GPU-ab"]), ("", 0, []), ("-1", 0, [])],
+)
+def test_gpus_have_the_names_that_a_process_may_be_given(
+    named: str | None, count: int, expected: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if named is None:
+        monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    else:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", named)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: count)
+    assert execute.visible_gpus() == expected
 
 
 @pytest.mark.parametrize(

@@ -12,8 +12,7 @@ from pipeline.validators import LAST, VALIDATORS, chooser
 class AdaptParams(Section):
     """Stage 2: the chosen method and how long it trains, the same for every method that is compared.
 
-    A method's own parameters are the further fields of a sub-class, with their published values as defaults; where
-    another is taken docs/methods.md says so.
+    A method's own parameters are the further fields of a sub-class, with their published values as defaults.
 
     epochs, steps_per_epoch (null: as long as the method says), batch_size (pictures of each domain in a step).
     choose: the epoch whose model is kept and scored: the last one, or that which a validator (``pipeline.validators``)

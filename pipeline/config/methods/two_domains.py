@@ -7,7 +7,7 @@ from pipeline.config.section import Balance, ClassWeights, Fraction, Momentum, N
 
 
 class TwoDomainsParams(AdaptParams):
-    """Optimiser and class weights; the defaults are DANN's and its successors', for every method.
+    """Optimiser and class weights; the defaults are those that DANN and its successors are published with.
 
     lr: of f and g. prototype_lr: of M and of the method's own modules, which do not come from the source model.
     schedule: inverse, the rates times (1 + 10 p)^−0.75 of the progress p (Ganin et al., JMLR 2016), or constant.
