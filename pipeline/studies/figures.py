@@ -13,7 +13,7 @@ from pipeline.reporting.markdown import signed
 from pipeline.reporting.titles import DRAWN_MARK, dataset_title
 from pipeline.studies.collect import Collected
 from pipeline.studies.plan import Study
-from pipeline.studies.summary import accuracy, paired
+from pipeline.studies.summary import accuracy, is_transfer, paired
 
 
 def write_figures(
@@ -41,7 +41,9 @@ def _matrix(study: Study, targets: Sequence[str], collected: Sequence[Collected]
                 axes.text(column, row, "not run", ha="center", va="center", fontsize=8, color="#777777")
                 continue
             differences[row, column] = found.difference
-            text = f"{cell.mean:.1f}\n{signed(found.difference)} [{signed(found.low)}, {signed(found.high)}]"
+            text = f"{cell.mean:.1f}"
+            if not is_transfer(collected, variant):
+                text += f"\n{signed(found.difference)} [{signed(found.low)}, {signed(found.high)}]"
             axes.text(column, row, text, ha="center", va="center", fontsize=8, color="#111111")
     limit = max(5.0, float(np.nanmax(np.abs(differences), initial=0.0)))
     image = axes.imshow(differences, cmap="PuOr", vmin=-2 * limit, vmax=2 * limit, aspect="auto")

@@ -18,7 +18,7 @@ from pipeline.reporting.titles import DRAWN_MARK, OTHER_CODE_MARK, backbone_titl
 from pipeline.studies import figures
 from pipeline.studies.collect import Collected, State
 from pipeline.studies.plan import Run, Study
-from pipeline.studies.summary import Stage, accuracy, chosen_by, paired, rivalry
+from pipeline.studies.summary import Stage, accuracy, chosen_by, is_transfer, paired, rivalry
 from pipeline.tracking.costs import Cost
 from pipeline.validators import LAST, VALIDATORS
 
@@ -223,7 +223,7 @@ def _cell(cell: StudiedCell | None) -> str:
 def _differences(study: Study, targets: Sequence[str], collected: Sequence[Collected], other: str | None) -> str:
     lines = []
     for variant in study.variants:
-        if variant == other:
+        if variant == other or (other is None and is_transfer(collected, variant)):
             continue
         differences, cells, marks = [], [], dict[str, None]()
         for target in targets:

@@ -46,6 +46,11 @@ def accuracy(collected: Sequence[Collected], variant: str, target: str, stage: S
     )
 
 
+def is_transfer(collected: Sequence[Collected], variant: str) -> bool:
+    """Whether a variant is direct transfer itself, which is not compared with itself."""
+    return any(one.run.variant == variant and one.run.params.adapt.method == "dt" for one in collected)
+
+
 def paired(collected: Sequence[Collected], variant: str, other: str | None, target: str) -> Paired | None:
     """``variant`` less ``other`` on the same test pictures, of the seeds that both have; None where they share none.
 

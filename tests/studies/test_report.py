@@ -248,6 +248,18 @@ def test_a_mean_over_all_targets_has_the_marks_of_each() -> None:
     assert average(both, ["ckplus", "jaffe"]) == "65.0 ◊ § ¶ ≠"
 
 
+def test_direct_transfer_is_compared_with_others_and_not_with_itself(repository: Path) -> None:
+    text = (repository / "studies/two.yaml").read_text()
+    (repository / "studies/two.yaml").write_text(text.replace("dann", "dt").replace("DANN", "Nothing"))
+    study, runs = planned()
+    for run in runs:
+        experiment(run, 15 if run.variant == "POCAN" else 12)
+    text = write_report("two", study, runs, *collect(runs, experiments.finished()), {})[1].read_text()
+    against_transfer, against_pocan = text.split("## Against ")[1:]
+    assert "| Nothing | " not in against_transfer
+    assert "| Nothing | −15.0 ◊ [" in against_pocan
+
+
 def test_a_damaged_study_is_named(tmp_path: Path) -> None:
     (tmp_path / "two.json").write_text('{"name": "two"}')
     with pytest.raises(PipelineError, match=r"two\.json: damaged; run pocan study two --collect"):
