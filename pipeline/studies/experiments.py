@@ -101,6 +101,8 @@ def _lost(running: Sequence[str], dvcs: Any) -> set[str]:
 
 def give_up(names: Sequence[str]) -> None:
     """Let lost tasks be failed ones, which DVC can forget."""
+    if not names:
+        return
     from dvc.repo import Repo
 
     with Repo() as repo:

@@ -137,9 +137,7 @@ def _costs(study: Study, planned: Sequence[Run], costs: Mapping[str, Mapping[str
     return ["## What an adaptation costs", table, "Of this machine, with whatever else ran on it; from MLflow."]
 
 
-def rows(
-    collected: Sequence[Collected], costs: Mapping[str, Mapping[str, Cost]] = MappingProxyType({})
-) -> pd.DataFrame:
+def rows(collected: Sequence[Collected], costs: Mapping[str, Mapping[str, Cost]]) -> pd.DataFrame:
     """One row a variant, seed and target; accuracies in per cent, the training's seconds and its peak memory in MiB."""
     scores = [f"{stage}_{key}" for stage in ("dt", "adapted") for key in SCORES]
     choices = [LAST, *(validator.name for validator in VALIDATORS)]

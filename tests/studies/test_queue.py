@@ -1,7 +1,6 @@
 """DVC's own queue, with a stage of one line: what its workers see, and what is left of them when they are killed."""
 
 import os
-import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -76,6 +75,6 @@ def test_workers_have_gpus_of_their_own_and_what_dies_with_them_is_lost_until_gi
     experiments.forget(["one"])
     experiments.put("one", ["name=again", "seconds=0"])
     assert experiments.queue() == {"one": "Queued", "two": "Lost"}
-    subprocess.run([sys.executable, "-m", "dvc", "queue", "start"], check=True, capture_output=True)
+    experiments.start(1)
     until(lambda: experiments.queue()["one"] == "Success")
     assert (project / "said/again.txt").is_file()
