@@ -91,7 +91,7 @@ def predict(
     to = prediction.Destination(out, format_of(kind, out), draw)
     to.require_free()
     found = sources(inputs)
-    predictor = Predictor(models.opened(model), pick(device), changes or [])
+    predictor = Predictor(models.open_model(model), pick(device), changes or [])
     counts = prediction.predict(found, predictor, to, every, shown=out is not None or not sys.stdout.isatty())
     for path in (out, draw):
         if path is not None:
@@ -150,7 +150,7 @@ def check(
 def send() -> None:
     """Log to MLflow what runs had to keep in mlflow-unsent because their server did not answer."""
     # Imported here: MLflow takes seconds to load, which --help and check need not wait for.
-    from pipeline.tracking.outbox import send_unsent
+    from pipeline.tracking.offline_queue import send_unsent
 
     count = 0
     for line in send_unsent():
@@ -226,7 +226,7 @@ def export(
 ) -> None:
     """Write a model as ONNX, checked against PyTorch, with a model card."""
     from pipeline.exporting.export import export as exported
-    from pipeline.tracking.models import opened
+    from pipeline.tracking.models import open_model
 
-    for path in exported(opened(model), out, crops, int8):
+    for path in exported(open_model(model), out, crops, int8):
         typer.echo(path)

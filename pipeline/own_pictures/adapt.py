@@ -51,7 +51,7 @@ def adapt_to(wish: Wish) -> list[Path]:
 
 def _adapted(wish: Wish) -> list[Path]:
     pictures = wish.dataset()
-    trained = models.opened(wish.model)
+    trained = models.open_model(wish.model)
     settings = wish.settings(trained, pictures.name)
     needed = source(trained, settings)
     in_progress = _take(wish, settings.faces)

@@ -18,7 +18,7 @@ from pipeline.reporting.titles import DRAWN_MARK, OTHER_CODE_MARK, backbone_titl
 from pipeline.studies import figures
 from pipeline.studies.collect import Collected, State
 from pipeline.studies.plan import Run, Study
-from pipeline.studies.summary import Stage, accuracy, chosen_by, is_transfer, paired, rivalry
+from pipeline.studies.summary import Stage, accuracy, chosen_by, is_transfer, paired, win_loss
 from pipeline.tracking.costs import Cost
 from pipeline.validators import LAST, VALIDATORS
 
@@ -234,7 +234,7 @@ def _differences(study: Study, targets: Sequence[str], collected: Sequence[Colle
             interval = f"[{signed(found.low)}, {signed(found.high)}]"
             cells.append(f"{with_marks(signed(found.difference), own)} {interval}, p {found.p:.3f}")
             marks.update(own)
-        over = rivalry(differences)
+        over = win_loss(differences)
         won = [f"{over.better} : {over.worse}", with_marks(signed(over.mean), marks), f"{over.p:.3f}"] if over else []
         lines.append([variant, *cells, *(won or [NOTHING] * 3)])
     return markdown_table(["", *map(dataset_title, targets), "won : lost", "mean", "p of signs"], lines)

@@ -5,8 +5,6 @@
 (docs/serving.md).
 """
 
-from pipeline.tracking import store  # isort: skip  # noqa: F401  (sets what MLflow reads when it is imported)
-
 from pathlib import Path
 from typing import Any
 

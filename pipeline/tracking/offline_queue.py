@@ -1,7 +1,5 @@
 """What a run has to log goes to the store at once, or waits in a folder while the server is away."""
 
-from pipeline.tracking.store import FAILURES, address, impatient, is_away  # isort: skip  (sets what MLflow reads when imported)
-
 import os
 import shutil
 import time
@@ -21,6 +19,7 @@ from pipeline.locks import alone
 from pipeline.tracking import entries, execution
 from pipeline.tracking.bucket import is_of_a_bucket
 from pipeline.tracking.entries import Entry, logged_metrics
+from pipeline.tracking.store import FAILURES, address, is_unreachable, short_timeouts
 
 UNSENT = "mlflow-unsent"
 """The folder, in the project, of what no server has taken yet: a folder for each run, by its id."""
@@ -32,7 +31,7 @@ PAUSE = 2.0
 """Seconds between two questions at the end of a stage. In training a tenth of the time is spent on them at most."""
 
 
-class Outbox:
+class OfflineQueue:
     """Sends what one run has to log, in order. Where a server goes away it says so, and training goes on.
 
     What waits lies in ``folder``, from which it can be sent at any later time (``send_unsent``). ``name``: of the run,
@@ -64,7 +63,7 @@ class Outbox:
                 entries.send(entry, self._run_id)
                 return
             except FAILURES as error:
-                if not is_away(error):
+                if not is_unreachable(error):
                     raise
                 self.keep(entry, error)
         else:
@@ -118,7 +117,7 @@ class Outbox:
         try:
             count = send_folder(self.folder)
         except FAILURES as error:
-            if not is_away(error):
+            if not is_unreachable(error):
                 raise
             now = time.monotonic()
             self._ask_next = now + max(PAUSE, 9 * (now - began))
@@ -136,7 +135,7 @@ def send_folder(folder: Path) -> int:
         MlflowException, RequestException: the store does not answer, or refuses; what was not sent stays.
     """
     run_id = folder.name
-    with impatient():
+    with short_timeouts():
         logged = logged_metrics(mlflow.get_run(run_id))
     waiting = _waiting(folder)
     for description in waiting:
@@ -164,7 +163,7 @@ def send_unsent() -> Iterator[str]:
             line = _sent(note, named)
         except (TrackingError, StorageError) as error:
             faults.append(str(error))
-            if error.__cause__ is not None and is_away(error.__cause__):
+            if error.__cause__ is not None and is_unreachable(error.__cause__):
                 break  # it is mostly the others' server, too, and each question may take twenty seconds
         else:
             yield line
@@ -179,7 +178,7 @@ def _sent(note: Path, named: str | None) -> str:
     try:
         mlflow.set_tracking_uri(store)
         with alone(folder):
-            with impatient():
+            with short_timeouts():
                 # A logged model goes to the experiment that is set, not to that of its run.
                 mlflow.set_experiment(experiment_id=mlflow.get_run(folder.name).info.experiment_id)
             count = send_folder(folder)
@@ -192,7 +191,7 @@ def _sent(note: Path, named: str | None) -> str:
     return f"{name} ({folder.name}): {count} entries logged to {address()}"
 
 
-def remind() -> None:
+def mention_unsent() -> None:
     """Say, where earlier runs have left something to send, how to send it."""
     folder = execution.store_root() / UNSENT
     if count := len(list(folder.glob("*/run.json"))):
