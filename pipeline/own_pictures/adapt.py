@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.adaptation.adapt import Adaptation, adapt
-from pipeline.adaptation.places import Places
 from pipeline.compute.team import Team
-from pipeline.config import code
+from pipeline.config import dependencies
+from pipeline.config.paths import AdaptationPaths
 from pipeline.config.pictures import FaceParams
 from pipeline.config.schema import Params
 from pipeline.data.crops import CropStore
@@ -21,7 +21,7 @@ from pipeline.evaluation import calibration
 from pipeline.evaluation.scorecard import predictions_table
 from pipeline.files.reading import read_json
 from pipeline.files.writing import write_csv, write_json, write_text
-from pipeline.locks import alone
+from pipeline.locks import exclusive
 from pipeline.methods import implementation
 from pipeline.networks import saved
 from pipeline.own_pictures import page, report
@@ -45,7 +45,7 @@ def adapt_to(wish: Wish) -> list[Path]:
         DatasetError: there is nothing to adapt to, the source's pictures are missing where the method needs them, or
             the output is there already. Further PipelineErrors: a parameter, the model, the disk, MLflow.
     """
-    with alone(wish.out):
+    with exclusive(wish.out):
         return _adapted(wish)
 
 
@@ -66,8 +66,8 @@ def _adapted(wish: Wish) -> list[Path]:
             settings.augment,
             settings.seed,
             None,
-            code.digests("adapt", settings, implementation(settings.adapt)),
-            Places.below(wish.out, in_progress),
+            dependencies.code_digests("adapt", settings, implementation(settings.adapt)),
+            AdaptationPaths.below(wish.out, in_progress),
         )
         name = re.sub(r"[^\w.-]+", "-", pictures.name)
         adapt(
@@ -125,7 +125,7 @@ def _target(name: str, crops: Path) -> Prepared:
 
 def _write(wish: Wish, settings: Params, work: Adaptation, outcome: Outcome) -> list[Path]:
     """The predictions of every picture with a face, the report, and the page that shows both."""
-    made = saved.describe(work.places.model)
+    made = saved.describe(work.to.model)
     every = predictions_table(work.target, calibration.rescaled(outcome.after.probabilities, made["temperature"]))
     table = every.iloc[work.target.split.test]
     labels = None if work.source is None else work.source.store.labels()
@@ -133,7 +133,7 @@ def _write(wish: Wish, settings: Params, work: Adaptation, outcome: Outcome) -> 
     seen = work.trained.description["source"], work.target.store.description
     mark = f" {DRAWN_MARK}" if any(one["provenance"] == "stand-in" for one in seen) else ""
     text = report.text(settings, wish.model, work.target, outcome, made["kept_epoch"], labels, table, mark)
-    curve = read_curve(work.places.curve, "the same command again")
+    curve = read_curve(work.to.curve, "the same command again")
     shown = page.html(settings, text, work.source, work.target, outcome, every, curve, mark)
     write_csv(wish.out / PREDICTIONS, table)
     write_text(wish.out / REPORT, text)

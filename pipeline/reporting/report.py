@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from pipeline.config.layout import PAGE, PAPER, REPORTS
 from pipeline.config.load import load
+from pipeline.config.paths import PAGE, PAPER, REPORTS
 from pipeline.config.schema import Params
 from pipeline.files.writing import write_json, write_text
 from pipeline.reporting.figures import write_figures

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 import pandas as pd
 
-from pipeline.config import layout
+from pipeline.config import paths
 from pipeline.errors import PipelineError
 from pipeline.files.writing import write_csv, write_json, write_text
 from pipeline.reporting.markdown import KNOWN_NOTE, MARK_NOTE, NOTHING, UNLIKE_NOTE, markdown_table, signed, with_marks
@@ -44,7 +44,7 @@ def write_report(
         PipelineError: nothing is there, and the report of an earlier collection has something. StorageError: a file
             cannot be written.
     """
-    folder = layout.REPORTS / "studies"
+    folder = paths.REPORTS / "studies"
     if not collected:
         _keep_what_was_collected(folder / f"{name}.json")
     targets = list(dict.fromkeys(target for run in planned for target in run.params.targets))

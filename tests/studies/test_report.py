@@ -58,7 +58,7 @@ def experiment(run: plan.Run, right: int, **changes: Any) -> None:
     for target in run.params.targets:
         after = metrics(confusion(right, 20 - right), [0.5, 0.9])
         made = result(target, seed=run.seed, method=run.params.adapt.method, after=after)
-        made |= {"parameters": run.decisive(target), "right": {"before": "1" * 84 + "0" * 56, "after": ""}}
+        made |= {"parameters": run.result_params(target), "right": {"before": "1" * 84 + "0" * 56, "after": ""}}
         made["right"]["after"] = "1" * 7 * right + "0" * 7 * (20 - right)
         folder = Path("reports/evaluate", target)
         folder.mkdir(parents=True, exist_ok=True)
@@ -182,7 +182,7 @@ def test_the_tables_of_the_report_have_a_studys_rows(repository: Path) -> None:
     assert "No target of this table was run" not in text.split("## Table 2.")[0]
     assert "No adapted target" not in ablation
     assert "![Two](studies/two-matrix.png)" in section(text, "Studies")
-    other = result("ckplus", parameters=runs[0].decisive("ckplus") | {"pretrain.tau": 0.3, "seed": 5})
+    other = result("ckplus", parameters=runs[0].result_params("ckplus") | {"pretrain.tau": 0.3, "seed": 5})
     text = tables_text(repository / "other", other, studies=[studied])
     assert row(section(text, "Table 1."), f"*{line}; unlike this run in `pretrain.tau`*")
 

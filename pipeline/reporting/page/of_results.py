@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from pipeline.config import layout
+from pipeline.config import paths
 from pipeline.config.schema import Params
 from pipeline.data import split
 from pipeline.data.crops import CropStore
@@ -49,7 +49,7 @@ def page(params: Params, evaluations: Sequence[Evaluation], source: SourceMetric
             their crops are missing.
     """
     names = (params.source, *params.targets)
-    stores = {name: _store(reports.parent / layout.crops(name), params.report.pictures) for name in names}
+    stores = {name: _store(reports.parent / paths.crops(name), params.report.pictures) for name in names}
     for one in evaluations:
         _require_fit(one, stores, reports)
     of_source = {row for one in evaluations for row in _embedded(one, of_target=False)}
@@ -71,7 +71,7 @@ def _target(
 ) -> tuple[Group, Shown]:
     """What the page says of one target, and what it shows of its pictures."""
     result = evaluation.result
-    path = reports.parent / layout.predictions(result.target)
+    path = reports.parent / paths.predictions(result.target)
     predicted = None if store is None or not path.is_file() else _predicted(path, result.target, store)
     rows = set() if predicted is None else set(predicted.rows.tolist())
     wanted = _copied(params, _embedded(evaluation, of_target=True) | rows)
@@ -174,6 +174,6 @@ def _predicted(path: Path, target: str, store: CropStore) -> _Predicted:
         raise PipelineError(f"{path}: damaged (an unknown expression); run dvc repro evaluate@{target}")
     if table["picture"].tolist() != store.samples["key"].tolist():
         raise PipelineError(f"{path}: of other pictures than {store.folder}; run dvc repro evaluate@{target}")
-    test = split.read(path.parents[2] / layout.split(target)).test
+    test = split.read(path.parents[2] / paths.split(target)).test
     of = test if len(test) else np.arange(len(table), dtype=np.int64)
     return _Predicted(table, of, chosen(of))

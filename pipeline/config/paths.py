@@ -1,6 +1,8 @@
 """Where each stage's outputs lie, relative to the project's root; dvc.yaml names the same paths."""
 
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 REPORTS = Path("reports")
 PRETRAINED = Path("models/pretrained")
@@ -90,3 +92,41 @@ def evaluation(target: str) -> Path:
 def checkpoint(name: str) -> Path:
     """Where a training that was interrupted goes on; not versioned."""
     return Path("models/.checkpoints") / f"{name}.pt"
+
+
+@dataclass(frozen=True)
+class AdaptationPaths:
+    """Where an adaptation leaves what it made.
+
+    model: a folder. outcome, epochs, validations, curve: files. checkpoint: where what was interrupted goes on."""
+
+    model: Path
+    outcome: Path
+    epochs: Path
+    validations: Path
+    curve: Path
+    checkpoint: Path
+
+    @classmethod
+    def of_target(cls, target: str) -> Self:
+        """Those of the pipeline's adapt stage."""
+        return cls(
+            adapted(target),
+            outcome(target),
+            epochs(target),
+            validations(target),
+            curve(f"adapt-{target}"),
+            checkpoint(f"adapt-{target}"),
+        )
+
+    @classmethod
+    def below(cls, folder: Path, in_progress: Path) -> Self:
+        """Model, validations and curve in ``folder``; in ``in_progress`` what only matters until all is done."""
+        return cls(
+            folder / "model",
+            in_progress / "outcome.npz",
+            in_progress / "epochs.parquet",
+            folder / "validations.csv",
+            folder / "curve.csv",
+            in_progress / "adapt.pt",
+        )

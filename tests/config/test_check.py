@@ -8,7 +8,7 @@ import yaml
 from typer.testing import CliRunner
 
 from pipeline.cli import app
-from pipeline.config.listings import described, listings
+from pipeline.config.check import described, listings, unversioned
 from pipeline.config.load import load, read
 from pipeline.datasets import DATASETS, Dataset, open_dataset
 from pipeline.errors import DatasetError
@@ -17,6 +17,7 @@ from pipeline.provenance import STAND_IN_MARK
 from tests.datasets.drawing import save
 
 ROOT = Path(__file__).parents[2]
+PAPER = ROOT / "params/paper.yaml"
 
 
 def album(root: Path, count: int = 3) -> None:
@@ -155,3 +156,37 @@ def test_the_command_that_brings_sets_under_dvc_can_be_pasted(tmp_path: Path, mo
     Path("params.yaml").write_text(yaml.safe_dump(values))
     answer = CliRunner().invoke(app, ["check"])
     assert "dvc add 'my data/jaffe' 'my data/album', or give" in answer.output, answer.output
+
+
+@pytest.fixture
+def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    subprocess.run(["git", "init", "--quiet"], check=True)
+    (tmp_path / "data/real").mkdir(parents=True)
+    return tmp_path
+
+
+def test_each_way_of_being_known(repository: Path) -> None:
+    params = load(PAPER, ["data.sets=[rafdb, ckplus, jaffe, oulu, fer2013, sfew]"])
+    weights = "data/weights/resnet50_ft_weight.pkl"
+    names = ("rafdb", "ckplus", "jaffe", "oulu", "fer2013", "sfew")
+    assert unversioned(params) == [*(f"data/real/{name}" for name in names), weights]
+    Path("data/real/rafdb.dvc").touch()
+    Path("data/real/ckplus").mkdir()
+    Path("data/real/ckplus/a.png").touch()
+    subprocess.run(["git", "add", "data/real/ckplus"], check=True)
+    assert unversioned(params) == [*(f"data/real/{name}" for name in names[2:]), weights]
+    Path("data/real.dvc").touch()
+    assert unversioned(params) == [weights]
+    assert unversioned(load(PAPER, [f"data.root={repository}"])) == [weights]
+
+
+@pytest.mark.usefixtures("repository")
+def test_drawn_sets_are_drawn_in_copies_too() -> None:
+    assert unversioned(load(ROOT / "params.yaml")) == []
+
+
+def test_outside_of_git_there_are_no_copies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
+    assert unversioned(load(PAPER)) == []
