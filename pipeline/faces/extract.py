@@ -117,9 +117,9 @@ def _fill(
 
 def _tell_reading(dataset: Dataset) -> dict[str, int]:
     """Say which of several readings was taken, and what was passed over, which is returned."""
-    if dataset.reading:
-        tqdm.write(f"faces {dataset.name}: read {dataset.reading}")
-    if passed := dataset.passed_over():
+    if dataset.reading_notes:
+        tqdm.write(f"faces {dataset.name}: read {dataset.reading_notes}")
+    if passed := dataset.skipped_files():
         counts = ", ".join(f"{count} {kind}" for kind, count in passed.items())
         tqdm.write(f"faces {dataset.name}: passed over, as they are no pictures: {counts}")
     return passed

@@ -8,7 +8,7 @@ from typing import Protocol, TextIO
 
 from PIL import Image as Pillow
 
-from pipeline.datasets.parts.videos import USUAL_RATE, Writer
+from pipeline.datasets.parts.videos import DEFAULT_RATE, VideoWriter
 from pipeline.files.atomic import atomic_folder, atomic_path
 from pipeline.prediction import rows
 from pipeline.prediction.drawing import annotated
@@ -69,7 +69,7 @@ class Drawings:
         """every: of a video's frames, which its copy has alone."""
         self._folder, self._every = folder, every
         self._taken: set[Path] = set()
-        self._film: Writer | None = None
+        self._film: VideoWriter | None = None
         self._of: Frame | None = None
 
     def add(self, frame: Frame, faces: Sequence[Prediction], numbers: Sequence[int]) -> None:
@@ -96,9 +96,9 @@ class Drawings:
     def _begin(self, frame: Frame) -> None:
         """A new file for a new video, or for one whose frames change their size."""
         self.close()
-        rate = frame.source.film.rate if frame.source.film else USUAL_RATE
+        rate = frame.source.film.rate if frame.source.film else DEFAULT_RATE
         height, width = frame.image.shape[:2]
-        self._film = Writer(self._path(frame, ".mp4"), rate / self._every, width, height)
+        self._film = VideoWriter(self._path(frame, ".mp4"), rate / self._every, width, height)
         self._of = frame
 
     def _path(self, frame: Frame, suffix: str) -> Path:

@@ -12,7 +12,7 @@ from pipeline.datasets.parts.base import Dataset, Sample
 from pipeline.errors import UnreadableImageError
 
 
-class Footage(Dataset):
+class VideoDataset(Dataset):
     """Every ``every``-th frame of one video. Frames are read forward, so samples should be asked for in order.
 
     A sample's key is ``film.mp4:0000120``, with the number of the frame from 0. No sequence is named: the frames of a
@@ -26,7 +26,7 @@ class Footage(Dataset):
         Raises:
             DatasetError: there is no such video, or it cannot be read.
         """
-        videos.look(video)
+        videos.probe(video)
         self.name = self.title = video.resolve().stem
         self._video, self._every = video, every
         self._frames: Iterator[tuple[int, NDArray[np.uint8]]] = iter(())
@@ -39,7 +39,7 @@ class Footage(Dataset):
 
     def scan(self) -> Iterator[Sample]:
         """One sample a frame that can be decoded; the whole video is gone through once for it."""
-        for number in videos.numbers(self._video, self._every):
+        for number in videos.frame_numbers(self._video, self._every):
             yield Sample(f"{self._video.name}:{number:07d}", None, frame=number)
 
     def read(self, sample: Sample) -> NDArray[np.uint8]:
