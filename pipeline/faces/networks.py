@@ -1,7 +1,7 @@
 """The three networks of MTCNN (Zhang et al. 2016, fig. 2), in the variant that the ``mtcnn`` package trained.
 
-Their weights are read from the files that the package ships (MIT licence). The package itself is never imported, because
-that would import TensorFlow.
+Their weights are read from the files that the package ships (MIT licence), without ever importing the package itself,
+because that would import TensorFlow.
 
 Input is float N×3×H×W, RGB as (x − 127.5) / 128. Box offsets are shares of the box's size: x1, y1, x2, y2. Layers are
 defined in the order of the weight files, which ``load_weights`` relies on.

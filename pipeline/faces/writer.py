@@ -167,11 +167,7 @@ class CropWriter:
     def _pack(self, packed: Path) -> dict[str, Any]:
         """Write crops, manifest and samples; returns counts by method of detection, and the unreadable pictures."""
         names = [name for name in self._inputs if name in self._counts]
-        header = {
-            "descr": "|u1",
-            "fortran_order": False,
-            "shape": (sum(self._counts.values()), CROP_SIZE, CROP_SIZE, 3),
-        }
+        shape = (sum(self._counts.values()), CROP_SIZE, CROP_SIZE, 3)
         methods: Counter[str] = Counter()
         unreadable: dict[str, str] = {}
         with (
@@ -182,8 +178,7 @@ class CropWriter:
             pq.ParquetWriter(of_faces, _arrow([]).schema) as manifest,
             pq.ParquetWriter(of_samples, _arrow([]).select(SAMPLE_COLUMNS).schema) as samples,
         ):
-            header = {"descr": "|u1", "fortran_order": False, "shape": shape}
-            np.lib.format.write_array_header_1_0(crops, header)
+            np.lib.format.write_array_header_1_0(crops, {"descr": "|u1", "fortran_order": False, "shape": shape})
             for start in range(0, len(names), BATCHES_A_GROUP):
                 rows: list[dict[str, Any]] = []
                 for name in names[start : start + BATCHES_A_GROUP]:
