@@ -9,9 +9,8 @@ from numpy.typing import NDArray
 
 from pipeline.config.load import changed
 from pipeline.data.batches import DeviceCrops
-from pipeline.faces.crop import Image
-from pipeline.faces.cut import cut
-from pipeline.faces.finder import Face, FaceFinder
+from pipeline.faces.crop import Face, Image, crop_face
+from pipeline.faces.finder import FaceFinder
 from pipeline.labels import EXPRESSIONS
 from pipeline.networks.inference import classify
 from pipeline.networks.trained import Trained
@@ -53,7 +52,9 @@ class Predictor:
     def predict(self, images: Sequence[Image]) -> list[list[Prediction]]:
         """The faces of each picture (uint8 H×W×3 RGB, sizes may differ), the best detected first; [] without a face."""
         found = self._finder.find_all(images)
-        crops = [cut(image, face, self.faces) for image, faces in zip(images, found, strict=True) for face in faces]
+        crops = [
+            crop_face(image, face, self.faces) for image, faces in zip(images, found, strict=True) for face in faces
+        ]
         rows = iter(self.classify(crops))
         return [[Prediction(face, next(rows)) for face in faces] for faces in found]
 

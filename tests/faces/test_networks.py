@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from pipeline.errors import WeightsError
-from pipeline.faces import weights
+from pipeline.faces import networks
 from pipeline.faces.networks import ONet, PNet, RNet
 from pipeline.files import packages
 
@@ -34,24 +34,24 @@ def test_every_parameter_is_filled(network: nn.Module, name: str) -> None:
     with torch.no_grad():
         for parameter in network.parameters():
             parameter.fill_(float("nan"))
-    weights.load(network, name)
+    networks.load_weights(network, name)
     assert all(parameter.isfinite().all() for parameter in network.parameters())
 
 
 def test_convolution_is_transposed_not_reshaped() -> None:
     array = np.arange(2 * 3 * 4 * 5, dtype=np.float32).reshape(2, 3, 4, 5)
-    assert weights.from_keras(array)[4, 2, 1, 0] == array[1, 0, 2, 4]
+    assert networks.from_keras(array)[4, 2, 1, 0] == array[1, 0, 2, 4]
 
 
 def test_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(packages, "find_spec", lambda name: None)
     with pytest.raises(WeightsError, match=r"package mtcnn.*pip install"):
-        weights.locate("pnet")
+        networks.weight_file("pnet")
 
 
 def test_missing_file_is_named() -> None:
     with pytest.raises(WeightsError, match=r"qnet\.lz4: missing"):
-        weights.locate("qnet")
+        networks.weight_file("qnet")
 
 
 @pytest.mark.parametrize(
@@ -65,6 +65,6 @@ def test_file_that_does_not_fit_is_refused(
     arrays: list[np.ndarray], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     joblib.dump(arrays, tmp_path / "pnet.lz4")
-    monkeypatch.setattr(weights, "locate", lambda name: tmp_path / f"{name}.lz4")
+    monkeypatch.setattr(networks, "weight_file", lambda name: tmp_path / f"{name}.lz4")
     with pytest.raises(WeightsError, match=message):
-        weights.load(nn.Conv2d(3, 10, 3), "pnet")
+        networks.load_weights(nn.Conv2d(3, 10, 3), "pnet")
