@@ -12,7 +12,7 @@ from pipeline.config.preflight import require_target
 from pipeline.config.schema import Params
 from pipeline.data.outcome import Outcome
 from pipeline.data.prepared import Prepared
-from pipeline.evaluation import calibration, scorecard, unlabelled
+from pipeline.evaluation import calibration, scorecard
 from pipeline.files.reading import read_csv, read_json, read_parquet
 from pipeline.files.writing import write_csv, write_json
 from pipeline.labels import EXPRESSIONS
@@ -44,10 +44,10 @@ def main(target: str) -> None:
         write_csv(paths.predictions(target), scorecard.predictions_table(data, probabilities))
         metrics = scorecard.headline(scores)
         possible = [EXPRESSIONS.index(name) for name in settings.split[target].classes or EXPRESSIONS]
-        judged: dict[str, Any] = unlabelled.judge(outcome, source_labels, possible)
+        judged: dict[str, Any] = scorecard.unlabelled_scores(outcome, source_labels, possible)
         if scores:
             validations = read_csv(paths.validations(target), len(by_epoch))
-            judged["choices"] = unlabelled.choices(validations, scores["by_epoch"])
+            judged["choices"] = scorecard.chosen_epochs(validations, scores["by_epoch"])
         write_json(folder / "metrics.json", metrics)
         write_json(folder / "result.json", result(settings, source, data, model, scores, judged, errors, tracked))
         tracked.log({key: float(value) for key, value in flatten(metrics).items()}, settings.adapt.epochs)

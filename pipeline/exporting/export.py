@@ -7,12 +7,12 @@ import numpy as np
 from pipeline.config import paths
 from pipeline.data.crops import CropStore
 from pipeline.errors import DatasetError, PipelineError
+from pipeline.evaluation.records import Result
 from pipeline.exporting import onnx
 from pipeline.exporting.card import card
 from pipeline.files.atomic import atomic_folder
 from pipeline.files.writing import write_text
 from pipeline.networks.trained import Trained
-from pipeline.reporting.records import Result
 
 COMPARED = 256
 """Crops on which the files are compared with PyTorch, at most."""

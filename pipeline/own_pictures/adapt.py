@@ -26,8 +26,8 @@ from pipeline.methods import implementation
 from pipeline.networks import saved
 from pipeline.own_pictures import page, report
 from pipeline.own_pictures.wish import Wish, source
-from pipeline.reporting.csv_tables import read_curve
 from pipeline.reporting.folder_faces import extract_pictures
+from pipeline.reporting.results import read_curve
 from pipeline.reporting.titles import DRAWN_MARK
 from pipeline.tracking import models
 from pipeline.tracking.runs import stage_run

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from pipeline.errors import PipelineError
-from pipeline.reporting.page import predictions
+from pipeline.reporting.page import pictures
 from pipeline.reporting.report import write_report
 from tests.reporting.page.made_project import (
     CONFIDENCE,
@@ -122,7 +122,7 @@ def test_predictions_have_file_label_and_confidence(project: Path) -> None:
 
 
 def test_of_many_pictures_some_are_drawn(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(predictions, "MOST", 50)
+    monkeypatch.setattr(pictures, "MAX_PREDICTIONS", 50)
     found = group(page_of(project))["predictions"]
     assert found["note"] == "50, drawn at random, of 140 test pictures"
     assert len(set(found["picture"])) == 50

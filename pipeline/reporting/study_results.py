@@ -6,14 +6,14 @@ from typing import Annotated
 
 from pydantic import Field
 
+from pipeline.evaluation.records import Count, Record, Result, parse
 from pipeline.reporting.markdown import NOTHING, with_marks
-from pipeline.reporting.records import Count, Record, Result, parse
 from pipeline.reporting.titles import DRAWN_MARK, KNOWN_MARK, OTHER_CODE_MARK, UNLIKE_MARK
 
 Table = Annotated[int, Field(ge=1, le=3)]
 
 
-class StudiedCell(Record):
+class StudyCell(Record):
     """One row on one target: the mean accuracy (%) at the last epoch over ``seeds`` seeds, and its deviation.
 
     deviation: standard deviation, 0 of one seed. drawn: with stand-ins. known: the target's label set was given.
@@ -40,16 +40,16 @@ class StudiedCell(Record):
         return [mark for mark, holds in marks.items() if holds]
 
 
-class StudiedRow(Record):
+class StudyRow(Record):
     """A variant, or the direct transfer that it starts from: by target, what was measured."""
 
     name: str
     source: str
     backbone: str
-    cells: dict[str, StudiedCell]
+    cells: dict[str, StudyCell]
 
 
-class Studied(Record):
+class StudySummary(Record):
     """A study's state when it was collected.
 
     tables: those of the paper that its rows stand in. found, planned: experiments. revisions: of the code behind it.
@@ -63,14 +63,14 @@ class Studied(Record):
     planned: Count
     revisions: tuple[str, ...]
     parameters: dict[str, str | int | float | bool]
-    rows: tuple[StudiedRow, ...]
+    rows: tuple[StudyRow, ...]
     pictures: tuple[str, ...]
 
-    def rows_of(self, targets: Sequence[str]) -> list[StudiedRow]:
+    def rows_of(self, targets: Sequence[str]) -> list[StudyRow]:
         """The rows that have a number for one of ``targets``."""
         return [row for row in self.rows if any(target in row.cells for target in targets)]
 
-    def told(self, results: Sequence[Result] = ()) -> str:
+    def heading(self, results: Sequence[Result] = ()) -> str:
         """The line above its rows. results: of the run that these stand beside; whose other parameters are named."""
         missing = f", {self.planned - self.found} of {self.planned} experiments missing" * (self.found < self.planned)
         revision = f", revision {', '.join(self.revisions)}" * bool(self.revisions)
@@ -84,31 +84,31 @@ class Studied(Record):
         return f"measured by `pocan study {self.name}`{revision}{missing}{others}"
 
 
-def load_studies(folder: Path) -> list[Studied]:
+def load_studies(folder: Path) -> list[StudySummary]:
     """The studies that were collected, by name.
 
     Raises:
         PipelineError: a file is damaged.
     """
-    return [parse(Studied, path, f"pocan study {path.stem} --collect") for path in sorted(folder.glob("*.json"))]
+    return [parse(StudySummary, path, f"pocan study {path.stem} --collect") for path in sorted(folder.glob("*.json"))]
 
 
-def in_table(studies: Sequence[Studied], number: int, targets: Sequence[str]) -> list[Studied]:
+def in_table(studies: Sequence[StudySummary], number: int, targets: Sequence[str]) -> list[StudySummary]:
     """The studies that table ``number`` has rows of for one of ``targets``."""
     return [study for study in studies if number in study.tables and study.rows_of(targets)]
 
 
-def row_cells(row: StudiedRow, targets: Sequence[str]) -> list[str]:
+def row_cells(row: StudyRow, targets: Sequence[str]) -> list[str]:
     """A row's cells, one a target."""
     return [row.cells[target].text() if target in row.cells else NOTHING for target in targets]
 
 
-def average(row: StudiedRow, targets: Sequence[str]) -> str:
+def average(row: StudyRow, targets: Sequence[str]) -> str:
     """The mean over all targets with the marks of each; a mean over fewer would not be the paper's AVG."""
     if any(target not in row.cells for target in targets):
         return NOTHING
     found = [row.cells[target] for target in targets]
-    return StudiedCell(
+    return StudyCell(
         mean=sum(cell.mean for cell in found) / len(found),
         deviation=0.0,
         seeds=1,
@@ -119,13 +119,13 @@ def average(row: StudiedRow, targets: Sequence[str]) -> str:
     ).text()
 
 
-def studies_section(studies: Sequence[Studied], folder: str) -> str:
+def studies_section(studies: Sequence[StudySummary], folder: str) -> str:
     """Every study that has results, its report and its pictures; ``folder`` is theirs, seen from the report."""
     there = [study for study in studies if study.found]
     if not there:
         return ""
     parts = ["## Studies"]
     for study in there:
-        parts.append(f"[{study.title}]({folder}/{study.name}.md): {study.told()}")
+        parts.append(f"[{study.title}]({folder}/{study.name}.md): {study.heading()}")
         parts += [f"![{study.title}]({folder}/{picture})" for picture in study.pictures]
     return "\n\n".join(parts)

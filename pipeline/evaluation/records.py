@@ -52,14 +52,14 @@ class Metrics(Record):
         return self
 
 
-class AtEpoch(Record):
+class EpochAccuracy(Record):
     """The accuracy after so many epochs of adaptation (0: DT)."""
 
     accuracy: Fraction
     epoch: int
 
 
-class Judged(Record):
+class UnlabelledScores(Record):
     """What is said of a model without the target's labels (``pipeline.evaluation.unlabelled``)."""
 
     entropy: float
@@ -75,9 +75,9 @@ class Unlabelled(Record):
     nothing was scored.
     """
 
-    before: Judged
-    after: Judged
-    choices: dict[str, AtEpoch] = {}
+    before: UnlabelledScores
+    after: UnlabelledScores
+    choices: dict[str, EpochAccuracy] = {}
 
 
 class CalibrationError(Record):
@@ -87,7 +87,7 @@ class CalibrationError(Record):
     after: Fraction
 
 
-class Calibrated(Record):
+class CalibrationScores(Record):
     """The adapted model's temperature, and what it does on the source's test sample and the target's test part."""
 
     temperature: float
@@ -144,7 +144,7 @@ class Protocol(Record):
     classes: tuple[str, ...] | None = None
 
 
-class Right(Record):
+class Correctness(Record):
     """A character a test picture, in their order: 1 where it is predicted right, else 0."""
 
     before: Annotated[str, Field(pattern="^[01]+$")]
@@ -189,10 +189,10 @@ class Result(Record):
     n_test: Count
     before: Metrics | None
     after: Metrics | None
-    oracle: AtEpoch | None
-    right: Right | None
+    oracle: EpochAccuracy | None
+    right: Correctness | None
     unlabelled: Unlabelled
-    calibration: Calibrated
+    calibration: CalibrationScores
     revision: str | None
     experiment: str | None
     run_id: str | None

@@ -12,17 +12,15 @@ from pipeline.config.schema import Params
 from pipeline.data import split
 from pipeline.data.crops import CropStore
 from pipeline.errors import PipelineError
+from pipeline.evaluation.records import Result, SourceMetrics
 from pipeline.files.reading import read_csv
 from pipeline.labels import EXPRESSIONS
-from pipeline.reporting.csv_tables import read_curve
 from pipeline.reporting.markdown import KNOWN_NOTE, marked
-from pipeline.reporting.page import curves, pictures, plots
+from pipeline.reporting.page import pictures, plots
 from pipeline.reporting.page.content import Group, Plot, Predictions
 from pipeline.reporting.page.document import document
-from pipeline.reporting.page.pictures import Shown
-from pipeline.reporting.page.predictions import chosen, predictions
-from pipeline.reporting.records import Result, SourceMetrics
-from pipeline.reporting.results import Evaluation, Training
+from pipeline.reporting.page.pictures import SetPictures, page_predictions, sample_rows
+from pipeline.reporting.results import Evaluation, Training, read_curve
 from pipeline.reporting.titles import DRAWN_MARK, dataset_title, provenance_note
 
 
@@ -53,7 +51,7 @@ def page(params: Params, evaluations: Sequence[Evaluation], source: SourceMetric
     for one in evaluations:
         _require_fit(one, stores, reports)
     of_source = {row for one in evaluations for row in _embedded(one, of_target=False)}
-    shown = pictures.shown(
+    shown = pictures.set_pictures(
         dataset_title(params.source), params.source, stores[params.source], _copied(params, of_source)
     )
     found = [_target(params, one, stores[one.result.target], shown, reports) for one in evaluations]
@@ -67,20 +65,20 @@ def page(params: Params, evaluations: Sequence[Evaluation], source: SourceMetric
 
 
 def _target(
-    params: Params, evaluation: Evaluation, store: CropStore | None, source: Shown, reports: Path
-) -> tuple[Group, Shown]:
+    params: Params, evaluation: Evaluation, store: CropStore | None, source: SetPictures, reports: Path
+) -> tuple[Group, SetPictures]:
     """What the page says of one target, and what it shows of its pictures."""
     result = evaluation.result
     path = reports.parent / paths.predictions(result.target)
     predicted = None if store is None or not path.is_file() else _predicted(path, result.target, store)
     rows = set() if predicted is None else set(predicted.rows.tolist())
     wanted = _copied(params, _embedded(evaluation, of_target=True) | rows)
-    shown = pictures.shown(dataset_title(result.target), result.target, store, wanted)
+    shown = pictures.set_pictures(dataset_title(result.target), result.target, store, wanted)
     mark = marked("", result)
     found: Predictions | None = None
     if predicted is not None and store is not None:
         what = "test pictures" if result.n_test else "pictures, none with a label"
-        found = predictions(predicted.table, store.labels(), predicted.rows, predicted.of, what, shown)
+        found = page_predictions(predicted.table, store.labels(), predicted.rows, predicted.of, what, shown)
     group = Group(
         name=result.target,
         title=f"{source.title} → {shown.title}",
@@ -109,8 +107,8 @@ def _training(training: Training, mark: str) -> list[Plot]:
     """The curves of an adaptation; the accuracy by epoch, which labels were needed for, stands by itself."""
     title = "Accuracy on the test pictures by epoch: seen by their labels, by which no epoch is chosen"
     return [
-        *curves.curves("adaptation", "Adaptation by epoch; the legend shows further curves", training.losses, mark),
-        *curves.curves("accuracy", title, training.accuracy, mark),
+        *plots.curves("adaptation", "Adaptation by epoch; the legend shows further curves", training.losses, mark),
+        *plots.curves("accuracy", title, training.accuracy, mark),
     ]
 
 
@@ -121,7 +119,7 @@ def _source_model(source: SourceMetrics, reports: Path) -> Group:
     found = [
         plot
         for name, title in (("pretrain", "Stage 1"), ("prototypes", "Source prototypes"))
-        for plot in curves.curves(
+        for plot in plots.curves(
             name,
             f"{title} by epoch; the legend shows further curves",
             read_curve(reports / "curves" / f"{name}.csv", f"dvc repro {name}"),
@@ -176,4 +174,4 @@ def _predicted(path: Path, target: str, store: CropStore) -> _Predicted:
         raise PipelineError(f"{path}: of other pictures than {store.folder}; run dvc repro evaluate@{target}")
     test = split.read(path.parents[2] / paths.split(target)).test
     of = test if len(test) else np.arange(len(table), dtype=np.int64)
-    return _Predicted(table, of, chosen(of))
+    return _Predicted(table, of, sample_rows(of))
