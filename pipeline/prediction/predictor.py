@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -32,6 +33,18 @@ class Prediction:
     def confidence(self) -> float:
         """Its probability."""
         return float(self.probabilities.max())
+
+    def as_json(self) -> dict[str, Any]:
+        """As JSON has it: ``box`` to a tenth of a pixel, ``score`` and ``probabilities`` to four digits."""
+        return {
+            "box": [round(edge, 1) for edge in self.face.box],
+            "score": round(self.face.score or 0.0, 4),
+            "expression": self.expression,
+            "confidence": round(self.confidence, 4),
+            "probabilities": {
+                name: round(float(value), 4) for name, value in zip(EXPRESSIONS, self.probabilities, strict=True)
+            },
+        }
 
 
 class Predictor:

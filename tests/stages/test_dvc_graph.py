@@ -171,7 +171,7 @@ def test_a_checkpoint_is_fingerprinted_by_the_declared_code_alone(stage: str, mo
     chosen = {path.replace("${adapt.method}", "pocan").replace("${model.backbone}", "resnet10") for path in paths}
     assert found == covered(found, chosen)
     assert {path for path in chosen if not covered(found, {path})} == set()
-    assert covered(found, {"pipeline/tracking", "pipeline/cli.py", "pipeline/methods/dt.py"}) == set()
+    assert covered(found, {"pipeline/tracking", "pocan/cli.py", "pipeline/methods/dt.py"}) == set()
 
 
 def keys_of(attribute: str) -> list[str]:

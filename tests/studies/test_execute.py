@@ -10,10 +10,10 @@ import torch
 import yaml
 from typer.testing import CliRunner
 
-from pipeline.cli import app
 from pipeline.errors import PipelineError
 from pipeline.locks import exclusive
 from pipeline.studies import execute, experiments, plan
+from pocan.cli import app
 
 ROOT = Path(__file__).parents[2]
 

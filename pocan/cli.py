@@ -83,8 +83,8 @@ def predict(
     from pipeline.compute.device import pick
     from pipeline.prediction import predict as prediction
     from pipeline.prediction.inputs import sources
+    from pipeline.prediction.outputs import format_of
     from pipeline.prediction.predictor import Predictor
-    from pipeline.prediction.rows import format_of
     from pipeline.tracking import models
 
     to = prediction.Destination(out, format_of(kind, out), draw)
@@ -121,9 +121,9 @@ def adapt(
     """Adapt a trained model to unlabelled pictures; started again after an interruption, it goes on."""
     # Imported here: PyTorch takes seconds to load, which --help and check need not wait for.
     from pipeline.own_pictures.adapt import adapt_to
-    from pipeline.own_pictures.wish import Wish
+    from pipeline.own_pictures.request import AdaptRequest
 
-    for path in adapt_to(Wish(pictures, out, model, method, choose, changes or [], every, file, device)):
+    for path in adapt_to(AdaptRequest(pictures, out, model, method, choose, changes or [], every, file, device)):
         typer.echo(path)
 
 

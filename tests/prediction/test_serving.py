@@ -14,10 +14,10 @@ import pytest
 from pipeline.errors import ParamsError, WeightsError
 from pipeline.faces.crop import Image
 from pipeline.prediction.predictor import Prediction, Predictor
-from pipeline.prediction.served import Served, _load_pyfunc
+from pipeline.prediction.serving import ServedModel, _load_pyfunc
 from tests.faces.scenes import noise, photograph, two_faces
 from tests.models import write_adapted
-from tests.prediction.served_pictures import in_base64, png
+from tests.prediction.encoded import in_base64, png
 
 CONFIG: dict[str, Any] = {"device": "cpu", "faces": []}
 
@@ -30,15 +30,15 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def served(folder: Path) -> Served:
+def served(folder: Path) -> ServedModel:
     return _load_pyfunc(str(folder), CONFIG)
 
 
-def ask(served: Served, *pictures: object) -> list[dict[str, Any]]:
+def ask(served: ServedModel, *pictures: object) -> list[dict[str, Any]]:
     return served.predict(pd.DataFrame({"picture": list(pictures)}))
 
 
-def test_bytes_and_base64_are_the_same_picture(served: Served) -> None:
+def test_bytes_and_base64_are_the_same_picture(served: ServedModel) -> None:
     content = png(two_faces())
     wrapped = base64.encodebytes(content).decode()  # with line breaks, as the command base64 writes
     answers = ask(served, content, in_base64(content), wrapped, f"data:image/png;base64,{in_base64(content)}")
@@ -65,7 +65,7 @@ def test_bytes_and_base64_are_the_same_picture(served: Served) -> None:
     ],
 )
 def test_a_picture_that_cannot_be_read_is_told_and_the_others_are_answered(
-    served: Served, picture: object, reason: str
+    served: ServedModel, picture: object, reason: str
 ) -> None:
     good, bad, faceless = ask(served, png(photograph()), picture, png(noise(64, 64)))
     assert (len(good["faces"]), good["error"]) == (1, None)
@@ -74,7 +74,7 @@ def test_a_picture_that_cannot_be_read_is_told_and_the_others_are_answered(
     assert faceless == {"faces": [], "error": None}
 
 
-def test_requests_take_turns_and_get_their_own_answers(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_requests_take_turns_and_get_their_own_answers(served: ServedModel, monkeypatch: pytest.MonkeyPatch) -> None:
     inside: list[int] = []
     most = 0
     predict = Predictor.predict
@@ -97,7 +97,7 @@ def test_requests_take_turns_and_get_their_own_answers(served: Served, monkeypat
     assert [answer["error"] is None for answer in answers] == [True, True, True, False] * 4
 
 
-def test_a_failure_lets_the_next_request_in(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failure_lets_the_next_request_in(served: ServedModel, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object) -> None:
         raise MemoryError
 

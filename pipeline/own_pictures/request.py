@@ -21,7 +21,7 @@ OWN = ("adapt", "methods", "compute", "tracking", "seed", "faces", "report")
 
 
 @dataclass(frozen=True)
-class Wish:
+class AdaptRequest:
     """What the user asks for.
 
     choose: the epoch whose model is kept, as ``adapt.choose``, whatever the parameter file says: nobody has labels here

@@ -17,9 +17,8 @@ from pipeline.datasets.parts.pictures import decode
 from pipeline.errors import UnreadableImageError
 from pipeline.networks import trained
 from pipeline.prediction.inputs import Frame, Source
-from pipeline.prediction.predict import predicted
+from pipeline.prediction.predict import predict_frames
 from pipeline.prediction.predictor import Predictor
-from pipeline.prediction.rows import as_json
 
 DATA_URL = "data:"
 """How base64 begins where a browser has made it; a comma ends this part."""
@@ -28,7 +27,7 @@ FORM = 'send the bytes of a picture\'s file in base64, as {"inputs": ["iVBORw0Kâ
 """For those who sent something else."""
 
 
-class Served:
+class ServedModel:
     """Answers requests, from however many threads: one at a time, so that memory does not grow with their number."""
 
     def __init__(self, predictor: Predictor) -> None:
@@ -38,19 +37,23 @@ class Served:
     def predict(self, model_input: pd.DataFrame) -> list[dict[str, Any]]:
         """An answer for each picture in the first column: a file's bytes, or these in base64, also as a data URL.
 
-        Of an answer ``faces`` are all faces, the best detected first, as ``rows.as_json`` says (boxes in pixels of the
-        upright picture), and ``error`` is None, or why the picture could not be read. Without a face: [] and None.
+        Of an answer ``faces`` are all faces, the best detected first, as ``Prediction.as_json`` says (boxes in pixels
+        of the upright picture), and ``error`` is None, or why the picture could not be read. Without a face: [] and
+        None.
         """
         pictures = model_input.iloc[:, 0].tolist()
         names = [f"picture {number}" for number in range(1, len(pictures) + 1)]
         answers = {name: _answer([], None) for name in names}
-        with self._turn, contextlib.closing(predicted(_frames(names, pictures, answers), self._predictor)) as stream:
+        with (
+            self._turn,
+            contextlib.closing(predict_frames(_frames(names, pictures, answers), self._predictor)) as stream,
+        ):
             for frame, faces in stream:
-                answers[frame.source.name] = _answer([as_json(found) for found in faces], None)
+                answers[frame.source.name] = _answer([found.as_json() for found in faces], None)
         return list(answers.values())
 
 
-def _load_pyfunc(path: str, model_config: Mapping[str, Any]) -> Served:
+def _load_pyfunc(path: str, model_config: Mapping[str, Any]) -> ServedModel:
     """MLflow's door: the model of the project's own form in the folder ``path``.
 
     model_config: "device", and other parameters of the model's "faces", as ["min_face=60"].
@@ -58,7 +61,7 @@ def _load_pyfunc(path: str, model_config: Mapping[str, Any]) -> Served:
     Raises:
         WeightsError: the model is damaged or of another version. ParamsError: a change in ``faces`` is refused.
     """
-    return Served(Predictor(trained.opened(Path(path)), pick(model_config["device"]), model_config["faces"]))
+    return ServedModel(Predictor(trained.opened(Path(path)), pick(model_config["device"]), model_config["faces"]))
 
 
 def _answer(faces: list[dict[str, Any]], error: str | None) -> dict[str, Any]:
