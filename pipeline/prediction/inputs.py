@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.datasets.parts import videos
-from pipeline.datasets.parts.class_folders import files_below
+from pipeline.datasets.parts.folders import files_below
 from pipeline.datasets.parts.pictures import decode, is_picture
 from pipeline.errors import DatasetError, UnreadableImageError
 from pipeline.faces.crop import Image
@@ -29,7 +29,7 @@ class Source:
     name: str
     place: Path
     camera: int | None = None
-    film: videos.Film | None = None
+    film: videos.VideoInfo | None = None
 
     @property
     def moves(self) -> bool:
@@ -80,7 +80,7 @@ def _file(path: Path, place: Path) -> Source:
         raise DatasetError(f"{path}: no such file or folder")
     if path.is_dir():
         raise DatasetError(f"{path}: a folder; name folders as arguments, not in the list")
-    return Source(str(path), place.with_suffix(""), film=videos.look(path) if videos.is_video(path) else None)
+    return Source(str(path), place.with_suffix(""), film=videos.probe(path) if videos.is_video(path) else None)
 
 
 def frames(of: Iterable[Source], every: int, tell: Callable[[str], None]) -> Iterator[Frame]:
