@@ -118,10 +118,12 @@ class CropWriter:
             raise ValueError(f"{len(batch.rows)} crops are uint8 {shape}, not {batch.crops.dtype} {batch.crops.shape}")
         if unknown := {key for row in batch.rows for key in row} - set(MANIFEST_COLUMNS):
             raise ValueError(f"unknown manifest columns: {sorted(unknown)}")
-        with writing(self._partial):
-            about = json.dumps([batch.rows, batch.unreadable, batch.refused], ensure_ascii=False)
-            content = about.encode() + b"\n" + batch.crops.tobytes()
-            (self._partial / name).write_bytes(_checksum(content) + b"\n" + content)
+        pixels = np.ascontiguousarray(batch.crops).data
+        with writing(self._partial), (self._partial / name).open("wb") as part:
+            about = json.dumps([batch.rows, batch.unreadable, batch.refused], ensure_ascii=False).encode() + b"\n"
+            part.write(_checksum(about, pixels))
+            part.write(about)
+            part.write(pixels)
         self._counts[name] = len(batch.rows)
 
     def finish(
@@ -198,19 +200,20 @@ class CropWriter:
         return {"methods": dict(sorted(methods.items())), "unreadable": unreadable}
 
 
-def _checksum(content: bytes) -> bytes:
-    return f"{zlib.crc32(content):08x}".encode()
+def _checksum(about: bytes, pixels: bytes | memoryview) -> bytes:
+    """The first line of a part file."""
+    return f"{zlib.crc32(pixels, zlib.crc32(about)):08x}\n".encode()
 
 
 def _read(part: Path) -> CropBatch | None:
     """The batch in a part file; None where it is missing or damaged, as when its writer was killed."""
     try:
-        checksum, _, content = part.read_bytes().partition(b"\n")
+        with part.open("rb") as file:
+            checksum, about, pixels = file.readline(), file.readline(), file.read()
     except OSError:
         return None
-    if checksum != _checksum(content):
+    if checksum != _checksum(about, pixels):
         return None
-    about, _, pixels = content.partition(b"\n")
     crops = np.frombuffer(pixels, dtype=np.uint8).reshape(-1, CROP_SIZE, CROP_SIZE, 3)
     return CropBatch(crops, *json.loads(about))
 
