@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Union, overload
 
-from pipeline.config import layout
+from pipeline.config import paths
 
 if TYPE_CHECKING:
     import numpy as np
@@ -29,7 +29,7 @@ Picture = Union[AnyPath, "NDArray[np.uint8]", "Image"]
 Changes = Mapping[str, object] | Sequence[str]
 """Other values of parameters: ``{"adapt.tau": 0.6}``, or as the command line has them, ``["adapt.tau=0.6"]``."""
 
-SOURCE_MODEL = str(layout.PROTOTYPES)
+SOURCE_MODEL = str(paths.PROTOTYPES)
 CHOOSE = "information"
 EVERY = 5
 """Defaults of ``adapt``, in Python and in the shell."""

@@ -9,9 +9,8 @@ import typer
 
 import pocan
 from pipeline.command_line import reported
-from pipeline.config.listings import listings
+from pipeline.config.check import listings, unversioned
 from pipeline.config.load import load
-from pipeline.config.versioned import unversioned
 from pocan.api import CHOOSE, EVERY, SOURCE_MODEL
 
 MODEL_HELP = "The folder of a trained model, or an MLflow URI, as models:/pocan-ckplus@newest."
@@ -183,8 +182,8 @@ def study(
     collect: Annotated[bool, typer.Option("--collect", help="Run nothing; report what is there.")] = False,
 ) -> None:
     """Run a study's variants as DVC experiments, what is done left out, and compare them in reports/studies."""
-    from pipeline.config.flat import flatten
-    from pipeline.locks import alone
+    from pipeline.config.dependencies import flatten
+    from pipeline.locks import exclusive
     from pipeline.studies import plan
     from pipeline.studies.collect import collect as collected
     from pipeline.studies.execute import begin, failures, watch
@@ -193,7 +192,7 @@ def study(
     from pipeline.tracking.costs import adaptation_costs
 
     described = plan.read(name)
-    with alone(plan.FOLDER):
+    with exclusive(plan.FOLDER):
         planned = plan.runs(name, described)
         queued, refused = ([], {}) if collect else begin(planned, jobs)
     watch(queued)

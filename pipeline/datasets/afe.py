@@ -52,9 +52,9 @@ class Afe(BoxedFaces):
         try:
             left, top, right, bottom, code = (int(value) for value in values)
         except ValueError:
-            raise self.fault(f"{where}: not a picture and five whole numbers; unpack the list again") from None
+            raise self.error(f"{where}: not a picture and five whole numbers; unpack the list again") from None
         if code not in LABELS and code not in LEFT_OUT:
-            raise self.fault(f"{where}: label {code} is not one of 0–10; correct the line")
+            raise self.error(f"{where}: label {code} is not one of 0–10; correct the line")
         file = home / PICTURES / name
         key = f"{self.key(file)}:{faces[name]}"
         faces[name] += 1

@@ -41,14 +41,14 @@ class ExpW(BoxedFaces):
 
     def _sample(self, pictures: Path, where: str, fields: list[str]) -> Sample:
         if len(fields) != COLUMNS:
-            raise self.fault(f"{where}: {len(fields)} columns instead of {COLUMNS}; unpack the list again")
+            raise self.error(f"{where}: {len(fields)} columns instead of {COLUMNS}; unpack the list again")
         name, number, *box, _, code = fields
         if code not in LABELS:
-            raise self.fault(f"{where}: label {code!r} is not one of 0–6; correct the line")
+            raise self.error(f"{where}: label {code!r} is not one of 0–6; correct the line")
         try:
             top, left, right, bottom = (int(float(value)) for value in box)
         except ValueError:
-            raise self.fault(f"{where}: {' '.join(box)!r} is no box of four numbers; correct the line") from None
+            raise self.error(f"{where}: {' '.join(box)!r} is no box of four numbers; correct the line") from None
         key = f"{self.key(pictures / name)}:{number}"
         self.boxes[key] = Box(pictures / name, left, top, right, bottom)
         return Sample(key, LABELS[code])

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from pipeline.datasets.parts.base import Dataset, Sample
 from pipeline.datasets.parts.finder import find
-from pipeline.datasets.parts.pixel_table import CODES, FILES, PixelTable, tables_in
+from pipeline.datasets.parts.tables import FER2013_CODES, FER2013_FILES, PixelTable, pixel_tables
 from pipeline.labels import ANGER, DISGUST, FEAR, HAPPINESS, NEUTRAL, SADNESS, SURPRISE
 
 VOTES = "fer2013new.csv"
@@ -59,7 +59,7 @@ class FerPlus(Dataset):
             if count <= len(votes) and (label := votes[count - 1]) is not None:
                 yield replace(sample, label=label)
         if count != len(votes):
-            raise self.fault(f"{path}: {len(votes)} rows of votes for {count} pictures; unpack both files again")
+            raise self.error(f"{path}: {len(votes)} rows of votes for {count} pictures; unpack both files again")
 
     def read(self, sample: Sample) -> NDArray[np.uint8]:
         """The picture of a row: uint8 48×48×3.
@@ -75,8 +75,10 @@ class FerPlus(Dataset):
 
     def _opened(self) -> PixelTable:
         if self._table is None:
-            home = find(self, lambda folder: bool(tables_in(folder, FILES)), "fer2013.csv, whose rows have the votes")
-            self._table = PixelTable(self, tables_in(home, FILES)[0], CODES)
+            home = find(
+                self, lambda folder: bool(pixel_tables(folder, FER2013_FILES)), "fer2013.csv, whose rows have the votes"
+            )
+            self._table = PixelTable(self, pixel_tables(home, FER2013_FILES)[0], FER2013_CODES)
         return self._table
 
     def _majorities(self, path: Path) -> Iterator[int | None]:
@@ -84,7 +86,7 @@ class FerPlus(Dataset):
             head = [name.strip().casefold() for name in next(lines, "").split(",")]
             missing = [name for name in COLUMNS if name not in head]
             if missing:
-                raise self.fault(f"{path}, line 1: no column {missing[0]!r}; unpack it again")
+                raise self.error(f"{path}, line 1: no column {missing[0]!r}; unpack it again")
             places = [head.index(name) for name in COLUMNS]
             for number, line in enumerate(lines, start=2):
                 if line.strip():
@@ -94,6 +96,6 @@ class FerPlus(Dataset):
         try:
             votes = [int(fields[place]) for place in places]
         except (ValueError, IndexError):
-            raise self.fault(f"{where}: not ten whole numbers of votes; correct the line") from None
+            raise self.error(f"{where}: not ten whole numbers of votes; correct the line") from None
         most = max(votes)
         return list(COLUMNS.values())[votes.index(most)] if 2 * most > sum(votes) else None

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import ClassVar
 
 from pipeline.datasets.parts.base import Dataset, Sample
-from pipeline.datasets.parts.class_folders import pictures_in
+from pipeline.datasets.parts.classes import class_of
 from pipeline.datasets.parts.finder import find_all, require_no_copies
-from pipeline.datasets.parts.spellings import class_of
+from pipeline.datasets.parts.folders import pictures_in
 
 NAME = re.compile(r"([A-Z]{2})\.([A-Z]{2})[0-9]*\.[0-9]+")
 
@@ -33,13 +33,13 @@ class Jaffe(Dataset):
         for path in pictures:
             match = NAME.fullmatch(path.stem)
             if match is None:
-                raise self.fault(
+                raise self.error(
                     f"{path}: the name is not of the form KA.AN1.39.tiff; rename the file or move it out of {self.root}"
                 )
             subject, code = match.groups()
             label = class_of(code)
             if label is None:
-                raise self.fault(
+                raise self.error(
                     f"{path}: unknown expression code {code!r}; rename the file or move it out of {self.root}"
                 )
             yield Sample(self.key(path), label, subject)

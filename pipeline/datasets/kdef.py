@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from pipeline.datasets.parts.base import Dataset, Sample
-from pipeline.datasets.parts.class_folders import pictures_below
+from pipeline.datasets.parts.folders import pictures_below
 from pipeline.labels import ANGER, DISGUST, FEAR, HAPPINESS, NEUTRAL, SADNESS, SURPRISE
 
 LABELS = {
@@ -44,7 +44,7 @@ class Kdef(Dataset):
             if match is None:
                 if _cut_short(path):
                     continue
-                raise self.fault(f"{path}: the name is not of the form AF01ANS.JPG; rename the file or move it away")
+                raise self.error(f"{path}: the name is not of the form AF01ANS.JPG; rename the file or move it away")
             session, actor, expression, angle = (part.upper() for part in match.groups())
             if angle == "S":
                 yield Sample(self.key(path), LABELS[expression], actor, sequence=f"{actor}/{session}/{expression}")

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from pipeline.datasets.parts import videos
 from pipeline.datasets.parts.base import Dataset, Sample
-from pipeline.datasets.parts.class_folders import subfolders
 from pipeline.datasets.parts.finder import find
+from pipeline.datasets.parts.folders import subfolders
 from pipeline.errors import DatasetError, UnreadableImageError
 from pipeline.labels import ANGER, DISGUST, FEAR, HAPPINESS, NEUTRAL, SADNESS, SURPRISE
 
@@ -84,9 +84,9 @@ class Mmi(Dataset):
         try:
             count = _length(video)
         except DatasetError as error:
-            raise self.fault(f"{error}; unpack the session again, or move it away") from None
+            raise self.error(f"{error}; unpack the session again, or move it away") from None
         if count < FEWEST:
-            raise self.fault(f"{video}: {count} frames, but {FEWEST} are needed; unpack the session again")
+            raise self.error(f"{video}: {count} frames, but {FEWEST} are needed; unpack the session again")
         for number, shown in ((0, NEUTRAL), *((number, label) for number in _middle(count))):
             subject = video.stem.partition("-")[0]
             yield Sample(f"{self.key(video)}:{number:07d}", shown, subject, video.stem, number)
@@ -100,24 +100,24 @@ class Mmi(Dataset):
             return None
         code = tags[0].get("Value", "")
         if not code.isdigit():
-            raise self.fault(f"{description}: Emotion {code!r} is no number; correct it")
+            raise self.error(f"{description}: Emotion {code!r} is no number; correct it")
         return LABELS.get(int(code))
 
     def _shows_the_front(self, session: Path) -> bool:
         if not session.is_file():
-            raise self.fault(f"{session}: no such file, which says from where the face is seen; unpack the session")
+            raise self.error(f"{session}: no such file, which says from where the face is seen; unpack the session")
         return PROFILE not in {track.get("view") for track in self._xml(session).iter("track")}
 
     def _xml(self, path: Path) -> ElementTree.Element:
         try:
             return ElementTree.parse(path).getroot()
         except (ElementTree.ParseError, OSError, ValueError) as error:
-            raise self.fault(f"{path}: cannot be read ({error}); unpack the session again") from None
+            raise self.error(f"{path}: cannot be read ({error}); unpack the session again") from None
 
 
 def _length(video: Path) -> int:
     """The number of frames; they are counted where the file does not say."""
-    return videos.look(video).frames or sum(1 for _ in videos.numbers(video, 1))
+    return videos.probe(video).frames or sum(1 for _ in videos.frame_numbers(video, 1))
 
 
 def _frames(video: Path, wanted: set[int]) -> dict[int, NDArray[np.uint8]]:

@@ -5,12 +5,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import ClassVar
 
-from pipeline.datasets.parts.aligned import AlignedOrWhole
-from pipeline.datasets.parts.base import Sample
-from pipeline.datasets.parts.class_folders import class_samples, holds_parts, picture_folders, pictures_below
-from pipeline.datasets.parts.finder import chosen, not_found, places, require_no_copies, said_instead_of
-from pipeline.datasets.parts.label_table import label_tables, rows
-from pipeline.datasets.parts.spellings import part_of
+from pipeline.datasets.parts.base import AlignedOrWhole, Sample
+from pipeline.datasets.parts.classes import class_samples, has_part_folders, part_of
+from pipeline.datasets.parts.finder import choose, matching_folders, not_found, note_choice, require_no_copies
+from pipeline.datasets.parts.folders import picture_folders, pictures_below
+from pipeline.datasets.parts.tables import label_tables, rows
 from pipeline.labels import ANGER, DISGUST, FEAR, HAPPINESS, NEUTRAL, SADNESS, SURPRISE
 
 LISTS = ("EmoLabel/list_patition_label.txt", "EmoLabel/list_partition_label.txt")  # misspelt so in the release
@@ -50,17 +49,17 @@ class RafDb(AlignedOrWhole):
         what = f"{LISTS[0]}, or train/1 … train/7, or a table of labels"
         kinds: tuple[tuple[Callable[[Path], bool], Callable[[Path], Iterator[Sample]]], ...] = (
             (lambda folder: bool(_lists_in(folder)), self._listed),
-            (lambda folder: holds_parts(folder, LABELS), self._by_class),
+            (lambda folder: has_part_folders(folder, LABELS), self._by_class),
             (lambda folder: bool(label_tables(folder)), self._tabled),
         )
-        found = [(places(self, mark), read) for mark, read in kinds]
+        found = [(matching_folders(self, condition), read) for condition, read in kinds]
         there = [(folders, read) for folders, read in found if folders]
         if not there:
             raise not_found(self, what)
         (folders, read), *others = there
-        home = chosen(self, folders, self.title)
+        home = choose(self, folders, self.title)
         for unread, _ in others:
-            said_instead_of(self, home, [folder for folder in unread if folder != home])
+            note_choice(self, home, [folder for folder in unread if folder != home])
         return read(home)
 
     def _by_class(self, home: Path) -> Iterator[Sample]:
@@ -69,7 +68,7 @@ class RafDb(AlignedOrWhole):
         for folder in picture_folders(home):
             part = part_of(folder.name)
             if part is None:
-                raise self.fault(
+                raise self.error(
                     f"{folder}: {folder.name!r} is none of train, valid and test; move it out of {self.root}"
                 )
             samples += class_samples(self, folder, part, codes=LABELS)
@@ -82,13 +81,13 @@ class RafDb(AlignedOrWhole):
         require_no_copies(self, found)
         files = {path.name.casefold(): path for path in found}
         if not files:
-            raise self.fault(f"{home}: tables of labels, but no pictures; unpack the pictures there")
+            raise self.error(f"{home}: tables of labels, but no pictures; unpack the pictures there")
         self._aligned = any(path.stem.endswith("_aligned") for path in files.values())
         for table in label_tables(home):
             for where, name, code in rows(self, table):
                 label, part = self._label(where, code), _part_in(table.stem) or _part_in(name)
                 if part is None:
-                    raise self.fault(f"{where}: neither {table.name} nor {name} says train, valid or test; rename one")
+                    raise self.error(f"{where}: neither {table.name} nor {name} says train, valid or test; rename one")
                 path = files.get(name.casefold(), table.parent / name)
                 yield Sample(self.key(path), label, split=part)
 
@@ -106,20 +105,20 @@ class RafDb(AlignedOrWhole):
         try:
             lines = path.read_text(encoding="utf-8-sig").splitlines()
         except UnicodeDecodeError as error:
-            raise self.fault(f"{path}: not a text file ({error.reason}); unpack it again") from error
+            raise self.error(f"{path}: not a text file ({error.reason}); unpack it again") from error
         for number, line in enumerate(lines, start=1):
             if not line.strip():
                 continue
             where = f"{path}, line {number}"
             match = re.fullmatch(r"((?:train|test)_[0-9]+)(\.jpg) +(\S+)", line.strip())
             if match is None:
-                raise self.fault(f"{where}: {line.strip()!r} is not of the form 'train_00001.jpg 5'; unpack it again")
+                raise self.error(f"{where}: {line.strip()!r} is not of the form 'train_00001.jpg 5'; unpack it again")
             self._label(where, match[3])
             yield match[1], match[2], match[3]
 
     def _label(self, where: str, code: str) -> int:
         if code not in LABELS:
-            raise self.fault(f"{where}: label {code!r} is not one of 1–7; correct the line")
+            raise self.error(f"{where}: label {code!r} is not one of 1–7; correct the line")
         return LABELS[code]
 
     def _pictures(self, home: Path, listed: list[str]) -> tuple[Path, dict[str, Path]]:
@@ -130,15 +129,15 @@ class RafDb(AlignedOrWhole):
         """
         there = [home / "Image" / name for name in VARIANTS if (home / "Image" / name).is_dir()]
         if not there:
-            raise self.fault(f"{home / 'Image'}: neither aligned/ nor original/ is there; unpack one of them")
+            raise self.error(f"{home / 'Image'}: neither aligned/ nor original/ is there; unpack one of them")
         files = {folder: {path.name.casefold(): path for path in pictures_below(folder)} for folder in there}
         lacking = {folder: _parts_lacking(files[folder], listed, VARIANTS[folder.name]) for folder in there}
         taken = min(there, key=lambda folder: len(lacking[folder]))
         if taken != there[0]:
             lacks = " and ".join(lacking[there[0]])
-            self.say(f"{self.key(taken)}, not {self.key(there[0])}, as that has no pictures of {lacks}")
+            self.add_note(f"{self.key(taken)}, not {self.key(there[0])}, as that has no pictures of {lacks}")
         else:
-            said_instead_of(self, taken, [folder for folder in there if folder != taken and files[folder]])
+            note_choice(self, taken, [folder for folder in there if folder != taken and files[folder]])
         return taken, files[taken]
 
 

@@ -5,12 +5,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar
 
-from pipeline.datasets.parts.aligned import AlignedOrWhole
-from pipeline.datasets.parts.base import Sample
-from pipeline.datasets.parts.class_folders import class_samples, holds_classes, picture_folders, subfolders
-from pipeline.datasets.parts.finder import chosen, find, said_instead_of
-from pipeline.datasets.parts.spellings import part_of
-from pipeline.datasets.parts.walk import folders_below
+from pipeline.datasets.parts.base import AlignedOrWhole, Sample
+from pipeline.datasets.parts.classes import class_samples, has_class_folders, part_of
+from pipeline.datasets.parts.finder import choose, find, note_choice
+from pipeline.datasets.parts.folders import folders_below, picture_folders, subfolders
 
 PARTS = ("train", "val")
 ALIGNED = re.compile(r"[ _-]*aligned.*", re.IGNORECASE)
@@ -33,7 +31,7 @@ class Sfew(AlignedOrWhole):
     )
 
     @property
-    def whole(self) -> Mapping[str, int | Sequence[int]]:
+    def expected_counts(self) -> Mapping[str, int | Sequence[int]]:
         """Of the stills; no numbers of the aligned faces are published."""
         return {} if self.aligned else self.published
 
@@ -49,11 +47,11 @@ class Sfew(AlignedOrWhole):
         stills = all(any(not self._is_aligned(folder) for folder in folders) for folders in found.values())
         for part, folders in found.items():
             wanted = [folder for folder in folders if self._is_aligned(folder) == self._aligned]
-            taken = chosen(self, wanted or folders, f"a folder with the classes of {part}")
+            taken = choose(self, wanted or folders, f"a folder with the classes of {part}")
             others = [folder for folder in folders if folder != taken and folder not in wanted]
-            said_instead_of(self, taken, others)
+            note_choice(self, taken, others)
             if not self._aligned and not stills:
-                self.say(
+                self.add_note(
                     f"{part} has {'aligned faces' if self._is_aligned(taken) else 'stills'}, the other part has not"
                 )
             yield from class_samples(self, taken, part)
@@ -65,12 +63,12 @@ class Sfew(AlignedOrWhole):
     def _classes(self, home: Path, part: str) -> list[Path]:
         """Where class folders of a part are: aligned faces and whole pictures may lie side by side."""
         tops = [folder for folder in subfolders(home) if _part(folder.name) == part]
-        found = [folder for top in tops for folder in folders_below(top) if holds_classes(folder)]
+        found = [folder for top in tops for folder in folders_below(top) if has_class_folders(folder)]
         for folder in (folder for top in tops for folder in folders_below(top, 1)):
             if ALIGNED.search(folder.name) and not any(folder in (inside, *inside.parents) for inside in found):
-                self.say(f"stills, as {self.key(folder)} holds no pictures in class folders")
+                self.add_note(f"stills, as {self.key(folder)} holds no pictures in class folders")
         if not found:
-            raise self.fault(
+            raise self.error(
                 f"{', '.join(map(str, tops))}: no folder named after a class with pictures; unpack the part's archive "
                 "there"
             )

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.adaptation.adapt import Adaptation, adapt
-from pipeline.adaptation.places import Places
 from pipeline.compute.team import Team
-from pipeline.config import code
+from pipeline.config import dependencies
+from pipeline.config.paths import AdaptationPaths
 from pipeline.config.pictures import FaceParams
 from pipeline.config.schema import Params
 from pipeline.data.crops import CropStore
@@ -21,13 +21,13 @@ from pipeline.evaluation import calibration
 from pipeline.evaluation.scorecard import predictions_table
 from pipeline.files.reading import read_json
 from pipeline.files.writing import write_csv, write_json, write_text
-from pipeline.locks import alone
+from pipeline.locks import exclusive
 from pipeline.methods import implementation
 from pipeline.networks import saved
 from pipeline.own_pictures import page, report
 from pipeline.own_pictures.request import AdaptRequest, source
-from pipeline.reporting.csv_tables import read_curve
 from pipeline.reporting.folder_faces import extract_pictures
+from pipeline.reporting.results import read_curve
 from pipeline.reporting.titles import DRAWN_MARK
 from pipeline.tracking import models
 from pipeline.tracking.runs import stage_run
@@ -47,7 +47,7 @@ def adapt_to_pictures(request: AdaptRequest) -> None:
             the output is there already.
         PipelineError: a parameter, the model, the disk or MLflow is at fault.
     """
-    with alone(request.out):
+    with exclusive(request.out):
         _run(request)
 
 
@@ -68,8 +68,8 @@ def _run(request: AdaptRequest) -> None:
             settings.augment,
             settings.seed,
             None,
-            code.digests("adapt", settings, implementation(settings.adapt)),
-            Places.below(request.out, in_progress),
+            dependencies.code_digests("adapt", settings, implementation(settings.adapt)),
+            AdaptationPaths.below(request.out, in_progress),
         )
         name = re.sub(r"[^\w.-]+", "-", pictures.name)
         adapt(
@@ -130,7 +130,7 @@ def _target(name: str, crops: Path) -> Prepared:
 
 def _write(request: AdaptRequest, settings: Params, work: Adaptation, outcome: Outcome) -> list[Path]:
     """Write the predictions of every picture with a face, the report and the page; returns what MLflow keeps."""
-    description = saved.describe(work.places.model)
+    description = saved.describe(work.to.model)
     probabilities = calibration.rescaled(outcome.after.probabilities, description["temperature"])
     every = predictions_table(work.target, probabilities)
     table = every.iloc[work.target.split.test]
@@ -139,7 +139,7 @@ def _write(request: AdaptRequest, settings: Params, work: Adaptation, outcome: O
     data = work.trained.description["source"], work.target.store.description
     mark = f" {DRAWN_MARK}" if any(each["provenance"] == "stand-in" for each in data) else ""
     text = report.text(settings, request.model, work.target, outcome, description["kept_epoch"], labels, table, mark)
-    curve = read_curve(work.places.curve, "the same command again")
+    curve = read_curve(work.to.curve, "the same command again")
     html = page.html(settings, text, work.source, work.target, outcome, every, curve, mark)
     write_csv(request.out / PREDICTIONS, table)
     write_text(request.out / REPORT, text)

@@ -9,7 +9,7 @@ from pipeline.config.load import changed, load
 from pipeline.config.methods import METHODS
 from pipeline.config.schema import Params
 from pipeline.data.prepared import Prepared
-from pipeline.datasets import AnyFolder, Dataset, Footage
+from pipeline.datasets import Dataset, UnlabelledFolder, VideoDataset
 from pipeline.datasets.parts.videos import is_video
 from pipeline.errors import DatasetError, ParamsError
 from pipeline.networks.trained import Trained
@@ -56,8 +56,8 @@ class AdaptRequest:
         if self.pictures.is_file():
             if not is_video(self.pictures):
                 raise DatasetError(f"{self.pictures}: neither a folder of pictures nor a video; name one of these")
-            return Footage(self.pictures, self.every)
-        found = AnyFolder(self.pictures)
+            return VideoDataset(self.pictures, self.every)
+        found = UnlabelledFolder(self.pictures)
         require_apart(self.out, self.pictures)
         found.samples()
         return found

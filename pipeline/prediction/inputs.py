@@ -9,7 +9,7 @@ from typing import Self
 import numpy as np
 
 from pipeline.datasets.parts import videos
-from pipeline.datasets.parts.class_folders import files_below
+from pipeline.datasets.parts.folders import files_below
 from pipeline.datasets.parts.pictures import decode, is_picture
 from pipeline.errors import DatasetError, UnreadableImageError
 from pipeline.faces.crop import Image
@@ -33,7 +33,7 @@ class Source:
     name: str
     drawing: Path
     camera: int | None = None
-    video: videos.Film | None = None
+    video: videos.VideoInfo | None = None
 
     @property
     def is_video(self) -> bool:
@@ -99,7 +99,7 @@ def _file(path: Path, drawing: Path) -> Source:
         raise DatasetError(f"{path}: no such file or folder")
     if path.is_dir():
         raise DatasetError(f"{path}: a folder; name folders as arguments, not in the list")
-    return Source(str(path), drawing.with_suffix(""), video=videos.look(path) if videos.is_video(path) else None)
+    return Source(str(path), drawing.with_suffix(""), video=videos.probe(path) if videos.is_video(path) else None)
 
 
 def read_frames(inputs: Iterable[Source], every: int, on_unreadable: Callable[[str], None]) -> Iterator[Frame]:

@@ -15,7 +15,7 @@ from typing import Literal, Protocol, TextIO
 
 from PIL import Image as Pillow
 
-from pipeline.datasets.parts.videos import USUAL_RATE, Writer
+from pipeline.datasets.parts.videos import DEFAULT_RATE, VideoWriter
 from pipeline.errors import ParamsError
 from pipeline.files.atomic import atomic_folder, atomic_path, require_free
 from pipeline.labels import EXPRESSIONS
@@ -121,7 +121,7 @@ class Drawings:
     def __init__(self, folder: Path, every: int) -> None:
         self._folder, self._every = folder, every
         self._names: set[Path] = set()
-        self._video: Writer | None = None
+        self._video: VideoWriter | None = None
         self._last: Frame | None = None
 
     def add(self, frame: Frame, faces: Sequence[Prediction], numbers: Sequence[int]) -> None:
@@ -145,9 +145,9 @@ class Drawings:
 
     def _begin_video(self, frame: Frame) -> None:
         self.close()
-        rate = frame.source.video.rate if frame.source.video else USUAL_RATE
+        rate = frame.source.video.rate if frame.source.video else DEFAULT_RATE
         height, width = frame.image.shape[:2]
-        self._video = Writer(self._new_path(frame, ".mp4"), rate / self._every, width, height)
+        self._video = VideoWriter(self._new_path(frame, ".mp4"), rate / self._every, width, height)
         self._last = frame
 
     def _new_path(self, frame: Frame, suffix: str) -> Path:

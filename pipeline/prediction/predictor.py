@@ -10,9 +10,8 @@ from numpy.typing import NDArray
 
 from pipeline.config.load import changed
 from pipeline.data.batches import DeviceCrops
-from pipeline.faces.crop import Image
-from pipeline.faces.cut import cut
-from pipeline.faces.finder import Face, FaceFinder
+from pipeline.faces.crop import Face, Image, crop_face
+from pipeline.faces.finder import FaceFinder
 from pipeline.labels import EXPRESSIONS
 from pipeline.networks.inference import classify
 from pipeline.networks.trained import Trained
@@ -86,7 +85,9 @@ class Predictor:
             For each picture its faces, by falling score of the detector; [] where there is none.
         """
         found = self._finder.find_all(images)
-        crops = [cut(image, face, self.faces) for image, faces in zip(images, found, strict=True) for face in faces]
+        crops = [
+            crop_face(image, face, self.faces) for image, faces in zip(images, found, strict=True) for face in faces
+        ]
         rows = iter(self.classify(crops))
         return [[Prediction(face, next(rows)) for face in faces] for faces in found]
 

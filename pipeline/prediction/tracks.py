@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from pipeline.faces.boxes import Boxes, overlap
-from pipeline.faces.choice import SAME_FACE
+from pipeline.faces.boxes import Boxes, iou
 from pipeline.faces.crop import Box
+from pipeline.faces.finder import SAME_FACE
 
 PATIENCE = 10
 """Frames for which a face may be missing and still be the same: someone looks away, or the detector fails."""
@@ -42,7 +42,7 @@ class Tracks:
         if not boxes or not self._last:
             return {}
         tracks = list(self._last)
-        overlaps = np.stack([overlap(self._last[track][0], np.asarray(boxes)) for track in tracks])
+        overlaps = np.stack([iou(self._last[track][0], np.asarray(boxes)) for track in tracks])
         found: dict[int, int] = {}
         for pair in np.argsort(-overlaps, axis=None, kind="stable"):
             track, row = np.unravel_index(pair, overlaps.shape)

@@ -12,7 +12,7 @@ from pipeline.standins.canvas import Canvas
 from pipeline.standins.face import Light, paint_head
 from pipeline.standins.geometry import Pose
 from pipeline.standins.identity import Identity, sample_identity
-from pipeline.standins.scenes import Range, Style
+from pipeline.standins.styles import Range, Style
 
 _DRAWN_EYES = 80.0
 """Least distance of the eyes on the canvas, in pixels: thinner lines would be lost before the picture is shrunk."""
@@ -40,19 +40,19 @@ def generator(seed: int, dataset: str, *place: object) -> np.random.Generator:
     return np.random.Generator(np.random.PCG64(np.random.SeedSequence([seed, *words])))
 
 
-def acted(shot: Shot, style: Style, seed: int, dataset: str) -> Actions:
+def actions_of(shot: Shot, style: Style, seed: int, dataset: str) -> Actions:
     """The action units of a shot; over a scene's frames each grows with ``share``."""
     rng = generator(seed, dataset, "acting", shot.scene)
     peak = sample_peak(shot.expression, style.acting, rng)
     return sample_rest(peak, style.acting, rng).towards(peak, shot.share)
 
 
-def take(shot: Shot, style: Style, seed: int, dataset: str) -> NDArray[np.uint8]:
+def draw_picture(shot: Shot, style: Style, seed: int, dataset: str) -> NDArray[np.uint8]:
     """Draw one picture: uint8, H×W×3 RGB or H×W grey, as the style has it."""
     scene = generator(seed, dataset, "scene", shot.scene)
     film = scene if shot.film is None else generator(seed, dataset, "film", shot.film)
     identity = sample_identity(style.cast, generator(seed, dataset, "subject", shot.subject))
-    actions = acted(shot, style, seed, dataset)
+    actions = actions_of(shot, style, seed, dataset)
     frame = generator(seed, dataset, "frame", shot.scene, shot.frame)
 
     picture = _background(style, scene)

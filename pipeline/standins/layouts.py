@@ -92,7 +92,7 @@ _OULU_SHARES = (0.0, 0.45, 0.85, 0.95, 1.0)
 _SFEW_FILMS = 12
 
 
-def allot(total: int, counts: Mapping[str, int], least: int = 2) -> dict[str, int]:
+def apportion(total: int, counts: Mapping[str, int], least: int = 2) -> dict[str, int]:
     """Divide ``total`` pictures in the proportion of ``counts`` (largest remainders), ``least`` for every class.
 
     A total that is too small for this is raised. A class with a larger count never has a smaller share.
@@ -126,7 +126,7 @@ def _scaled(count: int, scale: float, least: int = 1) -> int:
 def _rafdb(seed: int, scale: float) -> Plan:
     pictures, lines, scene = [], [], 0
     for part, total, digits in (("train", 640, 5), ("test", 160, 4)):
-        expressions = _shuffled(allot(_scaled(total, scale), RAFDB_COUNTS), generator(seed, "rafdb", part))
+        expressions = _shuffled(apportion(_scaled(total, scale), RAFDB_COUNTS), generator(seed, "rafdb", part))
         for number, expression in enumerate(expressions, start=1):
             name = f"{part}_{number:0{digits}d}"
             shot = Shot(expression, subject=scene, scene=scene)
@@ -138,7 +138,7 @@ def _rafdb(seed: int, scale: float) -> Plan:
 
 def _ckplus(seed: int, scale: float) -> Plan:
     """Labelled sequences, two of contempt, and three without a label: of these one has an empty label folder."""
-    expressions = _shuffled(allot(_scaled(40, scale), CKPLUS_COUNTS), generator(seed, "ckplus", "order"))
+    expressions = _shuffled(apportion(_scaled(40, scale), CKPLUS_COUNTS), generator(seed, "ckplus", "order"))
     plain = ["happiness", "surprise", "anger"]
     labels = [*expressions, "contempt", "contempt", None, None, None]
     acted = [*expressions, "contempt", "contempt", *plain]
@@ -191,7 +191,7 @@ def _oulu(seed: int, scale: float) -> Plan:  # noqa: ARG001 - every plan has the
 def _fer2013(seed: int, scale: float) -> Plan:
     pictures: list[Picture] = []
     for usage, total in (("Training", 420), ("PublicTest", 60), ("PrivateTest", 120)):
-        expressions = _shuffled(allot(_scaled(total, scale), FER2013_COUNTS), generator(seed, "fer2013", usage))
+        expressions = _shuffled(apportion(_scaled(total, scale), FER2013_COUNTS), generator(seed, "fer2013", usage))
         for expression in expressions:
             shot = Shot(expression, subject=len(pictures), scene=len(pictures))
             pictures.append(Picture("fer2013.csv", shot, (str(FER2013_CODES[expression]), usage)))
@@ -202,7 +202,7 @@ def _sfew(seed: int, scale: float) -> Plan:
     """Stills of a few films; a film is in one part only, as in the original."""
     pictures: list[Picture] = []
     for part, total, first in (("Train", 120, 0), ("Val", 70, _SFEW_FILMS)):
-        expressions = _shuffled(allot(_scaled(total, scale), SFEW_COUNTS), generator(seed, "sfew", part))
+        expressions = _shuffled(apportion(_scaled(total, scale), SFEW_COUNTS), generator(seed, "sfew", part))
         for number, expression in enumerate(expressions):
             film = first + number % _SFEW_FILMS
             name = f"Film{film + 1:02d}_{number // _SFEW_FILMS:04d}{number:05d}_{number + 1:08d}.png"

@@ -15,9 +15,9 @@ from pipeline.errors import DatasetError
 from pipeline.files.atomic import atomic_folder, remove_folder
 from pipeline.files.writing import write_json
 from pipeline.provenance import STAND_IN_MARK
-from pipeline.standins.camera import take
+from pipeline.standins.camera import draw_picture
 from pipeline.standins.layouts import Picture, Plan
-from pipeline.standins.scenes import STYLES
+from pipeline.standins.styles import STYLES
 
 _ENCODINGS: dict[str, list[int]] = {
     ".jpg": [cv2.IMWRITE_JPEG_QUALITY, 95],
@@ -76,7 +76,7 @@ def _write_rows(drawn: Iterable[str | None], pictures: list[Picture], root: Path
 
 def _draw_one(picture: Picture, dataset: str, root: Path, seed: int) -> str | None:
     """Write a picture to its file, or return its pixels where it is a row of a table."""
-    image = take(picture.shot, STYLES[dataset], seed, dataset)
+    image = draw_picture(picture.shot, STYLES[dataset], seed, dataset)
     if picture.row is not None:
         return " ".join(map(str, image.ravel().tolist()))
     if image.ndim == 3:

@@ -106,7 +106,7 @@ def test_drawings_of_pictures_and_videos() -> None:
     drawn = np.asarray(Image.open("shown/album/two.jpg"))
     assert drawn.shape == two_faces().shape
     assert (np.abs(drawn.astype(int) - two_faces()).max(axis=2) > 100).mean() > 0.01
-    film = videos.look(Path("shown/film.mp4"))
+    film = videos.probe(Path("shown/film.mp4"))
     assert film.frames == 3
     assert film.rate == pytest.approx(25 / 3, abs=0.01)
 

@@ -10,8 +10,8 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.datasets.parts.folders import folders_below
 from pipeline.datasets.parts.pictures import decode
-from pipeline.datasets.parts.walk import folders_below
 from pipeline.errors import DatasetError
 from pipeline.provenance import STAND_IN_MARK, Provenance
 
@@ -61,9 +61,9 @@ class Dataset(ABC):
             DatasetError: there is no such folder.
         """
         self.root = root
-        self._said: list[str] = []
+        self._reading_notes: list[str] = []
         if not root.is_dir():
-            raise self.fault(f"{root}: no such folder; unpack {self.title} there or set data.root in params.yaml")
+            raise self.error(f"{root}: no such folder; unpack {self.title} there or set data.root in params.yaml")
 
     @property
     def provenance(self) -> Provenance:
@@ -71,17 +71,17 @@ class Dataset(ABC):
         return "stand-in" if any((folder / STAND_IN_MARK).exists() for folder in folders_below(self.root)) else "real"
 
     @property
-    def reading(self) -> str:
+    def reading_notes(self) -> str:
         """Which of several readings of the folder was taken, where there was a choice; known once it is listed."""
-        return "; ".join(self._said)
+        return "; ".join(self._reading_notes)
 
-    def say(self, what: str) -> None:
+    def add_note(self, note: str) -> None:
         """Add to ``reading``."""
-        if what not in self._said:
-            self._said.append(what)
+        if note not in self._reading_notes:
+            self._reading_notes.append(note)
 
     @property
-    def whole(self) -> Mapping[str, int | Sequence[int]]:
+    def expected_counts(self) -> Mapping[str, int | Sequence[int]]:
         """``published``, or the numbers of the copy that was found, where copies differ; empty where none are known."""
         return self.published
 
@@ -96,19 +96,19 @@ class Dataset(ABC):
         Raises:
             DatasetError: the folder is laid out differently than documented, or holds no picture.
         """
-        self._said.clear()
+        self._reading_notes.clear()
         samples = sorted(self.scan(), key=lambda sample: sample.key)
         if not samples:
-            raise self.fault(f"{self.root}: no pictures; unpack {self.title} there or set data.root in params.yaml")
+            raise self.error(f"{self.root}: no pictures; unpack {self.title} there or set data.root in params.yaml")
         for sample, following in pairwise(samples):
             if sample.key == following.key:
-                raise self.fault(f"{self.root}: {sample.key} is listed twice")
+                raise self.error(f"{self.root}: {sample.key} is listed twice")
         for sample in samples:
             if not sample.key.isascii() and not _is_unicode(sample.key):
-                raise self.fault(f"{self.root}: the file name {sample.key!r} is not UTF-8; rename the file")
+                raise self.error(f"{self.root}: the file name {sample.key!r} is not UTF-8; rename the file")
         return samples
 
-    def passed_over(self) -> dict[str, int]:
+    def skipped_files(self) -> dict[str, int]:
         """Files below the root that are no samples, counted by ending: of a folder whose files nobody else knows."""
         return {}
 
@@ -135,12 +135,27 @@ class Dataset(ABC):
             DatasetError: the file lies elsewhere.
         """
         if not path.is_relative_to(self.root):
-            raise self.fault(f"{path}: named by the set's list, but not in {self.root}; correct the list")
+            raise self.error(f"{path}: named by the set's list, but not in {self.root}; correct the list")
         return path.relative_to(self.root).as_posix()
 
-    def fault(self, what: str) -> DatasetError:
+    def error(self, what: str) -> DatasetError:
         """An error that also says which layout is expected."""
         return DatasetError(f"{what}\nExpected layout of {self.title}: {self.layout}")
+
+
+class AlignedOrWhole(Dataset):
+    """A set whose ``scan`` notes in ``_aligned`` which of the two it reads."""
+
+    def __init__(self, root: Path) -> None:
+        super().__init__(root)
+        self._aligned: bool | None = None
+
+    @property
+    def aligned(self) -> bool:
+        """Whether the aligned pictures are read; the set is listed where that is not known yet."""
+        if self._aligned is None:
+            self.samples()
+        return bool(self._aligned)
 
 
 def _is_unicode(text: str) -> bool:

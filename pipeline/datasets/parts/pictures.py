@@ -20,7 +20,7 @@ SUFFIXES = JPEG | HEIF | {".avif", ".bmp", ".dib", ".gif", ".pgm", ".png", ".pnm
 FORMATS = ("AVIF", "BMP", "DIB", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 """The decoders in use. The list is closed because some of Pillow's other decoders start external programs."""
 
-BEGINNINGS = (b"\xff\xd8\xff", b"\x89PNG\r\n", b"GIF87a", b"GIF89a", b"II*\x00", b"MM\x00*")
+SIGNATURES = (b"\xff\xd8\xff", b"\x89PNG\r\n", b"GIF87a", b"GIF89a", b"II*\x00", b"MM\x00*")
 """How JPEG, PNG, GIF and TIFF files begin, whatever their names end in."""
 
 BRANDS = (b"avif", b"avis", b"heic", b"heix", b"mif1", b"msf1")
@@ -40,10 +40,10 @@ def is_picture(path: Path) -> bool:
     """
     if path.name.startswith("."):
         return False
-    return path.suffix.lower() in SUFFIXES or (path.suffix.lower() not in NO_PICTURES and _begins_as_picture(path))
+    return path.suffix.lower() in SUFFIXES or (path.suffix.lower() not in NO_PICTURES and _has_signature(path))
 
 
-def _begins_as_picture(path: Path) -> bool:
+def _has_signature(path: Path) -> bool:
     if not path.is_file():  # a pipe would be waited for without end
         return False
     try:
@@ -53,7 +53,7 @@ def _begins_as_picture(path: Path) -> bool:
         return False  # a file that says nothing by its name and cannot be opened is no picture that is missed
     if start[:4] == b"RIFF":
         return start[8:12] == b"WEBP"
-    return start.startswith(BEGINNINGS) or (start[4:8] == b"ftyp" and start[8:12] in BRANDS)
+    return start.startswith(SIGNATURES) or (start[4:8] == b"ftyp" and start[8:12] in BRANDS)
 
 
 def decode(picture: Path | bytes, key: str) -> NDArray[np.uint8]:

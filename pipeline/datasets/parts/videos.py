@@ -16,12 +16,12 @@ Image = NDArray[np.uint8]
 SUFFIXES = frozenset({".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm", ".wmv"})
 """What a video file's name ends in, in lower case."""
 
-USUAL_RATE = 25.0
+DEFAULT_RATE = 25.0
 """Frames a second where a video or camera does not say."""
 
 
 @dataclass(frozen=True)
-class Film:
+class VideoInfo:
     """What a video file says of itself. rate: frames a second. frames: how many it has, 0 where it is unknown."""
 
     rate: float
@@ -33,7 +33,7 @@ def is_video(path: Path) -> bool:
     return path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
 
 
-def look(path: Path) -> Film:
+def probe(path: Path) -> VideoInfo:
     """Open a video and read its first frame.
 
     Raises:
@@ -43,7 +43,7 @@ def look(path: Path) -> Film:
         if not capture.grab():
             raise DatasetError(f"{path}: a video without a frame that can be read")
         rate, count = capture.get(cv2.CAP_PROP_FPS), capture.get(cv2.CAP_PROP_FRAME_COUNT)
-    return Film(rate if 0.0 < rate <= 1000.0 else USUAL_RATE, max(0, int(count)))
+    return VideoInfo(rate if 0.0 < rate <= 1000.0 else DEFAULT_RATE, max(0, int(count)))
 
 
 def frames(of: str | int, every: int) -> Iterator[tuple[int, Image]]:
@@ -62,7 +62,7 @@ def frames(of: str | int, every: int) -> Iterator[tuple[int, Image]]:
             number += 1
 
 
-def numbers(path: Path, every: int) -> Iterator[int]:
+def frame_numbers(path: Path, every: int) -> Iterator[int]:
     """The numbers of the frames that ``frames`` gives, without converting any.
 
     Raises:
@@ -76,7 +76,7 @@ def numbers(path: Path, every: int) -> Iterator[int]:
             number += 1
 
 
-class Writer:
+class VideoWriter:
     """Writes frames (uint8 H×W×3 RGB, of one size) as an MPEG-4 video of ``rate`` frames a second, without sound."""
 
     def __init__(self, path: Path, rate: float, width: int, height: int) -> None:
@@ -101,7 +101,7 @@ class Writer:
         """
         self._writer.release()
         try:
-            look(self._path)
+            probe(self._path)
         except DatasetError as error:
             raise StorageError(f"{self._path}: could not be written whole; make room on the disk") from error
 
