@@ -13,7 +13,13 @@ from pipeline.reporting.titles import dataset_title
 
 
 def card(trained: Trained, result: Result | None, files: Mapping[str, str]) -> str:
-    """The card as Markdown. result: the model's scores, where it has any. files: what was exported, and how exact."""
+    """The text of card.md, in Markdown.
+
+    Args:
+        trained: the model.
+        result: its scores, where it has any.
+        files: for each exported file what it is, and how exact.
+    """
     made = trained.description
     name = dataset_title(made["target"]["name"]) if trained.adapted else dataset_title(made["source"]["name"])
     sections = [
