@@ -27,7 +27,7 @@ from benchmarks.predictors import to_rows, untrained
 from pipeline.compute import device as devices
 from pipeline.datasets import open_dataset
 from pipeline.datasets.parts.videos import VideoWriter
-from pipeline.faces.cut import cut
+from pipeline.faces.crop import crop_face
 from pipeline.faces.finder import FaceFinder
 from pipeline.prediction.inputs import Frame, batches, frames, sources
 from pipeline.standins import draw
@@ -87,7 +87,7 @@ def _row(inputs: Path, backbone: str, device: str, rounds: int) -> str:
     finder = FaceFinder(predictor.faces, devices.pick(device))
     found = [finder.find_all(batch) for batch in images]
     crops = [
-        [cut(image, face, predictor.faces) for image, faces in zip(*of_batch, strict=True) for face in faces]
+        [crop_face(image, face, predictor.faces) for image, faces in zip(*of_batch, strict=True) for face in faces]
         for of_batch in zip(images, found, strict=True)
     ]
     parts: dict[str, Callable[[], object]] = {

@@ -5,10 +5,10 @@ from typing import Any
 
 from pipeline.backbones import BACKBONES
 from pipeline.config.methods import METHODS
+from pipeline.evaluation.records import Result
 from pipeline.labels import EXPRESSIONS
 from pipeline.networks.trained import Trained
 from pipeline.reporting.markdown import MARK_NOTE, NOTHING, markdown_table, marked, percent
-from pipeline.reporting.records import Result
 from pipeline.reporting.titles import dataset_title
 
 

@@ -4,15 +4,15 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.config import layout
+from pipeline.config import paths
 from pipeline.data.crops import CropStore
 from pipeline.errors import DatasetError, PipelineError
+from pipeline.evaluation.records import Result
 from pipeline.exporting import onnx
 from pipeline.exporting.card import card
 from pipeline.files.atomic import atomic_folder
 from pipeline.files.writing import write_text
 from pipeline.networks.trained import Trained
-from pipeline.reporting.records import Result
 
 COMPARED = 256
 """Crops on which the files are compared with PyTorch, at most."""
@@ -51,7 +51,7 @@ def export(trained: Trained, out: Path, crops: Path | None, int8: bool) -> list[
 
 def _crops(trained: Trained, where: Path | None) -> tuple[onnx.Crops, CropStore | None]:
     data = trained.description.get("target") or trained.description["source"]
-    folder = where or layout.crops(data["name"])
+    folder = where or paths.crops(data["name"])
     if where is None and not (folder / "store.json").is_file():
         return np.random.Generator(np.random.PCG64(0)).integers(0, 256, (16, 112, 112, 3), dtype=np.uint8), None
     store = CropStore.open(folder)
@@ -78,9 +78,9 @@ def _result(trained: Trained) -> Result | None:
     """The scores of this very model, where its evaluation is at hand."""
     if not trained.adapted:
         return None
-    folder = layout.evaluation(trained.description["target"]["name"])
-    described = layout.adapted(trained.description["target"]["name"])
-    path, model = folder / "result.json", layout.model_description(described)
+    folder = paths.evaluation(trained.description["target"]["name"])
+    described = paths.adapted(trained.description["target"]["name"])
+    path, model = folder / "result.json", paths.model_description(described)
     if not path.is_file() or not model.is_file() or trained.description["weights_sha256"] not in model.read_text():
         return None
     return Result.model_validate_json(path.read_bytes())

@@ -10,11 +10,10 @@ from pipeline.data.outcome import Outcome
 from pipeline.data.prepared import Prepared
 from pipeline.evaluation.scorecard import tsne_points
 from pipeline.labels import EXPRESSIONS, NUM_CLASSES
-from pipeline.reporting.page import curves, pictures, plots
+from pipeline.reporting.page import pictures, plots
 from pipeline.reporting.page.content import Group, Plot
 from pipeline.reporting.page.document import document
-from pipeline.reporting.page.pictures import Shown
-from pipeline.reporting.page.predictions import chosen, predictions
+from pipeline.reporting.page.pictures import SetPictures, page_predictions, sample_rows
 from pipeline.reporting.results import embedding
 from pipeline.reporting.titles import dataset_title
 
@@ -40,20 +39,20 @@ def html(
         mark: stands after every number, where pictures are drawn.
     """
     points = _points(settings, source, target, outcome)
-    rows = chosen(target.split.test)
+    rows = sample_rows(target.split.test)
     shown = {
-        domain: pictures.shown(title, domain, store, _copied(settings, points, domain, more))
+        domain: pictures.set_pictures(title, domain, store, _copied(settings, points, domain, more))
         for domain, title, store, more in (
             ("source", dataset_title(settings.source), None if source is None else source.store, set()),
             ("target", target.name, target.store, set(rows.tolist())),
         )
     }
     unlabelled = np.full(len(table), -1, np.int64)
-    found = predictions(table, unlabelled, rows, target.split.test, "pictures with a face", shown["target"])
+    found = page_predictions(table, unlabelled, rows, target.split.test, "pictures with a face", shown["target"])
     drawn = [
         _expressions(target, outcome, mark),
         *_tsne(points, shown),
-        *curves.curves("adaptation", "Adaptation by epoch; the legend shows further curves", curve, mark),
+        *plots.curves("adaptation", "Adaptation by epoch; the legend shows further curves", curve, mark),
     ]
     stores: dict[str, CropStore] = {"target": target.store} | ({} if source is None else {"source": source.store})
     sheets = {name: pictures.sheet(stores[name].images, one.cells) for name, one in shown.items() if one.cells}
@@ -77,7 +76,7 @@ def _copied(settings: Params, points: pd.DataFrame, domain: str, more: set[int])
     return sorted({*points["row"][points["domain"] == domain], *more}) if settings.report.pictures else []
 
 
-def _tsne(points: pd.DataFrame, shown: dict[str, Shown]) -> list[Plot]:
+def _tsne(points: pd.DataFrame, shown: dict[str, SetPictures]) -> list[Plot]:
     stages = [(name, embedding(rows)) for name in ("before", "after") if len(rows := points[points["stage"] == name])]
     return (
         [plots.tsne(stages, shown["source"], shown["target"], "class (as predicted, of triangles)")] if stages else []

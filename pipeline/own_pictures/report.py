@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from pipeline.config.schema import Params
 from pipeline.data.outcome import Outcome, Predicted
 from pipeline.data.prepared import Prepared
-from pipeline.evaluation import unlabelled
+from pipeline.evaluation import scorecard
 from pipeline.labels import EXPRESSIONS, NUM_CLASSES
 from pipeline.reporting.markdown import MARK_NOTE, NOTHING, markdown_table
 from pipeline.reporting.titles import dataset_title
@@ -95,7 +95,7 @@ def _classes(before: Predicted, predictions: pd.DataFrame, mark: str) -> str:
 def _judged(outcome: Outcome, source_labels: NDArray[np.int64] | None, mark: str) -> list[str]:
     """The table of both models, and what it says of the adaptation."""
     labels = np.empty(0, np.int64) if source_labels is None else source_labels[outcome.source.rows]
-    judged = unlabelled.judge(outcome, labels, range(NUM_CLASSES))
+    judged = scorecard.unlabelled_scores(outcome, labels, range(NUM_CLASSES))
     rows = []
     for name, found in judged.items():
         known = f"{100 * found['source_accuracy']:.1f}{mark}" if len(labels) else NOTHING

@@ -13,11 +13,9 @@ from pipeline.bars import bar
 from pipeline.data.batches import prefetched
 from pipeline.errors import DatasetError
 from pipeline.files.atomic import require_free
-from pipeline.prediction import outputs
 from pipeline.prediction.inputs import Frame, Source, batches, frames
-from pipeline.prediction.outputs import Output
+from pipeline.prediction.outputs import Format, Output, open_outputs
 from pipeline.prediction.predictor import Prediction, Predictor
-from pipeline.prediction.rows import Format
 from pipeline.prediction.tracks import Tracks
 
 
@@ -60,17 +58,17 @@ def predict(of: Sequence[Source], predictor: Predictor, to: Destination, every: 
     counts = Counts()
     total = None if any(source.camera is not None for source in of) else sum(_length(source, every) for source in of)
     progress: tqdm[Any] = bar(total=total, desc="predict", unit="picture", disable=not shown)
-    with progress, outputs.opened(to.rows, to.kind, to.drawings, every) as open_outputs:
-        stream = predicted(frames(of, every, counts.unreadable.append), predictor)
+    with progress, open_outputs(to.rows, to.kind, to.drawings, every) as outputs:
+        stream = predict_frames(frames(of, every, counts.unreadable.append), predictor)
         with contextlib.closing(stream), _until_interrupted(watched=total is None):
-            _write(stream, open_outputs, counts, progress)
+            _write(stream, outputs, counts, progress)
         for told in counts.unreadable:
             tqdm.write(told, file=sys.stderr)
         _require_faces(counts, predictor)
     return counts
 
 
-def predicted(of: Iterator[Frame], predictor: Predictor) -> Generator[tuple[Frame, list[Prediction]]]:
+def predict_frames(of: Iterator[Frame], predictor: Predictor) -> Generator[tuple[Frame, list[Prediction]]]:
     """The frames with their faces. They are read and decoded in a thread, ahead of those that are looked at."""
     for batch in prefetched(batches(of, predictor.faces.batch_size)):
         yield from zip(batch, predictor.predict([frame.image for frame in batch]), strict=True)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -9,9 +10,8 @@ from numpy.typing import NDArray
 
 from pipeline.config.load import changed
 from pipeline.data.batches import DeviceCrops
-from pipeline.faces.crop import Image
-from pipeline.faces.cut import cut
-from pipeline.faces.finder import Face, FaceFinder
+from pipeline.faces.crop import Face, Image, crop_face
+from pipeline.faces.finder import FaceFinder
 from pipeline.labels import EXPRESSIONS
 from pipeline.networks.inference import classify
 from pipeline.networks.trained import Trained
@@ -34,6 +34,18 @@ class Prediction:
         """Its probability."""
         return float(self.probabilities.max())
 
+    def as_json(self) -> dict[str, Any]:
+        """As JSON has it: ``box`` to a tenth of a pixel, ``score`` and ``probabilities`` to four digits."""
+        return {
+            "box": [round(edge, 1) for edge in self.face.box],
+            "score": round(self.face.score or 0.0, 4),
+            "expression": self.expression,
+            "confidence": round(self.confidence, 4),
+            "probabilities": {
+                name: round(float(value), 4) for name, value in zip(EXPRESSIONS, self.probabilities, strict=True)
+            },
+        }
+
 
 class Predictor:
     """Finds, crops and classifies as the model was trained, except that it looks for every face of a picture."""
@@ -53,7 +65,9 @@ class Predictor:
     def predict(self, images: Sequence[Image]) -> list[list[Prediction]]:
         """The faces of each picture (uint8 H×W×3 RGB, sizes may differ), the best detected first; [] without a face."""
         found = self._finder.find_all(images)
-        crops = [cut(image, face, self.faces) for image, faces in zip(images, found, strict=True) for face in faces]
+        crops = [
+            crop_face(image, face, self.faces) for image, faces in zip(images, found, strict=True) for face in faces
+        ]
         rows = iter(self.classify(crops))
         return [[Prediction(face, next(rows)) for face in faces] for faces in found]
 

@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from pipeline.faces.boxes import Boxes, overlap
-from pipeline.faces.choice import SAME_FACE
+from pipeline.faces.boxes import Boxes, iou
 from pipeline.faces.crop import Box
+from pipeline.faces.finder import SAME_FACE
 
 PATIENCE = 10
 """Frames for which a face may go unseen and still be the same: someone looks away, the detector misses one."""
@@ -39,7 +39,7 @@ class Tracks:
         if not boxes or not self._last:
             return {}
         tracks = list(self._last)
-        shared = np.stack([overlap(self._last[track][0], np.asarray(boxes)) for track in tracks])
+        shared = np.stack([iou(self._last[track][0], np.asarray(boxes)) for track in tracks])
         found: dict[int, int] = {}
         for place in np.argsort(-shared, axis=None, kind="stable"):
             of, row = np.unravel_index(place, shared.shape)

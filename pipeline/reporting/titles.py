@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pipeline.backbones import BACKBONES
 from pipeline.config.methods import METHODS
 from pipeline.datasets import DATASETS
-from pipeline.reporting.records import Result
+from pipeline.evaluation.records import Result
 
 KNOWN_MARK = "§"
 """Stands beside every number of a target whose label set was given."""

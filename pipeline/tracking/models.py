@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 
 import mlflow
 
-from pipeline.config import layout
+from pipeline.config import paths
 from pipeline.errors import TrackingError, WeightsError
 from pipeline.networks import trained
 from pipeline.networks.trained import Trained
@@ -35,7 +35,7 @@ def opened(where: str) -> Trained:
         except Exception as error:  # the client raises requests', SQLAlchemy's and its own errors, by store
             told = wrong_with_store() or f"MLflow has no such model, or cannot be reached: {error}"
             raise TrackingError(f"{where}: {told}") from error
-        found = next(Path(folder).rglob(layout.model_description(Path()).name), None)
+        found = next(Path(folder).rglob(paths.model_description(Path()).name), None)
         if found is None:
             raise WeightsError(f"{where}: logged by another version of this project; train the model again")
         return trained.opened(found.parent)

@@ -17,7 +17,7 @@ from pipeline.errors import StorageError, TrackingError
 from pipeline.files.reading import read_json
 from pipeline.files.refused import not_written
 from pipeline.files.writing import write_json
-from pipeline.locks import alone
+from pipeline.locks import exclusive
 from pipeline.tracking import entries, execution
 from pipeline.tracking.bucket import is_of_a_bucket
 from pipeline.tracking.entries import Entry, logged_metrics
@@ -50,7 +50,7 @@ class Outbox:
     def forget(self) -> None:
         """Remove what was kept when this run was interrupted: a stage that goes on logs all of it again."""
         if self.folder.exists():
-            with alone(self.folder):
+            with exclusive(self.folder):
                 shutil.rmtree(self.folder)
 
     def put(self, entry: Entry) -> None:
@@ -79,7 +79,7 @@ class Outbox:
             StorageError: it cannot be written.
         """
         if not self.waits:
-            self._lock.enter_context(alone(self.folder))
+            self._lock.enter_context(exclusive(self.folder))
             self.waits = True
             tqdm.write(
                 f"{_who(error)} {self._store} does not answer since {datetime.now():%H:%M:%S} ({_reason(error)}). The "
@@ -178,7 +178,7 @@ def _sent(note: Path, named: str | None) -> str:
     store = named or store
     try:
         mlflow.set_tracking_uri(store)
-        with alone(folder):
+        with exclusive(folder):
             with impatient():
                 # A logged model goes to the experiment that is set, not to that of its run.
                 mlflow.set_experiment(experiment_id=mlflow.get_run(folder.name).info.experiment_id)

@@ -22,7 +22,7 @@ from mlflow.entities import Run
 from mlflow.models import Model, infer_signature
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
-from pipeline.config.flat import flatten
+from pipeline.config.dependencies import flatten
 from pipeline.config.schema import Params
 from pipeline.data.crops import CROP_SIZE, CropStore
 from pipeline.tracking import entries, execution, flavour, outbox

@@ -11,7 +11,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE, RESOURCE_DOES_NOT_EXIST, ErrorCode
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
-from pipeline.config.layout import REPORTS
+from pipeline.config.paths import REPORTS
 from pipeline.config.schema import Params
 from pipeline.tracking import entries, execution, outbox
 from pipeline.tracking.execution import Execution

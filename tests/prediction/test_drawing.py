@@ -3,7 +3,7 @@
 import numpy as np
 from PIL import ImageColor
 
-from pipeline.faces.finder import Face
+from pipeline.faces.crop import Face
 from pipeline.labels import EXPRESSIONS, HAPPINESS
 from pipeline.prediction.drawing import COLOURS, annotated
 from pipeline.prediction.predictor import Prediction

@@ -10,10 +10,10 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner, Result
 
-from pipeline.cli import app
 from pipeline.datasets.parts import videos
 from pipeline.labels import EXPRESSIONS
 from pipeline.prediction.predictor import Predictor
+from pocan.cli import app
 from tests.faces.scenes import noise, photograph, two_faces
 from tests.models import write_adapted, write_source
 from tests.prediction.films import write_film

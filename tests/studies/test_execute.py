@@ -10,10 +10,10 @@ import torch
 import yaml
 from typer.testing import CliRunner
 
-from pipeline.cli import app
 from pipeline.errors import PipelineError
-from pipeline.locks import alone
+from pipeline.locks import exclusive
 from pipeline.studies import execute, experiments, plan
+from pocan.cli import app
 
 ROOT = Path(__file__).parents[2]
 
@@ -144,7 +144,7 @@ def test_nobody_reads_the_parameters_while_another_study_is_queued(
     (tmp_path / "studies").mkdir()
     (tmp_path / "studies/mine.yaml").write_text(yaml.safe_dump({"title": "T", "seeds": [0], "variants": {"A": {}}}))
     shutil.copy(ROOT / "params.yaml", tmp_path)
-    with alone(Path("studies")):
+    with exclusive(Path("studies")):
         refused = CliRunner().invoke(app, ["study", "mine", "--collect"])
     assert refused.exit_code == 1
     assert "studies: process" in refused.output

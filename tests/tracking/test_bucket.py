@@ -15,11 +15,11 @@ from mlflow.exceptions import MlflowException
 from moto.server import ThreadedMotoServer
 from typer.testing import CliRunner
 
-from pipeline.cli import app
 from pipeline.config.schema import Params
 from pipeline.errors import TrackingError
 from pipeline.tracking import bucket, outbox, runs
 from pipeline.tracking.store import is_away
+from pocan.cli import app
 from tests.stages.servers import free_port
 from tests.tracking.servers import Server
 

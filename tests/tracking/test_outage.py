@@ -11,10 +11,10 @@ import torch
 from torch import nn
 from typer.testing import CliRunner
 
-from pipeline.cli import app
 from pipeline.config.schema import Params
 from pipeline.errors import TrackingError
 from pipeline.tracking import entries, models, outbox, runs
+from pocan.cli import app
 from tests.models import ADAPTED, small
 from tests.stores import flat, write_store
 from tests.tracking.servers import Server

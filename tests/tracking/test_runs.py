@@ -23,7 +23,7 @@ from requests import ConnectionError as NoConnection
 from requests import HTTPError, Response
 from requests.exceptions import RetryError
 
-from pipeline.config.flat import flatten
+from pipeline.config.dependencies import flatten
 from pipeline.config.load import load
 from pipeline.config.schema import Params
 from pipeline.data.crops import CROP_SIZE, CropStore

@@ -16,8 +16,7 @@ from torch.nn import functional as F
 from pipeline.backbones.parts.basic_block import BasicBlock
 from pipeline.data.crops import CROP_SIZE
 from pipeline.errors import ParamsError
-from pipeline.faces import weights
-from pipeline.faces.networks import ONet
+from pipeline.faces.networks import ONet, load_weights
 from pipeline.networks.inference import evaluating
 from pipeline.networks.network import Encoder, Network
 
@@ -56,7 +55,7 @@ class Landmarks(nn.Module):
         Raises:
             WeightsError: they are missing.
         """
-        weights.load(self.onet, "onet")
+        load_weights(self.onet, "onet")
 
     @torch.no_grad()
     def forward(self, images: Tensor) -> Tensor:

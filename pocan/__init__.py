@@ -1,0 +1,1 @@
+"""POCAN: cross-domain facial expression recognition."""
