@@ -30,9 +30,17 @@ _ENCODINGS: dict[str, list[int]] = {
 def write_set(plan: Plan, dataset: str, folder: Path, seed: int, scale: float, workers: int) -> None:
     """Draw a whole set into ``folder``, which appears when all is written and replaces an older stand-in.
 
+    Args:
+        plan: the set's pictures and files.
+        dataset: its name.
+        folder: its root.
+        seed: of all random numbers.
+        scale: as noted in the folder's mark.
+        workers: processes.
+
     Raises:
-        DatasetError: ``folder`` holds something that is no stand-in; nothing is touched. StorageError: it cannot be
-            written.
+        DatasetError: ``folder`` holds something that is no stand-in; nothing is changed.
+        StorageError: it cannot be written.
     """
     if folder.exists() and not (folder / STAND_IN_MARK).is_file() and any(folder.iterdir()):
         raise DatasetError(
