@@ -11,7 +11,7 @@ import yaml
 from pipeline.config.flat import flatten
 from pipeline.config.schema import Params
 from pipeline.errors import ParamsError
-from pipeline.files.digests import code_digests, sha256
+from pipeline.files.io import code_digests, sha256
 
 GRAPH = Path("dvc.yaml")
 CODE = ("pipeline/", "stages/")

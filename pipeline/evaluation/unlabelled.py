@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from pipeline.data.outcome import Outcome, Predicted
+from pipeline.data.outcome import Outcome, Predictions
 from pipeline.validators import LAST, VALIDATORS, best_epoch, measures
 
 
@@ -34,7 +34,7 @@ def choices(validations: pd.DataFrame, by_epoch: Sequence[float]) -> dict[str, d
     return {name: {"epoch": epoch, "accuracy": by_epoch[epoch]} for name, epoch in epochs.items()}
 
 
-def _measures(predicted: Predicted, source_labels: NDArray[np.int64], counted: NDArray[np.bool_]) -> dict[str, float]:
+def _measures(predicted: Predictions, source_labels: NDArray[np.int64], counted: NDArray[np.bool_]) -> dict[str, float]:
     return {
         "entropy": measures.entropy(predicted.probabilities),
         "information": measures.information(predicted.probabilities),

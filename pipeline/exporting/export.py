@@ -10,8 +10,8 @@ from pipeline.errors import DatasetError, PipelineError
 from pipeline.exporting import onnx
 from pipeline.exporting.card import card
 from pipeline.files.atomic import atomic_folder
-from pipeline.files.writing import write_text
-from pipeline.networks.trained import Trained
+from pipeline.files.io import write_text
+from pipeline.networks.trained import TrainedModel
 from pipeline.reporting.records import Result
 
 COMPARED = 256
@@ -21,7 +21,7 @@ TOLERANCE = 1e-4
 """Difference of a probability above which an export is refused as wrong."""
 
 
-def export(trained: Trained, out: Path, crops: Path | None, int8: bool) -> list[Path]:
+def export(trained: TrainedModel, out: Path, crops: Path | None, int8: bool) -> list[Path]:
     """Write ``out`` with model.onnx, with ``int8`` model-int8.onnx, and card.md; returns the files.
 
     crops: a crop store to check on, and to measure int8's ranges on; by default that of the set that it was trained on
@@ -49,7 +49,7 @@ def export(trained: Trained, out: Path, crops: Path | None, int8: bool) -> list[
     return [out / name for name in (*files, "card.md")]
 
 
-def _crops(trained: Trained, where: Path | None) -> tuple[onnx.Crops, CropStore | None]:
+def _crops(trained: TrainedModel, where: Path | None) -> tuple[onnx.Crops, CropStore | None]:
     data = trained.description.get("target") or trained.description["source"]
     folder = where or layout.crops(data["name"])
     if where is None and not (folder / "store.json").is_file():
@@ -74,7 +74,7 @@ def _int8(folder: Path, store: CropStore, pictures: onnx.Crops) -> str:
     return f"{text}; {size[0]:.1f} → {size[1]:.1f} MiB"
 
 
-def _result(trained: Trained) -> Result | None:
+def _result(trained: TrainedModel) -> Result | None:
     """The scores of this very model, where its evaluation is at hand."""
     if not trained.adapted:
         return None

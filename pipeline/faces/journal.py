@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.data.crops import CROP_SIZE, MANIFEST_COLUMNS
-from pipeline.files.refused import writing
+from pipeline.files.atomic import storage_errors
 
 CROP_BYTES = CROP_SIZE * CROP_SIZE * 3
 
@@ -78,7 +78,7 @@ class Journal:
         """
         self._inputs, self._entries, self._count, self._end = inputs, {}, 0, 0
         places = {name: place for place, name in enumerate(inputs)}
-        with writing(self._partial):
+        with storage_errors(self._partial):
             self._prepare()
         count = end = 0
         with self._journal.open("rb") as journal, self._crops.open("rb") as crops:
@@ -97,7 +97,7 @@ class Journal:
                 self._count, self._end = count, end
                 if not batch.refused:
                     yield places[parsed["from"]], batch
-        with writing(self._partial):
+        with storage_errors(self._partial):
             os.truncate(self._journal, self._end)
             os.truncate(self._crops, _place(self._count))
 
@@ -122,7 +122,7 @@ class Journal:
         if unknown := {key for row in batch.rows for key in row} - set(MANIFEST_COLUMNS):
             raise ValueError(f"unknown manifest columns: {sorted(unknown)}")
         pixels = batch.crops.tobytes()
-        with writing(self._partial):
+        with storage_errors(self._partial):
             line = _line(name, batch, pixels)
             entry = Entry(self._end, zlib.crc32(line), self._count, len(batch.rows))
             known = self._entries.get(name)

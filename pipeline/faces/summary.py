@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from pipeline.data.crops import read_description
-from pipeline.files.reading import read_parquet
+from pipeline.files.io import read_parquet
 
 METHODS = ("mtcnn", "haar", "whole", "given")
 

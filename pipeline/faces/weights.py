@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from pipeline.errors import WeightsError
-from pipeline.files.packages import package_folder
+from pipeline.files.io import package_folder
 
 FILTERS = 16
 """The networks' layers may be filled up with zeros to a multiple of this (see ``pipeline.faces.networks``)."""

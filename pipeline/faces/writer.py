@@ -14,9 +14,8 @@ import pyarrow.parquet as pq
 
 from pipeline.data.crops import CROP_SIZE, DIGESTED, MANIFEST_COLUMNS, SAMPLE_COLUMNS, digest
 from pipeline.faces.journal import HEADER_BYTES, JOURNAL, Entry, Journal
-from pipeline.files.atomic import atomic_path, move_folder, remove_folder
-from pipeline.files.refused import writing
-from pipeline.files.writing import write_json
+from pipeline.files.atomic import atomic_path, move_folder, remove_folder, storage_errors
+from pipeline.files.io import write_json
 
 BATCHES_A_GROUP = 64
 """Batches of which the manifest rows are in memory together."""
@@ -48,9 +47,9 @@ class CropWriter(Journal):
         Raises:
             StorageError: the disk is full or fails; what was appended stays.
         """
-        with writing(folder):
+        with storage_errors(folder):
             folder.parent.mkdir(parents=True, exist_ok=True)
-        with writing(self._partial):
+        with storage_errors(self._partial):
             self._write_tables(self._put_in_order(), passed_over or {})
             with self._crops.open("r+b") as crops:
                 _write_header(crops, self._count)
@@ -58,7 +57,7 @@ class CropWriter(Journal):
             description = {"dataset": dataset, "provenance": provenance, "crops": self._count, "faces": dict(faces)}
             description["digest"] = digest(self._partial / name for name in DIGESTED)
             write_json(self._partial / "store.json", description)
-        with writing(folder):
+        with storage_errors(folder):
             if folder.exists():
                 remove_folder(folder)
             move_folder(self._partial, folder)

@@ -8,11 +8,11 @@ from pathlib import Path
 from pipeline.config.load import changed, load
 from pipeline.config.methods import METHODS
 from pipeline.config.schema import Params
-from pipeline.data.prepared import Prepared
+from pipeline.data.prepared import PreparedData
 from pipeline.datasets import AnyFolder, Dataset, Footage
 from pipeline.datasets.parts.videos import is_video
 from pipeline.errors import DatasetError, ParamsError
-from pipeline.networks.trained import Trained
+from pipeline.networks.trained import TrainedModel
 from pipeline.reporting.folder_faces import require_apart
 from pipeline.validators import LAST, VALIDATORS, chooser
 
@@ -53,7 +53,7 @@ class Wish:
         found.samples()
         return found
 
-    def settings(self, trained: Trained, name: str) -> Params:
+    def settings(self, trained: TrainedModel, name: str) -> Params:
         """The parameter file with the changes, and with what the model was made with in place of its own.
 
         name: what the pictures are called.
@@ -89,7 +89,7 @@ class Wish:
         return settings
 
 
-def source(trained: Trained, settings: Params) -> Prepared | None:
+def source(trained: TrainedModel, settings: Params) -> PreparedData | None:
     """The pictures that the model was trained on, where the method needs them.
 
     Raises:
@@ -99,7 +99,7 @@ def source(trained: Trained, settings: Params) -> Prepared | None:
         return None
     need = f"{settings.adapt.title} needs the pictures that the model was trained on"
     try:
-        found = Prepared.open(settings.source)
+        found = PreparedData.open(settings.source)
     except DatasetError as error:
         free = ", ".join(name for name, method in METHODS.items() if method.source_free)
         raise DatasetError(f"{need}: {error}, or bring them with dvc pull; --method {free} need none") from None

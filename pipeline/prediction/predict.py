@@ -9,7 +9,6 @@ from typing import Any
 
 from tqdm import tqdm
 
-from pipeline.bars import bar
 from pipeline.data.batches import prefetched
 from pipeline.errors import DatasetError
 from pipeline.files.atomic import require_free
@@ -19,6 +18,7 @@ from pipeline.prediction.outputs import Output
 from pipeline.prediction.predictor import Prediction, Predictor
 from pipeline.prediction.rows import Format
 from pipeline.prediction.tracks import Tracks
+from pipeline.progress import progress_bar
 
 
 @dataclass
@@ -59,7 +59,7 @@ def predict(of: Sequence[Source], predictor: Predictor, to: Destination, every: 
     """
     counts = Counts()
     total = None if any(source.camera is not None for source in of) else sum(_length(source, every) for source in of)
-    progress: tqdm[Any] = bar(total=total, desc="predict", unit="picture", disable=not shown)
+    progress: tqdm[Any] = progress_bar(total=total, desc="predict", unit="picture", disable=not shown)
     with progress, outputs.opened(to.rows, to.kind, to.drawings, every) as open_outputs:
         stream = predicted(frames(of, every, counts.unreadable.append), predictor)
         with contextlib.closing(stream), _until_interrupted(watched=total is None):

@@ -14,7 +14,7 @@ from pipeline.faces.cut import cut
 from pipeline.faces.finder import Face, FaceFinder
 from pipeline.labels import EXPRESSIONS
 from pipeline.networks.inference import classify
-from pipeline.networks.trained import Trained
+from pipeline.networks.trained import TrainedModel
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,7 +38,7 @@ class Prediction:
 class Predictor:
     """Finds, crops and classifies as the model was trained, except that it looks for every face of a picture."""
 
-    def __init__(self, trained: Trained, device: torch.device, changes: Sequence[str] = ()) -> None:
+    def __init__(self, trained: TrainedModel, device: torch.device, changes: Sequence[str] = ()) -> None:
         """``changes``: other parameters of the model's ``faces``, as ``min_face=60``.
 
         Raises:

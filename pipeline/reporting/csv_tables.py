@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 
 from pipeline.errors import DamagedFileError, PipelineError
-from pipeline.files.reading import read_csv
+from pipeline.files.io import read_csv
 
 
 def read_table(path: Path, command: str, **options: Any) -> pd.DataFrame:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from pipeline.config.decisive import decisive
 from pipeline.config.schema import Params
-from pipeline.provenance import Provenance
+from pipeline.labels import Provenance
 from pipeline.reporting.markdown import NOTHING, markdown_table, marked
 from pipeline.reporting.records import Result, SourceMetrics, SplitReport
 from pipeline.reporting.titles import (

@@ -6,7 +6,7 @@ from pathlib import Path
 from pipeline.config.layout import PAGE, PAPER, REPORTS
 from pipeline.config.load import load
 from pipeline.config.schema import Params
-from pipeline.files.writing import write_json, write_text
+from pipeline.files.io import write_json, write_text
 from pipeline.reporting.figures import write_figures
 from pipeline.reporting.page.of_results import page
 from pipeline.reporting.records import Result

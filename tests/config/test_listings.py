@@ -12,8 +12,7 @@ from pipeline.config.listings import described, listings
 from pipeline.config.load import load, read
 from pipeline.datasets import DATASETS, Dataset, open_dataset
 from pipeline.errors import DatasetError
-from pipeline.labels import EXPRESSIONS
-from pipeline.provenance import STAND_IN_MARK
+from pipeline.labels import EXPRESSIONS, STAND_IN_MARK
 from tests.datasets.drawing import save
 
 ROOT = Path(__file__).parents[2]

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from pipeline.data.split import Indices
+from pipeline.data.prepared import Indices
 from pipeline.labels import EXPRESSIONS
 from pipeline.reporting.page.content import Predictions
 from pipeline.reporting.page.pictures import Shown
