@@ -69,9 +69,9 @@ class AgraClassifier(PrototypeClassifier):
         self.regions, self.graphs = regions, graphs
 
     @classmethod
-    def blank(cls, params: ModelParams) -> Self:
+    def untrained(cls, params: ModelParams) -> Self:
         """f, g, a prototype matrix, branches and graphs."""
-        plain = PrototypeClassifier.blank(params)
+        plain = PrototypeClassifier.untrained(params)
         return cls(plain, Regions(plain.network.encoder), Graphs(params.projection_dim))
 
     def embed(self, images: Tensor) -> tuple[Tensor, Tensor]:
@@ -140,7 +140,7 @@ class Agra(TwoDomains):
         count = min(NUM_CLASSES, chosen)
         found = KMeans(count, n_init=10, random_state=self.seed).fit(features.double().cpu().numpy()).cluster_centers_
         means = torch.from_numpy(found[[place % count for place in range(NUM_CLASSES)]]).to(features)
-        domain.restart(self.team.of_leader(means), features)
+        domain.restart(self.team.from_leader(means), features)
 
     @torch.no_grad()
     def _features(self, crops: DeviceCrops, rows: Tensor) -> Tensor:
@@ -150,7 +150,7 @@ class Agra(TwoDomains):
         with evaluating(embedder):
             views = evaluation_views(crops, own, self.augment_params.eval_crop, self.team.leads)
             found = torch.cat([self.graphs.features(embedder(images)) for images in views])
-        return self.team.of_leader(self.team.whole(found, len(rows)))
+        return self.team.from_leader(self.team.gather(found, len(rows)))
 
     def losses(self, batch: Domains) -> dict[str, Tensor]:
         """Cross entropy by z, by the graphs and by their local nodes on the source; the conditional domain loss."""

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from pipeline.backbones.parts.basic_block import BasicBlock
+from pipeline.backbones.parts.resnet import BasicBlock
 from pipeline.data.crops import CROP_SIZE
 from pipeline.errors import ParamsError
 from pipeline.faces.networks import ONet, load_weights

@@ -216,4 +216,4 @@ class TwoDomains(Method):
         """The whole team's embeddings of one domain, from this process's own; none of a domain that is not seen."""
         if z is None or pictures is None:
             return torch.empty(0, self.network.head.dim, device=self.team.device)
-        return self.team.whole(z, pictures.count)
+        return self.team.gather(z, pictures.count)
