@@ -4,7 +4,7 @@ from torch import Tensor
 
 from pipeline.compute.device import upload
 from pipeline.config.methods.ecan import EcanParams
-from pipeline.losses.mmd import conditional_mmd, gaussian_kernels, mmd
+from pipeline.losses.domain import conditional_mmd, gaussian_kernels, mmd
 from pipeline.methods.parts.reweighting import class_ratios, distribution, members
 from pipeline.methods.parts.two_domains import Domains, TwoDomains
 

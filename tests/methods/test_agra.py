@@ -16,9 +16,21 @@ from pipeline.data.augment import evaluation_view, to_float
 from pipeline.errors import ParamsError
 from pipeline.faces.crop import crop, region
 from pipeline.faces.mtcnn import MTCNN
-from pipeline.methods.agra import Agra, AgraClassifier
-from pipeline.methods.parts.graphs import INNER, NODES, Means, Propagation, shares
-from pipeline.methods.parts.regions import WIDTH, Landmarks, Regions, WithRegions, fine_layer, regions
+from pipeline.methods.agra import (
+    INNER,
+    NODES,
+    WIDTH,
+    Agra,
+    AgraClassifier,
+    DomainMeans,
+    Landmarks,
+    Propagation,
+    Regions,
+    WithRegions,
+    fine_layer,
+    link_shares,
+    regions,
+)
 from pipeline.networks import saved, trained
 from pipeline.networks.network import Encoder, Network
 from tests.compute.team_steps import start
@@ -109,7 +121,7 @@ def weighted(links: Tensor, nodes: list[Tensor]) -> Tensor:
 
 def test_graphs_pass_features_on_as_loops_over_nodes_do() -> None:
     graphs, nodes = Propagation(), normal(2, 2 * NODES, WIDTH)
-    within, across = shares(graphs.within), shares(graphs.across * graphs.across_only)
+    within, across = link_shares(graphs.within), link_shares(graphs.across * graphs.across_only)
     rows: list[Tensor] = []
     for picture in nodes:
         outer: list[Tensor] = []
@@ -128,14 +140,14 @@ def test_links_begin_as_published_and_stay_shares() -> None:
     assert graphs.within[2].tolist() == pytest.approx([0.8, 0.5, 1.0, 0.5, 0.5, 0.5])
     assert graphs.across[1].tolist() == pytest.approx([0, 1, 0, 0, 0, 0, 0.4, 0.9, 0.25, 0.25, 0.25, 0.25])
     assert torch.equal(graphs.across, graphs.across.T)
-    moved = shares((graphs.across - 0.3) * graphs.across_only)
+    moved = link_shares((graphs.across - 0.3) * graphs.across_only)
     assert moved.min().item() == 0.0
     torch.testing.assert_close(moved.sum(dim=1), torch.ones(12))
     assert moved[0, 1:6].sum().item() == 0.0  # within a domain nothing passes here but a node to itself
 
 
 def test_a_mean_moves_when_enough_has_come_near_it() -> None:
-    domain = Means()
+    domain = DomainMeans()
     length = NODES * WIDTH
     features = normal(50, length)
     means = 10.0 * torch.eye(7, length)

@@ -15,7 +15,7 @@ from pipeline.errors import TrainingError
 from pipeline.networks.inference import classify
 from pipeline.networks.network import Classifier, PrototypeClassifier
 from pipeline.training.loop import Epoch, Resumable, Stateful
-from pipeline.validators import Seen, best_epoch, chooser, validate
+from pipeline.validators import ValidatorInput, best_epoch, chooser, validate
 
 JUDGED = 500
 """Pictures of each domain that the validators look at, at most."""
@@ -176,7 +176,7 @@ class Method(Resumable, ABC):
 
     def _validate(self, embeddings: Tensor, probabilities: Tensor) -> None:
         source_embeddings, source_probabilities = self._classified(self.source.crops, self._held_out)
-        seen = Seen(
+        seen = ValidatorInput(
             embeddings.cpu().numpy(),
             probabilities.cpu().numpy(),
             source_embeddings.cpu().numpy(),
