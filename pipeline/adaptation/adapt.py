@@ -11,11 +11,11 @@ import numpy as np
 import pandas as pd
 import torch
 
-from pipeline.adaptation.places import Places
 from pipeline.compute.team import Team
-from pipeline.config import layout
+from pipeline.config import paths
 from pipeline.config.learning import AugmentParams
 from pipeline.config.methods.base import AdaptParams
+from pipeline.config.paths import AdaptationPaths
 from pipeline.data.batches import DeviceCrops
 from pipeline.data.crops import CROP_SIZE
 from pipeline.data.outcome import Outcome, Predicted, Sample
@@ -60,7 +60,7 @@ class Adaptation:
     seed: int
     known_classes: tuple[str, ...] | None
     code: Mapping[str, str]
-    places: Places
+    to: AdaptationPaths
 
     def description(self, team: Team) -> dict[str, Any]:
         """All that decides the result, but for the code: what the model's JSON says."""
@@ -115,7 +115,7 @@ class Adaptation:
 
 
 def adapt(work: Adaptation, run: Run, team: Team, registered_name: str, finish: Finish = lambda _outcome: ()) -> None:
-    """Adapt and write all of ``work.places``; every process of the team calls it, after ``loop.prepare``.
+    """Adapt and write all of ``work.to``; every process of the team calls it, after ``loop.prepare``.
 
     The model is registered in MLflow under ``registered_name``. Interrupted at any moment, also within ``finish``, the
     same work goes on after its last complete epoch.
@@ -124,7 +124,7 @@ def adapt(work: Adaptation, run: Run, team: Team, registered_name: str, finish: 
         TrainingError, StorageError, TrackingError: see ``loop.fit`` and ``tracking.runs``.
     """
     method, description = work.method(team), work.description(team)
-    checkpoint = Checkpoint(work.places.checkpoint, {**description, "code": dict(work.code)})
+    checkpoint = Checkpoint(work.to.checkpoint, {**description, "code": dict(work.code)})
     if not team.leads:
         loop.follow(method, checkpoint, team)
         method.predict_target()
@@ -142,13 +142,13 @@ def adapt(work: Adaptation, run: Run, team: Team, registered_name: str, finish: 
         method.model.calibration.temperature.fill_(fitted)
         environment = {**description["environment"], "adapt": team.environment()}
         described = {**description, "environment": environment, "temperature": fitted, "kept_epoch": method.kept_epoch}
-        saved.save(work.places.model, method.modules(), described)
-        _write_tables(work.places, method, curve)
+        saved.save(work.to.model, method.modules(), described)
+        _write_tables(work.to, method, curve)
         outcome = Outcome(*work.samples, before, after)
-        outcome.write(work.places.outcome)
-        files = [layout.model_description(work.places.model), work.places.curve, work.places.validations]
+        outcome.write(work.to.outcome)
+        files = [paths.model_description(work.to.model), work.to.curve, work.to.validations]
         tracked.log_files([*files, *finish(outcome)], "adapt")
-        adapted = trained.opened(work.places.model)
+        adapted = trained.opened(work.to.model)
         tracked.log_model(adapted.model, adapted.description, registered_name)
     checkpoint.remove()
 
@@ -167,11 +167,11 @@ def _log_inputs(work: Adaptation, tracked: StageRun, team: Team) -> None:
     tracked.log_dataset(work.target.store, work.target.split.train, "target")
 
 
-def _write_tables(places: Places, method: Method, curve: Sequence[dict[str, float]]) -> None:
+def _write_tables(to: AdaptationPaths, method: Method, curve: Sequence[dict[str, float]]) -> None:
     """Epochs: a column an epoch (0: before adaptation), a row a test picture, the predicted class as uint8."""
     epochs = pd.DataFrame({f"epoch_{epoch}": rows.numpy() for epoch, rows in enumerate(method.predictions)})
-    with atomic_path(places.epochs) as temporary:
+    with atomic_path(to.epochs) as temporary:
         epochs.to_parquet(temporary, index=False)
-    write_csv(places.validations, pd.DataFrame(method.validations).rename_axis("epoch").reset_index())
+    write_csv(to.validations, pd.DataFrame(method.validations).rename_axis("epoch").reset_index())
     columns = list(curve[0]) if curve else ["epoch", "loss"]
-    write_csv(places.curve, pd.DataFrame(curve, columns=columns))
+    write_csv(to.curve, pd.DataFrame(curve, columns=columns))

@@ -9,7 +9,7 @@ import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
-from pipeline.config import layout
+from pipeline.config import paths
 from pipeline.data import split
 from pipeline.data.crops import CropStore
 from pipeline.data.split import Split
@@ -34,7 +34,7 @@ class Prepared:
         Raises:
             DatasetError: a file is missing; names the stage that makes it. DamagedFileError: one is damaged.
         """
-        return cls(name, CropStore.open(layout.crops(name)).require_intact(), split.read(layout.split(name)))
+        return cls(name, CropStore.open(paths.crops(name)).require_intact(), split.read(paths.split(name)))
 
     @property
     def train_rows(self) -> Tensor:

@@ -29,8 +29,7 @@ from pipeline.config.methods.agra import AgraParams
 from pipeline.data.batches import DeviceCrops, generator_for
 from pipeline.data.crops import CROP_SIZE
 from pipeline.errors import ParamsError
-from pipeline.faces import weights
-from pipeline.faces.networks import ONet
+from pipeline.faces.networks import ONet, load_weights
 from pipeline.labels import NUM_CLASSES
 from pipeline.losses.classification import weighted_cross_entropy
 from pipeline.losses.domain import lambda_t
@@ -89,7 +88,7 @@ class Landmarks(nn.Module):
         Raises:
             WeightsError: they are missing.
         """
-        weights.load(self.onet, "onet")
+        load_weights(self.onet, "onet")
 
     @torch.no_grad()
     def forward(self, images: Tensor) -> Tensor:

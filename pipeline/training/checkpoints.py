@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from tqdm import tqdm
 
-from pipeline.config.flat import flatten
+from pipeline.config.dependencies import flatten
 from pipeline.files.atomic import atomic_path, remove_leftovers
 from pipeline.files.reading import read_json
 from pipeline.files.refused import not_written

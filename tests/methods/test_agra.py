@@ -14,7 +14,7 @@ from pipeline.backbones import BACKBONES, Backbone
 from pipeline.config.learning import ModelParams
 from pipeline.data.augment import evaluation_view, to_float
 from pipeline.errors import ParamsError
-from pipeline.faces.crop import crop, region
+from pipeline.faces.crop import crop_box, region
 from pipeline.faces.mtcnn import MTCNN
 from pipeline.methods.agra import (
     INNER,
@@ -55,7 +55,7 @@ def test_landmarks_lie_in_a_view_where_mtcnn_sees_them_in_the_picture(picture: n
     left, top, right, bottom = region((x1, y1, x2, y2), 0.0, picture.shape[1], picture.shape[0])
     in_crop = (found.landmarks[0] + 0.5 - [left, top]) / [right - left, bottom - top]
     expected = torch.from_numpy((in_crop - (1 - side) / 2) / side).float()
-    pixels = torch.from_numpy(crop(picture, (x1, y1, x2, y2), 0.0)).permute(2, 0, 1)[None]
+    pixels = torch.from_numpy(crop_box(picture, (x1, y1, x2, y2), 0.0)).permute(2, 0, 1)[None]
     landmarks = Landmarks()
     landmarks.load()
     shown = landmarks(evaluation_view(to_float(pixels), side))

@@ -10,8 +10,8 @@ import pytest
 import yaml
 
 from pipeline.backbones import BACKBONES
-from pipeline.config import code
-from pipeline.config.decisive import SECTIONS
+from pipeline.config import dependencies
+from pipeline.config.dependencies import RESULT_SECTIONS
 from pipeline.config.load import load
 from pipeline.config.methods import METHODS
 from pipeline.datasets import DATASETS
@@ -25,10 +25,8 @@ PLUMBING = (
     "pipeline/files/",
     "pipeline/locks.py",
     "pipeline/registry.py",
-    "pipeline/config/code.py",
-    "pipeline/config/decisive.py",
-    "pipeline/config/flat.py",
-    "pipeline/config/layout.py",
+    "pipeline/config/dependencies.py",
+    "pipeline/config/paths.py",
     "pipeline/config/learning.py",
     "pipeline/config/load.py",
     "pipeline/config/pictures.py",
@@ -45,7 +43,6 @@ PLUMBING = (
     # MTCNN's networks and published weights, by which AGRA alone finds landmarks: tests hold what they compute, and
     # where they change the faces stage runs again, which everything depends on.
     "pipeline/faces/networks.py",
-    "pipeline/faces/weights.py",
     # Registries: what is added to them changes nothing for the others. Their entries are looked at one by one below.
     "pipeline/backbones/__init__.py",
     "pipeline/config/methods/__init__.py",
@@ -179,12 +176,12 @@ def test_no_name_reaches_a_shell() -> None:
 def test_a_checkpoint_is_fingerprinted_by_the_declared_code_alone(stage: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
     settings = load()
-    found = set(code.digests(stage, settings))
+    found = set(dependencies.code_digests(stage, settings))
     paths = {path for path in stages()[stage]["deps"] if path.startswith(("pipeline", "stages"))}
     chosen = {path.replace("${adapt.method}", "pocan").replace("${model.backbone}", "resnet10") for path in paths}
     assert found == covered(found, chosen)
     assert {path for path in chosen if not covered(found, {path})} == set()
-    assert covered(found, {"pipeline/tracking", "pipeline/cli.py", "pipeline/methods/dt.py"}) == set()
+    assert covered(found, {"pipeline/tracking", "pocan/cli.py", "pipeline/methods/dt.py"}) == set()
 
 
 def keys_of(attribute: str) -> list[str]:
@@ -217,7 +214,7 @@ def test_a_stage_declares_the_parameters_it_reads(name: str) -> None:
 
 def test_a_result_is_evaluated_again_when_a_parameter_changes_that_it_names() -> None:
     declared = {key.split(".")[0] for key in stages()["evaluate"]["params"]}
-    assert set(SECTIONS) | {"split", "methods"} == declared
+    assert set(RESULT_SECTIONS) | {"split", "methods"} == declared
 
 
 def test_dvc_lock_has_no_stage_that_is_gone() -> None:
