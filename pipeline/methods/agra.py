@@ -251,7 +251,7 @@ class DomainMeans(nn.Module):
         self.norm.running_var.copy_(features.var(dim=0, correction=0))
 
     @torch.no_grad()
-    def follow(self, features: Tensor, momentum: float, gathered: int) -> None:
+    def update(self, features: Tensor, momentum: float, gathered: int) -> None:
         """Take a batch of the domain's features in: N×n float.
 
         A mean goes by ``momentum`` to that of its new features as soon as there are more than ``gathered`` of them.
@@ -270,7 +270,7 @@ class DomainMeans(nn.Module):
         """The cluster whose mean is nearest to each of ``features`` (N×n): N int64."""
         return (features[:, None] - self.means).square().sum(dim=2).argmin(dim=1)
 
-    def like(self, features: Tensor) -> Tensor:
+    def nearest_mean(self, features: Tensor) -> Tensor:
         """The mean that is nearest to each of ``features`` (N×n, of the other domain), normalised: N×n."""
         norm = self.norm
         assert norm.running_mean is not None
@@ -353,11 +353,11 @@ class Graphs(nn.Module):
 
     def of_source(self, features: Tensor, kept: Tensor | None = None) -> Tensor:
         """What becomes of source pictures' features beside the nearest cluster of the target: N×(6·64) each."""
-        return self._propagated(self.source.norm(features), self.target.like(features), kept)[:, 0]
+        return self._propagated(self.source.norm(features), self.target.nearest_mean(features), kept)[:, 0]
 
     def of_target(self, features: Tensor, kept: Tensor | None = None) -> Tensor:
         """The same of target pictures' features beside the nearest cluster of the source."""
-        return self._propagated(self.source.like(features), self.target.norm(features), kept)[:, 1]
+        return self._propagated(self.source.nearest_mean(features), self.target.norm(features), kept)[:, 1]
 
     def _propagated(self, source: Tensor, target: Tensor, kept: Tensor | None) -> Tensor:
         nodes = torch.stack([source, target], dim=1).view(-1, 2 * NODES, WIDTH)
@@ -427,14 +427,14 @@ class Agra(TwoDomains):
         assert isinstance(graphs, Graphs)
         return AgraClassifier(super()._predictor(), regions, graphs)
 
-    def look_at_target(self, epoch: int) -> dict[str, float]:
+    def prepare_epoch(self, epoch: int) -> dict[str, float]:
         """Begin the epoch's dropout; cluster both domains before the first, the second and every tenth epoch."""
         self._generator = generator_for(self.seed, f"{self.name} dropout", epoch)
         # The branches start from nothing, so that the first clusters mean little after an epoch.
         if epoch == 1 or epoch % self.params.recluster == 0:
             self._restart(self.graphs.source, self.source.crops, self.source.rows)
             self._restart(self.graphs.target, self.target.crops, self.target.train_rows)
-        return super().look_at_target(epoch)
+        return super().prepare_epoch(epoch)
 
     def _restart(self, domain: DomainMeans, crops: DeviceCrops, rows: Tensor) -> None:
         """The k means of the features of ``rows``; of fewer pictures than classes some come twice."""
@@ -462,7 +462,7 @@ class Agra(TwoDomains):
         graphs, params, dim = self.graphs, self.params, self.network.head.dim
         source, target = (graphs.features(observed) for observed in (batch.source, batch.target))
         for domain, features in ((graphs.source, source), (graphs.target, target)):
-            domain.follow(features.detach(), params.momentum_of_means, params.gathered)
+            domain.update(features.detach(), params.momentum_of_means, params.gathered)
         after = graphs.of_source(source, self._kept(len(source))), graphs.of_target(target, self._kept(len(target)))
         z = batch.source[:, :dim], batch.target[:, :dim]
         local = weighted_cross_entropy(after[0][:, WIDTH:], graphs.local_scores, batch.labels, self._weights)

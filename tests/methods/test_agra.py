@@ -153,16 +153,16 @@ def test_a_mean_moves_when_enough_has_come_near_it() -> None:
     means = 10.0 * torch.eye(7, length)
     domain.restart(means, features)
     near = means[2] + normal(3, length, seed=1) / 10
-    domain.follow(near, momentum=0.1, gathered=4)
+    domain.update(near, momentum=0.1, gathered=4)
     assert torch.equal(domain.means, means)
     more = torch.cat([means[2] + normal(2, length, seed=2) / 10, means[5:6]])
-    domain.follow(more, momentum=0.1, gathered=4)
+    domain.update(more, momentum=0.1, gathered=4)
     expected = means.clone()
     expected[2] = 0.9 * means[2] + 0.1 * torch.cat([near, more[:2]]).mean(dim=0)
     torch.testing.assert_close(domain.means, expected)
     assert domain.counts.tolist() == [0, 0, 0, 0, 0, 1, 0]
     torch.testing.assert_close(domain.sums[5], means[5])
-    like = domain.like(means[[4, 2]] + 1.0)
+    like = domain.nearest_mean(means[[4, 2]] + 1.0)
     normalised = (expected[[4, 2]] - features.mean(dim=0)) / (features.var(dim=0, correction=0) + 1e-5).sqrt()
     torch.testing.assert_close(like, normalised)
 
@@ -176,8 +176,8 @@ def test_its_losses_are_cross_entropies_of_scores_and_cdans_on_directions() -> N
     found = task.losses(batch)
     z = batch.source[:, :32], batch.target[:, :32]
     source, target = graphs.features(batch.source), graphs.features(batch.target)
-    graphs.source.follow(source.detach(), task.params.momentum_of_means, task.params.gathered)
-    graphs.target.follow(target.detach(), task.params.momentum_of_means, task.params.gathered)
+    graphs.source.update(source.detach(), task.params.momentum_of_means, task.params.gathered)
+    graphs.target.update(target.detach(), task.params.momentum_of_means, task.params.gathered)
     after = graphs.of_source(source), graphs.of_target(target)
     expected = {
         "source": F.cross_entropy(z[0] @ matrix.T, batch.labels),

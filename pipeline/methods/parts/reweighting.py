@@ -8,7 +8,7 @@ from pipeline.labels import NUM_CLASSES
 from pipeline.losses.classification import class_shares
 
 ITERATIONS = 1000
-ENOUGH = 1e-6
+TOLERANCE = 1e-6
 """A change of every share below it ends the iteration."""
 
 
@@ -24,7 +24,7 @@ def estimated_shares(probabilities: Tensor, prior: Tensor) -> Tensor:
     for _ in range(ITERATIONS):
         weighted = posterior * torch.where(prior > 0, shares / prior.clamp(min=1e-12), 0.0)
         before, shares = shares, (weighted / weighted.sum(dim=1, keepdim=True).clamp(min=1e-12)).mean(dim=0)
-        if bool((shares - before).abs().max() < ENOUGH):
+        if bool((shares - before).abs().max() < TOLERANCE):
             break
     # The iteration only comes near to 0: less than half a picture is none.
     return torch.where(shares * len(posterior) < 0.5, 0.0, shares).float()
@@ -39,13 +39,13 @@ def class_ratios(source_labels: Tensor, target_labels: Tensor, cap: float) -> Te
     return torch.where(source > 0, target / source.clamp(min=1e-12), 0.0).clamp(max=cap)
 
 
-def distribution(ratios: Tensor, labels: Tensor) -> Tensor:
+def picture_weights(ratios: Tensor, labels: Tensor) -> Tensor:
     """The weight of each picture of a batch (S int64) by its class; they sum to 1, and are alike where all are 0."""
     weights = ratios[labels]
     total = weights.sum()
     return torch.where(total > 0, weights / total.clamp(min=1e-12), 1.0 / len(labels))
 
 
-def members(labels: Tensor) -> Tensor:
+def one_hot(labels: Tensor) -> Tensor:
     """N×k float, 1 where a picture is of a class. labels: N int64."""
     return F.one_hot(labels, NUM_CLASSES).float()
