@@ -1,6 +1,6 @@
 """The adapt stage: the source model adapted to one unlabelled target by ``adapt.method`` (stage 2)."""
 
-from pipeline.adaptation.adapt import Adaptation, adapt
+from pipeline.adaptation import Adaptation, adapt
 from pipeline.command_line import run
 from pipeline.compute.team import Team
 from pipeline.config import dependencies, paths

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.adaptation.adapt import Adaptation, adapt
+from pipeline.adaptation import Adaptation, adapt
 from pipeline.compute.team import Team
 from pipeline.config import dependencies
 from pipeline.config.paths import AdaptationPaths

@@ -135,7 +135,7 @@ def adapt(work: Adaptation, run: Run, team: Team, registered_name: str, finish: 
         before = predict_domains(work.source_model, *domains)
         curve = loop.fit(method, checkpoint, tracked.log, team)
         method.predict_target()
-        method.take_kept()
+        method.load_kept_epoch()
         after = predict_domains(method.model, *domains)
         fitted = _temperature(work, after)
         method.model.calibration.temperature.fill_(fitted)
