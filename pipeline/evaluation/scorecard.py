@@ -8,7 +8,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from pipeline.config.schema import EvaluateParams
-from pipeline.data.outcome import Outcome, Predicted
+from pipeline.data.outcome import Outcome, Predictions
 from pipeline.data.prepared import PreparedData
 from pipeline.evaluation import scores
 from pipeline.labels import EXPRESSIONS
@@ -136,7 +136,7 @@ def chosen_epochs(validations: pd.DataFrame, by_epoch: Sequence[float]) -> dict[
     return {name: {"epoch": epoch, "accuracy": by_epoch[epoch]} for name, epoch in epochs.items()}
 
 
-def _measures(predicted: Predicted, source_labels: NDArray[np.int64], counted: NDArray[np.bool_]) -> dict[str, float]:
+def _measures(predicted: Predictions, source_labels: NDArray[np.int64], counted: NDArray[np.bool_]) -> dict[str, float]:
     return {
         "entropy": measures.entropy(predicted.probabilities),
         "information": measures.information(predicted.probabilities),
