@@ -9,8 +9,8 @@ from pipeline.config.load import load
 from pipeline.config.preflight import require_set
 from pipeline.datasets import open_dataset
 from pipeline.faces.extract import extract
-from pipeline.faces.summary import summary
-from pipeline.files.writing import write_json
+from pipeline.faces.writer import summary
+from pipeline.files.io import write_json
 
 
 def main(dataset: str) -> None:

@@ -55,14 +55,14 @@ def described(dataset: Dataset, samples: Sequence[Sample]) -> str:
     for sample in samples:
         counts.setdefault(sample.split or UNDIVIDED, Counter())[sample.label] += 1
     drawn = dataset.provenance != "real"
-    whole = {} if drawn else dataset.whole
+    whole = {} if drawn else dataset.expected_counts
     lines = [f"{dataset.name}: {len(samples)} pictures{', drawn stand-ins' if drawn else ''}"]
     for part in (*PARTS, UNDIVIDED):
         if part in counts or part in whole:
             lines += _part(part, counts.get(part, Counter()), whole.get(part))
-    if dataset.reading:
-        lines.append(f"  read: {dataset.reading}")
-    if passed := dataset.passed_over():
+    if dataset.reading_notes:
+        lines.append(f"  read: {dataset.reading_notes}")
+    if passed := dataset.skipped_files():
         lines.append(
             "  passed over, as they are no pictures: " + ", ".join(f"{n} {what}" for what, n in passed.items())
         )

@@ -6,7 +6,7 @@ import torch
 
 from pipeline.compute import device
 from pipeline.config.pictures import FaceParams
-from pipeline.datasets import AnyFolder, Dataset
+from pipeline.datasets import Dataset, UnlabelledFolder
 from pipeline.errors import DatasetError
 from pipeline.faces.extract import extract
 from pipeline.locks import exclusive
@@ -32,7 +32,7 @@ def extract_folder(folder: Path, out: Path, params: FaceParams, on: str, process
         DatasetError: there is no such folder or no readable picture in it, ``out`` has crops already or lies in it.
         StorageError: another process is at work on ``out``, or it cannot be written.
     """
-    pictures, store = AnyFolder(folder), out / "crops"
+    pictures, store = UnlabelledFolder(folder), out / "crops"
     report = out / "faces.md"
     require_apart(out, folder)
     with exclusive(out):

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 from pipeline.config.dependencies import result_params
 from pipeline.config.schema import Params
-from pipeline.provenance import Provenance
+from pipeline.evaluation.records import Result, SourceMetrics, SplitReport
+from pipeline.labels import Provenance
 from pipeline.reporting.markdown import NOTHING, markdown_table, marked
-from pipeline.reporting.records import Result, SourceMetrics, SplitReport
 from pipeline.reporting.titles import (
     DRAWN_MARK,
     KNOWN_MARK,

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from pipeline.config import dependencies, yaml_text
 from pipeline.errors import ParamsError
-from pipeline.reporting.records import Result
+from pipeline.evaluation.records import Result
 from pipeline.studies.experiments import Experiment
 from pipeline.studies.plan import Run
 

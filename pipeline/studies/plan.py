@@ -16,7 +16,7 @@ from pipeline.config.schema import Params
 from pipeline.config.section import Name, Section, Seed
 from pipeline.errors import ParamsError
 from pipeline.registry import suggestion
-from pipeline.reporting.studied import Table
+from pipeline.reporting.study_results import Table
 
 FOLDER = Path("studies")
 Value = str | int | float | bool | None | list[str | int | float]

@@ -10,9 +10,9 @@ import pytest
 from pipeline.config.dependencies import result_params
 from pipeline.config.methods import METHODS
 from pipeline.reporting.markdown import markdown_table
+from pipeline.reporting.report import render
 from pipeline.reporting.results import load_evaluations, load_source
-from pipeline.reporting.studied import Studied
-from pipeline.reporting.tables import render
+from pipeline.reporting.study_results import StudySummary
 from pipeline.validators import VALIDATORS
 from tests.reporting.made_results import (
     ENVIRONMENT,
@@ -33,7 +33,7 @@ DRAWN_SOURCE = {"source": "stand-in", "target": "real"}
 DRAWN_TARGET = {"source": "real", "target": "stand-in"}
 
 
-def text_of(tmp_path: Path, *results: dict[str, Any], studies: Sequence[Studied] = ()) -> str:
+def text_of(tmp_path: Path, *results: dict[str, Any], studies: Sequence[StudySummary] = ()) -> str:
     """tables.md of these results; its figures are not drawn."""
     write(tmp_path, *results)
     params = params_for(*(value["target"] for value in results))

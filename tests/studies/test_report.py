@@ -11,7 +11,7 @@ import yaml
 
 from pipeline.errors import PipelineError
 from pipeline.reporting.markdown import KNOWN_NOTE, MARK_NOTE
-from pipeline.reporting.studied import StudiedCell, StudiedRow, average, load_studies, studies_section
+from pipeline.reporting.study_results import StudyCell, StudyRow, average, load_studies, studies_section
 from pipeline.studies import experiments, plan
 from pipeline.studies.collect import collect, state_of
 from pipeline.studies.report import write_report
@@ -32,7 +32,7 @@ def git(*arguments: str) -> str:
 def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A repository with a little code, parameters and a study, without DVC."""
     monkeypatch.chdir(tmp_path)
-    for name in ("pipeline/methods/pocan.py", "pipeline/methods/dann.py", "pipeline/data/split.py", "stages/split.py"):
+    for name in ("pipeline/methods/pocan.py", "pipeline/methods/dann.py", "pipeline/data/crops.py", "stages/split.py"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text("1")
     (tmp_path / "studies").mkdir()
@@ -96,8 +96,8 @@ def test_what_is_done_missing_and_of_other_parameters_or_code(repository: Path) 
     experiment(runs[2], 10)
     states = [state_of(run, experiments.finished()) for run in runs]
     assert states == ["done", "other parameters", "done", "missing"]
-    (repository / "pipeline/data/split.py").write_text("2")
-    assert experiments.uncommitted() == ["pipeline/data/split.py"]
+    (repository / "pipeline/data/crops.py").write_text("2")
+    assert experiments.uncommitted() == ["pipeline/data/crops.py"]
     git("commit", "--quiet", "-am", "other code")
     assert [state_of(run, experiments.finished()) for run in runs][::2] == ["other code"] * 2
     experiment(runs[0], 10)
@@ -240,8 +240,8 @@ def test_a_clone_without_experiments_keeps_what_another_has_collected(repository
 
 
 def test_a_mean_over_all_targets_has_the_marks_of_each() -> None:
-    first = StudiedCell(mean=70.0, deviation=1.0, seeds=3, drawn=True, known=False, current=True, alike=True)
-    row_ = StudiedRow(name="POCAN", source="RAF-DB", backbone="ResNet-10", cells={"ckplus": first})
+    first = StudyCell(mean=70.0, deviation=1.0, seeds=3, drawn=True, known=False, current=True, alike=True)
+    row_ = StudyRow(name="POCAN", source="RAF-DB", backbone="ResNet-10", cells={"ckplus": first})
     assert average(row_, ["ckplus", "jaffe"]) == "–"
     second = first.model_copy(update={"mean": 60.0, "drawn": False, "known": True, "current": False, "alike": False})
     both = row_.model_copy(update={"cells": {"ckplus": first, "jaffe": second}})
@@ -331,7 +331,7 @@ def test_a_study_without_any_result_says_so() -> None:
     assert files[1].read_text().count("- missing: ") == 4
     assert pd.read_csv(files[0]).empty
     (studied,) = load_studies(files[2].parent)
-    assert studied.told() == "measured by `pocan study two`, 4 of 4 experiments missing"
+    assert studied.heading() == "measured by `pocan study two`, 4 of 4 experiments missing"
     assert studies_section([studied], "studies") == ""
 
 
