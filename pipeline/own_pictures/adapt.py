@@ -130,7 +130,7 @@ def _target(name: str, crops: Path) -> Prepared:
 
 def _write(request: AdaptRequest, settings: Params, work: Adaptation, outcome: Outcome) -> list[Path]:
     """Write the predictions of every picture with a face, the report and the page; returns what MLflow keeps."""
-    description = saved.describe(work.to.model)
+    description = saved.describe(work.outputs.model)
     probabilities = calibration.rescaled(outcome.after.probabilities, description["temperature"])
     every = predictions_table(work.target, probabilities)
     table = every.iloc[work.target.split.test]
