@@ -139,7 +139,7 @@ def _write(request: AdaptRequest, settings: Params, work: Adaptation, outcome: O
     data = work.trained.description["source"], work.target.store.description
     mark = f" {DRAWN_MARK}" if any(each["provenance"] == "stand-in" for each in data) else ""
     text = report.text(settings, request.model, work.target, outcome, description["kept_epoch"], labels, table, mark)
-    curve = read_curve(work.to.curve, "the same command again")
+    curve = read_curve(work.outputs.curve, "the same command again")
     html = page.html(settings, text, work.source, work.target, outcome, every, curve, mark)
     write_csv(request.out / PREDICTIONS, table)
     write_text(request.out / REPORT, text)
