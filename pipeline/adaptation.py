@@ -18,18 +18,17 @@ from pipeline.config.methods.base import AdaptParams
 from pipeline.config.paths import AdaptationPaths
 from pipeline.data.batches import DeviceCrops
 from pipeline.data.crops import CROP_SIZE
-from pipeline.data.outcome import Outcome, Predicted, Sample
-from pipeline.data.prepared import Prepared
-from pipeline.data.split import Indices
+from pipeline.data.outcome import Outcome, Predictions, Sample
+from pipeline.data.prepared import Indices, PreparedData
 from pipeline.evaluation import calibration
 from pipeline.files.atomic import atomic_path
-from pipeline.files.writing import write_csv
+from pipeline.files.io import write_csv
 from pipeline.labels import EXPRESSIONS
 from pipeline.methods import Method, SourceDomain, TargetDomain, implementation
 from pipeline.networks import saved, trained
 from pipeline.networks.inference import predict_domains
 from pipeline.networks.network import PrototypeClassifier
-from pipeline.networks.trained import Trained
+from pipeline.networks.trained import TrainedModel
 from pipeline.tracking.runs import StageRun
 from pipeline.training import loop
 from pipeline.training.checkpoints import Checkpoint
@@ -59,9 +58,9 @@ class Adaptation:
         outputs: Where what is made of it goes.
     """
 
-    trained: Trained
-    source: Prepared | None
-    target: Prepared
+    trained: TrainedModel
+    source: PreparedData | None
+    target: PreparedData
     params: AdaptParams
     augment: AugmentParams
     seed: int
@@ -163,12 +162,12 @@ def adapt(work: Adaptation, run: Run, team: Team, registered_name: str, finish: 
         outcome.write(work.outputs.outcome)
         files = [paths.model_description(work.outputs.model), work.outputs.curve, work.outputs.validations]
         tracked.log_files([*files, *finish(outcome)], "adapt")
-        adapted = trained.opened(work.outputs.model)
+        adapted = trained.open_model(work.outputs.model)
         tracked.log_model(adapted.model, adapted.description, registered_name)
     checkpoint.remove()
 
 
-def _temperature(work: Adaptation, after: Predicted) -> float:
+def _temperature(work: Adaptation, after: Predictions) -> float:
     """Fit the temperature on the source's test part; without the source take that of the source model."""
     if work.source is None:
         return float(work.trained.model.calibration.temperature)

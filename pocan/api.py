@@ -10,7 +10,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Union, overload
+from typing import TYPE_CHECKING, Union, cast, overload
 
 from pipeline.config import paths
 
@@ -99,7 +99,8 @@ class Model:
         from pipeline.prediction.predict import predict_frames
 
         several = isinstance(pictures, list | tuple)
-        frames = (Frame.of_picture("", _pixels(picture)) for picture in (pictures if several else [pictures]))
+        listed = cast("Sequence[Picture]", pictures if several else [pictures])
+        frames = (Frame.of_picture("", _pixels(picture)) for picture in listed)
         with contextlib.closing(predict_frames(frames, self.predictor)) as stream:
             found = [[_face(prediction) for prediction in predictions] for _, predictions in stream]
         return found if several else found[0]
@@ -135,9 +136,9 @@ def load_model(model: AnyPath, *, device: str = "auto", faces: Changes = ()) -> 
     """
     from pipeline.compute.device import pick
     from pipeline.prediction.predictor import Predictor
-    from pipeline.tracking.models import opened
+    from pipeline.tracking.models import open_model
 
-    return Model(Predictor(opened(os.fspath(model)), pick(device), _as_text(faces)))
+    return Model(Predictor(open_model(os.fspath(model)), pick(device), _as_text(faces)))
 
 
 def adapt(

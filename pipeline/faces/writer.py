@@ -21,10 +21,8 @@ from numpy.typing import NDArray
 
 from pipeline.data.crops import CROP_SIZE, DIGESTED, MANIFEST_COLUMNS, SAMPLE_COLUMNS, digest, read_description
 from pipeline.errors import StorageError
-from pipeline.files.atomic import atomic_path, move_folder, remove_folder
-from pipeline.files.reading import read_parquet
-from pipeline.files.refused import writing
-from pipeline.files.writing import write_json
+from pipeline.files.atomic import atomic_path, move_folder, remove_folder, storage_errors
+from pipeline.files.io import read_parquet, write_json
 
 BATCHES_A_GROUP = 64
 """Batches whose rows make one row group of the tables, and are in memory together."""
@@ -88,7 +86,7 @@ class CropWriter:
             StorageError: the folder cannot be made, read or written.
         """
         self._inputs, self._counts = inputs, {}
-        with writing(self._partial):
+        with storage_errors(self._partial):
             self._partial.mkdir(parents=True, exist_ok=True)
             wanted = set(inputs)
             for path in list(self._partial.iterdir()):
@@ -119,7 +117,7 @@ class CropWriter:
         if unknown := {key for row in batch.rows for key in row} - set(MANIFEST_COLUMNS):
             raise ValueError(f"unknown manifest columns: {sorted(unknown)}")
         pixels = np.ascontiguousarray(batch.crops).data
-        with writing(self._partial), (self._partial / name).open("wb") as part:
+        with storage_errors(self._partial), (self._partial / name).open("wb") as part:
             about = json.dumps([batch.rows, batch.unreadable, batch.refused], ensure_ascii=False).encode() + b"\n"
             part.write(_checksum(about, pixels))
             part.write(about)
@@ -149,9 +147,9 @@ class CropWriter:
             StorageError: the disk is full or fails; what was appended stays.
         """
         packed = self._partial / PACKED
-        with writing(folder):
+        with storage_errors(folder):
             folder.parent.mkdir(parents=True, exist_ok=True)
-        with writing(self._partial):
+        with storage_errors(self._partial):
             shutil.rmtree(packed, ignore_errors=True)
             packed.mkdir()
             about = self._pack(packed)
@@ -160,7 +158,7 @@ class CropWriter:
             description = {"dataset": dataset, "provenance": provenance, "crops": crops, "faces": dict(faces)}
             description["digest"] = digest(packed / name for name in DIGESTED)
             write_json(packed / "store.json", description)
-        with writing(folder):
+        with storage_errors(folder):
             if folder.exists():
                 remove_folder(folder)
             move_folder(packed, folder)

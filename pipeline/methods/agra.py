@@ -22,7 +22,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from pipeline.backbones.parts.basic_block import BasicBlock
+from pipeline.backbones.parts.resnet import BasicBlock
 from pipeline.compute.device import upload
 from pipeline.config.learning import ModelParams
 from pipeline.config.methods.agra import AgraParams
@@ -409,8 +409,8 @@ class AgraClassifier(PrototypeClassifier):
         self.regions, self.graphs = regions, graphs
 
     @classmethod
-    def blank(cls, params: ModelParams) -> Self:
-        plain = PrototypeClassifier.blank(params)
+    def untrained(cls, params: ModelParams) -> Self:
+        plain = PrototypeClassifier.untrained(params)
         return cls(plain, Regions(plain.network.encoder), Graphs(params.projection_dim))
 
     def embed(self, images: Tensor) -> tuple[Tensor, Tensor]:
@@ -482,7 +482,7 @@ class Agra(TwoDomains):
         count = min(NUM_CLASSES, chosen)
         found = KMeans(count, n_init=10, random_state=self.seed).fit(features.double().cpu().numpy()).cluster_centers_
         means = torch.from_numpy(found[[place % count for place in range(NUM_CLASSES)]]).to(features)
-        domain.restart(self.team.of_leader(means), features)
+        domain.restart(self.team.from_leader(means), features)
 
     @torch.no_grad()
     def _features(self, crops: DeviceCrops, rows: Tensor) -> Tensor:
@@ -492,7 +492,7 @@ class Agra(TwoDomains):
         with evaluating(embedder):
             views = evaluation_views(crops, own, self.augment_params.eval_crop, self.team.leads)
             found = torch.cat([self.graphs.features(embedder(images)) for images in views])
-        return self.team.of_leader(self.team.whole(found, len(rows)))
+        return self.team.from_leader(self.team.gather(found, len(rows)))
 
     def losses(self, batch: Domains) -> dict[str, Tensor]:
         graphs, params, dim = self.graphs, self.params, self.network.head.dim

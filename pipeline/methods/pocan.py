@@ -303,8 +303,8 @@ class Pocan(Method):
 
     def _with_labels(self, z_source: Tensor, z_target: Tensor, batch: Batch) -> Projections:
         """Gather the whole team's projections from each process's own, and put their labels beside them."""
-        z_source = self.team.whole_views(z_source, batch.source.count)
-        z_target = self.team.whole_views(z_target, batch.target.count)
+        z_source = self.team.gather_views(z_source, batch.source.count)
+        z_target = self.team.gather_views(z_target, batch.target.count)
         trusted = torch.cat([view[: len(batch.pseudo_labels)] for view in z_target.chunk(2)])
         return Projections(z_source, batch.labels.repeat(2), z_target, trusted, batch.pseudo_labels.repeat(2))
 

@@ -14,13 +14,11 @@ from pipeline.config.pictures import FaceParams
 from pipeline.config.schema import Params
 from pipeline.data.crops import CropStore
 from pipeline.data.outcome import Outcome
-from pipeline.data.prepared import Prepared
-from pipeline.data.split import Split
+from pipeline.data.prepared import PreparedData, Split
 from pipeline.errors import DatasetError
 from pipeline.evaluation import calibration
 from pipeline.evaluation.scorecard import predictions_table
-from pipeline.files.reading import read_json
-from pipeline.files.writing import write_csv, write_json, write_text
+from pipeline.files.io import read_json, write_csv, write_json, write_text
 from pipeline.locks import exclusive
 from pipeline.methods import implementation
 from pipeline.networks import saved
@@ -112,7 +110,7 @@ def _claim(request: AdaptRequest, faces: FaceParams) -> Path:
     return in_progress
 
 
-def _target(name: str, crops: Path) -> Prepared:
+def _target(name: str, crops: Path) -> PreparedData:
     """The pictures in which there is a face: all of them are adapted to and predicted.
 
     Raises:
@@ -125,7 +123,7 @@ def _target(name: str, crops: Path) -> Prepared:
             f"{len(rows)} of {len(store.images)} pictures have a face, too few to adapt to; look at "
             f"{crops.parent / 'faces.md'}, try -S faces.min_face=20, or add pictures"
         )
-    return Prepared(name, store, Split(rows, rows))
+    return PreparedData(name, store, Split(rows, rows))
 
 
 def _write(request: AdaptRequest, settings: Params, work: Adaptation, outcome: Outcome) -> list[Path]:

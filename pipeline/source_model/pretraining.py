@@ -121,7 +121,7 @@ class Pretraining(Resumable):
 
     def step(self, batch: Batch, progress: float) -> dict[str, Tensor]:
         z = self._project(self._source.views(batch.pictures))
-        z = self._team.whole_views(z, batch.pictures.count)
+        z = self._team.gather_views(z, batch.pictures.count)
         terms = self._terms(z, batch.labels.repeat(2))
         loss = torch.stack(list(terms.values())).sum()
         self.optimiser.zero_grad()

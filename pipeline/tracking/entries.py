@@ -15,8 +15,7 @@ from mlflow.models.model import MLMODEL_FILE_NAME
 from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT
 
 from pipeline.errors import TrackingError
-from pipeline.files.reading import read_json
-from pipeline.files.writing import write_json
+from pipeline.files.io import read_json, write_json
 from pipeline.tracking import bucket
 from pipeline.tracking.store import QUICK, short_timeouts
 

@@ -12,9 +12,8 @@ import mlflow
 from tqdm import tqdm
 
 from pipeline.errors import StorageError, TrackingError
-from pipeline.files.reading import read_json
-from pipeline.files.refused import not_written
-from pipeline.files.writing import write_json
+from pipeline.files.atomic import storage_error
+from pipeline.files.io import read_json, write_json
 from pipeline.locks import exclusive
 from pipeline.tracking import entries, execution
 from pipeline.tracking.bucket import is_of_a_bucket
@@ -91,7 +90,7 @@ class OfflineQueue:
             waiting = _waiting(self.folder)
             entry.keep(self.folder / f"{int(waiting[-1].stem) + 1 if waiting else 1:06}")
         except OSError as full:
-            raise not_written(self.folder, full) from full
+            raise storage_error(self.folder, full) from full
 
     def close(self, patience: float) -> None:
         """Send what waits; a server that is still away is waited for once, ``patience`` seconds. What stays is named.

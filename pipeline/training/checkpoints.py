@@ -14,10 +14,8 @@ import torch
 from tqdm import tqdm
 
 from pipeline.config.dependencies import flatten
-from pipeline.files.atomic import atomic_path, remove_leftovers
-from pipeline.files.reading import read_json
-from pipeline.files.refused import not_written
-from pipeline.files.writing import write_json
+from pipeline.files.atomic import atomic_path, remove_leftovers, storage_error
+from pipeline.files.io import read_json, write_json
 
 SHOWN_DIFFERENCES = 8
 
@@ -57,7 +55,7 @@ class Checkpoint:
             try:
                 torch.save(content, temporary)
             except RuntimeError as error:  # PyTorch's writer hides the system's own error
-                raise not_written(self.path, error) from error
+                raise storage_error(self.path, error) from error
 
     def load(self) -> dict[str, Any] | None:
         """Return the state that was saved last, and set PyTorch's random states; None without one of this training.

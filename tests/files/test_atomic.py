@@ -12,8 +12,7 @@ from safetensors import SafetensorError
 
 from pipeline.errors import StorageError
 from pipeline.files.atomic import atomic_folder, atomic_path, remove_folder
-from pipeline.files.reading import read_json
-from pipeline.files.writing import write_json, write_text
+from pipeline.files.io import read_json, write_json, write_text
 from pipeline.networks import saved
 from pipeline.training.checkpoints import Checkpoint
 

@@ -214,7 +214,7 @@ def test_the_average_has_branches_and_graphs_of_its_own_and_what_is_saved_predic
     assert model.graphs.scores.abs().max() > 0
     described = {**ADAPTED, "adapt": {"method": "agra"}}
     saved.save(tmp_path / "agra", task.modules(), described)
-    opened = trained.opened(tmp_path / "agra").model
+    opened = trained.open_model(tmp_path / "agra").model
     images = torch.rand(3, 3, 112, 112, generator=torch.Generator().manual_seed(1))
     with torch.no_grad():
         assert all(torch.equal(a, b) for a, b in zip(opened.embed(images), model.embed(images), strict=True))

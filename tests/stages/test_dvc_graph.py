@@ -19,7 +19,7 @@ from pipeline.datasets import DATASETS
 ROOT = Path(__file__).parents[2]
 PLUMBING = (
     # Reads, writes, reports and connects; decides no number, so a change to it makes no result stale.
-    "pipeline/bars.py",
+    "pipeline/progress.py",
     "pipeline/command_line.py",
     "pipeline/errors.py",
     "pipeline/files/",
@@ -35,7 +35,6 @@ PLUMBING = (
     "pipeline/config/section.py",
     "pipeline/config/yaml_text.py",
     "pipeline/config/methods/base.py",
-    "pipeline/compute/allocator.py",
     "pipeline/compute/device.py",
     "pipeline/tracking/",
     "pipeline/training/checkpoints.py",

@@ -226,4 +226,4 @@ class TwoDomains(Method):
         """Gather the team's embeddings of one domain from each process's own; 0×d of a domain that is not used."""
         if z is None or pictures is None:
             return torch.empty(0, self.network.head.dim, device=self.team.device)
-        return self.team.whole(z, pictures.count)
+        return self.team.gather(z, pictures.count)
