@@ -9,8 +9,6 @@ import typer
 
 import pocan
 from pipeline.command_line import reported
-from pipeline.config.check import listings, unversioned
-from pipeline.config.load import load
 from pocan.api import CHOOSE, EVERY, SOURCE_MODEL
 
 MODEL_HELP = "The folder of a trained model, or an MLflow URI, as models:/pocan-ckplus@newest."
@@ -38,6 +36,7 @@ def main(
 def report() -> None:
     """Make the tables, figures and index.html of reports/ anew from the results, without running any other stage."""
     # Imported here: drawing libraries take seconds to load, which --help and check need not wait for.
+    from pipeline.config.load import load
     from pipeline.reporting import write_report
 
     for path in write_report(load()):
@@ -60,6 +59,7 @@ def faces(
 ) -> None:
     """Find, crop and pack the faces of any folder of pictures; started again after an interruption, it goes on."""
     # Imported here: PyTorch takes seconds to load, which --help and check need not wait for.
+    from pipeline.config.load import load
     from pipeline.reporting.folder_faces import extract_folder
 
     settings = load(file, [f"faces.{change}" for change in changes or []])
@@ -148,6 +148,10 @@ def check(
     file: Annotated[Path, typer.Argument(help="The parameter file to check.")] = Path("params.yaml"),
 ) -> None:
     """Check a parameter file and list the inputs it names: counts and "ok", or every fault and exit with code 1."""
+    # Imported here: --help need not wait for the schema.
+    from pipeline.config.check import listings, unversioned
+    from pipeline.config.load import load
+
     params = load(file)
     for line in listings(params):
         typer.echo(line)
@@ -223,6 +227,7 @@ def trial_target(
 ) -> None:
     """Alter a set's labelled test part into a target to try settings on, where the real target's labels must not."""
     # Imported here: OpenCV and pandas take a second to load, which --help and check need not wait for.
+    from pipeline.config.load import load
     from pipeline.trial_target import write_trial_target
 
     counts = write_trial_target(load(file), name, out, at_most or [], seed)

@@ -4,12 +4,16 @@ import subprocess
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pipeline.config.preflight import require_enough, require_inputs, will_be_drawn
 from pipeline.config.schema import Params
-from pipeline.datasets import Dataset, Sample, open_dataset
+from pipeline.datasets import open_dataset
 from pipeline.errors import DatasetError
 from pipeline.labels import EXPRESSIONS
+
+if TYPE_CHECKING:
+    from pipeline.datasets.parts.base import Dataset, Sample
 
 PARTS = ("train", "val", "test")
 UNDIVIDED = "all"
@@ -46,7 +50,7 @@ def listings(params: Params) -> list[str]:
     return told
 
 
-def described(dataset: Dataset, samples: Sequence[Sample]) -> str:
+def described(dataset: "Dataset", samples: "Sequence[Sample]") -> str:
     """Counts of one set, the reading that was taken of its folder, and what differs from a whole copy.
 
     A drawn set is none and not meant to be whole: nothing is said to differ.

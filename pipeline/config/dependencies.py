@@ -11,7 +11,6 @@ import yaml
 from pipeline.config.schema import Params
 from pipeline.errors import ParamsError
 from pipeline.files import io
-from pipeline.files.io import sha256
 
 GRAPH = Path("dvc.yaml")
 CODE = ("pipeline/", "stages/")
@@ -55,7 +54,7 @@ def code_digests(stage: str, params: Params, *plugins: Any) -> dict[str, str]:
     found = io.code_digests(declared_code(stage, params))
     for plugin in plugins:
         if not plugin.__module__.startswith("pipeline."):
-            found[plugin.__module__] = sha256(Path(inspect.getfile(plugin)))
+            found[plugin.__module__] = io.sha256(Path(inspect.getfile(plugin)))
     return found
 
 

@@ -15,7 +15,7 @@ from pipeline.config.section import (
 from pipeline.datasets import DATASETS
 from pipeline.labels import EXPRESSIONS
 from pipeline.registry import unknown
-from pipeline.standins.layouts import DRAWN
+from pipeline.standins import DRAWN
 
 FaceRule = Literal["largest", "central", "confident"]
 Upscale = Literal["linear", "cubic", "lanczos"]

@@ -232,7 +232,7 @@ def _sfew(seed: int, scale: float) -> Plan:
 
 
 def plan(dataset: str, seed: int, scale: float) -> Plan:
-    """The plan of one set; ``dataset`` is one of ``DRAWN``."""
+    """The plan of one set; ``dataset`` is one of ``pipeline.standins.DRAWN``."""
     return _MAKERS[dataset](seed, scale)
 
 
@@ -244,6 +244,3 @@ _MAKERS: dict[str, Callable[[int, float], Plan]] = {
     "fer2013": _fer2013,
     "sfew": _sfew,
 }
-
-DRAWN = tuple(_MAKERS)
-"""The sets that have a stand-in."""

@@ -9,7 +9,8 @@ from typer.testing import CliRunner
 
 from pipeline.config.check import described, listings, unversioned
 from pipeline.config.load import load, read
-from pipeline.datasets import DATASETS, Dataset, open_dataset
+from pipeline.datasets import DATASETS, open_dataset
+from pipeline.datasets.parts.base import Dataset
 from pipeline.errors import DatasetError
 from pipeline.labels import EXPRESSIONS, STAND_IN_MARK
 from pocan.cli import app
