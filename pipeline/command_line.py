@@ -63,11 +63,14 @@ def reported(function: Callable[P, R]) -> Callable[P, R]:
 
 
 def run(main: Callable[..., None]) -> None:
-    """Run a stage's ``main`` with arguments from the command line; without any, for the data set that DVC names.
+    """Run a stage with arguments from the command line; without any, for the data set that DVC names.
 
     In one project a stage runs once at a time: two would write the same files.
 
     dvc.yaml writes no name into its commands: a shell would read ``x; rm …`` in params.yaml as two commands.
+
+    Args:
+        main: the stage; its arguments become those of the command line.
     """
     gc.freeze()
     gc.set_threshold(*THRESHOLDS)

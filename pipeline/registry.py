@@ -87,6 +87,6 @@ def unknown(name: str, known: Iterable[str]) -> str:
 
 
 def suggestion(word: str, known: Iterable[str]) -> str:
-    """ " (did you mean …?)" where one of ``known`` is close to ``word``, else nothing."""
+    """A question to append to a message, " (did you mean …?)", where one of ``known`` is close to ``word``; else ""."""
     close = difflib.get_close_matches(word, tuple(known), n=1)
     return f" (did you mean {close[0]!r}?)" if close else ""

@@ -27,7 +27,12 @@ def result_params(params: Params, target: str) -> dict[str, str | int | float | 
 
 
 def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, str | int | float | bool]:
-    """Nested values as ``section.key``, as DVC writes them; lists become comma-separated text, None ``null``."""
+    """Nested values by their full names ("adapt.tau"), as DVC and MLflow show them.
+
+    Args:
+        values: mappings in mappings; a list becomes comma-separated text, None ``null``.
+        prefix: what every name begins with.
+    """
     flat: dict[str, str | int | float | bool] = {}
     for key, value in values.items():
         if isinstance(value, Mapping):
@@ -68,7 +73,7 @@ def declared_code(stage: str, params: Params) -> list[Path]:
 
 
 def deciding_code(params: Params) -> set[Path]:
-    """All code that the results of ``params`` depend on, from the pictures to the scores, and dvc.yaml.
+    """All code that the results of a run depend on, from the pictures to the scores, and dvc.yaml.
 
     Raises:
         ParamsError: there is no dvc.yaml here.

@@ -25,10 +25,13 @@ SOUND: dict[str, Any] = {"epochs": 1, "steps_per_epoch": None, "batch_size": 2}
 
 
 def load(path: Path = Path("params.yaml"), changes: Sequence[str] = ()) -> Params:
-    """Read and check a parameter file. ``changes``: other values for some keys, written as ``faces.margin=0.1``.
+    """Read and check a parameter file.
 
-    What the file does not write out, a section or a key, may be given with or without the ``+`` that DVC wants for it
-    (``+methods.dann.weight=3``).
+    Args:
+        path: the file.
+        changes: other values for some keys, written as ``faces.margin=0.1``. What the file does not write out, a
+            section or a key, may be given with or without the ``+`` that DVC wants for it
+            (``+methods.dann.weight=3``).
 
     Raises:
         ParamsError: the file is missing, is no YAML mapping, or a key or value is refused; every fault is named.
@@ -40,7 +43,12 @@ def load(path: Path = Path("params.yaml"), changes: Sequence[str] = ()) -> Param
 
 
 def changed(section: S, name: str, changes: Sequence[str]) -> S:
-    """Section ``name`` with other values for some of its keys, written as ``margin=0.1``.
+    """A section with other values for some of its keys.
+
+    Args:
+        section: it stays as it is.
+        name: what it is called in a parameter file.
+        changes: the values, written as ``margin=0.1``.
 
     Raises:
         ParamsError: a key or value is refused; every fault is named.
@@ -67,7 +75,11 @@ def read(path: Path) -> dict[str, Any]:
 
 
 def parse(raw: dict[str, Any], name: str) -> Params:
-    """Check a parameter mapping; ``name`` is what errors call it.
+    """Check a parameter mapping.
+
+    Args:
+        raw: as ``read`` gives it.
+        name: what errors call it.
 
     Raises:
         ParamsError: a key or value is refused; every fault is named.
@@ -185,7 +197,14 @@ def _lists_to_tuples(value: Any) -> Any:
 
 
 def describe(fault: Any, model: type[BaseModel], place: str = "", example: str = EXAMPLE) -> str:
-    """One fault that pydantic found in ``model``, which stands at ``place`` of a file like ``example``."""
+    """What to tell of one fault that pydantic found: where, what, and what to do.
+
+    Args:
+        fault: one of ``ValidationError.errors()``.
+        model: what was checked.
+        place: where it stands in its file ("adapt"); "" for the whole file.
+        example: a file that is right.
+    """
     key = ".".join(part for part in (place, *map(short_key, fault["loc"])) if part)
     if fault["type"] == "extra_forbidden":
         hint = suggestion(short_key(fault["loc"][-1]), _known_keys(model, fault["loc"][:-1]))

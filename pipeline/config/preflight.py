@@ -14,7 +14,7 @@ FEWEST = 2
 
 
 def will_be_drawn(params: Params, name: str) -> bool:
-    """Whether a stage draws the stand-in of this set where the set is looked for."""
+    """Whether a stage draws the stand-in of the set ``name`` where the set is looked for."""
     return name in params.standins.sets and Path(params.data.root) / name == paths.standins(name)
 
 
