@@ -16,7 +16,7 @@ import typer
 
 from pipeline.errors import PipelineError
 from pipeline.files.atomic import storage_error
-from pipeline.locks import alone
+from pipeline.locks import exclusive
 
 THRESHOLDS = 50_000, 20, 20
 """Of Python's collector of circular garbage: stages have little, but load libraries of a million objects meanwhile."""
@@ -93,7 +93,7 @@ def _once_at_a_time(main: Callable[P, R], arguments: Sequence[str]) -> Callable[
 
     @functools.wraps(main)
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
-        with alone(Path.cwd() / stage):
+        with exclusive(Path.cwd() / stage):
             return main(*args, **kwargs)
 
     return wrapped

@@ -18,7 +18,7 @@ from pipeline.files.io import read_json, write_json
 
 
 @contextmanager
-def alone(place: Path) -> Iterator[None]:
+def exclusive(place: Path) -> Iterator[None]:
     """Let one process of this machine at a time work on ``place``; the end of a process, of any kind, lets go of it.
 
     place: a folder, or a path that stands for a piece of work.

@@ -38,13 +38,23 @@ NOISE = 6.0
 
 
 def write_trial_target(params: Params, name: str, out: Path, at_most: Sequence[str], seed: int) -> dict[str, int]:
-    """Write altered test pictures of ``name`` into ``out``, a folder a class; returns how many of each class.
+    """Write altered test pictures of a set into a folder with a sub-folder a class.
 
-    at_most: as ``happiness=100``; of a class that is not named, all are taken. The same seed gives the same pictures.
+    Args:
+        params: the parameter file that says where the set is.
+        name: of the set.
+        out: the new folder.
+        at_most: as ``happiness=100``; of a class that is not named, all pictures are taken.
+        seed: the same gives the same pictures.
+
+    Returns:
+        How many pictures of each class.
 
     Raises:
-        ParamsError: an unknown set or class, or no number. DatasetError: the set is not prepared, its test part has no
-            labels, or ``out`` exists. UnreadableImageError, StorageError.
+        ParamsError: an unknown set or class, or no number.
+        DatasetError: the set is not prepared, its test part has no labels, or ``out`` exists.
+        UnreadableImageError: a picture cannot be decoded.
+        StorageError: a picture cannot be written.
     """
     require_set(params, name)
     most = bounds(at_most)
@@ -65,10 +75,10 @@ def write_trial_target(params: Params, name: str, out: Path, at_most: Sequence[s
 
 
 def bounds(at_most: Sequence[str]) -> dict[int, int]:
-    """``happiness=100`` as the class's index and the number.
+    """The numbers by the classes' indices, of texts such as ``happiness=100``.
 
     Raises:
-        ParamsError: it is no class or no number.
+        ParamsError: a text has no such class, or no number.
     """
     found = {}
     for each in at_most:
@@ -82,13 +92,21 @@ def bounds(at_most: Sequence[str]) -> dict[int, int]:
 
 
 def altered(picture: NDArray[np.uint8], draw: np.random.Generator) -> NDArray[np.uint8]:
-    """The picture (uint8, H×W×3) as another camera might show it, a little turned: the same shape, grey stays grey."""
+    """The picture as another camera might show it.
+
+    Args:
+        picture: uint8 H×W×3.
+        draw: where rotation, zoom and noise are drawn from.
+
+    Returns:
+        uint8 of the same shape; grey stays grey.
+    """
     height, width = picture.shape[:2]
-    turn = cv2.getRotationMatrix2D(
+    rotation = cv2.getRotationMatrix2D(
         (width / 2 - 0.5, height / 2 - 0.5), draw.uniform(-ROTATION, ROTATION), draw.uniform(*ZOOM)
     )
-    seen = cv2.warpAffine(picture.astype(np.float32), turn, (width, height), borderMode=cv2.BORDER_REFLECT_101)
-    blurred = cv2.GaussianBlur(seen, (0, 0), BLUR * min(height, width))
+    rotated = cv2.warpAffine(picture.astype(np.float32), rotation, (width, height), borderMode=cv2.BORDER_REFLECT_101)
+    blurred = cv2.GaussianBlur(rotated, (0, 0), BLUR * min(height, width))
     # Interpolation may end a hair below 0, of which no power is defined.
     lit = 255.0 * (np.maximum(blurred, 0.0) / 255.0) ** GAMMA * CONTRAST + LIFT
     noisy = lit + draw.normal(0.0, NOISE, (height, width, 1))

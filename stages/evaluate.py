@@ -5,15 +5,14 @@ from typing import Any
 import numpy as np
 
 from pipeline.command_line import run
-from pipeline.config import layout
-from pipeline.config.decisive import decisive
-from pipeline.config.flat import flatten
+from pipeline.config import paths
+from pipeline.config.dependencies import flatten, result_params
 from pipeline.config.load import load
 from pipeline.config.preflight import require_target
 from pipeline.config.schema import Params
 from pipeline.data.outcome import Outcome
 from pipeline.data.prepared import PreparedData
-from pipeline.evaluation import calibration, scorecard, unlabelled
+from pipeline.evaluation import calibration, scorecard
 from pipeline.files.io import read_csv, read_json, read_parquet, write_csv, write_json
 from pipeline.labels import EXPRESSIONS
 from pipeline.tracking.runs import StageRun, stage_run
@@ -24,14 +23,14 @@ def main(target: str) -> None:
     settings = load()
     require_target(settings, target)
     source, data = PreparedData.open(settings.source), PreparedData.open(target)
-    folder = layout.evaluation(target)
-    outcome = Outcome.read(layout.outcome(target))
+    folder = paths.evaluation(target)
+    outcome = Outcome.read(paths.outcome(target))
     with stage_run(settings, "evaluate", target) as tracked:
         tracked.log_dataset(data.store, data.split.test, "test")
-        by_epoch = read_parquet(layout.epochs(target)).to_numpy(dtype=np.uint8).T
+        by_epoch = read_parquet(paths.epochs(target)).to_numpy(dtype=np.uint8).T
         scores = scorecard.score(data, outcome, by_epoch, settings.evaluate, settings.seed)
         points = scorecard.tsne_points(source, data, outcome, settings.evaluate.tsne_samples, settings.seed)
-        model = read_json(layout.model_description(layout.adapted(target)))
+        model = read_json(paths.model_description(paths.adapted(target)))
         temperature = model["temperature"]
         source_labels, test = source.store.labels()[outcome.source.rows], data.split.test
         errors, reliability = calibration.measured(
@@ -41,13 +40,13 @@ def main(target: str) -> None:
         for name, table in tables.items():
             write_csv(folder / f"{name}.csv", table)
         probabilities = calibration.rescaled(outcome.after.probabilities, temperature)
-        write_csv(layout.predictions(target), scorecard.predictions_table(data, probabilities))
+        write_csv(paths.predictions(target), scorecard.predictions_table(data, probabilities))
         metrics = scorecard.headline(scores)
         possible = [EXPRESSIONS.index(name) for name in settings.split[target].classes or EXPRESSIONS]
-        judged: dict[str, Any] = unlabelled.judge(outcome, source_labels, possible)
+        judged: dict[str, Any] = scorecard.unlabelled_scores(outcome, source_labels, possible)
         if scores:
-            validations = read_csv(layout.validations(target), len(by_epoch))
-            judged["choices"] = unlabelled.choices(validations, scores["by_epoch"])
+            validations = read_csv(paths.validations(target), len(by_epoch))
+            judged["choices"] = scorecard.chosen_epochs(validations, scores["by_epoch"])
         write_json(folder / "metrics.json", metrics)
         write_json(folder / "result.json", result(settings, source, data, model, scores, judged, errors, tracked))
         tracked.log({key: float(value) for key, value in flatten(metrics).items()}, settings.adapt.epochs)
@@ -87,10 +86,10 @@ def result(
             "prototypes": settings.prototypes.epochs,
             "adapt": settings.adapt.epochs,
         },
-        "parameters": decisive(settings, data.name),
+        "parameters": result_params(settings, data.name),
         "kept_epoch": model["kept_epoch"],
         "environment": model["environment"],
-        "split": read_json(layout.split_report(data.name)),
+        "split": read_json(paths.split_report(data.name)),
         "n_train": len(data.split.train),
         "n_test": len(data.split.test),
         "before": scores.get("before"),

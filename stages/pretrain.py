@@ -4,7 +4,7 @@ import pandas as pd
 
 from pipeline.command_line import run
 from pipeline.compute.team import Team
-from pipeline.config import code, layout
+from pipeline.config import dependencies, paths
 from pipeline.config.load import load
 from pipeline.config.schema import Params
 from pipeline.data.batches import DeviceCrops
@@ -55,7 +55,9 @@ def train(settings: Params, team: Team) -> None:
         settings.seed,
         team,
     )
-    checkpoint = Checkpoint(layout.checkpoint("pretrain"), {**description, "code": code.digests("pretrain", settings)})
+    checkpoint = Checkpoint(
+        paths.checkpoint("pretrain"), {**description, "code": dependencies.code_digests("pretrain", settings)}
+    )
     if not team.leads:
         loop.follow(task, checkpoint, team)
         return
@@ -64,9 +66,9 @@ def train(settings: Params, team: Team) -> None:
         tracked.log_dataset(data.store, data.split.train, "train")
         curve = loop.fit(task, checkpoint, tracked.log, team)
         made = {**description, "environment": {"pretrain": team.environment()}}
-        saved.save(layout.PRETRAINED, {"network": network}, made)
-        write_csv(layout.curve("pretrain"), pd.DataFrame(curve))
-        tracked.log_files([layout.model_description(layout.PRETRAINED), layout.curve("pretrain")], "pretrain")
+        saved.save(paths.PRETRAINED, {"network": network}, made)
+        write_csv(paths.curve("pretrain"), pd.DataFrame(curve))
+        tracked.log_files([paths.model_description(paths.PRETRAINED), paths.curve("pretrain")], "pretrain")
         tracked.log_model(trained.pretrained_network(settings.model))
     checkpoint.remove()
 

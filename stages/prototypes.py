@@ -5,7 +5,7 @@ from torch import Tensor
 
 from pipeline.command_line import run
 from pipeline.compute.team import Team
-from pipeline.config import code, layout
+from pipeline.config import dependencies, paths
 from pipeline.config.load import load
 from pipeline.data.batches import DeviceCrops
 from pipeline.data.prepared import PreparedData
@@ -30,7 +30,7 @@ def main() -> None:
     data = PreparedData.open(settings.source)
     loop.prepare(settings.seed, on)
     model = PrototypeClassifier.untrained(settings.model).to(on)
-    pretrained = saved.load(layout.PRETRAINED, {"network": model.network})
+    pretrained = saved.load(paths.PRETRAINED, {"network": model.network})
     description = {
         **pretrained,
         "stage": "prototypes",
@@ -38,7 +38,7 @@ def main() -> None:
         "prototypes": settings.prototypes.model_dump(),
     }
     checkpoint = Checkpoint(
-        layout.checkpoint("prototypes"), {**description, "code": code.digests("prototypes", settings)}
+        paths.checkpoint("prototypes"), {**description, "code": dependencies.code_digests("prototypes", settings)}
     )
     with stage_run(settings, "prototypes", checkpoint=checkpoint) as tracked:
         tracked.log_dataset(data.store, data.split.train, "train")
@@ -54,12 +54,12 @@ def main() -> None:
         score = scored(model, found, own, labels[data.test_rows])
         environment = {**pretrained["environment"], "prototypes": team.environment()}
         made = {**description, "environment": environment}
-        saved.save(layout.PROTOTYPES, {name: part for name, part in model.named_children() if name != "network"}, made)
-        write_csv(layout.curve("prototypes"), pd.DataFrame(curve))
+        saved.save(paths.PROTOTYPES, {name: part for name, part in model.named_children() if name != "network"}, made)
+        write_csv(paths.curve("prototypes"), pd.DataFrame(curve))
         known = {"dataset": data.name, "provenance": data.store.description["provenance"]}
-        write_json(layout.SOURCE_REPORT, {"source": {**known, **score, "n_test": len(data.split.test)}})
+        write_json(paths.SOURCE_REPORT, {"source": {**known, **score, "n_test": len(data.split.test)}})
         tracked.log({f"test_{key}": value for key, value in score.items()}, settings.prototypes.epochs)
-        files = [layout.model_description(layout.PROTOTYPES), layout.curve("prototypes"), layout.SOURCE_REPORT]
+        files = [paths.model_description(paths.PROTOTYPES), paths.curve("prototypes"), paths.SOURCE_REPORT]
         tracked.log_files(files, "prototypes")
         tracked.log_model(model, made)
     checkpoint.remove()

@@ -11,7 +11,6 @@ from pipeline.datasets import DATASETS
 
 ROOT = Path(__file__).parents[1]
 FLOORS = (
-    ("cli",),
     ("command_line",),
     ("own_pictures", "studies", "exporting", "trial_target"),
     ("reporting",),

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from pipeline.config import layout
+from pipeline.config import paths
 from pipeline.data.crops import CropStore
 from pipeline.errors import DatasetError
 from pipeline.files.atomic import atomic_path
@@ -88,7 +88,7 @@ class PreparedData:
             DatasetError: a file is missing; the message names the stage that makes it.
             DamagedFileError: a file is damaged.
         """
-        return cls(name, CropStore.open(layout.crops(name)).require_intact(), read_split(layout.split(name)))
+        return cls(name, CropStore.open(paths.crops(name)).require_intact(), read_split(paths.split(name)))
 
     @property
     def train_rows(self) -> Tensor:

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-AT_ONCE = 200
+CHUNK = 200
 """Resamples drawn together, which bounds the memory."""
 
 
 @dataclass(frozen=True)
-class Paired:
+class PairedDifference:
     """The mean difference, the bounds of its 95 % interval and its two-sided p value."""
 
     difference: float
@@ -19,7 +19,7 @@ class Paired:
     p: float
 
 
-def paired_bootstrap(differences: NDArray[np.float64], resamples: int, seed: int) -> Paired:
+def paired_bootstrap(differences: NDArray[np.float64], resamples: int, seed: int) -> PairedDifference:
     """The percentile bootstrap over pictures of a mean difference (Efron and Tibshirani 1993, ch. 13).
 
     differences: N float, one a picture: its mean over seeds of right (1) or wrong (0) by the first, less by the second.
@@ -28,12 +28,12 @@ def paired_bootstrap(differences: NDArray[np.float64], resamples: int, seed: int
     """
     generator = np.random.Generator(np.random.PCG64(seed))
     count, means = len(differences), np.empty(resamples)
-    for start in range(0, resamples, AT_ONCE):
-        size = min(AT_ONCE, resamples - start)
+    for start in range(0, resamples, CHUNK):
+        size = min(CHUNK, resamples - start)
         means[start : start + size] = differences[generator.integers(0, count, (size, count))].mean(axis=1)
     low, high = np.quantile(means, [0.025, 0.975])
     below, above = (1 + (means <= 0).sum()) / (resamples + 1), (1 + (means >= 0).sum()) / (resamples + 1)
-    return Paired(float(differences.mean()), float(low), float(high), float(min(1.0, 2 * min(below, above))))
+    return PairedDifference(float(differences.mean()), float(low), float(high), float(min(1.0, 2 * min(below, above))))
 
 
 def sign_test(better: int, worse: int) -> float:

@@ -1,6 +1,6 @@
 """What is said of one target: its scores before and after adaptation, and the tables made of them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -8,10 +8,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from pipeline.config.schema import EvaluateParams
-from pipeline.data.outcome import Outcome
+from pipeline.data.outcome import Outcome, Predictions
 from pipeline.data.prepared import PreparedData
 from pipeline.evaluation import scores
 from pipeline.labels import EXPRESSIONS
+from pipeline.validators import LAST, VALIDATORS, best_epoch, measures
 
 
 def tsne_points(
@@ -106,4 +107,39 @@ def plot_tables(scores: Mapping[str, Any]) -> dict[str, pd.DataFrame]:
         "f1": pd.DataFrame(f1, columns=["expression", "f1"]),
         "confusion": pd.DataFrame(confusion, columns=["actual", "predicted"]),
         "accuracy": pd.DataFrame(accuracy, columns=["epoch", "accuracy"]),
+    }
+
+
+def unlabelled_scores(
+    outcome: Outcome, source_labels: NDArray[np.int64], possible: Sequence[int]
+) -> dict[str, dict[str, float]]:
+    """How sure, varied and clustered the target's pictures are, and the accuracy on the source's test sample.
+
+    ``before`` and ``after`` adaptation. source_labels: int64, one for each embedded picture of the source
+    (``outcome.source.rows``). possible: the classes that may be predicted; the source's pictures of others are left
+    out.
+    """
+    counted = np.isin(source_labels, possible)
+    return {
+        name: _measures(predicted, source_labels, counted)
+        for name, predicted in (("before", outcome.before), ("after", outcome.after))
+    }
+
+
+def chosen_epochs(validations: pd.DataFrame, by_epoch: Sequence[float]) -> dict[str, dict[str, float | int]]:
+    """The epoch that each validator finds best and the test accuracy there, and those of the last epoch.
+
+    validations: a row an epoch from 0 (the source model), a column a validator. by_epoch: the accuracy at these epochs.
+    """
+    epochs = {one.name: best_epoch(one, validations[one.name].tolist()) for one in VALIDATORS}
+    epochs[LAST] = len(by_epoch) - 1
+    return {name: {"epoch": epoch, "accuracy": by_epoch[epoch]} for name, epoch in epochs.items()}
+
+
+def _measures(predicted: Predictions, source_labels: NDArray[np.int64], counted: NDArray[np.bool_]) -> dict[str, float]:
+    return {
+        "entropy": measures.entropy(predicted.probabilities),
+        "information": measures.information(predicted.probabilities),
+        "neighbourhood_density": measures.neighbourhood_density(predicted.target),
+        "source_accuracy": measures.accuracy(predicted.source_probabilities[counted], source_labels[counted]),
     }

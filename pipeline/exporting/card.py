@@ -5,15 +5,21 @@ from typing import Any
 
 from pipeline.backbones import BACKBONES
 from pipeline.config.methods import METHODS
+from pipeline.evaluation.records import Result
 from pipeline.labels import EXPRESSIONS
 from pipeline.networks.trained import TrainedModel
 from pipeline.reporting.markdown import MARK_NOTE, NOTHING, markdown_table, marked, percent
-from pipeline.reporting.records import Result
 from pipeline.reporting.titles import dataset_title
 
 
 def card(trained: TrainedModel, result: Result | None, files: Mapping[str, str]) -> str:
-    """The card as Markdown. result: the model's scores, where it has any. files: what was exported, and how exact."""
+    """The text of card.md, in Markdown.
+
+    Args:
+        trained: the model.
+        result: its scores, where it has any.
+        files: for each exported file what it is, and how exact.
+    """
     made = trained.description
     name = dataset_title(made["target"]["name"]) if trained.adapted else dataset_title(made["source"]["name"])
     sections = [

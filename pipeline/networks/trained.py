@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from pipeline.config import layout
+from pipeline.config import paths
 from pipeline.config.learning import AugmentParams, ModelParams
 from pipeline.config.methods import METHODS
 from pipeline.config.pictures import FaceParams
@@ -66,7 +66,7 @@ def open_model(folder: Path) -> TrainedModel:
     description = saved.describe(folder)
     if description.get("stage") == "pretrain":
         raise WeightsError(
-            f"{folder}: encoder and head alone, which predict nothing; name {folder.parent / layout.PROTOTYPES.name}"
+            f"{folder}: encoder and head alone, which predict nothing; name {folder.parent / paths.PROTOTYPES.name}"
         )
     try:
         params = _section(ModelParams, description["model"])
@@ -74,7 +74,7 @@ def open_model(folder: Path) -> TrainedModel:
         faces = _section(FaceParams, (description.get("target") or description["source"])["faces"])
     except (KeyError, TypeError, ValidationError) as error:
         raise WeightsError(
-            f"{layout.model_description(folder)}: not as this version of the project writes it ({_reason(error)}); "
+            f"{paths.model_description(folder)}: not as this version of the project writes it ({_reason(error)}); "
             "train the model again, or use the version that wrote it"
         ) from error
     model = _kind(description).untrained(params)
@@ -93,7 +93,7 @@ def pretrained_network(params: ModelParams) -> Network:
         WeightsError: the model is missing, damaged or of other parameters.
     """
     pretrained = Network(params)
-    saved.load(layout.PRETRAINED, {"network": pretrained})
+    saved.load(paths.PRETRAINED, {"network": pretrained})
     return pretrained
 
 
@@ -122,7 +122,7 @@ def _load_pretrained(folder: Path, encoder_and_head: Any, description: dict[str,
     Raises:
         WeightsError: they are not beside the prototypes, or were trained again since.
     """
-    beside = folder.resolve().parent / layout.PRETRAINED.name
+    beside = folder.resolve().parent / paths.PRETRAINED.name
     found = saved.load(beside, {"network": encoder_and_head})["weights_sha256"]
     if found != description.get("pretrained_sha256"):
         raise WeightsError(f"{folder}: learnt on another model than that of {beside}; run dvc repro prototypes")

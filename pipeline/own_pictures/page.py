@@ -10,16 +10,15 @@ from pipeline.data.outcome import Outcome
 from pipeline.data.prepared import PreparedData
 from pipeline.evaluation.scorecard import tsne_points
 from pipeline.labels import EXPRESSIONS, NUM_CLASSES
-from pipeline.reporting.page import curves, pictures, plots
+from pipeline.reporting.page import pictures, plots
 from pipeline.reporting.page.content import Group, Plot
 from pipeline.reporting.page.document import document
-from pipeline.reporting.page.pictures import Shown
-from pipeline.reporting.page.predictions import chosen, predictions
+from pipeline.reporting.page.pictures import SetPictures, page_predictions, sample_rows
 from pipeline.reporting.results import embedding
 from pipeline.reporting.titles import dataset_title
 
 FEWEST = 5
-"""Pictures that t-SNE needs to show anything."""
+"""Pictures without which t-SNE shows nothing."""
 
 
 def html(
@@ -32,28 +31,33 @@ def html(
     curve: pd.DataFrame,
     mark: str,
 ) -> str:
-    """The page.
+    """The text of index.html.
 
     Args:
-        report: the text of report.md. source: None where it is not at hand.
-        table: the prediction of every picture of the store, at the model's temperature. curve: of the adaptation.
-        mark: stands after every number, where pictures are drawn.
+        settings: the parameters of the run.
+        report: the text of report.md.
+        source: the source's pictures; None where they are not at hand.
+        target: the user's pictures.
+        outcome: what both models predict.
+        table: the prediction of every picture of the store, at the model's temperature.
+        curve: losses by epoch.
+        mark: stands after every number where pictures are drawn, else "".
     """
     points = _points(settings, source, target, outcome)
-    rows = chosen(target.split.test)
+    rows = sample_rows(target.split.test)
     shown = {
-        domain: pictures.shown(title, domain, store, _copied(settings, points, domain, more))
+        domain: pictures.set_pictures(title, domain, store, _copied_rows(settings, points, domain, more))
         for domain, title, store, more in (
             ("source", dataset_title(settings.source), None if source is None else source.store, set()),
             ("target", target.name, target.store, set(rows.tolist())),
         )
     }
     unlabelled = np.full(len(table), -1, np.int64)
-    found = predictions(table, unlabelled, rows, target.split.test, "pictures with a face", shown["target"])
+    found = page_predictions(table, unlabelled, rows, target.split.test, "pictures with a face", shown["target"])
     drawn = [
         _expressions(target, outcome, mark),
         *_tsne(points, shown),
-        *curves.curves("adaptation", "Adaptation by epoch; the legend shows further curves", curve, mark),
+        *plots.curves("adaptation", "Adaptation by epoch; the legend shows further curves", curve, mark),
     ]
     stores: dict[str, CropStore] = {"target": target.store} | ({} if source is None else {"source": source.store})
     sheets = {name: pictures.sheet(stores[name].images, one.cells) for name, one in shown.items() if one.cells}
@@ -61,7 +65,7 @@ def html(
 
 
 def _points(settings: Params, source: PreparedData | None, target: PreparedData, outcome: Outcome) -> pd.DataFrame:
-    """t-SNE as the evaluate stage has it, but a picture of the target has the class that is predicted as its label."""
+    """t-SNE as the evaluate stage has it, except that a target picture's label is the class that is predicted."""
     if len(outcome.source.rows) + len(outcome.target.rows) < FEWEST:
         return pd.DataFrame(columns=["stage", "domain", "row", "label", "x", "y"])
     points = tsne_points(source, target, outcome, settings.evaluate.tsne_samples, settings.seed)
@@ -72,12 +76,12 @@ def _points(settings: Params, source: PreparedData | None, target: PreparedData,
     return points
 
 
-def _copied(settings: Params, points: pd.DataFrame, domain: str, more: set[int]) -> list[int]:
-    """The rows of which the page holds copies."""
+def _copied_rows(settings: Params, points: pd.DataFrame, domain: str, more: set[int]) -> list[int]:
+    """The rows of the pictures that the page holds copies of."""
     return sorted({*points["row"][points["domain"] == domain], *more}) if settings.report.pictures else []
 
 
-def _tsne(points: pd.DataFrame, shown: dict[str, Shown]) -> list[Plot]:
+def _tsne(points: pd.DataFrame, shown: dict[str, SetPictures]) -> list[Plot]:
     stages = [(name, embedding(rows)) for name in ("before", "after") if len(rows := points[points["stage"] == name])]
     return (
         [plots.tsne(stages, shown["source"], shown["target"], "class (as predicted, of triangles)")] if stages else []

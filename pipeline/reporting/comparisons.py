@@ -6,14 +6,14 @@ their legend.
 
 from collections.abc import Callable, Sequence
 
+from pipeline.evaluation.records import Metrics, Result
 from pipeline.reporting.markdown import NOTHING, ORACLE, accuracy_cell, markdown_table, oracle_cell, percent, section
 from pipeline.reporting.paper_tables import TABLE_3, QuotedTable
-from pipeline.reporting.records import Metrics, Result
-from pipeline.reporting.studied import Studied, average, in_table, row_cells
+from pipeline.reporting.study_results import StudySummary, average, in_table, row_cells
 from pipeline.reporting.titles import backbone_title, dataset_note, dataset_title, environment_title, method_title
 
 
-def comparison_section(quoted: QuotedTable, by_target: dict[str, Result], studies: Sequence[Studied]) -> str:
+def comparison_section(quoted: QuotedTable, by_target: dict[str, Result], studies: Sequence[StudySummary]) -> str:
     """Table 1 or 2: the quoted groups, then the measured rows."""
     blank = [""] * (len(quoted.targets) + 3)
     rows: list[list[str]] = []
@@ -23,7 +23,7 @@ def comparison_section(quoted: QuotedTable, by_target: dict[str, Result], studie
     notes = list(quoted.footnotes)
     if measured := _measured_rows([by_target.get(target) for target in quoted.targets]):
         rows += [["*measured by this project*", *blank], *measured]
-    studied = _studied_rows(in_table(studies, quoted.number, quoted.targets), quoted.targets, [*by_target.values()])
+    studied = _study_rows(in_table(studies, quoted.number, quoted.targets), quoted.targets, [*by_target.values()])
     rows += studied
     if not measured and not studied:
         notes.append("No target of this table was run.")
@@ -31,21 +31,21 @@ def comparison_section(quoted: QuotedTable, by_target: dict[str, Result], studie
     return section(f"Table {quoted.number}. {quoted.caption}", table, notes)
 
 
-def further_section(results: Sequence[Result], studies: Sequence[Studied]) -> str:
+def further_section(results: Sequence[Result], studies: Sequence[StudySummary]) -> str:
     """Targets that the paper has no column for."""
     if not results:
         return ""
     titles = [dataset_title(result.target) for result in results]
     targets = [result.target for result in results]
     compared = [study for study in studies if {1, 2} & {*study.tables} and study.rows_of(targets)]
-    rows = [*_measured_rows(results), *_studied_rows(compared, targets, results)]
+    rows = [*_measured_rows(results), *_study_rows(compared, targets, results)]
     table = markdown_table(["Method", "Source", "Backbone", *titles, ORACLE], rows, left=3)
     notes = ["The paper has no column for these targets."]
     notes += [note for result in results if (note := dataset_note(result.target))]
     return section("Further targets: accuracy (%)", table, notes)
 
 
-def ablation_section(by_target: dict[str, Result], studies: Sequence[Studied]) -> str:
+def ablation_section(by_target: dict[str, Result], studies: Sequence[StudySummary]) -> str:
     """Table 3: the quoted ablations, then the configuration of this run."""
     rows = [[row.method, *row.numbers, row.average] for row in TABLE_3.groups[0].rows]
     run = [by_target.get(target) for target in TABLE_3.targets]
@@ -63,18 +63,18 @@ def ablation_section(by_target: dict[str, Result], studies: Sequence[Studied]) -
     if not measured and not studied:
         notes.append("No adapted target of this table was run.")
     for study in studied:
-        rows.append([f"*{study.told([*by_target.values()])}*", *[""] * (len(TABLE_3.targets) + 1)])
+        rows.append([f"*{study.heading([*by_target.values()])}*", *[""] * (len(TABLE_3.targets) + 1)])
         for row in study.rows_of(TABLE_3.targets):
             rows.append([row.name, *row_cells(row, TABLE_3.targets), average(row, TABLE_3.targets)])
     table = markdown_table(["Method", *TABLE_3.titles, "AVG"], rows)
     return section(f"Table 3. {TABLE_3.caption}", table, notes)
 
 
-def _studied_rows(studies: Sequence[Studied], targets: Sequence[str], results: Sequence[Result]) -> list[list[str]]:
+def _study_rows(studies: Sequence[StudySummary], targets: Sequence[str], results: Sequence[Result]) -> list[list[str]]:
     """What studies have measured, each under its own line; a study scores no best epoch by target labels here."""
     rows: list[list[str]] = []
     for study in studies:
-        rows.append([f"*{study.told(results)}*", *[""] * (len(targets) + 3)])
+        rows.append([f"*{study.heading(results)}*", *[""] * (len(targets) + 3)])
         rows += [[r.name, r.source, r.backbone, *row_cells(r, targets), NOTHING] for r in study.rows_of(targets)]
     return rows
 

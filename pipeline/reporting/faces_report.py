@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import quote
 
 from pipeline.data.crops import read_description
-from pipeline.faces.summary import summary
+from pipeline.faces.writer import summary
 from pipeline.files.io import read_parquet, write_text
 from pipeline.reporting.contact_sheet import FALLBACK_TITLES, fallback_rows, write_contact_sheets
 from pipeline.reporting.markdown import MARK_NOTE, NOTHING, markdown_table

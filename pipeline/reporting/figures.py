@@ -8,16 +8,18 @@ from pathlib import Path
 
 import matplotlib.style
 import numpy as np
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
 
+from pipeline.evaluation.records import Metrics, Result
 from pipeline.files.atomic import atomic_path
 from pipeline.labels import EXPRESSIONS, NUM_CLASSES
-from pipeline.reporting.records import Metrics, Result
-from pipeline.reporting.results import Embedding, Evaluation
+from pipeline.reporting.results import Embedding, Evaluation, Training
 from pipeline.reporting.titles import DRAWN_MARK, dataset_title, method_title, provenance_note
 
 CLASS_COLOURS = ("#D55E00", "#009E73", "#CC79A7", "#E69F00", "#0072B2", "#56B4E9", "#4D4D4D")
@@ -37,28 +39,46 @@ STYLE = {
     "savefig.dpi": 150,
 }
 
+CAPTIONS = {
+    "fig2b": "F1 per class",
+    "confusion": "Confusion matrices",
+    "reliability": "Reliability",
+    "fig3": "t-SNE of the features",
+    "training": "Adaptation by epoch",
+}
+"""By the first part of a figure's file name, KIND_TARGET.png."""
+
+FIRST_LOSS, VALIDATOR = "loss", "information"
+"""What is drawn of a training's curves: its loss, and one measure that needs no labels."""
+
+LEAST_SPAN = 10.0
+"""Points of accuracy that the axis spans at least: a test part's own error must not look like a trend."""
+
 
 def write_figures(evaluation: Evaluation, source: str, folder: Path) -> list[Path]:
-    """Draw what the results allow: a target without labels has a t-SNE figure only.
+    """Draw what the results allow: a target without labels has no scores to draw, and direct transfer no training.
 
     Args:
-        evaluation: one target. source: the source data set's name. folder: where the PNG files go.
+        evaluation: One target.
+        source: The source data set's name.
+        folder: Where the PNG files go.
 
     Returns:
-        The files written: fig2b_<target>.png, confusion_<target>.png, reliability_<target>.png, fig3_<target>.png.
+        The files written: fig2b_<target>.png, confusion_<target>.png, reliability_<target>.png, fig3_<target>.png,
+        training_<target>.png.
     """
     result = evaluation.result
-    written: list[Path] = []
+    figures: dict[str, Figure] = {}
     # Reset first: the user's matplotlibrc must not change the report.
     with matplotlib.style.context(STYLE, after_reset=True):
         if result.before is not None:
-            written += [
-                save(_f1_bars(result, result.before), folder / f"fig2b_{result.target}.png"),
-                save(_confusions(result, result.before), folder / f"confusion_{result.target}.png"),
-                save(_reliability(evaluation), folder / f"reliability_{result.target}.png"),
-            ]
-        written.append(save(_tsne(evaluation, source), folder / f"fig3_{result.target}.png"))
-    return written
+            figures["fig2b"] = _f1_bars(result, result.before)
+            figures["confusion"] = _confusions(result, result.before)
+            figures["reliability"] = _reliability(evaluation)
+        figures["fig3"] = _tsne(evaluation, source)
+        if not evaluation.training.losses.empty:
+            figures["training"] = _training(result, evaluation.training)
+        return [save(figure, folder / f"{kind}_{result.target}.png") for kind, figure in figures.items()]
 
 
 def _f1_bars(result: Result, before: Metrics) -> Figure:
@@ -232,3 +252,40 @@ def save(figure: Figure, path: Path) -> Path:
         # By default the file would name the version of the library that wrote it.
         figure.savefig(temporary, format="png", metadata={"Software": None})
     return path
+
+
+def _training(result: Result, training: Training) -> Figure:
+    """Panels by epoch; a dotted line stands where the kept model is, a hollow marker at the oracle."""
+    loss = FIRST_LOSS if FIRST_LOSS in training.losses else next(name for name in training.losses if name != "epoch")
+    panels = [
+        (f"{loss} of the training", training.losses, loss, 1.0),
+        (f"{VALIDATOR}, without labels", training.validations, VALIDATOR, 1.0),
+    ]
+    if len(training.accuracy):
+        panels.append(("accuracy on the test part (%)", training.accuracy, "accuracy", 100.0))
+    figure = figure_below_head(4.2 * len(panels), 3.9, result)
+    for axes, (title, table, column, scale) in zip(figure.subplots(1, len(panels)), panels, strict=True):
+        _panel(axes, table["epoch"], scale * table[column], result.kept_epoch)
+        axes.set_title(title)
+    if len(training.accuracy) and result.oracle is not None:
+        low, high = axes.get_ylim()
+        spread = max(0.0, LEAST_SPAN - (high - low)) / 2
+        axes.set_ylim(low - spread, high + spread)
+        axes.plot(
+            result.oracle.epoch, 100 * result.oracle.accuracy, "o", ms=10, mfc="none", mec="#555555", label="oracle ‡"
+        )
+        axes.legend(frameon=False, fontsize=9)
+    head(figure, f"{dataset_title(result.target)}: {method_title(result)} by epoch", result)
+    kept = "the source model" if result.kept_epoch == 0 else f"the model after epoch {result.kept_epoch}"
+    figure.supxlabel(f"epoch; 0 is the source model, dotted is what is kept: {kept}", fontsize=9)
+    return figure
+
+
+def _panel(axes: Axes, epochs: "pd.Series[float]", values: "pd.Series[float]", kept: int) -> None:
+    axes.plot(epochs, values, color=AFTER_COLOUR, marker="o", ms=4)
+    if epochs.iloc[0] == 0:
+        axes.axhline(values.iloc[0], color=BEFORE_COLOUR, lw=1, zorder=0)
+    axes.axvline(kept, color="#777777", lw=1, ls=":", zorder=0)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.set_axisbelow(True)
+    axes.grid(axis="y", color="#E3E3E3", linewidth=0.8)

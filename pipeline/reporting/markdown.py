@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
-from pipeline.reporting.records import Metrics, Result
+from pipeline.evaluation.records import Metrics, Result
 from pipeline.reporting.titles import DRAWN_MARK, KNOWN_MARK, OTHER_CODE_MARK, UNLIKE_MARK
 
 NOTHING = "–"

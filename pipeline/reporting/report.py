@@ -3,17 +3,26 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from pipeline.config.layout import PAGE, PAPER, REPORTS
 from pipeline.config.load import load
+from pipeline.config.paths import PAGE, PAPER, REPORTS
 from pipeline.config.schema import Params
+from pipeline.evaluation.records import Result, SourceMetrics
 from pipeline.files.io import write_json, write_text
-from pipeline.reporting.figures import write_figures
-from pipeline.reporting.page.of_results import page
-from pipeline.reporting.records import Result
+from pipeline.reporting import protocol
+from pipeline.reporting.comparisons import ablation_section, comparison_section, further_section
+from pipeline.reporting.figures import CAPTIONS, write_figures
+from pipeline.reporting.page.report_page import page
+from pipeline.reporting.paper_tables import TABLE_1, TABLE_2
 from pipeline.reporting.results import load_evaluations, load_source
-from pipeline.reporting.studied import load_studies
-from pipeline.reporting.tables import render
-from pipeline.reporting.training_figure import write_training_figure
+from pipeline.reporting.study_results import StudySummary, load_studies, studies_section
+from pipeline.reporting.target_tables import (
+    calibration_section,
+    choices_section,
+    f1_section,
+    judged_section,
+    targets_section,
+)
+from pipeline.reporting.titles import dataset_title
 
 
 def write_report(params: Params, reports: Path = REPORTS) -> list[Path]:
@@ -36,7 +45,7 @@ def write_report(params: Params, reports: Path = REPORTS) -> list[Path]:
     # Made before anything is written: it reads more files than the tables do.
     html = page(params, evaluations, source, render(results, source, [], paper, studies), reports)
     folder = reports / "figures"
-    figures = [[*write_figures(one, params.source, folder), *write_training_figure(one, folder)] for one in evaluations]
+    figures = [write_figures(one, params.source, folder) for one in evaluations]
     linked = [
         (result.target, [path.relative_to(reports).as_posix() for path in paths])
         for result, paths in zip(results, figures, strict=True)
@@ -64,3 +73,49 @@ def headlines(results: Sequence[Result]) -> dict[str, dict[str, float]]:
         if values:
             values["mean"] = sum(values.values()) / len(values)
     return {name: {key: round(value, 3) for key, value in values.items()} for name, values in found.items()}
+
+
+def render(
+    results: Sequence[Result],
+    source: SourceMetrics,
+    figures: Sequence[tuple[str, Sequence[str]]],
+    paper: Params,
+    studies: Sequence[StudySummary] = (),
+) -> str:
+    """The whole report as Markdown.
+
+    Args:
+        results: one per target, all of one configuration, at least one.
+        source: the source model's score on its own test part.
+        figures: per target, the paths of its figures relative to the report; none: no section of figures.
+        paper: the parameters of the paper's protocol.
+        studies: those that were collected.
+    """
+    by_target = {result.target: result for result in results}
+    in_paper = {*TABLE_1.targets, *TABLE_2.targets}
+    sections = [
+        "# Cross-domain facial expression recognition: results",
+        protocol.describe(results, source, paper),
+        comparison_section(TABLE_1, by_target, studies),
+        comparison_section(TABLE_2, by_target, studies),
+        further_section([result for result in results if result.target not in in_paper], studies),
+        ablation_section(by_target, studies),
+        targets_section(results),
+        judged_section(results),
+        choices_section(results),
+        calibration_section(results),
+        f1_section(results),
+        _figures_section(figures),
+        studies_section(studies, "studies"),
+    ]
+    return "\n\n".join(section for section in sections if section) + "\n"
+
+
+def _figures_section(figures: Sequence[tuple[str, Sequence[str]]]) -> str:
+    parts = ["## Figures"] if figures else []
+    for target, paths in figures:
+        parts.append(f"### {dataset_title(target)}")
+        for path in paths:
+            kind = Path(path).stem.partition("_")[0]
+            parts.append(f"![{CAPTIONS[kind]}: {dataset_title(target)}]({path})")
+    return "\n\n".join(parts)

@@ -11,17 +11,17 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from pipeline.config.schema import Params
-from pipeline.errors import PipelineError
+from pipeline.errors import DamagedFileError, PipelineError
+from pipeline.evaluation.records import Result, SourceMetrics, SourceReport, parse
+from pipeline.files.io import read_csv
 from pipeline.labels import NUM_CLASSES
-from pipeline.reporting.csv_tables import read_curve, read_table
-from pipeline.reporting.records import Result, SourceMetrics, SourceReport, parse
 
 Stage = Literal["before", "after"]
 
@@ -170,3 +170,29 @@ def _configuration(result: Result) -> dict[str, object]:
         "provenance.source": result.provenance.source,
         **{key: value for key, value in result.parameters.items() if not key.startswith(own)},
     }
+
+
+def read_table(path: Path, command: str, **options: Any) -> pd.DataFrame:
+    """The table at ``path``; ``command`` makes it. options: of pandas.
+
+    Raises:
+        PipelineError: it is missing or damaged.
+    """
+    if not path.is_file():
+        raise PipelineError(f"{path}: missing; run {command}")
+    try:
+        return read_csv(path, **options)
+    except DamagedFileError as error:
+        raise PipelineError(f"{path}: damaged ({error.__cause__}); run {command}") from None
+
+
+def read_curve(path: Path, command: str) -> pd.DataFrame:
+    """A table with a column ``epoch``, all of numbers; without rows where nothing was trained.
+
+    Raises:
+        PipelineError: it is missing or damaged; ``command`` makes it.
+    """
+    table = read_table(path, command, dtype="float64")
+    if "epoch" not in table:
+        raise PipelineError(f"{path}: damaged (no column epoch); run {command}")
+    return table

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pipeline.backbones import BACKBONES
 from pipeline.config.methods import METHODS
 from pipeline.datasets import DATASETS
-from pipeline.reporting.records import Result
+from pipeline.evaluation.records import Result
 
 KNOWN_MARK = "§"
 """Stands beside every number of a target whose label set was given."""
@@ -27,7 +27,7 @@ def dataset_title(name: str) -> str:
 
 def dataset_note(name: str) -> str:
     """What a reader of a table must know of a data set; mostly nothing."""
-    return DATASETS[name].note if name in DATASETS else ""
+    return DATASETS[name].caveat if name in DATASETS else ""
 
 
 def method_title(result: Result) -> str:

@@ -9,16 +9,16 @@ from typing import TypeVar
 
 import pandas as pd
 
-from pipeline.config import layout
+from pipeline.config import paths
 from pipeline.errors import PipelineError
 from pipeline.files.io import write_csv, write_json, write_text
 from pipeline.reporting.markdown import KNOWN_NOTE, MARK_NOTE, NOTHING, UNLIKE_NOTE, markdown_table, signed, with_marks
-from pipeline.reporting.studied import Studied, StudiedCell, StudiedRow, load_studies
+from pipeline.reporting.study_results import StudyCell, StudyRow, StudySummary, load_studies
 from pipeline.reporting.titles import DRAWN_MARK, OTHER_CODE_MARK, backbone_title, dataset_title, environment_title
 from pipeline.studies import figures
 from pipeline.studies.collect import Collected, State
 from pipeline.studies.plan import Run, Study
-from pipeline.studies.summary import Stage, accuracy, chosen_by, is_transfer, paired, rivalry
+from pipeline.studies.summary import Stage, accuracy, chosen_by, is_transfer, paired, win_loss
 from pipeline.tracking.costs import Cost
 from pipeline.validators import LAST, VALIDATORS
 
@@ -44,7 +44,7 @@ def write_report(
         PipelineError: nothing is there, and the report of an earlier collection has something. StorageError: a file
             cannot be written.
     """
-    folder = layout.REPORTS / "studies"
+    folder = paths.REPORTS / "studies"
     if not collected:
         _keep_what_was_collected(folder / f"{name}.json")
     targets = list(dict.fromkeys(target for run in planned for target in run.params.targets))
@@ -87,12 +87,12 @@ def _studied(
     collected: Sequence[Collected],
     lacking: Mapping[str, State],
     pictures: Sequence[str],
-) -> Studied:
+) -> StudySummary:
     """What reports/tables.md shows of the study."""
     base = study.reference or next(iter(study.variants))
     rows = [_studied_row(f"DT (of {base})", base, targets, collected, "before")]
     rows += [_studied_row(variant, variant, targets, collected, "after") for variant in study.variants]
-    return Studied(
+    return StudySummary(
         name=name,
         title=study.title,
         tables=study.tables,
@@ -113,14 +113,14 @@ def _shared(parameters: Sequence[Mapping[str, P]]) -> dict[str, P]:
 
 def _studied_row(
     name: str, variant: str, targets: Sequence[str], collected: Sequence[Collected], stage: Stage
-) -> StudiedRow | None:
+) -> StudyRow | None:
     """None where nothing is there."""
     results = [one.result for one in collected if one.run.variant == variant]
     cells = {target: cell for target in targets if (cell := accuracy(collected, variant, target, stage))}
     if not cells:
         return None
     source, backbone = dataset_title(results[0].source), backbone_title(results[0])
-    return StudiedRow(name=name, source=source, backbone=backbone, cells=cells)
+    return StudyRow(name=name, source=source, backbone=backbone, cells=cells)
 
 
 def _costs(study: Study, planned: Sequence[Run], costs: Mapping[str, Mapping[str, Cost]]) -> list[str]:
@@ -214,7 +214,7 @@ def _accuracies(study: Study, targets: Sequence[str], collected: Sequence[Collec
     return markdown_table(["", *map(dataset_title, targets)], lines)
 
 
-def _cell(cell: StudiedCell | None) -> str:
+def _cell(cell: StudyCell | None) -> str:
     return NOTHING if cell is None else cell.text()
 
 
@@ -234,7 +234,7 @@ def _differences(study: Study, targets: Sequence[str], collected: Sequence[Colle
             interval = f"[{signed(found.low)}, {signed(found.high)}]"
             cells.append(f"{with_marks(signed(found.difference), own)} {interval}, p {found.p:.3f}")
             marks.update(own)
-        over = rivalry(differences)
+        over = win_loss(differences)
         won = [f"{over.better} : {over.worse}", with_marks(signed(over.mean), marks), f"{over.p:.3f}"] if over else []
         lines.append([variant, *cells, *(won or [NOTHING] * 3)])
     return markdown_table(["", *map(dataset_title, targets), "won : lost", "mean", "p of signs"], lines)

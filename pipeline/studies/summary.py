@@ -7,8 +7,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.evaluation.comparison import Paired, paired_bootstrap, sign_test
-from pipeline.reporting.studied import StudiedCell
+from pipeline.evaluation.comparison import PairedDifference, paired_bootstrap, sign_test
+from pipeline.reporting.study_results import StudyCell
 from pipeline.reporting.titles import environment_title
 from pipeline.studies.collect import Collected, of_variant
 
@@ -18,7 +18,7 @@ Stage = Literal["before", "after"]
 
 
 @dataclass(frozen=True)
-class Rivalry:
+class WinLoss:
     """A variant against another over the targets that both have: wins, losses and the p value of the signs."""
 
     better: int
@@ -27,7 +27,7 @@ class Rivalry:
     p: float
 
 
-def accuracy(collected: Sequence[Collected], variant: str, target: str, stage: Stage = "after") -> StudiedCell | None:
+def accuracy(collected: Sequence[Collected], variant: str, target: str, stage: Stage = "after") -> StudyCell | None:
     """Over seeds; ``before``: of the source models that the variant starts from. None: nothing was scored."""
     found = of_variant(collected, variant, target)
     scores = [one.result.before if stage == "before" else one.result.after for one in found]
@@ -35,7 +35,7 @@ def accuracy(collected: Sequence[Collected], variant: str, target: str, stage: S
     if not values:
         return None
     deviation = float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
-    return StudiedCell(
+    return StudyCell(
         mean=float(np.mean(values)),
         deviation=deviation,
         seeds=len(values),
@@ -51,7 +51,7 @@ def is_transfer(collected: Sequence[Collected], variant: str) -> bool:
     return any(one.run.variant == variant and one.run.params.adapt.method == "dt" for one in collected)
 
 
-def paired(collected: Sequence[Collected], variant: str, other: str | None, target: str) -> Paired | None:
+def paired(collected: Sequence[Collected], variant: str, other: str | None, target: str) -> PairedDifference | None:
     """``variant`` less ``other`` on the same test pictures, of the seeds that both have; None where they share none.
 
     other: None is direct transfer, of the source model that the variant itself starts from. Where the
@@ -67,13 +67,13 @@ def paired(collected: Sequence[Collected], variant: str, other: str | None, targ
     return paired_bootstrap(100 * difference, RESAMPLES, SEED)
 
 
-def rivalry(differences: Sequence[Paired]) -> Rivalry | None:
+def win_loss(differences: Sequence[PairedDifference]) -> WinLoss | None:
     """differences: of two variants, one a target; None where there is none."""
     if not differences:
         return None
     values = [found.difference for found in differences]
     better, worse = sum(value > 0 for value in values), sum(value < 0 for value in values)
-    return Rivalry(better, worse, float(np.mean(values)), sign_test(better, worse))
+    return WinLoss(better, worse, float(np.mean(values)), sign_test(better, worse))
 
 
 @dataclass(frozen=True)

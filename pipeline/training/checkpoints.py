@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from tqdm import tqdm
 
-from pipeline.config.flat import flatten
+from pipeline.config.dependencies import flatten
 from pipeline.files.atomic import atomic_path, remove_leftovers, storage_error
 from pipeline.files.io import read_json, write_json
 
@@ -57,8 +57,8 @@ class Checkpoint:
     def load(self) -> dict[str, Any] | None:
         """The state that was saved last, with PyTorch's random states set; None where there is none of this training.
 
-        A file that cannot be read is told of, and training starts from the beginning. ``settle`` comes first, in one
-        process.
+        A file that cannot be read is told of, and training starts from the beginning. ``make_current`` comes first, in
+        one process.
         """
         content = _read(self.path)
         if content is None or content["fingerprint"] != self.fingerprint:
@@ -66,7 +66,7 @@ class Checkpoint:
         _set_random_states(content["random"])
         return content
 
-    def settle(self) -> None:
+    def make_current(self) -> None:
         """Put the state of another training aside and that of this one, where it was put aside, in its place."""
         remove_leftovers(self.path)
         aside = self._aside(self.fingerprint)

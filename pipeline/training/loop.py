@@ -145,7 +145,7 @@ def follow(task: Task, checkpoint: Checkpoint, team: Team) -> None:
 def _resume(task: Task, checkpoint: Checkpoint, team: Team) -> tuple[list[dict[str, float]], list[dict[str, float]]]:
     """Take over the saved state, if there is one; return its curve and costs."""
     if team.leads:
-        checkpoint.settle()
+        checkpoint.make_current()
     team.all_equal(0)  # the others look when the leader is done
     saved = checkpoint.load()
     epochs = len(saved["curve"]) if saved else 0

@@ -10,12 +10,12 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from pipeline.cli import app
 from pipeline.data import augment
 from pipeline.exporting import onnx
 from pipeline.exporting.onnx import Exported
 from pipeline.labels import EXPRESSIONS
 from pipeline.networks.trained import open_model
+from pocan.cli import app
 from tests.models import small, write_adapted
 
 pytest.importorskip("onnx")

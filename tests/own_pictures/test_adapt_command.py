@@ -12,7 +12,6 @@ import yaml
 from PIL import Image
 from typer.testing import CliRunner, Result
 
-from pipeline.cli import app
 from pipeline.config import load as params
 from pipeline.data.outcome import Outcome
 from pipeline.data.prepared import PreparedData, Split, write_split
@@ -21,6 +20,7 @@ from pipeline.networks.trained import open_model
 from pipeline.reporting.markdown import MARK_NOTE
 from pipeline.tracking.runs import StageRun
 from pipeline.training import loop
+from pocan.cli import app
 from tests.faces.scenes import noise, photograph
 from tests.models import write_adapted, write_source
 from tests.prediction.films import write_film
@@ -184,7 +184,7 @@ def test_a_video_is_a_set_of_frames() -> None:
 
 
 @pytest.mark.usefixtures("project")
-def test_bad_wishes_are_one_line_and_leave_nothing() -> None:
+def test_bad_requests_are_one_line_and_leave_nothing() -> None:
     Path("film.mp4").write_bytes(b"no film" * 100)
     Path("empty").mkdir()
     write_adapted(Path("adapted"))

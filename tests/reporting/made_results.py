@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.config.decisive import decisive
+from pipeline.config.dependencies import result_params
 from pipeline.config.load import load
 from pipeline.config.schema import Params
 from pipeline.validators import LAST, VALIDATORS
@@ -83,7 +83,7 @@ def result(target: str, **changes: Any) -> dict[str, Any]:
         "seed": 0,
         "epochs": {"pretrain": 10, "prototypes": 50, "adapt": 5},
         "kept_epoch": 5,
-        "parameters": decisive(PARAMS, known),
+        "parameters": result_params(PARAMS, known),
         "environment": dict.fromkeys(("pretrain", "prototypes", "adapt"), ENVIRONMENT),
         "split": SPLIT,
         "n_train": 1125,

@@ -11,7 +11,7 @@ import yaml
 
 from pipeline.errors import PipelineError
 from pipeline.reporting.markdown import KNOWN_NOTE, MARK_NOTE
-from pipeline.reporting.studied import StudiedCell, StudiedRow, average, load_studies, studies_section
+from pipeline.reporting.study_results import StudyCell, StudyRow, average, load_studies, studies_section
 from pipeline.studies import experiments, plan
 from pipeline.studies.collect import collect, state_of
 from pipeline.studies.report import write_report
@@ -58,7 +58,7 @@ def experiment(run: plan.Run, right: int, **changes: Any) -> None:
     for target in run.params.targets:
         after = metrics(confusion(right, 20 - right), [0.5, 0.9])
         made = result(target, seed=run.seed, method=run.params.adapt.method, after=after)
-        made |= {"parameters": run.decisive(target), "right": {"before": "1" * 84 + "0" * 56, "after": ""}}
+        made |= {"parameters": run.result_params(target), "right": {"before": "1" * 84 + "0" * 56, "after": ""}}
         made["right"]["after"] = "1" * 7 * right + "0" * 7 * (20 - right)
         folder = Path("reports/evaluate", target)
         folder.mkdir(parents=True, exist_ok=True)
@@ -182,7 +182,7 @@ def test_the_tables_of_the_report_have_a_studys_rows(repository: Path) -> None:
     assert "No target of this table was run" not in text.split("## Table 2.")[0]
     assert "No adapted target" not in ablation
     assert "![Two](studies/two-matrix.png)" in section(text, "Studies")
-    other = result("ckplus", parameters=runs[0].decisive("ckplus") | {"pretrain.tau": 0.3, "seed": 5})
+    other = result("ckplus", parameters=runs[0].result_params("ckplus") | {"pretrain.tau": 0.3, "seed": 5})
     text = tables_text(repository / "other", other, studies=[studied])
     assert row(section(text, "Table 1."), f"*{line}; unlike this run in `pretrain.tau`*")
 
@@ -240,8 +240,8 @@ def test_a_clone_without_experiments_keeps_what_another_has_collected(repository
 
 
 def test_a_mean_over_all_targets_has_the_marks_of_each() -> None:
-    first = StudiedCell(mean=70.0, deviation=1.0, seeds=3, drawn=True, known=False, current=True, alike=True)
-    row_ = StudiedRow(name="POCAN", source="RAF-DB", backbone="ResNet-10", cells={"ckplus": first})
+    first = StudyCell(mean=70.0, deviation=1.0, seeds=3, drawn=True, known=False, current=True, alike=True)
+    row_ = StudyRow(name="POCAN", source="RAF-DB", backbone="ResNet-10", cells={"ckplus": first})
     assert average(row_, ["ckplus", "jaffe"]) == "–"
     second = first.model_copy(update={"mean": 60.0, "drawn": False, "known": True, "current": False, "alike": False})
     both = row_.model_copy(update={"cells": {"ckplus": first, "jaffe": second}})
@@ -331,7 +331,7 @@ def test_a_study_without_any_result_says_so() -> None:
     assert files[1].read_text().count("- missing: ") == 4
     assert pd.read_csv(files[0]).empty
     (studied,) = load_studies(files[2].parent)
-    assert studied.told() == "measured by `pocan study two`, 4 of 4 experiments missing"
+    assert studied.heading() == "measured by `pocan study two`, 4 of 4 experiments missing"
     assert studies_section([studied], "studies") == ""
 
 

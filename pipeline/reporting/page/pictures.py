@@ -6,11 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 from PIL import Image
 
 from pipeline.data.crops import CropStore
-from pipeline.reporting.page.content import Sheet
+from pipeline.data.prepared import Indices
+from pipeline.labels import EXPRESSIONS
+from pipeline.reporting.page.content import Predictions, Sheet
 
 SIDE = 56
 """Of a copy, in pixels."""
@@ -19,7 +22,7 @@ QUALITY = 80
 
 
 @dataclass(frozen=True)
-class Shown:
+class SetPictures:
     """What is shown of a set's pictures. keys: their files, by row; None where the crops are not at hand.
 
     cells: the place of a row's copy on the sheet of that name; empty where copies were not asked for.
@@ -36,10 +39,10 @@ class Shown:
         return [[name, self.cells.get(row, -1)] for name, row in zip(names, rows, strict=True)]
 
 
-def shown(title: str, name: str, store: CropStore | None, rows: Sequence[int]) -> Shown:
+def set_pictures(title: str, name: str, store: CropStore | None, rows: Sequence[int]) -> SetPictures:
     """rows: those to have a copy; none where copies were not asked for."""
     cells = {row: cell for cell, row in enumerate(sorted(set(rows)))}
-    return Shown(title, name, None if store is None else store.samples["key"].tolist(), cells)
+    return SetPictures(title, name, None if store is None else store.samples["key"].tolist(), cells)
 
 
 def sheet(images: NDArray[np.uint8], cells: dict[int, int]) -> Sheet:
@@ -52,3 +55,35 @@ def sheet(images: NDArray[np.uint8], cells: dict[int, int]) -> Sheet:
     file = io.BytesIO()
     page.save(file, "JPEG", quality=QUALITY)
     return Sheet(f"data:image/jpeg;base64,{base64.b64encode(file.getvalue()).decode()}", SIDE, COLUMNS)
+
+
+MAX_PREDICTIONS = 2000
+"""Pictures of a target on the page; of more so many are drawn at random."""
+
+
+def sample_rows(rows: Indices) -> Indices:
+    """At most ``MAX_PREDICTIONS`` of ``rows``, ascending; the same rows every time."""
+    return np.sort(np.random.Generator(np.random.PCG64(0)).permutation(rows)[:MAX_PREDICTIONS])
+
+
+def page_predictions(
+    table: pd.DataFrame, labels: NDArray[np.int64], rows: Indices, of: Indices, what: str, shown: SetPictures
+) -> Predictions:
+    """The rows that are ``chosen`` of the rows ``of``.
+
+    Args:
+        table: a row a picture of the store, as ``evaluation.scorecard.predictions_table`` makes it.
+        labels: of each picture of the store, -1 for none. what: what the pictures are: "test pictures".
+    """
+    note = f"{len(of):,} {what}" if len(rows) == len(of) else f"{len(rows):,}, drawn at random, of {len(of):,} {what}"
+    taken = table.iloc[rows]
+    cells: Sequence[int] = [shown.cells[row] for row in rows.tolist()] if shown.cells else []
+    return Predictions(
+        note=note,
+        picture=taken["picture"].tolist(),
+        expression=[EXPRESSIONS.index(name) for name in taken["expression"]],
+        confidence=taken["confidence"].round(4).tolist(),
+        label=labels[rows].tolist(),
+        sheet=shown.sheet,
+        cell=cells,
+    )

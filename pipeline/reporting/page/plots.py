@@ -6,14 +6,15 @@ A class has the same colour in every plot, on light and on dark pages. Numbers t
 from collections.abc import Sequence
 
 import numpy as np
+import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
+from pipeline.evaluation.records import Metrics
 from pipeline.labels import EXPRESSIONS
 from pipeline.reporting.figures import CLASS_COLOURS
 from pipeline.reporting.page.content import Plot
-from pipeline.reporting.page.pictures import Shown
-from pipeline.reporting.records import Metrics
+from pipeline.reporting.page.pictures import SetPictures
 from pipeline.reporting.results import Embedding, Evaluation
 from pipeline.reporting.titles import method_title
 
@@ -23,7 +24,7 @@ COLOURS = (*CLASS_COLOURS[:-1], "#8A8A8A", "#C8C8C8")
 BEFORE_COLOUR, AFTER_COLOUR = "#8FA8BF", "#2F7FC1"
 
 
-def of_target(evaluation: Evaluation, mark: str, source: Shown, target: Shown) -> list[Plot]:
+def of_target(evaluation: Evaluation, mark: str, source: SetPictures, target: SetPictures) -> list[Plot]:
     """What the results allow: a target without labels has t-SNE alone.
 
     Args:
@@ -114,7 +115,7 @@ def _reliability(evaluation: Evaluation, mark: str) -> Plot:
     return Plot("reliability", "Reliability of the last model", figure)
 
 
-def tsne(stages: Sequence[tuple[str, Embedding]], source: Shown, target: Shown, coloured_by: str) -> Plot:
+def tsne(stages: Sequence[tuple[str, Embedding]], source: SetPictures, target: SetPictures, coloured_by: str) -> Plot:
     """A panel a stage; circles are the source, triangles the target, colours ``coloured_by``. Axes have no unit."""
     figure = make_subplots(1, len(stages), subplot_titles=[name for name, _ in stages], horizontal_spacing=0.03)
     present = sorted({int(label) for _, embedding in stages for label in embedding.label}, key=lambda label: label % 8)
@@ -143,3 +144,34 @@ def tsne(stages: Sequence[tuple[str, Embedding]], source: Shown, target: Shown, 
     figure.update_yaxes(visible=False)
     figure.update_layout(height=520)
     return Plot("tsne", f"t-SNE of the features; colour: {coloured_by}, triangles: the target", figure)
+
+
+FIRST_SHOWN = "loss"
+"""The column that is shown at first; a click on its name in the legend shows another: their scales differ."""
+
+FEW_EPOCHS = 20
+"""Epochs of which each has its number below the plot."""
+
+
+def curves(name: str, title: str, table: pd.DataFrame, mark: str) -> list[Plot]:
+    """One plot of all columns against ``epoch``; none where nothing was trained."""
+    columns = [column for column in table.columns if column != "epoch"]
+    if table.empty or not columns:
+        return []
+    first = FIRST_SHOWN if FIRST_SHOWN in columns else columns[0]
+    figure = go.Figure()
+    for column in sorted(columns, key=lambda column: column != first):
+        values = table[[column, "epoch"]].dropna()
+        figure.add_scatter(
+            x=values["epoch"].tolist(),
+            y=values[column].tolist(),
+            mode="lines+markers",
+            name=column,
+            line={"color": AFTER_COLOUR} if column == first else None,
+            visible=True if column == first else "legendonly",
+            hovertemplate=f"epoch %{{x}}: %{{y:.4g}}{mark}<extra>{column}</extra>",
+        )
+    figure.update_layout(
+        xaxis={"title": "epoch", "dtick": 1 if len(table) < FEW_EPOCHS else None}, height=380, showlegend=True
+    )
+    return [Plot(name, title, figure)]

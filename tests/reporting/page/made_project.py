@@ -9,9 +9,9 @@ from pipeline.config.schema import Params, ReportParams
 from pipeline.data.prepared import Split, write_split
 from pipeline.files.io import write_text
 from pipeline.labels import EXPRESSIONS
-from pipeline.reporting.page.of_results import page
+from pipeline.reporting.page.report_page import page
+from pipeline.reporting.report import render
 from pipeline.reporting.results import load_evaluations, load_source
-from pipeline.reporting.tables import render
 from tests.reporting.made_results import PAPER, UNLABELLED, params_for, result, write
 from tests.stores import flat, write_store
 

@@ -1,0 +1,177 @@
+"""reports/index.html: the page of the report stage."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from pipeline.config import paths
+from pipeline.config.schema import Params
+from pipeline.data.crops import CropStore
+from pipeline.data.prepared import Indices, read_split
+from pipeline.errors import PipelineError
+from pipeline.evaluation.records import Result, SourceMetrics
+from pipeline.files.io import read_csv
+from pipeline.labels import EXPRESSIONS
+from pipeline.reporting.markdown import KNOWN_NOTE, marked
+from pipeline.reporting.page import pictures, plots
+from pipeline.reporting.page.content import Group, Plot, Predictions
+from pipeline.reporting.page.document import document
+from pipeline.reporting.page.pictures import SetPictures, page_predictions, sample_rows
+from pipeline.reporting.results import Evaluation, Training, read_curve
+from pipeline.reporting.titles import DRAWN_MARK, dataset_title, provenance_note
+
+
+@dataclass(frozen=True)
+class _Predicted:
+    """table: a row a picture of the store. of: the rows that are of interest; rows: those of them that are shown."""
+
+    table: pd.DataFrame
+    of: Indices
+    rows: Indices
+
+
+def page(params: Params, evaluations: Sequence[Evaluation], source: SourceMetrics, tables: str, reports: Path) -> str:
+    """The page as HTML: the tables, the plots of every target and of the source model, the predictions.
+
+    In a clone to which DVC has not brought the data the page is made without predictions and says so.
+
+    Args:
+        tables: the text of reports/tables.md without figures.
+        reports: the folder with curves/ of the source model; beside it lies data/.
+
+    Raises:
+        PipelineError: a curve is missing or damaged, a file does not fit the crops, or pictures are to be shown and
+            their crops are missing.
+    """
+    names = (params.source, *params.targets)
+    stores = {name: _store(reports.parent / paths.crops(name), params.report.pictures) for name in names}
+    for one in evaluations:
+        _require_fit(one, stores, reports)
+    of_source = {row for one in evaluations for row in _embedded(one, of_target=False)}
+    shown = pictures.set_pictures(
+        dataset_title(params.source), params.source, stores[params.source], _copied(params, of_source)
+    )
+    found = [_target(params, one, stores[one.result.target], shown, reports) for one in evaluations]
+    groups = [*(group for group, _ in found), _source_model(source, reports)]
+    sheets = {
+        one.sheet: pictures.sheet(store.images, one.cells)
+        for one in (shown, *(target for _, target in found))
+        if one.cells and (store := stores[one.sheet]) is not None
+    }
+    return document(tables, groups, sheets)
+
+
+def _target(
+    params: Params, evaluation: Evaluation, store: CropStore | None, source: SetPictures, reports: Path
+) -> tuple[Group, SetPictures]:
+    """What the page says of one target, and what it shows of its pictures."""
+    result = evaluation.result
+    path = reports.parent / paths.predictions(result.target)
+    predicted = None if store is None or not path.is_file() else _predicted(path, result.target, store)
+    rows = set() if predicted is None else set(predicted.rows.tolist())
+    wanted = _copied(params, _embedded(evaluation, of_target=True) | rows)
+    shown = pictures.set_pictures(dataset_title(result.target), result.target, store, wanted)
+    mark = marked("", result)
+    found: Predictions | None = None
+    if predicted is not None and store is not None:
+        what = "test pictures" if result.n_test else "pictures, none with a label"
+        found = page_predictions(predicted.table, store.labels(), predicted.rows, predicted.of, what, shown)
+    group = Group(
+        name=result.target,
+        title=f"{source.title} → {shown.title}",
+        mark=mark,
+        note=_note(result),
+        plots=[
+            *plots.of_target(evaluation, mark, source, shown),
+            *_training(evaluation.training, mark),
+        ],
+        predictions=found,
+        missing=f"{path} or its crops are not here; dvc pull or dvc repro brings them.",
+    )
+    return group, shown
+
+
+def _note(result: Result) -> str:
+    """What must be known of every number of this target."""
+    drawn = provenance_note(result)
+    notes = [f"{DRAWN_MARK} {drawn}: not comparable with results on the real sets."] if drawn else []
+    if result.split.protocol.classes is not None:
+        notes.append(KNOWN_NOTE)
+    return " ".join(notes)
+
+
+def _training(training: Training, mark: str) -> list[Plot]:
+    """The curves of an adaptation; the accuracy by epoch, which labels were needed for, stands by itself."""
+    title = "Accuracy on the test pictures by epoch: seen by their labels, by which no epoch is chosen"
+    return [
+        *plots.curves("adaptation", "Adaptation by epoch; the legend shows further curves", training.losses, mark),
+        *plots.curves("accuracy", title, training.accuracy, mark),
+    ]
+
+
+def _source_model(source: SourceMetrics, reports: Path) -> Group:
+    """The curves of stage 1 and of the source prototypes."""
+    drawn = source.provenance == "stand-in"
+    mark = f" {DRAWN_MARK}" if drawn else ""
+    found = [
+        plot
+        for name, title in (("pretrain", "Stage 1"), ("prototypes", "Source prototypes"))
+        for plot in plots.curves(
+            name,
+            f"{title} by epoch; the legend shows further curves",
+            read_curve(reports / "curves" / f"{name}.csv", f"dvc repro {name}"),
+            mark,
+        )
+    ]
+    note = f"{DRAWN_MARK} drawn stand-ins: not comparable with results on the real sets." if drawn else ""
+    title = f"{dataset_title(source.dataset)}: training of the source model"
+    return Group(source.dataset, title, mark, note, found, missing="Choose a target to see its predictions.")
+
+
+def _copied(params: Params, rows: set[int]) -> list[int]:
+    """The rows of which the page holds copies."""
+    return sorted(rows) if params.report.pictures else []
+
+
+def _embedded(evaluation: Evaluation, of_target: bool) -> set[int]:
+    embeddings = evaluation.tsne.values()
+    return {row for one in embeddings for row in one.row[one.target == of_target].tolist()}
+
+
+def _require_fit(evaluation: Evaluation, stores: Mapping[str, CropStore | None], reports: Path) -> None:
+    """Check that the pictures of t-SNE are in the stores, as far as these are at hand.
+
+    Raises:
+        PipelineError: they are not.
+    """
+    target = evaluation.result.target
+    for name, of_target in ((evaluation.result.source, False), (target, True)):
+        store = stores[name]
+        if store is not None and max(_embedded(evaluation, of_target), default=-1) >= len(store.images):
+            path = reports / "evaluate" / target / "tsne.csv"
+            raise PipelineError(f"{path}: of other pictures than {store.folder}; run dvc repro evaluate@{target}")
+
+
+def _store(folder: Path, needed: bool) -> CropStore | None:
+    """The crops; None where DVC has not brought them and nothing is shown of them."""
+    return CropStore.open(folder) if needed or folder.is_dir() else None
+
+
+def _predicted(path: Path, target: str, store: CropStore) -> _Predicted:
+    """The predictions of the test pictures; of all where none has a label.
+
+    Raises:
+        PipelineError: they are of other pictures than the store's or damaged, or the division is missing.
+    """
+    types = {"picture": "string", "expression": "string", "confidence": "float64"}
+    table = read_csv(path, usecols=list(types), dtype=types, keep_default_na=False)
+    if not table["expression"].isin(EXPRESSIONS).all():
+        raise PipelineError(f"{path}: damaged (an unknown expression); run dvc repro evaluate@{target}")
+    if table["picture"].tolist() != store.samples["key"].tolist():
+        raise PipelineError(f"{path}: of other pictures than {store.folder}; run dvc repro evaluate@{target}")
+    test = read_split(path.parents[2] / paths.split(target)).test
+    of = test if len(test) else np.arange(len(table), dtype=np.int64)
+    return _Predicted(table, of, sample_rows(of))

@@ -1,0 +1,131 @@
+"""What studies have come to, as ``pocan study`` leaves it in reports/studies, as rows of the paper's tables."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field
+
+from pipeline.evaluation.records import Count, Record, Result, parse
+from pipeline.reporting.markdown import NOTHING, with_marks
+from pipeline.reporting.titles import DRAWN_MARK, KNOWN_MARK, OTHER_CODE_MARK, UNLIKE_MARK
+
+Table = Annotated[int, Field(ge=1, le=3)]
+
+
+class StudyCell(Record):
+    """One row on one target: the mean accuracy (%) at the last epoch over ``seeds`` seeds, and its deviation.
+
+    deviation: standard deviation, 0 of one seed. drawn: with stand-ins. known: the target's label set was given.
+    current: of the code of the last commit. alike: whether one precision, device and set of versions computed it.
+    """
+
+    mean: float
+    deviation: float
+    seeds: Annotated[int, Field(ge=1)]
+    drawn: bool
+    known: bool
+    current: bool
+    alike: bool
+
+    def text(self) -> str:
+        """ "79.1 ± 1.2 (3) ◊"; the number of seeds only where there are several."""
+        spread = f" ± {self.deviation:.1f} ({self.seeds})" if self.seeds > 1 else ""
+        return with_marks(f"{self.mean:.1f}{spread}", self.marks())
+
+    def marks(self) -> list[str]:
+        """Those that stand beside all that is made of it."""
+        marks = {DRAWN_MARK: self.drawn, KNOWN_MARK: self.known, OTHER_CODE_MARK: not self.current}
+        marks[UNLIKE_MARK] = not self.alike
+        return [mark for mark, holds in marks.items() if holds]
+
+
+class StudyRow(Record):
+    """A variant, or the direct transfer that it starts from: by target, what was measured."""
+
+    name: str
+    source: str
+    backbone: str
+    cells: dict[str, StudyCell]
+
+
+class StudySummary(Record):
+    """A study's state when it was collected.
+
+    tables: those of the paper that its rows stand in. found, planned: experiments. revisions: of the code behind it.
+    parameters: those that have one value in all of it, by their full names. pictures: files beside it.
+    """
+
+    name: str
+    title: str
+    tables: tuple[Table, ...]
+    found: Count
+    planned: Count
+    revisions: tuple[str, ...]
+    parameters: dict[str, str | int | float | bool]
+    rows: tuple[StudyRow, ...]
+    pictures: tuple[str, ...]
+
+    def rows_of(self, targets: Sequence[str]) -> list[StudyRow]:
+        """The rows that have a number for one of ``targets``."""
+        return [row for row in self.rows if any(target in row.cells for target in targets)]
+
+    def heading(self, results: Sequence[Result] = ()) -> str:
+        """The line above its rows. results: of the run that these stand beside; whose other parameters are named."""
+        missing = f", {self.planned - self.found} of {self.planned} experiments missing" * (self.found < self.planned)
+        revision = f", revision {', '.join(self.revisions)}" * bool(self.revisions)
+        unlike = {
+            key
+            for result in results
+            for key in self.parameters.keys() & result.parameters.keys()
+            if self.parameters[key] != result.parameters[key] and key != "seed"
+        }
+        others = f"; unlike this run in {', '.join(f'`{key}`' for key in sorted(unlike))}" * bool(unlike)
+        return f"measured by `pocan study {self.name}`{revision}{missing}{others}"
+
+
+def load_studies(folder: Path) -> list[StudySummary]:
+    """The studies that were collected, by name.
+
+    Raises:
+        PipelineError: a file is damaged.
+    """
+    return [parse(StudySummary, path, f"pocan study {path.stem} --collect") for path in sorted(folder.glob("*.json"))]
+
+
+def in_table(studies: Sequence[StudySummary], number: int, targets: Sequence[str]) -> list[StudySummary]:
+    """The studies that table ``number`` has rows of for one of ``targets``."""
+    return [study for study in studies if number in study.tables and study.rows_of(targets)]
+
+
+def row_cells(row: StudyRow, targets: Sequence[str]) -> list[str]:
+    """A row's cells, one a target."""
+    return [row.cells[target].text() if target in row.cells else NOTHING for target in targets]
+
+
+def average(row: StudyRow, targets: Sequence[str]) -> str:
+    """The mean over all targets with the marks of each; a mean over fewer would not be the paper's AVG."""
+    if any(target not in row.cells for target in targets):
+        return NOTHING
+    found = [row.cells[target] for target in targets]
+    return StudyCell(
+        mean=sum(cell.mean for cell in found) / len(found),
+        deviation=0.0,
+        seeds=1,
+        drawn=any(cell.drawn for cell in found),
+        known=any(cell.known for cell in found),
+        current=all(cell.current for cell in found),
+        alike=all(cell.alike for cell in found),
+    ).text()
+
+
+def studies_section(studies: Sequence[StudySummary], folder: str) -> str:
+    """Every study that has results, its report and its pictures; ``folder`` is theirs, seen from the report."""
+    there = [study for study in studies if study.found]
+    if not there:
+        return ""
+    parts = ["## Studies"]
+    for study in there:
+        parts.append(f"[{study.title}]({folder}/{study.name}.md): {study.heading()}")
+        parts += [f"![{study.title}]({folder}/{picture})" for picture in study.pictures]
+    return "\n\n".join(parts)

@@ -1,0 +1,172 @@
+"""The sections of reports/tables.md on this run, target by target: with the target's labels and without them."""
+
+from collections.abc import Sequence
+
+from pipeline.evaluation.records import Metrics, Result
+from pipeline.labels import EXPRESSIONS
+from pipeline.reporting.markdown import (
+    NOTHING,
+    ORACLE,
+    accuracy_cell,
+    markdown_table,
+    marked,
+    oracle_cell,
+    percent,
+    section,
+    signed,
+)
+from pipeline.reporting.titles import dataset_title, method_title
+from pipeline.validators import LAST, VALIDATORS
+
+
+def targets_section(results: Sequence[Result]) -> str:
+    """One row per target: pictures, accuracies, difference, macro F1, oracle; then the runs behind them."""
+    method = method_title(results[0]) if results[0].adapts else "Adapted"
+    head = ["Target", "Train", "Test", "DT", method, f"{method} − DT", "balanced DT", f"balanced {method}"]
+    head += ["macro F1 DT", f"macro F1 {method}", ORACLE]
+    notes = [
+        "Train and Test are numbers of pictures; accuracy in per cent, differences in percentage points. Balanced "
+        "accuracy is the mean of the classes' recalls: each class of the test part counts the same."
+    ]
+    if results[0].adapts:
+        notes.append(_where_adaptation_did_not_help(results))
+    notes.append("\n".join(f"- {dataset_title(result.target)}: {_run(result)}" for result in results))
+    return section("Measured, target by target", markdown_table(head, [_target_row(r) for r in results]), notes)
+
+
+def _target_row(result: Result) -> list[str]:
+    after, difference = result.adapted(), _gain(result)
+    return [
+        dataset_title(result.target),
+        marked(f"{result.n_train:,}", result),
+        marked(f"{result.n_test:,}", result) if result.n_test else "no labels",
+        accuracy_cell(result, result.before),
+        accuracy_cell(result, after),
+        NOTHING if difference is None else marked(signed(difference), result),
+        NOTHING if result.before is None else percent(result.before.balanced_accuracy, result),
+        NOTHING if after is None else percent(after.balanced_accuracy, result),
+        NOTHING if result.before is None else marked(f"{result.before.macro_f1:.3f}", result),
+        NOTHING if after is None else marked(f"{after.macro_f1:.3f}", result),
+        oracle_cell(result),
+    ]
+
+
+def _where_adaptation_did_not_help(results: Sequence[Result]) -> str:
+    gains = [(result, difference) for result in results if (difference := _gain(result)) is not None]
+    if not gains:
+        return "Whether adaptation helped cannot be said: no target has labels."
+    failed = [(result, difference) for result, difference in gains if difference <= 0]
+    if not failed:
+        return f"Adaptation raised the accuracy on every labelled target ({len(gains)} of {len(gains)})."
+    items = [f"{dataset_title(r.target)} {marked(signed(difference), r)} points" for r, difference in failed]
+    return f"**Adaptation did not help** on {len(failed)} of {len(gains)} labelled targets: {'; '.join(items)}."
+
+
+def _run(result: Result) -> str:
+    run_id = f"MLflow run `{result.run_id}`" if result.run_id else "no MLflow run"
+    return f"{run_id}, revision {f'`{result.revision}`' if result.revision else 'not under git'}"
+
+
+def _gain(result: Result) -> float | None:
+    """after − before in percentage points; none without labels or adaptation."""
+    after = result.adapted()
+    if result.before is None or after is None:
+        return None
+    return 100 * (after.accuracy - result.before.accuracy)
+
+
+def calibration_section(results: Sequence[Result]) -> str:
+    """How far the adapted models' confidence can be believed."""
+    rows = []
+    for result in results:
+        cells = [marked(f"{result.calibration.temperature:.2f}", result)]
+        for errors in (result.calibration.source, result.calibration.target):
+            cells += (
+                [NOTHING] * 2 if errors is None else [percent(errors.before, result), percent(errors.after, result)]
+            )
+        rows.append([dataset_title(result.target), *cells])
+    head = ["Target", "temperature", "source as it is", "at the temperature", "target as it is", "at the temperature"]
+    notes = [
+        "Expected calibration error (%): by how much confidence and accuracy differ, in 15 bins (Guo et al., ICML "
+        "2017). The temperature is fitted on the source's test pictures, so their error at it is too good; no label of "
+        "a target is used, and a shift of domains leaves an error there. It changes no decision. data/predictions has "
+        "the confidence at the temperature."
+    ]
+    return section("Calibration", markdown_table(head, rows), notes)
+
+
+def f1_section(results: Sequence[Result]) -> str:
+    """F1 per class before and after, and the test pictures per class."""
+    rows: list[list[str]] = []
+    for result in results:
+        title = dataset_title(result.target)
+        if result.before is None:
+            rows.append([title, "no labels", *[NOTHING] * (len(EXPRESSIONS) + 1)])
+            continue
+        rows.append([title, "before (DT)", *_f1_cells(result, result.before)])
+        if (after := result.adapted()) is not None:
+            rows.append([title, f"after ({method_title(result)})", *_f1_cells(result, after)])
+        counts = [marked(f"{count:,}", result) for count in result.before.support]
+        rows.append([title, "test pictures", *counts, marked(f"{result.n_test:,}", result)])
+    table = markdown_table(["Target", "", *EXPRESSIONS, "macro F1 / sum"], rows, left=2)
+    notes = [
+        "Macro F1 is the mean over the classes that the test part holds.",
+        f"{NOTHING}: no F1, as the class is neither in the test part nor predicted, or the target has no labels.",
+    ]
+    return section("F1 per class", table, notes)
+
+
+def _f1_cells(result: Result, metrics: Metrics) -> list[str]:
+    cells = [NOTHING if f1 is None else marked(f"{f1:.3f}", result) for f1 in metrics.f1]
+    return [*cells, marked(f"{metrics.macro_f1:.3f}", result)]
+
+
+def judged_section(results: Sequence[Result]) -> str:
+    """What each adaptation looks like to one who has no labels of the target."""
+    if not results[0].adapts:
+        return ""
+    head = ["Target", "", "entropy", "information", "neighbourhood density", "source accuracy", "verdict"]
+    rows = []
+    for result in results:
+        judged = result.unlabelled
+        for name, found in (("before (DT)", judged.before), (f"after ({method_title(result)})", judged.after)):
+            values = (found.entropy, found.information, found.neighbourhood_density)
+            cells = [marked(f"{value:.3f}", result) for value in values]
+            verdict = _verdict(result) if found is judged.after else ""
+            rows.append([dataset_title(result.target), name, *cells, percent(found.source_accuracy, result), verdict])
+    notes = [
+        "No label of a target is behind this table. Entropy of the predictions (natural logarithms; less is surer); "
+        "information: entropy of the mean prediction less that, high where pictures are predicted surely and the whole "
+        "variedly (Shi and Sha, ICML 2012); soft neighbourhood density of the embeddings (Saito et al., ICCV 2021); "
+        "accuracy (%) on up to 1,000 of the source's test pictures. *doubtful*: information fell, so the adapted model "
+        "tells the target's pictures apart less well than the source model did; look before you use it."
+    ]
+    return section("Judged without the target's labels", markdown_table(head, rows, left=2), notes)
+
+
+def _verdict(result: Result) -> str:
+    """Whether the adaptation looks as if it had hurt."""
+    judged = result.unlabelled
+    return "**doubtful**" if judged.after.information < judged.before.information else "no sign of harm"
+
+
+def choices_section(results: Sequence[Result]) -> str:
+    """The accuracy at the epoch that each validator would have stopped at, beside the last and the oracle."""
+    chosen = [result for result in results if result.adapted() and result.unlabelled.choices]
+    if not chosen:
+        return ""
+    titles = [validator.title for validator in VALIDATORS]
+    rows = []
+    for result in chosen:
+        last = result.unlabelled.choices[LAST]
+        # A result that was made before a validator came has no choice of it.
+        choices = [result.unlabelled.choices.get(validator.name) for validator in VALIDATORS]
+        cells = [f"{percent(one.accuracy, result)} (epoch {one.epoch})" if one else NOTHING for one in choices]
+        rows.append([dataset_title(result.target), percent(last.accuracy, result), *cells, oracle_cell(result)])
+    origins = "; ".join(f"{validator.title}: {validator.origin}" for validator in VALIDATORS)
+    notes = [
+        "Accuracy (%) of the epoch, 0 being direct transfer, that looks best without a label of the target: by the "
+        "predictions for at most 500 of its training pictures and at most 500 of the source's test pictures. The "
+        f"last epoch is the score unless `adapt.choose` names one of these. ({origins}.)"
+    ]
+    return section("Choosing an epoch without labels", markdown_table(["Target", "last", *titles, ORACLE], rows), notes)

@@ -1,0 +1,32 @@
+"""Models judged without labels, and the epochs that this would choose."""
+
+import numpy as np
+import pandas as pd
+
+from pipeline.data.outcome import Outcome, Predictions, Sample
+from pipeline.evaluation import scorecard
+from pipeline.validators import VALIDATORS
+
+EVEN = np.full((4, 7), 1 / 7, dtype=np.float32)
+SURE = np.eye(7, dtype=np.float32)
+
+
+def test_before_and_after_are_judged_on_target_and_source() -> None:
+    rows = np.arange(4)
+    sample = Sample(rows, rows)
+    z = np.eye(4, dtype=np.float32)
+    before, after = (Predictions(p, SURE[:4], z, z) for p in (EVEN, SURE[:4]))
+    judged = scorecard.unlabelled_scores(Outcome(sample, sample, before, after), np.array([0, 1, 2, 6]), range(7))
+    assert judged["before"]["source_accuracy"] == judged["after"]["source_accuracy"] == 0.75
+    known = scorecard.unlabelled_scores(Outcome(sample, sample, before, after), np.array([0, 1, 2, 6]), [0, 1, 2])
+    assert known["after"]["source_accuracy"] == 1.0  # the picture of another class does not count
+    assert judged["before"]["entropy"] > judged["after"]["entropy"]
+    assert judged["before"]["information"] < judged["after"]["information"]
+
+
+def test_a_validator_chooses_its_best_epoch_and_of_equal_ones_the_first() -> None:
+    rising = pd.DataFrame({validator.name: [0.0, 1.0, 2.0, 2.0] for validator in VALIDATORS})
+    chosen = scorecard.chosen_epochs(rising, [0.5, 0.6, 0.4, 0.7])
+    assert chosen["information"] == {"epoch": 2, "accuracy": 0.4}
+    assert chosen["entropy"] == {"epoch": 0, "accuracy": 0.5}
+    assert chosen["last"] == {"epoch": 3, "accuracy": 0.7}
