@@ -19,8 +19,9 @@ from torch import Tensor
 
 from pipeline.faces import boxes as arithmetic
 from pipeline.faces.boxes import Boxes
+from pipeline.faces.crop import Image
 from pipeline.faces.networks import ONet, PNet, RNet, load_weights
-from pipeline.faces.pyramid import Image, Stack, scales
+from pipeline.faces.pyramid import Stack, scales
 
 CPU_PIXELS, CPU_PATCHES = 1 << 17, 32
 """Pixels of P-Net's input and patches for one pass on a CPU: what then stays in its caches is several times faster."""

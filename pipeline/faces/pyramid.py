@@ -10,9 +10,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
+from pipeline.faces.crop import Image
 from pipeline.faces.networks import PNet
-
-Image = NDArray[np.uint8]
 
 
 def scales(width: int, height: int, min_face: int, scale_factor: float) -> list[float]:
