@@ -6,12 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from pipeline.config import load, yaml_text
 from pipeline.config.dependencies import result_params
+from pipeline.config.methods import METHODS
 from pipeline.config.schema import Params
 from pipeline.config.section import Name, Section, Seed
 from pipeline.errors import ParamsError
@@ -25,19 +26,38 @@ Value = str | int | float | bool | None | list[str | int | float]
 class Study(Section):
     """A file below studies/.
 
-    title: what the report is called. seeds: each variant runs with every one. targets: data sets; null: those of
-    params.yaml. variants: by the name in the tables, the parameters that are changed. reference: the variant that
-    others are compared with, beside direct transfer. along: a parameter that the variants give numbers, drawn as a
-    line. tables: of the paper, in which reports/tables.md shows the variants, too.
+    Attributes:
+        title: what the report is called.
+        seeds: each variant runs with every one.
+        targets: data sets; None: those of params.yaml.
+        every: "adapt.method" adds a variant for each registered method that none of ``variants`` names.
+        variants: by the name in the tables, the parameters that are changed.
+        reference: the variant that others are compared with, beside direct transfer.
+        along: a parameter that the variants give numbers, drawn as a line.
+        tables: of the paper, in which reports/tables.md shows the variants, too.
     """
 
     title: str
     seeds: tuple[Seed, ...]
     targets: Annotated[tuple[Name, ...], Field(min_length=1)] | None = None
+    every: Literal["adapt.method"] | None = None
     variants: Annotated[dict[str, dict[str, Value]], Field(min_length=1)]
     reference: str | None = None
     along: str | None = None
     tables: tuple[Table, ...] = ()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _every_method_is_a_variant(cls, study: Any) -> Any:
+        """With ``every``: the methods that no variant names, in the registry's order; a new one needs no line."""
+        if not isinstance(study, dict) or study.get("every") != "adapt.method":
+            return study
+        variants = study.get("variants", {})
+        if not isinstance(variants, dict):
+            return study
+        written = [changes.get("adapt.method") for changes in variants.values() if isinstance(changes, dict)]
+        methods = {params.title: {"adapt.method": name} for name, params in METHODS.items() if name not in written}
+        return {**study, "variants": {**variants, **methods, **variants}}
 
     @field_validator("seeds", mode="before")
     @classmethod
