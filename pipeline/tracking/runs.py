@@ -18,23 +18,15 @@ import numpy as np
 from mlflow.data.pandas_dataset import from_pandas
 from mlflow.entities import Run
 from mlflow.models import Model, infer_signature
-from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
+from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT, MLFLOW_PARENT_RUN_ID
 
 from pipeline.config.dependencies import flatten
 from pipeline.config.schema import Params
 from pipeline.data.crops import CROP_SIZE, CropStore
-from pipeline.tracking import entries, execution, flavour, offline_queue
+from pipeline.tracking import execution, flavour, offline_queue
 from pipeline.tracking.execution import Execution
-from pipeline.tracking.offline_queue import OfflineQueue
-from pipeline.tracking.store import (
-    FAILURES,
-    address,
-    connect,
-    is_unreachable,
-    short_message,
-    short_timeouts,
-    store_errors,
-)
+from pipeline.tracking.offline_queue import OfflineQueue, logged_metrics, mention_unsent, now
+from pipeline.tracking.store import address, connect, short_message, short_timeouts, store_errors
 from pipeline.tracking.tree import existing_run, leave_old_experiment, parent_run, tags_of
 
 if TYPE_CHECKING:
@@ -46,19 +38,18 @@ if TYPE_CHECKING:
 class StageRun:
     """The MLflow run of one stage; everything a stage logs goes through it, and waits where a server has gone away."""
 
-    def __init__(self, run: Run, here: Execution, to: OfflineQueue) -> None:
+    def __init__(self, run: Run, here: Execution, queue: OfflineQueue) -> None:
         self.id = run.info.run_id
         self.execution = here
-        self._queue = to
-        self._logged = entries.logged_metrics(run)  # of a run that goes on; a new one has none
+        self._queue = queue
 
     def log(self, metrics: Mapping[str, float], epoch: int) -> None:
         """Metrics of one epoch (from 1), except those that are logged already; usable as ``training.Log``."""
-        self._queue.put(entries.metrics(metrics, epoch, self._logged))
+        self._queue.put("metrics", {"values": dict(metrics), "step": epoch, "time": now()})
 
     def log_tags(self, tags: Mapping[str, str]) -> None:
         """Facts of this run that are no parameters, such as the hardware, as ``pocan.KEY``."""
-        self._queue.put(entries.tags({f"pocan.{key}": value for key, value in tags.items()}))
+        self._queue.put("tags", {f"pocan.{key}": value for key, value in tags.items()})
 
     def log_dataset(self, store: CropStore, rows: np.ndarray[Any, Any], part: str) -> None:
         """The rows of a store that this run reads, as an MLflow input: name, count, digest, provenance. No labels.
@@ -71,12 +62,12 @@ class StageRun:
             store.samples.iloc[rows][["key"]].astype(str), name=f"{description['dataset']}-{part}", digest=digest[:16]
         )
         tags = {"provenance": description["provenance"], "rows": str(len(rows)), "digest": digest}
-        tags["store"] = description["digest"]
-        self._queue.put(entries.data(dataset.to_dict(), part, tags))
+        tags |= {"store": description["digest"], MLFLOW_DATASET_CONTEXT: part}
+        self._queue.put("data", {"dataset": dataset.to_dict(), "tags": tags})
 
     def log_files(self, paths: Sequence[Path], folder: str) -> None:
         """Figures, tables and descriptions as artifacts below ``folder``."""
-        self._queue.put(entries.files(paths, folder))
+        self._queue.put("files", {"folder": folder}, paths)
 
     def log_model(
         self,
@@ -98,7 +89,7 @@ class StageRun:
 
                 saved.save(own, dict(network.named_children()), description)
             _save_flavour(network, sorted(map(str, own.iterdir())), model)
-            self._queue.put(entries.model(model, registered_name))
+            self._queue.put("model", {"registered_name": registered_name, "time": now()}, [model])
 
 
 def _save_flavour(network: nn.Module, extra_files: list[str], folder: Path) -> None:
@@ -150,40 +141,38 @@ def stage_run(
             if target:
                 tags["pocan.target"] = target
             run = mlflow.start_run(run_id=interrupted.info.run_id if interrupted else None, run_name=name, tags=tags)
-        to = OfflineQueue(run.info.run_id, name)
+        queue = OfflineQueue(run.info.run_id, name)
         try:
             with short_timeouts():
                 leave_old_experiment(run, here)
                 if checkpoint:
                     checkpoint.keep_run({**origin, "run_id": run.info.run_id})
                 mlflow.log_params(flatten(params.model_dump()))
-                tracked = StageRun(run, here, to)
-            to.forget()
-            offline_queue.mention_unsent()
-            yield tracked
+                queue.logged = logged_metrics(run)  # of a run that goes on; a new one has none
+            queue.discard()
+            mention_unsent()
+            yield StageRun(run, here, queue)
         except BaseException as error:
-            _end(to, parent, "FAILED", error)
+            _end(queue, parent, "FAILED", error)
             raise
-        _end(to, parent, "FINISHED")
+        _end(queue, parent, "FINISHED")
 
 
-def _end(to: OfflineQueue, parent: Run, status: str, error: BaseException | None = None) -> None:
+def _end(queue: OfflineQueue, parent: Run, status: str, error: BaseException | None = None) -> None:
     """End the stage's run, and for now its parent, whose duration is then that of the execution.
 
     Where the stage has failed with ``error`` no server is waited for, and a store that fails too is noted on it and
     does not take its place.
     """
-    end = entries.ended(status, parent.info.run_id)
+
+    def end() -> None:
+        with short_timeouts():
+            mlflow.end_run(status)
+            mlflow.MlflowClient().set_terminated(parent.info.run_id, status)
+
     try:
-        try:
-            with short_timeouts():
-                mlflow.end_run(status)
-                mlflow.MlflowClient().set_terminated(parent.info.run_id, status)
-        except FAILURES as failure:
-            if not is_unreachable(failure):
-                raise
-            to.keep(end, failure)
-        to.close(0 if error else offline_queue.PATIENCE)
+        queue.put("ended", {"status": status, "time": now(), "parent": parent.info.run_id}, ahead=end)
+        queue.close(0 if error else offline_queue.PATIENCE)
     except Exception as second:
         if error is None:
             raise

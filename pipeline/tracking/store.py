@@ -2,6 +2,7 @@
 
 import logging
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,10 +12,11 @@ import mlflow
 from filelock import FileLock
 from mlflow.entities import Experiment
 from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import PERMISSION_DENIED, ErrorCode
 from requests import HTTPError, RequestException
 
 from pipeline.errors import TrackingError
-from pipeline.tracking import bucket, execution
+from pipeline.tracking import execution
 from pipeline.tracking.database import find_fault, remove_side_files, wait_for_maker
 
 DATABASE = "mlflow.db"
@@ -24,8 +26,8 @@ SQLITE = "sqlite:///"
 QUICK = 10
 """Seconds within which a server answers what is no file."""
 
-FAILURES = MlflowException, RequestException
-"""What MLflow's client raises for itself and for its transport."""
+BUCKET_LIBRARIES = "boto3", "botocore", "s3transfer"
+"""What MLflow writes to a bucket with where a server does not pass files through; it lets out what they raise."""
 
 # What MLflow raises is reported by this project; MLflow would print a traceback of it before.
 logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL + 1)
@@ -63,7 +65,16 @@ def connect(experiment: str) -> str:
             f"MLflow store {address()} cannot be used: {short_message(error)}\n"
             f"Nothing was trained. {here if own else elsewhere}; an experiment that was deleted must be restored first"
         ) from error
-    _require_bucket(str(opened.artifact_location))
+    location = str(opened.artifact_location)
+    try:
+        with short_timeouts():
+            require_bucket(location)
+    except failures() as error:
+        raise TrackingError(
+            f"MLflow server {address()} has its clients write to {location} themselves, and this cannot be used: "
+            f"{short_message(error)}\nNothing was trained. See to the bucket and to what leads there (MLFLOW_S3_"
+            "ENDPOINT_URL, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY), or start the server as docs/team.md does"
+        ) from error
     return str(opened.experiment_id)
 
 
@@ -97,7 +108,7 @@ def store_errors() -> Iterator[None]:
     """
     try:
         yield
-    except FAILURES as error:
+    except failures() as error:
         raise TrackingError(
             f"MLflow store {address()} failed: {store_fault() or short_message(error)}\n"
             "Training is kept up to its last epoch: see to the store and run the same command again"
@@ -111,21 +122,23 @@ def store_fault() -> str | None:
     return find_fault(database) if uri.startswith(SQLITE) and database.is_file() else None
 
 
-def _require_bucket(location: str) -> None:
-    """Prove, before anything is trained, that a bucket answers where files go into one.
+def require_bucket(location: str) -> None:
+    """Prove that the bucket of ``location`` answers, and knows these keys; any other location is passed over.
 
     Raises:
-        TrackingError: it cannot.
+        MlflowException: it does not (or another of ``failures``), or boto3 is not installed.
     """
+    if not location.startswith("s3://"):
+        return
     try:
-        with short_timeouts():
-            bucket.ask(location)
-    except FAILURES as error:
-        raise TrackingError(
-            f"MLflow server {address()} has its clients write to {location} themselves, and this cannot be used: "
-            f"{short_message(error)}\nNothing was trained. See to the bucket and to what leads there (MLFLOW_S3_"
-            "ENDPOINT_URL, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY), or start the server as docs/team.md does"
-        ) from error
+        mlflow.artifacts.list_artifacts(artifact_uri=location)
+    except ModuleNotFoundError as error:
+        if error.name not in BUCKET_LIBRARIES:
+            raise
+        raise MlflowException(f"{error.name} is not installed: pip install 'pocan[s3]'") from error
+    except MlflowException as error:
+        if error.error_code != ErrorCode.Name(PERMISSION_DENIED):  # who may write need not be allowed to list
+            raise
 
 
 def _database(uri: str) -> Path:
@@ -180,13 +193,47 @@ def short_timeouts(seconds: int | None = QUICK) -> Iterator[None]:
                 os.environ[key] = value
 
 
+def failures() -> tuple[type[Exception], ...]:
+    """What MLflow's client raises for itself, for its transport and, once it has loaded boto3, for a bucket."""
+    if not sys.modules.get("boto3"):
+        return MlflowException, RequestException
+    from boto3.exceptions import Boto3Error
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    return MlflowException, RequestException, Boto3Error, BotoCoreError, ClientError
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """The error, what it was raised from, and so on: MLflow and boto3 wrap what their transport raises."""
+    cause: BaseException | None = error
+    while cause is not None:
+        yield cause
+        cause = cause.__cause__ or cause.__context__
+
+
+def innermost(error: BaseException) -> BaseException:
+    """What clients have wrapped, which names the fault: "Connection refused"."""
+    *_, cause = _causes(error)
+    return cause
+
+
+def is_bucket_error(error: BaseException) -> bool:
+    """Whether a bucket's client raised it, or what it was raised from."""
+    return any(type(cause).__module__.partition(".")[0] in BUCKET_LIBRARIES for cause in _causes(error))
+
+
 def is_unreachable(error: BaseException) -> bool:
-    """Whether ``error`` says that a server does not answer, and not that it refuses what it was asked."""
-    if isinstance(error, MlflowException):
-        # MLflow's client wraps what its transport raised, also where a server went on saying 429, 500, 502, 503 or 504.
-        cause = error.__cause__ or error.__context__
-        if cause is not None and bucket.is_of_a_bucket(cause):
-            return bucket.is_unreachable(cause)
-        return isinstance(cause, RequestException) and is_unreachable(cause)
-    refused = isinstance(error, HTTPError) and error.response is not None and error.response.status_code < 500
-    return isinstance(error, RequestException) and not refused
+    """Whether a server, or a bucket, does not answer: ``error`` does not say that it refuses what it was asked."""
+    for cause in _causes(error):
+        if isinstance(cause, HTTPError) and cause.response is not None:
+            return cause.response.status_code >= 500
+        if isinstance(cause, RequestException):  # also where a server went on saying 429, 500, 502, 503 or 504
+            return True
+        if is_bucket_error(cause):
+            from botocore.exceptions import ClientError, ConnectionError, HTTPClientError
+
+            if isinstance(cause, ClientError):
+                return bool(cause.response["ResponseMetadata"]["HTTPStatusCode"] >= 500)
+            if isinstance(cause, ConnectionError | HTTPClientError):
+                return True
+    return False

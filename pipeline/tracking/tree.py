@@ -11,9 +11,9 @@ from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
 from pipeline.config.paths import REPORTS
 from pipeline.config.schema import Params
-from pipeline.tracking import entries, execution, offline_queue
+from pipeline.tracking import execution, offline_queue
 from pipeline.tracking.execution import Execution
-from pipeline.tracking.offline_queue import OfflineQueue
+from pipeline.tracking.offline_queue import OfflineQueue, now
 from pipeline.tracking.store import connect, short_timeouts, store_errors
 
 DVC_EXPERIMENT = "dvc.experiment"
@@ -33,14 +33,14 @@ def log_report(params: Params, metrics: Mapping[str, float], files: Sequence[Pat
     with store_errors():
         with short_timeouts():
             parent = parent_run(experiment_id, execution.current())
-        to = OfflineQueue(parent.info.run_id, f"the report of {parent.info.run_name}")
-        to.forget()
-        to.put(entries.metrics(metrics, 0))
+        queue = OfflineQueue(parent.info.run_id, f"the report of {parent.info.run_name}")
+        queue.discard()
+        queue.put("metrics", {"values": dict(metrics), "step": 0, "time": now()})
         for path in files:
             # As they lie in reports/, so that the tables' links to the figures hold.
             folder = path.parent.relative_to(REPORTS)
-            to.put(entries.files([path], None if folder == Path() else str(folder)))
-        to.close(offline_queue.PATIENCE)
+            queue.put("files", {"folder": None if folder == Path() else str(folder)}, [path])
+        queue.close(offline_queue.PATIENCE)
 
 
 def existing_run(run_id: str) -> Run | None:
