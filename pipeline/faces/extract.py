@@ -11,7 +11,6 @@ from typing import Any
 import torch
 from tqdm import tqdm
 
-from pipeline.bars import bar
 from pipeline.config.pictures import FaceParams
 from pipeline.data import crops
 from pipeline.datasets.parts.base import Dataset
@@ -19,7 +18,8 @@ from pipeline.errors import DatasetError
 from pipeline.faces.batches import Batches, FaceBatches, batch_name, divide
 from pipeline.faces.processes import crop_batches
 from pipeline.faces.writer import CropWriter
-from pipeline.files.digests import code_digests
+from pipeline.files.io import code_digests
+from pipeline.progress import progress_bar
 
 NAMED = 5
 """Unreadable files named in the error message."""
@@ -100,7 +100,7 @@ def _fill(
 ) -> None:
     """Bring every batch, by its name, into the writer: those of an interrupted run are there, the rest is made."""
     done = set[int]()
-    progress: tqdm[Any] = bar(total=unreadable.total, desc=f"faces {unreadable.dataset}", unit="picture")
+    progress: tqdm[Any] = progress_bar(total=unreadable.total, desc=f"faces {unreadable.dataset}", unit="picture")
     with progress:
         for place, result in writer.resume(names):
             unreadable.add(result.unreadable)

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from pipeline.errors import WeightsError
-from pipeline.files.packages import package_folder
+from pipeline.files.io import package_folder
 
 FILTERS = 16
 """Layers may be filled up with filters of zeros to a multiple of this."""

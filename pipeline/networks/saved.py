@@ -15,11 +15,8 @@ from torch import nn
 
 from pipeline.config import paths
 from pipeline.errors import DamagedFileError, WeightsError
-from pipeline.files.atomic import atomic_path
-from pipeline.files.digests import sha256
-from pipeline.files.reading import read_json
-from pipeline.files.refused import not_written
-from pipeline.files.writing import write_json
+from pipeline.files.atomic import atomic_path, storage_error
+from pipeline.files.io import read_json, sha256, write_json
 
 WEIGHTS_FILE = "model.safetensors"
 
@@ -42,7 +39,7 @@ def save(folder: Path, modules: Mapping[str, nn.Module], description: Mapping[st
         try:
             save_file(tensors, temporary)
         except SafetensorError as error:
-            raise not_written(folder / WEIGHTS_FILE, error) from error
+            raise storage_error(folder / WEIGHTS_FILE, error) from error
     about = {**description, "format": FORMAT, "weights_sha256": sha256(folder / WEIGHTS_FILE)}
     write_json(paths.model_description(folder), about)
 

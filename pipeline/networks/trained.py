@@ -1,7 +1,7 @@
 """Trained models, opened from the folders that their stages left; such a folder says all that using the model needs.
 
-``opened`` is the one door: whatever predicts, adapts further, exports or serves gets its model here, and reads nothing
-of how it was made from params.yaml.
+``open_model`` is the one door: whatever predicts, adapts further, exports or serves gets its model here, and reads
+nothing of how it was made from params.yaml.
 """
 
 import json
@@ -25,7 +25,7 @@ S = TypeVar("S", bound=Section)
 
 
 @dataclass(frozen=True, eq=False)
-class Trained:
+class TrainedModel:
     """A trained model and what its user must know.
 
     model: on the CPU, in evaluation mode; it takes crops of ``faces`` after ``data.augment.evaluation_view`` of
@@ -50,7 +50,7 @@ class Trained:
         return "adapt" in self.description
 
 
-def opened(folder: Path) -> Trained:
+def open_model(folder: Path) -> TrainedModel:
     """The model in ``folder``: an adapted one, or the source model of ``models/prototypes``.
 
     The latter has the prototypes alone; encoder and head are read from the folder ``pretrained`` beside it.
@@ -73,16 +73,16 @@ def opened(folder: Path) -> Trained:
             f"{paths.model_description(folder)}: not as this version of the project writes it ({_told(error)}); "
             "train the model again, or use the version that wrote it"
         ) from error
-    model = _kind(description).blank(params)
+    model = _kind(description).untrained(params)
     parts = dict(model.named_children())
     here = saved.parts(folder)
     saved.load(folder, {name: part for name, part in parts.items() if name in here or name != "network"})
     if "network" not in here:
         _load_pretrained(folder, parts["network"], description)
-    return Trained(model.eval(), params, augment, faces, description)
+    return TrainedModel(model.eval(), params, augment, faces, description)
 
 
-def network(params: ModelParams) -> Network:
+def pretrained_network(params: ModelParams) -> Network:
     """f and g after stage 1, on the CPU.
 
     Raises:

@@ -30,7 +30,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.data.split import Indices
+from pipeline.data.prepared import Indices
 from pipeline.splits.thumbnails import (
     CELLS,
     PLACES,

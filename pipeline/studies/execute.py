@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from pipeline.bars import bar
 from pipeline.errors import PipelineError
+from pipeline.progress import progress_bar
 from pipeline.studies import experiments
 from pipeline.studies.collect import state_of
 from pipeline.studies.plan import Run
@@ -66,7 +66,7 @@ def _queue(wanted: Sequence[Run], there: Mapping[str, Sequence[experiments.Exper
     experiments.mark_failed([run.name for run in idle if states.get(run.name) == "Lost"])
     experiments.remove_tasks([run.name for run in idle if run.name in states])
     refused = {}
-    for run in bar(idle, desc="queue", leave=False, unit="experiment"):
+    for run in progress_bar(idle, desc="queue", leave=False, unit="experiment"):
         try:
             experiments.free_name(run.name, there.get(run.name, ()))
             experiments.enqueue(run.name, run.changes)
@@ -95,7 +95,7 @@ def watch(names: Sequence[str]) -> None:
     still = 0
     try:
         # miniters=0: drawn at its intervals also while nothing ends, for the time and for what runs.
-        progress: tqdm[Any] = bar(total=len(names), desc="study", unit="experiment", miniters=0)
+        progress: tqdm[Any] = progress_bar(total=len(names), desc="study", unit="experiment", miniters=0)
         with progress:
             while True:
                 states = experiments.queue()

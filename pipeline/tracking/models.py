@@ -9,12 +9,12 @@ import mlflow
 from pipeline.config import paths
 from pipeline.errors import TrackingError, WeightsError
 from pipeline.networks import trained
-from pipeline.networks.trained import Trained
+from pipeline.networks.trained import TrainedModel
 from pipeline.tracking import execution
 from pipeline.tracking.store import DATABASE, choose, short_timeouts, store_fault
 
 
-def open_model(where: str) -> Trained:
+def open_model(where: str) -> TrainedModel:
     """The model that ``where`` names: a folder, or ``models:/NAME@ALIAS``, ``models:/NAME/3`` or ``runs:/ID/model``.
 
     Raises:
@@ -22,7 +22,7 @@ def open_model(where: str) -> Trained:
         TrackingError: the MLflow store cannot be used, or has no such model.
     """
     if not re.match(r"\w[\w-]+:/", where):
-        return trained.opened(Path(where))
+        return trained.open_model(Path(where))
     if choose() and not (database := execution.store_root() / DATABASE).is_file():
         raise TrackingError(f"{where}: there is no {database}; run from the project's root or set MLFLOW_TRACKING_URI")
     with TemporaryDirectory() as folder:
@@ -37,4 +37,4 @@ def open_model(where: str) -> Trained:
         found = next(Path(folder).rglob(paths.model_description(Path()).name), None)
         if found is None:
             raise WeightsError(f"{where}: logged by another version of this project; train the model again")
-        return trained.opened(found.parent)
+        return trained.open_model(found.parent)

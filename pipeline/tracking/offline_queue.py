@@ -18,9 +18,8 @@ from mlflow.models.model import MLMODEL_FILE_NAME
 from tqdm import tqdm
 
 from pipeline.errors import StorageError, TrackingError
-from pipeline.files.reading import read_json
-from pipeline.files.refused import writing
-from pipeline.files.writing import write_json
+from pipeline.files.atomic import storage_errors
+from pipeline.files.io import read_json, write_json
 from pipeline.locks import exclusive
 from pipeline.tracking import execution, store
 
@@ -125,7 +124,7 @@ class OfflineQueue:
         """Write an entry as a file NUMBER.json, after copies of its files in the folder NUMBER."""
         self._kept += 1
         place = self.folder / f"{self._kept:06}"
-        with writing(self.folder):
+        with storage_errors(self.folder):
             for path in paths:
                 place.mkdir(exist_ok=True)
                 (shutil.copytree if path.is_dir() else shutil.copyfile)(path, place / path.name)

@@ -131,7 +131,7 @@ def stage_run(
     origin = {"store": address(), "params": flatten(params.model_dump())}
     name = f"{stage}@{target}" if target else stage
     if checkpoint:
-        checkpoint.settle()
+        checkpoint.make_current()
     with store_errors():
         with short_timeouts():
             interrupted = _interrupted_run(checkpoint, origin) if checkpoint else None

@@ -18,18 +18,17 @@ from pipeline.config.methods.base import AdaptParams
 from pipeline.config.paths import AdaptationPaths
 from pipeline.data.batches import DeviceCrops
 from pipeline.data.crops import CROP_SIZE
-from pipeline.data.outcome import Outcome, Predicted, Sample
-from pipeline.data.prepared import Prepared
-from pipeline.data.split import Indices
+from pipeline.data.outcome import Outcome, Predictions, Sample
+from pipeline.data.prepared import Indices, PreparedData
 from pipeline.evaluation import calibration
 from pipeline.files.atomic import atomic_path
-from pipeline.files.writing import write_csv
+from pipeline.files.io import write_csv
 from pipeline.labels import EXPRESSIONS
 from pipeline.methods import Method, SourceDomain, TargetDomain, implementation
 from pipeline.networks import saved, trained
 from pipeline.networks.inference import predict_domains
 from pipeline.networks.network import PrototypeClassifier
-from pipeline.networks.trained import Trained
+from pipeline.networks.trained import TrainedModel
 from pipeline.tracking.runs import StageRun
 from pipeline.training import loop
 from pipeline.training.checkpoints import Checkpoint
@@ -52,9 +51,9 @@ class Adaptation:
     decides the result.
     """
 
-    trained: Trained
-    source: Prepared | None
-    target: Prepared
+    trained: TrainedModel
+    source: PreparedData | None
+    target: PreparedData
     params: AdaptParams
     augment: AugmentParams
     seed: int
@@ -136,7 +135,7 @@ def adapt(work: Adaptation, run: Run, team: Team, registered_name: str, finish: 
         before = predict_domains(work.source_model, *domains)
         curve = loop.fit(method, checkpoint, tracked.log, team)
         method.predict_target()
-        method.take_kept()
+        method.load_kept_epoch()
         after = predict_domains(method.model, *domains)
         fitted = _temperature(work, after)
         method.model.calibration.temperature.fill_(fitted)
@@ -148,12 +147,12 @@ def adapt(work: Adaptation, run: Run, team: Team, registered_name: str, finish: 
         outcome.write(work.to.outcome)
         files = [paths.model_description(work.to.model), work.to.curve, work.to.validations]
         tracked.log_files([*files, *finish(outcome)], "adapt")
-        adapted = trained.opened(work.to.model)
+        adapted = trained.open_model(work.to.model)
         tracked.log_model(adapted.model, adapted.description, registered_name)
     checkpoint.remove()
 
 
-def _temperature(work: Adaptation, after: Predicted) -> float:
+def _temperature(work: Adaptation, after: Predictions) -> float:
     """Fitted on the source's test part; without the source, that of the source model."""
     if work.source is None:
         return float(work.trained.model.calibration.temperature)

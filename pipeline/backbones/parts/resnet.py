@@ -1,11 +1,38 @@
-"""The residual block of dlib's networks, whose shortcut has no weights."""
+"""The blocks of residual networks (He et al., CVPR 2016) that are built here rather than by torchvision."""
 
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 
+class BasicBlock(nn.Module):
+    """The basic block, as torchvision has it, whose import costs a second; tensors have the names of its block.
+
+    Two 3×3 convolutions beside a shortcut.
+
+    N×narrow×H×W float in, N×wide×H/stride×W/stride out; ``downsample`` is the shortcut where the shape changes.
+    """
+
+    def __init__(self, narrow: int, wide: int, stride: int = 1, downsample: nn.Module | None = None) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(narrow, wide, 3, stride=stride, padding=1, bias=False)
+        self.bn1 = nn.BatchNorm2d(wide)
+        self.relu = nn.ReLU(inplace=True)
+        self.conv2 = nn.Conv2d(wide, wide, 3, padding=1, bias=False)
+        self.bn2 = nn.BatchNorm2d(wide)
+        self.downsample = downsample
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Both ways added."""
+        shortcut = images if self.downsample is None else self.downsample(images)
+        inner = self.relu(self.bn1(self.conv1(images)))
+        outer: Tensor = self.relu(self.bn2(self.conv2(inner)) + shortcut)
+        return outer
+
+
 class PaddedBlock(nn.Module):
-    """Two 3×3 convolutions beside a shortcut; where they widen or shrink, zeros fill what one of the two lacks.
+    """The block of dlib's networks, whose shortcut has no weights.
+
+    Two 3×3 convolutions beside a shortcut; where they widen or shrink, zeros fill what one of the two lacks.
 
     N×narrow×H×W float in, N×wide×H'×W' out. halves: the first convolution strides by 2 without padding and the shortcut
     is 2×2 average pooling, so the two may differ by a row and a column; dlib's sum has the larger size of both.

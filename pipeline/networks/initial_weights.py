@@ -1,22 +1,48 @@
-"""Batch norms with statistics of their own: measured on crops, without a change of the function.
+"""The weights that training starts from, and batch norms among them whose statistics are measured on crops.
 
 Networks are also published with affine layers y = scale·x + shift where batch norms were trained (dlib's). Trained
-further, a batch norm replaces x's mean and variance by those of its batch; so it must hold what they are.
+further, a batch norm replaces x's mean and variance by those of its batch; so it must hold what they are. They are
+measured without a change of the function.
 """
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from pipeline.config.learning import ModelParams
 from pipeline.data.batches import DeviceCrops
 from pipeline.networks.inference import evaluating, evaluation_views
 from pipeline.networks.network import Encoder
+from pipeline.networks.saved import load_checked
 
 MEASURED_ON = 2048
 """Crops; more change the statistics by less than a percent."""
+
+
+def load_initial(encoder: Encoder, params: ModelParams) -> dict[str, str]:
+    """Load the weights that ``params`` names into the encoder; returns what the run records about them.
+
+    The record has ``weights`` and, where there is a file or an entry of a library's registry, its name; for a file also
+    its SHA-256.
+
+    Raises:
+        WeightsError: the file is missing, is of no known format, or does not fit; every key at fault is named.
+    """
+    read = params.chosen_backbone().weights[params.weights].read
+    if read is None:
+        return {"weights": params.weights}
+    state = read(Path(params.weights_file or ""))
+    load_checked(encoder.trunk, state.tensors, state.origin, ignored=state.ignored)
+    return {"weights": params.weights, **state.record}
+
+
+def without_statistics(params: ModelParams) -> bool:
+    """Whether the batch norms of these weights are still to be measured (``measure``)."""
+    return params.chosen_backbone().weights[params.weights].measured
 
 
 class _Sums:
