@@ -76,7 +76,7 @@ class Study(Section):
     @field_validator("variants", mode="before")
     @classmethod
     def _variants_are_flat(cls, variants: Any) -> Any:
-        """What is natural to write and not meant so: said before pydantic says it of every type a value may have."""
+        """Common mistakes get one message here; pydantic would say one for every type that a value may have."""
         for name, changes in variants.items() if isinstance(variants, dict) else ():
             if not isinstance(name, str):
                 raise ValueError(f'{name}: the name of a variant is a text: write "{name}"')
@@ -104,7 +104,15 @@ class Study(Section):
 
 @dataclass(frozen=True)
 class Run:
-    """One experiment. ``changes``: as ``dvc exp run -S`` takes them; ``params``: what they come to."""
+    """One experiment: a variant with a seed.
+
+    Attributes:
+        name: of the DVC experiment.
+        variant: its name in the study.
+        seed: of everything in it.
+        changes: of parameters, as ``dvc exp run -S`` takes them.
+        params: all parameters, with these changes.
+    """
 
     name: str
     variant: str
@@ -118,7 +126,11 @@ class Run:
 
 
 def read(name: str, folder: Path = FOLDER) -> Study:
-    """The study of that name, or in that file.
+    """Read a study.
+
+    Args:
+        name: of a file in ``folder`` without its ending, or the path of a file.
+        folder: of the studies.
 
     Raises:
         ParamsError: there is no such file, or a key or value is refused; every fault is named.
@@ -143,6 +155,11 @@ def read(name: str, folder: Path = FOLDER) -> Study:
 
 def runs(name: str, study: Study, params: Path = Path("params.yaml")) -> list[Run]:
     """Every experiment of the study, its parameters checked.
+
+    Args:
+        name: of the study, or the path of its file.
+        study: what that file says.
+        params: the parameter file that the variants change.
 
     Raises:
         ParamsError: a variant's parameters are refused, or two variants have the same name or come to the same.
@@ -175,7 +192,7 @@ def slug(text: str) -> str:
 
 
 def _alike(planned: Sequence[Run], seed: int) -> list[str]:
-    """Variants that would run twice what is one thing, as where params.yaml says already what one of them changes."""
+    """Messages about variants with equal parameters, as where params.yaml has already what one of them changes."""
     return [
         f"{one.variant} and {two.variant} come to the same parameters"
         for one, two in combinations([run for run in planned if run.seed == seed], 2)

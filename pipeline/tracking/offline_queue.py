@@ -301,5 +301,5 @@ def _send_model(client: MlflowClient, run_id: str, folder: Path, name: str | Non
 def _trained_later(client: MlflowClient, name: str, moment: int) -> bool:
     """Whether the newest version so far is of a run that ended after ``moment``: this one was sent late."""
     newest = client.get_registered_model(name).aliases.get(ALIAS)
-    run_id = newest and client.get_model_version(name, newest).run_id
-    return bool(run_id) and (client.get_run(run_id).info.end_time or 0) > moment
+    run_id = client.get_model_version(name, newest).run_id if newest else None
+    return run_id is not None and (client.get_run(run_id).info.end_time or 0) > moment

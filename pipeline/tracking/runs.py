@@ -36,7 +36,12 @@ if TYPE_CHECKING:
 
 
 class StageRun:
-    """The MLflow run of one stage; everything a stage logs goes through it, and waits where a server has gone away."""
+    """The MLflow run of one stage, through which it logs everything; that waits while the server does not answer.
+
+    Attributes:
+        id: the run's.
+        execution: of the pipeline, of which this stage is a part.
+    """
 
     def __init__(self, run: Run, here: Execution, queue: OfflineQueue) -> None:
         self.id = run.info.run_id
@@ -44,17 +49,22 @@ class StageRun:
         self._queue = queue
 
     def log(self, metrics: Mapping[str, float], epoch: int) -> None:
-        """Metrics of one epoch (from 1), except those that are logged already; usable as ``training.Log``."""
+        """Log metrics of one epoch (from 1), except those that are logged already; usable as ``training.Log``."""
         self._queue.put("metrics", {"values": dict(metrics), "step": epoch, "time": now()})
 
     def log_tags(self, tags: Mapping[str, str]) -> None:
-        """Facts of this run that are no parameters, such as the hardware, as ``pocan.KEY``."""
+        """Log facts of this run that are no parameters, such as the hardware, as tags ``pocan.KEY``."""
         self._queue.put("tags", {f"pocan.{key}": value for key, value in tags.items()})
 
     def log_dataset(self, store: CropStore, rows: np.ndarray[Any, Any], part: str) -> None:
-        """The rows of a store that this run reads, as an MLflow input: name, count, digest, provenance. No labels.
+        """Log the rows of a store that this run reads as an MLflow input: name, count, digest, provenance. No labels.
 
         The digest is that of the store and of the rows: other rows of the same store are another data set.
+
+        Args:
+            store: of the crops.
+            rows: N, int64, of the store.
+            part: what they are used for, as "train".
         """
         description = store.description
         digest = hashlib.sha256(f"{description['digest']} {rows.tolist()}".encode()).hexdigest()
@@ -66,7 +76,7 @@ class StageRun:
         self._queue.put("data", {"dataset": dataset.to_dict(), "tags": tags})
 
     def log_files(self, paths: Sequence[Path], folder: str) -> None:
-        """Figures, tables and descriptions as artifacts below ``folder``."""
+        """Log figures, tables and descriptions as artifacts below ``folder``."""
         self._queue.put("files", {"folder": folder}, paths)
 
     def log_model(
@@ -75,11 +85,13 @@ class StageRun:
         description: Mapping[str, Any] | None = None,
         registered_name: str | None = None,
     ) -> None:
-        """The model in MLflow's PyTorch flavour; with a name it is registered and becomes the version "newest".
+        """Log a model in MLflow's PyTorch flavour.
 
-        Its input must be float32 N×3×112×112, RGB in [0, 1]. It is moved to the CPU and into evaluation mode. With the
-        description of what made it, it also goes in this project's own form, from which ``tracking.models`` opens it,
-        and its pyfunc flavour takes pictures (``tracking.flavour``).
+        Args:
+            network: takes float32, N×3×112×112, RGB in [0, 1]; it is moved to the CPU and into evaluation mode.
+            description: of what made it. With one, the model is also logged in this project's own form, from which
+                ``tracking.models`` opens it, and its pyfunc flavour takes pictures (``tracking.flavour``).
+            registered_name: it is registered under this name and becomes the version "newest"; None: it is not.
         """
         with TemporaryDirectory() as folder:
             own, model = Path(folder, "own"), Path(folder, "model")
@@ -93,7 +105,7 @@ class StageRun:
 
 
 def _save_flavour(network: nn.Module, extra_files: list[str], folder: Path) -> None:
-    """As MLflow's own ``log_model`` would, but into a folder, from where it can be sent when a server is there."""
+    """Save what MLflow's own ``log_model`` would log into a folder, from which it can also be sent later."""
     import torch
 
     network = network.cpu().eval()
@@ -120,8 +132,15 @@ def stage_run(
 ) -> Iterator[StageRun]:
     """Open the run of a stage; it is marked failed when the body raises.
 
-    checkpoint: of the training in this stage. Where that was interrupted, its run is opened again, and moves to the
-    execution that goes on with it.
+    Args:
+        params: all parameters, which are logged.
+        stage: its name.
+        target: the data set that it adapts to or evaluates on, if any.
+        checkpoint: of the training in this stage. Where that was interrupted, its run is opened again, and moves to
+            the execution that goes on with it.
+
+    Yields:
+        The run.
 
     Raises:
         TrackingError: the store or server cannot be reached, raised before anything is trained; or it fails later.

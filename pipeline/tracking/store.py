@@ -34,13 +34,19 @@ logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL + 1)
 
 
 def connect(experiment: str) -> str:
-    """Choose the store, open the experiment and return its id.
+    """Choose the store and open the experiment.
 
     This proves that the store answers, and its bucket where it has one, and soon: MLflow's own retries would wait for
     minutes.
 
+    Args:
+        experiment: its name; where there is none, it is made.
+
+    Returns:
+        The experiment's id.
+
     Raises:
-        TrackingError: it does not, or the experiment was deleted.
+        TrackingError: the store or its bucket does not answer, or the experiment was deleted.
     """
     root = execution.store_root()
     own = choose()
@@ -79,20 +85,24 @@ def connect(experiment: str) -> str:
 
 
 def short_message(error: BaseException) -> str:
-    """What a person needs of an error: SQLAlchemy's has the statement and a page of its parameters behind it."""
+    """The part of an error's message that helps: SQLAlchemy puts the statement and a page of parameters behind it."""
     lines = str(error).partition("\n[SQL:")[0].splitlines()
     return "\n".join(line for line in lines if not line.startswith("(raised as a result of Query-invoked autoflush"))
 
 
 def address() -> str:
-    """The store that is used, for messages and notes: without the name and password that a server's may have."""
+    """Where the store is, for messages and notes: without the name and password that a server's URI may have."""
     uri = mlflow.get_tracking_uri()
     parts = urlsplit(uri)
     return uri if "@" not in parts.netloc else urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
 
 
 def choose() -> bool:
-    """Make the store the one that is used; returns whether it is the project's own and not a server's or another."""
+    """Make MLflow use the store that MLFLOW_TRACKING_URI names, or else the project's own.
+
+    Returns:
+        Whether it is the project's own.
+    """
     own = not os.environ.get("MLFLOW_TRACKING_URI")
     if own:
         mlflow.set_tracking_uri(f"sqlite:///{execution.store_root() / DATABASE}")
@@ -101,10 +111,10 @@ def choose() -> bool:
 
 @contextmanager
 def store_errors() -> Iterator[None]:
-    """Report a store that fails in the middle of a stage as what it is.
+    """Report a store that fails in the middle of a stage as one message.
 
     Raises:
-        TrackingError: MLflow's client or its transport raised.
+        TrackingError: what is run within raised one of ``failures``.
     """
     try:
         yield
@@ -116,7 +126,7 @@ def store_errors() -> Iterator[None]:
 
 
 def store_fault() -> str | None:
-    """What is wrong with the chosen store, where it is a SQLite file that is itself at fault, and the way out."""
+    """What is wrong with the chosen store and what to do, where it is a SQLite file that is itself at fault."""
     uri = mlflow.get_tracking_uri()
     database = _database(uri)
     return find_fault(database) if uri.startswith(SQLITE) and database.is_file() else None
@@ -172,10 +182,13 @@ def _open(experiment: str, root: Path | None) -> Experiment:
 
 @contextmanager
 def short_timeouts(seconds: int | None = QUICK) -> Iterator[None]:
-    """MLflow's client asks twice at once, and waits ``seconds`` for an answer, unless the user has said otherwise.
+    """Within, MLflow's client asks only twice and waits ``seconds`` for an answer, unless the user has set these.
 
-    Left alone it asks eight times in four minutes and says nothing. seconds: None for MLflow's own two minutes. The
-    client of a bucket asks twice, too, and waits its own minute.
+    By default it asks eight times in four minutes and says nothing. A bucket's client asks twice, too, and waits its
+    own minute.
+
+    Args:
+        seconds: for one answer; None: MLflow's own two minutes.
     """
     attempts = os.environ.get("AWS_MAX_ATTEMPTS", "2")
     patience = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "AWS_MAX_ATTEMPTS": attempts}
@@ -197,7 +210,7 @@ def failures() -> tuple[type[Exception], ...]:
     """What MLflow's client raises for itself, for its transport and, once it has loaded boto3, for a bucket."""
     if not sys.modules.get("boto3"):
         return MlflowException, RequestException
-    from boto3.exceptions import Boto3Error
+    from boto3.exceptions import Boto3Error  # type: ignore[import-untyped]
     from botocore.exceptions import BotoCoreError, ClientError
 
     return MlflowException, RequestException, Boto3Error, BotoCoreError, ClientError

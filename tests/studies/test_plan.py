@@ -51,11 +51,9 @@ def test_the_study_of_methods_has_every_method() -> None:
 
 
 def test_a_method_that_is_added_is_a_variant_of_every_method(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    class NewParams(METHODS["dann"]):  # type: ignore[misc]
-        name, title = "new", "New one"
-
+    new = type("NewParams", (METHODS["dann"],), {"name": "new", "title": "New one"})
     known = {name: METHODS[name] for name in ("dt", "dann", "shot")}
-    monkeypatch.setattr(plan, "METHODS", known | {"new": NewParams})
+    monkeypatch.setattr(plan, "METHODS", known | {"new": new})
     own = {
         "DT, cross entropy": {"adapt.method": "dt", "pretrain.objective": "cross_entropy"},
         "SHOT": {"adapt.tau": 0.5},
