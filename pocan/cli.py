@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 import pocan
-from pipeline.command_line import reported
+from pipeline.command_line import report_errors
 from pocan.api import CHOOSE, EVERY, SOURCE_MODEL
 
 MODEL_HELP = "The folder of a trained model, or an MLflow URI, as models:/pocan-ckplus@newest."
@@ -32,7 +32,7 @@ def main(
 
 
 @app.command()
-@reported
+@report_errors
 def report() -> None:
     """Make the tables, figures and index.html of reports/ anew from the results, without running any other stage."""
     # Imported here: drawing libraries take seconds to load, which --help and check need not wait for.
@@ -44,7 +44,7 @@ def report() -> None:
 
 
 @app.command()
-@reported
+@report_errors
 def faces(
     folder: Annotated[Path, typer.Argument(help="Pictures at any depth; sub-folders may have any names.")],
     out: Annotated[Path, typer.Option(help="Where the crops, faces.md and contact sheets go.")],
@@ -68,7 +68,7 @@ def faces(
 
 
 @app.command()
-@reported
+@report_errors
 def predict(
     inputs: Annotated[
         list[str],
@@ -108,7 +108,7 @@ def predict(
 
 
 @app.command()
-@reported
+@report_errors
 def adapt(
     pictures: Annotated[Path, typer.Argument(metavar="FOLDER", help="A folder of pictures, at any depth, or a video.")],
     out: Annotated[
@@ -143,7 +143,7 @@ def adapt(
 
 
 @app.command()
-@reported
+@report_errors
 def check(
     file: Annotated[Path, typer.Argument(help="The parameter file to check.")] = Path("params.yaml"),
 ) -> None:
@@ -164,7 +164,7 @@ def check(
 
 
 @app.command()
-@reported
+@report_errors
 def send() -> None:
     """Log to MLflow what runs had to keep in mlflow-unsent because their server did not answer."""
     # Imported here: MLflow takes seconds to load, which --help and check need not wait for.
@@ -179,7 +179,7 @@ def send() -> None:
 
 
 @app.command()
-@reported
+@report_errors
 def study(
     name: Annotated[str, typer.Argument(help="A file below studies/ without its ending, or the path of one.")],
     jobs: Annotated[int, typer.Option(min=1, help="Experiments at a time.")] = 1,
@@ -213,7 +213,7 @@ def study(
 
 
 @app.command(name="trial-target")
-@reported
+@report_errors
 def trial_target(
     name: Annotated[str, typer.Argument(metavar="SET", help="A labelled set that dvc repro has divided.")],
     out: Annotated[Path, typer.Option(help="A new folder of pictures, a sub-folder a class, as data/real/trial.")],
@@ -236,7 +236,7 @@ def trial_target(
 
 
 @app.command()
-@reported
+@report_errors
 def export(
     model: Annotated[str, typer.Argument(help="A model's folder, or models:/NAME@ALIAS, runs:/ID/model.")],
     out: Annotated[Path, typer.Option(help="A new folder for model.onnx and card.md.")],
