@@ -20,7 +20,7 @@ S = TypeVar("S", bound=Section)
 EXAMPLE = "params/paper.yaml"
 """A file of parameters that names every key."""
 
-SOUND: dict[str, Any] = {"epochs": 1, "steps_per_epoch": None, "batch_size": 2}
+PLACEHOLDERS: dict[str, Any] = {"epochs": 1, "steps_per_epoch": None, "batch_size": 2}
 """Values of the keys that all methods share, for a check in which they are not what is looked at."""
 
 
@@ -88,7 +88,7 @@ def parse(raw: dict[str, Any], name: str) -> Params:
     values = _lists_to_tuples(raw)
     adapt = _chosen_method(values.pop("adapt", None), values.pop("methods", None), faults)
     # Where section adapt is at fault, a stand-in lets the other sections be checked at the same time.
-    placeholder = AdaptParams.model_construct(method="", **SOUND)
+    placeholder = AdaptParams.model_construct(method="", **PLACEHOLDERS)
     try:
         params = Params.model_validate({**values, "adapt": adapt or placeholder})
     except ValidationError as error:
@@ -145,7 +145,7 @@ def _check_method_section(method: str, values: Any, faults: list[str]) -> None:
     if not own:  # the defaults are right; not to check them saves a method's schema, a hundredth of a second
         return
     try:
-        schema.model_validate({**own, "method": method, **SOUND})
+        schema.model_validate({**own, "method": method, **PLACEHOLDERS})
     except ValidationError as error:
         faults += [describe(fault, schema, place) for fault in error.errors()]
 
@@ -167,8 +167,8 @@ def _misplaced(key: str, schema: type[AdaptParams], place: str = "adapt") -> str
     if owners := _owners(key):
         homes = " or ".join(f"methods.{owner}.{key}" for owner in owners)
         return f"{place}.{key}: {schema.name} has no such parameter, {' and '.join(owners)} has; move it to {homes}"
-    told = short_key(key)
-    return f"{place}.{told}: unknown key{suggestion(told, tuple(schema.model_fields))}; remove or correct it"
+    shown = short_key(key)
+    return f"{place}.{shown}: unknown key{suggestion(shown, tuple(schema.model_fields))}; remove or correct it"
 
 
 def _change(raw: dict[str, Any], change: str) -> None:

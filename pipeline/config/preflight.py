@@ -1,4 +1,4 @@
-"""What can be told wrong before anything runs: inputs that a parameter file names and that are not there."""
+"""What can be found wrong before anything runs: inputs that a parameter file names and that are not there."""
 
 from collections.abc import Mapping
 from pathlib import Path
