@@ -78,7 +78,7 @@ class Adaptation:
             "target": self.target.description(),
             "known_classes": self.known_classes,
             "adapt": self.params.model_dump(),
-            "compute": team.computes(),
+            "compute": team.compute_settings(),
         }
 
     @property

@@ -15,7 +15,10 @@ from pipeline.tracking.store import DATABASE, choose, short_timeouts, store_faul
 
 
 def open_model(where: str) -> TrainedModel:
-    """The model that ``where`` names: a folder, or ``models:/NAME@ALIAS``, ``models:/NAME/3`` or ``runs:/ID/model``.
+    """Open a trained model.
+
+    Args:
+        where: a folder, or ``models:/NAME@ALIAS``, ``models:/NAME/3`` or ``runs:/ID/model``.
 
     Raises:
         WeightsError: there is none, it is damaged, or it is of another version.

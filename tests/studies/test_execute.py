@@ -64,7 +64,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, queue: Queue) -> dict[s
     monkeypatch.setattr(experiments, "finished", dict)
     monkeypatch.setattr(experiments, "uncommitted", list)
     monkeypatch.setattr(experiments, "failure_message", "said by {}".format)
-    monkeypatch.setattr(execute, "LOOK_EVERY", 0.0)
+    monkeypatch.setattr(execute, "POLL_SECONDS", 0.0)
     queued, refused = execute.begin(planned, 1)
     execute.watch(queued)
     return refused | execute.failures([run.name for run in planned])
@@ -92,7 +92,7 @@ def test_what_only_seems_lost_is_left_alone(tmp_path: Path, monkeypatch: pytest.
 
 
 def test_a_queue_that_does_not_move_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(execute, "LOOK_EVERY", 0.0)
+    monkeypatch.setattr(execute, "POLL_SECONDS", 0.0)
     monkeypatch.setattr(experiments, "queue", lambda: {"a": "Lost", "b": "Queued", "c": "Success"})
     with pytest.raises(PipelineError, match="2 experiments wait or were cut off, and none runs"):
         execute.watch(["a", "b", "c"])

@@ -36,7 +36,7 @@ def store(whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Itera
     """A copy of it where a stage looks for its own."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    monkeypatch.setattr(database, "STILL", 0.5)
+    monkeypatch.setattr(database, "UNCHANGED", 0.5)
     yield Path(shutil.copy(whole, tmp_path / "mlflow.db"))
     mlflow.set_tracking_uri(None)  # type: ignore[arg-type]
 

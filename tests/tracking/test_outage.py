@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from pipeline.config.schema import Params
 from pipeline.errors import TrackingError
-from pipeline.tracking import entries, models, offline_queue, runs
+from pipeline.tracking import models, offline_queue, runs
 from pocan.cli import app
 from tests.models import ADAPTED, small
 from tests.stores import flat, write_store
@@ -63,7 +63,7 @@ def require_model(run_id: str, network: nn.Module) -> None:
     """The run has the network, and it is the registered one that was trained last."""
     images = torch.zeros(1, 3, 112, 112)
     with torch.no_grad():
-        for where in (f"models:/pocan-ckplus@{entries.ALIAS}", f"runs:/{run_id}/model"):
+        for where in (f"models:/pocan-ckplus@{offline_queue.ALIAS}", f"runs:/{run_id}/model"):
             opened = models.open_model(where).model
             np.testing.assert_array_equal(opened(images).numpy(), network(images).numpy())
 

@@ -214,7 +214,7 @@ class Method(Resumable, ABC):
     def _classified(self, crops: DeviceCrops, rows: Tensor) -> tuple[Tensor, Tensor]:
         """Predict ``rows``: the team's processes a part each, and all get the whole embeddings and probabilities."""
         own = rows[self.team.part(len(rows))]
-        found = classify(self.model, crops, own, self.augment_params.eval_crop, shown=self.team.leads)
+        found = classify(self.model, crops, own, self.augment_params.eval_crop, show_progress=self.team.leads)
         embeddings, probabilities = (self.team.from_leader(self.team.gather(part, len(rows))) for part in found)
         return embeddings, probabilities
 
