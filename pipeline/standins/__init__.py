@@ -7,7 +7,6 @@ method does on photographs.
 from pathlib import Path
 
 from pipeline.standins.layouts import plan
-from pipeline.standins.writing import default_workers, write_set
 
 
 def draw(dataset: str, folder: Path, seed: int, scale: float, workers: int | None = None) -> None:
@@ -25,5 +24,8 @@ def draw(dataset: str, folder: Path, seed: int, scale: float, workers: int | Non
         StorageError: it cannot be written.
         KeyError: there is no stand-in of that name.
     """
+    # Loads OpenCV, which reading parameters (layouts.DRAWN) must not.
+    from pipeline.standins.writing import default_workers, write_set
+
     layout = plan(dataset, seed, scale)
     write_set(layout, dataset, folder, seed, scale, workers or default_workers())
