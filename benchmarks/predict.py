@@ -29,7 +29,7 @@ from pipeline.datasets import open_dataset
 from pipeline.datasets.parts.videos import VideoWriter
 from pipeline.faces.crop import crop_face
 from pipeline.faces.finder import FaceFinder
-from pipeline.prediction.inputs import Frame, batches, frames, sources
+from pipeline.prediction.inputs import Frame, batches, read_frames, sources
 from pipeline.standins import draw
 
 BACKBONES = ("resnet10", "resnet50")
@@ -112,7 +112,7 @@ def _row(inputs: Path, backbone: str, device: str, rounds: int) -> str:
 
 
 def _frames(inputs: Path) -> Iterator[Frame]:
-    return frames(sources([str(inputs)]), 1, print)
+    return read_frames(sources([str(inputs)]), 1, print)
 
 
 def _peak(video: Path, device: str) -> float:

@@ -7,20 +7,30 @@ from typing import Annotated
 
 import typer
 
+import pocan
 from pipeline.command_line import reported
-from pipeline.config import paths
 from pipeline.config.check import listings, unversioned
 from pipeline.config.load import load
+from pocan.api import CHOOSE, EVERY, SOURCE_MODEL
 
-SOURCE_MODEL = str(paths.PROTOTYPES)
 MODEL_HELP = "The folder of a trained model, or an MLflow URI, as models:/pocan-ckplus@newest."
 
-app = typer.Typer(
-    help="POCAN: cross-domain facial expression recognition. The pipeline itself is run with `dvc repro`.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-)
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"pocan {pocan.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def main(
+    version: Annotated[
+        bool, typer.Option("--version", help="Show the version and exit.", callback=_show_version, is_eager=True)
+    ] = False,
+) -> None:
+    """POCAN: cross-domain facial expression recognition. The pipeline itself is run with `dvc repro`."""
 
 
 @app.command()
@@ -80,18 +90,16 @@ def predict(
 ) -> None:
     """Every face of pictures and videos: its box, the detector's score and seven probabilities."""
     # Imported here: PyTorch takes seconds to load, which --help and check need not wait for.
-    from pipeline.compute.device import pick
     from pipeline.prediction import predict as prediction
     from pipeline.prediction.inputs import sources
-    from pipeline.prediction.outputs import format_of
-    from pipeline.prediction.predictor import Predictor
-    from pipeline.tracking import models
+    from pipeline.prediction.outputs import Destination, format_of
 
-    to = prediction.Destination(out, format_of(kind, out), draw)
+    to = Destination(out, format_of(kind, out), draw)
     to.require_free()
     found = sources(inputs)
-    predictor = Predictor(models.opened(model), pick(device), changes or [])
-    counts = prediction.predict(found, predictor, to, every, shown=out is not None or not sys.stdout.isatty())
+    predictor = pocan.load_model(model, device=device, faces=changes or []).predictor
+    show_progress = out is not None or not sys.stdout.isatty()
+    counts = prediction.predict(found, predictor, to, every, show_progress)
     for path in (out, draw):
         if path is not None:
             typer.echo(path)
@@ -110,20 +118,27 @@ def adapt(
     method: Annotated[str | None, typer.Option(help="Instead of the adapt.method of the parameter file.")] = None,
     choose: Annotated[
         str, typer.Option(help="The epoch that is kept: last, or by a validator that needs no label.")
-    ] = "information",
+    ] = CHOOSE,
     changes: Annotated[
         list[str] | None, typer.Option("--set", "-S", help="Another value, as adapt.tau=0.6; may be repeated.")
     ] = None,
-    every: Annotated[int, typer.Option(min=1, help="Of a video take every n-th frame.")] = 5,
+    every: Annotated[int, typer.Option(min=1, help="Of a video take every n-th frame.")] = EVERY,
     file: Annotated[Path, typer.Option("--params", help="The parameter file that is changed.")] = Path("params.yaml"),
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
 ) -> None:
     """Adapt a trained model to unlabelled pictures; started again after an interruption, it goes on."""
-    # Imported here: PyTorch takes seconds to load, which --help and check need not wait for.
-    from pipeline.own_pictures.adapt import adapt_to
-    from pipeline.own_pictures.request import AdaptRequest
-
-    for path in adapt_to(AdaptRequest(pictures, out, model, method, choose, changes or [], every, file, device)):
+    written = pocan.adapt(
+        pictures,
+        out,
+        model=model,
+        method=method,
+        choose=choose,
+        changes=changes or [],
+        every=every,
+        params=file,
+        device=device,
+    )
+    for path in (written.report, written.page, written.predictions, written.model):
         typer.echo(path)
 
 
@@ -149,7 +164,7 @@ def check(
 def send() -> None:
     """Log to MLflow what runs had to keep in mlflow-unsent because their server did not answer."""
     # Imported here: MLflow takes seconds to load, which --help and check need not wait for.
-    from pipeline.tracking.outbox import send_unsent
+    from pipeline.tracking.offline_queue import send_unsent
 
     count = 0
     for line in send_unsent():
@@ -225,7 +240,7 @@ def export(
 ) -> None:
     """Write a model as ONNX, checked against PyTorch, with a model card."""
     from pipeline.exporting.export import export as exported
-    from pipeline.tracking.models import opened
+    from pipeline.tracking.models import open_model
 
-    for path in exported(opened(model), out, crops, int8):
+    for path in exported(open_model(model), out, crops, int8):
         typer.echo(path)

@@ -1,4 +1,4 @@
-"""What is asked of ``pocan adapt``, and what it comes to: looked at before any work."""
+"""What ``pocan adapt`` was called with: pictures and parameters, checked before any work."""
 
 import re
 from collections.abc import Sequence
@@ -8,24 +8,33 @@ from pathlib import Path
 from pipeline.config.load import changed, load
 from pipeline.config.methods import METHODS
 from pipeline.config.schema import Params
-from pipeline.data.prepared import Prepared
+from pipeline.data.prepared import PreparedData
 from pipeline.datasets import Dataset, UnlabelledFolder, VideoDataset
 from pipeline.datasets.parts.videos import is_video
 from pipeline.errors import DatasetError, ParamsError
-from pipeline.networks.trained import Trained
+from pipeline.networks.trained import TrainedModel
 from pipeline.reporting.folder_faces import require_apart
 from pipeline.validators import LAST, VALIDATORS, chooser
 
-OWN = ("adapt", "methods", "compute", "tracking", "seed", "faces", "report")
-"""Sections that may be changed here: the model brings the others with it."""
+CHANGEABLE = ("adapt", "methods", "compute", "tracking", "seed", "faces", "report")
+"""Sections of the parameter file that a request may change; the others come from the model."""
 
 
 @dataclass(frozen=True)
 class AdaptRequest:
-    """What the user asks for.
+    """What a user wants.
 
-    choose: the epoch whose model is kept, as ``adapt.choose``, whatever the parameter file says: nobody has labels here
-    to see an adaptation go wrong. changes: other parameters, as ``adapt.tau=0.6``. every: of a video's frames.
+    Attributes:
+        pictures: a folder, or a video.
+        out: a new folder.
+        model: the source model, a folder or an MLflow URI.
+        method: in place of ``adapt.method`` of the parameter file, if not None.
+        choose: the epoch whose model is kept, in place of ``adapt.choose``, whatever the parameter file says: nobody
+            has labels here to see an adaptation go wrong.
+        changes: other values of parameters, as ``adapt.tau=0.6``.
+        every: of a video, only every so many-th frame is taken.
+        file: the parameter file.
+        device: auto, cpu or cuda.
     """
 
     pictures: Path
@@ -39,10 +48,10 @@ class AdaptRequest:
     device: str
 
     def dataset(self) -> Dataset:
-        """The user's pictures or video, looked at before any work.
+        """The user's pictures or video.
 
         Raises:
-            DatasetError: they are not there, or no video that can be read; or the output would lie among them.
+            DatasetError: they are missing, the video cannot be read, or the output would lie among the pictures.
         """
         if self.pictures.is_file():
             if not is_video(self.pictures):
@@ -53,19 +62,21 @@ class AdaptRequest:
         found.samples()
         return found
 
-    def settings(self, trained: Trained, name: str) -> Params:
-        """The parameter file with the changes, and with what the model was made with in place of its own.
+    def settings(self, trained: TrainedModel, name: str) -> Params:
+        """The parameters of the run: the parameter file, the changes, and what the model was made with.
 
-        name: what the pictures are called.
+        Args:
+            trained: the source model.
+            name: what the pictures are called.
 
         Raises:
             ParamsError: a change is refused, the model was adapted already, or the epoch would be chosen by pictures of
-                the source, which are not looked at.
+                the source, which are not used.
         """
         for change in self.changes:
-            if re.split(r"[.=]", change)[0] not in OWN:
+            if re.split(r"[.=]", change)[0] not in CHANGEABLE:
                 raise ParamsError(
-                    f"{change}: only {', '.join(OWN)} can be changed here; the model brings the rest with it"
+                    f"{change}: only {', '.join(CHANGEABLE)} can be changed here; the model brings the rest with it"
                 )
         if trained.adapted:
             raise ParamsError(
@@ -89,17 +100,17 @@ class AdaptRequest:
         return settings
 
 
-def source(trained: Trained, settings: Params) -> Prepared | None:
-    """The pictures that the model was trained on, where the method needs them.
+def source(trained: TrainedModel, settings: Params) -> PreparedData | None:
+    """The pictures that the model was trained on; None where the method needs none.
 
     Raises:
-        DatasetError: they are not there, or are others.
+        DatasetError: they are missing, or have changed since.
     """
     if settings.adapt.source_free:
         return None
     need = f"{settings.adapt.title} needs the pictures that the model was trained on"
     try:
-        found = Prepared.open(settings.source)
+        found = PreparedData.open(settings.source)
     except DatasetError as error:
         free = ", ".join(name for name, method in METHODS.items() if method.source_free)
         raise DatasetError(f"{need}: {error}, or bring them with dvc pull; --method {free} need none") from None
@@ -110,10 +121,10 @@ def source(trained: Trained, settings: Params) -> Prepared | None:
 
 
 def _refuse_blind_choice(settings: Params) -> None:
-    """Nobody may choose the epoch by the source's pictures where these are not looked at.
+    """Refuse a validator that needs the source's pictures where the method does not use them.
 
     Raises:
-        ParamsError: it is so.
+        ParamsError: the validator needs them.
     """
     validator = chooser(settings.adapt.choose)
     if settings.adapt.source_free and validator and validator.needs_source:

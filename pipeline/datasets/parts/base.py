@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from pipeline.datasets.parts.folders import folders_below
 from pipeline.datasets.parts.pictures import decode
 from pipeline.errors import DatasetError
-from pipeline.provenance import STAND_IN_MARK, Provenance
+from pipeline.labels import STAND_IN_MARK, Provenance
 
 
 @dataclass(frozen=True, slots=True)

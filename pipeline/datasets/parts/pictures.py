@@ -85,7 +85,7 @@ def decode(picture: Path | bytes, key: str) -> NDArray[np.uint8]:
             with Image.open(file, formats=decoders()) as opened:
                 if opened.width * opened.height > MAX_PIXELS:
                     raise UnreadableImageError(f"{key}: {opened.width}×{opened.height} pixels are too many")
-                return np.asarray(_to_rgb(_upright(opened)), dtype=np.uint8)
+                return rgb_array(opened)
     except UnreadableImageError:
         raise
     except FileNotFoundError:
@@ -100,6 +100,11 @@ def decode(picture: Path | bytes, key: str) -> NDArray[np.uint8]:
         kind = RefusedImageError if _is_refusal(error) else UnreadableImageError
         reason = " ".join(str(error).split())  # libheif's ends in empty lines
         raise kind(f"{key}: {reason or type(error).__name__}") from error
+
+
+def rgb_array(picture: Image.Image) -> NDArray[np.uint8]:
+    """A picture that Pillow has opened, as ``decode`` gives it: upright, uint8 H×W×3 RGB."""
+    return np.asarray(_to_rgb(_upright(picture)), dtype=np.uint8)
 
 
 def _is_refusal(error: Exception) -> bool:
