@@ -27,7 +27,7 @@ from pipeline.config import load as params
 from pipeline.config.learning import ModelParams
 from pipeline.config.schema import Params
 from pipeline.networks.network import PrototypeClassifier
-from pipeline.networks.trained import Trained
+from pipeline.networks.trained import TrainedModel
 from pipeline.prediction.inputs import sources
 from pipeline.prediction.outputs import Destination
 from pipeline.prediction.predict import predict
@@ -50,8 +50,8 @@ def untrained(network: Mapping[str, Any], device: str, changes: Sequence[str] = 
     settings: Params = params.load(Path(__file__).parents[1] / "params.yaml")
     torch.manual_seed(0)
     chosen = ModelParams(weights="none", projection_hidden=512, projection_dim=256, **network)
-    model = PrototypeClassifier.blank(chosen).eval()
-    trained = Trained(model, chosen, settings.augment, settings.faces, {})
+    model = PrototypeClassifier.untrained(chosen).eval()
+    trained = TrainedModel(model, chosen, settings.augment, settings.faces, {})
     return Predictor(trained, devices.pick(device), changes)
 
 

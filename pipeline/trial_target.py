@@ -14,16 +14,15 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from pipeline.bars import bar
 from pipeline.config.preflight import require_set
 from pipeline.config.schema import Params
-from pipeline.data.prepared import Prepared
+from pipeline.data.prepared import PreparedData
 from pipeline.datasets import Dataset, open_dataset
 from pipeline.errors import DatasetError, ParamsError
 from pipeline.files.atomic import atomic_folder, require_free
-from pipeline.files.writing import write_json
-from pipeline.labels import EXPRESSIONS
-from pipeline.provenance import STAND_IN_MARK
+from pipeline.files.io import write_json
+from pipeline.labels import EXPRESSIONS, STAND_IN_MARK
+from pipeline.progress import progress_bar
 from pipeline.registry import unknown
 
 ROTATION = 12.0
@@ -60,11 +59,11 @@ def write_trial_target(params: Params, name: str, out: Path, at_most: Sequence[s
     require_set(params, name)
     most = bounds(at_most)
     require_free(out, "--out")
-    data, dataset = Prepared.open(name), open_dataset(name, Path(params.data.root) / name)
+    data, dataset = PreparedData.open(name), open_dataset(name, Path(params.data.root) / name)
     counts = dict.fromkeys(EXPRESSIONS, 0)
     pictures = _altered(data, dataset, most, np.random.Generator(np.random.PCG64(seed)))
     with atomic_folder(out) as folder:
-        for expression, file, picture in bar(pictures, desc="trial target", unit="picture"):
+        for expression, file, picture in progress_bar(pictures, desc="trial target", unit="picture"):
             (folder / expression).mkdir(exist_ok=True)
             Image.fromarray(picture).save(folder / expression / file)
             counts[expression] += 1
@@ -115,7 +114,7 @@ def altered(picture: NDArray[np.uint8], draw: np.random.Generator) -> NDArray[np
 
 
 def _altered(
-    data: Prepared, dataset: Dataset, most: Mapping[int, int], draw: np.random.Generator
+    data: PreparedData, dataset: Dataset, most: Mapping[int, int], draw: np.random.Generator
 ) -> Iterator[tuple[str, str, NDArray[np.uint8]]]:
     """Class, file name and altered picture, class by class."""
     samples = {sample.key: sample for sample in dataset.samples()}

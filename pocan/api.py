@@ -138,9 +138,9 @@ def load_model(model: AnyPath, *, device: str = "auto", faces: Changes = ()) -> 
     """
     from pipeline.compute.device import pick
     from pipeline.prediction.predictor import Predictor
-    from pipeline.tracking.models import opened
+    from pipeline.tracking.models import open_model
 
-    return Model(Predictor(opened(os.fspath(model)), pick(device), _as_text(faces)))
+    return Model(Predictor(open_model(os.fspath(model)), pick(device), _as_text(faces)))
 
 
 def adapt(

@@ -164,7 +164,7 @@ def check(
 def send() -> None:
     """Log to MLflow what runs had to keep in mlflow-unsent because their server did not answer."""
     # Imported here: MLflow takes seconds to load, which --help and check need not wait for.
-    from pipeline.tracking.outbox import send_unsent
+    from pipeline.tracking.offline_queue import send_unsent
 
     count = 0
     for line in send_unsent():
@@ -240,7 +240,7 @@ def export(
 ) -> None:
     """Write a model as ONNX, checked against PyTorch, with a model card."""
     from pipeline.exporting.export import export as exported
-    from pipeline.tracking.models import opened
+    from pipeline.tracking.models import open_model
 
-    for path in exported(opened(model), out, crops, int8):
+    for path in exported(open_model(model), out, crops, int8):
         typer.echo(path)

@@ -11,10 +11,9 @@ from pipeline.config.load import load
 from pipeline.config.preflight import require_target
 from pipeline.config.schema import Params
 from pipeline.data.outcome import Outcome
-from pipeline.data.prepared import Prepared
+from pipeline.data.prepared import PreparedData
 from pipeline.evaluation import calibration, scorecard
-from pipeline.files.reading import read_csv, read_json, read_parquet
-from pipeline.files.writing import write_csv, write_json
+from pipeline.files.io import read_csv, read_json, read_parquet, write_csv, write_json
 from pipeline.labels import EXPRESSIONS
 from pipeline.tracking.runs import StageRun, stage_run
 
@@ -23,7 +22,7 @@ def main(target: str) -> None:
     """Score TARGET before and after adaptation; write reports/evaluate/TARGET and data/predictions/TARGET.csv."""
     settings = load()
     require_target(settings, target)
-    source, data = Prepared.open(settings.source), Prepared.open(target)
+    source, data = PreparedData.open(settings.source), PreparedData.open(target)
     folder = paths.evaluation(target)
     outcome = Outcome.read(paths.outcome(target))
     with stage_run(settings, "evaluate", target) as tracked:
@@ -57,8 +56,8 @@ def main(target: str) -> None:
 
 def result(
     settings: Params,
-    source: Prepared,
-    data: Prepared,
+    source: PreparedData,
+    data: PreparedData,
     model: dict[str, Any],
     scores: dict[str, Any],
     judged: dict[str, Any],

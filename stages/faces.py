@@ -10,7 +10,7 @@ from pipeline.config.preflight import require_set
 from pipeline.datasets import open_dataset
 from pipeline.faces.extract import extract
 from pipeline.faces.writer import summary
-from pipeline.files.writing import write_json
+from pipeline.files.io import write_json
 
 
 def main(dataset: str) -> None:

@@ -8,12 +8,11 @@ from pipeline.config import dependencies, paths
 from pipeline.config.load import load
 from pipeline.config.schema import Params
 from pipeline.data.batches import DeviceCrops
-from pipeline.data.prepared import Prepared
-from pipeline.files.writing import write_csv
+from pipeline.data.prepared import PreparedData
+from pipeline.files.io import write_csv
 from pipeline.networks import saved, trained
-from pipeline.networks.initial import load_initial, without_statistics
+from pipeline.networks.initial_weights import load_initial, measure, without_statistics
 from pipeline.networks.network import Network
-from pipeline.networks.statistics import measure
 from pipeline.source_model.pretraining import Pretraining
 from pipeline.tracking.runs import stage_run
 from pipeline.training import loop
@@ -29,7 +28,7 @@ def main() -> None:
 
 def train(settings: Params, team: Team) -> None:
     """One process of the team."""
-    data = Prepared.open(settings.source)
+    data = PreparedData.open(settings.source)
     loop.prepare(settings.seed, team.device)
     network = Network(settings.model)
     crops = DeviceCrops(data.store.images, team.device)
@@ -43,7 +42,7 @@ def train(settings: Params, team: Team) -> None:
         "model": settings.model.model_dump(),
         "augment": settings.augment.model_dump(),
         "pretrain": settings.pretrain.model_dump(),
-        "compute": team.computes(),
+        "compute": team.compute_settings(),
         "initial_weights": initial,
     }
     task = Pretraining(
@@ -70,7 +69,7 @@ def train(settings: Params, team: Team) -> None:
         saved.save(paths.PRETRAINED, {"network": network}, made)
         write_csv(paths.curve("pretrain"), pd.DataFrame(curve))
         tracked.log_files([paths.model_description(paths.PRETRAINED), paths.curve("pretrain")], "pretrain")
-        tracked.log_model(trained.network(settings.model))
+        tracked.log_model(trained.pretrained_network(settings.model))
     checkpoint.remove()
 
 

@@ -8,9 +8,9 @@ from pipeline.compute.team import Team
 from pipeline.config import dependencies, paths
 from pipeline.config.load import load
 from pipeline.data.batches import DeviceCrops
-from pipeline.data.prepared import Prepared
+from pipeline.data.prepared import PreparedData
 from pipeline.evaluation import calibration, scores
-from pipeline.files.writing import write_csv, write_json
+from pipeline.files.io import write_csv, write_json
 from pipeline.losses.classification import class_shares
 from pipeline.networks import saved
 from pipeline.networks.inference import classify, project
@@ -25,11 +25,11 @@ def main() -> None:
     """Learn M_s on the frozen projections of the source; write models/prototypes, the curve and reports/source.json."""
     settings = load()
     # It takes seconds, so one device does it.
-    team = Team.alone(settings.device)
+    team = Team.single_process(settings.device)
     on = team.device
-    data = Prepared.open(settings.source)
+    data = PreparedData.open(settings.source)
     loop.prepare(settings.seed, on)
-    model = PrototypeClassifier.blank(settings.model).to(on)
+    model = PrototypeClassifier.untrained(settings.model).to(on)
     pretrained = saved.load(paths.PRETRAINED, {"network": model.network})
     description = {
         **pretrained,
@@ -73,7 +73,7 @@ def by_own_shares(decision: Decision, found: Tensor, trained_shares: Tensor, tra
     """
     # The logits know the classes as often as the training was told of them; taken back, their own shares are left.
     told = trained_shares / class_shares(train_labels)
-    return decision.redecided(found, decision.adjusted(told, 1.0))
+    return decision.convert(found, decision.adjusted(told, 1.0))
 
 
 def scored(model: PrototypeClassifier, found: Tensor, own: Tensor, test_labels: Tensor) -> dict[str, float]:

@@ -4,7 +4,7 @@ from pipeline.command_line import run
 from pipeline.config import paths
 from pipeline.config.dependencies import flatten
 from pipeline.config.load import load
-from pipeline.files.reading import read_json
+from pipeline.files.io import read_json
 from pipeline.reporting import write_report
 from pipeline.tracking.tree import log_report
 

@@ -8,11 +8,10 @@ from pipeline.command_line import run
 from pipeline.config import paths
 from pipeline.config.load import load
 from pipeline.config.preflight import require_enough, require_set
-from pipeline.data import split as division_file
 from pipeline.data.crops import CropStore
-from pipeline.data.split import Split
+from pipeline.data.prepared import Split, write_split
 from pipeline.errors import ParamsError
-from pipeline.files.writing import write_csv, write_json
+from pipeline.files.io import write_csv, write_json
 from pipeline.splits import duplicates, overlaps, protocols
 from pipeline.splits.overlaps import Duplicates
 
@@ -41,7 +40,7 @@ def main(dataset: str) -> None:
     report: dict[str, Any] = {
         "dataset": dataset,
         "protocol": division.model_dump(),
-        "test_in_train": overlaps.shared(store.samples, split),
+        "test_in_train": overlaps.count_shared(store.samples, split),
         "duplicates": found.report(split),
     }
     if division.duplicates == "drop":
@@ -50,7 +49,7 @@ def main(dataset: str) -> None:
         report["dropped"] = len(left_out)
     require_enough(settings, {dataset: len(split.train)})
     report |= {"train": len(split.train), "test": len(split.test)}
-    division_file.write(paths.split(dataset), split)
+    write_split(paths.split(dataset), split)
     keys = {name: each.samples["key"].to_numpy(dtype=object) for name, each in {dataset: store, **stores}.items()}
     write_csv(paths.duplicates(dataset), found.table(dataset, keys, split))
     write_json(paths.split_report(dataset), report)

@@ -29,7 +29,7 @@ FLOORS = (
     ("config",),
     ("standins", "datasets", "backbones", "validators"),
     ("locks",),
-    ("registry", "files", "labels", "provenance", "bars"),
+    ("registry", "files", "labels", "progress"),
     ("errors",),
 )
 """The rooms of ``pipeline`` from the top floor down; those of one floor do not know each other."""

@@ -10,8 +10,8 @@ import yaml
 
 from pipeline.config.schema import Params
 from pipeline.errors import ParamsError
-from pipeline.files import digests
-from pipeline.files.digests import sha256
+from pipeline.files import io
+from pipeline.files.io import sha256
 
 GRAPH = Path("dvc.yaml")
 CODE = ("pipeline/", "stages/")
@@ -52,7 +52,7 @@ def code_digests(stage: str, params: Params, *plugins: Any) -> dict[str, str]:
     Raises:
         ParamsError: there is no dvc.yaml here.
     """
-    found = digests.code_digests(declared_code(stage, params))
+    found = io.code_digests(declared_code(stage, params))
     for plugin in plugins:
         if not plugin.__module__.startswith("pipeline."):
             found[plugin.__module__] = sha256(Path(inspect.getfile(plugin)))

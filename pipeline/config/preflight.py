@@ -6,7 +6,7 @@ from pathlib import Path
 from pipeline.config import paths
 from pipeline.config.schema import Params
 from pipeline.errors import DatasetError, ParamsError
-from pipeline.files.packages import package_folder
+from pipeline.files.io import package_folder
 from pipeline.registry import unknown
 
 FEWEST = 2

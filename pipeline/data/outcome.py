@@ -7,10 +7,10 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.data.split import Indices
+from pipeline.data.prepared import Indices
 from pipeline.errors import DatasetError
 from pipeline.files.atomic import atomic_path
-from pipeline.files.reading import intact
+from pipeline.files.io import damage_reported
 
 EMBEDDED = 1000
 """Pictures of each domain whose embeddings are kept, however many there are."""
@@ -20,28 +20,37 @@ Floats = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Sample:
-    """Some of a domain's rows: ``rows`` in ascending order, ``ranks`` their places in the order of drawing."""
+    """Some of a domain's rows.
+
+    Attributes:
+        rows: int64, ascending.
+        ranks: of each row its place in the order in which they were drawn; int64.
+    """
 
     rows: Indices
     ranks: Indices
 
     @classmethod
     def draw(cls, rows: Indices, seed: int) -> Self:
-        """At most ``EMBEDDED`` of ``rows``, without replacement."""
+        """At most ``EMBEDDED`` of ``rows``, drawn without replacement."""
         drawn = np.random.Generator(np.random.PCG64(seed)).permutation(rows)[:EMBEDDED]
         order = np.argsort(drawn)
         return cls(drawn[order], order)
 
     def first(self, count: int) -> NDArray[np.bool_]:
-        """Which of ``rows`` were among the ``count`` that were drawn first."""
+        """Which of ``rows`` were among the ``count`` rows that were drawn first."""
         return self.ranks < count
 
 
 @dataclass(frozen=True)
-class Predicted:
-    """By one model: ``probabilities`` N×k of all the target's crops, ``source_probabilities`` n×k of a source sample.
+class Predictions:
+    """What one model makes of the target's crops and of a sample of the source's; all float32.
 
-    source, target: embeddings of the samples, n×d.
+    Attributes:
+        probabilities: of all the target's crops, N×k.
+        source_probabilities: of the source's sample, n×k.
+        source: embeddings of the source's sample, n×d.
+        target: embeddings of the target's sample, n×d.
     """
 
     probabilities: Floats
@@ -52,12 +61,19 @@ class Predicted:
 
 @dataclass(frozen=True)
 class Outcome:
-    """``before``: by the source model (DT), ``after``: by the adapted one; ``source``, ``target``: what is embedded."""
+    """What the source model and the adapted model predict.
+
+    Attributes:
+        source: the source's pictures whose embeddings are kept.
+        target: the target's.
+        before: by the source model (DT).
+        after: by the adapted model.
+    """
 
     source: Sample
     target: Sample
-    before: Predicted
-    after: Predicted
+    before: Predictions
+    after: Predictions
 
     def write(self, path: Path) -> None:
         """Write as one .npz, atomically; the same outcome gives the same bytes.
@@ -78,14 +94,15 @@ class Outcome:
         """Read what ``write`` wrote.
 
         Raises:
-            DatasetError: the file is missing. DamagedFileError: it is damaged.
+            DatasetError: the file is missing.
+            DamagedFileError: it is damaged.
         """
         if not path.is_file():
             raise DatasetError(f"{path}: missing; run the adapt stage of this target ({path.stem}): dvc repro")
-        with intact(path), np.load(path) as arrays:
+        with damage_reported(path), np.load(path) as arrays:
             source, target = (Sample(arrays[f"{name}_rows"], arrays[f"{name}_ranks"]) for name in ("source", "target"))
             before, after = (
-                Predicted(**{key: arrays[f"{name}_{key}"] for key in Predicted.__dataclass_fields__})
+                Predictions(**{key: arrays[f"{name}_{key}"] for key in Predictions.__dataclass_fields__})
                 for name in ("before", "after")
             )
         return cls(source, target, before, after)

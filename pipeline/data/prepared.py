@@ -1,27 +1,80 @@
-"""The prepared data of one set, as the faces and split stages left it: crops, rows and description.
+"""The prepared data of one set, as the faces and split stages left it: crops, division into parts and description.
 
-PyTorch is loaded where tensors are asked for: who only scores needs none.
+PyTorch is loaded where tensors are asked for: whoever only computes scores needs none.
 """
 
 from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
 from pipeline.config import paths
-from pipeline.data import split
 from pipeline.data.crops import CropStore
-from pipeline.data.split import Split
 from pipeline.errors import DatasetError
+from pipeline.files.atomic import atomic_path
+from pipeline.files.io import read_parquet
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 
+Indices = NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """Rows of a manifest, divided; a row is in both parts only under protocol ``all``.
+
+    Attributes:
+        train: rows that are trained on or adapted to; int64, ascending.
+        test: rows that are scored; int64, ascending.
+    """
+
+    train: Indices
+    test: Indices
+
+
+def write_split(path: Path, split: Split) -> None:
+    """Write a split as parquet: columns ``row`` (int64) and ``part`` (train or test), sorted; no labels."""
+    table = pd.DataFrame(
+        {
+            "row": np.concatenate([split.train, split.test]),
+            "part": ["train"] * len(split.train) + ["test"] * len(split.test),
+        }
+    ).astype({"row": "int64", "part": "string"})
+    with atomic_path(path) as temporary:
+        table.sort_values(["row", "part"], ignore_index=True).to_parquet(temporary, index=False)
+
+
+def read_split(path: Path) -> Split:
+    """Read what ``write_split`` wrote.
+
+    Raises:
+        DatasetError: the file is missing.
+        DamagedFileError: it is damaged.
+    """
+    if not path.is_file():
+        raise DatasetError(f"{path}: missing; run the split stage of this data set ({path.stem}): dvc repro")
+    table = read_parquet(path, ["row", "part"])
+    rows, parts = table["row"].to_numpy(dtype=np.int64), table["part"].to_numpy(dtype=object)
+    return Split(rows[parts == "train"], rows[parts == "test"])
+
+
 @dataclass(frozen=True)
-class Prepared:
-    """A data set ready for training: its crop store and its division into training and test rows."""
+class PreparedData:
+    """A data set ready for training.
+
+    Attributes:
+        name: of the set.
+        store: its crops.
+        split: its division into training and test rows.
+    """
 
     name: str
     store: CropStore
@@ -32,9 +85,10 @@ class Prepared:
         """Open the prepared data of ``name``.
 
         Raises:
-            DatasetError: a file is missing; names the stage that makes it. DamagedFileError: one is damaged.
+            DatasetError: a file is missing; the message names the stage that makes it.
+            DamagedFileError: a file is damaged.
         """
-        return cls(name, CropStore.open(paths.crops(name)).require_intact(), split.read(paths.split(name)))
+        return cls(name, CropStore.open(paths.crops(name)).require_intact(), read_split(paths.split(name)))
 
     @property
     def train_rows(self) -> Tensor:

@@ -53,7 +53,11 @@ DATASETS: Registry[type[Dataset]] = Registry(
 
 
 def open_dataset(name: str, root: Path) -> Dataset:
-    """The data set ``name`` in its own folder ``root``; a name without a reader is a folder of pictures.
+    """The data set ``name`` in its own folder; a name without a reader is a folder of pictures.
+
+    Args:
+        name: as in params.yaml.
+        root: the set's own folder.
 
     Raises:
         DatasetError: there is no such folder.

@@ -22,7 +22,8 @@ PARTS = {"train_set": "train", "val_set": "val"}
 class AffectNet(Dataset):
     """AffectNet: 283,901 train and 3,500 val pictures of the seven expressions.
 
-    As first released (tables and Manually_Annotated_Images) or as its release of eight classes (train_set, val_set).
+    It is read as first released (tables and Manually_Annotated_Images) or in its release of eight classes (train_set,
+    val_set).
     """
 
     name = "affectnet"

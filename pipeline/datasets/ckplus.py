@@ -17,13 +17,13 @@ from pipeline.labels import ANGER, DISGUST, FEAR, HAPPINESS, NEUTRAL, SADNESS, S
 CONTEMPT = 2
 LABELS = {0: NEUTRAL, 1: ANGER, 3: DISGUST, 4: FEAR, 5: HAPPINESS, 6: SADNESS, 7: SURPRISE}
 TABLE_LABELS = {**FER2013_CODES, "7": None}
-"""Of the table in circulation (ckextended.csv), which counts as FER2013 does; 7 is contempt."""
+"""Codes of the table in circulation (ckextended.csv): those of FER2013, and 7 for contempt."""
 
 
 class CkPlus(TableOrFiles):
     """CK+: of each labelled sequence without contempt the first frame (neutral) and the last three; 1,236 pictures.
 
-    The table in circulation is read where there are no sequences: one 48×48 picture a sequence, without subjects.
+    Where there are no sequences, the table in circulation is read: one 48×48 picture a sequence, without subjects.
     """
 
     name = "ckplus"
@@ -37,7 +37,11 @@ class CkPlus(TableOrFiles):
 
     @property
     def expected_counts(self) -> Mapping[str, int | Sequence[int]]:
-        """Of the sequences; the table's 902 rows without contempt are divided by chance, differently in each copy."""
+        """The numbers for sequences.
+
+        The table's 902 rows without contempt are divided at random, differently in each copy, so nothing is expected of
+        it.
+        """
         return self.published if self._table is None else {}
 
     def scan(self) -> Iterator[Sample]:
@@ -82,7 +86,7 @@ class CkPlus(TableOrFiles):
                 yield from neutral_and_peak(self, pictures / name, LABELS[code], subject.name, name)
 
     def _code(self, sequence: Path) -> int | None:
-        """The emotion code of a sequence, None where it has no label file."""
+        """The emotion code of a sequence; None where it has no label file."""
         files = sorted(path for path in sequence.glob("*_emotion.txt") if not path.name.startswith("."))
         if not files:
             return None
@@ -111,7 +115,7 @@ def _named(name: str) -> Condition:
 
 
 def _holds_pictures(folder: Path) -> bool:
-    """Whether subjects are in the owners' folder, or subjects with pictures in one of another name."""
+    """Whether subjects are in a folder of the owners' name, or subjects with pictures in one of another name."""
     subjects = _subjects(folder)
     sequences = (sequence for subject in subjects for sequence in subfolders(subject))
     return bool(subjects and _named("cohn-kanade-images")(folder)) or any(
@@ -120,7 +124,7 @@ def _holds_pictures(folder: Path) -> bool:
 
 
 def _holds_labels(folder: Path) -> bool:
-    """Whether subjects are in the owners' folder, or subjects with label files in one of another name."""
+    """Whether subjects are in a folder of the owners' name, or subjects with label files in one of another name."""
     subjects = _subjects(folder)
     return bool(subjects and _named("Emotion")(folder)) or any(
         next(subject.glob("*/*_emotion.txt"), None) is not None for subject in subjects
@@ -128,4 +132,4 @@ def _holds_labels(folder: Path) -> bool:
 
 
 FOLDERS: dict[str, Condition] = {"cohn-kanade-images": _holds_pictures, "Emotion": _holds_labels}
-"""What is looked for, by the owners' name of the folder, which copies do not keep."""
+"""How both folders are recognised, by the names that their owners gave them and copies may not keep."""

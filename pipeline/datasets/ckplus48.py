@@ -16,7 +16,7 @@ class CkPlus48(Dataset):
 
     name = "ckplus48"
     title = "CK+48"
-    note = "CK+48 is not the paper's CK+: 48×48 crops of the peak frames, without neutral faces."
+    caveat = "CK+48 is not the paper's CK+: 48×48 crops of the peak frames, without neutral faces."
     published: ClassVar = {"all": (135, 177, 75, 207, 84, 249, 0)}
     layout = "anger/S010_004_00000017.png, likewise disgust, fear, happy, sadness, surprise; contempt is left out"
 
@@ -24,7 +24,7 @@ class CkPlus48(Dataset):
         """One sample per picture of the six classes; any folders, also several, may be around them.
 
         Raises:
-            DatasetError: a folder is no class, or a picture is not named by subject, sequence and frame or is there
+            DatasetError: a folder is no class, a picture is not named by subject, sequence and frame, or one is there
                 twice.
         """
         folders = find_all(self, has_class_folders, "a folder for each class")

@@ -16,7 +16,7 @@ LABELS = {"0": ANGER, "1": DISGUST, "2": FEAR, "3": HAPPINESS, "4": SADNESS, "5"
 
 
 class ExpW(BoxedFaces):
-    """ExpW: 91,793 faces, each read from its picture by the box that the list gives, a half wider on each side."""
+    """ExpW: 91,793 faces, each read from its picture by the list's box with half of it added on each side."""
 
     name = "expw"
     title = "ExpW"

@@ -15,9 +15,9 @@ WHAT = "fer2013.csv, icml_face_data.csv or a folder train with class folders"
 class Fer2013(TableOrFiles):
     """FER2013: 28,709 train, 3,589 val (PublicTest) and 3,589 test (PrivateTest) pictures.
 
-    A table is read before folders. In the folder layout ``validation`` is PublicTest; where there is no ``test`` folder
-    the official split tests on it. Folders that are numbers are not taken for the table's codes: copies count their
-    classes by the alphabet, too.
+    A table is read before folders. In folders ``validation`` is PublicTest; where there is no ``test`` folder the
+    official split tests on it. Folders that are numbers are not taken for the table's codes, as some copies number
+    their classes in alphabetical order.
     """
 
     name = "fer2013"
@@ -36,8 +36,8 @@ class Fer2013(TableOrFiles):
         """One sample per data row, or per picture of the folders.
 
         Raises:
-            DatasetError: there is neither, the table is malformed, or in folders one is no part or no class. File, line
-                and value are named.
+            DatasetError: there is neither, the table is malformed, or a folder is no part or no class. File, line and
+                value are named.
         """
         self._listed = True
         self._table = self._find_table()

@@ -26,13 +26,13 @@ COLUMNS = {
     "unknown": None,
     "nf": None,
 }
-"""The columns of votes; what is no class of this project (contempt, unknown, no face) is left out where it wins."""
+"""Columns of votes; a row that contempt, unknown or nf (no face) wins is left out."""
 
 
 class FerPlus(Dataset):
     """FERPlus: the rows of fer2013.csv that more than half of the annotators call one of the seven expressions.
 
-    That is the majority rule of the authors' own code.
+    This majority rule is that of the authors' own code.
     """
 
     name = "ferplus"
@@ -48,7 +48,7 @@ class FerPlus(Dataset):
         """One sample per row with a majority; its key is that of FER2013's row.
 
         Raises:
-            DatasetError: a table is missing or malformed, or the two have another number of rows.
+            DatasetError: a table is missing or malformed, or their numbers of rows differ.
         """
         table = self._opened()
         path = find(self, lambda folder: (folder / VOTES).is_file(), VOTES) / VOTES
@@ -62,7 +62,10 @@ class FerPlus(Dataset):
             raise self.error(f"{path}: {len(votes)} rows of votes for {count} pictures; unpack both files again")
 
     def read(self, sample: Sample) -> NDArray[np.uint8]:
-        """The picture of a row: uint8 48×48×3.
+        """The picture of a row.
+
+        Returns:
+            uint8 48×48×3 RGB.
 
         Raises:
             UnreadableImageError: the row has not 48 · 48 whole numbers from 0 to 255.
@@ -87,14 +90,14 @@ class FerPlus(Dataset):
             missing = [name for name in COLUMNS if name not in head]
             if missing:
                 raise self.error(f"{path}, line 1: no column {missing[0]!r}; unpack it again")
-            places = [head.index(name) for name in COLUMNS]
+            columns = [head.index(name) for name in COLUMNS]
             for number, line in enumerate(lines, start=2):
                 if line.strip():
-                    yield self._majority(f"{path}, line {number}", line.split(","), places)
+                    yield self._majority(f"{path}, line {number}", line.split(","), columns)
 
-    def _majority(self, where: str, fields: list[str], places: list[int]) -> int | None:
+    def _majority(self, where: str, fields: list[str], columns: list[int]) -> int | None:
         try:
-            votes = [int(fields[place]) for place in places]
+            votes = [int(fields[column]) for column in columns]
         except (ValueError, IndexError):
             raise self.error(f"{where}: not ten whole numbers of votes; correct the line") from None
         most = max(votes)

@@ -1,4 +1,4 @@
-"""A user's own pictures: any folder, labelled where its sub-folders are named after the classes."""
+"""Users' own pictures: any folder, labelled where its sub-folders are named after the classes."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,15 +19,15 @@ from pipeline.datasets.parts.classes import (
 )
 from pipeline.datasets.parts.folders import folders_below, picture_folders, pictures_below, pictures_in, skipped_files
 
-NAMED = 5
-"""Folders that are named where none is a class."""
+MAX_LISTED = 5
+"""How many folders are named where none is a class."""
 
 
 class FolderDataset(Dataset):
-    """Pictures at any depth. One sub-folder per class makes them labelled; train/, val/ and test/ may stand above.
+    """Pictures at any depth, labelled where there is one sub-folder per class; train/, val/ and test/ may stand above.
 
-    Each part decides for itself, so train/ may be without labels and test/ with them. Folders without any picture are
-    passed over. What numbers mean as class folders is said in ``classes.json``.
+    Each part is looked at by itself, so train/ may be without labels and test/ with them. Folders without any picture
+    are ignored. ``classes.json`` says what numbers mean as class folders.
     """
 
     layout = (
@@ -37,13 +37,21 @@ class FolderDataset(Dataset):
     )
 
     def __init__(self, root: Path, name: str) -> None:
-        """``name``: the set's name in params.yaml."""
+        """Open the folder without listing it.
+
+        Args:
+            root: the folder.
+            name: the set's name in params.yaml.
+
+        Raises:
+            DatasetError: there is no such folder.
+        """
         self.name = name
         self.title = name
         super().__init__(root)
 
     def skipped_files(self) -> dict[str, int]:
-        """What is no picture, by ending."""
+        """How many files are no pictures, by ending."""
         return skipped_files(self.root)
 
     def scan(self) -> Iterator[Sample]:
@@ -69,11 +77,11 @@ class FolderDataset(Dataset):
             yield from self._scan_part(folder, part, codes)
 
     def _home(self, codes: Codes) -> Path:
-        """Where parts or classes stand: in the root, or in a folder that is alone in it, as archives unpack."""
+        """The folder of parts or classes: the root, or the single folder inside it that an archive unpacked."""
         home = self.root
         while True:
             folders = picture_folders(home)
-            if any(_says_something(inside.name, codes) for inside in folders):
+            if any(_has_meaning(inside.name, codes) for inside in folders):
                 return home
             if pictures_in(home) or len(folders) != 1:
                 return self.root
@@ -85,12 +93,12 @@ class FolderDataset(Dataset):
             return
         if numbers := numbered_folders(folder):
             raise self.error(f"{unknown_codes(folder, numbers)} (RAF-DB's have a reader: rafdb)")
-        self._say_why_unlabelled(folder, codes)
+        self._note_missing_labels(folder, codes)
         for path in pictures_below(folder):
             yield Sample(self.key(path), None, split=part)
 
-    def _say_why_unlabelled(self, folder: Path, codes: Codes) -> None:
-        """Labels are not lost in silence: class folders may lie deeper, or be called otherwise."""
+    def _note_missing_labels(self, folder: Path, codes: Codes) -> None:
+        """Note why there are no labels: class folders may lie deeper, or be called otherwise."""
         where = "" if folder == self.root else f"{self.key(folder)}: "
         deeper = [
             inside for inside in folders_below(folder) if has_class_folders(inside, codes) or numbered_folders(inside)
@@ -101,14 +109,14 @@ class FolderDataset(Dataset):
                 f"{where}without labels, although there are class folders in {found}; move them up to be read"
             )
         elif others := [inside.name for inside in picture_folders(folder)]:
-            more = ", ..." if len(others) > NAMED else ""
+            more = ", ..." if len(others) > MAX_LISTED else ""
             self.add_note(
-                f"{where}without labels, as none of its folders is a class ({', '.join(others[:NAMED])}{more})"
+                f"{where}without labels, as none of its folders is a class ({', '.join(others[:MAX_LISTED])}{more})"
             )
 
 
-def _says_something(name: str, codes: Codes) -> bool:
-    """Whether a folder's name is a part's, a class's or a number, so that it is no mere wrapping."""
+def _has_meaning(name: str, codes: Codes) -> bool:
+    """Whether a folder's name is a part's, a class's or a number, so that the folder is no archive's wrapper."""
     return part_of(name) is not None or class_of(name) is not None or name in codes or is_code(name)
 
 
@@ -122,7 +130,7 @@ class UnlabelledFolder(Dataset):
         super().__init__(root)
 
     def skipped_files(self) -> dict[str, int]:
-        """What is no picture, by ending."""
+        """How many files are no pictures, by ending."""
         return skipped_files(self.root)
 
     def scan(self) -> Iterator[Sample]:

@@ -14,7 +14,7 @@ NAME = re.compile(r"([A-Z]{2})\.([A-Z]{2})[0-9]*\.[0-9]+")
 
 
 class Jaffe(Dataset):
-    """JAFFE: the file name says subject, expression and number; sorted into folders or not."""
+    """JAFFE: a file's name says subject, expression and number; the pictures may be sorted into folders."""
 
     name = "jaffe"
     title = "JAFFE"
@@ -25,7 +25,7 @@ class Jaffe(Dataset):
         """One sample per picture.
 
         Raises:
-            DatasetError: a picture is named otherwise, or with an unknown expression code, or is there twice.
+            DatasetError: a picture's name has another form or an unknown expression code, or is there twice.
         """
         folders = find_all(self, _holds_jaffe, "a picture named as KA.AN1.39.tiff")
         pictures = [path for folder in folders for path in pictures_in(folder)]

@@ -34,10 +34,10 @@ class Kdef(Dataset):
     )
 
     def scan(self) -> Iterator[Sample]:
-        """One sample per straight picture; the profiles, and files whose names are cut short, are passed over.
+        """One sample per straight picture; profiles, and files whose names lack their end, are left out.
 
         Raises:
-            DatasetError: a picture is named otherwise.
+            DatasetError: a picture's name has another form.
         """
         for path in pictures_below(self.root):
             match = NAME.fullmatch(path.stem)
@@ -51,5 +51,5 @@ class Kdef(Dataset):
 
 
 def _cut_short(path: Path) -> bool:
-    """Whether a name lacks its last letters, as that of AM31H.JPG in the distributed set: what it shows is unknown."""
+    """Whether a name lacks its last letters, as AM31H.JPG in the distributed set: what it shows is unknown."""
     return re.fullmatch(r"[AB][FM][0-9]{2}[A-Z]{1,4}", path.stem, re.IGNORECASE) is not None

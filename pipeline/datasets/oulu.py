@@ -15,7 +15,7 @@ from pipeline.labels import NEUTRAL
 STRONG = "Strong"
 WHOLE = "VL"
 CROPPED = "VL_Acropped"
-"""The owners' own crops of the visible light, in PreProcess Img."""
+"""The owners' own crops of pictures in visible light, in PreProcess Img."""
 
 
 class OuluCasia(AlignedOrWhole):
@@ -57,5 +57,5 @@ def _is_strong_light(folder: Path) -> bool:
 
 
 def _is_original(folder: Path) -> bool:
-    """Whether pictures are whole, and not those that the owners processed."""
+    """Whether the pictures are whole, not those that the owners processed."""
     return folder.parent.name == WHOLE and "process" not in folder.parent.parent.name.casefold()

@@ -28,7 +28,7 @@ class Rafd(Dataset):
         """One sample per picture of the frontal camera.
 
         Raises:
-            DatasetError: a picture is named otherwise.
+            DatasetError: a picture's name has another form or an unknown expression.
         """
         for path in pictures_below(self.root):
             match = NAME.fullmatch(path.stem)

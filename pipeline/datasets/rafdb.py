@@ -9,20 +9,20 @@ from pipeline.datasets.parts.base import AlignedOrWhole, Sample
 from pipeline.datasets.parts.classes import class_samples, has_part_folders, part_of
 from pipeline.datasets.parts.finder import choose, matching_folders, not_found, note_choice, require_no_copies
 from pipeline.datasets.parts.folders import picture_folders, pictures_below
-from pipeline.datasets.parts.tables import label_tables, rows
+from pipeline.datasets.parts.tables import label_rows, label_tables
 from pipeline.labels import ANGER, DISGUST, FEAR, HAPPINESS, NEUTRAL, SADNESS, SURPRISE
 
 LISTS = ("EmoLabel/list_patition_label.txt", "EmoLabel/list_partition_label.txt")  # misspelt so in the release
 LABELS = {"1": SURPRISE, "2": FEAR, "3": DISGUST, "4": HAPPINESS, "5": SADNESS, "6": ANGER, "7": NEUTRAL}
 VARIANTS = {"aligned": "_aligned", "original": ""}
-"""The folders of ``Image`` in the order in which they are preferred, and what their files' names end in."""
+"""The folders of ``Image``, the preferred one first, and the ending of their files' names before the suffix."""
 
 
 class RafDb(AlignedOrWhole):
-    """RAF-DB: 12,271 train and 3,068 test pictures, named with part and label by one list file.
+    """RAF-DB: 12,271 train and 3,068 test pictures; one list file names each with its part and label.
 
-    Copies in circulation have the pictures in folders by class, or with tables of labels beside them; RAF-DB's codes of
-    the classes hold in each.
+    Copies in circulation have the pictures in folders by class, or with tables of labels beside them. All use RAF-DB's
+    codes of the classes.
     """
 
     name = "rafdb"
@@ -39,8 +39,8 @@ class RafDb(AlignedOrWhole):
     def scan(self) -> Iterator[Sample]:
         """One sample per line of the list; the 100×100 aligned pictures where they are there, else the originals.
 
-        A listed picture that is missing is a sample too: reading it fails, and is counted with the unreadable ones.
-        In copies sorted into folders by class, one per picture; in those with tables, one per row.
+        A listed picture that is missing is a sample too: reading it fails, and it is counted with the unreadable ones.
+        Copies sorted into folders by class give one sample per picture, those with tables one per row.
 
         Raises:
             DatasetError: none of the three is there, there is no picture, a line or folder is malformed or has a label
@@ -63,7 +63,7 @@ class RafDb(AlignedOrWhole):
         return read(home)
 
     def _by_class(self, home: Path) -> Iterator[Sample]:
-        """Pictures below ``train/1`` to ``test/7``: RAF-DB's own codes of the classes, or their names."""
+        """Pictures below ``train/1`` to ``test/7``; folders may have the names of classes in place of codes."""
         samples: list[Sample] = []
         for folder in picture_folders(home):
             part = part_of(folder.name)
@@ -76,7 +76,7 @@ class RafDb(AlignedOrWhole):
         return iter(samples)
 
     def _tabled(self, home: Path) -> Iterator[Sample]:
-        """One sample per row of the tables; the table's name, or the picture's, says the part."""
+        """One sample per row of the tables; the table's name, or the picture's, gives the part."""
         found = list(pictures_below(home))
         require_no_copies(self, found)
         files = {path.name.casefold(): path for path in found}
@@ -84,7 +84,7 @@ class RafDb(AlignedOrWhole):
             raise self.error(f"{home}: tables of labels, but no pictures; unpack the pictures there")
         self._aligned = any(path.stem.endswith("_aligned") for path in files.values())
         for table in label_tables(home):
-            for where, name, code in rows(self, table):
+            for where, name, code in label_rows(self, table):
                 label, part = self._label(where, code), _part_in(table.stem) or _part_in(name)
                 if part is None:
                     raise self.error(f"{where}: neither {table.name} nor {name} says train, valid or test; rename one")
@@ -101,7 +101,7 @@ class RafDb(AlignedOrWhole):
             yield Sample(self.key(path), LABELS[code], split=stem.partition("_")[0])
 
     def _lines(self, path: Path) -> Iterator[tuple[str, str, str]]:
-        """Of each line of the list the picture's stem, its suffix, and the code."""
+        """The picture's stem, its suffix and the code of each line of the list."""
         try:
             lines = path.read_text(encoding="utf-8-sig").splitlines()
         except UnicodeDecodeError as error:
@@ -122,10 +122,17 @@ class RafDb(AlignedOrWhole):
         return LABELS[code]
 
     def _pictures(self, home: Path, listed: list[str]) -> tuple[Path, dict[str, Path]]:
-        """The folder that is read, and its files by their names in lower case.
+        """The folder of pictures that is read, and its files.
 
-        It is the first of ``VARIANTS`` that lacks no whole part of the list: pictures of one part must not be aligned
-        and those of another not.
+        It is the first of ``VARIANTS`` that lacks no whole part of the list, so that pictures of one part are not
+        aligned while those of another are not.
+
+        Args:
+            home: the folder of ``Image``.
+            listed: names of pictures in the list.
+
+        Returns:
+            The folder, and its files by their names in lower case.
         """
         there = [home / "Image" / name for name in VARIANTS if (home / "Image" / name).is_dir()]
         if not there:
@@ -142,7 +149,7 @@ class RafDb(AlignedOrWhole):
 
 
 def _parts_lacking(files: dict[str, Path], listed: list[str], ending: str) -> list[str]:
-    """The parts of which pictures are listed, but none is there."""
+    """The parts that the list names pictures of while none of these is there."""
     parts: dict[str, bool] = {}
     for name in listed:
         stem, _, suffix = name.rpartition(".")

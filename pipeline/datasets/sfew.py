@@ -12,14 +12,14 @@ from pipeline.datasets.parts.folders import folders_below, picture_folders, subf
 
 PARTS = ("train", "val")
 ALIGNED = re.compile(r"[ _-]*aligned.*", re.IGNORECASE)
-"""What the names of the archives of aligned faces, as Val_Aligned_Faces_new, have behind the part."""
+"""What follows the part in names of archives of aligned faces, as Val_Aligned_Faces_new."""
 
 
 class Sfew(AlignedOrWhole):
     """SFEW 2.0: 958 train and 436 val pictures. The 372 of its test part have no published labels and are not read.
 
-    Its authors' aligned faces are taken before the stills, where both parts have them; they are fewer, as a face was
-    not found in every still.
+    Its authors' aligned faces are read before the stills where both parts have them. They are fewer, as a face was not
+    found in every still.
     """
 
     name = "sfew"
@@ -32,7 +32,7 @@ class Sfew(AlignedOrWhole):
 
     @property
     def expected_counts(self) -> Mapping[str, int | Sequence[int]]:
-        """Of the stills; no numbers of the aligned faces are published."""
+        """The numbers of stills; none are published for the aligned faces."""
         return {} if self.aligned else self.published
 
     def scan(self) -> Iterator[Sample]:
@@ -57,11 +57,11 @@ class Sfew(AlignedOrWhole):
             yield from class_samples(self, taken, part)
 
     def _is_aligned(self, folder: Path) -> bool:
-        """Whether a folder of classes, or the one that it is in, is named so."""
+        """Whether the name of a folder of classes, or of the one around it, says that its faces are aligned."""
         return any(ALIGNED.search(name) for name in self.key(folder).split("/")[-2:])
 
     def _classes(self, home: Path, part: str) -> list[Path]:
-        """Where class folders of a part are: aligned faces and whole pictures may lie side by side."""
+        """The folders with class folders of a part: aligned faces and stills may lie side by side."""
         tops = [folder for folder in subfolders(home) if _part(folder.name) == part]
         found = [folder for top in tops for folder in folders_below(top) if has_class_folders(folder)]
         for folder in (folder for top in tops for folder in folders_below(top, 1)):

@@ -20,7 +20,7 @@ LEFT_OUT = "contempt"
 
 
 class Tfeid(Dataset):
-    """TFEID: its frontal pictures of high intensity but those of contempt."""
+    """TFEID: its frontal pictures of high intensity, without contempt."""
 
     name = "tfeid"
     title = "TFEID"

@@ -13,16 +13,21 @@ from pipeline.errors import UnreadableImageError
 
 
 class VideoDataset(Dataset):
-    """Every ``every``-th frame of one video. Frames are read forward, so samples should be asked for in order.
+    """Every ``every``-th frame of one video. Frames are read forward, so samples are best read in order.
 
-    A sample's key is ``film.mp4:0000120``, with the number of the frame from 0. No sequence is named: the frames of a
-    sequence are looked at in one go, which a whole video is too long for.
+    A sample's key is ``film.mp4:0000120``, with the number of the frame from 0. Samples name no sequence, as all frames
+    of a sequence are processed together, and a whole video is too long for that.
     """
 
     layout = "a video file"
 
     def __init__(self, video: Path, every: int) -> None:
-        """
+        """Open the video and read its first frame.
+
+        Args:
+            video: the file.
+            every: 1 for all frames.
+
         Raises:
             DatasetError: there is no such video, or it cannot be read.
         """
@@ -34,16 +39,19 @@ class VideoDataset(Dataset):
         super().__init__(video.parent)
 
     def __getstate__(self) -> dict[str, Any]:
-        """Without the open video, for another process."""
+        """The state for another process, without the open video."""
         return {**self.__dict__, "_frames": iter(()), "_next": 0}
 
     def scan(self) -> Iterator[Sample]:
-        """One sample a frame that can be decoded; the whole video is gone through once for it."""
+        """One sample per frame that can be decoded; reads through the whole video."""
         for number in videos.frame_numbers(self._video, self._every):
             yield Sample(f"{self._video.name}:{number:07d}", None, frame=number)
 
     def read(self, sample: Sample) -> NDArray[np.uint8]:
-        """The frame of a sample: uint8 H×W×3 RGB.
+        """The frame of a sample.
+
+        Returns:
+            uint8 H×W×3 RGB.
 
         Raises:
             UnreadableImageError: the video ends before it.

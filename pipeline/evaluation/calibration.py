@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from pipeline.data.outcome import Predicted
-from pipeline.data.split import Indices
+from pipeline.data.outcome import Predictions
+from pipeline.data.prepared import Indices
 
 Floats = NDArray[np.floating[Any]]
 
@@ -69,7 +69,11 @@ def expected_error(p: Floats, labels: NDArray[np.int64]) -> float:
 
 
 def measured(
-    predicted: Predicted, temperature: float, source_labels: NDArray[np.int64], rows: Indices, labels: NDArray[np.int64]
+    predicted: Predictions,
+    temperature: float,
+    source_labels: NDArray[np.int64],
+    rows: Indices,
+    labels: NDArray[np.int64],
 ) -> tuple[dict[str, Any], pd.DataFrame]:
     """What the temperature does: errors as JSON values, and the bins of the target's test part.
 

@@ -10,8 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from pipeline.config.section import Fraction
 from pipeline.errors import PipelineError
-from pipeline.labels import NUM_CLASSES
-from pipeline.provenance import Provenance
+from pipeline.labels import NUM_CLASSES, Provenance
 from pipeline.validators import Validator, chooser
 
 Count = Annotated[int, Field(ge=0)]

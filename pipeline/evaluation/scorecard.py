@@ -8,14 +8,16 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from pipeline.config.schema import EvaluateParams
-from pipeline.data.outcome import Outcome, Predicted
-from pipeline.data.prepared import Prepared
+from pipeline.data.outcome import Outcome, Predictions
+from pipeline.data.prepared import PreparedData
 from pipeline.evaluation import scores
 from pipeline.labels import EXPRESSIONS
 from pipeline.validators import LAST, VALIDATORS, best_epoch, measures
 
 
-def tsne_points(source: Prepared | None, target: Prepared, outcome: Outcome, count: int, seed: int) -> pd.DataFrame:
+def tsne_points(
+    source: PreparedData | None, target: PreparedData, outcome: Outcome, count: int, seed: int
+) -> pd.DataFrame:
     """t-SNE of at most ``count`` pictures of each domain, before and after: columns stage, domain, row, label, x, y.
 
     row: the picture's place in its set's crop store. label: -1 where it has none. source: None where nothing of it was
@@ -38,7 +40,7 @@ def tsne_points(source: Prepared | None, target: Prepared, outcome: Outcome, cou
 
 
 def score(
-    target: Prepared, outcome: Outcome, by_epoch: NDArray[np.uint8], params: EvaluateParams, seed: int
+    target: PreparedData, outcome: Outcome, by_epoch: NDArray[np.uint8], params: EvaluateParams, seed: int
 ) -> dict[str, Any]:
     """Scores on the test rows: before, after, oracle, accuracy by epoch, which are right; empty without labels.
 
@@ -81,7 +83,7 @@ def headline(scores: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def predictions_table(target: Prepared, probabilities: NDArray[np.float64]) -> pd.DataFrame:
+def predictions_table(target: PreparedData, probabilities: NDArray[np.float64]) -> pd.DataFrame:
     """A row a picture: source file, expression, confidence and all probabilities."""
     table = pd.DataFrame(probabilities, columns=[f"p_{name}" for name in EXPRESSIONS])
     table.insert(0, "picture", target.store.samples["key"].to_numpy())
@@ -134,7 +136,7 @@ def chosen_epochs(validations: pd.DataFrame, by_epoch: Sequence[float]) -> dict[
     return {name: {"epoch": epoch, "accuracy": by_epoch[epoch]} for name, epoch in epochs.items()}
 
 
-def _measures(predicted: Predicted, source_labels: NDArray[np.int64], counted: NDArray[np.bool_]) -> dict[str, float]:
+def _measures(predicted: Predictions, source_labels: NDArray[np.int64], counted: NDArray[np.bool_]) -> dict[str, float]:
     return {
         "entropy": measures.entropy(predicted.probabilities),
         "information": measures.information(predicted.probabilities),

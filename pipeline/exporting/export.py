@@ -11,8 +11,8 @@ from pipeline.evaluation.records import Result
 from pipeline.exporting import onnx
 from pipeline.exporting.card import card
 from pipeline.files.atomic import atomic_folder
-from pipeline.files.writing import write_text
-from pipeline.networks.trained import Trained
+from pipeline.files.io import write_text
+from pipeline.networks.trained import TrainedModel
 
 COMPARED = 256
 """Crops on which the files are compared with PyTorch, at most."""
@@ -21,7 +21,7 @@ TOLERANCE = 1e-4
 """Difference of a probability above which an export is refused as wrong."""
 
 
-def export(trained: Trained, out: Path, crops: Path | None, int8: bool) -> list[Path]:
+def export(trained: TrainedModel, out: Path, crops: Path | None, int8: bool) -> list[Path]:
     """Write a model as ONNX with its card.
 
     Args:
@@ -56,7 +56,7 @@ def export(trained: Trained, out: Path, crops: Path | None, int8: bool) -> list[
     return [out / name for name in (*files, "card.md")]
 
 
-def _compared_crops(trained: Trained, where: Path | None) -> tuple[onnx.Crops, CropStore | None]:
+def _compared_crops(trained: TrainedModel, where: Path | None) -> tuple[onnx.Crops, CropStore | None]:
     """The crops that PyTorch and the file are compared on, and the store that they are from; None: they are noise."""
     data = trained.description.get("target") or trained.description["source"]
     folder = where or paths.crops(data["name"])
@@ -82,7 +82,7 @@ def _int8(folder: Path, store: CropStore, pictures: onnx.Crops) -> str:
     return f"{text}; {size[0]:.1f} → {size[1]:.1f} MiB"
 
 
-def _result(trained: Trained) -> Result | None:
+def _result(trained: TrainedModel) -> Result | None:
     """The scores of this very model, where its evaluation is at hand."""
     if not trained.adapted:
         return None

@@ -13,10 +13,10 @@ from torch.nn import functional as F
 from pipeline.data.crops import CROP_SIZE
 from pipeline.errors import ParamsError
 from pipeline.files.atomic import atomic_path
-from pipeline.files.packages import package_folder
+from pipeline.files.io import package_folder
 from pipeline.labels import EXPRESSIONS
 from pipeline.networks.network import Classifier
-from pipeline.networks.trained import Trained
+from pipeline.networks.trained import TrainedModel
 
 OPSET = 20
 """The oldest whose GridSample is what PyTorch's is; ONNX Runtime has it since 1.17."""
@@ -48,7 +48,7 @@ class Exported(nn.Module):
         return probabilities
 
 
-def export(trained: Trained, path: Path) -> None:
+def export(trained: TrainedModel, path: Path) -> None:
     """Write the model at ``path``; its metadata say what goes in, what comes out and what made it.
 
     Raises:
@@ -78,7 +78,7 @@ def export(trained: Trained, path: Path) -> None:
         onnx.save(proto, temporary)
 
 
-def metadata(trained: Trained) -> dict[str, str]:
+def metadata(trained: TrainedModel) -> dict[str, str]:
     """What a user of the file must know: texts by their keys."""
     return {
         "expressions": ",".join(EXPRESSIONS),
@@ -113,7 +113,7 @@ def predict(path: Path, crops: Crops) -> NDArray[np.float32]:
 
 
 @torch.no_grad()
-def difference(trained: Trained, path: Path, crops: Crops) -> float:
+def difference(trained: TrainedModel, path: Path, crops: Crops) -> float:
     """The largest difference of a probability between the file and PyTorch."""
     expected = Exported(trained.model, trained.eval_crop).eval()(torch.from_numpy(crops)).numpy()
     return float(np.abs(predict(path, crops) - expected).max())

@@ -21,13 +21,14 @@ from numpy.typing import NDArray
 
 from pipeline.data.crops import CROP_SIZE, DIGESTED, MANIFEST_COLUMNS, SAMPLE_COLUMNS, digest, read_description
 from pipeline.errors import StorageError
-from pipeline.files.atomic import atomic_path, move_folder, remove_folder
-from pipeline.files.reading import read_parquet
-from pipeline.files.refused import writing
-from pipeline.files.writing import write_json
+from pipeline.files.atomic import atomic_path, move_folder, remove_folder, storage_errors
+from pipeline.files.io import read_parquet, write_json
 
 BATCHES_A_GROUP = 64
 """Batches whose rows make one row group of the tables, and are in memory together."""
+
+METHODS = ("mtcnn", "haar", "whole", "given")
+"""What finds a face, or stands for it, in the order of a summary."""
 
 PACKED = "packed"
 """Folder in the work in progress in which the store is put together."""
@@ -88,7 +89,7 @@ class CropWriter:
             StorageError: the folder cannot be made, read or written.
         """
         self._inputs, self._counts = inputs, {}
-        with writing(self._partial):
+        with storage_errors(self._partial):
             self._partial.mkdir(parents=True, exist_ok=True)
             wanted = set(inputs)
             for path in list(self._partial.iterdir()):
@@ -118,10 +119,12 @@ class CropWriter:
             raise ValueError(f"{len(batch.rows)} crops are uint8 {shape}, not {batch.crops.dtype} {batch.crops.shape}")
         if unknown := {key for row in batch.rows for key in row} - set(MANIFEST_COLUMNS):
             raise ValueError(f"unknown manifest columns: {sorted(unknown)}")
-        with writing(self._partial):
-            about = json.dumps([batch.rows, batch.unreadable, batch.refused], ensure_ascii=False)
-            content = about.encode() + b"\n" + batch.crops.tobytes()
-            (self._partial / name).write_bytes(_checksum(content) + b"\n" + content)
+        pixels = np.ascontiguousarray(batch.crops).data
+        with storage_errors(self._partial), (self._partial / name).open("wb") as part:
+            about = json.dumps([batch.rows, batch.unreadable, batch.refused], ensure_ascii=False).encode() + b"\n"
+            part.write(_checksum(about, pixels))
+            part.write(about)
+            part.write(pixels)
         self._counts[name] = len(batch.rows)
 
     def finish(
@@ -147,9 +150,9 @@ class CropWriter:
             StorageError: the disk is full or fails; what was appended stays.
         """
         packed = self._partial / PACKED
-        with writing(folder):
+        with storage_errors(folder):
             folder.parent.mkdir(parents=True, exist_ok=True)
-        with writing(self._partial):
+        with storage_errors(self._partial):
             shutil.rmtree(packed, ignore_errors=True)
             packed.mkdir()
             about = self._pack(packed)
@@ -158,7 +161,7 @@ class CropWriter:
             description = {"dataset": dataset, "provenance": provenance, "crops": crops, "faces": dict(faces)}
             description["digest"] = digest(packed / name for name in DIGESTED)
             write_json(packed / "store.json", description)
-        with writing(folder):
+        with storage_errors(folder):
             if folder.exists():
                 remove_folder(folder)
             move_folder(packed, folder)
@@ -198,19 +201,20 @@ class CropWriter:
         return {"methods": dict(sorted(methods.items())), "unreadable": unreadable}
 
 
-def _checksum(content: bytes) -> bytes:
-    return f"{zlib.crc32(content):08x}".encode()
+def _checksum(about: bytes, pixels: bytes | memoryview) -> bytes:
+    """The first line of a part file."""
+    return f"{zlib.crc32(pixels, zlib.crc32(about)):08x}\n".encode()
 
 
 def _read(part: Path) -> CropBatch | None:
     """The batch in a part file; None where it is missing or damaged, as when its writer was killed."""
     try:
-        checksum, _, content = part.read_bytes().partition(b"\n")
+        with part.open("rb") as file:
+            checksum, about, pixels = file.readline(), file.readline(), file.read()
     except OSError:
         return None
-    if checksum != _checksum(content):
+    if checksum != _checksum(about, pixels):
         return None
-    about, _, pixels = content.partition(b"\n")
     crops = np.frombuffer(pixels, dtype=np.uint8).reshape(-1, CROP_SIZE, CROP_SIZE, 3)
     return CropBatch(crops, *json.loads(about))
 
@@ -219,10 +223,6 @@ def _arrow(rows: list[dict[str, Any]]) -> pa.Table:
     """Manifest rows with the types that pandas reads back as those of ``MANIFEST_COLUMNS``."""
     table = pd.DataFrame(rows, columns=list(MANIFEST_COLUMNS)).astype(MANIFEST_COLUMNS)
     return pa.Table.from_pandas(table, schema=_ARROW_SCHEMA, preserve_index=False)
-
-
-METHODS = ("mtcnn", "haar", "whole", "given")
-"""What finds a face, or stands for it, in the order of a summary."""
 
 
 def summary(folder: Path) -> dict[str, int | float]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.adaptation.adapt import Adaptation, adapt
+from pipeline.adaptation import Adaptation, adapt
 from pipeline.compute.team import Team
 from pipeline.config import dependencies
 from pipeline.config.paths import AdaptationPaths
@@ -14,13 +14,11 @@ from pipeline.config.pictures import FaceParams
 from pipeline.config.schema import Params
 from pipeline.data.crops import CropStore
 from pipeline.data.outcome import Outcome
-from pipeline.data.prepared import Prepared
-from pipeline.data.split import Split
+from pipeline.data.prepared import PreparedData, Split
 from pipeline.errors import DatasetError
 from pipeline.evaluation import calibration
 from pipeline.evaluation.scorecard import predictions_table
-from pipeline.files.reading import read_json
-from pipeline.files.writing import write_csv, write_json, write_text
+from pipeline.files.io import read_json, write_csv, write_json, write_text
 from pipeline.locks import exclusive
 from pipeline.methods import implementation
 from pipeline.networks import saved
@@ -53,7 +51,7 @@ def adapt_to_pictures(request: AdaptRequest) -> None:
 
 def _run(request: AdaptRequest) -> None:
     pictures = request.dataset()
-    trained = models.opened(request.model)
+    trained = models.open_model(request.model)
     settings = request.settings(trained, pictures.name)
     source_data = source(trained, settings)
     in_progress = _claim(request, settings.faces)
@@ -112,7 +110,7 @@ def _claim(request: AdaptRequest, faces: FaceParams) -> Path:
     return in_progress
 
 
-def _target(name: str, crops: Path) -> Prepared:
+def _target(name: str, crops: Path) -> PreparedData:
     """The pictures in which there is a face: all of them are adapted to and predicted.
 
     Raises:
@@ -125,12 +123,12 @@ def _target(name: str, crops: Path) -> Prepared:
             f"{len(rows)} of {len(store.images)} pictures have a face, too few to adapt to; look at "
             f"{crops.parent / 'faces.md'}, try -S faces.min_face=20, or add pictures"
         )
-    return Prepared(name, store, Split(rows, rows))
+    return PreparedData(name, store, Split(rows, rows))
 
 
 def _write(request: AdaptRequest, settings: Params, work: Adaptation, outcome: Outcome) -> list[Path]:
     """Write the predictions of every picture with a face, the report and the page; returns what MLflow keeps."""
-    description = saved.describe(work.to.model)
+    description = saved.describe(work.outputs.model)
     probabilities = calibration.rescaled(outcome.after.probabilities, description["temperature"])
     every = predictions_table(work.target, probabilities)
     table = every.iloc[work.target.split.test]
@@ -139,7 +137,7 @@ def _write(request: AdaptRequest, settings: Params, work: Adaptation, outcome: O
     data = work.trained.description["source"], work.target.store.description
     mark = f" {DRAWN_MARK}" if any(each["provenance"] == "stand-in" for each in data) else ""
     text = report.text(settings, request.model, work.target, outcome, description["kept_epoch"], labels, table, mark)
-    curve = read_curve(work.to.curve, "the same command again")
+    curve = read_curve(work.outputs.curve, "the same command again")
     html = page.html(settings, text, work.source, work.target, outcome, every, curve, mark)
     write_csv(request.out / PREDICTIONS, table)
     write_text(request.out / REPORT, text)

@@ -7,7 +7,7 @@ import plotly.graph_objects as go
 from pipeline.config.schema import Params
 from pipeline.data.crops import CropStore
 from pipeline.data.outcome import Outcome
-from pipeline.data.prepared import Prepared
+from pipeline.data.prepared import PreparedData
 from pipeline.evaluation.scorecard import tsne_points
 from pipeline.labels import EXPRESSIONS, NUM_CLASSES
 from pipeline.reporting.page import pictures, plots
@@ -24,8 +24,8 @@ FEWEST = 5
 def html(
     settings: Params,
     report: str,
-    source: Prepared | None,
-    target: Prepared,
+    source: PreparedData | None,
+    target: PreparedData,
     outcome: Outcome,
     table: pd.DataFrame,
     curve: pd.DataFrame,
@@ -64,7 +64,7 @@ def html(
     return document(report, [Group(target.name, target.name, mark, "", drawn, found)], sheets)
 
 
-def _points(settings: Params, source: Prepared | None, target: Prepared, outcome: Outcome) -> pd.DataFrame:
+def _points(settings: Params, source: PreparedData | None, target: PreparedData, outcome: Outcome) -> pd.DataFrame:
     """t-SNE as the evaluate stage has it, except that a target picture's label is the class that is predicted."""
     if len(outcome.source.rows) + len(outcome.target.rows) < FEWEST:
         return pd.DataFrame(columns=["stage", "domain", "row", "label", "x", "y"])
@@ -88,7 +88,7 @@ def _tsne(points: pd.DataFrame, shown: dict[str, SetPictures]) -> list[Plot]:
     )
 
 
-def _expressions(target: Prepared, outcome: Outcome, mark: str) -> Plot:
+def _expressions(target: PreparedData, outcome: Outcome, mark: str) -> Plot:
     """How many pictures are predicted each expression, before and after."""
     figure = go.Figure()
     stages = (("before", outcome.before, plots.BEFORE_COLOUR), ("after", outcome.after, plots.AFTER_COLOUR))

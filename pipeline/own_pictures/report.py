@@ -7,8 +7,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from pipeline.config.schema import Params
-from pipeline.data.outcome import Outcome, Predicted
-from pipeline.data.prepared import Prepared
+from pipeline.data.outcome import Outcome, Predictions
+from pipeline.data.prepared import PreparedData
 from pipeline.evaluation import scorecard
 from pipeline.labels import EXPRESSIONS, NUM_CLASSES
 from pipeline.reporting.markdown import MARK_NOTE, NOTHING, markdown_table
@@ -33,7 +33,7 @@ NO_SIGN = "No sign of harm: information did not fall."
 def text(
     settings: Params,
     model: str,
-    target: Prepared,
+    target: PreparedData,
     outcome: Outcome,
     kept_epoch: int,
     source_labels: NDArray[np.int64] | None,
@@ -83,11 +83,11 @@ def _kept(settings: Params, epoch: int) -> str:
     return f" Kept is {kept}, which looks best by {validator.title} (`adapt.choose`)."
 
 
-def _only(predicted: Predicted, rows: NDArray[np.int64]) -> Predicted:
+def _only(predicted: Predictions, rows: NDArray[np.int64]) -> Predictions:
     return replace(predicted, probabilities=predicted.probabilities[rows])
 
 
-def _classes(before: Predicted, predictions: pd.DataFrame, mark: str) -> str:
+def _classes(before: Predictions, predictions: pd.DataFrame, mark: str) -> str:
     counts = np.bincount(before.probabilities.argmax(axis=1), minlength=NUM_CLASSES)
     rows = []
     for name, count in [*zip(EXPRESSIONS, counts, strict=True), ("all", len(predictions))]:

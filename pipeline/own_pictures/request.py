@@ -8,11 +8,11 @@ from pathlib import Path
 from pipeline.config.load import changed, load
 from pipeline.config.methods import METHODS
 from pipeline.config.schema import Params
-from pipeline.data.prepared import Prepared
+from pipeline.data.prepared import PreparedData
 from pipeline.datasets import Dataset, UnlabelledFolder, VideoDataset
 from pipeline.datasets.parts.videos import is_video
 from pipeline.errors import DatasetError, ParamsError
-from pipeline.networks.trained import Trained
+from pipeline.networks.trained import TrainedModel
 from pipeline.reporting.folder_faces import require_apart
 from pipeline.validators import LAST, VALIDATORS, chooser
 
@@ -62,7 +62,7 @@ class AdaptRequest:
         found.samples()
         return found
 
-    def settings(self, trained: Trained, name: str) -> Params:
+    def settings(self, trained: TrainedModel, name: str) -> Params:
         """The parameters of the run: the parameter file, the changes, and what the model was made with.
 
         Args:
@@ -100,7 +100,7 @@ class AdaptRequest:
         return settings
 
 
-def source(trained: Trained, settings: Params) -> Prepared | None:
+def source(trained: TrainedModel, settings: Params) -> PreparedData | None:
     """The pictures that the model was trained on; None where the method needs none.
 
     Raises:
@@ -110,7 +110,7 @@ def source(trained: Trained, settings: Params) -> Prepared | None:
         return None
     need = f"{settings.adapt.title} needs the pictures that the model was trained on"
     try:
-        found = Prepared.open(settings.source)
+        found = PreparedData.open(settings.source)
     except DatasetError as error:
         free = ", ".join(name for name, method in METHODS.items() if method.source_free)
         raise DatasetError(f"{need}: {error}, or bring them with dvc pull; --method {free} need none") from None

@@ -8,13 +8,13 @@ from typing import Any
 
 from tqdm import tqdm
 
-from pipeline.bars import bar
 from pipeline.data.batches import prefetched
 from pipeline.errors import DatasetError
 from pipeline.prediction.inputs import Frame, Source, batches, read_frames
 from pipeline.prediction.outputs import Destination, Output, open_outputs
 from pipeline.prediction.predictor import Prediction, Predictor
 from pipeline.prediction.tracks import Tracks
+from pipeline.progress import progress_bar
 
 
 @dataclass
@@ -51,7 +51,7 @@ def predict(inputs: Sequence[Source], predictor: Predictor, to: Destination, eve
     counts = Counts()
     camera = any(source.camera is not None for source in inputs)
     total = None if camera else sum(_length(source, every) for source in inputs)
-    progress: tqdm[Any] = bar(total=total, desc="predict", unit="picture", disable=not show_progress)
+    progress: tqdm[Any] = progress_bar(total=total, desc="predict", unit="picture", disable=not show_progress)
     with progress, open_outputs(to, every) as outputs:
         stream = predict_frames(read_frames(inputs, every, counts.unreadable.append), predictor)
         with contextlib.closing(stream), _until_interrupted(camera):

@@ -14,7 +14,7 @@ from pipeline.faces.crop import Face, Image, crop_face
 from pipeline.faces.finder import FaceFinder
 from pipeline.labels import EXPRESSIONS
 from pipeline.networks.inference import classify
-from pipeline.networks.trained import Trained
+from pipeline.networks.trained import TrainedModel
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,7 +57,7 @@ class Prediction:
 class Predictor:
     """Finds, crops and classifies faces as when the model was trained, but all faces of a picture, not one."""
 
-    def __init__(self, trained: Trained, device: torch.device, changes: Sequence[str] = ()) -> None:
+    def __init__(self, trained: TrainedModel, device: torch.device, changes: Sequence[str] = ()) -> None:
         """Move the model to ``device`` and load the detector.
 
         Args:
@@ -103,7 +103,7 @@ class Predictor:
         if not crops:
             return np.empty((0, len(EXPRESSIONS)), dtype=np.float32)
         held = DeviceCrops(np.stack(crops), self._device)
-        _, found = classify(self._model, held, torch.arange(held.count), self._eval_crop, shown=False)
+        _, found = classify(self._model, held, torch.arange(held.count), self._eval_crop, show_progress=False)
         with torch.no_grad():
             probabilities = self._model.calibration(found)
         return np.asarray(probabilities.float().cpu().numpy())

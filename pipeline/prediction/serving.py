@@ -69,7 +69,7 @@ def _load_pyfunc(path: str, model_config: Mapping[str, Any]) -> ServedModel:
         WeightsError: the model is damaged or of another version.
         ParamsError: a change in ``faces`` is refused.
     """
-    return ServedModel(Predictor(trained.opened(Path(path)), pick(model_config["device"]), model_config["faces"]))
+    return ServedModel(Predictor(trained.open_model(Path(path)), pick(model_config["device"]), model_config["faces"]))
 
 
 def _answer(faces: list[dict[str, Any]], error: str | None) -> dict[str, Any]:

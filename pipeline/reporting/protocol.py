@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pipeline.config.dependencies import result_params
 from pipeline.config.schema import Params
 from pipeline.evaluation.records import Result, SourceMetrics, SplitReport
-from pipeline.provenance import Provenance
+from pipeline.labels import Provenance
 from pipeline.reporting.markdown import NOTHING, markdown_table, marked
 from pipeline.reporting.titles import (
     DRAWN_MARK,

@@ -7,7 +7,7 @@ from pipeline.config.load import load
 from pipeline.config.paths import PAGE, PAPER, REPORTS
 from pipeline.config.schema import Params
 from pipeline.evaluation.records import Result, SourceMetrics
-from pipeline.files.writing import write_json, write_text
+from pipeline.files.io import write_json, write_text
 from pipeline.reporting import protocol
 from pipeline.reporting.comparisons import ablation_section, comparison_section, further_section
 from pipeline.reporting.figures import CAPTIONS, write_figures

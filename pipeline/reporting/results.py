@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from pipeline.config.schema import Params
 from pipeline.errors import DamagedFileError, PipelineError
 from pipeline.evaluation.records import Result, SourceMetrics, SourceReport, parse
-from pipeline.files.reading import read_csv
+from pipeline.files.io import read_csv
 from pipeline.labels import NUM_CLASSES
 
 Stage = Literal["before", "after"]

@@ -15,8 +15,7 @@ from pipeline.config.learning import AugmentParams, PretrainParams
 from pipeline.data.batches import DeviceCrops, balanced_batches, generator_for, shuffled_batches
 from pipeline.data.views import Pictures, Views
 from pipeline.errors import TrainingError
-from pipeline.losses import geometry
-from pipeline.losses.contrastive import supervised_contrastive
+from pipeline.losses.contrastive import alignment, spread, supervised_contrastive, uniformity
 from pipeline.networks.network import Network, Prototypes
 from pipeline.training.loop import Epoch, Resumable
 
@@ -27,7 +26,7 @@ NARROW, NO_BETTER = 0.05, 0.01
 """A spread below the one, with a contrastive loss less than the other below log(2B − 1), that of one point: the state
 into which a rate too high or a temperature too low leads, and in which a training may stay for good."""
 
-MEASURES = (geometry.alignment, geometry.uniformity, geometry.spread)
+MEASURES = (alignment, uniformity, spread)
 
 PATIENCE = 100
 """Steps at the full learning rate after which that is no passing state of the start any more."""
@@ -35,17 +34,19 @@ PATIENCE = 100
 
 @dataclass(frozen=True)
 class Batch:
-    """The pictures of one step and their labels (int64, on the device, of the whole team's batch)."""
+    """One step's pictures.
+
+    Attributes:
+        pictures: Two views each.
+        labels: Of the whole team's batch, int64 on the device.
+    """
 
     pictures: Pictures
     labels: Tensor
 
 
 class Pretraining(Resumable):
-    """The training task of stage 1: two views of every image, SGD, warm-up and cosine decay of the learning rate.
-
-    crops: the source's; rows: int64, its training rows; labels: int64, one a row of ``crops``.
-    """
+    """The training task of stage 1: two views of every image, SGD, warm-up and cosine decay of the learning rate."""
 
     name: ClassVar[str] = "pretrain"
 
@@ -60,6 +61,18 @@ class Pretraining(Resumable):
         seed: int,
         team: Team,
     ) -> None:
+        """Make optimiser, schedule and views.
+
+        Args:
+            network: f and g, trained in place.
+            crops: The source's.
+            rows: Its training rows, int64.
+            labels: One a row of ``crops``, int64.
+            params: Of stage 1.
+            augment_params: How views are drawn.
+            seed: Of all chance.
+            team: The processes that train together.
+        """
         self.network = network.train()
         self.epochs = params.epochs
         self._rows, self._labels = rows, labels
@@ -86,14 +99,13 @@ class Pretraining(Resumable):
         }
 
     def _rate(self, step: int) -> float:
-        """The share of the full learning rate at a step: a linear rise, then half a cosine to 0."""
+        """Return the share of the full learning rate at a step: a linear rise, then half a cosine to 0."""
         warmup, total = self._params.warmup_epochs * self._steps, self._params.epochs * self._steps
         if step < warmup:
             return (step + 1) / warmup
         return 0.5 * (1.0 + math.cos(math.pi * (step - warmup) / (total - warmup)))
 
     def begin_epoch(self, epoch: int) -> Epoch:
-        """Batches from the epoch's own random stream."""
         images = 2 * self._steps * min(self._params.batch_size, len(self._rows))
         return Epoch(self._batches(epoch), self._steps, images, {"lr": self.optimiser.param_groups[0]["lr"]})
 
@@ -108,9 +120,8 @@ class Pretraining(Resumable):
             yield Batch(self._source.pictures(rows, generator), upload(self._labels[rows], self._team.device))
 
     def step(self, batch: Batch, progress: float) -> dict[str, Tensor]:
-        """One update of f and g."""
         z = self._project(self._source.views(batch.pictures))
-        z = self._team.whole_views(z, batch.pictures.count)
+        z = self._team.gather_views(z, batch.pictures.count)
         terms = self._terms(z, batch.labels.repeat(2))
         loss = torch.stack(list(terms.values())).sum()
         self.optimiser.zero_grad()
@@ -123,7 +134,7 @@ class Pretraining(Resumable):
         return {name: term.detach() for name, term in reported.items()} | measured
 
     def _terms(self, z: Tensor, labels: Tensor) -> dict[str, Tensor]:
-        """The losses that ``objective`` adds, by name."""
+        """Return the losses that ``objective`` adds, by name; z: 2B×d, labels: 2B."""
         terms: dict[str, Tensor] = {}
         if self._params.objective in ("supcon", "both"):
             terms["supcon"] = supervised_contrastive(z, labels, self._params.tau)

@@ -1,4 +1,4 @@
-"""Which pictures a stand-in set has, and the files beside them: each data set's own layout as it is distributed."""
+"""Which pictures a stand-in set has, and the files beside them, in the layout in which the data set is distributed."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -10,7 +10,13 @@ from pipeline.standins.camera import Shot, generator
 
 @dataclass(frozen=True)
 class Picture:
-    """One picture of a set: ``path`` below the set's root; in a CSV set the table's, and ``row`` has its columns."""
+    """One picture of a set.
+
+    Attributes:
+        path: below the set's root; of a picture that is a row of a table, the table's.
+        shot: what it shows.
+        row: emotion and Usage, where it is a row of a table.
+    """
 
     path: str
     shot: Shot
@@ -19,7 +25,13 @@ class Picture:
 
 @dataclass(frozen=True)
 class Plan:
-    """All of a set: its pictures, its text files by path, and folders that exist even where they are empty."""
+    """All of a set.
+
+    Attributes:
+        pictures: in the order in which they are drawn.
+        texts: contents of text files by path.
+        folders: folders that exist even where they are empty.
+    """
 
     pictures: list[Picture]
     texts: dict[str, str] = field(default_factory=dict)
@@ -85,7 +97,7 @@ SFEW_COUNTS = {
     "sadness": 161,
     "surprise": 94,
 }
-"""Pictures (CK+: sequences) of each class in the original sets; the stand-ins keep the proportions."""
+"""Pictures (in CK+: sequences) of each class in the original sets; the stand-ins keep the proportions."""
 
 _CKPLUS_SHARES = (0.0, 0.3, 0.65, 0.92, 0.97, 1.0)
 _OULU_SHARES = (0.0, 0.45, 0.85, 0.95, 1.0)
@@ -93,9 +105,17 @@ _SFEW_FILMS = 12
 
 
 def apportion(total: int, counts: Mapping[str, int], least: int = 2) -> dict[str, int]:
-    """Divide ``total`` pictures in the proportion of ``counts`` (largest remainders), ``least`` for every class.
+    """Divide pictures among classes in the proportion of ``counts``, by largest remainders.
 
-    A total that is too small for this is raised. A class with a larger count never has a smaller share.
+    A class with a larger count never has a smaller share.
+
+    Args:
+        total: pictures in all; raised where it is too small for ``least``.
+        counts: pictures of each class in the original set.
+        least: pictures that every class gets.
+
+    Returns:
+        Pictures by class.
     """
     total = max(total, least * len(counts))
     rare: set[str] = set()
@@ -137,7 +157,7 @@ def _rafdb(seed: int, scale: float) -> Plan:
 
 
 def _ckplus(seed: int, scale: float) -> Plan:
-    """Labelled sequences, two of contempt, and three without a label: of these one has an empty label folder."""
+    """Labelled sequences, two of contempt, and three without a label, of which one has an empty label folder."""
     expressions = _shuffled(apportion(_scaled(40, scale), CKPLUS_COUNTS), generator(seed, "ckplus", "order"))
     plain = ["happiness", "surprise", "anger"]
     labels = [*expressions, "contempt", "contempt", None, None, None]

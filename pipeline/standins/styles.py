@@ -7,19 +7,37 @@ from pipeline.standins.actions import Acting
 from pipeline.standins.identity import Cast
 
 Range = tuple[float, float]
+"""Lowest and highest value of a uniform draw."""
 
 
 @dataclass(frozen=True)
 class Style:
     """How a set's pictures look. Ranges are those of a uniform draw.
 
-    height, width: pixels. colour: three channels, else grey. eyes: distance of the eyes in pixels. centre_x, centre_y:
-    where the point between the eyes is, as a share of the picture. yaw, pitch, roll: standard deviations in radians.
-    hardness: of the light. exposure: factor. gamma: exponent (> 1 darkens the middle). contrast: factor about middle
-    grey. saturation: factor. tint: of the light, at most this
-    share of each colour. blur: standard deviation in pixels. noise: standard deviation in grey levels. vignette:
-    loss of light in the corners. ink: strength of lines and wrinkles. background: lab is an even wall, outdoor
-    colourful patches, film dark patches with lamps. extra: share of pictures with a second, smaller face.
+    Attributes:
+        height: in pixels.
+        width: in pixels.
+        colour: three channels, else grey.
+        eyes: distance of the eyes in pixels.
+        centre_x: column of the point between the eyes, as a share of the picture's width.
+        centre_y: row of the point between the eyes, as a share of the picture's height.
+        yaw: standard deviation in radians.
+        pitch: standard deviation in radians.
+        roll: standard deviation in radians.
+        hardness: of the light, 0 to 1.
+        exposure: factor.
+        gamma: exponent (> 1 darkens the middle).
+        contrast: factor about middle grey.
+        saturation: factor.
+        tint: of the light, at most this share of each colour.
+        blur: standard deviation in pixels.
+        noise: standard deviation in grey levels.
+        vignette: loss of light in the corners, as a share.
+        ink: factor on the strength of lines and wrinkles.
+        background: lab is an even wall, outdoor colourful patches, film dark patches with lamps.
+        extra: share of pictures with a second, smaller face.
+        cast: whom the set shows.
+        acting: how they act.
     """
 
     height: int
@@ -204,4 +222,4 @@ STYLES = {
         acting=Acting(strength=0.72, spread=0.22, weak=0.22, stray=0.35),
     ),
 }
-"""By data set. They differ on purpose: between them lies the gap that adaptation is to close."""
+"""By data set. They differ on purpose: their differences are the domain gap that adaptation is to close."""

@@ -11,8 +11,7 @@ from pipeline.config.check import described, listings, unversioned
 from pipeline.config.load import load, read
 from pipeline.datasets import DATASETS, Dataset, open_dataset
 from pipeline.errors import DatasetError
-from pipeline.labels import EXPRESSIONS
-from pipeline.provenance import STAND_IN_MARK
+from pipeline.labels import EXPRESSIONS, STAND_IN_MARK
 from pocan.cli import app
 from tests.datasets.drawing import save
 

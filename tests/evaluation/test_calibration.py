@@ -7,7 +7,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from pipeline.data.outcome import Predicted
+from pipeline.data.outcome import Predictions
 from pipeline.evaluation import calibration
 from pipeline.networks.network import Calibration
 
@@ -71,7 +71,7 @@ def test_labels_that_cannot_be_predicted_are_left_out() -> None:
 
 def test_a_target_without_labels_has_no_error() -> None:
     p, labels = drawn(50, 2.0)
-    predicted = Predicted(p, p, p, p)
+    predicted = Predictions(p, p, p, p)
     errors, table = calibration.measured(predicted, 2.0, labels, np.arange(0), labels[:0])
     assert errors["target"] is None
     assert len(table) == 0

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from pipeline.data.outcome import Outcome, Predicted, Sample
+from pipeline.data.outcome import Outcome, Predictions, Sample
 from pipeline.evaluation import scorecard
 from pipeline.validators import VALIDATORS
 
@@ -15,7 +15,7 @@ def test_before_and_after_are_judged_on_target_and_source() -> None:
     rows = np.arange(4)
     sample = Sample(rows, rows)
     z = np.eye(4, dtype=np.float32)
-    before, after = (Predicted(p, SURE[:4], z, z) for p in (EVEN, SURE[:4]))
+    before, after = (Predictions(p, SURE[:4], z, z) for p in (EVEN, SURE[:4]))
     judged = scorecard.unlabelled_scores(Outcome(sample, sample, before, after), np.array([0, 1, 2, 6]), range(7))
     assert judged["before"]["source_accuracy"] == judged["after"]["source_accuracy"] == 0.75
     known = scorecard.unlabelled_scores(Outcome(sample, sample, before, after), np.array([0, 1, 2, 6]), [0, 1, 2])

@@ -13,7 +13,7 @@ from torch import nn
 from pipeline.errors import WeightsError
 from pipeline.faces import networks
 from pipeline.faces.networks import ONet, PNet, RNet
-from pipeline.files import packages
+from pipeline.files import io
 
 ROOT = Path(__file__).parents[2]
 
@@ -44,7 +44,7 @@ def test_convolution_is_transposed_not_reshaped() -> None:
 
 
 def test_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(packages, "find_spec", lambda name: None)
+    monkeypatch.setattr(io, "find_spec", lambda name: None)
     with pytest.raises(WeightsError, match=r"package mtcnn.*pip install"):
         networks.weight_file("pnet")
 

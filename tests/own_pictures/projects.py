@@ -8,9 +8,7 @@ import yaml
 from PIL import Image
 
 from pipeline.config import load as params
-from pipeline.data import split
-from pipeline.data.prepared import Prepared
-from pipeline.data.split import Split
+from pipeline.data.prepared import PreparedData, Split, write_split
 from tests.faces.scenes import noise, photograph
 from tests.models import write_source
 from tests.stores import write_store
@@ -28,8 +26,8 @@ def write_project(folder: Path) -> None:
     crops = list(generator.integers(0, 256, (14, 112, 112, 3), dtype=np.uint8))
     rows = [{"key": f"{index}.png", "label": index % 7, "method": "mtcnn"} for index in range(14)]
     write_store(folder / "data/crops/rafdb", crops, rows, "rafdb", "stand-in")
-    split.write(folder / "data/splits/rafdb.parquet", Split(np.arange(10), np.arange(10, 14)))
-    write_source(folder / "models", source=Prepared.open("rafdb").description())
+    write_split(folder / "data/splits/rafdb.parquet", Split(np.arange(10), np.arange(10, 14)))
+    write_source(folder / "models", source=PreparedData.open("rafdb").description())
     (folder / "album/sub").mkdir(parents=True)
     for index in range(5):
         Image.fromarray(np.roll(photograph(), 4 * index, axis=1)).save(folder / f"album/sub/{index}.png")

@@ -8,14 +8,14 @@ from pipeline.data import augment
 from pipeline.errors import ParamsError
 from pipeline.faces.crop import crop_box
 from pipeline.labels import EXPRESSIONS
-from pipeline.networks.trained import Trained
+from pipeline.networks.trained import TrainedModel
 from pipeline.prediction.predictor import Predictor
 from tests.faces.scenes import noise, photograph, two_faces
 from tests.models import ADAPTED, small
 from tests.stores import FACES
 from tests.tasks import CPU, MODEL, VIEWS
 
-TRAINED = Trained(small(), MODEL, VIEWS, FACES, ADAPTED)
+TRAINED = TrainedModel(small(), MODEL, VIEWS, FACES, ADAPTED)
 
 
 def test_every_face_of_a_picture_is_found_although_training_took_the_largest() -> None:

@@ -9,7 +9,7 @@ from pipeline.config import paths
 from pipeline.config.load import load
 from pipeline.config.methods import METHODS
 from pipeline.config.schema import Params
-from pipeline.files.reading import read_json
+from pipeline.files.io import read_json
 from pipeline.reporting import write_report
 from stages import adapt, evaluate
 

@@ -30,23 +30,23 @@ class Queue:
     def seen(self) -> dict[str, str]:
         return dict(self.states)
 
-    def put(self, name: str, changes: Sequence[str]) -> None:
+    def enqueue(self, name: str, changes: Sequence[str]) -> None:
         if name in self.refused:
             raise PipelineError(f"dvc exp run: {name} refused")
         assert name not in self.states
         self.states[name] = "Queued"
 
-    def give_up(self, names: Sequence[str]) -> None:
+    def mark_failed(self, names: Sequence[str]) -> None:
         for name in names:
             assert self.states[name] == "Lost"
             self.states[name] = "Failed"
 
-    def forget(self, names: Sequence[str]) -> None:
+    def remove_tasks(self, names: Sequence[str]) -> None:
         for name in names:
             assert self.states[name] != "Lost"
             del self.states[name]
 
-    def start(self, jobs: int, gpus: Sequence[str]) -> None:
+    def start_workers(self, jobs: int, gpus: Sequence[str]) -> None:
         self.started += 1
         for name in self.states:
             self.states[name] = "Failed" if name == "mine-b-0" else "Success"
@@ -57,14 +57,14 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, queue: Queue) -> dict[s
     variants = {name: {"adapt.epochs": number} for number, name in enumerate("ABC", 1)}
     (tmp_path / "mine.yaml").write_text(yaml.safe_dump({"title": "T", "seeds": [0], "variants": variants}))
     planned = plan.runs("mine", plan.read("mine", tmp_path), ROOT / "params.yaml")
-    for name in ("put", "give_up", "forget", "start"):
+    for name in ("enqueue", "mark_failed", "remove_tasks", "start_workers"):
         monkeypatch.setattr(experiments, name, getattr(queue, name))
     monkeypatch.setattr(experiments, "queue", queue.seen)
-    monkeypatch.setattr(experiments, "free", lambda name, there: queue.freed.append(name))
+    monkeypatch.setattr(experiments, "free_name", lambda name, there: queue.freed.append(name))
     monkeypatch.setattr(experiments, "finished", dict)
     monkeypatch.setattr(experiments, "uncommitted", list)
-    monkeypatch.setattr(experiments, "log", "said by {}".format)
-    monkeypatch.setattr(execute, "LOOK_EVERY", 0.0)
+    monkeypatch.setattr(experiments, "failure_message", "said by {}".format)
+    monkeypatch.setattr(execute, "POLL_SECONDS", 0.0)
     queued, refused = execute.begin(planned, 1)
     execute.watch(queued)
     return refused | execute.failures([run.name for run in planned])
@@ -92,7 +92,7 @@ def test_what_only_seems_lost_is_left_alone(tmp_path: Path, monkeypatch: pytest.
 
 
 def test_a_queue_that_does_not_move_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(execute, "LOOK_EVERY", 0.0)
+    monkeypatch.setattr(execute, "POLL_SECONDS", 0.0)
     monkeypatch.setattr(experiments, "queue", lambda: {"a": "Lost", "b": "Queued", "c": "Success"})
     with pytest.raises(PipelineError, match="2 experiments wait or were cut off, and none runs"):
         execute.watch(["a", "b", "c"])

@@ -50,9 +50,27 @@ def test_the_study_of_methods_has_every_method() -> None:
     assert titles == {params.title: name for name, params in METHODS.items() if name != "dt"}
 
 
+def test_a_method_that_is_added_is_a_variant_of_every_method(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    new = type("NewParams", (METHODS["dann"],), {"name": "new", "title": "New one"})
+    known = {name: METHODS[name] for name in ("dt", "dann", "shot")}
+    monkeypatch.setattr(plan, "METHODS", known | {"new": new})
+    own = {
+        "DT, cross entropy": {"adapt.method": "dt", "pretrain.objective": "cross_entropy"},
+        "SHOT": {"adapt.tau": 0.5},
+    }
+    study = written(tmp_path, every="adapt.method", variants=own)
+    assert list(study.variants.items()) == [
+        *own.items(),
+        ("DANN", {"adapt.method": "dann"}),
+        ("New one", {"adapt.method": "new"}),
+    ]
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
+        ({"every": "adapt.tau"}, "every: input should be 'adapt.method', found 'adapt.tau'"),
+        ({"every": "adapt.method", "variants": None}, "variants: "),
         ({"seeds": []}, r"seeds: a list of at least one seed is meant, as \[0, 1, 2\]"),
         ({"seeds": 0}, r"seeds: a list of at least one seed is meant, as \[0, 1, 2\]"),
         ({"seeds": [1, 1]}, "a seed is named twice"),

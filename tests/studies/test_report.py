@@ -32,7 +32,7 @@ def git(*arguments: str) -> str:
 def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A repository with a little code, parameters and a study, without DVC."""
     monkeypatch.chdir(tmp_path)
-    for name in ("pipeline/methods/pocan.py", "pipeline/methods/dann.py", "pipeline/data/split.py", "stages/split.py"):
+    for name in ("pipeline/methods/pocan.py", "pipeline/methods/dann.py", "pipeline/data/crops.py", "stages/split.py"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text("1")
     (tmp_path / "studies").mkdir()
@@ -96,8 +96,8 @@ def test_what_is_done_missing_and_of_other_parameters_or_code(repository: Path) 
     experiment(runs[2], 10)
     states = [state_of(run, experiments.finished()) for run in runs]
     assert states == ["done", "other parameters", "done", "missing"]
-    (repository / "pipeline/data/split.py").write_text("2")
-    assert experiments.uncommitted() == ["pipeline/data/split.py"]
+    (repository / "pipeline/data/crops.py").write_text("2")
+    assert experiments.uncommitted() == ["pipeline/data/crops.py"]
     git("commit", "--quiet", "-am", "other code")
     assert [state_of(run, experiments.finished()) for run in runs][::2] == ["other code"] * 2
     experiment(runs[0], 10)

@@ -22,14 +22,14 @@ from typer.testing import CliRunner
 
 from pipeline.config.load import load
 from pipeline.data.crops import CROP_SIZE
-from pipeline.tracking import entries, runs
+from pipeline.tracking import offline_queue, runs
 from pocan.cli import app
 from tests.faces.scenes import noise, photograph, two_faces
 from tests.models import ADAPTED, small
 from tests.prediction.encoded import in_base64, png
 
 ROOT = Path(__file__).parents[2]
-URI = f"models:/pocan-ckplus@{entries.ALIAS}"
+URI = f"models:/pocan-ckplus@{offline_queue.ALIAS}"
 STARTS_WITHIN = 180
 """Seconds, on a machine that has other things to do."""
 

@@ -2,12 +2,12 @@
 
 from typing import ClassVar
 
-from pipeline.config.methods.two_classifiers import TwoClassifiersParams
+from pipeline.config.methods.two_domains import TwoClassifiersParams
 from pipeline.config.section import PositiveInt
 
 
 class McdParams(TwoClassifiersParams):
-    """Those of two classifiers, as published."""
+    """Those of methods with two classifiers, as published."""
 
     name: ClassVar[str] = "mcd"
     title: ClassVar[str] = "MCD"

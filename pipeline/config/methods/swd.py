@@ -2,12 +2,16 @@
 
 from typing import ClassVar
 
-from pipeline.config.methods.two_classifiers import TwoClassifiersParams
+from pipeline.config.methods.two_domains import TwoClassifiersParams
 from pipeline.config.section import PositiveInt
 
 
 class SwdParams(TwoClassifiersParams):
-    """directions: on which the classifiers' outputs are projected."""
+    """SWD's own parameters.
+
+    Attributes:
+        directions: On how many the classifiers' outputs are projected.
+    """
 
     name: ClassVar[str] = "swd"
     title: ClassVar[str] = "SWD"

@@ -24,35 +24,38 @@ PART_WORDS = {
 }
 
 CLASSES_FILE = "classes.json"
-"""In a set's own folder: what its folders or codes mean, as {"1": "surprise", "8": null}; null leaves one out."""
+"""A file in the set's own folder that says what codes mean: {"1": "surprise", "8": null}; null leaves a class out."""
 
 HIGHEST_CODE = 10
-"""The highest number that a set uses for a class (AffectNet); folders with higher ones, as years, are no classes."""
+"""The highest number that any set uses for a class (AffectNet); folders with higher ones, as years, are no classes."""
 
 Codes = Mapping[str, int | None]
-"""What a code means: an index into ``EXPRESSIONS``; None where it is a class that is left out."""
+"""What codes mean: an index into ``EXPRESSIONS``; None where the class is left out."""
 
 NO_CODES: Codes = {}
-"""Where folders are named by words alone."""
+"""For folders that are named by words alone."""
 
 
 def class_of(word: str) -> int | None:
-    """Index into ``EXPRESSIONS`` of a class name, in any case; None where it names no class."""
+    """The index into ``EXPRESSIONS`` of a class's name in any case; None where it is no class's name."""
     return next((label for label, words in CLASS_WORDS.items() if word.casefold() in words), None)
 
 
 def part_of(word: str) -> str | None:
-    """``train``, ``val`` or ``test`` for the name of a set's part, in any case; None where it names no part."""
+    """``train``, ``val`` or ``test`` for a part's name in any case; None where it is no part's name."""
     return next((part for part, words in PART_WORDS.items() if word.casefold() in words), None)
 
 
 def is_code(name: str) -> bool:
-    """Whether a folder's name may be a class's number."""
+    """Whether a folder's name may be the number of a class."""
     return name.isascii() and name.isdigit() and int(name) <= HIGHEST_CODE
 
 
 def read_codes(dataset: Dataset) -> dict[str, int | None]:
-    """What the user says in ``classes.json``; empty where there is no such file.
+    """What the user's ``classes.json`` says that codes mean.
+
+    Returns:
+        Labels by code; empty where there is no such file.
 
     Raises:
         DatasetError: the file is damaged, or names what is no class.
@@ -75,25 +78,25 @@ def read_codes(dataset: Dataset) -> dict[str, int | None]:
 
 
 def has_class_folders(folder: Path, codes: Codes = NO_CODES) -> bool:
-    """Whether one of the sub-folders is named after a class, or with one of ``codes``, and has pictures."""
+    """Whether a sub-folder with pictures is named after a class or is one of ``codes``."""
     named = (inside for inside in subfolders(folder) if class_of(inside.name) is not None or inside.name in codes)
     return any(next(pictures_below(inside), None) is not None for inside in named)
 
 
 def has_part_folders(folder: Path, codes: Codes = NO_CODES) -> bool:
-    """Whether one of the sub-folders is named after a part (train, val, test) and has class folders."""
+    """Whether a sub-folder named after a part (train, val, test) has class folders."""
     return any(part_of(inside.name) and has_class_folders(inside, codes) for inside in subfolders(folder))
 
 
 def numbered_folders(folder: Path) -> list[str]:
-    """The names of the sub-folders with pictures that may be numbers of classes, if there are at least two."""
+    """The names of sub-folders with pictures that may be numbers of classes; empty if there is but one."""
     names = [inside.name for inside in subfolders(folder) if is_code(inside.name)]
     names = [name for name in names if next(pictures_below(folder / name), None) is not None]
     return sorted(names, key=int) if len(names) > 1 else []
 
 
 def has_numbered_parts(folder: Path) -> bool:
-    """As ``has_part_folders``, with numbers for the classes."""
+    """Whether a sub-folder named after a part has numbers for class folders."""
     return any(part_of(inside.name) and numbered_folders(inside) for inside in subfolders(folder))
 
 
@@ -102,10 +105,15 @@ def class_samples(
 ) -> Iterator[Sample]:
     """One labelled sample per picture of a folder that has one sub-folder per class.
 
-    left_out: names (lower case) of sub-folders that are known but not wanted. codes: further names of classes.
+    Args:
+        dataset: the set that the folder belongs to.
+        folder: that of the class folders.
+        split: the part that the samples are of; None where the set is not divided.
+        left_out: names (in lower case) of sub-folders that are known but not read.
+        codes: further names of classes.
 
     Raises:
-        DatasetError: sub-folders with pictures are no classes, or pictures lie beside the class folders; all are named.
+        DatasetError: sub-folders with pictures are no classes, or pictures lie beside the class folders. All are named.
     """
     labels = {
         inside: codes[inside.name] if inside.name in codes else class_of(inside.name)
@@ -113,20 +121,20 @@ def class_samples(
         if inside.name.casefold() not in left_out
     }
     unknown = [inside for inside, label in labels.items() if label is None and inside.name not in codes]
-    faults = [
+    problems = [
         f"{path}: a picture beside the class folders; move it into one of them or away" for path in pictures_in(folder)
     ]
     numbers = [inside for inside in unknown if is_code(inside.name)]
     if len(numbers) > 1 and not codes:
-        faults.append(unknown_codes(folder, [inside.name for inside in numbers]))
+        problems.append(unknown_codes(folder, [inside.name for inside in numbers]))
         unknown = [inside for inside in unknown if inside not in numbers]
     known = f" (the codes are {', '.join(sorted(codes))})" if codes else ""
-    faults += [
+    problems += [
         f"{inside}: unknown class {inside.name!r}{known}; rename the folder or move it out of {dataset.root}"
         for inside in unknown
     ]
-    if faults:
-        raise dataset.error("\n".join(faults))
+    if problems:
+        raise dataset.error("\n".join(problems))
     for inside, label in labels.items():
         if label is not None:
             for path in pictures_below(inside):
@@ -134,11 +142,11 @@ def class_samples(
 
 
 def unknown_codes(folder: Path, names: list[str]) -> str:
-    """What is wrong with class folders that are numbers without a meaning, and what to do about it.
+    """What is wrong with class folders that are numbers without a known meaning, and what to do about it.
 
     Args:
         folder: that of the class folders.
-        names: the numbers; at least one.
+        names: their names, at least one.
     """
     return (
         f"{folder}: its folders are numbers ({', '.join(names)}), which mean other classes in every set; say what they "

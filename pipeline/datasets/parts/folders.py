@@ -10,26 +10,28 @@ from pipeline.datasets.parts.pictures import is_picture
 from pipeline.errors import DatasetError
 
 MAX_SUBFOLDERS = 40
-"""Folders in a folder above which they are the set itself (subjects, sequences) and no wrapping."""
+"""Sub-folders beyond this number are the set itself (subjects, sequences) and are not searched for it."""
 
 MAX_FOLDERS = 5000
-"""Folders that are looked at in all, so that a root that is no set's folder ends soon."""
+"""Folders that are searched in all: the search ends soon where the root is no set's folder."""
 
 
 def is_hidden(name: str) -> bool:
-    """Whether a folder is none of the user's: hidden, or what macOS adds to archives."""
+    """Whether a folder is not the user's own: hidden, or added to an archive by macOS."""
     return name.startswith(".") or name == "__MACOSX"
 
 
 def folders_below(root: Path, deepest: int | None = None) -> Iterator[Path]:
-    """The root and the folders below it, the nearest first and by name; hidden ones and links are passed over.
+    """The root and the folders below it, the nearest first, then by name; without hidden ones and links.
 
-    deepest: levels below the root, all where None.
+    Args:
+        root: where to begin.
+        deepest: levels below the root; None for all.
     """
-    level, depth, seen = [root], 0, 0
-    while level and seen < MAX_FOLDERS:
+    level, depth, count = [root], 0, 0
+    while level and count < MAX_FOLDERS:
         yield from level
-        seen += len(level)
+        count += len(level)
         if depth == deepest:
             return
         level = [inside for folder in level for inside in _inside(folder)]
@@ -37,20 +39,20 @@ def folders_below(root: Path, deepest: int | None = None) -> Iterator[Path]:
 
 
 def nested_folders(root: Path) -> Iterator[Path]:
-    """The root, and the folders below it as long as one stands alone: what archives put around a set.
+    """The root and, as long as a folder holds just one folder and no picture, that folder.
 
-    Beside a folder that stands alone there is no other folder and no picture; notes and tables may be.
+    These are the folders that archives put around a set. Notes and tables may lie beside the single folder.
     """
     folder = root
     while True:
         yield folder
         try:
             with os.scandir(folder) as entries:
-                seen = [entry for entry in entries if not is_hidden(entry.name)]
+                inside = [entry for entry in entries if not is_hidden(entry.name)]
         except OSError:
             return
-        folders = [entry.name for entry in seen if entry.is_dir(follow_symlinks=False)]
-        if len(folders) != 1 or any(Path(entry.path).is_file() and is_picture(Path(entry.path)) for entry in seen):
+        folders = [entry.name for entry in inside if entry.is_dir(follow_symlinks=False)]
+        if len(folders) != 1 or any(Path(entry.path).is_file() and is_picture(Path(entry.path)) for entry in inside):
             return
         folder = folder / folders[0]
 
@@ -62,7 +64,7 @@ def _inside(folder: Path) -> list[Path]:
                 entry.name for entry in entries if entry.is_dir(follow_symlinks=False) and not is_hidden(entry.name)
             )
     except PermissionError:
-        return []  # a folder beside the set that is none of the reader's business; the set's own are read elsewhere
+        return []  # it lies beside the set; folders of the set itself are read by ``subfolders``, which does raise
     return [folder / name for name in names] if len(names) <= MAX_SUBFOLDERS else []
 
 
@@ -72,19 +74,37 @@ def pictures_in(folder: Path) -> list[Path]:
 
 
 def pictures_below(folder: Path) -> Iterator[Path]:
-    """The picture files in a folder and its sub-folders; hidden folders and links to folders are not entered."""
+    """The picture files that ``files_below`` finds.
+
+    Raises:
+        DatasetError: a folder cannot be read.
+    """
     return files_below(folder, is_picture)
 
 
 def files_below(folder: Path, wanted: Callable[[Path], bool]) -> Iterator[Path]:
-    """The files whose names are ``wanted``, as ``pictures_below`` finds pictures."""
+    """The files that are wanted in a folder and its sub-folders, by name.
+
+    Hidden folders and links to folders are not entered.
+
+    Args:
+        folder: where to begin.
+        wanted: whether a file is.
+
+    Raises:
+        DatasetError: a folder cannot be read.
+    """
     for parent, folders, files in os.walk(folder, onerror=_refuse):
         folders[:] = sorted(name for name in folders if not is_hidden(name))
         yield from (path for path in (Path(parent, name) for name in sorted(files)) if wanted(path))
 
 
 def skipped_files(folder: Path) -> dict[str, int]:
-    """What ``pictures_below`` does not give of a folder, counted by ending; links to folders are not followed."""
+    """How many files and folders ``pictures_below`` leaves out, by ending or kind.
+
+    Raises:
+        DatasetError: a folder cannot be read.
+    """
     counts: Counter[str] = Counter()
     for parent, folders, files in os.walk(folder, onerror=_refuse):
         hidden = [name for name in folders if is_hidden(name)]
@@ -100,12 +120,16 @@ def skipped_files(folder: Path) -> dict[str, int]:
 
 
 def _refuse(error: OSError) -> NoReturn:
-    """A folder that cannot be read must not be passed over in silence."""
+    """A folder that cannot be read must not be left out silently."""
     raise DatasetError(f"{error.filename}: {error.strerror}; make the folder readable or move it away") from error
 
 
 def subfolders(folder: Path) -> list[Path]:
-    """The sub-folders, sorted by name, without hidden ones."""
+    """The sub-folders, sorted by name, without hidden ones.
+
+    Raises:
+        DatasetError: the folder cannot be read.
+    """
     try:
         with os.scandir(folder) as entries:
             paths = [folder / entry.name for entry in entries if not is_hidden(entry.name)]
@@ -115,5 +139,5 @@ def subfolders(folder: Path) -> list[Path]:
 
 
 def picture_folders(folder: Path) -> list[Path]:
-    """The sub-folders in which, at any depth, there is a picture."""
+    """The sub-folders that hold a picture at any depth."""
     return [path for path in subfolders(folder) if next(pictures_below(path), None) is not None]

@@ -16,6 +16,13 @@ PEAK_FRAMES = 3
 def neutral_and_peak(dataset: Dataset, folder: Path, label: int, subject: str, sequence: str) -> Iterator[Sample]:
     """The first frame of a sequence as neutral and its last three with the sequence's label.
 
+    Args:
+        dataset: the set.
+        folder: that of the sequence's frames.
+        label: index into ``EXPRESSIONS``.
+        subject: who is shown.
+        sequence: the recording's name.
+
     Raises:
         DatasetError: a picture's name ends in no frame number, two have the same, or there are fewer than four.
     """

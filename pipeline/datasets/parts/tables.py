@@ -1,4 +1,4 @@
-"""Pictures as rows of a table with the columns emotion, pixels and Usage, as FER2013's and copies of other sets."""
+"""Sets as tables: pictures as rows (as in FER2013), or labels of picture files as rows."""
 
 import csv
 from array import array
@@ -14,30 +14,47 @@ from pipeline.errors import UnreadableImageError
 from pipeline.labels import ANGER, DISGUST, FEAR, HAPPINESS, NEUTRAL, SADNESS, SURPRISE
 
 FER2013_FILES = ("fer2013.csv", "icml_face_data.csv")
-"""What FER2013's table is called, the preferred one first."""
+"""The names of FER2013's table, the preferred one first."""
 FER2013_CODES: Codes = {"0": ANGER, "1": DISGUST, "2": FEAR, "3": HAPPINESS, "4": SADNESS, "5": SURPRISE, "6": NEUTRAL}
-"""FER2013's, by which tables of other sets count, too."""
+"""The codes of FER2013's classes, which tables of other sets use too."""
 SIDE = 48
-COLUMNS = ("emotion", "pixels", "usage")
-NUMBERS = {f"{value:0{digits}}".encode(): value for value in range(256) for digits in (1, 2, 3)}
-"""The pixel values as they are written: looking one up is much faster than reading it as a number."""
+PIXEL_COLUMNS = ("emotion", "pixels", "usage")
+PIXEL_VALUES = {f"{value:0{digits}}".encode(): value for value in range(256) for digits in (1, 2, 3)}
+"""Pixel values by their text: looking one up is much faster than converting it."""
 SPLITS = {"Training": "train", "PublicTest": "val", "PrivateTest": "test"}
 
 
 def pixel_tables(folder: Path, names: Sequence[str] = ()) -> list[Path]:
-    """The tables of pictures in a folder: of these ``names`` in any case, in their order, else by their columns."""
+    """The tables of pictures in a folder.
+
+    Args:
+        folder: where they lie, not deeper.
+        names: in lower case; the tables of these names, in this order. Empty: those that have the columns.
+    """
     files = sorted(path for path in folder.iterdir() if path.suffix.casefold() == ".csv" and path.is_file())
     if not names:
-        return [path for path in files if not path.name.startswith(".") and set(COLUMNS[:2]) <= set(_names(path))]
+        return [path for path in files if not path.name.startswith(".") and set(PIXEL_COLUMNS[:2]) <= set(_names(path))]
     by_name = {path.name.casefold(): path for path in files}
     return [by_name[name] for name in names if name in by_name]
 
 
 class PixelTable:
-    """One table, read row by row: only the place of each row is kept, so memory does not grow with the pixels."""
+    """A table whose rows are pictures, with the columns emotion, pixels and Usage.
+
+    It is read row by row. Only the place of each row is kept, so memory does not grow with the pixels.
+
+    Attributes:
+        path: the table.
+    """
 
     def __init__(self, dataset: Dataset, path: Path, codes: Codes) -> None:
-        """``codes``: the values of column emotion."""
+        """Read nothing yet.
+
+        Args:
+            dataset: the set that the table belongs to.
+            path: the table.
+            codes: what the values of column emotion mean.
+        """
         self.path = path
         self._dataset, self._codes = dataset, codes
         self._columns: dict[str, int] = {}
@@ -47,8 +64,8 @@ class PixelTable:
         """One sample per data row whose code is a class.
 
         Raises:
-            DatasetError: a column is missing, a row has another number of columns, an unknown emotion code or an
-                unknown Usage. File, line and value are named.
+            DatasetError: a column is missing, a row has another number of columns, an unknown emotion code or
+                an unknown Usage. File, line and value are named.
         """
         self._offsets = array("q")
         with self.path.open("rb") as file:
@@ -64,7 +81,10 @@ class PixelTable:
                 offset += len(line)
 
     def read(self, sample: Sample) -> NDArray[np.uint8]:
-        """The picture of a sample: uint8 48×48×3.
+        """The picture of a sample.
+
+        Returns:
+            uint8 48×48×3 RGB.
 
         Raises:
             UnreadableImageError: the row has not 48 · 48 whole numbers from 0 to 255.
@@ -80,7 +100,7 @@ class PixelTable:
 
     def _header(self, line: bytes) -> dict[str, int]:
         names = _header_names(line)
-        for column in COLUMNS:
+        for column in PIXEL_COLUMNS:
             if column not in names:
                 raise self._dataset.error(
                     f"{self.path}, line 1: no column {column!r}, found {', '.join(names)!r}; unpack it again"
@@ -126,7 +146,7 @@ def _parse(pixels: bytes, key: str) -> NDArray[np.uint8]:
     if len(values) != SIDE * SIDE:
         raise UnreadableImageError(f"{key}: {len(values)} pixels instead of {SIDE * SIDE}")
     try:
-        samples = bytes(map(NUMBERS.__getitem__, values))
+        samples = bytes(map(PIXEL_VALUES.__getitem__, values))
     except KeyError as error:
         wrong = _text(error.args[0][:20])
         raise UnreadableImageError(f"{key}: pixel {wrong!r} is no whole number from 0 to 255") from None
@@ -134,7 +154,10 @@ def _parse(pixels: bytes, key: str) -> NDArray[np.uint8]:
 
 
 class TableOrFiles(Dataset):
-    """A set whose ``scan`` notes in ``_table`` which table it reads, None for files, and in ``_listed`` that it ran."""
+    """A set that circulates both as picture files and as one table of pictures.
+
+    Its ``scan`` writes into ``_table`` the table that it reads, None for files, and into ``_listed`` that it has run.
+    """
 
     def __init__(self, root: Path) -> None:
         super().__init__(root)
@@ -142,7 +165,10 @@ class TableOrFiles(Dataset):
         self._listed = False
 
     def read(self, sample: Sample) -> NDArray[np.uint8]:
-        """The picture of a sample: uint8 48×48×3 from a table, else H×W×3 RGB of the file's size.
+        """The picture of a sample.
+
+        Returns:
+            uint8 RGB: 48×48×3 from a table, else H×W×3 as the file has it.
 
         Raises:
             UnreadableImageError: a row has not 48 · 48 whole numbers from 0 to 255, or a file cannot be decoded.
@@ -161,22 +187,37 @@ class TableOrFiles(Dataset):
         return self._table
 
 
-NAMES = ("image", "img", "image_name", "image_path", "image_id", "filename", "file_name", "file", "path", "name", "id")
-LABELS = ("label", "labels", "emotion", "expression", "class")
-"""What the two columns are called, in lower case."""
+NAME_COLUMNS = (
+    "image",
+    "img",
+    "image_name",
+    "image_path",
+    "image_id",
+    "filename",
+    "file_name",
+    "file",
+    "path",
+    "name",
+    "id",
+)
+LABEL_COLUMNS = ("label", "labels", "emotion", "expression", "class")
+"""Names of the two columns of a table of labels, in lower case."""
 
 
 def label_tables(folder: Path) -> list[Path]:
-    """The tables in a folder that have both columns and at least one row, sorted by name."""
+    """The tables in a folder that have a column of names, one of labels and at least one row, sorted by name."""
     files = sorted(path for path in folder.iterdir() if path.suffix.casefold() == ".csv" and path.is_file())
     return [path for path in files if not path.name.startswith(".") and _has_rows(path)]
 
 
-def rows(dataset: Dataset, path: Path) -> Iterator[tuple[str, str, str]]:
-    """Of each row where it stands, the file's name without folders, and the code, as texts.
+def label_rows(dataset: Dataset, path: Path) -> Iterator[tuple[str, str, str]]:
+    """The rows of a table of labels.
+
+    Yields:
+        Where the row is (for errors), the file's name without folders, and the set's code of the class.
 
     Raises:
-        DatasetError: the table is no text, or a row lacks one of the two.
+        DatasetError: the table is no text, or a row lacks the name or the code.
     """
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
@@ -201,8 +242,8 @@ def _has_rows(path: Path) -> bool:
 
 
 def _columns(head: list[str]) -> tuple[int, int] | None:
-    """The places of the name and of the label; None where one is missing."""
+    """The places of the name and of the label in a row; None where a column is missing."""
     words = [word.strip(' \t\r\n"').casefold() for word in head]
-    name = next((words.index(word) for word in NAMES if word in words), None)
-    label = next((words.index(word) for word in LABELS if word in words), None)
+    name = next((words.index(word) for word in NAME_COLUMNS if word in words), None)
+    label = next((words.index(word) for word in LABEL_COLUMNS if word in words), None)
     return None if name is None or label is None else (name, label)

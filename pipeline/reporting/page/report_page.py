@@ -9,11 +9,11 @@ import pandas as pd
 
 from pipeline.config import paths
 from pipeline.config.schema import Params
-from pipeline.data import split
 from pipeline.data.crops import CropStore
+from pipeline.data.prepared import Indices, read_split
 from pipeline.errors import PipelineError
 from pipeline.evaluation.records import Result, SourceMetrics
-from pipeline.files.reading import read_csv
+from pipeline.files.io import read_csv
 from pipeline.labels import EXPRESSIONS
 from pipeline.reporting.markdown import KNOWN_NOTE, marked
 from pipeline.reporting.page import pictures, plots
@@ -29,8 +29,8 @@ class _Predicted:
     """table: a row a picture of the store. of: the rows that are of interest; rows: those of them that are shown."""
 
     table: pd.DataFrame
-    of: split.Indices
-    rows: split.Indices
+    of: Indices
+    rows: Indices
 
 
 def page(params: Params, evaluations: Sequence[Evaluation], source: SourceMetrics, tables: str, reports: Path) -> str:
@@ -172,6 +172,6 @@ def _predicted(path: Path, target: str, store: CropStore) -> _Predicted:
         raise PipelineError(f"{path}: damaged (an unknown expression); run dvc repro evaluate@{target}")
     if table["picture"].tolist() != store.samples["key"].tolist():
         raise PipelineError(f"{path}: of other pictures than {store.folder}; run dvc repro evaluate@{target}")
-    test = split.read(path.parents[2] / paths.split(target)).test
+    test = read_split(path.parents[2] / paths.split(target)).test
     of = test if len(test) else np.arange(len(table), dtype=np.int64)
     return _Predicted(table, of, sample_rows(of))

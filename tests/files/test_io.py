@@ -8,16 +8,16 @@ import pandas as pd
 import pytest
 
 from pipeline.errors import DamagedFileError
-from pipeline.files import reading
-from pipeline.files.writing import write_csv, write_json
+from pipeline.files import io
+from pipeline.files.io import write_csv, write_json
 
 TABLE = pd.DataFrame({"epoch": range(40), "loss": [1.25] * 40})
 READERS: dict[str, tuple[Callable[[Path], object], Callable[[Path], object]]] = {
     # ending: how a file of this kind is written, how it is read
-    "json": (lambda path: write_json(path, {"seed": list(range(99))}), reading.read_json),
-    "csv": (lambda path: write_csv(path, TABLE), lambda path: reading.read_csv(path, len(TABLE))),
-    "parquet": (lambda path: TABLE.to_parquet(path, index=False), reading.read_parquet),
-    "npy": (lambda path: np.save(path, np.arange(99)), reading.read_array),
+    "json": (lambda path: write_json(path, {"seed": list(range(99))}), io.read_json),
+    "csv": (lambda path: write_csv(path, TABLE), lambda path: io.read_csv(path, len(TABLE))),
+    "parquet": (lambda path: TABLE.to_parquet(path, index=False), io.read_parquet),
+    "npy": (lambda path: np.save(path, np.arange(99)), io.read_array),
 }
 
 
@@ -42,4 +42,4 @@ def test_a_file_cut_at_any_length_is_named_as_damaged(tmp_path: Path, ending: st
 
 def test_what_the_system_does_not_let_read_is_not_called_damaged(tmp_path: Path) -> None:
     with pytest.raises(DamagedFileError, match=r": cannot be read \(Is a directory\)$"):
-        reading.read_json(tmp_path)
+        io.read_json(tmp_path)

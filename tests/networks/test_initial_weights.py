@@ -6,8 +6,8 @@ import torch
 from pipeline.config.learning import ModelParams
 from pipeline.data.augment import evaluation_view, to_float
 from pipeline.data.batches import DeviceCrops
+from pipeline.networks.initial_weights import measure
 from pipeline.networks.network import Encoder
-from pipeline.networks.statistics import measure
 
 PARAMS = ModelParams(backbone="resnet10", weights="none", projection_hidden=16, projection_dim=8)
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from pipeline.methods.parts import shares
+from pipeline.methods.parts.reweighting import estimated_shares
 
 PRIOR = torch.tensor([0.3, 0.1, 0.2, 0.1, 0.1, 0.1, 0.1])
 
@@ -22,7 +22,7 @@ def calibrated(target: Tensor, count: int) -> Tensor:
 def test_shares_are_found_where_the_model_is_calibrated(target: list[float]) -> None:
     expected = torch.tensor(target)
     probabilities = calibrated(expected, 20_000)
-    found = shares.estimate(probabilities, PRIOR)
+    found = estimated_shares(probabilities, PRIOR)
     assert found.sum().item() == pytest.approx(1.0)
     assert (found - expected).abs().max().item() < 0.02
     predicted = torch.bincount(probabilities.argmax(dim=1), minlength=7) / 20_000
@@ -32,14 +32,14 @@ def test_shares_are_found_where_the_model_is_calibrated(target: list[float]) -> 
 
 def test_a_class_without_prior_keeps_no_share() -> None:
     prior = torch.tensor([0.5, 0.5, 0.0, 0.0, 0.0, 0.0, 0.0])
-    found = shares.estimate(torch.full((10, 7), 1 / 7), prior)
+    found = estimated_shares(torch.full((10, 7), 1 / 7), prior)
     assert found.tolist() == pytest.approx([0.5, 0.5, 0, 0, 0, 0, 0])
 
 
 def test_the_estimate_is_the_most_likely_one() -> None:
     """EM's fixed point: no small move of two shares makes the predictions likelier."""
     probabilities = calibrated(torch.tensor([0.05, 0.3, 0.05, 0.3, 0.1, 0.1, 0.1]), 2_000)
-    found = shares.estimate(probabilities, PRIOR)
+    found = estimated_shares(probabilities, PRIOR)
 
     def likelihood(of: Tensor) -> float:
         return (probabilities.double() @ (of.double() / PRIOR.double())).log().mean().item()

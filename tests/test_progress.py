@@ -6,7 +6,7 @@ import sys
 import pytest
 import tqdm.std
 
-from pipeline.bars import LOG_INTERVAL, bar
+from pipeline.progress import LOG_INTERVAL, progress_bar
 
 HOUR = 3600
 
@@ -24,7 +24,7 @@ def drawn(stderr: io.StringIO, seconds: int, monkeypatch: pytest.MonkeyPatch, le
     with monkeypatch.context() as patched:
         patched.setattr(sys, "stderr", stderr)
         patched.setattr(tqdm.std, "time", lambda: now)
-        for _ in bar(range(seconds), leave=leave, desc="work"):
+        for _ in progress_bar(range(seconds), leave=leave, desc="work"):
             now += 1.0
     return [state for state in stderr.getvalue().split("\r") if state.strip()]
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from pipeline.losses.mmd import conditional_mmd, gaussian_kernels, mmd
+from pipeline.losses.domain import conditional_mmd, gaussian_kernels, mmd
 
 WIDTHS = (0.5, 2.0)
 X = torch.randn(5, 3, generator=torch.Generator().manual_seed(0))
