@@ -4,14 +4,10 @@ import re
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import mlflow
-
 from pipeline.config import paths
 from pipeline.errors import TrackingError, WeightsError
 from pipeline.networks import trained
 from pipeline.networks.trained import TrainedModel
-from pipeline.tracking import execution
-from pipeline.tracking.store import DATABASE, choose, short_timeouts, store_fault
 
 
 def open_model(where: str) -> TrainedModel:
@@ -26,6 +22,12 @@ def open_model(where: str) -> TrainedModel:
     """
     if not re.match(r"\w[\w-]+:/", where):
         return trained.open_model(Path(where))
+    # Imported here: MLflow takes a second to load, which a model in a folder does not need.
+    import mlflow
+
+    from pipeline.tracking import execution
+    from pipeline.tracking.store import DATABASE, choose, short_timeouts, store_fault
+
     if choose() and not (database := execution.store_root() / DATABASE).is_file():
         raise TrackingError(f"{where}: there is no {database}; run from the project's root or set MLFLOW_TRACKING_URI")
     with TemporaryDirectory() as folder:
