@@ -100,7 +100,9 @@ class OfflineQueue:
         """
         with self._lock:
             if self.waiting and patience and not self._flush():
-                tqdm.write(f"MLflow server {self._store} is still away: waiting {patience:.0f} seconds for it, once")
+                tqdm.write(
+                    f"MLflow server {self._store} still does not answer: waiting {patience:.0f} seconds for it, once"
+                )
                 until = time.monotonic() + patience
                 while time.monotonic() < until and not self._flush():
                     time.sleep(min(PAUSE, patience))
