@@ -40,7 +40,7 @@ def main(dataset: str) -> None:
     report: dict[str, Any] = {
         "dataset": dataset,
         "protocol": division.model_dump(),
-        "test_in_train": overlaps.shared(store.samples, split),
+        "test_in_train": overlaps.count_shared(store.samples, split),
         "duplicates": found.report(split),
     }
     if division.duplicates == "drop":

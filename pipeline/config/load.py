@@ -27,7 +27,8 @@ SOUND: dict[str, Any] = {"epochs": 1, "steps_per_epoch": None, "batch_size": 2}
 def load(path: Path = Path("params.yaml"), changes: Sequence[str] = ()) -> Params:
     """Read and check a parameter file. ``changes``: other values for some keys, written as ``faces.margin=0.1``.
 
-    A key that the file does not write out may be given as ``+adapt.weight=0.1``, as DVC wants it.
+    What the file does not write out, a section or a key, may be given with or without the ``+`` that DVC wants for it
+    (``+methods.dann.weight=3``).
 
     Raises:
         ParamsError: the file is missing, is no YAML mapping, or a key or value is refused; every fault is named.
@@ -157,13 +158,17 @@ def _misplaced(key: str, schema: type[AdaptParams], place: str = "adapt") -> str
 
 
 def _change(raw: dict[str, Any], change: str) -> None:
-    """Put the value of ``change`` ("faces.margin=0.1") into a parameter mapping."""
+    """Put the value of ``change`` ("faces.margin=0.1") into a parameter mapping, in a new section where there is none.
+
+    Raises:
+        ParamsError: it has another form, or the value is no YAML.
+    """
     key, equals, value = change.partition("=")
     *sections, last = key.lstrip("+").split(".")
     place: Any = raw
     for section in sections:
-        place = place.get(section) if isinstance(place, dict) else None
-    if not equals or not isinstance(place, dict):
+        place = place.setdefault(section, {}) if isinstance(place, dict) else None
+    if not equals or not last or not isinstance(place, dict):
         raise ParamsError(f"{change}: not of the form section.key=value, with a section of the parameter file")
     place[last] = yaml_text.parse(value, f"{change}: the value is not valid YAML")
 
