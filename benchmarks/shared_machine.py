@@ -2,9 +2,9 @@
 
     python -m benchmarks.shared_machine
 
-OpenMP's threads spin for a while before they sleep, and a spinning thread takes the core that another process needs. Each
-way of waiting runs in a process of its own, in turn, several rounds; medians are printed. Stage 1 of the demo's network,
-drawn stand-ins. benchmarks/README.md: what was measured.
+OpenMP's threads spin for a while before they sleep, and a spinning thread takes the core that another process needs.
+Each way of waiting runs in a process of its own, in turn, several rounds; medians are printed. Stage 1 of the demo's
+network, drawn stand-ins. benchmarks/README.md: what was measured.
 """
 
 import json
