@@ -1,7 +1,5 @@
 """The split stage: divides the crops of one data set into the part adapted on and the part tested on."""
 
-from typing import Any
-
 import numpy as np
 
 from pipeline.command_line import run
@@ -12,9 +10,11 @@ from pipeline.data import split as division_file
 from pipeline.data.crops import CropStore
 from pipeline.data.split import Split
 from pipeline.errors import ParamsError
-from pipeline.files.writing import write_csv, write_json
+from pipeline.files.records import write_record
+from pipeline.files.writing import write_csv
 from pipeline.splits import duplicates, overlaps, protocols
 from pipeline.splits.overlaps import Duplicates
+from pipeline.splits.report import DuplicateReport, Protocol, SharedPictures, SplitReport
 
 
 def main(dataset: str) -> None:
@@ -38,24 +38,28 @@ def main(dataset: str) -> None:
         duplicates.fingerprints(store.images),
         {name: duplicates.fingerprints(other.images) for name, other in stores.items()},
     )
-    report: dict[str, Any] = {
-        "dataset": dataset,
-        "protocol": division.model_dump(),
-        "test_in_train": overlaps.shared(store.samples, split),
-        "duplicates": found.report(split),
-    }
+    in_both, duplicated = overlaps.shared(store.samples, split), found.report(split)
+    dropped = {}
     if division.duplicates == "drop":
         left_out = found.left_out(split, of_others=dataset == settings.source)
         split = Split(np.setdiff1d(split.train, left_out), split.test)
-        report["dropped"] = len(left_out)
+        dropped = {"dropped": len(left_out)}
     require_enough(settings, {dataset: len(split.train)})
-    report |= {"train": len(split.train), "test": len(split.test)}
+    report = SplitReport(
+        dataset=dataset,
+        protocol=Protocol.model_validate(division.model_dump()),
+        test_in_train=SharedPictures.model_validate(in_both),
+        duplicates=DuplicateReport.model_validate(duplicated),
+        train=len(split.train),
+        test=len(split.test),
+        **dropped,
+    )
     division_file.write(layout.split(dataset), split)
     keys = {name: each.samples["key"].to_numpy(dtype=object) for name, each in {dataset: store, **stores}.items()}
     write_csv(layout.duplicates(dataset), found.table(dataset, keys, split))
-    write_json(layout.split_report(dataset), report)
+    write_record(layout.split_report(dataset), report)
     print(f"{dataset}, protocol {division.protocol}", protocols.describe(store.samples, split), sep="\n")
-    print(overlaps.describe(report))
+    print(overlaps.describe(report.to_json()))
 
 
 def every_other(dataset: str) -> list[str]:

@@ -78,9 +78,8 @@ def _result(trained: Trained) -> Result | None:
     """The scores of this very model, where its evaluation is at hand."""
     if not trained.adapted:
         return None
-    folder = layout.evaluation(trained.description["target"]["name"])
-    described = layout.adapted(trained.description["target"]["name"])
-    path, model = folder / "result.json", layout.model_description(described)
+    target = trained.description["target"]["name"]
+    path, model = layout.result(target), layout.model_description(layout.adapted(target))
     if not path.is_file() or not model.is_file() or trained.description["weights_sha256"] not in model.read_text():
         return None
     return Result.model_validate_json(path.read_bytes())
