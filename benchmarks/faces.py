@@ -31,7 +31,7 @@ from numpy.typing import NDArray
 from benchmarks.detectors import BATCH, DETECTORS, MIN_FACE, PEERS, SCALE_FACTOR
 from pipeline.config import load as params
 from pipeline.datasets import Dataset, Sample, open_dataset
-from pipeline.faces.boxes import overlap
+from pipeline.faces.boxes import iou
 from pipeline.faces.extract import extract
 from pipeline.faces.finder import for_detection
 from pipeline.standins import draw
@@ -102,7 +102,7 @@ def _measured(detector: str, pictures: Path, seconds: float, device: str) -> dic
 def _same_face(exact: NDArray[np.float64], boxes: NDArray[np.float64]) -> float:
     """Share of pictures in which the largest faces overlap by 0.95 or more, or there is none in both."""
     same = [
-        bool(np.isnan(one).any() and np.isnan(other).any()) or bool(overlap(one, other[None])[0] >= 0.95)
+        bool(np.isnan(one).any() and np.isnan(other).any()) or bool(iou(one, other[None])[0] >= 0.95)
         for one, other in zip(exact, boxes, strict=True)
     ]
     return sum(same) / len(same)

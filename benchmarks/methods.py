@@ -40,7 +40,7 @@ def task(params: Params, team: Team) -> Method:
     images = np.random.Generator(np.random.PCG64(0)).integers(0, 256, (PICTURES, CROP_SIZE, CROP_SIZE, 3), np.uint8)
     rows, crops = torch.arange(PICTURES), DeviceCrops(images, team.device)
     source = SourceDomain(crops, rows, rows % 7, rows[:0])
-    model = PrototypeClassifier.blank(params.model)
+    model = PrototypeClassifier.untrained(params.model)
     return implementation(params.adapt)(
         model, source, TargetDomain(crops, rows, rows[:0]), params.adapt, params.augment, 0, team
     )
@@ -65,7 +65,7 @@ def main(
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
 ) -> None:
     """Print a line for each method, on the network of params.yaml."""
-    team, tasks = Team.alone(device), {}
+    team, tasks = Team.single_process(device), {}
     for name in (name for name, params in METHODS.items() if params.adapts):
         tasks[name] = task(settings(name, epochs=rounds, steps_per_epoch=steps + 1, batch_size=batch_size), team)
     best = dict.fromkeys(tasks, float("inf"))

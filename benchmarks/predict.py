@@ -26,10 +26,10 @@ from benchmarks.memory import peak
 from benchmarks.predictors import to_rows, untrained
 from pipeline.compute import device as devices
 from pipeline.datasets import open_dataset
-from pipeline.datasets.parts.videos import Writer
-from pipeline.faces.cut import cut
+from pipeline.datasets.parts.videos import VideoWriter
+from pipeline.faces.crop import crop_face
 from pipeline.faces.finder import FaceFinder
-from pipeline.prediction.inputs import Frame, batches, frames, sources
+from pipeline.prediction.inputs import Frame, batches, read_frames, sources
 from pipeline.standins import draw
 
 BACKBONES = ("resnet10", "resnet50")
@@ -71,7 +71,7 @@ def _film(path: Path, pictures: Path, count: int) -> None:
     dataset = open_dataset("sfew", pictures)
     samples = dataset.samples()
     first = dataset.read(samples[0])
-    writer = Writer(path, 25.0, first.shape[1], first.shape[0])
+    writer = VideoWriter(path, 25.0, first.shape[1], first.shape[0])
     for index in range(count):
         picture = dataset.read(samples[index // 10 % len(samples)])
         writer.write(np.asarray(cv2.resize(picture, first.shape[1::-1]), dtype=np.uint8))
@@ -87,7 +87,7 @@ def _row(inputs: Path, backbone: str, device: str, rounds: int) -> str:
     finder = FaceFinder(predictor.faces, devices.pick(device))
     found = [finder.find_all(batch) for batch in images]
     crops = [
-        [cut(image, face, predictor.faces) for image, faces in zip(*of_batch, strict=True) for face in faces]
+        [crop_face(image, face, predictor.faces) for image, faces in zip(*of_batch, strict=True) for face in faces]
         for of_batch in zip(images, found, strict=True)
     ]
     parts: dict[str, Callable[[], object]] = {
@@ -112,7 +112,7 @@ def _row(inputs: Path, backbone: str, device: str, rounds: int) -> str:
 
 
 def _frames(inputs: Path) -> Iterator[Frame]:
-    return frames(sources([str(inputs)]), 1, print)
+    return read_frames(sources([str(inputs)]), 1, print)
 
 
 def _peak(video: Path, device: str) -> float:

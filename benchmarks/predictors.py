@@ -27,9 +27,10 @@ from pipeline.config import load as params
 from pipeline.config.learning import ModelParams
 from pipeline.config.schema import Params
 from pipeline.networks.network import PrototypeClassifier
-from pipeline.networks.trained import Trained
+from pipeline.networks.trained import TrainedModel
 from pipeline.prediction.inputs import sources
-from pipeline.prediction.predict import Destination, predict
+from pipeline.prediction.outputs import Destination
+from pipeline.prediction.predict import predict
 from pipeline.prediction.predictor import Predictor
 
 Contestant = Callable[[Sequence[str]], int]
@@ -49,8 +50,8 @@ def untrained(network: Mapping[str, Any], device: str, changes: Sequence[str] = 
     settings: Params = params.load(Path(__file__).parents[1] / "params.yaml")
     torch.manual_seed(0)
     chosen = ModelParams(weights="none", projection_hidden=512, projection_dim=256, **network)
-    model = PrototypeClassifier.blank(chosen).eval()
-    trained = Trained(model, chosen, settings.augment, settings.faces, {})
+    model = PrototypeClassifier.untrained(chosen).eval()
+    trained = TrainedModel(model, chosen, settings.augment, settings.faces, {})
     return Predictor(trained, devices.pick(device), changes)
 
 
@@ -58,7 +59,7 @@ def to_rows(predictor: Predictor, inputs: Sequence[str], drawn: bool) -> int:
     """``pocan predict`` without its start, from files to a CSV; returns how many faces."""
     with tempfile.TemporaryDirectory() as folder:
         out, drawings = Path(folder) / "rows.csv", Path(folder) / "drawn" if drawn else None
-        return predict(sources(inputs), predictor, Destination(out, "csv", drawings), 1, shown=False).faces
+        return predict(sources(inputs), predictor, Destination(out, "csv", drawings), 1, show_progress=False).faces
 
 
 def project(network: Mapping[str, Any], min_face: int = MIN_FACE) -> Contestant:

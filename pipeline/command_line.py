@@ -15,8 +15,8 @@ from typing import ParamSpec, TypeVar
 import typer
 
 from pipeline.errors import PipelineError
-from pipeline.files.refused import not_written
-from pipeline.locks import alone
+from pipeline.files.atomic import storage_error
+from pipeline.locks import exclusive
 
 THRESHOLDS = 50_000, 20, 20
 """Of Python's collector of circular garbage: stages have little, but load libraries of a million objects meanwhile."""
@@ -56,7 +56,7 @@ def reported(function: Callable[P, R]) -> Callable[P, R]:
             if error.errno not in SURROUNDINGS:
                 raise
             what = "written" if error.errno in UNWRITTEN else "read or written"
-            typer.echo(f"error: {not_written(error.filename or 'a file', error, what)}", err=True)
+            typer.echo(f"error: {storage_error(error.filename or 'a file', error, what)}", err=True)
             raise typer.Exit(1) from error
 
     return wrapped
@@ -93,7 +93,7 @@ def _once_at_a_time(main: Callable[P, R], arguments: Sequence[str]) -> Callable[
 
     @functools.wraps(main)
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
-        with alone(Path.cwd() / stage):
+        with exclusive(Path.cwd() / stage):
             return main(*args, **kwargs)
 
     return wrapped

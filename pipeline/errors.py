@@ -2,7 +2,7 @@
 
 from typing import Any
 
-SHOWN = 80
+LONGEST_SHOWN = 80
 """Characters of a value, and of a key, that a message shows."""
 
 
@@ -46,13 +46,13 @@ class TrackingError(PipelineError):
     """The MLflow server cannot be reached or refuses the run."""
 
 
-def shown(value: Any) -> str:
+def short_repr(value: Any) -> str:
     """``repr`` of a value, cut where it is long."""
     text = repr(value)
-    return text if len(text) <= SHOWN else f"{text[:SHOWN]}…"
+    return text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}…"
 
 
-def shown_key(key: Any) -> str:
+def short_key(key: Any) -> str:
     """A key as it stands in a file, cut where it is long; as ``repr`` writes it where it cannot be printed."""
     text = str(key)
-    return text if text.isprintable() and len(text) <= SHOWN else shown(key)
+    return text if text.isprintable() and len(text) <= LONGEST_SHOWN else short_repr(key)

@@ -13,13 +13,12 @@ from pathlib import Path
 from filelock import lock_descriptor
 
 from pipeline.errors import StorageError
-from pipeline.files.reading import read_json
-from pipeline.files.refused import writing
-from pipeline.files.writing import write_json
+from pipeline.files.atomic import storage_errors
+from pipeline.files.io import read_json, write_json
 
 
 @contextmanager
-def alone(place: Path) -> Iterator[None]:
+def exclusive(place: Path) -> Iterator[None]:
     """Let one process of this machine at a time work on ``place``; the end of a process, of any kind, lets go of it.
 
     place: a folder, or a path that stands for a piece of work.
@@ -29,10 +28,10 @@ def alone(place: Path) -> Iterator[None]:
     """
     name = hashlib.sha256(str(place.resolve()).encode()).hexdigest()[:16]
     path = Path(tempfile.gettempdir(), f"pocan-{name}.lock")
-    with writing(path):
+    with storage_errors(path):
         lock = _opened(path)
     try:
-        with writing(path):
+        with storage_errors(path):
             taken = lock_descriptor(lock, blocking=False)
         if not taken:
             raise StorageError(f"{place}: {_holder(path)}")

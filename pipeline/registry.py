@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Generic, TypeVar
 
-from pipeline.errors import ParamsError, shown
+from pipeline.errors import ParamsError, short_repr
 
 NAME = r"[A-Za-z0-9][A-Za-z0-9_-]*"
 """What a name from params.yaml may look like: it becomes a part of paths, of stage names and of MLflow's tags."""
@@ -73,7 +73,7 @@ class UnknownNameError(ParamsError, KeyError):
 def unknown(name: str, known: Iterable[str]) -> str:
     """The end of a message on a wrong name: the name, what may have been meant, what there is."""
     names = tuple(known)
-    return f"{shown(name)}{suggestion(name, names)}; known: {', '.join(names)}"
+    return f"{short_repr(name)}{suggestion(name, names)}; known: {', '.join(names)}"
 
 
 def suggestion(word: str, known: Iterable[str]) -> str:

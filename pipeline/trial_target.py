@@ -14,16 +14,15 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from pipeline.bars import bar
 from pipeline.config.preflight import require_set
 from pipeline.config.schema import Params
-from pipeline.data.prepared import Prepared
+from pipeline.data.prepared import PreparedData
 from pipeline.datasets import Dataset, open_dataset
 from pipeline.errors import DatasetError, ParamsError
 from pipeline.files.atomic import atomic_folder, require_free
-from pipeline.files.writing import write_json
-from pipeline.labels import EXPRESSIONS
-from pipeline.provenance import STAND_IN_MARK
+from pipeline.files.io import write_json
+from pipeline.labels import EXPRESSIONS, STAND_IN_MARK
+from pipeline.progress import progress_bar
 from pipeline.registry import unknown
 
 ROTATION = 12.0
@@ -39,22 +38,32 @@ NOISE = 6.0
 
 
 def write_trial_target(params: Params, name: str, out: Path, at_most: Sequence[str], seed: int) -> dict[str, int]:
-    """Write altered test pictures of ``name`` into ``out``, a folder a class; returns how many of each class.
+    """Write altered test pictures of a set into a folder with a sub-folder a class.
 
-    at_most: as ``happiness=100``; of a class that is not named, all are taken. The same seed gives the same pictures.
+    Args:
+        params: the parameter file that says where the set is.
+        name: of the set.
+        out: the new folder.
+        at_most: as ``happiness=100``; of a class that is not named, all pictures are taken.
+        seed: the same gives the same pictures.
+
+    Returns:
+        How many pictures of each class.
 
     Raises:
-        ParamsError: an unknown set or class, or no number. DatasetError: the set is not prepared, its test part has no
-            labels, or ``out`` exists. UnreadableImageError, StorageError.
+        ParamsError: an unknown set or class, or no number.
+        DatasetError: the set is not prepared, its test part has no labels, or ``out`` exists.
+        UnreadableImageError: a picture cannot be decoded.
+        StorageError: a picture cannot be written.
     """
     require_set(params, name)
     most = bounds(at_most)
     require_free(out, "--out")
-    data, dataset = Prepared.open(name), open_dataset(name, Path(params.data.root) / name)
+    data, dataset = PreparedData.open(name), open_dataset(name, Path(params.data.root) / name)
     counts = dict.fromkeys(EXPRESSIONS, 0)
     pictures = _altered(data, dataset, most, np.random.Generator(np.random.PCG64(seed)))
     with atomic_folder(out) as folder:
-        for expression, file, picture in bar(pictures, desc="trial target", unit="picture"):
+        for expression, file, picture in progress_bar(pictures, desc="trial target", unit="picture"):
             (folder / expression).mkdir(exist_ok=True)
             Image.fromarray(picture).save(folder / expression / file)
             counts[expression] += 1
@@ -66,10 +75,10 @@ def write_trial_target(params: Params, name: str, out: Path, at_most: Sequence[s
 
 
 def bounds(at_most: Sequence[str]) -> dict[int, int]:
-    """``happiness=100`` as the class's index and the number.
+    """The numbers by the classes' indices, of texts such as ``happiness=100``.
 
     Raises:
-        ParamsError: it is no class or no number.
+        ParamsError: a text has no such class, or no number.
     """
     found = {}
     for each in at_most:
@@ -83,13 +92,21 @@ def bounds(at_most: Sequence[str]) -> dict[int, int]:
 
 
 def altered(picture: NDArray[np.uint8], draw: np.random.Generator) -> NDArray[np.uint8]:
-    """The picture (uint8, H×W×3) as another camera might show it, a little turned: the same shape, grey stays grey."""
+    """The picture as another camera might show it.
+
+    Args:
+        picture: uint8 H×W×3.
+        draw: where rotation, zoom and noise are drawn from.
+
+    Returns:
+        uint8 of the same shape; grey stays grey.
+    """
     height, width = picture.shape[:2]
-    turn = cv2.getRotationMatrix2D(
+    rotation = cv2.getRotationMatrix2D(
         (width / 2 - 0.5, height / 2 - 0.5), draw.uniform(-ROTATION, ROTATION), draw.uniform(*ZOOM)
     )
-    seen = cv2.warpAffine(picture.astype(np.float32), turn, (width, height), borderMode=cv2.BORDER_REFLECT_101)
-    blurred = cv2.GaussianBlur(seen, (0, 0), BLUR * min(height, width))
+    rotated = cv2.warpAffine(picture.astype(np.float32), rotation, (width, height), borderMode=cv2.BORDER_REFLECT_101)
+    blurred = cv2.GaussianBlur(rotated, (0, 0), BLUR * min(height, width))
     # Interpolation may end a hair below 0, of which no power is defined.
     lit = 255.0 * (np.maximum(blurred, 0.0) / 255.0) ** GAMMA * CONTRAST + LIFT
     noisy = lit + draw.normal(0.0, NOISE, (height, width, 1))
@@ -97,7 +114,7 @@ def altered(picture: NDArray[np.uint8], draw: np.random.Generator) -> NDArray[np
 
 
 def _altered(
-    data: Prepared, dataset: Dataset, most: Mapping[int, int], draw: np.random.Generator
+    data: PreparedData, dataset: Dataset, most: Mapping[int, int], draw: np.random.Generator
 ) -> Iterator[tuple[str, str, NDArray[np.uint8]]]:
     """Class, file name and altered picture, class by class."""
     samples = {sample.key: sample for sample in dataset.samples()}

@@ -1,14 +1,14 @@
 """The adapt stage: the source model adapted to one unlabelled target by ``adapt.method`` (stage 2)."""
 
-from pipeline.adaptation.adapt import Adaptation, adapt
-from pipeline.adaptation.places import Places
+from pipeline.adaptation import Adaptation, adapt
 from pipeline.command_line import run
 from pipeline.compute.team import Team
-from pipeline.config import code, layout
+from pipeline.config import dependencies, paths
 from pipeline.config.load import load
+from pipeline.config.paths import AdaptationPaths
 from pipeline.config.preflight import require_target
 from pipeline.config.schema import Params
-from pipeline.data.prepared import Prepared
+from pipeline.data.prepared import PreparedData
 from pipeline.methods import implementation
 from pipeline.networks import trained
 from pipeline.tracking.runs import stage_run
@@ -27,15 +27,15 @@ def train(settings: Params, target: str, team: Team) -> None:
     """One process of the team."""
     loop.prepare(settings.seed, team.device)
     work = Adaptation(
-        trained.opened(layout.PROTOTYPES),
-        Prepared.open(settings.source),
-        Prepared.open(target),
+        trained.open_model(paths.PROTOTYPES),
+        PreparedData.open(settings.source),
+        PreparedData.open(target),
         settings.adapt,
         settings.augment,
         settings.seed,
         settings.split[target].classes,
-        code.digests("adapt", settings, implementation(settings.adapt)),
-        Places.of_target(target),
+        dependencies.code_digests("adapt", settings, implementation(settings.adapt)),
+        AdaptationPaths.of_target(target),
     )
     adapt(
         work,

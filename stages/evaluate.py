@@ -3,20 +3,18 @@
 import numpy as np
 
 from pipeline.command_line import run
-from pipeline.config import layout
-from pipeline.config.decisive import decisive
-from pipeline.config.flat import flatten
+from pipeline.config import paths
+from pipeline.config.dependencies import flatten, result_params
 from pipeline.config.load import load
 from pipeline.config.preflight import require_target
 from pipeline.config.schema import Params
 from pipeline.data.outcome import Outcome
-from pipeline.data.prepared import Prepared
+from pipeline.data.prepared import PreparedData
 from pipeline.evaluation import calibration, scorecard
 from pipeline.evaluation.records import CalibrationScores, Epochs, ProvenancePair, Result, Unlabelled
 from pipeline.evaluation.scorecard import Scores
-from pipeline.files.reading import read_csv, read_json, read_parquet
+from pipeline.files.io import read_csv, read_json, read_parquet, write_csv, write_json
 from pipeline.files.records import read_record, write_record
-from pipeline.files.writing import write_csv, write_json
 from pipeline.labels import EXPRESSIONS
 from pipeline.splits.report import SplitReport
 from pipeline.tracking.runs import StageRun, stage_run
@@ -26,14 +24,14 @@ def main(target: str) -> None:
     """Score ``target`` before and after adaptation; write reports/evaluate/TARGET and data/predictions/TARGET.csv."""
     settings = load()
     require_target(settings, target)
-    source, data = Prepared.open(settings.source), Prepared.open(target)
-    outcome = Outcome.read(layout.outcome(target))
+    source, data = PreparedData.open(settings.source), PreparedData.open(target)
+    outcome = Outcome.read(paths.outcome(target))
     with stage_run(settings, "evaluate", target) as tracked:
         tracked.log_dataset(data.store, data.split.test, "test")
-        by_epoch = read_parquet(layout.epochs(target)).to_numpy(dtype=np.uint8).T
+        by_epoch = read_parquet(paths.epochs(target)).to_numpy(dtype=np.uint8).T
         scores = scorecard.score(data, outcome, by_epoch, settings.evaluate, settings.seed)
         points = scorecard.tsne_points(source, data, outcome, settings.evaluate.tsne_samples, settings.seed)
-        temperature = read_json(layout.model_description(layout.adapted(target)))["temperature"]
+        temperature = read_json(paths.model_description(paths.adapted(target)))["temperature"]
         source_labels, test = source.store.labels()[outcome.source.rows], data.split.test
         calibrated, reliability = scorecard.calibration_scores(
             outcome.after, temperature, source_labels, test, data.store.labels()[test]
@@ -41,26 +39,26 @@ def main(target: str) -> None:
         possible = [EXPRESSIONS.index(name) for name in settings.split[target].classes or EXPRESSIONS]
         unlabelled = scorecard.unlabelled_scores(outcome, source_labels, possible)
         if scores is not None:
-            validations = read_csv(layout.validations(target), len(by_epoch))
+            validations = read_csv(paths.validations(target), len(by_epoch))
             choices = scorecard.chosen_epochs(validations, scores.by_epoch)
             unlabelled = unlabelled.model_copy(update={"choices": choices})
         tables = {"tsne": points, "reliability": reliability, **scorecard.plot_tables(scores)}
         for name, table in tables.items():
-            write_csv(layout.evaluation_table(target, name), table)
+            write_csv(paths.evaluation_table(target, name), table)
         probabilities = calibration.rescaled(outcome.after.probabilities, temperature)
-        write_csv(layout.predictions(target), scorecard.predictions_table(data, probabilities))
+        write_csv(paths.predictions(target), scorecard.predictions_table(data, probabilities))
         metrics = scorecard.headline(scores)
-        write_json(layout.metrics(target), metrics)
-        write_record(layout.result(target), result(settings, source, data, scores, unlabelled, calibrated, tracked))
+        write_json(paths.metrics(target), metrics)
+        write_record(paths.result(target), result(settings, source, data, scores, unlabelled, calibrated, tracked))
         tracked.log({key: float(value) for key, value in flatten(metrics).items()}, settings.adapt.epochs)
-        written = [layout.metrics(target), layout.result(target)]
-        tracked.log_files([*written, *(layout.evaluation_table(target, name) for name in tables)], "evaluate")
+        written = [paths.metrics(target), paths.result(target)]
+        tracked.log_files([*written, *(paths.evaluation_table(target, name) for name in tables)], "evaluate")
 
 
 def result(
     settings: Params,
-    source: Prepared,
-    data: Prepared,
+    source: PreparedData,
+    data: PreparedData,
     scores: Scores | None,
     unlabelled: Unlabelled,
     calibrated: CalibrationScores,
@@ -77,7 +75,7 @@ def result(
         calibrated: What the temperature does.
         tracked: The MLflow run.
     """
-    model = read_json(layout.model_description(layout.adapted(data.name)))
+    model = read_json(paths.model_description(paths.adapted(data.name)))
     return Result(
         source=settings.source,
         target=data.name,
@@ -96,10 +94,10 @@ def result(
             prototypes=settings.prototypes.epochs,
             adapt=settings.adapt.epochs,
         ),
-        parameters=decisive(settings, data.name),
+        parameters=result_params(settings, data.name),
         kept_epoch=model["kept_epoch"],
         environment=model["environment"],
-        split=read_record(SplitReport, layout.split_report(data.name), f"dvc repro split@{data.name}"),
+        split=read_record(SplitReport, paths.split_report(data.name), f"dvc repro split@{data.name}"),
         n_train=len(data.split.train),
         n_test=len(data.split.test),
         before=scores.before if scores else None,

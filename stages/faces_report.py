@@ -1,7 +1,7 @@
 """The faces-report stage: what became of every picture, in numbers and for the eye."""
 
 from pipeline.command_line import run
-from pipeline.config import layout
+from pipeline.config import paths
 from pipeline.config.load import load
 from pipeline.reporting.faces_report import write_faces_report
 
@@ -9,8 +9,8 @@ from pipeline.reporting.faces_report import write_faces_report
 def main() -> None:
     """The crop stores of the source and the targets -> reports/faces.md and reports/contact-sheets."""
     settings = load()
-    stores = {name: layout.crops(name) for name in (settings.source, *settings.targets)}
-    write_faces_report(stores, layout.FACES_MARKDOWN, layout.CONTACT_SHEETS)
+    stores = {name: paths.crops(name) for name in (settings.source, *settings.targets)}
+    write_faces_report(stores, paths.FACES_MARKDOWN, paths.CONTACT_SHEETS)
 
 
 if __name__ == "__main__":

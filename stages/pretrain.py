@@ -4,16 +4,15 @@ import pandas as pd
 
 from pipeline.command_line import run
 from pipeline.compute.team import Team
-from pipeline.config import code, layout
+from pipeline.config import dependencies, paths
 from pipeline.config.load import load
 from pipeline.config.schema import Params
 from pipeline.data.batches import DeviceCrops
-from pipeline.data.prepared import Prepared
-from pipeline.files.writing import write_csv
+from pipeline.data.prepared import PreparedData
+from pipeline.files.io import write_csv
 from pipeline.networks import saved, trained
-from pipeline.networks.initial import load_initial, without_statistics
+from pipeline.networks.initial_weights import load_initial, measure, without_statistics
 from pipeline.networks.network import Network
-from pipeline.networks.statistics import measure
 from pipeline.source_model.pretraining import Pretraining
 from pipeline.tracking.runs import stage_run
 from pipeline.training import loop
@@ -29,7 +28,7 @@ def main() -> None:
 
 def train(settings: Params, team: Team) -> None:
     """One process of the team."""
-    data = Prepared.open(settings.source)
+    data = PreparedData.open(settings.source)
     loop.prepare(settings.seed, team.device)
     network = Network(settings.model)
     crops = DeviceCrops(data.store.images, team.device)
@@ -56,7 +55,9 @@ def train(settings: Params, team: Team) -> None:
         settings.seed,
         team,
     )
-    checkpoint = Checkpoint(layout.checkpoint("pretrain"), {**description, "code": code.digests("pretrain", settings)})
+    checkpoint = Checkpoint(
+        paths.checkpoint("pretrain"), {**description, "code": dependencies.code_digests("pretrain", settings)}
+    )
     if not team.leads:
         loop.follow(task, checkpoint, team)
         return
@@ -65,10 +66,10 @@ def train(settings: Params, team: Team) -> None:
         tracked.log_dataset(data.store, data.split.train, "train")
         curve = loop.fit(task, checkpoint, tracked.log, team)
         made = {**description, "environment": {"pretrain": team.environment()}}
-        saved.save(layout.PRETRAINED, {"network": network}, made)
-        write_csv(layout.curve("pretrain"), pd.DataFrame(curve))
-        tracked.log_files([layout.model_description(layout.PRETRAINED), layout.curve("pretrain")], "pretrain")
-        tracked.log_model(trained.network(settings.model))
+        saved.save(paths.PRETRAINED, {"network": network}, made)
+        write_csv(paths.curve("pretrain"), pd.DataFrame(curve))
+        tracked.log_files([paths.model_description(paths.PRETRAINED), paths.curve("pretrain")], "pretrain")
+        tracked.log_model(trained.pretrained_network(settings.model))
     checkpoint.remove()
 
 

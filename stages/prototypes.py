@@ -5,14 +5,14 @@ from torch import Tensor
 
 from pipeline.command_line import run
 from pipeline.compute.team import Team
-from pipeline.config import code, layout
+from pipeline.config import dependencies, paths
 from pipeline.config.load import load
 from pipeline.data.batches import DeviceCrops
-from pipeline.data.prepared import Prepared
+from pipeline.data.prepared import PreparedData
 from pipeline.evaluation import calibration, scores
 from pipeline.evaluation.records import SourceMetrics, SourceReport
+from pipeline.files.io import write_csv
 from pipeline.files.records import write_record
-from pipeline.files.writing import write_csv
 from pipeline.losses.classification import class_shares
 from pipeline.networks import saved
 from pipeline.networks.inference import classify, project
@@ -27,12 +27,12 @@ def main() -> None:
     """Learn M_s on the frozen projections of the source; write models/prototypes, the curve and reports/source.json."""
     settings = load()
     # It takes seconds, so one device does it.
-    team = Team.alone(settings.device)
+    team = Team.single_process(settings.device)
     on = team.device
-    data = Prepared.open(settings.source)
+    data = PreparedData.open(settings.source)
     loop.prepare(settings.seed, on)
-    model = PrototypeClassifier.blank(settings.model).to(on)
-    pretrained = saved.load(layout.PRETRAINED, {"network": model.network})
+    model = PrototypeClassifier.untrained(settings.model).to(on)
+    pretrained = saved.load(paths.PRETRAINED, {"network": model.network})
     description = {
         **pretrained,
         "stage": "prototypes",
@@ -40,7 +40,7 @@ def main() -> None:
         "prototypes": settings.prototypes.model_dump(),
     }
     checkpoint = Checkpoint(
-        layout.checkpoint("prototypes"), {**description, "code": code.digests("prototypes", settings)}
+        paths.checkpoint("prototypes"), {**description, "code": dependencies.code_digests("prototypes", settings)}
     )
     with stage_run(settings, "prototypes", checkpoint=checkpoint) as tracked:
         tracked.log_dataset(data.store, data.split.train, "train")
@@ -56,12 +56,12 @@ def main() -> None:
         metrics = source_metrics(data, model, found, own, labels[data.test_rows])
         environment = {**pretrained["environment"], "prototypes": team.environment()}
         made = {**description, "environment": environment}
-        saved.save(layout.PROTOTYPES, {name: part for name, part in model.named_children() if name != "network"}, made)
-        write_csv(layout.curve("prototypes"), pd.DataFrame(curve))
-        write_record(layout.SOURCE_REPORT, SourceReport(source=metrics))
+        saved.save(paths.PROTOTYPES, {name: part for name, part in model.named_children() if name != "network"}, made)
+        write_csv(paths.curve("prototypes"), pd.DataFrame(curve))
+        write_record(paths.SOURCE_REPORT, SourceReport(source=metrics))
         numbers = metrics.model_dump(exclude={"dataset", "provenance", "n_test"})
         tracked.log({f"test_{key}": value for key, value in numbers.items()}, settings.prototypes.epochs)
-        files = [layout.model_description(layout.PROTOTYPES), layout.curve("prototypes"), layout.SOURCE_REPORT]
+        files = [paths.model_description(paths.PROTOTYPES), paths.curve("prototypes"), paths.SOURCE_REPORT]
         tracked.log_files(files, "prototypes")
         tracked.log_model(model, made)
     checkpoint.remove()
@@ -83,11 +83,11 @@ def by_own_shares(decision: Decision, found: Tensor, trained_shares: Tensor, tra
     """
     # The logits know the classes as often as they counted in the training; taken back, their own shares are left.
     counted = trained_shares / class_shares(train_labels)
-    return decision.redecided(found, decision.adjusted(counted, 1.0))
+    return decision.convert(found, decision.adjusted(counted, 1.0))
 
 
 def source_metrics(
-    data: Prepared, model: PrototypeClassifier, found: Tensor, own: Tensor, test_labels: Tensor
+    data: PreparedData, model: PrototypeClassifier, found: Tensor, own: Tensor, test_labels: Tensor
 ) -> SourceMetrics:
     """Fit the model's temperature on the test part of the source; returns what the model scores there.
 

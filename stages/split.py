@@ -3,15 +3,14 @@
 import numpy as np
 
 from pipeline.command_line import run
-from pipeline.config import layout
+from pipeline.config import paths
 from pipeline.config.load import load
 from pipeline.config.preflight import require_enough, require_set
-from pipeline.data import split as division_file
 from pipeline.data.crops import CropStore
-from pipeline.data.split import Split
+from pipeline.data.prepared import Split, write_split
 from pipeline.errors import ParamsError
+from pipeline.files.io import write_csv
 from pipeline.files.records import write_record
-from pipeline.files.writing import write_csv
 from pipeline.splits import duplicates, overlaps, protocols
 from pipeline.splits.overlaps import Duplicates
 from pipeline.splits.report import DuplicateReport, Protocol, SharedPictures, SplitReport
@@ -28,9 +27,9 @@ def main(dataset: str) -> None:
     division = settings.split.get(dataset)
     if division is None:
         raise ParamsError(f"params.yaml: no entry split.{dataset}; add one with a protocol")
-    store = CropStore.open(layout.crops(dataset))
+    store = CropStore.open(paths.crops(dataset))
     others = every_other(dataset) if dataset == settings.source else [settings.source]
-    stores = {name: CropStore.open(layout.crops(name)) for name in others}
+    stores = {name: CropStore.open(paths.crops(name)) for name in others}
     # The source is divided before anything is trained: a target that nothing can adapt to is refused by then.
     require_enough(settings, {name: len(other.images) for name, other in stores.items()})
     split = protocols.make_split(store.samples, division, dataset)
@@ -54,17 +53,17 @@ def main(dataset: str) -> None:
         test=len(split.test),
         **dropped,
     )
-    division_file.write(layout.split(dataset), split)
+    write_split(paths.split(dataset), split)
     keys = {name: each.samples["key"].to_numpy(dtype=object) for name, each in {dataset: store, **stores}.items()}
-    write_csv(layout.duplicates(dataset), found.table(dataset, keys, split))
-    write_record(layout.split_report(dataset), report)
+    write_csv(paths.duplicates(dataset), found.table(dataset, keys, split))
+    write_record(paths.split_report(dataset), report)
     print(f"{dataset}, protocol {division.protocol}", protocols.describe(store.samples, split), sep="\n")
     print(overlaps.describe(report.to_json()))
 
 
 def every_other(dataset: str) -> list[str]:
     """The other sets whose crops are at hand."""
-    folders = layout.crops(dataset).parent.iterdir()
+    folders = paths.crops(dataset).parent.iterdir()
     return sorted(
         folder.name
         for folder in folders

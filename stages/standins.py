@@ -1,7 +1,7 @@
 """The standins stage: draws the stand-in of one data set, in the set's own layout, where the set itself would be."""
 
 from pipeline.command_line import run
-from pipeline.config import layout
+from pipeline.config import paths
 from pipeline.config.load import load
 from pipeline.errors import ParamsError
 from pipeline.standins import draw
@@ -13,7 +13,7 @@ def main(dataset: str) -> None:
     if dataset not in settings.standins.sets:
         known = ", ".join(settings.standins.sets) or "none"
         raise ParamsError(f"standins.sets: {dataset!r} is not among the sets to draw ({known}); add it in params.yaml")
-    draw(dataset, layout.standins(dataset), settings.standins.seed, settings.standins.scale)
+    draw(dataset, paths.standins(dataset), settings.standins.seed, settings.standins.scale)
 
 
 if __name__ == "__main__":

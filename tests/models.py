@@ -31,7 +31,7 @@ ADAPTED: dict[str, Any] = {
 def small(seed: int = 0) -> PrototypeClassifier:
     """With prototypes far from each other, so that its probabilities are not all alike, and a temperature of 1.5."""
     torch.manual_seed(seed)
-    model = PrototypeClassifier.blank(MODEL)
+    model = PrototypeClassifier.untrained(MODEL)
     with torch.no_grad():
         model.prototypes.matrix.mul_(20)
         model.calibration.temperature.fill_(1.5)

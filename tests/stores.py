@@ -9,8 +9,7 @@ from numpy.typing import NDArray
 
 from pipeline.config.load import load
 from pipeline.data.crops import CROP_SIZE, CropStore
-from pipeline.faces.journal import CropBatch
-from pipeline.faces.writer import CropWriter
+from pipeline.faces.writer import CropBatch, CropWriter
 
 FACES = load(Path(__file__).parents[1] / "params.yaml").faces
 """How the faces of these stores are said to have been cropped."""

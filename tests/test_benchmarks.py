@@ -17,7 +17,7 @@ BATCH = 4
 def test_a_step_of_every_method_can_be_timed() -> None:
     settings = {name: methods.settings(name, epochs=1, steps_per_epoch=2, batch_size=BATCH) for name in TRAINED}
     assert [each.adapt.method for each in settings.values()] == TRAINED
-    assert methods.seconds_a_step(methods.task(settings["shot"], Team.alone("cpu")), 0, 1) > 0
+    assert methods.seconds_a_step(methods.task(settings["shot"], Team.single_process("cpu")), 0, 1) > 0
 
 
 @pytest.mark.parametrize("contestant", loops.CONTESTANTS, ids="-".join)

@@ -71,7 +71,7 @@ def test_crops_that_do_not_fit_are_fetched_batch_by_batch(monkeypatch: pytest.Mo
 
 
 def test_stage_1_learns_as_on_the_cpu(tmp_path: Path) -> None:
-    on, here = team(), Team.alone("cpu")
+    on, here = team(), Team.single_process("cpu")
     found = curve(pretraining(on), tmp_path / "gpu.pt", on)
     expected = curve(pretraining(here), tmp_path / "cpu.pt", here)
     alike(found[:1], expected[:1], within=0.02)
@@ -81,7 +81,7 @@ def test_stage_1_learns_as_on_the_cpu(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", contract.TRAINED)
 def test_a_method_takes_the_steps_that_it_takes_on_the_cpu(name: str, tmp_path: Path) -> None:
-    on, here = team(), Team.alone("cpu")
+    on, here = team(), Team.single_process("cpu")
     found, expected = (curve(adaptation(name, each), tmp_path / each.device.type, each) for each in (on, here))
     alike(found[:1], expected[:1], within=0.02)
 
@@ -113,7 +113,7 @@ def test_bf16_is_near_float32(compiles: bool, tmp_path: Path) -> None:
 
 
 def test_a_training_begun_on_the_gpu_goes_on_on_the_cpu(tmp_path: Path) -> None:
-    on, here = team(), Team.alone("cpu")
+    on, here = team(), Team.single_process("cpu")
     expected = curve(pretraining(here), tmp_path / "cpu.pt", here)
     with pytest.raises(contract.KilledError):
         fit(pretraining(on), Checkpoint(tmp_path / "cut.pt", {}), _kill_after_the_first, on)

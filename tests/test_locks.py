@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import StorageError
-from pipeline.locks import alone
+from pipeline.locks import exclusive
 
 ROOT = Path(__file__).parents[1]
 NOBODY = 65534
@@ -29,26 +29,26 @@ def shared(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 def test_one_process_at_a_time_works_on_a_folder_and_a_killed_one_lets_go(tmp_path: Path) -> None:
-    program = "import sys, time; from pathlib import Path; from pipeline.locks import alone\n"
-    program += "with alone(Path(sys.argv[1])): print('mine', flush=True); time.sleep(60)"
+    program = "import sys, time; from pathlib import Path; from pipeline.locks import exclusive\n"
+    program += "with exclusive(Path(sys.argv[1])): print('mine', flush=True); time.sleep(60)"
     with subprocess.Popen([sys.executable, "-c", program, str(tmp_path)], stdout=subprocess.PIPE, cwd=ROOT) as other:
         assert other.stdout is not None
         assert other.stdout.readline() == b"mine\n"
         told = rf": process {other.pid} \(since \d\d:\d\d: .*\) is at work there; wait for it, or .*kill {other.pid}"
-        with pytest.raises(StorageError, match=told), alone(tmp_path):
+        with pytest.raises(StorageError, match=told), exclusive(tmp_path):
             pass
-        with alone(tmp_path / "another"):
+        with exclusive(tmp_path / "another"):
             pass
         other.kill()
         other.wait()
-    with alone(tmp_path):
+    with exclusive(tmp_path):
         pass
 
 
 def test_a_lock_can_be_taken_by_every_user_whatever_its_first_ones_umask(shared: Path, tmp_path: Path) -> None:
     umask = os.umask(0o077)
     try:
-        with alone(tmp_path):
+        with exclusive(tmp_path):
             pass
     finally:
         os.umask(umask)
@@ -60,7 +60,7 @@ def hold(place: Path, said: Connection) -> None:
     os.setgid(NOBODY)
     os.setuid(NOBODY)
     try:
-        with alone(place):
+        with exclusive(place):
             said.send("mine")
             said.recv()
     except StorageError as error:
@@ -71,7 +71,7 @@ def hold(place: Path, said: Connection) -> None:
 def test_another_user_takes_a_lock_and_is_waited_for(shared: Path) -> None:
     place = Path("/srv/a project that both users see")
     context = get_context("fork")
-    with alone(place):
+    with exclusive(place):
         pass
     own, other = context.Pipe()
     process = context.Process(target=hold, args=(place, other))
@@ -79,12 +79,12 @@ def test_another_user_takes_a_lock_and_is_waited_for(shared: Path) -> None:
     assert own.recv() == "mine"
     with (
         pytest.raises(StorageError, match=rf"{place}: process {process.pid} \(since .*\) is at work there"),
-        alone(place),
+        exclusive(place),
     ):
         pass
     process.kill()  # and its note stays
     process.join()
-    with alone(place):
+    with exclusive(place):
         process = context.Process(target=hold, args=(place, other))
         process.start()
         assert f"process {os.getpid()} (since" in own.recv()

@@ -11,7 +11,6 @@ from pipeline.datasets import DATASETS
 
 ROOT = Path(__file__).parents[1]
 FLOORS = (
-    ("cli",),
     ("command_line",),
     ("own_pictures", "studies", "exporting", "trial_target"),
     ("reporting",),
@@ -30,7 +29,7 @@ FLOORS = (
     ("config",),
     ("standins", "datasets", "backbones", "validators"),
     ("locks",),
-    ("registry", "files", "labels", "provenance", "bars"),
+    ("registry", "files", "labels", "progress"),
     ("errors",),
 )
 """The rooms of ``pipeline`` from the top floor down; those of one floor do not know each other."""

@@ -8,10 +8,9 @@ from PIL import Image
 
 from pipeline.config.load import load
 from pipeline.config.schema import Params
-from pipeline.data import split
-from pipeline.data.split import Split
+from pipeline.data.prepared import Split, write_split
 from pipeline.errors import DatasetError, ParamsError
-from pipeline.provenance import STAND_IN_MARK
+from pipeline.labels import STAND_IN_MARK
 from pipeline.trial_target import altered, bounds, write_trial_target
 from tests.datasets.drawing import save
 from tests.stores import write_store
@@ -33,7 +32,7 @@ def params(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Params:
             rows.append({"key": key, "method": "mtcnn", "label": label})
     crops = [np.full((112, 112, 3), 90, np.uint8)] * len(rows)
     write_store(tmp_path / "data/crops/faces", crops, rows, "faces", "real")
-    split.write(tmp_path / "data/splits/faces.parquet", Split(np.arange(0, 16, 2), np.arange(1, 16, 2)))
+    write_split(tmp_path / "data/splits/faces.parquet", Split(np.arange(0, 16, 2), np.arange(1, 16, 2)))
     changes = ["data.root=real", "data.sets=[]", "data.folder_sets=[faces, others]", "standins.sets=[]"]
     changes += ["source=faces", "targets=[others]", "split={faces: {protocol: all}, others: {protocol: all}}"]
     return load(ROOT / "params.yaml", changes)

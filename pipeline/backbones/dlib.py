@@ -26,11 +26,11 @@ STAGES = ((32, 3, False), (64, 4, True), (128, 3, True), (256, 3, True), (256, 1
 def build(_: str) -> nn.Module:
     """The network up to its pooled features: 256-d, where dlib's own 128-d descriptor is a linear layer further.
 
-    Batch norms stand where the published network has affine layers (``pipeline.networks.statistics``).
+    Batch norms stand where the published network has affine layers (``pipeline.networks.initial_weights``).
     """
     from torch import nn
 
-    from pipeline.backbones.parts.padded_block import PaddedBlock
+    from pipeline.backbones.parts.resnet import PaddedBlock
 
     layers: list[nn.Module] = [
         nn.Conv2d(3, 32, 7, stride=2, bias=False),

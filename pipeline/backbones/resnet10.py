@@ -16,7 +16,7 @@ def build(_: str) -> nn.Module:
 
     from torch import nn
 
-    from pipeline.backbones.parts.basic_block import BasicBlock
+    from pipeline.backbones.parts.resnet import BasicBlock
 
     widths = (32, 64, 128, 256)
     blocks: list[nn.Module] = [BasicBlock(32, 32)]

@@ -1,4 +1,7 @@
-"""The device a stage computes on."""
+"""The device a stage computes on, and its memory."""
+
+import ctypes
+import sys
 
 import numpy as np
 import torch
@@ -6,6 +9,9 @@ import torch
 from pipeline.errors import ParamsError
 
 DEVICES = ("auto", "cpu", "cuda")
+
+_M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_MAX = -1, -2, -4  # malloc.h of glibc
+_MIB = 1 << 20
 
 
 def pick(name: str) -> torch.device:
@@ -38,3 +44,19 @@ def upload(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
     if device.type == "cuda":
         return tensor.pin_memory().to(device, non_blocking=True)
     return tensor.to(device)
+
+
+def keep_freed_memory() -> None:
+    """Let glibc keep what is freed: by default it returns every large tensor to the system.
+
+    Each training step frees and needs the same tensors; getting their pages again costs a fault for every 4 KiB, up to
+    a third of a small network's step. Elsewhere than on glibc this does nothing.
+    """
+    if not sys.platform.startswith("linux"):
+        return
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is None:  # musl
+        return
+    mallopt(_M_MMAP_MAX, 0)
+    mallopt(_M_TRIM_THRESHOLD, 2**31 - 1)
+    mallopt(_M_TOP_PAD, 64 * _MIB)

@@ -78,7 +78,7 @@ class Team:
         return cls(fabric, precision, params.compile)
 
     @classmethod
-    def alone(cls, on: str) -> Self:
+    def single_process(cls, on: str) -> Self:
         """One process, in float32."""
         return cls.start(on, ComputeParams(precision="fp32", compile=False, devices=1))
 
@@ -135,7 +135,7 @@ class Team:
         return project
 
     def backward(self, loss: Tensor, beside: Iterable[nn.Parameter] = ()) -> None:
-        """Gradients of a loss of the whole batch, which every process has computed from ``whole`` projections.
+        """Gradients of a loss of the whole batch, which every process has computed from ``gather``-ed projections.
 
         Each process's gradient flows through its own part; the team averages them, so that times their number is the
         gradient of the loss. ``beside``: parameters that act on the whole projections and are not set up with the team:
@@ -151,7 +151,7 @@ class Team:
         """This process's part of ``count`` things in a row; parts differ by one at most."""
         return slice(count * self._rank // self.size, count * (self._rank + 1) // self.size)
 
-    def whole(self, part: Tensor, count: int, dim: int = 0) -> Tensor:
+    def gather(self, part: Tensor, count: int, dim: int = 0) -> Tensor:
         """All processes' parts together along ``dim``, where there are ``count`` of them.
 
         The gradient flows into this process's own part only.
@@ -166,17 +166,17 @@ class Team:
         total[own] = part
         return total
 
-    def whole_views(self, z: Tensor, count: int) -> Tensor:
-        """As ``whole`` for both stacked views of a batch of ``count`` pictures: 2b×d in, 2·count×d out."""
-        return self.whole(z.unflatten(0, (2, -1)), count, dim=1).flatten(0, 1)
+    def gather_views(self, z: Tensor, count: int) -> Tensor:
+        """As ``gather`` for both stacked views of a batch of ``count`` pictures: 2b×d in, 2·count×d out."""
+        return self.gather(z.unflatten(0, (2, -1)), count, dim=1).flatten(0, 1)
 
-    def of_leader(self, value: Tensor) -> Tensor:
+    def from_leader(self, value: Tensor) -> Tensor:
         """The leader's ``value``: what decides something must not differ by the rounding of unlike GPUs."""
         if self.size > 1:
             dist.broadcast(value, src=0)
         return value
 
-    def agrees(self, value: int) -> bool:
+    def all_equal(self, value: int) -> bool:
         """Whether all processes have the same ``value``."""
         own = torch.tensor(value, device=self.device)
         return bool(self._fabric.all_reduce(own.double(), reduce_op="mean") == own) if self.size > 1 else True

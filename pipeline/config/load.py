@@ -12,7 +12,7 @@ from pipeline.config.methods.base import SHARED
 from pipeline.config.pictures import SplitParams
 from pipeline.config.schema import Params
 from pipeline.config.section import Section
-from pipeline.errors import ParamsError, shown, shown_key
+from pipeline.errors import ParamsError, short_key, short_repr
 from pipeline.registry import suggestion, unknown
 
 S = TypeVar("S", bound=Section)
@@ -100,7 +100,7 @@ def _chosen_method(adapt: Any, methods: Any, faults: list[str]) -> AdaptParams |
         _check_method_section(method, values, faults)
     name = adapt.get("method")
     if not isinstance(name, str) or name not in METHODS:
-        faults.append(f"adapt.method: unknown method {unknown(shown_key(name), METHODS)}")
+        faults.append(f"adapt.method: unknown method {unknown(short_key(name), METHODS)}")
     elif name not in methods:
         faults.append(f"methods: no section for {name}; add methods.{name}: {{}} for its published values")
     if len(faults) > before:
@@ -118,13 +118,13 @@ def _chosen_method(adapt: Any, methods: Any, faults: list[str]) -> AdaptParams |
 
 def _check_method_section(method: str, values: Any, faults: list[str]) -> None:
     """Check one section of ``methods``, whether or not its method is chosen."""
-    place = f"methods.{shown_key(method)}"
+    place = f"methods.{short_key(method)}"
     if method not in METHODS:
-        faults.append(f"methods: unknown method {unknown(shown_key(method), METHODS)}; remove or correct {place}")
+        faults.append(f"methods: unknown method {unknown(short_key(method), METHODS)}; remove or correct {place}")
         return
     schema = METHODS[method]
     if not isinstance(values, dict):
-        faults.append(f"{place}: expected a mapping of its parameters, found {shown(values)}; write {{}} for none")
+        faults.append(f"{place}: expected a mapping of its parameters, found {short_repr(values)}; write {{}} for none")
         return
     foreign = [key for key in values if key in SHARED or key not in schema.model_fields]
     faults += [_misplaced(key, schema, place) for key in foreign]
@@ -152,7 +152,7 @@ def _misplaced(key: str, schema: type[AdaptParams], place: str = "adapt") -> str
     if owners := _owners(key):
         homes = " or ".join(f"methods.{owner}.{key}" for owner in owners)
         return f"{place}.{key}: {schema.name} has no such parameter, {' and '.join(owners)} has; move it to {homes}"
-    told = shown_key(key)
+    told = short_key(key)
     return f"{place}.{told}: unknown key{suggestion(told, tuple(schema.model_fields))}; remove or correct it"
 
 
@@ -179,9 +179,9 @@ def _lists_to_tuples(value: Any) -> Any:
 
 def describe(fault: Any, model: type[BaseModel], place: str = "", example: str = EXAMPLE) -> str:
     """One fault that pydantic found in ``model``, which stands at ``place`` of a file like ``example``."""
-    key = ".".join(part for part in (place, *map(shown_key, fault["loc"])) if part)
+    key = ".".join(part for part in (place, *map(short_key, fault["loc"])) if part)
     if fault["type"] == "extra_forbidden":
-        hint = suggestion(shown_key(fault["loc"][-1]), _known_keys(model, fault["loc"][:-1]))
+        hint = suggestion(short_key(fault["loc"][-1]), _known_keys(model, fault["loc"][:-1]))
         return f"{key}: unknown key{hint}; remove or correct it"
     if fault["type"] == "missing":
         return _missing(key, example)
@@ -189,8 +189,10 @@ def describe(fault: Any, model: type[BaseModel], place: str = "", example: str =
         message = str(fault["ctx"]["error"])
         return f"{key}: {message}" if key else message
     if fault["type"] == "string_pattern_mismatch":
-        return f"{key}: {shown(fault['input'])} is no name: use letters, digits, _ and -, the first a letter or digit"
-    return f"{key}: {fault['msg'][0].lower()}{fault['msg'][1:]}, found {shown(fault['input'])}"
+        return (
+            f"{key}: {short_repr(fault['input'])} is no name: use letters, digits, _ and -, the first a letter or digit"
+        )
+    return f"{key}: {fault['msg'][0].lower()}{fault['msg'][1:]}, found {short_repr(fault['input'])}"
 
 
 def _missing(key: str, example: str = EXAMPLE) -> str:

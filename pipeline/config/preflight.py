@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from pipeline.config import layout
+from pipeline.config import paths
 from pipeline.config.schema import Params
 from pipeline.errors import DatasetError, ParamsError
-from pipeline.files.packages import package_folder
+from pipeline.files.io import package_folder
 from pipeline.registry import unknown
 
 FEWEST = 2
@@ -15,7 +15,7 @@ FEWEST = 2
 
 def will_be_drawn(params: Params, name: str) -> bool:
     """Whether a stage draws the stand-in of this set where the set is looked for."""
-    return name in params.standins.sets and Path(params.data.root) / name == layout.standins(name)
+    return name in params.standins.sets and Path(params.data.root) / name == paths.standins(name)
 
 
 def require_set(params: Params, name: str) -> None:

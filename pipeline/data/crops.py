@@ -25,7 +25,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from pipeline.errors import DatasetError
-from pipeline.files.reading import intact, read_array, read_json, read_parquet
+from pipeline.files.io import damage_reported, read_array, read_json, read_parquet
 
 CROP_SIZE = 112
 """Side of a crop in pixels (paper, sec. 4.2)."""
@@ -85,7 +85,7 @@ class CropStore:
         Raises:
             DamagedFileError: they are not those that were written.
         """
-        with intact(self.folder):
+        with damage_reported(self.folder):
             if digest(self.folder / name for name in DIGESTED) != self.description["digest"]:
                 raise ValueError(f"the digest of {' and '.join(DIGESTED)} is not the one in store.json")
         return self

@@ -7,10 +7,10 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.data.split import Indices
+from pipeline.data.prepared import Indices
 from pipeline.errors import DatasetError
 from pipeline.files.atomic import atomic_path
-from pipeline.files.reading import intact
+from pipeline.files.io import damage_reported
 
 EMBEDDED = 1000
 """Pictures of each domain whose embeddings are kept, however many there are."""
@@ -38,7 +38,7 @@ class Sample:
 
 
 @dataclass(frozen=True)
-class Predicted:
+class Predictions:
     """By one model: ``probabilities`` N×k of all the target's crops, ``source_probabilities`` n×k of a source sample.
 
     source, target: embeddings of the samples, n×d.
@@ -56,8 +56,8 @@ class Outcome:
 
     source: Sample
     target: Sample
-    before: Predicted
-    after: Predicted
+    before: Predictions
+    after: Predictions
 
     def write(self, path: Path) -> None:
         """Write as one .npz, atomically; the same outcome gives the same bytes.
@@ -82,10 +82,10 @@ class Outcome:
         """
         if not path.is_file():
             raise DatasetError(f"{path}: missing; run the adapt stage of this target ({path.stem}): dvc repro")
-        with intact(path), np.load(path) as arrays:
+        with damage_reported(path), np.load(path) as arrays:
             source, target = (Sample(arrays[f"{name}_rows"], arrays[f"{name}_ranks"]) for name in ("source", "target"))
             before, after = (
-                Predicted(**{key: arrays[f"{name}_{key}"] for key in Predicted.__dataclass_fields__})
+                Predictions(**{key: arrays[f"{name}_{key}"] for key in Predictions.__dataclass_fields__})
                 for name in ("before", "after")
             )
         return cls(source, target, before, after)

@@ -7,20 +7,61 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from pipeline.config import layout
-from pipeline.data import split
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from pipeline.config import paths
 from pipeline.data.crops import CropStore
-from pipeline.data.split import Split
 from pipeline.errors import DatasetError
+from pipeline.files.atomic import atomic_path
+from pipeline.files.io import read_parquet
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 
+Indices = NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """Rows of a manifest, int64, ascending. A row is in both parts only under protocol ``all``."""
+
+    train: Indices
+    test: Indices
+
+
+def write_split(path: Path, split: Split) -> None:
+    """Write a split as parquet: columns ``row`` (int64) and ``part`` (train or test), sorted; no labels."""
+    table = pd.DataFrame(
+        {
+            "row": np.concatenate([split.train, split.test]),
+            "part": ["train"] * len(split.train) + ["test"] * len(split.test),
+        }
+    ).astype({"row": "int64", "part": "string"})
+    with atomic_path(path) as temporary:
+        table.sort_values(["row", "part"], ignore_index=True).to_parquet(temporary, index=False)
+
+
+def read_split(path: Path) -> Split:
+    """Read what ``write_split`` wrote.
+
+    Raises:
+        DatasetError: the file is missing. DamagedFileError: it is damaged.
+    """
+    if not path.is_file():
+        raise DatasetError(f"{path}: missing; run the split stage of this data set ({path.stem}): dvc repro")
+    table = read_parquet(path, ["row", "part"])
+    rows, parts = table["row"].to_numpy(dtype=np.int64), table["part"].to_numpy(dtype=object)
+    return Split(rows[parts == "train"], rows[parts == "test"])
+
+
 @dataclass(frozen=True)
-class Prepared:
+class PreparedData:
     """A data set ready for training: its crop store and its division into training and test rows."""
 
     name: str
@@ -34,7 +75,7 @@ class Prepared:
         Raises:
             DatasetError: a file is missing; names the stage that makes it. DamagedFileError: one is damaged.
         """
-        return cls(name, CropStore.open(layout.crops(name)).require_intact(), split.read(layout.split(name)))
+        return cls(name, CropStore.open(paths.crops(name)).require_intact(), read_split(paths.split(name)))
 
     @property
     def train_rows(self) -> Tensor:

@@ -13,8 +13,7 @@ from pipeline.datasets.ckplus48 import CkPlus48
 from pipeline.datasets.expw import ExpW
 from pipeline.datasets.fer2013 import Fer2013
 from pipeline.datasets.ferplus import FerPlus
-from pipeline.datasets.folder import AnyFolder, FolderDataset
-from pipeline.datasets.footage import Footage
+from pipeline.datasets.folder import FolderDataset, UnlabelledFolder
 from pipeline.datasets.jaffe import Jaffe
 from pipeline.datasets.kdef import Kdef
 from pipeline.datasets.mmi import Mmi
@@ -24,9 +23,10 @@ from pipeline.datasets.rafd import Rafd
 from pipeline.datasets.rafdb import RafDb
 from pipeline.datasets.sfew import Sfew
 from pipeline.datasets.tfeid import Tfeid
+from pipeline.datasets.video import VideoDataset
 from pipeline.registry import Registry
 
-__all__ = ["DATASETS", "AnyFolder", "Dataset", "FolderDataset", "Footage", "Sample", "open_dataset"]
+__all__ = ["DATASETS", "Dataset", "FolderDataset", "Sample", "UnlabelledFolder", "VideoDataset", "open_dataset"]
 
 DATASETS: Registry[type[Dataset]] = Registry(
     "data set",
@@ -53,7 +53,11 @@ DATASETS: Registry[type[Dataset]] = Registry(
 
 
 def open_dataset(name: str, root: Path) -> Dataset:
-    """The data set ``name`` in its own folder ``root``; a name without a reader is a folder of pictures.
+    """The data set ``name`` in its own folder; a name without a reader is a folder of pictures.
+
+    Args:
+        name: as in params.yaml.
+        root: the set's own folder.
 
     Raises:
         DatasetError: there is no such folder.

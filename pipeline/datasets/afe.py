@@ -13,7 +13,7 @@ from pipeline.labels import ANGER, DISGUST, FEAR, HAPPINESS, NEUTRAL, SADNESS, S
 LISTS = {"list/train_list.txt": "train", "list/val_list.txt": "val"}
 PICTURES = "images"
 VALUES = 5
-"""Behind a picture's name, which may have blanks: left, top, right, bottom, label."""
+"""Numbers after a picture's name, which may hold blanks: left, top, right, bottom, label."""
 LABELS = {0: NEUTRAL, 1: HAPPINESS, 3: SURPRISE, 4: SADNESS, 5: DISGUST, 6: FEAR, 9: ANGER}
 LEFT_OUT = (2, 7, 8, 10)
 """Excited, confused, tired, serious."""
@@ -22,7 +22,7 @@ LEFT_OUT = (2, 7, 8, 10)
 class Afe(BoxedFaces):
     """AFE: the faces of the seven expressions, each read from its picture by its box.
 
-    Layout and codes are those that the public cross-domain benchmark's code reads.
+    Layout and codes are those that the code of the public cross-domain benchmark reads.
     """
 
     name = "afe"
@@ -47,14 +47,22 @@ class Afe(BoxedFaces):
                         yield from self._listed(home, f"{home / name}, line {number}", line, split, faces)
 
     def _listed(self, home: Path, where: str, line: str, split: str, faces: Counter[str]) -> Iterator[Sample]:
-        """The sample of a line, none where it shows no class of this project; ``faces`` counts each picture's."""
+        """The sample of a line; none where its class is left out.
+
+        Args:
+            home: the folder of lists and pictures.
+            where: the line's place, for errors.
+            line: its text.
+            split: the list's part.
+            faces: how many faces of each picture were listed before; updated.
+        """
         name, *values = line.strip().rsplit(maxsplit=VALUES)
         try:
             left, top, right, bottom, code = (int(value) for value in values)
         except ValueError:
-            raise self.fault(f"{where}: not a picture and five whole numbers; unpack the list again") from None
+            raise self.error(f"{where}: not a picture and five whole numbers; unpack the list again") from None
         if code not in LABELS and code not in LEFT_OUT:
-            raise self.fault(f"{where}: label {code} is not one of 0–10; correct the line")
+            raise self.error(f"{where}: label {code} is not one of 0–10; correct the line")
         file = home / PICTURES / name
         key = f"{self.key(file)}:{faces[name]}"
         faces[name] += 1

@@ -8,8 +8,8 @@ from typing import ClassVar
 import numpy as np
 
 from pipeline.datasets.parts.base import Dataset, Sample
-from pipeline.datasets.parts.class_folders import pictures_in, subfolders
 from pipeline.datasets.parts.finder import find
+from pipeline.datasets.parts.folders import pictures_in, subfolders
 from pipeline.labels import ANGER, DISGUST, FEAR, HAPPINESS, NEUTRAL, SADNESS, SURPRISE
 
 LABELS = {0: NEUTRAL, 1: HAPPINESS, 2: SADNESS, 3: SURPRISE, 4: FEAR, 5: DISGUST, 6: ANGER}
@@ -22,7 +22,8 @@ PARTS = {"train_set": "train", "val_set": "val"}
 class AffectNet(Dataset):
     """AffectNet: 283,901 train and 3,500 val pictures of the seven expressions.
 
-    As first released (tables and Manually_Annotated_Images) or as its release of eight classes (train_set, val_set).
+    It is read as first released (tables and Manually_Annotated_Images) or in its release of eight classes (train_set,
+    val_set).
     """
 
     name = "affectnet"
@@ -56,7 +57,7 @@ class AffectNet(Dataset):
                 where = f"{table}, line {number}"
                 name, code = row.get("subDirectory_filePath"), row.get("expression")
                 if not name or code is None:
-                    raise self.fault(f"{where}: no subDirectory_filePath or expression; unpack the table again")
+                    raise self.error(f"{where}: no subDirectory_filePath or expression; unpack the table again")
                 label = self._label(code, where)
                 if label is not None:
                     yield Sample(self.key(pictures / name), label, split=TABLES[table.name])
@@ -67,7 +68,7 @@ class AffectNet(Dataset):
             try:
                 code = str(np.load(annotation))
             except (OSError, ValueError) as error:
-                raise self.fault(f"{annotation}: cannot be read ({error}); unpack the annotations again") from None
+                raise self.error(f"{annotation}: cannot be read ({error}); unpack the annotations again") from None
             label = self._label(code, str(annotation))
             if label is not None:
                 yield Sample(self.key(path), label, split=PARTS[part.name])
@@ -76,7 +77,7 @@ class AffectNet(Dataset):
         try:
             number = int(code)
         except ValueError:
-            raise self.fault(f"{where}: expression {code!r} is no number; correct it") from None
+            raise self.error(f"{where}: expression {code!r} is no number; correct it") from None
         if number not in LABELS and number not in LEFT_OUT:
-            raise self.fault(f"{where}: expression {number} is not one of 0–10; correct it")
+            raise self.error(f"{where}: expression {number} is not one of 0–10; correct it")
         return LABELS.get(number)

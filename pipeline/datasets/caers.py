@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 
 from pipeline.datasets.parts.base import Dataset, Sample
-from pipeline.datasets.parts.class_folders import class_samples, holds_parts, picture_folders
+from pipeline.datasets.parts.classes import class_samples, has_part_folders, part_of
 from pipeline.datasets.parts.finder import find
-from pipeline.datasets.parts.spellings import part_of
+from pipeline.datasets.parts.folders import picture_folders
 
 
 class CaerS(Dataset):
@@ -21,8 +21,8 @@ class CaerS(Dataset):
         Raises:
             DatasetError: there is no part, or a folder in a part is no class.
         """
-        for folder in picture_folders(find(self, holds_parts, "a folder train with class folders")):
+        for folder in picture_folders(find(self, has_part_folders, "a folder train with class folders")):
             part = part_of(folder.name)
             if part is None:
-                raise self.fault(f"{folder}: {folder.name!r} is none of train, val and test; move the folder away")
+                raise self.error(f"{folder}: {folder.name!r} is none of train, val and test; move the folder away")
             yield from class_samples(self, folder, part)

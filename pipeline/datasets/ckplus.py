@@ -6,25 +6,24 @@ from pathlib import Path
 from typing import ClassVar
 
 from pipeline.datasets.parts.base import Sample
-from pipeline.datasets.parts.class_folders import subfolders
-from pipeline.datasets.parts.codes import given_codes
-from pipeline.datasets.parts.finder import Mark, chosen, not_found, places, said_instead_of
+from pipeline.datasets.parts.classes import read_codes
+from pipeline.datasets.parts.finder import Condition, choose, matching_folders, not_found, note_choice
+from pipeline.datasets.parts.folders import subfolders
 from pipeline.datasets.parts.pictures import is_picture
-from pipeline.datasets.parts.pixel_table import CODES, PixelTable, tables_in
 from pipeline.datasets.parts.sequences import neutral_and_peak
-from pipeline.datasets.parts.tabled import TableOrFiles
+from pipeline.datasets.parts.tables import FER2013_CODES, PixelTable, TableOrFiles, pixel_tables
 from pipeline.labels import ANGER, DISGUST, FEAR, HAPPINESS, NEUTRAL, SADNESS, SURPRISE
 
 CONTEMPT = 2
 LABELS = {0: NEUTRAL, 1: ANGER, 3: DISGUST, 4: FEAR, 5: HAPPINESS, 6: SADNESS, 7: SURPRISE}
-TABLE_LABELS = {**CODES, "7": None}
-"""Of the table in circulation (ckextended.csv), which counts as FER2013 does; 7 is contempt."""
+TABLE_LABELS = {**FER2013_CODES, "7": None}
+"""Codes of the table in circulation (ckextended.csv): those of FER2013, and 7 for contempt."""
 
 
 class CkPlus(TableOrFiles):
     """CK+: of each labelled sequence without contempt the first frame (neutral) and the last three; 1,236 pictures.
 
-    The table in circulation is read where there are no sequences: one 48×48 picture a sequence, without subjects.
+    Where there are no sequences, the table in circulation is read: one 48×48 picture a sequence, without subjects.
     """
 
     name = "ckplus"
@@ -37,8 +36,12 @@ class CkPlus(TableOrFiles):
     )
 
     @property
-    def whole(self) -> Mapping[str, int | Sequence[int]]:
-        """Of the sequences; the table's 902 rows without contempt are divided by chance, differently in each copy."""
+    def expected_counts(self) -> Mapping[str, int | Sequence[int]]:
+        """The numbers for sequences.
+
+        The table's 902 rows without contempt are divided at random, differently in each copy, so nothing is expected of
+        it.
+        """
         return self.published if self._table is None else {}
 
     def scan(self) -> Iterator[Sample]:
@@ -50,23 +53,25 @@ class CkPlus(TableOrFiles):
         """
         self._listed, self._table = True, None
         tables = [
-            table for folder in places(self, lambda folder: bool(tables_in(folder))) for table in tables_in(folder)
+            table
+            for folder in matching_folders(self, lambda folder: bool(pixel_tables(folder)))
+            for table in pixel_tables(folder)
         ]
-        found = {name: places(self, mark) for name, mark in MARKS.items()}
+        found = {name: matching_folders(self, condition) for name, condition in FOLDERS.items()}
         if not any(found.values()) and tables:
             self._table = PixelTable(
-                self, chosen(self, tables, "a table of pictures"), given_codes(self) or TABLE_LABELS
+                self, choose(self, tables, "a table of pictures"), read_codes(self) or TABLE_LABELS
             )
-            self.say(f"the table {self.key(self._table.path)}, as there are no sequences")
+            self.add_note(f"the table {self.key(self._table.path)}, as there are no sequences")
             return self._table.samples()
         for name, folders in found.items():
             if not folders:
                 raise not_found(self, f"a folder {name} with subjects (S005 …)")
         pictures, emotions = (
-            chosen(self, folders, f"a folder {name} with subjects (S005 …)", _named(name))
+            choose(self, folders, f"a folder {name} with subjects (S005 …)", _named(name))
             for name, folders in found.items()
         )
-        said_instead_of(self, pictures, tables)
+        note_choice(self, pictures, tables)
         return self._sequences(pictures, emotions)
 
     def _sequences(self, pictures: Path, emotions: Path) -> Iterator[Sample]:
@@ -77,27 +82,27 @@ class CkPlus(TableOrFiles):
                     continue
                 name = f"{subject.name}/{sequence.name}"
                 if not (pictures / name).is_dir():
-                    raise self.fault(f"{pictures / name}: no such folder, but {sequence} labels it; unpack it")
+                    raise self.error(f"{pictures / name}: no such folder, but {sequence} labels it; unpack it")
                 yield from neutral_and_peak(self, pictures / name, LABELS[code], subject.name, name)
 
     def _code(self, sequence: Path) -> int | None:
-        """The emotion code of a sequence, None where it has no label file."""
+        """The emotion code of a sequence; None where it has no label file."""
         files = sorted(path for path in sequence.glob("*_emotion.txt") if not path.name.startswith("."))
         if not files:
             return None
         if len(files) > 1:
-            raise self.fault(f"{sequence}: {len(files)} emotion files; keep the one that belongs to the sequence")
+            raise self.error(f"{sequence}: {len(files)} emotion files; keep the one that belongs to the sequence")
         text = files[0].read_bytes().decode("utf-8", errors="replace").strip()
         try:
             value = float(text)
         except ValueError:
             found = repr(text) if text else "an empty file"
-            raise self.fault(
+            raise self.error(
                 f"{files[0]}: expected a number from 0 to 7, found {found}; unpack the file again, or remove it to "
                 f"leave the sequence out"
             ) from None
         if value not in LABELS and value != CONTEMPT:
-            raise self.fault(f"{files[0]}: emotion code {text} is not one of 0–7; correct the file")
+            raise self.error(f"{files[0]}: emotion code {text} is not one of 0–7; correct the file")
         return int(value)
 
 
@@ -105,12 +110,12 @@ def _subjects(folder: Path) -> list[Path]:
     return [inside for inside in subfolders(folder) if re.fullmatch(r"S[0-9]+", inside.name)]
 
 
-def _named(name: str) -> Mark:
+def _named(name: str) -> Condition:
     return lambda folder: folder.name.casefold() == name.casefold()
 
 
 def _holds_pictures(folder: Path) -> bool:
-    """Whether subjects are in the owners' folder, or subjects with pictures in one of another name."""
+    """Whether subjects are in a folder of the owners' name, or subjects with pictures in one of another name."""
     subjects = _subjects(folder)
     sequences = (sequence for subject in subjects for sequence in subfolders(subject))
     return bool(subjects and _named("cohn-kanade-images")(folder)) or any(
@@ -119,12 +124,12 @@ def _holds_pictures(folder: Path) -> bool:
 
 
 def _holds_labels(folder: Path) -> bool:
-    """Whether subjects are in the owners' folder, or subjects with label files in one of another name."""
+    """Whether subjects are in a folder of the owners' name, or subjects with label files in one of another name."""
     subjects = _subjects(folder)
     return bool(subjects and _named("Emotion")(folder)) or any(
         next(subject.glob("*/*_emotion.txt"), None) is not None for subject in subjects
     )
 
 
-MARKS: dict[str, Mark] = {"cohn-kanade-images": _holds_pictures, "Emotion": _holds_labels}
-"""What is looked for, by the owners' name of the folder, which copies do not keep."""
+FOLDERS: dict[str, Condition] = {"cohn-kanade-images": _holds_pictures, "Emotion": _holds_labels}
+"""How both folders are recognised, by the names that their owners gave them and copies may not keep."""

@@ -7,7 +7,7 @@ from pathlib import PurePosixPath
 from typing import ClassVar
 
 from pipeline.datasets.parts.base import Dataset, Sample
-from pipeline.datasets.parts.class_folders import class_samples, holds_classes
+from pipeline.datasets.parts.classes import class_samples, has_class_folders
 from pipeline.datasets.parts.finder import find_all, require_no_copies
 
 
@@ -16,7 +16,7 @@ class CkPlus48(Dataset):
 
     name = "ckplus48"
     title = "CK+48"
-    note = "CK+48 is not the paper's CK+: 48×48 crops of the peak frames, without neutral faces."
+    caveat = "CK+48 is not the paper's CK+: 48×48 crops of the peak frames, without neutral faces."
     published: ClassVar = {"all": (135, 177, 75, 207, 84, 249, 0)}
     layout = "anger/S010_004_00000017.png, likewise disgust, fear, happy, sadness, surprise; contempt is left out"
 
@@ -24,16 +24,16 @@ class CkPlus48(Dataset):
         """One sample per picture of the six classes; any folders, also several, may be around them.
 
         Raises:
-            DatasetError: a folder is no class, or a picture is not named by subject, sequence and frame or is there
+            DatasetError: a folder is no class, a picture is not named by subject, sequence and frame, or one is there
                 twice.
         """
-        folders = find_all(self, holds_classes, "a folder for each class")
+        folders = find_all(self, has_class_folders, "a folder for each class")
         samples = [sample for folder in folders for sample in class_samples(self, folder, None, left_out=("contempt",))]
         if len(folders) > 1:
             require_no_copies(self, (self.root / sample.key for sample in samples))
         for sample in samples:
             match = re.fullmatch(r"(S[0-9]+)_([0-9]+)_([0-9]+)", PurePosixPath(sample.key).stem)
             if match is None:
-                raise self.fault(f"{self.root / sample.key}: the name is not of the form S010_004_00000017.png")
+                raise self.error(f"{self.root / sample.key}: the name is not of the form S010_004_00000017.png")
             subject, sequence, frame = match.groups()
             yield replace(sample, subject=subject, sequence=f"{subject}/{sequence}", frame=int(frame))

@@ -16,7 +16,7 @@ LABELS = {"0": ANGER, "1": DISGUST, "2": FEAR, "3": HAPPINESS, "4": SADNESS, "5"
 
 
 class ExpW(BoxedFaces):
-    """ExpW: 91,793 faces, each read from its picture by the box that the list gives, a half wider on each side."""
+    """ExpW: 91,793 faces, each read from its picture by the list's box with half of it added on each side."""
 
     name = "expw"
     title = "ExpW"
@@ -41,14 +41,14 @@ class ExpW(BoxedFaces):
 
     def _sample(self, pictures: Path, where: str, fields: list[str]) -> Sample:
         if len(fields) != COLUMNS:
-            raise self.fault(f"{where}: {len(fields)} columns instead of {COLUMNS}; unpack the list again")
+            raise self.error(f"{where}: {len(fields)} columns instead of {COLUMNS}; unpack the list again")
         name, number, *box, _, code = fields
         if code not in LABELS:
-            raise self.fault(f"{where}: label {code!r} is not one of 0–6; correct the line")
+            raise self.error(f"{where}: label {code!r} is not one of 0–6; correct the line")
         try:
             top, left, right, bottom = (int(float(value)) for value in box)
         except ValueError:
-            raise self.fault(f"{where}: {' '.join(box)!r} is no box of four numbers; correct the line") from None
+            raise self.error(f"{where}: {' '.join(box)!r} is no box of four numbers; correct the line") from None
         key = f"{self.key(pictures / name)}:{number}"
         self.boxes[key] = Box(pictures / name, left, top, right, bottom)
         return Sample(key, LABELS[code])

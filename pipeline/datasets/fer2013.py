@@ -4,12 +4,10 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 from pipeline.datasets.parts.base import Sample
-from pipeline.datasets.parts.class_folders import class_samples, holds_numbered_parts, holds_parts, picture_folders
-from pipeline.datasets.parts.codes import given_codes
-from pipeline.datasets.parts.finder import chosen, find_all, places, said_instead_of
-from pipeline.datasets.parts.pixel_table import CODES, FILES, PixelTable, tables_in
-from pipeline.datasets.parts.spellings import part_of
-from pipeline.datasets.parts.tabled import TableOrFiles
+from pipeline.datasets.parts.classes import class_samples, has_numbered_parts, has_part_folders, part_of, read_codes
+from pipeline.datasets.parts.finder import choose, find_all, matching_folders, note_choice
+from pipeline.datasets.parts.folders import picture_folders
+from pipeline.datasets.parts.tables import FER2013_CODES, FER2013_FILES, PixelTable, TableOrFiles, pixel_tables
 
 WHAT = "fer2013.csv, icml_face_data.csv or a folder train with class folders"
 
@@ -17,9 +15,9 @@ WHAT = "fer2013.csv, icml_face_data.csv or a folder train with class folders"
 class Fer2013(TableOrFiles):
     """FER2013: 28,709 train, 3,589 val (PublicTest) and 3,589 test (PrivateTest) pictures.
 
-    A table is read before folders. In the folder layout ``validation`` is PublicTest; where there is no ``test`` folder
-    the official split tests on it. Folders that are numbers are not taken for the table's codes: copies count their
-    classes by the alphabet, too.
+    A table is read before folders. In folders ``validation`` is PublicTest; where there is no ``test`` folder the
+    official split tests on it. Folders that are numbers are not taken for the table's codes, as some copies number
+    their classes in alphabetical order.
     """
 
     name = "fer2013"
@@ -38,29 +36,29 @@ class Fer2013(TableOrFiles):
         """One sample per data row, or per picture of the folders.
 
         Raises:
-            DatasetError: there is neither, the table is malformed, or in folders one is no part or no class. File, line
-                and value are named.
+            DatasetError: there is neither, the table is malformed, or a folder is no part or no class. File, line and
+                value are named.
         """
         self._listed = True
         self._table = self._find_table()
         return self._scan_folders() if self._table is None else self._table.samples()
 
     def _find_table(self) -> PixelTable | None:
-        folders = places(self, lambda folder: bool(tables_in(folder, FILES)))
+        folders = matching_folders(self, lambda folder: bool(pixel_tables(folder, FER2013_FILES)))
         if not folders:
             return None
-        home = chosen(self, folders, "a table fer2013.csv")
-        path, *others = tables_in(home, FILES)
-        said_instead_of(self, path, [*others, *places(self, holds_parts)])
-        return PixelTable(self, path, CODES)
+        home = choose(self, folders, "a table fer2013.csv")
+        path, *others = pixel_tables(home, FER2013_FILES)
+        note_choice(self, path, [*others, *matching_folders(self, has_part_folders)])
+        return PixelTable(self, path, FER2013_CODES)
 
     def _scan_folders(self) -> Iterator[Sample]:
-        codes = given_codes(self)
-        found = find_all(self, lambda folder: holds_parts(folder, codes) or holds_numbered_parts(folder), WHAT)
-        for folder in picture_folders(chosen(self, found, "a folder train with class folders")):
+        codes = read_codes(self)
+        found = find_all(self, lambda folder: has_part_folders(folder, codes) or has_numbered_parts(folder), WHAT)
+        for folder in picture_folders(choose(self, found, "a folder train with class folders")):
             part = part_of(folder.name)
             if part is None:
-                raise self.fault(
+                raise self.error(
                     f"{folder}: {folder.name!r} is none of train, validation and test; move it out of {self.root}"
                 )
             yield from class_samples(self, folder, part, codes=codes)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from pipeline.datasets.parts.base import Dataset, Sample
 from pipeline.datasets.parts.finder import find
-from pipeline.datasets.parts.pixel_table import CODES, FILES, PixelTable, tables_in
+from pipeline.datasets.parts.tables import FER2013_CODES, FER2013_FILES, PixelTable, pixel_tables
 from pipeline.labels import ANGER, DISGUST, FEAR, HAPPINESS, NEUTRAL, SADNESS, SURPRISE
 
 VOTES = "fer2013new.csv"
@@ -26,13 +26,13 @@ COLUMNS = {
     "unknown": None,
     "nf": None,
 }
-"""The columns of votes; what is no class of this project (contempt, unknown, no face) is left out where it wins."""
+"""Columns of votes; a row that contempt, unknown or nf (no face) wins is left out."""
 
 
 class FerPlus(Dataset):
     """FERPlus: the rows of fer2013.csv that more than half of the annotators call one of the seven expressions.
 
-    That is the majority rule of the authors' own code.
+    This majority rule is that of the authors' own code.
     """
 
     name = "ferplus"
@@ -48,7 +48,7 @@ class FerPlus(Dataset):
         """One sample per row with a majority; its key is that of FER2013's row.
 
         Raises:
-            DatasetError: a table is missing or malformed, or the two have another number of rows.
+            DatasetError: a table is missing or malformed, or their numbers of rows differ.
         """
         table = self._opened()
         path = find(self, lambda folder: (folder / VOTES).is_file(), VOTES) / VOTES
@@ -59,10 +59,13 @@ class FerPlus(Dataset):
             if count <= len(votes) and (label := votes[count - 1]) is not None:
                 yield replace(sample, label=label)
         if count != len(votes):
-            raise self.fault(f"{path}: {len(votes)} rows of votes for {count} pictures; unpack both files again")
+            raise self.error(f"{path}: {len(votes)} rows of votes for {count} pictures; unpack both files again")
 
     def read(self, sample: Sample) -> NDArray[np.uint8]:
-        """The picture of a row: uint8 48×48×3.
+        """The picture of a row.
+
+        Returns:
+            uint8 48×48×3 RGB.
 
         Raises:
             UnreadableImageError: the row has not 48 · 48 whole numbers from 0 to 255.
@@ -75,8 +78,10 @@ class FerPlus(Dataset):
 
     def _opened(self) -> PixelTable:
         if self._table is None:
-            home = find(self, lambda folder: bool(tables_in(folder, FILES)), "fer2013.csv, whose rows have the votes")
-            self._table = PixelTable(self, tables_in(home, FILES)[0], CODES)
+            home = find(
+                self, lambda folder: bool(pixel_tables(folder, FER2013_FILES)), "fer2013.csv, whose rows have the votes"
+            )
+            self._table = PixelTable(self, pixel_tables(home, FER2013_FILES)[0], FER2013_CODES)
         return self._table
 
     def _majorities(self, path: Path) -> Iterator[int | None]:
@@ -84,16 +89,16 @@ class FerPlus(Dataset):
             head = [name.strip().casefold() for name in next(lines, "").split(",")]
             missing = [name for name in COLUMNS if name not in head]
             if missing:
-                raise self.fault(f"{path}, line 1: no column {missing[0]!r}; unpack it again")
-            places = [head.index(name) for name in COLUMNS]
+                raise self.error(f"{path}, line 1: no column {missing[0]!r}; unpack it again")
+            columns = [head.index(name) for name in COLUMNS]
             for number, line in enumerate(lines, start=2):
                 if line.strip():
-                    yield self._majority(f"{path}, line {number}", line.split(","), places)
+                    yield self._majority(f"{path}, line {number}", line.split(","), columns)
 
-    def _majority(self, where: str, fields: list[str], places: list[int]) -> int | None:
+    def _majority(self, where: str, fields: list[str], columns: list[int]) -> int | None:
         try:
-            votes = [int(fields[place]) for place in places]
+            votes = [int(fields[column]) for column in columns]
         except (ValueError, IndexError):
-            raise self.fault(f"{where}: not ten whole numbers of votes; correct the line") from None
+            raise self.error(f"{where}: not ten whole numbers of votes; correct the line") from None
         most = max(votes)
         return list(COLUMNS.values())[votes.index(most)] if 2 * most > sum(votes) else None

@@ -1,48 +1,58 @@
-"""A user's own pictures: any folder, labelled where its sub-folders are named after the classes."""
+"""Users' own pictures: any folder, labelled where its sub-folders are named after the classes."""
 
 from collections.abc import Iterator
 from pathlib import Path
 
 from pipeline.datasets.parts.base import Dataset, Sample
-from pipeline.datasets.parts.class_folders import (
+from pipeline.datasets.parts.classes import (
+    CLASS_WORDS,
+    CLASSES_FILE,
+    Codes,
+    class_of,
     class_samples,
-    holds_classes,
-    number_fault,
-    numbered,
-    passed_over,
-    picture_folders,
-    pictures_below,
-    pictures_in,
+    has_class_folders,
+    is_code,
+    numbered_folders,
+    part_of,
+    read_codes,
+    unknown_codes,
 )
-from pipeline.datasets.parts.codes import MEANING, Codes, given_codes, is_number
-from pipeline.datasets.parts.spellings import CLASSES, class_of, part_of
-from pipeline.datasets.parts.walk import folders_below
+from pipeline.datasets.parts.folders import folders_below, picture_folders, pictures_below, pictures_in, skipped_files
 
-NAMED = 5
-"""Folders that are named where none is a class."""
+MAX_LISTED = 5
+"""How many folders are named where none is a class."""
 
 
 class FolderDataset(Dataset):
-    """Pictures at any depth. One sub-folder per class makes them labelled; train/, val/ and test/ may stand above.
+    """Pictures at any depth, labelled where there is one sub-folder per class; train/, val/ and test/ may stand above.
 
-    Each part decides for itself, so train/ may be without labels and test/ with them. Folders without any picture are
-    passed over. What numbers mean as class folders is said in ``classes.json``.
+    Each part is looked at by itself, so train/ may be without labels and test/ with them. Folders without any picture
+    are ignored. ``classes.json`` says what numbers mean as class folders.
     """
 
     layout = (
-        f"pictures at any depth; or one sub-folder per class ({', '.join(words[0] for words in CLASSES.values())}); "
-        f"or either of these below train/, val/ and test/; {MEANING} says what other names of classes mean"
+        "pictures at any depth; or one sub-folder per class "
+        f"({', '.join(words[0] for words in CLASS_WORDS.values())}); or either of these "
+        f"below train/, val/ and test/; {CLASSES_FILE} says what other names of classes mean"
     )
 
     def __init__(self, root: Path, name: str) -> None:
-        """``name``: the set's name in params.yaml."""
+        """Open the folder without listing it.
+
+        Args:
+            root: the folder.
+            name: the set's name in params.yaml.
+
+        Raises:
+            DatasetError: there is no such folder.
+        """
         self.name = name
         self.title = name
         super().__init__(root)
 
-    def passed_over(self) -> dict[str, int]:
-        """What is no picture, by ending."""
-        return passed_over(self.root)
+    def skipped_files(self) -> dict[str, int]:
+        """How many files are no pictures, by ending."""
+        return skipped_files(self.root)
 
     def scan(self) -> Iterator[Sample]:
         """One sample per picture.
@@ -50,61 +60,67 @@ class FolderDataset(Dataset):
         Raises:
             DatasetError: beside folders named after classes (or parts) there is one that is not, or a loose picture.
         """
-        codes = given_codes(self)
+        codes = read_codes(self)
         home = self._home(codes)
         folders = picture_folders(home)
         if not any(part_of(folder.name) for folder in folders):
             yield from self._scan_part(home, None, codes)
             return
         for path in pictures_in(home):
-            raise self.fault(f"{path}: a picture beside the folders train, val and test; move it into one of them")
+            raise self.error(f"{path}: a picture beside the folders train, val and test; move it into one of them")
         for folder in folders:
             part = part_of(folder.name)
             if part is None:
-                raise self.fault(
+                raise self.error(
                     f"{folder}: {folder.name!r} is none of train, val and test; rename it or move it out of {self.root}"
                 )
             yield from self._scan_part(folder, part, codes)
 
     def _home(self, codes: Codes) -> Path:
-        """Where parts or classes stand: in the root, or in a folder that is alone in it, as archives unpack."""
+        """The folder of parts or classes: the root, or the single folder inside it that an archive unpacked."""
         home = self.root
         while True:
             folders = picture_folders(home)
-            if any(_says_something(inside.name, codes) for inside in folders):
+            if any(_has_meaning(inside.name, codes) for inside in folders):
                 return home
             if pictures_in(home) or len(folders) != 1:
                 return self.root
             home = folders[0]
 
     def _scan_part(self, folder: Path, part: str | None, codes: Codes) -> Iterator[Sample]:
-        if holds_classes(folder, codes):
+        if has_class_folders(folder, codes):
             yield from class_samples(self, folder, part, codes=codes)
             return
-        if numbers := numbered(folder):
-            raise self.fault(f"{number_fault(folder, numbers)} (RAF-DB's have a reader: rafdb)")
-        self._say_why_unlabelled(folder, codes)
+        if numbers := numbered_folders(folder):
+            raise self.error(f"{unknown_codes(folder, numbers)} (RAF-DB's have a reader: rafdb)")
+        self._note_missing_labels(folder, codes)
         for path in pictures_below(folder):
             yield Sample(self.key(path), None, split=part)
 
-    def _say_why_unlabelled(self, folder: Path, codes: Codes) -> None:
-        """Labels are not lost in silence: class folders may lie deeper, or be called otherwise."""
+    def _note_missing_labels(self, folder: Path, codes: Codes) -> None:
+        """Note why there are no labels: class folders may lie deeper, or be called otherwise."""
         where = "" if folder == self.root else f"{self.key(folder)}: "
-        deeper = [inside for inside in folders_below(folder) if holds_classes(inside, codes) or numbered(inside)]
+        deeper = [
+            inside for inside in folders_below(folder) if has_class_folders(inside, codes) or numbered_folders(inside)
+        ]
         if deeper:
             found = ", ".join(self.key(inside) for inside in deeper)
-            self.say(f"{where}without labels, although there are class folders in {found}; move them up to be read")
+            self.add_note(
+                f"{where}without labels, although there are class folders in {found}; move them up to be read"
+            )
         elif others := [inside.name for inside in picture_folders(folder)]:
-            more = ", ..." if len(others) > NAMED else ""
-            self.say(f"{where}without labels, as none of its folders is a class ({', '.join(others[:NAMED])}{more})")
+            more = ", ..." if len(others) > MAX_LISTED else ""
+            self.add_note(
+                f"{where}without labels, as none of its folders is a class ({', '.join(others[:MAX_LISTED])}{more})"
+            )
 
 
-def _says_something(name: str, codes: Codes) -> bool:
-    """Whether a folder's name is a part's, a class's or a number, so that it is no mere wrapping."""
-    return part_of(name) is not None or class_of(name) is not None or name in codes or is_number(name)
+def _has_meaning(name: str, codes: Codes) -> bool:
+    """Whether a folder's name is a part's, a class's or a number, so that the folder is no archive's wrapper."""
+    return part_of(name) is not None or class_of(name) is not None or name in codes or is_code(name)
 
 
-class AnyFolder(Dataset):
+class UnlabelledFolder(Dataset):
     """Pictures at any depth of a folder, whatever its sub-folders are called; there are no labels."""
 
     layout = "pictures at any depth"
@@ -113,9 +129,9 @@ class AnyFolder(Dataset):
         self.name = self.title = root.resolve().name
         super().__init__(root)
 
-    def passed_over(self) -> dict[str, int]:
-        """What is no picture, by ending."""
-        return passed_over(self.root)
+    def skipped_files(self) -> dict[str, int]:
+        """How many files are no pictures, by ending."""
+        return skipped_files(self.root)
 
     def scan(self) -> Iterator[Sample]:
         """One sample per picture."""

@@ -6,15 +6,15 @@ from pathlib import Path
 from typing import ClassVar
 
 from pipeline.datasets.parts.base import Dataset, Sample
-from pipeline.datasets.parts.class_folders import pictures_in
+from pipeline.datasets.parts.classes import class_of
 from pipeline.datasets.parts.finder import find_all, require_no_copies
-from pipeline.datasets.parts.spellings import class_of
+from pipeline.datasets.parts.folders import pictures_in
 
 NAME = re.compile(r"([A-Z]{2})\.([A-Z]{2})[0-9]*\.[0-9]+")
 
 
 class Jaffe(Dataset):
-    """JAFFE: the file name says subject, expression and number; sorted into folders or not."""
+    """JAFFE: a file's name says subject, expression and number; the pictures may be sorted into folders."""
 
     name = "jaffe"
     title = "JAFFE"
@@ -25,7 +25,7 @@ class Jaffe(Dataset):
         """One sample per picture.
 
         Raises:
-            DatasetError: a picture is named otherwise, or with an unknown expression code, or is there twice.
+            DatasetError: a picture's name has another form or an unknown expression code, or is there twice.
         """
         folders = find_all(self, _holds_jaffe, "a picture named as KA.AN1.39.tiff")
         pictures = [path for folder in folders for path in pictures_in(folder)]
@@ -33,13 +33,13 @@ class Jaffe(Dataset):
         for path in pictures:
             match = NAME.fullmatch(path.stem)
             if match is None:
-                raise self.fault(
+                raise self.error(
                     f"{path}: the name is not of the form KA.AN1.39.tiff; rename the file or move it out of {self.root}"
                 )
             subject, code = match.groups()
             label = class_of(code)
             if label is None:
-                raise self.fault(
+                raise self.error(
                     f"{path}: unknown expression code {code!r}; rename the file or move it out of {self.root}"
                 )
             yield Sample(self.key(path), label, subject)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from pipeline.datasets.parts.base import Dataset, Sample
-from pipeline.datasets.parts.class_folders import pictures_below
+from pipeline.datasets.parts.folders import pictures_below
 from pipeline.labels import ANGER, DISGUST, FEAR, HAPPINESS, NEUTRAL, SADNESS, SURPRISE
 
 LABELS = {
@@ -34,22 +34,22 @@ class Kdef(Dataset):
     )
 
     def scan(self) -> Iterator[Sample]:
-        """One sample per straight picture; the profiles, and files whose names are cut short, are passed over.
+        """One sample per straight picture; profiles, and files whose names lack their end, are left out.
 
         Raises:
-            DatasetError: a picture is named otherwise.
+            DatasetError: a picture's name has another form.
         """
         for path in pictures_below(self.root):
             match = NAME.fullmatch(path.stem)
             if match is None:
                 if _cut_short(path):
                     continue
-                raise self.fault(f"{path}: the name is not of the form AF01ANS.JPG; rename the file or move it away")
+                raise self.error(f"{path}: the name is not of the form AF01ANS.JPG; rename the file or move it away")
             session, actor, expression, angle = (part.upper() for part in match.groups())
             if angle == "S":
                 yield Sample(self.key(path), LABELS[expression], actor, sequence=f"{actor}/{session}/{expression}")
 
 
 def _cut_short(path: Path) -> bool:
-    """Whether a name lacks its last letters, as that of AM31H.JPG in the distributed set: what it shows is unknown."""
+    """Whether a name lacks its last letters, as AM31H.JPG in the distributed set: what it shows is unknown."""
     return re.fullmatch(r"[AB][FM][0-9]{2}[A-Z]{1,4}", path.stem, re.IGNORECASE) is not None

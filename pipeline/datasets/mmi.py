@@ -11,15 +11,15 @@ from numpy.typing import NDArray
 
 from pipeline.datasets.parts import videos
 from pipeline.datasets.parts.base import Dataset, Sample
-from pipeline.datasets.parts.class_folders import subfolders
 from pipeline.datasets.parts.finder import find
+from pipeline.datasets.parts.folders import subfolders
 from pipeline.errors import DatasetError, UnreadableImageError
 from pipeline.labels import ANGER, DISGUST, FEAR, HAPPINESS, NEUTRAL, SADNESS, SURPRISE
 
 LABELS = {1: ANGER, 2: DISGUST, 3: FEAR, 4: HAPPINESS, 5: SADNESS, 6: SURPRISE}
 """Sessions with other codes, or none, show no basic expression."""
 PROFILE = "1"
-"""The view of a track that shows the face from the side only; 0 is frontal, 2 both at once."""
+"""The view of a track that shows the face from the side only; 0 is frontal, 2 is both at once."""
 SESSION = "session.xml"
 FEWEST = 4
 
@@ -28,7 +28,7 @@ class Mmi(Dataset):
     """MMI: of each labelled video that shows the face from the front the first frame and the three in its middle.
 
     The first is neutral, those in the middle have the video's expression: the selection that Li and Deng's survey (TAC
-    2020) calls the usual one. The four frames are kept until another video's is asked for.
+    2020) calls the usual one. The four frames of a video are kept in memory until another video's are read.
     """
 
     name = "mmi"
@@ -44,24 +44,28 @@ class Mmi(Dataset):
         self._clip: tuple[Path, dict[int, NDArray[np.uint8]]] | None = None
 
     def __getstate__(self) -> dict[str, Any]:
-        """Without the frames at hand, for another process."""
+        """The state for another process, without the frames in memory."""
         return {**self.__dict__, "_clip": None}
 
     def scan(self) -> Iterator[Sample]:
         """Four samples per labelled video; their keys are the video's with the number of the frame.
 
         Raises:
-            DatasetError: there are no sessions, a description is damaged, or a labelled video is, or is too short.
+            DatasetError: there are no sessions, a description or a labelled video is damaged, or a labelled video is
+                too short.
         """
         home = find(self, _holds_sessions, "a folder Sessions with session.xml in its folders")
         for session in subfolders(home):
             for video in sorted(path for path in session.iterdir() if videos.is_video(path)):
                 label = self._label(video.with_suffix(".xml"))
                 if label is not None and self._shows_the_front(session / SESSION):
-                    yield from self._four(video, label)
+                    yield from self._four_frames(video, label)
 
     def read(self, sample: Sample) -> NDArray[np.uint8]:
-        """The frame of a sample: uint8 H×W×3 RGB.
+        """The frame of a sample.
+
+        Returns:
+            uint8 H×W×3 RGB.
 
         Raises:
             UnreadableImageError: the video cannot be read, or ends before the frame.
@@ -77,22 +81,22 @@ class Mmi(Dataset):
         return self._clip[1][number]
 
     def file(self, sample: Sample) -> Path:
-        """The video that a frame is of."""
+        """The video that a frame belongs to."""
         return self.root / sample.key.rpartition(":")[0]
 
-    def _four(self, video: Path, label: int) -> Iterator[Sample]:
+    def _four_frames(self, video: Path, label: int) -> Iterator[Sample]:
         try:
             count = _length(video)
         except DatasetError as error:
-            raise self.fault(f"{error}; unpack the session again, or move it away") from None
+            raise self.error(f"{error}; unpack the session again, or move it away") from None
         if count < FEWEST:
-            raise self.fault(f"{video}: {count} frames, but {FEWEST} are needed; unpack the session again")
+            raise self.error(f"{video}: {count} frames, but {FEWEST} are needed; unpack the session again")
         for number, shown in ((0, NEUTRAL), *((number, label) for number in _middle(count))):
             subject = video.stem.partition("-")[0]
             yield Sample(f"{self.key(video)}:{number:07d}", shown, subject, video.stem, number)
 
     def _label(self, description: Path) -> int | None:
-        """The label that a video's description gives; None where there is none of the six."""
+        """The label that a video's description gives; None where it gives none of the six."""
         if not description.is_file():
             return None
         tags = [tag for tag in self._xml(description).iter("Metatag") if tag.get("Name") == "Emotion"]
@@ -100,28 +104,28 @@ class Mmi(Dataset):
             return None
         code = tags[0].get("Value", "")
         if not code.isdigit():
-            raise self.fault(f"{description}: Emotion {code!r} is no number; correct it")
+            raise self.error(f"{description}: Emotion {code!r} is no number; correct it")
         return LABELS.get(int(code))
 
     def _shows_the_front(self, session: Path) -> bool:
         if not session.is_file():
-            raise self.fault(f"{session}: no such file, which says from where the face is seen; unpack the session")
+            raise self.error(f"{session}: no such file, which says from where the face is seen; unpack the session")
         return PROFILE not in {track.get("view") for track in self._xml(session).iter("track")}
 
     def _xml(self, path: Path) -> ElementTree.Element:
         try:
             return ElementTree.parse(path).getroot()
         except (ElementTree.ParseError, OSError, ValueError) as error:
-            raise self.fault(f"{path}: cannot be read ({error}); unpack the session again") from None
+            raise self.error(f"{path}: cannot be read ({error}); unpack the session again") from None
 
 
 def _length(video: Path) -> int:
-    """The number of frames; they are counted where the file does not say."""
-    return videos.look(video).frames or sum(1 for _ in videos.numbers(video, 1))
+    """The number of frames; they are counted where the file does not give it."""
+    return videos.probe(video).frames or sum(1 for _ in videos.frame_numbers(video, 1))
 
 
 def _frames(video: Path, wanted: set[int]) -> dict[int, NDArray[np.uint8]]:
-    """The frames of these numbers, by number; what comes after the last of them is not read."""
+    """Frames by their numbers; nothing after the last wanted one is read."""
     last = max(wanted)
     read = itertools.takewhile(lambda frame: frame[0] <= last, videos.frames(str(video), 1))
     return {number: image for number, image in read if number in wanted}

@@ -5,18 +5,17 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import ClassVar
 
-from pipeline.datasets.parts.aligned import AlignedOrWhole
-from pipeline.datasets.parts.base import Sample
-from pipeline.datasets.parts.class_folders import subfolders
+from pipeline.datasets.parts.base import AlignedOrWhole, Sample
+from pipeline.datasets.parts.classes import class_of
 from pipeline.datasets.parts.finder import find
+from pipeline.datasets.parts.folders import subfolders
 from pipeline.datasets.parts.sequences import neutral_and_peak
-from pipeline.datasets.parts.spellings import class_of
 from pipeline.labels import NEUTRAL
 
 STRONG = "Strong"
 WHOLE = "VL"
 CROPPED = "VL_Acropped"
-"""The owners' own crops of the visible light, in PreProcess Img."""
+"""The owners' own crops of pictures in visible light, in PreProcess Img."""
 
 
 class OuluCasia(AlignedOrWhole):
@@ -40,13 +39,13 @@ class OuluCasia(AlignedOrWhole):
         self._aligned = folder.parent.name != WHOLE
         for subject in subfolders(folder):
             if re.fullmatch(r"P[0-9]+", subject.name) is None:
-                raise self.fault(
+                raise self.error(
                     f"{subject}: {subject.name!r} is no subject such as P001; move the folder out of {self.root}"
                 )
             for sequence in subfolders(subject):
                 label = class_of(sequence.name)
                 if label is None or label == NEUTRAL:
-                    raise self.fault(
+                    raise self.error(
                         f"{sequence}: unknown expression {sequence.name!r}; rename the folder or move it out of "
                         f"{self.root}"
                     )
@@ -58,5 +57,5 @@ def _is_strong_light(folder: Path) -> bool:
 
 
 def _is_original(folder: Path) -> bool:
-    """Whether pictures are whole, and not those that the owners processed."""
+    """Whether the pictures are whole, not those that the owners processed."""
     return folder.parent.name == WHOLE and "process" not in folder.parent.parent.name.casefold()

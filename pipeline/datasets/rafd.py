@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 from pipeline.datasets.parts.base import Dataset, Sample
-from pipeline.datasets.parts.class_folders import pictures_below
-from pipeline.datasets.parts.spellings import class_of
+from pipeline.datasets.parts.classes import class_of
+from pipeline.datasets.parts.folders import pictures_below
 
 FRONTAL = "090"
 LEFT_OUT = "contemptuous"
@@ -28,16 +28,16 @@ class Rafd(Dataset):
         """One sample per picture of the frontal camera.
 
         Raises:
-            DatasetError: a picture is named otherwise.
+            DatasetError: a picture's name has another form or an unknown expression.
         """
         for path in pictures_below(self.root):
             match = NAME.fullmatch(path.stem)
             if match is None:
-                raise self.fault(f"{path}: not named as Rafd090_01_Caucasian_female_angry_frontal.jpg; move it away")
+                raise self.error(f"{path}: not named as Rafd090_01_Caucasian_female_angry_frontal.jpg; move it away")
             camera, model, _, _, expression, _ = match.groups()
             if camera != FRONTAL or expression == LEFT_OUT:
                 continue
             label = class_of(expression)
             if label is None:
-                raise self.fault(f"{path}: unknown expression {expression!r}; rename the file or move it away")
+                raise self.error(f"{path}: unknown expression {expression!r}; rename the file or move it away")
             yield Sample(self.key(path), label, subject=model, sequence=f"{model}/{expression}")

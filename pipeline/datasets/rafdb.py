@@ -5,25 +5,24 @@ from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import ClassVar
 
-from pipeline.datasets.parts.aligned import AlignedOrWhole
-from pipeline.datasets.parts.base import Sample
-from pipeline.datasets.parts.class_folders import class_samples, holds_parts, picture_folders, pictures_below
-from pipeline.datasets.parts.finder import chosen, not_found, places, require_no_copies, said_instead_of
-from pipeline.datasets.parts.label_table import label_tables, rows
-from pipeline.datasets.parts.spellings import part_of
+from pipeline.datasets.parts.base import AlignedOrWhole, Sample
+from pipeline.datasets.parts.classes import class_samples, has_part_folders, part_of
+from pipeline.datasets.parts.finder import choose, matching_folders, not_found, note_choice, require_no_copies
+from pipeline.datasets.parts.folders import picture_folders, pictures_below
+from pipeline.datasets.parts.tables import label_rows, label_tables
 from pipeline.labels import ANGER, DISGUST, FEAR, HAPPINESS, NEUTRAL, SADNESS, SURPRISE
 
 LISTS = ("EmoLabel/list_patition_label.txt", "EmoLabel/list_partition_label.txt")  # misspelt so in the release
 LABELS = {"1": SURPRISE, "2": FEAR, "3": DISGUST, "4": HAPPINESS, "5": SADNESS, "6": ANGER, "7": NEUTRAL}
 VARIANTS = {"aligned": "_aligned", "original": ""}
-"""The folders of ``Image`` in the order in which they are preferred, and what their files' names end in."""
+"""The folders of ``Image``, the preferred one first, and the ending of their files' names before the suffix."""
 
 
 class RafDb(AlignedOrWhole):
-    """RAF-DB: 12,271 train and 3,068 test pictures, named with part and label by one list file.
+    """RAF-DB: 12,271 train and 3,068 test pictures; one list file names each with its part and label.
 
-    Copies in circulation have the pictures in folders by class, or with tables of labels beside them; RAF-DB's codes of
-    the classes hold in each.
+    Copies in circulation have the pictures in folders by class, or with tables of labels beside them. All use RAF-DB's
+    codes of the classes.
     """
 
     name = "rafdb"
@@ -40,8 +39,8 @@ class RafDb(AlignedOrWhole):
     def scan(self) -> Iterator[Sample]:
         """One sample per line of the list; the 100×100 aligned pictures where they are there, else the originals.
 
-        A listed picture that is missing is a sample too: reading it fails, and is counted with the unreadable ones.
-        In copies sorted into folders by class, one per picture; in those with tables, one per row.
+        A listed picture that is missing is a sample too: reading it fails, and it is counted with the unreadable ones.
+        Copies sorted into folders by class give one sample per picture, those with tables one per row.
 
         Raises:
             DatasetError: none of the three is there, there is no picture, a line or folder is malformed or has a label
@@ -50,26 +49,26 @@ class RafDb(AlignedOrWhole):
         what = f"{LISTS[0]}, or train/1 … train/7, or a table of labels"
         kinds: tuple[tuple[Callable[[Path], bool], Callable[[Path], Iterator[Sample]]], ...] = (
             (lambda folder: bool(_lists_in(folder)), self._listed),
-            (lambda folder: holds_parts(folder, LABELS), self._by_class),
+            (lambda folder: has_part_folders(folder, LABELS), self._by_class),
             (lambda folder: bool(label_tables(folder)), self._tabled),
         )
-        found = [(places(self, mark), read) for mark, read in kinds]
+        found = [(matching_folders(self, condition), read) for condition, read in kinds]
         there = [(folders, read) for folders, read in found if folders]
         if not there:
             raise not_found(self, what)
         (folders, read), *others = there
-        home = chosen(self, folders, self.title)
+        home = choose(self, folders, self.title)
         for unread, _ in others:
-            said_instead_of(self, home, [folder for folder in unread if folder != home])
+            note_choice(self, home, [folder for folder in unread if folder != home])
         return read(home)
 
     def _by_class(self, home: Path) -> Iterator[Sample]:
-        """Pictures below ``train/1`` to ``test/7``: RAF-DB's own codes of the classes, or their names."""
+        """Pictures below ``train/1`` to ``test/7``; folders may have the names of classes in place of codes."""
         samples: list[Sample] = []
         for folder in picture_folders(home):
             part = part_of(folder.name)
             if part is None:
-                raise self.fault(
+                raise self.error(
                     f"{folder}: {folder.name!r} is none of train, valid and test; move it out of {self.root}"
                 )
             samples += class_samples(self, folder, part, codes=LABELS)
@@ -77,18 +76,18 @@ class RafDb(AlignedOrWhole):
         return iter(samples)
 
     def _tabled(self, home: Path) -> Iterator[Sample]:
-        """One sample per row of the tables; the table's name, or the picture's, says the part."""
+        """One sample per row of the tables; the table's name, or the picture's, gives the part."""
         found = list(pictures_below(home))
         require_no_copies(self, found)
         files = {path.name.casefold(): path for path in found}
         if not files:
-            raise self.fault(f"{home}: tables of labels, but no pictures; unpack the pictures there")
+            raise self.error(f"{home}: tables of labels, but no pictures; unpack the pictures there")
         self._aligned = any(path.stem.endswith("_aligned") for path in files.values())
         for table in label_tables(home):
-            for where, name, code in rows(self, table):
+            for where, name, code in label_rows(self, table):
                 label, part = self._label(where, code), _part_in(table.stem) or _part_in(name)
                 if part is None:
-                    raise self.fault(f"{where}: neither {table.name} nor {name} says train, valid or test; rename one")
+                    raise self.error(f"{where}: neither {table.name} nor {name} says train, valid or test; rename one")
                 path = files.get(name.casefold(), table.parent / name)
                 yield Sample(self.key(path), label, split=part)
 
@@ -102,48 +101,55 @@ class RafDb(AlignedOrWhole):
             yield Sample(self.key(path), LABELS[code], split=stem.partition("_")[0])
 
     def _lines(self, path: Path) -> Iterator[tuple[str, str, str]]:
-        """Of each line of the list the picture's stem, its suffix, and the code."""
+        """The picture's stem, its suffix and the code of each line of the list."""
         try:
             lines = path.read_text(encoding="utf-8-sig").splitlines()
         except UnicodeDecodeError as error:
-            raise self.fault(f"{path}: not a text file ({error.reason}); unpack it again") from error
+            raise self.error(f"{path}: not a text file ({error.reason}); unpack it again") from error
         for number, line in enumerate(lines, start=1):
             if not line.strip():
                 continue
             where = f"{path}, line {number}"
             match = re.fullmatch(r"((?:train|test)_[0-9]+)(\.jpg) +(\S+)", line.strip())
             if match is None:
-                raise self.fault(f"{where}: {line.strip()!r} is not of the form 'train_00001.jpg 5'; unpack it again")
+                raise self.error(f"{where}: {line.strip()!r} is not of the form 'train_00001.jpg 5'; unpack it again")
             self._label(where, match[3])
             yield match[1], match[2], match[3]
 
     def _label(self, where: str, code: str) -> int:
         if code not in LABELS:
-            raise self.fault(f"{where}: label {code!r} is not one of 1–7; correct the line")
+            raise self.error(f"{where}: label {code!r} is not one of 1–7; correct the line")
         return LABELS[code]
 
     def _pictures(self, home: Path, listed: list[str]) -> tuple[Path, dict[str, Path]]:
-        """The folder that is read, and its files by their names in lower case.
+        """The folder of pictures that is read, and its files.
 
-        It is the first of ``VARIANTS`` that lacks no whole part of the list: pictures of one part must not be aligned
-        and those of another not.
+        It is the first of ``VARIANTS`` that lacks no whole part of the list, so that pictures of one part are not
+        aligned while those of another are not.
+
+        Args:
+            home: the folder of ``Image``.
+            listed: names of pictures in the list.
+
+        Returns:
+            The folder, and its files by their names in lower case.
         """
         there = [home / "Image" / name for name in VARIANTS if (home / "Image" / name).is_dir()]
         if not there:
-            raise self.fault(f"{home / 'Image'}: neither aligned/ nor original/ is there; unpack one of them")
+            raise self.error(f"{home / 'Image'}: neither aligned/ nor original/ is there; unpack one of them")
         files = {folder: {path.name.casefold(): path for path in pictures_below(folder)} for folder in there}
         lacking = {folder: _parts_lacking(files[folder], listed, VARIANTS[folder.name]) for folder in there}
         taken = min(there, key=lambda folder: len(lacking[folder]))
         if taken != there[0]:
             lacks = " and ".join(lacking[there[0]])
-            self.say(f"{self.key(taken)}, not {self.key(there[0])}, as that has no pictures of {lacks}")
+            self.add_note(f"{self.key(taken)}, not {self.key(there[0])}, as that has no pictures of {lacks}")
         else:
-            said_instead_of(self, taken, [folder for folder in there if folder != taken and files[folder]])
+            note_choice(self, taken, [folder for folder in there if folder != taken and files[folder]])
         return taken, files[taken]
 
 
 def _parts_lacking(files: dict[str, Path], listed: list[str], ending: str) -> list[str]:
-    """The parts of which pictures are listed, but none is there."""
+    """The parts that the list names pictures of while none of these is there."""
     parts: dict[str, bool] = {}
     for name in listed:
         stem, _, suffix = name.rpartition(".")

@@ -5,23 +5,21 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar
 
-from pipeline.datasets.parts.aligned import AlignedOrWhole
-from pipeline.datasets.parts.base import Sample
-from pipeline.datasets.parts.class_folders import class_samples, holds_classes, picture_folders, subfolders
-from pipeline.datasets.parts.finder import chosen, find, said_instead_of
-from pipeline.datasets.parts.spellings import part_of
-from pipeline.datasets.parts.walk import folders_below
+from pipeline.datasets.parts.base import AlignedOrWhole, Sample
+from pipeline.datasets.parts.classes import class_samples, has_class_folders, part_of
+from pipeline.datasets.parts.finder import choose, find, note_choice
+from pipeline.datasets.parts.folders import folders_below, picture_folders, subfolders
 
 PARTS = ("train", "val")
 ALIGNED = re.compile(r"[ _-]*aligned.*", re.IGNORECASE)
-"""What the names of the archives of aligned faces, as Val_Aligned_Faces_new, have behind the part."""
+"""What follows the part in names of archives of aligned faces, as Val_Aligned_Faces_new."""
 
 
 class Sfew(AlignedOrWhole):
     """SFEW 2.0: 958 train and 436 val pictures. The 372 of its test part have no published labels and are not read.
 
-    Its authors' aligned faces are taken before the stills, where both parts have them; they are fewer, as a face was
-    not found in every still.
+    Its authors' aligned faces are read before the stills where both parts have them. They are fewer, as a face was not
+    found in every still.
     """
 
     name = "sfew"
@@ -33,8 +31,8 @@ class Sfew(AlignedOrWhole):
     )
 
     @property
-    def whole(self) -> Mapping[str, int | Sequence[int]]:
-        """Of the stills; no numbers of the aligned faces are published."""
+    def expected_counts(self) -> Mapping[str, int | Sequence[int]]:
+        """The numbers of stills; none are published for the aligned faces."""
         return {} if self.aligned else self.published
 
     def scan(self) -> Iterator[Sample]:
@@ -49,28 +47,28 @@ class Sfew(AlignedOrWhole):
         stills = all(any(not self._is_aligned(folder) for folder in folders) for folders in found.values())
         for part, folders in found.items():
             wanted = [folder for folder in folders if self._is_aligned(folder) == self._aligned]
-            taken = chosen(self, wanted or folders, f"a folder with the classes of {part}")
+            taken = choose(self, wanted or folders, f"a folder with the classes of {part}")
             others = [folder for folder in folders if folder != taken and folder not in wanted]
-            said_instead_of(self, taken, others)
+            note_choice(self, taken, others)
             if not self._aligned and not stills:
-                self.say(
+                self.add_note(
                     f"{part} has {'aligned faces' if self._is_aligned(taken) else 'stills'}, the other part has not"
                 )
             yield from class_samples(self, taken, part)
 
     def _is_aligned(self, folder: Path) -> bool:
-        """Whether a folder of classes, or the one that it is in, is named so."""
+        """Whether the name of a folder of classes, or of the one around it, says that its faces are aligned."""
         return any(ALIGNED.search(name) for name in self.key(folder).split("/")[-2:])
 
     def _classes(self, home: Path, part: str) -> list[Path]:
-        """Where class folders of a part are: aligned faces and whole pictures may lie side by side."""
+        """The folders with class folders of a part: aligned faces and stills may lie side by side."""
         tops = [folder for folder in subfolders(home) if _part(folder.name) == part]
-        found = [folder for top in tops for folder in folders_below(top) if holds_classes(folder)]
+        found = [folder for top in tops for folder in folders_below(top) if has_class_folders(folder)]
         for folder in (folder for top in tops for folder in folders_below(top, 1)):
             if ALIGNED.search(folder.name) and not any(folder in (inside, *inside.parents) for inside in found):
-                self.say(f"stills, as {self.key(folder)} holds no pictures in class folders")
+                self.add_note(f"stills, as {self.key(folder)} holds no pictures in class folders")
         if not found:
-            raise self.fault(
+            raise self.error(
                 f"{', '.join(map(str, tops))}: no folder named after a class with pictures; unpack the part's archive "
                 "there"
             )

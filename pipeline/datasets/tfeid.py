@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import ClassVar
 
 from pipeline.datasets.parts.base import Dataset, Sample
-from pipeline.datasets.parts.class_folders import picture_folders, pictures_in, subfolders
+from pipeline.datasets.parts.classes import class_of
 from pipeline.datasets.parts.finder import find
-from pipeline.datasets.parts.spellings import class_of
+from pipeline.datasets.parts.folders import picture_folders, pictures_in, subfolders
 
 FOLDER = re.compile(r"dfh_([a-z]+)_[a-z]", re.IGNORECASE)
 """A class folder; its last letter says how the pictures are framed."""
@@ -20,7 +20,7 @@ LEFT_OUT = "contempt"
 
 
 class Tfeid(Dataset):
-    """TFEID: its frontal pictures of high intensity but those of contempt."""
+    """TFEID: its frontal pictures of high intensity, without contempt."""
 
     name = "tfeid"
     title = "TFEID"
@@ -43,11 +43,11 @@ class Tfeid(Dataset):
                 continue
             label = class_of(MISSPELT.get(word, word))
             if label is None:
-                raise self.fault(f"{folder}: no class folder such as dfh_anger_x; rename it or move it away")
+                raise self.error(f"{folder}: no class folder such as dfh_anger_x; rename it or move it away")
             for path in pictures_in(folder):
                 model = MODEL.match(path.name)
                 if model is None:
-                    raise self.fault(f"{path}: the name does not begin as f01_; rename the file or move it away")
+                    raise self.error(f"{path}: the name does not begin as f01_; rename the file or move it away")
                 yield Sample(self.key(path), label, subject=model[1].casefold())
 
 

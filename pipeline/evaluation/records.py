@@ -9,8 +9,7 @@ from pydantic import Field, model_validator
 
 from pipeline.config.section import Fraction
 from pipeline.files.records import Record
-from pipeline.labels import NUM_CLASSES
-from pipeline.provenance import Provenance
+from pipeline.labels import NUM_CLASSES, Provenance
 from pipeline.splits.report import Count, SplitReport
 
 PerClassScore = Annotated[tuple[Fraction | None, ...], Field(min_length=NUM_CLASSES, max_length=NUM_CLASSES)]

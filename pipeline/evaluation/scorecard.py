@@ -9,9 +9,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from pipeline.config.schema import EvaluateParams
-from pipeline.data.outcome import Outcome, Predicted
-from pipeline.data.prepared import Prepared
-from pipeline.data.split import Indices
+from pipeline.data.outcome import Outcome, Predictions
+from pipeline.data.prepared import Indices, PreparedData
 from pipeline.evaluation import scores
 from pipeline.evaluation.calibration import bins, expected_error, rescaled
 from pipeline.evaluation.records import (
@@ -48,7 +47,7 @@ class Scores:
 
 
 def score(
-    target: Prepared, outcome: Outcome, by_epoch: NDArray[np.uint8], params: EvaluateParams, seed: int
+    target: PreparedData, outcome: Outcome, by_epoch: NDArray[np.uint8], params: EvaluateParams, seed: int
 ) -> Scores | None:
     """Scores on the test rows; None where there are none, as no picture has a label.
 
@@ -133,7 +132,11 @@ def chosen_epochs(validations: pd.DataFrame, by_epoch: Sequence[float]) -> dict[
 
 
 def calibration_scores(
-    predicted: Predicted, temperature: float, source_labels: NDArray[np.int64], rows: Indices, labels: NDArray[np.int64]
+    predicted: Predictions,
+    temperature: float,
+    source_labels: NDArray[np.int64],
+    rows: Indices,
+    labels: NDArray[np.int64],
 ) -> tuple[CalibrationScores, pd.DataFrame]:
     """What the temperature does to the calibration error of the source's sample and of the target's test part.
 
@@ -168,7 +171,9 @@ def _calibration_error(
     return CalibrationError(before=expected_error(p, labels), after=expected_error(rescaled(p, temperature), labels))
 
 
-def tsne_points(source: Prepared | None, target: Prepared, outcome: Outcome, count: int, seed: int) -> pd.DataFrame:
+def tsne_points(
+    source: PreparedData | None, target: PreparedData, outcome: Outcome, count: int, seed: int
+) -> pd.DataFrame:
     """t-SNE of some pictures of each domain, before and after adaptation.
 
     Args:
@@ -197,7 +202,7 @@ def tsne_points(source: Prepared | None, target: Prepared, outcome: Outcome, cou
     return pd.concat(points)
 
 
-def predictions_table(target: Prepared, probabilities: NDArray[np.float64]) -> pd.DataFrame:
+def predictions_table(target: PreparedData, probabilities: NDArray[np.float64]) -> pd.DataFrame:
     """A row a picture of the store: source file, expression, confidence and all probabilities (N×7)."""
     table = pd.DataFrame(probabilities, columns=[f"p_{name}" for name in EXPRESSIONS])
     table.insert(0, "picture", target.store.samples["key"].to_numpy())

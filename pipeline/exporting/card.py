@@ -7,13 +7,19 @@ from pipeline.backbones import BACKBONES
 from pipeline.config.methods import METHODS
 from pipeline.evaluation.records import Result
 from pipeline.labels import EXPRESSIONS
-from pipeline.networks.trained import Trained
+from pipeline.networks.trained import TrainedModel
 from pipeline.reporting.markdown import MARK_NOTE, NOTHING, markdown_table, marked, percent
 from pipeline.reporting.titles import dataset_title
 
 
-def card(trained: Trained, result: Result | None, files: Mapping[str, str]) -> str:
-    """The card as Markdown. result: the model's scores, where it has any. files: what was exported, and how exact."""
+def card(trained: TrainedModel, result: Result | None, files: Mapping[str, str]) -> str:
+    """The text of card.md, in Markdown.
+
+    Args:
+        trained: the model.
+        result: its scores, where it has any.
+        files: for each exported file what it is, and how exact.
+    """
     made = trained.description
     name = dataset_title(made["target"]["name"]) if trained.adapted else dataset_title(made["source"]["name"])
     sections = [
@@ -42,7 +48,7 @@ on labelled pictures of your own before you rely on it.
 - Probabilities are calibrated on the source's test pictures; on other pictures they may be too sure."""
 
 
-def _origin(trained: Trained, made: Mapping[str, Any]) -> str:
+def _origin(trained: TrainedModel, made: Mapping[str, Any]) -> str:
     weights = BACKBONES[trained.params.backbone].weights[trained.params.weights]
     lines = [_data("Source, with labels", made["source"])]
     if trained.adapted:

@@ -1,18 +1,18 @@
-"""The command pocan export: a model's ONNX files, checked, and its card."""
+"""What ``pocan export`` does: a model's ONNX files, compared with PyTorch, and its card."""
 
 from pathlib import Path
 
 import numpy as np
 
-from pipeline.config import layout
+from pipeline.config import paths
 from pipeline.data.crops import CropStore
 from pipeline.errors import DatasetError, PipelineError
 from pipeline.evaluation.records import Result
 from pipeline.exporting import onnx
 from pipeline.exporting.card import card
 from pipeline.files.atomic import atomic_folder
-from pipeline.files.writing import write_text
-from pipeline.networks.trained import Trained
+from pipeline.files.io import write_text
+from pipeline.networks.trained import TrainedModel
 
 COMPARED = 256
 """Crops on which the files are compared with PyTorch, at most."""
@@ -21,37 +21,45 @@ TOLERANCE = 1e-4
 """Difference of a probability above which an export is refused as wrong."""
 
 
-def export(trained: Trained, out: Path, crops: Path | None, int8: bool) -> list[Path]:
-    """Write ``out`` with model.onnx, with ``int8`` model-int8.onnx, and card.md; returns the files.
+def export(trained: TrainedModel, out: Path, crops: Path | None, int8: bool) -> list[Path]:
+    """Write a model as ONNX with its card.
 
-    crops: a crop store to check on, and to measure int8's ranges on; by default that of the set that it was trained on
-    last, or noise where this is not at hand (then there is no int8).
+    Args:
+        trained: the model.
+        out: a new folder for model.onnx, card.md, and with ``int8`` model-int8.onnx.
+        crops: a crop store to compare on, and to measure int8's ranges on; by default that of the set that the model
+            was trained on last, or noise where this is not at hand (then there is no int8).
+        int8: also write a model of 8-bit integers.
+
+    Returns:
+        The files.
 
     Raises:
         PipelineError: ``out`` exists, packages are missing, or the file does not compute what the model does.
     """
     if out.exists():
         raise PipelineError(f"{out}: is there already; remove it or name another folder with --out")
-    pictures, store = _crops(trained, crops)
+    pictures, store = _compared_crops(trained, crops)
     if int8 and store is None:
         raise DatasetError("int8 needs crops to measure activations on: name a crop store with --crops")
     files = {}
     with atomic_folder(out) as folder:
         onnx.export(trained, folder / "model.onnx")
-        differs = onnx.difference(trained, folder / "model.onnx", pictures)
-        if not differs <= TOLERANCE:
-            raise PipelineError(f"the exported model differs from its own by {differs:.2g}: it is not written")
+        difference = onnx.difference(trained, folder / "model.onnx", pictures)
+        if not difference <= TOLERANCE:
+            raise PipelineError(f"the exported model differs from its own by {difference:.2g}: it is not written")
         on = "noise" if store is None else f"{len(pictures)} crops of {store.description['dataset']}"
-        files["model.onnx"] = f"float32; largest difference to PyTorch {differs:.1e} on {on}"
+        files["model.onnx"] = f"float32; largest difference to PyTorch {difference:.1e} on {on}"
         if int8 and store is not None:
             files["model-int8.onnx"] = _int8(folder, store, pictures)
         write_text(folder / "card.md", card(trained, _result(trained), files))
     return [out / name for name in (*files, "card.md")]
 
 
-def _crops(trained: Trained, where: Path | None) -> tuple[onnx.Crops, CropStore | None]:
+def _compared_crops(trained: TrainedModel, where: Path | None) -> tuple[onnx.Crops, CropStore | None]:
+    """The crops that PyTorch and the file are compared on, and the store that they are from; None: they are noise."""
     data = trained.description.get("target") or trained.description["source"]
-    folder = where or layout.crops(data["name"])
+    folder = where or paths.crops(data["name"])
     if where is None and not (folder / "store.json").is_file():
         return np.random.Generator(np.random.PCG64(0)).integers(0, 256, (16, 112, 112, 3), dtype=np.uint8), None
     store = CropStore.open(folder)
@@ -60,7 +68,7 @@ def _crops(trained: Trained, where: Path | None) -> tuple[onnx.Crops, CropStore 
 
 
 def _int8(folder: Path, store: CropStore, pictures: onnx.Crops) -> str:
-    """Write the int8 model; returns what it costs: decisions that change, and accuracy where there are labels."""
+    """Write the int8 model; returns a sentence on what it costs: changed decisions, and accuracy where known."""
     onnx.quantise(folder / "model.onnx", folder / "model-int8.onnx", pictures)
     exact, rounded = (onnx.predict(folder / name, pictures) for name in ("model.onnx", "model-int8.onnx"))
     same = float((exact.argmax(axis=1) == rounded.argmax(axis=1)).mean())
@@ -74,12 +82,12 @@ def _int8(folder: Path, store: CropStore, pictures: onnx.Crops) -> str:
     return f"{text}; {size[0]:.1f} → {size[1]:.1f} MiB"
 
 
-def _result(trained: Trained) -> Result | None:
+def _result(trained: TrainedModel) -> Result | None:
     """The scores of this very model, where its evaluation is at hand."""
     if not trained.adapted:
         return None
     target = trained.description["target"]["name"]
-    path, model = layout.result(target), layout.model_description(layout.adapted(target))
+    path, model = paths.result(target), paths.model_description(paths.adapted(target))
     if not path.is_file() or not model.is_file() or trained.description["weights_sha256"] not in model.read_text():
         return None
     return Result.model_validate_json(path.read_bytes())

@@ -13,10 +13,10 @@ from torch.nn import functional as F
 from pipeline.data.crops import CROP_SIZE
 from pipeline.errors import ParamsError
 from pipeline.files.atomic import atomic_path
-from pipeline.files.packages import package_folder
+from pipeline.files.io import package_folder
 from pipeline.labels import EXPRESSIONS
 from pipeline.networks.network import Classifier
-from pipeline.networks.trained import Trained
+from pipeline.networks.trained import TrainedModel
 
 OPSET = 20
 """The oldest whose GridSample is what PyTorch's is; ONNX Runtime has it since 1.17."""
@@ -41,7 +41,6 @@ class Exported(nn.Module):
         self.register_buffer("grid", torch.stack([x, y], dim=2)[None])
 
     def forward(self, crops: Tensor) -> Tensor:
-        """Probabilities of a batch of crops."""
         images = crops.permute(0, 3, 1, 2).float() / 255.0
         grid = self.grid.expand(images.shape[0], -1, -1, -1)
         views = F.grid_sample(images, grid, mode="bilinear", padding_mode="border", align_corners=False)
@@ -49,7 +48,7 @@ class Exported(nn.Module):
         return probabilities
 
 
-def export(trained: Trained, path: Path) -> None:
+def export(trained: TrainedModel, path: Path) -> None:
     """Write the model at ``path``; its metadata say what goes in, what comes out and what made it.
 
     Raises:
@@ -79,8 +78,8 @@ def export(trained: Trained, path: Path) -> None:
         onnx.save(proto, temporary)
 
 
-def metadata(trained: Trained) -> dict[str, str]:
-    """What a user of the file must know, as text by key."""
+def metadata(trained: TrainedModel) -> dict[str, str]:
+    """What a user of the file must know: texts by their keys."""
     return {
         "expressions": ",".join(EXPRESSIONS),
         "input": f"crops: uint8 N×{CROP_SIZE}×{CROP_SIZE}×3, RGB; one face each, found and cropped as faces says",
@@ -93,7 +92,14 @@ def metadata(trained: Trained) -> dict[str, str]:
 
 
 def predict(path: Path, crops: Crops) -> NDArray[np.float32]:
-    """What ONNX Runtime predicts for uint8 N×112×112×3 crops: N×k.
+    """What ONNX Runtime predicts.
+
+    Args:
+        path: an exported model.
+        crops: uint8 N×112×112×3, RGB.
+
+    Returns:
+        Probabilities, float32 N×k.
 
     Raises:
         ParamsError: ONNX Runtime is not installed.
@@ -107,14 +113,19 @@ def predict(path: Path, crops: Crops) -> NDArray[np.float32]:
 
 
 @torch.no_grad()
-def difference(trained: Trained, path: Path, crops: Crops) -> float:
+def difference(trained: TrainedModel, path: Path, crops: Crops) -> float:
     """The largest difference of a probability between the file and PyTorch."""
     expected = Exported(trained.model, trained.eval_crop).eval()(torch.from_numpy(crops)).numpy()
     return float(np.abs(predict(path, crops) - expected).max())
 
 
 def quantise(path: Path, to: Path, crops: Crops) -> None:
-    """Write the model at ``path`` with int8 weights and activations, whose ranges are measured on ``crops``.
+    """Write a model with int8 weights and activations.
+
+    Args:
+        path: the exported model.
+        to: the new file.
+        crops: uint8 N×112×112×3, RGB, on which the ranges of activations are measured.
 
     Raises:
         ParamsError: the packages for it are not installed.
@@ -143,7 +154,7 @@ class _Reader:
         self._crops = iter(crops[:CALIBRATED_ON])
 
     def get_next(self) -> dict[str, Any] | None:
-        """A batch of one, or None at the end."""
+        """A batch of one crop; None at the end."""
         crop = next(self._crops, None)
         return None if crop is None else {"crops": crop[None]}
 

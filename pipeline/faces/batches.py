@@ -15,11 +15,9 @@ from pipeline.config.pictures import FaceParams
 from pipeline.data.crops import CROP_SIZE
 from pipeline.datasets.parts.base import Dataset, Sample
 from pipeline.errors import RefusedImageError, UnreadableImageError
-from pipeline.faces.choice import Chooser
-from pipeline.faces.crop import Image, sharpness
-from pipeline.faces.cut import cut
-from pipeline.faces.finder import Face, FaceFinder, whole
-from pipeline.faces.journal import CropBatch
+from pipeline.faces.crop import Face, Image, crop_face, sharpness
+from pipeline.faces.finder import Chooser, FaceFinder, whole_picture
+from pipeline.faces.writer import CropBatch
 
 PIXELS_AT_ONCE = 1 << 24
 """Pixels of pictures decoded together, whatever ``faces.batch_size`` says: 48 MiB."""
@@ -40,7 +38,7 @@ def divide(samples: Sequence[Sample], size: int) -> Batches:
     return batches
 
 
-def name(dataset: Dataset, batch: Sequence[Sample], settings: str) -> str:
+def batch_name(dataset: Dataset, batch: Sequence[Sample], settings: str) -> str:
     """A digest of all that a batch's crops are made from: its samples, their files' sizes and times, ``settings``."""
     listed = [[*astuple(sample), *_stamp(dataset.file(sample))] for sample in batch]
     return hashlib.sha256(json.dumps([settings, listed]).encode()).hexdigest()
@@ -74,7 +72,7 @@ class FaceBatches(Indexed[CropBatch]):
         errors: dict[str, UnreadableImageError] = {}
         for samples, images in self._read(batch, errors):
             for sample, image, face in zip(samples, images, self._find(samples, images, chooser), strict=True):
-                crops.append(cut(image, face, self._params))
+                crops.append(crop_face(image, face, self._params))
                 rows.append(_row(sample, face, crops[-1]))
         shape = (len(crops), CROP_SIZE, CROP_SIZE, 3)
         reasons = {key: str(error) for key, error in errors.items()}
@@ -106,7 +104,7 @@ class FaceBatches(Indexed[CropBatch]):
 
     def _find(self, samples: list[Sample], images: list[Image], chooser: Chooser) -> list[Face]:
         if self._dataset.aligned and self._params.keep_aligned:
-            return [whole(image, "given") for image in images]
+            return [whole_picture(image, "given") for image in images]
         if self._finder is None:
             self._finder = FaceFinder(self._params, self.device)
         return self._finder.find(images, [sample.sequence for sample in samples], chooser)
@@ -121,7 +119,7 @@ def _row(sample: Sample, face: Face, crop: Image) -> dict[str, Any]:
         "score": None if face.score is None else round(face.score, 3),
         "box": list(face.box),
         "landmarks": face.landmarks,
-        "turned": face.turned,
+        "turned": face.rotation,
         "sharpness": round(sharpness(crop), 2),
     }
     return asdict(sample) | described

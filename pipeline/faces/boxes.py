@@ -15,7 +15,7 @@ PAIRS_AT_ONCE = 1 << 20
 """Pairs of boxes compared at a time; bounds the memory on pictures full of proposals."""
 
 
-def best(groups: Rows, boxes: Boxes, scores: NDArray[np.float64], threshold: float, share_of: ShareOf) -> Rows:
+def suppress(groups: Rows, boxes: Boxes, scores: NDArray[np.float64], threshold: float, share_of: ShareOf) -> Rows:
     """Rows that remain after suppression within each group: by group, then from the highest score to the lowest.
 
     ``groups``: n int64, the group (a picture, or a level of one) of each box. Of equal scores the later one comes
@@ -79,7 +79,7 @@ def to_square(boxes: Boxes) -> Boxes:
     return np.concatenate([centre - half, centre + half], axis=1)
 
 
-def shifted(boxes: Boxes, offsets: NDArray[np.float64]) -> Boxes:
+def apply_offsets(boxes: Boxes, offsets: NDArray[np.float64]) -> Boxes:
     """Move each edge by its offset (n×4) times the box's size, counted in whole pixels: x2 − x1 + 1."""
     size = boxes[:, 2:] - boxes[:, :2] + 1.0
     return boxes + offsets * np.tile(size, 2)
@@ -96,7 +96,7 @@ def area(boxes: NDArray[np.floating]) -> NDArray[np.float64]:
     return np.asarray(sides.prod(axis=-1))
 
 
-def overlap(box: NDArray[np.floating], boxes: NDArray[np.floating]) -> NDArray[np.float64]:
+def iou(box: NDArray[np.floating], boxes: NDArray[np.floating]) -> NDArray[np.float64]:
     """Intersection over union of one box (4) with each of ``boxes`` (n×4); n float64, 0 where neither has an area."""
     sides = np.minimum(box[2:], boxes[:, 2:]) - np.maximum(box[:2], boxes[:, :2])
     shared = np.maximum(sides, 0.0).astype(np.float64).prod(axis=1)

@@ -11,15 +11,15 @@ from typing import Any
 import torch
 from tqdm import tqdm
 
-from pipeline.bars import bar
 from pipeline.config.pictures import FaceParams
 from pipeline.data import crops
 from pipeline.datasets.parts.base import Dataset
 from pipeline.errors import DatasetError
-from pipeline.faces.batches import Batches, FaceBatches, divide, name
-from pipeline.faces.processes import process
+from pipeline.faces.batches import Batches, FaceBatches, batch_name, divide
+from pipeline.faces.processes import crop_batches
 from pipeline.faces.writer import CropWriter
-from pipeline.files.digests import code_digests
+from pipeline.files.io import code_digests
+from pipeline.progress import progress_bar
 
 NAMED = 5
 """Unreadable files named in the error message."""
@@ -80,13 +80,13 @@ def extract(
     samples = dataset.samples()
     batches = divide(samples, params.batch_size)
     settings = _settings(params, device)
-    names = [name(dataset, batch, settings) for batch in batches]
+    names = [batch_name(dataset, batch, settings) for batch in batches]
     unreadable = Unreadable(dataset.name, len(samples), max_unreadable)
     writer = CropWriter(partial)
     _fill(writer, names, batches, FaceBatches(dataset, params, device), processes, unreadable)
     if len(unreadable.reasons) == len(samples):
         raise DatasetError(f"{dataset.root}: none of the {len(samples)} pictures can be read; unpack the set again")
-    passed = _tell_reading(dataset)
+    passed = _report_reading(dataset)
     writer.finish(folder, dataset.name, dataset.provenance, params.model_dump(mode="json"), passed)
 
 
@@ -100,7 +100,7 @@ def _fill(
 ) -> None:
     """Bring every batch, by its name, into the writer: those of an interrupted run are there, the rest is made."""
     done = set[int]()
-    progress: tqdm[Any] = bar(total=unreadable.total, desc=f"faces {unreadable.dataset}", unit="picture")
+    progress: tqdm[Any] = progress_bar(total=unreadable.total, desc=f"faces {unreadable.dataset}", unit="picture")
     with progress:
         for place, result in writer.resume(names):
             unreadable.add(result.unreadable)
@@ -108,18 +108,18 @@ def _fill(
             done.add(place)
         progress.initial = progress.n  # the rate and the time left are this run's
         rest = [place for place in range(len(batches)) if place not in done]
-        with contextlib.closing(process(work, [batches[place] for place in rest], processes)) as results:
+        with contextlib.closing(crop_batches(work, [batches[place] for place in rest], processes)) as results:
             for place, result in zip(rest, results, strict=True):
                 writer.append(names[place], result)
                 unreadable.add(result.unreadable)
                 progress.update(len(batches[place]))
 
 
-def _tell_reading(dataset: Dataset) -> dict[str, int]:
+def _report_reading(dataset: Dataset) -> dict[str, int]:
     """Say which of several readings was taken, and what was passed over, which is returned."""
-    if dataset.reading:
-        tqdm.write(f"faces {dataset.name}: read {dataset.reading}")
-    if passed := dataset.passed_over():
+    if dataset.reading_notes:
+        tqdm.write(f"faces {dataset.name}: read {dataset.reading_notes}")
+    if passed := dataset.skipped_files():
         counts = ", ".join(f"{count} {kind}" for kind, count in passed.items())
         tqdm.write(f"faces {dataset.name}: passed over, as they are no pictures: {counts}")
     return passed

@@ -1,19 +1,19 @@
-"""One face in every picture: MTCNN's, else the Haar cascade's, else the whole picture; or all that MTCNN sees."""
+"""One face in every picture: MTCNN's, else the Haar cascade's, else the whole picture; or all that MTCNN finds."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from pathlib import Path
 
+import cv2
 import numpy as np
 import torch
+from cv2.data import haarcascades
 from numpy.typing import NDArray
 
-from pipeline.config.pictures import FaceParams
-from pipeline.faces.boxes import Boxes
-from pipeline.faces.choice import Chooser
-from pipeline.faces.crop import Box, Image, resize
-from pipeline.faces.haar import HaarDetector
+from pipeline.config.pictures import FaceParams, FaceRule
+from pipeline.errors import WeightsError
+from pipeline.faces.boxes import Boxes, area, iou
+from pipeline.faces.crop import Box, Face, Image, resize, rotated
 from pipeline.faces.mtcnn import MTCNN, Detection
-from pipeline.faces.turns import look_again
 
 LONGEST_SIDE = 4096
 """Enlarging stops here, or a strip a few pixels high would grow out of all proportion."""
@@ -21,81 +21,117 @@ LONGEST_SIDE = 4096
 MOST_PIXELS = 1 << 23
 """Larger pictures are shrunk to this for detection, which bounds the memory; crops are cut from the full picture."""
 
+ROTATIONS = (90, 180, 270)
+"""Degrees, clockwise, by which a picture without a face is rotated to look at it again."""
 
-@dataclass(frozen=True)
-class Face:
-    """The face chosen in one picture, in pixels of the picture as it was read.
+CASCADE = "haarcascade_frontalface_default.xml"
 
-    method: mtcnn, haar, whole or given (a picture that its set's authors have aligned). faces: how many that detector
-    saw. score: O-Net's; landmarks: five x, y; both only for mtcnn. turned: degrees, clockwise, by which the picture
-    must be turned for the face to stand upright.
+SAME_FACE = 0.3
+"""Intersection over union from which a box continues the one before it: an expression changes little of it."""
+
+
+class Chooser:
+    """Chooses one face a picture, where wanted the one that continues a sequence's track.
+
+    Pictures of a sequence must come in order, to the same chooser.
     """
 
-    method: str
-    faces: int
-    box: Box
-    score: float | None = None
-    landmarks: list[float] | None = None
-    turned: int = 0
+    def __init__(self, rule: FaceRule, track: bool) -> None:
+        self._rule, self._track = rule, track
+        self._last: dict[str, Boxes] = {}
+
+    def choose(self, boxes: Boxes, scores: NDArray[np.floating], size: tuple[int, int], sequence: str | None) -> int:
+        """Choose one of the faces found in a picture.
+
+        Args:
+            boxes: n×4, n ≥ 1, in pixels of the picture.
+            scores: n.
+            size: Width and height of the picture.
+            sequence: Which recording the picture belongs to, None where it is a single one.
+
+        Returns:
+            The row of the chosen face; of equals, the first.
+        """
+        chosen = self._continued(boxes, sequence)
+        if chosen is None:
+            chosen = self._by_rule(boxes, scores, size)
+        if sequence is not None and self._track:
+            self._last[sequence] = boxes[chosen]
+        return chosen
+
+    def _continued(self, boxes: Boxes, sequence: str | None) -> int | None:
+        if sequence is None or sequence not in self._last:
+            return None
+        shared = iou(self._last[sequence], boxes)
+        return int(shared.argmax()) if shared.max() >= SAME_FACE else None
+
+    def _by_rule(self, boxes: Boxes, scores: NDArray[np.floating], size: tuple[int, int]) -> int:
+        if self._rule == "confident":
+            return int(scores.argmax())
+        if self._rule == "central":
+            centres = (boxes[:, :2] + boxes[:, 2:]) / 2.0
+            return int(np.linalg.norm(centres - np.array(size) / 2.0, axis=1).argmin())
+        return int(area(boxes).argmax())
 
 
 class FaceFinder:
     """Finds the faces of each picture of a batch, and chooses one where one is wanted."""
 
     def __init__(self, params: FaceParams, device: torch.device) -> None:
-        """
+        """Load the detectors.
+
         Raises:
-            WeightsError: a detector's files are missing.
+            WeightsError: A detector's files are missing.
         """
-        self._enlarge_to, self._turned = params.enlarge_to, params.turned
+        self._enlarge_to, self._rotate = params.enlarge_to, params.turned
         large_first = params.search == "large_first"
         self._mtcnn = MTCNN(params.min_face, params.scale_factor, params.thresholds, device, large_first)
         self._haar = HaarDetector(params.min_face)
 
     def find(self, images: list[Image], sequences: list[str | None], chooser: Chooser) -> list[Face]:
-        """One face for each picture (uint8 H×W×3 RGB); ``sequences`` says which recording each belongs to."""
-        seen = [for_detection(image, self._enlarge_to) for image in images]
-        looks = self._look(seen)
-        return [self._choose(*of_one, chooser) for of_one in zip(images, seen, looks, sequences, strict=True)]
+        """Find one face in each picture.
+
+        Args:
+            images: uint8 H×W×3 RGB, sizes may differ.
+            sequences: Which recording each picture belongs to.
+            chooser: Chooses among several faces.
+        """
+        resized = [for_detection(image, self._enlarge_to) for image in images]
+        found = self._detect(resized)
+        return [self._choose(*of_one, chooser) for of_one in zip(images, resized, found, sequences, strict=True)]
 
     def find_all(self, images: Sequence[Image]) -> list[list[Face]]:
-        """Every face that MTCNN sees in each picture (uint8 H×W×3 RGB), the best score first."""
-        seen = [for_detection(image, self._enlarge_to) for image in images]
-        return [self._all(*of_one) for of_one in zip(images, seen, self._look(seen), strict=True)]
+        """Every face that MTCNN finds in each picture (uint8 H×W×3 RGB), the best score first."""
+        resized = [for_detection(image, self._enlarge_to) for image in images]
+        return [_all(*of_one) for of_one in zip(images, resized, self._detect(resized), strict=True)]
 
-    def _look(self, seen: list[Image]) -> list[tuple[int, Detection]]:
-        """What MTCNN sees in each picture, and by how much this was turned for it."""
-        detections = self._mtcnn.detect(seen)
-        if self._turned:
-            return look_again(self._mtcnn.detect, seen, detections)
+    def _detect(self, resized: list[Image]) -> list[tuple[int, Detection]]:
+        """What MTCNN finds in each picture, and by how much this was rotated for it."""
+        detections = self._mtcnn.detect(resized)
+        if self._rotate:
+            return detect_rotated(self._mtcnn.detect, resized, detections)
         return [(0, detection) for detection in detections]
 
-    def _all(self, image: Image, seen: Image, look: tuple[int, Detection]) -> list[Face]:
-        turned, detection = look
-        scale = _scale(image, seen)
-        boxes = _scaled(detection.boxes, scale)
-        return [_detected(detection, boxes, row, scale, turned) for row in range(len(boxes))]
-
     def _choose(
-        self, image: Image, seen: Image, look: tuple[int, Detection], sequence: str | None, chooser: Chooser
+        self, image: Image, resized: Image, found: tuple[int, Detection], sequence: str | None, chooser: Chooser
     ) -> Face:
-        """``seen``: the picture as the detectors see it."""
-        turned, detection = look
+        """One face of a picture; ``resized``: as the detectors see it."""
+        rotation, detection = found
         height, width = image.shape[:2]
-        scale = _scale(image, seen)
+        scale = _scale(image, resized)
         if len(detection.boxes):
             boxes = _scaled(detection.boxes, scale)
             chosen = chooser.choose(boxes, detection.scores, (width, height), sequence)
-            return _detected(detection, boxes, chosen, scale, turned)
-        squares = _scaled(self._haar.detect(seen), scale)
+            return _face(detection, boxes, chosen, scale, rotation)
+        squares = _scaled(self._haar.detect(resized), scale)
         if len(squares):
             # The cascade gives no scores: the largest square, its first, is the most confident.
             chosen = chooser.choose(squares, np.zeros(len(squares)), (width, height), sequence)
             return Face("haar", len(squares), _box(squares[chosen]))
-        return whole(image, "whole")
+        return whole_picture(image, "whole")
 
 
-def whole(image: Image, method: str) -> Face:
+def whole_picture(image: Image, method: str) -> Face:
     """The whole picture as a face."""
     return Face(method, 0, (0.0, 0.0, float(image.shape[1]), float(image.shape[0])))
 
@@ -111,16 +147,23 @@ def for_detection(image: Image, shorter_side: int) -> Image:
     return resize(image, max(1, round(width * factor)), max(1, round(height * factor)))
 
 
-def _scale(image: Image, seen: Image) -> NDArray[np.float64]:
-    """What turns x and y in the picture that detectors see into those of the picture itself."""
-    return np.array([image.shape[1] / seen.shape[1], image.shape[0] / seen.shape[0]])
+def _all(image: Image, resized: Image, found: tuple[int, Detection]) -> list[Face]:
+    rotation, detection = found
+    scale = _scale(image, resized)
+    boxes = _scaled(detection.boxes, scale)
+    return [_face(detection, boxes, row, scale, rotation) for row in range(len(boxes))]
 
 
-def _detected(detection: Detection, boxes: Boxes, row: int, scale: NDArray[np.float64], turned: int) -> Face:
+def _scale(image: Image, resized: Image) -> NDArray[np.float64]:
+    """The factors by which x and y in the picture that detectors see become those of the picture itself."""
+    return np.array([image.shape[1] / resized.shape[1], image.shape[0] / resized.shape[0]])
+
+
+def _face(detection: Detection, boxes: Boxes, row: int, scale: NDArray[np.float64], rotation: int) -> Face:
     """One of MTCNN's faces; ``boxes`` are all of them, in pixels of the picture itself."""
     # Landmarks are counted from the centre of the first pixel, which resizing moves.
     landmarks = _rounded((detection.landmarks[row] + 0.5) * scale - 0.5)
-    return Face("mtcnn", len(boxes), _box(boxes[row]), float(detection.scores[row]), landmarks, turned)
+    return Face("mtcnn", len(boxes), _box(boxes[row]), float(detection.scores[row]), landmarks, rotation)
 
 
 def _scaled(boxes: NDArray[np.float32], scale: NDArray[np.float64]) -> Boxes:
@@ -135,3 +178,73 @@ def _box(box: NDArray[np.float64]) -> Box:
 def _rounded(points: NDArray[np.float64]) -> list[float]:
     # To a hundredth of a pixel: what lies beyond is rounding that differs between machines.
     return [round(float(value), 2) for value in points.ravel()]
+
+
+def detect_rotated(
+    detect: Callable[[list[Image]], list[Detection]], images: Sequence[Image], detections: Sequence[Detection]
+) -> list[tuple[int, Detection]]:
+    """Look again at pictures without a face: they may lie on their side or upside down, and their files not say so.
+
+    Args:
+        detect: Finds the faces of a list of pictures.
+        images: uint8 H×W×3 RGB.
+        detections: What was found in them as they are. Pictures with a face are not looked at again.
+
+    Returns:
+        For each picture its rotation (degrees, clockwise) with the best score, and what was found at it, in pixels of
+        the picture as it is; 0 and nothing where no rotation shows a face.
+    """
+    found = [(0, detection) for detection in detections]
+    empty = [row for row, detection in enumerate(detections) if not len(detection.boxes)]
+    for degrees in ROTATIONS if empty else ():
+        for row, detection in zip(empty, detect([rotated(images[row], degrees) for row in empty]), strict=True):
+            best = found[row][1]
+            if len(detection.scores) and (not len(best.scores) or detection.scores.max() > best.scores.max()):
+                found[row] = degrees, _rotated_back(detection, degrees, images[row])
+    return found
+
+
+def _rotated_back(detection: Detection, degrees: int, image: Image) -> Detection:
+    """What was found in ``rotated(image, degrees)``, in pixels of ``image``."""
+    corners = _points_back(detection.boxes.reshape(-1, 2, 2), degrees, image)
+    boxes = np.concatenate([corners.min(axis=1), corners.max(axis=1)], axis=1)
+    # Landmarks are counted from the centre of the first pixel, boxes from its corner.
+    landmarks = _points_back(detection.landmarks + np.float32(0.5), degrees, image) - np.float32(0.5)
+    return Detection(boxes, landmarks, detection.scores)
+
+
+def _points_back(points: NDArray[np.float32], degrees: int, image: Image) -> NDArray[np.float32]:
+    """Points (… × 2, x and y) of the rotated picture where they lie in ``image``."""
+    height, width = image.shape[:2]
+    x, y = points[..., 0], points[..., 1]
+    back = {90: (y, height - x), 180: (width - x, height - y), 270: (width - y, x)}[degrees]
+    stacked: NDArray[np.float32] = np.stack(back, axis=-1).astype(np.float32)
+    return stacked
+
+
+class HaarDetector:
+    """Viola and Jones' detector of frontal faces with OpenCV's own cascade file: asked where MTCNN finds no face."""
+
+    def __init__(self, min_face: int) -> None:
+        """Load the cascade.
+
+        Args:
+            min_face: Side of the smallest face that is found, in pixels.
+
+        Raises:
+            WeightsError: The installed OpenCV does not bring the cascade.
+        """
+        path = Path(haarcascades) / CASCADE
+        self._cascade = cv2.CascadeClassifier(str(path))
+        if self._cascade.empty():
+            raise WeightsError(f"{path}: missing or damaged; install opencv-python-headless>=4.10,<5 again")
+        self._smallest = (min_face, min_face)
+
+    def detect(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Boxes of the faces in a picture (uint8 H×W×3 RGB): float32 n×4, x1, y1, x2, y2, largest first."""
+        grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
+        found = self._cascade.detectMultiScale(grey, minSize=self._smallest)
+        # Sorted because the cascade runs in threads, whose order is no one's.
+        squares = sorted((-width * height, int(x), int(y), int(width), int(height)) for x, y, width, height in found)
+        boxes = [(x, y, x + width, y + height) for _, x, y, width, height in squares]
+        return np.array(boxes, dtype=np.float32).reshape(-1, 4)

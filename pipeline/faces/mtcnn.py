@@ -18,9 +18,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pipeline.faces import boxes as arithmetic
-from pipeline.faces import weights
 from pipeline.faces.boxes import Boxes
-from pipeline.faces.networks import ONet, PNet, RNet
+from pipeline.faces.networks import ONet, PNet, RNet, load_weights
 from pipeline.faces.pyramid import Image, Stack, scales
 
 CPU_PIXELS, CPU_PATCHES = 1 << 17, 32
@@ -60,7 +59,7 @@ class _Candidates:
 
     def best(self, threshold: float, share_of: arithmetic.ShareOf) -> NDArray[np.int64]:
         """Rows that remain after suppression within each picture: by picture, then by falling score."""
-        return arithmetic.best(self.picture, self.boxes, self.scores, threshold, share_of)
+        return arithmetic.suppress(self.picture, self.boxes, self.scores, threshold, share_of)
 
 
 @dataclass(frozen=True)
@@ -104,7 +103,7 @@ class MTCNN:
         self.large_first = large_first
         self._pnet, self._rnet, self._onet = PNet(), RNet(), ONet()
         for network, name in ((self._pnet, "pnet"), (self._rnet, "rnet"), (self._onet, "onet")):
-            weights.load(network, name)
+            load_weights(network, name)
             network.eval().requires_grad_(False).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         on_cpu = device.type == "cpu"
         self._pixels_at_once, self._patches_at_once = (CPU_PIXELS, CPU_PATCHES) if on_cpu else (GPU_PIXELS, GPU_PATCHES)
@@ -201,7 +200,7 @@ class MTCNN:
         if not outputs:
             return _none()
         offsets, scores = (_to_numpy(torch.cat(parts)) for parts in zip(*outputs, strict=True))
-        refined = _Candidates(squares.picture, arithmetic.shifted(squares.boxes, offsets), scores)
+        refined = _Candidates(squares.picture, arithmetic.apply_offsets(squares.boxes, offsets), scores)
         refined = refined[scores > self.thresholds[1]]
         refined = refined[refined.best(self.SUPPRESSION[2], "union")]
         return _Candidates(refined.picture, arithmetic.to_square(refined.boxes), refined.scores)
@@ -214,7 +213,7 @@ class MTCNN:
         offsets, scores, shares = (_to_numpy(torch.cat(parts)) for parts in zip(*outputs, strict=True))
         corner, size = refined.boxes[:, None, :2], (refined.boxes[:, 2:] - refined.boxes[:, :2] + 1.0)[:, None]
         landmarks = corner + size * shares.reshape(-1, 2, 5).transpose(0, 2, 1) - 1.0
-        faces = _Candidates(refined.picture, arithmetic.shifted(refined.boxes, offsets), scores)
+        faces = _Candidates(refined.picture, arithmetic.apply_offsets(refined.boxes, offsets), scores)
         sure = scores > self.thresholds[2]
         faces, landmarks = faces[sure], landmarks[sure]
         best = faces.best(self.SUPPRESSION[3], "smaller")

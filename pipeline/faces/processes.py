@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader
 
 from pipeline.errors import DatasetError
 from pipeline.faces.batches import Batches, FaceBatches
-from pipeline.faces.journal import CropBatch
+from pipeline.faces.writer import CropBatch
 
 WORTH_A_PROCESS = 512
 """Pictures from which one more process saves more than its start takes."""
@@ -21,7 +21,7 @@ MOST_PROCESSES = {"cpu": 8, "cuda": 4}
 """Each takes some 150 MiB of its own, on a GPU more: eight keep below 2 GB in all."""
 
 
-def process(work: FaceBatches, batches: Batches, processes: int | None) -> Generator[CropBatch]:
+def crop_batches(work: FaceBatches, batches: Batches, processes: int | None) -> Generator[CropBatch]:
     """What becomes of each of ``batches``, in order, by so many processes; by this one if there is only one.
 
     processes: None for one a core, fewer for few pictures. Every process computes with one thread, so that the result

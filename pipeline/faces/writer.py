@@ -1,25 +1,34 @@
-"""Turning the work in progress on crops into a store."""
+"""From batches of crops to a crop store, in constant memory, so that an interruption costs no finished batch.
 
-import itertools
-import os
+Work in progress is a folder with one part file a batch: a checksum, a line of JSON on the batch's pictures, and their
+crops. A part that was cut short or damaged fails its checksum and is made again; so a part needs no sync.
+"""
+
+import json
+import shutil
+import zlib
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
-from pipeline.data.crops import CROP_SIZE, DIGESTED, MANIFEST_COLUMNS, SAMPLE_COLUMNS, digest
-from pipeline.faces.journal import HEADER_BYTES, JOURNAL, Entry, Journal
-from pipeline.files.atomic import atomic_path, move_folder, remove_folder
-from pipeline.files.refused import writing
-from pipeline.files.writing import write_json
+from pipeline.data.crops import CROP_SIZE, DIGESTED, MANIFEST_COLUMNS, SAMPLE_COLUMNS, digest, read_description
+from pipeline.errors import StorageError
+from pipeline.files.atomic import atomic_path, move_folder, remove_folder, storage_errors
+from pipeline.files.io import read_parquet, write_json
 
 BATCHES_A_GROUP = 64
-"""Batches of which the manifest rows are in memory together."""
+"""Batches whose rows make one row group of the tables, and are in memory together."""
+
+PACKED = "packed"
+"""Folder in the work in progress in which the store is put together."""
 
 _ARROW_SCHEMA = pa.schema(
     [
@@ -29,8 +38,91 @@ _ARROW_SCHEMA = pa.schema(
 )
 
 
-class CropWriter(Journal):
-    """Work in progress that becomes a store, all at once and in the order of its inputs."""
+@dataclass(frozen=True)
+class CropBatch:
+    """What becomes of a batch of pictures.
+
+    Attributes:
+        crops: uint8 n×112×112×3 RGB.
+        rows: their manifest rows (keys of ``MANIFEST_COLUMNS``; absent: missing).
+        unreadable: the reason by key for pictures without a crop.
+        refused: of these, the keys of those that the system would not read out, which says nothing of the pictures:
+            they are tried again.
+    """
+
+    crops: NDArray[np.uint8]
+    rows: list[dict[str, Any]]
+    unreadable: dict[str, str] = field(default_factory=dict)
+    refused: list[str] = field(default_factory=list)
+
+
+class CropWriter:
+    """Keeps finished batches, whatever interrupts the work, and makes a store of them in the order of their inputs.
+
+    Batches may be appended in any order, and again: the last one of a name counts.
+    """
+
+    def __init__(self, partial: Path) -> None:
+        """Nothing is written yet.
+
+        Args:
+            partial: the folder of the work in progress, best on the file system of the store to come.
+        """
+        self._partial = partial
+        self._inputs: Sequence[str] = ()
+        self._counts: dict[str, int] = {}  # crops by the name of a finished batch
+
+    def resume(self, inputs: Sequence[str]) -> Iterator[tuple[int, CropBatch]]:
+        """Find what an earlier writer has finished; parts that are of no use are removed. Exhaust it before ``append``.
+
+        Args:
+            inputs: names of all batches in order; each is the name of a file and tells what the batch is made from.
+
+        Yields:
+            The batches that are done, each with its place in ``inputs``. A batch with pictures that the system refused
+            is not done.
+
+        Raises:
+            StorageError: the folder cannot be made, read or written.
+        """
+        self._inputs, self._counts = inputs, {}
+        with storage_errors(self._partial):
+            self._partial.mkdir(parents=True, exist_ok=True)
+            wanted = set(inputs)
+            for path in list(self._partial.iterdir()):
+                if path.is_dir():
+                    shutil.rmtree(path)
+                elif path.name not in wanted:
+                    path.unlink()
+        for place, name in enumerate(inputs):
+            batch = _read(self._partial / name)
+            if batch is not None and not batch.refused:
+                self._counts[name] = len(batch.rows)
+                yield place, batch
+
+    def append(self, name: str, batch: CropBatch) -> None:
+        """Keep a finished batch.
+
+        Args:
+            name: its entry in the ``inputs`` of ``resume``.
+            batch: its crops, rows and unreadable pictures.
+
+        Raises:
+            ValueError: crops have another shape or type, or a row has an unknown column.
+            StorageError: the disk is full or fails; what was appended before stays.
+        """
+        shape = (len(batch.rows), CROP_SIZE, CROP_SIZE, 3)
+        if batch.crops.shape != shape or batch.crops.dtype != np.uint8:
+            raise ValueError(f"{len(batch.rows)} crops are uint8 {shape}, not {batch.crops.dtype} {batch.crops.shape}")
+        if unknown := {key for row in batch.rows for key in row} - set(MANIFEST_COLUMNS):
+            raise ValueError(f"unknown manifest columns: {sorted(unknown)}")
+        pixels = np.ascontiguousarray(batch.crops).data
+        with storage_errors(self._partial), (self._partial / name).open("wb") as part:
+            about = json.dumps([batch.rows, batch.unreadable, batch.refused], ensure_ascii=False).encode() + b"\n"
+            part.write(_checksum(about, pixels))
+            part.write(about)
+            part.write(pixels)
+        self._counts[name] = len(batch.rows)
 
     def finish(
         self,
@@ -40,50 +132,88 @@ class CropWriter(Journal):
         faces: Mapping[str, Any],
         passed_over: Mapping[str, int] | None = None,
     ) -> None:
-        """Make what was appended the store at ``folder``; a store that was there is replaced.
+        """Make what was appended the store at ``folder``, all at once; a store that was there is replaced.
 
-        faces: JSON values, the parameters of detection and cropping, which a model that is trained on them hands on.
-        passed_over: files that were no pictures, by ending.
+        Until then the crops are on the disk twice.
+
+        Args:
+            folder: where the store will be.
+            dataset: name of the data set.
+            provenance: real or stand-in.
+            faces: JSON values, the parameters of detection and cropping; a model that is trained on them hands them on.
+            passed_over: files that were no pictures, by ending.
 
         Raises:
             StorageError: the disk is full or fails; what was appended stays.
         """
-        with writing(folder):
+        packed = self._partial / PACKED
+        with storage_errors(folder):
             folder.parent.mkdir(parents=True, exist_ok=True)
-        with writing(self._partial):
-            self._write_tables(self._put_in_order(), passed_over or {})
-            with self._crops.open("r+b") as crops:
-                _write_header(crops, self._count)
-                os.fsync(crops.fileno())
-            description = {"dataset": dataset, "provenance": provenance, "crops": self._count, "faces": dict(faces)}
-            description["digest"] = digest(self._partial / name for name in DIGESTED)
-            write_json(self._partial / "store.json", description)
-        with writing(folder):
+        with storage_errors(self._partial):
+            shutil.rmtree(packed, ignore_errors=True)
+            packed.mkdir()
+            about = self._pack(packed)
+            write_json(packed / "faces.json", about | ({"passed_over": dict(passed_over)} if passed_over else {}))
+            crops = sum(self._counts.values())
+            description = {"dataset": dataset, "provenance": provenance, "crops": crops, "faces": dict(faces)}
+            description["digest"] = digest(packed / name for name in DIGESTED)
+            write_json(packed / "store.json", description)
+        with storage_errors(folder):
             if folder.exists():
                 remove_folder(folder)
-            move_folder(self._partial, folder)
-            (folder / JOURNAL).unlink()
+            move_folder(packed, folder)
+        shutil.rmtree(self._partial, ignore_errors=True)  # the store is there: what is left hurts nobody
 
-    def _write_tables(self, entries: Sequence[Entry], passed_over: Mapping[str, int]) -> None:
-        """Write the journal's rows as samples and manifest, and what it says of detection and of unreadable files."""
+    def _pack(self, packed: Path) -> dict[str, Any]:
+        """Write crops, manifest and samples; returns counts by method of detection, and the unreadable pictures."""
+        names = [name for name in self._inputs if name in self._counts]
+        shape = (sum(self._counts.values()), CROP_SIZE, CROP_SIZE, 3)
         methods: Counter[str] = Counter()
         unreadable: dict[str, str] = {}
         with (
-            atomic_path(self._partial / "manifest.parquet") as of_faces,
-            atomic_path(self._partial / "samples.parquet") as of_samples,
+            atomic_path(packed / "crops.npy") as of_crops,
+            atomic_path(packed / "manifest.parquet") as of_faces,
+            atomic_path(packed / "samples.parquet") as of_samples,
+            of_crops.open("wb") as crops,
             pq.ParquetWriter(of_faces, _arrow([]).schema) as manifest,
             pq.ParquetWriter(of_samples, _arrow([]).select(SAMPLE_COLUMNS).schema) as samples,
         ):
-            lines = self._said(entries)
-            while group := list(itertools.islice(lines, BATCHES_A_GROUP)):
-                rows = [row for line in group for row in line["rows"]]
+            np.lib.format.write_array_header_1_0(crops, {"descr": "|u1", "fortran_order": False, "shape": shape})
+            for start in range(0, len(names), BATCHES_A_GROUP):
+                rows: list[dict[str, Any]] = []
+                for name in names[start : start + BATCHES_A_GROUP]:
+                    batch = _read(self._partial / name)
+                    if batch is None:
+                        raise StorageError(
+                            f"{self._partial / name}: damaged since it was written; run the same command again, "
+                            "which makes it anew"
+                        )
+                    crops.write(batch.crops.data)
+                    rows += batch.rows
+                    unreadable |= batch.unreadable
                 table = _arrow(rows)
                 manifest.write_table(table)
                 samples.write_table(table.select(SAMPLE_COLUMNS))
                 methods.update(row["method"] for row in rows if "method" in row)
-                unreadable |= {key: reason for line in group for key, reason in line["unreadable"].items()}
-        told: dict[str, Any] = {"methods": dict(sorted(methods.items())), "unreadable": unreadable}
-        write_json(self._partial / "faces.json", told | ({"passed_over": dict(passed_over)} if passed_over else {}))
+        return {"methods": dict(sorted(methods.items())), "unreadable": unreadable}
+
+
+def _checksum(about: bytes, pixels: bytes | memoryview) -> bytes:
+    """The first line of a part file."""
+    return f"{zlib.crc32(pixels, zlib.crc32(about)):08x}\n".encode()
+
+
+def _read(part: Path) -> CropBatch | None:
+    """The batch in a part file; None where it is missing or damaged, as when its writer was killed."""
+    try:
+        with part.open("rb") as file:
+            checksum, about, pixels = file.readline(), file.readline(), file.read()
+    except OSError:
+        return None
+    if checksum != _checksum(about, pixels):
+        return None
+    crops = np.frombuffer(pixels, dtype=np.uint8).reshape(-1, CROP_SIZE, CROP_SIZE, 3)
+    return CropBatch(crops, *json.loads(about))
 
 
 def _arrow(rows: list[dict[str, Any]]) -> pa.Table:
@@ -92,10 +222,35 @@ def _arrow(rows: list[dict[str, Any]]) -> pa.Table:
     return pa.Table.from_pandas(table, schema=_ARROW_SCHEMA, preserve_index=False)
 
 
-def _write_header(file: BinaryIO, count: int) -> None:
-    header = {"descr": "|u1", "fortran_order": False, "shape": (count, CROP_SIZE, CROP_SIZE, 3)}
-    file.seek(0)
-    np.lib.format.write_array_header_1_0(file, header)
-    if file.tell() != HEADER_BYTES:
-        raise RuntimeError(f"the .npy header takes {file.tell()} bytes, not {HEADER_BYTES}")
-    file.flush()
+METHODS = ("mtcnn", "haar", "whole", "given")
+"""What finds a face, or stands for it, in the order of a summary."""
+
+
+def summary(folder: Path) -> dict[str, int | float]:
+    """What a store tells of its faces, in numbers.
+
+    Args:
+        folder: the store.
+
+    Returns:
+        Counts and medians by name. detection_rate is MTCNN's share of the pictures searched; sets of pictures that were
+        all taken as they are given have no detection_rate and no median_score.
+    """
+    description = read_description(folder)
+    rows = read_parquet(folder / "manifest.parquet", ["method", "faces", "score", "turned", "sharpness"])
+    methods = {method: description["methods"].get(method, 0) for method in METHODS}
+    searched = len(rows) - methods["given"]
+    counts: dict[str, int | float] = {
+        "pictures": len(rows) + len(description["unreadable"]),
+        "crops": len(rows),
+        "unreadable": len(description["unreadable"]),
+        **methods,
+        "turned": int((rows["turned"] > 0).sum()),
+        "several_faces": int((rows["faces"] > 1).sum()),
+        "median_sharpness": round(float(rows["sharpness"].median()), 1),
+    }
+    if searched:
+        counts["detection_rate"] = methods["mtcnn"] / searched
+    if methods["mtcnn"]:
+        counts["median_score"] = round(float(rows["score"].median()), 4)
+    return counts

@@ -11,8 +11,7 @@ from pathlib import Path
 
 from filelock import lock_descriptor
 
-from pipeline.errors import DatasetError
-from pipeline.files.refused import writing
+from pipeline.errors import DatasetError, StorageError
 
 
 @contextmanager
@@ -24,7 +23,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
     Raises:
         StorageError: the system refuses to write, for example on a full disk; the file that was there stays.
     """
-    with writing(path):
+    with storage_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         remove_leftovers(path)
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=_part(path), suffix=path.suffix)
@@ -49,7 +48,7 @@ def atomic_folder(path: Path) -> Iterator[Path]:
     Raises:
         StorageError: the system refuses to write.
     """
-    with writing(path):
+    with storage_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         remove_leftovers(path)
         temporary = _part_folder(path)
@@ -149,3 +148,36 @@ def _share(path: Path, mode: int) -> None:
 def _sync(path: Path) -> None:
     with path.open("r+b") as written:  # Windows syncs no file that is open for reading alone
         os.fsync(written.fileno())
+
+
+@contextmanager
+def storage_errors(path: Path) -> Iterator[None]:
+    """Report what the system refuses while ``path``, or something in it, is written.
+
+    Raises:
+        StorageError: it does, for example on a full disk.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise storage_error(path, error) from error
+
+
+def storage_error(path: Path | str, error: Exception, what: str = "written") -> StorageError:
+    """The error to raise where ``path`` could not be ``what``, from whatever a library raised."""
+    reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return StorageError(
+        f"{path}: cannot be {what} ({reason}). {_advice(Path(path), error)}, and run the same command again; "
+        "what was complete before is kept"
+    )
+
+
+def _advice(path: Path, error: Exception) -> str:
+    number = error.errno if isinstance(error, OSError) else None
+    if number in (errno.ENOTDIR, errno.EEXIST):
+        for above in (*reversed(path.parents), path):
+            if os.path.isfile(above):  # noqa: PTH113 - Path.is_file raises where a folder above may not be looked into
+                return f"{above} is a file where a folder should be: move it away"
+    if number in (errno.EISDIR, errno.ENOTEMPTY):
+        return "There is a folder where a file should be: move it away"
+    return "Make room or change its permissions"

@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from pipeline.errors import PipelineError
-from pipeline.files.writing import write_json
+from pipeline.files.io import write_json
 
 
 class Record(BaseModel):

@@ -1,5 +1,8 @@
 """Contrastive losses of two stacked views: NT-Xent without labels, SupCon with them (paper, eqs. 1 and 4).
 
+Below them what such a loss is made of and shows of a collapse, measured and not minimised: how projections lie on the
+unit sphere.
+
 z: projections, N×d float, unit rows; rows i and i + N/2 are views of one image. labels: N int64.
 """
 
@@ -37,6 +40,22 @@ def supervised_contrastive(z: Tensor, labels: Tensor, tau: float) -> Tensor:
     # Without a look at how many anchors there are, for which a GPU would have to be waited for.
     mean_of_positives = log_probability.sum(dim=1) / positives.clamp(min=1)
     return -mean_of_positives.sum() / (positives > 0).sum().clamp(min=1)
+
+
+def alignment(z: Tensor) -> Tensor:
+    """Mean squared distance of the two views of an image (Wang and Isola, ICML 2020, α = 2); 0 is the best."""
+    first, second = z.chunk(2)
+    return (first - second).square().sum(dim=1).mean()
+
+
+def uniformity(z: Tensor) -> Tensor:
+    """log of the mean of exp(−2‖z_i − z_j‖²) over all pairs (Wang and Isola, t = 2); 0: one point, lower is better."""
+    return torch.pdist(z).square().mul(-2.0).exp().mean().log()
+
+
+def spread(z: Tensor) -> Tensor:
+    """1 − ‖mean z‖², the variance of all projections: 0 where they are one point, near 1 where they fill the sphere."""
+    return 1.0 - z.mean(dim=0).square().sum()
 
 
 def _without_self(similarity: Tensor) -> Tensor:

@@ -1,9 +1,13 @@
-"""The game of the two prototype matrices over the domains (paper, eqs. 10 and 11), and the schedule λ_t of eq. 5.
+"""Losses between domains: the prototypes' game (paper, eqs. 10 and 11), and the maximum mean discrepancy.
 
 z: projections, N×d float, unit rows. M: prototype matrix, k×d. Every loss is a scalar.
+
+The discrepancy is that with Gaussian kernels (Gretton et al., JMLR 2012; many kernels: Long et al., ICML 2015), of
+samples x: S×d and y: T×d float. A weighted sample is a distribution: weights are not negative and sum to 1.
 """
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -30,3 +34,44 @@ def _log_domain_score(z: Tensor, own: Tensor, other: Tensor) -> Tensor:
     own_score = torch.logsumexp(z @ own.T, dim=1)
     other_score = torch.logsumexp(z @ other.T, dim=1)
     return F.logsigmoid(own_score - other_score)
+
+
+def gaussian_kernels(x: Tensor, y: Tensor, widths: Sequence[float]) -> tuple[Tensor, Tensor, Tensor]:
+    """K(x, x), K(y, y) and K(x, y), the mean over kernels exp(−‖a − b‖² / (width · mean squared distance)).
+
+    The mean is over all pairs of the joint sample, and carries no gradient.
+    """
+    joint = torch.cat([x, y])
+    lengths = joint.square().sum(dim=1)
+    squared = (lengths[:, None] + lengths[None, :] - 2.0 * joint @ joint.T).clamp(min=0.0)
+    count = len(joint)
+    scale = (squared.detach().sum() / (count * (count - 1))).clamp(min=1e-12)
+    kernel = torch.stack([torch.exp(-squared / (width * scale)) for width in widths]).mean(dim=0)
+    return kernel[: len(x), : len(x)], kernel[len(x) :, len(x) :], kernel[: len(x), len(x) :]
+
+
+def mmd(
+    kernels: tuple[Tensor, Tensor, Tensor], weights_x: Tensor | None = None, weights_y: Tensor | None = None
+) -> Tensor:
+    """The squared MMD of two weighted samples, its biased estimate, which is never negative: a scalar.
+
+    kernels: of ``gaussian_kernels``. weights: S and T float; None: all alike.
+    """
+    k_xx, k_yy, k_xy = kernels
+    u = torch.full_like(k_xy[:, 0], 1.0 / k_xy.shape[0]) if weights_x is None else weights_x
+    v = torch.full_like(k_xy[0], 1.0 / k_xy.shape[1]) if weights_y is None else weights_y
+    return u @ k_xx @ u + v @ k_yy @ v - 2.0 * u @ k_xy @ v
+
+
+def conditional_mmd(kernels: tuple[Tensor, Tensor, Tensor], classes_x: Tensor, classes_y: Tensor) -> Tensor:
+    """The mean over classes of the squared MMD between the pictures of that class in both samples: a scalar.
+
+    classes: S×k and T×k float, how much a picture belongs to each class. Classes that one sample lacks are left out;
+    where none is left it is 0.
+    """
+    k_xx, k_yy, k_xy = kernels
+    sums_x, sums_y = classes_x.sum(dim=0), classes_y.sum(dim=0)
+    u, v = classes_x / sums_x.clamp(min=1e-12), classes_y / sums_y.clamp(min=1e-12)
+    each = (u * (k_xx @ u)).sum(dim=0) + (v * (k_yy @ v)).sum(dim=0) - 2.0 * (u * (k_xy @ v)).sum(dim=0)
+    shared = (sums_x > 0) & (sums_y > 0)
+    return torch.where(shared, each, 0.0).sum() / shared.sum().clamp(min=1)

@@ -48,5 +48,5 @@ class Adabn(Method):
         self.network.train()
         crops, count = batch
         z = self._embed(evaluation_view(to_float(crops), self.augment_params.eval_crop))
-        probabilities = self.source_model.decision(self.source_model.prototypes(self.team.whole(z, count)))
+        probabilities = self.source_model.decision(self.source_model.prototypes(self.team.gather(z, count)))
         return {"loss": torch.special.entr(probabilities).sum(dim=1).mean()}

@@ -1,28 +1,333 @@
-"""AGRA: holistic and local features that pass through graphs within and between domains (Xie et al., ACM MM 2020)."""
+"""AGRA: holistic and local features that pass through graphs within and between domains (Xie et al., ACM MM 2020).
 
+From top to bottom: what a face shows around its landmarks (``Landmarks``, ``Regions``, ``WithRegions``), the graphs
+that these features pass through (``DomainMeans``, ``Propagation``, ``Graphs``), the model that predicts
+(``AgraClassifier``) and its training (``Agra``). Sizes and links of the graphs are those of the released code.
+
+Landmarks are found in the very picture that the network sees, a view of a crop, by the last network of MTCNN. So they
+follow a picture's crop, mirroring and enlargement; faces that another detector found have them as well; and whatever
+predicts needs nothing but pictures.
+
+It is one module because a stage depends on its method's module alone: what only AGRA uses makes only AGRA's results
+stale.
+"""
+
+import itertools
+import math
 from dataclasses import replace
+from functools import partial
 from typing import Self
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from pipeline.backbones.parts.resnet import BasicBlock
 from pipeline.compute.device import upload
 from pipeline.config.learning import ModelParams
 from pipeline.config.methods.agra import AgraParams
 from pipeline.data.batches import DeviceCrops, generator_for
+from pipeline.data.crops import CROP_SIZE
+from pipeline.errors import ParamsError
+from pipeline.faces.networks import ONet, load_weights
 from pipeline.labels import NUM_CLASSES
 from pipeline.losses.classification import weighted_cross_entropy
 from pipeline.losses.domain import lambda_t
 from pipeline.methods.parts.adversary import Discriminator, certainty, domain_loss, multilinear, reversed_gradient
-from pipeline.methods.parts.graphs import INNER, NODES, Means, Propagation
-from pipeline.methods.parts.regions import REGIONS, WIDTH, Regions, WithRegions
 from pipeline.methods.parts.two_domains import Domains, TwoDomains
 from pipeline.networks.inference import evaluating, evaluation_views
-from pipeline.networks.network import PrototypeClassifier, unit_rows
+from pipeline.networks.network import Encoder, Network, PrototypeClassifier, unit_rows
+
+REGIONS = 5
+"""Left eye, right eye, nose, left and right mouth corner, as the viewer sees them."""
+
+BORDER = 16
+"""Pixels around a view in which O-Net looks for landmarks: a view shows less than the whole face that it expects."""
+
+CELLS, SHARE = 7, 1 / 28
+"""A region is 7×7 places, each a 28th of the picture's side from the next: 7×7 of the published 28×28 feature map."""
+
+LEAST_SHARE = 1 / 5
+"""A feature map is fine enough when its side is at least this share of the picture's, in pixels."""
+
+WIDTH = 64
+"""Features of a region."""
+
+WIDEST = (256, 512)
+"""Channels of a region's two stages, at most: those of the published network, twice and four times its map's 128."""
+
+NODES = 1 + REGIONS
+"""Of a domain: the holistic feature, then the local ones."""
+
+INNER = 128
+"""Features of a node between the two convolutions within its domain."""
+
+HOLISTIC_LOCAL, LOCAL_LOCAL = 0.8, 0.5
+"""Links within a domain to begin with."""
+
+SAME_PLACE, HOLISTIC_LOCAL_ACROSS, LOCAL_LOCAL_ACROSS = 0.9, 0.4, 0.25
+"""Links between the domains to begin with."""
 
 CLUSTERED = 4096
 """Pictures of each domain from which its clusters are made, at most."""
+
+
+class Landmarks(nn.Module):
+    """Float N×3×112×112 in [0, 1] in; the five landmarks out, N×5×2, x and y as shares of the picture's side.
+
+    They have no gradient and are not trained.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.onet = ONet().requires_grad_(False)
+
+    def load(self) -> None:
+        """Take the weights of the ``mtcnn`` package.
+
+        Raises:
+            WeightsError: they are missing.
+        """
+        load_weights(self.onet, "onet")
+
+    @torch.no_grad()
+    def forward(self, images: Tensor) -> Tensor:
+        """Landmarks of a batch of views."""
+        with torch.autocast(images.device.type, enabled=False):  # bf16 would move them by a pixel
+            known = images.to(self.onet.landmarks.weight.dtype)
+            bordered = F.pad(known, (BORDER,) * 4, mode="replicate")
+            patches = F.avg_pool2d(bordered, bordered.shape[-1] // ONet.SIZE)
+            _, _, shares = self.onet(patches * (255.0 / 128.0) - 127.5 / 128.0)
+        side = images.shape[-1]
+        found: Tensor = (shares.unflatten(1, (2, REGIONS)).transpose(1, 2) * (side + 2 * BORDER) - BORDER) / side
+        return found
+
+
+class Regions(nn.Module):
+    """A branch of two residual stages for each landmark, on its region of the encoder's feature map.
+
+    The map is the last one that is at least a fifth as wide as the picture.
+
+    Raises:
+        ParamsError: the backbone has no such feature map.
+    """
+
+    def __init__(self, encoder: Encoder) -> None:
+        super().__init__()
+        self.layer, channels = fine_layer(encoder)
+        self.landmarks = Landmarks()
+        self.branches = nn.ModuleList(_branch(channels) for _ in range(REGIONS))
+
+    def forward(self, features: Tensor, landmarks: Tensor) -> Tensor:
+        """The feature map (N×C×H×W) and landmarks (N×5×2, shares of the side) in, N×(5·64) out."""
+        found = regions(features, landmarks.to(features.dtype))
+        return torch.cat([branch(found[:, place]) for place, branch in enumerate(self.branches)], dim=1)
+
+
+class WithRegions(nn.Module):
+    """Float N×3×112×112 in, N×(d + 5·64) out: z, then what the regions show."""
+
+    def __init__(self, network: Network, regions: Regions) -> None:
+        super().__init__()
+        self.network, self.regions = network, regions
+
+    def forward(self, images: Tensor) -> Tensor:
+        """z and local features of a batch of images."""
+        kept: list[Tensor] = []
+        layer = self.network.encoder.trunk.get_submodule(self.regions.layer)
+        handle = layer.register_forward_hook(lambda _module, _inputs, output: kept.append(output))
+        try:
+            z = self.network.head(self.network.encoder(images))
+        finally:
+            handle.remove()
+        local = self.regions(kept[-1], self.regions.landmarks(images))
+        return torch.cat([z, local.to(z.dtype)], dim=1)
+
+
+def regions(features: Tensor, landmarks: Tensor) -> Tensor:
+    """The 7×7 places around each landmark, moved where they would reach beyond the picture: N×5×C×7×7.
+
+    features: N×C×H×W. landmarks: N×5×2, x and y as shares of the side.
+    """
+    steps = SHARE * (torch.arange(CELLS, device=features.device, dtype=features.dtype) - CELLS // 2)
+    margin = SHARE * CELLS / 2
+    centres = landmarks.clamp(margin, 1.0 - margin)
+    x, y = centres[:, :, None, :, None].unbind(dim=3)
+    shape = (*centres.shape[:2], CELLS, CELLS)
+    places = torch.stack([(x + steps).expand(shape), (y + steps[:, None]).expand(shape)], dim=4)
+    grid = 2.0 * places.flatten(1, 2) - 1.0
+    taken = F.grid_sample(features, grid, padding_mode="border", align_corners=False)
+    by_landmark: Tensor = taken.unflatten(2, (REGIONS, CELLS)).transpose(1, 2)
+    return by_landmark
+
+
+def fine_layer(encoder: Encoder) -> tuple[str, int]:
+    """The name within the encoder's trunk of the layer whose output is taken, and its channels.
+
+    Raises:
+        ParamsError: no layer gives such a feature map.
+    """
+    shapes: dict[str, torch.Size] = {}
+
+    def note(name: str, _module: nn.Module, _inputs: object, output: object) -> None:
+        if isinstance(output, Tensor):
+            shapes[name] = output.shape
+
+    layers = [(name, layer) for name, layer in encoder.trunk.named_modules() if name]
+    handles = [layer.register_forward_hook(partial(note, name)) for name, layer in layers]
+    sizes: list[int] = []
+    handles.append(encoder.trunk.register_forward_pre_hook(lambda _, inputs: sizes.append(inputs[0].shape[-1])))
+    example = torch.zeros(1, 3, CROP_SIZE, CROP_SIZE, device=next(encoder.parameters()).device)
+    with torch.no_grad(), evaluating(encoder):
+        encoder.features(example)
+    for handle in handles:
+        handle.remove()
+    found = _last_fine(encoder.trunk, "", shapes, math.ceil(LEAST_SHARE * sizes[0]))
+    if not found:
+        raise ParamsError(
+            "model.backbone: this network has no feature map that regions of a face can be taken from; "
+            "choose a convolutional one, or another adapt.method"
+        )
+    return found, shapes[found][1]
+
+
+def _last_fine(module: nn.Module, prefix: str, shapes: dict[str, torch.Size], least: int) -> str:
+    """The last of the layers in a row, and in chains of such, whose map has a side of ``least``; "": there is none."""
+    found = ""
+    for name, child in module.named_children():
+        shape = shapes.get(f"{prefix}{name}", torch.Size())
+        if len(shape) != 4:
+            continue
+        if min(shape[2:]) < least:
+            within = _last_fine(child, f"{prefix}{name}.", shapes, least) if isinstance(child, nn.Sequential) else ""
+            return within or found
+        found = f"{prefix}{name}"
+    return found
+
+
+def _branch(channels: int) -> nn.Module:
+    """Two stages of two residual blocks, each at half the resolution before it, and their mean: N×C×7×7 to N×64."""
+    widths = [channels, *(min(factor * channels, most) for factor, most in zip((2, 4), WIDEST, strict=True))]
+    layers: list[nn.Module] = []
+    for narrow, wide in itertools.pairwise(widths):
+        shortcut = nn.Sequential(nn.Conv2d(narrow, wide, 1, stride=2, bias=False), nn.BatchNorm2d(wide))
+        layers += [BasicBlock(narrow, wide, stride=2, downsample=shortcut), BasicBlock(wide, wide)]
+    layers += [nn.Conv2d(widths[-1], WIDTH, 3, padding=1), nn.ReLU(inplace=True), nn.AdaptiveAvgPool2d(1), nn.Flatten()]
+    branch = nn.Sequential(*layers)
+    for module in branch.modules():
+        if isinstance(module, nn.Conv2d):
+            nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+    return branch
+
+
+class DomainMeans(nn.Module):
+    """The statistics of one domain: the mean features of its clusters, and how the domain's features are normalised.
+
+    means: k×n float, k clusters of features of length n. sums, counts: of what came nearest to each of them since it
+    moved last, k×n and k float.
+    """
+
+    means: Tensor
+    sums: Tensor
+    counts: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        length = NODES * WIDTH
+        self.norm = nn.BatchNorm1d(length)
+        self.register_buffer("means", torch.zeros(NUM_CLASSES, length))
+        self.register_buffer("sums", torch.zeros(NUM_CLASSES, length))
+        self.register_buffer("counts", torch.zeros(NUM_CLASSES))
+
+    @torch.no_grad()
+    def restart(self, means: Tensor, features: Tensor) -> None:
+        """Begin anew from ``means`` (k×n) of ``features`` (N×n), by which the domain is also normalised from now on."""
+        self.means.copy_(means)
+        self.sums.zero_()
+        self.counts.zero_()
+        assert self.norm.running_mean is not None
+        assert self.norm.running_var is not None
+        self.norm.running_mean.copy_(features.mean(dim=0))
+        self.norm.running_var.copy_(features.var(dim=0, correction=0))
+
+    @torch.no_grad()
+    def update(self, features: Tensor, momentum: float, gathered: int) -> None:
+        """Take a batch of the domain's features in: N×n float.
+
+        A mean goes by ``momentum`` to that of its new features as soon as there are more than ``gathered`` of them.
+        """
+        members = F.one_hot(self.nearest(features), NUM_CLASSES).to(features.dtype)
+        self.sums += members.T @ features
+        self.counts += members.sum(dim=0)
+        full = (self.counts > gathered)[:, None]
+        moved = torch.lerp(self.means, self.sums / self.counts.clamp(min=1.0)[:, None], momentum)
+        self.means.copy_(torch.where(full, moved, self.means))
+        self.sums.masked_fill_(full, 0.0)
+        self.counts.masked_fill_(full[:, 0], 0.0)
+
+    @torch.no_grad()
+    def nearest(self, features: Tensor) -> Tensor:
+        """The cluster whose mean is nearest to each of ``features`` (N×n): N int64."""
+        return (features[:, None] - self.means).square().sum(dim=2).argmin(dim=1)
+
+    def nearest_mean(self, features: Tensor) -> Tensor:
+        """The mean that is nearest to each of ``features`` (N×n, of the other domain), normalised: N×n."""
+        norm = self.norm
+        assert norm.running_mean is not None
+        assert norm.running_var is not None
+        # By the running statistics: a batch of a few means has none of its own.
+        known = F.batch_norm(self.means, norm.running_mean.clone(), norm.running_var.clone(), norm.weight, norm.bias)
+        return known[self.nearest(features)]
+
+
+class Propagation(nn.Module):
+    """Two graph convolutions within each domain, then one between them: N×12×64 in and out.
+
+    Nodes: the source's six, then the target's. Links are learned, but never below 0, and those to a node sum to 1.
+    """
+
+    across_only: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.inner = nn.Linear(WIDTH, INNER)
+        self.outer = nn.Linear(INNER, WIDTH)
+        self.between = nn.Linear(WIDTH, WIDTH)
+        for layer in (self.inner, self.outer, self.between):
+            nn.init.xavier_normal_(layer.weight)
+            nn.init.zeros_(layer.bias)
+        within, across = _links()
+        self.within, self.across = nn.Parameter(within), nn.Parameter(across)
+        self.register_buffer("across_only", (across > 0).float())
+
+    def forward(self, nodes: Tensor, kept: Tensor | None = None) -> Tensor:
+        """``kept``: N×12×128, 0 where an inner feature is left out, else above 1 by as much; None: all stay."""
+        within, across = link_shares(self.within), link_shares(self.across * self.across_only)
+        domains = nodes.unflatten(1, (2, NODES))
+        inner = F.relu(within @ self.inner(domains))
+        if kept is not None:
+            inner = inner * kept.unflatten(1, (2, NODES))
+        outer = within @ self.outer(inner)
+        propagated: Tensor = across @ self.between(outer.flatten(1, 2))
+        return propagated
+
+
+def link_shares(links: Tensor) -> Tensor:
+    """Links that are not negative and sum to 1 in each row."""
+    positive = links.clamp(min=0.0)
+    return positive / positive.sum(dim=1, keepdim=True).clamp(min=1e-12)
+
+
+def _links() -> tuple[Tensor, Tensor]:
+    """Within a domain 6×6, and between the domains 12×12."""
+    within = torch.full((NODES, NODES), LOCAL_LOCAL)
+    within[0, :] = within[:, 0] = HOLISTIC_LOCAL
+    within.fill_diagonal_(1.0)
+    other = torch.full((NODES, NODES), LOCAL_LOCAL_ACROSS)
+    other[0, :] = other[:, 0] = HOLISTIC_LOCAL_ACROSS
+    other.fill_diagonal_(SAME_PLACE)
+    none = torch.zeros_like(other)
+    return within, torch.cat([torch.cat([none, other], 1), torch.cat([other, none], 1)]).fill_diagonal_(1.0)
 
 
 class Graphs(nn.Module):
@@ -36,7 +341,7 @@ class Graphs(nn.Module):
         super().__init__()
         self.factor = dim**0.5
         self.holistic = nn.Linear(dim, WIDTH)
-        self.source, self.target = Means(), Means()
+        self.source, self.target = DomainMeans(), DomainMeans()
         self.propagation = Propagation()
         self.scores = nn.Parameter(torch.zeros(NUM_CLASSES, NODES * WIDTH))
         self.local_scores = nn.Parameter(nn.init.xavier_normal_(torch.empty(NUM_CLASSES, REGIONS * WIDTH)))
@@ -48,11 +353,11 @@ class Graphs(nn.Module):
 
     def of_source(self, features: Tensor, kept: Tensor | None = None) -> Tensor:
         """What becomes of source pictures' features beside the nearest cluster of the target: N×(6·64) each."""
-        return self._propagated(self.source.norm(features), self.target.like(features), kept)[:, 0]
+        return self._propagated(self.source.norm(features), self.target.nearest_mean(features), kept)[:, 0]
 
     def of_target(self, features: Tensor, kept: Tensor | None = None) -> Tensor:
         """The same of target pictures' features beside the nearest cluster of the source."""
-        return self._propagated(self.source.like(features), self.target.norm(features), kept)[:, 1]
+        return self._propagated(self.source.nearest_mean(features), self.target.norm(features), kept)[:, 1]
 
     def _propagated(self, source: Tensor, target: Tensor, kept: Tensor | None) -> Tensor:
         nodes = torch.stack([source, target], dim=1).view(-1, 2 * NODES, WIDTH)
@@ -69,9 +374,9 @@ class AgraClassifier(PrototypeClassifier):
         self.regions, self.graphs = regions, graphs
 
     @classmethod
-    def blank(cls, params: ModelParams) -> Self:
+    def untrained(cls, params: ModelParams) -> Self:
         """f, g, a prototype matrix, branches and graphs."""
-        plain = PrototypeClassifier.blank(params)
+        plain = PrototypeClassifier.untrained(params)
         return cls(plain, Regions(plain.network.encoder), Graphs(params.projection_dim))
 
     def embed(self, images: Tensor) -> tuple[Tensor, Tensor]:
@@ -122,16 +427,16 @@ class Agra(TwoDomains):
         assert isinstance(graphs, Graphs)
         return AgraClassifier(super()._predictor(), regions, graphs)
 
-    def look_at_target(self, epoch: int) -> dict[str, float]:
+    def prepare_epoch(self, epoch: int) -> dict[str, float]:
         """Begin the epoch's dropout; cluster both domains before the first, the second and every tenth epoch."""
         self._generator = generator_for(self.seed, f"{self.name} dropout", epoch)
         # The branches start from nothing, so that the first clusters mean little after an epoch.
         if epoch == 1 or epoch % self.params.recluster == 0:
             self._restart(self.graphs.source, self.source.crops, self.source.rows)
             self._restart(self.graphs.target, self.target.crops, self.target.train_rows)
-        return super().look_at_target(epoch)
+        return super().prepare_epoch(epoch)
 
-    def _restart(self, domain: Means, crops: DeviceCrops, rows: Tensor) -> None:
+    def _restart(self, domain: DomainMeans, crops: DeviceCrops, rows: Tensor) -> None:
         """The k means of the features of ``rows``; of fewer pictures than classes some come twice."""
         from sklearn.cluster import KMeans
 
@@ -140,7 +445,7 @@ class Agra(TwoDomains):
         count = min(NUM_CLASSES, chosen)
         found = KMeans(count, n_init=10, random_state=self.seed).fit(features.double().cpu().numpy()).cluster_centers_
         means = torch.from_numpy(found[[place % count for place in range(NUM_CLASSES)]]).to(features)
-        domain.restart(self.team.of_leader(means), features)
+        domain.restart(self.team.from_leader(means), features)
 
     @torch.no_grad()
     def _features(self, crops: DeviceCrops, rows: Tensor) -> Tensor:
@@ -150,14 +455,14 @@ class Agra(TwoDomains):
         with evaluating(embedder):
             views = evaluation_views(crops, own, self.augment_params.eval_crop, self.team.leads)
             found = torch.cat([self.graphs.features(embedder(images)) for images in views])
-        return self.team.of_leader(self.team.whole(found, len(rows)))
+        return self.team.from_leader(self.team.gather(found, len(rows)))
 
     def losses(self, batch: Domains) -> dict[str, Tensor]:
         """Cross entropy by z, by the graphs and by their local nodes on the source; the conditional domain loss."""
         graphs, params, dim = self.graphs, self.params, self.network.head.dim
         source, target = (graphs.features(observed) for observed in (batch.source, batch.target))
         for domain, features in ((graphs.source, source), (graphs.target, target)):
-            domain.follow(features.detach(), params.momentum_of_means, params.gathered)
+            domain.update(features.detach(), params.momentum_of_means, params.gathered)
         after = graphs.of_source(source, self._kept(len(source))), graphs.of_target(target, self._kept(len(target)))
         z = batch.source[:, :dim], batch.target[:, :dim]
         local = weighted_cross_entropy(after[0][:, WIDTH:], graphs.local_scores, batch.labels, self._weights)

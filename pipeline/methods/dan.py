@@ -3,7 +3,7 @@
 from torch import Tensor
 
 from pipeline.config.methods.dan import DanParams
-from pipeline.losses.mmd import gaussian_kernels, mmd
+from pipeline.losses.domain import gaussian_kernels, mmd
 from pipeline.methods.parts.two_domains import Domains, TwoDomains
 
 

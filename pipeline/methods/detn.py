@@ -3,8 +3,8 @@
 from torch import Tensor
 
 from pipeline.config.methods.detn import DetnParams
-from pipeline.losses.mmd import gaussian_kernels, mmd
-from pipeline.methods.parts.reweighting import class_ratios, distribution
+from pipeline.losses.domain import gaussian_kernels, mmd
+from pipeline.methods.parts.reweighting import class_ratios, picture_weights
 from pipeline.methods.parts.two_domains import Domains, TwoDomains
 
 
@@ -13,7 +13,7 @@ class Detn(TwoDomains):
 
     params: DetnParams
 
-    def look_at_target(self, epoch: int) -> dict[str, float]:
+    def prepare_epoch(self, epoch: int) -> dict[str, float]:
         """The target's share of each class over the source's."""
         _, probabilities = self.predict_whole_target()
         labels = self.source.labels[self.source.rows].to(probabilities.device)
@@ -23,5 +23,5 @@ class Detn(TwoDomains):
     def losses(self, batch: Domains) -> dict[str, Tensor]:
         """Cross entropy on the source and the weighted MMD."""
         kernels = gaussian_kernels(batch.source, batch.target, self.params.kernels)
-        distance = mmd(kernels, distribution(self._ratios, batch.labels))
+        distance = mmd(kernels, picture_weights(self._ratios, batch.labels))
         return {"source": self.supervised(batch), "domain": self.params.weight * distance}

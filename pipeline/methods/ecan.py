@@ -4,8 +4,8 @@ from torch import Tensor
 
 from pipeline.compute.device import upload
 from pipeline.config.methods.ecan import EcanParams
-from pipeline.losses.mmd import conditional_mmd, gaussian_kernels, mmd
-from pipeline.methods.parts.reweighting import class_ratios, distribution, members
+from pipeline.losses.domain import conditional_mmd, gaussian_kernels, mmd
+from pipeline.methods.parts.reweighting import class_ratios, one_hot, picture_weights
 from pipeline.methods.parts.two_domains import Domains, TwoDomains
 
 
@@ -14,7 +14,7 @@ class Ecan(TwoDomains):
 
     params: EcanParams
 
-    def look_at_target(self, epoch: int) -> dict[str, float]:
+    def prepare_epoch(self, epoch: int) -> dict[str, float]:
         """Pseudo-labels, and the target's share of each class over the source's."""
         _, probabilities = self.predict_whole_target()
         self._pseudo_labels = probabilities.argmax(dim=1)
@@ -26,9 +26,9 @@ class Ecan(TwoDomains):
         """Cross entropy on the source, re-weighted marginal MMD and conditional MMD."""
         kernels = gaussian_kernels(batch.source, batch.target, self.params.kernels)
         pseudo_labels = self._pseudo_labels[upload(batch.target_index, self.team.device)]
-        conditional = conditional_mmd(kernels, members(batch.labels), members(pseudo_labels))
+        conditional = conditional_mmd(kernels, one_hot(batch.labels), one_hot(pseudo_labels))
         return {
             "source": self.supervised(batch),
-            "domain": self.params.marginal * mmd(kernels, distribution(self._ratios, batch.labels)),
+            "domain": self.params.marginal * mmd(kernels, picture_weights(self._ratios, batch.labels)),
             "classes": self.params.conditional * conditional,
         }

@@ -28,7 +28,7 @@ class MeanTeacher(TwoDomains):
         self.model.eval()
         with self.team.autocast():
             z = self.model.network(second)
-        return self.team.whole(self.model.decision(self.model.prototypes(z)), len(batch.target_index))
+        return self.team.gather(self.model.decision(self.model.prototypes(z)), len(batch.target_index))
 
 
 def consistency(student: Tensor, teacher: Tensor, threshold: float) -> Tensor:

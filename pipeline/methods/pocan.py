@@ -23,9 +23,10 @@ from pipeline.losses.classification import (
 )
 from pipeline.losses.contrastive import nt_xent, supervised_contrastive
 from pipeline.losses.domain import domain_confusion, domain_discrimination, lambda_t
-from pipeline.methods.parts import pseudolabels, shares
+from pipeline.methods.parts import pseudolabels
 from pipeline.methods.parts.average import Average
 from pipeline.methods.parts.base import Method
+from pipeline.methods.parts.reweighting import estimated_shares
 from pipeline.networks.network import Network, PrototypeClassifier, Prototypes
 from pipeline.training.loop import Epoch
 
@@ -145,7 +146,7 @@ class Pocan(Method):
         if params.target_shares == "em":
             adjusted = self._trained_shares ** (1.0 - params.logit_adjustment)
             prior = torch.where(self._trained_shares > 0, adjusted, 0.0)
-            target_shares = shares.estimate(probabilities, prior / prior.sum())
+            target_shares = estimated_shares(probabilities, prior / prior.sum())
         else:
             target_shares = class_shares(pseudo.labels)
         weights = class_weights(target_shares, params.class_weights, TARGET_POWER, params.balance)
@@ -268,8 +269,8 @@ class Pocan(Method):
 
     def _with_labels(self, z_source: Tensor, z_target: Tensor, batch: Batch) -> Projections:
         """The whole team's projections, from this process's own."""
-        z_source = self.team.whole_views(z_source, batch.source.count)
-        z_target = self.team.whole_views(z_target, batch.target.count)
+        z_source = self.team.gather_views(z_source, batch.source.count)
+        z_target = self.team.gather_views(z_target, batch.target.count)
         trusted = torch.cat([view[: len(batch.pseudo_labels)] for view in z_target.chunk(2)])
         return Projections(z_source, batch.labels.repeat(2), z_target, trusted, batch.pseudo_labels.repeat(2))
 

@@ -17,7 +17,7 @@ class Shot(TwoDomains):
 
     params: ShotParams
 
-    def look_at_target(self, epoch: int) -> dict[str, float]:
+    def prepare_epoch(self, epoch: int) -> dict[str, float]:
         """Pseudo-labels by the nearest centroid, for the whole epoch."""
         z, probabilities = self.predict_whole_target()
         self._pseudo_labels = clustered(z, probabilities)

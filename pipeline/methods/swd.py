@@ -15,10 +15,10 @@ class Swd(TwoClassifiers):
 
     params: SwdParams
 
-    def look_at_target(self, epoch: int) -> dict[str, float]:
+    def prepare_epoch(self, epoch: int) -> dict[str, float]:
         """Begin the epoch's directions."""
         self._generator = generator_for(self.seed, f"{self.name} directions", epoch)
-        return super().look_at_target(epoch)
+        return super().prepare_epoch(epoch)
 
     def discrepancy(self, z: Tensor, matrices: dict[str, Tensor]) -> Tensor:
         """The sliced Wasserstein distance of the two classifiers' predictions."""

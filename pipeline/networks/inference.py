@@ -6,12 +6,12 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from pipeline.bars import bar
 from pipeline.data import augment
 from pipeline.data.batches import DeviceCrops, prefetched
 from pipeline.data.crops import CROP_SIZE
-from pipeline.data.outcome import Predicted, Sample
+from pipeline.data.outcome import Predictions, Sample
 from pipeline.networks.network import Classifier, Network
+from pipeline.progress import progress_bar
 
 BATCH = 256
 
@@ -39,12 +39,12 @@ def classify(
 
 def predict_domains(
     model: Classifier, source: DeviceCrops, target: DeviceCrops, samples: tuple[Sample, Sample], eval_crop: float
-) -> Predicted:
+) -> Predictions:
     """What ``model`` predicts for all the target's crops, and how it embeds the samples of source and target."""
     of_source, of_target = (torch.from_numpy(sample.rows) for sample in samples)
     embeddings, probabilities = classify(model, target, torch.arange(target.count), eval_crop)
     source_embeddings, source_probabilities = classify(model, source, of_source, eval_crop)
-    return Predicted(
+    return Predictions(
         probabilities=probabilities.cpu().numpy(),
         source_probabilities=source_probabilities.cpu().numpy(),
         source=source_embeddings.cpu().numpy(),
@@ -70,5 +70,7 @@ def evaluation_views(crops: DeviceCrops, rows: Tensor, eval_crop: float, shown: 
         return
     chunks = rows.split(BATCH)
     batches = prefetched(map(crops.batch, chunks))
-    for images in bar(batches, desc="predict", total=len(chunks), leave=False, unit="batch", disable=not shown):
+    for images in progress_bar(
+        batches, desc="predict", total=len(chunks), leave=False, unit="batch", disable=not shown
+    ):
         yield augment.evaluation_view(augment.to_float(images), eval_crop)

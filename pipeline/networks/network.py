@@ -165,7 +165,7 @@ class Decision(nn.Module):
         other.possible.copy_(self.possible)
         return other.to(self.possible.device)
 
-    def redecided(self, probabilities: Tensor, other: "Decision") -> Tensor:
+    def convert(self, probabilities: Tensor, other: "Decision") -> Tensor:
         """What ``other``, of the same classes, makes of the logits behind N×k probabilities of this one: N×k."""
         weighed = probabilities * (self.adjustment - other.adjustment).exp()
         return weighed / weighed.sum(dim=1, keepdim=True)
@@ -212,7 +212,7 @@ class Classifier(nn.Module, ABC):
 
     @classmethod
     @abstractmethod
-    def blank(cls, params: ModelParams) -> Self:
+    def untrained(cls, params: ModelParams) -> Self:
         """An untrained one, to load a saved one into."""
 
     @abstractmethod
@@ -235,7 +235,7 @@ class PrototypeClassifier(Classifier):
         self.decision = decision or Decision()
 
     @classmethod
-    def blank(cls, params: ModelParams) -> Self:
+    def untrained(cls, params: ModelParams) -> Self:
         """f, g and a prototype matrix."""
         return cls(Network(params), Prototypes(params.projection_dim))
 

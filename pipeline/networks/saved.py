@@ -13,13 +13,10 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from pipeline.config import layout
+from pipeline.config import paths
 from pipeline.errors import DamagedFileError, WeightsError
-from pipeline.files.atomic import atomic_path
-from pipeline.files.digests import sha256
-from pipeline.files.reading import read_json
-from pipeline.files.refused import not_written
-from pipeline.files.writing import write_json
+from pipeline.files.atomic import atomic_path, storage_error
+from pipeline.files.io import read_json, sha256, write_json
 
 WEIGHTS_FILE = "model.safetensors"
 
@@ -42,9 +39,9 @@ def save(folder: Path, modules: Mapping[str, nn.Module], description: Mapping[st
         try:
             save_file(tensors, temporary)
         except SafetensorError as error:
-            raise not_written(folder / WEIGHTS_FILE, error) from error
+            raise storage_error(folder / WEIGHTS_FILE, error) from error
     about = {**description, "format": FORMAT, "weights_sha256": sha256(folder / WEIGHTS_FILE)}
-    write_json(layout.model_description(folder), about)
+    write_json(paths.model_description(folder), about)
 
 
 def load(folder: Path, modules: Mapping[str, nn.Module]) -> dict[str, Any]:
@@ -58,7 +55,7 @@ def load(folder: Path, modules: Mapping[str, nn.Module]) -> dict[str, Any]:
     description = describe(folder)
     with _reading(path):
         if sha256(path) != description.get("weights_sha256"):
-            raise ValueError(f"its SHA-256 is not the one in {layout.model_description(folder).name}")
+            raise ValueError(f"its SHA-256 is not the one in {paths.model_description(folder).name}")
         tensors = load_file(path)
     for name, module in modules.items():
         prefix = f"{name}."
@@ -73,7 +70,7 @@ def describe(folder: Path) -> dict[str, Any]:
     Raises:
         WeightsError: the file is missing, damaged or of another version of this project.
     """
-    path = layout.model_description(folder)
+    path = paths.model_description(folder)
     with _reading(path):
         description: dict[str, Any] = read_json(path)
     found = description.get("format") if isinstance(description, dict) else None

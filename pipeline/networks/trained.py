@@ -1,7 +1,7 @@
 """Trained models, opened from the folders that their stages left; such a folder says all that using the model needs.
 
-``opened`` is the one door: whatever predicts, adapts further, exports or serves gets its model here, and reads nothing
-of how it was made from params.yaml.
+``open_model`` is the one door: whatever predicts, adapts further, exports or serves gets its model here, and reads
+nothing of how it was made from params.yaml.
 """
 
 import json
@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from pipeline.config import layout
+from pipeline.config import paths
 from pipeline.config.learning import AugmentParams, ModelParams
 from pipeline.config.methods import METHODS
 from pipeline.config.pictures import FaceParams
@@ -25,7 +25,7 @@ S = TypeVar("S", bound=Section)
 
 
 @dataclass(frozen=True, eq=False)
-class Trained:
+class TrainedModel:
     """A trained model and what its user must know.
 
     model: on the CPU, in evaluation mode; it takes crops of ``faces`` after ``data.augment.evaluation_view`` of
@@ -50,7 +50,7 @@ class Trained:
         return "adapt" in self.description
 
 
-def opened(folder: Path) -> Trained:
+def open_model(folder: Path) -> TrainedModel:
     """The model in ``folder``: an adapted one, or the source model of ``models/prototypes``.
 
     The latter has the prototypes alone; encoder and head are read from the folder ``pretrained`` beside it.
@@ -62,7 +62,7 @@ def opened(folder: Path) -> Trained:
     description = saved.describe(folder)
     if description.get("stage") == "pretrain":
         raise WeightsError(
-            f"{folder}: encoder and head alone, which predict nothing; name {folder.parent / layout.PROTOTYPES.name}"
+            f"{folder}: encoder and head alone, which predict nothing; name {folder.parent / paths.PROTOTYPES.name}"
         )
     try:
         params = _section(ModelParams, description["model"])
@@ -70,26 +70,26 @@ def opened(folder: Path) -> Trained:
         faces = _section(FaceParams, (description.get("target") or description["source"])["faces"])
     except (KeyError, TypeError, ValidationError) as error:
         raise WeightsError(
-            f"{layout.model_description(folder)}: not as this version of the project writes it ({_told(error)}); "
+            f"{paths.model_description(folder)}: not as this version of the project writes it ({_told(error)}); "
             "train the model again, or use the version that wrote it"
         ) from error
-    model = _kind(description).blank(params)
+    model = _kind(description).untrained(params)
     parts = dict(model.named_children())
     here = saved.parts(folder)
     saved.load(folder, {name: part for name, part in parts.items() if name in here or name != "network"})
     if "network" not in here:
         _load_pretrained(folder, parts["network"], description)
-    return Trained(model.eval(), params, augment, faces, description)
+    return TrainedModel(model.eval(), params, augment, faces, description)
 
 
-def network(params: ModelParams) -> Network:
+def pretrained_network(params: ModelParams) -> Network:
     """f and g after stage 1, on the CPU.
 
     Raises:
         WeightsError: the model is missing, damaged or of other parameters.
     """
     pretrained = Network(params)
-    saved.load(layout.PRETRAINED, {"network": pretrained})
+    saved.load(paths.PRETRAINED, {"network": pretrained})
     return pretrained
 
 
@@ -118,7 +118,7 @@ def _load_pretrained(folder: Path, encoder_and_head: Any, description: dict[str,
     Raises:
         WeightsError: it is not beside them, or was trained again since.
     """
-    beside = folder.resolve().parent / layout.PRETRAINED.name
+    beside = folder.resolve().parent / paths.PRETRAINED.name
     found = saved.load(beside, {"network": encoder_and_head})["weights_sha256"]
     if found != description.get("pretrained_sha256"):
         raise WeightsError(f"{folder}: learnt on another model than that of {beside}; run dvc repro prototypes")

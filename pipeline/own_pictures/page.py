@@ -7,7 +7,7 @@ import plotly.graph_objects as go
 from pipeline.config.schema import Params
 from pipeline.data.crops import CropStore
 from pipeline.data.outcome import Outcome
-from pipeline.data.prepared import Prepared
+from pipeline.data.prepared import PreparedData
 from pipeline.evaluation.scorecard import tsne_points
 from pipeline.labels import EXPRESSIONS, NUM_CLASSES
 from pipeline.reporting.page import pictures, plots
@@ -18,30 +18,35 @@ from pipeline.reporting.results import embedding
 from pipeline.reporting.titles import dataset_title
 
 FEWEST = 5
-"""Pictures that t-SNE needs to show anything."""
+"""Pictures without which t-SNE shows nothing."""
 
 
 def html(
     settings: Params,
     report: str,
-    source: Prepared | None,
-    target: Prepared,
+    source: PreparedData | None,
+    target: PreparedData,
     outcome: Outcome,
     table: pd.DataFrame,
     curve: pd.DataFrame,
     mark: str,
 ) -> str:
-    """The page.
+    """The text of index.html.
 
     Args:
-        report: the text of report.md. source: None where it is not at hand.
-        table: the prediction of every picture of the store, at the model's temperature. curve: of the adaptation.
-        mark: stands after every number, where pictures are drawn.
+        settings: the parameters of the run.
+        report: the text of report.md.
+        source: the source's pictures; None where they are not at hand.
+        target: the user's pictures.
+        outcome: what both models predict.
+        table: the prediction of every picture of the store, at the model's temperature.
+        curve: losses by epoch.
+        mark: stands after every number where pictures are drawn, else "".
     """
     points = _points(settings, source, target, outcome)
     rows = sample_rows(target.split.test)
     shown = {
-        domain: pictures.set_pictures(title, domain, store, _copied(settings, points, domain, more))
+        domain: pictures.set_pictures(title, domain, store, _copied_rows(settings, points, domain, more))
         for domain, title, store, more in (
             ("source", dataset_title(settings.source), None if source is None else source.store, set()),
             ("target", target.name, target.store, set(rows.tolist())),
@@ -59,8 +64,8 @@ def html(
     return document(report, [Group(target.name, target.name, mark, "", drawn, found)], sheets)
 
 
-def _points(settings: Params, source: Prepared | None, target: Prepared, outcome: Outcome) -> pd.DataFrame:
-    """t-SNE as the evaluate stage has it, but a picture of the target has the class that is predicted as its label."""
+def _points(settings: Params, source: PreparedData | None, target: PreparedData, outcome: Outcome) -> pd.DataFrame:
+    """t-SNE as the evaluate stage has it, except that a target picture's label is the class that is predicted."""
     if len(outcome.source.rows) + len(outcome.target.rows) < FEWEST:
         return pd.DataFrame(columns=["stage", "domain", "row", "label", "x", "y"])
     points = tsne_points(source, target, outcome, settings.evaluate.tsne_samples, settings.seed)
@@ -71,8 +76,8 @@ def _points(settings: Params, source: Prepared | None, target: Prepared, outcome
     return points
 
 
-def _copied(settings: Params, points: pd.DataFrame, domain: str, more: set[int]) -> list[int]:
-    """The rows of which the page holds copies."""
+def _copied_rows(settings: Params, points: pd.DataFrame, domain: str, more: set[int]) -> list[int]:
+    """The rows of the pictures that the page holds copies of."""
     return sorted({*points["row"][points["domain"] == domain], *more}) if settings.report.pictures else []
 
 
@@ -83,7 +88,7 @@ def _tsne(points: pd.DataFrame, shown: dict[str, SetPictures]) -> list[Plot]:
     )
 
 
-def _expressions(target: Prepared, outcome: Outcome, mark: str) -> Plot:
+def _expressions(target: PreparedData, outcome: Outcome, mark: str) -> Plot:
     """How many pictures are predicted each expression, before and after."""
     figure = go.Figure()
     stages = (("before", outcome.before, plots.BEFORE_COLOUR), ("after", outcome.after, plots.AFTER_COLOUR))

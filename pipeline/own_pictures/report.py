@@ -1,4 +1,4 @@
-"""The report of an adaptation to the user's own pictures: what came out, and how it looks to one without labels."""
+"""The report of an adaptation to the user's own pictures: predictions, and what can be said of them without labels."""
 
 from dataclasses import replace
 
@@ -7,8 +7,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from pipeline.config.schema import Params
-from pipeline.data.outcome import Outcome, Predicted
-from pipeline.data.prepared import Prepared
+from pipeline.data.outcome import Outcome, Predictions
+from pipeline.data.prepared import PreparedData
 from pipeline.evaluation import scorecard
 from pipeline.labels import EXPRESSIONS, NUM_CLASSES
 from pipeline.reporting.markdown import MARK_NOTE, NOTHING, markdown_table
@@ -33,21 +33,27 @@ NO_SIGN = "No sign of harm: information did not fall."
 def text(
     settings: Params,
     model: str,
-    target: Prepared,
+    target: PreparedData,
     outcome: Outcome,
     kept_epoch: int,
     source_labels: NDArray[np.int64] | None,
     predictions: pd.DataFrame,
     mark: str,
 ) -> str:
-    """Markdown.
+    """The text of report.md, in Markdown.
 
-    kept_epoch: the epoch that the adapted model is of. source_labels: of each of the source's crops; None where the
-    source is not at hand. predictions: expression and calibrated confidence of every picture that is predicted. mark:
-    stands after every number, where pictures are drawn.
+    Args:
+        settings: the parameters of the run.
+        model: the source model, as the user named it.
+        target: the user's pictures.
+        outcome: what both models predict.
+        kept_epoch: the epoch that the adapted model is of; 0: the source model.
+        source_labels: of each of the source's crops; None where the source is not at hand.
+        predictions: expression and calibrated confidence of every picture that is predicted.
+        mark: stands after every number where pictures are drawn, else "".
     """
     rows = target.split.test
-    seen = replace(outcome, before=_only(outcome.before, rows), after=_only(outcome.after, rows))
+    with_faces = replace(outcome, before=_only(outcome.before, rows), after=_only(outcome.after, rows))
     source = dataset_title(settings.source)
     parts = [
         f"# {target.name}: adapted by {settings.adapt.title}",
@@ -56,12 +62,12 @@ def text(
         f"[contact sheets](contact-sheets). Predictions: [predictions.csv](predictions.csv). The model: `model/`, for "
         f"`pocan predict --model`. How training went: [curve.csv](curve.csv).{_kept(settings, kept_epoch)}",
         "## Expressions",
-        _classes(seen.before, predictions, mark),
+        _classes(with_faces.before, predictions, mark),
         f"Confidence is the probability of the expression that is predicted, calibrated on the source's test pictures; "
         f"sure: {SURE:.0%} or more. How often such predictions are right here is not known without labels: look at "
         "some of them.",
         "## Judged without labels",
-        *_judged(seen, source_labels, mark),
+        *_judged(with_faces, source_labels, mark),
         EXPLAINED,
         *([MARK_NOTE] if mark else []),
     ]
@@ -69,7 +75,7 @@ def text(
 
 
 def _kept(settings: Params, epoch: int) -> str:
-    """Which epoch's model it is, where a validator chose."""
+    """A sentence on which epoch's model is kept, where a validator chose it."""
     validator = chooser(settings.adapt.choose)
     if validator is None:
         return ""
@@ -77,11 +83,11 @@ def _kept(settings: Params, epoch: int) -> str:
     return f" Kept is {kept}, which looks best by {validator.title} (`adapt.choose`)."
 
 
-def _only(predicted: Predicted, rows: NDArray[np.int64]) -> Predicted:
+def _only(predicted: Predictions, rows: NDArray[np.int64]) -> Predictions:
     return replace(predicted, probabilities=predicted.probabilities[rows])
 
 
-def _classes(before: Predicted, predictions: pd.DataFrame, mark: str) -> str:
+def _classes(before: Predictions, predictions: pd.DataFrame, mark: str) -> str:
     counts = np.bincount(before.probabilities.argmax(axis=1), minlength=NUM_CLASSES)
     rows = []
     for name, count in [*zip(EXPRESSIONS, counts, strict=True), ("all", len(predictions))]:
@@ -93,7 +99,7 @@ def _classes(before: Predicted, predictions: pd.DataFrame, mark: str) -> str:
 
 
 def _judged(outcome: Outcome, source_labels: NDArray[np.int64] | None, mark: str) -> list[str]:
-    """The table of both models, and what it says of the adaptation."""
+    """A table that compares both models without the target's labels, and what it says of the adaptation."""
     labels = np.empty(0, np.int64) if source_labels is None else source_labels[outcome.source.rows]
     judged = scorecard.unlabelled_scores(outcome, labels, range(NUM_CLASSES))
     rows = []

@@ -20,25 +20,34 @@ COLOURS = dict(
 """Of Okabe and Ito (2008): told apart by people who see few colours."""
 
 PLATE, TRACK, TEXT = "#141414", "#505050", "#ffffff"
-"""Behind text, behind a bar, and of text."""
+"""Colours behind text, behind a bar, and of text."""
 
 SMALLEST, LARGEST = 11, 44
 """Height of text in pixels."""
 
 
-def annotated(image: Image, faces: Sequence[Prediction], names: Sequence[str]) -> Image:
-    """A copy of ``image`` (uint8 H×W×3 RGB) with the faces drawn. names: what stands before each expression, or ""."""
+def draw_faces(image: Image, faces: Sequence[Prediction], prefixes: Sequence[str]) -> Image:
+    """A copy of a picture with its faces drawn.
+
+    Args:
+        image: uint8 H×W×3 RGB; it is not changed.
+        faces: what is drawn.
+        prefixes: for each face what stands before its expression, or "".
+
+    Returns:
+        uint8 H×W×3 RGB.
+    """
     canvas = Pillow.fromarray(image)
     pen = ImageDraw.Draw(canvas)
     taken = [face.face.box for face in faces]
-    for face, name in zip(faces, names, strict=True):
+    for face, prefix in zip(faces, prefixes, strict=True):
         _outline(pen, face, _size(pen, face))
-        taken.append(_label(pen, face, name, _size(pen, face)))
+        taken.append(_label(pen, face, prefix, _size(pen, face)))
     for face in faces:
-        room = _room(face.face.box, _size(pen, face), pen.im.size, taken)
-        if room is not None:
-            _panel(pen, face, room, _size(pen, face))
-            taken.append(room)
+        free = _free_place(face.face.box, _size(pen, face), pen.im.size, taken)
+        if free is not None:
+            _bars(pen, face, free, _size(pen, face))
+            taken.append(free)
     return np.asarray(canvas, dtype=np.uint8)
 
 
@@ -55,13 +64,14 @@ def _outline(pen: ImageDraw.ImageDraw, found: Prediction, size: int) -> None:
     pen.rectangle((left, top, right, bottom), outline=COLOURS[found.expression], width=line)
 
 
-def _label(pen: ImageDraw.ImageDraw, found: Prediction, name: str, size: int) -> Box:
-    """The expression above the box, or within it at the picture's upper edge, over a bar as long as it is probable.
+def _label(pen: ImageDraw.ImageDraw, found: Prediction, prefix: str, size: int) -> Box:
+    """Write the expression above the box, over a bar as long as it is probable; at the picture's upper edge within it.
 
-    Returns the place that it takes.
+    Returns:
+        What it covers.
     """
     font, space = ImageFont.load_default(size), size // 3
-    text = f"{name}{found.expression} {found.confidence:.0%}"
+    text = f"{prefix}{found.expression} {found.confidence:.0%}"
     left, top, right, _ = found.face.box
     wide = max(right - left, pen.textlength(text, font) + 2 * space)
     high = size + 4 * space
@@ -74,8 +84,8 @@ def _label(pen: ImageDraw.ImageDraw, found: Prediction, name: str, size: int) ->
     return x, y, x + wide, y + high
 
 
-def _room(box: Box, size: int, picture: tuple[int, int], taken: Sequence[Box]) -> Box | None:
-    """Where the seven bars fit beside a face: right or left of it, on nothing that is drawn; None where they do not."""
+def _free_place(box: Box, size: int, picture: tuple[int, int], taken: Sequence[Box]) -> Box | None:
+    """Where the seven bars fit beside a face: right or left of it, not over anything drawn; None where they do not."""
     wide, high = 13 * _small(size), len(EXPRESSIONS) * _row(size) + size
     left, top, right, _ = box
     top = min(max(0.0, top), picture[1] - high)
@@ -88,25 +98,26 @@ def _room(box: Box, size: int, picture: tuple[int, int], taken: Sequence[Box]) -
     return None
 
 
-def _panel(pen: ImageDraw.ImageDraw, found: Prediction, room: Box, size: int) -> None:
+def _bars(pen: ImageDraw.ImageDraw, found: Prediction, place: Box, size: int) -> None:
+    """Draw a bar for the probability of each expression."""
     small, space = _small(size), size // 3
     font = ImageFont.load_default(small)
-    pen.rectangle(room, fill=PLATE)
+    pen.rectangle(place, fill=PLATE)
     names = max(pen.textlength(name, font) for name in EXPRESSIONS)
-    x, y = room[0] + space, room[1] + size / 2
-    for name, share in zip(EXPRESSIONS, found.probabilities, strict=True):
+    x, y = place[0] + space, place[1] + size / 2
+    for name, probability in zip(EXPRESSIONS, found.probabilities, strict=True):
         pen.text((x, y), name, fill=TEXT, font=font)
-        bar = (x + names + space, y + small * 0.3, room[2] - x - names - 2 * space, small * 0.6)
-        _bar(pen, bar, float(share), name)
+        bar = (x + names + space, y + small * 0.3, place[2] - x - names - 2 * space, small * 0.6)
+        _bar(pen, bar, float(probability), name)
         y += _row(size)
 
 
-def _bar(pen: ImageDraw.ImageDraw, place: tuple[float, float, float, float], share: float, expression: str) -> None:
-    """``place``: left, top, width, height of the whole bar."""
+def _bar(pen: ImageDraw.ImageDraw, place: tuple[float, float, float, float], filled: float, expression: str) -> None:
+    """Draw one bar, filled to a share of it; ``place`` is left, top, width and height."""
     left, top, wide, high = place
     pen.rectangle((left, top, left + wide, top + high), fill=TRACK)
-    if share * wide >= 1.0:
-        pen.rectangle((left, top, left + share * wide, top + high), fill=COLOURS[expression])
+    if filled * wide >= 1.0:
+        pen.rectangle((left, top, left + filled * wide, top + high), fill=COLOURS[expression])
 
 
 def _small(size: int) -> int:

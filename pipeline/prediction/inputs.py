@@ -4,11 +4,12 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 
 from pipeline.datasets.parts import videos
-from pipeline.datasets.parts.class_folders import files_below
+from pipeline.datasets.parts.folders import files_below
 from pipeline.datasets.parts.pictures import decode, is_picture
 from pipeline.errors import DatasetError, UnreadableImageError
 from pipeline.faces.crop import Image
@@ -22,32 +23,50 @@ STDIN = "-"
 class Source:
     """Something that frames come from.
 
-    name: what rows call it, for a file its path. place: where its drawing goes, relative, without a suffix.
-    camera: its index; None for a file. film: what is known of a video; None for a picture or camera.
+    Attributes:
+        name: what rows call it; for a file its path.
+        drawing: where its annotated copy goes: a path relative to the folder of drawings, without a suffix.
+        camera: its index; None for a file.
+        video: what is known of a video's file; None for a picture or camera.
     """
 
     name: str
-    place: Path
+    drawing: Path
     camera: int | None = None
-    film: videos.Film | None = None
+    video: videos.VideoInfo | None = None
 
     @property
-    def moves(self) -> bool:
-        """Whether it has several frames, in which a face can be followed."""
-        return self.camera is not None or self.film is not None
+    def is_video(self) -> bool:
+        """Whether it has several frames, in which a face can be followed: a video or a camera."""
+        return self.camera is not None or self.video is not None
 
 
 @dataclass(frozen=True, eq=False)
 class Frame:
-    """A picture, or the frame of a video that is its ``number``-th (from 0; of a picture 0). image: uint8 H×W×3 RGB."""
+    """A picture, or one frame of a video or camera.
+
+    Attributes:
+        source: what it comes from.
+        number: of the frame, from 0; of a picture 0.
+        image: uint8 H×W×3 RGB.
+    """
 
     source: Source
     number: int
     image: Image
 
+    @classmethod
+    def of_picture(cls, name: str, image: Image) -> Self:
+        """A picture that is in memory already (uint8 H×W×3 RGB)."""
+        return cls(Source(name, Path(name)), 0, image)
+
 
 def sources(inputs: Sequence[str]) -> list[Source]:
-    """All that ``inputs`` name: files, folders (pictures and videos at any depth), ``-``, or the number of a camera.
+    """Everything that ``inputs`` name.
+
+    Args:
+        inputs: files, folders (for the pictures and videos in them, at any depth), the numbers of cameras, or ``-`` for
+            paths from the standard input.
 
     Raises:
         DatasetError: something is not there, a folder has neither pictures nor videos, or a video cannot be opened.
@@ -75,34 +94,40 @@ def _below(folder: Path) -> list[Source]:
     return [_file(path, folder.resolve().name / path.relative_to(folder)) for path in paths]
 
 
-def _file(path: Path, place: Path) -> Source:
+def _file(path: Path, drawing: Path) -> Source:
     if not path.exists():
         raise DatasetError(f"{path}: no such file or folder")
     if path.is_dir():
         raise DatasetError(f"{path}: a folder; name folders as arguments, not in the list")
-    return Source(str(path), place.with_suffix(""), film=videos.look(path) if videos.is_video(path) else None)
+    return Source(str(path), drawing.with_suffix(""), video=videos.probe(path) if videos.is_video(path) else None)
 
 
-def frames(of: Iterable[Source], every: int, tell: Callable[[str], None]) -> Iterator[Frame]:
-    """All pictures, every ``every``-th frame of what moves, in order; what cannot be read is told and passed over."""
-    for source in of:
-        if source.moves:
+def read_frames(inputs: Iterable[Source], every: int, on_unreadable: Callable[[str], None]) -> Iterator[Frame]:
+    """All pictures and frames, in order, read one by one.
+
+    Args:
+        inputs: where they come from.
+        every: of a video or camera, only every so many-th frame is taken.
+        on_unreadable: called with a message for each picture that cannot be decoded; it is passed over.
+    """
+    for source in inputs:
+        if source.is_video:
             read = videos.frames(source.name if source.camera is None else source.camera, every)
             yield from (Frame(source, number, image) for number, image in read)
             continue
         try:
             yield Frame(source, 0, decode(Path(source.name), source.name))
         except UnreadableImageError as error:
-            tell(f"passed over: {error}")
+            on_unreadable(f"passed over: {error}")
 
 
-def batches(of: Iterable[Frame], size: int) -> Iterator[list[Frame]]:
-    """``size`` frames at a time, fewer where they are large; a camera's one by one, as soon as they are there.
+def batches(frames: Iterable[Frame], size: int) -> Iterator[list[Frame]]:
+    """``size`` frames at a time, fewer where they are large; those of a camera one by one, as soon as they are there.
 
-    No more than the detector takes at once: then the first are looked at while the next are decoded.
+    A batch has no more pixels than the detector takes at once: so a batch is predicted while the next is decoded.
     """
     batch: list[Frame] = []
-    for frame in of:
+    for frame in frames:
         batch.append(frame)
         pixels = sum(int(np.prod(each.image.shape[:2])) for each in batch)
         if len(batch) >= size or pixels >= STACKED_PIXELS or frame.source.camera is not None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -9,40 +10,64 @@ from numpy.typing import NDArray
 
 from pipeline.config.load import changed
 from pipeline.data.batches import DeviceCrops
-from pipeline.faces.crop import Image
-from pipeline.faces.cut import cut
-from pipeline.faces.finder import Face, FaceFinder
+from pipeline.faces.crop import Face, Image, crop_face
+from pipeline.faces.finder import FaceFinder
 from pipeline.labels import EXPRESSIONS
 from pipeline.networks.inference import classify
-from pipeline.networks.trained import Trained
+from pipeline.networks.trained import TrainedModel
 
 
 @dataclass(frozen=True, eq=False)
 class Prediction:
-    """A face and its ``probabilities``: 7 float32, in the order of EXPRESSIONS."""
+    """A face and its expression.
+
+    Attributes:
+        face: where it is, in pixels of the picture.
+        probabilities: 7 float32, in the order of EXPRESSIONS.
+    """
 
     face: Face
     probabilities: NDArray[np.float32]
 
     @property
     def expression(self) -> str:
-        """The most probable one."""
+        """The most probable expression."""
         return EXPRESSIONS[int(self.probabilities.argmax())]
 
     @property
     def confidence(self) -> float:
-        """Its probability."""
+        """The probability of ``expression``."""
         return float(self.probabilities.max())
+
+    def by_expression(self) -> dict[str, float]:
+        """The probabilities by the names of the expressions."""
+        return {name: float(value) for name, value in zip(EXPRESSIONS, self.probabilities, strict=True)}
+
+    def as_json(self) -> dict[str, Any]:
+        """The same for JSON: ``box`` to a tenth of a pixel, ``score`` and ``probabilities`` to four digits."""
+        return {
+            "box": [round(edge, 1) for edge in self.face.box],
+            "score": round(self.face.score or 0.0, 4),
+            "expression": self.expression,
+            "confidence": round(self.confidence, 4),
+            "probabilities": {name: round(value, 4) for name, value in self.by_expression().items()},
+        }
 
 
 class Predictor:
-    """Finds, crops and classifies as the model was trained, except that it looks for every face of a picture."""
+    """Finds, crops and classifies faces as when the model was trained, but all faces of a picture, not one."""
 
-    def __init__(self, trained: Trained, device: torch.device, changes: Sequence[str] = ()) -> None:
-        """``changes``: other parameters of the model's ``faces``, as ``min_face=60``.
+    def __init__(self, trained: TrainedModel, device: torch.device, changes: Sequence[str] = ()) -> None:
+        """Move the model to ``device`` and load the detector.
+
+        Args:
+            trained: the model.
+            device: where detector and network compute.
+            changes: other values of the model's parameters ``faces``, as ``min_face=60``.
 
         Raises:
-            ParamsError: a change is refused. WeightsError: a detector's files are missing.
+            ParamsError: a change is refused.
+            WeightsError: a detector's files are missing.
         """
         # A search that ends at the first large face passes over the small ones, and chooses among them by size alone.
         every = trained.faces.model_copy(update={"search": "exact"})
@@ -51,14 +76,30 @@ class Predictor:
         self._finder = FaceFinder(self.faces, device)
 
     def predict(self, images: Sequence[Image]) -> list[list[Prediction]]:
-        """The faces of each picture (uint8 H×W×3 RGB, sizes may differ), the best detected first; [] without a face."""
+        """Every face of each picture.
+
+        Args:
+            images: uint8 H×W×3 RGB; their sizes may differ.
+
+        Returns:
+            For each picture its faces, by falling score of the detector; [] where there is none.
+        """
         found = self._finder.find_all(images)
-        crops = [cut(image, face, self.faces) for image, faces in zip(images, found, strict=True) for face in faces]
+        crops = [
+            crop_face(image, face, self.faces) for image, faces in zip(images, found, strict=True) for face in faces
+        ]
         rows = iter(self.classify(crops))
         return [[Prediction(face, next(rows)) for face in faces] for faces in found]
 
     def classify(self, crops: Sequence[Image]) -> NDArray[np.float32]:
-        """The calibrated probabilities of crops (uint8 112×112×3 RGB): n×7 float32."""
+        """The expressions of faces that are cropped already.
+
+        Args:
+            crops: uint8 112×112×3 RGB.
+
+        Returns:
+            Calibrated probabilities, float32 n×7.
+        """
         if not crops:
             return np.empty((0, len(EXPRESSIONS)), dtype=np.float32)
         held = DeviceCrops(np.stack(crops), self._device)

@@ -19,7 +19,7 @@ from PIL import Image, ImageDraw, ImageFont
 from pipeline.data.crops import read_description
 from pipeline.errors import DatasetError
 from pipeline.files.atomic import atomic_path
-from pipeline.files.reading import read_array, read_parquet
+from pipeline.files.io import read_array, read_parquet
 from pipeline.reporting.figures import WARNING_COLOUR
 
 RANDOM_CROPS = 40

@@ -11,9 +11,8 @@ from typing import Any
 from urllib.parse import quote
 
 from pipeline.data.crops import read_description
-from pipeline.faces.summary import summary
-from pipeline.files.reading import read_parquet
-from pipeline.files.writing import write_text
+from pipeline.faces.writer import summary
+from pipeline.files.io import read_parquet, write_text
 from pipeline.reporting.contact_sheet import FALLBACK_TITLES, fallback_rows, write_contact_sheets
 from pipeline.reporting.markdown import MARK_NOTE, NOTHING, markdown_table
 from pipeline.reporting.titles import DRAWN_MARK, dataset_title

@@ -16,7 +16,7 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from pipeline.config import layout
+from pipeline.config import paths
 from pipeline.evaluation.records import Metrics, Result
 from pipeline.files.atomic import atomic_path
 from pipeline.labels import EXPRESSIONS, NUM_CLASSES
@@ -79,7 +79,7 @@ def write_figures(evaluation: Evaluation, source: str, root: Path) -> list[Path]
         figures["fig3"] = _tsne(evaluation, source)
         if not evaluation.training.losses.empty:
             figures["training"] = _training(result, evaluation.training)
-        return [save(figure, root / layout.figure(result.target, kind)) for kind, figure in figures.items()]
+        return [save(figure, root / paths.figure(result.target, kind)) for kind, figure in figures.items()]
 
 
 def _f1_bars(result: Result, before: Metrics) -> Figure:

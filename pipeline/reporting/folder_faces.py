@@ -6,10 +6,10 @@ import torch
 
 from pipeline.compute import device
 from pipeline.config.pictures import FaceParams
-from pipeline.datasets import AnyFolder, Dataset
+from pipeline.datasets import Dataset, UnlabelledFolder
 from pipeline.errors import DatasetError
 from pipeline.faces.extract import extract
-from pipeline.locks import alone
+from pipeline.locks import exclusive
 from pipeline.reporting.faces_report import write_faces_report
 
 
@@ -32,10 +32,10 @@ def extract_folder(folder: Path, out: Path, params: FaceParams, on: str, process
         DatasetError: there is no such folder or no readable picture in it, ``out`` has crops already or lies in it.
         StorageError: another process is at work on ``out``, or it cannot be written.
     """
-    pictures, store = AnyFolder(folder), out / "crops"
+    pictures, store = UnlabelledFolder(folder), out / "crops"
     report = out / "faces.md"
     require_apart(out, folder)
-    with alone(out):
+    with exclusive(out):
         if store.exists() and report.exists():
             raise DatasetError(f"{store}: there are crops already; remove the folder or name another one with --out")
         return extract_pictures(pictures, out, out / ".in-progress", params, device.pick(on), processes)

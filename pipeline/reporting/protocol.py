@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
-from pipeline.config.decisive import decisive
+from pipeline.config.dependencies import result_params
 from pipeline.config.schema import Params
 from pipeline.evaluation.records import Result, SourceMetrics
-from pipeline.provenance import Provenance
+from pipeline.labels import Provenance
 from pipeline.reporting.markdown import NOTHING, markdown_table, marked
 from pipeline.reporting.titles import (
     DRAWN_MARK,
@@ -111,7 +111,11 @@ def _differing(results: Sequence[Result], paper: Params) -> dict[str, tuple[Valu
     """Parameters that are not the paper's, with both values. A method is only compared with itself."""
     found: dict[str, tuple[Value | None, Value | None]] = {}
     for result in results:
-        theirs = decisive(paper, result.target) if result.target in paper.targets else decisive(paper, paper.targets[0])
+        theirs = (
+            result_params(paper, result.target)
+            if result.target in paper.targets
+            else result_params(paper, paper.targets[0])
+        )
         for key in sorted({*result.parameters, *theirs}):
             ours, printed = result.parameters.get(key), theirs.get(key)
             if ours != printed and _is_protocol(key, result, paper):

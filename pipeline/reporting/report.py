@@ -6,11 +6,11 @@ The score that counts is the last epoch's.
 from collections.abc import Sequence
 from pathlib import Path
 
-from pipeline.config import layout
+from pipeline.config import paths
 from pipeline.config.load import load
 from pipeline.config.schema import Params
 from pipeline.evaluation.records import Result, SourceMetrics
-from pipeline.files.writing import write_json, write_text
+from pipeline.files.io import write_json, write_text
 from pipeline.reporting import protocol
 from pipeline.reporting.comparisons import ablation_section, comparison_section, further_section
 from pipeline.reporting.figures import CAPTIONS, write_figures
@@ -42,21 +42,21 @@ def write_report(params: Params, root: Path = Path()) -> list[Path]:
         PipelineError: A result is missing, damaged, or was run with another configuration than the first.
     """
     source = load_source(params, root)
-    studies = load_studies(root / layout.STUDIES)
+    studies = load_studies(root / paths.STUDIES)
     evaluations = load_evaluations(params, root)
-    results, paper = [evaluation.result for evaluation in evaluations], load(layout.PAPER)
+    results, paper = [evaluation.result for evaluation in evaluations], load(paths.PAPER)
     # Made before anything is written: it reads more files than the tables do.
     html = page(params, evaluations, source, render(results, source, [], paper, studies), root)
     figures = [write_figures(one, params.source, root) for one in evaluations]
-    tables, metrics, index = (root / path for path in (layout.TABLES, layout.HEADLINES, layout.PAGE))
+    tables, metrics, index = (root / path for path in (paths.TABLES, paths.HEADLINES, paths.PAGE))
     linked = [
-        (result.target, [path.relative_to(tables.parent).as_posix() for path in paths])
-        for result, paths in zip(results, figures, strict=True)
+        (result.target, [path.relative_to(tables.parent).as_posix() for path in drawn])
+        for result, drawn in zip(results, figures, strict=True)
     ]
     write_json(metrics, headlines(results))
     write_text(tables, render(results, source, linked, paper, studies))
     write_text(index, html)
-    return [tables, metrics, *(path for paths in figures for path in paths), index]
+    return [tables, metrics, *(path for drawn in figures for path in drawn), index]
 
 
 def headlines(results: Sequence[Result]) -> dict[str, dict[str, float]]:
@@ -108,16 +108,16 @@ def render(
         calibration_section(results),
         f1_section(results),
         _figures_section(figures),
-        studies_section(studies, layout.STUDIES.name),
+        studies_section(studies, paths.STUDIES.name),
     ]
     return "\n\n".join(section for section in sections if section) + "\n"
 
 
 def _figures_section(figures: Sequence[tuple[str, Sequence[str]]]) -> str:
     parts = ["## Figures"] if figures else []
-    for target, paths in figures:
+    for target, drawn in figures:
         parts.append(f"### {dataset_title(target)}")
-        for path in paths:
+        for path in drawn:
             kind = Path(path).stem.partition("_")[0]
             parts.append(f"![{CAPTIONS[kind]}: {dataset_title(target)}]({path})")
     return "\n\n".join(parts)

@@ -1,6 +1,6 @@
 """What was written of every target, read back and checked: the report is a function of these files alone.
 
-Paths are those of ``pipeline.config.layout`` below the project's root.
+Paths are those of ``pipeline.config.paths`` below the project's root.
 """
 
 from dataclasses import dataclass
@@ -11,11 +11,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from pipeline.config import layout
+from pipeline.config import paths
 from pipeline.config.schema import Params
 from pipeline.errors import DamagedFileError, PipelineError
 from pipeline.evaluation.records import Result, SourceMetrics, SourceReport
-from pipeline.files.reading import read_csv
+from pipeline.files.io import read_csv
 from pipeline.files.records import read_record
 from pipeline.labels import NUM_CLASSES
 
@@ -97,7 +97,7 @@ def load_source(params: Params, root: Path) -> SourceMetrics:
     Raises:
         PipelineError: reports/source.json is missing, damaged or belongs to another source.
     """
-    path = root / layout.SOURCE_REPORT
+    path = root / paths.SOURCE_REPORT
     source = read_record(SourceReport, path, "dvc repro prototypes").source
     if source.dataset != params.source:
         raise PipelineError(f"{path}: dataset: {source.dataset!r}, but source is {params.source!r}; run dvc repro")
@@ -106,21 +106,21 @@ def load_source(params: Params, root: Path) -> SourceMetrics:
 
 def _load_evaluation(target: str, root: Path) -> Evaluation:
     command = f"dvc repro evaluate@{target}"
-    path = root / layout.result(target)
+    path = root / paths.result(target)
     result = read_record(Result, path, command)
     if result.target != target:
         raise PipelineError(f"{path}: target: {result.target!r}, expected {target!r}; run {command}")
-    tsne = _read_tsne(root / layout.evaluation_table(target, "tsne"), command)
-    reliability = _read_reliability(root / layout.evaluation_table(target, "reliability"), command)
+    tsne = _read_tsne(root / paths.evaluation_table(target, "tsne"), command)
+    reliability = _read_reliability(root / paths.evaluation_table(target, "reliability"), command)
     return Evaluation(result, tsne, reliability, _read_training(target, root))
 
 
 def _read_training(target: str, root: Path) -> Training:
     adapt = f"dvc repro adapt@{target}"
     return Training(
-        losses=read_curve(root / layout.curve(f"adapt-{target}"), adapt),
-        validations=read_curve(root / layout.validations(target), adapt),
-        accuracy=read_curve(root / layout.evaluation_table(target, "accuracy"), f"dvc repro evaluate@{target}"),
+        losses=read_curve(root / paths.curve(f"adapt-{target}"), adapt),
+        validations=read_curve(root / paths.validations(target), adapt),
+        accuracy=read_curve(root / paths.evaluation_table(target, "accuracy"), f"dvc repro evaluate@{target}"),
     )
 
 
@@ -168,7 +168,7 @@ def _refuse_mixture(results: list[Result], root: Path) -> None:
         configuration = _configuration(result)
         for key, expected in _configuration(first).items():
             if (found := configuration.get(key)) != expected:
-                path = root / layout.result(result.target)
+                path = root / paths.result(result.target)
                 raise PipelineError(
                     f"{path}: {key} is {found!r}, but {expected!r} for {first.target}: "
                     f"these runs do not belong in one table; run dvc repro"

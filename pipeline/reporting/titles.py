@@ -28,7 +28,7 @@ def dataset_title(name: str) -> str:
 
 def dataset_note(name: str) -> str:
     """What a reader of a table must know of a data set; mostly nothing."""
-    return DATASETS[name].note if name in DATASETS else ""
+    return DATASETS[name].caveat if name in DATASETS else ""
 
 
 def method_title(result: Result) -> str:

@@ -15,8 +15,7 @@ from pipeline.config.learning import AugmentParams, PretrainParams
 from pipeline.data.batches import DeviceCrops, balanced_batches, generator_for, shuffled_batches
 from pipeline.data.views import Pictures, Views
 from pipeline.errors import TrainingError
-from pipeline.losses import geometry
-from pipeline.losses.contrastive import supervised_contrastive
+from pipeline.losses.contrastive import alignment, spread, supervised_contrastive, uniformity
 from pipeline.networks.network import Network, Prototypes
 from pipeline.training.loop import Epoch, Resumable
 
@@ -27,7 +26,7 @@ NARROW, NO_BETTER = 0.05, 0.01
 """A spread below the one, with a contrastive loss less than the other below log(2B − 1), that of one point: the state
 into which a rate too high or a temperature too low leads, and in which a training may stay for good."""
 
-MEASURES = (geometry.alignment, geometry.uniformity, geometry.spread)
+MEASURES = (alignment, uniformity, spread)
 
 PATIENCE = 100
 """Steps at the full learning rate after which that is no passing state of the start any more."""
@@ -110,7 +109,7 @@ class Pretraining(Resumable):
     def step(self, batch: Batch, progress: float) -> dict[str, Tensor]:
         """One update of f and g."""
         z = self._project(self._source.views(batch.pictures))
-        z = self._team.whole_views(z, batch.pictures.count)
+        z = self._team.gather_views(z, batch.pictures.count)
         terms = self._terms(z, batch.labels.repeat(2))
         loss = torch.stack(list(terms.values())).sum()
         self.optimiser.zero_grad()

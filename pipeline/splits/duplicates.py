@@ -30,9 +30,18 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.data.split import Indices
-from pipeline.splits.alignment import aligned, planes_of
-from pipeline.splits.thumbnails import CELLS, PLACES, Floats, correlation, forms_of, samples_of, thumbnails_of
+from pipeline.data.prepared import Indices
+from pipeline.splits.thumbnails import (
+    CELLS,
+    PLACES,
+    Floats,
+    aligned,
+    correlation,
+    forms_of,
+    planes_of,
+    samples_of,
+    thumbnails_of,
+)
 
 THRESHOLD = 0.9
 """Correlation of two aligned thumbnails from which they count as one picture: see above how it was chosen."""

@@ -9,7 +9,7 @@ import pandas as pd
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from pipeline.data.split import Indices, Split
+from pipeline.data.prepared import Indices, Split
 from pipeline.splits import duplicates
 from pipeline.splits.duplicates import Fingerprints, Pairs
 

@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.random import PCG64
 
 from pipeline.config.pictures import SplitParams
-from pipeline.data.split import Indices, Split
+from pipeline.data.prepared import Indices, Split
 from pipeline.errors import DatasetError
 from pipeline.labels import EXPRESSIONS, NUM_CLASSES
 

@@ -11,13 +11,18 @@ from pipeline.standins.writing import default_workers, write_set
 
 
 def draw(dataset: str, folder: Path, seed: int, scale: float, workers: int | None = None) -> None:
-    """Draw one set into ``folder``, its root; the same seed and scale give the same bytes.
+    """Draw one set; the same seed and scale give the same bytes.
 
-    scale: a factor on the number of pictures. ``workers``: processes, by default one per core. The folder appears when
-    it is complete; an older stand-in is replaced.
+    Args:
+        dataset: a name of ``layouts.DRAWN``.
+        folder: the set's root. It appears when it is complete; an older stand-in is replaced.
+        seed: of all random numbers.
+        scale: a factor on the number of pictures.
+        workers: processes; by default one per core.
 
     Raises:
         DatasetError: ``folder`` holds something that is no stand-in.
+        StorageError: it cannot be written.
         KeyError: there is no stand-in of that name.
     """
     layout = plan(dataset, seed, scale)

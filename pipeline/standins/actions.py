@@ -63,31 +63,35 @@ PROTOTYPES: Mapping[str, tuple[Mapping[int, float], ...]] = {
     "neutral": ({},),
     "contempt": ({12: 0.8, 24: 0.35},),
 }
-"""Typical intensities in [0, 1] by AU, for each expression one or more variants; contempt occurs in CK+ alone."""
+"""Variants of each expression: typical intensities in [0, 1] by AU. Contempt occurs in CK+ alone."""
 
 _ROW = {unit: row for row, unit in enumerate(ACTION_UNITS)}
 
 
 @dataclass(frozen=True)
 class Actions:
-    """Intensities in [0, 1], float64, one row per entry of ``ACTION_UNITS``; columns: left and right in the picture."""
+    """How strongly each AU acts.
+
+    Attributes:
+        intensities: float64 in [0, 1], one row per entry of ``ACTION_UNITS``; columns: left and right in the picture.
+    """
 
     intensities: NDArray[np.float64]
 
     @classmethod
     def of(cls, units: Mapping[int, float]) -> "Actions":
-        """The same intensities on both sides; AUs that are not named rest."""
+        """The same intensities on both sides; AUs that are not named are at rest."""
         values = np.zeros((len(ACTION_UNITS), 2))
         for unit, intensity in units.items():
             values[_ROW[unit]] = intensity
         return cls(values)
 
     def both(self, unit: int) -> float:
-        """The mean of the two sides."""
+        """The mean intensity of the two sides."""
         return float(self.intensities[_ROW[unit]].mean())
 
     def on(self, unit: int, side: int) -> float:
-        """One side: -1 left in the picture, +1 right."""
+        """The intensity of one side: -1 left in the picture, +1 right."""
         return float(self.intensities[_ROW[unit], (side + 1) // 2])
 
     def towards(self, peak: "Actions", share: float) -> "Actions":
@@ -97,7 +101,14 @@ class Actions:
 
 @dataclass(frozen=True)
 class Acting:
-    """How a set's people act: mean and spread of the strength, share of prototype AUs that stay weak, stray AUs."""
+    """How a set's people act.
+
+    Attributes:
+        strength: mean strength of expressions, 1 for the prototypes' own.
+        spread: standard deviation of the strength between pictures.
+        weak: share of a prototype's AUs that stay weak.
+        stray: highest intensity of AUs that belong to no expression.
+    """
 
     strength: float
     spread: float
@@ -120,7 +131,7 @@ def sample_peak(expression: str, acting: Acting, rng: np.random.Generator) -> Ac
 
 
 def sample_rest(peak: Actions, acting: Acting, rng: np.random.Generator) -> Actions:
-    """Draw the neutral face from which a sequence starts: no AU is stronger than at the ``peak``."""
+    """Draw the neutral face that a sequence starts from: no AU is stronger than at the ``peak``."""
     return Actions(np.minimum(_stray(acting, rng), peak.intensities))
 
 

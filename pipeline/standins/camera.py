@@ -1,4 +1,4 @@
-"""Takes one picture: background, heads, lens, exposure, noise."""
+"""One picture of a set: background, heads, lens, exposure, noise."""
 
 import zlib
 from dataclasses import dataclass
@@ -12,18 +12,23 @@ from pipeline.standins.canvas import Canvas
 from pipeline.standins.face import Light, paint_head
 from pipeline.standins.geometry import Pose
 from pipeline.standins.identity import Identity, sample_identity
-from pipeline.standins.scenes import Range, Style
+from pipeline.standins.styles import Range, Style
 
 _DRAWN_EYES = 80.0
-"""Least distance of the eyes on the canvas, in pixels: thinner lines would be lost before the picture is shrunk."""
+"""Least distance of the eyes on the canvas, in pixels: in smaller drawings thin lines would be lost."""
 
 
 @dataclass(frozen=True)
 class Shot:
-    """What a picture shows. Pictures with one ``subject`` show one person, those with one ``scene`` one sequence.
+    """What a picture shows.
 
-    expression: a key of ``PROTOTYPES``. share: how far the expression has gone, 0 (neutral) to 1 (peak). frame: the
-    picture's place in its scene. film: pictures with one number have light and colours in common; None: none have.
+    Attributes:
+        expression: a key of ``PROTOTYPES``.
+        subject: pictures with one number show one person.
+        scene: pictures with one number are of one sequence.
+        frame: the picture's place in its scene.
+        share: how far the expression has gone, 0 (neutral) to 1 (peak).
+        film: pictures with one number have light and colours in common; None: no others have those of this picture.
     """
 
     expression: str
@@ -35,24 +40,34 @@ class Shot:
 
 
 def generator(seed: int, dataset: str, *place: object) -> np.random.Generator:
-    """The random numbers of one place in a set (its subject 3, its scene 17, …), independent of any other's."""
+    """The random numbers of one place in a set (its subject 3, its scene 17, …), independent of those of any other."""
     words = [zlib.crc32(str(word).encode()) for word in (dataset, *place)]
     return np.random.Generator(np.random.PCG64(np.random.SeedSequence([seed, *words])))
 
 
-def acted(shot: Shot, style: Style, seed: int, dataset: str) -> Actions:
+def actions_of(shot: Shot, style: Style, seed: int, dataset: str) -> Actions:
     """The action units of a shot; over a scene's frames each grows with ``share``."""
     rng = generator(seed, dataset, "acting", shot.scene)
     peak = sample_peak(shot.expression, style.acting, rng)
     return sample_rest(peak, style.acting, rng).towards(peak, shot.share)
 
 
-def take(shot: Shot, style: Style, seed: int, dataset: str) -> NDArray[np.uint8]:
-    """Draw one picture: uint8, H×W×3 RGB or H×W grey, as the style has it."""
+def draw_picture(shot: Shot, style: Style, seed: int, dataset: str) -> NDArray[np.uint8]:
+    """Draw one picture.
+
+    Args:
+        shot: what it shows.
+        style: the look of the set.
+        seed: of all random numbers.
+        dataset: the set's name, which the random numbers depend on too.
+
+    Returns:
+        uint8 H×W×3 RGB, or H×W where the style is grey.
+    """
     scene = generator(seed, dataset, "scene", shot.scene)
     film = scene if shot.film is None else generator(seed, dataset, "film", shot.film)
     identity = sample_identity(style.cast, generator(seed, dataset, "subject", shot.subject))
-    actions = acted(shot, style, seed, dataset)
+    actions = actions_of(shot, style, seed, dataset)
     frame = generator(seed, dataset, "frame", shot.scene, shot.frame)
 
     picture = _background(style, scene)
@@ -99,7 +114,16 @@ def _paint_passer_by(
 def _place(
     picture: NDArray[np.uint8], identity: Identity, actions: Actions, pose: Pose, light: Light, ink: float
 ) -> None:
-    """Draw a head larger than it will be, shrink it and lay it over the picture (H×W×3, in place)."""
+    """Draw a head larger than it will be, shrink it and lay it over the picture.
+
+    Args:
+        picture: uint8 H×W×3 RGB; changed in place.
+        identity: who is drawn.
+        actions: the face's action units.
+        pose: of the head, in the picture's pixels.
+        light: on the face.
+        ink: factor on the strength of lines and wrinkles.
+    """
     height, width = picture.shape[:2]
     factor = int(np.clip(np.ceil(_DRAWN_EYES / (100.0 * pose.unit)), 1, 4))
     left, top = (max(0, int(v)) for v in (pose.x - 350 * pose.unit, pose.y - 260 * pose.unit))
@@ -114,7 +138,7 @@ def _place(
 
 
 def _background(style: Style, rng: np.random.Generator) -> NDArray[np.uint8]:
-    """uint8 H×W×3: coarse coloured patches, enlarged and blurred."""
+    """Coarse coloured patches, enlarged with smooth transitions; uint8 H×W×3 RGB."""
     size = (style.width, style.height)
     if style.background == "lab":
         base = rng.uniform(120, 190) + rng.uniform(-8, 8, (1, 1, 3))
@@ -135,7 +159,18 @@ def _expose(
     scene: np.random.Generator,
     frame: np.random.Generator,
 ) -> NDArray[np.uint8]:
-    """Lens blur, vignette, exposure, gamma, contrast, saturation and noise of the camera."""
+    """Lens blur, vignette, exposure, gamma, contrast, saturation and noise of the camera.
+
+    Args:
+        picture: uint8 H×W×3 RGB.
+        style: the ranges of all of these.
+        film: random numbers for light and colours.
+        scene: random numbers for blur and noise.
+        frame: random numbers for the grain.
+
+    Returns:
+        uint8 H×W×3 RGB, or H×W where the style is grey.
+    """
     exposure, gamma, contrast = _draw(style.exposure, film), _draw(style.gamma, film), _draw(style.contrast, film)
     saturation, tint = _draw(style.saturation, film), film.uniform(1 - style.tint, 1 + style.tint, 3)
     blur, noise = _draw(style.blur, scene), _draw(style.noise, scene)

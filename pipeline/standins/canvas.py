@@ -1,7 +1,7 @@
 """A canvas with an alpha channel: filled shapes, soft shapes and tapering strokes.
 
-Coordinates are rounded to 1/16 pixel and every mix of colours is done in integers, so that the pixels do not depend
-on the rounding of a machine's floating point unit.
+Coordinates are rounded to 1/16 pixel and every mix of colours is computed in integers, so that the pixels do not depend
+on how a machine rounds floating-point numbers.
 """
 
 from collections.abc import Iterator
@@ -14,23 +14,33 @@ from numpy.typing import NDArray
 from pipeline.standins.identity import Colour
 
 Points = NDArray[np.float64]
-"""N×2, x and y."""
+"""float64 N×2, x and y."""
 
 _SHIFT = 4
 
 
 class Canvas:
-    """``pixels``: uint8 H×W×4, RGB premultiplied with the alpha in the fourth channel; transparent at first."""
+    """A picture that is transparent at first.
+
+    Attributes:
+        pixels: uint8 H×W×4, RGB premultiplied with the alpha in the fourth channel.
+    """
 
     def __init__(self, height: int, width: int) -> None:
         self.pixels: NDArray[np.uint8] = np.zeros((height, width, 4), np.uint8)
         self._origin: NDArray[np.float64] = np.zeros(2)
 
     def paint(self, shape: Points, colour: Colour, opacity: float = 1.0, soft: float = 0.0) -> None:
-        """Fill a polygon (pixels).
+        """Fill a polygon.
 
-        An opaque hard shape extends what is drawn; one with ``opacity`` < 1 or ``soft`` > 0 (standard deviation of its
-        edge in pixels) only tints what is there already.
+        An opaque hard shape extends what is drawn; one with ``opacity`` < 1 or ``soft`` > 0 only tints what is there
+        already.
+
+        Args:
+            shape: the polygon's corners, in pixels.
+            colour: RGB.
+            opacity: 0 to 1.
+            soft: standard deviation of the edge, in pixels.
         """
         shape = shape - self._origin
         if opacity >= 1.0 and soft == 0.0:
@@ -51,7 +61,7 @@ class Canvas:
 
     @contextmanager
     def within(self, shape: Points) -> Iterator[None]:
-        """Whatever is painted inside this context stays inside the polygon."""
+        """Whatever is painted inside this context stays inside the polygon (corners in pixels)."""
         region = self._region(shape - self._origin, 2.0)
         if region is None:
             # The shape lies outside the canvas, so nothing that stays inside it can be seen.
@@ -77,7 +87,7 @@ class Canvas:
 
 
 def curve(points: Points, closed: bool = False, steps: int = 8) -> Points:
-    """A Catmull-Rom spline through the points, ``steps`` points for each of its pieces."""
+    """A Catmull-Rom spline through the points, with ``steps`` points for each of its pieces."""
     if closed:
         padded = np.concatenate([points[-1:], points, points[:2]])
     else:
@@ -105,7 +115,7 @@ def ribbon(line: Points, width: float, ends: float = 0.25) -> Points:
 
 
 def _blurred(mask: NDArray[np.uint8], sigma: float) -> NDArray[np.uint8]:
-    """Blur with a Gaussian; a wide one at a quarter of the size, which looks the same and costs a fraction."""
+    """The mask blurred by a Gaussian; wide ones at a quarter of the size, which looks the same and is much faster."""
     height, width = mask.shape
     if sigma < 6.0 or min(height, width) < 16:
         return np.asarray(cv2.GaussianBlur(mask, (0, 0), sigma), np.uint8)

@@ -15,7 +15,13 @@ from pipeline.standins.pen import Pen, shade
 
 @dataclass(frozen=True)
 class Light:
-    """Where the light comes from (-1 left of the picture, +1 right), how hard it is (0 to 1), and the gaze."""
+    """Light and gaze.
+
+    Attributes:
+        side: where the light comes from, -1 left in the picture to +1 right.
+        hardness: 0 to 1.
+        gaze: how far the irises are moved, x and y in face units.
+    """
 
     side: float
     hardness: float
@@ -23,7 +29,16 @@ class Light:
 
 
 def paint_head(canvas: Canvas, identity: Identity, actions: Actions, pose: Pose, light: Light, ink: float) -> None:
-    """Draw head, neck and shoulders; ``ink`` is a factor on the strength of all lines and wrinkles."""
+    """Draw head, neck and shoulders.
+
+    Args:
+        canvas: what is drawn on.
+        identity: who is drawn.
+        actions: the face's action units.
+        pose: of the head, in the canvas' pixels.
+        light: light and gaze.
+        ink: factor on the strength of all lines and wrinkles.
+    """
     pen = Pen(canvas, pose, ink)
     paint_back_hair(pen, identity)
     _paint_body(pen, identity)

@@ -18,7 +18,16 @@ MOUTH_Y = 106.0
 
 @dataclass(frozen=True)
 class Pose:
-    """The head's pose in radians (yaw, pitch, roll) and where it is: ``unit`` pixels per face unit, origin x, y."""
+    """The head's pose, and where it is.
+
+    Attributes:
+        yaw: in radians.
+        pitch: in radians.
+        roll: in radians.
+        unit: pixels per face unit.
+        x: column of the origin, in pixels.
+        y: row of the origin, in pixels.
+    """
 
     yaw: float
     pitch: float
@@ -28,7 +37,13 @@ class Pose:
     y: float
 
     def project(self, points: Points, depth: float | None = None) -> Points:
-        """Face units to pixels. Without ``depth`` a point lies on the face's front, an upright cylinder."""
+        """Points in pixels.
+
+        Args:
+            points: N×2 in face units.
+            depth: how far they lie in front of the head's axis, in face units; None: on the face's front, an upright
+                cylinder.
+        """
         x, y = points[:, 0], points[:, 1]
         front = 95.0 * np.sqrt(np.maximum(0.0, 1.0 - (x / 165.0) ** 2))
         # Turning about an axis inside the head keeps the face as a whole where it is.
@@ -40,12 +55,12 @@ class Pose:
 
 
 def jaw_drop(actions: Actions) -> float:
-    """How far the chin hangs down."""
+    """How far the chin hangs down, in face units."""
     return 30.0 * actions.both(26)
 
 
 def head(identity: Identity, actions: Actions) -> Points:
-    """The head's outline from the top round the chin, closed."""
+    """The head's closed outline, from the top round the chin."""
     w, j = identity.head_width, identity.jaw_width
     half = np.array(
         [
@@ -70,7 +85,7 @@ def head(identity: Identity, actions: Actions) -> Points:
 
 
 def brow(identity: Identity, actions: Actions, side: int) -> tuple[Points, Points]:
-    """Upper and lower edge of a brow, each from the inner to the outer end."""
+    """Upper and lower edge of a brow from the inner to the outer end; ``side``: -1 left in the picture, +1 right."""
     raised, outer, lowered = (actions.on(unit, side) for unit in (1, 2, 4))
     wrinkled, squeezed = actions.on(9, side), actions.on(6, side)
     x = np.array([20.0, 36.0, 54.0, 72.0, 86.0])
@@ -91,7 +106,15 @@ def brow(identity: Identity, actions: Actions, side: int) -> tuple[Points, Point
 
 @dataclass(frozen=True)
 class Eye:
-    """Lid edges and crease from the inner to the outer corner; the iris' centre and radius."""
+    """The lines of an eye, each from the inner to the outer corner, in face units.
+
+    Attributes:
+        upper: edge of the upper lid.
+        lower: edge of the lower lid.
+        crease: fold above the upper lid.
+        iris: its centre.
+        radius: of the iris.
+    """
 
     upper: Points
     lower: Points
@@ -106,7 +129,7 @@ class Eye:
 
 
 def eye(identity: Identity, actions: Actions, side: int, gaze: tuple[float, float]) -> Eye:
-    """An eye; ``gaze`` moves the iris, in face units."""
+    """An eye (``side`` -1 left in the picture, +1 right); ``gaze`` moves the iris, in face units."""
     wide, squeezed, tight, wrinkled = (actions.on(unit, side) for unit in (5, 6, 7, 9))
     size = identity.eye_size
     top = 12.0 * size + 6.5 * wide - 4.0 * tight - 3.5 * wrinkled - 2.0 * squeezed - 2.5 * actions.on(4, side)
@@ -128,7 +151,14 @@ def eye(identity: Identity, actions: Actions, side: int, gaze: tuple[float, floa
 
 @dataclass(frozen=True)
 class Mouth:
-    """Outer and inner edges of the lips, all from the left to the right corner (in the picture)."""
+    """Outer and inner edges of the lips, all from the left to the right corner in the picture, in face units.
+
+    Attributes:
+        upper_outer: upper edge of the upper lip.
+        upper_inner: lower edge of the upper lip.
+        lower_inner: upper edge of the lower lip.
+        lower_outer: lower edge of the lower lip.
+    """
 
     upper_outer: Points
     upper_inner: Points
@@ -148,7 +178,7 @@ class Mouth:
 
 
 def mouth(identity: Identity, actions: Actions) -> Mouth:
-    """The lips."""
+    """The lips of a person whose action units are ``actions``."""
     a = actions.both
     gap = 11.0 * a(25) + 29.0 * a(26) + 5.0 * a(16) * a(25)
     corners = [_corner(identity, actions, side, gap) for side in (-1, 1)]
@@ -181,7 +211,7 @@ def _corner(identity: Identity, actions: Actions, side: int, gap: float) -> tupl
 
 
 def nose(identity: Identity, actions: Actions) -> dict[str, Points]:
-    """The nose's lines: both wings, both nostrils' centres (a point each) and the tip's lower edge."""
+    """The nose's lines by name: ridges and wings, the nostrils' centres (a point each), the tip's lower edge."""
     lift = 7.0 * actions.both(9) + 2.5 * actions.both(10)
     base = 66.0 + identity.nose_length - lift
     half = 25.0 * identity.nose_width * (1.0 + 0.13 * actions.both(9) + 0.08 * actions.both(12))

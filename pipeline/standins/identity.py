@@ -33,8 +33,15 @@ CLOTHES: tuple[Colour, ...] = (
 class Cast:
     """Whom a set shows.
 
-    women: share of women. skins, hairs: relative frequency of each of ``SKINS``, ``HAIRS``. glasses, beards: shares
-    (beards of the men). eyes, mouth, width: factors on the typical size of eyes, mouth and head width.
+    Attributes:
+        women: share of women.
+        skins: relative frequency of each of ``SKINS``.
+        hairs: relative frequency of each of ``HAIRS``.
+        glasses: share of people with glasses.
+        beards: share of men with facial hair.
+        eyes: factor on the typical size of the eyes.
+        mouth: factor on the typical width of the mouth.
+        width: factor on the typical width of the head.
     """
 
     women: float

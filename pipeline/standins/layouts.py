@@ -1,4 +1,4 @@
-"""Which pictures a stand-in set has, and the files beside them: each data set's own layout as it is distributed."""
+"""Which pictures a stand-in set has, and the files beside them, in the layout in which the data set is distributed."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -10,7 +10,13 @@ from pipeline.standins.camera import Shot, generator
 
 @dataclass(frozen=True)
 class Picture:
-    """One picture of a set: ``path`` below the set's root; in a CSV set the table's, and ``row`` has its columns."""
+    """One picture of a set.
+
+    Attributes:
+        path: below the set's root; of a picture that is a row of a table, the table's.
+        shot: what it shows.
+        row: emotion and Usage, where it is a row of a table.
+    """
 
     path: str
     shot: Shot
@@ -19,7 +25,13 @@ class Picture:
 
 @dataclass(frozen=True)
 class Plan:
-    """All of a set: its pictures, its text files by path, and folders that exist even where they are empty."""
+    """All of a set.
+
+    Attributes:
+        pictures: in the order in which they are drawn.
+        texts: contents of text files by path.
+        folders: folders that exist even where they are empty.
+    """
 
     pictures: list[Picture]
     texts: dict[str, str] = field(default_factory=dict)
@@ -85,17 +97,25 @@ SFEW_COUNTS = {
     "sadness": 161,
     "surprise": 94,
 }
-"""Pictures (CK+: sequences) of each class in the original sets; the stand-ins keep the proportions."""
+"""Pictures (in CK+: sequences) of each class in the original sets; the stand-ins keep the proportions."""
 
 _CKPLUS_SHARES = (0.0, 0.3, 0.65, 0.92, 0.97, 1.0)
 _OULU_SHARES = (0.0, 0.45, 0.85, 0.95, 1.0)
 _SFEW_FILMS = 12
 
 
-def allot(total: int, counts: Mapping[str, int], least: int = 2) -> dict[str, int]:
-    """Divide ``total`` pictures in the proportion of ``counts`` (largest remainders), ``least`` for every class.
+def apportion(total: int, counts: Mapping[str, int], least: int = 2) -> dict[str, int]:
+    """Divide pictures among classes in the proportion of ``counts``, by largest remainders.
 
-    A total that is too small for this is raised. A class with a larger count never has a smaller share.
+    A class with a larger count never has a smaller share.
+
+    Args:
+        total: pictures in all; raised where it is too small for ``least``.
+        counts: pictures of each class in the original set.
+        least: pictures that every class gets.
+
+    Returns:
+        Pictures by class.
     """
     total = max(total, least * len(counts))
     rare: set[str] = set()
@@ -126,7 +146,7 @@ def _scaled(count: int, scale: float, least: int = 1) -> int:
 def _rafdb(seed: int, scale: float) -> Plan:
     pictures, lines, scene = [], [], 0
     for part, total, digits in (("train", 640, 5), ("test", 160, 4)):
-        expressions = _shuffled(allot(_scaled(total, scale), RAFDB_COUNTS), generator(seed, "rafdb", part))
+        expressions = _shuffled(apportion(_scaled(total, scale), RAFDB_COUNTS), generator(seed, "rafdb", part))
         for number, expression in enumerate(expressions, start=1):
             name = f"{part}_{number:0{digits}d}"
             shot = Shot(expression, subject=scene, scene=scene)
@@ -137,8 +157,8 @@ def _rafdb(seed: int, scale: float) -> Plan:
 
 
 def _ckplus(seed: int, scale: float) -> Plan:
-    """Labelled sequences, two of contempt, and three without a label: of these one has an empty label folder."""
-    expressions = _shuffled(allot(_scaled(40, scale), CKPLUS_COUNTS), generator(seed, "ckplus", "order"))
+    """Labelled sequences, two of contempt, and three without a label, of which one has an empty label folder."""
+    expressions = _shuffled(apportion(_scaled(40, scale), CKPLUS_COUNTS), generator(seed, "ckplus", "order"))
     plain = ["happiness", "surprise", "anger"]
     labels = [*expressions, "contempt", "contempt", None, None, None]
     acted = [*expressions, "contempt", "contempt", *plain]
@@ -191,7 +211,7 @@ def _oulu(seed: int, scale: float) -> Plan:  # noqa: ARG001 - every plan has the
 def _fer2013(seed: int, scale: float) -> Plan:
     pictures: list[Picture] = []
     for usage, total in (("Training", 420), ("PublicTest", 60), ("PrivateTest", 120)):
-        expressions = _shuffled(allot(_scaled(total, scale), FER2013_COUNTS), generator(seed, "fer2013", usage))
+        expressions = _shuffled(apportion(_scaled(total, scale), FER2013_COUNTS), generator(seed, "fer2013", usage))
         for expression in expressions:
             shot = Shot(expression, subject=len(pictures), scene=len(pictures))
             pictures.append(Picture("fer2013.csv", shot, (str(FER2013_CODES[expression]), usage)))
@@ -202,7 +222,7 @@ def _sfew(seed: int, scale: float) -> Plan:
     """Stills of a few films; a film is in one part only, as in the original."""
     pictures: list[Picture] = []
     for part, total, first in (("Train", 120, 0), ("Val", 70, _SFEW_FILMS)):
-        expressions = _shuffled(allot(_scaled(total, scale), SFEW_COUNTS), generator(seed, "sfew", part))
+        expressions = _shuffled(apportion(_scaled(total, scale), SFEW_COUNTS), generator(seed, "sfew", part))
         for number, expression in enumerate(expressions):
             film = first + number % _SFEW_FILMS
             name = f"Film{film + 1:02d}_{number // _SFEW_FILMS:04d}{number:05d}_{number + 1:08d}.png"

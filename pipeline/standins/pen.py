@@ -1,4 +1,4 @@
-"""Draws in face units on a canvas in pixels."""
+"""Draws shapes given in face units on a canvas in pixels."""
 
 from contextlib import AbstractContextManager
 
@@ -8,9 +8,20 @@ from pipeline.standins.identity import Colour
 
 
 class Pen:
-    """``depth``: how far a shape lies in front of the head's axis; without it, it lies on the face's front."""
+    """Draws on one canvas, with one pose of the head.
+
+    All shapes are in face units. ``depth`` is how far a shape lies in front of the head's axis; without it, it lies on
+    the face's front.
+    """
 
     def __init__(self, canvas: Canvas, pose: Pose, ink: float) -> None:
+        """Take up the pen.
+
+        Args:
+            canvas: what is drawn on.
+            pose: of the head, in the canvas' pixels.
+            ink: factor on the strength of lines.
+        """
         self._canvas = canvas
         self._pose = pose
         self._ink = ink
@@ -22,7 +33,7 @@ class Pen:
     def tint(
         self, shape: Points, colour: Colour, opacity: float, soft: float = 0.0, depth: float | None = None
     ) -> None:
-        """A translucent shape; ``soft``: standard deviation of its edge."""
+        """A translucent shape; ``soft``: standard deviation of its edge, in face units."""
         self._canvas.paint(self._pose.project(shape, depth), colour, min(opacity, 0.99), soft * self._pose.unit)
 
     def line(
@@ -35,7 +46,17 @@ class Pen:
         depth: float | None = None,
         ends: float = 0.25,
     ) -> None:
-        """A stroke that tapers to the share ``ends`` of its width; the pen's ink weakens or strengthens it."""
+        """A stroke; the pen's ink weakens or strengthens it.
+
+        Args:
+            line: its middle.
+            colour: RGB.
+            width: in face units.
+            opacity: 0 to 1.
+            soft: standard deviation of its edge, in face units.
+            depth: see the class.
+            ends: the share of its width that it has at both ends.
+        """
         opacity = min(opacity * self._ink, 0.99)
         if opacity > 0.02:
             self.tint(ribbon(line, width * (0.6 + 0.4 * self._ink), ends), colour, opacity, soft, depth)

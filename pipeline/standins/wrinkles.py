@@ -1,4 +1,4 @@
-"""The folds and furrows that action units press into the skin, and those that age leaves."""
+"""The furrows that action units press into the skin, and those that age leaves."""
 
 from collections.abc import Sequence
 

@@ -10,14 +10,14 @@ from pathlib import Path
 
 import cv2
 
-from pipeline.bars import bar
 from pipeline.errors import DatasetError
 from pipeline.files.atomic import atomic_folder, remove_folder
-from pipeline.files.writing import write_json
-from pipeline.provenance import STAND_IN_MARK
-from pipeline.standins.camera import take
+from pipeline.files.io import write_json
+from pipeline.labels import STAND_IN_MARK
+from pipeline.progress import progress_bar
+from pipeline.standins.camera import draw_picture
 from pipeline.standins.layouts import Picture, Plan
-from pipeline.standins.scenes import STYLES
+from pipeline.standins.styles import STYLES
 
 _ENCODINGS: dict[str, list[int]] = {
     ".jpg": [cv2.IMWRITE_JPEG_QUALITY, 95],
@@ -30,9 +30,17 @@ _ENCODINGS: dict[str, list[int]] = {
 def write_set(plan: Plan, dataset: str, folder: Path, seed: int, scale: float, workers: int) -> None:
     """Draw a whole set into ``folder``, which appears when all is written and replaces an older stand-in.
 
+    Args:
+        plan: the set's pictures and files.
+        dataset: its name.
+        folder: its root.
+        seed: of all random numbers.
+        scale: as noted in the folder's mark.
+        workers: processes.
+
     Raises:
-        DatasetError: ``folder`` holds something that is no stand-in; nothing is touched. StorageError: it cannot be
-            written.
+        DatasetError: ``folder`` holds something that is no stand-in; nothing is changed.
+        StorageError: it cannot be written.
     """
     if folder.exists() and not (folder / STAND_IN_MARK).is_file() and any(folder.iterdir()):
         raise DatasetError(
@@ -51,7 +59,7 @@ def write_set(plan: Plan, dataset: str, folder: Path, seed: int, scale: float, w
 
 def _write_pictures(pictures: list[Picture], dataset: str, root: Path, seed: int, workers: int) -> None:
     draw = partial(_draw_one, dataset=dataset, root=root, seed=seed)
-    progress = partial(bar, total=len(pictures), desc=f"stand-ins {dataset}", unit="picture")
+    progress = partial(progress_bar, total=len(pictures), desc=f"stand-ins {dataset}", unit="picture")
     if workers == 1:
         _write_rows(progress(map(draw, pictures)), pictures, root)
         return
@@ -76,7 +84,7 @@ def _write_rows(drawn: Iterable[str | None], pictures: list[Picture], root: Path
 
 def _draw_one(picture: Picture, dataset: str, root: Path, seed: int) -> str | None:
     """Write a picture to its file, or return its pixels where it is a row of a table."""
-    image = take(picture.shot, STYLES[dataset], seed, dataset)
+    image = draw_picture(picture.shot, STYLES[dataset], seed, dataset)
     if picture.row is not None:
         return " ".join(map(str, image.ravel().tolist()))
     if image.ndim == 3:

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import ValidationError
 
-from pipeline.config import code, layout, yaml_text
+from pipeline.config import dependencies, paths, yaml_text
 from pipeline.errors import ParamsError
 from pipeline.evaluation.records import Result
 from pipeline.studies.experiments import Experiment
@@ -41,11 +41,11 @@ def _state(run: Run, experiment: Experiment) -> State:
     results = [read_result(experiment, target) for target in run.params.targets]
     if not all(results):
         return "missing"
-    if any(result.parameters != run.decisive(result.target) for result in results if result):
+    if any(result.parameters != run.result_params(result.target) for result in results if result):
         return "other parameters"
     if not _of_these_pictures(run, experiment):
         return "other parameters"
-    return "done" if experiment.has(code.deciding(run.params)) else "other code"
+    return "done" if experiment.has(dependencies.deciding_code(run.params)) else "other code"
 
 
 def _of_these_pictures(run: Run, experiment: Experiment) -> bool:
@@ -67,7 +67,7 @@ def _surroundings(values: Mapping[str, Any], sets: Sequence[str]) -> tuple[Any, 
 
 def read_result(experiment: Experiment, target: str) -> Result | None:
     """The result of one target; None where it is missing or of a form that is no longer read."""
-    text = experiment.text(layout.result(target).as_posix())
+    text = experiment.text(paths.result(target).as_posix())
     if text is None:
         return None
     try:

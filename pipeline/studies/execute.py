@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from pipeline.bars import bar
 from pipeline.errors import PipelineError
+from pipeline.progress import progress_bar
 from pipeline.studies import experiments
 from pipeline.studies.collect import state_of
 from pipeline.studies.plan import Run
@@ -41,7 +41,7 @@ def begin(planned: Sequence[Run], jobs: int) -> tuple[list[str], dict[str, str]]
     refused = _queue(wanted, there)
     queued = [run.name for run in wanted if run.name not in refused]
     if queued:
-        experiments.start(jobs, gpus_of_jobs(jobs, max(run.params.compute.devices for run in planned)))
+        experiments.start_workers(jobs, gpus_of_jobs(jobs, max(run.params.compute.devices for run in planned)))
     return queued, refused
 
 
@@ -63,13 +63,13 @@ def _queue(wanted: Sequence[Run], there: Mapping[str, Sequence[experiments.Exper
     """Queue what neither waits nor runs; returns what DVC refuses, by name, with what it says."""
     states = _settled() if wanted else {}
     idle = [run for run in wanted if states.get(run.name) not in ("Queued", "Running")]
-    experiments.give_up([run.name for run in idle if states.get(run.name) == "Lost"])
-    experiments.forget([run.name for run in idle if run.name in states])
+    experiments.mark_failed([run.name for run in idle if states.get(run.name) == "Lost"])
+    experiments.remove_tasks([run.name for run in idle if run.name in states])
     refused = {}
-    for run in bar(idle, desc="queue", leave=False, unit="experiment"):
+    for run in progress_bar(idle, desc="queue", leave=False, unit="experiment"):
         try:
-            experiments.free(run.name, there.get(run.name, ()))
-            experiments.put(run.name, run.changes)
+            experiments.free_name(run.name, there.get(run.name, ()))
+            experiments.enqueue(run.name, run.changes)
         except PipelineError as error:
             refused[run.name] = str(error)
     return refused
@@ -95,7 +95,7 @@ def watch(names: Sequence[str]) -> None:
     still = 0
     try:
         # miniters=0: drawn at its intervals also while nothing ends, for the time and for what runs.
-        progress: tqdm[Any] = bar(total=len(names), desc="study", unit="experiment", miniters=0)
+        progress: tqdm[Any] = progress_bar(total=len(names), desc="study", unit="experiment", miniters=0)
         with progress:
             while True:
                 states = experiments.queue()
@@ -123,4 +123,4 @@ def watch(names: Sequence[str]) -> None:
 def failures(names: Sequence[str]) -> dict[str, str]:
     """Those that failed last time, by name, with the end of what they said."""
     states = experiments.queue() if names else {}
-    return {name: experiments.log(name) for name in names if states.get(name) == "Failed"}
+    return {name: experiments.failure_message(name) for name in names if states.get(name) == "Failed"}

@@ -38,7 +38,7 @@ class Experiment:
 
     def has(self, paths: Iterable[Path]) -> bool:
         """Whether files and folders were in it what they are in the last commit."""
-        then, now = objects(self.commit), objects(_head())
+        then, now = tracked_objects(self.commit), tracked_objects(_head())
         return all(then.get(path.as_posix()) == now.get(path.as_posix()) for path in paths)
 
     def revision(self) -> str:
@@ -65,7 +65,7 @@ def finished() -> dict[str, list[Experiment]]:
 
 
 @cache
-def objects(commit: str) -> dict[str, str]:
+def tracked_objects(commit: str) -> dict[str, str]:
     """What git calls the content of every file and folder of code at a commit, by path."""
     listed = _git("ls-tree", "-r", "-t", "--full-tree", commit, *CODE).stdout.splitlines()
     return {path: entry.split()[2] for entry, path in (line.split("\t", 1) for line in listed)}
@@ -99,7 +99,7 @@ def _lost(running: Sequence[str], dvcs: Any) -> set[str]:
     return {rev for rev in running if rev not in theirs and not any(rev in command for command in commands)}
 
 
-def give_up(names: Sequence[str]) -> None:
+def mark_failed(names: Sequence[str]) -> None:
     """Let lost tasks be failed ones, which DVC can forget."""
     if not names:
         return
@@ -113,7 +113,7 @@ def give_up(names: Sequence[str]) -> None:
                 celery.backend.mark_as_failure(task, None)
 
 
-def put(name: str, changes: Sequence[str]) -> None:
+def enqueue(name: str, changes: Sequence[str]) -> None:
     """Queue an experiment.
 
     Raises:
@@ -123,7 +123,7 @@ def put(name: str, changes: Sequence[str]) -> None:
     _dvc("exp", "run", "--queue", "--name", name, *sets)
 
 
-def start(jobs: int, gpus: Sequence[str] = ()) -> None:
+def start_workers(jobs: int, gpus: Sequence[str] = ()) -> None:
     """Let DVC work on its queue, ``jobs`` experiments at a time, in processes of its own.
 
     gpus: what each of the jobs sees, as CUDA_VISIBLE_DEVICES has it; with more jobs than that, they begin again with
@@ -151,20 +151,20 @@ def _wait_for_worker(number: int) -> None:
                 raise PipelineError(f"worker {number} of DVC's queue has not begun after {TO_BEGIN:.0f} seconds")
 
 
-def forget(names: Sequence[str]) -> None:
+def remove_tasks(names: Sequence[str]) -> None:
     """Take failed or waiting tasks out of the queue."""
     if names:
         _dvc("queue", "remove", *names)
 
 
-def free(name: str, there: Sequence[Experiment]) -> None:
+def free_name(name: str, there: Sequence[Experiment]) -> None:
     """Of the experiments of that name, name that of the last commit by its own: it is kept, and the name is free."""
     for one in there:
         if one.baseline == _head():
             _dvc("exp", "rename", name, f"{name}-{one.commit[:7]}")
 
 
-def log(name: str) -> str:
+def failure_message(name: str) -> str:
     """Why a task failed, as its stage said it ("error: …" or an exception's name); else the last lines of all."""
     result = subprocess.run(
         [sys.executable, "-m", "dvc", "queue", "logs", name], capture_output=True, text=True, check=False

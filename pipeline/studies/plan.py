@@ -11,7 +11,7 @@ from typing import Annotated, Any, Self
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from pipeline.config import load, yaml_text
-from pipeline.config.decisive import decisive
+from pipeline.config.dependencies import result_params
 from pipeline.config.schema import Params
 from pipeline.config.section import Name, Section, Seed
 from pipeline.errors import ParamsError
@@ -92,9 +92,9 @@ class Run:
     changes: tuple[str, ...]
     params: Params
 
-    def decisive(self, target: str) -> dict[str, str | int | float | bool]:
+    def result_params(self, target: str) -> dict[str, str | int | float | bool]:
         """The parameters that a result of this run must have been made with."""
-        return decisive(self.params, target)
+        return result_params(self.params, target)
 
 
 def read(name: str, folder: Path = FOLDER) -> Study:

@@ -9,16 +9,16 @@ from typing import TypeVar
 
 import pandas as pd
 
-from pipeline.config import layout
+from pipeline.config import paths
 from pipeline.errors import PipelineError
-from pipeline.files.writing import write_csv, write_json, write_text
+from pipeline.files.io import write_csv, write_json, write_text
 from pipeline.reporting.markdown import KNOWN_NOTE, MARK_NOTE, NOTHING, UNLIKE_NOTE, markdown_table, signed, with_marks
 from pipeline.reporting.study_results import StudyCell, StudyRow, StudySummary, load_studies
 from pipeline.reporting.titles import DRAWN_MARK, OTHER_CODE_MARK, backbone_title, dataset_title, environment_title
 from pipeline.studies import figures
 from pipeline.studies.collect import Collected, State
 from pipeline.studies.plan import Run, Study
-from pipeline.studies.summary import Stage, accuracy, chosen_by, is_transfer, paired, rivalry
+from pipeline.studies.summary import Stage, accuracy, chosen_by, is_transfer, paired, win_loss
 from pipeline.tracking.costs import Cost
 from pipeline.validators import LAST, VALIDATORS
 
@@ -44,7 +44,7 @@ def write_report(
         PipelineError: nothing is there, and the report of an earlier collection has something. StorageError: a file
             cannot be written.
     """
-    folder = layout.STUDIES
+    folder = paths.STUDIES
     if not collected:
         _keep_what_was_collected(folder / f"{name}.json")
     targets = list(dict.fromkeys(target for run in planned for target in run.params.targets))
@@ -234,7 +234,7 @@ def _differences(study: Study, targets: Sequence[str], collected: Sequence[Colle
             interval = f"[{signed(found.low)}, {signed(found.high)}]"
             cells.append(f"{with_marks(signed(found.difference), own)} {interval}, p {found.p:.3f}")
             marks.update(own)
-        over = rivalry(differences)
+        over = win_loss(differences)
         won = [f"{over.better} : {over.worse}", with_marks(signed(over.mean), marks), f"{over.p:.3f}"] if over else []
         lines.append([variant, *cells, *(won or [NOTHING] * 3)])
     return markdown_table(["", *map(dataset_title, targets), "won : lost", "mean", "p of signs"], lines)

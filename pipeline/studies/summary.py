@@ -18,7 +18,7 @@ Stage = Literal["before", "after"]
 
 
 @dataclass(frozen=True)
-class Rivalry:
+class WinLoss:
     """A variant against another over the targets that both have: wins, losses and the p value of the signs."""
 
     better: int
@@ -67,13 +67,13 @@ def paired(collected: Sequence[Collected], variant: str, other: str | None, targ
     return paired_bootstrap(100 * difference, RESAMPLES, SEED)
 
 
-def rivalry(differences: Sequence[PairedDifference]) -> Rivalry | None:
+def win_loss(differences: Sequence[PairedDifference]) -> WinLoss | None:
     """differences: of two variants, one a target; None where there is none."""
     if not differences:
         return None
     values = [found.difference for found in differences]
     better, worse = sum(value > 0 for value in values), sum(value < 0 for value in values)
-    return Rivalry(better, worse, float(np.mean(values)), sign_test(better, worse))
+    return WinLoss(better, worse, float(np.mean(values)), sign_test(better, worse))
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ def is_of_a_bucket(error: BaseException) -> bool:
     return type(error).__module__.partition(".")[0] in LIBRARIES
 
 
-def is_away(error: BaseException) -> bool:
+def is_unreachable(error: BaseException) -> bool:
     """Whether what a bucket's client raised says that it does not answer, and not that it refuses."""
     from botocore.exceptions import ClientError, ConnectionError, HTTPClientError
 
@@ -29,7 +29,7 @@ def is_away(error: BaseException) -> bool:
         return bool(error.response["ResponseMetadata"]["HTTPStatusCode"] >= 500)
     cause = error.__cause__ or error.__context__  # of boto3's failed upload
     return isinstance(error, ConnectionError | HTTPClientError) or (
-        cause is not None and is_of_a_bucket(cause) and is_away(cause)
+        cause is not None and is_of_a_bucket(cause) and is_unreachable(cause)
     )
 
 

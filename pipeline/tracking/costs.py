@@ -1,7 +1,5 @@
 """What adaptations cost, as their MLflow runs say."""
 
-from pipeline.tracking.store import DATABASE, answering, choose, impatient  # isort: skip  (sets what MLflow reads when imported)
-
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +8,7 @@ import mlflow
 from mlflow.entities import Run
 
 from pipeline.tracking import execution
+from pipeline.tracking.store import DATABASE, choose, short_timeouts, store_errors
 from pipeline.tracking.tree import DVC_EXPERIMENT
 
 NEWEST_FIRST = ["attributes.start_time DESC"]
@@ -38,7 +37,7 @@ def adaptation_costs(experiment: str, wanted: Mapping[str, Mapping[str, Any]]) -
     parameters = {name: {key: str(value) for key, value in flat.items()} for name, flat in wanted.items()}
     own: dict[str, dict[str, Run]] = {}
     alike: dict[str, dict[str, Run]] = {}
-    with answering(), impatient():
+    with store_errors(), short_timeouts():
         client = mlflow.MlflowClient()
         for run in _adaptations(client, experiment):
             name, target = str(run.data.tags.get(DVC_EXPERIMENT)), run.data.tags["pocan.target"]

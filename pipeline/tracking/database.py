@@ -17,7 +17,7 @@ BESIDE = "-journal", "-wal", "-shm"
 """Endings of the files in which SQLite keeps what it has not yet brought into the database."""
 
 
-def fault(database: Path) -> str | None:
+def find_fault(database: Path) -> str | None:
     """What is wrong with the store itself and the way out; None where it is whole, or where only access to it fails."""
     away = f"or move it away, and the next stage makes a new one: {_move(database)}"
     try:
@@ -47,7 +47,7 @@ def fault(database: Path) -> str | None:
     )
 
 
-def await_maker(database: Path) -> None:
+def wait_for_maker(database: Path) -> None:
     """Wait while another program, such as ``mlflow ui``, makes the store: two at it would spoil it."""
     told = False
     while database.is_file() and _in_the_making(database):
@@ -60,7 +60,7 @@ def await_maker(database: Path) -> None:
             return
 
 
-def remove_beside(database: Path) -> None:
+def remove_side_files(database: Path) -> None:
     """Remove what SQLite left beside a database that is gone: it would be brought into the next one of that name."""
     for ending in BESIDE:
         database.with_name(f"{database.name}{ending}").unlink(missing_ok=True)

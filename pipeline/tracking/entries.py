@@ -1,7 +1,5 @@
 """What a run has to log, as entries that can be sent at once, or be kept in a folder and sent later."""
 
-from pipeline.tracking.store import QUICK, impatient  # isort: skip  (sets what MLflow reads when it is imported)
-
 import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -17,9 +15,9 @@ from mlflow.models.model import MLMODEL_FILE_NAME
 from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT
 
 from pipeline.errors import TrackingError
-from pipeline.files.reading import read_json
-from pipeline.files.writing import write_json
+from pipeline.files.io import read_json, write_json
 from pipeline.tracking import bucket
+from pipeline.tracking.store import QUICK, short_timeouts
 
 ALIAS = "newest"
 """Alias of the version of a registered model that was trained last ("latest" is reserved by MLflow)."""
@@ -116,7 +114,7 @@ def send(entry: Entry, run_id: str) -> None:
     """
     if entry.large:
         _ask(run_id)
-    with impatient(None if entry.large else QUICK), bucket.translated():
+    with short_timeouts(None if entry.large else QUICK), bucket.translated():
         SENDERS[entry.kind](MlflowClient(), run_id, entry.content, entry.paths)
 
 
@@ -125,7 +123,7 @@ def _ask(run_id: str) -> None:
 
     A dead one would cost minutes where a file is sent, and MLflow would keep a failed model of every attempt.
     """
-    with impatient():
+    with short_timeouts():
         bucket.ask(str(MlflowClient().get_run(run_id).info.artifact_uri))
 
 

@@ -5,8 +5,6 @@
 (docs/serving.md).
 """
 
-from pipeline.tracking import store  # isort: skip  # noqa: F401  (sets what MLflow reads when it is imported)
-
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +13,7 @@ from mlflow.models import Model, ModelSignature
 from mlflow.models.model import MLMODEL_FILE_NAME
 from mlflow.types.schema import AnyType, ColSpec, Schema
 
-LOADER = "pipeline.prediction.served"
+LOADER = "pipeline.prediction.serving"
 """What opens and predicts; a name, for loading it would take longer than writing this down."""
 
 OWN_FILES = "extra_files"

@@ -1,21 +1,20 @@
 """Trained models wherever they are: in a folder, or in an MLflow store."""
 
-from pipeline.tracking.store import DATABASE, choose, impatient, wrong_with_store  # isort: skip  (sets what MLflow reads)
-
 import re
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import mlflow
 
-from pipeline.config import layout
+from pipeline.config import paths
 from pipeline.errors import TrackingError, WeightsError
 from pipeline.networks import trained
-from pipeline.networks.trained import Trained
+from pipeline.networks.trained import TrainedModel
 from pipeline.tracking import execution
+from pipeline.tracking.store import DATABASE, choose, short_timeouts, store_fault
 
 
-def opened(where: str) -> Trained:
+def open_model(where: str) -> TrainedModel:
     """The model that ``where`` names: a folder, or ``models:/NAME@ALIAS``, ``models:/NAME/3`` or ``runs:/ID/model``.
 
     Raises:
@@ -23,19 +22,19 @@ def opened(where: str) -> Trained:
         TrackingError: the MLflow store cannot be used, or has no such model.
     """
     if not re.match(r"\w[\w-]+:/", where):
-        return trained.opened(Path(where))
+        return trained.open_model(Path(where))
     if choose() and not (database := execution.store_root() / DATABASE).is_file():
         raise TrackingError(f"{where}: there is no {database}; run from the project's root or set MLFLOW_TRACKING_URI")
     with TemporaryDirectory() as folder:
         try:
-            with impatient():
+            with short_timeouts():
                 mlflow.MlflowClient().search_experiments(max_results=1)
-            with impatient(None):  # it answers; it may have to fetch a large file from elsewhere
+            with short_timeouts(None):  # it answers; it may have to fetch a large file from elsewhere
                 mlflow.artifacts.download_artifacts(artifact_uri=where, dst_path=folder)
         except Exception as error:  # the client raises requests', SQLAlchemy's and its own errors, by store
-            told = wrong_with_store() or f"MLflow has no such model, or cannot be reached: {error}"
+            told = store_fault() or f"MLflow has no such model, or cannot be reached: {error}"
             raise TrackingError(f"{where}: {told}") from error
-        found = next(Path(folder).rglob(layout.model_description(Path()).name), None)
+        found = next(Path(folder).rglob(paths.model_description(Path()).name), None)
         if found is None:
             raise WeightsError(f"{where}: logged by another version of this project; train the model again")
-        return trained.opened(found.parent)
+        return trained.open_model(found.parent)

@@ -13,8 +13,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from pipeline.tracking.store import FAILURES, address, answering, connect, impatient, is_away  # isort: skip  (sets what MLflow reads)
-
 import mlflow
 import numpy as np
 from mlflow.data.pandas_dataset import from_pandas
@@ -22,13 +20,21 @@ from mlflow.entities import Run
 from mlflow.models import Model, infer_signature
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
-from pipeline.config.flat import flatten
+from pipeline.config.dependencies import flatten
 from pipeline.config.schema import Params
 from pipeline.data.crops import CROP_SIZE, CropStore
-from pipeline.tracking import entries, execution, flavour, outbox
-from pipeline.tracking.complaints import told
+from pipeline.tracking import entries, execution, flavour, offline_queue
 from pipeline.tracking.execution import Execution
-from pipeline.tracking.outbox import Outbox
+from pipeline.tracking.offline_queue import OfflineQueue
+from pipeline.tracking.store import (
+    FAILURES,
+    address,
+    connect,
+    is_unreachable,
+    short_message,
+    short_timeouts,
+    store_errors,
+)
 from pipeline.tracking.tree import existing_run, leave_old_experiment, parent_run, tags_of
 
 if TYPE_CHECKING:
@@ -40,19 +46,19 @@ if TYPE_CHECKING:
 class StageRun:
     """The MLflow run of one stage; everything a stage logs goes through it, and waits where a server has gone away."""
 
-    def __init__(self, run: Run, here: Execution, to: Outbox) -> None:
+    def __init__(self, run: Run, here: Execution, to: OfflineQueue) -> None:
         self.id = run.info.run_id
         self.execution = here
-        self._outbox = to
+        self._queue = to
         self._logged = entries.logged_metrics(run)  # of a run that goes on; a new one has none
 
     def log(self, metrics: Mapping[str, float], epoch: int) -> None:
         """Metrics of one epoch (from 1), except those that are logged already; usable as ``training.Log``."""
-        self._outbox.put(entries.metrics(metrics, epoch, self._logged))
+        self._queue.put(entries.metrics(metrics, epoch, self._logged))
 
     def log_tags(self, tags: Mapping[str, str]) -> None:
         """Facts of this run that are no parameters, such as the hardware, as ``pocan.KEY``."""
-        self._outbox.put(entries.tags({f"pocan.{key}": value for key, value in tags.items()}))
+        self._queue.put(entries.tags({f"pocan.{key}": value for key, value in tags.items()}))
 
     def log_dataset(self, store: CropStore, rows: np.ndarray[Any, Any], part: str) -> None:
         """The rows of a store that this run reads, as an MLflow input: name, count, digest, provenance. No labels.
@@ -66,11 +72,11 @@ class StageRun:
         )
         tags = {"provenance": description["provenance"], "rows": str(len(rows)), "digest": digest}
         tags["store"] = description["digest"]
-        self._outbox.put(entries.data(dataset.to_dict(), part, tags))
+        self._queue.put(entries.data(dataset.to_dict(), part, tags))
 
     def log_files(self, paths: Sequence[Path], folder: str) -> None:
         """Figures, tables and descriptions as artifacts below ``folder``."""
-        self._outbox.put(entries.files(paths, folder))
+        self._queue.put(entries.files(paths, folder))
 
     def log_model(
         self,
@@ -92,7 +98,7 @@ class StageRun:
 
                 saved.save(own, dict(network.named_children()), description)
             _save_flavour(network, sorted(map(str, own.iterdir())), model)
-            self._outbox.put(entries.model(model, registered_name))
+            self._queue.put(entries.model(model, registered_name))
 
 
 def _save_flavour(network: nn.Module, extra_files: list[str], folder: Path) -> None:
@@ -134,9 +140,9 @@ def stage_run(
     origin = {"store": address(), "params": flatten(params.model_dump())}
     name = f"{stage}@{target}" if target else stage
     if checkpoint:
-        checkpoint.settle()
-    with answering():
-        with impatient():
+        checkpoint.make_current()
+    with store_errors():
+        with short_timeouts():
             interrupted = _interrupted_run(checkpoint, origin) if checkpoint else None
             parent = parent_run(experiment_id, here, interrupted)
             tags = {**tags_of(here), MLFLOW_PARENT_RUN_ID: parent.info.run_id, "pocan.stage": stage}
@@ -144,16 +150,16 @@ def stage_run(
             if target:
                 tags["pocan.target"] = target
             run = mlflow.start_run(run_id=interrupted.info.run_id if interrupted else None, run_name=name, tags=tags)
-        to = Outbox(run.info.run_id, name)
+        to = OfflineQueue(run.info.run_id, name)
         try:
-            with impatient():
+            with short_timeouts():
                 leave_old_experiment(run, here)
                 if checkpoint:
                     checkpoint.keep_run({**origin, "run_id": run.info.run_id})
                 mlflow.log_params(flatten(params.model_dump()))
                 tracked = StageRun(run, here, to)
             to.forget()
-            outbox.remind()
+            offline_queue.mention_unsent()
             yield tracked
         except BaseException as error:
             _end(to, parent, "FAILED", error)
@@ -161,7 +167,7 @@ def stage_run(
         _end(to, parent, "FINISHED")
 
 
-def _end(to: Outbox, parent: Run, status: str, error: BaseException | None = None) -> None:
+def _end(to: OfflineQueue, parent: Run, status: str, error: BaseException | None = None) -> None:
     """End the stage's run, and for now its parent, whose duration is then that of the execution.
 
     Where the stage has failed with ``error`` no server is waited for, and a store that fails too is noted on it and
@@ -170,18 +176,18 @@ def _end(to: Outbox, parent: Run, status: str, error: BaseException | None = Non
     end = entries.ended(status, parent.info.run_id)
     try:
         try:
-            with impatient():
+            with short_timeouts():
                 mlflow.end_run(status)
                 mlflow.MlflowClient().set_terminated(parent.info.run_id, status)
         except FAILURES as failure:
-            if not is_away(failure):
+            if not is_unreachable(failure):
                 raise
             to.keep(end, failure)
-        to.close(0 if error else outbox.PATIENCE)
+        to.close(0 if error else offline_queue.PATIENCE)
     except Exception as second:
         if error is None:
             raise
-        error.add_note(f"and its MLflow run could not be marked as failed: {told(second)}")
+        error.add_note(f"and its MLflow run could not be marked as failed: {short_message(second)}")
 
 
 def _interrupted_run(checkpoint: Checkpoint, origin: Mapping[str, Any]) -> Run | None:

@@ -1,16 +1,11 @@
 """The MLflow store: a SQLite file in the project, or the server that MLFLOW_TRACKING_URI names."""
 
+import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
-
-# MLflow reads these when it is imported: a run must not talk to anyone the user has not named, what a model needs is
-# named where it is logged, and a bar for every file that goes to or comes from the store would fill a log.
-os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-os.environ.setdefault("MLFLOW_SKIP_PIP_REQUIREMENTS_CHECK", "true")
-os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 
 import mlflow
 from filelock import FileLock
@@ -19,9 +14,8 @@ from mlflow.exceptions import MlflowException
 from requests import HTTPError, RequestException
 
 from pipeline.errors import TrackingError
-from pipeline.tracking import bucket, complaints, execution
-from pipeline.tracking.complaints import told
-from pipeline.tracking.database import await_maker, fault, remove_beside
+from pipeline.tracking import bucket, execution
+from pipeline.tracking.database import find_fault, remove_side_files, wait_for_maker
 
 DATABASE = "mlflow.db"
 
@@ -33,7 +27,8 @@ QUICK = 10
 FAILURES = MlflowException, RequestException
 """What MLflow's client raises for itself and for its transport."""
 
-complaints.silence()
+# What MLflow raises is reported by this project; MLflow would print a traceback of it before.
+logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL + 1)
 
 
 def connect(experiment: str) -> str:
@@ -49,27 +44,33 @@ def connect(experiment: str) -> str:
     own = choose()
     uri = mlflow.get_tracking_uri()
     try:
-        with impatient():
+        with short_timeouts():
             if own:
                 _create(root / DATABASE)
             if uri.startswith(SQLITE):
                 # Two stages that start at once must not both make the experiment.
                 with FileLock(root / f"{DATABASE}.lock"):
-                    await_maker(_database(uri))
+                    wait_for_maker(_database(uri))
                     opened = _open(experiment, root)
             else:
                 opened = _open(experiment, None)
     except Exception as error:  # the client raises requests', SQLAlchemy's and its own errors, by store
         elsewhere = "Start the server, or correct or unset MLFLOW_TRACKING_URI"
         here = f"Make room for {DATABASE}, change its permissions, or name another store with MLFLOW_TRACKING_URI"
-        if wrong := wrong_with_store():
+        if wrong := store_fault():
             raise TrackingError(f"{wrong}\nNothing was trained") from error
         raise TrackingError(
-            f"MLflow store {address()} cannot be used: {told(error)}\n"
+            f"MLflow store {address()} cannot be used: {short_message(error)}\n"
             f"Nothing was trained. {here if own else elsewhere}; an experiment that was deleted must be restored first"
         ) from error
     _require_bucket(str(opened.artifact_location))
     return str(opened.experiment_id)
+
+
+def short_message(error: BaseException) -> str:
+    """What a person needs of an error: SQLAlchemy's has the statement and a page of its parameters behind it."""
+    lines = str(error).partition("\n[SQL:")[0].splitlines()
+    return "\n".join(line for line in lines if not line.startswith("(raised as a result of Query-invoked autoflush"))
 
 
 def address() -> str:
@@ -88,7 +89,7 @@ def choose() -> bool:
 
 
 @contextmanager
-def answering() -> Iterator[None]:
+def store_errors() -> Iterator[None]:
     """Report a store that fails in the middle of a stage as what it is.
 
     Raises:
@@ -98,16 +99,16 @@ def answering() -> Iterator[None]:
         yield
     except FAILURES as error:
         raise TrackingError(
-            f"MLflow store {address()} failed: {wrong_with_store() or told(error)}\n"
+            f"MLflow store {address()} failed: {store_fault() or short_message(error)}\n"
             "Training is kept up to its last epoch: see to the store and run the same command again"
         ) from error
 
 
-def wrong_with_store() -> str | None:
+def store_fault() -> str | None:
     """What is wrong with the chosen store, where it is a SQLite file that is itself at fault, and the way out."""
     uri = mlflow.get_tracking_uri()
     database = _database(uri)
-    return fault(database) if uri.startswith(SQLITE) and database.is_file() else None
+    return find_fault(database) if uri.startswith(SQLITE) and database.is_file() else None
 
 
 def _require_bucket(location: str) -> None:
@@ -117,13 +118,13 @@ def _require_bucket(location: str) -> None:
         TrackingError: it cannot.
     """
     try:
-        with impatient():
+        with short_timeouts():
             bucket.ask(location)
     except FAILURES as error:
         raise TrackingError(
             f"MLflow server {address()} has its clients write to {location} themselves, and this cannot be used: "
-            f"{told(error)}\nNothing was trained. See to the bucket and to what leads there (MLFLOW_S3_ENDPOINT_URL, "
-            "AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY), or start the server as docs/team.md does"
+            f"{short_message(error)}\nNothing was trained. See to the bucket and to what leads there (MLFLOW_S3_"
+            "ENDPOINT_URL, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY), or start the server as docs/team.md does"
         ) from error
 
 
@@ -141,11 +142,11 @@ def _create(database: Path) -> None:
             return
         making = database.with_name(f".{database.name}.making")
         making.unlink(missing_ok=True)  # of a process that was killed
-        remove_beside(making)
+        remove_side_files(making)
         client = mlflow.MlflowClient(f"sqlite:///{making}", registry_uri=f"sqlite:///{making}")
         client.search_experiments(max_results=1)
         client.search_registered_models(max_results=1)
-        remove_beside(database)
+        remove_side_files(database)
         making.replace(database)
 
 
@@ -157,7 +158,7 @@ def _open(experiment: str, root: Path | None) -> Experiment:
 
 
 @contextmanager
-def impatient(seconds: int | None = QUICK) -> Iterator[None]:
+def short_timeouts(seconds: int | None = QUICK) -> Iterator[None]:
     """MLflow's client asks twice at once, and waits ``seconds`` for an answer, unless the user has said otherwise.
 
     Left alone it asks eight times in four minutes and says nothing. seconds: None for MLflow's own two minutes. The
@@ -179,13 +180,13 @@ def impatient(seconds: int | None = QUICK) -> Iterator[None]:
                 os.environ[key] = value
 
 
-def is_away(error: BaseException) -> bool:
+def is_unreachable(error: BaseException) -> bool:
     """Whether ``error`` says that a server does not answer, and not that it refuses what it was asked."""
     if isinstance(error, MlflowException):
         # MLflow's client wraps what its transport raised, also where a server went on saying 429, 500, 502, 503 or 504.
         cause = error.__cause__ or error.__context__
         if cause is not None and bucket.is_of_a_bucket(cause):
-            return bucket.is_away(cause)
-        return isinstance(cause, RequestException) and is_away(cause)
+            return bucket.is_unreachable(cause)
+        return isinstance(cause, RequestException) and is_unreachable(cause)
     refused = isinstance(error, HTTPError) and error.response is not None and error.response.status_code < 500
     return isinstance(error, RequestException) and not refused

@@ -1,7 +1,5 @@
 """The runs of one execution of the pipeline as a tree: a parent run, and below it a run for each stage."""
 
-from pipeline.tracking.store import answering, connect, impatient  # isort: skip  (sets what MLflow reads when it is imported)
-
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -11,11 +9,12 @@ from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE, RESOURCE_DOES_NOT_EXIST, ErrorCode
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
-from pipeline.config.layout import REPORTS
+from pipeline.config.paths import REPORTS
 from pipeline.config.schema import Params
-from pipeline.tracking import entries, execution, outbox
+from pipeline.tracking import entries, execution, offline_queue
 from pipeline.tracking.execution import Execution
-from pipeline.tracking.outbox import Outbox
+from pipeline.tracking.offline_queue import OfflineQueue
+from pipeline.tracking.store import connect, short_timeouts, store_errors
 
 DVC_EXPERIMENT = "dvc.experiment"
 """The tag that leads from a row of ``dvc exp show`` to its runs."""
@@ -31,17 +30,17 @@ def log_report(params: Params, metrics: Mapping[str, float], files: Sequence[Pat
         TrackingError: the store or server cannot be reached.
     """
     experiment_id = connect(params.tracking.experiment)
-    with answering():
-        with impatient():
+    with store_errors():
+        with short_timeouts():
             parent = parent_run(experiment_id, execution.current())
-        to = Outbox(parent.info.run_id, f"the report of {parent.info.run_name}")
+        to = OfflineQueue(parent.info.run_id, f"the report of {parent.info.run_name}")
         to.forget()
         to.put(entries.metrics(metrics, 0))
         for path in files:
             # As they lie in reports/, so that the tables' links to the figures hold.
             folder = path.parent.relative_to(REPORTS)
             to.put(entries.files([path], None if folder == Path() else str(folder)))
-        to.close(outbox.PATIENCE)
+        to.close(offline_queue.PATIENCE)
 
 
 def existing_run(run_id: str) -> Run | None:

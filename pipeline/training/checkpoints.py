@@ -13,11 +13,9 @@ from typing import Any
 import torch
 from tqdm import tqdm
 
-from pipeline.config.flat import flatten
-from pipeline.files.atomic import atomic_path, remove_leftovers
-from pipeline.files.reading import read_json
-from pipeline.files.refused import not_written
-from pipeline.files.writing import write_json
+from pipeline.config.dependencies import flatten
+from pipeline.files.atomic import atomic_path, remove_leftovers, storage_error
+from pipeline.files.io import read_json, write_json
 
 SHOWN_DIFFERENCES = 8
 
@@ -54,13 +52,13 @@ class Checkpoint:
             try:
                 torch.save(content, temporary)
             except RuntimeError as error:  # PyTorch's writer hides the system's own error
-                raise not_written(self.path, error) from error
+                raise storage_error(self.path, error) from error
 
     def load(self) -> dict[str, Any] | None:
         """The state that was saved last, with PyTorch's random states set; None where there is none of this training.
 
-        A file that cannot be read is told of, and training starts from the beginning. ``settle`` comes first, in one
-        process.
+        A file that cannot be read is told of, and training starts from the beginning. ``make_current`` comes first, in
+        one process.
         """
         content = _read(self.path)
         if content is None or content["fingerprint"] != self.fingerprint:
@@ -68,7 +66,7 @@ class Checkpoint:
         _set_random_states(content["random"])
         return content
 
-    def settle(self) -> None:
+    def make_current(self) -> None:
         """Put the state of another training aside and that of this one, where it was put aside, in its place."""
         remove_leftovers(self.path)
         aside = self._aside(self.fingerprint)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from pipeline.compute.allocator import keep_freed_memory
+from pipeline.compute.device import keep_freed_memory
 from pipeline.compute.team import Team
 from pipeline.data.batches import prefetched
 from pipeline.errors import TrainingError
@@ -145,11 +145,11 @@ def follow(task: Task, checkpoint: Checkpoint, team: Team) -> None:
 def _resume(task: Task, checkpoint: Checkpoint, team: Team) -> tuple[list[dict[str, float]], list[dict[str, float]]]:
     """Take over the saved state, if there is one; return its curve and costs."""
     if team.leads:
-        checkpoint.settle()
-    team.agrees(0)  # the others look when the leader is done
+        checkpoint.make_current()
+    team.all_equal(0)  # the others look when the leader is done
     saved = checkpoint.load()
     epochs = len(saved["curve"]) if saved else 0
-    if not team.agrees(epochs):
+    if not team.all_equal(epochs):
         raise TrainingError(
             f"{checkpoint.path}: the processes of the team do not see the same checkpoint; "
             "let all machines work in one shared folder"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import psutil
 import torch
 
-from pipeline.bars import bar
+from pipeline.progress import progress_bar
 
 if TYPE_CHECKING:
     from tqdm import tqdm
@@ -28,7 +28,7 @@ class Progress:
         self._name, self._epochs, self._device = name, epochs, device
         self._epoch = 0
         # smoothing=0: the time left follows the mean speed, predictions between the steps included.
-        self._bar: tqdm[Any] = bar(desc=name, unit="step", smoothing=0, disable=not shown)
+        self._bar: tqdm[Any] = progress_bar(desc=name, unit="step", smoothing=0, disable=not shown)
         self._began = time.perf_counter()
 
     def __enter__(self) -> "Progress":

@@ -1,15 +1,15 @@
 """What judges a model without the target's labels: one number each, comparable between the epochs of one training.
 
-A new one is a function of ``Seen`` and one line in the list below.
+A new one is a function of ``ValidatorInput`` and one line in the list below.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from pipeline.validators import measures, source_risk
-from pipeline.validators.seen import Seen
+from pipeline.validators.measures import ValidatorInput
 
-__all__ = ["LAST", "VALIDATORS", "Seen", "Validator", "best_epoch", "chooser", "validate"]
+__all__ = ["LAST", "VALIDATORS", "Validator", "ValidatorInput", "best_epoch", "chooser", "validate"]
 
 LAST = "last"
 """``adapt.choose`` where no validator chooses."""
@@ -27,7 +27,7 @@ class Validator:
     title: str
     sign: int
     origin: str
-    measure: Callable[[Seen], float]
+    measure: Callable[[ValidatorInput], float]
     needs_source: bool = False
 
 
@@ -92,6 +92,6 @@ def best_epoch(validator: Validator, said: Sequence[float]) -> int:
     return max(range(len(said)), key=lambda epoch: validator.sign * said[epoch])
 
 
-def validate(seen: Seen) -> dict[str, float]:
+def validate(seen: ValidatorInput) -> dict[str, float]:
     """What every validator says, by its name."""
     return {validator.name: validator.measure(seen) for validator in VALIDATORS}

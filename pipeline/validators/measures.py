@@ -3,13 +3,30 @@
 All logarithms are natural.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.validators.seen import Floats
+Floats = NDArray[np.float32]
 
 TEMPERATURE = 0.05
 """Of the soft neighbourhood density, as its authors set it."""
+
+
+@dataclass(frozen=True)
+class ValidatorInput:
+    """Pictures of the target without labels, and pictures of the source's test part with them.
+
+    embeddings N×d and probabilities N×k of the target's; source_embeddings n×d, source_probabilities n×k and
+    source_labels (n int64) of the source's.
+    """
+
+    embeddings: Floats
+    probabilities: Floats
+    source_embeddings: Floats
+    source_probabilities: Floats
+    source_labels: NDArray[np.int64]
 
 
 def entropy(p: Floats) -> float:

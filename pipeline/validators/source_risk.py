@@ -8,13 +8,13 @@ asked on the other, so that it cannot learn single pictures by heart.
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.validators.seen import Floats, Seen
+from pipeline.validators.measures import Floats, ValidatorInput
 
 STRENGTH = 1.0
 """Inverse strength of the regression's L2 penalty, scikit-learn's default."""
 
 
-def deep_embedded(seen: Seen) -> float:
+def deep_embedded(seen: ValidatorInput) -> float:
     """Risk with its control variate: mean(w·l) + η·mean(w) − η, η = −cov(w·l, w) / var(w); l the cross entropy.
 
     Too few pictures to fit on: the plain mean of l; of none 0.

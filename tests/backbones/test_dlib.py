@@ -16,8 +16,8 @@ from pipeline.config import preflight
 from pipeline.config.learning import ModelParams
 from pipeline.config.load import load
 from pipeline.errors import DatasetError, WeightsError
-from pipeline.files import packages
-from pipeline.networks.initial import load_initial
+from pipeline.files import io
+from pipeline.networks.initial_weights import load_initial
 from pipeline.networks.network import Encoder
 
 ROOT = Path(__file__).parents[2]
@@ -71,7 +71,7 @@ def test_faults_of_the_file_are_named(tmp_path: Path) -> None:
 
 def test_a_missing_package_is_told_before_anything_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     settings = load(ROOT / "params.yaml", ["model.backbone=dlib", "model.weights=dlib"])
-    monkeypatch.setattr(packages, "find_spec", lambda name: None)
+    monkeypatch.setattr(io, "find_spec", lambda name: None)
     with pytest.raises(DatasetError, match=r"face_recognition_models is not installed: pip install 'pocan\[dlib\]'"):
         preflight.require_inputs(settings)
 

@@ -15,7 +15,7 @@ from torch import Tensor
 from pipeline.backbones.iresnet50 import read_adaface
 from pipeline.config.learning import ModelParams
 from pipeline.errors import WeightsError
-from pipeline.networks.initial import load_initial
+from pipeline.networks.initial_weights import load_initial
 from pipeline.networks.network import Encoder
 from tests.backbones.seeded import Shapes, digest, picture, seeded_weights, shapes_of
 

@@ -5,13 +5,13 @@ import torch
 from torchvision.models import resnet
 
 from pipeline.backbones import resnet10
-from pipeline.backbones.parts import basic_block
+from pipeline.backbones.parts import resnet as blocks
 
 
 def test_it_is_the_network_of_torchvisions_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     torch.manual_seed(3)
     own = resnet10.build("none").eval()
-    monkeypatch.setattr(basic_block, "BasicBlock", resnet.BasicBlock)
+    monkeypatch.setattr(blocks, "BasicBlock", resnet.BasicBlock)
     torch.manual_seed(3)
     reference = resnet10.build("none").eval()
     expected, found = reference.state_dict(), own.state_dict()

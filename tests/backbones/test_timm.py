@@ -16,7 +16,7 @@ from pipeline.config.learning import ModelParams
 from pipeline.config.load import load
 from pipeline.config.preflight import require_inputs
 from pipeline.errors import ParamsError, WeightsError
-from pipeline.networks.initial import load_initial
+from pipeline.networks.initial_weights import load_initial
 from pipeline.networks.network import Encoder, InputNorm
 
 ROOT = Path(__file__).parents[2]

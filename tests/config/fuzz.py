@@ -16,9 +16,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from pipeline.cli import app
 from pipeline.config.load import load, read
 from pipeline.errors import ParamsError
+from pocan.cli import app
 
 ROOT = Path(__file__).parents[2]
 FILES = {path.name: path for path in (ROOT / "params.yaml", *sorted((ROOT / "params").glob("*.yaml")))}

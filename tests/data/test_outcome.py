@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from pipeline.data import outcome
-from pipeline.data.outcome import Outcome, Predicted, Sample
+from pipeline.data.outcome import Outcome, Predictions, Sample
 from pipeline.errors import DamagedFileError, DatasetError
 
 
@@ -35,7 +35,7 @@ def test_however_many_pictures_there_are_so_many_are_kept(monkeypatch: pytest.Mo
 def test_it_comes_back_as_written_in_the_same_bytes(tmp_path: Path) -> None:
     generator = np.random.Generator(np.random.PCG64(0))
     source, target = Sample.draw(np.arange(9), 0), Sample.draw(np.arange(9), 1)
-    before, after = (Predicted(*(generator.random((9, k), dtype=np.float32) for k in (7, 7, 4, 4))) for _ in range(2))
+    before, after = (Predictions(*(generator.random((9, k), dtype=np.float32) for k in (7, 7, 4, 4))) for _ in range(2))
     written = Outcome(source, target, before, after)
     for name in ("a.npz", "b.npz"):
         written.write(tmp_path / name)
@@ -50,7 +50,7 @@ def test_it_comes_back_as_written_in_the_same_bytes(tmp_path: Path) -> None:
 
 def test_a_file_that_is_cut_short_is_named(tmp_path: Path) -> None:
     sample = Sample.draw(np.arange(9), 0)
-    predicted = Predicted(*(np.zeros((9, k), dtype=np.float32) for k in (7, 7, 4, 4)))
+    predicted = Predictions(*(np.zeros((9, k), dtype=np.float32) for k in (7, 7, 4, 4)))
     Outcome(sample, sample, predicted, predicted).write(tmp_path / "a.npz")
     whole = (tmp_path / "a.npz").read_bytes()
     for length in range(0, len(whole), 50):

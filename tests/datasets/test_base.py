@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.datasets import DATASETS, open_dataset
-from pipeline.datasets.parts.spellings import CLASSES, class_of, part_of
+from pipeline.datasets.parts.classes import CLASS_WORDS, class_of, part_of
 from pipeline.errors import DatasetError
 from pipeline.labels import NUM_CLASSES
 from tests.datasets.drawing import save
@@ -45,10 +45,10 @@ def test_provenance_is_marked_by_a_file(tmp_path: Path) -> None:
 
 
 def test_spellings_are_distinct_and_complete() -> None:
-    words = [word for spellings in CLASSES.values() for word in spellings]
+    words = [word for spellings in CLASS_WORDS.values() for word in spellings]
     assert len(set(words)) == len(words)
-    assert sorted(CLASSES) == list(range(NUM_CLASSES))
-    assert all(class_of(word.upper()) == label for label, spellings in CLASSES.items() for word in spellings)
+    assert sorted(CLASS_WORDS) == list(range(NUM_CLASSES))
+    assert all(class_of(word.upper()) == label for label, spellings in CLASS_WORDS.items() for word in spellings)
     assert class_of("contempt") is None
     assert [part_of(word) for word in ("Train", "VALIDATION", "test", "angry")] == ["train", "val", "test", None]
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.datasets import open_dataset
-from pipeline.datasets.parts.walk import folders_below
+from pipeline.datasets.parts.folders import folders_below
 from pipeline.errors import DatasetError
 from pipeline.labels import ANGER, DISGUST, FEAR, HAPPINESS, NEUTRAL, SADNESS, SURPRISE
 from tests.datasets.drawing import save
@@ -71,7 +71,7 @@ def test_rafdbs_originals_are_read_where_the_aligned_folder_is_empty(tmp_path: P
     save(tmp_path / "Image/original/train_00001.jpg")
     dataset = open_dataset("rafdb", tmp_path)
     assert [sample.key for sample in dataset.samples()] == ["Image/original/train_00001.jpg"]
-    assert dataset.reading == "Image/original, not Image/aligned, as that has no pictures of train"
+    assert dataset.reading_notes == "Image/original, not Image/aligned, as that has no pictures of train"
     assert not dataset.aligned
 
 
@@ -82,7 +82,7 @@ def test_of_sfews_raw_and_aligned_pictures_the_aligned_are_taken_and_it_is_said(
     dataset = open_dataset("sfew", tmp_path)
     keys = [sample.key for sample in dataset.samples()]
     assert keys == ["Train/Train_Aligned_Faces/Happy/film.png", "Val/Val_Aligned_Faces/Happy/film.png"]
-    assert dataset.reading == "Train/Train_Aligned_Faces, not Train/Train; Val/Val_Aligned_Faces, not Val/Val"
+    assert dataset.reading_notes == "Train/Train_Aligned_Faces, not Train/Train; Val/Val_Aligned_Faces, not Val/Val"
 
 
 @pytest.mark.parametrize(
@@ -153,7 +153,7 @@ def test_of_copies_at_other_depths_the_nearest_is_taken_and_it_is_said(tmp_path:
         (tmp_path / around / "fer2013.csv").write_text("emotion,pixels,Usage\n" + ROW)
     dataset = open_dataset("fer2013", tmp_path)
     assert [sample.key for sample in dataset.samples()] == ["fer2013/fer2013.csv:1"]
-    assert dataset.reading == "fer2013, not old/backup"
+    assert dataset.reading_notes == "fer2013, not old/backup"
 
 
 def test_of_a_table_and_folders_the_table_is_taken_and_it_is_said(tmp_path: Path) -> None:
@@ -161,7 +161,7 @@ def test_of_a_table_and_folders_the_table_is_taken_and_it_is_said(tmp_path: Path
     (tmp_path / "FER2013.CSV").write_text("emotion,pixels,Usage\n" + ROW)
     dataset = open_dataset("fer2013", tmp_path)
     assert [(sample.key, sample.label) for sample in dataset.samples()] == [("FER2013.CSV:1", ANGER)]
-    assert dataset.reading == "FER2013.CSV, not the folders at the top"
+    assert dataset.reading_notes == "FER2013.CSV, not the folders at the top"
 
 
 def test_two_copies_of_folders_are_not_chosen_between(tmp_path: Path) -> None:
@@ -245,7 +245,7 @@ def test_ckplus_as_a_table_has_the_tables_own_codes(tmp_path: Path) -> None:
     assert [sample.label for sample in samples] == expected
     assert [int(dataset.read(sample)[0, 0, 0]) for sample in samples] == [0, 1, 2, 4, 5, 6, 7]
     assert dataset.file(samples[0]) == tmp_path / "CK+/ckextended.csv"
-    assert dataset.reading == "the table CK+/ckextended.csv, as there are no sequences"
+    assert dataset.reading_notes == "the table CK+/ckextended.csv, as there are no sequences"
 
 
 def test_ckplus_sequences_are_read_before_a_table(tmp_path: Path) -> None:
@@ -253,7 +253,7 @@ def test_ckplus_sequences_are_read_before_a_table(tmp_path: Path) -> None:
     table(tmp_path / "ckextended.csv", 0)
     dataset = open_dataset("ckplus", tmp_path)
     assert len(dataset.samples()) == 4
-    assert dataset.reading == "cohn-kanade-images, not ckextended.csv"
+    assert dataset.reading_notes == "cohn-kanade-images, not ckextended.csv"
     assert dataset.read(dataset.samples()[0]).shape == (7, 9, 3)
 
 
@@ -285,7 +285,7 @@ def test_rafdb_is_read_from_the_originals_where_a_part_of_the_aligned_is_missing
         "Image/original/test_0001.jpg",
         "Image/original/train_00001.jpg",
     ]
-    assert dataset.reading == "Image/original, not Image/aligned, as that has no pictures of test"
+    assert dataset.reading_notes == "Image/original, not Image/aligned, as that has no pictures of test"
     assert not dataset.aligned
 
 
@@ -318,11 +318,11 @@ def test_rafdbs_folders_are_read_before_its_tables_and_headers_alone_are_no_tabl
     (tmp_path / "train_labels.csv").write_text("image,label\n")
     dataset = open_dataset("rafdb", tmp_path)
     assert [(sample.label, sample.split) for sample in dataset.samples()] == [(HAPPINESS, "train")]
-    assert dataset.reading == ""
+    assert dataset.reading_notes == ""
 
     (tmp_path / "train_labels.csv").write_text("image,label\ntrain_00001_aligned.jpg,4\n")
     assert len(dataset.samples()) == 1
-    assert dataset.reading == "DATASET, not the folders at the top"
+    assert dataset.reading_notes == "DATASET, not the folders at the top"
 
 
 def test_rafdb_by_names_of_classes_and_an_eighth_number(tmp_path: Path) -> None:
@@ -371,7 +371,7 @@ def test_oulus_whole_pictures_are_read_before_its_owners_crops(
     dataset = open_dataset("oulu", tmp_path)
     assert dataset.samples()[0].key == f"Oulu_CASIA/{taken}/Strong/P001/Anger/000.jpeg"
     assert dataset.aligned == aligned
-    assert (dataset.reading != "") == (len(lights) > 1)
+    assert (dataset.reading_notes != "") == (len(lights) > 1)
 
 
 def test_the_meaning_of_numbers_can_be_given(tmp_path: Path) -> None:
@@ -384,7 +384,7 @@ def test_the_meaning_of_numbers_can_be_given(tmp_path: Path) -> None:
             ("train/0/a.jpg", HAPPINESS),
             ("train/2/a.jpg", SADNESS),
         ]
-        assert dataset.reading == "classes as classes.json says"
+        assert dataset.reading_notes == "classes as classes.json says"
 
 
 @pytest.mark.parametrize(
@@ -416,7 +416,7 @@ def test_labels_that_are_not_read_are_mentioned(tmp_path: Path) -> None:
     save(tmp_path / "b/happy/2.jpg")
     dataset = open_dataset("mine", tmp_path)
     assert {sample.label for sample in dataset.samples()} == {None}
-    assert dataset.reading == "without labels, although there are class folders in a, b; move them up to be read"
+    assert dataset.reading_notes == "without labels, although there are class folders in a, b; move them up to be read"
 
 
 def test_years_are_no_classes(tmp_path: Path) -> None:

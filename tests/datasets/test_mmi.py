@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from pipeline.datasets import Sample, open_dataset
-from pipeline.datasets.parts.videos import Writer
+from pipeline.datasets.parts.videos import VideoWriter
 from pipeline.errors import DatasetError, UnreadableImageError
 from pipeline.labels import ANGER, NEUTRAL, SURPRISE
 
@@ -19,7 +19,7 @@ def add_session(root: Path, number: int, emotion: str | None, view: str = "0", f
     folder = root / f"Sessions/{number}"
     folder.mkdir(parents=True)
     video = folder / f"S{number:03d}-{number:03d}.mp4"
-    writer = Writer(video, 25.0, 64, 48)
+    writer = VideoWriter(video, 25.0, 64, 48)
     for index in range(frames):
         writer.write(np.full((48, 64, 3), 20 * index + 20, dtype=np.uint8))
     writer.close()

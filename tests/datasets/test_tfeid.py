@@ -9,7 +9,7 @@ from pipeline.errors import DatasetError
 from pipeline.labels import ANGER, DISGUST, FEAR, HAPPINESS, NEUTRAL, SADNESS, SURPRISE
 from tests.datasets.drawing import save
 
-CLASSES = {
+CLASS_WORDS = {
     "anger": ANGER,
     "disguest": DISGUST,
     "fear": FEAR,
@@ -22,11 +22,11 @@ CLASSES = {
 
 @pytest.mark.parametrize("above", ["", "dfh_all/dfh_un-rimmed/"])
 def test_all_classes_but_contempt(above: str, tmp_path: Path) -> None:
-    for index, word in enumerate((*CLASSES, "contempt")):
+    for index, word in enumerate((*CLASS_WORDS, "contempt")):
         save(tmp_path / f"{above}dfh_{word}_x/{'fm'[index % 2]}{index:02d}_dfh_1.jpg", "RGB")
     samples = open_dataset("tfeid", tmp_path).samples()
     assert [(s.label, s.subject) for s in samples] == [
-        (label, f"{'fm'[index % 2]}{index:02d}") for index, label in enumerate(CLASSES.values())
+        (label, f"{'fm'[index % 2]}{index:02d}") for index, label in enumerate(CLASS_WORDS.values())
     ]
     assert samples[1].key == f"{above}dfh_disguest_x/m01_dfh_1.jpg"
 

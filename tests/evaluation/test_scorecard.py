@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from pipeline.data.outcome import Outcome, Predicted, Sample
+from pipeline.data.outcome import Outcome, Predictions, Sample
 from pipeline.evaluation import scorecard
 from pipeline.evaluation.records import ChosenEpoch
 from pipeline.validators import VALIDATORS
@@ -17,7 +17,7 @@ def test_before_and_after_are_judged_on_target_and_source() -> None:
     rows = np.arange(4)
     sample = Sample(rows, rows)
     z = np.eye(4, dtype=np.float32)
-    before, after = (Predicted(p, SURE[:4], z, z) for p in (EVEN, SURE[:4]))
+    before, after = (Predictions(p, SURE[:4], z, z) for p in (EVEN, SURE[:4]))
     judged = scorecard.unlabelled_scores(Outcome(sample, sample, before, after), np.array([0, 1, 2, 6]), range(7))
     assert judged.before.source_accuracy == judged.after.source_accuracy == 0.75
     known = scorecard.unlabelled_scores(Outcome(sample, sample, before, after), np.array([0, 1, 2, 6]), [0, 1, 2])
@@ -36,7 +36,7 @@ def test_a_validator_chooses_its_best_epoch_and_of_equal_ones_the_first() -> Non
 
 def test_a_target_without_labels_has_no_calibration_error() -> None:
     p, labels = drawn(50, 2.0)
-    predicted = Predicted(p, p, p, p)
+    predicted = Predictions(p, p, p, p)
     errors, table = scorecard.calibration_scores(predicted, 2.0, labels, np.arange(0), labels[:0])
     assert errors.target is None
     assert len(table) == 0

@@ -14,7 +14,7 @@ PREDICTED = np.array([0, 0, 1, 1, 1, 5])
 def test_score_by_hand() -> None:
     score = scores.score(LABELS, PREDICTED)
     assert score.accuracy == pytest.approx(4 / 6)
-    assert score.f1 == (pytest.approx(0.8), pytest.approx(0.8), None, 0.0, None, 0.0, None)
+    assert [*score.f1] == [pytest.approx(0.8), pytest.approx(0.8), None, 0.0, None, 0.0, None]
     assert score.balanced_accuracy == pytest.approx((2 / 3 + 1.0 + 0.0) / 3)
     assert score.macro_f1 == pytest.approx((0.8 + 0.8 + 0.0) / 3)  # over the classes that occur as labels
     assert score.support == (3, 2, 0, 1, 0, 0, 0)
@@ -29,7 +29,7 @@ def test_f1_and_confusion_are_scikit_learns() -> None:
     score = scores.score(labels, predicted)
     assert score.balanced_accuracy == pytest.approx(balanced_accuracy_score(labels, predicted))
     expected = f1_score(labels, predicted, labels=range(6), average=None)
-    assert score.f1 == (*(pytest.approx(value) for value in expected), None)
+    assert [*score.f1] == [*(pytest.approx(value) for value in expected), None]
     assert [*map(list, score.confusion)] == confusion_matrix(labels, predicted, labels=range(7)).tolist()
 
 

@@ -10,12 +10,12 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from pipeline.cli import app
 from pipeline.data import augment
 from pipeline.exporting import onnx
 from pipeline.exporting.onnx import Exported
 from pipeline.labels import EXPRESSIONS
-from pipeline.networks.trained import opened
+from pipeline.networks.trained import open_model
+from pocan.cli import app
 from tests.models import small, write_adapted
 
 pytest.importorskip("onnx")
@@ -34,7 +34,7 @@ def test_the_file_computes_what_the_model_does_for_any_number_of_crops(tmp_path:
     import onnx as library
 
     write_adapted(tmp_path / "model")
-    trained = opened(tmp_path / "model")
+    trained = open_model(tmp_path / "model")
     onnx.export(trained, tmp_path / "model.onnx")
     for count in (1, 5):
         assert onnx.difference(trained, tmp_path / "model.onnx", CROPS[:count]) < 1e-5
@@ -46,7 +46,7 @@ def test_the_file_computes_what_the_model_does_for_any_number_of_crops(tmp_path:
 
 def test_int8_is_smaller_and_near(tmp_path: Path) -> None:
     write_adapted(tmp_path / "model")
-    onnx.export(opened(tmp_path / "model"), tmp_path / "model.onnx")
+    onnx.export(open_model(tmp_path / "model"), tmp_path / "model.onnx")
     onnx.quantise(tmp_path / "model.onnx", tmp_path / "int8.onnx", CROPS)
     exact, rounded = (onnx.predict(tmp_path / name, CROPS) for name in ("model.onnx", "int8.onnx"))
     assert 0 < np.abs(exact - rounded).max() < 0.2

@@ -19,9 +19,9 @@ import numpy as np
 from PIL import Image
 from typer.testing import CliRunner
 
-from pipeline.cli import app
 from pipeline.data.crops import CropStore, read_description
 from pipeline.datasets.parts.pictures import decoders
+from pocan.cli import app
 from tests.faces.scenes import halved, photograph
 
 MODES = {

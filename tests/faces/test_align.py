@@ -6,7 +6,7 @@ import pytest
 from numpy.typing import NDArray
 
 from pipeline.data.crops import CROP_SIZE
-from pipeline.faces.align import TEMPLATE, aligned, similarity, widened
+from pipeline.faces.crop import TEMPLATE, crop_aligned, similarity, widened
 from tests.faces.scenes import noise, photograph
 
 Points = NDArray[np.float64]
@@ -55,7 +55,7 @@ def test_noisy_points_get_the_least_squares_solution_of_opencv() -> None:
 def test_points_in_one_place_only_shift() -> None:
     matrix = similarity(np.full((5, 2), 7.0), TEMPLATE)
     np.testing.assert_allclose(matrix @ [7.0, 7.0, 1.0], TEMPLATE.mean(axis=0))
-    assert aligned(noise(30, 30), np.full((5, 2), 7.0), 0.0).shape == (CROP_SIZE, CROP_SIZE, 3)
+    assert crop_aligned(noise(30, 30), np.full((5, 2), 7.0), 0.0).shape == (CROP_SIZE, CROP_SIZE, 3)
 
 
 @pytest.mark.parametrize("scale", [0.4, 1.0, 2.3, 5.0])
@@ -63,7 +63,7 @@ def test_points_in_one_place_only_shift() -> None:
 def test_landmarks_come_to_lie_on_the_template(scale: float, margin: float) -> None:
     points = moved(TEMPLATE, scale, 20.0, (60.0 * scale, 20.0 * scale))
     picture = dots(points, (int(170 * scale), int(190 * scale)), radius=2.0 * scale)
-    crop = aligned(picture, points, margin)
+    crop = crop_aligned(picture, points, margin)
     for wanted in widened(TEMPLATE, margin):
         np.testing.assert_allclose(centre_near(crop, wanted), wanted, atol=0.25)
 
@@ -76,24 +76,24 @@ def test_shrinking_averages() -> None:
     stripes = np.zeros((560, 560, 3), dtype=np.uint8)
     stripes[:, ::2] = 200
     # A sample of single pixels would alias the stripes to 0 or 200.
-    assert (abs(aligned(stripes, TEMPLATE * 5.0, 0.0).astype(int) - 100) <= 2).all()
+    assert (abs(crop_aligned(stripes, TEMPLATE * 5.0, 0.0).astype(int) - 100) <= 2).all()
 
 
 def test_a_very_wide_picture_is_cut_around_the_face_first() -> None:
     picture = np.zeros((200, 40_000, 3), dtype=np.uint8)
     points = moved(TEMPLATE, 1.0, 0.0, (39_800.0, 40.0))
     picture[:, 39_000:] = dots(moved(points, 1.0, 0.0, (-39_000.0, 0.0)), (200, 1000), radius=2.0)
-    np.testing.assert_array_equal(aligned(picture, points, 0.0), picture[40:152, 39_800:39_912])
+    np.testing.assert_array_equal(crop_aligned(picture, points, 0.0), picture[40:152, 39_800:39_912])
 
 
 def test_beyond_the_picture_its_edge_goes_on() -> None:
-    crop = aligned(np.full((40, 40, 3), 90, dtype=np.uint8), TEMPLATE + 60.0, 0.0)
+    crop = crop_aligned(np.full((40, 40, 3), 90, dtype=np.uint8), TEMPLATE + 60.0, 0.0)
     assert (crop == 90).all()
 
 
 def test_grey_stays_grey_and_colour_colour() -> None:
     landmarks = np.array([[113.7, 80.4], [156.4, 83.1], [134.2, 107.8], [111.3, 118.4], [154.2, 121.0]])
     grey = photograph()[..., 1:2].repeat(3, axis=2)
-    crop = aligned(grey, landmarks, 0.1)
+    crop = crop_aligned(grey, landmarks, 0.1)
     assert (crop == crop[..., :1]).all()
-    assert (np.ptp(aligned(photograph(), landmarks, 0.1).astype(int), axis=2) > 20).any()
+    assert (np.ptp(crop_aligned(photograph(), landmarks, 0.1).astype(int), axis=2) > 20).any()

@@ -10,9 +10,9 @@ from PIL import Image
 
 from pipeline.datasets import FolderDataset, Sample
 from pipeline.faces import batches as module
-from pipeline.faces.batches import FaceBatches, divide, name
-from pipeline.faces.choice import Chooser
-from pipeline.faces.finder import Face, FaceFinder
+from pipeline.faces.batches import FaceBatches, batch_name, divide
+from pipeline.faces.crop import Face
+from pipeline.faces.finder import Chooser, FaceFinder
 from tests.faces.scenes import Picture, noise
 from tests.faces.test_extract import PARAMS, Pictures
 
@@ -36,18 +36,18 @@ def test_a_batch_is_named_after_all_that_it_is_made_from(tmp_path: Path) -> None
         Image.fromarray(noise(9, 9)).save(tmp_path / f"{key}.png")
     dataset = FolderDataset(tmp_path, "album")
     samples = dataset.samples()
-    first = name(dataset, samples, "settings")
-    assert name(dataset, samples, "settings") == first
+    first = batch_name(dataset, samples, "settings")
+    assert batch_name(dataset, samples, "settings") == first
     others = {
-        name(dataset, samples, "other settings"),
-        name(dataset, samples[:1], "settings"),
-        name(dataset, samples[::-1], "settings"),
-        name(dataset, [Sample("a.png", 3), samples[1]], "settings"),
+        batch_name(dataset, samples, "other settings"),
+        batch_name(dataset, samples[:1], "settings"),
+        batch_name(dataset, samples[::-1], "settings"),
+        batch_name(dataset, [Sample("a.png", 3), samples[1]], "settings"),
     }
     os.utime(tmp_path / "a.png", ns=(1, 1))
-    others.add(name(dataset, samples, "settings"))
+    others.add(batch_name(dataset, samples, "settings"))
     (tmp_path / "a.png").unlink()
-    others.add(name(dataset, samples, "settings"))
+    others.add(batch_name(dataset, samples, "settings"))
     assert len(others - {first}) == 6
 
 

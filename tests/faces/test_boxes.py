@@ -41,7 +41,7 @@ def test_groups_of_many_sizes_are_suppressed_apart_and_by_score(pairs: int, monk
     generator = np.random.default_rng(2)
     groups = generator.permutation(np.repeat([3, 0, 7, 8], [1, 40, 5, 13]))
     some, scores = random_boxes(len(groups)), generator.uniform(size=len(groups)).round(1)
-    kept = boxes.best(groups, some, scores, 0.3, "union")
+    kept = boxes.suppress(groups, some, scores, 0.3, "union")
     wanted: list[int] = []
     for group in (0, 3, 7, 8):
         rows = np.flatnonzero(groups == group)[::-1]
@@ -60,13 +60,13 @@ def test_boxes_without_area_and_none_at_all() -> None:
     points = np.array([[[3, 3, 3, 3], [3, 3, 3, 3]]], dtype=np.float64)
     assert boxes.unsuppressed(points, 0.5, "smaller").tolist() == [[True, True]]
     nothing = np.empty(0, dtype=np.int64)
-    assert len(boxes.best(nothing, np.empty((0, 4)), np.empty(0), 0.5, "union")) == 0
+    assert len(boxes.suppress(nothing, np.empty((0, 4)), np.empty(0), 0.5, "union")) == 0
 
 
 def test_overlap_with_boxes_beside_inside_and_without_area() -> None:
     others = np.array([[0, 0, 10, 10], [0, 0, 5, 10], [20, 0, 30, 10], [3, 3, 3, 3]], dtype=np.float64)
-    assert boxes.overlap(np.array([0.0, 0.0, 10.0, 10.0]), others).tolist() == [1.0, 0.5, 0.0, 0.0]
-    assert boxes.overlap(others[3], others[3:]).tolist() == [0.0]
+    assert boxes.iou(np.array([0.0, 0.0, 10.0, 10.0]), others).tolist() == [1.0, 0.5, 0.0, 0.0]
+    assert boxes.iou(others[3], others[3:]).tolist() == [0.0]
 
 
 def test_square_keeps_centre_and_longer_side() -> None:
@@ -74,7 +74,7 @@ def test_square_keeps_centre_and_longer_side() -> None:
 
 
 def test_shift_counts_whole_pixels() -> None:
-    moved = boxes.shifted(np.array([[0.0, 10.0, 9.0, 29.0]]), np.array([[0.1, -0.1, 0.2, 0.5]]))
+    moved = boxes.apply_offsets(np.array([[0.0, 10.0, 9.0, 29.0]]), np.array([[0.1, -0.1, 0.2, 0.5]]))
     assert moved.tolist() == [[1.0, 8.0, 11.0, 39.0]]
 
 

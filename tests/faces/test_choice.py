@@ -5,7 +5,7 @@ import pytest
 
 from pipeline.config.pictures import FaceRule
 from pipeline.faces.boxes import Boxes
-from pipeline.faces.choice import Chooser
+from pipeline.faces.finder import Chooser
 
 LARGE, CENTRAL, SURE = [0.0, 0.0, 60.0, 60.0], [85.0, 85.0, 115.0, 115.0], [150.0, 150.0, 190.0, 190.0]
 BOXES = np.array([LARGE, CENTRAL, SURE])

@@ -23,9 +23,9 @@ from pipeline.data.crops import CropStore, read_description
 from pipeline.datasets import Dataset, FolderDataset, Sample
 from pipeline.errors import DatasetError, UnreadableImageError
 from pipeline.faces.batches import FaceBatches
-from pipeline.faces.crop import crop
+from pipeline.faces.crop import crop_box
 from pipeline.faces.extract import extract
-from pipeline.faces.summary import summary
+from pipeline.faces.writer import summary
 from stages import faces as stage
 from tests.faces.scenes import Picture, halved, noise, photograph, small_face, two_faces
 
@@ -83,7 +83,7 @@ def test_one_crop_per_picture_in_order(tmp_path: Path) -> None:
     assert manifest["score"].isna().tolist() == [True, False, True, False, False]
     assert [len(marks) if marks is not None else 0 for marks in manifest["landmarks"]] == [0, 10, 0, 10, 10]
     for crop_in_store, picture, box in zip(store.images, pictures.values(), manifest["box"], strict=True):
-        assert (crop_in_store == crop(picture, tuple(box), 0.0)).all()
+        assert (crop_in_store == crop_box(picture, tuple(box), 0.0)).all()
     assert manifest["sharpness"][1] > 100 > manifest["sharpness"][0] == 0.0
     assert store.description["provenance"] == "real"
     counts = summary(tmp_path / "store")
@@ -140,7 +140,7 @@ def test_similarity_brings_the_eyes_to_the_same_height(tmp_path: Path) -> None:
     assert left == pytest.approx([38.3, 51.7], abs=6.0)
     assert right == pytest.approx([73.5, 51.5], abs=6.0)
     # Where there are no landmarks the crop is the box.
-    assert (store.images[1] == crop(noise(130, 130), (0.0, 0.0, 130.0, 130.0), 0.0)).all()
+    assert (store.images[1] == crop_box(noise(130, 130), (0.0, 0.0, 130.0, 130.0), 0.0)).all()
 
 
 def test_margin_widens_boxes_but_not_whole_pictures(tmp_path: Path) -> None:
@@ -148,7 +148,7 @@ def test_margin_widens_boxes_but_not_whole_pictures(tmp_path: Path) -> None:
     tight, wide = (run(tmp_path, pictures, PARAMS.model_copy(update={"margin": margin})) for margin in (0.0, 0.3))
     box = tuple(wide.manifest["box"][0])
     assert tight.manifest["box"][0].tolist() == list(box)
-    assert (wide.images[0] == crop(photograph(), box, 0.3)).all()
+    assert (wide.images[0] == crop_box(photograph(), box, 0.3)).all()
 
 
 @pytest.mark.parametrize("authors_aligned", [True, False])
@@ -158,7 +158,7 @@ def test_pictures_that_their_authors_aligned_may_be_kept(tmp_path: Path, authors
     store = run(tmp_path, {"a": photograph()}, params, authors_aligned=authors_aligned)
     if authors_aligned and keep:
         assert store.manifest["method"].tolist() == ["given"]
-        assert (store.images[0] == crop(photograph(), (0.0, 0.0, 272.0, 240.0), 0.0)).all()
+        assert (store.images[0] == crop_box(photograph(), (0.0, 0.0, 272.0, 240.0), 0.0)).all()
         assert "detection_rate" not in summary(tmp_path / "store")
     else:
         assert store.manifest["method"].tolist() == ["mtcnn"]
@@ -230,14 +230,14 @@ def test_killed_at_any_moment_it_goes_on_and_its_processes_end(tmp_path: Path, h
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     command = [sys.executable, str(tmp_path / "program.py"), str(tmp_path)]
     process = subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL, start_new_session=True)
-    journal, deadline = tmp_path / "work/journal.jsonl", time.monotonic() + 60
-    while time.monotonic() < deadline and not (journal.exists() and len(journal.read_bytes().splitlines()) >= 3):
+    work, deadline = tmp_path / "work", time.monotonic() + 60
+    while time.monotonic() < deadline and len(list(work.glob("*"))) < 3:
         time.sleep(0.01)
     children = psutil.Process(process.pid).children(recursive=True)
     assert len(children) >= 3  # two that work, and the one that they are forked from
     process.send_signal(how)
     process.wait(60)
-    done = len(journal.read_bytes().splitlines())
+    done = len(list(work.iterdir()))
     assert 3 <= done < 50
     _, alive = psutil.wait_procs(children, timeout=20)
     assert alive == []
@@ -301,7 +301,7 @@ def test_other_parameters_begin_anew(tmp_path: Path) -> None:
     with pytest.raises(DatasetError):
         run(tmp_path, pictures)
     store = run(tmp_path, pictures, PARAMS.model_copy(update={"margin": 0.5}), max_unreadable=0.5)
-    assert (store.images[0] == crop(photograph(), tuple(store.manifest["box"][0]), 0.5)).all()
+    assert (store.images[0] == crop_box(photograph(), tuple(store.manifest["box"][0]), 0.5)).all()
 
 
 def test_stage_writes_store_and_report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

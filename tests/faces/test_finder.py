@@ -6,8 +6,8 @@ import torch
 
 from pipeline.config.pictures import FaceParams
 from pipeline.faces import finder as module
-from pipeline.faces.choice import Chooser
-from pipeline.faces.finder import Face, FaceFinder, for_detection
+from pipeline.faces.crop import Face
+from pipeline.faces.finder import Chooser, FaceFinder, for_detection
 from pipeline.faces.mtcnn import MTCNN, Detection
 from tests.faces.scenes import Picture, halved, noise, photograph, two_faces
 from tests.faces.test_extract import BLIND, PARAMS

@@ -13,8 +13,7 @@ import pytest
 from pipeline.data.crops import CROP_SIZE, MANIFEST_COLUMNS, SAMPLE_COLUMNS, CropStore, read_description
 from pipeline.errors import DamagedFileError, DatasetError, StorageError
 from pipeline.faces import writer as module
-from pipeline.faces.journal import HEADER_BYTES, CropBatch
-from pipeline.faces.writer import CropWriter
+from pipeline.faces.writer import CropBatch, CropWriter
 from tests.stores import flat
 
 FILES = ["crops.npy", "faces.json", "manifest.parquet", "samples.parquet", "store.json"]
@@ -91,48 +90,54 @@ def test_interrupted_work_goes_on_and_gives_the_same_bytes(
     assert content(tmp_path / "once/store") == content(tmp_path / "twice/store")
 
 
-def cut_journal(work: Path) -> None:
-    os.truncate(work / "journal.jsonl", (work / "journal.jsonl").stat().st_size - 5)
+def second_part(work: Path) -> Path:
+    return work / NAMES[1]
 
 
-def lose_newline(work: Path) -> None:
-    os.truncate(work / "journal.jsonl", (work / "journal.jsonl").stat().st_size - 1)
+def cut_short(work: Path) -> None:
+    os.truncate(second_part(work), second_part(work).stat().st_size - 5)
 
 
-def cut_crops(work: Path) -> None:
-    os.truncate(work / "crops.npy", (work / "crops.npy").stat().st_size - 5)
+def empty(work: Path) -> None:
+    os.truncate(second_part(work), 0)
 
 
 def damage_crops(work: Path) -> None:
-    with (work / "crops.npy").open("r+b") as file:
+    with second_part(work).open("r+b") as file:
         file.seek(-7, os.SEEK_END)
         file.write(b"?")
 
 
+def damage_rows(work: Path) -> None:
+    with second_part(work).open("r+b") as file:
+        file.seek(20)
+        file.write(b"?")
+
+
 def write_another_value(work: Path) -> None:
-    lines = (work / "journal.jsonl").read_bytes().splitlines(keepends=True)
-    (work / "journal.jsonl").write_bytes(lines[0] + b"null\n")
+    second_part(work).write_bytes(b"null\n")
 
 
-def leave_a_temporary_file(work: Path) -> None:
-    (work / ".manifest.parquet.abc.parquet").write_bytes(b"killed")
+def leave_a_half_packed_store(work: Path) -> None:
+    (work / "packed").mkdir()
+    (work / "packed/.manifest.parquet.abc.parquet").write_bytes(b"killed")
 
 
-def begin_a_batch(work: Path) -> None:
-    with (work / "crops.npy").open("ab") as file:
-        file.write(b"crops of a batch whose line was never written")
+def leave_the_work_of_an_earlier_version(work: Path) -> None:
+    (work / "crops.npy").write_bytes(b"crops")
+    (work / "journal.jsonl").write_bytes(b"{}\n")
 
 
 @pytest.mark.parametrize(
     ("harm", "kept"),
     [
-        (cut_journal, 1),
-        (lose_newline, 1),
-        (cut_crops, 1),
+        (cut_short, 1),
+        (empty, 1),
         (damage_crops, 1),
-        (begin_a_batch, 2),
+        (damage_rows, 1),
         (write_another_value, 1),
-        (leave_a_temporary_file, 2),
+        (leave_a_half_packed_store, 2),
+        (leave_the_work_of_an_earlier_version, 2),
     ],
 )
 def test_what_a_kill_leaves_half_written_is_done_again(harm: Callable[[Path], None], kept: int, tmp_path: Path) -> None:
@@ -153,7 +158,7 @@ def test_work_on_other_inputs_is_kept_where_they_are_the_same(tmp_path: Path) ->
 def test_of_wholly_other_work_nothing_is_kept(tmp_path: Path) -> None:
     write(tmp_path / "work", until=3)
     assert list(CropWriter(tmp_path / "work").resume(["other"])) == []
-    assert [path.stat().st_size for path in sorted((tmp_path / "work").iterdir())] == [HEADER_BYTES, 0]
+    assert list((tmp_path / "work").iterdir()) == []
 
 
 def refused(count: int) -> CropBatch:
@@ -175,9 +180,7 @@ def test_what_the_system_refused_is_tried_again_and_nothing_else(stopped: bool, 
     assert content(tmp_path / "once/store") == content(tmp_path / "twice/store")
 
 
-def test_a_store_that_cannot_take_its_place_costs_nothing_that_was_brought_into_order(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_store_that_cannot_take_its_place_costs_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write(tmp_path / "once/work")
     writer = CropWriter(tmp_path / "twice/work")
     list(writer.resume(NAMES))
@@ -261,6 +264,18 @@ def test_a_full_disk_is_named_and_costs_nothing(tmp_path: Path, monkeypatch: pyt
         with pytest.raises(StorageError, match=r"work: cannot be written \(No space left on device\)\. Make room"):
             write(tmp_path / "work")
     assert write(tmp_path / "work") == 2
+
+
+def test_a_part_that_is_damaged_before_it_is_packed_is_named_and_made_again(tmp_path: Path) -> None:
+    write(tmp_path / "once/work")
+    write(tmp_path / "twice/work", until=3)
+    writer = CropWriter(tmp_path / "twice/work")
+    list(writer.resume(NAMES))
+    damage_crops(tmp_path / "twice/work")
+    with pytest.raises(StorageError, match="name 1: damaged since it was written; run the same command again"):
+        writer.finish(tmp_path / "twice/store", "jaffe", "stand-in", {})
+    assert write(tmp_path / "twice/work") == 2
+    assert content(tmp_path / "once/store") == content(tmp_path / "twice/store")
 
 
 def test_digest_tells_stores_apart(tmp_path: Path) -> None:

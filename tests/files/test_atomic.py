@@ -12,8 +12,7 @@ from safetensors import SafetensorError
 
 from pipeline.errors import StorageError
 from pipeline.files.atomic import atomic_folder, atomic_path, remove_folder
-from pipeline.files.reading import read_json
-from pipeline.files.writing import write_json, write_text
+from pipeline.files.io import read_json, write_json, write_text
 from pipeline.networks import saved
 from pipeline.training.checkpoints import Checkpoint
 
@@ -49,7 +48,7 @@ def test_a_model_that_the_library_cannot_write_is_named(tmp_path: Path, monkeypa
 def test_what_a_killed_write_left_is_removed_with_the_checkpoint(tmp_path: Path) -> None:
     checkpoint = Checkpoint(tmp_path / "c.pt", {})
     (tmp_path / ".c.pt.part-abcd_123.pt").write_bytes(b"half a checkpoint")
-    checkpoint.settle()
+    checkpoint.make_current()
     assert checkpoint.load() is None
     assert list(tmp_path.iterdir()) == []
     checkpoint.save({"curve": [], "costs": [], "task": {}})
@@ -61,7 +60,7 @@ def test_what_a_killed_write_left_is_removed_with_the_checkpoint(tmp_path: Path)
 
 def test_where_there_is_no_folder_yet_nothing_is_left(tmp_path: Path) -> None:
     checkpoint = Checkpoint(tmp_path / "models/c.pt", {})
-    checkpoint.settle()
+    checkpoint.make_current()
     assert list(tmp_path.iterdir()) == []
 
 

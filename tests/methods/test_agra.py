@@ -14,11 +14,23 @@ from pipeline.backbones import BACKBONES, Backbone
 from pipeline.config.learning import ModelParams
 from pipeline.data.augment import evaluation_view, to_float
 from pipeline.errors import ParamsError
-from pipeline.faces.crop import crop, region
+from pipeline.faces.crop import crop_box, region
 from pipeline.faces.mtcnn import MTCNN
-from pipeline.methods.agra import Agra, AgraClassifier
-from pipeline.methods.parts.graphs import INNER, NODES, Means, Propagation, shares
-from pipeline.methods.parts.regions import WIDTH, Landmarks, Regions, WithRegions, fine_layer, regions
+from pipeline.methods.agra import (
+    INNER,
+    NODES,
+    WIDTH,
+    Agra,
+    AgraClassifier,
+    DomainMeans,
+    Landmarks,
+    Propagation,
+    Regions,
+    WithRegions,
+    fine_layer,
+    link_shares,
+    regions,
+)
 from pipeline.networks import saved, trained
 from pipeline.networks.network import Encoder, Network
 from tests.compute.team_steps import start
@@ -43,7 +55,7 @@ def test_landmarks_lie_in_a_view_where_mtcnn_sees_them_in_the_picture(picture: n
     left, top, right, bottom = region((x1, y1, x2, y2), 0.0, picture.shape[1], picture.shape[0])
     in_crop = (found.landmarks[0] + 0.5 - [left, top]) / [right - left, bottom - top]
     expected = torch.from_numpy((in_crop - (1 - side) / 2) / side).float()
-    pixels = torch.from_numpy(crop(picture, (x1, y1, x2, y2), 0.0)).permute(2, 0, 1)[None]
+    pixels = torch.from_numpy(crop_box(picture, (x1, y1, x2, y2), 0.0)).permute(2, 0, 1)[None]
     landmarks = Landmarks()
     landmarks.load()
     shown = landmarks(evaluation_view(to_float(pixels), side))
@@ -109,7 +121,7 @@ def weighted(links: Tensor, nodes: list[Tensor]) -> Tensor:
 
 def test_graphs_pass_features_on_as_loops_over_nodes_do() -> None:
     graphs, nodes = Propagation(), normal(2, 2 * NODES, WIDTH)
-    within, across = shares(graphs.within), shares(graphs.across * graphs.across_only)
+    within, across = link_shares(graphs.within), link_shares(graphs.across * graphs.across_only)
     rows: list[Tensor] = []
     for picture in nodes:
         outer: list[Tensor] = []
@@ -128,29 +140,29 @@ def test_links_begin_as_published_and_stay_shares() -> None:
     assert graphs.within[2].tolist() == pytest.approx([0.8, 0.5, 1.0, 0.5, 0.5, 0.5])
     assert graphs.across[1].tolist() == pytest.approx([0, 1, 0, 0, 0, 0, 0.4, 0.9, 0.25, 0.25, 0.25, 0.25])
     assert torch.equal(graphs.across, graphs.across.T)
-    moved = shares((graphs.across - 0.3) * graphs.across_only)
+    moved = link_shares((graphs.across - 0.3) * graphs.across_only)
     assert moved.min().item() == 0.0
     torch.testing.assert_close(moved.sum(dim=1), torch.ones(12))
     assert moved[0, 1:6].sum().item() == 0.0  # within a domain nothing passes here but a node to itself
 
 
 def test_a_mean_moves_when_enough_has_come_near_it() -> None:
-    domain = Means()
+    domain = DomainMeans()
     length = NODES * WIDTH
     features = normal(50, length)
     means = 10.0 * torch.eye(7, length)
     domain.restart(means, features)
     near = means[2] + normal(3, length, seed=1) / 10
-    domain.follow(near, momentum=0.1, gathered=4)
+    domain.update(near, momentum=0.1, gathered=4)
     assert torch.equal(domain.means, means)
     more = torch.cat([means[2] + normal(2, length, seed=2) / 10, means[5:6]])
-    domain.follow(more, momentum=0.1, gathered=4)
+    domain.update(more, momentum=0.1, gathered=4)
     expected = means.clone()
     expected[2] = 0.9 * means[2] + 0.1 * torch.cat([near, more[:2]]).mean(dim=0)
     torch.testing.assert_close(domain.means, expected)
     assert domain.counts.tolist() == [0, 0, 0, 0, 0, 1, 0]
     torch.testing.assert_close(domain.sums[5], means[5])
-    like = domain.like(means[[4, 2]] + 1.0)
+    like = domain.nearest_mean(means[[4, 2]] + 1.0)
     normalised = (expected[[4, 2]] - features.mean(dim=0)) / (features.var(dim=0, correction=0) + 1e-5).sqrt()
     torch.testing.assert_close(like, normalised)
 
@@ -164,8 +176,8 @@ def test_its_losses_are_cross_entropies_of_scores_and_cdans_on_directions() -> N
     found = task.losses(batch)
     z = batch.source[:, :32], batch.target[:, :32]
     source, target = graphs.features(batch.source), graphs.features(batch.target)
-    graphs.source.follow(source.detach(), task.params.momentum_of_means, task.params.gathered)
-    graphs.target.follow(target.detach(), task.params.momentum_of_means, task.params.gathered)
+    graphs.source.update(source.detach(), task.params.momentum_of_means, task.params.gathered)
+    graphs.target.update(target.detach(), task.params.momentum_of_means, task.params.gathered)
     after = graphs.of_source(source), graphs.of_target(target)
     expected = {
         "source": F.cross_entropy(z[0] @ matrix.T, batch.labels),
@@ -202,7 +214,7 @@ def test_the_average_has_branches_and_graphs_of_its_own_and_what_is_saved_predic
     assert model.graphs.scores.abs().max() > 0
     described = {**ADAPTED, "adapt": {"method": "agra"}}
     saved.save(tmp_path / "agra", task.modules(), described)
-    opened = trained.opened(tmp_path / "agra").model
+    opened = trained.open_model(tmp_path / "agra").model
     images = torch.rand(3, 3, 112, 112, generator=torch.Generator().manual_seed(1))
     with torch.no_grad():
         assert all(torch.equal(a, b) for a, b in zip(opened.embed(images), model.embed(images), strict=True))

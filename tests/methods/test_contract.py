@@ -140,7 +140,7 @@ def test_the_model_of_the_epoch_that_a_validator_chooses_is_kept(
         fit(task, tmp_path / "c.pt", until=2)
     task = method(name, **changes)
     fit(task, tmp_path / "c.pt")
-    task.take_kept()
+    task.load_kept_epoch()
     assert task.kept_epoch == best
     assert torch.equal(task.probabilities(ROWS).argmax(dim=1).to(torch.uint8), task.predictions[best])
     assert not torch.equal(task.predictions[best], task.predictions[best - 1])

@@ -18,7 +18,7 @@ from pipeline.methods.lpl import locality_preserving
 from pipeline.methods.mcd import Mcd
 from pipeline.methods.mean_teacher import consistency
 from pipeline.methods.parts.adversary import Discriminator, certainty, domain_loss, multilinear, reversed_gradient
-from pipeline.methods.parts.reweighting import class_ratios, distribution
+from pipeline.methods.parts.reweighting import class_ratios, picture_weights
 from pipeline.methods.parts.two_domains import Domains
 from pipeline.methods.safn import stepwise
 from pipeline.methods.shot import Shot, clustered, entropy
@@ -88,9 +88,9 @@ def test_ratios_of_classes_make_the_source_as_the_target() -> None:
     ratios = class_ratios(source, target, cap=8.0)
     assert ratios.tolist() == pytest.approx([1 / 3, 2.0, 0, 0, 0, 0, 0])
     assert class_ratios(source, target, cap=1.5)[1].item() == 1.5
-    weights = distribution(ratios, source)
+    weights = picture_weights(ratios, source)
     assert weights.tolist() == pytest.approx([1 / 9, 1 / 9, 1 / 9, 2 / 3])  # classes 1 : 2, as in the target
-    assert distribution(ratios, torch.tensor([4, 5])).tolist() == [0.5, 0.5]
+    assert picture_weights(ratios, torch.tensor([4, 5])).tolist() == [0.5, 0.5]
 
 
 def test_a_sliced_wasserstein_distance_is_scipys_in_one_dimension() -> None:

@@ -24,7 +24,7 @@ from pipeline.training import loop
 from pipeline.training.checkpoints import Checkpoint
 
 CPU = torch.device("cpu")
-TEAM = Team.alone("cpu")
+TEAM = Team.single_process("cpu")
 COUNT = 140
 LABELS = torch.arange(COUNT) % 7
 ROWS = torch.arange(COUNT)

@@ -18,7 +18,7 @@ from pipeline.config.learning import ModelParams
 from pipeline.data.crops import CROP_SIZE
 from pipeline.errors import WeightsError
 from pipeline.networks import saved
-from pipeline.networks.initial import load_initial
+from pipeline.networks.initial_weights import load_initial
 from pipeline.networks.network import Decision, Encoder, InputNorm, Network, PrototypeClassifier, Prototypes
 
 SMALL = ModelParams(backbone="resnet10", weights="none", projection_hidden=16, projection_dim=8)
@@ -259,7 +259,7 @@ def test_another_decision_comes_from_the_probabilities_of_this_one() -> None:
     decision.restrict([0, 1, 2, 5])
     decision.adjust(torch.tensor([0.4, 0.1, 0.1, 0.2, 0.1, 0.1, 0.0]), 1.0)
     other = decision.adjusted(torch.tensor([0.1, 0.5, 0.1, 0.0, 0.1, 0.1, 0.1]), 0.5)
-    assert torch.allclose(decision.redecided(decision(logits), other), other(logits))
+    assert torch.allclose(decision.convert(decision(logits), other), other(logits))
 
 
 def test_what_cannot_occur_is_never_predicted() -> None:

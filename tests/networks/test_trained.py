@@ -9,7 +9,7 @@ from torch import nn
 
 from pipeline.errors import ParamsError, WeightsError
 from pipeline.networks import saved
-from pipeline.networks.trained import opened
+from pipeline.networks.trained import open_model
 from tests.models import ADAPTED, small, write_adapted, write_source
 from tests.stores import FACES
 from tests.tasks import MODEL, VIEWS
@@ -30,7 +30,7 @@ def predicted(model: nn.Module) -> torch.Tensor:
 
 def test_an_adapted_model_says_all_that_using_it_needs(tmp_path: Path) -> None:
     model = write_adapted(tmp_path / "m")
-    found = opened(tmp_path / "m")
+    found = open_model(tmp_path / "m")
     assert torch.equal(predicted(found.model), predicted(model))
     assert not found.model.training
     assert (found.params, found.augment, found.adapted) == (MODEL, VIEWS, True)
@@ -41,12 +41,12 @@ def test_an_adapted_model_says_all_that_using_it_needs(tmp_path: Path) -> None:
 def test_what_a_method_saves_beside_its_model_does_not_disturb(tmp_path: Path) -> None:
     model = small(3)
     saved.save(tmp_path / "m", {**dict(model.named_children()), "discriminator": nn.Linear(2, 2)}, ADAPTED)
-    assert torch.equal(predicted(opened(tmp_path / "m").model), predicted(model))
+    assert torch.equal(predicted(open_model(tmp_path / "m").model), predicted(model))
 
 
 def test_the_source_model_is_the_prototypes_and_what_is_beside_them(tmp_path: Path) -> None:
     model = write_source(tmp_path / "models")
-    found = opened(Path("models/prototypes"))
+    found = open_model(Path("models/prototypes"))
     assert torch.equal(predicted(found.model), predicted(model))
     assert (found.faces, found.adapted) == (FACES, False)
 
@@ -55,29 +55,29 @@ def test_a_source_model_in_one_folder_needs_nothing_beside_it(tmp_path: Path) ->
     model = write_source(tmp_path / "models")
     made = saved.describe(tmp_path / "models/prototypes")
     saved.save(tmp_path / "whole", dict(model.named_children()), made)
-    assert torch.equal(predicted(opened(tmp_path / "whole").model), predicted(model))
+    assert torch.equal(predicted(open_model(tmp_path / "whole").model), predicted(model))
 
 
 def test_prototypes_of_another_encoder_are_refused(tmp_path: Path) -> None:
     write_source(tmp_path / "models")
     saved.save(tmp_path / "models/pretrained", {"network": small(5).network}, {"stage": "pretrain"})
     with pytest.raises(WeightsError, match=r"prototypes: learnt on another model .*; run dvc repro prototypes"):
-        opened(tmp_path / "models/prototypes")
+        open_model(tmp_path / "models/prototypes")
 
 
 def test_what_predicts_nothing_is_refused(tmp_path: Path) -> None:
     write_source(tmp_path / "models")
     with pytest.raises(WeightsError, match=r"predict nothing; name .*prototypes"):
-        opened(tmp_path / "models/pretrained")
+        open_model(tmp_path / "models/pretrained")
 
 
 def test_no_model_is_told(tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match=r"nowhere/model\.json: no such file"):
-        opened(tmp_path / "nowhere")
+        open_model(tmp_path / "nowhere")
     write_adapted(tmp_path / "m")
     (tmp_path / "m/model.safetensors").unlink()
     with pytest.raises(WeightsError, match=r"model\.safetensors: no such file"):
-        opened(tmp_path / "m")
+        open_model(tmp_path / "m")
 
 
 @pytest.mark.parametrize("value", [None, saved.FORMAT + 1])
@@ -85,26 +85,26 @@ def test_a_model_of_another_version_is_told(value: int | None, tmp_path: Path) -
     write_adapted(tmp_path)
     change(tmp_path, format=value)
     with pytest.raises(WeightsError, match=f"its format is {value}, this version reads {saved.FORMAT}"):
-        opened(tmp_path)
+        open_model(tmp_path)
 
 
 def test_a_description_that_lacks_something_is_told(tmp_path: Path) -> None:
     write_adapted(tmp_path)
     change(tmp_path, target={}, augment=ADAPTED["augment"] | {"eval_crop": 2.0})
     with pytest.raises(WeightsError, match=r"eval_crop: Input should be less than or equal to 1"):
-        opened(tmp_path)
+        open_model(tmp_path)
     change(tmp_path, target={"name": "x"}, augment=ADAPTED["augment"])
     with pytest.raises(WeightsError, match="'faces' is missing"):
-        opened(tmp_path)
+        open_model(tmp_path)
     change(tmp_path, target=ADAPTED["target"], model={**ADAPTED["model"], "projection_dim": "wide"})
     with pytest.raises(WeightsError, match="projection_dim: Input should be a valid integer"):
-        opened(tmp_path)
+        open_model(tmp_path)
 
 
 def test_a_method_that_is_not_there_is_named(tmp_path: Path) -> None:
     write_adapted(tmp_path, adapt={"method": "os:system"})
     with pytest.raises(ParamsError, match="unknown method 'os:system'"):
-        opened(tmp_path)
+        open_model(tmp_path)
 
 
 def change(folder: Path, **values: object) -> None:

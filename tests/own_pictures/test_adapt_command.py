@@ -12,17 +12,15 @@ import yaml
 from PIL import Image
 from typer.testing import CliRunner, Result
 
-from pipeline.cli import app
 from pipeline.config import load as params
-from pipeline.data import split
 from pipeline.data.outcome import Outcome
-from pipeline.data.prepared import Prepared
-from pipeline.data.split import Split
+from pipeline.data.prepared import PreparedData, Split, write_split
 from pipeline.labels import EXPRESSIONS
-from pipeline.networks.trained import opened
+from pipeline.networks.trained import open_model
 from pipeline.reporting.markdown import MARK_NOTE
 from pipeline.tracking.runs import StageRun
 from pipeline.training import loop
+from pocan.cli import app
 from tests.faces.scenes import noise, photograph
 from tests.models import write_adapted, write_source
 from tests.prediction.films import write_film
@@ -52,8 +50,8 @@ def project(tmp_path: Path, store: str, monkeypatch: pytest.MonkeyPatch) -> Path
     crops = list(generator.integers(0, 256, (14, 112, 112, 3), dtype=np.uint8))
     rows = [{"key": f"{index}.png", "label": index % 7, "method": "mtcnn"} for index in range(14)]
     write_store(Path("data/crops/rafdb"), crops, rows, "rafdb", "stand-in")
-    split.write(Path("data/splits/rafdb.parquet"), Split(np.arange(10), np.arange(10, 14)))
-    write_source(Path("models"), source=Prepared.open("rafdb").description())
+    write_split(Path("data/splits/rafdb.parquet"), Split(np.arange(10), np.arange(10, 14)))
+    write_source(Path("models"), source=PreparedData.open("rafdb").description())
     Path("album/sub").mkdir(parents=True)
     for index in range(5):
         Image.fromarray(np.roll(photograph(), 4 * index, axis=1)).save(f"album/sub/{index}.png")
@@ -98,7 +96,7 @@ def test_an_album_becomes_a_model_with_predictions_and_a_report() -> None:
     table = pd.read_csv("mine/predictions.csv")
     assert table["picture"].tolist() == [f"sub/{index}.png" for index in range(5)]  # those with a face
     assert table[[f"p_{name}" for name in EXPRESSIONS]].sum(axis=1).to_numpy() == pytest.approx(np.ones(5), abs=1e-4)
-    model = opened(Path("mine/model"))
+    model = open_model(Path("mine/model"))
     assert model.adapted
     assert (model.faces.margin, model.description["adapt"]["tau"]) == (0.1, 0.6)
     assert model.description["kept_epoch"] == 2
@@ -163,7 +161,7 @@ def test_without_the_source_only_methods_that_need_none() -> None:
     answer = invoke("album", "--out", "adapted", "--method", "shot")
     assert answer.exit_code == 0, answer.output
     best = int(pd.read_csv("adapted/validations.csv")["information"].argmax())
-    assert opened(Path("adapted/model")).description["kept_epoch"] == best
+    assert open_model(Path("adapted/model")).description["kept_epoch"] == best
     kept = f"the model after epoch {best} of 2" if best else "the source model itself"
     assert f"Kept is {kept}, which looks best by information" in Path("adapted/report.md").read_text()
     assert len(pd.read_csv("adapted/predictions.csv")) == 5
@@ -186,7 +184,7 @@ def test_a_video_is_a_set_of_frames() -> None:
 
 
 @pytest.mark.usefixtures("project")
-def test_bad_wishes_are_one_line_and_leave_nothing() -> None:
+def test_bad_requests_are_one_line_and_leave_nothing() -> None:
     Path("film.mp4").write_bytes(b"no film" * 100)
     Path("empty").mkdir()
     write_adapted(Path("adapted"))
@@ -216,7 +214,7 @@ def test_unfinished_work_is_not_mixed_with_other_pictures(monkeypatch: pytest.Mo
 
 @pytest.mark.usefixtures("project")
 def test_other_source_pictures_than_those_of_the_model_are_refused() -> None:
-    split.write(Path("data/splits/rafdb.parquet"), Split(np.arange(9), np.arange(9, 14)))
+    write_split(Path("data/splits/rafdb.parquet"), Split(np.arange(9), np.arange(9, 14)))
     refused("album", "--out", "mine", message="data/crops/rafdb or its split has changed since")
 
 

@@ -10,9 +10,8 @@ import pytest
 from numpy.typing import NDArray
 
 from pipeline.config.schema import ReportParams
-from pipeline.data.outcome import Outcome, Predicted, Sample
-from pipeline.data.prepared import Prepared
-from pipeline.data.split import Split
+from pipeline.data.outcome import Outcome, Predictions, Sample
+from pipeline.data.prepared import PreparedData, Split
 from pipeline.evaluation.scorecard import predictions_table
 from pipeline.own_pictures import page
 from tests.reporting.made_results import PARAMS
@@ -23,19 +22,19 @@ ROWS = np.arange(1, 12)
 """Of twelve pictures all but the first have a face."""
 
 
-def prepared(folder: Path, name: str, rows: NDArray[np.int64]) -> Prepared:
+def prepared(folder: Path, name: str, rows: NDArray[np.int64]) -> PreparedData:
     manifest = [{"key": f"{name}-{row}.png", "label": row % 7, "method": "mtcnn"} for row in range(12)]
     store = write_store(folder / name, [flat(20 * row) for row in range(12)], manifest, name)
-    return Prepared(name, store, Split(rows, rows))
+    return PreparedData(name, store, Split(rows, rows))
 
 
-def predicted(shift: int, of_source: int) -> Predicted:
+def predicted(shift: int, of_source: int) -> Predictions:
     """Picture i is predicted class i + shift; embeddings of ``of_source`` and eleven pictures."""
     probabilities = np.full((12, 7), 0.05, np.float32)
     probabilities[np.arange(12), (np.arange(12) + shift) % 7] = 0.7
     generator = np.random.Generator(np.random.PCG64(shift))
     source, target = (generator.normal(size=(count, 8)).astype(np.float32) for count in (of_source, 11))
-    return Predicted(probabilities, np.full((of_source, 7), 1 / 7, np.float32), source, target)
+    return Predictions(probabilities, np.full((of_source, 7), 1 / 7, np.float32), source, target)
 
 
 def shown(folder: Path, with_source: bool = True, pictures: bool = False) -> dict[str, Any]:

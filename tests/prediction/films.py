@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.datasets.parts.videos import Writer
+from pipeline.datasets.parts.videos import VideoWriter
 from tests.faces.scenes import halved, photograph
 
 
@@ -13,7 +13,7 @@ def write_film(path: Path, frames: int, second: Collection[int] = (), rate: floa
     """``frames`` frames of 320×240; ``second``: those in which the smaller face is there, too."""
     large = photograph()[20:190, 60:210]
     small = halved(photograph())[:, ::-1]
-    writer = Writer(path, rate, 320, 240)
+    writer = VideoWriter(path, rate, 320, 240)
     for index in range(frames):
         canvas = np.full((240, 320, 3), 110, dtype=np.uint8)
         canvas[10 : 10 + len(large), 2 * index : 2 * index + large.shape[1]] = large

@@ -3,9 +3,9 @@
 import numpy as np
 from PIL import ImageColor
 
-from pipeline.faces.finder import Face
+from pipeline.faces.crop import Face
 from pipeline.labels import EXPRESSIONS, HAPPINESS
-from pipeline.prediction.drawing import COLOURS, annotated
+from pipeline.prediction.drawing import COLOURS, draw_faces
 from pipeline.prediction.predictor import Prediction
 
 GREY = 110
@@ -30,7 +30,7 @@ def longest(row: np.ndarray) -> int:
 
 def test_the_picture_stays_as_it_was_but_for_what_is_drawn() -> None:
     picture = canvas(400, 300)
-    drawn = annotated(picture, [face((150, 100, 230, 200), 0.9)], [""])
+    drawn = draw_faces(picture, [face((150, 100, 230, 200), 0.9)], [""])
     assert (picture == GREY).all()
     assert tuple(drawn[150, 150]) == HAPPY
     assert (drawn[110:190, 160:220] == GREY).all()  # the face itself is left free
@@ -38,7 +38,7 @@ def test_the_picture_stays_as_it_was_but_for_what_is_drawn() -> None:
 
 def test_the_bar_of_the_label_is_as_long_as_the_expression_is_probable() -> None:
     lengths = [
-        max(longest(row) for row in annotated(canvas(200, 200), [face((20, 80, 180, 190), share)], [""])[:78])
+        max(longest(row) for row in draw_faces(canvas(200, 200), [face((20, 80, 180, 190), share)], [""])[:78])
         for share in (0.3, 0.6, 0.9)
     ]
     assert lengths[0] > 30
@@ -46,17 +46,17 @@ def test_the_bar_of_the_label_is_as_long_as_the_expression_is_probable() -> None
 
 
 def test_seven_bars_stand_where_they_hide_nothing() -> None:
-    beside = annotated(canvas(600, 300), [face((100, 80, 200, 200), 0.9)], [""])
+    beside = draw_faces(canvas(600, 300), [face((100, 80, 200, 200), 0.9)], [""])
     assert (beside[80:200, 215:260] != GREY).any()
     crowded = [face((x, 100, x + 90, 200), 0.9) for x in (5, 100, 195)]
-    drawn = annotated(canvas(290, 300), crowded, [""] * 3)
+    drawn = draw_faces(canvas(290, 300), crowded, [""] * 3)
     for found in crowded:
         left, top, right, bottom = map(int, found.face.box)
         assert (drawn[top + 6 : bottom - 6, left + 6 : right - 6] == GREY).all()
 
 
 def test_a_face_at_the_edge_is_labelled_within_the_picture() -> None:
-    drawn = annotated(canvas(300, 100), [face((0, 0, 60, 80), 0.5)], ["#12 "])
+    drawn = draw_faces(canvas(300, 100), [face((0, 0, 60, 80), 0.5)], ["#12 "])
     assert (drawn[:20, :60] != GREY).any()
     assert drawn.shape == (100, 300, 3)
 

@@ -10,10 +10,10 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner, Result
 
-from pipeline.cli import app
 from pipeline.datasets.parts import videos
 from pipeline.labels import EXPRESSIONS
 from pipeline.prediction.predictor import Predictor
+from pocan.cli import app
 from tests.faces.scenes import noise, photograph, two_faces
 from tests.models import write_adapted, write_source
 from tests.prediction.films import write_film
@@ -106,7 +106,7 @@ def test_drawings_of_pictures_and_videos() -> None:
     drawn = np.asarray(Image.open("shown/album/two.jpg"))
     assert drawn.shape == two_faces().shape
     assert (np.abs(drawn.astype(int) - two_faces()).max(axis=2) > 100).mean() > 0.01
-    film = videos.look(Path("shown/film.mp4"))
+    film = videos.probe(Path("shown/film.mp4"))
     assert film.frames == 3
     assert film.rate == pytest.approx(25 / 3, abs=0.01)
 

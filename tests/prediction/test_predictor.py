@@ -6,16 +6,16 @@ import torch
 
 from pipeline.data import augment
 from pipeline.errors import ParamsError
-from pipeline.faces.crop import crop
+from pipeline.faces.crop import crop_box
 from pipeline.labels import EXPRESSIONS
-from pipeline.networks.trained import Trained
+from pipeline.networks.trained import TrainedModel
 from pipeline.prediction.predictor import Predictor
 from tests.faces.scenes import noise, photograph, two_faces
 from tests.models import ADAPTED, small
 from tests.stores import FACES
 from tests.tasks import CPU, MODEL, VIEWS
 
-TRAINED = Trained(small(), MODEL, VIEWS, FACES, ADAPTED)
+TRAINED = TrainedModel(small(), MODEL, VIEWS, FACES, ADAPTED)
 
 
 def test_every_face_of_a_picture_is_found_although_training_took_the_largest() -> None:
@@ -29,7 +29,7 @@ def test_every_face_of_a_picture_is_found_although_training_took_the_largest() -
 def test_a_face_is_seen_as_in_training() -> None:
     """The crop of the box with the model's margin, its evaluation view, the network."""
     (found,) = Predictor(TRAINED, CPU, ["margin=0.1"]).predict([photograph()])[0]
-    pixels = torch.from_numpy(crop(photograph(), found.face.box, 0.1)).permute(2, 0, 1)[None]
+    pixels = torch.from_numpy(crop_box(photograph(), found.face.box, 0.1)).permute(2, 0, 1)[None]
     with torch.no_grad():
         expected = TRAINED.model(augment.evaluation_view(augment.to_float(pixels), VIEWS.eval_crop))[0].numpy()
     np.testing.assert_allclose(found.probabilities, expected, atol=1e-5)

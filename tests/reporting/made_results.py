@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.config import layout
-from pipeline.config.decisive import decisive
+from pipeline.config import paths
+from pipeline.config.dependencies import result_params
 from pipeline.config.load import load
 from pipeline.config.schema import Params
 from pipeline.validators import LAST, VALIDATORS
@@ -87,7 +87,7 @@ def result(target: str, **changes: Any) -> dict[str, Any]:
         "seed": 0,
         "epochs": {"pretrain": 10, "prototypes": 50, "adapt": 5},
         "kept_epoch": 5,
-        "parameters": decisive(PARAMS, known),
+        "parameters": result_params(PARAMS, known),
         "environment": dict.fromkeys(("pretrain", "prototypes", "adapt"), ENVIRONMENT),
         "split": SPLIT,
         "n_train": 1125,
@@ -125,12 +125,12 @@ def write(root: Path, *results: dict[str, Any], labels: bool = True) -> None:
     for name in ("pretrain", "prototypes", *(f"adapt-{value['target']}" for value in results)):
         (curves / f"{name}.csv").write_text("epoch,lr,loss\n1,0.1,2.5\n2,0.05,1.25\n")
     for value in results:
-        folder = root / layout.evaluation(value["target"])
+        folder = root / paths.evaluation(value["target"])
         folder.mkdir(parents=True)
         (folder / "result.json").write_text(json.dumps(value), encoding="utf-8")
         said = ",".join(validator.name for validator in VALIDATORS)
         numbers = ["0" + ",0.5" * len(VALIDATORS), "1" + ",0.625" * len(VALIDATORS)]
-        validations = root / layout.validations(value["target"])
+        validations = root / paths.validations(value["target"])
         validations.parent.mkdir(exist_ok=True)
         validations.write_text("\n".join([f"epoch,{said}", *numbers]) + "\n")
         accuracies = "0,0.6\n1,0.75\n" if value["n_test"] else ""
@@ -140,7 +140,7 @@ def write(root: Path, *results: dict[str, Any], labels: bool = True) -> None:
         (folder / "reliability.csv").write_text(RELIABILITY if value["n_test"] else RELIABILITY.splitlines()[0] + "\n")
     source = {"dataset": "rafdb", "provenance": results[0]["provenance"]["source"], "accuracy": 0.9}
     source |= {"balanced_accuracy": 0.8, "macro_f1": 0.85, "own_shares_accuracy": 0.91}
-    (root / layout.SOURCE_REPORT).write_text(json.dumps({"source": source | {"n_test": 160}}), encoding="utf-8")
+    (root / paths.SOURCE_REPORT).write_text(json.dumps({"source": source | {"n_test": 160}}), encoding="utf-8")
 
 
 def tsne_csv(stages: tuple[str, ...], labels: bool) -> str:

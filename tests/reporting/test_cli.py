@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from pipeline.cli import app
+from pocan.cli import app
 from tests.reporting.made_results import result, write
 
 ROOT = Path(__file__).parents[2]
@@ -100,7 +100,7 @@ def test_help_names_the_commands_and_loads_nothing_heavy() -> None:
     script = (
         "import sys\n"
         "from typer.testing import CliRunner\n"
-        "from pipeline.cli import app\n"
+        "from pocan.cli import app\n"
         "answer = CliRunner().invoke(app, ['--help'])\n"
         "print(answer.output)\n"
         "print('loaded:', *sorted({'torch', 'mlflow', 'matplotlib', 'sklearn'} & set(sys.modules)))\n"

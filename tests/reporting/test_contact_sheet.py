@@ -13,7 +13,7 @@ from PIL import Image, ImageColor
 
 from pipeline.data.crops import CROP_SIZE, MANIFEST_COLUMNS, SAMPLE_COLUMNS
 from pipeline.errors import DatasetError
-from pipeline.files.writing import write_json
+from pipeline.files.io import write_json
 from pipeline.reporting.contact_sheet import FALLBACK_GRID, MARGIN, SECTION_HEIGHT, SHEET_GRID, write_contact_sheets
 from pipeline.reporting.figures import WARNING_COLOUR
 

@@ -8,8 +8,8 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner, Result
 
-from pipeline.cli import app
 from pipeline.data.crops import CropStore, read_description
+from pocan.cli import app
 from tests.faces.scenes import noise, photograph
 
 ROOT = Path(__file__).parents[2]

@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from pipeline.config.decisive import decisive
+from pipeline.config.dependencies import result_params
 from pipeline.errors import PipelineError
 from pipeline.reporting import write_report
 from pipeline.reporting.results import load_evaluations
 from tests.reporting.made_results import PARAMS, confusion, metrics, params_for, result, tsne_csv, write
 
-OURS = decisive(PARAMS, "jaffe")
+OURS = result_params(PARAMS, "jaffe")
 
 
 def refused(root: Path, *targets: str) -> str:
@@ -85,7 +85,7 @@ def test_result_of_another_target(tmp_path: Path) -> None:
     [
         ({"parameters": OURS | {"adapt.tau": 0.6}}, "adapt.tau is 0.6, but 0.7 for ckplus"),
         (
-            {"parameters": decisive(PARAMS, "jaffe") | {"split.rafdb.protocol": "all"}},
+            {"parameters": result_params(PARAMS, "jaffe") | {"split.rafdb.protocol": "all"}},
             "split.rafdb.protocol is 'all', but",
         ),
         ({"without": ["l_ad"]}, "without is ('l_ad',), but () for ckplus"),

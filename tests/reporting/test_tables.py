@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.config.decisive import decisive
+from pipeline.config.dependencies import result_params
 from pipeline.config.methods import METHODS
 from pipeline.reporting.markdown import markdown_table
 from pipeline.reporting.report import render
@@ -223,7 +223,7 @@ def test_provenance_paragraph_names_the_run(tmp_path: Path) -> None:
 def test_the_papers_protocol_has_no_differences(tmp_path: Path) -> None:
     epochs = {"pretrain": 300, "prototypes": 20, "adapt": 20}
     run = result("ckplus", provenance=REAL, backbone="resnet50", weights="vggface2", epochs=epochs, run_id=None)
-    run["parameters"] = decisive(PAPER, "ckplus") | {"seed": 3, "evaluate.bootstrap": 10}
+    run["parameters"] = result_params(PAPER, "ckplus") | {"seed": 3, "evaluate.bootstrap": 10}
     text = text_of(tmp_path, run)
     assert "not the paper's protocol" not in text
     assert row(section(text, "Table 1."), "POCAN (measured)")[:2] == ["RAF-DB", "ResNet-50, VGGFace2"]
@@ -242,16 +242,16 @@ def test_a_backbone_of_a_family_is_named_by_its_architecture(tmp_path: Path) -> 
 )
 def test_whatever_leaves_the_papers_protocol_is_said(tmp_path: Path, key: str, value: float) -> None:
     run = result("ckplus", provenance=REAL, backbone="resnet50", weights="vggface2")
-    run["parameters"] = decisive(PAPER, "ckplus") | {key: value}
+    run["parameters"] = result_params(PAPER, "ckplus") | {key: value}
     text = text_of(tmp_path, run)
     assert "This run is not the paper's protocol: 1 parameter differs from params/paper.yaml." in text
-    theirs = decisive(PAPER, "ckplus")[key]
+    theirs = result_params(PAPER, "ckplus")[key]
     assert row(text, f"`{key}`") == [str(v).lower() if isinstance(v, bool) else str(v) for v in (value, theirs)]
 
 
 def test_direct_transfer_is_not_measured_by_the_values_of_adaptation(tmp_path: Path) -> None:
     run = result("ckplus", provenance=REAL, backbone="resnet50", weights="vggface2", method="dt")
-    run["parameters"] = decisive(PAPER, "ckplus") | {"adapt.method": "dt", "adapt.epochs": 3}
+    run["parameters"] = result_params(PAPER, "ckplus") | {"adapt.method": "dt", "adapt.epochs": 3}
     assert "not the paper's protocol" not in text_of(tmp_path, run)
 
 
@@ -310,7 +310,7 @@ def test_what_each_validator_would_have_chosen(tmp_path: Path) -> None:
 
 
 def test_a_row_says_who_chose_its_epoch(tmp_path: Path) -> None:
-    chosen = decisive(PARAMS, "ckplus") | {"adapt.choose": "information"}
+    chosen = result_params(PARAMS, "ckplus") | {"adapt.choose": "information"}
     text = text_of(tmp_path, result("ckplus", parameters=chosen, kept_epoch=2))
     assert row(section(text, "Table 1."), "POCAN, epoch by information (measured)")[2] == "75.0 ◊ [68.0, 82.0]"
     assert "by information (`adapt.choose`; Shi and Sha, ICML 2012), 0 being direct transfer: CK+ 2." in text

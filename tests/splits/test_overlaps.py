@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline.data.split import Split
+from pipeline.data.prepared import Split
 from pipeline.splits import overlaps
 from pipeline.splits.duplicates import Pairs
 from pipeline.splits.overlaps import Duplicates

@@ -10,9 +10,8 @@ import pandas as pd
 import pytest
 
 from pipeline.config.pictures import SplitParams
-from pipeline.data import split as division
 from pipeline.data.crops import MANIFEST_COLUMNS
-from pipeline.data.split import Indices, Split
+from pipeline.data.prepared import Indices, Split, read_split, write_split
 from pipeline.errors import DatasetError, ParamsError
 from pipeline.splits.protocols import make_split
 from stages import split as stage
@@ -268,21 +267,21 @@ def test_written_splits_hold_rows_and_parts_and_come_back(tmp_path: Path) -> Non
     split = make_split(manifest([0, None, 2]), ALL, "jaffe")
     path = tmp_path / "splits" / "jaffe.parquet"
 
-    division.write(path, split)
+    write_split(path, split)
 
     table = pd.read_parquet(path)
     assert list(table.columns) == ["row", "part"]
     assert table["row"].dtype == np.int64
     assert table.to_numpy().tolist() == [[0, "test"], [0, "train"], [1, "train"], [2, "test"], [2, "train"]]
-    back = division.read(path)
+    back = read_split(path)
     assert (back.train.tolist(), back.test.tolist()) == (split.train.tolist(), split.test.tolist())
     assert_ascending_int64(back)
 
 
 def test_an_empty_test_part_comes_back(tmp_path: Path) -> None:
-    division.write(tmp_path / "mine.parquet", make_split(manifest([None, None]), ALL, "mine"))
+    write_split(tmp_path / "mine.parquet", make_split(manifest([None, None]), ALL, "mine"))
 
-    back = division.read(tmp_path / "mine.parquet")
+    back = read_split(tmp_path / "mine.parquet")
 
     assert (back.train.tolist(), back.test.tolist()) == ([0, 1], [])
     assert back.test.dtype == np.int64
@@ -290,7 +289,7 @@ def test_an_empty_test_part_comes_back(tmp_path: Path) -> None:
 
 def test_a_missing_split_names_the_stage(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match=r"jaffe\.parquet: missing; run the split stage of this data set"):
-        division.read(tmp_path / "jaffe.parquet")
+        read_split(tmp_path / "jaffe.parquet")
 
 
 def test_the_stage_divides_a_crop_store(
@@ -304,7 +303,7 @@ def test_the_stage_divides_a_crop_store(
 
     stage.main("ckplus")
 
-    back = division.read(tmp_path / "data/splits/ckplus.parquet")
+    back = read_split(tmp_path / "data/splits/ckplus.parquet")
     assert sorted([*back.train, *back.test]) == list(range(20))
     assert len(back.test) == 5
     printed = [line.split() for line in capsys.readouterr().out.splitlines()]
@@ -342,7 +341,7 @@ def test_the_stage_leaves_out_what_is_tested_elsewhere(tmp_path: Path, monkeypat
 
     stage.main("rafdb")
 
-    back = division.read(tmp_path / "data/splits/rafdb.parquet")
+    back = read_split(tmp_path / "data/splits/rafdb.parquet")
     assert back.train.tolist() == [0, 1, 2, 4, 6, 7]
     assert back.test.tolist() == [8, 9]
     assert json.loads((tmp_path / "data/splits/rafdb.json").read_text())["dropped"] == 2

@@ -5,11 +5,11 @@ import sys
 from pathlib import Path
 
 from pipeline.compute.team import Team
-from pipeline.config import layout
+from pipeline.config import paths
 from pipeline.config.load import load
 from pipeline.config.methods import METHODS
 from pipeline.config.schema import Params
-from pipeline.files.reading import read_json
+from pipeline.files.io import read_json
 from pipeline.reporting import write_report
 from stages import adapt, evaluate
 
@@ -21,8 +21,8 @@ def outcome(target: str, settings: Params) -> dict[str, object]:
         adapt.train(settings, target, team)
     evaluate.main(target)
     write_report(settings)
-    result = read_json(layout.evaluation(target) / "result.json")
-    tables = (layout.REPORTS / "tables.md").read_text(encoding="utf-8")
+    result = read_json(paths.evaluation(target) / "result.json")
+    tables = (paths.REPORTS / "tables.md").read_text(encoding="utf-8")
     return {"method": result["method"], "scored": result["after"] is not None, "tables": tables}
 
 

@@ -19,8 +19,7 @@ import torch
 import yaml
 
 from pipeline.config import load as params
-from pipeline.data import split
-from pipeline.data.split import Split
+from pipeline.data.prepared import Split, write_split
 from tests.stores import write_store
 
 ROOT = Path(__file__).parents[2]
@@ -35,7 +34,7 @@ def make_project(folder: Path) -> Path:
         crops = list(generator.integers(0, 256, (PICTURES, 112, 112, 3), dtype=np.uint8))
         rows = [{"key": f"{index}.png", "method": "mtcnn", "label": index % 7} for index in range(PICTURES)]
         write_store(folder / "data/crops" / name, crops, rows, name, "stand-in")
-        split.write(folder / f"data/splits/{name}.parquet", Split(np.arange(40), np.arange(40, PICTURES)))
+        write_split(folder / f"data/splits/{name}.parquet", Split(np.arange(40), np.arange(40, PICTURES)))
     values = params.read(ROOT / "params.yaml")
     values["targets"] = ["jaffe"]
     values["model"] |= {"projection_hidden": 16, "projection_dim": 8}

@@ -320,7 +320,7 @@ def without_album(workspace: Path) -> Iterator[Path]:
 
 
 def test_a_study_runs_on_the_queue_what_is_missing_and_compares_it(without_album: Path) -> None:
-    command = (sys.executable, "-c", "from pipeline.cli import app; app()", "study", "mini")
+    command = (sys.executable, "-c", "from pocan.cli import app; app()", "study", "mini")
     result = subprocess.run([*command, "--jobs", "2"], cwd=without_album, capture_output=True, text=True, check=False)
     assert result.returncode == 1, result.stderr[-3000:]
     assert "1 of 3 experiments failed: mini-bad-0" in result.stderr

@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from pipeline.config import load as params
-from pipeline.config.layout import crops, split
+from pipeline.config.paths import crops, split
 from pipeline.errors import DatasetError
 from stages import split as stage
 from tests.stores import flat, write_store

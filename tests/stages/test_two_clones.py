@@ -10,7 +10,7 @@ import mlflow
 import pandas as pd
 import pytest
 
-from pipeline.files.reading import read_json
+from pipeline.files.io import read_json
 from pipeline.labels import EXPRESSIONS
 from pipeline.standins import draw
 from tests.stages import servers

@@ -5,8 +5,8 @@ import pytest
 
 from pipeline.labels import EXPRESSIONS
 from pipeline.standins.actions import ACTION_UNITS, PROTOTYPES, Acting, Actions, sample_peak, sample_rest
-from pipeline.standins.camera import Shot, acted
-from pipeline.standins.scenes import STYLES
+from pipeline.standins.camera import Shot, actions_of
+from pipeline.standins.styles import STYLES
 
 EXACT = Acting(strength=1.0, spread=0.0, weak=0.0, stray=0.0)
 LOOSE = Acting(strength=0.8, spread=0.2, weak=0.2, stray=0.3)
@@ -62,7 +62,7 @@ def test_rest_is_nowhere_stronger_than_the_peak() -> None:
 @pytest.mark.parametrize("dataset", ["ckplus", "oulu"])
 def test_sequence_grows_from_neutral_to_the_peak(dataset: str) -> None:
     frames = [
-        acted(Shot("surprise", 0, 5, frame, share), STYLES[dataset], 7, dataset).intensities
+        actions_of(Shot("surprise", 0, 5, frame, share), STYLES[dataset], 7, dataset).intensities
         for frame, share in enumerate((0.0, 0.4, 0.9, 1.0))
     ]
     assert np.all(np.diff(frames, axis=0) >= 0.0)

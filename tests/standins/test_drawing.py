@@ -8,12 +8,12 @@ from numpy.typing import NDArray
 
 from pipeline.standins import geometry
 from pipeline.standins.actions import Actions
-from pipeline.standins.camera import Shot, take
+from pipeline.standins.camera import Shot, draw_picture
 from pipeline.standins.canvas import Canvas, curve, ellipse, ribbon
 from pipeline.standins.face import Light, paint_head
 from pipeline.standins.geometry import Pose
 from pipeline.standins.identity import Cast, Identity, sample_identity
-from pipeline.standins.scenes import STYLES
+from pipeline.standins.styles import STYLES
 
 UNIT = 0.6
 POSE = Pose(yaw=0.0, pitch=0.0, roll=0.0, unit=UNIT, x=120.0, y=110.0)
@@ -174,9 +174,9 @@ def test_ribbon_has_its_width_in_the_middle() -> None:
 @pytest.mark.parametrize("dataset", STYLES)
 def test_a_picture_depends_on_seed_and_subject_alone(dataset: str) -> None:
     style = STYLES[dataset]
-    first = take(Shot("neutral", 1, 1), style, 7, dataset)
+    first = draw_picture(Shot("neutral", 1, 1), style, 7, dataset)
     assert first.shape == ((style.height, style.width, 3) if style.colour else (style.height, style.width))
     assert first.dtype == np.uint8
-    assert np.array_equal(first, take(Shot("neutral", 1, 1), style, 7, dataset))
-    assert not np.array_equal(first, take(Shot("neutral", 2, 1), style, 7, dataset))
-    assert not np.array_equal(first, take(Shot("neutral", 1, 1), style, 8, dataset))
+    assert np.array_equal(first, draw_picture(Shot("neutral", 1, 1), style, 7, dataset))
+    assert not np.array_equal(first, draw_picture(Shot("neutral", 2, 1), style, 7, dataset))
+    assert not np.array_equal(first, draw_picture(Shot("neutral", 1, 1), style, 8, dataset))

@@ -10,7 +10,7 @@ from pipeline.standins.layouts import (
     FER2013_COUNTS,
     RAFDB_COUNTS,
     SFEW_COUNTS,
-    allot,
+    apportion,
     plan,
 )
 
@@ -19,16 +19,16 @@ SETS = ("rafdb", "ckplus", "jaffe", "oulu", "fer2013", "sfew")
 
 @pytest.mark.parametrize("counts", [CKPLUS_COUNTS, FER2013_COUNTS, RAFDB_COUNTS, SFEW_COUNTS])
 @pytest.mark.parametrize("total", [3, 20, 120, 1000])
-def test_allot_keeps_total_proportion_and_least(counts: dict[str, int], total: int) -> None:
-    shares = allot(total, counts)
+def test_apportion_keeps_total_proportion_and_least(counts: dict[str, int], total: int) -> None:
+    shares = apportion(total, counts)
     assert sum(shares.values()) == max(total, 2 * len(counts))
     assert min(shares.values()) >= 2
     by_count = sorted(counts, key=lambda name: counts[name])
     assert [shares[name] for name in by_count] == sorted(shares.values())
 
 
-def test_allot_is_exact_where_it_can_be() -> None:
-    assert allot(100, {"a": 1, "b": 3, "c": 6}) == {"a": 10, "b": 30, "c": 60}
+def test_apportion_is_exact_where_it_can_be() -> None:
+    assert apportion(100, {"a": 1, "b": 3, "c": 6}) == {"a": 10, "b": 30, "c": 60}
 
 
 @pytest.mark.parametrize(

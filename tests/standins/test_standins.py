@@ -101,7 +101,7 @@ def test_an_interrupted_run_leaves_the_old_set_alone(
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(writing, "take", interrupt)
+    monkeypatch.setattr(writing, "draw_picture", interrupt)
     with pytest.raises(KeyboardInterrupt):
         draw("fer2013", tmp_path / "fer2013", SEED, SCALE, workers=1)
     assert [path.name for path in tmp_path.iterdir()] == ["fer2013"]

@@ -10,10 +10,10 @@ import torch
 import yaml
 from typer.testing import CliRunner
 
-from pipeline.cli import app
 from pipeline.errors import PipelineError
-from pipeline.locks import alone
+from pipeline.locks import exclusive
 from pipeline.studies import execute, experiments, plan
+from pocan.cli import app
 
 ROOT = Path(__file__).parents[2]
 
@@ -30,23 +30,23 @@ class Queue:
     def seen(self) -> dict[str, str]:
         return dict(self.states)
 
-    def put(self, name: str, changes: Sequence[str]) -> None:
+    def enqueue(self, name: str, changes: Sequence[str]) -> None:
         if name in self.refused:
             raise PipelineError(f"dvc exp run: {name} refused")
         assert name not in self.states
         self.states[name] = "Queued"
 
-    def give_up(self, names: Sequence[str]) -> None:
+    def mark_failed(self, names: Sequence[str]) -> None:
         for name in names:
             assert self.states[name] == "Lost"
             self.states[name] = "Failed"
 
-    def forget(self, names: Sequence[str]) -> None:
+    def remove_tasks(self, names: Sequence[str]) -> None:
         for name in names:
             assert self.states[name] != "Lost"
             del self.states[name]
 
-    def start(self, jobs: int, gpus: Sequence[str]) -> None:
+    def start_workers(self, jobs: int, gpus: Sequence[str]) -> None:
         self.started += 1
         for name in self.states:
             self.states[name] = "Failed" if name == "mine-b-0" else "Success"
@@ -57,13 +57,13 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, queue: Queue) -> dict[s
     variants = {name: {"adapt.epochs": number} for number, name in enumerate("ABC", 1)}
     (tmp_path / "mine.yaml").write_text(yaml.safe_dump({"title": "T", "seeds": [0], "variants": variants}))
     planned = plan.runs("mine", plan.read("mine", tmp_path), ROOT / "params.yaml")
-    for name in ("put", "give_up", "forget", "start"):
+    for name in ("enqueue", "mark_failed", "remove_tasks", "start_workers"):
         monkeypatch.setattr(experiments, name, getattr(queue, name))
     monkeypatch.setattr(experiments, "queue", queue.seen)
-    monkeypatch.setattr(experiments, "free", lambda name, there: queue.freed.append(name))
+    monkeypatch.setattr(experiments, "free_name", lambda name, there: queue.freed.append(name))
     monkeypatch.setattr(experiments, "finished", dict)
     monkeypatch.setattr(experiments, "uncommitted", list)
-    monkeypatch.setattr(experiments, "log", "said by {}".format)
+    monkeypatch.setattr(experiments, "failure_message", "said by {}".format)
     monkeypatch.setattr(execute, "LOOK_EVERY", 0.0)
     queued, refused = execute.begin(planned, 1)
     execute.watch(queued)
@@ -144,7 +144,7 @@ def test_nobody_reads_the_parameters_while_another_study_is_queued(
     (tmp_path / "studies").mkdir()
     (tmp_path / "studies/mine.yaml").write_text(yaml.safe_dump({"title": "T", "seeds": [0], "variants": {"A": {}}}))
     shutil.copy(ROOT / "params.yaml", tmp_path)
-    with alone(Path("studies")):
+    with exclusive(Path("studies")):
         refused = CliRunner().invoke(app, ["study", "mine", "--collect"])
     assert refused.exit_code == 1
     assert "studies: process" in refused.output

@@ -29,7 +29,7 @@ def test_every_variant_runs_with_every_seed(tmp_path: Path) -> None:
     assert runs[3].changes == ("adapt.use_l_in=false", "seed=1", 'targets=["jaffe"]')
     assert runs[3].params.seed == 1
     assert runs[3].params.targets == ("jaffe",)
-    assert runs[3].decisive("jaffe")["adapt.use_l_in"] is False
+    assert runs[3].result_params("jaffe")["adapt.use_l_in"] is False
     assert plan.runs("mine", written(tmp_path), ROOT / "params.yaml")[0].params.targets[0] == "ckplus"
 
 
@@ -98,7 +98,7 @@ def test_a_key_that_the_parameter_file_lacks_is_appended_as_dvc_wants_it(tmp_pat
     changes |= {"+split.jaffe.classes": ["anger", "fear"]}
     run = planned(written(tmp_path, variants={"A": changes}, targets=["jaffe"]))[0]
     assert {*run.changes} >= {"+adapt.weight=0.5", "adapt.epochs=2", '+split.jaffe.classes=["anger", "fear"]'}
-    assert run.decisive("jaffe")["adapt.weight"] == 0.5
+    assert run.result_params("jaffe")["adapt.weight"] == 0.5
     assert run.params.split["jaffe"].classes == ("anger", "fear")
 
 

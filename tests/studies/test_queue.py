@@ -60,9 +60,9 @@ def kill_all_of(folder: Path) -> None:
 
 def test_workers_have_gpus_of_their_own_and_what_dies_with_them_is_lost_until_given_up(project: Path) -> None:
     for name in ("one", "two"):
-        experiments.put(name, [f"name={name}"])
+        experiments.enqueue(name, [f"name={name}"])
     try:
-        experiments.start(2, ["3", "5"])
+        experiments.start_workers(2, ["3", "5"])
         until(lambda: all((project / f"said/{name}.txt").is_file() for name in ("one", "two")))
         said = sorted((project / f"said/{name}.txt").read_text().strip() for name in ("one", "two"))
         assert said == ["3", "5"]
@@ -70,11 +70,11 @@ def test_workers_have_gpus_of_their_own_and_what_dies_with_them_is_lost_until_gi
     finally:
         kill_all_of(project)
     assert experiments.queue() == {"one": "Lost", "two": "Lost"}
-    experiments.give_up(["one"])
+    experiments.mark_failed(["one"])
     assert experiments.queue() == {"one": "Failed", "two": "Lost"}
-    experiments.forget(["one"])
-    experiments.put("one", ["name=again", "seconds=0"])
+    experiments.remove_tasks(["one"])
+    experiments.enqueue("one", ["name=again", "seconds=0"])
     assert experiments.queue() == {"one": "Queued", "two": "Lost"}
-    experiments.start(1)
+    experiments.start_workers(1)
     until(lambda: experiments.queue()["one"] == "Success")
     assert (project / "said/again.txt").is_file()

@@ -32,7 +32,7 @@ def git(*arguments: str) -> str:
 def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A repository with a little code, parameters and a study, without DVC."""
     monkeypatch.chdir(tmp_path)
-    for name in ("pipeline/methods/pocan.py", "pipeline/methods/dann.py", "pipeline/data/split.py", "stages/split.py"):
+    for name in ("pipeline/methods/pocan.py", "pipeline/methods/dann.py", "pipeline/data/crops.py", "stages/split.py"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text("1")
     (tmp_path / "studies").mkdir()
@@ -58,7 +58,7 @@ def experiment(run: plan.Run, right: int, **changes: Any) -> None:
     for target in run.params.targets:
         after = metrics(confusion(right, 20 - right), [0.5, 0.9])
         made = result(target, seed=run.seed, method=run.params.adapt.method, after=after)
-        made |= {"parameters": run.decisive(target), "right": {"before": "1" * 84 + "0" * 56, "after": ""}}
+        made |= {"parameters": run.result_params(target), "right": {"before": "1" * 84 + "0" * 56, "after": ""}}
         made["right"]["after"] = "1" * 7 * right + "0" * 7 * (20 - right)
         folder = Path("reports/evaluate", target)
         folder.mkdir(parents=True, exist_ok=True)
@@ -96,8 +96,8 @@ def test_what_is_done_missing_and_of_other_parameters_or_code(repository: Path) 
     experiment(runs[2], 10)
     states = [state_of(run, experiments.finished()) for run in runs]
     assert states == ["done", "other parameters", "done", "missing"]
-    (repository / "pipeline/data/split.py").write_text("2")
-    assert experiments.uncommitted() == ["pipeline/data/split.py"]
+    (repository / "pipeline/data/crops.py").write_text("2")
+    assert experiments.uncommitted() == ["pipeline/data/crops.py"]
     git("commit", "--quiet", "-am", "other code")
     assert [state_of(run, experiments.finished()) for run in runs][::2] == ["other code"] * 2
     experiment(runs[0], 10)
@@ -182,7 +182,7 @@ def test_the_tables_of_the_report_have_a_studys_rows(repository: Path) -> None:
     assert "No target of this table was run" not in text.split("## Table 2.")[0]
     assert "No adapted target" not in ablation
     assert "![Two](studies/two-matrix.png)" in section(text, "Studies")
-    other = result("ckplus", parameters=runs[0].decisive("ckplus") | {"pretrain.tau": 0.3, "seed": 5})
+    other = result("ckplus", parameters=runs[0].result_params("ckplus") | {"pretrain.tau": 0.3, "seed": 5})
     text = tables_text(repository / "other", other, studies=[studied])
     assert row(section(text, "Table 1."), f"*{line}; unlike this run in `pretrain.tau`*")
 

@@ -15,11 +15,11 @@ from mlflow.exceptions import MlflowException
 from moto.server import ThreadedMotoServer
 from typer.testing import CliRunner
 
-from pipeline.cli import app
 from pipeline.config.schema import Params
 from pipeline.errors import TrackingError
-from pipeline.tracking import bucket, outbox, runs
-from pipeline.tracking.store import is_away
+from pipeline.tracking import bucket, offline_queue, runs
+from pipeline.tracking.store import is_unreachable
+from pocan.cli import app
 from tests.stages.servers import free_port
 from tests.tracking.servers import Server
 
@@ -101,7 +101,7 @@ def test_the_library_that_writes_to_buckets_is_asked_for(settings: Params, monke
 def test_what_a_bucket_that_goes_away_should_have_had_is_kept_and_sent_later(
     settings: Params, server: Server, s3: Bucket, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(outbox, "PATIENCE", 1.0)
+    monkeypatch.setattr(offline_queue, "PATIENCE", 1.0)
     with runs.stage_run(settings, "adapt", "ckplus") as run:
         s3.kill()
         run.log_model(torch.nn.Flatten())
@@ -153,7 +153,7 @@ def answer(status: int) -> ClientError:
 def test_what_counts_as_a_bucket_that_is_away(error: Exception, away: bool) -> None:
     with pytest.raises(MlflowException, match=r".") as caught, bucket.translated():
         raise error
-    assert is_away(caught.value) is away
+    assert is_unreachable(caught.value) is away
 
 
 def test_no_other_error_becomes_mlflows() -> None:

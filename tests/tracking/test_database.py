@@ -16,7 +16,7 @@ from alembic.script import ScriptDirectory
 
 from pipeline.errors import TrackingError
 from pipeline.tracking import database, models
-from pipeline.tracking.database import await_maker, fault
+from pipeline.tracking.database import find_fault, wait_for_maker
 from pipeline.tracking.store import connect
 
 MIGRATIONS = Path(mlflow.__file__).parent / "store/db_migrations"
@@ -59,10 +59,10 @@ def half_make(path: Path) -> None:
 
 
 def test_a_whole_store_has_no_fault(store: Path) -> None:
-    assert fault(store) is None
+    assert find_fault(store) is None
     with closing(sqlite3.connect(store, isolation_level=None)) as other:
         other.execute("BEGIN EXCLUSIVE")  # another process writes: no fault of the store
-        assert fault(store) is None
+        assert find_fault(store) is None
 
 
 def test_a_half_made_store_is_named_and_the_way_out_works(store: Path) -> None:
@@ -71,7 +71,7 @@ def test_a_half_made_store_is_named_and_the_way_out_works(store: Path) -> None:
         connect("pocan")
     assert "Nothing was trained" in str(caught.value)
     with pytest.raises(TrackingError, match=r"models:/pocan@newest: .*mlflow\.db is half made"):
-        models.opened("models:/pocan@newest")
+        models.open_model("models:/pocan@newest")
     store.with_name("mlflow.db-journal").touch()
     command = str(caught.value).splitlines()[0].partition("makes a new one: ")[2]
     subprocess.run(command, shell=True, check=True)
@@ -100,7 +100,7 @@ def test_other_versions(store: Path, statements: list[str], told: str) -> None:
 def test_what_brings_an_older_store_up_to_date_keeps_a_copy_first(store: Path) -> None:
     """MLflow's own command is not run here: of a store of today's version no older one can be made."""
     change(store, f"UPDATE alembic_version SET version_num = '{revision(1)}'")
-    told = fault(store)
+    told = find_fault(store)
     assert told is not None
     command = told.partition("bring it up to date: ")[2].splitlines()[0]
     copy, _, upgrade = command.partition(" && ")
@@ -131,16 +131,16 @@ def test_a_store_that_another_program_is_making_is_waited_for(
 
     maker = threading.Thread(target=make)
     maker.start()
-    await_maker(store)
+    wait_for_maker(store)
     maker.join()
-    assert fault(store) is None
+    assert find_fault(store) is None
     assert capsys.readouterr().out.count("is not complete; waiting as long as another program is making it") == 1
 
 
 def test_a_store_that_nobody_is_making_is_not_waited_for(store: Path) -> None:
     half_make(store)
     began = time.monotonic()
-    await_maker(store)
+    wait_for_maker(store)
     assert time.monotonic() - began < 20
 
 
@@ -165,4 +165,4 @@ def test_what_sqlite_left_of_an_older_store_does_not_reach_a_new_one(store: Path
     connect("pocan")
     with closing(sqlite3.connect(store)) as new:
         assert new.execute("SELECT name FROM sqlite_master WHERE name = 'pages'").fetchall() == []
-    assert fault(store) is None
+    assert find_fault(store) is None

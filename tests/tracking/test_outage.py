@@ -11,10 +11,10 @@ import torch
 from torch import nn
 from typer.testing import CliRunner
 
-from pipeline.cli import app
 from pipeline.config.schema import Params
 from pipeline.errors import TrackingError
-from pipeline.tracking import entries, models, outbox, runs
+from pipeline.tracking import entries, models, offline_queue, runs
+from pocan.cli import app
 from tests.models import ADAPTED, small
 from tests.stores import flat, write_store
 from tests.tracking.servers import Server
@@ -31,7 +31,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 def unsent() -> list[Path]:
-    return sorted(Path(outbox.UNSENT).glob("*/*.json"))
+    return sorted(Path(offline_queue.UNSENT).glob("*/*.json"))
 
 
 def test_a_server_that_comes_back_in_training_has_all_of_it_in_order(
@@ -56,7 +56,7 @@ def test_a_server_that_comes_back_in_training_has_all_of_it_in_order(
     assert [(metric.step, metric.value) for metric in history] == [(1, 4.0), (2, 3.0), (3, 2.0), (4, 1.0), (5, 0.5)]
     assert [metric.timestamp < before for metric in history] == [True, True, True, False, False]
     assert mlflow.get_run(run.id).info.status == "FINISHED"
-    assert not Path(outbox.UNSENT, run.id).exists()
+    assert not Path(offline_queue.UNSENT, run.id).exists()
 
 
 def require_model(run_id: str, network: nn.Module) -> None:
@@ -64,7 +64,7 @@ def require_model(run_id: str, network: nn.Module) -> None:
     images = torch.zeros(1, 3, 112, 112)
     with torch.no_grad():
         for where in (f"models:/pocan-ckplus@{entries.ALIAS}", f"runs:/{run_id}/model"):
-            opened = models.opened(where).model
+            opened = models.open_model(where).model
             np.testing.assert_array_equal(opened(images).numpy(), network(images).numpy())
 
 
@@ -85,7 +85,7 @@ def test_what_a_server_that_stays_away_should_have_had_is_kept_and_sent_later(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(outbox, "PATIENCE", 1.0)
+    monkeypatch.setattr(offline_queue, "PATIENCE", 1.0)
     torch.manual_seed(0)
     network = small()
     crops = write_store(tmp_path / "store", [flat(0)] * 2, [{"key": str(index)} for index in range(2)])
@@ -103,7 +103,7 @@ def test_what_a_server_that_stays_away_should_have_had_is_kept_and_sent_later(
     assert time.monotonic() - began < 15
     told = capsys.readouterr().out
     assert told.count("does not answer since") == told.count("is still away: waiting 1 seconds for it, once") == 1
-    assert f"6 entries are kept in {tmp_path / outbox.UNSENT / run.id}. When it is back: pocan send" in told
+    assert f"6 entries are kept in {tmp_path / offline_queue.UNSENT / run.id}. When it is back: pocan send" in told
 
     require_refused(settings, server, run.id)
     monkeypatch.delenv("MLFLOW_TRACKING_URI")

@@ -23,14 +23,14 @@ from requests import ConnectionError as NoConnection
 from requests import HTTPError, Response
 from requests.exceptions import RetryError
 
-from pipeline.config.flat import flatten
+from pipeline.config.dependencies import flatten
 from pipeline.config.load import load
 from pipeline.config.schema import Params
 from pipeline.data.crops import CROP_SIZE, CropStore
 from pipeline.errors import TrackingError, WeightsError
-from pipeline.tracking import entries, execution, models, outbox, runs, tree
+from pipeline.tracking import entries, execution, models, offline_queue, runs, tree
 from pipeline.tracking.costs import Cost, adaptation_costs
-from pipeline.tracking.store import address, is_away
+from pipeline.tracking.store import address, is_unreachable
 from pipeline.training.checkpoints import Checkpoint
 from tests.models import ADAPTED, small
 from tests.stores import flat, write_store
@@ -287,7 +287,7 @@ def test_a_run_that_goes_on_logs_again_what_was_kept_of_it(
         began = time.monotonic()
         before = interrupt(settings, checkpoint, "1-1", monkeypatch)
         assert time.monotonic() - began < 10
-    kept = tmp_path / outbox.UNSENT / before.info.run_id
+    kept = tmp_path / offline_queue.UNSENT / before.info.run_id
     assert sorted(path.name for path in kept.iterdir()) == ["000001.json", "run.json"]
     assert f"1 entries are kept in {kept}. When it is back: pocan send" in capsys.readouterr().out
     after = go_on(settings, checkpoint, "2-2", monkeypatch)
@@ -302,7 +302,7 @@ def unreachable(*_: object) -> None:
 
 
 def test_a_later_stage_says_that_something_waits(settings: Params, capsys: pytest.CaptureFixture[str]) -> None:
-    note = Path(outbox.UNSENT, "0" * 32, "run.json")
+    note = Path(offline_queue.UNSENT, "0" * 32, "run.json")
     note.parent.mkdir(parents=True)
     note.write_text("{}")
     with runs.stage_run(settings, "prototypes"):
@@ -352,7 +352,7 @@ def caused(error: Exception) -> MlflowException:
     ],
 )
 def test_what_counts_as_a_server_that_is_away(error: Exception, away: bool) -> None:
-    assert is_away(error) is away
+    assert is_unreachable(error) is away
 
 
 def test_a_damaged_entry_is_named(tmp_path: Path) -> None:
@@ -385,19 +385,19 @@ def test_the_model_is_registered_under_its_alias_and_predicts_the_same(
     with torch.no_grad():
         np.testing.assert_allclose(graph(torch.from_numpy(images)).numpy(), expected, atol=1e-5)
     for where in (f"models:/pocan-ckplus@{entries.ALIAS}", f"runs:/{run.id}/model"):
-        own = models.opened(where)
+        own = models.open_model(where)
         assert own.description["adapt"] == ADAPTED["adapt"]
         with torch.no_grad():
             np.testing.assert_array_equal(own.model(torch.from_numpy(images)).numpy(), expected)
     with pytest.raises(TrackingError, match="models:/nowhere@newest: MLflow has no such model"):
-        models.opened("models:/nowhere@newest")
+        models.open_model("models:/nowhere@newest")
     assert "artifacts:" not in capsys.readouterr().err  # MLflow's own bars
 
 
 @pytest.mark.usefixtures("settings")
 def test_asking_for_a_model_makes_no_store() -> None:
     with pytest.raises(TrackingError, match=r"there is no .*mlflow\.db; run from the project's root"):
-        models.opened("models:/pocan-ckplus@newest")
+        models.open_model("models:/pocan-ckplus@newest")
     assert not Path("mlflow.db").exists()
 
 
@@ -486,7 +486,7 @@ def test_a_server_may_take_its_time_over_a_large_model(settings: Params, monkeyp
 
     monkeypatch.setattr(mlflow.artifacts, "download_artifacts", download)
     with pytest.raises(WeightsError, match="logged by another version of this project"):
-        models.opened("models:/pocan-ckplus@newest")
+        models.open_model("models:/pocan-ckplus@newest")
     assert patience == [None]
 
 
@@ -497,7 +497,7 @@ def test_one_runs_fault_keeps_no_others_entries_back_and_files_may_take_their_ti
         pass
     (tmp_path / "curve.csv").write_text("epoch,loss\n")
     for number, run_id in enumerate(("0" * 32, run.id)):
-        box = tmp_path / outbox.UNSENT / run_id
+        box = tmp_path / offline_queue.UNSENT / run_id
         entries.files([tmp_path / "curve.csv"], "adapt").keep(box / "000001")
         (box / "run.json").write_text(json.dumps({"store": mlflow.get_tracking_uri(), "run": f"run {number}"}))
     monkeypatch.delenv("MLFLOW_HTTP_REQUEST_TIMEOUT", raising=False)
@@ -510,18 +510,18 @@ def test_one_runs_fault_keeps_no_others_entries_back_and_files_may_take_their_ti
 
     monkeypatch.setitem(entries.SENDERS, "files", noted)
     with pytest.raises(TrackingError, match=f"{'0' * 32} could not be sent"):
-        list(outbox.send_unsent())
+        list(offline_queue.send_unsent())
     assert mlflow.artifacts.load_text(f"runs:/{run.id}/adapt/curve.csv") == "epoch,loss\n"
     assert patience == [None]
 
 
 @pytest.mark.usefixtures("settings")
 def test_a_damaged_note_on_what_waits_is_named() -> None:
-    folder = Path(outbox.UNSENT, "0123")
+    folder = Path(offline_queue.UNSENT, "0123")
     folder.mkdir(parents=True)
     (folder / "run.json").write_text('{"store": ')
     with pytest.raises(TrackingError, match=r"0123/run\.json: cannot be read \(JSONDecodeError.*; write {"):
-        list(outbox.send_unsent())
+        list(offline_queue.send_unsent())
 
 
 def test_a_servers_password_is_neither_shown_nor_kept(monkeypatch: pytest.MonkeyPatch) -> None:

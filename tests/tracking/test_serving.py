@@ -20,13 +20,13 @@ import requests
 import torch
 from typer.testing import CliRunner
 
-from pipeline.cli import app
 from pipeline.config.load import load
 from pipeline.data.crops import CROP_SIZE
 from pipeline.tracking import entries, runs
+from pocan.cli import app
 from tests.faces.scenes import noise, photograph, two_faces
 from tests.models import ADAPTED, small
-from tests.prediction.served_pictures import in_base64, png
+from tests.prediction.encoded import in_base64, png
 
 ROOT = Path(__file__).parents[2]
 URI = f"models:/pocan-ckplus@{entries.ALIAS}"

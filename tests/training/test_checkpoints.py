@@ -17,9 +17,9 @@ def test_a_checkpoint_cut_at_any_length_begins_anew(
     whole = checkpoint.path.read_bytes()
     for length in range(0, len(whole) - 100, len(whole) // 40):
         checkpoint.path.write_bytes(whole[:length] + bytes(len(whole) - length) * zeroed)
-        checkpoint.settle()
+        checkpoint.make_current()
         assert checkpoint.load() is None
         assert "a.pt cannot be read" in capsys.readouterr().out
     checkpoint.path.write_bytes(whole)
-    checkpoint.settle()
+    checkpoint.make_current()
     assert checkpoint.load() is not None

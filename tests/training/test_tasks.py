@@ -44,7 +44,7 @@ from tests.tasks import (
     pretraining,
 )
 
-TEAM = Team.alone("cpu")
+TEAM = Team.single_process("cpu")
 
 
 def fit(
@@ -460,7 +460,7 @@ def test_prototype_learning_rate_drops_after_its_epoch() -> None:
 
 def test_direct_transfer_changes_nothing_and_predicts_with_the_source_prototypes(tmp_path: Path) -> None:
     loop.prepare(0, CPU)
-    model = PrototypeClassifier.blank(MODEL)
+    model = PrototypeClassifier.untrained(MODEL)
     source, target = SourceDomain(pictures(1), ROWS, LABELS, ROWS[:4]), TargetDomain(pictures(2), ROWS, ROWS[16:])
     before = weights(model)
     params = DtParams(method="dt", epochs=4, steps_per_epoch=None, batch_size=6)
@@ -484,7 +484,7 @@ def test_predictions_have_a_row_before_every_epoch_and_one_after(tmp_path: Path)
 def test_a_target_with_one_picture_is_refused() -> None:
     with pytest.raises(TrainingError, match="fewer than two"):
         Pocan(
-            PrototypeClassifier.blank(MODEL),
+            PrototypeClassifier.untrained(MODEL),
             SourceDomain(pictures(1), ROWS, LABELS, ROWS[:4]),
             TargetDomain(pictures(2), ROWS[:1], ROWS),
             ADAPT,

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from pipeline.validators import VALIDATORS, Seen, measures, source_risk, validate
+from pipeline.validators import VALIDATORS, ValidatorInput, measures, source_risk, validate
 
 EVEN = np.full((4, 7), 1 / 7, dtype=np.float32)
 SURE = np.eye(7, dtype=np.float32)
@@ -57,7 +57,7 @@ def test_a_silhouette_is_that_of_the_distances_to_the_centroids() -> None:
     assert measures.centroid_silhouette(z, p) == pytest.approx(np.mean(expected))
 
 
-def domains(shift: float) -> Seen:
+def domains(shift: float) -> ValidatorInput:
     generator = np.random.Generator(np.random.PCG64(0))
     source, target = generator.normal(0, 1, (400, 2)), generator.normal(shift, 1, (400, 2))
     labels = (source[:, 0] > 0).astype(np.int64)
@@ -65,7 +65,7 @@ def domains(shift: float) -> Seen:
     chosen = np.where(labels == 1, 0.9, 0.4)
     p = np.zeros((400, 7))
     p[np.arange(400), labels], p[:, 6] = chosen, 1 - chosen
-    return Seen(target.astype(np.float32), EVEN, source.astype(np.float32), p.astype(np.float32), labels)
+    return ValidatorInput(target.astype(np.float32), EVEN, source.astype(np.float32), p.astype(np.float32), labels)
 
 
 def test_the_ratio_of_densities_is_that_of_two_normal_distributions() -> None:
@@ -86,7 +86,7 @@ def test_the_risk_leans_towards_where_the_target_is() -> None:
 
 def test_too_few_pictures_are_not_weighted() -> None:
     few = np.ones((3, 2), dtype=np.float32)
-    seen = Seen(few, EVEN[:3], few, SURE[:3], np.arange(3))
+    seen = ValidatorInput(few, EVEN[:3], few, SURE[:3], np.arange(3))
     assert source_risk.deep_embedded(seen) == pytest.approx(0.0)
 
 

@@ -13,8 +13,7 @@ from torch import Tensor, nn
 
 from pipeline.backbones.parts.entry import StateDict
 from pipeline.errors import WeightsError
-from pipeline.files.digests import sha256
-from pipeline.files.packages import package_folder
+from pipeline.files.io import package_folder, sha256
 
 FILE = "dlib_face_recognition_resnet_model_v1.dat"
 TENSOR_VERSION = bytes([1, 2])

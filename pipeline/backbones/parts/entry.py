@@ -46,8 +46,8 @@ class Weights:
 
     read: the tensors; takes ``model.weights_file``, which ``from_file`` says it needs; None: random initialisation.
     origin: where the weights come from and on what terms. measured: their batch norms come without statistics, which
-    are measured on the source's crops (``pipeline.networks.statistics``). package: the module of an optional package
-    that has them, which the extra of the backbone's name installs.
+    are measured on the source's crops (``pipeline.networks.initial_weights``). package: the module of an optional
+    package that has them, which the extra of the backbone's name installs.
     """
 
     title: str

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from pipeline.backbones.parts.entry import StateDict
 from pipeline.errors import WeightsError
-from pipeline.files.digests import sha256
+from pipeline.files.io import sha256
 
 _PICKLE_ALLOWED = {
     ("collections", "OrderedDict"),

@@ -2,7 +2,7 @@
 
 from typing import ClassVar
 
-from pipeline.config.methods.two_classifiers import TwoClassifiersParams
+from pipeline.config.methods.two_domains import TwoClassifiersParams
 from pipeline.config.section import PositiveInt
 
 

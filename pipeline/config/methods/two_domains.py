@@ -1,9 +1,17 @@
-"""The parameters that methods share which train f, g and M on both domains by stochastic gradients."""
+"""Parameters that methods share: of those that train f, g and M on both domains, some by two classifiers."""
 
 from typing import Literal
 
 from pipeline.config.methods.base import AdaptParams
-from pipeline.config.section import Balance, ClassWeights, Fraction, Momentum, NonNegativeFloat, PositiveFloat
+from pipeline.config.section import (
+    Balance,
+    ClassWeights,
+    Fraction,
+    Momentum,
+    NonNegativeFloat,
+    PositiveFloat,
+    PositiveInt,
+)
 
 
 class TwoDomainsParams(AdaptParams):
@@ -28,3 +36,14 @@ class TwoDomainsParams(AdaptParams):
     logit_adjustment: Fraction = 0.0
     domain_passes: Literal["joint", "separate"] = "joint"
     ema: Momentum = 0.0
+
+
+class TwoClassifiersParams(TwoDomainsParams):
+    """Three steps a batch.
+
+    repeats: steps of f and g that bring the classifiers together (n of MCD's paper). apart: how far the second
+    classifier starts from the first, as a share of the spread of M.
+    """
+
+    repeats: PositiveInt
+    apart: PositiveFloat = 0.5

@@ -1,1 +1,1 @@
-"""What the readers share: the interface, decoding, folders named after classes, sequences."""
+"""What the readers share: interface, decoding, finding a set, names of classes, tables, sequences, boxes, videos."""

@@ -10,20 +10,23 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.datasets.parts.folders import folders_below
 from pipeline.datasets.parts.pictures import decode
-from pipeline.datasets.parts.walk import folders_below
 from pipeline.errors import DatasetError
-from pipeline.provenance import STAND_IN_MARK, Provenance
+from pipeline.labels import STAND_IN_MARK, Provenance
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
     """One picture of a set and what the set's layout says about it.
 
-    key: path relative to the set's root, with ``/``; unique. Row 17 of a CSV file is ``fer2013.csv:17``.
-    label: index into ``EXPRESSIONS``; None where the set gives none.
-    subject, sequence, frame: who, in which recording, at which place of it; None where the layout does not say.
-    split: ``train``, ``val`` or ``test`` as distributed; None where the set is not divided.
+    Attributes:
+        key: path relative to the set's root, with ``/``; unique. Row 17 of a CSV file is ``fer2013.csv:17``.
+        label: index into ``EXPRESSIONS``; None where the set gives none.
+        subject: who is shown; None where the layout does not say.
+        sequence: in which recording; None where the layout does not say.
+        frame: the picture's place in the recording; None where the layout does not say.
+        split: ``train``, ``val`` or ``test`` as distributed; None where the set is not divided.
     """
 
     key: str
@@ -37,52 +40,61 @@ class Sample:
 class Dataset(ABC):
     """A data set in its own layout below ``root``.
 
-    A new set is one new module: the three texts, ``scan``, and ``read`` where the pictures are no files of their own.
+    A new set is one new module: the three texts ``name``, ``title`` and ``layout``, ``scan``, and ``read`` where the
+    pictures are not files of their own.
     """
 
     name: str
-    """As in params.yaml."""
+    """The name in params.yaml."""
     title: str
-    """As people write it."""
+    """The name as people write it."""
     layout: str
     """What is expected below the root; shown when something else is found."""
-    note: str = ""
-    """What a reader of a table of results must know of this set; mostly nothing."""
+    caveat: str = ""
+    """What must be said below tables of results on this set; mostly nothing."""
     published: ClassVar[Mapping[str, int | Sequence[int]]] = {}
-    """Pictures that this reader finds in a whole copy, by part (train, val, test; "all" where it is not divided).
+    """How many pictures this reader finds in a whole copy, by part (train, val, test; "all" where it is not divided).
 
-    Seven numbers in the order of ``EXPRESSIONS`` where the classes are known, else one; sources: docs/datasets.md.
+    Seven numbers in the order of ``EXPRESSIONS`` where those of the classes are known, else one number in all. Sources:
+    docs/datasets.md.
     """
 
     def __init__(self, root: Path) -> None:
-        """``root``: the set's own folder.
+        """Open the set without listing it.
+
+        Args:
+            root: the set's own folder.
 
         Raises:
             DatasetError: there is no such folder.
         """
         self.root = root
-        self._said: list[str] = []
+        self._reading_notes: list[str] = []
         if not root.is_dir():
-            raise self.fault(f"{root}: no such folder; unpack {self.title} there or set data.root in params.yaml")
+            raise self.error(f"{root}: no such folder; unpack {self.title} there or set data.root in params.yaml")
 
     @property
     def provenance(self) -> Provenance:
-        """``stand-in`` where a drawn set is in any folder that a set is looked for in, else ``real``."""
+        """``stand-in`` where any folder that is searched for the set holds a drawn one, else ``real``."""
         return "stand-in" if any((folder / STAND_IN_MARK).exists() for folder in folders_below(self.root)) else "real"
 
     @property
-    def reading(self) -> str:
-        """Which of several readings of the folder was taken, where there was a choice; known once it is listed."""
-        return "; ".join(self._said)
+    def reading_notes(self) -> str:
+        """How the folder was read where it could be read in several ways; known after ``samples``."""
+        return "; ".join(self._reading_notes)
 
-    def say(self, what: str) -> None:
-        """Add to ``reading``."""
-        if what not in self._said:
-            self._said.append(what)
+    def add_note(self, note: str) -> None:
+        """Add to ``reading_notes`` what is not in it yet."""
+        if note not in self._reading_notes:
+            self._reading_notes.append(note)
 
     @property
-    def whole(self) -> Mapping[str, int | Sequence[int]]:
-        """``published``, or the numbers of the copy that was found, where copies differ; empty where none are known."""
+    def expected_counts(self) -> Mapping[str, int | Sequence[int]]:
+        """How many pictures a whole copy has: ``published``, or other numbers where copies differ.
+
+        Returns:
+            In the form of ``published``; empty where no numbers are known.
+        """
         return self.published
 
     @property
@@ -96,28 +108,35 @@ class Dataset(ABC):
         Raises:
             DatasetError: the folder is laid out differently than documented, or holds no picture.
         """
-        self._said.clear()
+        self._reading_notes.clear()
         samples = sorted(self.scan(), key=lambda sample: sample.key)
         if not samples:
-            raise self.fault(f"{self.root}: no pictures; unpack {self.title} there or set data.root in params.yaml")
+            raise self.error(f"{self.root}: no pictures; unpack {self.title} there or set data.root in params.yaml")
         for sample, following in pairwise(samples):
             if sample.key == following.key:
-                raise self.fault(f"{self.root}: {sample.key} is listed twice")
+                raise self.error(f"{self.root}: {sample.key} is listed twice")
         for sample in samples:
             if not sample.key.isascii() and not _is_unicode(sample.key):
-                raise self.fault(f"{self.root}: the file name {sample.key!r} is not UTF-8; rename the file")
+                raise self.error(f"{self.root}: the file name {sample.key!r} is not UTF-8; rename the file")
         return samples
 
-    def passed_over(self) -> dict[str, int]:
-        """Files below the root that are no samples, counted by ending: of a folder whose files nobody else knows."""
+    def skipped_files(self) -> dict[str, int]:
+        """Numbers of files that are no samples, by ending; counted only where any file may lie in the folder."""
         return {}
 
     @abstractmethod
     def scan(self) -> Iterable[Sample]:
-        """The samples in any order; raises as ``samples`` does."""
+        """List the samples, in any order.
+
+        Raises:
+            DatasetError: as ``samples``.
+        """
 
     def read(self, sample: Sample) -> NDArray[np.uint8]:
-        """The picture of a sample: uint8 H×W×3 RGB, grey repeated to three channels.
+        """The picture of a sample.
+
+        Returns:
+            uint8 H×W×3 RGB; grey is repeated to three channels.
 
         Raises:
             UnreadableImageError: it cannot be decoded; the message is the key and the reason.
@@ -129,18 +148,36 @@ class Dataset(ABC):
         return self.root / sample.key
 
     def key(self, path: Path) -> str:
-        """The key of a file below the root; of the root ``.``.
+        """The key of a file below the root; that of the root is ``.``.
 
         Raises:
             DatasetError: the file lies elsewhere.
         """
         if not path.is_relative_to(self.root):
-            raise self.fault(f"{path}: named by the set's list, but not in {self.root}; correct the list")
+            raise self.error(f"{path}: named by the set's list, but not in {self.root}; correct the list")
         return path.relative_to(self.root).as_posix()
 
-    def fault(self, what: str) -> DatasetError:
-        """An error that also says which layout is expected."""
+    def error(self, what: str) -> DatasetError:
+        """An error to be raised that also says which layout is expected."""
         return DatasetError(f"{what}\nExpected layout of {self.title}: {self.layout}")
+
+
+class AlignedOrWhole(Dataset):
+    """A set that circulates both with faces aligned by its authors and as whole pictures.
+
+    Its ``scan`` writes into ``_aligned`` which of the two it reads.
+    """
+
+    def __init__(self, root: Path) -> None:
+        super().__init__(root)
+        self._aligned: bool | None = None
+
+    @property
+    def aligned(self) -> bool:
+        """Whether the aligned pictures are read; lists the set where that is not known yet."""
+        if self._aligned is None:
+            self.samples()
+        return bool(self._aligned)
 
 
 def _is_unicode(text: str) -> bool:

@@ -1,112 +1,125 @@
-"""Finding a set below its folder: archives unpack into folders of their own, copies have others around them.
+"""Finding a set below its folder: archives unpack into folders of their own, and copies have others around them.
 
-A set is known by marks of its own (a file's name, folders in a folder), which a reader names; the folders above them
-may be called anything, and be at any depth. Where more than one place has the marks, the reader says which one it took
-(``Dataset.say``).
+A reader says by a condition (a file's name, folders in a folder) which folder holds the set; the folders above it may
+be called anything, at any depth. Where several folders meet the condition, ``Dataset.reading_notes`` says which of them
+was taken.
 """
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from pipeline.datasets.parts.base import Dataset
-from pipeline.datasets.parts.walk import folders_below, is_hidden, unwrapped
+from pipeline.datasets.parts.folders import folders_below, is_hidden, nested_folders
 from pipeline.errors import DatasetError
 
 ARCHIVES = (".7z", ".gz", ".rar", ".tar", ".tgz", ".zip")
-"""Endings of files that may be the set, still packed."""
+"""Endings of files that may be the set, not unpacked yet."""
 
-NAMED = 8
-"""Things that an error lists of what was found instead."""
+MAX_LISTED = 8
+"""How many of the files and folders found instead an error lists."""
 
-Mark = Callable[[Path], bool]
-"""Whether a folder is what is looked for."""
+Condition = Callable[[Path], bool]
+"""Whether a folder is one that is looked for."""
 
 
-def find_all(dataset: Dataset, mark: Mark, what: str) -> list[Path]:
-    """The folders of which ``mark`` is true, nearest to the set's root first, then by name; never empty.
+def find_all(dataset: Dataset, condition: Condition, what: str) -> list[Path]:
+    """The folders that meet a condition, the nearest to the set's root first, then by name; never empty.
 
-    what: what the mark is, for the error.
+    Args:
+        dataset: the set.
+        condition: what holds for a folder that is looked for.
+        what: the condition in words, for the error.
 
     Raises:
-        DatasetError: there is none; with what was found and what to do.
+        DatasetError: there is none; says what was found instead and what to do.
     """
-    found = places(dataset, mark)
+    found = matching_folders(dataset, condition)
     if not found:
         raise not_found(dataset, what)
     return found
 
 
-def places(dataset: Dataset, mark: Mark) -> list[Path]:
+def matching_folders(dataset: Dataset, condition: Condition) -> list[Path]:
     """As ``find_all``; empty where there is none."""
-    return [folder for folder in folders_below(dataset.root) if mark(folder)]
+    return [folder for folder in folders_below(dataset.root) if condition(folder)]
 
 
-def find(dataset: Dataset, mark: Mark, what: str, prefer: Mark | None = None) -> Path:
-    """The nearest folder, from the set's root down, of which ``mark`` is true.
+def find(dataset: Dataset, condition: Condition, what: str, prefer: Condition | None = None) -> Path:
+    """The folder nearest to the set's root that meets a condition.
 
-    what: what the mark is, for the error. prefer: what is taken, at any depth, before all others.
+    Args:
+        dataset: the set.
+        condition: what holds for a folder that is looked for.
+        what: the condition in words, for the error.
+        prefer: folders of which this is true are taken before all others, at any depth.
 
     Raises:
-        DatasetError: there is none, or there are two between which nothing decides; with what was found and what to do.
+        DatasetError: there is none, or there are two equally near; says what was found and what to do.
     """
-    return chosen(dataset, find_all(dataset, mark, what), what, prefer)
+    return choose(dataset, find_all(dataset, condition, what), what, prefer)
 
 
-def chosen(dataset: Dataset, found: list[Path], what: str, prefer: Mark | None = None) -> Path:
-    """The one that ``find`` takes of some folders; the others are named in the reading.
+def choose(dataset: Dataset, found: list[Path], what: str, prefer: Condition | None = None) -> Path:
+    """The folder that ``find`` takes among those found; ``reading_notes`` names the others.
+
+    Args:
+        dataset: the set.
+        found: at least one folder.
+        what: what they are in words, for the error.
+        prefer: folders of which this is true are taken before all others, at any depth.
 
     Raises:
-        DatasetError: nothing decides between two.
+        DatasetError: two are equally near to the root.
     """
     best = [folder for folder in found if prefer is not None and prefer(folder)] or found
     least = min(len(folder.parts) for folder in best)
     nearest = [folder for folder in best if len(folder.parts) == least]
     if len(nearest) > 1:
         copies = ", ".join(str(folder) for folder in nearest)
-        raise dataset.fault(
+        raise dataset.error(
             f"{dataset.root}: {what} is there {len(nearest)} times ({copies}); keep the one to be read there and move "
             f"the others out of {dataset.root}"
         )
-    said_instead_of(dataset, nearest[0], [folder for folder in found if folder != nearest[0]])
+    note_choice(dataset, nearest[0], [folder for folder in found if folder != nearest[0]])
     return nearest[0]
 
 
-def said_instead_of(dataset: Dataset, taken: Path, others: list[Path]) -> None:
-    """Say that one folder is read and which others are not, if there are others."""
+def note_choice(dataset: Dataset, taken: Path, others: list[Path]) -> None:
+    """Note in ``reading_notes`` which folder or file is read instead of others, where there are others."""
     if others:
-        dataset.say(f"{_shown(dataset, taken)}, not {', '.join(_shown(dataset, other) for other in others)}")
+        dataset.add_note(f"{_name(dataset, taken)}, not {', '.join(_name(dataset, other) for other in others)}")
 
 
 def require_no_copies(dataset: Dataset, pictures: Iterable[Path]) -> None:
-    """Check that pictures of several folders are no copies: where the files' names say all, none is there twice.
+    """Check that no picture's name is in two folders, for sets whose file names identify a picture.
 
     Raises:
-        DatasetError: two folders have a picture of one name.
+        DatasetError: two folders have a picture of the same name.
     """
     first: dict[str, Path] = {}
     for path in pictures:
         other = first.setdefault(path.name, path)
         if other.parent != path.parent:
-            raise dataset.fault(
+            raise dataset.error(
                 f"{dataset.root}: {path.name} is in {other.parent} and in {path.parent}; keep the pictures to be read "
                 f"there and move the others out of {dataset.root}"
             )
 
 
 def not_found(dataset: Dataset, what: str) -> DatasetError:
-    """The error of a set whose marks are nowhere: what is there instead, where, and what to do."""
-    *_, folder = unwrapped(dataset.root)
+    """The error to be raised where no folder holds the set: what is there instead, where, and what to do."""
+    *_, folder = nested_folders(dataset.root)
     inside = sorted(path for path in folder.iterdir() if not is_hidden(path.name))
     names = [f"{path.name}/" if path.is_dir() else path.name for path in inside]
-    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    more = f" and {len(names) - MAX_LISTED} more" if len(names) > MAX_LISTED else ""
     way = "" if folder == dataset.root else f"{dataset.key(folder)}/: "
     packed = [path.name for path in inside if path.suffix.lower() in ARCHIVES and path.is_file()]
     todo = f"{', '.join(packed)}: still packed; unpack it there" if packed else f"unpack {dataset.title} there"
-    listed = ", ".join(names[:NAMED]) or "nothing"
-    return dataset.fault(
+    listed = ", ".join(names[:MAX_LISTED]) or "nothing"
+    return dataset.error(
         f"{dataset.root}: {what} is not there, nor in a folder below; {todo}. Found: {way}{listed}{more}"
     )
 
 
-def _shown(dataset: Dataset, path: Path) -> str:
+def _name(dataset: Dataset, path: Path) -> str:
     return "the folders at the top" if path == dataset.root else dataset.key(path)

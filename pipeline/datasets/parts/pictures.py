@@ -20,14 +20,14 @@ SUFFIXES = JPEG | HEIF | {".avif", ".bmp", ".dib", ".gif", ".pgm", ".png", ".pnm
 FORMATS = ("AVIF", "BMP", "DIB", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 """The decoders in use. The list is closed because some of Pillow's other decoders start external programs."""
 
-BEGINNINGS = (b"\xff\xd8\xff", b"\x89PNG\r\n", b"GIF87a", b"GIF89a", b"II*\x00", b"MM\x00*")
+SIGNATURES = (b"\xff\xd8\xff", b"\x89PNG\r\n", b"GIF87a", b"GIF89a", b"II*\x00", b"MM\x00*")
 """How JPEG, PNG, GIF and TIFF files begin, whatever their names end in."""
 
 BRANDS = (b"avif", b"avis", b"heic", b"heix", b"mif1", b"msf1")
-"""Of an ISO media file, in its bytes 8 to 11, those that are pictures; films have others."""
+"""Bytes 8 to 11 of an ISO media file that is a picture; videos have others."""
 
-NO_PICTURES = frozenset({".csv", ".json", ".mat", ".md", ".parquet", ".pts", ".txt", ".xml", ".yaml", ".zip"})
-"""Endings that sets have beside their pictures by the thousand: these files are not looked into."""
+OTHER_SUFFIXES = frozenset({".csv", ".json", ".mat", ".md", ".parquet", ".pts", ".txt", ".xml", ".yaml", ".zip"})
+"""Endings of files that sets have beside their pictures by the thousand: these files are not opened."""
 
 MAX_PIXELS = 89_478_485
 """Width × height above which a file is refused unread: a few bytes can unpack to more than the memory holds."""
@@ -40,44 +40,52 @@ def is_picture(path: Path) -> bool:
     """
     if path.name.startswith("."):
         return False
-    return path.suffix.lower() in SUFFIXES or (path.suffix.lower() not in NO_PICTURES and _begins_as_picture(path))
+    return path.suffix.lower() in SUFFIXES or (path.suffix.lower() not in OTHER_SUFFIXES and _has_signature(path))
 
 
-def _begins_as_picture(path: Path) -> bool:
+def _has_signature(path: Path) -> bool:
     if not path.is_file():  # a pipe would be waited for without end
         return False
     try:
         with path.open("rb") as file:
             start = file.read(12)
     except OSError:
-        return False  # a file that says nothing by its name and cannot be opened is no picture that is missed
+        return False  # its name does not say that it is a picture, so none is missed
     if start[:4] == b"RIFF":
         return start[8:12] == b"WEBP"
-    return start.startswith(BEGINNINGS) or (start[4:8] == b"ftyp" and start[8:12] in BRANDS)
+    return start.startswith(SIGNATURES) or (start[4:8] == b"ftyp" and start[8:12] in BRANDS)
 
 
 def decode(picture: Path | bytes, key: str) -> NDArray[np.uint8]:
-    """Decode a picture, a file or what stands in one, to uint8 H×W×3 RGB.
+    """Decode a picture to RGB.
 
     Grey is repeated to three channels, 16-bit samples are scaled to 8, transparency is laid over white, the EXIF
     orientation is applied, and of several frames or pages the first is taken.
 
+    Args:
+        picture: a file, or its content.
+        key: what errors call the picture.
+
+    Returns:
+        uint8 H×W×3 RGB.
+
     Raises:
         UnreadableImageError: the file is missing, empty, cut short, no picture, or larger than ``MAX_PIXELS``; the
-            message is ``key`` and the reason. RefusedImageError: the same where the system is the reason, not the file.
+            message is ``key`` and the reason.
+        RefusedImageError: the same where the system is the reason, not the file.
     """
     if isinstance(picture, Path) and picture.exists() and not picture.is_file():
         raise UnreadableImageError(f"{key}: not a regular file")  # a pipe would be waited for without end
     try:
         with picture.open("rb") if isinstance(picture, Path) else BytesIO(picture) as file, warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Pillow's name no file; what keeps one from being read is its reason
+            warnings.simplefilter("ignore")  # Pillow's warnings name no file; the error below gives the reason
             if not file.read(1):
                 raise UnreadableImageError(f"{key}: the file is empty")
             file.seek(0)
             with Image.open(file, formats=decoders()) as opened:
                 if opened.width * opened.height > MAX_PIXELS:
                     raise UnreadableImageError(f"{key}: {opened.width}×{opened.height} pixels are too many")
-                return np.asarray(_to_rgb(_upright(opened)), dtype=np.uint8)
+                return rgb_array(opened)
     except UnreadableImageError:
         raise
     except FileNotFoundError:
@@ -94,6 +102,11 @@ def decode(picture: Path | bytes, key: str) -> NDArray[np.uint8]:
         raise kind(f"{key}: {reason or type(error).__name__}") from error
 
 
+def rgb_array(picture: Image.Image) -> NDArray[np.uint8]:
+    """A picture that Pillow has opened, as ``decode`` gives it: upright, uint8 H×W×3 RGB."""
+    return np.asarray(_to_rgb(_upright(picture)), dtype=np.uint8)
+
+
 def _is_refusal(error: Exception) -> bool:
     """Whether the system is the reason, and not the file: Pillow's own OSErrors have no number."""
     number = error.errno if isinstance(error, OSError) else None
@@ -102,7 +115,7 @@ def _is_refusal(error: Exception) -> bool:
 
 
 def decoders() -> tuple[str, ...]:
-    """The decoders at hand: HEIF's comes with a package of its own."""
+    """The decoders that are installed: HEIF's comes with a package of its own."""
     return (*FORMATS, "HEIF") if _reads_heif() else FORMATS
 
 
@@ -123,8 +136,8 @@ def _unidentified(picture: Path | bytes) -> str:
 
 
 def _upright(picture: Image.Image) -> Image.Image:
-    """Turned as the camera noted in the Exif data; where these are damaged, as it is."""
-    picture.load()  # what is wrong with the pixels is told here
+    """The picture turned as its Exif data say; where these are damaged, as it is."""
+    picture.load()  # faults of the pixels are raised here
     try:
         return ImageOps.exif_transpose(picture)
     except Exception:  # as with the pixels, nearly every built-in exception

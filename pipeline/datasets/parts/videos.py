@@ -1,4 +1,4 @@
-"""Videos and cameras by OpenCV, frame by frame: reading, and writing annotated ones."""
+"""Videos and cameras, frame by frame through OpenCV: reading them, and writing videos."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,26 +14,31 @@ from pipeline.errors import DatasetError, StorageError
 Image = NDArray[np.uint8]
 
 SUFFIXES = frozenset({".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm", ".wmv"})
-"""What a video file's name ends in, in lower case."""
+"""Endings of video files, in lower case."""
 
-USUAL_RATE = 25.0
-"""Frames a second where a video or camera does not say."""
+DEFAULT_RATE = 25.0
+"""Frames per second where a video or camera does not say."""
 
 
 @dataclass(frozen=True)
-class Film:
-    """What a video file says of itself. rate: frames a second. frames: how many it has, 0 where it is unknown."""
+class VideoInfo:
+    """What a video file says of itself.
+
+    Attributes:
+        rate: frames per second.
+        frames: their number, 0 where it is unknown.
+    """
 
     rate: float
     frames: int
 
 
 def is_video(path: Path) -> bool:
-    """Whether the name is a video's; hidden files are not."""
+    """Whether a file's name is a video's; hidden files are not."""
     return path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
 
 
-def look(path: Path) -> Film:
+def probe(path: Path) -> VideoInfo:
     """Open a video and read its first frame.
 
     Raises:
@@ -43,18 +48,25 @@ def look(path: Path) -> Film:
         if not capture.grab():
             raise DatasetError(f"{path}: a video without a frame that can be read")
         rate, count = capture.get(cv2.CAP_PROP_FPS), capture.get(cv2.CAP_PROP_FRAME_COUNT)
-    return Film(rate if 0.0 < rate <= 1000.0 else USUAL_RATE, max(0, int(count)))
+    return VideoInfo(rate if 0.0 < rate <= 1000.0 else DEFAULT_RATE, max(0, int(count)))
 
 
-def frames(of: str | int, every: int) -> Iterator[tuple[int, Image]]:
-    """The number (from 0) and the picture (uint8 H×W×3 RGB) of every ``every``-th frame; of a camera without end.
+def frames(source: str | int, every: int) -> Iterator[tuple[int, Image]]:
+    """Every ``every``-th frame of a video or, without end, of a camera.
+
+    Args:
+        source: a video's path, or a camera's number.
+        every: 1 for all frames.
+
+    Yields:
+        The frame's number from 0, and the picture, uint8 H×W×3 RGB.
 
     Raises:
         DatasetError: the video or camera cannot be opened.
     """
-    with _capture(of) as capture:
+    with _capture(source) as capture:
         number = 0
-        while capture.grab():  # a frame that is passed over is not converted
+        while capture.grab():  # a skipped frame is not converted
             if number % every == 0:
                 readable, image = capture.retrieve()
                 if readable:
@@ -62,7 +74,7 @@ def frames(of: str | int, every: int) -> Iterator[tuple[int, Image]]:
             number += 1
 
 
-def numbers(path: Path, every: int) -> Iterator[int]:
+def frame_numbers(path: Path, every: int) -> Iterator[int]:
     """The numbers of the frames that ``frames`` gives, without converting any.
 
     Raises:
@@ -76,11 +88,18 @@ def numbers(path: Path, every: int) -> Iterator[int]:
             number += 1
 
 
-class Writer:
-    """Writes frames (uint8 H×W×3 RGB, of one size) as an MPEG-4 video of ``rate`` frames a second, without sound."""
+class VideoWriter:
+    """Writes an MPEG-4 video without sound."""
 
     def __init__(self, path: Path, rate: float, width: int, height: int) -> None:
-        """
+        """Open the file.
+
+        Args:
+            path: of the video.
+            rate: frames per second.
+            width: of every frame, in pixels.
+            height: of every frame, in pixels.
+
         Raises:
             StorageError: the file cannot be written.
         """
@@ -90,31 +109,35 @@ class Writer:
             raise StorageError(f"{path}: cannot be written; make room, or name another folder")
 
     def write(self, image: Image) -> None:
-        """Add a frame."""
+        """Add a frame, uint8 height×width×3 RGB."""
         self._writer.write(cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
 
     def close(self) -> None:
-        """Finish the file.
+        """Finish the file and check that it can be read, as OpenCV does not report a full disk.
 
         Raises:
-            StorageError: what was written cannot be read: OpenCV does not tell of a full disk.
+            StorageError: the video cannot be read.
         """
         self._writer.release()
         try:
-            look(self._path)
+            probe(self._path)
         except DatasetError as error:
             raise StorageError(f"{self._path}: could not be written whole; make room on the disk") from error
 
 
 @contextmanager
-def _capture(of: str | int) -> Iterator[cv2.VideoCapture]:
-    # OpenCV and FFmpeg would print what they think of a broken file; the error says it.
+def _capture(source: str | int) -> Iterator[cv2.VideoCapture]:
+    # OpenCV and FFmpeg would print messages on a broken file; the error says it.
     level = cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
-    capture = cv2.VideoCapture(of)
+    capture = cv2.VideoCapture(source)
     try:
         if not capture.isOpened():
-            what = f"{of}: not a video that can be read" if isinstance(of, str) else f"camera {of}: cannot be opened"
-            raise DatasetError(what)
+            message = (
+                f"{source}: not a video that can be read"
+                if isinstance(source, str)
+                else f"camera {source}: cannot be opened"
+            )
+            raise DatasetError(message)
         yield capture
     finally:
         capture.release()

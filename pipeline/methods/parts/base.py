@@ -15,9 +15,9 @@ from pipeline.errors import TrainingError
 from pipeline.networks.inference import classify
 from pipeline.networks.network import Classifier, PrototypeClassifier
 from pipeline.training.loop import Epoch, Resumable, Stateful
-from pipeline.validators import Seen, best_epoch, chooser, validate
+from pipeline.validators import ValidatorInput, best_epoch, chooser, validate
 
-JUDGED = 500
+VALIDATED = 500
 """Pictures of each domain that the validators look at, at most."""
 
 
@@ -160,7 +160,7 @@ class Method(Resumable, ABC):
         self._keep_where_best()
         return embeddings[place], probabilities[place]
 
-    def take_kept(self) -> None:
+    def load_kept_epoch(self) -> None:
         """After the last epoch and its predictions: let ``model`` be that of ``kept_epoch``."""
         for name, state in self._kept_state.items():
             self.modules()[name].load_state_dict(state)
@@ -176,7 +176,7 @@ class Method(Resumable, ABC):
 
     def _validate(self, embeddings: Tensor, probabilities: Tensor) -> None:
         source_embeddings, source_probabilities = self._classified(self.source.crops, self._held_out)
-        seen = Seen(
+        seen = ValidatorInput(
             embeddings.cpu().numpy(),
             probabilities.cpu().numpy(),
             source_embeddings.cpu().numpy(),
@@ -189,10 +189,10 @@ class Method(Resumable, ABC):
         """Embeddings and probabilities of ``rows``; the team's processes predict a part each and all get the whole."""
         own = rows[self.team.part(len(rows))]
         found = classify(self.model, crops, own, self.augment_params.eval_crop, shown=self.team.leads)
-        embeddings, probabilities = (self.team.of_leader(self.team.whole(part, len(rows))) for part in found)
+        embeddings, probabilities = (self.team.from_leader(self.team.gather(part, len(rows))) for part in found)
         return embeddings, probabilities
 
 
 def _evenly(count: int) -> Tensor:
-    """At most ``JUDGED`` places among ``count``, spread over all (int64): the same ones in every epoch."""
-    return torch.arange(min(count, JUDGED)) * count // max(min(count, JUDGED), 1)
+    """At most ``VALIDATED`` places among ``count``, spread over all (int64): the same ones in every epoch."""
+    return torch.arange(min(count, VALIDATED)) * count // max(min(count, VALIDATED), 1)

@@ -6,7 +6,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
-from pipeline.config.methods.two_classifiers import TwoClassifiersParams
+from pipeline.config.methods.two_domains import TwoClassifiersParams
 from pipeline.losses.classification import weighted_cross_entropy
 from pipeline.methods.parts.two_domains import Batch, Domains, TwoDomains
 from pipeline.networks.network import Prototypes

@@ -134,7 +134,7 @@ class TwoDomains(Method):
     def begin_epoch(self, epoch: int) -> Epoch:
         """Predict the target, then draw the epoch's batches: until the longer of both domains is seen."""
         self.network.train()
-        metrics = self.look_at_target(epoch)
+        metrics = self.prepare_epoch(epoch)
         size = self.params.batch_size
         counts = [len(rows) for rows in self._pools()]
         steps = self.params.steps_per_epoch or max(1, *(count // size for count in counts))
@@ -142,7 +142,7 @@ class TwoDomains(Method):
         images = steps * (sizes[0] + self.views * sizes[1])
         return Epoch(self._batches(epoch, steps), steps, images, metrics)
 
-    def look_at_target(self, epoch: int) -> dict[str, float]:
+    def prepare_epoch(self, epoch: int) -> dict[str, float]:
         """Predict the target at the beginning of an epoch, all of it where the method learns from that.
 
         Returns what is logged.
@@ -190,7 +190,7 @@ class TwoDomains(Method):
 
     def embedded(self, batch: Batch, progress: float) -> Domains:
         """A training pass over both domains, with gradients."""
-        source, drawn = self.seen(batch)
+        source, drawn = self.training_views(batch)
         target = drawn[: len(drawn) // self.views]
         if self.params.domain_passes == "joint" and len(source) and len(target):
             z_source, z_target = self._embed(torch.cat([source, target])).split([len(source), len(target)])
@@ -205,7 +205,7 @@ class TwoDomains(Method):
             progress,
         )
 
-    def seen(self, batch: Batch) -> tuple[Tensor, Tensor]:
+    def training_views(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """This process's training views of both domains."""
         none = torch.empty(0, 3, CROP_SIZE, CROP_SIZE, device=self.team.device)
         source = none if batch.source is None else self._source_views.views(batch.source)
@@ -216,4 +216,4 @@ class TwoDomains(Method):
         """The whole team's embeddings of one domain, from this process's own; none of a domain that is not seen."""
         if z is None or pictures is None:
             return torch.empty(0, self.network.head.dim, device=self.team.device)
-        return self.team.whole(z, pictures.count)
+        return self.team.gather(z, pictures.count)

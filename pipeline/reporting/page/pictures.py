@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from pipeline.data.crops import CropStore
-from pipeline.data.split import Indices
+from pipeline.data.prepared import Indices
 from pipeline.labels import EXPRESSIONS
 from pipeline.reporting.page.content import Predictions, Sheet
 

@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from pipeline.config import layout
+from pipeline.config import paths
 from pipeline.config.schema import Params
-from pipeline.data import split
 from pipeline.data.crops import CropStore
+from pipeline.data.prepared import Indices, read_split
 from pipeline.errors import PipelineError
 from pipeline.evaluation.records import Result, SourceMetrics
-from pipeline.files.reading import read_csv
+from pipeline.files.io import read_csv
 from pipeline.labels import EXPRESSIONS
 from pipeline.reporting.markdown import KNOWN_NOTE, marked
 from pipeline.reporting.page import pictures, plots
@@ -29,8 +29,8 @@ class _Predicted:
     """table: a row a picture of the store. of: the rows that are of interest; rows: those of them that are shown."""
 
     table: pd.DataFrame
-    of: split.Indices
-    rows: split.Indices
+    of: Indices
+    rows: Indices
 
 
 def page(params: Params, evaluations: Sequence[Evaluation], source: SourceMetrics, tables: str, root: Path) -> str:
@@ -47,7 +47,7 @@ def page(params: Params, evaluations: Sequence[Evaluation], source: SourceMetric
             their crops are missing.
     """
     names = (params.source, *params.targets)
-    stores = {name: _store(root / layout.crops(name), params.report.pictures) for name in names}
+    stores = {name: _store(root / paths.crops(name), params.report.pictures) for name in names}
     for one in evaluations:
         _require_fit(one, stores, root)
     of_source = {row for one in evaluations for row in _embedded(one, of_target=False)}
@@ -69,7 +69,7 @@ def _target(
 ) -> tuple[Group, SetPictures]:
     """What the page says of one target, and what it shows of its pictures."""
     result = evaluation.result
-    path = root / layout.predictions(result.target)
+    path = root / paths.predictions(result.target)
     predicted = None if store is None or not path.is_file() else _predicted(path, result.target, store, root)
     rows = set() if predicted is None else set(predicted.rows.tolist())
     wanted = _copied(params, _embedded(evaluation, of_target=True) | rows)
@@ -122,7 +122,7 @@ def _source_model(source: SourceMetrics, root: Path) -> Group:
         for plot in plots.curves(
             name,
             f"{title} by epoch; the legend shows further curves",
-            read_curve(root / layout.curve(name), f"dvc repro {name}"),
+            read_curve(root / paths.curve(name), f"dvc repro {name}"),
             mark,
         )
     ]
@@ -151,7 +151,7 @@ def _require_fit(evaluation: Evaluation, stores: Mapping[str, CropStore | None],
     for name, of_target in ((evaluation.result.source, False), (target, True)):
         store = stores[name]
         if store is not None and max(_embedded(evaluation, of_target), default=-1) >= len(store.images):
-            path = root / layout.evaluation_table(target, "tsne")
+            path = root / paths.evaluation_table(target, "tsne")
             raise PipelineError(f"{path}: of other pictures than {store.folder}; run dvc repro evaluate@{target}")
 
 
@@ -172,6 +172,6 @@ def _predicted(path: Path, target: str, store: CropStore, root: Path) -> _Predic
         raise PipelineError(f"{path}: damaged (an unknown expression); run dvc repro evaluate@{target}")
     if table["picture"].tolist() != store.samples["key"].tolist():
         raise PipelineError(f"{path}: of other pictures than {store.folder}; run dvc repro evaluate@{target}")
-    test = split.read(root / layout.split(target)).test
+    test = read_split(root / paths.split(target)).test
     of = test if len(test) else np.arange(len(table), dtype=np.int64)
     return _Predicted(table, of, sample_rows(of))

@@ -6,9 +6,8 @@ import numpy as np
 import pandas as pd
 
 from pipeline.config.schema import Params, ReportParams
-from pipeline.data import split
-from pipeline.data.split import Split
-from pipeline.files.writing import write_text
+from pipeline.data.prepared import Split, write_split
+from pipeline.files.io import write_text
 from pipeline.labels import EXPRESSIONS
 from pipeline.reporting.page.report_page import page
 from pipeline.reporting.report import render
@@ -42,7 +41,7 @@ def write_project(root: Path, target: str = "ckplus", labels: bool = True) -> No
         ]
         write_store(root / "data/crops" / name, [flat(row) for row in range(COUNT)], rows, name, "stand-in")
     rows_of_test = np.arange(COUNT) if labels else np.empty(0, np.int64)
-    split.write(root / f"data/splits/{target}.parquet", Split(np.arange(COUNT), rows_of_test))
+    write_split(root / f"data/splits/{target}.parquet", Split(np.arange(COUNT), rows_of_test))
     (root / "data/predictions").mkdir()
     names = [EXPRESSIONS[index] for index in PREDICTED]
     table = pd.DataFrame({"picture": KEYS, "expression": names, "confidence": CONFIDENCE})

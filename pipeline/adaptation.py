@@ -1,0 +1,176 @@
+"""A source model adapted to an unlabelled target by any method: trained, saved, predicted with and logged."""
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+
+from pipeline.compute.team import Team
+from pipeline.config import paths
+from pipeline.config.learning import AugmentParams
+from pipeline.config.methods.base import AdaptParams
+from pipeline.config.paths import AdaptationPaths
+from pipeline.data.batches import DeviceCrops
+from pipeline.data.crops import CROP_SIZE
+from pipeline.data.outcome import Outcome, Predictions, Sample
+from pipeline.data.prepared import Indices, PreparedData
+from pipeline.evaluation import calibration
+from pipeline.files.atomic import atomic_path
+from pipeline.files.io import write_csv
+from pipeline.labels import EXPRESSIONS
+from pipeline.methods import Method, SourceDomain, TargetDomain, implementation
+from pipeline.networks import saved, trained
+from pipeline.networks.inference import predict_domains
+from pipeline.networks.network import PrototypeClassifier
+from pipeline.networks.trained import TrainedModel
+from pipeline.tracking.runs import StageRun
+from pipeline.training import loop
+from pipeline.training.checkpoints import Checkpoint
+
+NO_ROWS: Indices = np.empty(0, dtype=np.int64)
+
+Run = Callable[[Checkpoint], AbstractContextManager[StageRun]]
+"""Opens the MLflow run of a training with this checkpoint."""
+
+Finish = Callable[[Outcome], Sequence[Path]]
+"""Makes more of the outcome, before the training counts as done; returns the files to log."""
+
+
+@dataclass(frozen=True, eq=False)
+class Adaptation:
+    """What is adapted to what, and how.
+
+    trained: the source model. source: None where it is not at hand, for methods that need nothing of it.
+    known_classes: the expressions that occur in the target, where that is known. code: digests of all code that
+    decides the result.
+    """
+
+    trained: TrainedModel
+    source: PreparedData | None
+    target: PreparedData
+    params: AdaptParams
+    augment: AugmentParams
+    seed: int
+    known_classes: tuple[str, ...] | None
+    code: Mapping[str, str]
+    to: AdaptationPaths
+
+    def description(self, team: Team) -> dict[str, Any]:
+        """All that decides the result, but for the code: what the model's JSON says."""
+        made = self.trained.description
+        return {
+            **made,
+            "stage": "adapt",
+            "prototypes_sha256": made["weights_sha256"],
+            "target": self.target.description(),
+            "known_classes": self.known_classes,
+            "adapt": self.params.model_dump(),
+            "compute": team.computes(),
+        }
+
+    @property
+    def samples(self) -> tuple[Sample, Sample]:
+        """The pictures of source and target whose embeddings are kept."""
+        of_source = NO_ROWS if self.source is None else self.source.split.test
+        of_target = np.union1d(self.target.split.train, self.target.split.test)
+        return Sample.draw(of_source, self.seed), Sample.draw(of_target, self.seed)
+
+    @cached_property
+    def source_model(self) -> PrototypeClassifier:
+        """The source model, which predicts nothing but what can occur."""
+        model = self.trained.model
+        assert isinstance(model, PrototypeClassifier)
+        if self.known_classes:
+            model.decision.restrict(EXPRESSIONS.index(name) for name in self.known_classes)
+        return model
+
+    def method(self, team: Team) -> Method:
+        """The training task, on the team's device."""
+        target = self.target
+        crops = DeviceCrops(target.store.images, team.device)
+        return implementation(self.params)(
+            self.source_model,
+            self._source_domain(team.device),
+            TargetDomain(crops, target.train_rows, target.test_rows),
+            self.params,
+            self.augment,
+            self.seed,
+            team,
+        )
+
+    def _source_domain(self, on: torch.device) -> SourceDomain:
+        if self.source is None:
+            none = torch.from_numpy(NO_ROWS)
+            return SourceDomain(DeviceCrops(np.empty((0, CROP_SIZE, CROP_SIZE, 3), np.uint8), on), none, none, none)
+        source = self.source
+        crops = DeviceCrops(source.store.images, on)
+        return SourceDomain(crops, source.train_rows, source.source_labels(), source.test_rows)
+
+
+def adapt(work: Adaptation, run: Run, team: Team, registered_name: str, finish: Finish = lambda _outcome: ()) -> None:
+    """Adapt and write all of ``work.to``; every process of the team calls it, after ``loop.prepare``.
+
+    The model is registered in MLflow under ``registered_name``. Interrupted at any moment, also within ``finish``, the
+    same work goes on after its last complete epoch.
+
+    Raises:
+        TrainingError, StorageError, TrackingError: see ``loop.fit`` and ``tracking.runs``.
+    """
+    method, description = work.method(team), work.description(team)
+    checkpoint = Checkpoint(work.to.checkpoint, {**description, "code": dict(work.code)})
+    if not team.leads:
+        loop.follow(method, checkpoint, team)
+        method.predict_target()
+        return
+    with run(checkpoint) as tracked:
+        _log_inputs(work, tracked, team)
+        domains = method.source.crops, method.target.crops, work.samples, work.augment.eval_crop
+        # Here the source model is still what it was: a checkpoint is taken over within ``fit``.
+        before = predict_domains(work.source_model, *domains)
+        curve = loop.fit(method, checkpoint, tracked.log, team)
+        method.predict_target()
+        method.load_kept_epoch()
+        after = predict_domains(method.model, *domains)
+        fitted = _temperature(work, after)
+        method.model.calibration.temperature.fill_(fitted)
+        environment = {**description["environment"], "adapt": team.environment()}
+        described = {**description, "environment": environment, "temperature": fitted, "kept_epoch": method.kept_epoch}
+        saved.save(work.to.model, method.modules(), described)
+        _write_tables(work.to, method, curve)
+        outcome = Outcome(*work.samples, before, after)
+        outcome.write(work.to.outcome)
+        files = [paths.model_description(work.to.model), work.to.curve, work.to.validations]
+        tracked.log_files([*files, *finish(outcome)], "adapt")
+        adapted = trained.open_model(work.to.model)
+        tracked.log_model(adapted.model, adapted.description, registered_name)
+    checkpoint.remove()
+
+
+def _temperature(work: Adaptation, after: Predictions) -> float:
+    """Fitted on the source's test part; without the source, that of the source model."""
+    if work.source is None:
+        return float(work.trained.model.calibration.temperature)
+    return calibration.temperature(after.source_probabilities, work.source.store.labels()[work.samples[0].rows])
+
+
+def _log_inputs(work: Adaptation, tracked: StageRun, team: Team) -> None:
+    tracked.log_tags(team.tags())
+    if work.source is not None:
+        tracked.log_dataset(work.source.store, work.source.split.train, "source")
+    tracked.log_dataset(work.target.store, work.target.split.train, "target")
+
+
+def _write_tables(to: AdaptationPaths, method: Method, curve: Sequence[dict[str, float]]) -> None:
+    """Epochs: a column an epoch (0: before adaptation), a row a test picture, the predicted class as uint8."""
+    epochs = pd.DataFrame({f"epoch_{epoch}": rows.numpy() for epoch, rows in enumerate(method.predictions)})
+    with atomic_path(to.epochs) as temporary:
+        epochs.to_parquet(temporary, index=False)
+    write_csv(to.validations, pd.DataFrame(method.validations).rename_axis("epoch").reset_index())
+    columns = list(curve[0]) if curve else ["epoch", "loss"]
+    write_csv(to.curve, pd.DataFrame(curve, columns=columns))

@@ -1,0 +1,130 @@
+"""What ``pocan check`` says: what the sets of a parameter file hold, and which inputs copies of the project lack."""
+
+import subprocess
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from pipeline.config.preflight import require_enough, require_inputs, will_be_drawn
+from pipeline.config.schema import Params
+from pipeline.datasets import Dataset, Sample, open_dataset
+from pipeline.errors import DatasetError
+from pipeline.labels import EXPRESSIONS
+
+PARTS = ("train", "val", "test")
+UNDIVIDED = "all"
+"""How the part of a set is called that is not divided."""
+
+
+def listings(params: Params) -> list[str]:
+    """A paragraph for each set: pictures by part and class beside the published numbers, and where they differ.
+
+    Sets that will be drawn are left out.
+
+    Raises:
+        ParamsError: as ``require_inputs``.
+        DatasetError: inputs are missing, or sets are laid out otherwise than documented; every one is named.
+    """
+    root = Path(params.data.root)
+    told, faults = [], []
+    try:
+        require_inputs(params)
+    except DatasetError as error:
+        faults.append(str(error))
+    for name in (*params.data.sets, *params.data.folder_sets):
+        if will_be_drawn(params, name) or not (root / name).is_dir():
+            continue
+        try:
+            dataset = open_dataset(name, root / name)
+            samples = dataset.samples()
+            told.append(described(dataset, samples))
+            require_enough(params, {name: len(samples)})
+        except DatasetError as error:
+            faults.append(str(error))
+    if faults:
+        raise DatasetError("\n".join(faults))
+    return told
+
+
+def described(dataset: Dataset, samples: Sequence[Sample]) -> str:
+    """Counts of one set, the reading that was taken of its folder, and what differs from a whole copy.
+
+    A drawn set is none and not meant to be whole: nothing is said to differ.
+    """
+    counts: dict[str, Counter[int | None]] = {}
+    for sample in samples:
+        counts.setdefault(sample.split or UNDIVIDED, Counter())[sample.label] += 1
+    drawn = dataset.provenance != "real"
+    whole = {} if drawn else dataset.expected_counts
+    lines = [f"{dataset.name}: {len(samples)} pictures{', drawn stand-ins' if drawn else ''}"]
+    for part in (*PARTS, UNDIVIDED):
+        if part in counts or part in whole:
+            lines += _part(part, counts.get(part, Counter()), whole.get(part))
+    if dataset.reading_notes:
+        lines.append(f"  read: {dataset.reading_notes}")
+    if passed := dataset.skipped_files():
+        lines.append(
+            "  passed over, as they are no pictures: " + ", ".join(f"{n} {what}" for what, n in passed.items())
+        )
+    return "\n".join(lines)
+
+
+def _part(part: str, found: Counter[int | None], published: int | Sequence[int] | None) -> list[str]:
+    """The line of a part, and a warning where it is not the published one."""
+    whole = {} if published is None or isinstance(published, int) else dict(enumerate(published))
+    total = sum(whole.values()) if whole else published
+    numbers = [
+        f"{name} {_beside(found[label], whole.get(label))}"
+        for label, name in enumerate(EXPRESSIONS)
+        if found[label] or whole.get(label)
+    ]
+    if found[None]:
+        numbers.append(f"no label {found[None]}")
+    count = found.total()
+    lines = [
+        f"  {part}: {_beside(count, total if isinstance(total, int) else None)}: {', '.join(numbers) or 'nothing'}"
+    ]
+    if isinstance(total, int) and count != total:
+        why = "pictures are missing" if count < total else "pictures were added, as copies with altered pictures have"
+        lines.append(
+            f"  warning: {part}: {abs(count - total)} {'fewer' if count < total else 'more'} than published: {why}"
+        )
+    elif any(found[label] != number for label, number in whole.items()):
+        lines.append(
+            f"  warning: {part}: as many as published, but of other classes: labels were changed or mean others"
+        )
+    return lines
+
+
+def _beside(count: int, published: int | None) -> str:
+    return str(count) if published is None else f"{count} of {published}"
+
+
+def unversioned(params: Params) -> list[str]:
+    """Paths of sets and weights that are given relative to the project, and are under no version control.
+
+    ``dvc exp run --temp`` and ``--queue`` work in copies of what DVC and git know. A set that is drawn is drawn there
+    too, and an absolute path leads out of the copy. Outside of a git repository there are no experiments.
+    """
+    root = Path(params.data.root)
+    sets = [root / name for name in (*params.data.sets, *params.data.folder_sets) if not will_be_drawn(params, name)]
+    weights = [Path(params.model.weights_file)] if params.model.weights_file else []
+    return [
+        str(path) for path in (*sets, *weights) if not path.is_absolute() and not _by_dvc(path) and _not_by_git(path)
+    ]
+
+
+def _by_dvc(path: Path) -> bool:
+    """Whether ``dvc add`` was called for it, or for a folder above it."""
+    return any(place.with_name(f"{place.name}.dvc").is_file() for place in (path, *path.parents) if place.name)
+
+
+def _not_by_git(path: Path) -> bool:
+    """Whether there is a git repository, and no file of ``path`` is in it."""
+    try:
+        listed = subprocess.run(
+            ["git", "ls-files", "--", str(path)], capture_output=True, text=True, check=True, encoding="utf-8"
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return False
+    return not listed.stdout

@@ -1,0 +1,100 @@
+"""What decides a result: the code that dvc.yaml declares for each stage, and the parameters a result carries."""
+
+import inspect
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from pipeline.config.schema import Params
+from pipeline.errors import ParamsError
+from pipeline.files import io
+from pipeline.files.io import sha256
+
+GRAPH = Path("dvc.yaml")
+CODE = ("pipeline/", "stages/")
+
+RESULT_SECTIONS = ("seed", "source", "faces", "model", "augment", "pretrain", "prototypes", "adapt", "evaluate")
+"""The sections that decide a result, beside the splits of source and target: not how and where it is computed."""
+
+
+def result_params(params: Params, target: str) -> dict[str, str | int | float | bool]:
+    """Every parameter that decides what is measured on ``target``, by its full name ("adapt.tau")."""
+    values = params.model_dump()
+    chosen = {name: values[name] for name in RESULT_SECTIONS}
+    return flatten({**chosen, "split": {name: values["split"][name] for name in (params.source, target)}})
+
+
+def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, str | int | float | bool]:
+    """Nested values as ``section.key``, as DVC writes them; lists become comma-separated text, None ``null``."""
+    flat: dict[str, str | int | float | bool] = {}
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            flat |= flatten(value, f"{prefix}{key}.")
+        elif isinstance(value, list | tuple):
+            flat[f"{prefix}{key}"] = ",".join(map(str, value))
+        else:
+            flat[f"{prefix}{key}"] = "null" if value is None else value
+    return flat
+
+
+def code_digests(stage: str, params: Params, *plugins: Any) -> dict[str, str]:
+    """The SHA-256 of every file of code that ``stage`` depends on, by its name.
+
+    Args:
+        stage: its name in dvc.yaml, without the data set.
+        params: they name the method and the backbone, whose files a stage depends on.
+        plugins: classes or functions that decide the result too and may have been registered from outside of the
+            project.
+
+    Raises:
+        ParamsError: there is no dvc.yaml here.
+    """
+    found = io.code_digests(declared_code(stage, params))
+    for plugin in plugins:
+        if not plugin.__module__.startswith("pipeline."):
+            found[plugin.__module__] = sha256(Path(inspect.getfile(plugin)))
+    return found
+
+
+def declared_code(stage: str, params: Params) -> list[Path]:
+    """The files and folders of code that ``stage`` depends on, relative to the project's root.
+
+    Raises:
+        ParamsError: there is no dvc.yaml here.
+    """
+    return _resolved(_stages()[stage], flatten(params.model_dump()))
+
+
+def deciding_code(params: Params) -> set[Path]:
+    """All code that the results of ``params`` depend on, from the pictures to the scores, and dvc.yaml.
+
+    Raises:
+        ParamsError: there is no dvc.yaml here.
+    """
+    stages, chosen = _stages(), flatten(params.model_dump())
+    found = {GRAPH, *_resolved(stages["pretrain"], chosen), *_resolved(stages["prototypes"], chosen)}
+    for name in (params.source, *params.targets):
+        made_by = ["standins"] if name in params.standins.sets else []
+        made_by += ["faces" if name in params.data.sets else "faces-folder"]
+        made_by += ["split-source"] if name == params.source else ["split", "adapt", "evaluate"]
+        for stage in made_by:
+            found.update(_resolved(stages[stage], {**chosen, "item": name}))
+    return found
+
+
+def _stages() -> dict[str, Any]:
+    try:
+        stages: dict[str, Any] = yaml.safe_load(GRAPH.read_text(encoding="utf-8"))["stages"]
+    except FileNotFoundError:
+        raise ParamsError(f"{GRAPH}: no such file; run from the project's root") from None
+    return stages
+
+
+def _resolved(stage: dict[str, Any], chosen: Mapping[str, Any]) -> list[Path]:
+    """The code among a stage's dependencies; a name in ``${…}`` that ``chosen`` lacks stays as it is."""
+    deps = stage.get("do", stage)["deps"]
+    paths = (re.sub(r"\$\{(.+?)\}", lambda match: str(chosen.get(match[1], match[0])), path) for path in deps)
+    return [Path(path) for path in paths if path.startswith(CODE)]

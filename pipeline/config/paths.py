@@ -1,0 +1,156 @@
+"""Where each stage's outputs lie, relative to the project's root; dvc.yaml names the same paths."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+REPORTS = Path("reports")
+PRETRAINED = Path("models/pretrained")
+PROTOTYPES = Path("models/prototypes")
+PAPER = Path("params/paper.yaml")
+SOURCE_REPORT = REPORTS / "source.json"
+TABLES = REPORTS / "tables.md"
+HEADLINES = REPORTS / "metrics.json"
+FIGURES = REPORTS / "figures"
+PAGE = REPORTS / "index.html"
+STUDIES = REPORTS / "studies"
+FACES_MARKDOWN = REPORTS / "faces.md"
+CONTACT_SHEETS = REPORTS / "contact-sheets"
+
+
+def standins(dataset: str) -> Path:
+    """The drawn stand-in of a data set, in the set's own layout."""
+    return Path("data/standins") / dataset
+
+
+def crops(dataset: str) -> Path:
+    """The packed crop store of a data set."""
+    return Path("data/crops") / dataset
+
+
+def crops_in_progress(dataset: str) -> Path:
+    """Where a store that was interrupted goes on; not versioned."""
+    return Path("data/.in-progress/crops") / dataset
+
+
+def faces_report(dataset: str) -> Path:
+    """Counts of the faces stage."""
+    return Path("data/faces") / f"{dataset}.json"
+
+
+def split(dataset: str) -> Path:
+    """Training and test rows of a data set."""
+    return Path("data/splits") / f"{dataset}.parquet"
+
+
+def split_report(dataset: str) -> Path:
+    """Protocol, counts and overlaps of a data set's division."""
+    return Path("data/splits") / f"{dataset}.json"
+
+
+def duplicates(dataset: str) -> Path:
+    """The pairs of pictures of a data set, or of it and another one, that are the same picture or nearly so."""
+    return Path("data/duplicates") / f"{dataset}.csv"
+
+
+def adapted(target: str) -> Path:
+    """The model adapted to a target."""
+    return Path("models/adapted") / target
+
+
+def model_description(folder: Path) -> Path:
+    """What made the model in ``folder``."""
+    return folder / "model.json"
+
+
+def outcome(target: str) -> Path:
+    """Predictions and embeddings of a target by the source model and by the adapted one."""
+    return Path("data/outcomes") / f"{target}.npz"
+
+
+def epochs(target: str) -> Path:
+    """The predicted class of every test picture of a target before each epoch and after the last."""
+    return Path("data/epochs") / f"{target}.parquet"
+
+
+def predictions(target: str) -> Path:
+    """The adapted model's prediction for every picture of a target."""
+    return Path("data/predictions") / f"{target}.csv"
+
+
+def curve(name: str) -> Path:
+    """Metrics by epoch of a training stage."""
+    return REPORTS / "curves" / f"{name}.csv"
+
+
+def validations(target: str) -> Path:
+    """What validators say of a target's model before each epoch and after the last, without its labels."""
+    return REPORTS / "validations" / f"{target}.csv"
+
+
+def evaluation(target: str) -> Path:
+    """Scores, confusion matrices and t-SNE coordinates of a target."""
+    return REPORTS / "evaluate" / target
+
+
+def result(target: str) -> Path:
+    """Everything that made a target's numbers, and these (``pipeline.evaluation.records.Result``)."""
+    return evaluation(target) / "result.json"
+
+
+def metrics(target: str) -> Path:
+    """The few numbers of a target that DVC and MLflow list."""
+    return evaluation(target) / "metrics.json"
+
+
+def evaluation_table(target: str, name: str) -> Path:
+    """A table of a target's evaluation: tsne, reliability, f1, confusion or accuracy."""
+    return evaluation(target) / f"{name}.csv"
+
+
+def figure(target: str, kind: str) -> Path:
+    """A picture of the report (``pipeline.reporting.figures``)."""
+    return FIGURES / f"{kind}_{target}.png"
+
+
+def checkpoint(name: str) -> Path:
+    """Where a training that was interrupted goes on; not versioned."""
+    return Path("models/.checkpoints") / f"{name}.pt"
+
+
+@dataclass(frozen=True)
+class AdaptationPaths:
+    """Where an adaptation leaves what it made.
+
+    model: a folder. outcome, epochs, validations, curve: files. checkpoint: where what was interrupted goes on."""
+
+    model: Path
+    outcome: Path
+    epochs: Path
+    validations: Path
+    curve: Path
+    checkpoint: Path
+
+    @classmethod
+    def of_target(cls, target: str) -> Self:
+        """Those of the pipeline's adapt stage."""
+        return cls(
+            adapted(target),
+            outcome(target),
+            epochs(target),
+            validations(target),
+            curve(f"adapt-{target}"),
+            checkpoint(f"adapt-{target}"),
+        )
+
+    @classmethod
+    def below(cls, folder: Path, in_progress: Path) -> Self:
+        """Model, validations and curve in ``folder``; in ``in_progress`` what only matters until all is done."""
+        return cls(
+            folder / "model",
+            in_progress / "outcome.npz",
+            in_progress / "epochs.parquet",
+            folder / "validations.csv",
+            folder / "curve.csv",
+            in_progress / "adapt.pt",
+        )

@@ -1,0 +1,156 @@
+"""How folders, files and tables name the classes and the parts of a set: by words, by numbers, one folder per class."""
+
+import json
+from collections.abc import Collection, Iterator, Mapping
+from pathlib import Path
+
+from pipeline.datasets.parts.base import Dataset, Sample
+from pipeline.datasets.parts.folders import picture_folders, pictures_below, pictures_in, subfolders
+from pipeline.labels import ANGER, DISGUST, FEAR, HAPPINESS, NEUTRAL, SADNESS, SURPRISE
+
+CLASS_WORDS = {
+    ANGER: ("anger", "angry", "an"),
+    DISGUST: ("disgust", "disgusted", "di"),
+    FEAR: ("fear", "fearful", "afraid", "fe"),
+    HAPPINESS: ("happiness", "happy", "ha"),
+    SADNESS: ("sadness", "sad", "sa"),
+    SURPRISE: ("surprise", "surprised", "su"),
+    NEUTRAL: ("neutral", "ne"),
+}
+PART_WORDS = {
+    "train": ("train", "training"),
+    "val": ("val", "valid", "validation"),
+    "test": ("test", "testing"),
+}
+
+CLASSES_FILE = "classes.json"
+"""A file in the set's own folder that says what codes mean: {"1": "surprise", "8": null}; null leaves a class out."""
+
+HIGHEST_CODE = 10
+"""The highest number that any set uses for a class (AffectNet); folders with higher ones, as years, are no classes."""
+
+Codes = Mapping[str, int | None]
+"""What codes mean: an index into ``EXPRESSIONS``; None where the class is left out."""
+
+NO_CODES: Codes = {}
+"""For folders that are named by words alone."""
+
+
+def class_of(word: str) -> int | None:
+    """The index into ``EXPRESSIONS`` of a class's name in any case; None where it is no class's name."""
+    return next((label for label, words in CLASS_WORDS.items() if word.casefold() in words), None)
+
+
+def part_of(word: str) -> str | None:
+    """``train``, ``val`` or ``test`` for a part's name in any case; None where it is no part's name."""
+    return next((part for part, words in PART_WORDS.items() if word.casefold() in words), None)
+
+
+def is_code(name: str) -> bool:
+    """Whether a folder's name may be the number of a class."""
+    return name.isascii() and name.isdigit() and int(name) <= HIGHEST_CODE
+
+
+def read_codes(dataset: Dataset) -> dict[str, int | None]:
+    """What the user's ``classes.json`` says that codes mean.
+
+    Returns:
+        Labels by code; empty where there is no such file.
+
+    Raises:
+        DatasetError: the file is damaged, or names what is no class.
+    """
+    path = dataset.root / CLASSES_FILE
+    if not path.is_file():
+        return {}
+    try:
+        given = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise dataset.error(f"{path}: cannot be read ({error}); correct the file") from error
+    words = ", ".join(spellings[0] for spellings in CLASS_WORDS.values())
+    if not isinstance(given, dict) or not given:
+        raise dataset.error(f'{path}: expected {{"1": "surprise", ...}} with classes of {words}, or null')
+    for name, word in given.items():
+        if word is not None and (not isinstance(word, str) or class_of(word) is None):
+            raise dataset.error(f"{path}: {name!r}: {word!r} is none of {words}, nor null; correct the file")
+    dataset.add_note(f"classes as {CLASSES_FILE} says")
+    return {name: None if word is None else class_of(word) for name, word in given.items()}
+
+
+def has_class_folders(folder: Path, codes: Codes = NO_CODES) -> bool:
+    """Whether a sub-folder with pictures is named after a class or is one of ``codes``."""
+    named = (inside for inside in subfolders(folder) if class_of(inside.name) is not None or inside.name in codes)
+    return any(next(pictures_below(inside), None) is not None for inside in named)
+
+
+def has_part_folders(folder: Path, codes: Codes = NO_CODES) -> bool:
+    """Whether a sub-folder named after a part (train, val, test) has class folders."""
+    return any(part_of(inside.name) and has_class_folders(inside, codes) for inside in subfolders(folder))
+
+
+def numbered_folders(folder: Path) -> list[str]:
+    """The names of sub-folders with pictures that may be numbers of classes; empty if there is but one."""
+    names = [inside.name for inside in subfolders(folder) if is_code(inside.name)]
+    names = [name for name in names if next(pictures_below(folder / name), None) is not None]
+    return sorted(names, key=int) if len(names) > 1 else []
+
+
+def has_numbered_parts(folder: Path) -> bool:
+    """Whether a sub-folder named after a part has numbers for class folders."""
+    return any(part_of(inside.name) and numbered_folders(inside) for inside in subfolders(folder))
+
+
+def class_samples(
+    dataset: Dataset, folder: Path, split: str | None, left_out: Collection[str] = (), codes: Codes = NO_CODES
+) -> Iterator[Sample]:
+    """One labelled sample per picture of a folder that has one sub-folder per class.
+
+    Args:
+        dataset: the set that the folder belongs to.
+        folder: that of the class folders.
+        split: the part that the samples are of; None where the set is not divided.
+        left_out: names (in lower case) of sub-folders that are known but not read.
+        codes: further names of classes.
+
+    Raises:
+        DatasetError: sub-folders with pictures are no classes, or pictures lie beside the class folders. All are named.
+    """
+    labels = {
+        inside: codes[inside.name] if inside.name in codes else class_of(inside.name)
+        for inside in picture_folders(folder)
+        if inside.name.casefold() not in left_out
+    }
+    unknown = [inside for inside, label in labels.items() if label is None and inside.name not in codes]
+    problems = [
+        f"{path}: a picture beside the class folders; move it into one of them or away" for path in pictures_in(folder)
+    ]
+    numbers = [inside for inside in unknown if is_code(inside.name)]
+    if len(numbers) > 1 and not codes:
+        problems.append(unknown_codes(folder, [inside.name for inside in numbers]))
+        unknown = [inside for inside in unknown if inside not in numbers]
+    known = f" (the codes are {', '.join(sorted(codes))})" if codes else ""
+    problems += [
+        f"{inside}: unknown class {inside.name!r}{known}; rename the folder or move it out of {dataset.root}"
+        for inside in unknown
+    ]
+    if problems:
+        raise dataset.error("\n".join(problems))
+    for inside, label in labels.items():
+        if label is not None:
+            for path in pictures_below(inside):
+                yield Sample(dataset.key(path), label, split=split)
+
+
+def unknown_codes(folder: Path, names: list[str]) -> str:
+    """What is wrong with class folders that are numbers without a known meaning, and what to do about it.
+
+    Args:
+        folder: that of the class folders.
+        names: their names, at least one.
+    """
+    return (
+        f"{folder}: its folders are numbers ({', '.join(names)}), which mean other classes in every set; say what they "
+        f'mean in a file {CLASSES_FILE} in the set\'s own folder, as {{"{names[0]}": "...", ...}} with angry, disgust, '
+        "fear, happy, sad, surprise, neutral or null, or rename them so; if they are no classes, rename them as "
+        f"person-{names[0]}"
+    )

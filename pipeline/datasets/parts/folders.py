@@ -1,0 +1,143 @@
+"""Folders and picture files below a set's own folder, in an order that is the same on every machine."""
+
+import os
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NoReturn
+
+from pipeline.datasets.parts.pictures import is_picture
+from pipeline.errors import DatasetError
+
+MAX_SUBFOLDERS = 40
+"""Sub-folders beyond this number are the set itself (subjects, sequences) and are not searched for it."""
+
+MAX_FOLDERS = 5000
+"""Folders that are searched in all: the search ends soon where the root is no set's folder."""
+
+
+def is_hidden(name: str) -> bool:
+    """Whether a folder is not the user's own: hidden, or added to an archive by macOS."""
+    return name.startswith(".") or name == "__MACOSX"
+
+
+def folders_below(root: Path, deepest: int | None = None) -> Iterator[Path]:
+    """The root and the folders below it, the nearest first, then by name; without hidden ones and links.
+
+    Args:
+        root: where to begin.
+        deepest: levels below the root; None for all.
+    """
+    level, depth, count = [root], 0, 0
+    while level and count < MAX_FOLDERS:
+        yield from level
+        count += len(level)
+        if depth == deepest:
+            return
+        level = [inside for folder in level for inside in _inside(folder)]
+        depth += 1
+
+
+def nested_folders(root: Path) -> Iterator[Path]:
+    """The root and, as long as a folder holds just one folder and no picture, that folder.
+
+    These are the folders that archives put around a set. Notes and tables may lie beside the single folder.
+    """
+    folder = root
+    while True:
+        yield folder
+        try:
+            with os.scandir(folder) as entries:
+                inside = [entry for entry in entries if not is_hidden(entry.name)]
+        except OSError:
+            return
+        folders = [entry.name for entry in inside if entry.is_dir(follow_symlinks=False)]
+        if len(folders) != 1 or any(Path(entry.path).is_file() and is_picture(Path(entry.path)) for entry in inside):
+            return
+        folder = folder / folders[0]
+
+
+def _inside(folder: Path) -> list[Path]:
+    try:
+        with os.scandir(folder) as entries:
+            names = sorted(
+                entry.name for entry in entries if entry.is_dir(follow_symlinks=False) and not is_hidden(entry.name)
+            )
+    except PermissionError:
+        return []  # it lies beside the set; folders of the set itself are read by ``subfolders``, which does raise
+    return [folder / name for name in names] if len(names) <= MAX_SUBFOLDERS else []
+
+
+def pictures_in(folder: Path) -> list[Path]:
+    """The picture files directly in a folder, sorted by name."""
+    return sorted(path for path in folder.iterdir() if is_picture(path) and path.is_file())
+
+
+def pictures_below(folder: Path) -> Iterator[Path]:
+    """The picture files that ``files_below`` finds.
+
+    Raises:
+        DatasetError: a folder cannot be read.
+    """
+    return files_below(folder, is_picture)
+
+
+def files_below(folder: Path, wanted: Callable[[Path], bool]) -> Iterator[Path]:
+    """The files that are wanted in a folder and its sub-folders, by name.
+
+    Hidden folders and links to folders are not entered.
+
+    Args:
+        folder: where to begin.
+        wanted: whether a file is.
+
+    Raises:
+        DatasetError: a folder cannot be read.
+    """
+    for parent, folders, files in os.walk(folder, onerror=_refuse):
+        folders[:] = sorted(name for name in folders if not is_hidden(name))
+        yield from (path for path in (Path(parent, name) for name in sorted(files)) if wanted(path))
+
+
+def skipped_files(folder: Path) -> dict[str, int]:
+    """How many files and folders ``pictures_below`` leaves out, by ending or kind.
+
+    Raises:
+        DatasetError: a folder cannot be read.
+    """
+    counts: Counter[str] = Counter()
+    for parent, folders, files in os.walk(folder, onerror=_refuse):
+        hidden = [name for name in folders if is_hidden(name)]
+        counts["hidden folders"] += len(hidden)
+        counts["links to folders"] += sum(Path(parent, name).is_symlink() for name in folders)
+        folders[:] = sorted(set(folders) - set(hidden))
+        for path in (Path(parent, name) for name in files):
+            if path.name.startswith("."):
+                counts["hidden files"] += 1
+            elif not is_picture(path):
+                counts[path.suffix.lower() or "without an ending"] += 1
+    return {kind: count for kind, count in sorted(counts.items()) if count}
+
+
+def _refuse(error: OSError) -> NoReturn:
+    """A folder that cannot be read must not be left out silently."""
+    raise DatasetError(f"{error.filename}: {error.strerror}; make the folder readable or move it away") from error
+
+
+def subfolders(folder: Path) -> list[Path]:
+    """The sub-folders, sorted by name, without hidden ones.
+
+    Raises:
+        DatasetError: the folder cannot be read.
+    """
+    try:
+        with os.scandir(folder) as entries:
+            paths = [folder / entry.name for entry in entries if not is_hidden(entry.name)]
+        return sorted(path for path in paths if path.is_dir())  # which a link to itself is not
+    except OSError as error:
+        _refuse(error)
+
+
+def picture_folders(folder: Path) -> list[Path]:
+    """The sub-folders that hold a picture at any depth."""
+    return [path for path in subfolders(folder) if next(pictures_below(path), None) is not None]

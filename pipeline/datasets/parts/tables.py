@@ -1,0 +1,249 @@
+"""Sets as tables: pictures as rows (as in FER2013), or labels of picture files as rows."""
+
+import csv
+from array import array
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.datasets.parts.base import Dataset, Sample
+from pipeline.datasets.parts.classes import Codes
+from pipeline.errors import UnreadableImageError
+from pipeline.labels import ANGER, DISGUST, FEAR, HAPPINESS, NEUTRAL, SADNESS, SURPRISE
+
+FER2013_FILES = ("fer2013.csv", "icml_face_data.csv")
+"""The names of FER2013's table, the preferred one first."""
+FER2013_CODES: Codes = {"0": ANGER, "1": DISGUST, "2": FEAR, "3": HAPPINESS, "4": SADNESS, "5": SURPRISE, "6": NEUTRAL}
+"""The codes of FER2013's classes, which tables of other sets use too."""
+SIDE = 48
+PIXEL_COLUMNS = ("emotion", "pixels", "usage")
+PIXEL_VALUES = {f"{value:0{digits}}".encode(): value for value in range(256) for digits in (1, 2, 3)}
+"""Pixel values by their text: looking one up is much faster than converting it."""
+SPLITS = {"Training": "train", "PublicTest": "val", "PrivateTest": "test"}
+
+
+def pixel_tables(folder: Path, names: Sequence[str] = ()) -> list[Path]:
+    """The tables of pictures in a folder.
+
+    Args:
+        folder: where they lie, not deeper.
+        names: in lower case; the tables of these names, in this order. Empty: those that have the columns.
+    """
+    files = sorted(path for path in folder.iterdir() if path.suffix.casefold() == ".csv" and path.is_file())
+    if not names:
+        return [path for path in files if not path.name.startswith(".") and set(PIXEL_COLUMNS[:2]) <= set(_names(path))]
+    by_name = {path.name.casefold(): path for path in files}
+    return [by_name[name] for name in names if name in by_name]
+
+
+class PixelTable:
+    """A table whose rows are pictures, with the columns emotion, pixels and Usage.
+
+    It is read row by row. Only the place of each row is kept, so memory does not grow with the pixels.
+
+    Attributes:
+        path: the table.
+    """
+
+    def __init__(self, dataset: Dataset, path: Path, codes: Codes) -> None:
+        """Read nothing yet.
+
+        Args:
+            dataset: the set that the table belongs to.
+            path: the table.
+            codes: what the values of column emotion mean.
+        """
+        self.path = path
+        self._dataset, self._codes = dataset, codes
+        self._columns: dict[str, int] = {}
+        self._offsets = array("q")  # byte at which each data row begins
+
+    def samples(self) -> Iterator[Sample]:
+        """One sample per data row whose code is a class.
+
+        Raises:
+            DatasetError: a column is missing, a row has another number of columns, an unknown emotion code or
+                an unknown Usage. File, line and value are named.
+        """
+        self._offsets = array("q")
+        with self.path.open("rb") as file:
+            header = file.readline()
+            self._columns = self._header(header)
+            offset = len(header)
+            for number, line in enumerate(file, start=2):
+                if line.strip():
+                    self._offsets.append(offset)
+                    label, split = self._row(number, line)
+                    if label is not None:
+                        yield Sample(f"{self._dataset.key(self.path)}:{len(self._offsets)}", label, split=split)
+                offset += len(line)
+
+    def read(self, sample: Sample) -> NDArray[np.uint8]:
+        """The picture of a sample.
+
+        Returns:
+            uint8 48×48×3 RGB.
+
+        Raises:
+            UnreadableImageError: the row has not 48 · 48 whole numbers from 0 to 255.
+        """
+        if not self._offsets:
+            for _ in self.samples():
+                pass
+        row = int(sample.key.rpartition(":")[2])
+        with self.path.open("rb") as file:
+            file.seek(self._offsets[row - 1])
+            pixels = _fields(file.readline())[self._columns["pixels"]]
+        return np.repeat(_parse(pixels, sample.key)[:, :, np.newaxis], 3, axis=2)
+
+    def _header(self, line: bytes) -> dict[str, int]:
+        names = _header_names(line)
+        for column in PIXEL_COLUMNS:
+            if column not in names:
+                raise self._dataset.error(
+                    f"{self.path}, line 1: no column {column!r}, found {', '.join(names)!r}; unpack it again"
+                )
+        return {name: place for place, name in enumerate(names)}
+
+    def _row(self, number: int, line: bytes) -> tuple[int | None, str]:
+        fields, where = _fields(line), f"{self.path}, line {number}"
+        if len(fields) != len(self._columns):
+            raise self._dataset.error(
+                f"{where}: {len(fields)} columns instead of {len(self._columns)}; unpack the file again"
+            )
+        emotion, usage = (_text(fields[self._columns[column]]) for column in ("emotion", "usage"))
+        if emotion not in self._codes:
+            codes = sorted(self._codes)
+            raise self._dataset.error(
+                f"{where}: emotion {emotion!r} is not one of {codes[0]}–{codes[-1]}; correct the line"
+            )
+        if usage not in SPLITS:
+            raise self._dataset.error(f"{where}: Usage {usage!r} is none of {', '.join(SPLITS)}; correct the line")
+        return self._codes[emotion], SPLITS[usage]
+
+
+def _names(path: Path) -> list[str]:
+    with path.open("rb") as file:
+        return _header_names(file.readline())
+
+
+def _header_names(line: bytes) -> list[str]:
+    return [_text(field).casefold() for field in _fields(line.removeprefix(b"\xef\xbb\xbf"))]
+
+
+def _fields(line: bytes) -> list[bytes]:
+    return [field.strip(b' \t\r\n"') for field in line.split(b",")]
+
+
+def _text(field: bytes) -> str:
+    return field.decode("utf-8", errors="replace")
+
+
+def _parse(pixels: bytes, key: str) -> NDArray[np.uint8]:
+    values = pixels.split()
+    if len(values) != SIDE * SIDE:
+        raise UnreadableImageError(f"{key}: {len(values)} pixels instead of {SIDE * SIDE}")
+    try:
+        samples = bytes(map(PIXEL_VALUES.__getitem__, values))
+    except KeyError as error:
+        wrong = _text(error.args[0][:20])
+        raise UnreadableImageError(f"{key}: pixel {wrong!r} is no whole number from 0 to 255") from None
+    return np.frombuffer(samples, dtype=np.uint8).reshape(SIDE, SIDE)
+
+
+class TableOrFiles(Dataset):
+    """A set that circulates both as picture files and as one table of pictures.
+
+    Its ``scan`` writes into ``_table`` the table that it reads, None for files, and into ``_listed`` that it has run.
+    """
+
+    def __init__(self, root: Path) -> None:
+        super().__init__(root)
+        self._table: PixelTable | None = None
+        self._listed = False
+
+    def read(self, sample: Sample) -> NDArray[np.uint8]:
+        """The picture of a sample.
+
+        Returns:
+            uint8 RGB: 48×48×3 from a table, else H×W×3 as the file has it.
+
+        Raises:
+            UnreadableImageError: a row has not 48 · 48 whole numbers from 0 to 255, or a file cannot be decoded.
+        """
+        table = self._opened()
+        return super().read(sample) if table is None else table.read(sample)
+
+    def file(self, sample: Sample) -> Path:
+        """The table, or the picture's own file."""
+        table = self._opened()
+        return super().file(sample) if table is None else table.path
+
+    def _opened(self) -> PixelTable | None:
+        if not self._listed:
+            self.samples()
+        return self._table
+
+
+NAME_COLUMNS = (
+    "image",
+    "img",
+    "image_name",
+    "image_path",
+    "image_id",
+    "filename",
+    "file_name",
+    "file",
+    "path",
+    "name",
+    "id",
+)
+LABEL_COLUMNS = ("label", "labels", "emotion", "expression", "class")
+"""Names of the two columns of a table of labels, in lower case."""
+
+
+def label_tables(folder: Path) -> list[Path]:
+    """The tables in a folder that have a column of names, one of labels and at least one row, sorted by name."""
+    files = sorted(path for path in folder.iterdir() if path.suffix.casefold() == ".csv" and path.is_file())
+    return [path for path in files if not path.name.startswith(".") and _has_rows(path)]
+
+
+def label_rows(dataset: Dataset, path: Path) -> Iterator[tuple[str, str, str]]:
+    """The rows of a table of labels.
+
+    Yields:
+        Where the row is (for errors), the file's name without folders, and the set's code of the class.
+
+    Raises:
+        DatasetError: the table is no text, or a row lacks the name or the code.
+    """
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            lines = csv.reader(file)
+            columns = _columns(next(lines, []))
+            for fields in lines:
+                if not fields:
+                    continue
+                where = f"{path}, line {lines.line_num}"
+                if columns is None or len(fields) <= max(columns):
+                    raise dataset.error(f"{where}: no name of a picture or no label; correct the line")
+                name, code = (fields[place].strip() for place in columns)
+                yield where, name.replace("\\", "/").rpartition("/")[2], code
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise dataset.error(f"{path}: not a table ({error}); unpack it again") from error
+
+
+def _has_rows(path: Path) -> bool:
+    with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
+        head, row = file.readline(), file.readline()
+    return bool(row.strip()) and _columns(head.split(",")) is not None
+
+
+def _columns(head: list[str]) -> tuple[int, int] | None:
+    """The places of the name and of the label in a row; None where a column is missing."""
+    words = [word.strip(' \t\r\n"').casefold() for word in head]
+    name = next((words.index(word) for word in NAME_COLUMNS if word in words), None)
+    label = next((words.index(word) for word in LABEL_COLUMNS if word in words), None)
+    return None if name is None or label is None else (name, label)

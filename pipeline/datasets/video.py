@@ -1,0 +1,73 @@
+"""A user's own video: its frames are the pictures of a set without labels."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.datasets.parts import videos
+from pipeline.datasets.parts.base import Dataset, Sample
+from pipeline.errors import UnreadableImageError
+
+
+class VideoDataset(Dataset):
+    """Every ``every``-th frame of one video. Frames are read forward, so samples are best read in order.
+
+    A sample's key is ``film.mp4:0000120``, with the number of the frame from 0. Samples name no sequence, as all frames
+    of a sequence are processed together, and a whole video is too long for that.
+    """
+
+    layout = "a video file"
+
+    def __init__(self, video: Path, every: int) -> None:
+        """Open the video and read its first frame.
+
+        Args:
+            video: the file.
+            every: 1 for all frames.
+
+        Raises:
+            DatasetError: there is no such video, or it cannot be read.
+        """
+        videos.probe(video)
+        self.name = self.title = video.resolve().stem
+        self._video, self._every = video, every
+        self._frames: Iterator[tuple[int, NDArray[np.uint8]]] = iter(())
+        self._next = 0
+        super().__init__(video.parent)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """The state for another process, without the open video."""
+        return {**self.__dict__, "_frames": iter(()), "_next": 0}
+
+    def scan(self) -> Iterator[Sample]:
+        """One sample per frame that can be decoded; reads through the whole video."""
+        for number in videos.frame_numbers(self._video, self._every):
+            yield Sample(f"{self._video.name}:{number:07d}", None, frame=number)
+
+    def read(self, sample: Sample) -> NDArray[np.uint8]:
+        """The frame of a sample.
+
+        Returns:
+            uint8 H×W×3 RGB.
+
+        Raises:
+            UnreadableImageError: the video ends before it.
+        """
+        wanted = int(sample.key.rpartition(":")[2])
+        if self._next == 0 or wanted < self._next:
+            self._frames = videos.frames(str(self._video), self._every)
+        for number, image in self._frames:
+            self._next = number + 1
+            if number == wanted:
+                return image
+            if number > wanted:
+                self._next = 0
+                break
+        raise UnreadableImageError(f"{sample.key}: the video has no such frame")
+
+    def file(self, sample: Sample) -> Path:
+        """The video."""
+        return self._video

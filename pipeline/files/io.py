@@ -1,0 +1,130 @@
+"""Reading and writing the project's files: written as a whole, read as they were written, known by their digests."""
+
+import hashlib
+import json
+import zipfile
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipeline.errors import DamagedFileError
+from pipeline.files.atomic import atomic_path
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from numpy.typing import NDArray
+
+READ_ERRORS = (ValueError, KeyError, EOFError, OSError, zipfile.BadZipFile, zlib.error)
+"""What the readers of JSON, NumPy's files, CSV and parquet raise where a file is cut short or holds other bytes."""
+
+
+@contextmanager
+def damage_reported(path: Path) -> Iterator[None]:
+    """Read the file at ``path`` within: nothing else, for every complaint is laid to the file.
+
+    Raises:
+        DamagedFileError: it is missing or damaged.
+    """
+    try:
+        yield
+    except FileNotFoundError:
+        raise DamagedFileError(f"{path}: no such file; run the stage that makes it (dvc repro)") from None
+    except READ_ERRORS as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise DamagedFileError(f"{path}: cannot be read ({error.strerror})") from error
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise DamagedFileError(
+            f"{path}: the file is damaged ({reason}); take it from DVC's cache (dvc checkout --force {path}) or "
+            "remove it and run the stage that makes it again (dvc repro). If it is damaged again: docs/faults.md"
+        ) from error
+
+
+def read_json(path: Path) -> Any:
+    """Read one JSON file.
+
+    Raises:
+        DamagedFileError: it is missing or damaged.
+    """
+    with damage_reported(path):
+        return json.loads(path.read_text(encoding="utf-8"))
+
+
+def read_array(path: Path) -> "NDArray[Any]":
+    """Open one .npy file by memory map.
+
+    Raises:
+        DamagedFileError: it is missing or damaged.
+    """
+    import numpy as np
+
+    with damage_reported(path):
+        array: NDArray[Any] = np.load(path, mmap_mode="r")
+    return array
+
+
+def read_parquet(path: Path, columns: Sequence[str] | None = None) -> "pd.DataFrame":
+    """Read one parquet file, or some of its columns.
+
+    Raises:
+        DamagedFileError: it is missing or damaged.
+    """
+    import pandas as pd
+
+    with damage_reported(path):
+        return pd.read_parquet(path, columns=None if columns is None else list(columns))
+
+
+def read_csv(path: Path, rows: int | None = None, **options: Any) -> "pd.DataFrame":
+    """Read what ``write_csv`` wrote. rows: how many there must be, where that is known. options: of pandas.
+
+    Raises:
+        DamagedFileError: it is missing or damaged.
+    """
+    import pandas as pd
+
+    with damage_reported(path):
+        if not path.read_bytes().endswith(b"\n"):  # the last number may have lost digits
+            raise ValueError("the last line has no end")
+        table: pd.DataFrame = pd.read_csv(path, **options)
+        if rows is not None and len(table) != rows:
+            raise ValueError(f"{len(table)} rows, there should be {rows}")
+    return table
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write ``text`` as UTF-8, atomically."""
+    with atomic_path(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write ``value`` as indented JSON, atomically. NaN and infinity are refused: JSON has no such numbers."""
+    write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def write_csv(path: Path, table: "pd.DataFrame") -> None:
+    """Write a table without its index, atomically; floats keep six significant digits."""
+    with atomic_path(path) as temporary:
+        table.to_csv(temporary, index=False, float_format="%.6g")
+
+
+def sha256(path: Path) -> str:
+    """The SHA-256 of a file, in hexadecimal, in constant memory."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def code_digests(paths: Iterable[Path]) -> dict[str, str]:
+    """The SHA-256 of every Python file that ``paths`` are or hold, by name; a path that is not there is passed over."""
+    files = {file for path in paths for file in (path.rglob("*.py") if path.is_dir() else [path]) if file.is_file()}
+    return {file.as_posix(): sha256(file) for file in sorted(files)}
+
+
+def package_folder(name: str) -> Path | None:
+    """Where the installed top-level package of that name lies, found without an import; None: it is not installed."""
+    spec = find_spec(name)
+    locations = spec.submodule_search_locations if spec is not None else None
+    return Path(locations[0]) if locations else None

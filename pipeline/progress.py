@@ -1,0 +1,25 @@
+"""Progress bars: drawn in place at a terminal, a record now and then in a log."""
+
+import sys
+from collections.abc import Iterable
+from typing import Any, TypeVar
+
+from tqdm import tqdm
+
+T = TypeVar("T")
+
+LOG_INTERVAL = 30.0
+"""Seconds between two records of a bar where stderr is no terminal: the log of an hour has some hundred."""
+
+
+def progress_bar(over: Iterable[T] | None = None, *, leave: bool = True, **options: Any) -> "tqdm[T]":
+    """A bar on stderr over an iterable, or one that its user moves on.
+
+    leave: its last state stays. In a log a bar that does not stay is not seen before it has taken ``LOG_INTERVAL``.
+    options: further ones of tqdm.
+    """
+    if not sys.stderr.isatty():
+        # tqdm's monitor would draw every ten seconds (maxinterval) whatever the least interval.
+        options |= {"mininterval": LOG_INTERVAL, "maxinterval": LOG_INTERVAL, "delay": 0.0 if leave else LOG_INTERVAL}
+    made: tqdm[Any] = tqdm(over, leave=leave, **options)
+    return made

@@ -1,0 +1,20 @@
+"""Expressions of every face in a picture, and models adapted to one's own unlabelled pictures.
+
+    import pocan
+
+    model = pocan.load_model("mine/model")
+    for face in model.predict("party.jpg"):
+        print(face.box, face.expression, face.probabilities)
+
+``docs/python.md`` tells the rest. Importing this package loads neither PyTorch nor MLflow; loading a model does.
+"""
+
+from importlib.metadata import version
+
+from pipeline.errors import PipelineError
+from pipeline.labels import EXPRESSIONS
+from pocan.api import AdaptResult, Face, Model, adapt, load_model
+
+__all__ = ["EXPRESSIONS", "AdaptResult", "Face", "Model", "PipelineError", "__version__", "adapt", "load_model"]
+
+__version__ = version("pocan")

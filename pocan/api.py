@@ -1,0 +1,212 @@
+"""What ``import pocan`` offers; the commands ``pocan predict`` and ``pocan adapt`` call the same functions.
+
+The library is imported inside of the functions: PyTorch and MLflow take seconds to load, which importing this module,
+and so ``pocan --help``, must not wait for.
+"""
+
+import contextlib
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Union, cast, overload
+
+from pipeline.config import paths
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+    from PIL.Image import Image
+
+    from pipeline.prediction.predictor import Prediction, Predictor
+
+AnyPath = str | os.PathLike[str]
+
+Picture = Union[AnyPath, "NDArray[np.uint8]", "Image"]
+"""A picture's file, its pixels (uint8 H×W×3, RGB), or an image of Pillow's."""
+
+Changes = Mapping[str, object] | Sequence[str]
+"""Other values of parameters: ``{"adapt.tau": 0.6}``, or as the command line has them, ``["adapt.tau=0.6"]``."""
+
+SOURCE_MODEL = str(paths.PROTOTYPES)
+CHOOSE = "information"
+EVERY = 5
+"""Defaults of ``adapt``, in Python and in the shell."""
+
+
+@dataclass(frozen=True)
+class Face:
+    """A face that was found in a picture.
+
+    Attributes:
+        box: left, top, right and bottom edge, in pixels of the upright picture.
+        score: the detector's, from 0 to 1: how surely this is a face.
+        probabilities: of each expression by its name, in the order of ``pocan.EXPRESSIONS``; calibrated, sum 1.
+    """
+
+    box: tuple[float, float, float, float]
+    score: float
+    probabilities: Mapping[str, float]
+
+    @property
+    def expression(self) -> str:
+        """The most probable expression."""
+        return max(self.probabilities, key=self.probabilities.__getitem__)
+
+    @property
+    def confidence(self) -> float:
+        """The probability of ``expression``."""
+        return self.probabilities[self.expression]
+
+
+class Model:
+    """A trained model that finds every face of a picture and tells its expression; made by ``load_model``.
+
+    Attributes:
+        predictor: the library's own object, which ``predict`` calls.
+    """
+
+    def __init__(self, predictor: "Predictor") -> None:
+        self.predictor = predictor
+
+    @overload
+    def predict(self, pictures: Picture) -> list[Face]: ...  # type: ignore[overload-overlap]  # a str is one picture
+
+    @overload
+    def predict(self, pictures: Sequence[Picture]) -> list[list[Face]]: ...
+
+    def predict(self, pictures: Picture | Sequence[Picture]) -> list[Face] | list[list[Face]]:
+        """The faces of a picture, or of each picture of a list or tuple.
+
+        Files and Pillow's images are turned as their Exif data say. Of a list, no more than a few pictures are in
+        memory at a time.
+
+        Args:
+            pictures: one picture, or a list or tuple of them: paths, arrays (uint8 H×W×3, RGB; OpenCV reads BGR) or
+                Pillow's images, of any sizes.
+
+        Returns:
+            The faces of the picture, those first that the detector is surest of; empty where there is none. For a list
+            such a list for each of its pictures.
+
+        Raises:
+            UnreadableImageError: a file is missing or cannot be decoded.
+            TypeError: something is none of these kinds of pictures.
+            ValueError: an array has another shape or another type of numbers.
+        """
+        from pipeline.prediction.inputs import Frame
+        from pipeline.prediction.predict import predict_frames
+
+        several = isinstance(pictures, list | tuple)
+        listed = cast("Sequence[Picture]", pictures if several else [pictures])
+        frames = (Frame.of_picture("", _pixels(picture)) for picture in listed)
+        with contextlib.closing(predict_frames(frames, self.predictor)) as stream:
+            found = [[_face(prediction) for prediction in predictions] for _, predictions in stream]
+        return found if several else found[0]
+
+
+@dataclass(frozen=True)
+class AdaptResult:
+    """What an adaptation has written.
+
+    Attributes:
+        model: the folder of the adapted model, for ``load_model``.
+        predictions: CSV: a row for each picture with a face, its expression and all probabilities.
+        report: Markdown: the expressions before and after, and what can be said without labels.
+        page: HTML: the same to look at, with plots.
+    """
+
+    model: Path
+    predictions: Path
+    report: Path
+    page: Path
+
+
+def load_model(model: AnyPath, *, device: str = "auto", faces: Changes = ()) -> Model:
+    """Load a trained model.
+
+    Args:
+        model: its folder, or an MLflow URI, as ``models:/pocan-ckplus@newest``.
+        device: "cpu", "cuda", or "auto": a GPU where there is one.
+        faces: other values of how faces are looked for, as ``{"min_face": 20}``: docs/faces.md.
+
+    Raises:
+        PipelineError: there is no such model, it is damaged or of another version, or a value is refused.
+    """
+    from pipeline.compute.device import pick
+    from pipeline.prediction.predictor import Predictor
+    from pipeline.tracking.models import open_model
+
+    return Model(Predictor(open_model(os.fspath(model)), pick(device), _as_text(faces)))
+
+
+def adapt(
+    pictures: AnyPath,
+    out: AnyPath,
+    *,
+    model: AnyPath = SOURCE_MODEL,
+    method: str | None = None,
+    choose: str = CHOOSE,
+    changes: Changes = (),
+    every: int = EVERY,
+    params: AnyPath = "params.yaml",
+    device: str = "auto",
+) -> AdaptResult:
+    """Adapt a trained model to unlabelled pictures of one's own.
+
+    Called again with the same arguments after an interruption, it goes on where it was.
+
+    Args:
+        pictures: a folder of pictures, at any depth, or a video.
+        out: a new folder for all that is written.
+        model: the source model: its folder, or an MLflow URI.
+        method: the method, instead of ``adapt.method`` of the parameter file.
+        choose: the epoch whose model is kept: "last", or by a validator that needs no label.
+        changes: other values of parameters, as ``{"adapt.tau": 0.6}``.
+        every: of a video take every so many-th frame.
+        params: the parameter file that is changed.
+        device: "cpu", "cuda", or "auto": a GPU where there is one.
+
+    Raises:
+        PipelineError: the pictures, the model, a value or the disk; the message says which, and what to do.
+    """
+    from pipeline.own_pictures import adapt as own
+    from pipeline.own_pictures.request import AdaptRequest
+
+    folder = Path(out)
+    request = AdaptRequest(
+        Path(pictures), folder, os.fspath(model), method, choose, _as_text(changes), every, Path(params), device
+    )
+    own.adapt_to_pictures(request)
+    return AdaptResult(folder / own.MODEL, folder / own.PREDICTIONS, folder / own.REPORT, folder / own.PAGE)
+
+
+def _as_text(changes: Changes) -> list[str]:
+    """Changes as the command line writes them; JSON is YAML, too."""
+    if isinstance(changes, Mapping):
+        return [f"{key}={json.dumps(value)}" for key, value in changes.items()]
+    return list(changes)
+
+
+def _pixels(picture: Picture) -> "NDArray[np.uint8]":
+    """A picture as uint8 H×W×3, RGB."""
+    import numpy as np
+    from PIL.Image import Image
+
+    from pipeline.datasets.parts.pictures import decode, rgb_array
+
+    if isinstance(picture, str | os.PathLike):
+        return decode(Path(picture), os.fspath(picture))
+    if isinstance(picture, Image):
+        return rgb_array(picture)
+    if not isinstance(picture, np.ndarray):
+        raise TypeError(f"{type(picture).__name__}: a picture is a path, an array of NumPy's or an image of Pillow's")
+    if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3 or not picture.size:
+        shape = "×".join(map(str, picture.shape))
+        raise ValueError(f"{picture.dtype} {shape}: a picture's array is uint8 H×W×3, channels red, green, blue")
+    return np.ascontiguousarray(picture)
+
+
+def _face(prediction: "Prediction") -> Face:
+    return Face(prediction.face.box, prediction.face.score or 0.0, prediction.by_expression())

@@ -1,0 +1,246 @@
+"""The ``pocan`` command: what is useful beside ``dvc repro``."""
+
+import shlex
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+import pocan
+from pipeline.command_line import reported
+from pipeline.config.check import listings, unversioned
+from pipeline.config.load import load
+from pocan.api import CHOOSE, EVERY, SOURCE_MODEL
+
+MODEL_HELP = "The folder of a trained model, or an MLflow URI, as models:/pocan-ckplus@newest."
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"pocan {pocan.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def main(
+    version: Annotated[
+        bool, typer.Option("--version", help="Show the version and exit.", callback=_show_version, is_eager=True)
+    ] = False,
+) -> None:
+    """POCAN: cross-domain facial expression recognition. The pipeline itself is run with `dvc repro`."""
+
+
+@app.command()
+@reported
+def report() -> None:
+    """Make the tables, figures and index.html of reports/ anew from the results, without running any other stage."""
+    # Imported here: drawing libraries take seconds to load, which --help and check need not wait for.
+    from pipeline.reporting import write_report
+
+    for path in write_report(load()):
+        typer.echo(path)
+
+
+@app.command()
+@reported
+def faces(
+    folder: Annotated[Path, typer.Argument(help="Pictures at any depth; sub-folders may have any names.")],
+    out: Annotated[Path, typer.Option(help="Where the crops, faces.md and contact sheets go.")],
+    file: Annotated[Path, typer.Option("--params", help="The parameter file whose section faces is used.")] = Path(
+        "params.yaml"
+    ),
+    changes: Annotated[
+        list[str] | None, typer.Option("--set", "-S", help="Another value, as in align=similarity; may be repeated.")
+    ] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    processes: Annotated[int | None, typer.Option(min=1, help="By default one a core, fewer for few pictures.")] = None,
+) -> None:
+    """Find, crop and pack the faces of any folder of pictures; started again after an interruption, it goes on."""
+    # Imported here: PyTorch takes seconds to load, which --help and check need not wait for.
+    from pipeline.reporting.folder_faces import extract_folder
+
+    settings = load(file, [f"faces.{change}" for change in changes or []])
+    for path in extract_folder(folder, out, settings.faces, device, processes):
+        typer.echo(path)
+
+
+@app.command()
+@reported
+def predict(
+    inputs: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="INPUT...", help="Pictures, folders, videos, - for a list of paths, or the number of a camera."
+        ),
+    ],
+    model: Annotated[str, typer.Option(help=MODEL_HELP)] = SOURCE_MODEL,
+    out: Annotated[Path | None, typer.Option(help="A new file for the rows; by default the terminal.")] = None,
+    kind: Annotated[
+        str | None, typer.Option("--format", help="csv, jsonl or table; by default as --out ends, else table.")
+    ] = None,
+    draw: Annotated[Path | None, typer.Option(help="A new folder for annotated pictures and videos.")] = None,
+    every: Annotated[int, typer.Option(min=1, help="Of a video look at every n-th frame.")] = 1,
+    changes: Annotated[
+        list[str] | None, typer.Option("--set", "-S", help="Of the model's faces, as min_face=60; may be repeated.")
+    ] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+) -> None:
+    """Every face of pictures and videos: its box, the detector's score and seven probabilities."""
+    # Imported here: PyTorch takes seconds to load, which --help and check need not wait for.
+    from pipeline.prediction import predict as prediction
+    from pipeline.prediction.inputs import sources
+    from pipeline.prediction.outputs import Destination, format_of
+
+    to = Destination(out, format_of(kind, out), draw)
+    to.require_free()
+    found = sources(inputs)
+    predictor = pocan.load_model(model, device=device, faces=changes or []).predictor
+    show_progress = out is not None or not sys.stdout.isatty()
+    counts = prediction.predict(found, predictor, to, every, show_progress)
+    for path in (out, draw):
+        if path is not None:
+            typer.echo(path)
+    if out is not None:
+        typer.echo(f"{counts.faces} faces in {counts.frames} pictures", err=True)
+
+
+@app.command()
+@reported
+def adapt(
+    pictures: Annotated[Path, typer.Argument(metavar="FOLDER", help="A folder of pictures, at any depth, or a video.")],
+    out: Annotated[
+        Path, typer.Option(help="A new folder for model, predictions.csv, report.md, index.html and faces.")
+    ],
+    model: Annotated[str, typer.Option(help=MODEL_HELP)] = SOURCE_MODEL,
+    method: Annotated[str | None, typer.Option(help="Instead of the adapt.method of the parameter file.")] = None,
+    choose: Annotated[
+        str, typer.Option(help="The epoch that is kept: last, or by a validator that needs no label.")
+    ] = CHOOSE,
+    changes: Annotated[
+        list[str] | None, typer.Option("--set", "-S", help="Another value, as adapt.tau=0.6; may be repeated.")
+    ] = None,
+    every: Annotated[int, typer.Option(min=1, help="Of a video take every n-th frame.")] = EVERY,
+    file: Annotated[Path, typer.Option("--params", help="The parameter file that is changed.")] = Path("params.yaml"),
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+) -> None:
+    """Adapt a trained model to unlabelled pictures; started again after an interruption, it goes on."""
+    written = pocan.adapt(
+        pictures,
+        out,
+        model=model,
+        method=method,
+        choose=choose,
+        changes=changes or [],
+        every=every,
+        params=file,
+        device=device,
+    )
+    for path in (written.report, written.page, written.predictions, written.model):
+        typer.echo(path)
+
+
+@app.command()
+@reported
+def check(
+    file: Annotated[Path, typer.Argument(help="The parameter file to check.")] = Path("params.yaml"),
+) -> None:
+    """Check a parameter file and list the inputs it names: counts and "ok", or every fault and exit with code 1."""
+    params = load(file)
+    for line in listings(params):
+        typer.echo(line)
+    if unknown := unversioned(params):
+        typer.echo(
+            f"note: experiments in copies of the project (--queue, --temp) will not find {', '.join(unknown)}: "
+            f"dvc add {shlex.join(unknown)}, or give the path from / (docs/own-data.md)"
+        )
+    typer.echo("ok")
+
+
+@app.command()
+@reported
+def send() -> None:
+    """Log to MLflow what runs had to keep in mlflow-unsent because their server did not answer."""
+    # Imported here: MLflow takes seconds to load, which --help and check need not wait for.
+    from pipeline.tracking.offline_queue import send_unsent
+
+    count = 0
+    for line in send_unsent():
+        typer.echo(line)
+        count += 1
+    if not count:
+        typer.echo("nothing waits to be sent")
+
+
+@app.command()
+@reported
+def study(
+    name: Annotated[str, typer.Argument(help="A file below studies/ without its ending, or the path of one.")],
+    jobs: Annotated[int, typer.Option(min=1, help="Experiments at a time.")] = 1,
+    collect: Annotated[bool, typer.Option("--collect", help="Run nothing; report what is there.")] = False,
+) -> None:
+    """Run a study's variants as DVC experiments, what is done left out, and compare them in reports/studies."""
+    from pipeline.config.dependencies import flatten
+    from pipeline.locks import exclusive
+    from pipeline.studies import plan
+    from pipeline.studies.collect import collect as collected
+    from pipeline.studies.execute import begin, failures, watch
+    from pipeline.studies.experiments import finished
+    from pipeline.studies.report import write_report
+    from pipeline.tracking.costs import adaptation_costs
+
+    described = plan.read(name)
+    with exclusive(plan.FOLDER):
+        planned = plan.runs(name, described)
+        queued, refused = ([], {}) if collect else begin(planned, jobs)
+    watch(queued)
+    found, lacking = collected(planned, finished())
+    not_done = [*lacking, *dict.fromkeys(one.run.name for one in found if not one.current)]
+    failed = refused | failures(not_done)
+    parameters = {run.name: flatten(run.params.model_dump()) for run in planned}
+    costs = adaptation_costs(planned[0].params.tracking.experiment, parameters)
+    for path in write_report(Path(name).stem, described, planned, found, lacking, failed, costs):
+        typer.echo(path)
+    if failed:
+        typer.echo(f"{len(failed)} of {len(planned)} experiments failed: {', '.join(failed)}", err=True)
+        raise typer.Exit(0 if collect else 1)
+
+
+@app.command(name="trial-target")
+@reported
+def trial_target(
+    name: Annotated[str, typer.Argument(metavar="SET", help="A labelled set that dvc repro has divided.")],
+    out: Annotated[Path, typer.Option(help="A new folder of pictures, a sub-folder a class, as data/real/trial.")],
+    at_most: Annotated[
+        list[str] | None, typer.Option(help="Of a class no more than so many, as happiness=100; may be repeated.")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of the pictures that are drawn, and of how each is altered.")] = 0,
+    file: Annotated[Path, typer.Option("--params", help="The parameter file that says where SET is.")] = Path(
+        "params.yaml"
+    ),
+) -> None:
+    """Alter a set's labelled test part into a target to try settings on, where the real target's labels must not."""
+    # Imported here: OpenCV and pandas take a second to load, which --help and check need not wait for.
+    from pipeline.trial_target import write_trial_target
+
+    counts = write_trial_target(load(file), name, out, at_most or [], seed)
+    typer.echo(out)
+    typer.echo(", ".join(f"{expression} {count}" for expression, count in counts.items()), err=True)
+
+
+@app.command()
+@reported
+def export(
+    model: Annotated[str, typer.Argument(help="A model's folder, or models:/NAME@ALIAS, runs:/ID/model.")],
+    out: Annotated[Path, typer.Option(help="A new folder for model.onnx and card.md.")],
+    int8: Annotated[bool, typer.Option("--int8", help="Also model-int8.onnx, and what it costs.")] = False,
+    crops: Annotated[Path | None, typer.Option(help="The crop store to check on; by default the target's.")] = None,
+) -> None:
+    """Write a model as ONNX, checked against PyTorch, with a model card."""
+    from pipeline.exporting.export import export as exported
+    from pipeline.tracking.models import open_model
+
+    for path in exported(open_model(model), out, crops, int8):
+        typer.echo(path)
