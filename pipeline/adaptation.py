@@ -46,9 +46,16 @@ Finish = Callable[[Outcome], Sequence[Path]]
 class Adaptation:
     """What is adapted to what, and how.
 
-    trained: the source model. source: None where it is not at hand, for methods that need nothing of it.
-    known_classes: the expressions that occur in the target, where that is known. code: digests of all code that
-    decides the result.
+    Attributes:
+        trained: The source model.
+        source: None where it is not at hand, for methods that need nothing of it.
+        target: What the model is adapted to.
+        params: Of the chosen method.
+        augment: How views are drawn.
+        seed: Of all chance.
+        known_classes: The expressions that occur in the target, where that is known.
+        code: Digests of all code that decides the result.
+        outputs: Where what is made of it goes.
     """
 
     trained: TrainedModel
@@ -59,10 +66,10 @@ class Adaptation:
     seed: int
     known_classes: tuple[str, ...] | None
     code: Mapping[str, str]
-    to: AdaptationPaths
+    outputs: AdaptationPaths
 
     def description(self, team: Team) -> dict[str, Any]:
-        """All that decides the result, but for the code: what the model's JSON says."""
+        """Return all that decides the result, but for the code: what the model's JSON says."""
         made = self.trained.description
         return {
             **made,
@@ -71,7 +78,7 @@ class Adaptation:
             "target": self.target.description(),
             "known_classes": self.known_classes,
             "adapt": self.params.model_dump(),
-            "compute": team.computes(),
+            "compute": team.compute_settings(),
         }
 
     @property
@@ -91,7 +98,7 @@ class Adaptation:
         return model
 
     def method(self, team: Team) -> Method:
-        """The training task, on the team's device."""
+        """Make the training task, on the team's device."""
         target = self.target
         crops = DeviceCrops(target.store.images, team.device)
         return implementation(self.params)(
@@ -114,16 +121,24 @@ class Adaptation:
 
 
 def adapt(work: Adaptation, run: Run, team: Team, registered_name: str, finish: Finish = lambda _outcome: ()) -> None:
-    """Adapt and write all of ``work.to``; every process of the team calls it, after ``loop.prepare``.
+    """Adapt and write all of ``work.outputs``; every process of the team calls it, after ``loop.prepare``.
 
-    The model is registered in MLflow under ``registered_name``. Interrupted at any moment, also within ``finish``, the
-    same work goes on after its last complete epoch.
+    Interrupted at any moment, also within ``finish``, the same work goes on after its last complete epoch.
+
+    Args:
+        work: What is adapted to what.
+        run: Opens the MLflow run.
+        team: The processes that train together.
+        registered_name: Under which the model is registered in MLflow.
+        finish: Makes more of the outcome, before the training counts as done.
 
     Raises:
-        TrainingError, StorageError, TrackingError: see ``loop.fit`` and ``tracking.runs``.
+        TrainingError: see ``loop.fit``.
+        StorageError: a file cannot be written.
+        TrackingError: see ``pipeline.tracking.runs``.
     """
     method, description = work.method(team), work.description(team)
-    checkpoint = Checkpoint(work.to.checkpoint, {**description, "code": dict(work.code)})
+    checkpoint = Checkpoint(work.outputs.checkpoint, {**description, "code": dict(work.code)})
     if not team.leads:
         loop.follow(method, checkpoint, team)
         method.predict_target()
@@ -141,19 +156,19 @@ def adapt(work: Adaptation, run: Run, team: Team, registered_name: str, finish: 
         method.model.calibration.temperature.fill_(fitted)
         environment = {**description["environment"], "adapt": team.environment()}
         described = {**description, "environment": environment, "temperature": fitted, "kept_epoch": method.kept_epoch}
-        saved.save(work.to.model, method.modules(), described)
-        _write_tables(work.to, method, curve)
+        saved.save(work.outputs.model, method.modules(), described)
+        _write_tables(work.outputs, method, curve)
         outcome = Outcome(*work.samples, before, after)
-        outcome.write(work.to.outcome)
-        files = [paths.model_description(work.to.model), work.to.curve, work.to.validations]
+        outcome.write(work.outputs.outcome)
+        files = [paths.model_description(work.outputs.model), work.outputs.curve, work.outputs.validations]
         tracked.log_files([*files, *finish(outcome)], "adapt")
-        adapted = trained.open_model(work.to.model)
+        adapted = trained.open_model(work.outputs.model)
         tracked.log_model(adapted.model, adapted.description, registered_name)
     checkpoint.remove()
 
 
 def _temperature(work: Adaptation, after: Predictions) -> float:
-    """Fitted on the source's test part; without the source, that of the source model."""
+    """Fit the temperature on the source's test part; without the source take that of the source model."""
     if work.source is None:
         return float(work.trained.model.calibration.temperature)
     return calibration.temperature(after.source_probabilities, work.source.store.labels()[work.samples[0].rows])
@@ -167,7 +182,10 @@ def _log_inputs(work: Adaptation, tracked: StageRun, team: Team) -> None:
 
 
 def _write_tables(to: AdaptationPaths, method: Method, curve: Sequence[dict[str, float]]) -> None:
-    """Epochs: a column an epoch (0: before adaptation), a row a test picture, the predicted class as uint8."""
+    """Write the tables of epochs, validations and losses.
+
+    That of epochs has a column an epoch (0: before adaptation) and a row a test picture: the predicted class as uint8.
+    """
     epochs = pd.DataFrame({f"epoch_{epoch}": rows.numpy() for epoch, rows in enumerate(method.predictions)})
     with atomic_path(to.epochs) as temporary:
         epochs.to_parquet(temporary, index=False)

@@ -13,10 +13,13 @@ LOG_INTERVAL = 30.0
 
 
 def progress_bar(over: Iterable[T] | None = None, *, leave: bool = True, **options: Any) -> "tqdm[T]":
-    """A bar on stderr over an iterable, or one that its user moves on.
+    """A progress bar on stderr.
 
-    leave: its last state stays. In a log a bar that does not stay is not seen before it has taken ``LOG_INTERVAL``.
-    options: further ones of tqdm.
+    Args:
+        over: what it goes over; None: its user moves it on.
+        leave: whether its last state stays. In a log a bar that does not stay is not seen before it has taken
+            ``LOG_INTERVAL``.
+        **options: further ones of tqdm.
     """
     if not sys.stderr.isatty():
         # tqdm's monitor would draw every ten seconds (maxinterval) whatever the least interval.

@@ -42,7 +42,7 @@ def train(settings: Params, team: Team) -> None:
         "model": settings.model.model_dump(),
         "augment": settings.augment.model_dump(),
         "pretrain": settings.pretrain.model_dump(),
-        "compute": team.computes(),
+        "compute": team.compute_settings(),
         "initial_weights": initial,
     }
     task = Pretraining(

@@ -37,7 +37,7 @@ def main(dataset: str) -> None:
         duplicates.fingerprints(store.images),
         {name: duplicates.fingerprints(other.images) for name, other in stores.items()},
     )
-    in_both, duplicated = overlaps.shared(store.samples, split), found.report(split)
+    in_both, duplicated = overlaps.count_shared(store.samples, split), found.report(split)
     dropped = {}
     if division.duplicates == "drop":
         left_out = found.left_out(split, of_others=dataset == settings.source)

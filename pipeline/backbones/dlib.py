@@ -50,7 +50,7 @@ def read_weights(_: Path) -> StateDict:
     """The tensors of the file that the installed package has.
 
     Raises:
-        WeightsError: the package is not installed, or its file is none of dlib's network.
+        WeightsError: the package is not installed, or its file does not hold dlib's network.
     """
     from pipeline.backbones.parts.dlib_file import installed, read
 

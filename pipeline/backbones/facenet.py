@@ -16,10 +16,10 @@ SMALLEST = 75
 
 
 def build(_: str) -> nn.Module:
-    """The embedding, 512-d: the layer that the weights' authors compare faces by.
+    """The network up to its embedding, 512-d: the layer that the weights' authors compare faces by.
 
-    Not the pooled features before it, 1,792-d: the encoder keeps the direction of its features alone, which tells
-    apart what is centred and scaled, as the embedding is by its batch norm.
+    Not the pooled features before it, 1,792-d: the encoder keeps only the direction of its features, which
+    distinguishes pictures well where features are centred and scaled, as the embedding is by its batch norm.
     """
     from pipeline.backbones.parts.inception_resnet import inception_resnet
 

@@ -26,7 +26,7 @@ OUTER = {
 
 
 def build(weights: str) -> nn.Module:
-    """insightface's iresnet50; for AdaFace with the first shortcut that its networks have."""
+    """The iresnet50 of insightface; for AdaFace with the first shortcut that its networks have."""
     from pipeline.backbones.parts.ir_resnet import DEPTHS_50, IRResNet
 
     return IRResNet(DEPTHS_50, plain_shortcut=weights == "adaface")

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def build(weights: str) -> nn.Module:
-    """torchvision's network; for VGGFace2 with the geometry of the Caffe model that those weights come from."""
+    """The network of torchvision; for VGGFace2 with the geometry of the Caffe model that those weights come from."""
     network: nn.Module = trunk("resnet50")
     if weights == "vggface2":
         _follow_caffe(network)
@@ -22,7 +22,7 @@ def build(weights: str) -> nn.Module:
 
 
 def _follow_caffe(network: ResNet) -> None:
-    """There the first 1×1 convolution of a stage strides, not the 3×3 one, and the first pooling rounds its size up.
+    """Stride in a stage's first 1×1 convolution rather than its 3×3 one, and round the size up in the first pooling.
 
     The weights load into either geometry, but the features are only right in this one.
     """

@@ -27,7 +27,11 @@ FILE = Weights(title="from a file", origin="your state dict of this architecture
 
 
 def find(architecture: str, size: int) -> Backbone:
-    """The network of that name for pictures of ``size``; both kinds of weights are normalised as timm's own are.
+    """The network of that name; both kinds of weights are normalised as timm's own are.
+
+    Args:
+        architecture: its name in timm.
+        size: of the pictures, side in pixels.
 
     Raises:
         ParamsError: timm is not installed, or has no such network.
@@ -60,7 +64,7 @@ def _library() -> Any:
 
 
 def _settings(architecture: str) -> Any:
-    """What timm says of the default weights of that name: ``mean``, ``std``, ``input_size``, ``classifier`` …"""
+    """What timm says of the default weights of that name: ``mean``, ``std``, ``input_size``, ``classifier``."""
     timm = _library()
     names = {*timm.list_models(), *timm.list_models(pretrained=True)}
     if architecture not in names:
@@ -73,23 +77,28 @@ def _settings(architecture: str) -> Any:
 
 
 def create(architecture: str, size: int, pretrained: bool = False) -> nn.Module:
-    """The network, N×3×size×size in, N×features out, with random weights unless ``pretrained``, which downloads.
+    """The network, N×3×size×size in, N×features out.
+
+    Args:
+        architecture: its name in timm.
+        size: of the pictures, side in pixels.
+        pretrained: with timm's weights, which are downloaded; else with random ones.
 
     Raises:
         ParamsError: it is made for pictures of another size.
     """
     own = _settings(architecture)
-    # Networks made for one size, such as transformers with an embedding of positions, must be told of another one.
-    told = {"img_size": size} if own.fixed_input_size and size != own.input_size[-1] else {}
+    # Networks made for one size, such as transformers with an embedding of positions, must be told any other.
+    sizing = {"img_size": size} if own.fixed_input_size and size != own.input_size[-1] else {}
     try:
-        network: nn.Module = _library().create_model(architecture, pretrained=pretrained, num_classes=0, **told)
+        network: nn.Module = _library().create_model(architecture, pretrained=pretrained, num_classes=0, **sizing)
     except (TypeError, AssertionError, ValueError) as error:
         raise _misfit(architecture, size, error) from error
     return network
 
 
 def _width(architecture: str, size: int, trunk: nn.Module) -> int:
-    """The number of features, counted on a black picture: timm's own numbers do not tell for every network.
+    """The number of features, counted on a black picture: timm's own numbers are not right for every network.
 
     Raises:
         ParamsError: the network does not take pictures of this size, or does not make one vector of a picture.
@@ -117,7 +126,7 @@ def _misfit(architecture: str, size: int, error: Exception) -> ParamsError:
 
 
 def read_pretrained(architecture: str, size: int) -> StateDict:
-    """timm's weights, downloaded by timm, once; an embedding of positions is resampled by timm for another size.
+    """The weights of timm, downloaded by timm, once; it resamples an embedding of positions for another size.
 
     Raises:
         WeightsError: there are none of this name, or they cannot be downloaded.

@@ -9,15 +9,22 @@ from pipeline.errors import ParamsError
 
 
 def over_processes(network: nn.Module, device: torch.device) -> nn.Module:
-    """``network`` with batch norms over all processes; its parameters and state keys stay the same objects and names.
+    """Let a network's batch norms take the statistics of all processes' batches.
 
-    On GPUs they are PyTorch's, which has none for the CPU.
+    On GPUs they are PyTorch's synchronised ones, which do not exist for the CPU.
+
+    Args:
+        network: changed in place where it can be.
+        device: it will be trained on.
+
+    Returns:
+        The network; its parameters and state keys stay the same objects and names.
 
     Raises:
-        ParamsError: a batch norm is of a library's own kind (timm has some that activate, too), which would be lost.
+        ParamsError: a batch norm is of a library's own kind (timm has some that also activate) and would be lost.
     """
     kinds = {type(module) for module in network.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)}
-    foreign = sorted(kind.__name__ for kind in kinds - {_OnCpu} if not kind.__module__.startswith("torch."))
+    foreign = sorted(kind.__name__ for kind in kinds - {_CpuSyncBatchNorm} if not kind.__module__.startswith("torch."))
     if foreign:
         raise ParamsError(
             f"compute.devices: this backbone has batch norms that processes cannot share ({', '.join(foreign)}); "
@@ -28,11 +35,11 @@ def over_processes(network: nn.Module, device: torch.device) -> nn.Module:
         return synchronised
     for module in network.modules():
         if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
-            module.__class__ = _OnCpu  # type: ignore[assignment]  # a class of the same attributes
+            module.__class__ = _CpuSyncBatchNorm  # type: ignore[assignment]  # a class of the same attributes
     return network
 
 
-class _OnCpu(nn.modules.batchnorm._BatchNorm):
+class _CpuSyncBatchNorm(nn.modules.batchnorm._BatchNorm):
     """A batch norm over N and any further dimensions of all processes' N×C×… inputs; it counts in float32 at least."""
 
     def _check_input_dim(self, input: Tensor) -> None:
@@ -47,12 +54,12 @@ class _OnCpu(nn.modules.batchnorm._BatchNorm):
         mean = _sum_over_processes(input.sum(dims)) / count
         centred = input - _as_channels(mean, input)
         variance = _sum_over_processes(centred.square().sum(dims)) / count
-        self._follow(mean.detach(), variance.detach() * count / (count - 1.0))
+        self._update_statistics(mean.detach(), variance.detach() * count / (count - 1.0))
         scale = self.weight / torch.sqrt(variance + self.eps)
         return torch.addcmul(_as_channels(self.bias, input), centred, _as_channels(scale, input)).to(dtype)
 
     @torch.no_grad()
-    def _follow(self, mean: Tensor, unbiased_variance: Tensor) -> None:
+    def _update_statistics(self, mean: Tensor, unbiased_variance: Tensor) -> None:
         assert self.momentum is not None
         assert self.running_mean is not None
         assert self.running_var is not None

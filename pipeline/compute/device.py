@@ -15,7 +15,10 @@ _MIB = 1 << 20
 
 
 def pick(name: str) -> torch.device:
-    """The device for params.yaml's ``device``: auto is cuda where there is one, else cpu.
+    """The device for params.yaml's ``device``.
+
+    Args:
+        name: auto (cuda where there is one, else cpu), cpu or cuda.
 
     Raises:
         ParamsError: cuda is asked for and this machine has none; or there is no device of that name.

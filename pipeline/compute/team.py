@@ -1,4 +1,4 @@
-"""The processes that train one model together, one a device; mostly there is one. Lightning Fabric starts them.
+"""The processes that train one model together, one on each device; mostly there is one. Lightning Fabric starts them.
 
 A batch is divided among the processes by pictures. Each runs the networks on its part; the projections of all parts
 are put together, and every process computes the same losses of the whole batch. So the contrastive losses see all
@@ -25,15 +25,18 @@ from pipeline.compute import batchnorm, device
 from pipeline.config.learning import ComputeParams
 from pipeline.errors import ParamsError, PipelineError
 
-CLEANING_UP = 60.0
+CLEANUP_SECONDS = 60.0
 """Seconds that the leader has to report a fault and to close its run before the other processes end."""
 
 
 class Team:
     """This process among those that train together.
 
-    device: this process's own. leads: it writes logs, checkpoints and outputs; exactly one of the team does.
-    precision: that of the networks' training passes, "fp32" or "bf16".
+    Attributes:
+        device: this process's own.
+        leads: whether it writes logs, checkpoints and outputs; exactly one process of the team does.
+        size: how many processes there are.
+        precision: of the networks' training passes, "fp32" or "bf16".
     """
 
     def __init__(self, fabric: Fabric, precision: Literal["fp32", "bf16"], compiles: bool) -> None:
@@ -49,7 +52,11 @@ class Team:
     def start(cls, on: str, params: ComputeParams) -> Self:
         """Start the processes that ``params.devices`` asks for; each runs the whole program up to here again.
 
-        ``on`` is params.yaml's ``device``. Under torchrun the number of processes is torchrun's, not the parameter's.
+        Under torchrun the number of processes is torchrun's, not the parameter's.
+
+        Args:
+            on: params.yaml's ``device``.
+            params: how many processes, and how they compute.
 
         Raises:
             ParamsError: there are fewer devices than asked for, or none of that kind.
@@ -88,24 +95,24 @@ class Team:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
         """Let the team end together when this process fails.
 
-        A fault that all find (a loss that is not finite, Ctrl-C) is the leader's to report and to clean up after:
-        Fabric kills the leader as soon as another process ends, so the others wait for it. Its own end must not wait
-        for them: NCCL's would.
+        A fault that all processes find (a loss that is not finite, Ctrl-C) is for the leader to report and to clean up
+        after. Fabric kills the leader as soon as another process ends, so the others wait for it. The leader must not
+        wait for them when it ends, which NCCL would do.
         """
         if error is None or self.size == 1:
             return
         if self.leads:
             atexit.register(_leave)
         elif isinstance(error, PipelineError | KeyboardInterrupt):
-            time.sleep(CLEANING_UP)
+            time.sleep(CLEANUP_SECONDS)
 
-    def computes(self) -> dict[str, str | bool]:
+    def compute_settings(self) -> dict[str, str | bool]:
         """How this team computes, as far as parameters decide it."""
         return {"precision": self.precision, "compile": self._compiles}
 
     def environment(self) -> dict[str, str | bool]:
         """All that a result's rounding depends on: how the team computes, on which device, with which versions."""
-        return {**self.computes(), **device.describe(self.device)}
+        return {**self.compute_settings(), **device.describe(self.device)}
 
     def tags(self) -> dict[str, str]:
         """What a run's figures of speed depend on: hardware, processes and precision."""
@@ -113,9 +120,12 @@ class Team:
         return {"hardware": described["hardware"], "processes": str(self.size), "precision": self.precision}
 
     def setup(self, network: nn.Module) -> Callable[[Tensor], Tensor]:
-        """``network`` on this device, as a training step calls it: in the team's precision, its output in float32.
+        """Place a network on this device for training; its gradients of all processes meet in the backward pass.
 
-        Gradients of all processes meet in its backward pass. Evaluation calls ``network`` itself, in float32.
+        Evaluation calls ``network`` itself, in float32.
+
+        Returns:
+            What a training step calls in its place: it computes in the team's precision and returns float32.
         """
         if self.size > 1:
             network = batchnorm.over_processes(network, self.device)
@@ -135,11 +145,15 @@ class Team:
         return project
 
     def backward(self, loss: Tensor, beside: Iterable[nn.Parameter] = ()) -> None:
-        """Gradients of a loss of the whole batch, which every process has computed from ``gather``-ed projections.
+        """Compute gradients of a loss of the whole batch, which every process has computed from gathered projections.
 
-        Each process's gradient flows through its own part; the team averages them, so that times their number is the
-        gradient of the loss. ``beside``: parameters that act on the whole projections and are not set up with the team:
-        every process has their whole gradient already.
+        Each process's gradient flows through its own part only. The team averages the processes' gradients, so the
+        average times their number is the gradient of the loss.
+
+        Args:
+            loss: of the whole batch.
+            beside: parameters that act on the whole gathered projections and are not set up with the team; every
+                process has their whole gradient already.
         """
         self._fabric.backward(loss * self.size)
         if self.size > 1:
@@ -148,13 +162,16 @@ class Team:
                     parameter.grad /= self.size
 
     def part(self, count: int) -> slice:
-        """This process's part of ``count`` things in a row; parts differ by one at most."""
+        """This process's part of ``count`` things in a row; parts differ in size by one at most."""
         return slice(count * self._rank // self.size, count * (self._rank + 1) // self.size)
 
     def gather(self, part: Tensor, count: int, dim: int = 0) -> Tensor:
-        """All processes' parts together along ``dim``, where there are ``count`` of them.
+        """All processes' parts together; the gradient flows into this process's own part only.
 
-        The gradient flows into this process's own part only.
+        Args:
+            part: this process's.
+            count: the size of the whole along ``dim``.
+            dim: along which parts were made.
         """
         if self.size == 1:
             return part
@@ -167,11 +184,19 @@ class Team:
         return total
 
     def gather_views(self, z: Tensor, count: int) -> Tensor:
-        """As ``gather`` for both stacked views of a batch of ``count`` pictures: 2b×d in, 2·count×d out."""
+        """All processes' parts of the two stacked views of a batch.
+
+        Args:
+            z: 2b×d, the first views of this process's pictures, then their second views.
+            count: pictures in the whole batch.
+
+        Returns:
+            2·count×d, stacked likewise.
+        """
         return self.gather(z.unflatten(0, (2, -1)), count, dim=1).flatten(0, 1)
 
     def from_leader(self, value: Tensor) -> Tensor:
-        """The leader's ``value``: what decides something must not differ by the rounding of unlike GPUs."""
+        """The leader's ``value`` on every process: no decision may depend on the rounding of unlike GPUs."""
         if self.size > 1:
             dist.broadcast(value, src=0)
         return value
@@ -187,16 +212,19 @@ class Team:
 
 
 def precision_on(kind: str) -> Literal["fp32", "bf16"]:
-    """What ``compute.precision: auto`` means on "cpu" or "cuda": bf16 on GPUs that multiply it, else fp32.
+    """What ``compute.precision: auto`` means: bf16 on GPUs that multiply it, else fp32.
 
     On the CPU it is fp32 everywhere: some processors have bf16 and some do not, and the same parameters and seed must
     give the same result on both.
+
+    Args:
+        kind: "cpu" or "cuda".
     """
     return "bf16" if kind == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False) else "fp32"
 
 
 def _end_with(leader: psutil.Process) -> None:
-    """A process whose leader was killed would otherwise wait for it in the next exchange, on GPUs for many minutes."""
+    """End this process when its leader has ended; else it would wait for it on GPUs for many minutes."""
     leader.wait()
     os._exit(1)
 

@@ -122,7 +122,14 @@ def checkpoint(name: str) -> Path:
 class AdaptationPaths:
     """Where an adaptation leaves what it made.
 
-    model: a folder. outcome, epochs, validations, curve: files. checkpoint: where what was interrupted goes on."""
+    Attributes:
+        model: a folder, of the adapted model.
+        outcome: predictions and embeddings of the target.
+        epochs: the predicted class of every test picture by epoch.
+        validations: what validators say by epoch.
+        curve: losses by epoch.
+        checkpoint: where what was interrupted goes on.
+    """
 
     model: Path
     outcome: Path
@@ -145,7 +152,12 @@ class AdaptationPaths:
 
     @classmethod
     def below(cls, folder: Path, in_progress: Path) -> Self:
-        """Model, validations and curve in ``folder``; in ``in_progress`` what only matters until all is done."""
+        """Those of an adaptation outside of the pipeline.
+
+        Args:
+            folder: for model, validations and curve.
+            in_progress: for what only matters until all is done.
+        """
         return cls(
             folder / "model",
             in_progress / "outcome.npz",

@@ -1,10 +1,11 @@
 """YAML as people write it into files and on command lines: plain values, or one error."""
 
-import re
 from pathlib import Path
 from typing import Any
 
-import yaml
+from ruamel.yaml import YAML
+from ruamel.yaml.constructor import DuplicateKeyError
+from ruamel.yaml.error import YAMLError
 
 from pipeline.errors import ParamsError
 
@@ -16,10 +17,10 @@ MOST_BITS = 1024
 
 
 def read(path: Path) -> Any:
-    """What stands in the file at ``path``.
+    """The value of a YAML file.
 
     Raises:
-        ParamsError: the file is missing, or is no YAML.
+        ParamsError: the file is missing, cannot be read, is not UTF-8 or no YAML.
     """
     try:
         content = path.read_bytes()
@@ -36,43 +37,28 @@ def read(path: Path) -> Any:
 
 
 def parse(text: str, fault: str) -> Any:
-    """The value of a YAML text, with numbers as DVC reads them; ``fault``: how the error's message begins.
+    """The value of a YAML 1.2 text, read as DVC reads it: ``1e-5`` is a number, and a key stands once in a mapping.
+
+    Args:
+        text: what was written.
+        fault: how the error's message begins.
 
     Raises:
         ParamsError: it is no YAML, or its aliases make it endless or too large.
     """
     try:
-        value = yaml.load(text, _Yaml12Loader)
+        value = YAML(typ="safe", pure=True).load(text)
     except RecursionError:
         raise ParamsError(f"{fault}: nested too deeply") from None
+    except DuplicateKeyError as error:
+        raise ParamsError(f"{fault}: {error.problem} in line {error.problem_mark.line + 1}") from None
     except Exception as error:
-        # PyYAML turns scalars into values by int(), datetime() and their like: "2024-99-99" or "!!bool x" raise
-        # whatever these do. Nothing but PyYAML runs above, so each says that this text cannot be read.
-        told = str(error) if isinstance(error, yaml.YAMLError) else f"{type(error).__name__}: {error}"
-        raise ParamsError(f"{fault}: {told}") from error
+        # Scalars become values by int(), datetime() and their like: "2024-99-99" or "!!bool x" raise whatever these
+        # do. Nothing but the reader of YAML runs above, so each says that this text cannot be read.
+        reason = str(error) if isinstance(error, YAMLError) else f"{type(error).__name__}: {error}"
+        raise ParamsError(f"{fault}: {reason}") from error
     _require_bounded(value, fault)
     return value
-
-
-class _Yaml12Loader(yaml.SafeLoader):
-    """Reads ``1e-5`` as a number and refuses a key that stands twice in one mapping, as YAML 1.2 and DVC do.
-
-    PyYAML reads YAML 1.1, by which ``1e-5`` is a string, and takes the last of two keys.
-    """
-
-    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
-        node: yaml.MappingNode = super().compose_mapping_node(anchor)
-        seen = set()
-        for key, _ in node.value:
-            if (name := (key.tag, str(key.value))) in seen:
-                raise yaml.composer.ComposerError(None, None, f"key {key.value!r} stands here twice", key.start_mark)
-            seen.add(name)
-        return node
-
-
-_Yaml12Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float", re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)[eE][-+]?\d+$"), list("-+.0123456789")
-)
 
 
 def _require_bounded(value: Any, fault: str) -> None:

@@ -28,19 +28,29 @@ _FACTORS, _ORDER, _COLUMNS = slice(8, 12), slice(12, 16), 16
 
 
 def to_float(images: Tensor) -> Tensor:
-    """uint8 N×3×S×S to float in [0, 1]."""
+    """From uint8 N×3×S×S to float in [0, 1]."""
     return images.float().div_(255.0)
 
 
 def draw(count: int, generator: torch.Generator) -> Tensor:
-    """All that ``count`` views leave to chance: float count×16 of U(0, 1) on the CPU, a row a view."""
+    """All that views leave to chance.
+
+    Returns:
+        Float count×16 of U(0, 1) on the CPU, a row a view.
+    """
     return torch.rand(count, _COLUMNS, generator=generator)
 
 
 def training_view(images: Tensor, draws: Tensor, params: AugmentParams) -> Tensor:
-    """One random view of every image: crop and flip, colour jitter, greyscale, blur. Shape and range stay.
+    """One random view of every image: crop and flip, colour jitter, greyscale, blur.
 
-    draws: a row of ``draw`` for each image.
+    Args:
+        images: float N×3×S×S in [0, 1].
+        draws: a row of ``draw`` for each image; on the CPU.
+        params: ranges and probabilities.
+
+    Returns:
+        The views, of the images' shape and range, on their device.
     """
     packed = Packed()
     place = packed.add(_random_placement(draws, params.crop, params.flip))
@@ -63,7 +73,12 @@ def training_view(images: Tensor, draws: Tensor, params: AugmentParams) -> Tenso
 
 
 def evaluation_view(images: Tensor, side: float) -> Tensor:
-    """The central crop of ``side`` of each side, resized back."""
+    """The central crop, resized back.
+
+    Args:
+        images: float N×3×S×S in [0, 1].
+        side: the crop's side, as a share of the image's.
+    """
     count = len(images)
     centre = torch.full((count,), 0.5)
     placement = _placement(torch.full((count,), side), centre, centre, torch.zeros(count, dtype=torch.bool))
@@ -76,9 +91,16 @@ def _random_placement(draws: Tensor, crop: tuple[float, float], flip: float) -> 
 
 
 def _placement(side: Tensor, left: Tensor, top: Tensor, mirror: Tensor) -> Tensor:
-    """Scale and shift in x, then in y, of crops by share of the side: 4×N.
+    """Where crops lie, for ``_resampled``.
 
-    left and top are shares of the free space (0: at the edge, 1: at the far edge).
+    Args:
+        side: N, the crop's side as a share of the image's.
+        left: N, as a share of the free space (0: at the left edge, 1: at the right edge).
+        top: N, likewise.
+        mirror: N bool.
+
+    Returns:
+        Scale and shift in x, then in y: 4×N.
     """
     free = 1.0 - side
     width = torch.where(mirror, -side, side)
@@ -86,7 +108,7 @@ def _placement(side: Tensor, left: Tensor, top: Tensor, mirror: Tensor) -> Tenso
 
 
 def _resampled(images: Tensor, placement: Tensor) -> Tensor:
-    """Crop and flip; ``placement`` is on the images' device."""
+    """Crop and flip; ``placement`` is 4×N of ``_placement``, on the images' device."""
     scale_x, shift_x, scale_y, shift_y = placement[:, :, None]
     size = images.shape[-1]
     centres = (2.0 * torch.arange(size, device=images.device) + 1.0) / size - 1.0
@@ -119,9 +141,12 @@ def _amounts(draws: Tensor) -> Tensor:
 
 
 def _schedule(draws: Tensor, params: AugmentParams) -> Iterator[tuple[Tensor, tuple[Change | None, ...]]]:
-    """The steps from crop to view: for each which of its changes every image gets (N int64, by row of the draws).
+    """The steps from crop to view, one after the other.
 
     Brightness, contrast, saturation and hue come in a random order of each image's own.
+
+    Yields:
+        Which of the step's changes every image gets (N int64, in the order of the draws), and these changes.
     """
     jittered, order = draws[:, _JITTERED] < params.jitter, draws[:, _ORDER].argsort(dim=1)
     for position in range(4):
@@ -131,10 +156,19 @@ def _schedule(draws: Tensor, params: AugmentParams) -> Iterator[tuple[Tensor, tu
 
 
 def _divided(order: Tensor, kind: Tensor, kinds: int, packed: "Packed") -> tuple[Tensor, list[tuple[int, int]]]:
-    """Images in ``order`` (their rows of the draws) in groups of one kind; returns the order they are in then.
+    """Bring images that get the same change together.
 
-    That is in order of the kinds: putting images together is much faster than putting them back in their places. Of
-    each group the handles of its places in ``order`` and of its rows.
+    They are left in that order: putting images together is much faster than putting them back in their places.
+
+    Args:
+        order: the images' present order: their rows of the draws.
+        kind: which change each gets, by row of the draws.
+        kinds: how many changes there are.
+        packed: takes what the device needs.
+
+    Returns:
+        The order in which the images are then; for each change the handles of its images' places in ``order`` and of
+        their rows.
     """
     members = [(kind[order] == index).nonzero().squeeze(1) for index in range(kinds)]
     groups = [(packed.add(group), packed.add(order[group])) for group in members]
@@ -172,22 +206,42 @@ def grayscale(images: Tensor) -> Tensor:
 
 
 def adjust_brightness(images: Tensor, factor: Tensor) -> Tensor:
-    """Multiply by one factor an image (N float); as torchvision's function of this name."""
+    """Multiply by one factor an image, as torchvision's function of this name.
+
+    Args:
+        images: float N×3×H×W in [0, 1].
+        factor: N float.
+    """
     return (images * factor.view(-1, 1, 1, 1)).clamp_(0.0, 1.0)
 
 
 def adjust_contrast(images: Tensor, factor: Tensor) -> Tensor:
-    """Move away from the image's mean luma by one factor an image (N float); as torchvision's."""
+    """Move away from the image's mean luma, as torchvision's function of this name.
+
+    Args:
+        images: float N×3×H×W in [0, 1].
+        factor: N float.
+    """
     return _blend(images, _luma(images).mean(dim=(1, 2, 3), keepdim=True), factor)
 
 
 def adjust_saturation(images: Tensor, factor: Tensor) -> Tensor:
-    """Move away from the image's grey by one factor an image (N float); as torchvision's."""
+    """Move away from the image's grey, as torchvision's function of this name.
+
+    Args:
+        images: float N×3×H×W in [0, 1].
+        factor: N float.
+    """
     return _blend(images, _luma(images), factor)
 
 
 def adjust_hue(images: Tensor, shift: Tensor) -> Tensor:
-    """Turn the hue by ``shift`` (N float, in turns, within ±0.5); as torchvision's, through HSV."""
+    """Turn the hue through HSV, as torchvision's function of this name.
+
+    Args:
+        images: float N×3×H×W in [0, 1].
+        shift: N float, in turns, within ±0.5.
+    """
     red, green, blue = images.unbind(dim=1)
     value = torch.maximum(torch.maximum(red, green), blue)
     darkest = torch.minimum(torch.minimum(red, green), blue)
@@ -205,7 +259,12 @@ def adjust_hue(images: Tensor, shift: Tensor) -> Tensor:
 
 
 def gaussian_blur(images: Tensor, sigma: Tensor) -> Tensor:
-    """Separable 3×3 Gaussian blur, one sigma an image (N float, pixels), edges reflected (the released kernel)."""
+    """Separable 3×3 Gaussian blur (the released code's kernel), edges reflected.
+
+    Args:
+        images: float N×3×H×W.
+        sigma: N float, in pixels.
+    """
     side = torch.exp(-0.5 / sigma.view(-1, 1, 1, 1) ** 2)
     norm = (1.0 + 2.0 * side).reciprocal()
     for dim in (2, 3):

@@ -29,10 +29,17 @@ class DeviceCrops:
     """The crops of a store as device tensors, fetched by row.
 
     On a GPU with room the whole array is uploaded once; otherwise rows are read from the memory map batch by batch.
+
+    Args:
+        images: uint8 N×112×112×3, usually a memory map.
+        device: where the tensors are wanted.
+
+    Attributes:
+        count: N.
+        device: as above.
     """
 
     def __init__(self, images: NDArray[np.uint8], device: torch.device) -> None:
-        """``images``: uint8 N×112×112×3, usually a memory map."""
         self._images = images
         self.count = len(images)
         self.device = device
@@ -44,7 +51,14 @@ class DeviceCrops:
                 self._resident[start : start + AT_ONCE] = part
 
     def batch(self, rows: Tensor) -> Tensor:
-        """The crops of ``rows`` (int64, on the CPU): uint8 len(rows)×3×112×112 on the device."""
+        """The crops of some rows.
+
+        Args:
+            rows: int64, on the CPU.
+
+        Returns:
+            uint8 len(rows)×3×112×112 on the device.
+        """
         if self._resident is not None:
             crops = self._resident[upload(rows, self.device)]
         else:
@@ -83,10 +97,19 @@ def generator_for(seed: int, purpose: str, epoch: int) -> torch.Generator:
 
 
 def shuffled_batches(rows: Tensor, size: int, steps: int, generator: torch.Generator) -> Iterator[Tensor]:
-    """``steps`` batches of ``size`` rows without replacement; a new permutation begins when one is used up.
+    """Batches of rows without replacement; a new permutation begins when one is used up.
 
-    A permutation's last, incomplete batch is dropped, so no batch holds a row twice. Fewer rows than ``size``: every
-    batch is a permutation of all rows.
+    A permutation's last, incomplete batch is dropped, so no batch holds a row twice. Where there are fewer rows than
+    ``size``, every batch is a permutation of all rows.
+
+    Args:
+        rows: int64.
+        size: of a batch.
+        steps: how many batches.
+        generator: draws the permutations.
+
+    Yields:
+        int64, ``size`` rows.
     """
     size = min(size, len(rows))
     pending = rows[:0]
@@ -100,19 +123,29 @@ def shuffled_batches(rows: Tensor, size: int, steps: int, generator: torch.Gener
 def balanced_batches(
     rows: Tensor, labels: Tensor, size: int, steps: int, generator: torch.Generator
 ) -> Iterator[Tensor]:
-    """``steps`` batches of ``size`` rows in which every class that occurs comes equally often.
+    """Batches of rows in which every class that occurs comes equally often.
 
-    labels: int64, one a row of ``rows``. Each class is gone through in an order of its own, shuffled again when it is
-    used up; so a class smaller than its part of a batch has pictures in it twice.
+    Each class is gone through in an order of its own, shuffled again when it is used up; so a class smaller than its
+    part of a batch has pictures in it twice.
+
+    Args:
+        rows: int64.
+        labels: int64, one a row of ``rows``.
+        size: of a batch.
+        steps: how many batches.
+        generator: draws the orders.
+
+    Yields:
+        int64, ``size`` rows, or as many as there are where these are fewer.
     """
     classes = labels.unique()
     decks = [_dealt(rows[labels == label], generator) for label in classes]
-    turns = _dealt(torch.arange(len(classes)), generator)
+    next_class = _dealt(torch.arange(len(classes)), generator)
     for _ in range(steps):
-        yield torch.stack([next(decks[int(next(turns))]) for _ in range(min(size, len(rows)))])
+        yield torch.stack([next(decks[int(next(next_class))]) for _ in range(min(size, len(rows)))])
 
 
 def _dealt(rows: Tensor, generator: torch.Generator) -> Iterator[Tensor]:
-    """The rows one by one in a random order, and in another one again, without end."""
+    """Yield the rows one by one in a random order, then in another one, without end."""
     while True:
         yield from rows[torch.randperm(len(rows), generator=generator)]

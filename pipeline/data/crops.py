@@ -55,7 +55,13 @@ FILES = (*TRAINED_ON, "manifest.parquet", "faces.json")
 
 @dataclass(frozen=True)
 class CropStore:
-    """An opened store: ``images`` uint8 N×112×112×3 (memory map), ``description`` store.json."""
+    """An opened store.
+
+    Attributes:
+        folder: where it lies.
+        images: uint8 N×112×112×3, RGB; a memory map.
+        description: store.json.
+    """
 
     folder: Path
     images: NDArray[np.uint8]
@@ -67,7 +73,8 @@ class CropStore:
 
         Raises:
             DatasetError: a file is missing, array and table do not have the same length, or an earlier version of this
-                project wrote the store. DamagedFileError: a file is damaged.
+                project wrote the store.
+            DamagedFileError: a file is damaged.
         """
         _require(folder, TRAINED_ON)
         store = cls(folder, read_array(folder / "crops.npy"), read_json(folder / "store.json"))
@@ -80,10 +87,10 @@ class CropStore:
         return store
 
     def require_intact(self) -> Self:
-        """The store, after a look at every byte that training reads.
+        """The store itself, after every byte that training reads was checked against the digest in store.json.
 
         Raises:
-            DamagedFileError: they are not those that were written.
+            DamagedFileError: the bytes are not those that were written.
         """
         with damage_reported(self.folder):
             if digest(self.folder / name for name in DIGESTED) != self.description["digest"]:
@@ -97,7 +104,7 @@ class CropStore:
 
     @cached_property
     def manifest(self) -> pd.DataFrame:
-        """N rows, ``MANIFEST_COLUMNS``: for reports; nothing that trains reads it."""
+        """N rows, ``MANIFEST_COLUMNS``: for reports; no training reads it."""
         return read_parquet(self.folder / "manifest.parquet")
 
     def labels(self) -> NDArray[np.int64]:
@@ -106,10 +113,11 @@ class CropStore:
 
 
 def read_description(folder: Path) -> dict[str, Any]:
-    """store.json and faces.json of the store at ``folder``, as one.
+    """Read store.json and faces.json of the store at ``folder``, as one.
 
     Raises:
-        DatasetError: a file is missing. DamagedFileError: a file is damaged.
+        DatasetError: a file is missing.
+        DamagedFileError: a file is damaged.
     """
     _require(folder, FILES)
     description: dict[str, Any] = read_json(folder / "store.json") | read_json(folder / "faces.json")
@@ -123,7 +131,7 @@ def _require(folder: Path, names: Sequence[str]) -> None:
 
 
 def digest(files: Iterable[Path]) -> str:
-    """The SHA-256 of the files' contents, one behind the other."""
+    """The SHA-256 of the files' contents, one after the other."""
     found = hashlib.sha256()
     for path in files:
         with path.open("rb") as file:

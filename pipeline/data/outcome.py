@@ -20,28 +20,37 @@ Floats = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Sample:
-    """Some of a domain's rows: ``rows`` in ascending order, ``ranks`` their places in the order of drawing."""
+    """Some of a domain's rows.
+
+    Attributes:
+        rows: int64, ascending.
+        ranks: of each row its place in the order in which they were drawn; int64.
+    """
 
     rows: Indices
     ranks: Indices
 
     @classmethod
     def draw(cls, rows: Indices, seed: int) -> Self:
-        """At most ``EMBEDDED`` of ``rows``, without replacement."""
+        """At most ``EMBEDDED`` of ``rows``, drawn without replacement."""
         drawn = np.random.Generator(np.random.PCG64(seed)).permutation(rows)[:EMBEDDED]
         order = np.argsort(drawn)
         return cls(drawn[order], order)
 
     def first(self, count: int) -> NDArray[np.bool_]:
-        """Which of ``rows`` were among the ``count`` that were drawn first."""
+        """Which of ``rows`` were among the ``count`` rows that were drawn first."""
         return self.ranks < count
 
 
 @dataclass(frozen=True)
 class Predictions:
-    """By one model: ``probabilities`` N×k of all the target's crops, ``source_probabilities`` n×k of a source sample.
+    """What one model makes of the target's crops and of a sample of the source's; all float32.
 
-    source, target: embeddings of the samples, n×d.
+    Attributes:
+        probabilities: of all the target's crops, N×k.
+        source_probabilities: of the source's sample, n×k.
+        source: embeddings of the source's sample, n×d.
+        target: embeddings of the target's sample, n×d.
     """
 
     probabilities: Floats
@@ -52,7 +61,14 @@ class Predictions:
 
 @dataclass(frozen=True)
 class Outcome:
-    """``before``: by the source model (DT), ``after``: by the adapted one; ``source``, ``target``: what is embedded."""
+    """What the source model and the adapted model predict.
+
+    Attributes:
+        source: the source's pictures whose embeddings are kept.
+        target: the target's.
+        before: by the source model (DT).
+        after: by the adapted model.
+    """
 
     source: Sample
     target: Sample
@@ -78,7 +94,8 @@ class Outcome:
         """Read what ``write`` wrote.
 
         Raises:
-            DatasetError: the file is missing. DamagedFileError: it is damaged.
+            DatasetError: the file is missing.
+            DamagedFileError: it is damaged.
         """
         if not path.is_file():
             raise DatasetError(f"{path}: missing; run the adapt stage of this target ({path.stem}): dvc repro")

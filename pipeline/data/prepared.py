@@ -1,6 +1,6 @@
-"""The prepared data of one set, as the faces and split stages left it: crops, rows and description.
+"""The prepared data of one set, as the faces and split stages left it: crops, division into parts and description.
 
-PyTorch is loaded where tensors are asked for: who only scores needs none.
+PyTorch is loaded where tensors are asked for: whoever only computes scores needs none.
 """
 
 from __future__ import annotations
@@ -29,7 +29,12 @@ Indices = NDArray[np.int64]
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """Rows of a manifest, int64, ascending. A row is in both parts only under protocol ``all``."""
+    """Rows of a manifest, divided; a row is in both parts only under protocol ``all``.
+
+    Attributes:
+        train: rows that are trained on or adapted to; int64, ascending.
+        test: rows that are scored; int64, ascending.
+    """
 
     train: Indices
     test: Indices
@@ -51,7 +56,8 @@ def read_split(path: Path) -> Split:
     """Read what ``write_split`` wrote.
 
     Raises:
-        DatasetError: the file is missing. DamagedFileError: it is damaged.
+        DatasetError: the file is missing.
+        DamagedFileError: it is damaged.
     """
     if not path.is_file():
         raise DatasetError(f"{path}: missing; run the split stage of this data set ({path.stem}): dvc repro")
@@ -62,7 +68,13 @@ def read_split(path: Path) -> Split:
 
 @dataclass(frozen=True)
 class PreparedData:
-    """A data set ready for training: its crop store and its division into training and test rows."""
+    """A data set ready for training.
+
+    Attributes:
+        name: of the set.
+        store: its crops.
+        split: its division into training and test rows.
+    """
 
     name: str
     store: CropStore
@@ -73,7 +85,8 @@ class PreparedData:
         """Open the prepared data of ``name``.
 
         Raises:
-            DatasetError: a file is missing; names the stage that makes it. DamagedFileError: one is damaged.
+            DatasetError: a file is missing; the message names the stage that makes it.
+            DamagedFileError: a file is damaged.
         """
         return cls(name, CropStore.open(paths.crops(name)).require_intact(), read_split(paths.split(name)))
 

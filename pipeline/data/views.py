@@ -16,8 +16,10 @@ from pipeline.errors import ParamsError
 class Pictures:
     """The pictures of one step, before they become views.
 
-    count: of the whole team's batch. crops: uint8 b×3×S×S on the device, this process's part of it. draws: one row of
-    ``augment.draw`` a view, on the CPU, those of the first views, then those of the second.
+    Attributes:
+        count: of the whole team's batch.
+        crops: this process's part of the batch, uint8 b×3×S×S on the device.
+        draws: one row of ``augment.draw`` a view, on the CPU: those of the first views, then those of the second.
     """
 
     count: int
@@ -26,16 +28,27 @@ class Pictures:
 
 
 class Views:
-    """The pictures of one domain and how ``views`` views are made of each."""
+    """The pictures of one domain, and how training views are made of them.
+
+    Args:
+        crops: all of the domain's.
+        params: of the views.
+        team: whose batches are divided among its processes.
+        views: how many are made of each picture.
+    """
 
     def __init__(self, crops: DeviceCrops, params: AugmentParams, team: Team, views: int = 2) -> None:
         self._crops, self._params, self._team, self._views = crops, params, team, views
 
     def pictures(self, rows: Tensor, generator: torch.Generator) -> Pictures:
-        """Fetch the pictures of ``rows`` (int64, CPU: the whole team's batch) and draw for the views of each.
+        """Fetch the pictures of a step and draw what their views leave to chance.
+
+        Args:
+            rows: of the whole team's batch; int64, on the CPU.
+            generator: for the draws.
 
         Raises:
-            ParamsError: there is not one for every process of the team.
+            ParamsError: there is not one picture for every process of the team.
         """
         if len(rows) < self._team.size:
             raise ParamsError(
@@ -47,6 +60,10 @@ class Views:
         return Pictures(len(rows), self._crops.batch(rows[own]), draws)
 
     def views(self, pictures: Pictures) -> Tensor:
-        """``views`` · b×3×S×S float: the first views and then the second, all in one pass."""
+        """All views of the pictures, in one pass.
+
+        Returns:
+            Float views·b×3×S×S: the first view of every picture, then the second.
+        """
         images = augment.to_float(pictures.crops.repeat(self._views, 1, 1, 1))
         return augment.training_view(images, pictures.draws, self._params)

@@ -39,7 +39,13 @@ def divide(samples: Sequence[Sample], size: int) -> Batches:
 
 
 def batch_name(dataset: Dataset, batch: Sequence[Sample], settings: str) -> str:
-    """A digest of all that a batch's crops are made from: its samples, their files' sizes and times, ``settings``."""
+    """A digest of all that a batch's crops are made from.
+
+    Args:
+        dataset: the set of the samples.
+        batch: the samples; also the sizes and times of their files count.
+        settings: a digest of all else that decides the crops.
+    """
     listed = [[*astuple(sample), *_stamp(dataset.file(sample))] for sample in batch]
     return hashlib.sha256(json.dumps([settings, listed]).encode()).hexdigest()
 
@@ -53,7 +59,7 @@ class FaceBatches(Indexed[CropBatch]):
         self._finder: FaceFinder | None = None
 
     def require_weights(self) -> None:
-        """Find out in this process whether others can detect faces.
+        """Load the detectors once in this process, so that missing files are reported here and not by every worker.
 
         Raises:
             WeightsError: a detector's files are missing.

@@ -1,4 +1,4 @@
-"""Arithmetic on boxes: suppression, squares, offsets. Boxes are float64 …×4: x1, y1, x2, y2 in pixels."""
+"""Arithmetic on boxes: suppression, overlap, squares, offsets. Boxes are float64 …×4: x1, y1, x2, y2 in pixels."""
 
 from collections.abc import Iterator
 from typing import Literal
@@ -16,10 +16,20 @@ PAIRS_AT_ONCE = 1 << 20
 
 
 def suppress(groups: Rows, boxes: Boxes, scores: NDArray[np.float64], threshold: float, share_of: ShareOf) -> Rows:
-    """Rows that remain after suppression within each group: by group, then from the highest score to the lowest.
+    """Non-maximum suppression within each group.
 
-    ``groups``: n int64, the group (a picture, or a level of one) of each box. Of equal scores the later one comes
-    first, as in the ``mtcnn`` package: P-Net's scores of clear faces are exactly 1, so this decides which boxes remain.
+    Of equal scores the later one comes first, as in the ``mtcnn`` package: P-Net's scores of clear faces are exactly 1,
+    so this decides which boxes remain.
+
+    Args:
+        groups: n int64, the group (a picture, or a level of one) of each box.
+        boxes: n×4.
+        scores: n float64.
+        threshold: overlap with a better box from which a box goes.
+        share_of: what the overlap is a share of, see ``unsuppressed``.
+
+    Returns:
+        The rows that remain: by group, then from the highest score to the lowest.
     """
     order = np.lexsort((-np.arange(len(scores)), -scores, groups))
     keep = np.ones(len(order), dtype=bool)
@@ -31,11 +41,17 @@ def suppress(groups: Rows, boxes: Boxes, scores: NDArray[np.float64], threshold:
 
 
 def unsuppressed(boxes: Boxes, threshold: float, share_of: ShareOf) -> NDArray[np.bool_]:
-    """Which boxes remain when each one goes that overlaps a better one by more than ``threshold``.
+    """Which boxes remain when each one goes that overlaps a better one by more than a threshold.
 
-    ``boxes``: groups×n×4, each group sorted from best to worst; returns groups×n. A box that has itself gone still
-    suppresses: so the ``mtcnn`` package does it, unlike the usual greedy suppression. The overlap is a share of the two
-    boxes' union or of the smaller box.
+    A box that has itself gone still suppresses: so the ``mtcnn`` package does it, unlike the usual greedy suppression.
+
+    Args:
+        boxes: groups×n×4, each group sorted from best to worst.
+        threshold: the overlap up to which a box remains.
+        share_of: whether the overlap is a share of the two boxes' union or of the smaller box.
+
+    Returns:
+        groups×n.
     """
     groups, count = boxes.shape[:2]
     keep = np.ones((groups, count), dtype=bool)

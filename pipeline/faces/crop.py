@@ -27,13 +27,13 @@ class Face:
     """A face in a picture, in pixels of the picture as it was read.
 
     Attributes:
-        method: What found it: mtcnn, haar, whole (nothing did: it is the whole picture) or given (the picture was
+        method: what found it: mtcnn, haar, whole (nothing did: it is the whole picture) or given (the picture was
             aligned to the face by its set's authors).
-        faces: How many faces that detector found in the picture.
-        box: Where it is.
+        faces: how many faces that detector found in the picture.
+        box: where it is.
         score: O-Net's; only for mtcnn.
-        landmarks: Five x, y; only for mtcnn.
-        rotation: Degrees, clockwise, by which the picture must be rotated for the face to stand upright.
+        landmarks: five x, y; only for mtcnn.
+        rotation: degrees, clockwise, by which the picture must be rotated for the face to stand upright.
     """
 
     method: str
@@ -48,9 +48,9 @@ def crop_face(image: Image, face: Face, params: FaceParams) -> Image:
     """Crop a face as the parameters ``align``, ``margin`` and ``upscale`` say.
 
     Args:
-        image: The picture, uint8 H×W×3 RGB.
-        face: The face in it.
-        params: The section ``faces``.
+        image: the picture, uint8 H×W×3 RGB.
+        face: the face in it.
+        params: the section ``faces``.
 
     Returns:
         uint8 112×112×3 RGB.
@@ -67,9 +67,9 @@ def crop_box(image: Image, box: Box, margin: float, upscale: Upscale = "cubic") 
 
     Args:
         image: uint8 H×W×3.
-        box: What is cut out. What lies outside of the picture is left out, and at least one pixel is taken.
-        margin: Widening on each side, as a share of the box's width or height.
-        upscale: The interpolation where a side grows.
+        box: what is cut out; not what lies outside of the picture, but at least one pixel.
+        margin: widening on each side, as a share of the box's width or height.
+        upscale: the interpolation where a side grows.
 
     Returns:
         uint8 112×112×3.
@@ -97,8 +97,8 @@ def crop_aligned(image: Image, landmarks: NDArray[np.floating], margin: float, u
     Args:
         image: uint8 H×W×3. Beyond the picture its edge is continued.
         landmarks: 5×2, x and y in pixels of ``image``.
-        margin: Widening of the crop on each side, as a share of its side.
-        upscale: The interpolation where the face grows.
+        margin: widening of the crop on each side, as a share of its side.
+        upscale: the interpolation where the face grows.
 
     Returns:
         uint8 112×112×3.

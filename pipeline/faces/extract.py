@@ -27,7 +27,14 @@ NAMED = 5
 
 @dataclass
 class Unreadable:
-    """Counts the unreadable pictures of a set and ends the work when they are too many."""
+    """Counts the unreadable pictures of a set and ends the work when they are too many.
+
+    Attributes:
+        dataset: name of the set.
+        total: number of its pictures.
+        allowed: share of them that may be unreadable, 0 to 1.
+        reasons: why each unreadable picture is, by key.
+    """
 
     dataset: str
     total: int
@@ -35,7 +42,7 @@ class Unreadable:
     reasons: dict[str, str] = field(default_factory=dict)
 
     def add(self, reasons: dict[str, str]) -> None:
-        """Note pictures: the reason by key.
+        """Note unreadable pictures: the reason by key.
 
         Raises:
             DatasetError: more than the allowed share of the set is unreadable.
@@ -59,18 +66,23 @@ def extract(
     device: torch.device,
     processes: int | None = None,
 ) -> None:
-    """Detect, crop and pack every picture of ``dataset`` into the store at ``folder``, in the order of its samples.
+    """Detect, crop and pack every picture of a data set into a crop store, in the order of its samples.
 
     One face a picture is taken: MTCNN's, else the Haar cascade's, else the whole picture; the manifest tells which. An
     unreadable picture has no crop and is listed with its reason in the store's description. Memory does not grow with
     the set, except for the names of its pictures.
 
-    ``partial`` holds the work in progress, best on the same file system. However the work was interrupted, with the
-    same pictures and parameters it goes on with the batches that are not finished, and ends in the same bytes. Pictures
-    that the system would not read out are tried again.
+    However the work was interrupted, with the same pictures and parameters it goes on with the batches that are not
+    finished, and ends in the same bytes. Pictures that the system would not read out are tried again.
 
-    ``max_unreadable``: share of the set's pictures, 0 to 1. ``processes``: by default one a core; more than one need
-    a main module that can be imported.
+    Args:
+        dataset: the pictures.
+        folder: where the store will be.
+        partial: folder of the work in progress, best on the same file system.
+        params: how faces are found and cropped.
+        max_unreadable: share of the set's pictures that may be unreadable, 0 to 1.
+        device: where the detector computes.
+        processes: by default one a core; more than one need a main module that can be imported.
 
     Raises:
         DatasetError: more than ``max_unreadable`` of the pictures are unreadable, or all of them; a process died.
@@ -98,7 +110,7 @@ def _fill(
     processes: int | None,
     unreadable: Unreadable,
 ) -> None:
-    """Bring every batch, by its name, into the writer: those of an interrupted run are there, the rest is made."""
+    """Bring every batch into the writer under its name: those of an interrupted run are there, the rest is made."""
     done = set[int]()
     progress: tqdm[Any] = progress_bar(total=unreadable.total, desc=f"faces {unreadable.dataset}", unit="picture")
     with progress:
@@ -116,7 +128,7 @@ def _fill(
 
 
 def _report_reading(dataset: Dataset) -> dict[str, int]:
-    """Say which of several readings was taken, and what was passed over, which is returned."""
+    """Print how the set was read where there are several ways, and how many files were no pictures; returns these."""
     if dataset.reading_notes:
         tqdm.write(f"faces {dataset.name}: read {dataset.reading_notes}")
     if passed := dataset.skipped_files():

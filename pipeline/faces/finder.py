@@ -46,8 +46,8 @@ class Chooser:
         Args:
             boxes: n×4, n ≥ 1, in pixels of the picture.
             scores: n.
-            size: Width and height of the picture.
-            sequence: Which recording the picture belongs to, None where it is a single one.
+            size: width and height of the picture.
+            sequence: which recording the picture belongs to, None where it is a single one.
 
         Returns:
             The row of the chosen face; of equals, the first.
@@ -81,7 +81,7 @@ class FaceFinder:
         """Load the detectors.
 
         Raises:
-            WeightsError: A detector's files are missing.
+            WeightsError: a detector's files are missing.
         """
         self._enlarge_to, self._rotate = params.enlarge_to, params.turned
         large_first = params.search == "large_first"
@@ -93,8 +93,8 @@ class FaceFinder:
 
         Args:
             images: uint8 H×W×3 RGB, sizes may differ.
-            sequences: Which recording each picture belongs to.
-            chooser: Chooses among several faces.
+            sequences: which recording each picture belongs to.
+            chooser: chooses among several faces.
         """
         resized = [for_detection(image, self._enlarge_to) for image in images]
         found = self._detect(resized)
@@ -186,9 +186,9 @@ def detect_rotated(
     """Look again at pictures without a face: they may lie on their side or upside down, and their files not say so.
 
     Args:
-        detect: Finds the faces of a list of pictures.
+        detect: finds the faces of a list of pictures.
         images: uint8 H×W×3 RGB.
-        detections: What was found in them as they are. Pictures with a face are not looked at again.
+        detections: what was found in them as they are. Pictures with a face are not looked at again.
 
     Returns:
         For each picture its rotation (degrees, clockwise) with the best score, and what was found at it, in pixels of
@@ -229,10 +229,10 @@ class HaarDetector:
         """Load the cascade.
 
         Args:
-            min_face: Side of the smallest face that is found, in pixels.
+            min_face: side of the smallest face that is found, in pixels.
 
         Raises:
-            WeightsError: The installed OpenCV does not bring the cascade.
+            WeightsError: the installed OpenCV does not bring the cascade.
         """
         path = Path(haarcascades) / CASCADE
         self._cascade = cv2.CascadeClassifier(str(path))

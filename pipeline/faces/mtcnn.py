@@ -19,8 +19,9 @@ from torch import Tensor
 
 from pipeline.faces import boxes as arithmetic
 from pipeline.faces.boxes import Boxes
+from pipeline.faces.crop import Image
 from pipeline.faces.networks import ONet, PNet, RNet, load_weights
-from pipeline.faces.pyramid import Image, Stack, scales
+from pipeline.faces.pyramid import Stack, scales
 
 CPU_PIXELS, CPU_PATCHES = 1 << 17, 32
 """Pixels of P-Net's input and patches for one pass on a CPU: what then stays in its caches is several times faster."""
@@ -36,9 +37,11 @@ STACKED_PIXELS = 1 << 22
 class Detection:
     """The faces of one picture, best first, in pixels of the picture.
 
-    boxes: float32 n×4, x1, y1, x2, y2, within the picture. scores: float32 n, O-Net's, in [0, 1].
-    landmarks: float32 n×5×2, x and y of left eye, right eye, nose, left and right mouth corner as seen by the viewer;
-    they may lie outside the picture.
+    Attributes:
+        boxes: float32 n×4, x1, y1, x2, y2, within the picture.
+        landmarks: float32 n×5×2, x and y of left eye, right eye, nose, left and right mouth corner as seen by the
+            viewer; they may lie outside the picture.
+        scores: float32 n, O-Net's, in [0, 1].
     """
 
     boxes: NDArray[np.float32]
@@ -48,7 +51,13 @@ class Detection:
 
 @dataclass(frozen=True)
 class _Candidates:
-    """Boxes of several pictures of one size. picture: n int64, the picture of each box; scores: n float64."""
+    """Boxes of several pictures of one size.
+
+    Attributes:
+        picture: n int64, the picture of each box.
+        boxes: n×4 float64.
+        scores: n float64.
+    """
 
     picture: NDArray[np.int64]
     boxes: Boxes
@@ -64,7 +73,12 @@ class _Candidates:
 
 @dataclass(frozen=True)
 class _Round:
-    """One step of a search: the levels that it adds, finest first, and the side of the smallest face that ends it."""
+    """One step of a search.
+
+    Attributes:
+        levels: scales of the levels that it adds, finest first.
+        conclusive: side of the smallest face that ends the search, in pixels.
+    """
 
     levels: list[float]
     conclusive: float
@@ -90,11 +104,15 @@ class MTCNN:
         device: torch.device,
         large_first: bool = False,
     ) -> None:
-        """
-        ``min_face``: side of the smallest face that is found, in pixels. ``scale_factor``: ratio of neighbouring
-        pyramid levels. ``thresholds``: the scores that must be exceeded in P-Net, R-Net and O-Net. ``large_first``:
-        pass over the finer levels where the coarser ones show a face; then only the largest face of a picture is sure
-        to be found.
+        """Load the three networks.
+
+        Args:
+            min_face: side of the smallest face that is found, in pixels.
+            scale_factor: ratio of neighbouring pyramid levels.
+            thresholds: the scores that must be exceeded in P-Net, R-Net and O-Net.
+            device: where the networks compute.
+            large_first: pass over the finer levels where the coarser ones show a face; then only the largest face of a
+                picture is sure to be found.
 
         Raises:
             WeightsError: the weight files are missing or damaged.

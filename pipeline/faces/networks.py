@@ -131,7 +131,7 @@ def _flatten(features: Tensor) -> Tensor:
 
 
 def weight_file(name: str) -> Path:
-    """The weight file of ``name`` (pnet, rnet or onet) in the installed package, found without importing it.
+    """The weight file of a network (pnet, rnet or onet) in the installed package, found without importing it.
 
     Raises:
         WeightsError: the package is not installed or has no such file.
@@ -146,7 +146,11 @@ def weight_file(name: str) -> Path:
 
 
 def load_weights(network: nn.Module, name: str) -> None:
-    """Fill ``network`` with the weights of ``name``; its layers must be defined in the order of the file.
+    """Fill a network with its trained weights.
+
+    Args:
+        network: its layers must be defined in the order of the file.
+        name: pnet, rnet or onet.
 
     Raises:
         WeightsError: the file is missing, or does not fit the network.

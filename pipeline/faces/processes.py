@@ -22,13 +22,21 @@ MOST_PROCESSES = {"cpu": 8, "cuda": 4}
 
 
 def crop_batches(work: FaceBatches, batches: Batches, processes: int | None) -> Generator[CropBatch]:
-    """What becomes of each of ``batches``, in order, by so many processes; by this one if there is only one.
+    """Find and crop the faces of all batches, in several processes.
 
-    processes: None for one a core, fewer for few pictures. Every process computes with one thread, so that the result
-    is the same for any number of them.
+    Every process computes with one thread, so that the result is the same for any number of them.
+
+    Args:
+        work: finds and crops the faces of one batch.
+        batches: the samples of each batch.
+        processes: how many; with one it is this process. None: one a core, fewer for few pictures.
+
+    Yields:
+        What becomes of each batch, in order.
 
     Raises:
-        DatasetError: a process died. WeightsError: a detector's files are missing.
+        DatasetError: a process died.
+        WeightsError: a detector's files are missing.
     """
     if processes is None:
         processes = _default_processes(sum(map(len, batches)), work.device)

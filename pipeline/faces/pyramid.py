@@ -10,16 +10,24 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
+from pipeline.faces.crop import Image
 from pipeline.faces.networks import PNet
-
-Image = NDArray[np.uint8]
 
 
 def scales(width: int, height: int, min_face: int, scale_factor: float) -> list[float]:
-    """The scales of a picture's levels, finest first: the first shows ``min_face`` as 12 pixels.
+    """The scales of a picture's levels.
 
     Their number is the ``mtcnn`` package's, which does not depend on ``min_face``; levels that are too small for P-Net
     are left out. A picture of less than about 17 pixels has none.
+
+    Args:
+        width: of the picture, in pixels.
+        height: of the picture, in pixels.
+        min_face: side of the smallest face that is found, in pixels.
+        scale_factor: ratio of neighbouring levels.
+
+    Returns:
+        Scales, finest first: the first shows ``min_face`` as 12 pixels.
     """
     levels = round(-(np.log(min(width, height) / PNet.WINDOW) / np.log(scale_factor) + 1.0))
     wanted = [PNet.WINDOW / min_face * scale_factor**level for level in range(levels)]
@@ -32,17 +40,26 @@ def normalise(samples: Tensor) -> Tensor:
 
 
 class Stack:
-    """Pictures of one size on a device. ``pixels``: uint8 N×H×W×3."""
+    """Pictures of one size on a device.
+
+    Attributes:
+        pixels: uint8 N×H×W×3.
+    """
 
     def __init__(self, images: Sequence[Image], device: torch.device) -> None:
-        """``images``: uint8 H×W×3 each; they travel to the device in one piece."""
+        """Bring ``images`` (uint8 H×W×3 each) to the device, in one piece."""
         self.count, (self.height, self.width) = len(images), images[0].shape[:2]
         self.pixels = torch.from_numpy(np.stack(images)).to(device)
 
     def levels(self, scales: Sequence[float], chosen: NDArray[np.int64]) -> list[Tensor]:
-        """The ``chosen`` pictures, normalised, at each scale: averages over exact areas, sides ``int(side · scale)``.
+        """Pictures at several scales: averages over exact areas, sides ``int(side · scale)``.
 
-        float32 n×3×h×w each, channels last.
+        Args:
+            scales: the scale of each level.
+            chosen: n int64, which pictures.
+
+        Returns:
+            For each scale the normalised pictures, float32 n×3×h×w, channels last.
         """
         pixels = self.pixels[torch.from_numpy(chosen).to(self.pixels.device)]
         sizes = [(int(self.height * scale), int(self.width * scale)) for scale in scales]
@@ -57,10 +74,17 @@ class Stack:
         return self.pixels.device.type != "cpu" or (scale < 0.25 and self.height * self.width >= 1 << 17)
 
     def patches(self, picture: NDArray[np.int64], boxes: NDArray[np.float64], size: int) -> Tensor:
-        """Bilinear samples at size×size places of each box, its edges included, normalised; outside of the picture 0.
+        """Bilinear samples at size×size places of each box, its edges included; outside of the picture 0.
 
-        ``picture`` (n int64, ascending) and ``boxes`` (n×4) say what to cut out; float32 n×3×size×size, channels last.
         Coordinates are TensorFlow's, as in the ``mtcnn`` package: a box edge at x samples the column x · (W − 1) / W.
+
+        Args:
+            picture: n int64, ascending: the picture of each box.
+            boxes: n×4.
+            size: side of a patch, in pixels.
+
+        Returns:
+            Normalised patches, float32 n×3×size×size, channels last.
         """
         patches = torch.empty(len(boxes), 3, size, size, device=self.pixels.device)
         last = np.array([self.width, self.height]) - 1

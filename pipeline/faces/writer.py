@@ -27,6 +27,9 @@ from pipeline.files.io import read_parquet, write_json
 BATCHES_A_GROUP = 64
 """Batches whose rows make one row group of the tables, and are in memory together."""
 
+METHODS = ("mtcnn", "haar", "whole", "given")
+"""What finds a face, or stands for it, in the order of a summary."""
+
 PACKED = "packed"
 """Folder in the work in progress in which the store is put together."""
 
@@ -220,10 +223,6 @@ def _arrow(rows: list[dict[str, Any]]) -> pa.Table:
     """Manifest rows with the types that pandas reads back as those of ``MANIFEST_COLUMNS``."""
     table = pd.DataFrame(rows, columns=list(MANIFEST_COLUMNS)).astype(MANIFEST_COLUMNS)
     return pa.Table.from_pandas(table, schema=_ARROW_SCHEMA, preserve_index=False)
-
-
-METHODS = ("mtcnn", "haar", "whole", "given")
-"""What finds a face, or stands for it, in the order of a summary."""
 
 
 def summary(folder: Path) -> dict[str, int | float]:

@@ -20,6 +20,12 @@ def atomic_path(path: Path) -> Iterator[Path]:
 
     Where the process is killed, the next one that writes ``path`` removes it.
 
+    Args:
+        path: the file to write; its folder is made where it is missing.
+
+    Yields:
+        An empty temporary file with the suffix of ``path``.
+
     Raises:
         StorageError: the system refuses to write, for example on a full disk; the file that was there stays.
     """
@@ -41,9 +47,15 @@ def atomic_path(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def atomic_folder(path: Path) -> Iterator[Path]:
-    """Yield a temporary folder beside ``path``, which is not there; on success it becomes ``path``, else it is removed.
+    """Yield a temporary folder beside ``path``; on success it becomes ``path``, on any error it is removed.
 
     Where the process is killed, the next one that writes ``path`` removes it.
+
+    Args:
+        path: the folder to write, which must not be there yet.
+
+    Yields:
+        An empty temporary folder.
 
     Raises:
         StorageError: the system refuses to write.
@@ -64,8 +76,12 @@ def atomic_folder(path: Path) -> Iterator[Path]:
 def require_free(path: Path | None, option: str) -> None:
     """Check that an output is not there yet.
 
+    Args:
+        path: of the output; None: there will be none.
+        option: the command's option that names it, for the message.
+
     Raises:
-        DatasetError: it is.
+        DatasetError: it is there already.
     """
     if path is not None and path.exists():
         raise DatasetError(f"{path}: exists already; remove it or name another one with {option}")
@@ -84,7 +100,7 @@ def remove_folder(path: Path) -> None:
 
 
 def _part(path: Path) -> str:
-    """How the name of what is temporary of ``path`` begins."""
+    """The beginning of the names of temporary files and folders of ``path``."""
     return f".{path.name}.part-"
 
 
@@ -93,7 +109,10 @@ def _part_folder(path: Path) -> Path:
 
 
 def remove_leftovers(path: Path) -> None:
-    """Remove the temporary files and folders of writes of ``path`` that were killed: who is at it has his locked."""
+    """Remove the temporary files and folders that killed processes left when they wrote ``path``.
+
+    Those of running processes stay: they are locked.
+    """
     written = re.compile(rf"{re.escape(_part(path))}[a-z0-9_]{{8}}{re.escape(path.suffix)}")  # as tempfile draws it
     beside = path.parent.iterdir() if path.parent.is_dir() else ()
     for found in [each for each in beside if written.fullmatch(each.name)]:
@@ -106,7 +125,12 @@ def remove_leftovers(path: Path) -> None:
 
 @contextmanager
 def _locked(path: Path) -> Iterator[bool]:
-    """Lock a file or folder; False: another process has, it is another user's or gone, or it cannot be locked here."""
+    """Lock a file or folder for as long as the context lasts.
+
+    Yields:
+        Whether that succeeded. If not, another process has it locked, it is another user's or gone, or nothing can be
+        locked on this file system.
+    """
     with ExitStack() as stack:
         locked = False
         with suppress(OSError):
@@ -117,7 +141,11 @@ def _locked(path: Path) -> Iterator[bool]:
 
 
 def move_folder(folder: Path, to: Path) -> None:
-    """Rename a folder of plain files to a path that is not there; to another disk it is copied, and appears as a whole.
+    """Rename a folder of plain files; to another disk it is copied, and appears there as a whole.
+
+    Args:
+        folder: what to move.
+        to: a path that is not there yet.
 
     Raises:
         OSError: the system refuses it; ``folder`` is as it was.
@@ -155,7 +183,7 @@ def storage_errors(path: Path) -> Iterator[None]:
     """Report what the system refuses while ``path``, or something in it, is written.
 
     Raises:
-        StorageError: it does, for example on a full disk.
+        StorageError: the system refuses something, for example on a full disk.
     """
     try:
         yield
@@ -164,7 +192,13 @@ def storage_errors(path: Path) -> Iterator[None]:
 
 
 def storage_error(path: Path | str, error: Exception, what: str = "written") -> StorageError:
-    """The error to raise where ``path`` could not be ``what``, from whatever a library raised."""
+    """The error to raise where the system refused to write.
+
+    Args:
+        path: what was written.
+        error: what a library raised.
+        what: the participle for the message: the path cannot be ``what``.
+    """
     reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
     return StorageError(
         f"{path}: cannot be {what} ({reason}). {_advice(Path(path), error)}, and run the same command again; "

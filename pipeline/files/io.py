@@ -23,10 +23,10 @@ READ_ERRORS = (ValueError, KeyError, EOFError, OSError, zipfile.BadZipFile, zlib
 
 @contextmanager
 def damage_reported(path: Path) -> Iterator[None]:
-    """Read the file at ``path`` within: nothing else, for every complaint is laid to the file.
+    """Name ``path`` in every error that is raised while it is read; within, nothing else should happen.
 
     Raises:
-        DamagedFileError: it is missing or damaged.
+        DamagedFileError: the file is missing or damaged.
     """
     try:
         yield
@@ -66,7 +66,11 @@ def read_array(path: Path) -> "NDArray[Any]":
 
 
 def read_parquet(path: Path, columns: Sequence[str] | None = None) -> "pd.DataFrame":
-    """Read one parquet file, or some of its columns.
+    """Read one parquet file.
+
+    Args:
+        path: of the file.
+        columns: those to read; None: all.
 
     Raises:
         DamagedFileError: it is missing or damaged.
@@ -78,7 +82,12 @@ def read_parquet(path: Path, columns: Sequence[str] | None = None) -> "pd.DataFr
 
 
 def read_csv(path: Path, rows: int | None = None, **options: Any) -> "pd.DataFrame":
-    """Read what ``write_csv`` wrote. rows: how many there must be, where that is known. options: of pandas.
+    """Read what ``write_csv`` wrote.
+
+    Args:
+        path: of the file.
+        rows: how many there must be, where that is known.
+        **options: of ``pandas.read_csv``.
 
     Raises:
         DamagedFileError: it is missing or damaged.
@@ -101,7 +110,11 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write ``value`` as indented JSON, atomically. NaN and infinity are refused: JSON has no such numbers."""
+    """Write ``value`` as indented JSON, atomically.
+
+    Raises:
+        ValueError: a number is NaN or infinite; JSON has no such numbers.
+    """
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
@@ -118,13 +131,21 @@ def sha256(path: Path) -> str:
 
 
 def code_digests(paths: Iterable[Path]) -> dict[str, str]:
-    """The SHA-256 of every Python file that ``paths`` are or hold, by name; a path that is not there is passed over."""
+    """The SHA-256 of Python files by their names.
+
+    Args:
+        paths: files, and folders of which every Python file counts; what is not there is passed over.
+    """
     files = {file for path in paths for file in (path.rglob("*.py") if path.is_dir() else [path]) if file.is_file()}
     return {file.as_posix(): sha256(file) for file in sorted(files)}
 
 
 def package_folder(name: str) -> Path | None:
-    """Where the installed top-level package of that name lies, found without an import; None: it is not installed."""
+    """Where an installed top-level package lies, found without importing it.
+
+    Returns:
+        Its folder; None: the package is not installed.
+    """
     spec = find_spec(name)
     locations = spec.submodule_search_locations if spec is not None else None
     return Path(locations[0]) if locations else None

@@ -1,7 +1,6 @@
 """Cross entropy against a prototype matrix, weighted by class (paper, eqs. 2, 3, 8 and 13).
 
-z: projections, N×d float, unit rows. M: prototype matrix, k×d. labels: N int64. weights: k float (eq. 13). A mean over
-nothing (no trusted sample) is an exact 0 that carries no gradient into NaN.
+A mean over nothing (no trusted sample) is an exact 0 that carries no gradient into NaN.
 """
 
 import torch
@@ -20,7 +19,16 @@ SOURCE_POWER, TARGET_POWER = 2, 1
 def weighted_cross_entropy(z: Tensor, matrix: Tensor, labels: Tensor, weights: Tensor) -> Tensor:
     """Mean of w_y · CE(softmax(z·Mᵀ), y): eqs. 2, 3, the prototype terms of eqs. 5, 6, and eq. 8.
 
-    The mean divides by the number of samples, as printed, not by the sum of the weights. No sample: 0.
+    The mean divides by the number of samples, as printed, not by the sum of the weights.
+
+    Args:
+        z: Projections, N×d float, unit rows.
+        matrix: The prototype matrix M, k×d float.
+        labels: N int64.
+        weights: Of the classes (eq. 13), k float.
+
+    Returns:
+        A scalar; without samples 0.
     """
     if len(labels) == 0:
         return _zero_of(z, matrix)
@@ -29,19 +37,25 @@ def weighted_cross_entropy(z: Tensor, matrix: Tensor, labels: Tensor, weights: T
 
 
 def class_shares(labels: Tensor) -> Tensor:
-    """The share of each class among ``labels`` (N int64): k float; all 0 where there is no label."""
+    """Return the share of each class among ``labels`` (N int64): k float; all 0 where there is no label."""
     counts = torch.bincount(labels, minlength=NUM_CLASSES).float()
     return counts / counts.sum().clamp(min=1.0)
 
 
 def class_weights(shares: Tensor, form: ClassWeights, code_power: int, balance: Balance = BALANCE) -> Tensor:
-    """The weight of each class, k float, from the classes' shares of a domain (k float; all 0: nothing is known).
+    """Weigh the classes by their shares of a domain.
 
-    form: ``printed`` is eq. 13, 1 − share²; ``code`` is the released code's (1 − share)^code_power, with power 2 on the
-    source and 1 on the target; ``balanced`` is (1 / (c·share))^exponent of the c classes that occur, at most
-    ``balance.cap``: with exponent 1 every class weighs the same in all (King and Zeng 2001; its root: Mahajan et al.,
-    ECCV 2018); ``none`` is 1 for all (the paper's ablation). A class that does not occur: 1 where weights are balanced.
-    Nothing known: 1.
+    Args:
+        shares: k float; all 0 where nothing is known.
+        form: ``printed`` is eq. 13, 1 − share²; ``code`` is the released code's (1 − share)^code_power; ``balanced`` is
+            (1 / (c·share))^exponent of the c classes that occur, at most ``balance.cap``: with exponent 1 every class
+            weighs the same in all (King and Zeng 2001; its root: Mahajan et al., ECCV 2018); ``none`` is 1 for all (the
+            paper's ablation).
+        code_power: ``SOURCE_POWER`` or ``TARGET_POWER``.
+        balance: Exponent and cap of balanced weights.
+
+    Returns:
+        k float. A class that does not occur has 1 where weights are balanced; where nothing is known all have 1.
     """
     occurs = shares > 0
     if form == "none" or not bool(occurs.any()):
@@ -55,10 +69,16 @@ def class_weights(shares: Tensor, form: ClassWeights, code_power: int, balance: 
 
 
 def source_weights(labels: Tensor, form: ClassWeights, balance: Balance) -> tuple[Tensor, Tensor]:
-    """The class weights of a training on the source (k float), and how much each class then counts in its loss.
+    """Weigh the classes in a training on the source.
 
-    labels: of the training pictures, N int64. The second are k float shares that sum to 1 (no picture: all 0): with
-    them ``Decision.adjusted`` knows what the training was told of the classes.
+    Args:
+        labels: Of the training pictures, N int64.
+        form: As in ``class_weights``.
+        balance: As in ``class_weights``.
+
+    Returns:
+        The weights, k float; and how much each class then counts in the loss, k float shares that sum to 1 (without
+        pictures all 0). By the second ``Decision.adjusted`` knows how often the training met each class.
     """
     shares = class_shares(labels)
     weights = class_weights(shares, form, SOURCE_POWER, balance)
@@ -67,5 +87,5 @@ def source_weights(labels: Tensor, form: ClassWeights, balance: Balance) -> tupl
 
 
 def _zero_of(*tensors: Tensor) -> Tensor:
-    """A 0 that stays in the graph, so that ``backward`` works and gives zero gradients."""
+    """Return a 0 that stays in the graph, so that ``backward`` works and gives zero gradients."""
     return torch.stack([tensor.sum() * 0.0 for tensor in tensors]).sum()

@@ -3,7 +3,7 @@
 Below them what such a loss is made of and shows of a collapse, measured and not minimised: how projections lie on the
 unit sphere.
 
-z: projections, N×d float, unit rows; rows i and i + N/2 are views of one image. labels: N int64.
+z: projections, N×d float, unit rows; rows i and i + N/2 are views of one image.
 """
 
 import math
@@ -18,6 +18,13 @@ def nt_xent(z: Tensor, tau: float) -> Tensor:
 
     The positive of a view is the other view of its image; all other 2B − 2 views are negatives.
     (The released code adds the two views' means, which is twice this.)
+
+    Args:
+        z: Projections of two stacked views, N×d float, unit rows.
+        tau: Temperature.
+
+    Returns:
+        A scalar.
     """
     count = len(z)
     similarity = _without_self(z @ z.T / tau)
@@ -30,6 +37,14 @@ def supervised_contrastive(z: Tensor, labels: Tensor, tau: float) -> Tensor:
 
     A(i) are all other views, P(i) those of the same class. The paper prints a sum over anchors; the released code
     and this function take the mean. An anchor without positives contributes nothing.
+
+    Args:
+        z: Projections of two stacked views, N×d float, unit rows.
+        labels: N int64.
+        tau: Temperature.
+
+    Returns:
+        A scalar.
     """
     positive = labels[:, None] == labels[None, :]
     positive.fill_diagonal_(False)
@@ -49,7 +64,7 @@ def alignment(z: Tensor) -> Tensor:
 
 
 def uniformity(z: Tensor) -> Tensor:
-    """log of the mean of exp(−2‖z_i − z_j‖²) over all pairs (Wang and Isola, t = 2); 0: one point, lower is better."""
+    """The log of the mean of exp(−2‖z_i − z_j‖²) over pairs (Wang and Isola, t = 2); 0: one point, lower is better."""
     return torch.pdist(z).square().mul(-2.0).exp().mean().log()
 
 

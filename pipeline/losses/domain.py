@@ -1,9 +1,7 @@
 """Losses between domains: the prototypes' game (paper, eqs. 10 and 11), and the maximum mean discrepancy.
 
-z: projections, N×d float, unit rows. M: prototype matrix, k×d. Every loss is a scalar.
-
-The discrepancy is that with Gaussian kernels (Gretton et al., JMLR 2012; many kernels: Long et al., ICML 2015), of
-samples x: S×d and y: T×d float. A weighted sample is a distribution: weights are not negative and sum to 1.
+The discrepancy is that with Gaussian kernels (Gretton et al., JMLR 2012; many kernels: Long et al., ICML 2015). A
+weighted sample is a distribution: weights are not negative and sum to 1.
 """
 
 import math
@@ -20,17 +18,27 @@ def lambda_t(progress: float) -> float:
 
 
 def domain_discrimination(z_s: Tensor, z_t: Tensor, m_s: Tensor, m_t: Tensor) -> Tensor:
-    """L_dis, eq. 10: −mean over source of log Σ_{i≤k} P_st − mean over target of log Σ_{i>k} P_st."""
+    """L_dis, eq. 10: −mean over source of log Σ_{i≤k} P_st − mean over target of log Σ_{i>k} P_st.
+
+    Args:
+        z_s: Projections of the source, S×d float, unit rows.
+        z_t: Projections of the target, T×d float, unit rows.
+        m_s: The source's prototype matrix, k×d float.
+        m_t: The target's prototype matrix, k×d float.
+
+    Returns:
+        A scalar.
+    """
     return -_log_domain_score(z_s, m_s, m_t).mean() - _log_domain_score(z_t, m_t, m_s).mean()
 
 
 def domain_confusion(z_s: Tensor, z_t: Tensor, m_s: Tensor, m_t: Tensor) -> Tensor:
-    """L_st, eq. 11: eq. 10 with the domains exchanged."""
+    """L_st, eq. 11: eq. 10 with the domains exchanged; a scalar."""
     return -_log_domain_score(z_t, m_s, m_t).mean() - _log_domain_score(z_s, m_t, m_s).mean()
 
 
 def _log_domain_score(z: Tensor, own: Tensor, other: Tensor) -> Tensor:
-    """log of the share of P_st = softmax([z·Mᵀ_own, z·Mᵀ_other]) that falls on ``own``, N float, by log-sum-exp."""
+    """The log of the share of P_st = softmax([z·Mᵀ_own, z·Mᵀ_other]) that falls on ``own``, N float, by log-sum-exp."""
     own_score = torch.logsumexp(z @ own.T, dim=1)
     other_score = torch.logsumexp(z @ other.T, dim=1)
     return F.logsigmoid(own_score - other_score)
@@ -40,6 +48,14 @@ def gaussian_kernels(x: Tensor, y: Tensor, widths: Sequence[float]) -> tuple[Ten
     """K(x, x), K(y, y) and K(x, y), the mean over kernels exp(−‖a − b‖² / (width · mean squared distance)).
 
     The mean is over all pairs of the joint sample, and carries no gradient.
+
+    Args:
+        x: S×d float.
+        y: T×d float.
+        widths: Of the kernels.
+
+    Returns:
+        S×S, T×T and S×T float.
     """
     joint = torch.cat([x, y])
     lengths = joint.square().sum(dim=1)
@@ -53,9 +69,15 @@ def gaussian_kernels(x: Tensor, y: Tensor, widths: Sequence[float]) -> tuple[Ten
 def mmd(
     kernels: tuple[Tensor, Tensor, Tensor], weights_x: Tensor | None = None, weights_y: Tensor | None = None
 ) -> Tensor:
-    """The squared MMD of two weighted samples, its biased estimate, which is never negative: a scalar.
+    """The squared MMD of two weighted samples, by its biased estimate, which is never negative.
 
-    kernels: of ``gaussian_kernels``. weights: S and T float; None: all alike.
+    Args:
+        kernels: Those of ``gaussian_kernels``.
+        weights_x: S float; None: all alike.
+        weights_y: T float; None: all alike.
+
+    Returns:
+        A scalar.
     """
     k_xx, k_yy, k_xy = kernels
     u = torch.full_like(k_xy[:, 0], 1.0 / k_xy.shape[0]) if weights_x is None else weights_x
@@ -64,10 +86,15 @@ def mmd(
 
 
 def conditional_mmd(kernels: tuple[Tensor, Tensor, Tensor], classes_x: Tensor, classes_y: Tensor) -> Tensor:
-    """The mean over classes of the squared MMD between the pictures of that class in both samples: a scalar.
+    """The mean over classes of the squared MMD between the pictures of that class in both samples.
 
-    classes: S×k and T×k float, how much a picture belongs to each class. Classes that one sample lacks are left out;
-    where none is left it is 0.
+    Args:
+        kernels: Those of ``gaussian_kernels``.
+        classes_x: How much a picture belongs to each class, S×k float.
+        classes_y: The same of the other sample, T×k float.
+
+    Returns:
+        A scalar. Classes that one sample lacks are left out; where none is left it is 0.
     """
     k_xx, k_yy, k_xy = kernels
     sums_x, sums_y = classes_x.sum(dim=0), classes_y.sum(dim=0)

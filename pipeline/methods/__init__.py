@@ -9,6 +9,6 @@ __all__ = ["Method", "SourceDomain", "TargetDomain", "implementation"]
 
 
 def implementation(params: AdaptParams) -> type[Method]:
-    """The class that trains the method of these parameters."""
+    """Import and return the class that trains the method of these parameters."""
     found: type[Method] = pkgutil.resolve_name(params.implementation)
     return found

@@ -13,12 +13,11 @@ from pipeline.training.loop import Epoch
 
 
 class Adabn(Method):
-    """Statistics are the mean over all batches so far, of the views that are predicted; no weight changes."""
+    """No weight changes: statistics become the mean over all batches so far, of the views that are predicted."""
 
     params: AdabnParams
 
     def prepare(self) -> None:
-        """The source model, of which the statistics change."""
         self.model, self.network = self.source_model, self.source_model.network
         self._embed = self.team.setup(self.network)
         self._norms = [m for m in self.network.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
@@ -26,7 +25,6 @@ class Adabn(Method):
         self.parts = {"model": self.model}
 
     def begin_epoch(self, epoch: int) -> Epoch:
-        """Batches of the target's training rows."""
         self.predict_target()
         generator = generator_for(self.seed, self.name, epoch)
         size, rows = self.params.batch_size, self.target.train_rows
@@ -35,13 +33,21 @@ class Adabn(Method):
         return Epoch(self._batches(shuffled_batches(rows, size, steps, generator)), steps, steps * size, {})
 
     def _batches(self, draws: Iterator[Tensor]) -> Iterator[tuple[Tensor, int]]:
-        """This process's crops, and how many the whole team has."""
+        """Yield this process's crops, uint8, and how many the whole team's batch has."""
         for rows in draws:
             yield self.target.crops.batch(rows[self.team.part(len(rows))]), len(rows)
 
     @torch.no_grad()
     def step(self, batch: tuple[Tensor, int], progress: float) -> dict[str, Tensor]:
-        """Take a batch into the statistics. The loss is the entropy of its predictions: reported, not minimised."""
+        """Take a batch into the statistics.
+
+        Args:
+            batch: This process's crops, uint8, and how many the whole team's batch has.
+            progress: Not used.
+
+        Returns:
+            The entropy of the batch's predictions, which is reported and not minimised.
+        """
         self._seen += 1
         for norm in self._norms:
             norm.momentum = 1.0 / self._seen  # the first batch replaces the source's, the n-th counts 1/n

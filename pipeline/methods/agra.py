@@ -73,9 +73,9 @@ CLUSTERED = 4096
 
 
 class Landmarks(nn.Module):
-    """Float N×3×112×112 in [0, 1] in; the five landmarks out, N×5×2, x and y as shares of the picture's side.
+    """Finds the five landmarks of faces; it has no gradient and is not trained.
 
-    They have no gradient and are not trained.
+    Float N×3×112×112 in [0, 1] in; N×5×2 out, x and y as shares of the picture's side.
     """
 
     def __init__(self) -> None:
@@ -83,7 +83,7 @@ class Landmarks(nn.Module):
         self.onet = ONet().requires_grad_(False)
 
     def load(self) -> None:
-        """Take the weights of the ``mtcnn`` package.
+        """Take over the weights of the ``mtcnn`` package.
 
         Raises:
             WeightsError: they are missing.
@@ -92,7 +92,6 @@ class Landmarks(nn.Module):
 
     @torch.no_grad()
     def forward(self, images: Tensor) -> Tensor:
-        """Landmarks of a batch of views."""
         with torch.autocast(images.device.type, enabled=False):  # bf16 would move them by a pixel
             known = images.to(self.onet.landmarks.weight.dtype)
             bordered = F.pad(known, (BORDER,) * 4, mode="replicate")
@@ -107,32 +106,41 @@ class Regions(nn.Module):
     """A branch of two residual stages for each landmark, on its region of the encoder's feature map.
 
     The map is the last one that is at least a fifth as wide as the picture.
-
-    Raises:
-        ParamsError: the backbone has no such feature map.
     """
 
     def __init__(self, encoder: Encoder) -> None:
+        """Find the feature map and make the branches.
+
+        Raises:
+            ParamsError: the backbone has no such feature map.
+        """
         super().__init__()
         self.layer, channels = fine_layer(encoder)
         self.landmarks = Landmarks()
         self.branches = nn.ModuleList(_branch(channels) for _ in range(REGIONS))
 
     def forward(self, features: Tensor, landmarks: Tensor) -> Tensor:
-        """The feature map (N×C×H×W) and landmarks (N×5×2, shares of the side) in, N×(5·64) out."""
+        """Compute the local features.
+
+        Args:
+            features: The feature map, N×C×H×W float.
+            landmarks: N×5×2 float, shares of the side.
+
+        Returns:
+            N×(5·64) float.
+        """
         found = regions(features, landmarks.to(features.dtype))
         return torch.cat([branch(found[:, place]) for place, branch in enumerate(self.branches)], dim=1)
 
 
 class WithRegions(nn.Module):
-    """Float N×3×112×112 in, N×(d + 5·64) out: z, then what the regions show."""
+    """z, then what the regions show: float N×3×112×112 in, N×(d + 5·64) out."""
 
     def __init__(self, network: Network, regions: Regions) -> None:
         super().__init__()
         self.network, self.regions = network, regions
 
     def forward(self, images: Tensor) -> Tensor:
-        """z and local features of a batch of images."""
         kept: list[Tensor] = []
         layer = self.network.encoder.trunk.get_submodule(self.regions.layer)
         handle = layer.register_forward_hook(lambda _module, _inputs, output: kept.append(output))
@@ -145,9 +153,14 @@ class WithRegions(nn.Module):
 
 
 def regions(features: Tensor, landmarks: Tensor) -> Tensor:
-    """The 7×7 places around each landmark, moved where they would reach beyond the picture: N×5×C×7×7.
+    """Sample the 7×7 places around each landmark, moved where they would reach beyond the picture.
 
-    features: N×C×H×W. landmarks: N×5×2, x and y as shares of the side.
+    Args:
+        features: N×C×H×W float.
+        landmarks: N×5×2 float, x and y as shares of the side.
+
+    Returns:
+        N×5×C×7×7 float.
     """
     steps = SHARE * (torch.arange(CELLS, device=features.device, dtype=features.dtype) - CELLS // 2)
     margin = SHARE * CELLS / 2
@@ -162,7 +175,7 @@ def regions(features: Tensor, landmarks: Tensor) -> Tensor:
 
 
 def fine_layer(encoder: Encoder) -> tuple[str, int]:
-    """The name within the encoder's trunk of the layer whose output is taken, and its channels.
+    """Find the layer whose output is taken: its name within the encoder's trunk, and its channels.
 
     Raises:
         ParamsError: no layer gives such a feature map.
@@ -192,7 +205,7 @@ def fine_layer(encoder: Encoder) -> tuple[str, int]:
 
 
 def _last_fine(module: nn.Module, prefix: str, shapes: dict[str, torch.Size], least: int) -> str:
-    """The last of the layers in a row, and in chains of such, whose map has a side of ``least``; "": there is none."""
+    """Find the last of the layers in a row, and in chains of such, whose map has a side of ``least``; "": none."""
     found = ""
     for name, child in module.named_children():
         shape = shapes.get(f"{prefix}{name}", torch.Size())
@@ -206,7 +219,7 @@ def _last_fine(module: nn.Module, prefix: str, shapes: dict[str, torch.Size], le
 
 
 def _branch(channels: int) -> nn.Module:
-    """Two stages of two residual blocks, each at half the resolution before it, and their mean: N×C×7×7 to N×64."""
+    """Make two stages of two residual blocks, each at half the resolution before it, and a mean: N×C×7×7 to N×64."""
     widths = [channels, *(min(factor * channels, most) for factor, most in zip((2, 4), WIDEST, strict=True))]
     layers: list[nn.Module] = []
     for narrow, wide in itertools.pairwise(widths):
@@ -223,8 +236,11 @@ def _branch(channels: int) -> nn.Module:
 class DomainMeans(nn.Module):
     """The statistics of one domain: the mean features of its clusters, and how the domain's features are normalised.
 
-    means: k×n float, k clusters of features of length n. sums, counts: of what came nearest to each of them since it
-    moved last, k×n and k float.
+    Attributes:
+        means: Of k clusters of features of length n, k×n float.
+        sums: Of the features that came nearest to each mean since it moved last, k×n float.
+        counts: How many these are, k float.
+        norm: Normalises the domain's features.
     """
 
     means: Tensor
@@ -241,7 +257,12 @@ class DomainMeans(nn.Module):
 
     @torch.no_grad()
     def restart(self, means: Tensor, features: Tensor) -> None:
-        """Begin anew from ``means`` (k×n) of ``features`` (N×n), by which the domain is also normalised from now on."""
+        """Begin anew.
+
+        Args:
+            means: k×n float.
+            features: What these are the means of, N×n float, by which the domain is also normalised from now on.
+        """
         self.means.copy_(means)
         self.sums.zero_()
         self.counts.zero_()
@@ -252,9 +273,12 @@ class DomainMeans(nn.Module):
 
     @torch.no_grad()
     def update(self, features: Tensor, momentum: float, gathered: int) -> None:
-        """Take a batch of the domain's features in: N×n float.
+        """Take in a batch of the domain's features.
 
-        A mean goes by ``momentum`` to that of its new features as soon as there are more than ``gathered`` of them.
+        Args:
+            features: N×n float.
+            momentum: How far a mean goes to that of its new features.
+            gathered: It does so as soon as there are more than this many of them.
         """
         members = F.one_hot(self.nearest(features), NUM_CLASSES).to(features.dtype)
         self.sums += members.T @ features
@@ -267,11 +291,11 @@ class DomainMeans(nn.Module):
 
     @torch.no_grad()
     def nearest(self, features: Tensor) -> Tensor:
-        """The cluster whose mean is nearest to each of ``features`` (N×n): N int64."""
+        """Return the cluster whose mean is nearest to each of ``features`` (N×n): N int64."""
         return (features[:, None] - self.means).square().sum(dim=2).argmin(dim=1)
 
     def nearest_mean(self, features: Tensor) -> Tensor:
-        """The mean that is nearest to each of ``features`` (N×n, of the other domain), normalised: N×n."""
+        """Return the mean that is nearest to each of ``features`` (N×n, of the other domain), normalised: N×n."""
         norm = self.norm
         assert norm.running_mean is not None
         assert norm.running_var is not None
@@ -300,26 +324,35 @@ class Propagation(nn.Module):
         self.within, self.across = nn.Parameter(within), nn.Parameter(across)
         self.register_buffer("across_only", (across > 0).float())
 
-    def forward(self, nodes: Tensor, kept: Tensor | None = None) -> Tensor:
-        """``kept``: N×12×128, 0 where an inner feature is left out, else above 1 by as much; None: all stay."""
+    def forward(self, nodes: Tensor, dropout: Tensor | None = None) -> Tensor:
+        """Pass features along the links.
+
+        Args:
+            nodes: N×12×64 float.
+            dropout: What inner features are multiplied by, N×12×128 float: 0 where one is left out, else above 1 by as
+                much; None: all stay.
+
+        Returns:
+            N×12×64 float.
+        """
         within, across = link_shares(self.within), link_shares(self.across * self.across_only)
         domains = nodes.unflatten(1, (2, NODES))
         inner = F.relu(within @ self.inner(domains))
-        if kept is not None:
-            inner = inner * kept.unflatten(1, (2, NODES))
+        if dropout is not None:
+            inner = inner * dropout.unflatten(1, (2, NODES))
         outer = within @ self.outer(inner)
         propagated: Tensor = across @ self.between(outer.flatten(1, 2))
         return propagated
 
 
 def link_shares(links: Tensor) -> Tensor:
-    """Links that are not negative and sum to 1 in each row."""
+    """Make links, m×m float, such that are not negative and sum to 1 in each row."""
     positive = links.clamp(min=0.0)
     return positive / positive.sum(dim=1, keepdim=True).clamp(min=1e-12)
 
 
 def _links() -> tuple[Tensor, Tensor]:
-    """Within a domain 6×6, and between the domains 12×12."""
+    """Return the links to begin with: within a domain 6×6, and between the domains 12×12."""
     within = torch.full((NODES, NODES), LOCAL_LOCAL)
     within[0, :] = within[:, 0] = HOLISTIC_LOCAL
     within.fill_diagonal_(1.0)
@@ -333,11 +366,13 @@ def _links() -> tuple[Tensor, Tensor]:
 class Graphs(nn.Module):
     """All that stands behind z and the local features: nodes, both domains' statistics, the graphs and their scores.
 
-    dim: of z. scores, local_scores: k×(6·64) and k×(5·64), what classes are scored by from the nodes after the graphs,
-    and from the local ones alone. The first begin at 0.
+    Attributes:
+        scores: What classes are scored by from the nodes after the graphs, k×(6·64) float; 0 to begin with.
+        local_scores: The same from the local nodes alone, k×(5·64) float.
     """
 
     def __init__(self, dim: int) -> None:
+        """Make all of it for a z of ``dim`` numbers."""
         super().__init__()
         self.factor = dim**0.5
         self.holistic = nn.Linear(dim, WIDTH)
@@ -347,21 +382,21 @@ class Graphs(nn.Module):
         self.local_scores = nn.Parameter(nn.init.xavier_normal_(torch.empty(NUM_CLASSES, REGIONS * WIDTH)))
 
     def features(self, observed: Tensor) -> Tensor:
-        """A picture's z with its local features (``WithRegions``) in, its holistic and local ones out: N×(6·64)."""
+        """Turn z with the local features (``WithRegions``) into holistic and local features: N×(6·64)."""
         z, local = observed.tensor_split([observed.shape[1] - REGIONS * WIDTH], dim=1)
         return torch.cat([F.relu(self.holistic(self.factor * z)), local], dim=1)
 
-    def of_source(self, features: Tensor, kept: Tensor | None = None) -> Tensor:
-        """What becomes of source pictures' features beside the nearest cluster of the target: N×(6·64) each."""
-        return self._propagated(self.source.norm(features), self.target.nearest_mean(features), kept)[:, 0]
+    def of_source(self, features: Tensor, dropout: Tensor | None = None) -> Tensor:
+        """Pass source pictures' features (N×(6·64)) on beside the target's nearest means: N×(6·64)."""
+        return self._propagated(self.source.norm(features), self.target.nearest_mean(features), dropout)[:, 0]
 
-    def of_target(self, features: Tensor, kept: Tensor | None = None) -> Tensor:
-        """The same of target pictures' features beside the nearest cluster of the source."""
-        return self._propagated(self.source.nearest_mean(features), self.target.norm(features), kept)[:, 1]
+    def of_target(self, features: Tensor, dropout: Tensor | None = None) -> Tensor:
+        """Pass target pictures' features (N×(6·64)) on beside the source's nearest means: N×(6·64)."""
+        return self._propagated(self.source.nearest_mean(features), self.target.norm(features), dropout)[:, 1]
 
-    def _propagated(self, source: Tensor, target: Tensor, kept: Tensor | None) -> Tensor:
+    def _propagated(self, source: Tensor, target: Tensor, dropout: Tensor | None) -> Tensor:
         nodes = torch.stack([source, target], dim=1).view(-1, 2 * NODES, WIDTH)
-        after: Tensor = self.propagation(nodes, kept)
+        after: Tensor = self.propagation(nodes, dropout)
         return after.reshape(-1, 2, NODES * WIDTH)
 
 
@@ -369,18 +404,17 @@ class AgraClassifier(PrototypeClassifier):
     """softmax(z·Mᵀ + what the graphs score), for pictures of the target; other pictures are taken for such, too."""
 
     def __init__(self, plain: PrototypeClassifier, regions: Regions, graphs: Graphs) -> None:
-        """``plain``: f, g and M, which are shared."""
+        """Put regions and graphs beside f, g and M of ``plain``, which are shared."""
         super().__init__(plain.network, plain.prototypes, plain.decision)
         self.regions, self.graphs = regions, graphs
 
     @classmethod
     def untrained(cls, params: ModelParams) -> Self:
-        """f, g, a prototype matrix, branches and graphs."""
         plain = PrototypeClassifier.untrained(params)
         return cls(plain, Regions(plain.network.encoder), Graphs(params.projection_dim))
 
     def embed(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """z with the features after the graphs, made unit ones; and probabilities."""
+        """Return z with the features after the graphs, made unit ones, and the probabilities."""
         observed = WithRegions(self.network, self.regions)(images)
         z = observed[:, : self.network.head.dim]
         after = self.graphs.of_target(self.graphs.features(observed))
@@ -395,7 +429,13 @@ class Agra(TwoDomains):
     model: AgraClassifier
 
     def prepare(self) -> None:
-        """Beside what other methods train there are the branches: by all processes' parts, at the rate of M."""
+        """Train the branches, too: by all processes' parts, at the rate of M.
+
+        Raises:
+            TrainingError: the target has fewer than two pictures to adapt to.
+            ParamsError: the backbone has no feature map to take regions from.
+            WeightsError: those of the ``mtcnn`` package are missing.
+        """
         network = self.source_model.network
         self.regions = Regions(network.encoder)
         self.regions.landmarks.load()
@@ -406,7 +446,6 @@ class Agra(TwoDomains):
         self.parts["regions"] = self.regions
 
     def own_modules(self) -> dict[str, nn.Module]:
-        """Graphs and discriminator."""
         self.graphs = Graphs(self.network.head.dim)
         return {
             "graphs": self.graphs,
@@ -414,11 +453,9 @@ class Agra(TwoDomains):
         }
 
     def averaged(self) -> dict[str, nn.Module]:
-        """Branches and graphs predict, too."""
         return {**super().averaged(), "regions": self.regions, "graphs": self.graphs}
 
     def embedder(self) -> nn.Module:
-        """z and the local features."""
         return WithRegions(self.network, self.regions)
 
     def _predictor(self) -> AgraClassifier:
@@ -437,7 +474,7 @@ class Agra(TwoDomains):
         return super().prepare_epoch(epoch)
 
     def _restart(self, domain: DomainMeans, crops: DeviceCrops, rows: Tensor) -> None:
-        """The k means of the features of ``rows``; of fewer pictures than classes some come twice."""
+        """Cluster the features of ``rows`` anew; of fewer pictures than classes some means come twice."""
         from sklearn.cluster import KMeans
 
         chosen = min(len(rows), CLUSTERED)
@@ -449,7 +486,7 @@ class Agra(TwoDomains):
 
     @torch.no_grad()
     def _features(self, crops: DeviceCrops, rows: Tensor) -> Tensor:
-        """Holistic and local features of the evaluation views of ``rows``: N×(6·64)."""
+        """Compute holistic and local features of the evaluation views of ``rows``: N×(6·64)."""
         own = rows[self.team.part(len(rows))]
         embedder = WithRegions(self.network, self.regions)
         with evaluating(embedder):
@@ -458,12 +495,14 @@ class Agra(TwoDomains):
         return self.team.from_leader(self.team.gather(found, len(rows)))
 
     def losses(self, batch: Domains) -> dict[str, Tensor]:
-        """Cross entropy by z, by the graphs and by their local nodes on the source; the conditional domain loss."""
         graphs, params, dim = self.graphs, self.params, self.network.head.dim
         source, target = (graphs.features(observed) for observed in (batch.source, batch.target))
         for domain, features in ((graphs.source, source), (graphs.target, target)):
             domain.update(features.detach(), params.momentum_of_means, params.gathered)
-        after = graphs.of_source(source, self._kept(len(source))), graphs.of_target(target, self._kept(len(target)))
+        after = (
+            graphs.of_source(source, self._dropout(len(source))),
+            graphs.of_target(target, self._dropout(len(target))),
+        )
         z = batch.source[:, :dim], batch.target[:, :dim]
         local = weighted_cross_entropy(after[0][:, WIDTH:], graphs.local_scores, batch.labels, self._weights)
         return {
@@ -474,7 +513,7 @@ class Agra(TwoDomains):
         }
 
     def _domain(self, z: tuple[Tensor, Tensor], after: tuple[Tensor, Tensor], progress: float) -> Tensor:
-        """That of CDAN+E, of the directions of both domains' features after the graphs."""
+        """Return the domain loss of CDAN+E, of the directions of both domains' features after the graphs."""
         logits, weights = [], []
         for of_one, features in zip(z, after, strict=True):
             scores = self.prototypes(of_one) + features @ self.graphs.scores.T
@@ -484,8 +523,8 @@ class Agra(TwoDomains):
             weights.append(certainty(probabilities))
         return domain_loss(*logits, *weights)
 
-    def _kept(self, count: int) -> Tensor:
-        """Dropout of the inner features: every process draws the same for all pictures."""
+    def _dropout(self, count: int) -> Tensor:
+        """Draw the dropout of ``count`` pictures' inner features: every process draws the same for all pictures."""
         share = 1.0 - self.params.dropout
         drawn = torch.rand(count, 2 * NODES, INNER, generator=self._generator) < share
         return upload(drawn, self.team.device).float() / share

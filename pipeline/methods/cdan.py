@@ -16,11 +16,9 @@ class Cdan(TwoDomains):
     params: CdanParams
 
     def own_modules(self) -> dict[str, nn.Module]:
-        """The discriminator."""
         return {"discriminator": Discriminator(NUM_CLASSES * self.network.head.dim, self.params.hidden)}
 
     def losses(self, batch: Domains) -> dict[str, Tensor]:
-        """Cross entropy on the source, and the discriminator's loss behind the reversed gradient."""
         logits, weights = [], []
         for z in (batch.source, batch.target):
             probabilities = torch.softmax(self.prototypes(z), dim=1).detach()

@@ -12,11 +12,18 @@ class Coral(TwoDomains):
     params: CoralParams
 
     def losses(self, batch: Domains) -> dict[str, Tensor]:
-        """Cross entropy on the source and the distance of the covariances."""
         distance = coral(self.prototypes(batch.source), self.prototypes(batch.target))
         return {"source": self.supervised(batch), "domain": self.params.weight * distance}
 
 
 def coral(x: Tensor, y: Tensor) -> Tensor:
-    """‖C_x − C_y‖² / (4 d²) of two samples, S×d and T×d, with unbiased covariances (eqs. 1 to 3): a scalar."""
+    """‖C_x − C_y‖² / (4 d²) of two samples, with unbiased covariances (eqs. 1 to 3).
+
+    Args:
+        x: S×d float.
+        y: T×d float.
+
+    Returns:
+        A scalar.
+    """
     return (x.T.cov() - y.T.cov()).square().sum() / (4.0 * x.shape[1] ** 2)

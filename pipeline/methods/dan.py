@@ -13,6 +13,5 @@ class Dan(TwoDomains):
     params: DanParams
 
     def losses(self, batch: Domains) -> dict[str, Tensor]:
-        """Cross entropy on the source and the MMD of the domains."""
         distance = mmd(gaussian_kernels(batch.source, batch.target, self.params.kernels))
         return {"source": self.supervised(batch), "domain": self.params.weight * distance}

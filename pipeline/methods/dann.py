@@ -14,11 +14,9 @@ class Dann(TwoDomains):
     params: DannParams
 
     def own_modules(self) -> dict[str, nn.Module]:
-        """The discriminator."""
         return {"discriminator": Discriminator(self.network.head.dim, self.params.hidden)}
 
     def losses(self, batch: Domains) -> dict[str, Tensor]:
-        """Cross entropy on the source, and the discriminator's loss behind the reversed gradient."""
         discriminator, factor = self.own["discriminator"], lambda_t(batch.progress)
         source, target = (discriminator(reversed_gradient(z, factor)) for z in (batch.source, batch.target))
         return {"source": self.supervised(batch), "domain": self.params.weight * domain_loss(source, target)}

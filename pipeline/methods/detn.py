@@ -14,14 +14,12 @@ class Detn(TwoDomains):
     params: DetnParams
 
     def prepare_epoch(self, epoch: int) -> dict[str, float]:
-        """The target's share of each class over the source's."""
         _, probabilities = self.predict_whole_target()
         labels = self.source.labels[self.source.rows].to(probabilities.device)
         self._ratios = class_ratios(labels, probabilities.argmax(dim=1), self.params.cap)
         return {"largest_ratio": self._ratios.max().item()}
 
     def losses(self, batch: Domains) -> dict[str, Tensor]:
-        """Cross entropy on the source and the weighted MMD."""
         kernels = gaussian_kernels(batch.source, batch.target, self.params.kernels)
         distance = mmd(kernels, picture_weights(self._ratios, batch.labels))
         return {"source": self.supervised(batch), "domain": self.params.weight * distance}

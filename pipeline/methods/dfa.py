@@ -15,7 +15,6 @@ class Dfa(TwoDomains):
     params: DfaParams
 
     def losses(self, batch: Domains) -> dict[str, Tensor]:
-        """Cross entropy on the source and the three terms, of which likeness within and of the gist is wanted."""
         intra, inter = class_likeness(batch.source, batch.labels)
         gist = likeness(batch.source.mean(dim=0, keepdim=True), batch.target.mean(dim=0, keepdim=True)).squeeze()
         return {
@@ -27,15 +26,21 @@ class Dfa(TwoDomains):
 
 
 def likeness(x: Tensor, y: Tensor) -> Tensor:
-    """exp(−‖a − b‖² / 2) of all pairs: S×T."""
+    """exp(−‖a − b‖² / 2) of all pairs: S×d and T×d float in, S×T out."""
     squared = x.square().sum(dim=1)[:, None] + y.square().sum(dim=1)[None, :] - 2.0 * x @ y.T
     return torch.exp(-squared.clamp(min=0.0) / 2.0)
 
 
 def class_likeness(z: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean likeness of two pictures of one class, averaged over classes that have two, and of two of unlike classes.
+    """How alike pictures of one class are, and pictures of unlike classes.
 
-    z: N×d float, labels: N int64. Without such classes the first is 1, without such pairs the second is 0.
+    Args:
+        z: N×d float.
+        labels: N int64.
+
+    Returns:
+        The mean likeness of two pictures of one class, averaged over the classes that have two (1 where there is none);
+        and that of two pictures of unlike classes (0 where there is no such pair). Both are scalars.
     """
     kernel, member = likeness(z, z), F.one_hot(labels, NUM_CLASSES).to(z.dtype)
     counts = member.sum(dim=0)

@@ -9,16 +9,13 @@ from pipeline.training.loop import Epoch
 
 
 class DirectTransfer(Method):
-    """No epochs, so ``fit`` calls none of the training functions."""
+    """It has no epochs, so ``fit`` calls none of the training functions."""
 
     def prepare(self) -> None:
-        """The model is the source's."""
         self.model = self.source_model
 
     def begin_epoch(self, epoch: int) -> Epoch:
-        """Never called: there are no epochs."""
         raise NotImplementedError
 
     def step(self, batch: Any, progress: float) -> dict[str, Tensor]:
-        """Never called: there are no batches."""
         raise NotImplementedError

@@ -15,7 +15,6 @@ class Ecan(TwoDomains):
     params: EcanParams
 
     def prepare_epoch(self, epoch: int) -> dict[str, float]:
-        """Pseudo-labels, and the target's share of each class over the source's."""
         _, probabilities = self.predict_whole_target()
         self._pseudo_labels = probabilities.argmax(dim=1)
         labels = self.source.labels[self.source.rows].to(probabilities.device)
@@ -23,7 +22,6 @@ class Ecan(TwoDomains):
         return {"largest_ratio": self._ratios.max().item()}
 
     def losses(self, batch: Domains) -> dict[str, Tensor]:
-        """Cross entropy on the source, re-weighted marginal MMD and conditional MMD."""
         kernels = gaussian_kernels(batch.source, batch.target, self.params.kernels)
         pseudo_labels = self._pseudo_labels[upload(batch.target_index, self.team.device)]
         conditional = conditional_mmd(kernels, one_hot(batch.labels), one_hot(pseudo_labels))

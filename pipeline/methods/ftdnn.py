@@ -7,10 +7,9 @@ from pipeline.methods.parts.two_domains import Domains, TwoDomains
 
 
 class Ftdnn(TwoDomains):
-    """f, g and M together, where the source model's M was learned on a network that stood still."""
+    """Trains f, g and M together, where the source model's M was learned on a network that stood still."""
 
     params: FtdnnParams
 
     def losses(self, batch: Domains) -> dict[str, Tensor]:
-        """Cross entropy on the source."""
         return {"source": self.supervised(batch)}

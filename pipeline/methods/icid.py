@@ -20,7 +20,6 @@ class Icid(TwoDomains):
     params: IcidParams
 
     def own_modules(self) -> dict[str, nn.Module]:
-        """The channels, what tells whether two pictures are of one class, and the matrices of two classifiers."""
         dim = self.network.head.dim
         channels = {name: nn.Linear(dim, dim, bias=False) for name in ("common", "distinct")}
         matrices = {name: Prototypes(dim) for name in ("of_distinct", "of_fused")}
@@ -32,7 +31,6 @@ class Icid(TwoDomains):
         return {**channels, **matrices, "pair": nn.Linear(dim, 1)}
 
     def losses(self, batch: Domains) -> dict[str, Tensor]:
-        """Cross entropy of the fused features and of the distinct ones; of a pair of common ones, whether alike."""
         common, distinct = self.own["common"](batch.source), self.own["distinct"](batch.source)
         different, alike = pairs(common, batch.labels)
         verified = F.binary_cross_entropy_with_logits(self.own["pair"](different).squeeze(1), alike)
@@ -43,13 +41,13 @@ class Icid(TwoDomains):
         }
 
     def descend(self, loss: Tensor) -> None:
-        """One step down ``loss``; M follows the channels and the matrix of the fused features."""
+        """Take a step; M then follows the channels and the matrix of the fused features."""
         super().descend(loss)
         self.fuse()
 
     @torch.no_grad()
     def fuse(self) -> None:
-        """M of the fused features, for z itself."""
+        """Set M to what the matrix of the fused features is for z itself."""
         mean = 0.5 * (self.own.get_parameter("common.weight") + self.own.get_parameter("distinct.weight"))
         self.prototypes.matrix.copy_(self.own.get_parameter("of_fused.matrix") @ mean)
 
@@ -58,10 +56,15 @@ class Icid(TwoDomains):
 
 
 def pairs(features: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-    """Each picture beside the next of the batch, the last one beside the first.
+    """Compare each picture with the next of the batch, the last one with the first.
 
-    features: N×d float, labels: N int64. Returns √d·|difference|, N×d, of which unit features have the size that a
-    linear layer's default initialisation counts on, and whether both are of one class (N float, 1 or 0).
+    Args:
+        features: N×d float.
+        labels: N int64.
+
+    Returns:
+        √d·|difference|, N×d (so unit features have the size that a linear layer's default initialisation counts on),
+        and whether both are of one class (N float, 1 or 0).
     """
     different = features.shape[1] ** 0.5 * (features - features.roll(-1, dims=0)).abs()
     return different, (labels == labels.roll(-1)).to(features.dtype)

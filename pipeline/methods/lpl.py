@@ -13,16 +13,23 @@ class Lpl(TwoDomains):
     params: LplParams
 
     def losses(self, batch: Domains) -> dict[str, Tensor]:
-        """Cross entropy and the locality-preserving loss of the source."""
         features = batch.source * batch.source.shape[1] ** 0.5
         locality = locality_preserving(features, batch.labels, self.params.neighbours)
         return {"source": self.supervised(batch), "locality": self.params.weight * locality}
 
 
 def locality_preserving(features: Tensor, labels: Tensor, neighbours: int) -> Tensor:
-    """½ · mean of ‖x − mean of the k nearest of its class in the batch‖² (eq. 4): N×d and N int64 in, a scalar.
+    """½ · mean of ‖x − mean of the k nearest of its class in the batch‖² (eq. 4).
 
     Where a class has fewer others in the batch, the mean is over these; a picture alone contributes 0.
+
+    Args:
+        features: N×d float.
+        labels: N int64.
+        neighbours: k.
+
+    Returns:
+        A scalar.
     """
     like = labels[:, None] == labels[None, :]
     like.fill_diagonal_(False)

@@ -7,9 +7,8 @@ from pipeline.methods.parts.two_classifiers import TwoClassifiers
 
 
 class Mcd(TwoClassifiers):
-    """The classifiers' probabilities are brought apart and together."""
+    """The discrepancy is the mean absolute difference of the two predictions, as published."""
 
     def discrepancy(self, z: Tensor, matrices: dict[str, Tensor]) -> Tensor:
-        """The mean absolute difference of the two predictions, the paper's discrepancy loss: a scalar."""
         first, second = (torch.softmax(z @ matrix.T, dim=1) for matrix in matrices.values())
         return (first - second).abs().mean()

@@ -16,14 +16,13 @@ class MeanTeacher(TwoDomains):
     views: ClassVar[int] = 2
 
     def losses(self, batch: Domains) -> dict[str, Tensor]:
-        """Cross entropy on the source; squared difference to the teacher where it is sure (sec. 3.1 and 3.2)."""
         student = self.model.decision(self.prototypes(batch.target))  # as the teacher decides
-        difference = consistency(student, self._taught(batch), self.params.threshold)
+        difference = consistency(student, self._teacher_probabilities(batch), self.params.threshold)
         return {"source": self.supervised(batch), "consistency": self.params.weight * difference}
 
     @torch.no_grad()
-    def _taught(self, batch: Domains) -> Tensor:
-        """The teacher's probabilities for the second views of the whole team's batch."""
+    def _teacher_probabilities(self, batch: Domains) -> Tensor:
+        """What the teacher predicts for the second views of the whole team's batch: T×k."""
         _, second = batch.target_views.chunk(2)
         self.model.eval()
         with self.team.autocast():
@@ -32,9 +31,15 @@ class MeanTeacher(TwoDomains):
 
 
 def consistency(student: Tensor, teacher: Tensor, threshold: float) -> Tensor:
-    """Mean over pictures and classes of the squared difference, 0 where the teacher is not sure: a scalar.
+    """Mean over pictures and classes of the squared difference, 0 where the teacher is not sure (secs. 3.1 and 3.2).
 
-    student, teacher: N×k probabilities; the teacher is sure where its largest is at least ``threshold``.
+    Args:
+        student: Probabilities, N×k float.
+        teacher: Probabilities, N×k float.
+        threshold: The teacher is sure where its largest probability is at least this.
+
+    Returns:
+        A scalar.
     """
     sure = (teacher.amax(dim=1) >= threshold).to(student.dtype)
     return ((student - teacher).square().mean(dim=1) * sure).mean()

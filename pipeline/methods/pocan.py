@@ -33,9 +33,13 @@ from pipeline.training.loop import Epoch
 
 @dataclass(frozen=True)
 class Batch:
-    """One step's pictures; labels of the source's and pseudo-labels of the trusted target's, which come first.
+    """One step's pictures.
 
-    labels, pseudo_labels: int64 on the device, of the whole team's batch.
+    Attributes:
+        source: Of the source.
+        target: Of the target; the trusted ones come first.
+        labels: Of the source's pictures in the whole team's batch, int64 on the device.
+        pseudo_labels: Of the trusted target's pictures in the whole team's batch, int64 on the device.
     """
 
     source: Pictures
@@ -46,7 +50,15 @@ class Batch:
 
 @dataclass(frozen=True)
 class Projections:
-    """z of both views of a step: source 2S×d with labels 2S; target 2T×d, of which ``trusted`` with pseudo-labels."""
+    """z of both views of a step's pictures, of the whole team's batch.
+
+    Attributes:
+        source: 2S×d float.
+        source_labels: 2S int64.
+        target: 2T×d float.
+        trusted: Those of the target that have a pseudo-label.
+        pseudo_labels: One for each of ``trusted``, int64.
+    """
 
     source: Tensor
     source_labels: Tensor
@@ -55,7 +67,7 @@ class Projections:
     pseudo_labels: Tensor
 
     def detached(self) -> "Projections":
-        """The same without gradients to f and g."""
+        """Return the same without gradients to f and g."""
         return replace(self, source=self.source.detach(), target=self.target.detach(), trusted=self.trusted.detach())
 
 
@@ -65,7 +77,11 @@ class Pocan(Method):
     params: PocanParams
 
     def prepare(self) -> None:
-        """M_t starts as a copy of M_s; f, g and M_s go on from the source model."""
+        """Let M_t start as a copy of M_s; f, g and M_s go on from the source model.
+
+        Raises:
+            TrainingError: the target has fewer than two pictures to adapt to.
+        """
         if len(self.target.train_rows) < 2:
             raise TrainingError(
                 "the target's split has fewer than two pictures to adapt to: add pictures or change its split"
@@ -107,14 +123,14 @@ class Pocan(Method):
         }
 
     def _weigh_classes(self) -> None:
-        """The source's class weights; and the shares of the classes in the training that they make."""
+        """Set the source's class weights, and the shares that the classes then have in the training."""
         labels = self.source.labels[self.source.rows]
         weights, self._trained_shares = source_weights(labels, self.params.class_weights, self.params.balance)
         self._source_weights = weights.to(self.target.crops.device)
         self._target_weights = torch.ones_like(self._source_weights)
 
     def _predictor(self) -> PrototypeClassifier:
-        """What pseudo-labels and predicts: f, g and M_t, or their averages."""
+        """Return what pseudo-labels and predicts: f, g and M_t, or their averages."""
         network, prototypes = self._average["network"], self._average["target_prototypes"]
         assert isinstance(network, Network)
         assert isinstance(prototypes, Prototypes)
@@ -135,7 +151,7 @@ class Pocan(Method):
         return Epoch(self._batches(epoch, steps, pools, pseudo.labels), steps, images, metrics)
 
     def _pseudo_label(self) -> pseudolabels.PseudoLabels:
-        """Pseudo-labels on the CPU, one for each training row; also this epoch's class weights and test prediction."""
+        """Pseudo-label the training rows, on the CPU; also predict the test rows and set the epoch's class weights."""
         params = self.params
         probabilities = self.predict_whole_target()[1].cpu()
         if self._at_start is None:
@@ -154,7 +170,7 @@ class Pocan(Method):
         return pseudo
 
     def _pseudo_label_metrics(self, pseudo: pseudolabels.PseudoLabels) -> dict[str, float]:
-        """What is seen of a runaway: the share of every class, and how many have died out since the start."""
+        """Return what shows that pseudo-labels run away: the share of every class, and how many have died out."""
         finite = pseudo.thresholds[pseudo.thresholds.isfinite()]
         given = class_shares(pseudo.labels)
         assert self._at_start is not None
@@ -167,10 +183,11 @@ class Pocan(Method):
         }
 
     def _pools(self, pseudo: pseudolabels.PseudoLabels) -> tuple[tuple[Tensor, int], ...]:
-        """Source rows, indices of trusted and of untrusted training rows, each with its number in a batch.
+        """Return what batches are drawn from, each with its number of pictures in a batch.
 
-        The target's part of a batch is divided between trusted and untrusted as the whole set is. The released code's
-        epoch is as long as the longest of these three lasts.
+        They are source rows, and indices of trusted and of untrusted training rows. The target's part of a batch is
+        divided between trusted and untrusted as the whole set is. The released code's epoch is as long as the longest
+        of these three lasts.
         """
         size = self.params.batch_size
         trusted, untrusted = (chosen.nonzero().squeeze(1) for chosen in (pseudo.trusted, ~pseudo.trusted))
@@ -188,7 +205,14 @@ class Pocan(Method):
     def batch(
         self, source_rows: Tensor, target_index: Tensor, pseudo_labels: Tensor, generator: torch.Generator
     ) -> Batch:
-        """Fetch one step's pictures: rows of the source, indices into the target's training rows (int64, CPU)."""
+        """Fetch one step's pictures.
+
+        Args:
+            source_rows: Rows of the source, int64 on the CPU.
+            target_index: Indices into the target's training rows, trusted ones first, int64 on the CPU.
+            pseudo_labels: Of the trusted ones, int64 on the CPU.
+            generator: Of the views' chance.
+        """
         return Batch(
             self._source_views.pictures(source_rows, generator),
             self._target_views.pictures(self.target.train_rows[target_index], generator),
@@ -197,7 +221,7 @@ class Pocan(Method):
         )
 
     def step(self, batch: Batch, progress: float) -> dict[str, Tensor]:
-        """Eq. 15 moves f and g, then eq. 16 moves M_s and M_t."""
+        """Move f and g by eq. 15, then M_s and M_t by eq. 16."""
         weight = lambda_t(progress)
         views = self._source_views.views(batch.source), self._target_views.views(batch.target)
         z = self._with_labels(*self._training_projections(*views), batch)
@@ -219,7 +243,12 @@ class Pocan(Method):
         return {name: value.detach() for name, value in reported.items()}
 
     def network_losses(self, z: Projections, pseudo_weight: float) -> dict[str, Tensor]:
-        """The terms of eq. 15, L_in + L_cross + L_st, with M_s and M_t frozen."""
+        """Return the terms of eq. 15, L_in + L_cross + L_st, with M_s and M_t frozen.
+
+        Args:
+            z: With gradients to f and g.
+            pseudo_weight: λ_t, of the trusted samples' cross entropy in L_in.
+        """
         m_s, m_t = self.source_prototypes.matrix.detach(), self.target_prototypes.matrix.detach()
         w_s, w_t = self._source_weights, self._target_weights
         terms: dict[str, Tensor] = {}
@@ -238,7 +267,12 @@ class Pocan(Method):
         return terms
 
     def prototype_losses(self, z: Projections, pseudo_weight: float) -> dict[str, Tensor]:
-        """The terms of eq. 16, L_sp + L_tp + L_dis; the projections carry no gradient to f and g."""
+        """Return the terms of eq. 16, L_sp + L_tp + L_dis.
+
+        Args:
+            z: Without gradients to f and g.
+            pseudo_weight: λ_t, of L_tp where ``lambda_on_prototypes`` says so.
+        """
         m_s, m_t = self.source_prototypes.matrix, self.target_prototypes.matrix
         factor = pseudo_weight if self.params.lambda_on_prototypes else 1.0
         terms = {
@@ -250,7 +284,7 @@ class Pocan(Method):
         return terms
 
     def _training_projections(self, source_views: Tensor, target_views: Tensor) -> tuple[Tensor, Tensor]:
-        """z of both domains' views with gradients; batch norm sees the domains as ``domain_passes`` says."""
+        """Project both domains' views, with gradients; batch norm sees the domains as ``domain_passes`` says."""
         if self.params.domain_passes == "joint":
             z_source, z_target = self._project(torch.cat([source_views, target_views])).split(
                 [len(source_views), len(target_views)]
@@ -260,7 +294,7 @@ class Pocan(Method):
 
     @torch.no_grad()
     def _evaluation_projections(self, source_views: Tensor, target_views: Tensor) -> tuple[Tensor, Tensor]:
-        """z of the updated f and g in evaluation mode, for eq. 16 (docs/method.md; as the released code does)."""
+        """Project by the updated f and g in evaluation mode, for eq. 16 (docs/method.md; as the released code does)."""
         self.network.eval()
         with self.team.autocast():
             projections = self.network(source_views), self.network(target_views)
@@ -268,28 +302,27 @@ class Pocan(Method):
         return projections
 
     def _with_labels(self, z_source: Tensor, z_target: Tensor, batch: Batch) -> Projections:
-        """The whole team's projections, from this process's own."""
+        """Gather the whole team's projections from each process's own, and put their labels beside them."""
         z_source = self.team.gather_views(z_source, batch.source.count)
         z_target = self.team.gather_views(z_target, batch.target.count)
         trusted = torch.cat([view[: len(batch.pseudo_labels)] for view in z_target.chunk(2)])
         return Projections(z_source, batch.labels.repeat(2), z_target, trusted, batch.pseudo_labels.repeat(2))
 
     def state(self) -> dict[str, Any]:
-        """That of every method, and which classes were pseudo-labels at the start."""
+        """Return that of every method, and which classes were pseudo-labels at the start."""
         return {**super().state(), "at_start": self._at_start}
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Continue from ``state``."""
         super().restore(state)
         self._at_start = state["at_start"]
 
     def modules(self) -> dict[str, nn.Module]:
-        """f, g, M_t and M_s, as they predict."""
+        """Return f, g, M_t and M_s, as they predict."""
         return {**super().modules(), "source_prototypes": self._average["source_prototypes"]}
 
 
 def _share_of_batch(size: int, share: float) -> int:
-    """The trusted part of a batch: in proportion, but not 0 or all of it while both kinds exist."""
+    """Return how many of a batch are trusted: in proportion, but not 0 or all while both kinds exist."""
     if share in (0.0, 1.0):
         return round(size * share)
     return min(max(round(size * share), 1), size - 1)

@@ -9,14 +9,13 @@ from pipeline.networks.network import Network, unit_rows
 
 
 class WithNorms(nn.Module):
-    """Float N×3×112×112 in, N×(d + 1) out: z, and the norm that f's features have before they are made unit ones."""
+    """z, and the norm that f's features have before they are made unit ones: float N×3×112×112 in, N×(d + 1) out."""
 
     def __init__(self, network: Network) -> None:
         super().__init__()
         self.network = network
 
     def forward(self, images: Tensor) -> Tensor:
-        """z and norms of a batch of images."""
         features = self.network.encoder.features(images)
         z = self.network.head(unit_rows(features))
         return torch.cat([z, features.to(z.dtype).norm(dim=1, keepdim=True)], dim=1)
@@ -28,11 +27,10 @@ class Safn(TwoDomains):
     params: SafnParams
 
     def embedder(self) -> nn.Module:
-        """f and g with the norms between them."""
         return WithNorms(self.network)
 
     def embedded(self, batch: Batch, progress: float) -> Domains:
-        """The norms of both domains, the source's first, are kept aside."""
+        """Keep the norms of both domains, the source's first, for the loss."""
         both = super().embedded(batch, progress)
         self._norms = torch.cat([both.source[:, -1], both.target[:, -1]])
         return Domains(
@@ -40,10 +38,17 @@ class Safn(TwoDomains):
         )
 
     def losses(self, batch: Domains) -> dict[str, Tensor]:
-        """Cross entropy on the source, and the distance of every norm from what it is now and Δr more."""
         return {"source": self.supervised(batch), "norm": self.params.weight * stepwise(self._norms, self.params.step)}
 
 
 def stepwise(norms: Tensor, step: float) -> Tensor:
-    """Mean of (‖f‖ − (‖f‖ now + Δr))²: N float in, a scalar; its value is Δr², its gradient what counts."""
+    """Mean of (‖f‖ − (‖f‖ now + Δr))²; its value is Δr², and only its gradient counts.
+
+    Args:
+        norms: ‖f‖ of each picture, N float.
+        step: Δr.
+
+    Returns:
+        A scalar.
+    """
     return (norms - (norms.detach() + step)).square().mean()

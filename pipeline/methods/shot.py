@@ -18,13 +18,12 @@ class Shot(TwoDomains):
     params: ShotParams
 
     def prepare_epoch(self, epoch: int) -> dict[str, float]:
-        """Pseudo-labels by the nearest centroid, for the whole epoch."""
         z, probabilities = self.predict_whole_target()
         self._pseudo_labels = clustered(z, probabilities)
         return {"relabelled": (self._pseudo_labels != probabilities.argmax(dim=1)).float().mean().item()}
 
     def losses(self, batch: Domains) -> dict[str, Tensor]:
-        """Entropy of the single predictions, less that of their mean (eqs. 3 and 4), and the pseudo-labels (eq. 7)."""
+        # Eqs. 3, 4 and 7.
         decision = self.source_model.decision
         logits = batch.target @ self.prototypes.matrix.detach().T - decision.adjustment
         logits = logits.masked_fill(~decision.possible, IMPOSSIBLE)
@@ -43,10 +42,17 @@ def entropy(probabilities: Tensor) -> Tensor:
 
 
 def clustered(z: Tensor, probabilities: Tensor) -> Tensor:
-    """The label of the nearest centroid, by cosine distance: N int64 (eqs. 5 and 6).
+    """Label every picture by the nearest centroid, by cosine distance (eqs. 5 and 6).
 
-    Centroids are first the means of z (N×d, unit rows) weighted by the probabilities (N×k), then those of the pictures
-    that were nearest. A class that nobody is nearest to has no centroid any more.
+    Centroids are first the means of z weighted by the probabilities, then those of the pictures that were nearest. A
+    class that nobody is nearest to has no centroid any more.
+
+    Args:
+        z: N×d float, unit rows.
+        probabilities: N×k float.
+
+    Returns:
+        N int64.
     """
     centroids = F.normalize(probabilities.T @ z)
     possible = probabilities.sum(dim=0) > 0

@@ -16,12 +16,10 @@ class Swd(TwoClassifiers):
     params: SwdParams
 
     def prepare_epoch(self, epoch: int) -> dict[str, float]:
-        """Begin the epoch's directions."""
         self._generator = generator_for(self.seed, f"{self.name} directions", epoch)
         return super().prepare_epoch(epoch)
 
     def discrepancy(self, z: Tensor, matrices: dict[str, Tensor]) -> Tensor:
-        """The sliced Wasserstein distance of the two classifiers' predictions."""
         drawn = torch.randn(self.params.directions, NUM_CLASSES, generator=self._generator)
         directions = upload(torch.nn.functional.normalize(drawn), z.device)
         first, second = (torch.softmax(z @ matrix.T, dim=1) for matrix in matrices.values())
@@ -29,9 +27,17 @@ class Swd(TwoClassifiers):
 
 
 def sliced_wasserstein(x: Tensor, y: Tensor, directions: Tensor) -> Tensor:
-    """Mean over ``directions`` (D×k, unit rows) of the squared Wasserstein-2 distance of two samples, N×k each (eq. 7).
+    """Mean over directions of the squared Wasserstein-2 distance of two samples (eq. 7).
 
     In one dimension it is that of the sorted values.
+
+    Args:
+        x: N×k float.
+        y: N×k float.
+        directions: D×k float, unit rows.
+
+    Returns:
+        A scalar.
     """
     first, second = ((sample @ directions.T).sort(dim=0).values for sample in (x, y))
     return (first - second).square().mean()

@@ -18,21 +18,39 @@ BATCH = 256
 
 @torch.no_grad()
 def project(network: Network, crops: DeviceCrops, rows: Tensor, eval_crop: float) -> Tensor:
-    """z of the evaluation view of ``rows`` (int64, CPU): len(rows)×d float on the crops' device."""
+    """Project the evaluation views of some crops.
+
+    Args:
+        network: computes z.
+        crops: of the domain.
+        rows: int64, on the CPU.
+        eval_crop: the view's side, as a share of the crop's.
+
+    Returns:
+        len(rows)×d float, on the crops' device.
+    """
     with evaluating(network):
-        return torch.cat([network(images) for images in evaluation_views(crops, rows, eval_crop, shown=True)])
+        return torch.cat([network(images) for images in evaluation_views(crops, rows, eval_crop, show_progress=True)])
 
 
 @torch.no_grad()
 def classify(
-    model: Classifier, crops: DeviceCrops, rows: Tensor, eval_crop: float, shown: bool = True
+    model: Classifier, crops: DeviceCrops, rows: Tensor, eval_crop: float, show_progress: bool = True
 ) -> tuple[Tensor, Tensor]:
-    """Embeddings (len(rows)×d) and class probabilities (len(rows)×k) of ``rows``, float on the crops' device.
+    """Embeddings and class probabilities of the evaluation views of some crops.
 
-    rows: int64, on the CPU. shown: with a bar.
+    Args:
+        model: that predicts.
+        crops: of the domain.
+        rows: int64, on the CPU.
+        eval_crop: the view's side, as a share of the crop's.
+        show_progress: whether there is a progress bar.
+
+    Returns:
+        Embeddings (len(rows)×d) and probabilities (len(rows)×k), float on the crops' device.
     """
     with evaluating(model):
-        parts = [model.embed(images) for images in evaluation_views(crops, rows, eval_crop, shown)]
+        parts = [model.embed(images) for images in evaluation_views(crops, rows, eval_crop, show_progress)]
     embeddings, probabilities = zip(*parts, strict=True)
     return torch.cat(embeddings), torch.cat(probabilities)
 
@@ -54,7 +72,7 @@ def predict_domains(
 
 @contextmanager
 def evaluating(module: nn.Module) -> Iterator[None]:
-    """In evaluation mode for the pass; left in the mode it was in."""
+    """Put a module into evaluation mode for the context, and back into the mode it was in."""
     was_training = module.training
     module.eval()
     try:
@@ -63,14 +81,24 @@ def evaluating(module: nn.Module) -> Iterator[None]:
         module.train(was_training)
 
 
-def evaluation_views(crops: DeviceCrops, rows: Tensor, eval_crop: float, shown: bool) -> Iterator[Tensor]:
-    """The evaluation views of ``rows``, batch by batch; of no row one batch without images."""
+def evaluation_views(crops: DeviceCrops, rows: Tensor, eval_crop: float, show_progress: bool) -> Iterator[Tensor]:
+    """The evaluation views of some crops, batch by batch.
+
+    Args:
+        crops: of the domain.
+        rows: int64, on the CPU.
+        eval_crop: the view's side, as a share of the crop's.
+        show_progress: whether there is a progress bar.
+
+    Yields:
+        Float n×3×112×112 on the crops' device; where there are no rows, one batch without images.
+    """
     if len(rows) == 0:
         yield torch.empty(0, 3, CROP_SIZE, CROP_SIZE, device=crops.device)
         return
     chunks = rows.split(BATCH)
     batches = prefetched(map(crops.batch, chunks))
     for images in progress_bar(
-        batches, desc="predict", total=len(chunks), leave=False, unit="batch", disable=not shown
+        batches, desc="predict", total=len(chunks), leave=False, unit="batch", disable=not show_progress
     ):
         yield augment.evaluation_view(augment.to_float(images), eval_crop)

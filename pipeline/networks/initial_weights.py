@@ -24,10 +24,11 @@ MEASURED_ON = 2048
 
 
 def load_initial(encoder: Encoder, params: ModelParams) -> dict[str, str]:
-    """Load the weights that ``params`` names into the encoder; returns what the run records about them.
+    """Load the weights that ``params`` names into the encoder.
 
-    The record has ``weights`` and, where there is a file or an entry of a library's registry, its name; for a file also
-    its SHA-256.
+    Returns:
+        What the run records: ``weights`` and, where there is a file or an entry of a library's registry, its name; for
+        a file also its SHA-256.
 
     Raises:
         WeightsError: the file is missing, is of no known format, or does not fit; every key at fault is named.
@@ -46,7 +47,7 @@ def without_statistics(params: ModelParams) -> bool:
 
 
 class _Sums:
-    """Of all inputs that a batch norm has seen: how many, their sum and that of their squares, by channel."""
+    """Of all inputs that a batch norm has had: how many, their sum and that of their squares, by channel."""
 
     def __init__(self, norm: nn.BatchNorm2d) -> None:
         self.count = 0
@@ -68,25 +69,30 @@ class _Sums:
 
 @torch.no_grad()
 def measure(encoder: Encoder, crops: DeviceCrops, rows: Tensor, eval_crop: float) -> None:
-    """Give every batch norm of the encoder's trunk the statistics of its inputs over the evaluation views of ``rows``.
+    """Give every batch norm of the encoder's trunk the statistics of its inputs over evaluation views.
 
-    rows: int64, on the CPU; at most MEASURED_ON of them, evenly spread, are looked at. Scale and shift follow, so that
-    the encoder computes what it did, up to rounding.
+    Scale and shift follow, so that the encoder computes what it did, up to rounding.
+
+    Args:
+        encoder: changed in place.
+        crops: of the source.
+        rows: int64, on the CPU; at most MEASURED_ON of them, evenly spread, are used.
+        eval_crop: the views' side, as a share of the crop's.
     """
     norms = [module for module in encoder.trunk.modules() if isinstance(module, nn.BatchNorm2d)]
     few = rows[:: max(1, -(-len(rows) // MEASURED_ON))]
-    with _watched(norms) as sums, evaluating(encoder):
-        for images in evaluation_views(crops, few, eval_crop, shown=False):
+    with _recorded(norms) as sums, evaluating(encoder):
+        for images in evaluation_views(crops, few, eval_crop, show_progress=False):
             encoder(images)
-    for norm, seen in zip(norms, sums, strict=True):
-        _settle(norm, *seen.mean_and_variance())
+    for norm, inputs in zip(norms, sums, strict=True):
+        _set_statistics(norm, *inputs.mean_and_variance())
 
 
 @contextmanager
-def _watched(norms: list[nn.BatchNorm2d]) -> Iterator[list[_Sums]]:
-    """Sums of the inputs of ``norms`` while the context lasts."""
+def _recorded(norms: list[nn.BatchNorm2d]) -> Iterator[list[_Sums]]:
+    """Collect sums of the inputs of ``norms`` while the context lasts."""
     sums = [_Sums(norm) for norm in norms]
-    hooks = [norm.register_forward_pre_hook(seen.add) for norm, seen in zip(norms, sums, strict=True)]
+    hooks = [norm.register_forward_pre_hook(inputs.add) for norm, inputs in zip(norms, sums, strict=True)]
     try:
         yield sums
     finally:
@@ -94,8 +100,8 @@ def _watched(norms: list[nn.BatchNorm2d]) -> Iterator[list[_Sums]]:
             hook.remove()
 
 
-def _settle(norm: nn.BatchNorm2d, mean: Tensor, variance: Tensor) -> None:
-    """Set the statistics, and scale and shift so that y(x) stays the same."""
+def _set_statistics(norm: nn.BatchNorm2d, mean: Tensor, variance: Tensor) -> None:
+    """Set a batch norm's statistics, and its scale and shift so that y(x) stays the same."""
     assert norm.running_mean is not None
     assert norm.running_var is not None
     slope = norm.weight.double() / (norm.running_var.double() + norm.eps).sqrt()

@@ -53,7 +53,7 @@ class InputSize(nn.Module):
 
 
 def unit_rows(vectors: Tensor) -> Tensor:
-    """L2 normalisation, in float32 at least: bf16 keeps three digits, too few for a length."""
+    """Normalise rows to length 1, in float32 at least: bf16 keeps three digits, too few for a length."""
     return F.normalize(vectors.to(torch.promote_types(vectors.dtype, torch.float32)))
 
 
@@ -61,6 +61,10 @@ class Encoder(nn.Module):
     """f: a backbone with global average pooling, L2-normalised features; ‖f(x)‖ = 1.
 
     N×3×112×112 float in, N×``dim`` float out.
+
+    Attributes:
+        trunk: the backbone itself.
+        dim: number of features.
 
     Raises:
         ParamsError: there is no such architecture, or it does not take pictures of this size.
@@ -79,11 +83,10 @@ class Encoder(nn.Module):
         self.trunk.to(memory_format=torch.channels_last)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Unit features of a batch of images."""
         return unit_rows(self.features(images))
 
     def features(self, images: Tensor) -> Tensor:
-        """The features before they are made unit ones."""
+        """The features before they are normalised, N×``dim``."""
         images = self.norm(self.size(images)).contiguous(memory_format=torch.channels_last)
         features: Tensor = self.trunk(images)
         return features
@@ -108,7 +111,6 @@ class ProjectionHead(nn.Module):
         nn.init.normal_(first.weight)
 
     def forward(self, features: Tensor) -> Tensor:
-        """Unit projections of a batch of features."""
         return unit_rows(self.layers(features))
 
 
@@ -121,13 +123,16 @@ class Network(nn.Module):
         self.head = ProjectionHead(self.encoder.dim, params.projection_hidden, params.projection_dim)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Unit projections z of a batch of images."""
         projections: Tensor = self.head(self.encoder(images))
         return projections
 
 
 class Prototypes(nn.Module):
-    """A learnable prototype matrix M, k×d (paper, sec. 3.1): logits = z·Mᵀ, no bias, no temperature."""
+    """A learnable prototype matrix M (paper, sec. 3.1): logits = z·Mᵀ, no bias, no temperature.
+
+    Attributes:
+        matrix: k×d.
+    """
 
     def __init__(self, dim: int) -> None:
         super().__init__()
@@ -142,8 +147,10 @@ class Prototypes(nn.Module):
 class Decision(nn.Module):
     """From logits to probabilities: the softmax, after what is known of the classes. To begin with nothing is.
 
-    adjustment: k float, taken from the logits: τ·log of the classes' shares in training (logit adjustment, Menon et
-    al., ICLR 2021). possible: k bool, the classes that occur in the target; others get the probability 0.
+    Attributes:
+        adjustment: k float, subtracted from the logits: τ·log of the classes' shares in training (logit adjustment,
+            Menon et al., ICLR 2021).
+        possible: k bool, the classes that occur in the target; the others get the probability 0.
     """
 
     adjustment: Tensor
@@ -155,18 +162,39 @@ class Decision(nn.Module):
         self.register_buffer("possible", torch.ones(NUM_CLASSES, dtype=torch.bool))
 
     def adjust(self, shares: Tensor, strength: float) -> None:
-        """Decide as if classes were alike in number. shares: k float, of the training, weights included; 0: unknown."""
+        """Decide as if all classes were equally frequent.
+
+        Args:
+            shares: k float, of the classes in training, weights included; 0: unknown.
+            strength: τ.
+        """
         self.adjustment.copy_(strength * torch.where(shares > 0, shares, 1.0).log())
 
     def adjusted(self, shares: Tensor, strength: float) -> "Decision":
-        """Another one among the same possible classes, on the same device, after a training in which they differ."""
+        """Another decision among the same possible classes, for a training in which they have other shares.
+
+        Args:
+            shares: as in ``adjust``.
+            strength: as in ``adjust``.
+
+        Returns:
+            The new decision, on the device of this one.
+        """
         other = Decision()
         other.adjust(shares, strength)
         other.possible.copy_(self.possible)
         return other.to(self.possible.device)
 
     def convert(self, probabilities: Tensor, other: "Decision") -> Tensor:
-        """What ``other``, of the same classes, makes of the logits behind N×k probabilities of this one: N×k."""
+        """Turn probabilities of this decision into those that another one makes of the same logits.
+
+        Args:
+            probabilities: N×k, of this decision.
+            other: a decision among the same possible classes.
+
+        Returns:
+            N×k probabilities.
+        """
         weighed = probabilities * (self.adjustment - other.adjustment).exp()
         return weighed / weighed.sum(dim=1, keepdim=True)
 
@@ -181,9 +209,10 @@ class Decision(nn.Module):
 
 
 class Calibration(nn.Module):
-    """Probabilities as certain as they are right: softmax(log p / T) (Guo et al., ICML 2017); T = 1 to begin with.
+    """Probabilities as certain as they are right: softmax(log p / T) (Guo et al., ICML 2017). It changes no decision.
 
-    temperature: a float, fitted on the source's test part. It changes no decision.
+    Attributes:
+        temperature: T, a float fitted on the source's test part; 1 to begin with.
     """
 
     temperature: Tensor
@@ -203,7 +232,7 @@ class Classifier(nn.Module, ABC):
     """A model that predicts: images in, class probabilities out, in the order of EXPRESSIONS.
 
     What a method adapts is one of these; it is saved, scored, exported and registered as such. Training, scores and
-    validators use what ``embed`` says; a user is told that after ``calibration``.
+    validators use the probabilities of ``embed``; users are shown those after ``calibration``.
     """
 
     def __init__(self) -> None:
@@ -213,11 +242,18 @@ class Classifier(nn.Module, ABC):
     @classmethod
     @abstractmethod
     def untrained(cls, params: ModelParams) -> Self:
-        """An untrained one, to load a saved one into."""
+        """A model with random weights, into which saved ones can be loaded."""
 
     @abstractmethod
     def embed(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """Float N×3×112×112 in [0, 1] in; N×d, what the decision is made from, and N×k probabilities out."""
+        """Embed and classify, without calibration.
+
+        Args:
+            images: float N×3×112×112 in [0, 1].
+
+        Returns:
+            N×d, what the decision is made from, and N×k probabilities.
+        """
 
     def forward(self, images: Tensor) -> Tensor:
         """Float N×3×112×112 in [0, 1] in, N×k calibrated probabilities out."""
@@ -236,11 +272,9 @@ class PrototypeClassifier(Classifier):
 
     @classmethod
     def untrained(cls, params: ModelParams) -> Self:
-        """f, g and a prototype matrix."""
         return cls(Network(params), Prototypes(params.projection_dim))
 
     def embed(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """z and probabilities."""
         z = self.network(images)
         probabilities: Tensor = self.decision(self.prototypes(z))
         return z, probabilities

@@ -25,7 +25,12 @@ FORMAT = 1
 
 
 def save(folder: Path, modules: Mapping[str, nn.Module], description: Mapping[str, Any]) -> None:
-    """Write the state of ``modules``, each under its name as a prefix, and the description with their SHA-256.
+    """Write the state of modules and a description of what made them.
+
+    Args:
+        folder: where to.
+        modules: by their names, which become prefixes of their tensors' names.
+        description: as JSON can hold it; the weights' SHA-256 and the format are added.
 
     Raises:
         StorageError: a file cannot be written.
@@ -45,11 +50,18 @@ def save(folder: Path, modules: Mapping[str, nn.Module], description: Mapping[st
 
 
 def load(folder: Path, modules: Mapping[str, nn.Module]) -> dict[str, Any]:
-    """Load the state that ``save`` wrote into ``modules`` and return the description.
+    """Load the state that ``save`` wrote.
+
+    Args:
+        folder: where it was written.
+        modules: by their names in ``save``; changed in place.
+
+    Returns:
+        The description.
 
     Raises:
-        WeightsError: a file is missing, damaged or of another version (its SHA-256 is looked at), or tensors are
-            missing, unexpected or misshapen; each is named.
+        WeightsError: a file is missing, damaged or of another version (its SHA-256 is checked), or tensors are missing,
+            unexpected or misshapen; each is named.
     """
     path = folder / WEIGHTS_FILE
     description = describe(folder)
@@ -65,7 +77,7 @@ def load(folder: Path, modules: Mapping[str, nn.Module]) -> dict[str, Any]:
 
 
 def describe(folder: Path) -> dict[str, Any]:
-    """What ``save`` wrote of the model in ``folder``, without its weights.
+    """The description that ``save`` wrote of the model in ``folder``, without its weights.
 
     Raises:
         WeightsError: the file is missing, damaged or of another version of this project.
@@ -110,9 +122,13 @@ def _reading(path: Path) -> Iterator[None]:
 def load_checked(
     module: nn.Module, state: Mapping[str, Any], origin: str, ignored: frozenset[str] = frozenset()
 ) -> None:
-    """``load_state_dict`` that names every missing, unexpected and misshapen tensor.
+    """Load a state as ``load_state_dict`` does, but name every missing, unexpected and misshapen tensor.
 
-    origin: what errors call the weights. ignored: keys of ``state`` that are expected and not used.
+    Args:
+        module: changed in place.
+        state: tensors by name.
+        origin: what errors call the weights.
+        ignored: keys of ``state`` that are expected and not used.
 
     Raises:
         WeightsError: the weights do not fit.

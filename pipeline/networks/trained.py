@@ -1,7 +1,7 @@
 """Trained models, opened from the folders that their stages left; such a folder says all that using the model needs.
 
-``open_model`` is the one door: whatever predicts, adapts further, exports or serves gets its model here, and reads
-nothing of how it was made from params.yaml.
+Whatever predicts, adapts further, exports or serves gets its model by ``open_model`` and reads nothing of how it was
+made from params.yaml.
 """
 
 import json
@@ -28,9 +28,13 @@ S = TypeVar("S", bound=Section)
 class TrainedModel:
     """A trained model and what its user must know.
 
-    model: on the CPU, in evaluation mode; it takes crops of ``faces`` after ``data.augment.evaluation_view`` of
-    ``eval_crop``. params: of its networks. augment: its training views. faces: how the faces were found and cropped
-    that it was trained on last. description: all that made it, model.json.
+    Attributes:
+        model: on the CPU, in evaluation mode; it takes crops of ``faces`` after ``data.augment.evaluation_view`` of
+            ``eval_crop``.
+        params: of its networks.
+        augment: of its training views.
+        faces: how the faces were found and cropped that it was trained on last.
+        description: all that made it, model.json.
     """
 
     model: Classifier
@@ -46,7 +50,7 @@ class TrainedModel:
 
     @property
     def adapted(self) -> bool:
-        """Whether it was adapted to a target, or is the source model."""
+        """Whether it was adapted to a target; otherwise it is the source model."""
         return "adapt" in self.description
 
 
@@ -57,7 +61,7 @@ def open_model(folder: Path) -> TrainedModel:
 
     Raises:
         WeightsError: the model is missing, damaged or of another version, or is none that predicts.
-        ParamsError: it is of a backbone or a method that is not there.
+        ParamsError: it is of a backbone or a method that does not exist here.
     """
     description = saved.describe(folder)
     if description.get("stage") == "pretrain":
@@ -70,7 +74,7 @@ def open_model(folder: Path) -> TrainedModel:
         faces = _section(FaceParams, (description.get("target") or description["source"])["faces"])
     except (KeyError, TypeError, ValidationError) as error:
         raise WeightsError(
-            f"{paths.model_description(folder)}: not as this version of the project writes it ({_told(error)}); "
+            f"{paths.model_description(folder)}: not as this version of the project writes it ({_reason(error)}); "
             "train the model again, or use the version that wrote it"
         ) from error
     model = _kind(description).untrained(params)
@@ -83,7 +87,7 @@ def open_model(folder: Path) -> TrainedModel:
 
 
 def pretrained_network(params: ModelParams) -> Network:
-    """f and g after stage 1, on the CPU.
+    """The encoder f and the head g after stage 1, on the CPU.
 
     Raises:
         WeightsError: the model is missing, damaged or of other parameters.
@@ -94,7 +98,7 @@ def pretrained_network(params: ModelParams) -> Network:
 
 
 def _kind(description: dict[str, Any]) -> type[Classifier]:
-    """By the method's name: a name of a class in a file from elsewhere would run any code."""
+    """The class of the model, by its method's name: a class's name in a file from elsewhere could run any code."""
     if "adapt" not in description:
         return PrototypeClassifier
     found: type[Classifier] = pkgutil.resolve_name(METHODS[description["adapt"].get("method", "")].classifier)
@@ -102,21 +106,21 @@ def _kind(description: dict[str, Any]) -> type[Classifier]:
 
 
 def _section(kind: type[S], values: Any) -> S:
-    """Parameters as JSON has them, with lists for tuples."""
+    """Parameters from values as JSON has them, with lists for tuples."""
     return kind.model_validate_json(json.dumps(values))
 
 
-def _told(error: Exception) -> str:
+def _reason(error: Exception) -> str:
     if isinstance(error, ValidationError):
         return "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors())
     return f"{error} is missing" if isinstance(error, KeyError) else str(error)
 
 
 def _load_pretrained(folder: Path, encoder_and_head: Any, description: dict[str, Any]) -> None:
-    """What the prototypes in ``folder`` were learnt on.
+    """Load the encoder and head that the prototypes in ``folder`` were learnt on.
 
     Raises:
-        WeightsError: it is not beside them, or was trained again since.
+        WeightsError: they are not beside the prototypes, or were trained again since.
     """
     beside = folder.resolve().parent / paths.PRETRAINED.name
     found = saved.load(beside, {"network": encoder_and_head})["weights_sha256"]

@@ -128,7 +128,7 @@ def _target(name: str, crops: Path) -> PreparedData:
 
 def _write(request: AdaptRequest, settings: Params, work: Adaptation, outcome: Outcome) -> list[Path]:
     """Write the predictions of every picture with a face, the report and the page; returns what MLflow keeps."""
-    description = saved.describe(work.to.model)
+    description = saved.describe(work.outputs.model)
     probabilities = calibration.rescaled(outcome.after.probabilities, description["temperature"])
     every = predictions_table(work.target, probabilities)
     table = every.iloc[work.target.split.test]
@@ -137,7 +137,7 @@ def _write(request: AdaptRequest, settings: Params, work: Adaptation, outcome: O
     data = work.trained.description["source"], work.target.store.description
     mark = f" {DRAWN_MARK}" if any(each["provenance"] == "stand-in" for each in data) else ""
     text = report.text(settings, request.model, work.target, outcome, description["kept_epoch"], labels, table, mark)
-    curve = read_curve(work.to.curve, "the same command again")
+    curve = read_curve(work.outputs.curve, "the same command again")
     html = page.html(settings, text, work.source, work.target, outcome, every, curve, mark)
     write_csv(request.out / PREDICTIONS, table)
     write_text(request.out / REPORT, text)

@@ -19,9 +19,9 @@ SURE = 0.9
 """The probability from which a prediction counts as sure in the report."""
 
 EXPLAINED = (
-    "Entropy of the predictions (less is surer); information: entropy of the mean prediction less that (high where "
-    "pictures are predicted surely and the whole variedly); soft neighbourhood density of the embeddings; accuracy on "
-    "the source's test pictures, where they are at hand."
+    "Entropy of the predictions: low where the model is sure. Information: the entropy of the mean prediction minus "
+    "that entropy; high where the model is sure of each picture and does not say the same of all. Soft neighbourhood "
+    "density of the embeddings. Accuracy on the source's test pictures, where they are at hand."
 )
 DOUBTFUL = (
     "**Doubtful**: information fell, so the adapted model tells these pictures apart less well than the source model "

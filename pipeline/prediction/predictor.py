@@ -103,7 +103,7 @@ class Predictor:
         if not crops:
             return np.empty((0, len(EXPRESSIONS)), dtype=np.float32)
         held = DeviceCrops(np.stack(crops), self._device)
-        _, found = classify(self._model, held, torch.arange(held.count), self._eval_crop, shown=False)
+        _, found = classify(self._model, held, torch.arange(held.count), self._eval_crop, show_progress=False)
         with torch.no_grad():
             probabilities = self._model.calibration(found)
         return np.asarray(probabilities.float().cpu().numpy())

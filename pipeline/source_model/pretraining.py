@@ -34,17 +34,19 @@ PATIENCE = 100
 
 @dataclass(frozen=True)
 class Batch:
-    """The pictures of one step and their labels (int64, on the device, of the whole team's batch)."""
+    """One step's pictures.
+
+    Attributes:
+        pictures: Two views each.
+        labels: Of the whole team's batch, int64 on the device.
+    """
 
     pictures: Pictures
     labels: Tensor
 
 
 class Pretraining(Resumable):
-    """The training task of stage 1: two views of every image, SGD, warm-up and cosine decay of the learning rate.
-
-    crops: the source's; rows: int64, its training rows; labels: int64, one a row of ``crops``.
-    """
+    """The training task of stage 1: two views of every image, SGD, warm-up and cosine decay of the learning rate."""
 
     name: ClassVar[str] = "pretrain"
 
@@ -59,6 +61,18 @@ class Pretraining(Resumable):
         seed: int,
         team: Team,
     ) -> None:
+        """Make optimiser, schedule and views.
+
+        Args:
+            network: f and g, trained in place.
+            crops: The source's.
+            rows: Its training rows, int64.
+            labels: One a row of ``crops``, int64.
+            params: Of stage 1.
+            augment_params: How views are drawn.
+            seed: Of all chance.
+            team: The processes that train together.
+        """
         self.network = network.train()
         self.epochs = params.epochs
         self._rows, self._labels = rows, labels
@@ -85,14 +99,13 @@ class Pretraining(Resumable):
         }
 
     def _rate(self, step: int) -> float:
-        """The share of the full learning rate at a step: a linear rise, then half a cosine to 0."""
+        """Return the share of the full learning rate at a step: a linear rise, then half a cosine to 0."""
         warmup, total = self._params.warmup_epochs * self._steps, self._params.epochs * self._steps
         if step < warmup:
             return (step + 1) / warmup
         return 0.5 * (1.0 + math.cos(math.pi * (step - warmup) / (total - warmup)))
 
     def begin_epoch(self, epoch: int) -> Epoch:
-        """Batches from the epoch's own random stream."""
         images = 2 * self._steps * min(self._params.batch_size, len(self._rows))
         return Epoch(self._batches(epoch), self._steps, images, {"lr": self.optimiser.param_groups[0]["lr"]})
 
@@ -107,7 +120,6 @@ class Pretraining(Resumable):
             yield Batch(self._source.pictures(rows, generator), upload(self._labels[rows], self._team.device))
 
     def step(self, batch: Batch, progress: float) -> dict[str, Tensor]:
-        """One update of f and g."""
         z = self._project(self._source.views(batch.pictures))
         z = self._team.gather_views(z, batch.pictures.count)
         terms = self._terms(z, batch.labels.repeat(2))
@@ -122,7 +134,7 @@ class Pretraining(Resumable):
         return {name: term.detach() for name, term in reported.items()} | measured
 
     def _terms(self, z: Tensor, labels: Tensor) -> dict[str, Tensor]:
-        """The losses that ``objective`` adds, by name."""
+        """Return the losses that ``objective`` adds, by name; z: 2B×d, labels: 2B."""
         terms: dict[str, Tensor] = {}
         if self._params.objective in ("supcon", "both"):
             terms["supcon"] = supervised_contrastive(z, labels, self._params.tau)

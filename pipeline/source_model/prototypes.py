@@ -15,8 +15,8 @@ from pipeline.training.loop import Epoch, Resumable
 class PrototypeLearning(Resumable):
     """The training task of M_s. f and g do not change, so it runs on projections that were computed once.
 
-    projections: N×d float; labels: N int64, both on the device that trains. trained_shares: k float, how much each
-    class counts in this training, for ``Decision.adjust``.
+    Attributes:
+        trained_shares: How much each class counts in this training, k float, for ``Decision.adjust``.
     """
 
     name: ClassVar[str] = "prototypes"
@@ -24,6 +24,15 @@ class PrototypeLearning(Resumable):
     def __init__(
         self, prototypes: Prototypes, projections: Tensor, labels: Tensor, params: PrototypeParams, seed: int
     ) -> None:
+        """Make optimiser and schedule.
+
+        Args:
+            prototypes: M_s, trained in place.
+            projections: N×d float, on the device that trains.
+            labels: N int64, on the same device.
+            params: Of this stage.
+            seed: Of all chance.
+        """
         self.prototypes = prototypes.to(projections.device)
         self.epochs = params.epochs
         self._projections, self._labels = projections, labels
@@ -35,7 +44,7 @@ class PrototypeLearning(Resumable):
         self.parts = {"prototypes": prototypes, "optimiser": self._optimiser, "schedule": self._schedule}
 
     def begin_epoch(self, epoch: int) -> Epoch:
-        """Batches of row numbers (int64) into the projections."""
+        """Draw batches of row numbers (int64) into the projections."""
         generator = generator_for(self._seed, self.name, epoch)
         rows = torch.arange(len(self._labels))
         batches = shuffled_batches(rows, self._params.batch_size, self._steps, generator)
@@ -43,7 +52,7 @@ class PrototypeLearning(Resumable):
         return Epoch(batches, self._steps, images, {"lr": self._optimiser.param_groups[0]["lr"]})
 
     def step(self, batch: Tensor, progress: float) -> dict[str, Tensor]:
-        """One update of M_s on eq. 2."""
+        """Make one update of M_s by eq. 2."""
         rows = batch.to(self._projections.device)
         loss = weighted_cross_entropy(
             self._projections[rows], self.prototypes.matrix, self._labels[rows], self._weights

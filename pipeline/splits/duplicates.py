@@ -36,10 +36,10 @@ from pipeline.splits.thumbnails import (
     PLACES,
     Floats,
     aligned,
+    coarse_forms,
     correlation,
-    forms_of,
-    planes_of,
-    samples_of,
+    sampled_forms,
+    tangent_planes,
     thumbnails_of,
 )
 
@@ -68,8 +68,11 @@ Flags = NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class Fingerprints:
-    """Of n pictures: ``digests`` of their bytes (n, ``S32``, hexadecimal), and ``thumbnails`` n×28×28 float16, grey, of
-    mean 0 and length 1 (all 0 where the picture is of one colour).
+    """What pictures are recognised by.
+
+    Attributes:
+        digests: n ``S32``, of their bytes, hexadecimal.
+        thumbnails: n×28×28 float16, grey, of mean 0 and length 1 (all 0 where the picture is of one colour).
     """
 
     digests: NDArray[np.bytes_]
@@ -81,8 +84,13 @@ class Fingerprints:
 
 @dataclass(frozen=True)
 class Pairs:
-    """Pairs of pictures that are the same: ``first`` and ``second`` (int64), in ascending order; ``exact`` (bool): to
-    the last byte; ``mirrored`` (bool): only when one is mirrored.
+    """Pairs of pictures that are the same, in ascending order.
+
+    Attributes:
+        first: int64, a picture of each pair.
+        second: int64, the other one.
+        exact: bool, whether they are the same to the last byte.
+        mirrored: bool, whether they are the same only when one is mirrored.
     """
 
     first: Indices
@@ -117,9 +125,9 @@ def fingerprints(images: NDArray[np.uint8]) -> Fingerprints:
 def within(prints: Fingerprints) -> Pairs:
     """The pairs of one set, ``first`` < ``second``.
 
-    Of pictures that are equal to the last byte only those with their first are listed, and only their first is compared
-    with others, so that a thousand copies are a thousand pairs and not half a million. Copies that differ, if only by
-    their encoding, are listed with each other.
+    Of pictures that are equal to the last byte, each is listed with the first of them alone, and only this one is
+    compared with others: so a thousand copies are a thousand pairs and not half a million. Copies that differ, if only
+    by their encoding, are listed with each other.
     """
     _, firsts, group = np.unique(prints.digests, return_index=True, return_inverse=True)
     leader = firsts[group]
@@ -155,7 +163,13 @@ def _sorted(exact_first: Indices, exact_second: Indices, first: Indices, second:
 
 
 def _near(own: Thumbnails, other: Thumbnails, later: bool) -> tuple[Indices, Indices, Flags]:
-    """All pairs that are near, ascending, and whether only mirrored; ``later``: only those with first < second."""
+    """All pairs that are near, ascending, and whether only when one is mirrored.
+
+    Args:
+        own: n×28×28.
+        other: m×28×28.
+        later: only pairs with first < second, as where both are the same set.
+    """
     codes: dict[bool, list[Indices]] = {False: [np.empty(0, dtype=np.int64)], True: []}
     for flip, first, second in _near_blocks(own, other, later):
         codes[flip].append(first * len(other) + second)
@@ -166,11 +180,11 @@ def _near(own: Thumbnails, other: Thumbnails, later: bool) -> tuple[Indices, Ind
 
 
 def _near_blocks(own: Thumbnails, other: Thumbnails, later: bool) -> Iterator[tuple[bool, Indices, Indices]]:
-    """Whether ``own`` is mirrored, and which pairs are near then, from one block of each after another."""
-    forms, samples = _by_blocks(forms_of, own), _by_blocks(samples_of, own)
+    """For one block of each set after another: whether ``own`` is mirrored, and the rows of the pairs near then."""
+    forms, samples = _by_blocks(coarse_forms, own), _by_blocks(sampled_forms, own)
     for left in range(0, len(other), BLOCK):
         theirs = other[left : left + BLOCK]
-        facing, planes = _by_blocks(forms_of, theirs), _by_blocks(planes_of, theirs)
+        facing, planes = _by_blocks(coarse_forms, theirs), _by_blocks(tangent_planes, theirs)
         end = min(len(own), left + BLOCK) if later else len(own)
         for top in range(0, end, AT_ONCE * BLOCK):
             rows = slice(top, min(top + AT_ONCE * BLOCK, end))
@@ -204,7 +218,16 @@ def _by_blocks(function: Callable[[Floats], Floats], thumbnails: Thumbnails) -> 
 
 
 def _same(own: Thumbnails, samples: Floats, other: Thumbnails, planes: Floats, row: Indices, column: Indices) -> Flags:
-    """Which of the candidates, by ``row`` of ``own`` and ``column`` of ``other``, are the same picture."""
+    """Which candidates are the same picture.
+
+    Args:
+        own: n×28×28, thumbnails of the first of a pair.
+        samples: n×12×12, their sampled coarse forms.
+        other: m×28×28, thumbnails of the second of a pair.
+        planes: m×5×144, their tangent planes.
+        row: of ``own``, for each candidate.
+        column: of ``other``, for each candidate.
+    """
     low, same = samples.reshape(len(samples), len(PLACES) ** 2), np.zeros(len(row), dtype=bool)
     for start in range(0, len(row), CHUNK):
         r, c = row[start : start + CHUNK], column[start : start + CHUNK]

@@ -16,11 +16,12 @@ from pipeline.splits.duplicates import Fingerprints, Pairs
 PARTS = ("train", "test")
 
 
-def shared(samples: pd.DataFrame, split: Split) -> dict[str, int | None]:
+def count_shared(samples: pd.DataFrame, split: Split) -> dict[str, int | None]:
     """How many test pictures have something of themselves in the training part.
 
-    sequence, subject: test pictures of which another frame of the same recording, or another picture of the same
-    person, is in the training part; None where the set does not say. picture: those that are in it themselves.
+    Returns:
+        picture: test pictures that are in the training part themselves. sequence, subject: those of which another frame
+        of the same recording, or another picture of the same person, is in it; None where the set does not say.
     """
     counts: dict[str, int | None] = {"picture": len(np.intersect1d(split.train, split.test))}
     for column in ("sequence", "subject"):
@@ -38,7 +39,12 @@ def _sharing(values: np.ndarray[Any, Any], split: Split) -> int:
 
 @dataclass(frozen=True)
 class Duplicates:
-    """Pictures of one set that are, or nearly are, another picture: of the same set, or of others by their name."""
+    """Pictures of one set that are, or nearly are, another picture.
+
+    Attributes:
+        within: pairs of the set's own pictures.
+        between: pairs with pictures of other sets, by their name.
+    """
 
     within: Pairs
     between: Mapping[str, Pairs]
@@ -49,7 +55,12 @@ class Duplicates:
         return cls(duplicates.within(own), {name: duplicates.between(own, prints) for name, prints in others.items()})
 
     def left_out(self, split: Split, of_others: bool) -> Indices:
-        """Training rows that are, or nearly are, a test picture; with ``of_others`` also those like another set's."""
+        """Training rows to leave out: those that are, or nearly are, a test picture.
+
+        Args:
+            split: the division.
+            of_others: also those that are, or nearly are, a picture of another set.
+        """
         like_test = self._like_test(split)
         if not of_others or not self.between:
             return like_test
@@ -71,9 +82,15 @@ class Duplicates:
         }
 
     def table(self, name: str, keys: Mapping[str, Indices | Any], split: Split) -> pd.DataFrame:
-        """A row a pair: file and part in this set, the other file's set, file and part, exact or near, mirrored.
+        """All pairs as a table.
 
-        keys: the files of this set (``name``) and of the others, by set.
+        Args:
+            name: this set.
+            keys: the files of this set and of the others, by set.
+            split: the division of this set.
+
+        Returns:
+            A row a pair: file and part in this set, the other file's set, file and part, exact or near, mirrored.
         """
         parts = np.full(len(keys[name]), "", dtype=object)
         for part in PARTS:
@@ -86,13 +103,13 @@ class Duplicates:
 
 
 def _counts(pairs: Pairs, pictures: Indices) -> dict[str, int]:
-    """pictures: those of this set that the pairs are of."""
+    """Numbers of pairs, and of this set's ``pictures`` that they are of."""
     exact = int(pairs.exact.sum())
     return {"exact": exact, "near": len(pairs) - exact, "pictures": len(np.unique(pictures))}
 
 
 def describe(report: Mapping[str, Any]) -> str:
-    """What a division's report (``data/splits/SET.json``) says of leaks, in lines for people."""
+    """What a division's report (``data/splits/SET.json``) says of leaks, as sentences for the terminal."""
     lines = []
     for kind, text in (
         ("picture", "are themselves in the training part"),

@@ -21,12 +21,17 @@ SUBJECT_DRAWS = 64
 
 
 def make_split(manifest: pd.DataFrame, params: SplitParams, name: str) -> Split:
-    """Divide the rows of ``manifest`` (columns ``key``, ``label``, ``subject``, ``split`` of a crop store's).
+    """Divide the pictures of a set by one of four protocols.
 
     official: the parts as distributed; where nothing labelled is in ``test``, ``val`` is the test part, else it is left
     out. all: every picture is trained on, every labelled one tested. stratified: the classes keep their proportions,
     unlabelled pictures are trained on. subject: no subject is in both parts; unlabelled pictures of the test part's
-    subjects are left out. ``name`` is what errors call the set.
+    subjects are left out.
+
+    Args:
+        manifest: a row a picture, with a crop store's columns ``key``, ``label``, ``subject`` and ``split``.
+        params: protocol, size of the test part, seed.
+        name: what errors call the set.
 
     Raises:
         DatasetError: the manifest lacks what the protocol needs, or a part would be empty. Under protocol ``all`` a set
@@ -109,10 +114,19 @@ def _stratified(rows: Indices, labels: Indices, wanted: int, params: SplitParams
 
 
 def _apportion(sizes: list[int], at_least: list[int], at_most: list[int], total: int) -> list[int]:
-    """Distribute ``total`` in proportion to ``sizes`` by largest remainder, within bounds; ties go to the first.
+    """Distribute seats in proportion to sizes by largest remainder, within bounds; ties go to the first.
 
     Whoever lacks most of its exact share gets the next seat, which without bounds is the largest-remainder method. All
     in whole numbers, so that no rounding decides.
+
+    Args:
+        sizes: the size of each class.
+        at_least: fewest seats of each.
+        at_most: most seats of each.
+        total: seats in all.
+
+    Returns:
+        The seats of each.
     """
     seats = list(at_least)
     population = sum(sizes)
@@ -141,9 +155,16 @@ def _by_subject(
 
 
 def _choose_subjects(counts: Indices, wanted: int, seed: int) -> list[int]:
-    """Subjects (rows of ``counts``, S×7) whose pictures number as close to ``wanted`` as any choice of them can.
+    """Choose subjects whose pictures number as close to a wanted number as those of any choice can.
 
-    Among several drawn choices the one whose classes are nearest to the proportions of the whole set.
+    Args:
+        counts: S×7, the pictures of each subject by class.
+        wanted: number of pictures.
+        seed: of the draws.
+
+    Returns:
+        Rows of ``counts``: among several drawn choices the one whose classes are nearest to the proportions of the
+        whole set.
     """
     sizes = [int(size) for size in counts.sum(axis=1)]
     population = sum(sizes)

@@ -18,7 +18,14 @@ PREFERRED: tuple[State, ...] = ("done", "other code", "other parameters", "missi
 
 @dataclass(frozen=True)
 class Collected:
-    """One result of a study. ``current``: all code it depends on is the last commit's; else it is ``revision``'s."""
+    """One result of a study.
+
+    Attributes:
+        run: the experiment.
+        result: of one of its targets.
+        current: all code that it depends on is the last commit's.
+        revision: the commit, abbreviated, that the experiment was started from.
+    """
 
     run: Run
     result: Result
@@ -26,14 +33,14 @@ class Collected:
     revision: str
 
 
-def state_of(run: Run, there: Mapping[str, Sequence[Experiment]]) -> State:
-    """Whether a run is there with this code and these parameters, for every target."""
-    return best(run, there)[0]
+def state_of(run: Run, existing: Mapping[str, Sequence[Experiment]]) -> State:
+    """Whether a run has results, for every target, of this code and these parameters."""
+    return best(run, existing)[0]
 
 
-def best(run: Run, there: Mapping[str, Sequence[Experiment]]) -> tuple[State, Experiment | None]:
-    """Of the experiments of a run's name the one that is nearest to it, the newest of several."""
-    states = [(_state(run, experiment), experiment) for experiment in there.get(run.name, ())]
+def best(run: Run, existing: Mapping[str, Sequence[Experiment]]) -> tuple[State, Experiment | None]:
+    """Of the experiments of a run's name the one whose state is best (see ``PREFERRED``), the newest of several."""
+    states = [(_state(run, experiment), experiment) for experiment in existing.get(run.name, ())]
     return min(states, key=lambda found: PREFERRED.index(found[0]), default=("missing", None))
 
 
@@ -49,7 +56,7 @@ def _state(run: Run, experiment: Experiment) -> State:
 
 
 def _of_these_pictures(run: Run, experiment: Experiment) -> bool:
-    """Whether its params.yaml, whose other keys may be of another time, has the same pictures and precision."""
+    """Whether its params.yaml, which may have keys of an older version, has the same pictures and precision."""
     sets = (run.params.source, *run.params.targets)
     try:
         theirs = yaml_text.parse(experiment.text("params.yaml") or "", "params.yaml of an experiment")
@@ -59,14 +66,14 @@ def _of_these_pictures(run: Run, experiment: Experiment) -> bool:
 
 
 def _surroundings(values: Mapping[str, Any], sets: Sequence[str]) -> tuple[Any, ...]:
-    """What decides beside the parameters that a result carries: where the sets are, how they are drawn, precision."""
+    """What a result depends on beside the parameters in it: where the sets are, how they are drawn, precision."""
     drawn = [name for name in sets if name in values["standins"]["sets"]]
     how = (values["standins"]["seed"], values["standins"]["scale"]) if drawn else None
     return values["data"]["root"], drawn, how, values["compute"]["precision"]
 
 
 def read_result(experiment: Experiment, target: str) -> Result | None:
-    """The result of one target; None where it is missing or of a form that is no longer read."""
+    """The result of one target; None: it is missing, or of a form that is no longer read."""
     text = experiment.text(paths.result(target).as_posix())
     if text is None:
         return None
@@ -77,13 +84,21 @@ def read_result(experiment: Experiment, target: str) -> Result | None:
 
 
 def collect(
-    planned: Iterable[Run], there: Mapping[str, Sequence[Experiment]]
+    planned: Iterable[Run], existing: Mapping[str, Sequence[Experiment]]
 ) -> tuple[list[Collected], dict[str, State]]:
-    """All results made with the planned parameters; and, by name, what stands in the way of each other run."""
+    """Read what the experiments of a study have come to.
+
+    Args:
+        planned: all experiments of the study.
+        existing: those that exist, by name.
+
+    Returns:
+        All results made with the planned parameters, and the states of the other runs by name.
+    """
     found: list[Collected] = []
     lacking: dict[str, State] = {}
     for run in planned:
-        state, experiment = best(run, there)
+        state, experiment = best(run, existing)
         if experiment is None or state in ("missing", "other parameters"):
             lacking[run.name] = state
             continue

@@ -16,29 +16,35 @@ from pipeline.studies.plan import Run
 if TYPE_CHECKING:
     from tqdm import tqdm
 
-LOOK_EVERY = 5.0
+POLL_SECONDS = 5.0
 """Seconds between two looks at the queue."""
 
-WITHOUT_WORKERS = 24
-"""Looks in a row at which nothing runs while something waits or is lost, before it is told (two minutes)."""
+POLLS_WITHOUT_WORKERS = 24
+"""Looks in a row at which nothing runs while something waits or is lost, before that is an error (two minutes)."""
 
 
 def begin(planned: Sequence[Run], jobs: int) -> tuple[list[str], dict[str, str]]:
     """Let DVC's queue work on every planned experiment that is not done with this code and these parameters.
 
-    jobs: experiments at a time, each on a GPU of its own where there are several. Returns the names of those that wait
-    or run, and those that DVC refuses, with what it says; the others go on. DVC writes the parameters of each into
-    params.yaml while it queues it, and puts back what was there: nobody should read it meanwhile.
-    Results that are there stay there: those of other commits as they are, one of this commit by another name.
+    DVC writes the parameters of each into params.yaml while it queues it, and restores the file afterwards: nobody
+    should read it meanwhile. Results that exist are kept: those of other commits as they are, one of this commit by
+    another name.
+
+    Args:
+        planned: all experiments of the study.
+        jobs: experiments at a time, each on a GPU of its own where there are several.
+
+    Returns:
+        The names of those that wait or run, and those that DVC refuses with its message; the others go on.
 
     Raises:
         PipelineError: code or params.yaml is not committed, or DVC's queue fails.
     """
     if changed := experiments.uncommitted():
         raise PipelineError(f"experiments start from the last commit: commit {', '.join(changed)} first")
-    there = experiments.finished()
-    wanted = [run for run in planned if state_of(run, there) != "done"]
-    refused = _queue(wanted, there)
+    existing = experiments.finished()
+    wanted = [run for run in planned if state_of(run, existing) != "done"]
+    refused = _queue(wanted, existing)
     queued = [run.name for run in wanted if run.name not in refused]
     if queued:
         experiments.start_workers(jobs, gpus_of_jobs(jobs, max(run.params.compute.devices for run in planned)))
@@ -53,14 +59,22 @@ def visible_gpus() -> list[str]:
 
 
 def gpus_of_jobs(jobs: int, each: int) -> list[str]:
-    """``each`` of the GPUs for every job, as CUDA_VISIBLE_DEVICES has them; none where there are no two such shares."""
+    """Divide the GPUs among jobs.
+
+    Args:
+        jobs: experiments at a time.
+        each: GPUs that one job uses.
+
+    Returns:
+        The GPUs of each job, as CUDA_VISIBLE_DEVICES names them; empty where they do not suffice for two jobs.
+    """
     gpus = visible_gpus()
     groups = [",".join(gpus[first : first + each]) for first in range(0, len(gpus) - each + 1, each)]
     return groups if jobs > 1 and len(groups) > 1 else []
 
 
-def _queue(wanted: Sequence[Run], there: Mapping[str, Sequence[experiments.Experiment]]) -> dict[str, str]:
-    """Queue what neither waits nor runs; returns what DVC refuses, by name, with what it says."""
+def _queue(wanted: Sequence[Run], existing: Mapping[str, Sequence[experiments.Experiment]]) -> dict[str, str]:
+    """Queue what neither waits nor runs; returns what DVC refuses, by name, with its message."""
     states = _settled() if wanted else {}
     idle = [run for run in wanted if states.get(run.name) not in ("Queued", "Running")]
     experiments.mark_failed([run.name for run in idle if states.get(run.name) == "Lost"])
@@ -68,7 +82,7 @@ def _queue(wanted: Sequence[Run], there: Mapping[str, Sequence[experiments.Exper
     refused = {}
     for run in progress_bar(idle, desc="queue", leave=False, unit="experiment"):
         try:
-            experiments.free_name(run.name, there.get(run.name, ()))
+            experiments.free_name(run.name, existing.get(run.name, ()))
             experiments.enqueue(run.name, run.changes)
         except PipelineError as error:
             refused[run.name] = str(error)
@@ -76,19 +90,19 @@ def _queue(wanted: Sequence[Run], there: Mapping[str, Sequence[experiments.Exper
 
 
 def _settled() -> dict[str, str]:
-    """The states of the queue's tasks; one that is on its way from a worker to a process is not yet lost."""
+    """The states of the queue's tasks; one that a worker is just handing to a process does not count as lost."""
     states = experiments.queue()
     if "Lost" in states.values():
-        time.sleep(LOOK_EVERY)
+        time.sleep(POLL_SECONDS)
         states = experiments.queue()
     return states
 
 
 def watch(names: Sequence[str]) -> None:
-    """Show one bar over all until none waits or runs; Ctrl-C leaves the queue at work.
+    """Show one progress bar over all until none waits or runs; Ctrl-C leaves the queue at work.
 
     Raises:
-        PipelineError: the queue's workers have ended before it, or Ctrl-C.
+        PipelineError: the queue's workers have ended before it, or Ctrl-C was pressed.
     """
     if not names:
         return
@@ -106,13 +120,13 @@ def watch(names: Sequence[str]) -> None:
                 if len(ended) == len(names):
                     return
                 still = 0 if running else still + 1
-                if still > WITHOUT_WORKERS:
+                if still > POLLS_WITHOUT_WORKERS:
                     raise PipelineError(
                         f"DVC's queue does not move: {len(names) - len(ended)} experiments wait or were cut off, and "
                         "none runs; run the same command again to start its workers (dvc queue status, dvc queue logs "
                         "NAME)"
                     )
-                time.sleep(LOOK_EVERY)
+                time.sleep(POLL_SECONDS)
     except KeyboardInterrupt:
         raise PipelineError(
             "interrupted; what runs and waits in DVC's queue goes on. The same command watches it again; "
@@ -121,6 +135,6 @@ def watch(names: Sequence[str]) -> None:
 
 
 def failures(names: Sequence[str]) -> dict[str, str]:
-    """Those that failed last time, by name, with the end of what they said."""
+    """Those that failed last time, by name, with the end of their output."""
     states = experiments.queue() if names else {}
     return {name: experiments.failure_message(name) for name in names if states.get(name) == "Failed"}

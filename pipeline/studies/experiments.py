@@ -19,25 +19,31 @@ from pipeline.errors import PipelineError
 CODE = ("pipeline", "stages", "dvc.yaml")
 """Where the code is that an experiment takes from the last commit."""
 
-TO_BEGIN = 60.0
-"""Seconds in which a worker of DVC's queue answers."""
+WORKER_TIMEOUT = 60.0
+"""Seconds within which a worker of DVC's queue must answer."""
 
 
 @dataclass(frozen=True)
 class Experiment:
-    """A finished experiment: its name, the commit that DVC keeps of it and the one that it was started from."""
+    """A finished experiment.
+
+    Attributes:
+        name: in ``dvc exp show``.
+        commit: what DVC keeps of it.
+        baseline: the commit that it was started from.
+    """
 
     name: str
     commit: str
     baseline: str
 
     def text(self, path: str) -> str | None:
-        """The content of a file that git keeps of it; None where it has no such file."""
+        """The content of a file that git keeps of it; None: it has no such file."""
         result = _git("show", f"{self.commit}:{path}")
         return result.stdout if result.returncode == 0 else None
 
     def has(self, paths: Iterable[Path]) -> bool:
-        """Whether files and folders were in it what they are in the last commit."""
+        """Whether files and folders are the same in it and in the last commit."""
         then, now = tracked_objects(self.commit), tracked_objects(_head())
         return all(then.get(path.as_posix()) == now.get(path.as_posix()) for path in paths)
 
@@ -47,7 +53,7 @@ class Experiment:
 
 
 def finished() -> dict[str, list[Experiment]]:
-    """All experiments of this repository by name; of one name, which every commit may have once, the newest first.
+    """All experiments of this repository by name, the newest first: each commit may have one of a name.
 
     Raises:
         PipelineError: this folder is in no git repository.
@@ -66,20 +72,22 @@ def finished() -> dict[str, list[Experiment]]:
 
 @cache
 def tracked_objects(commit: str) -> dict[str, str]:
-    """What git calls the content of every file and folder of code at a commit, by path."""
+    """Git's object id of every file and folder of code at a commit, by path."""
     listed = _git("ls-tree", "-r", "-t", "--full-tree", commit, *CODE).stdout.splitlines()
     return {path: entry.split()[2] for entry, path in (line.split("\t", 1) for line in listed)}
 
 
 def uncommitted() -> list[str]:
-    """Changed files that an experiment would not, or would not only, take from the last commit."""
+    """Changed files of code and params.yaml: experiments start from the last commit."""
     return [line[3:] for line in _git("status", "--porcelain", "--", *CODE, "params.yaml").stdout.splitlines()]
 
 
 def queue() -> dict[str, str]:
-    """The state (Queued, Running, Lost, Failed or Success) of every task in DVC's queue, by the experiment's name.
+    """The state of every task in DVC's queue, by the experiment's name.
 
-    Lost: DVC takes it for running, for ever, but no worker has it and no process works on it, as after a power cut.
+    Returns:
+        Queued, Running, Failed, Success, or Lost: DVC takes it for running, for ever, but no worker has it and no
+        process works on it, as after a power cut.
     """
     from dvc.repo import Repo  # type: ignore[import-untyped]
 
@@ -91,7 +99,7 @@ def queue() -> dict[str, str]:
 
 
 def _lost(running: Sequence[str], dvcs: Any) -> set[str]:
-    """Those of the tasks, by their revision, that neither a worker of DVC's queue nor a process has."""
+    """Those of the running tasks, by revision, that neither a worker of DVC's queue nor a process works on."""
     if not running:
         return set()
     theirs = {task["args"][0]["stash_rev"] for tasks in dvcs.worker_status().values() for task in tasks}
@@ -100,7 +108,7 @@ def _lost(running: Sequence[str], dvcs: Any) -> set[str]:
 
 
 def mark_failed(names: Sequence[str]) -> None:
-    """Let lost tasks be failed ones, which DVC can forget."""
+    """Mark lost tasks as failed, so that DVC can remove them."""
     if not names:
         return
     from dvc.repo import Repo
@@ -117,7 +125,7 @@ def enqueue(name: str, changes: Sequence[str]) -> None:
     """Queue an experiment.
 
     Raises:
-        PipelineError: DVC refuses; with what it says.
+        PipelineError: DVC refuses; the message is its own.
     """
     sets = [part for change in changes for part in ("-S", change)]
     _dvc("exp", "run", "--queue", "--name", name, *sets)
@@ -126,8 +134,10 @@ def enqueue(name: str, changes: Sequence[str]) -> None:
 def start_workers(jobs: int, gpus: Sequence[str] = ()) -> None:
     """Let DVC work on its queue, ``jobs`` experiments at a time, in processes of its own.
 
-    gpus: what each of the jobs sees, as CUDA_VISIBLE_DEVICES has it; with more jobs than that, they begin again with
-    the first. None: all see the same.
+    Args:
+        jobs: experiments at a time.
+        gpus: what each of the jobs sees, as CUDA_VISIBLE_DEVICES has it; with more jobs than that, they begin again
+            with the first. Empty: all see the same.
 
     Raises:
         PipelineError: DVC's queue fails, or one of its workers does not begin.
@@ -147,25 +157,25 @@ def _wait_for_worker(number: int) -> None:
     begun = time.monotonic()
     with Repo() as repo:
         while not any(name.endswith(f"-{number}@localhost") for name in repo.experiments.celery_queue.worker_status()):
-            if time.monotonic() - begun > TO_BEGIN:
-                raise PipelineError(f"worker {number} of DVC's queue has not begun after {TO_BEGIN:.0f} seconds")
+            if time.monotonic() - begun > WORKER_TIMEOUT:
+                raise PipelineError(f"worker {number} of DVC's queue has not begun after {WORKER_TIMEOUT:.0f} seconds")
 
 
 def remove_tasks(names: Sequence[str]) -> None:
-    """Take failed or waiting tasks out of the queue."""
+    """Remove failed or waiting tasks from the queue."""
     if names:
         _dvc("queue", "remove", *names)
 
 
-def free_name(name: str, there: Sequence[Experiment]) -> None:
-    """Of the experiments of that name, name that of the last commit by its own: it is kept, and the name is free."""
-    for one in there:
+def free_name(name: str, existing: Sequence[Experiment]) -> None:
+    """Free a name: rename the experiment of it that the last commit has, which is kept as NAME-COMMIT."""
+    for one in existing:
         if one.baseline == _head():
             _dvc("exp", "rename", name, f"{name}-{one.commit[:7]}")
 
 
 def failure_message(name: str) -> str:
-    """Why a task failed, as its stage said it ("error: …" or an exception's name); else the last lines of all."""
+    """Why a task failed: the last lines of errors in its output ("error: …" or an exception), else its last lines."""
     result = subprocess.run(
         [sys.executable, "-m", "dvc", "queue", "logs", name], capture_output=True, text=True, check=False
     )
@@ -175,7 +185,7 @@ def failure_message(name: str) -> str:
 
 
 def _head() -> str:
-    """The last commit, which may be another at any time."""
+    """The last commit; not cached, as there may be a new one at any time."""
     return _git("rev-parse", "HEAD").stdout.strip()
 
 

@@ -19,7 +19,7 @@ from pipeline.studies.summary import accuracy, is_transfer, paired
 def write_figures(
     name: str, study: Study, targets: Sequence[str], collected: Sequence[Collected], folder: Path
 ) -> list[Path]:
-    """Draw what the study allows; returns the PNG files."""
+    """Draw the matrix and, where the study has a parameter ``along``, the line; returns the PNG files."""
     drawn = any(one.result.drawn for one in collected)
     with matplotlib.style.context(STYLE, after_reset=True):
         written = [save(_matrix(study, targets, collected, drawn), folder / f"{name}-matrix.png")]

@@ -6,12 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from pipeline.config import load, yaml_text
 from pipeline.config.dependencies import result_params
+from pipeline.config.methods import METHODS
 from pipeline.config.schema import Params
 from pipeline.config.section import Name, Section, Seed
 from pipeline.errors import ParamsError
@@ -25,19 +26,38 @@ Value = str | int | float | bool | None | list[str | int | float]
 class Study(Section):
     """A file below studies/.
 
-    title: what the report is called. seeds: each variant runs with every one. targets: data sets; null: those of
-    params.yaml. variants: by the name in the tables, the parameters that are changed. reference: the variant that
-    others are compared with, beside direct transfer. along: a parameter that the variants give numbers, drawn as a
-    line. tables: of the paper, in which reports/tables.md shows the variants, too.
+    Attributes:
+        title: what the report is called.
+        seeds: each variant runs with every one.
+        targets: data sets; None: those of params.yaml.
+        every: "adapt.method" adds a variant for each registered method that none of ``variants`` names.
+        variants: by the name in the tables, the parameters that are changed.
+        reference: the variant that others are compared with, beside direct transfer.
+        along: a parameter that the variants give numbers, drawn as a line.
+        tables: of the paper, in which reports/tables.md shows the variants, too.
     """
 
     title: str
     seeds: tuple[Seed, ...]
     targets: Annotated[tuple[Name, ...], Field(min_length=1)] | None = None
+    every: Literal["adapt.method"] | None = None
     variants: Annotated[dict[str, dict[str, Value]], Field(min_length=1)]
     reference: str | None = None
     along: str | None = None
     tables: tuple[Table, ...] = ()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _every_method_is_a_variant(cls, study: Any) -> Any:
+        """With ``every``: the methods that no variant names, in the registry's order; a new one needs no line."""
+        if not isinstance(study, dict) or study.get("every") != "adapt.method":
+            return study
+        variants = study.get("variants", {})
+        if not isinstance(variants, dict):
+            return study
+        written = [changes.get("adapt.method") for changes in variants.values() if isinstance(changes, dict)]
+        methods = {params.title: {"adapt.method": name} for name, params in METHODS.items() if name not in written}
+        return {**study, "variants": {**variants, **methods, **variants}}
 
     @field_validator("seeds", mode="before")
     @classmethod
@@ -56,7 +76,7 @@ class Study(Section):
     @field_validator("variants", mode="before")
     @classmethod
     def _variants_are_flat(cls, variants: Any) -> Any:
-        """What is natural to write and not meant so: said before pydantic says it of every type a value may have."""
+        """Common mistakes get one message here; pydantic would say one for every type that a value may have."""
         for name, changes in variants.items() if isinstance(variants, dict) else ():
             if not isinstance(name, str):
                 raise ValueError(f'{name}: the name of a variant is a text: write "{name}"')
@@ -84,7 +104,15 @@ class Study(Section):
 
 @dataclass(frozen=True)
 class Run:
-    """One experiment. ``changes``: as ``dvc exp run -S`` takes them; ``params``: what they come to."""
+    """One experiment: a variant with a seed.
+
+    Attributes:
+        name: of the DVC experiment.
+        variant: its name in the study.
+        seed: of everything in it.
+        changes: of parameters, as ``dvc exp run -S`` takes them.
+        params: all parameters, with these changes.
+    """
 
     name: str
     variant: str
@@ -98,7 +126,11 @@ class Run:
 
 
 def read(name: str, folder: Path = FOLDER) -> Study:
-    """The study of that name, or in that file.
+    """Read a study.
+
+    Args:
+        name: of a file in ``folder`` without its ending, or the path of a file.
+        folder: of the studies.
 
     Raises:
         ParamsError: there is no such file, or a key or value is refused; every fault is named.
@@ -123,6 +155,11 @@ def read(name: str, folder: Path = FOLDER) -> Study:
 
 def runs(name: str, study: Study, params: Path = Path("params.yaml")) -> list[Run]:
     """Every experiment of the study, its parameters checked.
+
+    Args:
+        name: of the study, or the path of its file.
+        study: what that file says.
+        params: the parameter file that the variants change.
 
     Raises:
         ParamsError: a variant's parameters are refused, or two variants have the same name or come to the same.
@@ -155,7 +192,7 @@ def slug(text: str) -> str:
 
 
 def _alike(planned: Sequence[Run], seed: int) -> list[str]:
-    """Variants that would run twice what is one thing, as where params.yaml says already what one of them changes."""
+    """Messages about variants with equal parameters, as where params.yaml has already what one of them changes."""
     return [
         f"{one.variant} and {two.variant} come to the same parameters"
         for one, two in combinations([run for run in planned if run.seed == seed], 2)

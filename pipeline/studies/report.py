@@ -35,14 +35,23 @@ def write_report(
     failed: Mapping[str, str],
     costs: Mapping[str, Mapping[str, Cost]] = MappingProxyType({}),
 ) -> list[Path]:
-    """Write what ``collected`` says; returns the files.
+    """Write the report of a study, and its figures.
 
-    lacking: what stands in the way of the other planned runs. failed: what those said that failed last time.
-    costs: of the adaptations, by the experiment's name and the target.
+    Args:
+        name: of the study.
+        study: what its file says.
+        planned: all its experiments.
+        collected: all its results.
+        lacking: the states of the runs that have none, by name.
+        failed: the last messages of those that failed, by name.
+        costs: of the adaptations, by the experiment's name and the target.
+
+    Returns:
+        The files that were written.
 
     Raises:
-        PipelineError: nothing is there, and the report of an earlier collection has something. StorageError: a file
-            cannot be written.
+        PipelineError: nothing was collected, and the report of an earlier collection has something.
+        StorageError: a file cannot be written.
     """
     folder = paths.STUDIES
     if not collected:
@@ -106,7 +115,7 @@ def _studied(
 
 
 def _shared(parameters: Sequence[Mapping[str, P]]) -> dict[str, P]:
-    """What all of them hold, with the same value."""
+    """The parameters that all of them have with the same value."""
     first = parameters[0] if parameters else {}
     return {key: value for key, value in first.items() if all(key in one and one[key] == value for one in parameters)}
 
@@ -114,7 +123,7 @@ def _shared(parameters: Sequence[Mapping[str, P]]) -> dict[str, P]:
 def _studied_row(
     name: str, variant: str, targets: Sequence[str], collected: Sequence[Collected], stage: Stage
 ) -> StudyRow | None:
-    """None where nothing is there."""
+    """A variant's row; None: it has no result."""
     results = [one.result for one in collected if one.run.variant == variant]
     cells = {target: cell for target in targets if (cell := accuracy(collected, variant, target, stage))}
     if not cells:
@@ -124,7 +133,7 @@ def _studied_row(
 
 
 def _costs(study: Study, planned: Sequence[Run], costs: Mapping[str, Mapping[str, Cost]]) -> list[str]:
-    """Time and memory of an adaptation, the mean over targets and seeds; nothing where no run is known."""
+    """The section on time and memory of an adaptation, means over targets and seeds; empty where no run is known."""
     lines = []
     for variant in study.variants:
         found = [cost for run in planned if run.variant == variant for cost in costs.get(run.name, {}).values()]
@@ -138,7 +147,11 @@ def _costs(study: Study, planned: Sequence[Run], costs: Mapping[str, Mapping[str
 
 
 def rows(collected: Sequence[Collected], costs: Mapping[str, Mapping[str, Cost]]) -> pd.DataFrame:
-    """One row a variant, seed and target; accuracies in per cent, the training's seconds and its peak memory in MiB."""
+    """The table of numbers.
+
+    Returns:
+        One row a variant, seed and target: accuracies in per cent, the training's seconds, its peak memory in MiB.
+    """
     scores = [f"{stage}_{key}" for stage in ("dt", "adapted") for key in SCORES]
     choices = [LAST, *(validator.name for validator in VALIDATORS)]
     head = ["variant", "target", "seed", *scores, "oracle_accuracy", *(f"by_{name}" for name in choices)]
@@ -164,7 +177,7 @@ def _state(
     lacking: Mapping[str, State],
     failed: Mapping[str, str],
 ) -> str:
-    """How much of the study is there, and of which code."""
+    """How much of the study has results, and of which code they are."""
     lines = [
         f"{len(planned) - len(lacking)} of {len(planned)} experiments (variants: {len(study.variants)}; seeds: "
         f"{', '.join(map(str, study.seeds))}). Accuracy in per cent at the last epoch, or at that which "

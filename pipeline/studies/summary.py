@@ -19,7 +19,14 @@ Stage = Literal["before", "after"]
 
 @dataclass(frozen=True)
 class WinLoss:
-    """A variant against another over the targets that both have: wins, losses and the p value of the signs."""
+    """A variant against another over the targets that both have.
+
+    Attributes:
+        better: targets on which it is better.
+        worse: targets on which it is worse.
+        mean: difference in points.
+        p: of the sign test.
+    """
 
     better: int
     worse: int
@@ -28,7 +35,17 @@ class WinLoss:
 
 
 def accuracy(collected: Sequence[Collected], variant: str, target: str, stage: Stage = "after") -> StudyCell | None:
-    """Over seeds; ``before``: of the source models that the variant starts from. None: nothing was scored."""
+    """A variant's accuracy on one target over seeds.
+
+    Args:
+        collected: all results of the study.
+        variant: its name.
+        target: the data set.
+        stage: "before": of the source models that the variant starts from.
+
+    Returns:
+        None: nothing was scored.
+    """
     found = of_variant(collected, variant, target)
     scores = [one.result.before if stage == "before" else one.result.after for one in found]
     values = [100 * metrics.accuracy for metrics in scores if metrics]
@@ -52,10 +69,16 @@ def is_transfer(collected: Sequence[Collected], variant: str) -> bool:
 
 
 def paired(collected: Sequence[Collected], variant: str, other: str | None, target: str) -> PairedDifference | None:
-    """``variant`` less ``other`` on the same test pictures, of the seeds that both have; None where they share none.
+    """The difference of two variants on the same test pictures, mean over the seeds that both have.
 
-    other: None is direct transfer, of the source model that the variant itself starts from. Where the
-    two have other test parts, by other rules in section split, they share none.
+    Args:
+        collected: all results of the study.
+        variant: its name.
+        other: what is subtracted; None: direct transfer, of the source model that the variant itself starts from.
+        target: the data set.
+
+    Returns:
+        In points; None: they share no test pictures, as where other rules in section split chose them.
     """
     first = _right(collected, variant, target, "after")
     second = _right(collected, other or variant, target, "after" if other else "before")
@@ -68,7 +91,7 @@ def paired(collected: Sequence[Collected], variant: str, other: str | None, targ
 
 
 def win_loss(differences: Sequence[PairedDifference]) -> WinLoss | None:
-    """differences: of two variants, one a target; None where there is none."""
+    """Sum up the differences of two variants, one a target; None: there is none."""
     if not differences:
         return None
     values = [found.difference for found in differences]
@@ -78,7 +101,13 @@ def win_loss(differences: Sequence[PairedDifference]) -> WinLoss | None:
 
 @dataclass(frozen=True)
 class Choice:
-    """Over all adapted results: the mean accuracy (%) at the chosen epochs, and how far below the oracle it is."""
+    """How well one way to choose an epoch did, over all adapted results.
+
+    Attributes:
+        accuracy: mean at the chosen epochs, in per cent.
+        below_oracle: mean difference to the best epoch by test labels, in points.
+        results: how many.
+    """
 
     accuracy: float
     below_oracle: float
@@ -86,7 +115,7 @@ class Choice:
 
 
 def chosen_by(collected: Sequence[Collected], choice: str) -> Choice | None:
-    """At the epochs that ``choice`` chooses: a validator, or the last ones."""
+    """How well ``choice`` (a validator, or the last epoch) did; None: no result tells."""
     pairs = []
     for one in collected:
         oracle, chosen = one.result.oracle, one.result.unlabelled.choices.get(choice)
@@ -100,14 +129,19 @@ def chosen_by(collected: Sequence[Collected], choice: str) -> Choice | None:
 
 @dataclass(frozen=True)
 class _Scored:
-    """pictures: N, of the test part, 1 for each that is right, else 0. test_part: the rules that chose them, and N."""
+    """What was classified rightly.
+
+    Attributes:
+        pictures: N, of the test part: 1 for each that is right, else 0.
+        test_part: the rules that chose them, and N.
+    """
 
     pictures: NDArray[np.float64]
     test_part: tuple[str, int | float | None, int, int]
 
 
 def _right(collected: Sequence[Collected], variant: str, target: str, stage: Stage) -> dict[int, _Scored]:
-    """By seed."""
+    """Which test pictures a variant classified rightly, by seed."""
     found = {}
     for one in of_variant(collected, variant, target):
         if right := one.result.right:

@@ -16,18 +16,29 @@ NEWEST_FIRST = ["attributes.start_time DESC"]
 
 @dataclass(frozen=True)
 class Cost:
-    """Of one target's adaptation. seconds: of all its epochs. memory: peak, in MiB."""
+    """What one target's adaptation took.
+
+    Attributes:
+        seconds: of all its epochs.
+        memory: at its peak, in MiB.
+    """
 
     seconds: float
     memory: float
 
 
 def adaptation_costs(experiment: str, wanted: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Cost]]:
-    """By the name of a DVC experiment and the target, the cost of a finished adaptation; what has no run is not there.
+    """What finished adaptations of DVC experiments have cost.
 
-    experiment: MLflow's, ``tracking.experiment``. wanted: by name, all parameters, flat: an experiment that has taken
-    its models from DVC's run cache has no such run, but the one of the same parameters that trained them has. Of
-    several of a target the last counts, those of the name itself before others.
+    An experiment that took its models from DVC's run cache has no run of its own; then the run of the same parameters
+    that trained them counts. Of several runs of a target the last counts, those of the experiment itself before others.
+
+    Args:
+        experiment: MLflow's, ``tracking.experiment``.
+        wanted: all parameters, flat, by the name of the DVC experiment.
+
+    Returns:
+        The cost by the name of the DVC experiment and the target; what has no run is left out.
 
     Raises:
         TrackingError: the store fails.
@@ -52,7 +63,7 @@ def adaptation_costs(experiment: str, wanted: Mapping[str, Mapping[str, Any]]) -
 
 
 def _adaptations(client: mlflow.MlflowClient, experiment: str) -> Iterator[Run]:
-    """The finished ones of which the cost is known, the newest first."""
+    """The runs of finished adaptations whose cost is known, the newest first."""
     of = client.get_experiment_by_name(experiment)
     if of is None:
         return

@@ -1,4 +1,4 @@
-"""An MLflow store that is a SQLite file, looked at without MLflow: whole, half made, damaged, of another version."""
+"""What state an MLflow store that is a SQLite file is in: whole, half made, damaged, of another version."""
 
 import shlex
 import sqlite3
@@ -10,64 +10,64 @@ from typing import Any
 
 from tqdm import tqdm
 
-STILL = 3.0
+UNCHANGED = 3.0
 """Seconds without a change after which nobody is at work on a half-made store; its maker writes many times a second."""
 
-BESIDE = "-journal", "-wal", "-shm"
-"""Endings of the files in which SQLite keeps what it has not yet brought into the database."""
+SIDE_FILES = "-journal", "-wal", "-shm"
+"""Endings of the files in which SQLite keeps what it has not yet written into the database."""
 
 
 def find_fault(database: Path) -> str | None:
-    """What is wrong with the store itself and the way out; None where it is whole, or where only access to it fails."""
-    away = f"or move it away, and the next stage makes a new one: {_move(database)}"
+    """What is wrong with the store itself and what to do; None: it is whole, or only cannot be read at the moment."""
+    move = f"or move it away, and the next stage makes a new one: {_move(database)}"
     try:
         revision, runs = _look(database)
     except sqlite3.OperationalError:  # it is locked, or may not be read: no fault of what it holds
         return None
     except sqlite3.DatabaseError as error:
-        return f"{database} is damaged, or is no database ({error}). Put a backup in its place; {away}"
+        return f"{database} is damaged, or is no database ({error}). Put a backup in its place; {move}"
     newest, known = _revisions()
     if revision == newest:
         return None
     if not runs:
         return (
             f"{database} is half made: the process that made it was ended, or two made it at once (or another version "
-            f"of MLflow made it). It holds no runs. Make it anew: remove it, {away}"
+            f"of MLflow made it). It holds no runs. Make it anew: remove it, {move}"
         )
     if revision in known:
         path = shlex.quote(str(database))
         return (
             f"{database} holds {runs} runs of an older version of MLflow. Keep a copy and bring it up to date: "
             f"cp {path} {path}.backup && mlflow db upgrade {shlex.quote(f'sqlite:///{database}')}\n"
-            f"Where that fails, an upgrade was broken off: put the copy of before it in its place; {away}"
+            f"Where that fails, an upgrade was broken off: put the copy of before it in its place; {move}"
         )
     return (
         f"{database} holds {runs} runs and a schema ({revision}) that this version of MLflow does not know: a newer "
-        f"one made it. Install that; {away}"
+        f"one made it. Install that; {move}"
     )
 
 
 def wait_for_maker(database: Path) -> None:
     """Wait while another program, such as ``mlflow ui``, makes the store: two at it would spoil it."""
-    told = False
+    said = False
     while database.is_file() and _in_the_making(database):
-        if not told:
+        if not said:
             tqdm.write(f"{database} is not complete; waiting as long as another program is making it")
-            told = True
+            said = True
         before = _state(database)
-        time.sleep(STILL)
+        time.sleep(UNCHANGED)
         if _state(database) == before:
             return
 
 
 def remove_side_files(database: Path) -> None:
-    """Remove what SQLite left beside a database that is gone: it would be brought into the next one of that name."""
-    for ending in BESIDE:
+    """Remove what SQLite left beside a database that is gone, and would write into the next one of that name."""
+    for ending in SIDE_FILES:
         database.with_name(f"{database.name}{ending}").unlink(missing_ok=True)
 
 
 def _look(database: Path) -> tuple[str | None, int]:
-    """The version of the schema, None where there is none, and the number of runs."""
+    """The version of the schema (None: it has none), and the number of runs."""
     with closing(sqlite3.connect(f"{database.absolute().as_uri()}?mode=rw", uri=True)) as connection:
         tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
         revision = (
@@ -78,7 +78,7 @@ def _look(database: Path) -> tuple[str | None, int]:
 
 
 def _in_the_making(database: Path) -> bool:
-    """Whether it may be: it has no runs, which every store has that was used (a quick look), and is not complete."""
+    """Whether another program may be making it: it has no runs, as every used store has, and is not complete."""
     try:
         revision, runs = _look(database)
     except sqlite3.DatabaseError:
@@ -108,6 +108,6 @@ def _state(database: Path) -> tuple[int, int]:
 
 
 def _move(database: Path) -> str:
-    """The command that moves a store away with all that SQLite keeps beside it."""
+    """The shell command that moves a store away, with its side files."""
     aside = shlex.quote(str(database.with_name(f"{database.stem}-aside")))
     return f"mkdir -p {aside} && mv {shlex.quote(str(database))}* {aside}"

@@ -17,10 +17,12 @@ BOOT = Path("/proc/sys/kernel/random/boot_id")
 class Execution:
     """One execution of the pipeline.
 
-    group: a name for people: the DVC experiment's, or the start of the ``dvc repro`` that runs the stages.
-    process: tells executions apart, also those of one experiment's name: the process that runs the stages.
-    experiment: the name in ``dvc exp show``, None outside of ``dvc exp run``. revision: the git commit it started
-    from (the experiment's baseline), None outside of git. dirty: the code differed from that commit.
+    Attributes:
+        group: a name for people: the DVC experiment's, or the start of the ``dvc repro`` that runs the stages.
+        process: tells executions apart, also those of one experiment's name: the process that runs the stages.
+        experiment: the name in ``dvc exp show``; None outside of ``dvc exp run``.
+        revision: the git commit it started from (the experiment's baseline); None outside of git.
+        dirty: the code differed from that commit.
     """
 
     group: str
@@ -68,9 +70,9 @@ def _runner() -> tuple[psutil.Process, str]:
 
 
 def _identity(process: psutil.Process) -> str:
-    """The same in every stage of an execution, and in no other one of all machines that share a store.
+    """A text that all stages of an execution share, and no other execution on any machine that uses the same store.
 
-    A start time is not the same in every stage, where the clock is adjusted meanwhile.
+    The time at which the process started would not do: it differs by stage where the clock is adjusted meanwhile.
     """
     stat = Path(f"/proc/{process.pid}/stat")
     if stat.is_file() and BOOT.is_file():
@@ -80,7 +82,7 @@ def _identity(process: psutil.Process) -> str:
 
 
 def _git(*arguments: str) -> str | None:
-    """Output of a git command, None where there is no git or no repository."""
+    """Output of a git command; None: there is no git or no repository."""
     try:
         result = subprocess.run(["git", *arguments], capture_output=True, text=True, check=True)
     except (OSError, subprocess.CalledProcessError):

@@ -27,9 +27,13 @@ SIGNATURE = ModelSignature(inputs=Schema([ColSpec(AnyType())]))  # type: ignore[
 
 
 def save_model(path: str, mlflow_model: Model, **pytorch: Any) -> None:
-    """What ``mlflow.models.Model.log`` asks a flavour for: write the model into the new folder ``path``.
+    """Write the model into a new folder, as every MLflow flavour does.
 
-    pytorch: of ``mlflow.pytorch.save_model``, with the files of the project's own form as ``extra_files``.
+    Args:
+        path: the folder.
+        mlflow_model: its description, which is filled in and written along.
+        pytorch: arguments of ``mlflow.pytorch.save_model``, with the files of the project's own form as
+            ``extra_files``.
     """
     mlflow.pytorch.save_model(path=path, mlflow_model=mlflow_model, **pytorch)
     environment = mlflow_model.flavors[mlflow.pyfunc.FLAVOR_NAME][mlflow.pyfunc.ENV]

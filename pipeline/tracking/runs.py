@@ -18,23 +18,15 @@ import numpy as np
 from mlflow.data.pandas_dataset import from_pandas
 from mlflow.entities import Run
 from mlflow.models import Model, infer_signature
-from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
+from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT, MLFLOW_PARENT_RUN_ID
 
 from pipeline.config.dependencies import flatten
 from pipeline.config.schema import Params
 from pipeline.data.crops import CROP_SIZE, CropStore
-from pipeline.tracking import entries, execution, flavour, offline_queue
+from pipeline.tracking import execution, flavour, offline_queue
 from pipeline.tracking.execution import Execution
-from pipeline.tracking.offline_queue import OfflineQueue
-from pipeline.tracking.store import (
-    FAILURES,
-    address,
-    connect,
-    is_unreachable,
-    short_message,
-    short_timeouts,
-    store_errors,
-)
+from pipeline.tracking.offline_queue import OfflineQueue, logged_metrics, mention_unsent, now
+from pipeline.tracking.store import address, connect, short_message, short_timeouts, store_errors
 from pipeline.tracking.tree import existing_run, leave_old_experiment, parent_run, tags_of
 
 if TYPE_CHECKING:
@@ -44,26 +36,35 @@ if TYPE_CHECKING:
 
 
 class StageRun:
-    """The MLflow run of one stage; everything a stage logs goes through it, and waits where a server has gone away."""
+    """The MLflow run of one stage, through which it logs everything; that waits while the server does not answer.
 
-    def __init__(self, run: Run, here: Execution, to: OfflineQueue) -> None:
+    Attributes:
+        id: the run's.
+        execution: of the pipeline, of which this stage is a part.
+    """
+
+    def __init__(self, run: Run, here: Execution, queue: OfflineQueue) -> None:
         self.id = run.info.run_id
         self.execution = here
-        self._queue = to
-        self._logged = entries.logged_metrics(run)  # of a run that goes on; a new one has none
+        self._queue = queue
 
     def log(self, metrics: Mapping[str, float], epoch: int) -> None:
-        """Metrics of one epoch (from 1), except those that are logged already; usable as ``training.Log``."""
-        self._queue.put(entries.metrics(metrics, epoch, self._logged))
+        """Log metrics of one epoch (from 1), except those that are logged already; usable as ``training.Log``."""
+        self._queue.put("metrics", {"values": dict(metrics), "step": epoch, "time": now()})
 
     def log_tags(self, tags: Mapping[str, str]) -> None:
-        """Facts of this run that are no parameters, such as the hardware, as ``pocan.KEY``."""
-        self._queue.put(entries.tags({f"pocan.{key}": value for key, value in tags.items()}))
+        """Log facts of this run that are no parameters, such as the hardware, as tags ``pocan.KEY``."""
+        self._queue.put("tags", {f"pocan.{key}": value for key, value in tags.items()})
 
     def log_dataset(self, store: CropStore, rows: np.ndarray[Any, Any], part: str) -> None:
-        """The rows of a store that this run reads, as an MLflow input: name, count, digest, provenance. No labels.
+        """Log the rows of a store that this run reads as an MLflow input: name, count, digest, provenance. No labels.
 
         The digest is that of the store and of the rows: other rows of the same store are another data set.
+
+        Args:
+            store: of the crops.
+            rows: N, int64, of the store.
+            part: what they are used for, as "train".
         """
         description = store.description
         digest = hashlib.sha256(f"{description['digest']} {rows.tolist()}".encode()).hexdigest()
@@ -71,12 +72,12 @@ class StageRun:
             store.samples.iloc[rows][["key"]].astype(str), name=f"{description['dataset']}-{part}", digest=digest[:16]
         )
         tags = {"provenance": description["provenance"], "rows": str(len(rows)), "digest": digest}
-        tags["store"] = description["digest"]
-        self._queue.put(entries.data(dataset.to_dict(), part, tags))
+        tags |= {"store": description["digest"], MLFLOW_DATASET_CONTEXT: part}
+        self._queue.put("data", {"dataset": dataset.to_dict(), "tags": tags})
 
     def log_files(self, paths: Sequence[Path], folder: str) -> None:
-        """Figures, tables and descriptions as artifacts below ``folder``."""
-        self._queue.put(entries.files(paths, folder))
+        """Log figures, tables and descriptions as artifacts below ``folder``."""
+        self._queue.put("files", {"folder": folder}, paths)
 
     def log_model(
         self,
@@ -84,11 +85,13 @@ class StageRun:
         description: Mapping[str, Any] | None = None,
         registered_name: str | None = None,
     ) -> None:
-        """The model in MLflow's PyTorch flavour; with a name it is registered and becomes the version "newest".
+        """Log a model in MLflow's PyTorch flavour.
 
-        Its input must be float32 N×3×112×112, RGB in [0, 1]. It is moved to the CPU and into evaluation mode. With the
-        description of what made it, it also goes in this project's own form, from which ``tracking.models`` opens it,
-        and its pyfunc flavour takes pictures (``tracking.flavour``).
+        Args:
+            network: takes float32, N×3×112×112, RGB in [0, 1]; it is moved to the CPU and into evaluation mode.
+            description: of what made it. With one, the model is also logged in this project's own form, from which
+                ``tracking.models`` opens it, and its pyfunc flavour takes pictures (``tracking.flavour``).
+            registered_name: it is registered under this name and becomes the version "newest"; None: it is not.
         """
         with TemporaryDirectory() as folder:
             own, model = Path(folder, "own"), Path(folder, "model")
@@ -98,11 +101,11 @@ class StageRun:
 
                 saved.save(own, dict(network.named_children()), description)
             _save_flavour(network, sorted(map(str, own.iterdir())), model)
-            self._queue.put(entries.model(model, registered_name))
+            self._queue.put("model", {"registered_name": registered_name, "time": now()}, [model])
 
 
 def _save_flavour(network: nn.Module, extra_files: list[str], folder: Path) -> None:
-    """As MLflow's own ``log_model`` would, but into a folder, from where it can be sent when a server is there."""
+    """Save what MLflow's own ``log_model`` would log into a folder, from which it can also be sent later."""
     import torch
 
     network = network.cpu().eval()
@@ -129,8 +132,15 @@ def stage_run(
 ) -> Iterator[StageRun]:
     """Open the run of a stage; it is marked failed when the body raises.
 
-    checkpoint: of the training in this stage. Where that was interrupted, its run is opened again, and moves to the
-    execution that goes on with it.
+    Args:
+        params: all parameters, which are logged.
+        stage: its name.
+        target: the data set that it adapts to or evaluates on, if any.
+        checkpoint: of the training in this stage. Where that was interrupted, its run is opened again, and moves to
+            the execution that goes on with it.
+
+    Yields:
+        The run.
 
     Raises:
         TrackingError: the store or server cannot be reached, raised before anything is trained; or it fails later.
@@ -150,40 +160,38 @@ def stage_run(
             if target:
                 tags["pocan.target"] = target
             run = mlflow.start_run(run_id=interrupted.info.run_id if interrupted else None, run_name=name, tags=tags)
-        to = OfflineQueue(run.info.run_id, name)
+        queue = OfflineQueue(run.info.run_id, name)
         try:
             with short_timeouts():
                 leave_old_experiment(run, here)
                 if checkpoint:
                     checkpoint.keep_run({**origin, "run_id": run.info.run_id})
                 mlflow.log_params(flatten(params.model_dump()))
-                tracked = StageRun(run, here, to)
-            to.forget()
-            offline_queue.mention_unsent()
-            yield tracked
+                queue.logged = logged_metrics(run)  # of a run that goes on; a new one has none
+            queue.discard()
+            mention_unsent()
+            yield StageRun(run, here, queue)
         except BaseException as error:
-            _end(to, parent, "FAILED", error)
+            _end(queue, parent, "FAILED", error)
             raise
-        _end(to, parent, "FINISHED")
+        _end(queue, parent, "FINISHED")
 
 
-def _end(to: OfflineQueue, parent: Run, status: str, error: BaseException | None = None) -> None:
+def _end(queue: OfflineQueue, parent: Run, status: str, error: BaseException | None = None) -> None:
     """End the stage's run, and for now its parent, whose duration is then that of the execution.
 
     Where the stage has failed with ``error`` no server is waited for, and a store that fails too is noted on it and
     does not take its place.
     """
-    end = entries.ended(status, parent.info.run_id)
+
+    def end() -> None:
+        with short_timeouts():
+            mlflow.end_run(status)
+            mlflow.MlflowClient().set_terminated(parent.info.run_id, status)
+
     try:
-        try:
-            with short_timeouts():
-                mlflow.end_run(status)
-                mlflow.MlflowClient().set_terminated(parent.info.run_id, status)
-        except FAILURES as failure:
-            if not is_unreachable(failure):
-                raise
-            to.keep(end, failure)
-        to.close(0 if error else offline_queue.PATIENCE)
+        queue.put("ended", {"status": status, "time": now(), "parent": parent.info.run_id}, ahead=end)
+        queue.close(0 if error else offline_queue.PATIENCE)
     except Exception as second:
         if error is None:
             raise

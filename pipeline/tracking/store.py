@@ -2,6 +2,7 @@
 
 import logging
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,10 +12,11 @@ import mlflow
 from filelock import FileLock
 from mlflow.entities import Experiment
 from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import PERMISSION_DENIED, ErrorCode
 from requests import HTTPError, RequestException
 
 from pipeline.errors import TrackingError
-from pipeline.tracking import bucket, execution
+from pipeline.tracking import execution
 from pipeline.tracking.database import find_fault, remove_side_files, wait_for_maker
 
 DATABASE = "mlflow.db"
@@ -24,21 +26,27 @@ SQLITE = "sqlite:///"
 QUICK = 10
 """Seconds within which a server answers what is no file."""
 
-FAILURES = MlflowException, RequestException
-"""What MLflow's client raises for itself and for its transport."""
+BUCKET_LIBRARIES = "boto3", "botocore", "s3transfer"
+"""What MLflow writes to a bucket with where a server does not pass files through; it lets out what they raise."""
 
 # What MLflow raises is reported by this project; MLflow would print a traceback of it before.
 logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL + 1)
 
 
 def connect(experiment: str) -> str:
-    """Choose the store, open the experiment and return its id.
+    """Choose the store and open the experiment.
 
     This proves that the store answers, and its bucket where it has one, and soon: MLflow's own retries would wait for
     minutes.
 
+    Args:
+        experiment: its name; where there is none, it is made.
+
+    Returns:
+        The experiment's id.
+
     Raises:
-        TrackingError: it does not, or the experiment was deleted.
+        TrackingError: the store or its bucket does not answer, or the experiment was deleted.
     """
     root = execution.store_root()
     own = choose()
@@ -63,25 +71,38 @@ def connect(experiment: str) -> str:
             f"MLflow store {address()} cannot be used: {short_message(error)}\n"
             f"Nothing was trained. {here if own else elsewhere}; an experiment that was deleted must be restored first"
         ) from error
-    _require_bucket(str(opened.artifact_location))
+    location = str(opened.artifact_location)
+    try:
+        with short_timeouts():
+            require_bucket(location)
+    except failures() as error:
+        raise TrackingError(
+            f"MLflow server {address()} has its clients write to {location} themselves, and this cannot be used: "
+            f"{short_message(error)}\nNothing was trained. See to the bucket and to what leads there (MLFLOW_S3_"
+            "ENDPOINT_URL, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY), or start the server as docs/team.md does"
+        ) from error
     return str(opened.experiment_id)
 
 
 def short_message(error: BaseException) -> str:
-    """What a person needs of an error: SQLAlchemy's has the statement and a page of its parameters behind it."""
+    """The part of an error's message that helps: SQLAlchemy puts the statement and a page of parameters behind it."""
     lines = str(error).partition("\n[SQL:")[0].splitlines()
     return "\n".join(line for line in lines if not line.startswith("(raised as a result of Query-invoked autoflush"))
 
 
 def address() -> str:
-    """The store that is used, for messages and notes: without the name and password that a server's may have."""
+    """Where the store is, for messages and notes: without the name and password that a server's URI may have."""
     uri = mlflow.get_tracking_uri()
     parts = urlsplit(uri)
     return uri if "@" not in parts.netloc else urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
 
 
 def choose() -> bool:
-    """Make the store the one that is used; returns whether it is the project's own and not a server's or another."""
+    """Make MLflow use the store that MLFLOW_TRACKING_URI names, or else the project's own.
+
+    Returns:
+        Whether it is the project's own.
+    """
     own = not os.environ.get("MLFLOW_TRACKING_URI")
     if own:
         mlflow.set_tracking_uri(f"sqlite:///{execution.store_root() / DATABASE}")
@@ -90,14 +111,14 @@ def choose() -> bool:
 
 @contextmanager
 def store_errors() -> Iterator[None]:
-    """Report a store that fails in the middle of a stage as what it is.
+    """Report a store that fails in the middle of a stage as one message.
 
     Raises:
-        TrackingError: MLflow's client or its transport raised.
+        TrackingError: what is run within raised one of ``failures``.
     """
     try:
         yield
-    except FAILURES as error:
+    except failures() as error:
         raise TrackingError(
             f"MLflow store {address()} failed: {store_fault() or short_message(error)}\n"
             "Training is kept up to its last epoch: see to the store and run the same command again"
@@ -105,27 +126,29 @@ def store_errors() -> Iterator[None]:
 
 
 def store_fault() -> str | None:
-    """What is wrong with the chosen store, where it is a SQLite file that is itself at fault, and the way out."""
+    """What is wrong with the chosen store and what to do, where it is a SQLite file that is itself at fault."""
     uri = mlflow.get_tracking_uri()
     database = _database(uri)
     return find_fault(database) if uri.startswith(SQLITE) and database.is_file() else None
 
 
-def _require_bucket(location: str) -> None:
-    """Prove, before anything is trained, that a bucket answers where files go into one.
+def require_bucket(location: str) -> None:
+    """Prove that the bucket of ``location`` answers, and knows these keys; any other location is passed over.
 
     Raises:
-        TrackingError: it cannot.
+        MlflowException: it does not (or another of ``failures``), or boto3 is not installed.
     """
+    if not location.startswith("s3://"):
+        return
     try:
-        with short_timeouts():
-            bucket.ask(location)
-    except FAILURES as error:
-        raise TrackingError(
-            f"MLflow server {address()} has its clients write to {location} themselves, and this cannot be used: "
-            f"{short_message(error)}\nNothing was trained. See to the bucket and to what leads there (MLFLOW_S3_"
-            "ENDPOINT_URL, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY), or start the server as docs/team.md does"
-        ) from error
+        mlflow.artifacts.list_artifacts(artifact_uri=location)
+    except ModuleNotFoundError as error:
+        if error.name not in BUCKET_LIBRARIES:
+            raise
+        raise MlflowException(f"{error.name} is not installed: pip install 'pocan[s3]'") from error
+    except MlflowException as error:
+        if error.error_code != ErrorCode.Name(PERMISSION_DENIED):  # who may write need not be allowed to list
+            raise
 
 
 def _database(uri: str) -> Path:
@@ -159,10 +182,13 @@ def _open(experiment: str, root: Path | None) -> Experiment:
 
 @contextmanager
 def short_timeouts(seconds: int | None = QUICK) -> Iterator[None]:
-    """MLflow's client asks twice at once, and waits ``seconds`` for an answer, unless the user has said otherwise.
+    """Within, MLflow's client asks only twice and waits ``seconds`` for an answer, unless the user has set these.
 
-    Left alone it asks eight times in four minutes and says nothing. seconds: None for MLflow's own two minutes. The
-    client of a bucket asks twice, too, and waits its own minute.
+    By default it asks eight times in four minutes and says nothing. A bucket's client asks twice, too, and waits its
+    own minute.
+
+    Args:
+        seconds: for one answer; None: MLflow's own two minutes.
     """
     attempts = os.environ.get("AWS_MAX_ATTEMPTS", "2")
     patience = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "AWS_MAX_ATTEMPTS": attempts}
@@ -180,13 +206,47 @@ def short_timeouts(seconds: int | None = QUICK) -> Iterator[None]:
                 os.environ[key] = value
 
 
+def failures() -> tuple[type[Exception], ...]:
+    """What MLflow's client raises for itself, for its transport and, once it has loaded boto3, for a bucket."""
+    if not sys.modules.get("boto3"):
+        return MlflowException, RequestException
+    from boto3.exceptions import Boto3Error  # type: ignore[import-untyped]
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    return MlflowException, RequestException, Boto3Error, BotoCoreError, ClientError
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """The error, what it was raised from, and so on: MLflow and boto3 wrap what their transport raises."""
+    cause: BaseException | None = error
+    while cause is not None:
+        yield cause
+        cause = cause.__cause__ or cause.__context__
+
+
+def innermost(error: BaseException) -> BaseException:
+    """What clients have wrapped, which names the fault: "Connection refused"."""
+    *_, cause = _causes(error)
+    return cause
+
+
+def is_bucket_error(error: BaseException) -> bool:
+    """Whether a bucket's client raised it, or what it was raised from."""
+    return any(type(cause).__module__.partition(".")[0] in BUCKET_LIBRARIES for cause in _causes(error))
+
+
 def is_unreachable(error: BaseException) -> bool:
-    """Whether ``error`` says that a server does not answer, and not that it refuses what it was asked."""
-    if isinstance(error, MlflowException):
-        # MLflow's client wraps what its transport raised, also where a server went on saying 429, 500, 502, 503 or 504.
-        cause = error.__cause__ or error.__context__
-        if cause is not None and bucket.is_of_a_bucket(cause):
-            return bucket.is_unreachable(cause)
-        return isinstance(cause, RequestException) and is_unreachable(cause)
-    refused = isinstance(error, HTTPError) and error.response is not None and error.response.status_code < 500
-    return isinstance(error, RequestException) and not refused
+    """Whether a server, or a bucket, does not answer: ``error`` does not say that it refuses what it was asked."""
+    for cause in _causes(error):
+        if isinstance(cause, HTTPError) and cause.response is not None:
+            return cause.response.status_code >= 500
+        if isinstance(cause, RequestException):  # also where a server went on saying 429, 500, 502, 503 or 504
+            return True
+        if is_bucket_error(cause):
+            from botocore.exceptions import ClientError, ConnectionError, HTTPClientError
+
+            if isinstance(cause, ClientError):
+                return bool(cause.response["ResponseMetadata"]["HTTPStatusCode"] >= 500)
+            if isinstance(cause, ConnectionError | HTTPClientError):
+                return True
+    return False

@@ -11,9 +11,9 @@ from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
 from pipeline.config.paths import REPORTS
 from pipeline.config.schema import Params
-from pipeline.tracking import entries, execution, offline_queue
+from pipeline.tracking import execution, offline_queue
 from pipeline.tracking.execution import Execution
-from pipeline.tracking.offline_queue import OfflineQueue
+from pipeline.tracking.offline_queue import OfflineQueue, now
 from pipeline.tracking.store import connect, short_timeouts, store_errors
 
 DVC_EXPERIMENT = "dvc.experiment"
@@ -26,6 +26,11 @@ EXECUTION = "execution"
 def log_report(params: Params, metrics: Mapping[str, float], files: Sequence[Path]) -> None:
     """Put the headline numbers, tables and figures of the whole execution on its parent run.
 
+    Args:
+        params: all parameters.
+        metrics: the headline numbers.
+        files: tables and figures, below reports/.
+
     Raises:
         TrackingError: the store or server cannot be reached.
     """
@@ -33,18 +38,18 @@ def log_report(params: Params, metrics: Mapping[str, float], files: Sequence[Pat
     with store_errors():
         with short_timeouts():
             parent = parent_run(experiment_id, execution.current())
-        to = OfflineQueue(parent.info.run_id, f"the report of {parent.info.run_name}")
-        to.forget()
-        to.put(entries.metrics(metrics, 0))
+        queue = OfflineQueue(parent.info.run_id, f"the report of {parent.info.run_name}")
+        queue.discard()
+        queue.put("metrics", {"values": dict(metrics), "step": 0, "time": now()})
         for path in files:
             # As they lie in reports/, so that the tables' links to the figures hold.
             folder = path.parent.relative_to(REPORTS)
-            to.put(entries.files([path], None if folder == Path() else str(folder)))
-        to.close(offline_queue.PATIENCE)
+            queue.put("files", {"folder": None if folder == Path() else str(folder)}, [path])
+        queue.close(offline_queue.PATIENCE)
 
 
 def existing_run(run_id: str) -> Run | None:
-    """The run; None if it was deleted, or if there cannot be a run of that name."""
+    """The run; None: it was deleted, or there cannot be a run of that id."""
     try:
         run = mlflow.get_run(run_id)
     except MlflowException as error:
@@ -57,8 +62,11 @@ def existing_run(run_id: str) -> Run | None:
 def parent_run(experiment_id: str, here: Execution, interrupted: Run | None = None) -> Run:
     """The run that stands for the whole execution: found by its process and experiment, taken over, or made.
 
-    interrupted: a run that this execution goes on with; where this execution has no parent run yet, it takes over that
-    of the interrupted one, so that one piece of work is one tree of runs.
+    Args:
+        experiment_id: MLflow's.
+        here: the execution.
+        interrupted: a run that this execution goes on with; where this execution has no parent run yet, it takes over
+            that of the interrupted one, so that one piece of work is one tree of runs.
     """
     client = mlflow.MlflowClient()
     query = f"tags.`pocan.process` = '{here.process}' and tags.`pocan.stage` = '{EXECUTION}'"
@@ -81,12 +89,13 @@ def parent_run(experiment_id: str, here: Execution, interrupted: Run | None = No
 
 
 def leave_old_experiment(run: Run, here: Execution) -> None:
-    """An execution that goes on with a run of an experiment need not be one; the run's tag is then no longer true."""
+    """Remove the tag of a DVC experiment from a run that an execution outside of one goes on with."""
     if here.experiment is None and DVC_EXPERIMENT in run.data.tags:
         mlflow.MlflowClient().delete_tag(run.info.run_id, DVC_EXPERIMENT)
 
 
 def tags_of(here: Execution) -> dict[str, str]:
+    """The tags by which all runs of an execution are found."""
     tags = {"pocan.group": here.group, "pocan.process": here.process, "git.dirty": str(here.dirty).lower()}
     if here.experiment:
         tags[DVC_EXPERIMENT] = here.experiment

@@ -24,8 +24,11 @@ SHOWN_DIFFERENCES = 8
 class Checkpoint:
     """Where a training keeps its state, and all that decides its result.
 
-    made_from: JSON values, such as parameters, digests of the data and of the code. A state that was made from anything
-    else is not continued: it is set aside beside ``path``, and continued when its own training is asked for again.
+    Attributes:
+        path: The file.
+        made_from: JSON values, such as parameters, digests of the data and of the code. A state that was made from
+            anything else is not continued: it is set aside beside ``path``, and continued when its own training is
+            asked for again.
     """
 
     path: Path
@@ -55,10 +58,10 @@ class Checkpoint:
                 raise storage_error(self.path, error) from error
 
     def load(self) -> dict[str, Any] | None:
-        """The state that was saved last, with PyTorch's random states set; None where there is none of this training.
+        """Return the state that was saved last, and set PyTorch's random states; None without one of this training.
 
-        A file that cannot be read is told of, and training starts from the beginning. ``make_current`` comes first, in
-        one process.
+        Where the file cannot be read a message says so, and training starts from the beginning. ``make_current`` comes
+        first, in one process.
         """
         content = _read(self.path)
         if content is None or content["fingerprint"] != self.fingerprint:
@@ -88,7 +91,7 @@ class Checkpoint:
         write_json(_run_path(self.path), {"fingerprint": self.fingerprint, **run})
 
     def run(self) -> dict[str, Any] | None:
-        """What ``keep_run`` noted of this training when it was interrupted; None where there is nothing of it."""
+        """Return what ``keep_run`` noted of this training when it was interrupted; None where nothing was noted."""
         path = _run_path(self.path)
         if not path.is_file():
             return None
@@ -96,12 +99,12 @@ class Checkpoint:
             run: dict[str, Any] = read_json(path)
             return run if run.pop("fingerprint") == self.fingerprint else None
         except (OSError, ValueError, AttributeError, KeyError, TypeError, RecursionError) as error:
-            told = str(error.__cause__ or error) or type(error).__name__
-            tqdm.write(f"{path} cannot be read ({told}); a new MLflow run is opened")
+            reason = str(error.__cause__ or error) or type(error).__name__
+            tqdm.write(f"{path} cannot be read ({reason}); a new MLflow run is opened")
             return None
 
     def remove(self) -> None:
-        """Once the outputs are written nothing is left to go on with."""
+        """Remove the file and the note of its run: once the outputs are written nothing is left to go on with."""
         remove_leftovers(self.path)
         self.path.unlink(missing_ok=True)
         _run_path(self.path).unlink(missing_ok=True)
@@ -123,9 +126,11 @@ def _move(path: Path, to: Path) -> None:
 
 
 def _read(path: Path, mapped: bool = False) -> dict[str, Any] | None:
-    """The content of a checkpoint; None where there is none, or none that can be read, which is told.
+    """Read a checkpoint; None where there is none, or none that can be read, of which a message is written.
 
-    mapped: leave its tensors in the file, for a look at what is said of them.
+    Args:
+        path: The file.
+        mapped: Leave its tensors in the file, for a look at what else it holds.
     """
     if not path.is_file():
         return None
@@ -141,7 +146,7 @@ def _read(path: Path, mapped: bool = False) -> dict[str, Any] | None:
 
 
 def _differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
-    """The keys in which two trainings differ, with their values where these are short; the first few of them."""
+    """Name the keys in which two trainings differ, the first few of them, with their values where these are short."""
     keys = [key for key in {**before, **now} if before.get(key) != now.get(key)]
     texts = [_difference(key, before.get(key), now.get(key)) for key in keys[:SHOWN_DIFFERENCES]]
     more = f" and {len(keys) - SHOWN_DIFFERENCES} more" if len(keys) > SHOWN_DIFFERENCES else ""
@@ -155,7 +160,7 @@ def _difference(key: str, before: Any, now: Any) -> str:
 
 
 def _random_states() -> dict[str, Any]:
-    """For methods that draw from PyTorch's streams, in one process; the tasks here have streams of their own."""
+    """Return PyTorch's random states, for methods that draw from them; the tasks here have streams of their own."""
     return {"cpu": torch.get_rng_state(), "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []}
 
 

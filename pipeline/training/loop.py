@@ -17,18 +17,21 @@ from pipeline.training.checkpoints import Checkpoint
 from pipeline.training.progress import Progress
 
 Log = Callable[[Mapping[str, float], int], None]
-"""Receives the metrics and the cost of one epoch and its number (from 1)."""
+"""Takes the metrics and the cost of one epoch, and its number (from 1)."""
 
 CHECK_EVERY = 20
-"""Steps between two looks at the losses: a look waits for the GPU."""
+"""How many steps pass between two checks of the losses: a check waits for the GPU."""
 
 
 @dataclass(frozen=True)
 class Epoch:
     """One epoch as a task announces it.
 
-    batches: made in a thread of their own, ahead of the steps that use them. steps: how many there are. images: how
-    many images (views) the whole team trains on in the epoch. metrics: what is known before the first step.
+    Attributes:
+        batches: Made in a thread of their own, ahead of the steps that use them.
+        steps: How many batches there are.
+        images: How many images (views) the whole team trains on in the epoch.
+        metrics: What is known before the first step.
     """
 
     batches: Iterator[Any]
@@ -44,7 +47,7 @@ class Task(Protocol):
 
     @property
     def name(self) -> str:
-        """What the bar and messages call it."""
+        """What the progress bar and messages call it."""
         ...
 
     def begin_epoch(self, epoch: int) -> Epoch:
@@ -52,7 +55,7 @@ class Task(Protocol):
         ...
 
     def step(self, batch: Any, progress: float) -> dict[str, Tensor]:
-        """One update; ``progress`` in [0, 1) is the share of the whole training done. Returns its losses by name."""
+        """Make one update; ``progress`` in [0, 1) is the share of the whole training done. Returns losses by name."""
         ...
 
     def judge(self, epoch: int, metrics: Mapping[str, float]) -> None:
@@ -60,7 +63,7 @@ class Task(Protocol):
         ...
 
     def state(self) -> dict[str, Any]:
-        """Everything that resuming needs: weights, optimisers, schedules, histories (tensors and plain values)."""
+        """Return all that resuming needs: weights, optimisers, schedules, histories (tensors and plain values)."""
         ...
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -72,7 +75,7 @@ class Stateful(Protocol):
     """A module, an optimiser or a schedule."""
 
     def state_dict(self) -> dict[str, Any]:
-        """Its state as plain values and tensors."""
+        """Return its state as plain values and tensors."""
         ...
 
     def load_state_dict(self, state_dict: dict[str, Any], /) -> object:
@@ -86,14 +89,12 @@ class Resumable:
     parts: dict[str, Stateful]
 
     def judge(self, epoch: int, metrics: Mapping[str, float]) -> None:
-        """Every epoch is good enough."""
+        """Find every epoch good enough."""
 
     def state(self) -> dict[str, Any]:
-        """The state of every part, by name."""
         return {name: part.state_dict() for name, part in self.parts.items()}
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Continue from ``state``."""
         for name, part in self.parts.items():
             part.load_state_dict(state[name])
 
@@ -114,10 +115,19 @@ def fit(task: Task, checkpoint: Checkpoint, log: Log, team: Team) -> list[dict[s
     After every epoch the state goes into ``checkpoint``, which is continued where it is of this training. The caller
     removes it once its outputs are written. Only the team's leader shows the bar and writes the checkpoint.
 
+    Args:
+        task: What is trained.
+        checkpoint: Where its state is kept.
+        log: Receives what every epoch came to and cost.
+        team: The processes that train together.
+
+    Returns:
+        The curve: a row an epoch.
+
     Raises:
         TrainingError: a loss or a weight is not finite, which names it and the epoch; the task's ``judge`` stops it; or
-            the team's processes do not find the same checkpoint. StorageError: the checkpoint cannot be written. The
-            last good one stays.
+            the team's processes do not find the same checkpoint. The last good one stays.
+        StorageError: the checkpoint cannot be written. The last good one stays.
     """
     curve, costs = _resume(task, checkpoint, team)
     for row, cost in zip(curve, costs, strict=True):
@@ -163,7 +173,7 @@ def _resume(task: Task, checkpoint: Checkpoint, team: Team) -> tuple[list[dict[s
 
 
 def _run_epoch(task: Task, epoch: int, progress: Progress) -> tuple[dict[str, float], dict[str, float]]:
-    """All steps of one epoch; returns its metrics, the task's own and the mean of each loss, and its cost."""
+    """Make all steps of one epoch; returns its metrics, the task's own and the mean of each loss, and its cost."""
     progress.begin(epoch)
     plan = task.begin_epoch(epoch)
     _require_finite(plan.metrics, task.name, epoch, 0)

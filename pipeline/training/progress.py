@@ -21,10 +21,18 @@ T = TypeVar("T")
 class Progress:
     """One bar over all epochs, so that its time left is that of the whole training; and the cost of each epoch.
 
-    Use as a context manager. ``shown`` is false in processes that do not lead.
+    Use as a context manager.
     """
 
     def __init__(self, name: str, epochs: int, device: torch.device, shown: bool) -> None:
+        """Open the bar.
+
+        Args:
+            name: What is trained.
+            epochs: Of the whole training.
+            device: What it trains on.
+            shown: Whether there is a bar to see: not in processes that do not lead.
+        """
         self._name, self._epochs, self._device = name, epochs, device
         self._epoch = 0
         # smoothing=0: the time left follows the mean speed, predictions between the steps included.
@@ -38,7 +46,7 @@ class Progress:
         self._bar.close()
 
     def begin(self, epoch: int) -> None:
-        """Epoch ``epoch`` (from 0) begins; its clock runs from here."""
+        """Begin epoch ``epoch`` (from 0), whose clock runs from here."""
         self._epoch = epoch
         self._bar.set_description(f"{self._name} {epoch + 1}/{self._epochs}", refresh=False)
         self._began = time.perf_counter()
@@ -51,11 +59,11 @@ class Progress:
             self._bar.update()
 
     def show(self, losses: Mapping[str, float]) -> None:
-        """The mean losses of the epoch so far."""
+        """Show the mean losses of the epoch so far."""
         self._bar.set_postfix({name: f"{value:.3f}" for name, value in losses.items()}, refresh=False)
 
     def cost(self, images: int) -> dict[str, float]:
-        """What the epoch cost that trained on ``images`` views, by metric name; MiB for memory."""
+        """Return what the epoch cost that trained on ``images`` views, by metric name: seconds, images/s, MiB."""
         if self._device.type == "cuda":
             torch.cuda.synchronize(self._device)
         seconds = time.perf_counter() - self._began
@@ -67,7 +75,7 @@ class Progress:
 
 
 def peak_memory(device: torch.device) -> int:
-    """The most that this process has held, in bytes: on a GPU of PyTorch's tensors, on the CPU of the whole process."""
+    """Return the most that this process has held, in bytes: on a GPU PyTorch's tensors, on the CPU all of it."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
     if sys.platform == "win32":
@@ -77,14 +85,14 @@ def peak_memory(device: torch.device) -> int:
 
 
 def _own_peak() -> int | None:
-    """The kernel's mark of the program itself, in bytes: it begins anew at exec; None where a system has none."""
+    """Return the kernel's mark of the program itself, in bytes, which begins anew at exec; None without such."""
     status = Path("/proc/self/status")
     mark = re.search(r"^VmHWM:\s+(\d+) kB$", status.read_text(), re.MULTILINE) if status.is_file() else None
     return int(mark[1]) * 1024 if mark else None
 
 
 def _peak_by_usage() -> int:
-    """What getrusage says, in bytes; on Linux at least what the process that started this one had held by then."""
+    """Return what getrusage says, in bytes: on Linux at least what the process that started this one held by then."""
     import resource  # Windows has no such module
 
     highest = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -1,15 +1,16 @@
 """What judges a model without the target's labels: one number each, comparable between the epochs of one training.
 
-A new one is a function of ``ValidatorInput`` and one line in the list below.
+A new one is a function of ``ValidatorInput`` and one entry in the list below.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from importlib import import_module
+from types import ModuleType
+from typing import TYPE_CHECKING
 
-from pipeline.validators import measures, source_risk
-from pipeline.validators.measures import ValidatorInput
-
-__all__ = ["LAST", "VALIDATORS", "Validator", "ValidatorInput", "best_epoch", "chooser", "validate"]
+if TYPE_CHECKING:
+    from pipeline.validators.measures import ValidatorInput
 
 LAST = "last"
 """``adapt.choose`` where no validator chooses."""
@@ -17,18 +18,28 @@ LAST = "last"
 
 @dataclass(frozen=True)
 class Validator:
-    """One of them.
+    """One number that judges a model.
 
-    sign: 1 where more is better, −1 where less is. origin: where it was published. needs_source: whether it judges by
-    pictures of the source, which a source-free adaptation may not have at hand.
+    Attributes:
+        name: As in params.yaml and in tables of numbers.
+        title: As people write it.
+        sign: 1 where more is better, −1 where less is.
+        origin: Where it was published.
+        measure: Computes it.
+        needs_source: Whether it judges by pictures of the source, which a source-free adaptation may not have at hand.
     """
 
     name: str
     title: str
     sign: int
     origin: str
-    measure: Callable[[ValidatorInput], float]
+    measure: Callable[["ValidatorInput"], float]
     needs_source: bool = False
+
+
+def _module(name: str) -> ModuleType:
+    """A module of this package, imported when a model is judged: reading parameters need not wait for NumPy."""
+    return import_module(f"{__name__}.{name}")
 
 
 VALIDATORS = (
@@ -37,35 +48,35 @@ VALIDATORS = (
         "entropy",
         -1,
         "Morerio et al., ICLR 2018",
-        lambda seen: measures.entropy(seen.probabilities),
+        lambda judged: _module("measures").entropy(judged.probabilities),
     ),
     Validator(
         "information",
         "information",
         1,
         "Shi and Sha, ICML 2012",
-        lambda seen: measures.information(seen.probabilities),
+        lambda judged: _module("measures").information(judged.probabilities),
     ),
     Validator(
         "neighbourhood_density",
         "neighbourhood density",
         1,
         "Saito et al., ICCV 2021",
-        lambda seen: measures.neighbourhood_density(seen.embeddings),
+        lambda judged: _module("measures").neighbourhood_density(judged.embeddings),
     ),
     Validator(
         "centroid_silhouette",
         "class-centroid silhouette",
         1,
         "simplified silhouette, Hruschka et al., 2004",
-        lambda seen: measures.centroid_silhouette(seen.embeddings, seen.probabilities),
+        lambda judged: _module("measures").centroid_silhouette(judged.embeddings, judged.probabilities),
     ),
     Validator(
         "source_accuracy",
         "source accuracy",
         1,
         "source validation",
-        lambda seen: measures.accuracy(seen.source_probabilities, seen.source_labels),
+        lambda judged: _module("measures").accuracy(judged.source_probabilities, judged.source_labels),
         needs_source=True,
     ),
     Validator(
@@ -73,25 +84,27 @@ VALIDATORS = (
         "deep embedded validation",
         -1,
         "You et al., ICML 2019",
-        source_risk.deep_embedded,
+        lambda judged: _module("source_risk").deep_embedded(judged),
         needs_source=True,
     ),
 )
 
 
 def chooser(choose: str) -> Validator | None:
-    """The validator of that name (``adapt.choose``); None where the last epoch is kept or there is none of the name."""
+    """Return the validator of that name (``adapt.choose``); None for the last epoch or an unknown name."""
     return next((validator for validator in VALIDATORS if validator.name == choose), None)
 
 
-def best_epoch(validator: Validator, said: Sequence[float]) -> int:
-    """The epoch that a validator finds best, of equal ones the earliest.
+def best_epoch(validator: Validator, values: Sequence[float]) -> int:
+    """Return the epoch that a validator finds best, of equal ones the earliest.
 
-    said: what it says of the model of every epoch, from 0 for the source model.
+    Args:
+        validator: It decides whether more or less is better.
+        values: Its numbers of the models of all epochs, from 0 for the source model.
     """
-    return max(range(len(said)), key=lambda epoch: validator.sign * said[epoch])
+    return max(range(len(values)), key=lambda epoch: validator.sign * values[epoch])
 
 
-def validate(seen: ValidatorInput) -> dict[str, float]:
-    """What every validator says, by its name."""
-    return {validator.name: validator.measure(seen) for validator in VALIDATORS}
+def validate(judged: "ValidatorInput") -> dict[str, float]:
+    """Return every validator's number, by its name."""
+    return {validator.name: validator.measure(judged) for validator in VALIDATORS}

@@ -1,7 +1,4 @@
-"""How sure, how varied and how clustered predictions are. p: class probabilities, N×k float. z: embeddings, N×d float.
-
-All logarithms are natural.
-"""
+"""What validators look at, and how sure, how varied and how clustered predictions are. All logarithms are natural."""
 
 from dataclasses import dataclass
 
@@ -16,10 +13,14 @@ TEMPERATURE = 0.05
 
 @dataclass(frozen=True)
 class ValidatorInput:
-    """Pictures of the target without labels, and pictures of the source's test part with them.
+    """What a model makes of pictures of the target, without labels, and of the source's test part, with them.
 
-    embeddings N×d and probabilities N×k of the target's; source_embeddings n×d, source_probabilities n×k and
-    source_labels (n int64) of the source's.
+    Attributes:
+        embeddings: Of the target's pictures, N×d.
+        probabilities: Of the target's pictures, N×k.
+        source_embeddings: Of the source's pictures, n×d.
+        source_probabilities: Of the source's pictures, n×k.
+        source_labels: n int64.
     """
 
     embeddings: Floats
@@ -30,14 +31,15 @@ class ValidatorInput:
 
 
 def entropy(p: Floats) -> float:
-    """Mean entropy of the predictions, in [0, log k]: 0 where every picture is one class for certain."""
+    """Mean entropy of the predictions p (N×k), in [0, log k]: 0 where every picture is one class for certain."""
     return float(-times_log(p.astype(np.float64)).sum(axis=1).mean()) + 0.0  # no negative zero
 
 
 def information(p: Floats) -> float:
-    """Entropy of the mean prediction less the mean entropy, in [0, log k]: sure of each picture, varied over all.
+    """Entropy of the mean prediction less the mean entropy of the predictions p (N×k), in [0, log k].
 
-    (Information maximisation; Shi and Sha, ICML 2012.) It is 0 where all pictures are predicted alike.
+    Large where predictions are sure of each picture and varied over all (information maximisation; Shi and Sha, ICML
+    2012); 0 where all pictures are predicted alike.
     """
     return float(-times_log(p.astype(np.float64).mean(axis=0)).sum()) - entropy(p)
 
@@ -45,7 +47,13 @@ def information(p: Floats) -> float:
 def neighbourhood_density(z: Floats) -> float:
     """Soft neighbourhood density (Saito et al., ICCV 2021): the mean entropy of each picture's similarities to others.
 
-    Large where pictures lie in dense groups of like ones; at most log(N − 1). Of a single picture: 0.
+    Large where pictures lie in dense groups of like ones.
+
+    Args:
+        z: Embeddings, N×d.
+
+    Returns:
+        At most log(N − 1); 0 for a single picture.
     """
     if len(z) < 2:
         return 0.0
@@ -57,10 +65,17 @@ def neighbourhood_density(z: Floats) -> float:
 
 
 def centroid_silhouette(z: Floats, p: Floats) -> float:
-    """Mean over pictures of (b − a) / max(a, b), in [−1, 1].
+    """Mean over pictures of (b − a) / max(a, b), the simplified silhouette of Hruschka et al. (2004).
 
-    a: cosine distance to the centroid of the class predicted for the picture, b: to the nearest centroid of another
-    class (the simplified silhouette of Hruschka et al., 2004). Of one predicted class: −1, the least there is.
+    a is the cosine distance to the centroid of the class predicted for the picture, b that to the nearest centroid of
+    another class.
+
+    Args:
+        z: Embeddings, N×d.
+        p: Class probabilities, N×k.
+
+    Returns:
+        In [−1, 1]; −1 where one class is predicted for all.
     """
     classes, members = np.unique(p.argmax(axis=1), return_inverse=True)
     if len(classes) < 2:
@@ -75,7 +90,7 @@ def centroid_silhouette(z: Floats, p: Floats) -> float:
 
 
 def accuracy(p: Floats, labels: NDArray[np.int64]) -> float:
-    """Share of pictures whose most probable class is their label; of none: 0."""
+    """Share of pictures whose most probable class (p: N×k) is their label (N); without pictures 0."""
     return float((p.argmax(axis=1) == labels).mean()) if len(labels) else 0.0
 
 

@@ -14,16 +14,17 @@ STRENGTH = 1.0
 """Inverse strength of the regression's L2 penalty, scikit-learn's default."""
 
 
-def deep_embedded(seen: ValidatorInput) -> float:
+def deep_embedded(judged: ValidatorInput) -> float:
     """Risk with its control variate: mean(w·l) + η·mean(w) − η, η = −cov(w·l, w) / var(w); l the cross entropy.
 
-    Too few pictures to fit on: the plain mean of l; of none 0.
+    Returns:
+        The risk; the plain mean of l where there are too few pictures to fit weights on, and 0 where there is none.
     """
-    chosen = seen.source_probabilities[np.arange(len(seen.source_labels)), seen.source_labels]
+    chosen = judged.source_probabilities[np.arange(len(judged.source_labels)), judged.source_labels]
     if len(chosen) == 0:
         return 0.0
     losses = -np.log(np.maximum(chosen.astype(np.float64), 1e-12))
-    weights = density_ratio(seen.source_embeddings, seen.embeddings)
+    weights = density_ratio(judged.source_embeddings, judged.embeddings)
     variance = weights.var(ddof=1) if len(weights) > 1 else 0.0
     weighted = weights * losses
     if variance <= 1e-12:
@@ -33,7 +34,15 @@ def deep_embedded(seen: ValidatorInput) -> float:
 
 
 def density_ratio(source: Floats, target: Floats) -> NDArray[np.float64]:
-    """Density of the target over that of the source at each of the source's embeddings, n float64."""
+    """Estimate the density of the target over that of the source at each of the source's embeddings.
+
+    Args:
+        source: n×d.
+        target: N×d.
+
+    Returns:
+        n float64; all 1 where there are too few pictures to fit on.
+    """
     from sklearn.linear_model import LogisticRegression
 
     if min(len(source), len(target)) < 4:

@@ -1,11 +1,18 @@
 """The parameter schema: complete files pass, every wrong key or value is refused by name."""
 
+import json
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
+from dvc.utils.hydra import apply_overrides
 
 from pipeline.config import load as params
+from pipeline.config.dependencies import flatten
+from pipeline.config.methods import METHODS
+from pipeline.config.methods.base import SHARED
 from pipeline.config.methods.pocan import PocanParams
 from pipeline.errors import ParamsError
 
@@ -16,7 +23,7 @@ FILES = [ROOT / "params.yaml", *sorted((ROOT / "params").glob("*.yaml"))]
 def keys(values: dict[str, Any], prefix: str = "") -> set[str]:
     found: set[str] = set()
     for key, value in values.items():
-        nested = isinstance(value, dict) and prefix != "split."
+        nested = isinstance(value, dict) and prefix not in ("split.", "methods.")
         found |= keys(value, f"{prefix}{key}.") if nested else {f"{prefix}{key}"}
     return found
 
@@ -29,6 +36,91 @@ def raw() -> dict[str, Any]:
 def test_every_shipped_parameter_file_is_valid_and_complete(path: Path) -> None:
     params.load(path)
     assert keys(params.read(path)) == keys(raw())
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+def test_below_methods_stands_what_differs_from_a_methods_defaults(path: Path) -> None:
+    """A section for every method, which DVC needs to track it, and no value that the method has anyway."""
+    sections = params.read(path)["methods"]
+    assert set(sections) == set(METHODS)
+    for name, values in sections.items():
+        defaults = METHODS[name].model_validate({"method": name, **params.PLACEHOLDERS}).model_dump()
+        assert [key for key, value in values.items() if defaults[key] == value] == []
+
+
+MOST_CHANGED = {
+    "adapt.method": "dann",
+    "adapt.epochs": 7,
+    "adapt.lr": 0.003,
+    "adapt.prototype_lr": 0.002,
+    "adapt.class_weights": "none",
+    "adapt.logit_adjustment": 0.5,
+    "adapt.ema": 0.9,
+    "faces.search": "exact",
+    "faces.turned": True,
+    "model.backbone": "resnet18",
+    "model.weights": "none",
+    "model.weights_file": None,
+    "pretrain.label_smoothing": 0.1,
+    "prototypes.class_weights": "balanced",
+    "compute.precision": "fp32",
+    "report.pictures": True,
+}
+OF_POCAN = {
+    "adapt.tau": 0.6,
+    "adapt.beta": 1.0,
+    "adapt.use_l_in": False,
+    "adapt.use_l_cross": False,
+    "adapt.use_l_ad": True,
+    "adapt.target_shares": "em",
+    "adapt.trusted_floor": 0.1,
+    "adapt.trusted_cap": 0.6,
+    "adapt.keep_alive": True,
+}
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+@pytest.mark.parametrize("changes", [MOST_CHANGED, OF_POCAN], ids=["of every method", "of POCAN"])
+def test_dvc_changes_what_is_most_often_changed_by_its_name_alone(
+    path: Path, changes: dict[str, Any], tmp_path: Path
+) -> None:
+    """As ``dvc exp run -S`` does it, which refuses a key that the file lacks; the rest of the file stays as it is."""
+    copy = tmp_path / "params.yaml"
+    shutil.copy(path, copy)
+    written = [f"{key}={json.dumps(value)}" for key, value in changes.items()]
+    apply_overrides(copy, written)
+    assert params.load(copy) == params.load(path, written)
+    resolved = flatten(params.load(copy).model_dump())
+    assert {key: resolved[key] for key in changes} == flatten(changes)
+
+
+@pytest.mark.parametrize("plus", ["", "+"])
+def test_a_methods_own_value_may_be_changed_that_the_file_does_not_write(plus: str, tmp_path: Path) -> None:
+    copy = tmp_path / "params.yaml"
+    shutil.copy(ROOT / "params.yaml", copy)
+    changes = ["adapt.method=dann", f"{plus}methods.dann.weight=3"]
+    assert params.load(copy, changes).adapt.model_dump()["weight"] == 3
+    without = raw()
+    del without["methods"]["dann"]
+    copy.write_text(yaml.safe_dump(without))
+    changed = params.load(copy, changes)
+    assert changed.adapt.model_dump()["weight"] == 3
+    with pytest.raises(ParamsError, match=r"methods\.dann\.wieght: unknown key \(did you mean 'weight'\?\)"):
+        params.load(copy, [f"{plus}methods.dann.wieght=3"])
+    if plus:
+        apply_overrides(copy, changes)
+        assert params.load(copy) == changed
+
+
+def test_a_file_that_writes_out_a_methods_every_value_means_the_same(tmp_path: Path) -> None:
+    whole = raw()
+    for name in METHODS:
+        resolved = params.load(ROOT / "params.yaml", [f"adapt.method={name}"]).adapt.model_dump(mode="json")
+        whole["methods"][name] = {key: value for key, value in resolved.items() if key not in SHARED}
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(whole))
+    for name in METHODS:
+        choice = [f"adapt.method={name}"]
+        assert params.load(tmp_path / "params.yaml", choice) == params.load(ROOT / "params.yaml", choice)
 
 
 def test_the_papers_protocol_stands_in_its_file() -> None:
@@ -188,7 +280,9 @@ def test_values_may_be_changed_by_name() -> None:
     assert (changed.faces.search, changed.faces.choose, changed.adapt.lr) == ("exact", "central", 1e-3)
     with pytest.raises(ParamsError, match=r"faces\.colour: unknown key"):
         params.load(ROOT / "params.yaml", ["faces.colour=grey"])
-    for change in ("faces.margin", "seed.x=1", "nothing.margin=1"):
+    with pytest.raises(ParamsError, match=r"face: unknown key \(did you mean 'faces'\?\); remove or correct it"):
+        params.load(ROOT / "params.yaml", ["face.margin=0.1"])
+    for change in ("faces.margin", "seed.x=1", "=1"):
         with pytest.raises(ParamsError, match=f"{change}: not of the form"):
             params.load(ROOT / "params.yaml", [change])
     with pytest.raises(ParamsError, match=r"faces\.margin=\[: the value is not valid YAML"):

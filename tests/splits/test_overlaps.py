@@ -28,18 +28,18 @@ def samples(sequences: list[str | None], subjects: list[str | None]) -> pd.DataF
 
 def test_frames_and_people_in_both_parts_are_counted() -> None:
     table = samples(["a", "a", "b", "c", None], ["p", "p", "p", "q", "q"])
-    shared = overlaps.shared(table, Split(rows(0, 2), rows(1, 3, 4)))
+    shared = overlaps.count_shared(table, Split(rows(0, 2), rows(1, 3, 4)))
     assert json.dumps(shared) == '{"picture": 0, "sequence": 1, "subject": 1}'
 
 
 def test_what_a_set_does_not_say_is_unknown() -> None:
-    shared = overlaps.shared(samples([None] * 3, [None] * 3), Split(rows(0), rows(1, 2)))
+    shared = overlaps.count_shared(samples([None] * 3, [None] * 3), Split(rows(0), rows(1, 2)))
     assert shared == {"picture": 0, "sequence": None, "subject": None}
 
 
 def test_a_picture_that_is_adapted_on_shares_a_sequence_only_with_another_frame() -> None:
     table = samples(["a", "b", "b"], ["p", "q", "q"])
-    shared = overlaps.shared(table, Split(rows(0, 1, 2), rows(0, 1, 2)))
+    shared = overlaps.count_shared(table, Split(rows(0, 1, 2), rows(0, 1, 2)))
     assert shared == {"picture": 3, "sequence": 2, "subject": 2}
 
 

@@ -240,7 +240,7 @@ def test_direct_transfer_is_an_experiment_too(workspace: Path) -> None:
     assert metrics["accuracy"] == metrics["dt"]["accuracy"]
     assert "POCAN (measured)" not in (workspace / "reports/tables.md").read_text()
     # What belongs to a method that is not chosen makes nothing stale.
-    output = experiment(workspace, "adapt.method=dt", "targets=[jaffe]", "methods.pocan.momentum=0.5")
+    output = experiment(workspace, "adapt.method=dt", "targets=[jaffe]", "+methods.pocan.momentum=0.5")
     assert RAN.findall(output) == []
 
 
@@ -396,7 +396,7 @@ def test_a_missing_input_is_told_before_anything_runs(project: Path, tmp_path: P
 def test_a_wrong_parameter_is_told_by_name_and_nothing_is_lost(project: Path) -> None:
     before = (project / "models/pretrained/model.safetensors").read_bytes()
     text = (project / "params.yaml").read_text()
-    (project / "params.yaml").write_text(text.replace("  beta: 2.0", "  beta: -2.0"))
+    (project / "params.yaml").write_text(text.replace("beta: null", "beta: -2.0"))
     try:
         result = subprocess.run(
             [sys.executable, "-m", "stages.adapt", "jaffe"], cwd=project, capture_output=True, text=True, check=False
@@ -404,7 +404,7 @@ def test_a_wrong_parameter_is_told_by_name_and_nothing_is_lost(project: Path) ->
     finally:
         (project / "params.yaml").write_text(text)
     assert result.returncode == 1
-    assert "methods.pocan.beta: input should be greater than or equal to 0, found -2.0" in result.stderr
+    assert "adapt.beta: input should be greater than or equal to 0, found -2.0" in result.stderr
     assert "Traceback" not in result.stderr
     assert (project / "models/pretrained/model.safetensors").read_bytes() == before
 

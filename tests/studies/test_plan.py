@@ -50,9 +50,27 @@ def test_the_study_of_methods_has_every_method() -> None:
     assert titles == {params.title: name for name, params in METHODS.items() if name != "dt"}
 
 
+def test_a_method_that_is_added_is_a_variant_of_every_method(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    new = type("NewParams", (METHODS["dann"],), {"name": "new", "title": "New one"})
+    known = {name: METHODS[name] for name in ("dt", "dann", "shot")}
+    monkeypatch.setattr(plan, "METHODS", known | {"new": new})
+    own = {
+        "DT, cross entropy": {"adapt.method": "dt", "pretrain.objective": "cross_entropy"},
+        "SHOT": {"adapt.tau": 0.5},
+    }
+    study = written(tmp_path, every="adapt.method", variants=own)
+    assert list(study.variants.items()) == [
+        *own.items(),
+        ("DANN", {"adapt.method": "dann"}),
+        ("New one", {"adapt.method": "new"}),
+    ]
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
+        ({"every": "adapt.tau"}, "every: input should be 'adapt.method', found 'adapt.tau'"),
+        ({"every": "adapt.method", "variants": None}, "variants: "),
         ({"seeds": []}, r"seeds: a list of at least one seed is meant, as \[0, 1, 2\]"),
         ({"seeds": 0}, r"seeds: a list of at least one seed is meant, as \[0, 1, 2\]"),
         ({"seeds": [1, 1]}, "a seed is named twice"),
@@ -83,7 +101,7 @@ def test_two_variants_of_one_name_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ParamsError, match="two variants come to the name mine-a-b-0"):
         planned(written(tmp_path, variants={"A b": {}, "a-b": {"adapt.tau": 0.7}}))
     (tmp_path / "mine.yaml").write_text("title: T\nseeds: [0]\nvariants:\n  A: {}\n  A: {adapt.tau: 0.7}\n")
-    with pytest.raises(ParamsError, match=r"key 'A' stands here twice\n.*line 5"):
+    with pytest.raises(ParamsError, match=r"found duplicate key \"A\".* in line 5"):
         plan.read("mine", tmp_path)
 
 

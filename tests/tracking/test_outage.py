@@ -1,4 +1,4 @@
-"""An MLflow server that is killed in training: told within seconds, training goes on, nothing is lost."""
+"""An MLflow server that is killed in training: reported within seconds, training goes on, nothing is lost."""
 
 import time
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from pipeline.config.schema import Params
 from pipeline.errors import TrackingError
-from pipeline.tracking import entries, models, offline_queue, runs
+from pipeline.tracking import models, offline_queue, runs
 from pocan.cli import app
 from tests.models import ADAPTED, small
 from tests.stores import flat, write_store
@@ -44,8 +44,8 @@ def test_a_server_that_comes_back_in_training_has_all_of_it_in_order(
         run.log({"loss": 3.0}, 2)
         run.log({"loss": 2.0}, 3)
         assert time.monotonic() - began < 5
-        assert f"{server.uri} does not answer since" in (told := capsys.readouterr().out)
-        assert "Connection refused" in told
+        assert f"{server.uri} does not answer since" in (output := capsys.readouterr().out)
+        assert "Connection refused" in output
         assert [path.name for path in unsent()] == ["000001.json", "000002.json", "run.json"]
         before = time.time_ns() // 1_000_000
         server.start()
@@ -63,7 +63,7 @@ def require_model(run_id: str, network: nn.Module) -> None:
     """The run has the network, and it is the registered one that was trained last."""
     images = torch.zeros(1, 3, 112, 112)
     with torch.no_grad():
-        for where in (f"models:/pocan-ckplus@{entries.ALIAS}", f"runs:/{run_id}/model"):
+        for where in (f"models:/pocan-ckplus@{offline_queue.ALIAS}", f"runs:/{run_id}/model"):
             opened = models.open_model(where).model
             np.testing.assert_array_equal(opened(images).numpy(), network(images).numpy())
 
@@ -101,9 +101,13 @@ def test_what_a_server_that_stays_away_should_have_had_is_kept_and_sent_later(
         Path("curve.csv").write_text("of a later run\n")
         began, end = time.monotonic(), time.time_ns() // 1_000_000
     assert time.monotonic() - began < 15
-    told = capsys.readouterr().out
-    assert told.count("does not answer since") == told.count("is still away: waiting 1 seconds for it, once") == 1
-    assert f"6 entries are kept in {tmp_path / offline_queue.UNSENT / run.id}. When it is back: pocan send" in told
+    output = capsys.readouterr().out
+    assert (
+        output.count("does not answer since")
+        == output.count("still does not answer: waiting 1 seconds for it, once")
+        == 1
+    )
+    assert f"6 entries are kept in {tmp_path / offline_queue.UNSENT / run.id}. When it is back: pocan send" in output
 
     require_refused(settings, server, run.id)
     monkeypatch.delenv("MLFLOW_TRACKING_URI")

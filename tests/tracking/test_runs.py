@@ -7,7 +7,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -28,7 +27,7 @@ from pipeline.config.load import load
 from pipeline.config.schema import Params
 from pipeline.data.crops import CROP_SIZE, CropStore
 from pipeline.errors import TrackingError, WeightsError
-from pipeline.tracking import entries, execution, models, offline_queue, runs, tree
+from pipeline.tracking import execution, models, offline_queue, runs, tree
 from pipeline.tracking.costs import Cost, adaptation_costs
 from pipeline.tracking.store import address, is_unreachable
 from pipeline.training.checkpoints import Checkpoint
@@ -123,7 +122,9 @@ def test_a_failing_stage_leaves_a_failed_run(settings: Params) -> None:
     assert client.get_run(failed.data.tags["mlflow.parentRunId"]).info.status == "FAILED"
 
 
-def test_the_first_error_is_told_where_the_store_fails_too(settings: Params, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_first_error_is_reported_where_the_store_fails_too(
+    settings: Params, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def fail(*_: object) -> None:
         raise MlflowException("the store has gone away")
 
@@ -268,11 +269,11 @@ def test_a_deleted_parent_is_replaced(settings: Params, tmp_path: Path, monkeypa
     assert (parent.info.lifecycle_stage, parent.info.status) == ("active", "FINISHED")
 
 
-def test_a_store_that_fails_in_the_middle_is_told(settings: Params, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_store_that_fails_in_the_middle_is_reported(settings: Params, monkeypatch: pytest.MonkeyPatch) -> None:
     def gone(*_: object, **__: object) -> None:
         raise MlflowException("connection lost")
 
-    monkeypatch.setattr(entries, "send", gone)
+    monkeypatch.setattr(offline_queue, "send", gone)
     with pytest.raises(TrackingError, match="connection lost\nTraining is kept"):
         log_one_metric(settings)
 
@@ -283,7 +284,7 @@ def test_a_run_that_goes_on_logs_again_what_was_kept_of_it(
     """An interrupted stage waits for no server, and what it could not send is not sent twice."""
     checkpoint = checkpoint_in(tmp_path, epochs=1)
     with monkeypatch.context() as outage:
-        outage.setattr(entries, "send", unreachable)
+        outage.setattr(offline_queue, "send", unreachable)
         began = time.monotonic()
         before = interrupt(settings, checkpoint, "1-1", monkeypatch)
         assert time.monotonic() - began < 10
@@ -318,13 +319,16 @@ def test_a_model_that_is_sent_late_does_not_take_the_alias_of_a_newer_one(
     client = mlflow.MlflowClient()
     client.create_registered_model("pocan-ckplus")
     first, second = (client.create_model_version("pocan-ckplus", str(tmp_path), run.id).version for _ in range(2))
-    client.set_registered_model_alias("pocan-ckplus", entries.ALIAS, first)
-    sent = SimpleNamespace(registered_model_version=second)
-    monkeypatch.setattr(Model, "log", lambda *_, **__: sent)
-    made = entries.model(tmp_path, "pocan-ckplus")
-    made = replace(made, content={**made.content, "time": made.content["time"] + (10_000 if later else -10_000)})
-    entries.send(made, run.id)
-    assert client.get_model_version_by_alias("pocan-ckplus", entries.ALIAS).version == (second if later else first)
+    client.set_registered_model_alias("pocan-ckplus", offline_queue.ALIAS, first)
+    monkeypatch.setattr(mlflow, "register_model", lambda *_: SimpleNamespace(version=second))
+    model = tmp_path / "model"
+    model.mkdir()
+    Model().save(str(model / "MLmodel"))
+    moment = offline_queue.now() + (10_000 if later else -10_000)
+    offline_queue.send(run.id, "model", {"registered_name": "pocan-ckplus", "time": moment}, [model])
+    assert client.get_model_version_by_alias("pocan-ckplus", offline_queue.ALIAS).version == (
+        second if later else first
+    )
 
 
 def answer(status: int) -> HTTPError:
@@ -355,13 +359,23 @@ def test_what_counts_as_a_server_that_is_away(error: Exception, away: bool) -> N
     assert is_unreachable(error) is away
 
 
-def test_a_damaged_entry_is_named(tmp_path: Path) -> None:
-    damaged = tmp_path / "000001.json"
-    damaged.write_text('{"kind": "met')
+def keep_a_file(run_id: str, name: str) -> Path:
+    """Leave curve.csv as a stage does whose server went away; returns the folder."""
+    Path("curve.csv").write_text("epoch,loss\n")
+    queue = offline_queue.OfflineQueue(run_id, name)
+    queue.put("files", {"folder": "adapt"}, [Path("curve.csv")], ahead=unreachable)
+    queue.close(0)
+    return queue.folder
+
+
+def test_a_damaged_entry_is_named(settings: Params) -> None:
+    with runs.stage_run(settings, "adapt", "ckplus") as run:
+        pass
+    (keep_a_file(run.id, "adapt") / "000001.json").write_text('{"kind": "met')
     with pytest.raises(
         TrackingError, match=r"0001\.json: cannot be read \(JSONDecode.*remove this file, and send again"
     ):
-        entries.Entry.kept(damaged)
+        list(offline_queue.send_unsent())
 
 
 def log_one_metric(settings: Params) -> None:
@@ -379,12 +393,12 @@ def test_the_model_is_registered_under_its_alias_and_predicts_the_same(
         expected = network(torch.from_numpy(images)).numpy()
     with runs.stage_run(settings, "adapt", "ckplus") as run:
         run.log_model(network, ADAPTED, "pocan-ckplus")
-    version = mlflow.MlflowClient().get_model_version_by_alias("pocan-ckplus", entries.ALIAS)
+    version = mlflow.MlflowClient().get_model_version_by_alias("pocan-ckplus", offline_queue.ALIAS)
     assert version.run_id == run.id
-    graph = mlflow.pytorch.load_model(f"models:/pocan-ckplus@{entries.ALIAS}")
+    graph = mlflow.pytorch.load_model(f"models:/pocan-ckplus@{offline_queue.ALIAS}")
     with torch.no_grad():
         np.testing.assert_allclose(graph(torch.from_numpy(images)).numpy(), expected, atol=1e-5)
-    for where in (f"models:/pocan-ckplus@{entries.ALIAS}", f"runs:/{run.id}/model"):
+    for where in (f"models:/pocan-ckplus@{offline_queue.ALIAS}", f"runs:/{run.id}/model"):
         own = models.open_model(where)
         assert own.description["adapt"] == ADAPTED["adapt"]
         with torch.no_grad():
@@ -401,7 +415,7 @@ def test_asking_for_a_model_makes_no_store() -> None:
     assert not Path("mlflow.db").exists()
 
 
-def test_a_server_that_does_not_answer_is_told_before_training(
+def test_a_server_that_does_not_answer_is_reported_before_training(
     settings: Params, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
@@ -491,24 +505,21 @@ def test_a_server_may_take_its_time_over_a_large_model(settings: Params, monkeyp
 
 
 def test_one_runs_fault_keeps_no_others_entries_back_and_files_may_take_their_time(
-    settings: Params, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    settings: Params, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with runs.stage_run(settings, "adapt", "ckplus") as run:
         pass
-    (tmp_path / "curve.csv").write_text("epoch,loss\n")
     for number, run_id in enumerate(("0" * 32, run.id)):
-        box = tmp_path / offline_queue.UNSENT / run_id
-        entries.files([tmp_path / "curve.csv"], "adapt").keep(box / "000001")
-        (box / "run.json").write_text(json.dumps({"store": mlflow.get_tracking_uri(), "run": f"run {number}"}))
+        keep_a_file(run_id, f"run {number}")
     monkeypatch.delenv("MLFLOW_HTTP_REQUEST_TIMEOUT", raising=False)
     patience: list[str | None] = []
-    send = entries.SENDERS["files"]
+    log_artifact = mlflow.MlflowClient.log_artifact
 
     def noted(*arguments: Any) -> None:
         patience.append(os.environ.get("MLFLOW_HTTP_REQUEST_TIMEOUT"))
-        send(*arguments)
+        log_artifact(*arguments)
 
-    monkeypatch.setitem(entries.SENDERS, "files", noted)
+    monkeypatch.setattr(mlflow.MlflowClient, "log_artifact", noted)
     with pytest.raises(TrackingError, match=f"{'0' * 32} could not be sent"):
         list(offline_queue.send_unsent())
     assert mlflow.artifacts.load_text(f"runs:/{run.id}/adapt/curve.csv") == "epoch,loss\n"

@@ -22,14 +22,14 @@ from typer.testing import CliRunner
 
 from pipeline.config.load import load
 from pipeline.data.crops import CROP_SIZE
-from pipeline.tracking import entries, runs
+from pipeline.tracking import offline_queue, runs
 from pocan.cli import app
 from tests.faces.scenes import noise, photograph, two_faces
 from tests.models import ADAPTED, small
 from tests.prediction.encoded import in_base64, png
 
 ROOT = Path(__file__).parents[2]
-URI = f"models:/pocan-ckplus@{entries.ALIAS}"
+URI = f"models:/pocan-ckplus@{offline_queue.ALIAS}"
 STARTS_WITHIN = 180
 """Seconds, on a machine that has other things to do."""
 
@@ -118,8 +118,8 @@ def wait_for(server: Server) -> None:
 def test_a_photograph_is_answered_as_pocan_predict_does(server: Server, project: Path) -> None:
     (project / "two.png").write_bytes(png(two_faces()))
     (answer,) = server.ask(in_base64(png(two_faces())))
-    told = CliRunner().invoke(app, ["predict", "two.png", "--model", URI, "--format", "jsonl"])
-    rows = [json.loads(line) for line in told.stdout.splitlines()]
+    output = CliRunner().invoke(app, ["predict", "two.png", "--model", URI, "--format", "jsonl"])
+    rows = [json.loads(line) for line in output.stdout.splitlines()]
     assert len(rows) == 2
     assert answer["error"] is None
     for face, row in zip(answer["faces"], rows, strict=True):

@@ -1,4 +1,4 @@
-"""dlib's serialised networks, read without dlib: the convolutions and affine layers, in order from the image on.
+"""The reader of dlib's serialised networks, without dlib: convolutions and affine layers, in order from the image on.
 
 Numbers are a byte with their length (and, in its highest bit, their sign) and that many bytes, little-endian; texts are
 a length and bytes; a tensor is its version 2, four sizes and raw float32 (dlib's serialize.h and tensor.h).
@@ -35,9 +35,13 @@ def installed(package: str) -> Path:
 
 
 def read(path: Path, trunk: nn.Module) -> StateDict:
-    """The tensors of ``path`` by the names of ``trunk``, in which each convolution is followed by its batch norm.
+    """Read dlib's face recognition network.
 
     An affine layer y = scale·x + shift after a convolution with a bias becomes a batch norm of mean 0 and variance 1.
+
+    Args:
+        path: of dlib's file.
+        trunk: gives the tensors their names; in it each convolution is followed by its batch norm.
 
     Raises:
         WeightsError: no such file, or not a network of these layers.
@@ -62,7 +66,17 @@ def read(path: Path, trunk: nn.Module) -> StateDict:
 
 
 def _parts(path: Path, found: Tensor | None, shape: torch.Size, second: int) -> tuple[Tensor, Tensor]:
-    """A record's two tensors: one of ``shape`` and one of ``second`` numbers."""
+    """Divide a layer's numbers into its two tensors.
+
+    Args:
+        path: of the file, for the message.
+        found: the layer's numbers; None: it was not found.
+        shape: of the first tensor.
+        second: length of the second tensor.
+
+    Raises:
+        WeightsError: there are not as many numbers as that.
+    """
     if found is None or len(found) != shape.numel() + second:
         numbers = "nothing" if found is None else f"{len(found)} numbers"
         raise WeightsError(
@@ -74,13 +88,17 @@ def _parts(path: Path, found: Tensor | None, shape: torch.Size, second: int) -> 
 
 
 class DlibFile:
-    """The bytes, read forwards."""
+    """A file's bytes, read forwards."""
 
     def __init__(self, content: bytes) -> None:
         self._content, self._at = content, 0
 
     def tensor_of(self, layer: str) -> Tensor | None:
-        """The parameters of the next layer of that kind, N float32; None: there is none, or the file is cut short."""
+        """The parameters of the next layer of a kind.
+
+        Returns:
+            N float32; None: there is no such layer, or the file is cut short.
+        """
         record = bytes([1, len(layer)]) + layer.encode() + TENSOR_VERSION
         start = self._content.find(record, self._at)
         if start < 0:

@@ -19,7 +19,14 @@ SIZES = range(32, 1025)
 
 @dataclass(frozen=True)
 class InputNorm:
-    """What weights expect of RGB in [0, 1]: (x·scale − mean) / std per channel, in BGR order if ``bgr``."""
+    """What weights expect of RGB in [0, 1]: (x·scale − mean) / std per channel.
+
+    Attributes:
+        scale: a factor of all channels.
+        mean: of the scaled channels.
+        std: of the scaled channels.
+        bgr: whether the channels come in the order blue, green, red.
+    """
 
     scale: float
     mean: tuple[float, float, float]
@@ -29,9 +36,13 @@ class InputNorm:
 
 @dataclass(frozen=True)
 class StateDict:
-    """Tensors by the trunk's names, and what a run records of them. ``ignored``: keys that are expected and not used.
+    """Weights that were read, and what a run records of them.
 
-    origin: what errors call the weights. record: name, and of a file its SHA-256.
+    Attributes:
+        tensors: by the trunk's names.
+        origin: what errors call the weights.
+        record: their name, and of a file its SHA-256.
+        ignored: keys that are expected and not used.
     """
 
     tensors: Mapping[str, Tensor]
@@ -44,10 +55,15 @@ class StateDict:
 class Weights:
     """Weights that a backbone can start from.
 
-    read: the tensors; takes ``model.weights_file``, which ``from_file`` says it needs; None: random initialisation.
-    origin: where the weights come from and on what terms. measured: their batch norms come without statistics, which
-    are measured on the source's crops (``pipeline.networks.initial_weights``). package: the module of an optional
-    package that has them, which the extra of the backbone's name installs.
+    Attributes:
+        title: for tables and reports.
+        origin: where the weights come from and on what terms.
+        read: reads the tensors from ``model.weights_file``; None: random initialisation.
+        norm: what they expect of their input; None: RGB in [0, 1] as it is.
+        from_file: whether ``read`` needs ``model.weights_file``.
+        measured: whether their batch norms come without statistics, which are then measured on the source's crops
+            (``pipeline.networks.initial_weights``).
+        package: the module of an optional package that has them, which the extra of the backbone's name installs.
     """
 
     title: str
@@ -66,9 +82,13 @@ RANDOM = Weights(title="no pre-training", origin="random initialisation")
 class Backbone:
     """The convolutional part of the encoder, with global average pooling or what its authors have in that place.
 
-    features: its output is N×features float; a function where only the built network knows. build: makes it, for the
-    weights of that name; it takes N×3×size×size float images as their ``norm`` leaves them. weights: by the names of
-    ``model.weights``. sizes: what ``size`` may be (``model.input_size``, or the crops' 112).
+    Attributes:
+        name: in ``model.backbone``.
+        title: for tables and reports.
+        features: its output is N×features float; a function where only the built network knows.
+        build: makes it for the weights of that name; it takes float N×3×size×size images as their ``norm`` leaves them.
+        weights: by the names of ``model.weights``.
+        sizes: what ``size`` may be (``model.input_size``, or the crops' 112).
     """
 
     name: str
@@ -79,7 +99,7 @@ class Backbone:
     sizes: range = SIZES
 
     def of(self, architecture: str | None, input_size: int | None) -> Backbone:
-        """Itself; a ``Family`` has to look for what is meant."""
+        """The backbone itself; only a ``Family`` has to look for the one that is meant."""
         return self
 
     def width(self, trunk: nn.Module) -> int:
@@ -91,8 +111,13 @@ class Backbone:
 class Family:
     """Many backbones under one name, of which ``model.architecture`` names one.
 
-    find: that one, for pictures of that side in pixels. weights: those that every one of them has; what the found one
-    says of them (normalisation, where they come from) holds. example: the name of an architecture, for messages.
+    Attributes:
+        name: in ``model.backbone``.
+        title: for tables and reports.
+        find: that one, for pictures of that side in pixels.
+        example: the name of an architecture, for messages.
+        weights: those that every one of them has; what the found one says of them (normalisation, origin) holds.
+        sizes: that a picture's side may have.
     """
 
     name: str
@@ -103,7 +128,11 @@ class Family:
     sizes: range = SIZES
 
     def of(self, architecture: str | None, input_size: int | None) -> Backbone:
-        """The backbone of that name, for pictures of that size or, if None, for the crops.
+        """The backbone that ``model.architecture`` names.
+
+        Args:
+            architecture: its name.
+            input_size: of the pictures, side in pixels; None: the crops'.
 
         Raises:
             ParamsError: there is none; the message has what may have been meant.

@@ -15,7 +15,15 @@ EPSILON = 1e-3
 
 
 class Unit(nn.Module):
-    """Convolution, batch norm, ReLU. N×narrow×H×W in; ``same`` keeps H×W, else no edge is padded."""
+    """Convolution, batch norm, ReLU. N×narrow×H×W in.
+
+    Args:
+        narrow: channels in.
+        wide: channels out.
+        kernel: height and width.
+        stride: of the convolution.
+        same: pad the edges, so that stride 1 keeps H×W; else no edge is padded.
+    """
 
     def __init__(
         self, narrow: int, wide: int, kernel: tuple[int, int] = (1, 1), stride: int = 1, same: bool = True
@@ -27,13 +35,12 @@ class Unit(nn.Module):
         self.relu = nn.ReLU(inplace=True)
 
     def forward(self, images: Tensor) -> Tensor:
-        """The activations."""
         activations: Tensor = self.relu(self.bn(self.conv(images)))
         return activations
 
 
 class Branches(nn.Module):
-    """Modules side by side, ``branch0``, ``branch1`` …: each sees the input; outputs stand one after another in C."""
+    """Modules side by side, ``branch0``, ``branch1`` …: all have the same input; outputs are concatenated in C."""
 
     def __init__(self, *branches: nn.Module) -> None:
         super().__init__()
@@ -42,12 +49,19 @@ class Branches(nn.Module):
             self.add_module(name, branch)
 
     def forward(self, images: Tensor) -> Tensor:
-        """All branches' outputs."""
         return torch.cat([self.get_submodule(name)(images) for name in self.names], dim=1)
 
 
 class Residual(Branches):
-    """x + scale · conv(branches(x)), then ReLU unless it is the last; ``inner`` and ``channels``: conv's in and out."""
+    """x + scale · conv(branches(x)), then ReLU unless it is the last.
+
+    Args:
+        inner: channels of all branches' outputs together.
+        channels: of x and the output.
+        scale: of the residual.
+        *branches: as ``Branches``.
+        last: without ReLU.
+    """
 
     def __init__(self, inner: int, channels: int, scale: float, *branches: nn.Module, last: bool = False) -> None:
         super().__init__(*branches)

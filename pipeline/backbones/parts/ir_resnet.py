@@ -28,7 +28,6 @@ class Block(nn.Module):
         self.downsample = downsample
 
     def forward(self, images: Tensor) -> Tensor:
-        """Both ways added."""
         shortcut = images if self.downsample is None else self.downsample(images)
         inner = self.prelu(self.bn2(self.conv1(self.bn1(images))))
         outer: Tensor = self.bn3(self.conv2(inner)) + shortcut
@@ -36,10 +35,12 @@ class Block(nn.Module):
 
 
 class IRResNet(nn.Module):
-    """N×3×112×112 in, the N×512 embedding out, not normalised.
+    """N×3×112×112 in, the N×512 embedding out, not normalised. AdaFace's dropout, at 0.4, is left out.
 
-    plain_shortcut: where only the size changes, the shortcut takes every second pixel (AdaFace's networks); else a
-    1×1 convolution and a batch norm do, as wherever the width changes. AdaFace's dropout, at 0.4, is left out.
+    Args:
+        depths: blocks of each stage.
+        plain_shortcut: where only the size changes, the shortcut takes every second pixel (AdaFace's networks); else a
+            1×1 convolution and a batch norm do it, as wherever the width changes.
     """
 
     def __init__(self, depths: tuple[int, int, int, int], plain_shortcut: bool) -> None:
@@ -57,7 +58,6 @@ class IRResNet(nn.Module):
         self.features = nn.BatchNorm1d(EMBEDDING)
 
     def forward(self, images: Tensor) -> Tensor:
-        """The embedding."""
         maps = self.prelu(self.bn1(self.conv1(images)))
         for stage in (self.layer1, self.layer2, self.layer3, self.layer4):
             maps = stage(maps)

@@ -5,11 +5,15 @@ from torch.nn import functional as F
 
 
 class BasicBlock(nn.Module):
-    """The basic block, as torchvision has it, whose import costs a second; tensors have the names of its block.
+    """The basic block, two 3×3 convolutions beside a shortcut; tensors have the names of torchvision's block.
 
-    Two 3×3 convolutions beside a shortcut.
+    It is here because importing torchvision costs a second.
 
-    N×narrow×H×W float in, N×wide×H/stride×W/stride out; ``downsample`` is the shortcut where the shape changes.
+    Args:
+        narrow: channels in; N×narrow×H×W float.
+        wide: channels out; N×wide×H/stride×W/stride.
+        stride: of the first convolution.
+        downsample: the shortcut, where the shape changes.
     """
 
     def __init__(self, narrow: int, wide: int, stride: int = 1, downsample: nn.Module | None = None) -> None:
@@ -22,7 +26,6 @@ class BasicBlock(nn.Module):
         self.downsample = downsample
 
     def forward(self, images: Tensor) -> Tensor:
-        """Both ways added."""
         shortcut = images if self.downsample is None else self.downsample(images)
         inner = self.relu(self.bn1(self.conv1(images)))
         outer: Tensor = self.relu(self.bn2(self.conv2(inner)) + shortcut)
@@ -34,8 +37,11 @@ class PaddedBlock(nn.Module):
 
     Two 3×3 convolutions beside a shortcut; where they widen or shrink, zeros fill what one of the two lacks.
 
-    N×narrow×H×W float in, N×wide×H'×W' out. halves: the first convolution strides by 2 without padding and the shortcut
-    is 2×2 average pooling, so the two may differ by a row and a column; dlib's sum has the larger size of both.
+    Args:
+        narrow: channels in; N×narrow×H×W float.
+        wide: channels out; N×wide×H'×W'.
+        halves: the first convolution strides by 2 without padding and the shortcut is 2×2 average pooling, so the two
+            may differ by a row and a column; dlib's sum has the larger size of both.
     """
 
     def __init__(self, narrow: int, wide: int, halves: bool) -> None:
@@ -49,7 +55,6 @@ class PaddedBlock(nn.Module):
         self.shortcut = nn.AvgPool2d(2) if halves else nn.Identity()
 
     def forward(self, images: Tensor) -> Tensor:
-        """Both ways added."""
         inner = self.bn2(self.conv2(self.relu(self.bn1(self.conv1(images)))))
         outer = self.shortcut(images)
         size = [max(a, b) for a, b in zip(inner.shape[1:], outer.shape[1:], strict=True)]
@@ -58,7 +63,7 @@ class PaddedBlock(nn.Module):
 
 
 def _filled(tensor: Tensor, size: list[int]) -> Tensor:
-    """N×C×H×W with zeros after its channels, rows and columns, to ``size``."""
+    """Pad N×C×H×W with zeros after its channels, rows and columns, to ``size``."""
     channels, rows, columns = (wanted - have for wanted, have in zip(size, tensor.shape[1:], strict=True))
     if channels == rows == columns == 0:
         return tensor

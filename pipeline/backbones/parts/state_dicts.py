@@ -1,5 +1,6 @@
-"""Weight files that users bring: state dicts of PyTorch, safetensors and pickled numpy dictionaries, read without
-running code.
+"""The reader of weight files that users bring, which runs no code.
+
+They are state dicts of PyTorch, safetensors and pickled numpy dictionaries.
 """
 
 import pickle
@@ -31,8 +32,11 @@ def read_file(path: Path, ignored: frozenset[str] = frozenset()) -> StateDict:
     """Read a state dict (.pth, .pt, .ckpt), a .safetensors file or a pickled numpy dict (.pkl, of Caffe conversions).
 
     Wrappers ("state_dict", "model") and the prefixes "module." and "model." are taken off. No format may run code:
-    torch files are read with ``weights_only``, pickles with a list of allowed types. ``ignored``: keys that no trunk
-    uses.
+    torch files are read with ``weights_only``, pickles with a list of allowed types.
+
+    Args:
+        path: of the file.
+        ignored: keys that no trunk uses.
 
     Raises:
         WeightsError: no such file, or not one of these formats.
@@ -66,7 +70,7 @@ def read_file(path: Path, ignored: frozenset[str] = frozenset()) -> StateDict:
 
 
 def _bare(key: str) -> str:
-    """Without what DataParallel and Lightning modules put before the name."""
+    """A tensor's name without what DataParallel and Lightning modules put before it."""
     return key.removeprefix("module.").removeprefix("model.")
 
 

@@ -42,5 +42,5 @@ def imagenet(name: str) -> Weights:
 
 
 def usual_weights(name: str) -> dict[str, Weights]:
-    """What every one of these networks can start from."""
+    """What every one of these networks can start from, by name."""
     return {"none": RANDOM, "imagenet": imagenet(name)}

@@ -6,7 +6,7 @@ from pipeline.config.methods.base import AdaptParams
 
 
 class AdabnParams(AdaptParams):
-    """It has none of its own: nothing is trained but statistics."""
+    """AdaBN's parameters: it has none of its own, as nothing is trained but statistics."""
 
     name: ClassVar[str] = "adabn"
     title: ClassVar[str] = "AdaBN"

@@ -7,11 +7,16 @@ from pipeline.config.section import Fraction, Momentum, NonNegativeFloat, Positi
 
 
 class AgraParams(TwoDomainsParams):
-    """weight: of the domain loss, times λ of the progress. local_weight: of the local features' own cross entropy.
+    """AGRA's own parameters.
 
-    hidden: of the discriminator's two hidden layers.
-    dropout: share of the graphs' inner features that a step leaves out. momentum_of_means: how far a cluster's mean
-    goes to that of ``gathered`` pictures or a few more. recluster: epochs from one clustering to the next.
+    Attributes:
+        weight: Of the domain loss, times λ of the progress.
+        local_weight: Of the local features' own cross entropy.
+        hidden: Width of the discriminator's two hidden layers.
+        dropout: Share of the graphs' inner features that a step leaves out.
+        momentum_of_means: How far a cluster's mean goes to that of ``gathered`` pictures or a few more.
+        gathered: A cluster's mean moves as soon as more pictures than this have come near it.
+        recluster: Epochs from one clustering to the next.
     """
 
     name: ClassVar[str] = "agra"

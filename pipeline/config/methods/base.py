@@ -14,9 +14,13 @@ class AdaptParams(Section):
 
     A method's own parameters are the further fields of a sub-class, with their published values as defaults.
 
-    epochs, steps_per_epoch (null: as long as the method says), batch_size (pictures of each domain in a step).
-    choose: the epoch whose model is kept and scored: the last one, or that which a validator (``pipeline.validators``)
-    finds best without the target's labels, epoch 0, the source model, among them.
+    Attributes:
+        method: Its name.
+        epochs: How many are trained.
+        steps_per_epoch: null: as many as the method says.
+        batch_size: Pictures of each domain in a step.
+        choose: The epoch whose model is kept and scored: the last one, or that which a validator
+            (``pipeline.validators``) finds best without the target's labels, epoch 0, the source model, among them.
     """
 
     name: ClassVar[str]
@@ -50,7 +54,7 @@ class AdaptParams(Section):
         return name
 
     def left_out(self) -> tuple[str, ...]:
-        """The method's parts that these parameters switch off, as tables name them; empty: the whole method."""
+        """Return the method's parts that these parameters switch off, as tables name them; empty: the whole method."""
         return ()
 
 

@@ -9,8 +9,10 @@ from pipeline.config.section import NonNegativeFloat, PositiveInt
 class CdanParams(TwoDomainsParams):
     """As DANN's, with the prediction in what the discriminator sees.
 
-    weight: of the domain loss, times λ of the progress. hidden: width of the discriminator. entropy: weigh pictures by
-    how sure their prediction is (+E).
+    Attributes:
+        weight: Of the domain loss, times λ of the progress.
+        hidden: Width of the discriminator's two hidden layers.
+        entropy: Weigh pictures by how sure their prediction is (+E).
     """
 
     name: ClassVar[str] = "cdan"

@@ -7,7 +7,11 @@ from pipeline.config.section import NonNegativeFloat
 
 
 class CoralParams(TwoDomainsParams):
-    """weight: λ of the distance of the covariances."""
+    """Deep CORAL's own parameters.
+
+    Attributes:
+        weight: λ of the distance of the covariances.
+    """
 
     name: ClassVar[str] = "coral"
     title: ClassVar[str] = "Deep CORAL"

@@ -7,7 +7,12 @@ from pipeline.config.section import NonNegativeFloat, PositiveFloat
 
 
 class DanParams(TwoDomainsParams):
-    """weight: λ of the MMD. kernels: widths of the Gaussians, as multiples of the mean squared distance."""
+    """DAN's own parameters.
+
+    Attributes:
+        weight: λ of the MMD.
+        kernels: Widths of the Gaussians, as multiples of the mean squared distance.
+    """
 
     name: ClassVar[str] = "dan"
     title: ClassVar[str] = "DAN"

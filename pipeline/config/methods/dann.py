@@ -7,7 +7,12 @@ from pipeline.config.section import NonNegativeFloat, PositiveInt
 
 
 class DannParams(TwoDomainsParams):
-    """weight: of the domain loss, times λ of the progress. hidden: width of the discriminator's two hidden layers."""
+    """DANN's own parameters.
+
+    Attributes:
+        weight: Of the domain loss, times λ of the progress.
+        hidden: Width of the discriminator's two hidden layers.
+    """
 
     name: ClassVar[str] = "dann"
     title: ClassVar[str] = "DANN"

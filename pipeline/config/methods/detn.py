@@ -7,7 +7,13 @@ from pipeline.config.section import NonNegativeFloat, PositiveFloat
 
 
 class DetnParams(TwoDomainsParams):
-    """weight: of the MMD. kernels: as DAN's. cap: of a class's weight, the ratio of its shares in target and source."""
+    """DETN's own parameters.
+
+    Attributes:
+        weight: Of the MMD.
+        kernels: As DAN's.
+        cap: Of a class's weight, the ratio of its shares in target and source.
+    """
 
     name: ClassVar[str] = "detn"
     title: ClassVar[str] = "DETN"

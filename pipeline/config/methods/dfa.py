@@ -7,7 +7,13 @@ from pipeline.config.section import NonNegativeFloat
 
 
 class DfaParams(TwoDomainsParams):
-    """gist, intra, inter: weights of the three terms."""
+    """DFA's own parameters: weights of its three terms.
+
+    Attributes:
+        gist: Of the likeness of the domains' means.
+        intra: Of the likeness within classes.
+        inter: Of the likeness between classes.
+    """
 
     name: ClassVar[str] = "dfa"
     title: ClassVar[str] = "DFA"

@@ -6,7 +6,7 @@ from pipeline.config.methods.base import AdaptParams
 
 
 class DtParams(AdaptParams):
-    """It has no parameters, and trains no epoch."""
+    """DT's parameters: it has none, and trains no epoch."""
 
     name: ClassVar[str] = "dt"
     title: ClassVar[str] = "DT"

@@ -7,7 +7,14 @@ from pipeline.config.section import NonNegativeFloat, PositiveFloat
 
 
 class EcanParams(TwoDomainsParams):
-    """marginal, conditional: weights of the two MMDs. kernels, cap: as DETN's."""
+    """ECAN's own parameters.
+
+    Attributes:
+        marginal: Weight of the MMD of the whole domains.
+        conditional: Weight of the MMD class by class.
+        kernels: As DAN's.
+        cap: As DETN's.
+    """
 
     name: ClassVar[str] = "ecan"
     title: ClassVar[str] = "ECAN"

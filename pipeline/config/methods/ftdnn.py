@@ -6,7 +6,7 @@ from pipeline.config.methods.two_domains import TwoDomainsParams
 
 
 class FtdnnParams(TwoDomainsParams):
-    """It has none of its own: the source model trained on, by cross entropy."""
+    """FTDNN's parameters: it has none of its own, as the source model is trained on by cross entropy alone."""
 
     name: ClassVar[str] = "ftdnn"
     title: ClassVar[str] = "FTDNN"

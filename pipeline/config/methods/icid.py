@@ -7,7 +7,12 @@ from pipeline.config.section import NonNegativeFloat
 
 
 class IcidParams(TwoDomainsParams):
-    """common, distinct: weights of the two channels' own losses, beside that of the fused features."""
+    """ICID's own parameters: weights of the two channels' own losses, beside that of the fused features.
+
+    Attributes:
+        common: Of what pictures of a class have in common.
+        distinct: Of what tells classes apart.
+    """
 
     name: ClassVar[str] = "icid"
     title: ClassVar[str] = "ICID"

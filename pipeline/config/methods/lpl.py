@@ -7,7 +7,12 @@ from pipeline.config.section import NonNegativeFloat, PositiveInt
 
 
 class LplParams(TwoDomainsParams):
-    """weight: λ of the locality-preserving loss. neighbours: k."""
+    """LPL's own parameters.
+
+    Attributes:
+        weight: λ of the locality-preserving loss.
+        neighbours: k, the nearest pictures of the class that a picture is drawn to.
+    """
 
     name: ClassVar[str] = "lpl"
     title: ClassVar[str] = "LPL"

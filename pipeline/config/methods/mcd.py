@@ -7,7 +7,7 @@ from pipeline.config.section import PositiveInt
 
 
 class McdParams(TwoClassifiersParams):
-    """Those of two classifiers, as published."""
+    """Those of methods with two classifiers, as published."""
 
     name: ClassVar[str] = "mcd"
     title: ClassVar[str] = "MCD"

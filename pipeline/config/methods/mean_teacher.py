@@ -7,7 +7,13 @@ from pipeline.config.section import Decay, Fraction, NonNegativeFloat
 
 
 class MeanTeacherParams(TwoDomainsParams):
-    """weight: of the consistency. threshold: of the teacher's confidence. ema: the teacher's decay."""
+    """The mean teacher's own parameters.
+
+    Attributes:
+        weight: Of the consistency.
+        threshold: Of the teacher's confidence.
+        ema: The teacher's decay.
+    """
 
     name: ClassVar[str] = "mean_teacher"
     title: ClassVar[str] = "Mean teacher"

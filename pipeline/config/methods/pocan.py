@@ -19,25 +19,37 @@ from pipeline.config.section import (
 class PocanParams(AdaptParams):
     """Stage 2, eqs. 5-16.
 
-    steps_per_epoch: null is the released code's rule, until the longest of source, trusted and untrusted is seen.
-    prototype_lr_drop_epoch: the epoch after which prototype_lr is divided by 10.
-    tau: temperature of NT-Xent on the target; tau_source: τ' of the supervised contrastive loss on the source.
-    beta: the exponent of the adaptive threshold (eq. 14). lambda_on_prototypes: multiply L_tp by λ_t too (code).
-    use_l_in, use_l_cross, use_l_ad, class_weights: none: the paper's four ablations (its Table 3).
-    class_weights: printed (eq. 13), code, balanced (as ``balance`` says) or none, in both domains.
-    prototype_projections: which projections eq. 16 uses: evaluation (of the updated f and g, by a second pass in
-    evaluation mode; code) or training (those of the step's own pass, which saves a quarter of the step).
-    domain_passes: separate (batch norm sees one domain at a time; code) or joint (one pass with both domains).
+    With steps_per_epoch null an epoch lasts until the longest of source, trusted and untrusted is seen, the released
+    code's rule. The paper's four ablations (its Table 3) are use_l_in, use_l_cross, use_l_ad and class_weights: none.
+    What the paper does not have, from logit_adjustment on, changes nothing by default.
 
-    What the paper does not have; as they are by default, they change nothing:
-    logit_adjustment: τ of Menon et al. (ICLR 2021), from 0 to 1, in what pseudo-labels and predicts: by the source's
-    shares, its class weights included.
-    target_shares: from which shares the target's class weights are made: those of the pseudo_labels (the paper), or
-    estimated by expectation maximisation, em (Saerens et al. 2002).
-    trusted_floor, trusted_cap: at least and at most so many trusted samples a class, in shares of N/7 (Zou et al., ECCV
-    2018); keep_alive: a class that dies out of the pseudo-labels is kept by its most confident samples.
-    ema: decay of an average of f, g, M_s and M_t over the steps, which then predicts and pseudo-labels (Tarvainen and
-    Valpola, NeurIPS 2017); 0: none.
+    Attributes:
+        lr: Of f and g.
+        prototype_lr: Of M_s and M_t.
+        prototype_lr_drop_epoch: The epoch after which prototype_lr is divided by 10.
+        momentum: Of both optimisers.
+        weight_decay: Of both optimisers.
+        tau: Temperature of NT-Xent on the target.
+        tau_source: τ', temperature of the supervised contrastive loss on the source.
+        beta: The exponent of the adaptive threshold (eq. 14).
+        class_weights: printed (eq. 13), code, balanced (as ``balance`` says) or none, in both domains.
+        balance: Of balanced class weights.
+        lambda_on_prototypes: Multiply L_tp by λ_t too (code).
+        use_l_in: Whether eq. 15 has L_in.
+        use_l_cross: Whether eq. 15 has L_cross.
+        use_l_ad: Whether eqs. 15 and 16 have the adversarial terms.
+        prototype_projections: Which projections eq. 16 uses: evaluation (of the updated f and g, by a second pass in
+            evaluation mode; code) or training (those of the step's own pass, which saves a quarter of the step).
+        domain_passes: separate (batch norm sees one domain at a time; code) or joint (one pass with both domains).
+        logit_adjustment: τ of Menon et al. (ICLR 2021), from 0 to 1, in what pseudo-labels and predicts: by the
+            source's shares, its class weights included.
+        target_shares: From which shares the target's class weights are made: those of the pseudo_labels (the paper), or
+            estimated by expectation maximisation, em (Saerens et al. 2002).
+        trusted_floor: At least so many trusted samples a class, in shares of N/7 (Zou et al., ECCV 2018).
+        trusted_cap: At most so many.
+        keep_alive: A class that dies out of the pseudo-labels is kept by its most confident samples.
+        ema: Decay of an average of f, g, M_s and M_t over the steps, which then predicts and pseudo-labels (Tarvainen
+            and Valpola, NeurIPS 2017); 0: none.
     """
 
     name: ClassVar[str] = "pocan"
@@ -81,7 +93,7 @@ class PocanParams(AdaptParams):
         return self
 
     def left_out(self) -> tuple[str, ...]:
-        """The paper's ablations, in the words of its Table 3."""
+        """Return the paper's ablations, in the words of its Table 3."""
         parts = {
             "L_in": self.use_l_in,
             "L_cross": self.use_l_cross,

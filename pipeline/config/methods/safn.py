@@ -7,7 +7,12 @@ from pipeline.config.section import NonNegativeFloat, PositiveFloat
 
 
 class SafnParams(TwoDomainsParams):
-    """weight: λ of the norms. step: Δr, by how much a feature is to grow in each step."""
+    """SAFN's own parameters.
+
+    Attributes:
+        weight: λ of the norms.
+        step: Δr, by how much a feature is to grow in each step.
+    """
 
     name: ClassVar[str] = "safn"
     title: ClassVar[str] = "SAFN"

@@ -7,9 +7,11 @@ from pipeline.config.section import NonNegativeFloat
 
 
 class ShotParams(TwoDomainsParams):
-    """Information maximisation and pseudo-labels.
+    """SHOT's own parameters: information maximisation and pseudo-labels.
 
-    diversity: 0 leaves the entropy of the mean prediction out. pseudo: β, of the pseudo-labels' cross entropy.
+    Attributes:
+        diversity: Of the entropy of the mean prediction; 0 leaves it out.
+        pseudo: β, of the pseudo-labels' cross entropy.
     """
 
     name: ClassVar[str] = "shot"

@@ -7,7 +7,11 @@ from pipeline.config.section import PositiveInt
 
 
 class SwdParams(TwoClassifiersParams):
-    """directions: on which the classifiers' outputs are projected."""
+    """SWD's own parameters.
+
+    Attributes:
+        directions: On how many the classifiers' outputs are projected.
+    """
 
     name: ClassVar[str] = "swd"
     title: ClassVar[str] = "SWD"

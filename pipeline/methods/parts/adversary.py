@@ -22,19 +22,26 @@ class _Reversed(torch.autograd.Function):
 
 
 def reversed_gradient(values: Tensor, factor: float) -> Tensor:
-    """``values`` as they are; backwards, their gradient times −``factor``."""
+    """Return ``values`` as they are, whose gradient is passed on times −``factor``."""
     reversed_values: Tensor = _Reversed.apply(values, factor)
     return reversed_values
 
 
 class Discriminator(nn.Module):
-    """N×``features`` in, N logits out: positive where the features seem to be the source's.
+    """Tells the domains apart: N×features float in, N logits out, positive where they seem to be the source's.
 
-    ``norm``: the length that the features have. They are scaled to a variance of 1, which a linear layer's default
-    initialisation counts on; unit rows would leave the first layer next to nothing to tell domains by.
+    Features are scaled to a variance of 1, which a linear layer's default initialisation counts on; unit rows would
+    leave the first layer next to nothing to tell domains by.
     """
 
     def __init__(self, features: int, hidden: int, norm: float = 1.0) -> None:
+        """Make the layers.
+
+        Args:
+            features: How many a picture has.
+            hidden: Width of both hidden layers.
+            norm: The length of a picture's features.
+        """
         super().__init__()
         self.factor = features**0.5 / norm
         self.layers = nn.Sequential(
@@ -46,7 +53,6 @@ class Discriminator(nn.Module):
         )
 
     def forward(self, features: Tensor) -> Tensor:
-        """Logits of a batch of features."""
         logits: Tensor = self.layers(self.factor * features).squeeze(1)
         return logits
 
@@ -59,7 +65,14 @@ def domain_loss(
 ) -> Tensor:
     """Binary cross entropy of a discriminator, the mean over each domain and then of both.
 
-    logits: S and T float. weights: of the single pictures (S and T float, without gradient); None: all alike.
+    Args:
+        source_logits: S float.
+        target_logits: T float.
+        source_weights: Of the single pictures, S float without gradient; None: all alike.
+        target_weights: The same of the target's, T float.
+
+    Returns:
+        A scalar.
     """
     losses = []
     for logits, truth, weights in ((source_logits, 1.0, source_weights), (target_logits, 0.0, target_weights)):
@@ -70,7 +83,15 @@ def domain_loss(
 
 
 def multilinear(z: Tensor, probabilities: Tensor) -> Tensor:
-    """p ⊗ z of each picture: N×d and N×k in, N×(k·d) out (eq. 5 of CDAN)."""
+    """The outer product p ⊗ z of each picture (eq. 5 of CDAN).
+
+    Args:
+        z: N×d float.
+        probabilities: N×k float.
+
+    Returns:
+        N×(k·d) float.
+    """
     return (probabilities[:, :, None] * z[:, None, :]).flatten(1)
 
 

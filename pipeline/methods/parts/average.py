@@ -11,11 +11,17 @@ from torch.optim.swa_utils import get_ema_multi_avg_fn
 class Average:
     """weights ← decay · weights + (1 − decay) · the trained ones, after each step; statistics of batch norms, too.
 
-    It starts from what the modules are now (Tarvainen and Valpola, NeurIPS 2017). With decay 0 it is the trained
-    modules themselves. Make it before they are set up for several processes or compiled: it copies them.
+    It starts from what the modules are now (Tarvainen and Valpola, NeurIPS 2017). Make it before they are set up for
+    several processes or compiled: it copies them.
     """
 
     def __init__(self, modules: Mapping[str, nn.Module], decay: float) -> None:
+        """Copy the modules.
+
+        Args:
+            modules: Those that are trained, by name.
+            decay: Of the average; with 0 it is the trained modules themselves.
+        """
         self._trained = nn.ModuleDict(modules)
         self._average = copy.deepcopy(self._trained) if decay else None
         self._step_towards = get_ema_multi_avg_fn(decay)
@@ -26,7 +32,7 @@ class Average:
 
     @torch.no_grad()
     def update(self) -> None:
-        """Take a step's result in; a GPU is not waited for."""
+        """Take in what a step has made of the modules; a GPU is not waited for."""
         if self._average is None:
             return
         pairs = list(zip(_tensors(self._average), _tensors(self._trained), strict=True))
@@ -37,7 +43,7 @@ class Average:
                 count.copy_(now)
 
     def parts(self) -> dict[str, nn.Module]:
-        """What resuming needs, by name."""
+        """Return what resuming needs, by name."""
         return {} if self._average is None else {"average": self._average}
 
 

@@ -15,17 +15,22 @@ from pipeline.errors import TrainingError
 from pipeline.networks.inference import classify
 from pipeline.networks.network import Classifier, PrototypeClassifier
 from pipeline.training.loop import Epoch, Resumable, Stateful
-from pipeline.validators import ValidatorInput, best_epoch, chooser, validate
+from pipeline.validators import best_epoch, chooser, validate
+from pipeline.validators.measures import ValidatorInput
 
 VALIDATED = 500
-"""Pictures of each domain that the validators look at, at most."""
+"""How many pictures of each domain the validators look at, at most."""
 
 
 @dataclass(frozen=True)
 class SourceDomain:
-    """The labelled source: its crops, its training rows (int64) and a label for each row of the crops (int64).
+    """The labelled source.
 
-    held_out: rows that are not trained on (int64), by which validators judge.
+    Attributes:
+        crops: All its crops.
+        rows: Those to train on, int64.
+        labels: One for each row of the crops, int64.
+        held_out: Rows that are not trained on, int64, by which validators judge.
     """
 
     crops: DeviceCrops
@@ -36,7 +41,13 @@ class SourceDomain:
 
 @dataclass(frozen=True)
 class TargetDomain:
-    """The target: its crops, the rows to adapt to and the rows to predict (int64). It has no labels, on purpose."""
+    """The target, which has no labels here, on purpose.
+
+    Attributes:
+        crops: All its crops.
+        train_rows: Those to adapt to, int64.
+        test_rows: Those to predict, int64.
+    """
 
     crops: DeviceCrops
     train_rows: Tensor
@@ -47,13 +58,21 @@ class TargetDomain:
 class Method(Resumable, ABC):
     """A training task (see ``pipeline.training.loop.Task``) that starts from the source model and ends with its own.
 
-    source_model: f, g and M_s; the method may train them in place or on a copy.
-    model: what predicts, set by the method; of the kind that its parameters' ``classifier`` names. Its parts are saved;
-    what else is saved, ``modules`` says.
-    parts: what resuming needs beside the predictions, set by the method.
-    predictions: grows by one row before every epoch and one at the end: the predicted class of each test row (uint8),
-    from which the evaluation stage, which alone sees labels, finds the last and the oracle epoch.
-    validations: grows likewise, by what the validators say without the target's labels.
+    Attributes:
+        source_model: f, g and M_s; the method may train them in place or on a copy.
+        source: The labelled domain.
+        target: The domain to adapt to.
+        params: The method's own.
+        augment_params: How views are drawn.
+        seed: Of all chance (``generator_for``).
+        team: The processes that train together.
+        epochs: How many are trained.
+        model: What predicts, set by the method; of the kind that its parameters' ``classifier`` names. Its parts are
+            saved; what else is saved, ``modules`` says.
+        parts: What resuming needs beside the predictions, set by the method.
+        predictions: Grows by one row before every epoch and one at the end: the predicted class of each test row
+            (uint8), from which the evaluation stage, which alone sees labels, finds the last and the oracle epoch.
+        validations: Grows likewise, by what the validators say without the target's labels.
     """
 
     source_model: PrototypeClassifier
@@ -81,7 +100,7 @@ class Method(Resumable, ABC):
 
     @property
     def name(self) -> str:
-        """As in params.yaml."""
+        """What params.yaml calls the method."""
         return self.params.name
 
     @property
@@ -98,30 +117,37 @@ class Method(Resumable, ABC):
 
     @abstractmethod
     def begin_epoch(self, epoch: int) -> Epoch:
-        """Prepare epoch ``epoch`` (from 0): predict the test rows, announce the batches."""
+        """Prepare epoch ``epoch`` (from 0): predict the target, announce the batches."""
 
     @abstractmethod
     def step(self, batch: Any, progress: float) -> dict[str, Tensor]:
-        """One update; returns its losses by name."""
+        """Make one update.
+
+        Args:
+            batch: One of those that ``begin_epoch`` announced.
+            progress: Share of stage 2 that is done, in [0, 1).
+
+        Returns:
+            Its losses by name, scalars.
+        """
 
     def modules(self) -> dict[str, nn.Module]:
-        """What is saved, by name: the parts of ``model``, and whatever else is worth keeping."""
+        """Return what is saved, by name: the parts of ``model``, and whatever else is worth keeping."""
         return dict(self.model.named_children())
 
     def state(self) -> dict[str, Any]:
-        """Everything that resuming needs: the state of ``parts``, predictions, validations, the model kept."""
-        seen = {"predictions": self.predictions, "validations": self.validations}
-        return {**super().state(), **seen, "kept": self._kept_state}
+        """Return all that resuming needs: the state of ``parts``, predictions, validations, the model kept."""
+        found = {"predictions": self.predictions, "validations": self.validations}
+        return {**super().state(), **found, "kept": self._kept_state}
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Continue from ``state``."""
         super().restore(state)
         self.predictions = list(state["predictions"])
         self.validations = list(state["validations"])
         self._kept_state = state["kept"]
 
     def probabilities(self, rows: Tensor) -> Tensor:
-        """What ``model`` predicts for the evaluation view of target ``rows``: len(rows)×k float, on the device."""
+        """Predict the evaluation views of target ``rows`` (int64): len(rows)×k float, on the device."""
         return self._classified(self.target.crops, rows)[1]
 
     def predict_target(self) -> None:
@@ -135,7 +161,8 @@ class Method(Resumable, ABC):
     def predict_whole_target(self) -> tuple[Tensor, Tensor]:
         """``predict_target``, for a method that learns from what is predicted for all training rows.
 
-        Returns their embeddings (len(train_rows)×d) and probabilities (×k), float on the training device.
+        Returns:
+            Their embeddings (len(train_rows)×d) and probabilities (len(train_rows)×k), float on the training device.
 
         Raises:
             TrainingError: a prediction is not finite.
@@ -143,7 +170,7 @@ class Method(Resumable, ABC):
         return self._predict(self.target.train_rows)
 
     def _predict(self, train: Tensor) -> tuple[Tensor, Tensor]:
-        """Embeddings and probabilities of the rows ``train``; a picture that is tested, too, is computed once."""
+        """Predict the rows ``train`` and the test rows; a picture that is both is computed once."""
         test = self.target.test_rows
         rows = torch.cat([train, test]).unique()
         embeddings, probabilities = self._classified(self.target.crops, rows)
@@ -161,13 +188,13 @@ class Method(Resumable, ABC):
         return embeddings[place], probabilities[place]
 
     def load_kept_epoch(self) -> None:
-        """After the last epoch and its predictions: let ``model`` be that of ``kept_epoch``."""
+        """Let ``model`` be that of ``kept_epoch``, after the last epoch and its predictions."""
         for name, state in self._kept_state.items():
             self.modules()[name].load_state_dict(state)
         self._kept_state = {}
 
     def _keep_where_best(self) -> None:
-        """Hold on to the model where whoever chooses finds it better than all before; the last needs no copy."""
+        """Copy the model where a validator chooses and finds it better than all before."""
         if chooser(self.params.choose) is not None and self.kept_epoch == len(self.validations) - 1:
             self._kept_state = {
                 name: {key: value.detach().cpu().clone() for key, value in module.state_dict().items()}
@@ -176,23 +203,23 @@ class Method(Resumable, ABC):
 
     def _validate(self, embeddings: Tensor, probabilities: Tensor) -> None:
         source_embeddings, source_probabilities = self._classified(self.source.crops, self._held_out)
-        seen = ValidatorInput(
+        judged = ValidatorInput(
             embeddings.cpu().numpy(),
             probabilities.cpu().numpy(),
             source_embeddings.cpu().numpy(),
             source_probabilities.cpu().numpy(),
             self.source.labels[self._held_out].numpy(),
         )
-        self.validations.append(validate(seen))
+        self.validations.append(validate(judged))
 
     def _classified(self, crops: DeviceCrops, rows: Tensor) -> tuple[Tensor, Tensor]:
-        """Embeddings and probabilities of ``rows``; the team's processes predict a part each and all get the whole."""
+        """Predict ``rows``: the team's processes a part each, and all get the whole embeddings and probabilities."""
         own = rows[self.team.part(len(rows))]
-        found = classify(self.model, crops, own, self.augment_params.eval_crop, shown=self.team.leads)
+        found = classify(self.model, crops, own, self.augment_params.eval_crop, show_progress=self.team.leads)
         embeddings, probabilities = (self.team.from_leader(self.team.gather(part, len(rows))) for part in found)
         return embeddings, probabilities
 
 
 def _evenly(count: int) -> Tensor:
-    """At most ``VALIDATED`` places among ``count``, spread over all (int64): the same ones in every epoch."""
+    """Choose at most ``VALIDATED`` places among ``count``, spread over all (int64): the same ones in every epoch."""
     return torch.arange(min(count, VALIDATED)) * count // max(min(count, VALIDATED), 1)

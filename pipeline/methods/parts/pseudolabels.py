@@ -1,4 +1,4 @@
-"""Pseudo-labels and their adaptive thresholds (eq. 14) (paper, sec. 3.5)."""
+"""Pseudo-labels and their adaptive thresholds (paper, sec. 3.5, eq. 14)."""
 
 from dataclasses import dataclass
 
@@ -12,9 +12,11 @@ from pipeline.labels import NUM_CLASSES
 class PseudoLabels:
     """Pseudo-labels of the whole target training set.
 
-    labels: N int64, argmax, but for samples that keep a class alive. confidence: N float, max softmax. thresholds: k
-    float, eq. 14; NaN-free: a class that nobody is predicted as has the threshold +inf. trusted: N bool, confidence ≥
-    the threshold of its class, within the bounds of ``Bounds``.
+    Attributes:
+        labels: N int64: the argmax, but for samples that keep a class alive.
+        confidence: N float: the largest probability.
+        thresholds: k float, eq. 14, never NaN: +inf for a class that nobody is predicted as.
+        trusted: N bool: confidence ≥ the threshold of the class, within ``Bounds``.
     """
 
     labels: Tensor
@@ -27,9 +29,13 @@ class PseudoLabels:
 class Bounds:
     """How many samples of a class are trusted, whatever its threshold; in shares of N/k, a class's even part.
 
-    floor: at least so many of its most confident ones; cap: at most so many (None: no limit), as in class-balanced
-    self-training (Zou et al., ECCV 2018). alive: k bool, classes that must not die out: one that nobody is predicted as
-    is given the samples that most look like it, as many as the floor says and at least one.
+    Floor and cap are as in class-balanced self-training (Zou et al., ECCV 2018).
+
+    Attributes:
+        floor: At least so many of its most confident samples.
+        cap: At most so many; None: no limit.
+        alive: k bool, classes that must not die out: one that nobody is predicted as is given the samples that most
+            look like it, as many as the floor says and at least one. None: any class may.
     """
 
     floor: float = 0.0
@@ -38,7 +44,13 @@ class Bounds:
 
 
 def assign(probabilities: Tensor, beta: float, bounds: Bounds = Bounds()) -> PseudoLabels:
-    """Pseudo-label every target sample from its probabilities under M_t (N×k float) and select the trusted ones."""
+    """Pseudo-label every target sample and select the trusted ones.
+
+    Args:
+        probabilities: Of the samples under M_t, N×k float.
+        beta: The exponent of eq. 14.
+        bounds: How many samples of a class may be trusted.
+    """
     confidence, labels = probabilities.max(dim=1)
     thresholds = adaptive_thresholds(confidence, labels, beta)
     trusted = confidence >= thresholds[labels]
@@ -58,9 +70,9 @@ def assign(probabilities: Tensor, beta: float, bounds: Bounds = Bounds()) -> Pse
 def _revived(
     probabilities: Tensor, labels: Tensor, trusted: Tensor, alive: Tensor, count: int
 ) -> tuple[Tensor, Tensor]:
-    """Pseudo-labels and trust with up to ``count`` trusted samples of each class of ``alive`` that has died out.
+    """Give up to ``count`` trusted samples to each class of ``alive`` that has died out.
 
-    No sample goes to two of them, and no class gives its last one.
+    No sample goes to two of them, and no class gives its last one. Returns labels and trust as they then are.
     """
     labels, given = labels.clone(), torch.zeros_like(trusted)
     for index in (alive & (torch.bincount(labels, minlength=NUM_CLASSES) == 0)).nonzero().squeeze(1).tolist():
@@ -75,9 +87,15 @@ def _revived(
 
 
 def adaptive_thresholds(confidence: Tensor, labels: Tensor, beta: float) -> Tensor:
-    """Eq. 14: threshold_i = avgc_i + (maxc_i − avgc_i)·(1 − avgc_i^β), k float; +inf for a class nobody is given.
+    """Eq. 14: threshold_i = avgc_i + (maxc_i − avgc_i)·(1 − avgc_i^β).
 
-    confidence: N float in (0, 1]; labels: N int64.
+    Args:
+        confidence: N float in (0, 1].
+        labels: N int64.
+        beta: β.
+
+    Returns:
+        k float; +inf for a class that no sample has.
     """
     # double: the mean of equal confidences must not round above them, or a class would trust none of its samples.
     confidence = confidence.double()

@@ -13,11 +13,16 @@ TOLERANCE = 1e-6
 
 
 def estimated_shares(probabilities: Tensor, prior: Tensor) -> Tensor:
-    """The target's class shares, k float, by expectation maximisation (Saerens et al., Neural Computation 2002).
+    """Estimate the target's class shares by expectation maximisation (Saerens et al., Neural Computation 2002).
 
-    probabilities: N×k float, of a model for the target's pictures. prior: k float, the shares that the model was
-    trained with. They are right where the classes look alike in both domains and the probabilities are calibrated. A
-    class without a prior keeps the share 0, and so does one that less than half a picture would be of.
+    They are right where the classes look alike in both domains and the probabilities are calibrated.
+
+    Args:
+        probabilities: Of a model for the target's pictures, N×k float.
+        prior: The shares that the model was trained with, k float.
+
+    Returns:
+        k float. A class without a prior has the share 0, and so has one that less than half a picture would be of.
     """
     posterior, prior = probabilities.double(), prior.double()
     shares = prior
@@ -31,21 +36,35 @@ def estimated_shares(probabilities: Tensor, prior: Tensor) -> Tensor:
 
 
 def class_ratios(source_labels: Tensor, target_labels: Tensor, cap: float) -> Tensor:
-    """Share in the target over share in the source of each class, at most ``cap``: k float; without a source share 0.
+    """Share in the target over share in the source of each class (Li and Deng, 2018 and 2020).
 
-    labels: int64, the target's are pseudo-labels.
+    Args:
+        source_labels: S int64.
+        target_labels: Pseudo-labels, T int64.
+        cap: The largest ratio.
+
+    Returns:
+        k float; 0 where the source has no picture of the class.
     """
     source, target = class_shares(source_labels), class_shares(target_labels)
     return torch.where(source > 0, target / source.clamp(min=1e-12), 0.0).clamp(max=cap)
 
 
 def picture_weights(ratios: Tensor, labels: Tensor) -> Tensor:
-    """The weight of each picture of a batch (S int64) by its class; they sum to 1, and are alike where all are 0."""
+    """Weigh the pictures of a batch by their classes.
+
+    Args:
+        ratios: Of the classes, k float.
+        labels: S int64.
+
+    Returns:
+        S float that sum to 1; where all ratios are 0 the weights are alike.
+    """
     weights = ratios[labels]
     total = weights.sum()
     return torch.where(total > 0, weights / total.clamp(min=1e-12), 1.0 / len(labels))
 
 
 def one_hot(labels: Tensor) -> Tensor:
-    """N×k float, 1 where a picture is of a class. labels: N int64."""
+    """Turn labels, N int64, into N×k float: 1 where a picture is of a class, else 0."""
     return F.one_hot(labels, NUM_CLASSES).float()

@@ -18,7 +18,7 @@ class TwoClassifiers(TwoDomains):
     params: TwoClassifiersParams
 
     def own_modules(self) -> dict[str, nn.Module]:
-        """The two matrices: M_s, and M_s with noise, as equal ones could never disagree."""
+        """Make the two matrices: M_s, and M_s with noise, as equal ones could never disagree."""
         first, second = (Prototypes(self.network.head.dim) for _ in range(2))
         with torch.no_grad():
             matrix = self.prototypes.matrix.cpu()
@@ -27,14 +27,18 @@ class TwoClassifiers(TwoDomains):
         return {"first": first, "second": second}
 
     def losses(self, batch: Domains) -> dict[str, Tensor]:
-        """Step A: cross entropy of both classifiers on the source."""
+        """Return the terms of step A: cross entropy of both classifiers on the source."""
         return {
             f"source_{name}": weighted_cross_entropy(batch.source, matrix, batch.labels, self._weights)
             for name, matrix in self._matrices().items()
         }
 
     def step(self, batch: Batch, progress: float) -> dict[str, Tensor]:
-        """Step A; B, the classifiers apart on the target; C, f and g that bring them together again."""
+        """Take the three steps of Saito et al., sec. 3.3.
+
+        A trains all of it on the source, B brings the classifiers apart on the target, and C, by f and g, together
+        again.
+        """
         self.set_rates(progress)
         # What the classifiers learn from in A and B must have gone through the same batch norms.
         separate = self.params.domain_passes == "separate"
@@ -56,7 +60,15 @@ class TwoClassifiers(TwoDomains):
 
     @abstractmethod
     def discrepancy(self, z: Tensor, matrices: dict[str, Tensor]) -> Tensor:
-        """How far the two predictions are apart, a scalar; z: N×d, matrices: k×d each."""
+        """Measure how far the two predictions are apart.
+
+        Args:
+            z: N×d float.
+            matrices: The two classifiers' by name, k×d float each.
+
+        Returns:
+            A scalar.
+        """
 
     def _matrices(self) -> dict[str, Tensor]:
         return {name: module.get_parameter("matrix") for name, module in self.own.items()}

@@ -23,10 +23,13 @@ from pipeline.training.loop import Epoch
 
 @dataclass(frozen=True)
 class Batch:
-    """One step's pictures, None of a domain that the method does not see.
+    """One step's pictures.
 
-    labels: of the source's, int64 on the device; target_index: which of the target's training rows these are, int64 on
-    the CPU; both of the whole team's batch.
+    Attributes:
+        source: None where the method does not see the domain.
+        target: None where the method does not see the domain.
+        labels: Of the source's pictures in the whole team's batch, int64 on the device.
+        target_index: Which of the target's training rows are in the whole team's batch, int64 on the CPU.
     """
 
     source: Pictures | None
@@ -39,9 +42,13 @@ class Batch:
 class Domains:
     """What a step's loss is made of, of the whole team's batch.
 
-    source: z, S×d, with ``labels``, S int64. target: z, T×d. target_index: T int64, on the CPU.
-    target_views: this process's own, t×3×H×W; second views, where they are drawn, follow in the same order.
-    progress: share of stage 2 that is done, in [0, 1).
+    Attributes:
+        source: z, S×d float.
+        labels: Of the source's pictures, S int64.
+        target: z, T×d float.
+        target_index: Which of the target's training rows these are, T int64 on the CPU.
+        target_views: This process's own, t×3×H×W float; second views, where they are drawn, follow in the same order.
+        progress: Share of stage 2 that is done, in [0, 1).
     """
 
     source: Tensor
@@ -55,8 +62,11 @@ class Domains:
 class TwoDomains(Method):
     """Stochastic gradient descent on the sum of ``losses``.
 
-    network, prototypes: f, g and M, trained in place, from the source model on. own: the method's own modules, trained
-    along with M. views: training views of each target picture in a step, of which the first is embedded.
+    Attributes:
+        network: f and g, trained in place from the source model on.
+        prototypes: M, trained likewise.
+        own: The method's own modules, trained along with M.
+        views: Training views of each target picture in a step, of which the first is embedded.
     """
 
     params: TwoDomainsParams
@@ -64,7 +74,7 @@ class TwoDomains(Method):
     views: ClassVar[int] = 1
 
     def prepare(self) -> None:
-        """Optimiser, average and views.
+        """Make optimiser, average and views.
 
         Raises:
             TrainingError: the target has fewer than two pictures to adapt to.
@@ -99,20 +109,20 @@ class TwoDomains(Method):
         self.parts = {**trained, **self._average.parts(), "optimiser": self.optimiser}
 
     def own_modules(self) -> dict[str, nn.Module]:
-        """The method's own modules, by name; what they compute must be of the whole team's batch."""
+        """Make the method's own modules, by name; what they compute must be of the whole team's batch."""
         return {}
 
     def averaged(self) -> dict[str, nn.Module]:
-        """What predicts, by name; before it is set up for several processes."""
+        """Return what predicts, by name, before it is set up for several processes."""
         return {"network": self.network, "prototypes": self.prototypes}
 
     def embedder(self) -> nn.Module:
-        """What is run on both domains' views: float N×3×112×112 in, N×d out; trained at ``lr``."""
+        """Return what is run on both domains' views: float N×3×112×112 in, N×d out; trained at ``lr``."""
         return self.network
 
     @abstractmethod
     def losses(self, batch: Domains) -> dict[str, Tensor]:
-        """The terms of this step's loss, by name; their sum is minimised over f, g, M and the own modules."""
+        """Return the terms of this step's loss, by name; their sum is minimised over f, g, M and the own modules."""
 
     def supervised(self, batch: Domains) -> Tensor:
         """Cross entropy of the source's pictures, weighted by class."""
@@ -125,7 +135,7 @@ class TwoDomains(Method):
         return PrototypeClassifier(network, prototypes, self._decision())
 
     def _decision(self) -> Decision:
-        """The source model's own where the source's labels are not trained on; else by the classes' part in that."""
+        """Return the source model's own where no labels are trained on, else one that knows the training's shares."""
         decision = self.source_model.decision
         if self.params.source_free:
             return decision
@@ -143,15 +153,16 @@ class TwoDomains(Method):
         return Epoch(self._batches(epoch, steps), steps, images, metrics)
 
     def prepare_epoch(self, epoch: int) -> dict[str, float]:
-        """Predict the target at the beginning of an epoch, all of it where the method learns from that.
+        """Predict the target, all of it where the method learns from that, and whatever else an epoch begins with.
 
-        Returns what is logged.
+        Returns:
+            What is logged, by name.
         """
         self.predict_target()
         return {}
 
     def _pools(self) -> tuple[Tensor, Tensor]:
-        """The source's rows and the places of the target's training rows that batches are drawn from."""
+        """Return what batches are drawn from: the source's rows, and places among the target's training rows."""
         source, target = self.source.rows, torch.arange(len(self.target.train_rows))
         return source[: 0 if self.params.source_free else None], target[: None if self.params.uses_target else 0]
 
@@ -168,7 +179,6 @@ class TwoDomains(Method):
             )
 
     def step(self, batch: Batch, progress: float) -> dict[str, Tensor]:
-        """One step of the optimiser."""
         self.set_rates(progress)
         terms = self.losses(self.embedded(batch, progress))
         loss = torch.stack(list(terms.values())).sum()
@@ -177,19 +187,19 @@ class TwoDomains(Method):
         return {name: value.detach() for name, value in {**terms, "loss": loss}.items()}
 
     def set_rates(self, progress: float) -> None:
-        """The learning rates of this step."""
+        """Set the learning rates of a step at ``progress``."""
         factor = (1.0 + 10.0 * progress) ** -0.75 if self.params.schedule == "inverse" else 1.0
         for group, rate in zip(self.optimiser.param_groups, self._rates, strict=True):
             group["lr"] = factor * rate
 
     def descend(self, loss: Tensor) -> None:
-        """One step down ``loss``."""
+        """Take one step of the optimiser down ``loss``."""
         self.optimiser.zero_grad()
         self.team.backward(loss, self._beside)
         self.optimiser.step()
 
     def embedded(self, batch: Batch, progress: float) -> Domains:
-        """A training pass over both domains, with gradients."""
+        """Embed both domains in a training pass, with gradients."""
         source, drawn = self.training_views(batch)
         target = drawn[: len(drawn) // self.views]
         if self.params.domain_passes == "joint" and len(source) and len(target):
@@ -206,14 +216,14 @@ class TwoDomains(Method):
         )
 
     def training_views(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """This process's training views of both domains."""
+        """Draw this process's training views of both domains, N×3×112×112 float each."""
         none = torch.empty(0, 3, CROP_SIZE, CROP_SIZE, device=self.team.device)
         source = none if batch.source is None else self._source_views.views(batch.source)
         target = none if batch.target is None else self._target_views.views(batch.target)
         return source, target
 
     def whole(self, z: Tensor | None, pictures: Pictures | None) -> Tensor:
-        """The whole team's embeddings of one domain, from this process's own; none of a domain that is not seen."""
+        """Gather the team's embeddings of one domain from each process's own; 0×d of a domain that is not used."""
         if z is None or pictures is None:
             return torch.empty(0, self.network.head.dim, device=self.team.device)
         return self.team.gather(z, pictures.count)
