@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import ValidationError
 
-from pipeline.config import dependencies, yaml_text
+from pipeline.config import dependencies, paths, yaml_text
 from pipeline.errors import ParamsError
 from pipeline.evaluation.records import Result
 from pipeline.studies.experiments import Experiment
@@ -74,7 +74,7 @@ def _surroundings(values: Mapping[str, Any], sets: Sequence[str]) -> tuple[Any, 
 
 def read_result(experiment: Experiment, target: str) -> Result | None:
     """The result of one target; None: it is missing, or of a form that is no longer read."""
-    text = experiment.text(f"reports/evaluate/{target}/result.json")
+    text = experiment.text(paths.result(target).as_posix())
     if text is None:
         return None
     try:
