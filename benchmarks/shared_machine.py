@@ -52,8 +52,8 @@ def compare(
             for way, busy in found:
                 found[way, busy].append(_step(setting, WAYS[way], busy, seconds))
     for way in WAYS:
-        quiet, busy = (statistics.median(found[way, busy]) for busy in (False, True))
-        print(f"| {way} | {quiet:.2f} | {busy:.2f} |")
+        quiet, shared = (statistics.median(found[way, busy]) for busy in (False, True))
+        print(f"| {way} | {quiet:.2f} | {shared:.2f} |")
 
 
 def _step(setting: Setting, environment: dict[str, str], busy: bool, seconds: float) -> float:
