@@ -130,7 +130,7 @@ class PretrainParams(Section):
         epochs: passes over the source's training part.
         warmup_epochs: epochs in which the learning rates rise from 0 before their cosine decay begins; the paper, which
             starts from a pre-trained encoder, has none. Without one, an encoder that starts from nothing tends to
-            collapse.
+            collapse where ``model.projection_norm`` is none.
         batch_size: pictures in a step.
         sampling: uniform (every picture once an epoch, the paper) or balanced (every class equally often).
         lr: of the encoder f.
