@@ -54,10 +54,11 @@ class Registry(Mapping[str, E], Generic[E]):
     def __getitem__(self, name: str) -> E:
         if name not in self._entries:
             raise UnknownNameError(f"unknown {self.kind} {unknown(name, tuple(self))}")
-        entry = self._entries[name]
+        entry: Any = self._entries[name]
         if isinstance(entry, str):
             entry = self._entries[name] = pkgutil.resolve_name(entry)
-        return entry
+        found: E = entry
+        return found
 
     def __contains__(self, name: object) -> bool:
         return name in self._entries
