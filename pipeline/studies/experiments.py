@@ -89,7 +89,7 @@ def queue() -> dict[str, str]:
         Queued, Running, Failed, Success, or Lost: DVC takes it for running, for ever, but no worker has it and no
         process works on it, as after a power cut.
     """
-    from dvc.repo import Repo  # type: ignore[import-untyped]
+    from dvc.repo import Repo
 
     with Repo() as repo:
         # The latest of a name counts: a failed one may have been queued again.
