@@ -30,7 +30,8 @@ from numpy.typing import NDArray
 
 from benchmarks.detectors import BATCH, DETECTORS, MIN_FACE, PEERS, SCALE_FACTOR
 from pipeline.config import load as params
-from pipeline.datasets import Dataset, Sample, open_dataset
+from pipeline.datasets import open_dataset
+from pipeline.datasets.parts.base import Dataset, Sample
 from pipeline.faces.boxes import iou
 from pipeline.faces.extract import extract
 from pipeline.faces.finder import for_detection

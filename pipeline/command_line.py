@@ -18,31 +18,31 @@ from pipeline.errors import PipelineError
 from pipeline.files.atomic import storage_error
 from pipeline.locks import exclusive
 
-THRESHOLDS = 50_000, 20, 20
+GARBAGE_THRESHOLDS = 50_000, 20, 20
 """Of Python's collector of circular garbage: stages have little, but load libraries of a million objects meanwhile."""
 
-UNWRITTEN = {
+NOT_WRITABLE = {
     *(errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EFBIG),
     *(errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENOTEMPTY),
 }
-SURROUNDINGS = UNWRITTEN | {
+SYSTEM_REFUSALS = NOT_WRITABLE | {
     *(errno.EACCES, errno.EPERM, errno.EIO, errno.ESTALE, errno.ETIMEDOUT),
     *(errno.ELOOP, errno.ENAMETOOLONG, errno.EMFILE, errno.ENFILE, errno.EBUSY),
 }
 """What a system says where a file cannot be written, or read either: nothing that a program could be blamed for."""
 
-HINTS = "lightning_fabric.utilities.rank_zero"
+HINT_LOGGER = "lightning_fabric.utilities.rank_zero"
 """A logger that recommends, on every GPU with tensor cores, what ``compute.precision`` decides."""
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 
-def reported(function: Callable[P, R]) -> Callable[P, R]:
+def report_errors(function: Callable[P, R]) -> Callable[P, R]:
     """Wrap a command: a ``PipelineError`` is printed to stderr as one message and ends the process with code 1.
 
-    So is a file that the system refuses, wherever that shows (``SURROUNDINGS``). Any other exception is a fault of the
-    project and keeps its traceback.
+    So is a file that the system refuses, wherever that shows (``SYSTEM_REFUSALS``). Any other exception is a fault of
+    the project and keeps its traceback.
     """
 
     @functools.wraps(function)
@@ -53,9 +53,9 @@ def reported(function: Callable[P, R]) -> Callable[P, R]:
             typer.echo("\n".join([f"error: {error}", *getattr(error, "__notes__", ())]), err=True)
             raise typer.Exit(1) from error
         except OSError as error:
-            if error.errno not in SURROUNDINGS:
+            if error.errno not in SYSTEM_REFUSALS:
                 raise
-            what = "written" if error.errno in UNWRITTEN else "read or written"
+            what = "written" if error.errno in NOT_WRITABLE else "read or written"
             typer.echo(f"error: {storage_error(error.filename or 'a file', error, what)}", err=True)
             raise typer.Exit(1) from error
 
@@ -63,19 +63,22 @@ def reported(function: Callable[P, R]) -> Callable[P, R]:
 
 
 def run(main: Callable[..., None]) -> None:
-    """Run a stage's ``main`` with arguments from the command line; without any, for the data set that DVC names.
+    """Run a stage with arguments from the command line; without any, for the data set that DVC names.
 
     In one project a stage runs once at a time: two would write the same files.
 
     dvc.yaml writes no name into its commands: a shell would read ``x; rm …`` in params.yaml as two commands.
+
+    Args:
+        main: the stage; its arguments become those of the command line.
     """
     gc.freeze()
-    gc.set_threshold(*THRESHOLDS)
+    gc.set_threshold(*GARBAGE_THRESHOLDS)
     gc.enable()
-    logging.getLogger(HINTS).setLevel(logging.WARNING)
+    logging.getLogger(HINT_LOGGER).setLevel(logging.WARNING)
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
     arguments = sys.argv[1:] or (_named_by_dvc() if inspect.signature(main).parameters else [])
-    app.command()(reported(_once_at_a_time(main, arguments)))
+    app.command()(report_errors(_once_at_a_time(main, arguments)))
     try:
         app(arguments)
     except SystemExit as end:

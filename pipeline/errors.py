@@ -3,7 +3,7 @@
 from typing import Any
 
 LONGEST_SHOWN = 80
-"""Characters of a value, and of a key, that a message shows."""
+"""Characters of a value, or of a key, that a message shows."""
 
 
 class PipelineError(Exception):

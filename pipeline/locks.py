@@ -19,12 +19,13 @@ from pipeline.files.io import read_json, write_json
 
 @contextmanager
 def exclusive(place: Path) -> Iterator[None]:
-    """Let one process of this machine at a time work on ``place``; the end of a process, of any kind, lets go of it.
+    """Let one process of this machine at a time work on something; the end of a process, of any kind, lets go of it.
 
-    place: a folder, or a path that stands for a piece of work.
+    Args:
+        place: a folder, or a path that stands for a piece of work.
 
     Raises:
-        StorageError: another one does, which is named.
+        StorageError: another process works on it, and is named; or the system's temporary folder cannot be written.
     """
     name = hashlib.sha256(str(place.resolve()).encode()).hexdigest()[:16]
     path = Path(tempfile.gettempdir(), f"pocan-{name}.lock")

@@ -1,6 +1,7 @@
 """Registries: the data sets, backbones and methods by the names that params.yaml uses."""
 
 import difflib
+import pkgutil
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Generic, TypeVar
@@ -18,13 +19,20 @@ E = TypeVar("E", bound=Any)
 class Registry(Mapping[str, E], Generic[E]):
     """Entries of one kind by name, in the order of their registration.
 
-    ``kind`` is what errors call an entry ("data set"). Code outside of this package adds its own with ``add``.
+    Code outside of this package adds its own with ``add``.
     """
 
-    def __init__(self, kind: str, entries: Iterable[E] = ()) -> None:
+    def __init__(self, kind: str, entries: Iterable[E] | Mapping[str, str] = ()) -> None:
+        """Register the entries.
+
+        Args:
+            kind: what errors call an entry ("data set").
+            entries: the objects themselves, or by their names where they are ("module:object"): these are imported when
+                they are asked for, so that knowing the names loads nothing.
+        """
         self.kind = kind
-        self._entries: dict[str, E] = {}
-        for entry in entries:
+        self._entries: dict[str, E | str] = dict(entries) if isinstance(entries, Mapping) else {}
+        for entry in () if isinstance(entries, Mapping) else entries:
             self.add(entry)
 
     def add(self, entry: E) -> None:
@@ -44,10 +52,13 @@ class Registry(Mapping[str, E], Generic[E]):
         del self._entries[name]
 
     def __getitem__(self, name: str) -> E:
-        try:
-            return self._entries[name]
-        except KeyError:
-            raise UnknownNameError(f"unknown {self.kind} {unknown(name, tuple(self))}") from None
+        if name not in self._entries:
+            raise UnknownNameError(f"unknown {self.kind} {unknown(name, tuple(self))}")
+        entry: Any = self._entries[name]
+        if isinstance(entry, str):
+            entry = self._entries[name] = pkgutil.resolve_name(entry)
+        found: E = entry
+        return found
 
     def __contains__(self, name: object) -> bool:
         return name in self._entries
@@ -60,7 +71,7 @@ class Registry(Mapping[str, E], Generic[E]):
 
     def title(self, name: str) -> str:
         """The title of an entry; a name that is not registered is its own title."""
-        return self._entries[name].title if name in self._entries else name
+        return self[name].title if name in self else name
 
 
 class UnknownNameError(ParamsError, KeyError):
@@ -77,6 +88,6 @@ def unknown(name: str, known: Iterable[str]) -> str:
 
 
 def suggestion(word: str, known: Iterable[str]) -> str:
-    """ " (did you mean …?)" where one of ``known`` is close to ``word``, else nothing."""
+    """A question to append to a message, " (did you mean …?)", where one of ``known`` is close to ``word``; else ""."""
     close = difflib.get_close_matches(word, tuple(known), n=1)
     return f" (did you mean {close[0]!r}?)" if close else ""

@@ -17,7 +17,8 @@ from PIL import Image
 from pipeline.config.preflight import require_set
 from pipeline.config.schema import Params
 from pipeline.data.prepared import PreparedData
-from pipeline.datasets import Dataset, open_dataset
+from pipeline.datasets import open_dataset
+from pipeline.datasets.parts.base import Dataset
 from pipeline.errors import DatasetError, ParamsError
 from pipeline.files.atomic import atomic_folder, require_free
 from pipeline.files.io import write_json

@@ -8,9 +8,7 @@ from typing import Annotated
 import typer
 
 import pocan
-from pipeline.command_line import reported
-from pipeline.config.check import listings, unversioned
-from pipeline.config.load import load
+from pipeline.command_line import report_errors
 from pocan.api import CHOOSE, EVERY, SOURCE_MODEL
 
 MODEL_HELP = "The folder of a trained model, or an MLflow URI, as models:/pocan-ckplus@newest."
@@ -34,10 +32,11 @@ def main(
 
 
 @app.command()
-@reported
+@report_errors
 def report() -> None:
     """Make the tables, figures and index.html of reports/ anew from the results, without running any other stage."""
     # Imported here: drawing libraries take seconds to load, which --help and check need not wait for.
+    from pipeline.config.load import load
     from pipeline.reporting import write_report
 
     for path in write_report(load()):
@@ -45,7 +44,7 @@ def report() -> None:
 
 
 @app.command()
-@reported
+@report_errors
 def faces(
     folder: Annotated[Path, typer.Argument(help="Pictures at any depth; sub-folders may have any names.")],
     out: Annotated[Path, typer.Option(help="Where the crops, faces.md and contact sheets go.")],
@@ -60,6 +59,7 @@ def faces(
 ) -> None:
     """Find, crop and pack the faces of any folder of pictures; started again after an interruption, it goes on."""
     # Imported here: PyTorch takes seconds to load, which --help and check need not wait for.
+    from pipeline.config.load import load
     from pipeline.reporting.folder_faces import extract_folder
 
     settings = load(file, [f"faces.{change}" for change in changes or []])
@@ -68,7 +68,7 @@ def faces(
 
 
 @app.command()
-@reported
+@report_errors
 def predict(
     inputs: Annotated[
         list[str],
@@ -108,7 +108,7 @@ def predict(
 
 
 @app.command()
-@reported
+@report_errors
 def adapt(
     pictures: Annotated[Path, typer.Argument(metavar="FOLDER", help="A folder of pictures, at any depth, or a video.")],
     out: Annotated[
@@ -143,11 +143,15 @@ def adapt(
 
 
 @app.command()
-@reported
+@report_errors
 def check(
     file: Annotated[Path, typer.Argument(help="The parameter file to check.")] = Path("params.yaml"),
 ) -> None:
     """Check a parameter file and list the inputs it names: counts and "ok", or every fault and exit with code 1."""
+    # Imported here: --help need not wait for the schema.
+    from pipeline.config.check import listings, unversioned
+    from pipeline.config.load import load
+
     params = load(file)
     for line in listings(params):
         typer.echo(line)
@@ -160,7 +164,7 @@ def check(
 
 
 @app.command()
-@reported
+@report_errors
 def send() -> None:
     """Log to MLflow what runs had to keep in mlflow-unsent because their server did not answer."""
     # Imported here: MLflow takes seconds to load, which --help and check need not wait for.
@@ -175,7 +179,7 @@ def send() -> None:
 
 
 @app.command()
-@reported
+@report_errors
 def study(
     name: Annotated[str, typer.Argument(help="A file below studies/ without its ending, or the path of one.")],
     jobs: Annotated[int, typer.Option(min=1, help="Experiments at a time.")] = 1,
@@ -209,7 +213,7 @@ def study(
 
 
 @app.command(name="trial-target")
-@reported
+@report_errors
 def trial_target(
     name: Annotated[str, typer.Argument(metavar="SET", help="A labelled set that dvc repro has divided.")],
     out: Annotated[Path, typer.Option(help="A new folder of pictures, a sub-folder a class, as data/real/trial.")],
@@ -223,6 +227,7 @@ def trial_target(
 ) -> None:
     """Alter a set's labelled test part into a target to try settings on, where the real target's labels must not."""
     # Imported here: OpenCV and pandas take a second to load, which --help and check need not wait for.
+    from pipeline.config.load import load
     from pipeline.trial_target import write_trial_target
 
     counts = write_trial_target(load(file), name, out, at_most or [], seed)
@@ -231,7 +236,7 @@ def trial_target(
 
 
 @app.command()
-@reported
+@report_errors
 def export(
     model: Annotated[str, typer.Argument(help="A model's folder, or models:/NAME@ALIAS, runs:/ID/model.")],
     out: Annotated[Path, typer.Option(help="A new folder for model.onnx and card.md.")],

@@ -1,1 +1,1 @@
-"""params.yaml: its schema, reading it, where outputs lie, what can be told wrong before anything runs."""
+"""params.yaml: its schema, reading it, where outputs lie, what can be found wrong before anything runs."""

@@ -4,12 +4,16 @@ import subprocess
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pipeline.config.preflight import require_enough, require_inputs, will_be_drawn
 from pipeline.config.schema import Params
-from pipeline.datasets import Dataset, Sample, open_dataset
+from pipeline.datasets import open_dataset
 from pipeline.errors import DatasetError
 from pipeline.labels import EXPRESSIONS
+
+if TYPE_CHECKING:
+    from pipeline.datasets.parts.base import Dataset, Sample
 
 PARTS = ("train", "val", "test")
 UNDIVIDED = "all"
@@ -26,7 +30,7 @@ def listings(params: Params) -> list[str]:
         DatasetError: inputs are missing, or sets are laid out otherwise than documented; every one is named.
     """
     root = Path(params.data.root)
-    told, faults = [], []
+    paragraphs, faults = [], []
     try:
         require_inputs(params)
     except DatasetError as error:
@@ -37,19 +41,23 @@ def listings(params: Params) -> list[str]:
         try:
             dataset = open_dataset(name, root / name)
             samples = dataset.samples()
-            told.append(described(dataset, samples))
+            paragraphs.append(describe(dataset, samples))
             require_enough(params, {name: len(samples)})
         except DatasetError as error:
             faults.append(str(error))
     if faults:
         raise DatasetError("\n".join(faults))
-    return told
+    return paragraphs
 
 
-def described(dataset: Dataset, samples: Sequence[Sample]) -> str:
+def describe(dataset: "Dataset", samples: "Sequence[Sample]") -> str:
     """Counts of one set, the reading that was taken of its folder, and what differs from a whole copy.
 
-    A drawn set is none and not meant to be whole: nothing is said to differ.
+    A drawn set is not meant to be a whole copy: nothing is said to differ.
+
+    Args:
+        dataset: the set.
+        samples: all of it, as it lists them.
     """
     counts: dict[str, Counter[int | None]] = {}
     for sample in samples:
@@ -70,7 +78,13 @@ def described(dataset: Dataset, samples: Sequence[Sample]) -> str:
 
 
 def _part(part: str, found: Counter[int | None], published: int | Sequence[int] | None) -> list[str]:
-    """The line of a part, and a warning where it is not the published one."""
+    """The line of a part, and a warning where it is not the published one.
+
+    Args:
+        part: train, val, test or all.
+        found: pictures by class, None those without a label.
+        published: as many as there should be, in all or by class; None: nothing is known.
+    """
     whole = {} if published is None or isinstance(published, int) else dict(enumerate(published))
     total = sum(whole.values()) if whole else published
     numbers = [

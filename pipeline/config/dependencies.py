@@ -11,7 +11,6 @@ import yaml
 from pipeline.config.schema import Params
 from pipeline.errors import ParamsError
 from pipeline.files import io
-from pipeline.files.io import sha256
 
 GRAPH = Path("dvc.yaml")
 CODE = ("pipeline/", "stages/")
@@ -28,7 +27,12 @@ def result_params(params: Params, target: str) -> dict[str, str | int | float | 
 
 
 def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, str | int | float | bool]:
-    """Nested values as ``section.key``, as DVC writes them; lists become comma-separated text, None ``null``."""
+    """Nested values by their full names ("adapt.tau"), as DVC and MLflow show them.
+
+    Args:
+        values: mappings in mappings; a list becomes comma-separated text, None ``null``.
+        prefix: what every name begins with.
+    """
     flat: dict[str, str | int | float | bool] = {}
     for key, value in values.items():
         if isinstance(value, Mapping):
@@ -55,7 +59,7 @@ def code_digests(stage: str, params: Params, *plugins: Any) -> dict[str, str]:
     found = io.code_digests(declared_code(stage, params))
     for plugin in plugins:
         if not plugin.__module__.startswith("pipeline."):
-            found[plugin.__module__] = sha256(Path(inspect.getfile(plugin)))
+            found[plugin.__module__] = io.sha256(Path(inspect.getfile(plugin)))
     return found
 
 
@@ -69,7 +73,7 @@ def declared_code(stage: str, params: Params) -> list[Path]:
 
 
 def deciding_code(params: Params) -> set[Path]:
-    """All code that the results of ``params`` depend on, from the pictures to the scores, and dvc.yaml.
+    """All code that the results of a run depend on, from the pictures to the scores, and dvc.yaml.
 
     Raises:
         ParamsError: there is no dvc.yaml here.

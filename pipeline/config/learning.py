@@ -25,8 +25,14 @@ from pipeline.registry import unknown
 class ModelParams(Section):
     """Encoder and projection head (docs/method.md). Backbones and their weights: docs/backbones.md.
 
-    architecture: which one of a family of backbones (timm), by its own name.
-    input_size: pixels; the 112×112 crops are resized to it inside the encoder; null: they are taken as they are.
+    Attributes:
+        backbone: a name of ``pipeline.backbones.BACKBONES``.
+        architecture: which one of a family of backbones (timm), by its own name.
+        weights: what the encoder starts from; each backbone knows its own.
+        weights_file: your copy of these, where they are not downloaded.
+        input_size: in pixels; the 112×112 crops are resized to it inside the encoder. null: they are taken as they are.
+        projection_hidden: width of the head's hidden layer.
+        projection_dim: length of a projection z.
     """
 
     backbone: Name
@@ -84,7 +90,16 @@ class ModelParams(Section):
 
 
 class AugmentParams(Section):
-    """Training views (docs/method.md). crop: range of the side that a random crop keeps."""
+    """Training views (docs/method.md).
+
+    Attributes:
+        crop: range of the side that a random crop keeps, as shares.
+        jitter: probability of another brightness, contrast, saturation and hue.
+        grayscale: probability of a grey view.
+        blur: probability of a blurred view.
+        flip: probability of a mirrored view.
+        eval_crop: share of the side that the centre crop keeps, where nothing is trained.
+    """
 
     crop: tuple[Fraction, Fraction]
     jitter: Fraction
@@ -102,15 +117,24 @@ class AugmentParams(Section):
 
 
 class PretrainParams(Section):
-    """Stage 1. tau: the temperature τ' of the supervised contrastive loss.
+    """Stage 1.
 
-    objective: supcon (eq. 4, the paper), cross_entropy (of z·Wᵀ, with a matrix W that only stage 1 has) or both, added.
-    label_smoothing: of the cross entropy: the share of a label that is spread evenly over all classes (Szegedy et al.,
-    CVPR 2016), for labels on which annotators disagree.
-    sampling: uniform (every picture once an epoch, the paper) or balanced (every class equally often).
-    lr: of the encoder f; head_lr: of the projection head g and of W, null: the same.
-    warmup_epochs: epochs in which the learning rates rise from 0 before their cosine decay begins; the paper, which
-    starts from a pre-trained encoder, has none. Without one, an encoder that starts from nothing tends to collapse.
+    Attributes:
+        objective: supcon (eq. 4, the paper), cross_entropy (of z·Wᵀ, with a matrix W that only stage 1 has) or both,
+            added.
+        label_smoothing: of the cross entropy: the share of a label that is spread evenly over all classes (Szegedy et
+            al., CVPR 2016), for labels on which annotators disagree.
+        epochs: passes over the source's training part.
+        warmup_epochs: epochs in which the learning rates rise from 0 before their cosine decay begins; the paper, which
+            starts from a pre-trained encoder, has none. Without one, an encoder that starts from nothing tends to
+            collapse.
+        batch_size: pictures in a step.
+        sampling: uniform (every picture once an epoch, the paper) or balanced (every class equally often).
+        lr: of the encoder f.
+        head_lr: of the projection head g and of W; null: the same.
+        momentum: of stochastic gradient descent.
+        weight_decay: of the optimiser.
+        tau: the temperature τ' of the supervised contrastive loss.
     """
 
     objective: Literal["supcon", "cross_entropy", "both"] = "supcon"
@@ -133,10 +157,17 @@ class PretrainParams(Section):
 
 
 class PrototypeParams(Section):
-    """Source prototypes, eq. 2. class_weights: printed (eq. 13), code, balanced (as ``balance`` says), none.
+    """Source prototypes, eq. 2.
 
-    logit_adjustment: τ of Menon et al. (ICLR 2021) in what the source model predicts: 0 (the paper) decides by the
-    probabilities, 1 as if the classes were alike in number in the training (their weights included).
+    Attributes:
+        epochs: passes over the source's training part.
+        batch_size: pictures in a step.
+        lr: of the prototypes M_s.
+        momentum: of stochastic gradient descent.
+        class_weights: printed (eq. 13), code, balanced (as ``balance`` says) or none.
+        balance: how balanced weights are made.
+        logit_adjustment: τ of Menon et al. (ICLR 2021) in what the source model predicts: 0 (the paper) decides by the
+            probabilities, 1 as if the classes were alike in number in the training (their weights included).
     """
 
     epochs: PositiveInt
@@ -151,10 +182,11 @@ class PrototypeParams(Section):
 class ComputeParams(Section):
     """How stages 1 and 2 compute; what they compute is the same but for rounding.
 
-    precision: of the training passes through f and g: auto is bf16 on GPUs that multiply it, fp32 on every CPU. L2
-    norms, losses, prototypes and everything that is predicted or scored stay fp32.
-    compile: let torch.compile fuse f and g (worth its minutes in long runs; needs a C++ compiler on the CPU).
-    devices: processes that share every batch, one a GPU; on the CPU they share its cores.
+    Attributes:
+        precision: of the training passes through f and g: auto is bf16 on GPUs that multiply it, fp32 on every CPU. L2
+            norms, losses, prototypes and everything that is predicted or scored stay fp32.
+        compile: let torch.compile fuse f and g (worth its minutes in long runs; needs a C++ compiler on the CPU).
+        devices: processes that share every batch, one a GPU; on the CPU they share its cores.
     """
 
     precision: Literal["auto", "fp32", "bf16"]

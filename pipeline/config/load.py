@@ -20,15 +20,18 @@ S = TypeVar("S", bound=Section)
 EXAMPLE = "params/paper.yaml"
 """A file of parameters that names every key."""
 
-SOUND: dict[str, Any] = {"epochs": 1, "steps_per_epoch": None, "batch_size": 2}
+PLACEHOLDERS: dict[str, Any] = {"epochs": 1, "steps_per_epoch": None, "batch_size": 2}
 """Values of the keys that all methods share, for a check in which they are not what is looked at."""
 
 
 def load(path: Path = Path("params.yaml"), changes: Sequence[str] = ()) -> Params:
-    """Read and check a parameter file. ``changes``: other values for some keys, written as ``faces.margin=0.1``.
+    """Read and check a parameter file.
 
-    What the file does not write out, a section or a key, may be given with or without the ``+`` that DVC wants for it
-    (``+methods.dann.weight=3``).
+    Args:
+        path: the file.
+        changes: other values for some keys, written as ``faces.margin=0.1``. What the file does not write out, a
+            section or a key, may be given with or without the ``+`` that DVC wants for it
+            (``+methods.dann.weight=3``).
 
     Raises:
         ParamsError: the file is missing, is no YAML mapping, or a key or value is refused; every fault is named.
@@ -40,7 +43,12 @@ def load(path: Path = Path("params.yaml"), changes: Sequence[str] = ()) -> Param
 
 
 def changed(section: S, name: str, changes: Sequence[str]) -> S:
-    """Section ``name`` with other values for some of its keys, written as ``margin=0.1``.
+    """A section with other values for some of its keys.
+
+    Args:
+        section: it stays as it is.
+        name: what it is called in a parameter file.
+        changes: the values, written as ``margin=0.1``.
 
     Raises:
         ParamsError: a key or value is refused; every fault is named.
@@ -67,7 +75,11 @@ def read(path: Path) -> dict[str, Any]:
 
 
 def parse(raw: dict[str, Any], name: str) -> Params:
-    """Check a parameter mapping; ``name`` is what errors call it.
+    """Check a parameter mapping.
+
+    Args:
+        raw: as ``read`` gives it.
+        name: what errors call it.
 
     Raises:
         ParamsError: a key or value is refused; every fault is named.
@@ -76,7 +88,7 @@ def parse(raw: dict[str, Any], name: str) -> Params:
     values = _lists_to_tuples(raw)
     adapt = _chosen_method(values.pop("adapt", None), values.pop("methods", None), faults)
     # Where section adapt is at fault, a stand-in lets the other sections be checked at the same time.
-    placeholder = AdaptParams.model_construct(method="", **SOUND)
+    placeholder = AdaptParams.model_construct(method="", **PLACEHOLDERS)
     try:
         params = Params.model_validate({**values, "adapt": adapt or placeholder})
     except ValidationError as error:
@@ -130,8 +142,10 @@ def _check_method_section(method: str, values: Any, faults: list[str]) -> None:
     foreign = [key for key in values if key in SHARED or key not in schema.model_fields]
     faults += [_misplaced(key, schema, place) for key in foreign]
     own = {key: value for key, value in values.items() if key not in foreign}
+    if not own:  # the defaults are right; not to check them saves a method's schema, a hundredth of a second
+        return
     try:
-        schema.model_validate({**own, "method": method, **SOUND})
+        schema.model_validate({**own, "method": method, **PLACEHOLDERS})
     except ValidationError as error:
         faults += [describe(fault, schema, place) for fault in error.errors()]
 
@@ -153,8 +167,8 @@ def _misplaced(key: str, schema: type[AdaptParams], place: str = "adapt") -> str
     if owners := _owners(key):
         homes = " or ".join(f"methods.{owner}.{key}" for owner in owners)
         return f"{place}.{key}: {schema.name} has no such parameter, {' and '.join(owners)} has; move it to {homes}"
-    told = short_key(key)
-    return f"{place}.{told}: unknown key{suggestion(told, tuple(schema.model_fields))}; remove or correct it"
+    shown = short_key(key)
+    return f"{place}.{shown}: unknown key{suggestion(shown, tuple(schema.model_fields))}; remove or correct it"
 
 
 def _change(raw: dict[str, Any], change: str) -> None:
@@ -183,7 +197,14 @@ def _lists_to_tuples(value: Any) -> Any:
 
 
 def describe(fault: Any, model: type[BaseModel], place: str = "", example: str = EXAMPLE) -> str:
-    """One fault that pydantic found in ``model``, which stands at ``place`` of a file like ``example``."""
+    """What to tell of one fault that pydantic found: where, what, and what to do.
+
+    Args:
+        fault: one of ``ValidationError.errors()``.
+        model: what was checked.
+        place: where it stands in its file ("adapt"); "" for the whole file.
+        example: a file that is right.
+    """
     key = ".".join(part for part in (place, *map(short_key, fault["loc"])) if part)
     if fault["type"] == "extra_forbidden":
         hint = suggestion(short_key(fault["loc"][-1]), _known_keys(model, fault["loc"][:-1]))

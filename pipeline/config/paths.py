@@ -9,7 +9,11 @@ PRETRAINED = Path("models/pretrained")
 PROTOTYPES = Path("models/prototypes")
 PAPER = Path("params/paper.yaml")
 SOURCE_REPORT = REPORTS / "source.json"
+TABLES = REPORTS / "tables.md"
+HEADLINES = REPORTS / "metrics.json"
+FIGURES = REPORTS / "figures"
 PAGE = REPORTS / "index.html"
+STUDIES = REPORTS / "studies"
 FACES_MARKDOWN = REPORTS / "faces.md"
 CONTACT_SHEETS = REPORTS / "contact-sheets"
 
@@ -89,6 +93,26 @@ def evaluation(target: str) -> Path:
     return REPORTS / "evaluate" / target
 
 
+def result(target: str) -> Path:
+    """Everything that made a target's numbers, and these (``pipeline.evaluation.records.Result``)."""
+    return evaluation(target) / "result.json"
+
+
+def metrics(target: str) -> Path:
+    """The few numbers of a target that DVC and MLflow list."""
+    return evaluation(target) / "metrics.json"
+
+
+def evaluation_table(target: str, name: str) -> Path:
+    """A table of a target's evaluation: tsne, reliability, f1, confusion or accuracy."""
+    return evaluation(target) / f"{name}.csv"
+
+
+def figure(target: str, kind: str) -> Path:
+    """A picture of the report (``pipeline.reporting.figures``)."""
+    return FIGURES / f"{kind}_{target}.png"
+
+
 def checkpoint(name: str) -> Path:
     """Where a training that was interrupted goes on; not versioned."""
     return Path("models/.checkpoints") / f"{name}.pt"
@@ -98,7 +122,14 @@ def checkpoint(name: str) -> Path:
 class AdaptationPaths:
     """Where an adaptation leaves what it made.
 
-    model: a folder. outcome, epochs, validations, curve: files. checkpoint: where what was interrupted goes on."""
+    Attributes:
+        model: a folder, of the adapted model.
+        outcome: predictions and embeddings of the target.
+        epochs: the predicted class of every test picture by epoch.
+        validations: what validators say by epoch.
+        curve: losses by epoch.
+        checkpoint: where what was interrupted goes on.
+    """
 
     model: Path
     outcome: Path
@@ -121,7 +152,12 @@ class AdaptationPaths:
 
     @classmethod
     def below(cls, folder: Path, in_progress: Path) -> Self:
-        """Model, validations and curve in ``folder``; in ``in_progress`` what only matters until all is done."""
+        """Those of an adaptation outside of the pipeline.
+
+        Args:
+            folder: for model, validations and curve.
+            in_progress: for what only matters until all is done.
+        """
         return cls(
             folder / "model",
             in_progress / "outcome.npz",

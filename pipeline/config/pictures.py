@@ -15,7 +15,7 @@ from pipeline.config.section import (
 from pipeline.datasets import DATASETS
 from pipeline.labels import EXPRESSIONS
 from pipeline.registry import unknown
-from pipeline.standins.layouts import DRAWN
+from pipeline.standins import DRAWN
 
 FaceRule = Literal["largest", "central", "confident"]
 Upscale = Literal["linear", "cubic", "lanczos"]
@@ -24,10 +24,11 @@ Upscale = Literal["linear", "cubic", "lanczos"]
 class DataParams(Section):
     """Where the data sets are.
 
-    root: folder with one sub-folder per data set, named as in params.yaml.
-    sets: the sets with a reader of their own that are there (``pipeline.datasets.DATASETS``).
-    folder_sets: names of further sub-folders: plain folders of pictures (see pipeline/datasets/folder.py).
-    max_unreadable: share of a set's pictures that may be unreadable before the faces stage fails.
+    Attributes:
+        root: folder with one sub-folder per data set, named as in params.yaml.
+        sets: the sets with a reader of their own that are there (``pipeline.datasets.DATASETS``).
+        folder_sets: names of further sub-folders: plain folders of pictures (see pipeline/datasets/folder.py).
+        max_unreadable: share of a set's pictures that may be unreadable before the faces stage fails.
     """
 
     root: str
@@ -50,7 +51,13 @@ class DataParams(Section):
 
 
 class StandinParams(Section):
-    """The drawn stand-ins: which sets, from which seed, and ``scale``, a factor on the number of pictures."""
+    """The drawn stand-ins.
+
+    Attributes:
+        sets: which sets are drawn.
+        seed: of all random numbers.
+        scale: a factor on the number of pictures.
+    """
 
     sets: tuple[Name, ...]
     seed: Seed
@@ -68,18 +75,21 @@ class StandinParams(Section):
 class FaceParams(Section):
     """Detection, choice and cropping of one face a picture.
 
-    min_face: smallest face that is looked for, in pixels of the (possibly enlarged) picture.
-    scale_factor: ratio of neighbouring pyramid levels. thresholds: scores of P-Net, R-Net and O-Net.
-    search: exact (every level of the pyramid) or large_first (finer levels only where the coarse ones show no large
-    face; for sets with one face a picture it finds the same face several times faster).
-    enlarge_to: pictures with a shorter side below this are enlarged to it before detection (48×48 sets), in pixels.
-    choose: which face is taken: largest, central (nearest to the picture's centre) or confident (highest score).
-    track: in a sequence, take the face that continues the one taken before, where there is one.
-    align: box (the detected box, as the paper has it) or similarity (five landmarks onto the standard template).
-    margin: widening on each side, as a share of the box's size (similarity: of the crop's side).
-    upscale: how a face smaller than the crop is enlarged. keep_aligned: take pictures that the set's own authors have
-    aligned (RAF-DB's) whole, without detection. turned: where no face is seen, look again at the picture turned by 90,
-    180 and 270 degrees. batch_size: pictures detected at a time.
+    Attributes:
+        min_face: smallest face that is looked for, in pixels of the (possibly enlarged) picture.
+        scale_factor: ratio of neighbouring pyramid levels.
+        thresholds: scores of P-Net, R-Net and O-Net from which a candidate is kept.
+        search: exact (every level of the pyramid) or large_first (finer levels only where the coarse ones show no large
+            face; for sets with one face a picture it finds the same face several times faster).
+        enlarge_to: pictures with a shorter side below this are enlarged to it before detection (48×48 sets), in pixels.
+        choose: which face is taken: largest, central (nearest to the picture's centre) or confident (highest score).
+        track: in a sequence, take the face that continues the one taken before, where there is one.
+        align: box (the detected box, as the paper has it) or similarity (five landmarks onto the standard template).
+        margin: widening on each side, as a share of the box's size (similarity: of the crop's side).
+        upscale: how a face smaller than the crop is enlarged.
+        keep_aligned: take pictures that the set's own authors have aligned (RAF-DB's) whole, without detection.
+        turned: where no face is seen, look again at the picture turned by 90, 180 and 270 degrees.
+        batch_size: pictures detected at a time.
     """
 
     min_face: Annotated[int, Field(ge=12)]
@@ -109,11 +119,15 @@ class FaceParams(Section):
 class SplitParams(Section):
     """How one data set is divided (see pipeline/splits/protocols.py), and what is known of it.
 
-    protocol: official (as distributed), all (every picture for adaptation and for the test), stratified (by class)
-    or subject (no subject in both parts). test: number (int) or share (float) of test pictures, for the last two.
-    duplicates: keep, or drop from the training part what is, or nearly is, a test picture; from the source's also what
-    is in another set of this project. classes: of a target, the expressions that occur in it where this is known (CK+48
-    has no neutral face); no other is predicted. null: nothing is known.
+    Attributes:
+        protocol: official (as distributed), all (every picture for adaptation and for the test), stratified (by class)
+            or subject (no subject in both parts).
+        test: number (int) or share (float) of test pictures, for the last two protocols.
+        seed: of the draw of test pictures.
+        duplicates: keep, or drop from the training part what is, or nearly is, a test picture; from the source's also
+            what is in another set of this project.
+        classes: of a target, the expressions that occur in it where this is known (CK+48 has no neutral face); no other
+            is predicted. null: nothing is known.
     """
 
     protocol: Literal["official", "all", "stratified", "subject"]

@@ -1,4 +1,4 @@
-"""What can be told wrong before anything runs: inputs that a parameter file names and that are not there."""
+"""What can be found wrong before anything runs: inputs that a parameter file names and that are not there."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,7 +14,7 @@ FEWEST = 2
 
 
 def will_be_drawn(params: Params, name: str) -> bool:
-    """Whether a stage draws the stand-in of this set where the set is looked for."""
+    """Whether a stage draws the stand-in of the set ``name`` where the set is looked for."""
     return name in params.standins.sets and Path(params.data.root) / name == paths.standins(name)
 
 

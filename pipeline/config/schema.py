@@ -18,26 +18,46 @@ from pipeline.registry import unknown
 
 
 class EvaluateParams(Section):
-    """bootstrap: resamples of the 95 % interval; tsne_samples: pictures per domain in the t-SNE figure."""
+    """How a target is scored.
+
+    Attributes:
+        bootstrap: resamples of the 95 % interval.
+        tsne_samples: pictures per domain in the t-SNE figure.
+    """
 
     bootstrap: PositiveInt
     tsne_samples: Annotated[int, Field(ge=10, le=1000)]
 
 
 class ReportParams(Section):
-    """pictures: whether reports/index.html holds small copies of the crops, which licensed sets forbid to pass on."""
+    """The report.
+
+    Attributes:
+        pictures: whether reports/index.html holds small copies of the crops, which licensed sets forbid to pass on.
+    """
 
     pictures: bool = False
 
 
 class TrackingParams(Section):
-    """MLflow: the experiment's name. The server is named by MLFLOW_TRACKING_URI alone."""
+    """MLflow. The server is named by MLFLOW_TRACKING_URI alone.
+
+    Attributes:
+        experiment: the name under which runs are logged.
+    """
 
     experiment: Name
 
 
 class Params(Section):
-    """The whole of params.yaml."""
+    """The whole of params.yaml; ``adapt`` has the chosen method's parameters, of section ``methods``, as well.
+
+    Attributes:
+        seed: of all that is drawn at random in training.
+        device: auto takes a GPU where there is one.
+        source: the labelled set that stage 1 learns from.
+        targets: the sets to adapt to, whose labels only the evaluation sees.
+    """
 
     seed: Seed
     device: Literal["auto", "cpu", "cuda"]

@@ -17,10 +17,10 @@ MOST_BITS = 1024
 
 
 def read(path: Path) -> Any:
-    """What stands in the file at ``path``.
+    """The value of a YAML file.
 
     Raises:
-        ParamsError: the file is missing, or is no YAML.
+        ParamsError: the file is missing, cannot be read, is not UTF-8 or no YAML.
     """
     try:
         content = path.read_bytes()

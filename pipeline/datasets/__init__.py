@@ -4,55 +4,38 @@ A new set is its module, its test, one line below and its parameters (docs/exten
 """
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from pipeline.datasets.afe import Afe
-from pipeline.datasets.affectnet import AffectNet
-from pipeline.datasets.caers import CaerS
-from pipeline.datasets.ckplus import CkPlus
-from pipeline.datasets.ckplus48 import CkPlus48
-from pipeline.datasets.expw import ExpW
-from pipeline.datasets.fer2013 import Fer2013
-from pipeline.datasets.ferplus import FerPlus
-from pipeline.datasets.folder import FolderDataset, UnlabelledFolder
-from pipeline.datasets.jaffe import Jaffe
-from pipeline.datasets.kdef import Kdef
-from pipeline.datasets.mmi import Mmi
-from pipeline.datasets.oulu import OuluCasia
-from pipeline.datasets.parts.base import Dataset, Sample
-from pipeline.datasets.rafd import Rafd
-from pipeline.datasets.rafdb import RafDb
-from pipeline.datasets.sfew import Sfew
-from pipeline.datasets.tfeid import Tfeid
-from pipeline.datasets.video import VideoDataset
 from pipeline.registry import Registry
 
-__all__ = ["DATASETS", "Dataset", "FolderDataset", "Sample", "UnlabelledFolder", "VideoDataset", "open_dataset"]
+if TYPE_CHECKING:
+    from pipeline.datasets.parts.base import Dataset
 
-DATASETS: Registry[type[Dataset]] = Registry(
+DATASETS: Registry[type["Dataset"]] = Registry(
     "data set",
-    [
-        RafDb,
-        CkPlus,
-        CkPlus48,
-        Jaffe,
-        OuluCasia,
-        Fer2013,
-        Sfew,
-        FerPlus,
-        ExpW,
-        AffectNet,
-        CaerS,
-        Kdef,
-        Rafd,
-        Afe,
-        Mmi,
-        Tfeid,
-    ],
+    {
+        "rafdb": "pipeline.datasets.rafdb:RafDb",
+        "ckplus": "pipeline.datasets.ckplus:CkPlus",
+        "ckplus48": "pipeline.datasets.ckplus48:CkPlus48",
+        "jaffe": "pipeline.datasets.jaffe:Jaffe",
+        "oulu": "pipeline.datasets.oulu:OuluCasia",
+        "fer2013": "pipeline.datasets.fer2013:Fer2013",
+        "sfew": "pipeline.datasets.sfew:Sfew",
+        "ferplus": "pipeline.datasets.ferplus:FerPlus",
+        "expw": "pipeline.datasets.expw:ExpW",
+        "affectnet": "pipeline.datasets.affectnet:AffectNet",
+        "caers": "pipeline.datasets.caers:CaerS",
+        "kdef": "pipeline.datasets.kdef:Kdef",
+        "rafd": "pipeline.datasets.rafd:Rafd",
+        "afe": "pipeline.datasets.afe:Afe",
+        "mmi": "pipeline.datasets.mmi:Mmi",
+        "tfeid": "pipeline.datasets.tfeid:Tfeid",
+    },
 )
-"""The sets with a reader of their own."""
+"""The sets with a reader of their own; a reader is imported when it is asked for."""
 
 
-def open_dataset(name: str, root: Path) -> Dataset:
+def open_dataset(name: str, root: Path) -> "Dataset":
     """The data set ``name`` in its own folder; a name without a reader is a folder of pictures.
 
     Args:
@@ -62,4 +45,9 @@ def open_dataset(name: str, root: Path) -> Dataset:
     Raises:
         DatasetError: there is no such folder.
     """
-    return DATASETS[name](root) if name in DATASETS else FolderDataset(root, name)
+    if name in DATASETS:
+        return DATASETS[name](root)
+    # Imported here: OpenCV takes a tenth of a second to load, which reading parameters need not wait for.
+    from pipeline.datasets.folder import FolderDataset
+
+    return FolderDataset(root, name)

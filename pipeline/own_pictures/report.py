@@ -103,9 +103,10 @@ def _judged(outcome: Outcome, source_labels: NDArray[np.int64] | None, mark: str
     labels = np.empty(0, np.int64) if source_labels is None else source_labels[outcome.source.rows]
     judged = scorecard.unlabelled_scores(outcome, labels, range(NUM_CLASSES))
     rows = []
-    for name, found in judged.items():
-        known = f"{100 * found['source_accuracy']:.1f}{mark}" if len(labels) else NOTHING
-        numbers = [f"{found[key]:.3f}{mark}" for key in ("entropy", "information", "neighbourhood_density")]
+    for name, found in (("before", judged.before), ("after", judged.after)):
+        known = f"{100 * found.source_accuracy:.1f}{mark}" if len(labels) else NOTHING
+        values = (found.entropy, found.information, found.neighbourhood_density)
+        numbers = [f"{value:.3f}{mark}" for value in values]
         rows.append([name, *numbers, known])
     table = markdown_table(["", "entropy", "information", "neighbourhood density", "source accuracy (%)"], rows)
-    return [table, DOUBTFUL if judged["after"]["information"] < judged["before"]["information"] else NO_SIGN]
+    return [table, DOUBTFUL if judged.after.information < judged.before.information else NO_SIGN]

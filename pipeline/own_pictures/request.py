@@ -9,8 +9,10 @@ from pipeline.config.load import changed, load
 from pipeline.config.methods import METHODS
 from pipeline.config.schema import Params
 from pipeline.data.prepared import PreparedData
-from pipeline.datasets import Dataset, UnlabelledFolder, VideoDataset
+from pipeline.datasets.folder import UnlabelledFolder
+from pipeline.datasets.parts.base import Dataset
 from pipeline.datasets.parts.videos import is_video
+from pipeline.datasets.video import VideoDataset
 from pipeline.errors import DatasetError, ParamsError
 from pipeline.networks.trained import TrainedModel
 from pipeline.reporting.folder_faces import require_apart

@@ -6,7 +6,8 @@ import torch
 
 from pipeline.compute import device
 from pipeline.config.pictures import FaceParams
-from pipeline.datasets import Dataset, UnlabelledFolder
+from pipeline.datasets.folder import UnlabelledFolder
+from pipeline.datasets.parts.base import Dataset
 from pipeline.errors import DatasetError
 from pipeline.faces.extract import extract
 from pipeline.locks import exclusive

@@ -6,9 +6,11 @@ from typing import Annotated
 
 from pydantic import Field
 
-from pipeline.evaluation.records import Count, Record, Result, parse
+from pipeline.evaluation.records import Result
+from pipeline.files.records import Record, read_record
 from pipeline.reporting.markdown import NOTHING, with_marks
 from pipeline.reporting.titles import DRAWN_MARK, KNOWN_MARK, OTHER_CODE_MARK, UNLIKE_MARK
+from pipeline.splits.report import Count
 
 Table = Annotated[int, Field(ge=1, le=3)]
 
@@ -90,7 +92,9 @@ def load_studies(folder: Path) -> list[StudySummary]:
     Raises:
         PipelineError: a file is damaged.
     """
-    return [parse(StudySummary, path, f"pocan study {path.stem} --collect") for path in sorted(folder.glob("*.json"))]
+    return [
+        read_record(StudySummary, path, f"pocan study {path.stem} --collect") for path in sorted(folder.glob("*.json"))
+    ]
 
 
 def in_table(studies: Sequence[StudySummary], number: int, targets: Sequence[str]) -> list[StudySummary]:

@@ -6,15 +6,15 @@ method does on photographs.
 
 from pathlib import Path
 
-from pipeline.standins.layouts import plan
-from pipeline.standins.writing import default_workers, write_set
+DRAWN = ("rafdb", "ckplus", "jaffe", "oulu", "fer2013", "sfew")
+"""The sets that have a stand-in."""
 
 
 def draw(dataset: str, folder: Path, seed: int, scale: float, workers: int | None = None) -> None:
     """Draw one set; the same seed and scale give the same bytes.
 
     Args:
-        dataset: a name of ``layouts.DRAWN``.
+        dataset: one of ``DRAWN``.
         folder: the set's root. It appears when it is complete; an older stand-in is replaced.
         seed: of all random numbers.
         scale: a factor on the number of pictures.
@@ -25,5 +25,9 @@ def draw(dataset: str, folder: Path, seed: int, scale: float, workers: int | Non
         StorageError: it cannot be written.
         KeyError: there is no stand-in of that name.
     """
+    # Imported here: what draws loads OpenCV, which whoever asks for the names need not wait for.
+    from pipeline.standins.layouts import plan
+    from pipeline.standins.writing import default_workers, write_set
+
     layout = plan(dataset, seed, scale)
     write_set(layout, dataset, folder, seed, scale, workers or default_workers())

@@ -37,8 +37,8 @@ def open_model(where: str) -> TrainedModel:
             with short_timeouts(None):  # it answers; it may have to fetch a large file from elsewhere
                 mlflow.artifacts.download_artifacts(artifact_uri=where, dst_path=folder)
         except Exception as error:  # the client raises requests', SQLAlchemy's and its own errors, by store
-            told = store_fault() or f"MLflow has no such model, or cannot be reached: {error}"
-            raise TrackingError(f"{where}: {told}") from error
+            message = store_fault() or f"MLflow has no such model, or cannot be reached: {error}"
+            raise TrackingError(f"{where}: {message}") from error
         found = next(Path(folder).rglob(paths.model_description(Path()).name), None)
         if found is None:
             raise WeightsError(f"{where}: logged by another version of this project; train the model again")

@@ -5,11 +5,12 @@ A new one is a function of ``ValidatorInput`` and one entry in the list below.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from importlib import import_module
+from types import ModuleType
+from typing import TYPE_CHECKING
 
-from pipeline.validators import measures, source_risk
-from pipeline.validators.measures import ValidatorInput
-
-__all__ = ["LAST", "VALIDATORS", "Validator", "ValidatorInput", "best_epoch", "chooser", "validate"]
+if TYPE_CHECKING:
+    from pipeline.validators.measures import ValidatorInput
 
 LAST = "last"
 """``adapt.choose`` where no validator chooses."""
@@ -32,8 +33,13 @@ class Validator:
     title: str
     sign: int
     origin: str
-    measure: Callable[[ValidatorInput], float]
+    measure: Callable[["ValidatorInput"], float]
     needs_source: bool = False
+
+
+def _module(name: str) -> ModuleType:
+    """A module of this package, imported when a model is judged: reading parameters need not wait for NumPy."""
+    return import_module(f"{__name__}.{name}")
 
 
 VALIDATORS = (
@@ -42,35 +48,35 @@ VALIDATORS = (
         "entropy",
         -1,
         "Morerio et al., ICLR 2018",
-        lambda judged: measures.entropy(judged.probabilities),
+        lambda judged: _module("measures").entropy(judged.probabilities),
     ),
     Validator(
         "information",
         "information",
         1,
         "Shi and Sha, ICML 2012",
-        lambda judged: measures.information(judged.probabilities),
+        lambda judged: _module("measures").information(judged.probabilities),
     ),
     Validator(
         "neighbourhood_density",
         "neighbourhood density",
         1,
         "Saito et al., ICCV 2021",
-        lambda judged: measures.neighbourhood_density(judged.embeddings),
+        lambda judged: _module("measures").neighbourhood_density(judged.embeddings),
     ),
     Validator(
         "centroid_silhouette",
         "class-centroid silhouette",
         1,
         "simplified silhouette, Hruschka et al., 2004",
-        lambda judged: measures.centroid_silhouette(judged.embeddings, judged.probabilities),
+        lambda judged: _module("measures").centroid_silhouette(judged.embeddings, judged.probabilities),
     ),
     Validator(
         "source_accuracy",
         "source accuracy",
         1,
         "source validation",
-        lambda judged: measures.accuracy(judged.source_probabilities, judged.source_labels),
+        lambda judged: _module("measures").accuracy(judged.source_probabilities, judged.source_labels),
         needs_source=True,
     ),
     Validator(
@@ -78,7 +84,7 @@ VALIDATORS = (
         "deep embedded validation",
         -1,
         "You et al., ICML 2019",
-        source_risk.deep_embedded,
+        lambda judged: _module("source_risk").deep_embedded(judged),
         needs_source=True,
     ),
 )
@@ -99,6 +105,6 @@ def best_epoch(validator: Validator, values: Sequence[float]) -> int:
     return max(range(len(values)), key=lambda epoch: validator.sign * values[epoch])
 
 
-def validate(judged: ValidatorInput) -> dict[str, float]:
+def validate(judged: "ValidatorInput") -> dict[str, float]:
     """Return every validator's number, by its name."""
     return {validator.name: validator.measure(judged) for validator in VALIDATORS}

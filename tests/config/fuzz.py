@@ -131,7 +131,7 @@ def answer(content: bytes, file: Path) -> str:
     return "message"
 
 
-def told_of_change(change: str) -> str:
+def answer_to_change(change: str) -> str:
     """``ok``, or the message that refuses this change of a value (``-S``); raises on anything else."""
     try:
         load(FILES["params.yaml"], [change])
@@ -157,8 +157,8 @@ def main(count: int) -> None:
                     traceback.print_exception(error.__cause__ or error, limit=-4)
 
         search()
-    for told, times in answers.most_common():
-        print(times, told)
+    for said, times in answers.most_common():
+        print(times, said)
 
 
 if __name__ == "__main__":

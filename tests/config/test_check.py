@@ -7,9 +7,10 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
-from pipeline.config.check import described, listings, unversioned
+from pipeline.config.check import describe, listings, unversioned
 from pipeline.config.load import load, read
-from pipeline.datasets import DATASETS, Dataset, open_dataset
+from pipeline.datasets import DATASETS, open_dataset
+from pipeline.datasets.parts.base import Dataset
 from pipeline.errors import DatasetError
 from pipeline.labels import EXPRESSIONS, STAND_IN_MARK
 from pocan.cli import app
@@ -54,7 +55,7 @@ def test_a_drawn_copy_is_not_held_against_the_published_numbers(tmp_path: Path) 
     album(tmp_path)
     (tmp_path / "jaffe" / STAND_IN_MARK).write_text("{}")
     dataset = open_dataset("jaffe", tmp_path / "jaffe")
-    assert described(dataset, dataset.samples()).splitlines() == [
+    assert describe(dataset, dataset.samples()).splitlines() == [
         "jaffe: 2 pictures, drawn stand-ins",
         "  all: 2: anger 1, happiness 1",
     ]
@@ -91,7 +92,7 @@ def test_a_copy_is_whole_or_it_is_said_what_differs(
     tmp_path: Path, changed: dict[str, int], warnings: list[str]
 ) -> None:
     dataset = whole(tmp_path, CKPLUS48 | changed)
-    lines = described(dataset, dataset.samples()).splitlines()
+    lines = describe(dataset, dataset.samples()).splitlines()
     assert f"anger {changed.get('anger', 135)} of 135" in lines[1]
     assert lines[2:] == warnings
 
@@ -101,7 +102,7 @@ def test_a_missing_part_is_counted_and_the_reading_is_said(tmp_path: Path) -> No
     (tmp_path / "Train/Train_Aligned_Faces").mkdir()
     save(tmp_path / "Val/Val/Happy/film.png")
     dataset = open_dataset("sfew", tmp_path)
-    assert described(dataset, dataset.samples()).splitlines() == [
+    assert describe(dataset, dataset.samples()).splitlines() == [
         "sfew: 2 pictures",
         "  train: 1 of 958: happiness 1",
         "  warning: train: 957 fewer than published: pictures are missing",

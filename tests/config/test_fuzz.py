@@ -27,7 +27,7 @@ def test_any_file_is_answered(content: bytes) -> None:
 @PACE
 @given(st.one_of(st.text(max_size=20), st.tuples(st.sampled_from(fuzz.NAMES), fuzz.TEXTS).map("=".join)))
 def test_any_change_of_a_value_is_taken_or_refused(change: str) -> None:
-    assert 0 < len(fuzz.told_of_change(change)) <= fuzz.LONGEST
+    assert 0 < len(fuzz.answer_to_change(change)) <= fuzz.LONGEST
 
 
 @pytest.mark.parametrize(

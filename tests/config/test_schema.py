@@ -44,7 +44,7 @@ def test_below_methods_stands_what_differs_from_a_methods_defaults(path: Path) -
     sections = params.read(path)["methods"]
     assert set(sections) == set(METHODS)
     for name, values in sections.items():
-        defaults = METHODS[name].model_validate({"method": name, **params.SOUND}).model_dump()
+        defaults = METHODS[name].model_validate({"method": name, **params.PLACEHOLDERS}).model_dump()
         assert [key for key, value in values.items() if defaults[key] == value] == []
 
 

@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.datasets import Sample, open_dataset
+from pipeline.datasets import open_dataset
+from pipeline.datasets.parts.base import Sample
 from pipeline.errors import DatasetError, UnreadableImageError
 from pipeline.labels import ANGER, HAPPINESS, NEUTRAL, SADNESS
 from tests.datasets.drawing import save

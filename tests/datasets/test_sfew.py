@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.datasets import Sample, open_dataset
+from pipeline.datasets import open_dataset
+from pipeline.datasets.parts.base import Sample
 from pipeline.errors import DatasetError
 from pipeline.labels import EXPRESSIONS, HAPPINESS, SADNESS
 from tests.datasets.drawing import save

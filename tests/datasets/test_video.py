@@ -6,9 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.datasets import Sample, VideoDataset
 from pipeline.datasets.parts import videos
+from pipeline.datasets.parts.base import Sample
 from pipeline.datasets.parts.videos import VideoWriter
+from pipeline.datasets.video import VideoDataset
 from pipeline.errors import DatasetError, UnreadableImageError
 
 

@@ -8,7 +8,8 @@ import pytest
 import torch
 from PIL import Image
 
-from pipeline.datasets import FolderDataset, Sample
+from pipeline.datasets.folder import FolderDataset
+from pipeline.datasets.parts.base import Sample
 from pipeline.faces import batches as module
 from pipeline.faces.batches import FaceBatches, batch_name, divide
 from pipeline.faces.crop import Face

@@ -20,7 +20,8 @@ from PIL import Image
 from pipeline.config.load import load
 from pipeline.config.pictures import DataParams, FaceParams
 from pipeline.data.crops import CropStore, read_description
-from pipeline.datasets import Dataset, FolderDataset, Sample
+from pipeline.datasets.folder import FolderDataset
+from pipeline.datasets.parts.base import Dataset, Sample
 from pipeline.errors import DatasetError, UnreadableImageError
 from pipeline.faces.batches import FaceBatches
 from pipeline.faces.crop import crop_box
@@ -213,7 +214,7 @@ def test_any_number_of_processes_gives_the_same_bytes(tmp_path: Path) -> None:
 PROGRAM = """
 import sys, torch
 from pathlib import Path
-from pipeline.datasets import FolderDataset
+from pipeline.datasets.folder import FolderDataset
 from pipeline.faces.extract import extract
 from tests.faces.test_extract import PARAMS
 

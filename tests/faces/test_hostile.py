@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from pipeline.data.crops import CropStore, read_description
-from pipeline.datasets import FolderDataset
+from pipeline.datasets.folder import FolderDataset
 from pipeline.datasets.parts.pictures import decoders
 from pipeline.faces.extract import extract
 from tests.datasets.test_pictures import png_header

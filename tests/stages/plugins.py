@@ -10,7 +10,7 @@ from pipeline.backbones import Backbone
 from pipeline.config.methods import AdaptParams
 from pipeline.config.section import PositiveFloat
 from pipeline.data.batches import generator_for, shuffled_batches
-from pipeline.datasets import Dataset, Sample
+from pipeline.datasets.parts.base import Dataset, Sample
 from pipeline.methods import Method
 from pipeline.training.loop import Epoch
 

@@ -101,7 +101,7 @@ def test_two_variants_of_one_name_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ParamsError, match="two variants come to the name mine-a-b-0"):
         planned(written(tmp_path, variants={"A b": {}, "a-b": {"adapt.tau": 0.7}}))
     (tmp_path / "mine.yaml").write_text("title: T\nseeds: [0]\nvariants:\n  A: {}\n  A: {adapt.tau: 0.7}\n")
-    with pytest.raises(ParamsError, match=r"key 'A' stands here twice\n.*line 5"):
+    with pytest.raises(ParamsError, match=r"found duplicate key \"A\".* in line 5"):
         plan.read("mine", tmp_path)
 
 

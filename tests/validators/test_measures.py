@@ -5,7 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from pipeline.validators import VALIDATORS, ValidatorInput, measures, source_risk, validate
+from pipeline.validators import VALIDATORS, measures, source_risk, validate
+from pipeline.validators.measures import ValidatorInput
 
 EVEN = np.full((4, 7), 1 / 7, dtype=np.float32)
 SURE = np.eye(7, dtype=np.float32)

@@ -15,7 +15,8 @@ from pipeline.errors import TrainingError
 from pipeline.networks.inference import classify
 from pipeline.networks.network import Classifier, PrototypeClassifier
 from pipeline.training.loop import Epoch, Resumable, Stateful
-from pipeline.validators import ValidatorInput, best_epoch, chooser, validate
+from pipeline.validators import best_epoch, chooser, validate
+from pipeline.validators.measures import ValidatorInput
 
 VALIDATED = 500
 """How many pictures of each domain the validators look at, at most."""

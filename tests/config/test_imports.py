@@ -1,0 +1,32 @@
+"""What reading parameters loads: little, as every command and every stage begins with it."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+HEAVY = ("cv2", "numpy", "pandas", "PIL", "torch", "tqdm", "pipeline.standins.layouts", "pipeline.datasets.parts.base")
+
+
+@pytest.mark.parametrize(
+    ("program", "unloaded"),
+    [
+        ("from pathlib import Path; from pipeline.config.load import load; load(Path('params.yaml'))", HEAVY),
+        ("import pocan.cli", (*HEAVY, "pydantic", "pipeline.config.schema")),
+    ],
+    ids=["reading parameters", "the command line"],
+)
+def test_nothing_heavy_is_loaded(program: str, unloaded: tuple[str, ...]) -> None:
+    shown = f"{program}; import sys; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", shown], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert set(loaded.split()) & set(unloaded) == set()
+
+
+def test_a_reader_is_loaded_where_its_set_is_listed() -> None:
+    program = "import sys; from pipeline.datasets import DATASETS\n"
+    program += "before = 'pipeline.datasets.jaffe' in sys.modules\n"
+    program += "print(before, DATASETS['jaffe'].title, DATASETS.title('mine'), 'pipeline.datasets.sfew' in sys.modules)"
+    shown = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert shown == "False JAFFE mine False\n"
