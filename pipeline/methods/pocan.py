@@ -99,8 +99,8 @@ class Pocan(Method):
         self._weigh_classes()
         self.model = self._predictor()
         self._project = self.team.setup(self.network)
-        self._source_views = Views(source.crops, self.augment_params, self.team)
-        self._target_views = Views(self.target.crops, self.augment_params, self.team)
+        self._source_views = Views(source.inputs, self.augment_params, self.team)
+        self._target_views = Views(self.target.inputs, self.augment_params, self.team)
         self._network_optimiser = torch.optim.SGD(
             self.network.parameters(),
             lr=params.lr,
@@ -126,7 +126,7 @@ class Pocan(Method):
         """Set the source's class weights, and the shares that the classes then have in the training."""
         labels = self.source.labels[self.source.rows]
         weights, self._trained_shares = source_weights(labels, self.params.class_weights, self.params.balance)
-        self._source_weights = weights.to(self.target.crops.device)
+        self._source_weights = weights.to(self.target.inputs.device)
         self._target_weights = torch.ones_like(self._source_weights)
 
     def _predictor(self) -> PrototypeClassifier:

@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from pipeline.adaptation import Adaptation, adapt
 from pipeline.compute.team import Team
@@ -69,6 +70,8 @@ def _run(request: AdaptRequest) -> None:
             dependencies.code_digests("adapt", settings, implementation(settings.adapt)),
             AdaptationPaths.below(request.out, in_progress),
         )
+        if settings.adapt.trains == "head":
+            _make_features(work, team.device)
         name = re.sub(r"[^\w.-]+", "-", pictures.name)
         adapt(
             work,
@@ -78,6 +81,13 @@ def _run(request: AdaptRequest) -> None:
             lambda outcome: _write(request, settings, work, outcome),
         )
     shutil.rmtree(in_progress)
+
+
+def _make_features(work: Adaptation, device: torch.device) -> None:
+    """Compute the features that the adaptation reads, into the work in progress."""
+    for request in work.feature_requests():
+        if request is not None:
+            request.write(work.outputs.features / request.data.name, device)
 
 
 def _claim(request: AdaptRequest, faces: FaceParams) -> Path:
