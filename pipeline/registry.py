@@ -55,9 +55,11 @@ class Registry(Mapping[str, E], Generic[E]):
         if name not in self._entries:
             raise UnknownNameError(f"unknown {self.kind} {unknown(name, tuple(self))}")
         entry = self._entries[name]
-        if isinstance(entry, str):
-            entry = self._entries[name] = pkgutil.resolve_name(entry)
-        return entry
+        if not isinstance(entry, str):
+            return entry
+        found: E = pkgutil.resolve_name(entry)
+        self._entries[name] = found
+        return found
 
     def __contains__(self, name: object) -> bool:
         return name in self._entries
