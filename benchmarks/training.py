@@ -57,7 +57,7 @@ def compare(
     print(f"{os.cpu_count()} cores, PyTorch {torch.__version__}, {_hardware(device)}, batches of {batch_size}\n")
     with tempfile.TemporaryDirectory() as folder:
         crops = Path(folder) / "crops.npy"
-        _draw_crops(crops)
+        draw_crops(crops)
         for stage, title in STAGES.items():
             for backbone in backbones:
                 setting = Setting(stage, backbone, batch_size, device, precision, compiled, str(crops))
@@ -110,7 +110,7 @@ def profile(
     """Print where one contestant's steps spend their time: the twenty dearest operations."""
     with tempfile.TemporaryDirectory() as folder:
         crops = Path(folder) / "crops.npy"
-        _draw_crops(crops)
+        draw_crops(crops)
         setting = Setting(stage, backbone, batch_size, device, precision, False, str(crops))
         steps = CONTESTANTS[name, stage](setting, np.load(crops, mmap_mode="r"), load())
         _take(steps, 3)
@@ -140,7 +140,7 @@ def _hardware(device: str) -> str:
     return torch.cuda.get_device_name() if device == "cuda" else torch.backends.cpu.get_cpu_capability()
 
 
-def _draw_crops(path: Path) -> None:
+def draw_crops(path: Path) -> None:
     """Write crops of drawn faces: uint8 N×112×112×3."""
     root = path.parent / "rafdb"
     draw("rafdb", root, seed=7, scale=0.5)

@@ -10,7 +10,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Union, cast, overload
+from typing import TYPE_CHECKING, Union, overload
 
 from pipeline.config import paths
 
@@ -77,33 +77,35 @@ class Model:
     def predict(self, pictures: Sequence[Picture]) -> list[list[Face]]: ...
 
     def predict(self, pictures: Picture | Sequence[Picture]) -> list[Face] | list[list[Face]]:
-        """The faces of a picture, or of each picture of a list or tuple.
+        """Find the faces of a picture, or of each picture of a list, and tell their expressions.
 
-        Files and Pillow's images are turned as their Exif data say. Of a list, no more than a few pictures are in
-        memory at a time.
+        Files and Pillow's images are turned upright as their Exif data say. Of a list of files only a few pictures are
+        in memory at a time.
 
         Args:
-            pictures: one picture, or a list or tuple of them: paths, arrays (uint8 H×W×3, RGB; OpenCV reads BGR) or
-                Pillow's images, of any sizes.
+            pictures: one picture, or a list or tuple of pictures: paths, arrays (uint8 H×W×3, RGB) or Pillow's images,
+                of any sizes.
 
         Returns:
-            The faces of the picture, those first that the detector is surest of; empty where there is none. For a list
-            such a list for each of its pictures.
+            The faces of the picture, by falling score; empty where there is none. For a list of pictures a list of such
+            lists.
 
         Raises:
             UnreadableImageError: a file is missing or cannot be decoded.
             TypeError: something is none of these kinds of pictures.
             ValueError: an array has another shape or another type of numbers.
         """
+        if isinstance(pictures, Sequence) and not isinstance(pictures, str):
+            return self._predict(pictures)
+        return self._predict([pictures])[0]
+
+    def _predict(self, pictures: Sequence[Picture]) -> list[list[Face]]:
         from pipeline.prediction.inputs import Frame
         from pipeline.prediction.predict import predict_frames
 
-        several = isinstance(pictures, list | tuple)
-        listed = cast("Sequence[Picture]", pictures if several else [pictures])
-        frames = (Frame.of_picture("", _pixels(picture)) for picture in listed)
+        frames = (Frame.of_picture("", _pixels(picture)) for picture in pictures)
         with contextlib.closing(predict_frames(frames, self.predictor)) as stream:
-            found = [[_face(prediction) for prediction in predictions] for _, predictions in stream]
-        return found if several else found[0]
+            return [[_face(prediction) for prediction in predictions] for _, predictions in stream]
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,5 @@
 """The evaluate stage: scores of the source model (DT) and of the adapted model on one target's test part."""
 
-from typing import Any
-
 import numpy as np
 
 from pipeline.command_line import run
@@ -13,95 +11,105 @@ from pipeline.config.schema import Params
 from pipeline.data.outcome import Outcome
 from pipeline.data.prepared import PreparedData
 from pipeline.evaluation import calibration, scorecard
+from pipeline.evaluation.records import CalibrationScores, Epochs, ProvenancePair, Result, Unlabelled
+from pipeline.evaluation.scorecard import Scores
 from pipeline.files.io import read_csv, read_json, read_parquet, write_csv, write_json
+from pipeline.files.records import read_record, write_record
 from pipeline.labels import EXPRESSIONS
+from pipeline.splits.report import SplitReport
 from pipeline.tracking.runs import StageRun, stage_run
 
 
 def main(target: str) -> None:
-    """Score TARGET before and after adaptation; write reports/evaluate/TARGET and data/predictions/TARGET.csv."""
+    """Score ``target`` before and after adaptation; write reports/evaluate/TARGET and data/predictions/TARGET.csv."""
     settings = load()
     require_target(settings, target)
     source, data = PreparedData.open(settings.source), PreparedData.open(target)
-    folder = paths.evaluation(target)
     outcome = Outcome.read(paths.outcome(target))
     with stage_run(settings, "evaluate", target) as tracked:
         tracked.log_dataset(data.store, data.split.test, "test")
         by_epoch = read_parquet(paths.epochs(target)).to_numpy(dtype=np.uint8).T
         scores = scorecard.score(data, outcome, by_epoch, settings.evaluate, settings.seed)
         points = scorecard.tsne_points(source, data, outcome, settings.evaluate.tsne_samples, settings.seed)
-        model = read_json(paths.model_description(paths.adapted(target)))
-        temperature = model["temperature"]
+        temperature = read_json(paths.model_description(paths.adapted(target)))["temperature"]
         source_labels, test = source.store.labels()[outcome.source.rows], data.split.test
-        errors, reliability = calibration.measured(
+        calibrated, reliability = scorecard.calibration_scores(
             outcome.after, temperature, source_labels, test, data.store.labels()[test]
         )
+        possible = [EXPRESSIONS.index(name) for name in settings.split[target].classes or EXPRESSIONS]
+        unlabelled = scorecard.unlabelled_scores(outcome, source_labels, possible)
+        if scores is not None:
+            validations = read_csv(paths.validations(target), len(by_epoch))
+            choices = scorecard.chosen_epochs(validations, scores.by_epoch)
+            unlabelled = unlabelled.model_copy(update={"choices": choices})
         tables = {"tsne": points, "reliability": reliability, **scorecard.plot_tables(scores)}
         for name, table in tables.items():
-            write_csv(folder / f"{name}.csv", table)
+            write_csv(paths.evaluation_table(target, name), table)
         probabilities = calibration.rescaled(outcome.after.probabilities, temperature)
         write_csv(paths.predictions(target), scorecard.predictions_table(data, probabilities))
         metrics = scorecard.headline(scores)
-        possible = [EXPRESSIONS.index(name) for name in settings.split[target].classes or EXPRESSIONS]
-        judged: dict[str, Any] = scorecard.unlabelled_scores(outcome, source_labels, possible)
-        if scores:
-            validations = read_csv(paths.validations(target), len(by_epoch))
-            judged["choices"] = scorecard.chosen_epochs(validations, scores["by_epoch"])
-        write_json(folder / "metrics.json", metrics)
-        write_json(folder / "result.json", result(settings, source, data, model, scores, judged, errors, tracked))
+        write_json(paths.metrics(target), metrics)
+        write_record(paths.result(target), result(settings, source, data, scores, unlabelled, calibrated, tracked))
         tracked.log({key: float(value) for key, value in flatten(metrics).items()}, settings.adapt.epochs)
-        names = ("metrics.json", "result.json", *(f"{name}.csv" for name in tables))
-        tracked.log_files([folder / name for name in names], "evaluate")
+        written = [paths.metrics(target), paths.result(target)]
+        tracked.log_files([*written, *(paths.evaluation_table(target, name) for name in tables)], "evaluate")
 
 
 def result(
     settings: Params,
     source: PreparedData,
     data: PreparedData,
-    model: dict[str, Any],
-    scores: dict[str, Any],
-    judged: dict[str, Any],
-    errors: dict[str, Any],
+    scores: Scores | None,
+    unlabelled: Unlabelled,
+    calibrated: CalibrationScores,
     tracked: StageRun,
-) -> dict[str, Any]:
+) -> Result:
     """All that the report needs to know of this target: what was run on what, and what came out.
 
-    model: the description of the adapted one.
+    Args:
+        settings: The parameters of the run.
+        source: The source's data.
+        data: The target's.
+        scores: None where the target has no labels.
+        unlabelled: What can be said without them.
+        calibrated: What the temperature does.
+        tracked: The MLflow run.
     """
-    return {
-        "source": settings.source,
-        "target": data.name,
-        "method": settings.adapt.method,
-        "adapts": settings.adapt.adapts,
-        "without": settings.adapt.left_out(),
-        "provenance": {
-            "source": source.store.description["provenance"],
-            "target": data.store.description["provenance"],
-        },
-        "backbone": settings.model.backbone,
-        "weights": settings.model.weights,
-        "seed": settings.seed,
-        "epochs": {
-            "pretrain": settings.pretrain.epochs,
-            "prototypes": settings.prototypes.epochs,
-            "adapt": settings.adapt.epochs,
-        },
-        "parameters": result_params(settings, data.name),
-        "kept_epoch": model["kept_epoch"],
-        "environment": model["environment"],
-        "split": read_json(paths.split_report(data.name)),
-        "n_train": len(data.split.train),
-        "n_test": len(data.split.test),
-        "before": scores.get("before"),
-        "after": scores.get("after"),
-        "oracle": scores.get("oracle"),
-        "right": scores.get("right"),
-        "unlabelled": judged,
-        "calibration": errors,
-        "revision": tracked.execution.revision,
-        "experiment": tracked.execution.experiment,
-        "run_id": tracked.id,
-    }
+    model = read_json(paths.model_description(paths.adapted(data.name)))
+    return Result(
+        source=settings.source,
+        target=data.name,
+        method=settings.adapt.method,
+        adapts=settings.adapt.adapts,
+        without=tuple(settings.adapt.left_out()),
+        provenance=ProvenancePair(
+            source=source.store.description["provenance"],
+            target=data.store.description["provenance"],
+        ),
+        backbone=settings.model.backbone,
+        weights=settings.model.weights,
+        seed=settings.seed,
+        epochs=Epochs(
+            pretrain=settings.pretrain.epochs,
+            prototypes=settings.prototypes.epochs,
+            adapt=settings.adapt.epochs,
+        ),
+        parameters=result_params(settings, data.name),
+        kept_epoch=model["kept_epoch"],
+        environment=model["environment"],
+        split=read_record(SplitReport, paths.split_report(data.name), f"dvc repro split@{data.name}"),
+        n_train=len(data.split.train),
+        n_test=len(data.split.test),
+        before=scores.before if scores else None,
+        after=scores.after if scores else None,
+        oracle=scores.oracle if scores else None,
+        right=scores.right if scores else None,
+        unlabelled=unlabelled,
+        calibration=calibrated,
+        revision=tracked.execution.revision,
+        experiment=tracked.execution.experiment,
+        run_id=tracked.id,
+    )
 
 
 if __name__ == "__main__":

@@ -10,7 +10,9 @@ from pipeline.config.load import load
 from pipeline.data.batches import DeviceCrops
 from pipeline.data.prepared import PreparedData
 from pipeline.evaluation import calibration, scores
-from pipeline.files.io import write_csv, write_json
+from pipeline.evaluation.records import SourceMetrics, SourceReport
+from pipeline.files.io import write_csv
+from pipeline.files.records import write_record
 from pipeline.losses.classification import class_shares
 from pipeline.networks import saved
 from pipeline.networks.inference import classify, project
@@ -51,14 +53,14 @@ def main() -> None:
         model.decision.adjust(task.trained_shares, settings.prototypes.logit_adjustment)
         found = classify(model, crops, data.test_rows, settings.augment.eval_crop)[1]
         own = by_own_shares(model.decision, found, task.trained_shares, train_labels)
-        score = scored(model, found, own, labels[data.test_rows])
+        metrics = source_metrics(data, model, found, own, labels[data.test_rows])
         environment = {**pretrained["environment"], "prototypes": team.environment()}
         made = {**description, "environment": environment}
         saved.save(paths.PROTOTYPES, {name: part for name, part in model.named_children() if name != "network"}, made)
         write_csv(paths.curve("prototypes"), pd.DataFrame(curve))
-        known = {"dataset": data.name, "provenance": data.store.description["provenance"]}
-        write_json(paths.SOURCE_REPORT, {"source": {**known, **score, "n_test": len(data.split.test)}})
-        tracked.log({f"test_{key}": value for key, value in score.items()}, settings.prototypes.epochs)
+        write_record(paths.SOURCE_REPORT, SourceReport(source=metrics))
+        numbers = metrics.model_dump(exclude={"dataset", "provenance", "n_test"})
+        tracked.log({f"test_{key}": value for key, value in numbers.items()}, settings.prototypes.epochs)
         files = [paths.model_description(paths.PROTOTYPES), paths.curve("prototypes"), paths.SOURCE_REPORT]
         tracked.log_files(files, "prototypes")
         tracked.log_model(model, made)
@@ -66,27 +68,48 @@ def main() -> None:
 
 
 def by_own_shares(decision: Decision, found: Tensor, trained_shares: Tensor, train_labels: Tensor) -> Tensor:
-    """The probabilities, N×k, that count the classes as the source has them, whatever is decided for the targets.
+    """The probabilities that count the classes as the source has them, whatever is decided for the targets.
 
-    With them source models of unlike class weights and logit adjustment can be compared. found: those of ``decision``,
-    N×k. trained_shares: how much each class counted in the training, k.
+    With them source models of unlike class weights and logit adjustment can be compared.
+
+    Args:
+        decision: How the model counts the classes for the targets.
+        found: Its probabilities, N×k float.
+        trained_shares: How much each class counted in the training, k float.
+        train_labels: int64, one a training picture.
+
+    Returns:
+        Probabilities, N×k float.
     """
-    # The logits know the classes as often as the training was told of them; taken back, their own shares are left.
-    told = trained_shares / class_shares(train_labels)
-    return decision.convert(found, decision.adjusted(told, 1.0))
+    # The logits know the classes as often as they counted in the training; taken back, their own shares are left.
+    counted = trained_shares / class_shares(train_labels)
+    return decision.convert(found, decision.adjusted(counted, 1.0))
 
 
-def scored(model: PrototypeClassifier, found: Tensor, own: Tensor, test_labels: Tensor) -> dict[str, float]:
-    """Fit the model's temperature on the test part of the source; returns what it scores there.
+def source_metrics(
+    data: PreparedData, model: PrototypeClassifier, found: Tensor, own: Tensor, test_labels: Tensor
+) -> SourceMetrics:
+    """Fit the model's temperature on the test part of the source; returns what the model scores there.
 
-    found: its probabilities, N×k; own: those by the source's own shares.
+    Args:
+        data: The source.
+        model: Its temperature is set.
+        found: The model's probabilities, N×k float.
+        own: Those by the source's own shares, N×k float.
+        test_labels: N int64.
     """
     probabilities, labels = found.cpu().numpy(), test_labels.numpy()
     model.calibration.temperature.fill_(calibration.temperature(probabilities, labels))
     score = scores.score(labels, probabilities.argmax(axis=1))
-    by_own = scores.score(labels, own.cpu().numpy().argmax(axis=1))
-    kept = {key: score[key] for key in ("accuracy", "balanced_accuracy", "macro_f1")}
-    return {**kept, "own_shares_accuracy": by_own["accuracy"]}
+    return SourceMetrics(
+        dataset=data.name,
+        provenance=data.store.description["provenance"],
+        accuracy=score.accuracy,
+        balanced_accuracy=score.balanced_accuracy,
+        macro_f1=score.macro_f1,
+        own_shares_accuracy=scores.score(labels, own.cpu().numpy().argmax(axis=1)).accuracy,
+        n_test=len(data.split.test),
+    )
 
 
 if __name__ == "__main__":

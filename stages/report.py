@@ -13,7 +13,7 @@ def main() -> None:
     """Write tables, figures and page in reports/, and put them on the MLflow run of the whole execution."""
     settings = load()
     files = write_report(settings)
-    headlines = {target: read_json(paths.evaluation(target) / "metrics.json") for target in settings.targets}
+    headlines = {target: read_json(paths.metrics(target)) for target in settings.targets}
     metrics = {key: float(value) for key, value in flatten(headlines).items()}
     # Faces of licensed sets stay where DVC keeps them.
     shared = [file for file in files if file != paths.PAGE or not settings.report.pictures]

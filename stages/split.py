@@ -1,7 +1,5 @@
 """The split stage: divides the crops of one data set into the part adapted on and the part tested on."""
 
-from typing import Any
-
 import numpy as np
 
 from pipeline.command_line import run
@@ -11,9 +9,11 @@ from pipeline.config.preflight import require_enough, require_set
 from pipeline.data.crops import CropStore
 from pipeline.data.prepared import Split, write_split
 from pipeline.errors import ParamsError
-from pipeline.files.io import write_csv, write_json
+from pipeline.files.io import write_csv
+from pipeline.files.records import write_record
 from pipeline.splits import duplicates, overlaps, protocols
 from pipeline.splits.overlaps import Duplicates
+from pipeline.splits.report import DuplicateReport, Protocol, SharedPictures, SplitReport
 
 
 def main(dataset: str) -> None:
@@ -37,24 +37,28 @@ def main(dataset: str) -> None:
         duplicates.fingerprints(store.images),
         {name: duplicates.fingerprints(other.images) for name, other in stores.items()},
     )
-    report: dict[str, Any] = {
-        "dataset": dataset,
-        "protocol": division.model_dump(),
-        "test_in_train": overlaps.count_shared(store.samples, split),
-        "duplicates": found.report(split),
-    }
+    in_both, duplicated = overlaps.count_shared(store.samples, split), found.report(split)
+    dropped = {}
     if division.duplicates == "drop":
         left_out = found.left_out(split, of_others=dataset == settings.source)
         split = Split(np.setdiff1d(split.train, left_out), split.test)
-        report["dropped"] = len(left_out)
+        dropped = {"dropped": len(left_out)}
     require_enough(settings, {dataset: len(split.train)})
-    report |= {"train": len(split.train), "test": len(split.test)}
+    report = SplitReport(
+        dataset=dataset,
+        protocol=Protocol.model_validate(division.model_dump()),
+        test_in_train=SharedPictures.model_validate(in_both),
+        duplicates=DuplicateReport.model_validate(duplicated),
+        train=len(split.train),
+        test=len(split.test),
+        **dropped,
+    )
     write_split(paths.split(dataset), split)
     keys = {name: each.samples["key"].to_numpy(dtype=object) for name, each in {dataset: store, **stores}.items()}
     write_csv(paths.duplicates(dataset), found.table(dataset, keys, split))
-    write_json(paths.split_report(dataset), report)
+    write_record(paths.split_report(dataset), report)
     print(f"{dataset}, protocol {division.protocol}", protocols.describe(store.samples, split), sep="\n")
-    print(overlaps.describe(report))
+    print(overlaps.describe(report.to_json()))
 
 
 def every_other(dataset: str) -> list[str]:

@@ -9,7 +9,11 @@ PRETRAINED = Path("models/pretrained")
 PROTOTYPES = Path("models/prototypes")
 PAPER = Path("params/paper.yaml")
 SOURCE_REPORT = REPORTS / "source.json"
+TABLES = REPORTS / "tables.md"
+HEADLINES = REPORTS / "metrics.json"
+FIGURES = REPORTS / "figures"
 PAGE = REPORTS / "index.html"
+STUDIES = REPORTS / "studies"
 FACES_MARKDOWN = REPORTS / "faces.md"
 CONTACT_SHEETS = REPORTS / "contact-sheets"
 
@@ -87,6 +91,26 @@ def validations(target: str) -> Path:
 def evaluation(target: str) -> Path:
     """Scores, confusion matrices and t-SNE coordinates of a target."""
     return REPORTS / "evaluate" / target
+
+
+def result(target: str) -> Path:
+    """Everything that made a target's numbers, and these (``pipeline.evaluation.records.Result``)."""
+    return evaluation(target) / "result.json"
+
+
+def metrics(target: str) -> Path:
+    """The few numbers of a target that DVC and MLflow list."""
+    return evaluation(target) / "metrics.json"
+
+
+def evaluation_table(target: str, name: str) -> Path:
+    """A table of a target's evaluation: tsne, reliability, f1, confusion or accuracy."""
+    return evaluation(target) / f"{name}.csv"
+
+
+def figure(target: str, kind: str) -> Path:
+    """A picture of the report (``pipeline.reporting.figures``)."""
+    return FIGURES / f"{kind}_{target}.png"
 
 
 def checkpoint(name: str) -> Path:

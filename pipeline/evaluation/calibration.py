@@ -10,9 +10,6 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from pipeline.data.outcome import Predictions
-from pipeline.data.prepared import Indices
-
 Floats = NDArray[np.floating[Any]]
 
 BINS = 15
@@ -26,6 +23,10 @@ def temperature(p: Floats, labels: NDArray[np.int64]) -> float:
     """The temperature with the least cross entropy; 1 where there is no picture.
 
     Pictures of a class that cannot be predicted (p = 0) are left out.
+
+    Args:
+        p: Class probabilities, N×k float.
+        labels: N int64.
     """
     from scipy.optimize import minimize_scalar
 
@@ -43,7 +44,7 @@ def temperature(p: Floats, labels: NDArray[np.int64]) -> float:
 
 
 def rescaled(p: Floats, temperature: float) -> NDArray[np.float64]:
-    """softmax(log p / T) of every row: N×k; the order of a picture's classes stays."""
+    """softmax(log p / T) of every row of ``p`` (N×k): N×k float64; the order of a picture's classes stays."""
     with np.errstate(divide="ignore"):
         logits = np.log(p.astype(np.float64)) / temperature
     weights = np.exp(logits - logits.max(axis=1, keepdims=True))
@@ -52,7 +53,12 @@ def rescaled(p: Floats, temperature: float) -> NDArray[np.float64]:
 
 
 def bins(p: Floats, labels: NDArray[np.int64]) -> pd.DataFrame:
-    """By confidence, a row a bin that has pictures: ``count``, mean ``confidence``, ``accuracy``."""
+    """By confidence, a row a bin that has pictures: its ``count``, mean ``confidence`` and ``accuracy``.
+
+    Args:
+        p: Class probabilities, N×k float.
+        labels: N int64.
+    """
     confidence, right = p.max(axis=1), p.argmax(axis=1) == labels
     place = np.minimum((confidence * BINS).astype(np.int64), BINS - 1)
     pictures = pd.DataFrame({"bin": place, "confidence": confidence.astype(np.float64), "accuracy": right})
@@ -63,32 +69,11 @@ def bins(p: Floats, labels: NDArray[np.int64]) -> pd.DataFrame:
 
 
 def expected_error(p: Floats, labels: NDArray[np.int64]) -> float:
-    """The expected calibration error: mean over pictures of |accuracy − confidence| of their bin, in [0, 1]."""
+    """The expected calibration error: mean over pictures of |accuracy − confidence| of their bin, in [0, 1].
+
+    Args:
+        p: Class probabilities, N×k float.
+        labels: N int64.
+    """
     table = bins(p, labels)
     return float((table["count"] * (table["accuracy"] - table["confidence"]).abs()).sum() / table["count"].sum())
-
-
-def measured(
-    predicted: Predictions,
-    temperature: float,
-    source_labels: NDArray[np.int64],
-    rows: Indices,
-    labels: NDArray[np.int64],
-) -> tuple[dict[str, Any], pd.DataFrame]:
-    """What the temperature does: errors as JSON values, and the bins of the target's test part.
-
-    source_labels: of the source's sample. rows, labels: the target's test rows (int64) and their labels; none where it
-    has no labels.
-    """
-    as_is = {"source": (predicted.source_probabilities, source_labels)}
-    if len(rows):
-        as_is["target"] = (predicted.probabilities[rows], labels)
-    errors: dict[str, Any] = {"temperature": temperature, "source": None, "target": None}
-    tables = [pd.DataFrame(columns=["scaled", "count", "confidence", "accuracy"])]
-    for name, (p, truth) in as_is.items():
-        if len(truth):
-            scaled = rescaled(p, temperature)
-            errors[name] = {"before": expected_error(p, truth), "after": expected_error(scaled, truth)}
-            if name == "target":
-                tables = [bins(p, truth).assign(scaled=False), bins(scaled, truth).assign(scaled=True)]
-    return errors, pd.concat(tables)[["scaled", "count", "confidence", "accuracy"]]

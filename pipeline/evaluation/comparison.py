@@ -11,7 +11,14 @@ CHUNK = 200
 
 @dataclass(frozen=True)
 class PairedDifference:
-    """The mean difference, the bounds of its 95 % interval and its two-sided p value."""
+    """A mean difference and what the bootstrap says of it.
+
+    Attributes:
+        difference: The mean.
+        low: The lower bound of its 95 % interval.
+        high: The upper bound.
+        p: The two-sided p value.
+    """
 
     difference: float
     low: float
@@ -22,9 +29,14 @@ class PairedDifference:
 def paired_bootstrap(differences: NDArray[np.float64], resamples: int, seed: int) -> PairedDifference:
     """The percentile bootstrap over pictures of a mean difference (Efron and Tibshirani 1993, ch. 13).
 
-    differences: N float, one a picture: its mean over seeds of right (1) or wrong (0) by the first, less by the second.
-    p: twice the share of resamples on the other side of 0 (with one more of each, so that it is never 0). Pictures
+    p is twice the share of resamples on the other side of 0 (with one more of each, so that it is never 0). Pictures
     count as independent, though frames of one sequence are not.
+
+    Args:
+        differences: N float64, one a picture: its mean over seeds of right (1) or wrong (0) by the first, less by the
+            second.
+        resamples: How often the pictures are drawn anew.
+        seed: Of the draws.
     """
     generator = np.random.Generator(np.random.PCG64(seed))
     count, means = len(differences), np.empty(resamples)

@@ -1,48 +1,42 @@
-"""What other stages wrote for the report, as typed records: the keys of the JSON files, and what must agree in them.
+"""What the stages write of their results, as typed records: made by the stage, read back by the report.
 
 Accuracies, F1 scores and interval bounds are fractions in [0, 1]; class lists follow ``pipeline.labels.EXPRESSIONS``.
 """
 
-from pathlib import Path
-from typing import Annotated, Self, TypeVar
+from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
 from pipeline.config.section import Fraction
-from pipeline.errors import PipelineError
+from pipeline.files.records import Record
 from pipeline.labels import NUM_CLASSES, Provenance
-from pipeline.validators import Validator, chooser
+from pipeline.splits.report import Count, SplitReport
 
-Count = Annotated[int, Field(ge=0)]
 PerClassScore = Annotated[tuple[Fraction | None, ...], Field(min_length=NUM_CLASSES, max_length=NUM_CLASSES)]
 PerClassCount = Annotated[tuple[Count, ...], Field(min_length=NUM_CLASSES, max_length=NUM_CLASSES)]
 ConfusionMatrix = Annotated[tuple[PerClassCount, ...], Field(min_length=NUM_CLASSES, max_length=NUM_CLASSES)]
 
 
-class Record(BaseModel):
-    """A JSON object. Keys that the report does not use may stand beside those it does."""
-
-    model_config = ConfigDict(extra="ignore", frozen=True, strict=True, allow_inf_nan=False)
-
-
-R = TypeVar("R", bound=Record)
-
-
 class Metrics(Record):
     """Scores on the labelled test part.
 
-    interval: bounds of the bootstrap's 95 % interval of the accuracy. f1: missing for a class that is neither in the
-    test part nor predicted. macro_f1, balanced_accuracy (of the recall): means over the classes of the test part.
-    support: test pictures per class. confusion: rows are the true class, columns the predicted one.
+    Attributes:
+        accuracy: Share of the pictures that are predicted right.
+        balanced_accuracy: Mean recall over the classes of the test part.
+        macro_f1: Mean F1 over the classes of the test part.
+        f1: By class; None for a class that is neither in the test part nor predicted.
+        support: Test pictures per class.
+        confusion: Counts; rows are the true class, columns the predicted one.
+        interval: Bounds of the bootstrap's 95 % interval of the accuracy.
     """
 
     accuracy: Fraction
-    interval: tuple[Fraction, Fraction] | None
     balanced_accuracy: Fraction
     macro_f1: Fraction
     f1: PerClassScore
     support: PerClassCount
     confusion: ConfusionMatrix
+    interval: tuple[Fraction, Fraction] | None
 
     @model_validator(mode="after")
     def _confusion_has_the_support(self) -> Self:
@@ -51,15 +45,29 @@ class Metrics(Record):
         return self
 
 
-class EpochAccuracy(Record):
-    """The accuracy after so many epochs of adaptation (0: DT)."""
+class Oracle(Record):
+    """The best test accuracy of any epoch of adaptation (0: the source model), chosen by the labels themselves."""
 
     accuracy: Fraction
     epoch: int
 
 
+class ChosenEpoch(Record):
+    """The epoch of adaptation (0: the source model) that a validator chooses, and the test accuracy there."""
+
+    epoch: int
+    accuracy: Fraction
+
+
 class UnlabelledScores(Record):
-    """What is said of a model without the target's labels (``pipeline.evaluation.unlabelled``)."""
+    """What can be said of one model without the target's labels (``pipeline.validators.measures``).
+
+    Attributes:
+        entropy: Mean entropy of the predictions, in [0, log 7].
+        information: Entropy of the mean prediction less that.
+        neighbourhood_density: Soft neighbourhood density of the embeddings.
+        source_accuracy: On a sample of the source's test pictures.
+    """
 
     entropy: float
     information: float
@@ -68,15 +76,18 @@ class UnlabelledScores(Record):
 
 
 class Unlabelled(Record):
-    """Of the source model on this target, and of the adapted one.
+    """What can be said of an adaptation without the target's labels, and what choosing an epoch by that would give.
 
-    choices: by validator (``pipeline.validators``), the epoch that it finds best, and the last one; missing where
-    nothing was scored.
+    Attributes:
+        before: Of the source model.
+        after: Of the adapted one.
+        choices: By validator (``pipeline.validators``) the epoch that it finds best, and the last one (``last``); not
+            in the file where nothing was scored.
     """
 
     before: UnlabelledScores
     after: UnlabelledScores
-    choices: dict[str, EpochAccuracy] = {}
+    choices: dict[str, ChosenEpoch] = Field(default_factory=dict)
 
 
 class CalibrationError(Record):
@@ -87,7 +98,13 @@ class CalibrationError(Record):
 
 
 class CalibrationScores(Record):
-    """The adapted model's temperature, and what it does on the source's test sample and the target's test part."""
+    """The adapted model's temperature, and what it does.
+
+    Attributes:
+        temperature: Fitted on the source's test sample.
+        source: On that sample; None where there is none.
+        target: On the target's test part; None where it has no labels.
+    """
 
     temperature: float
     source: CalibrationError | None
@@ -109,40 +126,6 @@ class Epochs(Record):
     adapt: int
 
 
-class Shared(Record):
-    """How many test pictures have themselves, their sequence or their subject in the training part; None: unknown."""
-
-    picture: Count
-    sequence: Count | None
-    subject: Count | None
-
-
-class Pairs(Record):
-    """Exact and near duplicates that were counted, and how many pictures these are."""
-
-    exact: Count
-    near: Count
-    pictures: Count
-
-
-class Duplicates(Record):
-    """Duplicates within a set and with others; how many training pictures are, or nearly are, test pictures."""
-
-    within: Pairs
-    train_like_test: Count
-    with_: Annotated[dict[str, Pairs], Field(alias="with")]
-
-
-class Protocol(Record):
-    """How a set was divided and what was known of it, as in section split of the parameters."""
-
-    protocol: str
-    test: int | float | None
-    seed: int
-    duplicates: str
-    classes: tuple[str, ...] | None = None
-
-
 class Correctness(Record):
     """A character a test picture, in their order: 1 where it is predicted right, else 0."""
 
@@ -150,24 +133,38 @@ class Correctness(Record):
     after: Annotated[str, Field(pattern="^[01]+$")]
 
 
-class SplitReport(Record):
-    """What the split stage reported of the target (data/splits/TARGET.json)."""
-
-    protocol: Protocol
-    test_in_train: Shared
-    duplicates: Duplicates
-    dropped: Count | None = None
-
-
 class Result(Record):
-    """One target's result.json. ``before`` is the source model (DT), ``after`` the adapted model.
-
-    kept_epoch: the epoch of adaptation that the adapted model is of, the last one but where ``adapt.choose`` names a
-    validator. adapts: false for DT. without: parts of the method that were switched off. parameters: every one that
-    decided the numbers, by its full name. oracle: the best epoch by the target's test labels. environment: precision,
-    device and versions, by training stage.
+    """One target's result.json: what was run on what, and what came out.
 
     A target without labels has ``n_test`` 0 and no metrics.
+
+    Attributes:
+        source: The source data set's name.
+        target: The target's name.
+        method: The method's name.
+        adapts: False for direct transfer.
+        without: Parts of the method that were switched off.
+        provenance: Whether the pictures are real.
+        backbone: The encoder's name.
+        weights: What the encoder was initialised with.
+        seed: Of the whole run.
+        epochs: Of the three trainings.
+        parameters: Every one that decided the numbers, by its full name.
+        kept_epoch: The epoch of adaptation that the adapted model is of, the last one but where ``adapt.choose`` names
+            a validator.
+        environment: Precision, device and versions, by training stage.
+        split: How the target was divided.
+        n_train: Pictures adapted to.
+        n_test: Pictures scored.
+        before: Scores of the source model (direct transfer).
+        after: Scores of the adapted model.
+        oracle: The best epoch by the target's test labels.
+        right: Which test pictures were predicted right.
+        unlabelled: What can be said without labels.
+        calibration: How far confidence can be believed.
+        revision: The git commit; None outside of git.
+        experiment: The DVC experiment; None outside of one.
+        run_id: The MLflow run.
     """
 
     source: str
@@ -180,15 +177,15 @@ class Result(Record):
     weights: str
     seed: int
     epochs: Epochs
-    kept_epoch: Count
     parameters: dict[str, str | int | float | bool]
+    kept_epoch: Count
     environment: dict[str, dict[str, str | bool]]
     split: SplitReport
     n_train: Count
     n_test: Count
     before: Metrics | None
     after: Metrics | None
-    oracle: EpochAccuracy | None
+    oracle: Oracle | None
     right: Correctness | None
     unlabelled: Unlabelled
     calibration: CalibrationScores
@@ -212,11 +209,6 @@ class Result(Record):
         """Whether any picture behind these numbers is a drawn stand-in, in the source or in the target."""
         return "stand-in" in (self.provenance.source, self.provenance.target)
 
-    @property
-    def chosen_by(self) -> Validator | None:
-        """The validator that chose the epoch; None: it is the last one."""
-        return chooser(str(self.parameters["adapt.choose"]))
-
     def adapted(self) -> Metrics | None:
         """Metrics after adaptation; none where nothing was adapted or the target has no labels."""
         return self.after if self.adapts else None
@@ -225,7 +217,14 @@ class Result(Record):
 class SourceMetrics(Record):
     """Scores of the source model on the source's own test part.
 
-    own_shares_accuracy: where it decides by the source's shares of the classes, not as for the targets.
+    Attributes:
+        dataset: The source's name.
+        provenance: Whether its pictures are real.
+        accuracy: Deciding as for the targets.
+        balanced_accuracy: Likewise.
+        macro_f1: Likewise.
+        own_shares_accuracy: Deciding by the source's shares of the classes, not as for the targets.
+        n_test: Pictures scored.
     """
 
     dataset: str
@@ -241,18 +240,3 @@ class SourceReport(Record):
     """reports/source.json: one key, which tells its numbers from those of the targets where DVC shows metrics."""
 
     source: SourceMetrics
-
-
-def parse(model: type[R], path: Path, command: str) -> R:
-    """The file at ``path`` as a record; ``command`` makes it.
-
-    Raises:
-        PipelineError: it is missing or damaged; every fault is named.
-    """
-    try:
-        return model.model_validate_json(path.read_bytes())
-    except FileNotFoundError:
-        raise PipelineError(f"{path}: missing; run {command}") from None
-    except ValidationError as error:
-        faults = "\n".join(f"  {'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors())
-        raise PipelineError(f"{path}: damaged; run {command}\n{faults}") from None

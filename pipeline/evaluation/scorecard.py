@@ -1,6 +1,7 @@
-"""What is said of one target: its scores before and after adaptation, and the tables made of them."""
+"""What is said of one target: scores before and after adaptation, with its labels and without, and tables of them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -9,19 +10,181 @@ from numpy.typing import NDArray
 
 from pipeline.config.schema import EvaluateParams
 from pipeline.data.outcome import Outcome, Predictions
-from pipeline.data.prepared import PreparedData
+from pipeline.data.prepared import Indices, PreparedData
 from pipeline.evaluation import scores
+from pipeline.evaluation.calibration import bins, expected_error, rescaled
+from pipeline.evaluation.records import (
+    CalibrationError,
+    CalibrationScores,
+    ChosenEpoch,
+    Correctness,
+    Metrics,
+    Oracle,
+    Unlabelled,
+    UnlabelledScores,
+)
 from pipeline.labels import EXPRESSIONS
 from pipeline.validators import LAST, VALIDATORS, best_epoch, measures
+
+
+@dataclass(frozen=True)
+class Scores:
+    """What the labels of the test part say.
+
+    Attributes:
+        before: Of the source model.
+        after: Of the adapted one.
+        right: Which pictures each predicts right.
+        oracle: The best epoch.
+        by_epoch: The accuracy after 0, 1, … epochs.
+    """
+
+    before: Metrics
+    after: Metrics
+    right: Correctness
+    oracle: Oracle
+    by_epoch: list[float]
+
+
+def score(
+    target: PreparedData, outcome: Outcome, by_epoch: NDArray[np.uint8], params: EvaluateParams, seed: int
+) -> Scores | None:
+    """Scores on the test rows; None where there are none, as no picture has a label.
+
+    Args:
+        target: The data set, with its labels.
+        outcome: What the adaptation left of it.
+        by_epoch: E×N_test, the classes predicted for the test rows after 0, 1, … epochs.
+        params: Section evaluate.
+        seed: Of the bootstrap.
+    """
+    test = target.split.test
+    if len(test) == 0:
+        return None
+    labels = target.store.labels()[test]
+    predicted = [one.probabilities[test].argmax(axis=1) for one in (outcome.before, outcome.after)]
+    before, after = (_with_interval(scores.score(labels, classes), params.bootstrap, seed) for classes in predicted)
+    right = ["".join(np.where(classes == labels, "1", "0")) for classes in predicted]
+    return Scores(
+        before=before,
+        after=after,
+        right=Correctness(before=right[0], after=right[1]),
+        oracle=scores.oracle(labels, by_epoch),
+        by_epoch=scores.accuracy_by_epoch(labels, by_epoch),
+    )
+
+
+def _with_interval(metrics: Metrics, resamples: int, seed: int) -> Metrics:
+    interval = scores.bootstrap_interval(metrics.accuracy, sum(metrics.support), resamples, seed)
+    return metrics.model_copy(update={"interval": interval})
+
+
+def headline(scores: Scores | None) -> dict[str, Any]:
+    """What ``dvc metrics show`` and MLflow list; accuracies are fractions."""
+    if scores is None:
+        return {"n_test": 0}
+    before, after = scores.before, scores.after
+    low, high = after.interval or (None, None)
+    return {
+        "accuracy": after.accuracy,
+        "accuracy_low": low,
+        "accuracy_high": high,
+        "balanced_accuracy": after.balanced_accuracy,
+        "macro_f1": after.macro_f1,
+        "dt": {key: getattr(before, key) for key in ("accuracy", "balanced_accuracy", "macro_f1")},
+        "gain": after.accuracy - before.accuracy,
+        "oracle": scores.oracle.to_json(),
+        "n_test": sum(after.support),
+    }
+
+
+def unlabelled_scores(outcome: Outcome, source_labels: NDArray[np.int64], possible: Sequence[int]) -> Unlabelled:
+    """How sure, varied and clustered the target's pictures are, and the accuracy on the source's test sample.
+
+    Args:
+        outcome: Predictions before and after adaptation.
+        source_labels: int64, one for each embedded picture of the source (``outcome.source.rows``).
+        possible: The classes that may be predicted; the source's pictures of others are left out.
+    """
+    counted = np.isin(source_labels, possible)
+    before, after = (
+        UnlabelledScores(
+            entropy=measures.entropy(predicted.probabilities),
+            information=measures.information(predicted.probabilities),
+            neighbourhood_density=measures.neighbourhood_density(predicted.target),
+            source_accuracy=measures.accuracy(predicted.source_probabilities[counted], source_labels[counted]),
+        )
+        for predicted in (outcome.before, outcome.after)
+    )
+    return Unlabelled(before=before, after=after)
+
+
+def chosen_epochs(validations: pd.DataFrame, by_epoch: Sequence[float]) -> dict[str, ChosenEpoch]:
+    """The epoch that each validator finds best and the test accuracy there, and those of the last epoch.
+
+    Args:
+        validations: A row an epoch from 0 (the source model), a column a validator.
+        by_epoch: The accuracy at these epochs.
+    """
+    epochs = {one.name: best_epoch(one, validations[one.name].tolist()) for one in VALIDATORS}
+    epochs[LAST] = len(by_epoch) - 1
+    return {name: ChosenEpoch(epoch=epoch, accuracy=by_epoch[epoch]) for name, epoch in epochs.items()}
+
+
+def calibration_scores(
+    predicted: Predictions,
+    temperature: float,
+    source_labels: NDArray[np.int64],
+    rows: Indices,
+    labels: NDArray[np.int64],
+) -> tuple[CalibrationScores, pd.DataFrame]:
+    """What the temperature does to the calibration error of the source's sample and of the target's test part.
+
+    Args:
+        predicted: By the adapted model.
+        temperature: The adapted model's.
+        source_labels: int64, of the source's sample.
+        rows: int64, the target's test rows; none where it has no labels.
+        labels: int64, their labels.
+
+    Returns:
+        The errors, and the bins of the target's test part: columns scaled, count, confidence, accuracy.
+    """
+    tables = [pd.DataFrame(columns=["scaled", "count", "confidence", "accuracy"])]
+    target = None
+    if len(rows):
+        p = predicted.probabilities[rows]
+        target = _calibration_error(p, temperature, labels)
+        scaled = rescaled(p, temperature)
+        tables = [bins(p, labels).assign(scaled=False), bins(scaled, labels).assign(scaled=True)]
+    source = _calibration_error(predicted.source_probabilities, temperature, source_labels)
+    found = CalibrationScores(temperature=temperature, source=source, target=target)
+    return found, pd.concat(tables)[["scaled", "count", "confidence", "accuracy"]]
+
+
+def _calibration_error(
+    p: NDArray[np.floating[Any]], temperature: float, labels: NDArray[np.int64]
+) -> CalibrationError | None:
+    """None where there is no picture."""
+    if len(labels) == 0:
+        return None
+    return CalibrationError(before=expected_error(p, labels), after=expected_error(rescaled(p, temperature), labels))
 
 
 def tsne_points(
     source: PreparedData | None, target: PreparedData, outcome: Outcome, count: int, seed: int
 ) -> pd.DataFrame:
-    """t-SNE of at most ``count`` pictures of each domain, before and after: columns stage, domain, row, label, x, y.
+    """t-SNE of some pictures of each domain, before and after adaptation.
 
-    row: the picture's place in its set's crop store. label: -1 where it has none. source: None where nothing of it was
-    embedded.
+    Args:
+        source: None where nothing of it was embedded.
+        target: The data set adapted to.
+        outcome: What the adaptation left of it.
+        count: Pictures of each domain, at most.
+        seed: Of t-SNE.
+
+    Returns:
+        Columns stage, domain, row (the picture's place in its set's crop store), label (-1 where it has none), x, y.
     """
     of_source, of_target = outcome.source.first(count), outcome.target.first(count)
     rows = outcome.source.rows[of_source], outcome.target.rows[of_target]
@@ -39,52 +202,8 @@ def tsne_points(
     return pd.concat(points)
 
 
-def score(
-    target: PreparedData, outcome: Outcome, by_epoch: NDArray[np.uint8], params: EvaluateParams, seed: int
-) -> dict[str, Any]:
-    """Scores on the test rows: before, after, oracle, accuracy by epoch, which are right; empty without labels.
-
-    by_epoch: E×N_test, the classes predicted for the test rows after 0, 1, … epochs.
-    """
-    test = target.split.test
-    if len(test) == 0:
-        return {}
-    labels = target.store.labels()[test]
-    found: dict[str, Any] = {
-        stage: scores.score(labels, predicted.probabilities[test].argmax(axis=1))
-        for stage, predicted in (("before", outcome.before), ("after", outcome.after))
-    }
-    for metrics in found.values():
-        interval = scores.bootstrap_interval(metrics["accuracy"], len(test), params.bootstrap, seed)
-        metrics["interval"] = list(interval)
-    found["right"] = {
-        stage: "".join(np.where(predicted.probabilities[test].argmax(axis=1) == labels, "1", "0"))
-        for stage, predicted in (("before", outcome.before), ("after", outcome.after))
-    }
-    found["oracle"] = scores.oracle(labels, by_epoch)
-    found["by_epoch"] = scores.accuracy_by_epoch(labels, by_epoch)
-    return found
-
-
-def headline(scores: Mapping[str, Any]) -> dict[str, Any]:
-    """What ``dvc metrics show`` and MLflow list; accuracies are fractions."""
-    if not scores:
-        return {"n_test": 0}
-    before, after = scores["before"], scores["after"]
-    return {
-        "accuracy": after["accuracy"],
-        "accuracy_low": after["interval"][0],
-        "accuracy_high": after["interval"][1],
-        **{key: after[key] for key in ("balanced_accuracy", "macro_f1")},
-        "dt": {key: before[key] for key in ("accuracy", "balanced_accuracy", "macro_f1")},
-        "gain": after["accuracy"] - before["accuracy"],
-        "oracle": scores["oracle"],
-        "n_test": sum(after["support"]),
-    }
-
-
 def predictions_table(target: PreparedData, probabilities: NDArray[np.float64]) -> pd.DataFrame:
-    """A row a picture: source file, expression, confidence and all probabilities."""
+    """A row a picture of the store: source file, expression, confidence and all probabilities (N×7)."""
     table = pd.DataFrame(probabilities, columns=[f"p_{name}" for name in EXPRESSIONS])
     table.insert(0, "picture", target.store.samples["key"].to_numpy())
     table.insert(1, "expression", [EXPRESSIONS[index] for index in probabilities.argmax(axis=1)])
@@ -92,54 +211,19 @@ def predictions_table(target: PreparedData, probabilities: NDArray[np.float64]) 
     return table
 
 
-def plot_tables(scores: Mapping[str, Any]) -> dict[str, pd.DataFrame]:
+def plot_tables(scores: Scores | None) -> dict[str, pd.DataFrame]:
     """The tables behind ``dvc plots show``, by name: F1, confusion (a row a picture) and accuracy by epoch."""
     f1, confusion, accuracy = [], [], []
-    if scores:
-        for expression, before, after in zip(EXPRESSIONS, scores["before"]["f1"], scores["after"]["f1"], strict=True):
+    if scores is not None:
+        for expression, before, after in zip(EXPRESSIONS, scores.before.f1, scores.after.f1, strict=True):
             f1.append({"expression": f"{expression}, before", "f1": before})
             f1.append({"expression": f"{expression}, after", "f1": after})
-        for actual, counts in zip(EXPRESSIONS, scores["after"]["confusion"], strict=True):
+        for actual, counts in zip(EXPRESSIONS, scores.after.confusion, strict=True):
             for predicted, count in zip(EXPRESSIONS, counts, strict=True):
                 confusion += [{"actual": actual, "predicted": predicted}] * count
-        accuracy = [{"epoch": epoch, "accuracy": value} for epoch, value in enumerate(scores["by_epoch"])]
+        accuracy = [{"epoch": epoch, "accuracy": value} for epoch, value in enumerate(scores.by_epoch)]
     return {
         "f1": pd.DataFrame(f1, columns=["expression", "f1"]),
         "confusion": pd.DataFrame(confusion, columns=["actual", "predicted"]),
         "accuracy": pd.DataFrame(accuracy, columns=["epoch", "accuracy"]),
-    }
-
-
-def unlabelled_scores(
-    outcome: Outcome, source_labels: NDArray[np.int64], possible: Sequence[int]
-) -> dict[str, dict[str, float]]:
-    """How sure, varied and clustered the target's pictures are, and the accuracy on the source's test sample.
-
-    ``before`` and ``after`` adaptation. source_labels: int64, one for each embedded picture of the source
-    (``outcome.source.rows``). possible: the classes that may be predicted; the source's pictures of others are left
-    out.
-    """
-    counted = np.isin(source_labels, possible)
-    return {
-        name: _measures(predicted, source_labels, counted)
-        for name, predicted in (("before", outcome.before), ("after", outcome.after))
-    }
-
-
-def chosen_epochs(validations: pd.DataFrame, by_epoch: Sequence[float]) -> dict[str, dict[str, float | int]]:
-    """The epoch that each validator finds best and the test accuracy there, and those of the last epoch.
-
-    validations: a row an epoch from 0 (the source model), a column a validator. by_epoch: the accuracy at these epochs.
-    """
-    epochs = {one.name: best_epoch(one, validations[one.name].tolist()) for one in VALIDATORS}
-    epochs[LAST] = len(by_epoch) - 1
-    return {name: {"epoch": epoch, "accuracy": by_epoch[epoch]} for name, epoch in epochs.items()}
-
-
-def _measures(predicted: Predictions, source_labels: NDArray[np.int64], counted: NDArray[np.bool_]) -> dict[str, float]:
-    return {
-        "entropy": measures.entropy(predicted.probabilities),
-        "information": measures.information(predicted.probabilities),
-        "neighbourhood_density": measures.neighbourhood_density(predicted.target),
-        "source_accuracy": measures.accuracy(predicted.source_probabilities[counted], source_labels[counted]),
     }

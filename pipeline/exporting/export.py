@@ -86,9 +86,8 @@ def _result(trained: TrainedModel) -> Result | None:
     """The scores of this very model, where its evaluation is at hand."""
     if not trained.adapted:
         return None
-    folder = paths.evaluation(trained.description["target"]["name"])
-    described = paths.adapted(trained.description["target"]["name"])
-    path, model = folder / "result.json", paths.model_description(described)
+    target = trained.description["target"]["name"]
+    path, model = paths.result(target), paths.model_description(paths.adapted(target))
     if not path.is_file() or not model.is_file() or trained.description["weights_sha256"] not in model.read_text():
         return None
     return Result.model_validate_json(path.read_bytes())

@@ -19,9 +19,9 @@ SURE = 0.9
 """The probability from which a prediction counts as sure in the report."""
 
 EXPLAINED = (
-    "Entropy of the predictions (less is surer); information: entropy of the mean prediction less that (high where "
-    "pictures are predicted surely and the whole variedly); soft neighbourhood density of the embeddings; accuracy on "
-    "the source's test pictures, where they are at hand."
+    "Entropy of the predictions: low where the model is sure. Information: the entropy of the mean prediction minus "
+    "that entropy; high where the model is sure of each picture and does not say the same of all. Soft neighbourhood "
+    "density of the embeddings. Accuracy on the source's test pictures, where they are at hand."
 )
 DOUBTFUL = (
     "**Doubtful**: information fell, so the adapted model tells these pictures apart less well than the source model "
@@ -103,9 +103,10 @@ def _judged(outcome: Outcome, source_labels: NDArray[np.int64] | None, mark: str
     labels = np.empty(0, np.int64) if source_labels is None else source_labels[outcome.source.rows]
     judged = scorecard.unlabelled_scores(outcome, labels, range(NUM_CLASSES))
     rows = []
-    for name, found in judged.items():
-        known = f"{100 * found['source_accuracy']:.1f}{mark}" if len(labels) else NOTHING
-        numbers = [f"{found[key]:.3f}{mark}" for key in ("entropy", "information", "neighbourhood_density")]
+    for name, found in (("before", judged.before), ("after", judged.after)):
+        known = f"{100 * found.source_accuracy:.1f}{mark}" if len(labels) else NOTHING
+        values = (found.entropy, found.information, found.neighbourhood_density)
+        numbers = [f"{value:.3f}{mark}" for value in values]
         rows.append([name, *numbers, known])
     table = markdown_table(["", "entropy", "information", "neighbourhood density", "source accuracy (%)"], rows)
-    return [table, DOUBTFUL if judged["after"]["information"] < judged["before"]["information"] else NO_SIGN]
+    return [table, DOUBTFUL if judged.after.information < judged.before.information else NO_SIGN]

@@ -16,6 +16,7 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
+from pipeline.config import paths
 from pipeline.evaluation.records import Metrics, Result
 from pipeline.files.atomic import atomic_path
 from pipeline.labels import EXPRESSIONS, NUM_CLASSES
@@ -55,13 +56,13 @@ LEAST_SPAN = 10.0
 """Points of accuracy that the axis spans at least: a test part's own error must not look like a trend."""
 
 
-def write_figures(evaluation: Evaluation, source: str, folder: Path) -> list[Path]:
+def write_figures(evaluation: Evaluation, source: str, root: Path) -> list[Path]:
     """Draw what the results allow: a target without labels has no scores to draw, and direct transfer no training.
 
     Args:
         evaluation: One target.
         source: The source data set's name.
-        folder: Where the PNG files go.
+        root: The project's.
 
     Returns:
         The files written: fig2b_<target>.png, confusion_<target>.png, reliability_<target>.png, fig3_<target>.png,
@@ -78,7 +79,7 @@ def write_figures(evaluation: Evaluation, source: str, folder: Path) -> list[Pat
         figures["fig3"] = _tsne(evaluation, source)
         if not evaluation.training.losses.empty:
             figures["training"] = _training(result, evaluation.training)
-        return [save(figure, folder / f"{kind}_{result.target}.png") for kind, figure in figures.items()]
+        return [save(figure, root / paths.figure(result.target, kind)) for kind, figure in figures.items()]
 
 
 def _f1_bars(result: Result, before: Metrics) -> Figure:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from pipeline.config.dependencies import result_params
 from pipeline.config.schema import Params
-from pipeline.evaluation.records import Result, SourceMetrics, SplitReport
+from pipeline.evaluation.records import Result, SourceMetrics
 from pipeline.labels import Provenance
 from pipeline.reporting.markdown import NOTHING, markdown_table, marked
 from pipeline.reporting.titles import (
@@ -13,9 +13,11 @@ from pipeline.reporting.titles import (
     backbone_title,
     dataset_title,
     environment_title,
+    epoch_chooser,
     method_title,
     network_title,
 )
+from pipeline.splits.report import SplitReport
 
 Value = str | int | float | bool
 
@@ -24,7 +26,13 @@ NOT_PROTOCOL = ("seed", "evaluate.", "model.weights_file")
 
 
 def describe(results: Sequence[Result], source: SourceMetrics, paper: Params) -> str:
-    """The section "What these numbers are" and the section on protocols. paper: params/paper.yaml."""
+    """The section "What these numbers are" and the section on protocols.
+
+    Args:
+        results: One a target.
+        source: The source model's scores.
+        paper: The parameters of params/paper.yaml.
+    """
     first = results[0]
     targets = ", ".join(f"{dataset_title(r.target)} ({_kind(r.provenance.target)})" for r in results)
     revisions = ", ".join(f"`{name}`" for name in sorted({r.revision or "not under git" for r in results}))
@@ -67,7 +75,7 @@ def _epochs(result: Result) -> str:
 
 def _scored(results: Sequence[Result]) -> str:
     """Which epoch's model is scored."""
-    validator = results[0].chosen_by
+    validator = epoch_chooser(results[0])
     if validator is None:
         return "A measured score is that of the last epoch."
     kept = ", ".join(f"{dataset_title(result.target)} {result.kept_epoch}" for result in results)
@@ -96,7 +104,8 @@ def _differences(results: Sequence[Result], paper: Params) -> list[str]:
     if (first.backbone, first.weights) != (paper.model.backbone, paper.model.weights):
         theirs = network_title(paper.model.backbone, paper.model.weights)
         named.append(f"the backbone is {backbone_title(first)} (paper: {theirs})")
-    rows = [[f"`{key}`", _shown(ours), _shown(theirs)] for key, (ours, theirs) in _differing(results, paper).items()]
+    differing = _differing(results, paper)
+    rows = [[f"`{key}`", _as_text(ours), _as_text(theirs)] for key, (ours, theirs) in differing.items()]
     if not named and not rows:
         return []
     count = f"{len(rows)} parameter{'s differ' if len(rows) > 1 else ' differs'} from params/paper.yaml"
@@ -130,7 +139,7 @@ def _is_protocol(key: str, result: Result, paper: Params) -> bool:
     return True
 
 
-def _shown(value: Value | None) -> str:
+def _as_text(value: Value | None) -> str:
     return NOTHING if value is None else str(value).lower() if isinstance(value, bool) else str(value)
 
 

@@ -1,10 +1,13 @@
-"""The report: reports/tables.md, reports/figures/*.png and reports/index.html from what the other stages wrote."""
+"""The report: reports/tables.md, reports/figures/*.png and reports/index.html from what the other stages wrote.
+
+The score that counts is the last epoch's.
+"""
 
 from collections.abc import Sequence
 from pathlib import Path
 
+from pipeline.config import paths
 from pipeline.config.load import load
-from pipeline.config.paths import PAGE, PAPER, REPORTS
 from pipeline.config.schema import Params
 from pipeline.evaluation.records import Result, SourceMetrics
 from pipeline.files.io import write_json, write_text
@@ -19,42 +22,41 @@ from pipeline.reporting.target_tables import (
     calibration_section,
     choices_section,
     f1_section,
-    judged_section,
     targets_section,
+    unlabelled_section,
 )
 from pipeline.reporting.titles import dataset_title
 
 
-def write_report(params: Params, reports: Path = REPORTS) -> list[Path]:
+def write_report(params: Params, root: Path = Path()) -> list[Path]:
     """Write tables, figures and page of every target of ``params``; nothing is written unless all results can be read.
 
     Args:
-        params: names the source and the targets. reports: folder with evaluate/<target>/, curves/, validations/ and
-            source.json; beside it lies data/.
+        params: Names the source and the targets.
+        root: The project's, with the folders reports/ and data/.
 
     Returns:
         The files written: tables.md first, then metrics.json, the figures and index.html.
 
     Raises:
-        PipelineError: a result is missing, damaged, or was run with another configuration than the first.
+        PipelineError: A result is missing, damaged, or was run with another configuration than the first.
     """
-    source = load_source(params, reports)
-    studies = load_studies(reports / "studies")
-    evaluations = load_evaluations(params, reports)
-    results, paper = [evaluation.result for evaluation in evaluations], load(PAPER)
+    source = load_source(params, root)
+    studies = load_studies(root / paths.STUDIES)
+    evaluations = load_evaluations(params, root)
+    results, paper = [evaluation.result for evaluation in evaluations], load(paths.PAPER)
     # Made before anything is written: it reads more files than the tables do.
-    html = page(params, evaluations, source, render(results, source, [], paper, studies), reports)
-    folder = reports / "figures"
-    figures = [write_figures(one, params.source, folder) for one in evaluations]
+    html = page(params, evaluations, source, render(results, source, [], paper, studies), root)
+    figures = [write_figures(one, params.source, root) for one in evaluations]
+    tables, metrics, index = (root / path for path in (paths.TABLES, paths.HEADLINES, paths.PAGE))
     linked = [
-        (result.target, [path.relative_to(reports).as_posix() for path in paths])
-        for result, paths in zip(results, figures, strict=True)
+        (result.target, [path.relative_to(tables.parent).as_posix() for path in drawn])
+        for result, drawn in zip(results, figures, strict=True)
     ]
-    tables, metrics, index = reports / "tables.md", reports / "metrics.json", reports / PAGE.name
     write_json(metrics, headlines(results))
     write_text(tables, render(results, source, linked, paper, studies))
     write_text(index, html)
-    return [tables, metrics, *(path for paths in figures for path in paths), index]
+    return [tables, metrics, *(path for drawn in figures for path in drawn), index]
 
 
 def headlines(results: Sequence[Result]) -> dict[str, dict[str, float]]:
@@ -101,21 +103,21 @@ def render(
         further_section([result for result in results if result.target not in in_paper], studies),
         ablation_section(by_target, studies),
         targets_section(results),
-        judged_section(results),
+        unlabelled_section(results),
         choices_section(results),
         calibration_section(results),
         f1_section(results),
         _figures_section(figures),
-        studies_section(studies, "studies"),
+        studies_section(studies, paths.STUDIES.name),
     ]
     return "\n\n".join(section for section in sections if section) + "\n"
 
 
 def _figures_section(figures: Sequence[tuple[str, Sequence[str]]]) -> str:
     parts = ["## Figures"] if figures else []
-    for target, paths in figures:
+    for target, drawn in figures:
         parts.append(f"### {dataset_title(target)}")
-        for path in paths:
+        for path in drawn:
             kind = Path(path).stem.partition("_")[0]
             parts.append(f"![{CAPTIONS[kind]}: {dataset_title(target)}]({path})")
     return "\n\n".join(parts)

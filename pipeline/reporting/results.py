@@ -1,12 +1,6 @@
 """What was written of every target, read back and checked: the report is a function of these files alone.
 
-``reports/evaluate/<target>/result.json``      metrics of one target before and after adaptation
-``reports/evaluate/<target>/tsne.csv``         points of its t-SNE embedding
-``reports/evaluate/<target>/reliability.csv``  bins of the adapted model's confidence
-``reports/evaluate/<target>/accuracy.csv``     accuracy on the test part by epoch
-``reports/curves/adapt-<target>.csv``          losses by epoch
-``reports/validations/<target>.csv``           what is said of every epoch without labels
-``reports/source.json``                        metrics of the source model on the source's own test part
+Paths are those of ``pipeline.config.paths`` below the project's root.
 """
 
 from dataclasses import dataclass
@@ -17,10 +11,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from pipeline.config import paths
 from pipeline.config.schema import Params
 from pipeline.errors import DamagedFileError, PipelineError
-from pipeline.evaluation.records import Result, SourceMetrics, SourceReport, parse
+from pipeline.evaluation.records import Result, SourceMetrics, SourceReport
 from pipeline.files.io import read_csv
+from pipeline.files.records import read_record
 from pipeline.labels import NUM_CLASSES
 
 Stage = Literal["before", "after"]
@@ -28,9 +24,13 @@ Stage = Literal["before", "after"]
 
 @dataclass(frozen=True)
 class Embedding:
-    """t-SNE points of one stage: ``points`` float64 (n, 2), ``label`` int64 (n,) with -1 for none, ``target`` bool.
+    """t-SNE points of one stage.
 
-    row: int64 (n,), each picture's place in the crop store of its set.
+    Attributes:
+        points: n×2 float64.
+        row: n int64, each picture's place in the crop store of its set.
+        label: n int64, -1 for none.
+        target: n bool, whether a picture is the target's.
     """
 
     points: NDArray[np.float64]
@@ -43,8 +43,10 @@ class Embedding:
 class Training:
     """What was written of an adaptation by epoch; each table has a column ``epoch``.
 
-    losses: from epoch 1. validations: a column a validator. accuracy: on the test part. The last two from epoch 0, the
-    source model; accuracy has no row where the target has no labels.
+    Attributes:
+        losses: From epoch 1.
+        validations: A column a validator; from epoch 0, the source model.
+        accuracy: On the test part, from epoch 0; no row where the target has no labels.
     """
 
     losses: pd.DataFrame
@@ -54,10 +56,14 @@ class Training:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Everything the report knows of one target. ``tsne`` has no ``after`` where nothing was adapted.
+    """Everything the report knows of one target.
 
-    reliability: the bins of the adapted model's confidence (``pipeline.evaluation.calibration.bins``), as it is and
-    ``scaled``; empty where the target has no labels.
+    Attributes:
+        result: Its result.json.
+        tsne: By stage; no ``after`` where nothing was adapted.
+        reliability: The bins of the adapted model's confidence (``pipeline.evaluation.calibration.bins``), as it is and
+            ``scaled``; empty where the target has no labels.
+        training: Its curves.
     """
 
     result: Result
@@ -66,46 +72,55 @@ class Evaluation:
     training: Training
 
 
-def load_evaluations(params: Params, reports: Path) -> list[Evaluation]:
+def load_evaluations(params: Params, root: Path) -> list[Evaluation]:
     """Read the results of every target of ``params``, in its order.
 
+    Args:
+        params: Names the targets.
+        root: The project's.
+
     Raises:
-        PipelineError: a file is missing or damaged, belongs to another target, or two targets were run differently.
+        PipelineError: A file is missing or damaged, belongs to another target, or two targets were run differently.
     """
-    evaluations = [_load_evaluation(target, reports) for target in params.targets]
-    _refuse_mixture([evaluation.result for evaluation in evaluations], reports)
+    evaluations = [_load_evaluation(target, root) for target in params.targets]
+    _refuse_mixture([evaluation.result for evaluation in evaluations], root)
     return evaluations
 
 
-def load_source(params: Params, reports: Path) -> SourceMetrics:
+def load_source(params: Params, root: Path) -> SourceMetrics:
     """Read the source's own test metrics.
+
+    Args:
+        params: Names the source.
+        root: The project's.
 
     Raises:
         PipelineError: reports/source.json is missing, damaged or belongs to another source.
     """
-    path = reports / "source.json"
-    source = parse(SourceReport, path, "dvc repro prototypes").source
+    path = root / paths.SOURCE_REPORT
+    source = read_record(SourceReport, path, "dvc repro prototypes").source
     if source.dataset != params.source:
         raise PipelineError(f"{path}: dataset: {source.dataset!r}, but source is {params.source!r}; run dvc repro")
     return source
 
 
-def _load_evaluation(target: str, reports: Path) -> Evaluation:
-    folder, command = reports / "evaluate" / target, f"dvc repro evaluate@{target}"
-    path = folder / "result.json"
-    result = parse(Result, path, command)
+def _load_evaluation(target: str, root: Path) -> Evaluation:
+    command = f"dvc repro evaluate@{target}"
+    path = root / paths.result(target)
+    result = read_record(Result, path, command)
     if result.target != target:
         raise PipelineError(f"{path}: target: {result.target!r}, expected {target!r}; run {command}")
-    tsne, reliability = _read_tsne(folder / "tsne.csv", command), _read_reliability(folder / "reliability.csv", command)
-    return Evaluation(result, tsne, reliability, _read_training(target, reports))
+    tsne = _read_tsne(root / paths.evaluation_table(target, "tsne"), command)
+    reliability = _read_reliability(root / paths.evaluation_table(target, "reliability"), command)
+    return Evaluation(result, tsne, reliability, _read_training(target, root))
 
 
-def _read_training(target: str, reports: Path) -> Training:
+def _read_training(target: str, root: Path) -> Training:
     adapt = f"dvc repro adapt@{target}"
     return Training(
-        losses=read_curve(reports / "curves" / f"adapt-{target}.csv", adapt),
-        validations=read_curve(reports / "validations" / f"{target}.csv", adapt),
-        accuracy=read_curve(reports / "evaluate" / target / "accuracy.csv", f"dvc repro evaluate@{target}"),
+        losses=read_curve(root / paths.curve(f"adapt-{target}"), adapt),
+        validations=read_curve(root / paths.validations(target), adapt),
+        accuracy=read_curve(root / paths.evaluation_table(target, "accuracy"), f"dvc repro evaluate@{target}"),
     )
 
 
@@ -146,14 +161,14 @@ def embedding(rows: pd.DataFrame) -> Embedding:
     )
 
 
-def _refuse_mixture(results: list[Result], reports: Path) -> None:
+def _refuse_mixture(results: list[Result], root: Path) -> None:
     """One row of a table is one configuration: results of different ones must not share it."""
     first = results[0]
     for result in results[1:]:
         configuration = _configuration(result)
         for key, expected in _configuration(first).items():
             if (found := configuration.get(key)) != expected:
-                path = reports / "evaluate" / result.target / "result.json"
+                path = root / paths.result(result.target)
                 raise PipelineError(
                     f"{path}: {key} is {found!r}, but {expected!r} for {first.target}: "
                     f"these runs do not belong in one table; run dvc repro"
@@ -173,10 +188,15 @@ def _configuration(result: Result) -> dict[str, object]:
 
 
 def read_table(path: Path, command: str, **options: Any) -> pd.DataFrame:
-    """The table at ``path``; ``command`` makes it. options: of pandas.
+    """The table at ``path``.
+
+    Args:
+        path: The CSV file.
+        command: What makes it; errors say to run it.
+        **options: Of pandas.
 
     Raises:
-        PipelineError: it is missing or damaged.
+        PipelineError: The file is missing or damaged.
     """
     if not path.is_file():
         raise PipelineError(f"{path}: missing; run {command}")
@@ -189,8 +209,12 @@ def read_table(path: Path, command: str, **options: Any) -> pd.DataFrame:
 def read_curve(path: Path, command: str) -> pd.DataFrame:
     """A table with a column ``epoch``, all of numbers; without rows where nothing was trained.
 
+    Args:
+        path: The CSV file.
+        command: What makes it; errors say to run it.
+
     Raises:
-        PipelineError: it is missing or damaged; ``command`` makes it.
+        PipelineError: The file is missing or damaged.
     """
     table = read_table(path, command, dtype="float64")
     if "epoch" not in table:

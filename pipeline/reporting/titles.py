@@ -6,6 +6,7 @@ from pipeline.backbones import BACKBONES
 from pipeline.config.methods import METHODS
 from pipeline.datasets import DATASETS
 from pipeline.evaluation.records import Result
+from pipeline.validators import Validator, chooser
 
 KNOWN_MARK = "§"
 """Stands beside every number of a target whose label set was given."""
@@ -35,7 +36,13 @@ def method_title(result: Result) -> str:
     title = METHODS.title(result.method)
     if result.without:
         title = f"{title} (w/o {', '.join(result.without)})"
-    return f"{title}, epoch by {result.chosen_by.title}" if result.chosen_by else title
+    validator = epoch_chooser(result)
+    return f"{title}, epoch by {validator.title}" if validator else title
+
+
+def epoch_chooser(result: Result) -> Validator | None:
+    """The validator that chose the epoch; None: it is the last one."""
+    return chooser(str(result.parameters["adapt.choose"]))
 
 
 def backbone_title(result: Result) -> str:

@@ -1,8 +1,5 @@
 """One picture of a set: background, heads, lens, exposure, noise."""
 
-import zlib
-from dataclasses import dataclass
-
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -12,37 +9,11 @@ from pipeline.standins.canvas import Canvas
 from pipeline.standins.face import Light, paint_head
 from pipeline.standins.geometry import Pose
 from pipeline.standins.identity import Identity, sample_identity
+from pipeline.standins.layouts import Shot, generator
 from pipeline.standins.styles import Range, Style
 
 _DRAWN_EYES = 80.0
 """Least distance of the eyes on the canvas, in pixels: in smaller drawings thin lines would be lost."""
-
-
-@dataclass(frozen=True)
-class Shot:
-    """What a picture shows.
-
-    Attributes:
-        expression: a key of ``PROTOTYPES``.
-        subject: pictures with one number show one person.
-        scene: pictures with one number are of one sequence.
-        frame: the picture's place in its scene.
-        share: how far the expression has gone, 0 (neutral) to 1 (peak).
-        film: pictures with one number have light and colours in common; None: no others have those of this picture.
-    """
-
-    expression: str
-    subject: int
-    scene: int
-    frame: int = 0
-    share: float = 1.0
-    film: int | None = None
-
-
-def generator(seed: int, dataset: str, *place: object) -> np.random.Generator:
-    """The random numbers of one place in a set (its subject 3, its scene 17, …), independent of those of any other."""
-    words = [zlib.crc32(str(word).encode()) for word in (dataset, *place)]
-    return np.random.Generator(np.random.PCG64(np.random.SeedSequence([seed, *words])))
 
 
 def actions_of(shot: Shot, style: Style, seed: int, dataset: str) -> Actions:

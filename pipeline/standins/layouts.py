@@ -1,11 +1,37 @@
 """Which pictures a stand-in set has, and the files beside them, in the layout in which the data set is distributed."""
 
+import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from pipeline.standins.camera import Shot, generator
+
+@dataclass(frozen=True)
+class Shot:
+    """What a picture shows.
+
+    Attributes:
+        expression: a key of ``PROTOTYPES``.
+        subject: pictures with one number show one person.
+        scene: pictures with one number are of one sequence.
+        frame: the picture's place in its scene.
+        share: how far the expression has gone, 0 (neutral) to 1 (peak).
+        film: pictures with one number have light and colours in common; None: no others have those of this picture.
+    """
+
+    expression: str
+    subject: int
+    scene: int
+    frame: int = 0
+    share: float = 1.0
+    film: int | None = None
+
+
+def generator(seed: int, dataset: str, *place: object) -> np.random.Generator:
+    """The random numbers of one place in a set (its subject 3, its scene 17, …), independent of those of any other."""
+    words = [zlib.crc32(str(word).encode()) for word in (dataset, *place)]
+    return np.random.Generator(np.random.PCG64(np.random.SeedSequence([seed, *words])))
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import ValidationError
 
-from pipeline.config import dependencies, yaml_text
+from pipeline.config import dependencies, paths, yaml_text
 from pipeline.errors import ParamsError
 from pipeline.evaluation.records import Result
 from pipeline.studies.experiments import Experiment
@@ -33,14 +33,14 @@ class Collected:
     revision: str
 
 
-def state_of(run: Run, there: Mapping[str, Sequence[Experiment]]) -> State:
+def state_of(run: Run, existing: Mapping[str, Sequence[Experiment]]) -> State:
     """Whether a run has results, for every target, of this code and these parameters."""
-    return best(run, there)[0]
+    return best(run, existing)[0]
 
 
-def best(run: Run, there: Mapping[str, Sequence[Experiment]]) -> tuple[State, Experiment | None]:
+def best(run: Run, existing: Mapping[str, Sequence[Experiment]]) -> tuple[State, Experiment | None]:
     """Of the experiments of a run's name the one whose state is best (see ``PREFERRED``), the newest of several."""
-    states = [(_state(run, experiment), experiment) for experiment in there.get(run.name, ())]
+    states = [(_state(run, experiment), experiment) for experiment in existing.get(run.name, ())]
     return min(states, key=lambda found: PREFERRED.index(found[0]), default=("missing", None))
 
 
@@ -74,7 +74,7 @@ def _surroundings(values: Mapping[str, Any], sets: Sequence[str]) -> tuple[Any, 
 
 def read_result(experiment: Experiment, target: str) -> Result | None:
     """The result of one target; None: it is missing, or of a form that is no longer read."""
-    text = experiment.text(f"reports/evaluate/{target}/result.json")
+    text = experiment.text(paths.result(target).as_posix())
     if text is None:
         return None
     try:
@@ -84,13 +84,13 @@ def read_result(experiment: Experiment, target: str) -> Result | None:
 
 
 def collect(
-    planned: Iterable[Run], there: Mapping[str, Sequence[Experiment]]
+    planned: Iterable[Run], existing: Mapping[str, Sequence[Experiment]]
 ) -> tuple[list[Collected], dict[str, State]]:
     """Read what the experiments of a study have come to.
 
     Args:
         planned: all experiments of the study.
-        there: those that exist, by name.
+        existing: those that exist, by name.
 
     Returns:
         All results made with the planned parameters, and the states of the other runs by name.
@@ -98,7 +98,7 @@ def collect(
     found: list[Collected] = []
     lacking: dict[str, State] = {}
     for run in planned:
-        state, experiment = best(run, there)
+        state, experiment = best(run, existing)
         if experiment is None or state in ("missing", "other parameters"):
             lacking[run.name] = state
             continue

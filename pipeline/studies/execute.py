@@ -42,9 +42,9 @@ def begin(planned: Sequence[Run], jobs: int) -> tuple[list[str], dict[str, str]]
     """
     if changed := experiments.uncommitted():
         raise PipelineError(f"experiments start from the last commit: commit {', '.join(changed)} first")
-    there = experiments.finished()
-    wanted = [run for run in planned if state_of(run, there) != "done"]
-    refused = _queue(wanted, there)
+    existing = experiments.finished()
+    wanted = [run for run in planned if state_of(run, existing) != "done"]
+    refused = _queue(wanted, existing)
     queued = [run.name for run in wanted if run.name not in refused]
     if queued:
         experiments.start_workers(jobs, gpus_of_jobs(jobs, max(run.params.compute.devices for run in planned)))
@@ -73,7 +73,7 @@ def gpus_of_jobs(jobs: int, each: int) -> list[str]:
     return groups if jobs > 1 and len(groups) > 1 else []
 
 
-def _queue(wanted: Sequence[Run], there: Mapping[str, Sequence[experiments.Experiment]]) -> dict[str, str]:
+def _queue(wanted: Sequence[Run], existing: Mapping[str, Sequence[experiments.Experiment]]) -> dict[str, str]:
     """Queue what neither waits nor runs; returns what DVC refuses, by name, with its message."""
     states = _settled() if wanted else {}
     idle = [run for run in wanted if states.get(run.name) not in ("Queued", "Running")]
@@ -82,7 +82,7 @@ def _queue(wanted: Sequence[Run], there: Mapping[str, Sequence[experiments.Exper
     refused = {}
     for run in progress_bar(idle, desc="queue", leave=False, unit="experiment"):
         try:
-            experiments.free_name(run.name, there.get(run.name, ()))
+            experiments.free_name(run.name, existing.get(run.name, ()))
             experiments.enqueue(run.name, run.changes)
         except PipelineError as error:
             refused[run.name] = str(error)

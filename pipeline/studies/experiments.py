@@ -89,7 +89,7 @@ def queue() -> dict[str, str]:
         Queued, Running, Failed, Success, or Lost: DVC takes it for running, for ever, but no worker has it and no
         process works on it, as after a power cut.
     """
-    from dvc.repo import Repo  # type: ignore[import-untyped]
+    from dvc.repo import Repo
 
     with Repo() as repo:
         # The latest of a name counts: a failed one may have been queued again.
@@ -167,9 +167,9 @@ def remove_tasks(names: Sequence[str]) -> None:
         _dvc("queue", "remove", *names)
 
 
-def free_name(name: str, there: Sequence[Experiment]) -> None:
+def free_name(name: str, existing: Sequence[Experiment]) -> None:
     """Free a name: rename the experiment of it that the last commit has, which is kept as NAME-COMMIT."""
-    for one in there:
+    for one in existing:
         if one.baseline == _head():
             _dvc("exp", "rename", name, f"{name}-{one.commit[:7]}")
 

@@ -53,7 +53,7 @@ def write_report(
         PipelineError: nothing was collected, and the report of an earlier collection has something.
         StorageError: a file cannot be written.
     """
-    folder = paths.REPORTS / "studies"
+    folder = paths.STUDIES
     if not collected:
         _keep_what_was_collected(folder / f"{name}.json")
     targets = list(dict.fromkeys(target for run in planned for target in run.params.targets))

@@ -71,7 +71,7 @@ class OfflineQueue:
         Args:
             kind: what it is.
             content: JSON values.
-            paths: files, or a folder, that go along; of different names.
+            paths: files, or a folder, that go along; no two have the same name.
             ahead: sends it before those that wait; left out: it is sent after them.
 
         Raises:
@@ -100,7 +100,9 @@ class OfflineQueue:
         """
         with self._lock:
             if self.waiting and patience and not self._flush():
-                tqdm.write(f"MLflow server {self._store} is still away: waiting {patience:.0f} seconds for it, once")
+                tqdm.write(
+                    f"MLflow server {self._store} still does not answer: waiting {patience:.0f} seconds for it, once"
+                )
                 until = time.monotonic() + patience
                 while time.monotonic() < until and not self._flush():
                     time.sleep(min(PAUSE, patience))
@@ -223,7 +225,7 @@ def _send_folder(folder: Path) -> int:
     return len(kept)
 
 
-def _read(path: Path, advice: str) -> Iterator[Any]:
+def _read(path: Path, advice: str) -> list[Any]:
     """The values of a file that was kept, in order.
 
     Raises:
@@ -232,7 +234,7 @@ def _read(path: Path, advice: str) -> Iterator[Any]:
     keys = ("store", "run") if path.name == "run.json" else ("kind", "content", "paths")
     try:
         content = read_json(path)
-        return iter([content[key] for key in keys])
+        return [content[key] for key in keys]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise TrackingError(
             f"{path}: cannot be read ({(error.__cause__ or error)!r}); {advice}, and send again"
@@ -246,7 +248,7 @@ def send(
 
     Args:
         run_id: of the run.
-        kind: metrics, tags, data, files, model or ended; what the content of each is stands below.
+        kind: metrics, tags, data, files, model or ended; comments below say what the content of each is.
         content: JSON values.
         paths: files, or a folder, that go along.
         logged: metrics that the run has, which are left out.

@@ -7,7 +7,6 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from pipeline.data.outcome import Predictions
 from pipeline.evaluation import calibration
 from pipeline.networks.network import Calibration
 
@@ -67,15 +66,3 @@ def test_labels_that_cannot_be_predicted_are_left_out() -> None:
     without = labels != 6
     assert calibration.temperature(p, labels) == calibration.temperature(p[without], labels[without])
     assert calibration.temperature(p[:0], labels[:0]) == 1.0
-
-
-def test_a_target_without_labels_has_no_error() -> None:
-    p, labels = drawn(50, 2.0)
-    predicted = Predictions(p, p, p, p)
-    errors, table = calibration.measured(predicted, 2.0, labels, np.arange(0), labels[:0])
-    assert errors["target"] is None
-    assert len(table) == 0
-    assert errors["source"]["after"] < errors["source"]["before"]
-    errors, table = calibration.measured(predicted, 2.0, labels, np.arange(50), labels)
-    assert errors["target"] == errors["source"]
-    assert table["count"].sum() == 100

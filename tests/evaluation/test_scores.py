@@ -5,6 +5,7 @@ import pytest
 from sklearn.metrics import balanced_accuracy_score, confusion_matrix, f1_score
 
 from pipeline.evaluation import scores
+from pipeline.evaluation.records import Oracle
 
 LABELS = np.array([0, 0, 0, 1, 1, 3])
 PREDICTED = np.array([0, 0, 1, 1, 1, 5])
@@ -12,24 +13,24 @@ PREDICTED = np.array([0, 0, 1, 1, 1, 5])
 
 def test_score_by_hand() -> None:
     score = scores.score(LABELS, PREDICTED)
-    assert score["accuracy"] == pytest.approx(4 / 6)
-    assert score["f1"] == [pytest.approx(0.8), pytest.approx(0.8), None, 0.0, None, 0.0, None]
-    assert score["balanced_accuracy"] == pytest.approx((2 / 3 + 1.0 + 0.0) / 3)
-    assert score["macro_f1"] == pytest.approx((0.8 + 0.8 + 0.0) / 3)  # over the classes that occur as labels
-    assert score["support"] == [3, 2, 0, 1, 0, 0, 0]
-    assert score["confusion"][0][:2] == [2, 1]
-    assert score["confusion"][3][5] == 1
-    assert sum(map(sum, score["confusion"])) == 6
+    assert score.accuracy == pytest.approx(4 / 6)
+    assert [*score.f1] == [pytest.approx(0.8), pytest.approx(0.8), None, 0.0, None, 0.0, None]
+    assert score.balanced_accuracy == pytest.approx((2 / 3 + 1.0 + 0.0) / 3)
+    assert score.macro_f1 == pytest.approx((0.8 + 0.8 + 0.0) / 3)  # over the classes that occur as labels
+    assert score.support == (3, 2, 0, 1, 0, 0, 0)
+    assert score.confusion[0][:2] == (2, 1)
+    assert score.confusion[3][5] == 1
+    assert sum(map(sum, score.confusion)) == 6
 
 
 def test_f1_and_confusion_are_scikit_learns() -> None:
     rng = np.random.Generator(np.random.PCG64(2))
     labels, predicted = rng.integers(0, 6, 200), rng.integers(0, 6, 200)
     score = scores.score(labels, predicted)
-    assert score["balanced_accuracy"] == pytest.approx(balanced_accuracy_score(labels, predicted))
+    assert score.balanced_accuracy == pytest.approx(balanced_accuracy_score(labels, predicted))
     expected = f1_score(labels, predicted, labels=range(6), average=None)
-    assert score["f1"] == [*(pytest.approx(value) for value in expected), None]
-    assert score["confusion"] == confusion_matrix(labels, predicted, labels=range(7)).tolist()
+    assert [*score.f1] == [*(pytest.approx(value) for value in expected), None]
+    assert [*map(list, score.confusion)] == confusion_matrix(labels, predicted, labels=range(7)).tolist()
 
 
 def test_interval_is_that_of_resampled_pictures() -> None:
@@ -50,7 +51,7 @@ def test_interval_narrows_with_the_number_of_pictures() -> None:
 def test_oracle_is_the_best_epoch_and_the_first_of_equals() -> None:
     by_epoch = np.array([[0, 0, 0, 0], [0, 1, 2, 0], [0, 1, 2, 0], [0, 1, 0, 0]], dtype=np.uint8)
     labels = np.array([0, 1, 2, 3])
-    assert scores.oracle(labels, by_epoch) == {"accuracy": 0.75, "epoch": 1}
+    assert scores.oracle(labels, by_epoch) == Oracle(accuracy=0.75, epoch=1)
     assert scores.accuracy_by_epoch(labels, by_epoch) == [0.25, 0.75, 0.75, 0.5]
 
 

@@ -8,25 +8,19 @@ import mlflow
 import numpy as np
 import pandas as pd
 import pytest
-import yaml
-from PIL import Image
 from typer.testing import CliRunner, Result
 
-from pipeline.config import load as params
 from pipeline.data.outcome import Outcome
-from pipeline.data.prepared import PreparedData, Split, write_split
+from pipeline.data.prepared import Split, write_split
 from pipeline.labels import EXPRESSIONS
 from pipeline.networks.trained import open_model
 from pipeline.reporting.markdown import MARK_NOTE
 from pipeline.tracking.runs import StageRun
 from pipeline.training import loop
 from pocan.cli import app
-from tests.faces.scenes import noise, photograph
-from tests.models import write_adapted, write_source
+from tests.models import write_adapted
+from tests.own_pictures.projects import write_project
 from tests.prediction.films import write_film
-from tests.stores import write_store
-
-ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -42,21 +36,7 @@ def project(tmp_path: Path, store: str, monkeypatch: pytest.MonkeyPatch) -> Path
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", store)
     mlflow.set_tracking_uri(store)
-    values = params.read(ROOT / "params.yaml")
-    values["adapt"] |= {"epochs": 2, "steps_per_epoch": 1, "batch_size": 4}
-    Path("params.yaml").write_text(yaml.safe_dump(values, sort_keys=False))
-    shutil.copy(ROOT / "dvc.yaml", "dvc.yaml")
-    generator = np.random.Generator(np.random.PCG64(0))
-    crops = list(generator.integers(0, 256, (14, 112, 112, 3), dtype=np.uint8))
-    rows = [{"key": f"{index}.png", "label": index % 7, "method": "mtcnn"} for index in range(14)]
-    write_store(Path("data/crops/rafdb"), crops, rows, "rafdb", "stand-in")
-    write_split(Path("data/splits/rafdb.parquet"), Split(np.arange(10), np.arange(10, 14)))
-    write_source(Path("models"), source=PreparedData.open("rafdb").description())
-    Path("album/sub").mkdir(parents=True)
-    for index in range(5):
-        Image.fromarray(np.roll(photograph(), 4 * index, axis=1)).save(f"album/sub/{index}.png")
-    Image.fromarray(noise(64, 64)).save("album/no-face.png")
-    Path("album/broken.jpg").write_bytes(b"")
+    write_project(tmp_path)
     return tmp_path
 
 

@@ -1,6 +1,7 @@
 """Pictures of a request: each has its answer, whatever the others are and however many ask at once."""
 
 import base64
+import importlib
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -119,7 +120,11 @@ def test_the_model_is_opened_with_other_parameters_of_its_faces(folder: Path) ->
         _load_pyfunc(str(folder), {**CONFIG, "device": "gpu"})
 
 
-def test_a_damaged_model_is_told(tmp_path: Path) -> None:
+def test_models_in_stores_find_their_loader_by_its_old_name() -> None:
+    assert importlib.import_module("pipeline.prediction.served")._load_pyfunc is _load_pyfunc
+
+
+def test_a_damaged_model_is_refused(tmp_path: Path) -> None:
     write_adapted(tmp_path)
     (tmp_path / "model.safetensors").write_bytes(b"damaged")
     with pytest.raises(WeightsError, match="the file is damaged"):

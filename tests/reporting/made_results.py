@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from pipeline.config import paths
 from pipeline.config.dependencies import result_params
 from pipeline.config.load import load
 from pipeline.config.schema import Params
@@ -17,6 +18,7 @@ PARAMS = load(ROOT / "params.yaml")
 PAPER = load(ROOT / "params/paper.yaml")
 ENVIRONMENT = {"precision": "fp32", "compile": False, "device": "cpu", "hardware": "AVX2", "torch": "2.11.0"}
 SPLIT: dict[str, Any] = {
+    "dataset": "jaffe",
     "protocol": {"protocol": "stratified", "test": 0.25, "seed": 0, "duplicates": "keep"},
     "test_in_train": {"picture": 0, "sequence": 40, "subject": None},
     "duplicates": {
@@ -24,6 +26,8 @@ SPLIT: dict[str, Any] = {
         "train_like_test": 2,
         "with": {"rafdb": {"exact": 0, "near": 4, "pictures": 4}},
     },
+    "train": 1125,
+    "test": 140,
 }
 
 
@@ -114,19 +118,19 @@ True,80,0.85,0.84
 UNLABELLED = {"n_test": 0, "before": None, "after": None, "oracle": None, "right": None}
 
 
-def write(reports: Path, *results: dict[str, Any], labels: bool = True) -> None:
+def write(root: Path, *results: dict[str, Any], labels: bool = True) -> None:
     """Write what the stages leave of every result for the report: scores, points, bins and curves; and source.json."""
-    curves = reports / "curves"
+    curves = root / "reports/curves"
     curves.mkdir(parents=True)
     for name in ("pretrain", "prototypes", *(f"adapt-{value['target']}" for value in results)):
         (curves / f"{name}.csv").write_text("epoch,lr,loss\n1,0.1,2.5\n2,0.05,1.25\n")
     for value in results:
-        folder = reports / "evaluate" / value["target"]
+        folder = root / paths.evaluation(value["target"])
         folder.mkdir(parents=True)
         (folder / "result.json").write_text(json.dumps(value), encoding="utf-8")
         said = ",".join(validator.name for validator in VALIDATORS)
         numbers = ["0" + ",0.5" * len(VALIDATORS), "1" + ",0.625" * len(VALIDATORS)]
-        validations = reports / "validations" / f"{value['target']}.csv"
+        validations = root / paths.validations(value["target"])
         validations.parent.mkdir(exist_ok=True)
         validations.write_text("\n".join([f"epoch,{said}", *numbers]) + "\n")
         accuracies = "0,0.6\n1,0.75\n" if value["n_test"] else ""
@@ -136,7 +140,7 @@ def write(reports: Path, *results: dict[str, Any], labels: bool = True) -> None:
         (folder / "reliability.csv").write_text(RELIABILITY if value["n_test"] else RELIABILITY.splitlines()[0] + "\n")
     source = {"dataset": "rafdb", "provenance": results[0]["provenance"]["source"], "accuracy": 0.9}
     source |= {"balanced_accuracy": 0.8, "macro_f1": 0.85, "own_shares_accuracy": 0.91}
-    (reports / "source.json").write_text(json.dumps({"source": source | {"n_test": 160}}), encoding="utf-8")
+    (root / paths.SOURCE_REPORT).write_text(json.dumps({"source": source | {"n_test": 160}}), encoding="utf-8")
 
 
 def tsne_csv(stages: tuple[str, ...], labels: bool) -> str:

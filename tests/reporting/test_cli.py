@@ -21,8 +21,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "params.yaml").write_text(text.replace(line, "targets: [jaffe]"), encoding="utf-8")
     (tmp_path / "params").mkdir()
     (tmp_path / "params/paper.yaml").write_text((ROOT / "params/paper.yaml").read_text(encoding="utf-8"))
-    (tmp_path / "reports").mkdir()
-    write(tmp_path / "reports", result("jaffe"))
+    write(tmp_path, result("jaffe"))
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

@@ -35,7 +35,7 @@ def reports(tmp_path: Path) -> Reports:
     def make(*results: dict[str, Any], labels: bool = True) -> Path:
         write(tmp_path, *results, labels=labels)
         write_report(params_for(*(value["target"] for value in results)), tmp_path)
-        return tmp_path
+        return tmp_path / "reports"
 
     return make
 
@@ -65,13 +65,13 @@ def test_five_figures_per_target_all_shown_in_the_report(reports: Reports) -> No
 def test_report_returns_what_it_wrote(tmp_path: Path) -> None:
     write(tmp_path, result("ckplus"))
     written = write_report(params_for("ckplus"), tmp_path)
-    assert written[0] == tmp_path / "tables.md"
+    assert written[0] == tmp_path / "reports/tables.md"
     found = {
         path
         for path in tmp_path.rglob("*")
         if path.is_file() and not {"evaluate", "curves", "validations"} & {*path.parts}
     }
-    assert set(written) == found - {tmp_path / "source.json"}
+    assert set(written) == found - {tmp_path / "reports/source.json"}
 
 
 def test_same_results_same_bytes(reports: Reports) -> None:
@@ -80,7 +80,7 @@ def test_same_results_same_bytes(reports: Reports) -> None:
     before = [path.read_bytes() for path in files]
     # A user's own drawing style must not show.
     with matplotlib.rc_context({"font.family": "serif", "axes.facecolor": "black"}):
-        write_report(params_for("ckplus"), folder)
+        write_report(params_for("ckplus"), folder.parent)
     assert [path.read_bytes() for path in files] == before
     assert len(before) == 2 + len(KINDS)
 

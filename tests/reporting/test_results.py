@@ -15,31 +15,31 @@ from tests.reporting.made_results import PARAMS, confusion, metrics, params_for,
 OURS = result_params(PARAMS, "jaffe")
 
 
-def refused(reports: Path, *targets: str) -> str:
+def refused(root: Path, *targets: str) -> str:
     with pytest.raises(PipelineError) as caught:
-        write_report(params_for(*targets), reports)
-    assert not (reports / "tables.md").exists()
-    assert not (reports / "figures").exists()
+        write_report(params_for(*targets), root)
+    assert not (root / "reports/tables.md").exists()
+    assert not (root / "reports/figures").exists()
     return str(caught.value)
 
 
 @pytest.mark.parametrize("name", ["result.json", "tsne.csv"])
 def test_missing_result_names_the_file_and_the_command(tmp_path: Path, name: str) -> None:
     write(tmp_path, result("ckplus"), result("jaffe"))
-    path = tmp_path / "evaluate" / "jaffe" / name
+    path = tmp_path / "reports/evaluate/jaffe" / name
     path.unlink()
     assert refused(tmp_path, "ckplus", "jaffe") == f"{path}: missing; run dvc repro evaluate@jaffe"
 
 
 def test_missing_source_metrics(tmp_path: Path) -> None:
     write(tmp_path, result("ckplus"))
-    (tmp_path / "source.json").unlink()
-    assert refused(tmp_path, "ckplus") == f"{tmp_path / 'source.json'}: missing; run dvc repro prototypes"
+    (tmp_path / "reports/source.json").unlink()
+    assert refused(tmp_path, "ckplus") == f"{tmp_path / 'reports/source.json'}: missing; run dvc repro prototypes"
 
 
 def test_source_metrics_of_another_set(tmp_path: Path) -> None:
     write(tmp_path, result("ckplus"))
-    path = tmp_path / "source.json"
+    path = tmp_path / "reports/source.json"
     path.write_text(path.read_text(encoding="utf-8").replace("rafdb", "fer2013"), encoding="utf-8")
     assert "dataset: 'fer2013', but source is 'rafdb'" in refused(tmp_path, "ckplus")
 
@@ -61,19 +61,21 @@ def test_source_metrics_of_another_set(tmp_path: Path) -> None:
 def test_damaged_result_names_the_key(tmp_path: Path, changes: dict[str, Any], fault: str) -> None:
     write(tmp_path, result("ckplus", **changes))
     message = refused(tmp_path, "ckplus")
-    assert message.startswith(f"{tmp_path / 'evaluate/ckplus/result.json'}: damaged; run dvc repro evaluate@ckplus")
+    assert message.startswith(
+        f"{tmp_path / 'reports/evaluate/ckplus/result.json'}: damaged; run dvc repro evaluate@ckplus"
+    )
     assert fault in message
 
 
 def test_result_that_is_no_json(tmp_path: Path) -> None:
     write(tmp_path, result("ckplus"))
-    (tmp_path / "evaluate/ckplus/result.json").write_text('{"source":', encoding="utf-8")
+    (tmp_path / "reports/evaluate/ckplus/result.json").write_text('{"source":', encoding="utf-8")
     assert "Invalid JSON" in refused(tmp_path, "ckplus")
 
 
 def test_result_of_another_target(tmp_path: Path) -> None:
     write(tmp_path, result("ckplus"))
-    path = tmp_path / "evaluate/ckplus/result.json"
+    path = tmp_path / "reports/evaluate/ckplus/result.json"
     path.write_text(json.dumps(result("jaffe")), encoding="utf-8")
     assert "target: 'jaffe', expected 'ckplus'" in refused(tmp_path, "ckplus")
 
@@ -95,7 +97,7 @@ def test_result_of_another_target(tmp_path: Path) -> None:
 def test_runs_of_different_configuration_share_no_table(tmp_path: Path, changes: dict[str, Any], fault: str) -> None:
     write(tmp_path, result("ckplus"), result("jaffe", **changes))
     message = refused(tmp_path, "ckplus", "jaffe")
-    assert message.startswith(str(tmp_path / "evaluate/jaffe/result.json"))
+    assert message.startswith(str(tmp_path / "reports/evaluate/jaffe/result.json"))
     assert fault in message
 
 
@@ -111,7 +113,7 @@ def test_runs_of_different_configuration_share_no_table(tmp_path: Path, changes:
 )
 def test_damaged_tsne_names_the_line(tmp_path: Path, line: str, fault: str) -> None:
     write(tmp_path, result("ckplus"))
-    path = tmp_path / "evaluate/ckplus/tsne.csv"
+    path = tmp_path / "reports/evaluate/ckplus/tsne.csv"
     path.write_text(tsne_csv(("before", "after"), labels=True) + line + "\n", encoding="utf-8")
     message = refused(tmp_path, "ckplus")
     assert message.startswith(f"{path}: ")
@@ -121,7 +123,7 @@ def test_damaged_tsne_names_the_line(tmp_path: Path, line: str, fault: str) -> N
 
 def test_tsne_without_points_before(tmp_path: Path) -> None:
     write(tmp_path, result("ckplus"))
-    path = tmp_path / "evaluate/ckplus/tsne.csv"
+    path = tmp_path / "reports/evaluate/ckplus/tsne.csv"
     path.write_text(tsne_csv(("after",), labels=True), encoding="utf-8")
     assert "no point of stage before" in refused(tmp_path, "ckplus")
 

@@ -5,7 +5,8 @@ import pytest
 
 from pipeline.labels import EXPRESSIONS
 from pipeline.standins.actions import ACTION_UNITS, PROTOTYPES, Acting, Actions, sample_peak, sample_rest
-from pipeline.standins.camera import Shot, actions_of
+from pipeline.standins.camera import actions_of
+from pipeline.standins.layouts import Shot
 from pipeline.standins.styles import STYLES
 
 EXACT = Acting(strength=1.0, spread=0.0, weak=0.0, stray=0.0)

@@ -8,11 +8,12 @@ from numpy.typing import NDArray
 
 from pipeline.standins import geometry
 from pipeline.standins.actions import Actions
-from pipeline.standins.camera import Shot, draw_picture
+from pipeline.standins.camera import draw_picture
 from pipeline.standins.canvas import Canvas, curve, ellipse, ribbon
 from pipeline.standins.face import Light, paint_head
 from pipeline.standins.geometry import Pose
 from pipeline.standins.identity import Cast, Identity, sample_identity
+from pipeline.standins.layouts import Shot
 from pipeline.standins.styles import STYLES
 
 UNIT = 0.6

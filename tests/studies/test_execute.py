@@ -27,7 +27,7 @@ class Queue:
     freed: list[str] = field(default_factory=list)
     started: int = 0
 
-    def seen(self) -> dict[str, str]:
+    def look(self) -> dict[str, str]:
         return dict(self.states)
 
     def enqueue(self, name: str, changes: Sequence[str]) -> None:
@@ -59,7 +59,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, queue: Queue) -> dict[s
     planned = plan.runs("mine", plan.read("mine", tmp_path), ROOT / "params.yaml")
     for name in ("enqueue", "mark_failed", "remove_tasks", "start_workers"):
         monkeypatch.setattr(experiments, name, getattr(queue, name))
-    monkeypatch.setattr(experiments, "queue", queue.seen)
+    monkeypatch.setattr(experiments, "queue", queue.look)
     monkeypatch.setattr(experiments, "free_name", lambda name, there: queue.freed.append(name))
     monkeypatch.setattr(experiments, "finished", dict)
     monkeypatch.setattr(experiments, "uncommitted", list)
@@ -86,12 +86,12 @@ def test_what_was_cut_off_runs_again(tmp_path: Path, monkeypatch: pytest.MonkeyP
 def test_what_only_seems_lost_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     queue = Queue({"mine-a-0": "Running"}, refused=())
     looks = iter([{"mine-a-0": "Lost"}])
-    monkeypatch.setattr(Queue, "seen", lambda self: next(looks, dict(self.states)))
+    monkeypatch.setattr(Queue, "look", lambda self: next(looks, dict(self.states)))
     run(tmp_path, monkeypatch, queue)
     assert queue.freed == ["mine-b-0", "mine-c-0"]
 
 
-def test_a_queue_that_does_not_move_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_queue_that_does_not_move_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(execute, "POLL_SECONDS", 0.0)
     monkeypatch.setattr(experiments, "queue", lambda: {"a": "Lost", "b": "Queued", "c": "Success"})
     with pytest.raises(PipelineError, match="2 experiments wait or were cut off, and none runs"):
@@ -124,7 +124,7 @@ def test_every_job_has_gpus_of_its_own(
     assert execute.gpus_of_jobs(jobs, devices) == list(expected)
 
 
-def test_what_dvc_refuses_is_told_and_the_rest_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_dvc_refuses_is_reported_and_the_rest_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     queue = Queue({}, refused=("mine-a-0",))
     failed = run(tmp_path, monkeypatch, queue)
     assert failed == {"mine-a-0": "dvc exp run: mine-a-0 refused", "mine-b-0": "said by mine-b-0"}

@@ -58,7 +58,7 @@ def kill_all_of(folder: Path) -> None:
             continue
 
 
-def test_workers_have_gpus_of_their_own_and_what_dies_with_them_is_lost_until_given_up(project: Path) -> None:
+def test_workers_have_gpus_of_their_own_and_what_dies_with_them_is_lost_until_marked_failed(project: Path) -> None:
     for name in ("one", "two"):
         experiments.enqueue(name, [f"name={name}"])
     try:

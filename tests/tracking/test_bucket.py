@@ -1,4 +1,4 @@
-"""An MLflow server whose clients write files to a bucket themselves: told before training, waited for in it."""
+"""An MLflow server whose clients write files to a bucket themselves: reported before training, waited for in it."""
 
 import importlib
 import sys
@@ -76,18 +76,18 @@ def settings(settings: Params) -> Params:
 def refused(settings: Params) -> str:
     with pytest.raises(TrackingError) as caught, runs.stage_run(settings, "pretrain"):
         pytest.fail("the body must not run")
-    told = str(caught.value)
-    assert "has its clients write to s3://pocan/runs/" in told
-    assert "\nNothing was trained. See to the bucket" in told
-    return told
+    output = str(caught.value)
+    assert "has its clients write to s3://pocan/runs/" in output
+    assert "\nNothing was trained. See to the bucket" in output
+    return output
 
 
-def test_a_bucket_that_does_not_answer_is_told_before_training(settings: Params, s3: Bucket) -> None:
+def test_a_bucket_that_does_not_answer_is_reported_before_training(settings: Params, s3: Bucket) -> None:
     s3.kill()
     assert f'Could not connect to the endpoint URL: "{s3.uri}/pocan' in refused(settings)
 
 
-def test_a_bucket_that_is_not_there_is_told_before_training(settings: Params, s3: Bucket) -> None:
+def test_a_bucket_that_is_not_there_is_reported_before_training(settings: Params, s3: Bucket) -> None:
     s3.ask("DELETE")
     assert "The specified bucket does not exist" in refused(settings)
 
@@ -106,10 +106,10 @@ def test_what_a_bucket_that_goes_away_should_have_had_is_kept_and_sent_later(
         run.log_model(torch.nn.Flatten())
         run.log_files([Path("curve.csv")], "adapt")
         run.log({"loss": 1.0}, 1)
-    told = capsys.readouterr().out
-    assert f"The bucket of MLflow server {server.uri} does not answer since" in told
-    assert "Connection refused" in told
-    assert "When it is back: pocan send" in told
+    output = capsys.readouterr().out
+    assert f"The bucket of MLflow server {server.uri} does not answer since" in output
+    assert "Connection refused" in output
+    assert "When it is back: pocan send" in output
     assert f"{run.id} could not be sent to {server.uri}: " in CliRunner().invoke(app, ["send"]).output
     s3.start()
     assert f"adapt@ckplus ({run.id}): 3 entries logged" in CliRunner().invoke(app, ["send"]).stdout
@@ -130,9 +130,9 @@ def test_a_bucket_that_refuses_ends_the_stage_with_one_message(settings: Params,
 
     with pytest.raises(TrackingError) as caught:
         stage()
-    told = str(caught.value)
-    assert "The specified bucket does not exist" in told
-    assert told.endswith("Training is kept up to its last epoch: see to the store and run the same command again")
+    output = str(caught.value)
+    assert "The specified bucket does not exist" in output
+    assert output.endswith("Training is kept up to its last epoch: see to the store and run the same command again")
 
 
 def answer(status: int) -> ClientError:

@@ -80,7 +80,7 @@ def test_a_half_made_store_is_named_and_the_way_out_works(store: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("statements", "told"),
+    ("statements", "message"),
     [
         (
             ["UPDATE alembic_version SET version_num = 'OLD'"],
@@ -91,18 +91,18 @@ def test_a_half_made_store_is_named_and_the_way_out_works(store: Path) -> None:
         (["DROP TABLE alembic_version", "DELETE FROM runs"], "is half made"),
     ],
 )
-def test_other_versions(store: Path, statements: list[str], told: str) -> None:
+def test_other_versions(store: Path, statements: list[str], message: str) -> None:
     change(store, *(statement.replace("OLD", revision(1)) for statement in statements))
-    with pytest.raises(TrackingError, match=told):
+    with pytest.raises(TrackingError, match=message):
         connect("pocan")
 
 
 def test_what_brings_an_older_store_up_to_date_keeps_a_copy_first(store: Path) -> None:
     """MLflow's own command is not run here: of a store of today's version no older one can be made."""
     change(store, f"UPDATE alembic_version SET version_num = '{revision(1)}'")
-    told = find_fault(store)
-    assert told is not None
-    command = told.partition("bring it up to date: ")[2].splitlines()[0]
+    message = find_fault(store)
+    assert message is not None
+    command = message.partition("bring it up to date: ")[2].splitlines()[0]
     copy, _, upgrade = command.partition(" && ")
     subprocess.run(copy, shell=True, check=True)
     assert store.with_name("mlflow.db.backup").read_bytes() == store.read_bytes()

@@ -1,4 +1,4 @@
-"""An MLflow server that is killed in training: told within seconds, training goes on, nothing is lost."""
+"""An MLflow server that is killed in training: reported within seconds, training goes on, nothing is lost."""
 
 import time
 from collections.abc import Iterator
@@ -44,8 +44,8 @@ def test_a_server_that_comes_back_in_training_has_all_of_it_in_order(
         run.log({"loss": 3.0}, 2)
         run.log({"loss": 2.0}, 3)
         assert time.monotonic() - began < 5
-        assert f"{server.uri} does not answer since" in (told := capsys.readouterr().out)
-        assert "Connection refused" in told
+        assert f"{server.uri} does not answer since" in (output := capsys.readouterr().out)
+        assert "Connection refused" in output
         assert [path.name for path in unsent()] == ["000001.json", "000002.json", "run.json"]
         before = time.time_ns() // 1_000_000
         server.start()
@@ -101,9 +101,13 @@ def test_what_a_server_that_stays_away_should_have_had_is_kept_and_sent_later(
         Path("curve.csv").write_text("of a later run\n")
         began, end = time.monotonic(), time.time_ns() // 1_000_000
     assert time.monotonic() - began < 15
-    told = capsys.readouterr().out
-    assert told.count("does not answer since") == told.count("is still away: waiting 1 seconds for it, once") == 1
-    assert f"6 entries are kept in {tmp_path / offline_queue.UNSENT / run.id}. When it is back: pocan send" in told
+    output = capsys.readouterr().out
+    assert (
+        output.count("does not answer since")
+        == output.count("still does not answer: waiting 1 seconds for it, once")
+        == 1
+    )
+    assert f"6 entries are kept in {tmp_path / offline_queue.UNSENT / run.id}. When it is back: pocan send" in output
 
     require_refused(settings, server, run.id)
     monkeypatch.delenv("MLFLOW_TRACKING_URI")

@@ -122,7 +122,9 @@ def test_a_failing_stage_leaves_a_failed_run(settings: Params) -> None:
     assert client.get_run(failed.data.tags["mlflow.parentRunId"]).info.status == "FAILED"
 
 
-def test_the_first_error_is_told_where_the_store_fails_too(settings: Params, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_first_error_is_reported_where_the_store_fails_too(
+    settings: Params, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def fail(*_: object) -> None:
         raise MlflowException("the store has gone away")
 
@@ -267,7 +269,7 @@ def test_a_deleted_parent_is_replaced(settings: Params, tmp_path: Path, monkeypa
     assert (parent.info.lifecycle_stage, parent.info.status) == ("active", "FINISHED")
 
 
-def test_a_store_that_fails_in_the_middle_is_told(settings: Params, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_store_that_fails_in_the_middle_is_reported(settings: Params, monkeypatch: pytest.MonkeyPatch) -> None:
     def gone(*_: object, **__: object) -> None:
         raise MlflowException("connection lost")
 
@@ -413,7 +415,7 @@ def test_asking_for_a_model_makes_no_store() -> None:
     assert not Path("mlflow.db").exists()
 
 
-def test_a_server_that_does_not_answer_is_told_before_training(
+def test_a_server_that_does_not_answer_is_reported_before_training(
     settings: Params, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")

@@ -118,8 +118,8 @@ def wait_for(server: Server) -> None:
 def test_a_photograph_is_answered_as_pocan_predict_does(server: Server, project: Path) -> None:
     (project / "two.png").write_bytes(png(two_faces()))
     (answer,) = server.ask(in_base64(png(two_faces())))
-    told = CliRunner().invoke(app, ["predict", "two.png", "--model", URI, "--format", "jsonl"])
-    rows = [json.loads(line) for line in told.stdout.splitlines()]
+    output = CliRunner().invoke(app, ["predict", "two.png", "--model", URI, "--format", "jsonl"])
+    rows = [json.loads(line) for line in output.stdout.splitlines()]
     assert len(rows) == 2
     assert answer["error"] is None
     for face, row in zip(answer["faces"], rows, strict=True):

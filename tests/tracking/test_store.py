@@ -9,7 +9,7 @@ from sqlalchemy.exc import OperationalError
 from pipeline.tracking.store import DATABASE, short_message
 
 
-def test_an_error_of_the_database_is_told_without_its_statement() -> None:
+def test_an_error_of_the_database_is_reported_without_its_statement() -> None:
     with sqlalchemy.create_engine("sqlite://").connect() as connection, pytest.raises(OperationalError) as raised:
         connection.execute(sqlalchemy.text("INSERT INTO runs VALUES (:key)"), {"key": "x" * 5000})
     assert "[SQL:" in str(raised.value)

@@ -26,36 +26,45 @@ from pipeline.reporting.titles import DRAWN_MARK, dataset_title, provenance_note
 
 @dataclass(frozen=True)
 class _Predicted:
-    """table: a row a picture of the store. of: the rows that are of interest; rows: those of them that are shown."""
+    """The predictions of a target.
+
+    Attributes:
+        table: A row a picture of the store.
+        of: The rows that are of interest, the test pictures or all.
+        rows: Those of them that are shown.
+    """
 
     table: pd.DataFrame
     of: Indices
     rows: Indices
 
 
-def page(params: Params, evaluations: Sequence[Evaluation], source: SourceMetrics, tables: str, reports: Path) -> str:
+def page(params: Params, evaluations: Sequence[Evaluation], source: SourceMetrics, tables: str, root: Path) -> str:
     """The page as HTML: the tables, the plots of every target and of the source model, the predictions.
 
     In a clone to which DVC has not brought the data the page is made without predictions and says so.
 
     Args:
-        tables: the text of reports/tables.md without figures.
-        reports: the folder with curves/ of the source model; beside it lies data/.
+        params: Name source and targets, and say whether pictures are shown.
+        evaluations: One a target.
+        source: The source model's scores.
+        tables: The text of reports/tables.md without figures.
+        root: The project's.
 
     Raises:
-        PipelineError: a curve is missing or damaged, a file does not fit the crops, or pictures are to be shown and
+        PipelineError: A curve is missing or damaged, a file does not fit the crops, or pictures are to be shown and
             their crops are missing.
     """
     names = (params.source, *params.targets)
-    stores = {name: _store(reports.parent / paths.crops(name), params.report.pictures) for name in names}
+    stores = {name: _store(root / paths.crops(name), params.report.pictures) for name in names}
     for one in evaluations:
-        _require_fit(one, stores, reports)
+        _require_fit(one, stores, root)
     of_source = {row for one in evaluations for row in _embedded(one, of_target=False)}
     shown = pictures.set_pictures(
         dataset_title(params.source), params.source, stores[params.source], _copied(params, of_source)
     )
-    found = [_target(params, one, stores[one.result.target], shown, reports) for one in evaluations]
-    groups = [*(group for group, _ in found), _source_model(source, reports)]
+    found = [_target(params, one, stores[one.result.target], shown, root) for one in evaluations]
+    groups = [*(group for group, _ in found), _source_model(source, root)]
     sheets = {
         one.sheet: pictures.sheet(store.images, one.cells)
         for one in (shown, *(target for _, target in found))
@@ -65,12 +74,12 @@ def page(params: Params, evaluations: Sequence[Evaluation], source: SourceMetric
 
 
 def _target(
-    params: Params, evaluation: Evaluation, store: CropStore | None, source: SetPictures, reports: Path
+    params: Params, evaluation: Evaluation, store: CropStore | None, source: SetPictures, root: Path
 ) -> tuple[Group, SetPictures]:
     """What the page says of one target, and what it shows of its pictures."""
     result = evaluation.result
-    path = reports.parent / paths.predictions(result.target)
-    predicted = None if store is None or not path.is_file() else _predicted(path, result.target, store)
+    path = root / paths.predictions(result.target)
+    predicted = None if store is None or not path.is_file() else _predicted(path, result.target, store, root)
     rows = set() if predicted is None else set(predicted.rows.tolist())
     wanted = _copied(params, _embedded(evaluation, of_target=True) | rows)
     shown = pictures.set_pictures(dataset_title(result.target), result.target, store, wanted)
@@ -112,7 +121,7 @@ def _training(training: Training, mark: str) -> list[Plot]:
     ]
 
 
-def _source_model(source: SourceMetrics, reports: Path) -> Group:
+def _source_model(source: SourceMetrics, root: Path) -> Group:
     """The curves of stage 1 and of the source prototypes."""
     drawn = source.provenance == "stand-in"
     mark = f" {DRAWN_MARK}" if drawn else ""
@@ -122,7 +131,7 @@ def _source_model(source: SourceMetrics, reports: Path) -> Group:
         for plot in plots.curves(
             name,
             f"{title} by epoch; the legend shows further curves",
-            read_curve(reports / "curves" / f"{name}.csv", f"dvc repro {name}"),
+            read_curve(root / paths.curve(name), f"dvc repro {name}"),
             mark,
         )
     ]
@@ -141,17 +150,17 @@ def _embedded(evaluation: Evaluation, of_target: bool) -> set[int]:
     return {row for one in embeddings for row in one.row[one.target == of_target].tolist()}
 
 
-def _require_fit(evaluation: Evaluation, stores: Mapping[str, CropStore | None], reports: Path) -> None:
+def _require_fit(evaluation: Evaluation, stores: Mapping[str, CropStore | None], root: Path) -> None:
     """Check that the pictures of t-SNE are in the stores, as far as these are at hand.
 
     Raises:
-        PipelineError: they are not.
+        PipelineError: They are not.
     """
     target = evaluation.result.target
     for name, of_target in ((evaluation.result.source, False), (target, True)):
         store = stores[name]
         if store is not None and max(_embedded(evaluation, of_target), default=-1) >= len(store.images):
-            path = reports / "evaluate" / target / "tsne.csv"
+            path = root / paths.evaluation_table(target, "tsne")
             raise PipelineError(f"{path}: of other pictures than {store.folder}; run dvc repro evaluate@{target}")
 
 
@@ -160,11 +169,11 @@ def _store(folder: Path, needed: bool) -> CropStore | None:
     return CropStore.open(folder) if needed or folder.is_dir() else None
 
 
-def _predicted(path: Path, target: str, store: CropStore) -> _Predicted:
+def _predicted(path: Path, target: str, store: CropStore, root: Path) -> _Predicted:
     """The predictions of the test pictures; of all where none has a label.
 
     Raises:
-        PipelineError: they are of other pictures than the store's or damaged, or the division is missing.
+        PipelineError: They are of other pictures than the store's or damaged, or the division is missing.
     """
     types = {"picture": "string", "expression": "string", "confidence": "float64"}
     table = read_csv(path, usecols=list(types), dtype=types, keep_default_na=False)
@@ -172,6 +181,6 @@ def _predicted(path: Path, target: str, store: CropStore) -> _Predicted:
         raise PipelineError(f"{path}: damaged (an unknown expression); run dvc repro evaluate@{target}")
     if table["picture"].tolist() != store.samples["key"].tolist():
         raise PipelineError(f"{path}: of other pictures than {store.folder}; run dvc repro evaluate@{target}")
-    test = read_split(path.parents[2] / paths.split(target)).test
+    test = read_split(root / paths.split(target)).test
     of = test if len(test) else np.arange(len(table), dtype=np.int64)
     return _Predicted(table, of, sample_rows(of))

@@ -32,7 +32,7 @@ def params(target: str = "ckplus", pictures: bool = False) -> Params:
 
 def write_project(root: Path, target: str = "ckplus", labels: bool = True) -> None:
     """Results, crops, divisions and predictions of a target, by their places in a project."""
-    write(root / "reports", result(target, **({} if labels else UNLABELLED)), labels=labels)
+    write(root, result(target, **({} if labels else UNLABELLED)), labels=labels)
     for name in ("rafdb", target):
         known = labels or name == "rafdb"
         rows = [
@@ -51,7 +51,7 @@ def write_project(root: Path, target: str = "ckplus", labels: bool = True) -> No
 def page_of(root: Path, target: str = "ckplus", pictures: bool = False) -> Path:
     """The page of the project's results, written as the report stage writes it, but without tables and figures."""
     wanted, reports = params(target, pictures), root / "reports"
-    evaluations, source = load_evaluations(wanted, reports), load_source(wanted, reports)
+    evaluations, source = load_evaluations(wanted, root), load_source(wanted, root)
     tables = render([evaluation.result for evaluation in evaluations], source, [], PAPER)
-    write_text(reports / "index.html", page(wanted, evaluations, source, tables, reports))
+    write_text(reports / "index.html", page(wanted, evaluations, source, tables, root))
     return reports / "index.html"

@@ -75,7 +75,7 @@ def test_the_page_needs_nothing_but_itself(project: Path) -> None:
 
 
 def test_the_tables_are_those_of_the_report(project: Path) -> None:
-    write_report(params(), project / "reports")
+    write_report(params(), project)
     text = (project / "reports/index.html").read_text(encoding="utf-8")
     rows = [line for line in (project / "reports/tables.md").read_text().splitlines() if line.startswith("| CK+ | ")]
     assert len(rows) >= 5
@@ -175,7 +175,7 @@ def test_predictions_of_other_pictures_are_refused_and_nothing_is_written(projec
     path = project / "data/predictions/ckplus.csv"
     pd.read_csv(path).iloc[1:].to_csv(path, index=False)
     with pytest.raises(PipelineError, match=r"ckplus\.csv: of other pictures than .*; run dvc repro evaluate@ckplus"):
-        write_report(params(), project / "reports")
+        write_report(params(), project)
     assert not (project / "reports/tables.md").exists()
 
 

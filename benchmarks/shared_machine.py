@@ -1,0 +1,92 @@
+"""How PyTorch's threads should wait: seconds a training step on a quiet machine, and beside one busy process.
+
+    python -m benchmarks.shared_machine
+
+OpenMP's threads spin for a while before they sleep, and a spinning thread takes the core that another process needs.
+Each way of waiting runs in a process of its own, in turn, several rounds; medians are printed. Stage 1 of the demo's
+network, drawn stand-ins. benchmarks/README.md: what was measured.
+"""
+
+import json
+import multiprocessing
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from benchmarks.loops import Setting
+from benchmarks.training import draw_crops
+
+WAYS: dict[str, dict[str, str]] = {
+    "default": {},
+    "OMP_WAIT_POLICY=PASSIVE": {"OMP_WAIT_POLICY": "PASSIVE"},
+    "GOMP_SPINCOUNT=1000": {"GOMP_SPINCOUNT": "1000"},
+    "GOMP_SPINCOUNT=10000": {"GOMP_SPINCOUNT": "10000"},
+    "GOMP_SPINCOUNT=100000": {"GOMP_SPINCOUNT": "100000"},
+    "GOMP_SPINCOUNT=1000000": {"GOMP_SPINCOUNT": "1000000"},
+    "one thread": {"OMP_NUM_THREADS": "1"},
+}
+
+
+def compare(
+    batch_size: Annotated[int, typer.Option(help="Pictures in a step.")] = 64,
+    rounds: Annotated[int, typer.Option(help="Runs of each way.")] = 3,
+    seconds: Annotated[float, typer.Option(help="Least time of a run.")] = 8.0,
+) -> None:
+    """Print the table."""
+    print(f"{os.cpu_count()} cores, ResNet-10, stage 1, batches of {batch_size}, seconds a step\n")
+    print("| threads | quiet | beside one busy process |\n| :--- | ---: | ---: |")
+    found: dict[tuple[str, bool], list[float]] = {(way, busy): [] for way in WAYS for busy in (False, True)}
+    with tempfile.TemporaryDirectory() as folder:
+        crops = Path(folder) / "crops.npy"
+        draw_crops(crops)
+        setting = Setting("1", "resnet10", batch_size, "cpu", "fp32", False, str(crops))
+        for _ in range(rounds):
+            for way, busy in found:
+                found[way, busy].append(_step(setting, WAYS[way], busy, seconds))
+    for way in WAYS:
+        quiet, shared = (statistics.median(found[way, busy]) for busy in (False, True))
+        print(f"| {way} | {quiet:.2f} | {shared:.2f} |")
+
+
+def _step(setting: Setting, environment: dict[str, str], busy: bool, seconds: float) -> float:
+    """Seconds a step."""
+    command = [sys.executable, "-m", "benchmarks.training", "measure", "project", json.dumps(vars(setting))]
+    own = {name: value for name, value in os.environ.items() if not name.startswith(("OMP_", "GOMP_"))}
+    with _neighbour(busy):
+        result = subprocess.run(
+            [*command, str(seconds)], capture_output=True, text=True, check=False, env=own | environment
+        )
+    if result.returncode:
+        raise SystemExit(result.stderr[-3000:])
+    return float(2 * setting.batch_size / json.loads(result.stdout.splitlines()[-1])["rate"])  # two views a picture
+
+
+@contextmanager
+def _neighbour(busy: bool) -> Iterator[None]:
+    """Another process that computes all the time, where there is one."""
+    process = multiprocessing.Process(target=_compute, daemon=True)
+    if busy:
+        process.start()
+    try:
+        yield
+    finally:
+        if busy:
+            process.kill()
+            process.join()
+
+
+def _compute() -> None:
+    while True:
+        pass
+
+
+if __name__ == "__main__":
+    typer.run(compare)

@@ -1,0 +1,130 @@
+"""``import pocan``: faces of pictures of every kind, what is refused, and what importing costs."""
+
+import inspect
+import subprocess
+import sys
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from typer.testing import CliRunner
+
+import pocan
+from pocan.cli import adapt as adapt_command
+from pocan.cli import app
+from tests.faces.scenes import noise, photograph, two_faces
+from tests.models import write_adapted
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> pocan.Model:
+    folder = tmp_path_factory.mktemp("models") / "model"
+    write_adapted(folder)
+    return pocan.load_model(folder, device="cpu")
+
+
+def same(first: pocan.Face, second: pocan.Face) -> None:
+    assert first.box == pytest.approx(second.box, abs=0.01)
+    assert first.score == pytest.approx(second.score, abs=1e-4)
+    assert dict(first.probabilities) == pytest.approx(dict(second.probabilities), abs=1e-4)
+
+
+def test_a_face_has_a_box_a_score_and_a_probability_for_each_expression(model: pocan.Model) -> None:
+    first, second = model.predict(two_faces())
+    assert first.score >= second.score > 0.8
+    assert tuple(first.probabilities) == pocan.EXPRESSIONS
+    assert sum(first.probabilities.values()) == pytest.approx(1.0, abs=1e-5)
+    assert first.confidence == first.probabilities[first.expression] == max(first.probabilities.values())
+    left, top, right, bottom = first.box
+    assert 0 <= left < right <= two_faces().shape[1]
+    assert 0 <= top < bottom <= two_faces().shape[0]
+    assert model.predict(noise(64, 64)) == []
+
+
+def test_a_picture_is_the_same_from_a_file_an_array_and_pillow(model: pocan.Model, tmp_path: Path) -> None:
+    image = Image.fromarray(photograph())
+    image.save(tmp_path / "one.png")
+    (expected,) = model.predict(photograph())
+    for picture in (tmp_path / "one.png", str(tmp_path / "one.png"), image, image.convert("RGBA")):
+        (found,) = model.predict(picture)
+        same(found, expected)
+    flipped = np.ascontiguousarray(photograph()[..., ::-1])
+    (found,) = model.predict(flipped[..., ::-1])  # a view, as made of a picture that OpenCV has read
+    same(found, expected)
+
+
+def test_of_a_list_each_picture_has_its_faces(model: pocan.Model) -> None:
+    found = model.predict([two_faces(), Image.fromarray(noise(64, 64)), photograph()])
+    assert [len(faces) for faces in found] == [2, 0, 1]
+    same(found[2][0], model.predict(photograph())[0])
+    assert model.predict([]) == []
+    assert [len(faces) for faces in model.predict((photograph(),))] == [1]
+
+
+def test_the_exif_orientation_of_an_image_is_applied(model: pocan.Model, tmp_path: Path) -> None:
+    image = Image.fromarray(np.rot90(photograph()))
+    exif = image.getexif()
+    exif[0x0112] = 6
+    image.save(tmp_path / "turned.png", exif=exif)
+    with Image.open(tmp_path / "turned.png") as opened:
+        same(model.predict(opened)[0], model.predict(photograph())[0])
+
+
+@pytest.mark.parametrize(
+    ("picture", "error", "reason"),
+    [
+        (photograph().astype(np.float32) / 255, ValueError, "float32 240×272×3: a picture's array is uint8 H×W×3"),
+        (photograph()[..., 0], ValueError, "uint8 240×272"),
+        (np.stack([photograph()] * 2), ValueError, "uint8 2×240×272×3"),
+        (photograph()[:0], ValueError, "uint8 0×272×3"),
+        (7, TypeError, "int: a picture is a path, an array of NumPy's or an image of Pillow's"),
+        ("nowhere.jpg", pocan.PipelineError, "nowhere.jpg: no such file"),
+        ([photograph(), "nowhere.jpg"], pocan.PipelineError, "nowhere.jpg: no such file"),
+    ],
+)
+def test_what_is_no_picture_is_refused(
+    model: pocan.Model, picture: object, error: type[Exception], reason: str
+) -> None:
+    with pytest.raises(error, match=reason):
+        model.predict(picture)  # type: ignore[call-overload]
+
+
+def test_a_model_is_loaded_with_other_values_of_its_faces(tmp_path: Path) -> None:
+    write_adapted(tmp_path / "model")
+    for values in ({"min_face": 150}, ["min_face=150"]):
+        model = pocan.load_model(tmp_path / "model", device="cpu", faces=values)
+        assert model.predictor.faces.min_face == 150
+        assert len(model.predict(two_faces())) == 1
+    with pytest.raises(pocan.PipelineError, match=r"faces\.min_fase: unknown key"):
+        pocan.load_model(tmp_path / "model", faces={"min_fase": 60})
+    with pytest.raises(pocan.PipelineError, match="device: 'gpu' is none"):
+        pocan.load_model(tmp_path / "model", device="gpu")
+    with pytest.raises(pocan.PipelineError, match=r"nowhere/model\.json: no such file"):
+        pocan.load_model("nowhere")
+
+
+def test_importing_loads_nothing_heavy() -> None:
+    script = (
+        "import sys, pocan\n"
+        "from pocan import Face, Model, adapt, load_model\n"
+        "print(*sorted({'torch', 'mlflow', 'cv2', 'numpy', 'pandas', 'PIL'} & set(sys.modules)))\n"
+    )
+    output = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert output.split() == []
+
+
+def test_the_version_is_that_of_the_package() -> None:
+    assert pocan.__version__ == version("pocan")
+    answer = CliRunner().invoke(app, ["--version"])
+    assert (answer.exit_code, answer.stdout) == (0, f"pocan {pocan.__version__}\n")
+
+
+def test_python_and_the_command_adapt_with_the_same_defaults() -> None:
+    command, function = (inspect.signature(each).parameters for each in (adapt_command, pocan.adapt))
+    for name in ("model", "method", "choose", "every", "device"):
+        assert command[name].default == function[name].default
+    assert command["file"].default == Path(str(function["params"].default))
