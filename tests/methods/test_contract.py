@@ -155,7 +155,7 @@ def test_predictions_that_are_not_finite_stop_by_name() -> None:
 
 
 def test_a_target_is_handed_to_a_method_without_labels() -> None:
-    assert set(TargetDomain.__dataclass_fields__) == {"crops", "train_rows", "test_rows"}
+    assert set(TargetDomain.__dataclass_fields__) == {"inputs", "train_rows", "test_rows"}
 
 
 @pytest.mark.parametrize("name", TRAINED)

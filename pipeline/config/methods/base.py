@@ -44,8 +44,8 @@ class AdaptParams(Section):
     """Whether it needs nothing of the source but its model."""
     uses_target: ClassVar[bool] = True
     """Whether it sees the target at all: some of the paper's rows only train the source model otherwise."""
-    needs_pixels: ClassVar[bool] = False
-    """Whether it looks at the pictures themselves, so that features of f are not enough."""
+    needs_encoder: ClassVar[bool] = False
+    """Whether it looks at the pictures or at what f computes within, so that features of f are not enough."""
 
     method: Name
     epochs: PositiveInt
@@ -66,8 +66,8 @@ class AdaptParams(Section):
 
     @model_validator(mode="after")
     def _features_suffice(self) -> Self:
-        if self.trains == "head" and self.needs_pixels:
-            raise ValueError(f"trains: {self.title} looks at the pictures themselves; set adapt.trains: all")
+        if self.trains == "head" and self.needs_encoder:
+            raise ValueError(f"trains: {self.title} needs more of f than its features; set adapt.trains: all")
         return self
 
     def left_out(self) -> tuple[str, ...]:
