@@ -105,10 +105,12 @@ class Adaptation:
 
     def feature_requests(self) -> tuple[FeatureRequest | None, FeatureRequest]:
         """The features of source and target that an adaptation of the head reads; None without a source."""
-        source = None
+        params, source = self.params, None
         if self.source is not None:
-            source = FeatureRequest.of_source(self.encoder, self.source, self.params, self.augment)
-        return source, FeatureRequest.of_target(self.encoder, self.target, self.params, self.augment)
+            source = FeatureRequest.of_source(
+                self.encoder, self.source, params.source_pictures, params.source_views, self.augment
+            )
+        return source, FeatureRequest.of_target(self.encoder, self.target, params.target_views, self.augment)
 
     def method(self, team: Team) -> Method:
         """Make the training task, on the team's device.
@@ -147,8 +149,9 @@ class Adaptation:
         if self.source is None:
             none = torch.from_numpy(NO_ROWS)
             return SourceDomain(inputs, none, none, none)
-        source = self.source
-        return SourceDomain(inputs, source_rows(source, self.params), source.source_labels(), source.test_rows)
+        source, params = self.source, self.params
+        rows = source_rows(source, params.source_pictures if params.trains == "head" else None)
+        return SourceDomain(inputs, rows, source.source_labels(), source.test_rows)
 
 
 def adapt(work: Adaptation, run: Run, team: Team, registered_name: str, finish: Finish = lambda _outcome: ()) -> None:

@@ -152,7 +152,8 @@ class DeviceCrops(NetworkInputs):
         return augment.evaluation_view(augment.to_float(batch), eval_crop)
 
     def draw(self, views: int, count: int, generator: torch.Generator) -> Tensor:
-        return augment.draw(views * count, generator).unflatten(0, (views, count))
+        draws: Tensor = augment.draw(views * count, generator).unflatten(0, (views, count))
+        return draws
 
     def training_views(self, batch: Tensor, draws: Tensor, params: AugmentParams) -> Tensor:
         views = len(draws) // max(len(batch), 1)

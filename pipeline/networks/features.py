@@ -22,7 +22,6 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from pipeline.config.learning import AugmentParams
-from pipeline.config.methods.base import AdaptParams
 from pipeline.data.batches import DeviceCrops, DeviceFeatures, generator_for, prefetched
 from pipeline.data.prepared import PreparedData
 from pipeline.errors import DamagedFileError
@@ -58,16 +57,17 @@ class FeatureRequest:
     augment: AugmentParams
 
     @classmethod
-    def of_source(cls, encoder: Encoder, data: PreparedData, params: AdaptParams, augment: AugmentParams) -> Self:
+    def of_source(
+        cls, encoder: Encoder, data: PreparedData, pictures: int | None, views: int, augment: AugmentParams
+    ) -> Self:
         """What an adaptation reads of the source: ``source_rows`` to train on, and the test rows to judge by."""
-        train = source_rows(data, params)
-        return cls(encoder, data, torch.cat([train, data.test_rows]).unique(), train, params.source_views, augment)
+        train = source_rows(data, pictures)
+        return cls(encoder, data, torch.cat([train, data.test_rows]).unique(), train, views, augment)
 
     @classmethod
-    def of_target(cls, encoder: Encoder, data: PreparedData, params: AdaptParams, augment: AugmentParams) -> Self:
+    def of_target(cls, encoder: Encoder, data: PreparedData, views: int, augment: AugmentParams) -> Self:
         """What an adaptation reads of the target: all pictures, and views of those that it adapts to."""
-        rows = torch.arange(len(data.store.images))
-        return cls(encoder, data, rows, data.train_rows, params.target_views, augment)
+        return cls(encoder, data, torch.arange(len(data.store.images)), data.train_rows, views, augment)
 
     def description(self) -> dict[str, Any]:
         """What decides the features, as JSON."""
@@ -116,12 +116,11 @@ class FeatureRequest:
         inputs, encoder = DeviceCrops(self.data.store.images, device), self.encoder.to(device)
         shape = (inputs.count, 1 + self.views, encoder.dim)
         features = np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=shape)
-        total = len(self.rows) + self.views * len(self.train_rows)
+        batches = len(self.rows.split(BATCH)) + self.views * len(self.train_rows.split(BATCH))
         title = f"features {self.data.name}"
-        with evaluating(encoder), progress_bar(total=total, desc=title, unit="view") as bar:
-            for rows, view, images in self._views(inputs):
+        with evaluating(encoder):
+            for rows, view, images in progress_bar(self._views(inputs), total=batches, desc=title, unit="batch"):
                 features[rows.numpy(), view] = encoder(images).float().cpu().numpy()
-                bar.update(len(rows))
         features.flush()
 
     def _views(self, inputs: DeviceCrops) -> Iterator[tuple[Tensor, int, Tensor]]:
@@ -137,16 +136,16 @@ class FeatureRequest:
                 yield rows, view, inputs.training_views(stored, drawn, self.augment)
 
 
-def source_rows(data: PreparedData, params: AdaptParams) -> Tensor:
-    """The source's training rows that an adaptation draws from: all, or ``params.source_pictures`` of them.
+def source_rows(data: PreparedData, pictures: int | None) -> Tensor:
+    """The source's training rows that an adaptation of the head draws from: all, or so many of them.
 
     Returns:
-        int64, in ascending order.
+        int64, in ascending order; the same in every adaptation.
     """
-    rows, wanted = data.train_rows, params.source_pictures
-    if params.trains == "all" or wanted is None or wanted >= len(rows):
+    rows = data.train_rows
+    if pictures is None or pictures >= len(rows):
         return rows
-    drawn = torch.randperm(len(rows), generator=generator_for(SEED, f"source pictures {data.name}", 0))[:wanted]
+    drawn = torch.randperm(len(rows), generator=generator_for(SEED, f"source pictures {data.name}", 0))[:pictures]
     return rows[drawn].sort().values
 
 
