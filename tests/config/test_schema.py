@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import yaml
-from dvc.utils.hydra import apply_overrides
+from dvc.utils.hydra import apply_overrides  # type: ignore[import-untyped]
 
 from pipeline.config import load as params
 from pipeline.config.dependencies import flatten
