@@ -20,13 +20,13 @@ from pipeline.data.batches import DeviceCrops, DeviceFeatures, NetworkInputs
 from pipeline.data.crops import CROP_SIZE
 from pipeline.data.outcome import Outcome, Predictions, Sample
 from pipeline.data.prepared import Indices, PreparedData
-from pipeline.evaluation import calibration
 from pipeline.files.atomic import atomic_path
 from pipeline.files.io import write_csv
 from pipeline.labels import EXPRESSIONS
 from pipeline.methods import Method, SourceDomain, TargetDomain, implementation
 from pipeline.networks import saved, trained
 from pipeline.networks.features import FeatureRequest, GivenFeatures, source_rows, swap_encoder
+from pipeline.networks.calibration import fitted_temperature
 from pipeline.networks.inference import predict_domains
 from pipeline.networks.network import Encoder, PrototypeClassifier
 from pipeline.networks.trained import TrainedModel
@@ -207,7 +207,7 @@ def _temperature(work: Adaptation, after: Predictions) -> float:
     """Fit the temperature on the source's test part; without the source take that of the source model."""
     if work.source is None:
         return float(work.trained.model.calibration.temperature)
-    return calibration.temperature(after.source_probabilities, work.source.store.labels()[work.samples[0].rows])
+    return fitted_temperature(after.source_probabilities, work.source.store.labels()[work.samples[0].rows])
 
 
 def _log_inputs(work: Adaptation, tracked: StageRun, team: Team) -> None:
