@@ -25,8 +25,8 @@ from pipeline.files.io import write_csv
 from pipeline.labels import EXPRESSIONS
 from pipeline.methods import Method, SourceDomain, TargetDomain, implementation
 from pipeline.networks import saved, trained
-from pipeline.networks.features import FeatureRequest, GivenFeatures, source_rows, swap_encoder
 from pipeline.networks.calibration import fitted_temperature
+from pipeline.networks.features import FeatureRequest, GivenFeatures, source_rows, swap_encoder
 from pipeline.networks.inference import predict_domains
 from pipeline.networks.network import Encoder, PrototypeClassifier
 from pipeline.networks.trained import TrainedModel

@@ -3,11 +3,12 @@
 from abc import abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
 
+from pipeline.compute.batchnorm import following
 from pipeline.compute.device import upload
 from pipeline.config.methods.two_domains import TwoDomainsParams
 from pipeline.data.batches import generator_for, shuffled_batches
@@ -202,9 +203,11 @@ class TwoDomains(Method):
         source, drawn = self.training_views(batch)
         target = drawn[: len(drawn) // self.views]
         if self.params.domain_passes == "joint" and len(source) and len(target):
-            z_source, z_target = self._embed(torch.cat([source, target])).split([len(source), len(target)])
+            both = self.embed(torch.cat([source, target]), "both")
+            z_source, z_target = both.split([len(source), len(target)])
         else:
-            z_source, z_target = (self._embed(views) if len(views) else None for views in (source, target))
+            z_source = self.embed(source, "source") if len(source) else None
+            z_target = self.embed(target, "target") if len(target) else None
         return Domains(
             self.whole(z_source, batch.source),
             batch.labels,
@@ -213,6 +216,11 @@ class TwoDomains(Method):
             drawn,
             progress,
         )
+
+    def embed(self, views: Tensor, domain: Literal["source", "target", "both"]) -> Tensor:
+        """Embed this process's views in a training pass; batch norms take it as ``batch_norm`` says."""
+        with following(self.network, self.params.batch_norm, domain):
+            return self._embed(views)
 
     def training_views(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Draw this process's training views of both domains, N×… float each."""
