@@ -17,6 +17,8 @@ from pipeline.training import loop
 from pipeline.training.checkpoints import Checkpoint
 from tests.methods.toy import CPU, LABELS, ROWS, TEAM, accuracy, method, pictures
 
+pytestmark = pytest.mark.slow
+
 TRAINED = [name for name, params in METHODS.items() if params.adapts]
 ADAPTING = [name for name in TRAINED if METHODS[name].uses_target]
 

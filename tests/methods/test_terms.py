@@ -179,6 +179,7 @@ def test_icid_starts_from_the_source_model_and_predicts_from_the_fused_features(
     assert not torch.allclose(matrix, before)
 
 
+@pytest.mark.slow
 def test_icid_learns_to_tell_whether_two_pictures_are_of_one_class() -> None:
     task = method("icid", batch_size=105, steps_per_epoch=1, prototype_lr=0.05)
     plan = [next(task.begin_epoch(epoch).batches) for epoch in range(12)]
