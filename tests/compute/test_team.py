@@ -17,6 +17,8 @@ from pipeline.networks.network import Encoder, ProjectionHead
 from tests.compute.team_steps import first_steps, methods_steps, start
 from tests.tasks import COMPUTE, ROWS, pictures, pretraining
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 
 

@@ -52,6 +52,7 @@ def test_the_file_computes_what_the_model_does_for_any_number_of_crops(
     assert json.loads(found["made_from"])["weights_sha256"] == trained.description["weights_sha256"]
 
 
+@pytest.mark.slow
 def test_int8_is_smaller_and_near(tmp_path: Path) -> None:
     write_adapted(tmp_path / "model")
     onnx.export(open_model(tmp_path / "model"), tmp_path / "model.onnx")
@@ -65,6 +66,7 @@ def invoke(*arguments: str | Path):  # type: ignore[no-untyped-def]
     return CliRunner().invoke(app, ["export", *map(str, arguments)])
 
 
+@pytest.mark.slow
 def test_the_command_writes_a_checked_file_and_a_card(tmp_path: Path) -> None:
     write_adapted(tmp_path / "model", weights_origin="none")
     answer = invoke(tmp_path / "model", "--out", tmp_path / "out")
@@ -77,6 +79,7 @@ def test_the_command_writes_a_checked_file_and_a_card(tmp_path: Path) -> None:
     assert "Not for decisions about people" in card
 
 
+@pytest.mark.slow
 def test_what_is_there_is_not_overwritten_and_nothing_is_half_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -167,6 +167,7 @@ def test_a_mean_moves_when_enough_has_come_near_it() -> None:
     torch.testing.assert_close(like, normalised)
 
 
+@pytest.mark.slow
 def test_its_losses_are_cross_entropies_of_scores_and_cdans_on_directions() -> None:
     task = method("agra", weight=2.0, local_weight=0.5, dropout=0.0)
     assert isinstance(task, Agra)

@@ -142,7 +142,7 @@ def test_what_is_known_of_the_classes_counts_in_what_is_taught(name: str, sees: 
     z = F.normalize(normal(28, 32))
     probabilities = decision(task.source_model.prototypes(z))
     task._pseudo_labels = probabilities.argmax(dim=1)  # type: ignore[attr-defined]
-    task._taught = lambda _: probabilities  # type: ignore[attr-defined]
+    task._teacher_probabilities = lambda _: probabilities  # type: ignore[attr-defined]
     pictures = Domains(z, LABELS[:28], z, torch.arange(28), z, 0.0)
     assert task.losses(pictures)[sees].item() < 0.05  # type: ignore[attr-defined]
 
@@ -179,6 +179,7 @@ def test_icid_starts_from_the_source_model_and_predicts_from_the_fused_features(
     assert not torch.allclose(matrix, before)
 
 
+@pytest.mark.slow
 def test_icid_learns_to_tell_whether_two_pictures_are_of_one_class() -> None:
     task = method("icid", batch_size=105, steps_per_epoch=1, prototype_lr=0.05)
     plan = [next(task.begin_epoch(epoch).batches) for epoch in range(12)]

@@ -152,6 +152,7 @@ def test_vggface2_geometry_strides_in_the_first_convolution() -> None:
     assert trunk.maxpool.padding == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", ["plain.pth", "wrapped.pt", "numpy.pkl"])
 def test_vggface2_weights_load_from_each_export(
     form: str, vggface2_state: dict[str, torch.Tensor], tmp_path: Path

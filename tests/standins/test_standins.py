@@ -33,6 +33,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dataset", ["fer2013", "oulu"])
 def test_the_number_of_workers_changes_no_byte(root: Path, tmp_path: Path, dataset: str) -> None:
     draw(dataset, tmp_path / dataset, SEED, SCALE, workers=2)
@@ -108,6 +109,7 @@ def test_an_interrupted_run_leaves_the_old_set_alone(
     assert digests(tmp_path / "fer2013") == digests(root / "fer2013")
 
 
+@pytest.mark.slow
 def test_a_new_run_replaces_the_old_stand_in(root: Path, tmp_path: Path) -> None:
     for seed in (8, 7):
         draw("fer2013", tmp_path / "fer2013", seed, SCALE, workers=1)
