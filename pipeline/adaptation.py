@@ -100,7 +100,7 @@ class Adaptation:
 
     @cached_property
     def encoder(self) -> Encoder:
-        """F of the source model."""
+        """The encoder f of the source model."""
         return self.source_model.network.encoder
 
     def feature_requests(self) -> tuple[FeatureRequest | None, FeatureRequest]:
@@ -132,18 +132,18 @@ class Adaptation:
             team,
         )
 
-    def _inputs(self, on: torch.device) -> tuple[NetworkInputs, NetworkInputs]:
+    def _inputs(self, device: torch.device) -> tuple[NetworkInputs, NetworkInputs]:
         """What the network takes of source and target: crops, or features where the head alone is trained."""
         if self.params.trains == "all":
             images = (
                 np.empty((0, CROP_SIZE, CROP_SIZE, 3), np.uint8) if self.source is None else self.source.store.images
             )
-            return DeviceCrops(images, on), DeviceCrops(self.target.store.images, on)
+            return DeviceCrops(images, device), DeviceCrops(self.target.store.images, device)
         source, target = self.feature_requests()
-        of_target = target.read(self.outputs.features / self.target.name, on)
+        of_target = target.read(self.outputs.features / self.target.name, device)
         if source is None:
             return DeviceFeatures.none_like(of_target), of_target
-        return source.read(self.outputs.features / source.data.name, on), of_target
+        return source.read(self.outputs.features / source.data.name, device), of_target
 
     def _source_domain(self, inputs: NetworkInputs) -> SourceDomain:
         if self.source is None:

@@ -24,7 +24,7 @@ def require_apart(out: Path, folder: Path) -> None:
         raise DatasetError(f"{out}: lies in {folder}, whose pictures are read; name a folder beside it with --out")
 
 
-def extract_folder(folder: Path, out: Path, params: FaceParams, on: str, processes: int | None) -> list[Path]:
+def extract_folder(folder: Path, out: Path, params: FaceParams, device_name: str, processes: int | None) -> list[Path]:
     """What the faces stage does with a data set, for a folder of pictures.
 
     Any number of pictures may be unreadable: they are listed in the report.
@@ -33,7 +33,7 @@ def extract_folder(folder: Path, out: Path, params: FaceParams, on: str, process
         folder: The pictures.
         out: Where crops and report go.
         params: Section faces.
-        on: auto, cpu or cuda.
+        device_name: auto, cpu or cuda.
         processes: That read pictures; None: as many as there are cores for.
 
     Returns:
@@ -49,11 +49,16 @@ def extract_folder(folder: Path, out: Path, params: FaceParams, on: str, process
     with exclusive(out):
         if store.exists() and report.exists():
             raise DatasetError(f"{store}: there are crops already; remove the folder or name another one with --out")
-        return extract_pictures(pictures, out, out / ".in-progress", params, device.pick(on), processes)
+        return extract_pictures(pictures, out, out / ".in-progress", params, device.pick(device_name), processes)
 
 
 def extract_pictures(
-    pictures: Dataset, out: Path, partial: Path, params: FaceParams, on: torch.device, processes: int | None
+    pictures: Dataset,
+    out: Path,
+    partial: Path,
+    params: FaceParams,
+    detector_device: torch.device,
+    processes: int | None,
 ) -> list[Path]:
     """Crops, faces.md and contact sheets in ``out``, as far as they are not there.
 
@@ -62,7 +67,7 @@ def extract_pictures(
         out: Where crops and report go.
         partial: Where extraction goes on that was interrupted.
         params: Section faces.
-        on: The device of the detector.
+        detector_device: The device of the detector.
         processes: That read pictures; None: as many as there are cores for.
 
     Returns:
@@ -74,5 +79,5 @@ def extract_pictures(
     """
     store = out / "crops"
     if not store.exists():  # else only the report was interrupted
-        extract(pictures, store, partial, params, 1.0, on, processes)
+        extract(pictures, store, partial, params, 1.0, detector_device, processes)
     return [store, *write_faces_report({pictures.name: store}, out / "faces.md", out / "contact-sheets")]

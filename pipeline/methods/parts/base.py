@@ -182,8 +182,8 @@ class Method(Resumable, ABC):
         place = torch.searchsorted(rows, test).to(probabilities.device)
         self.predictions.append(probabilities[place].argmax(dim=1).to(torch.uint8).cpu())
         place = torch.searchsorted(rows, train).to(probabilities.device)
-        judged = place[_evenly(len(train))]
-        self._validate(embeddings[judged], probabilities[judged])
+        sample = place[_evenly(len(train))]
+        self._validate(embeddings[sample], probabilities[sample])
         self._keep_where_best()
         return embeddings[place], probabilities[place]
 
@@ -203,14 +203,14 @@ class Method(Resumable, ABC):
 
     def _validate(self, embeddings: Tensor, probabilities: Tensor) -> None:
         source_embeddings, source_probabilities = self._classified(self.source.inputs, self._held_out)
-        judged = ValidatorInput(
+        inputs = ValidatorInput(
             embeddings.cpu().numpy(),
             probabilities.cpu().numpy(),
             source_embeddings.cpu().numpy(),
             source_probabilities.cpu().numpy(),
             self.source.labels[self._held_out].numpy(),
         )
-        self.validations.append(validate(judged))
+        self.validations.append(validate(inputs))
 
     def _classified(self, inputs: NetworkInputs, rows: Tensor) -> tuple[Tensor, Tensor]:
         """Predict ``rows``: the team's processes a part each, and all get the whole embeddings and probabilities."""
