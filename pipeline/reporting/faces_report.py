@@ -150,7 +150,7 @@ def _section(faces: _Faces, link: Path) -> str:
     title = dataset_title(faces.name)
     sheet, *pages = (quote((link / path).as_posix()) for path in faces.sheets)
     picture = f"![Contact sheet: {_plain(title)}]({sheet})"
-    lists = (*_fallbacks(faces, pages), *_unreadable(faces), *_passed_over(faces))
+    lists = (*_fallbacks(faces, pages), *_unreadable(faces), *_skipped_files(faces))
     return "\n\n".join([f"## {_plain(title)}", picture, *lists])
 
 
@@ -182,7 +182,7 @@ def _unreadable(faces: _Faces) -> list[str]:
     return [paragraph, _list(faces, lines, len(reasons), "store.json")]
 
 
-def _passed_over(faces: _Faces) -> list[str]:
+def _skipped_files(faces: _Faces) -> list[str]:
     """What lay among the pictures and is none; nothing where there is nothing, or where the set's files are known."""
     counts: dict[str, int] = faces.description.get("passed_over", {})
     named = [f"{faces.marked(f'{count:,}')} {_code(kind)}" for kind, count in counts.items()]
