@@ -53,11 +53,11 @@ class _Faces:
     """A store's numbers.
 
     Attributes:
-        name: The set's.
-        store: The crop store's folder.
-        counts: As its summary has them.
-        description: Its store.json.
-        sheets: Relative to their folder, the contact sheet first.
+        name: the set's.
+        store: the crop store's folder.
+        counts: as its summary has them.
+        description: its store.json.
+        sheets: relative to their folder, the contact sheet first.
     """
 
     name: str
@@ -78,15 +78,15 @@ def write_faces_report(stores: Mapping[str, Path], report: Path, sheets: Path) -
     on any error it is left as it was.
 
     Args:
-        stores: The crop store's folder by data set, in the order of the report.
-        report: The Markdown file.
-        sheets: The folder of contact sheets.
+        stores: the crop store's folder by data set, in the order of the report.
+        report: the Markdown file.
+        sheets: the folder of contact sheets.
 
     Returns:
         The files written: the report first, then the sheets.
 
     Raises:
-        DatasetError: A file of a store is missing, or its array and its manifest do not have the same length.
+        DatasetError: a file of a store is missing, or its array and its manifest do not have the same length.
     """
     # Links are relative: the same wherever the project lies.
     link = Path(os.path.relpath(sheets, report.parent))

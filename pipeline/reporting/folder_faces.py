@@ -18,7 +18,7 @@ def require_apart(out: Path, folder: Path) -> None:
     """Check that ``out`` does not lie in ``folder``, where its pictures would be taken for the user's.
 
     Raises:
-        DatasetError: It does.
+        DatasetError: it does.
     """
     if out.resolve().is_relative_to(folder.resolve()):
         raise DatasetError(f"{out}: lies in {folder}, whose pictures are read; name a folder beside it with --out")
@@ -30,18 +30,18 @@ def extract_folder(folder: Path, out: Path, params: FaceParams, device_name: str
     Any number of pictures may be unreadable: they are listed in the report.
 
     Args:
-        folder: The pictures.
-        out: Where crops and report go.
-        params: Section faces.
+        folder: the pictures.
+        out: where crops and report go.
+        params: section faces.
         device_name: auto, cpu or cuda.
-        processes: That read pictures; None: as many as there are cores for.
+        processes: that read pictures; None: as many as there are cores for.
 
     Returns:
         The files and folders made in ``out``.
 
     Raises:
-        DatasetError: There is no such folder or no readable picture in it, ``out`` has crops already or lies in it.
-        StorageError: Another process is at work on ``out``, or it cannot be written.
+        DatasetError: there is no such folder or no readable picture in it, ``out`` has crops already or lies in it.
+        StorageError: another process is at work on ``out``, or it cannot be written.
     """
     pictures, store = UnlabelledFolder(folder), out / "crops"
     report = out / "faces.md"
@@ -63,19 +63,19 @@ def extract_pictures(
     """Crops, faces.md and contact sheets in ``out``, as far as they are not there.
 
     Args:
-        pictures: What is read.
-        out: Where crops and report go.
-        partial: Where extraction goes on that was interrupted.
-        params: Section faces.
-        detector_device: The device of the detector.
-        processes: That read pictures; None: as many as there are cores for.
+        pictures: what is read.
+        out: where crops and report go.
+        partial: where extraction goes on that was interrupted.
+        params: section faces.
+        detector_device: the device of the detector.
+        processes: that read pictures; None: as many as there are cores for.
 
     Returns:
         The paths of what was made.
 
     Raises:
-        DatasetError: No picture is readable.
-        StorageError: The disk is full.
+        DatasetError: no picture is readable.
+        StorageError: the disk is full.
     """
     store = out / "crops"
     if not store.exists():  # else only the report was interrupted

@@ -31,10 +31,10 @@ class Progress:
         """Open the bar.
 
         Args:
-            name: What is trained.
-            epochs: Of the whole training.
-            device: What it trains on.
-            visible: Whether there is a bar to see: not in processes that do not lead.
+            name: what is trained.
+            epochs: of the whole training.
+            device: what it trains on.
+            visible: whether there is a bar to see: not in processes that do not lead.
         """
         self._name, self._epochs, self._device = name, epochs, device
         self._epoch = 0

@@ -21,12 +21,12 @@ class Validator:
     """One number that judges a model.
 
     Attributes:
-        name: As in params.yaml and in tables of numbers.
-        title: As people write it.
+        name: as in params.yaml and in tables of numbers.
+        title: as people write it.
         sign: 1 where more is better, −1 where less is.
-        origin: Where it was published.
-        measure: Computes it.
-        needs_source: Whether it judges by pictures of the source, which a source-free adaptation may not have at hand.
+        origin: where it was published.
+        measure: computes it.
+        needs_source: whether it judges by pictures of the source, which a source-free adaptation may not have at hand.
     """
 
     name: str
@@ -99,8 +99,8 @@ def best_epoch(validator: Validator, values: Sequence[float]) -> int:
     """Return the epoch that a validator finds best, of equal ones the earliest.
 
     Args:
-        validator: It decides whether more or less is better.
-        values: Its numbers of the models of all epochs, from 0 for the source model.
+        validator: it decides whether more or less is better.
+        values: its numbers of the models of all epochs, from 0 for the source model.
     """
     return max(range(len(values)), key=lambda epoch: validator.sign * values[epoch])
 
