@@ -82,7 +82,7 @@ def by_own_shares(decision: Decision, found: Tensor, trained_shares: Tensor, tra
     Returns:
         Probabilities, N×k float.
     """
-    # The logits know the classes as often as they counted in the training; taken back, their own shares are left.
+    # The logits reflect how much each class counted in the training; without that the source's own shares are left.
     counted = trained_shares / class_shares(train_labels)
     return decision.convert(found, decision.adjusted(counted, 1.0))
 

@@ -1,6 +1,6 @@
 """How far confidence can be believed: the expected calibration error (Guo et al., ICML 2017).
 
-What is shown of a target with labels is only measured; no temperature is fitted on them.
+The labels of a target only measure it; no temperature is fitted on them.
 """
 
 from typing import Any
