@@ -28,9 +28,9 @@ PICTURES = 256
 
 
 def settings(method: str, **adapt: int) -> Params:
-    """params.yaml with another method by its own parameters, and other values in its section adapt."""
+    """params.yaml with another method by its own parameters, and these values alone in its section adapt."""
     raw = read(Path("params.yaml"))
-    raw["adapt"] = dict.fromkeys(raw["adapt"]) | {"method": method, "choose": "last"} | adapt
+    raw["adapt"] = {"method": method} | adapt
     return parse(raw, "params.yaml")
 
 
