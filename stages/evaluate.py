@@ -68,13 +68,13 @@ def result(
     """All that the report needs to know of this target: what was run on what, and what came out.
 
     Args:
-        settings: The parameters of the run.
-        source: The source's data.
-        data: The target's.
+        settings: the parameters of the run.
+        source: the source's data.
+        data: the target's.
         scores: None where the target has no labels.
-        unlabelled: What can be said without them.
-        calibrated: What the temperature does.
-        tracked: The MLflow run.
+        unlabelled: what can be said without them.
+        calibrated: what the temperature does.
+        tracked: the MLflow run.
     """
     model = read_json(paths.model_description(paths.adapted(data.name)))
     return Result(

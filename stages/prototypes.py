@@ -74,9 +74,9 @@ def by_own_shares(decision: Decision, found: Tensor, trained_shares: Tensor, tra
     With them source models of unlike class weights and logit adjustment can be compared.
 
     Args:
-        decision: How the model counts the classes for the targets.
-        found: Its probabilities, N×k float.
-        trained_shares: How much each class counted in the training, k float.
+        decision: how the model counts the classes for the targets.
+        found: its probabilities, N×k float.
+        trained_shares: how much each class counted in the training, k float.
         train_labels: int64, one a training picture.
 
     Returns:
@@ -93,10 +93,10 @@ def source_metrics(
     """Fit the model's temperature on the test part of the source; returns what the model scores there.
 
     Args:
-        data: The source.
-        model: Its temperature is set.
-        found: The model's probabilities, N×k float.
-        own: Those by the source's own shares, N×k float.
+        data: the source.
+        model: its temperature is set.
+        found: the model's probabilities, N×k float.
+        own: those by the source's own shares, N×k float.
         test_labels: N int64.
     """
     probabilities, labels = found.cpu().numpy(), test_labels.numpy()

@@ -37,10 +37,10 @@ class Batch:
     """One step's pictures.
 
     Attributes:
-        source: Of the source.
-        target: Of the target; the trusted ones come first.
-        labels: Of the source's pictures in the whole team's batch, int64 on the device.
-        pseudo_labels: Of the trusted target's pictures in the whole team's batch, int64 on the device.
+        source: of the source.
+        target: of the target; the trusted ones come first.
+        labels: of the source's pictures in the whole team's batch, int64 on the device.
+        pseudo_labels: of the trusted target's pictures in the whole team's batch, int64 on the device.
     """
 
     source: Pictures
@@ -57,8 +57,8 @@ class Projections:
         source: 2S×d float.
         source_labels: 2S int64.
         target: 2T×d float.
-        trusted: Those of the target that have a pseudo-label.
-        pseudo_labels: One for each of ``trusted``, int64.
+        trusted: those of the target that have a pseudo-label.
+        pseudo_labels: one for each of ``trusted``, int64.
     """
 
     source: Tensor
@@ -209,10 +209,10 @@ class Pocan(Method):
         """Fetch one step's pictures.
 
         Args:
-            source_rows: Rows of the source, int64 on the CPU.
-            target_index: Indices into the target's training rows, trusted ones first, int64 on the CPU.
-            pseudo_labels: Of the trusted ones, int64 on the CPU.
-            generator: Of the views' chance.
+            source_rows: rows of the source, int64 on the CPU.
+            target_index: indices into the target's training rows, trusted ones first, int64 on the CPU.
+            pseudo_labels: of the trusted ones, int64 on the CPU.
+            generator: of the views' chance.
         """
         return Batch(
             self._source_views.pictures(source_rows, generator),
@@ -247,7 +247,7 @@ class Pocan(Method):
         """Return the terms of eq. 15, L_in + L_cross + L_st, with M_s and M_t frozen.
 
         Args:
-            z: With gradients to f and g.
+            z: with gradients to f and g.
             pseudo_weight: λ_t, of the trusted samples' cross entropy in L_in.
         """
         m_s, m_t = self.source_prototypes.matrix.detach(), self.target_prototypes.matrix.detach()
@@ -271,7 +271,7 @@ class Pocan(Method):
         """Return the terms of eq. 16, L_sp + L_tp + L_dis.
 
         Args:
-            z: Without gradients to f and g.
+            z: without gradients to f and g.
             pseudo_weight: λ_t, of L_tp where ``lambda_on_prototypes`` says so.
         """
         m_s, m_t = self.source_prototypes.matrix, self.target_prototypes.matrix

@@ -35,7 +35,7 @@ class AdaptRequest:
             has labels here to see an adaptation go wrong.
         changes: other values of parameters, as ``adapt.tau=0.6``.
         every: of a video, only every so many-th frame is taken.
-        file: the parameter file.
+        params: the parameter file that is changed.
         device: auto, cpu or cuda.
     """
 
@@ -46,7 +46,7 @@ class AdaptRequest:
     choose: str
     changes: Sequence[str]
     every: int
-    file: Path
+    params: Path
     device: str
 
     def dataset(self) -> Dataset:
@@ -87,7 +87,7 @@ class AdaptRequest:
             )
         options = [f"adapt.choose={self.choose}", *([f"adapt.method={self.method}"] if self.method else [])]
         of_faces = [change for change in self.changes if change.startswith("faces.")]
-        settings = load(self.file, [*options, *(change for change in self.changes if change not in of_faces)])
+        settings = load(self.params, [*options, *(change for change in self.changes if change not in of_faces)])
         made = {
             "source": trained.description["source"]["name"],
             "targets": (name,),

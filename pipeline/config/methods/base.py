@@ -15,16 +15,16 @@ class AdaptParams(Section):
     A method's own parameters are the further fields of a sub-class, with their published values as defaults.
 
     Attributes:
-        method: Its name.
-        epochs: How many are trained.
+        method: its name.
+        epochs: how many are trained.
         steps_per_epoch: null: as many as the method says.
-        batch_size: Pictures of each domain in a step.
-        trains: What is trained: all, f and g and M; or head, g and M on features of f that are computed once
+        batch_size: pictures of each domain in a step.
+        trains: what is trained: all, f and g and M; or head, g and M on features of f that are computed once
             (docs/training.md).
-        source_pictures: Of head: how many of the source's training pictures are drawn from; null: all.
-        source_views: Of head: training views of each of them whose features are computed, beside the evaluation view.
-        target_views: The same of each of the target's pictures.
-        choose: The epoch whose model is kept and scored: the last one, or that which a validator
+        source_pictures: of head: how many of the source's training pictures are drawn from; null: all.
+        source_views: of head: training views of each of them whose features are computed, beside the evaluation view.
+        target_views: the same of each of the target's pictures.
+        choose: the epoch whose model is kept and scored: the last one, or that which a validator
             (``pipeline.validators``) finds best without the target's labels, epoch 0, the source model, among them.
     """
 

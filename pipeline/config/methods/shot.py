@@ -10,7 +10,7 @@ class ShotParams(TwoDomainsParams):
     """SHOT's own parameters: information maximisation and pseudo-labels.
 
     Attributes:
-        diversity: Of the entropy of the mean prediction; 0 leaves it out.
+        diversity: of the entropy of the mean prediction; 0 leaves it out.
         pseudo: β, of the pseudo-labels' cross entropy.
     """
 

@@ -28,8 +28,8 @@ class Batch:
     Attributes:
         source: None where the method does not see the domain.
         target: None where the method does not see the domain.
-        labels: Of the source's pictures in the whole team's batch, int64 on the device.
-        target_index: Which of the target's training rows are in the whole team's batch, int64 on the CPU.
+        labels: of the source's pictures in the whole team's batch, int64 on the device.
+        target_index: which of the target's training rows are in the whole team's batch, int64 on the CPU.
     """
 
     source: Pictures | None
@@ -44,11 +44,11 @@ class Domains:
 
     Attributes:
         source: z, S×d float.
-        labels: Of the source's pictures, S int64.
+        labels: of the source's pictures, S int64.
         target: z, T×d float.
-        target_index: Which of the target's training rows these are, T int64 on the CPU.
-        target_views: This process's own, t×3×H×W float; second views, where they are drawn, follow in the same order.
-        progress: Share of stage 2 that is done, in [0, 1).
+        target_index: which of the target's training rows these are, T int64 on the CPU.
+        target_views: this process's own, t×3×H×W float; second views, where they are drawn, follow in the same order.
+        progress: share of stage 2 that is done, in [0, 1).
     """
 
     source: Tensor
@@ -65,8 +65,8 @@ class TwoDomains(Method):
     Attributes:
         network: f and g, trained in place from the source model on.
         prototypes: M, trained likewise.
-        own: The method's own modules, trained along with M.
-        views: Training views of each target picture in a step, of which the first is embedded.
+        own: the method's own modules, trained along with M.
+        views: training views of each target picture in a step, of which the first is embedded.
     """
 
     params: TwoDomainsParams
