@@ -5,6 +5,7 @@ from typing import Any
 
 import torch
 
+from pipeline.config.learning import ModelParams
 from pipeline.networks import saved
 from pipeline.networks.network import PrototypeClassifier
 from tests.stores import FACES
@@ -28,10 +29,10 @@ ADAPTED: dict[str, Any] = {
 }
 
 
-def small(seed: int = 0) -> PrototypeClassifier:
+def small(seed: int = 0, params: ModelParams = MODEL) -> PrototypeClassifier:
     """With prototypes far from each other, so that its probabilities are not all alike, and a temperature of 1.5."""
     torch.manual_seed(seed)
-    model = PrototypeClassifier.untrained(MODEL)
+    model = PrototypeClassifier.untrained(params)
     with torch.no_grad():
         model.prototypes.matrix.mul_(20)
         model.calibration.temperature.fill_(1.5)

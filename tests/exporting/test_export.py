@@ -4,6 +4,7 @@ import errno
 import json
 import os
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -14,9 +15,11 @@ from pipeline.data import augment
 from pipeline.exporting import onnx
 from pipeline.exporting.onnx import Exported
 from pipeline.labels import EXPRESSIONS
+from pipeline.networks import saved
 from pipeline.networks.trained import open_model
 from pocan.cli import app
-from tests.models import small, write_adapted
+from tests.models import ADAPTED, small, write_adapted
+from tests.tasks import MODEL
 
 pytest.importorskip("onnx")
 
@@ -31,10 +34,15 @@ def test_the_view_inside_is_the_evaluation_view() -> None:
 
 
 @pytest.mark.slow
-def test_the_file_computes_what_the_model_does_for_any_number_of_crops(tmp_path: Path) -> None:
+@pytest.mark.parametrize("norm", ["none", "batch"])
+def test_the_file_computes_what_the_model_does_for_any_number_of_crops(
+    norm: Literal["none", "batch"], tmp_path: Path
+) -> None:
     import onnx as library
 
-    write_adapted(tmp_path / "model")
+    params = MODEL.model_copy(update={"projection_norm": norm})
+    model = small(params=params)
+    saved.save(tmp_path / "model", dict(model.named_children()), {**ADAPTED, "model": params.model_dump()})
     trained = open_model(tmp_path / "model")
     onnx.export(trained, tmp_path / "model.onnx")
     for count in (1, 5):

@@ -1,6 +1,7 @@
 """Statistics of batch norms, measured on crops: what they are, and that the function stays."""
 
 import numpy as np
+import pytest
 import torch
 
 from pipeline.config.learning import ModelParams
