@@ -43,8 +43,8 @@ class PocanParams(AdaptParams):
         domain_passes: separate (batch norm sees one domain at a time; code) or joint (one pass with both domains).
         logit_adjustment: τ of Menon et al. (ICLR 2021), from 0 to 1, in what pseudo-labels and predicts: by the
             source's shares, its class weights included.
-        pseudo_loss: What the cross entropy of pseudo-labels is of: printed (softmax(z·Mᵀ), eqs. 3, 7 and 9) or consistent
-            (the decision that pseudo-labels and predicts, logit adjustment and possible classes included).
+        pseudo_loss: What the cross entropy of pseudo-labels is of: printed (softmax(z·Mᵀ), eqs. 3, 7 and 9) or
+            consistent (the decision that pseudo-labels and predicts, logit adjustment and possible classes included).
         target_shares: From which shares the target's class weights are made: those of the pseudo_labels (the paper), or
             estimated by expectation maximisation, em (Saerens et al. 2002).
         trusted_floor: At least so many trusted samples a class, in shares of N/7 (Zou et al., ECCV 2018).

@@ -1,6 +1,5 @@
 """Losses of what a model decides: its logits as its decision takes them, and how uncertain it is."""
 
-import torch
 from torch import Tensor
 
 from pipeline.networks.network import Decision
