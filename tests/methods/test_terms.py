@@ -126,11 +126,11 @@ def test_shots_pseudo_labels_follow_the_centroids_of_the_weighted_means() -> Non
 
 
 def test_a_class_that_nobody_is_predicted_as_has_no_centroid_in_shot() -> None:
-    """The released code counts argmaxes; class 5 has a share of some pictures and is the likeliest of none."""
+    """The released code counts argmaxes; class 5 has a share of one picture, of which another is likelier."""
     z = F.normalize(torch.tensor([[1.0, 0.0], [1.0, 0.1], [0.0, 1.0], [0.5, 0.9]]))
     p = torch.zeros(4, 7)
-    p[:, 0], p[:, 3] = torch.tensor([0.8, 0.8, 0.2, 0.1]), torch.tensor([0.2, 0.1, 0.8, 0.5])
-    p[:, 5] = torch.tensor([0.0, 0.1, 0.0, 0.4])
+    p[:, 0], p[:, 3] = torch.tensor([0.8, 0.8, 0.2, 0.1]), torch.tensor([0.2, 0.2, 0.8, 0.5])
+    p[3, 5] = 0.4
     centroids = F.normalize(p.T @ z)
     assert (z @ centroids.T)[3].argmax() == 5  # by soft mass it would be the nearest
 
