@@ -1,11 +1,11 @@
 # make demo: set up, run the pipeline on drawn stand-ins, say where the results are.
-# make test: set up, run the whole test suite.   make lint: ruff and mypy.
+# make test: set up, run the whole test suite.   make test-fast: its fast part.   make lint: ruff and mypy.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(CURDIR)/$(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test lint setup clean
+.PHONY: demo test test-fast lint setup clean
 
 demo: $(READY)
 	PATH="$(BIN):$$PATH" pocan check
@@ -20,6 +20,9 @@ demo: $(READY)
 # Two files at a time, one thread each: most tests wait for one thread. A file's tests share what they set up.
 test: $(READY)
 	PATH="$(BIN):$$PATH" OMP_NUM_THREADS=1 python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+
+test-fast: $(READY)
+	PATH="$(BIN):$$PATH" OMP_NUM_THREADS=1 python -m pytest -n 2 --dist loadfile -m "not slow and not server and not browser and not gpu"
 
 lint: $(READY)
 	PATH="$(BIN):$$PATH" ruff check .

@@ -103,7 +103,7 @@ def hash_by_opencv(image: Images) -> NDArray[np.bool_]:
 
 
 def hash_by_imagehash(image: Images) -> NDArray[np.bool_]:
-    """imagehash's phash; 64 bits."""
+    """Imagehash's phash; 64 bits."""
     from imagehash import phash
 
     return np.asarray(phash(Image.fromarray(image)).hash.ravel())

@@ -79,7 +79,7 @@ def fer(mtcnn: bool) -> Contestant:
 
 
 def deepface(detector: str) -> Contestant:
-    """deepface's analysis by PyTorch, behind one of its detectors."""
+    """Deepface's analysis by PyTorch, behind one of its detectors."""
     os.environ["DEEPFACE_BACKEND_ENGINE"] = "pytorch"
     from deepface import DeepFace
 

@@ -1,9 +1,12 @@
 """Draw docs/real-faces.png, what every method gains on real faces, from the tables of docs/results.md.
 
 python -m benchmarks.real_faces
+
+A method without a row in one of the tables is drawn there as "not measured".
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +15,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from pipeline.config.methods import METHODS
 from pipeline.reporting.figures import AFTER_COLOUR, STYLE, WARNING_COLOUR
 
 DOCS = Path(__file__).parents[1] / "docs"
@@ -21,7 +25,16 @@ DIRECTIONS = ("FER2013 → CK+48", "CK+48 → FER2013")
 
 @dataclass(frozen=True)
 class Row:
-    """A method in one direction, in per cent and points: one value a seed, then what the table says of all of them."""
+    """A method in one direction.
+
+    Attributes:
+        method: Its title.
+        accuracies: In per cent, one a seed.
+        gains: Over direct transfer in points, one a seed.
+        mean: Of the accuracies, as the table has it.
+        deviation: Their standard deviation.
+        gain: The mean gain.
+    """
 
     method: str
     accuracies: tuple[float, ...]
@@ -32,10 +45,14 @@ class Row:
 
 
 def rows(text: str, direction: str) -> list[Row]:
-    """The table of section "Every method, DIRECTION" of docs/results.md, in its order.
+    """The table of one direction, in its order.
+
+    Args:
+        text: docs/results.md.
+        direction: The table is that of section "Every method, DIRECTION".
 
     Raises:
-        ValueError: there is no such section or no row in it.
+        ValueError: There is no such section or no row in it.
     """
     _, found, section = text.partition(f"\n## Every method, {direction}\n")
     table = [_row(line) for line in section.partition("\n## ")[0].splitlines() if re.match(r"\| [A-Z].* ± ", line)]
@@ -58,10 +75,15 @@ def _row(line: str) -> Row:
     )
 
 
-def draw(text: str) -> Figure:
-    """A panel a direction, a line a method in the order of the first direction's means, a dot a seed."""
+def draw(text: str, registered: Sequence[str] = ()) -> Figure:
+    """A panel a direction, a line a method in the order of the first direction's means, a dot a seed.
+
+    Args:
+        text: docs/results.md.
+        registered: Titles of methods that are shown also where they were not measured.
+    """
     tables = {direction: {row.method: row for row in rows(text, direction)} for direction in DIRECTIONS}
-    methods = list(tables[DIRECTIONS[0]])
+    methods = list(dict.fromkeys([*(method for table in tables.values() for method in table), *registered]))
     figure = Figure(figsize=(9.6, 1.5 + 0.27 * len(methods)), layout="constrained")
     for axes, (direction, table) in zip(figure.subplots(1, 2, sharey=True), tables.items(), strict=True):
         _panel(axes, methods, table)
@@ -76,11 +98,14 @@ def draw(text: str) -> Figure:
 def _panel(axes: Axes, methods: list[str], table: dict[str, Row]) -> None:
     lowest = min(gain for row in table.values() for gain in row.gains)
     highest = max(gain for row in table.values() for gain in row.gains)
-    for y, row in ((methods.index(method), row) for method, row in table.items()):
-        colour = AFTER_COLOUR if row.gain > 0 else WARNING_COLOUR
-        axes.barh(y, row.gain, 0.56, color=colour, alpha=0.35)
-        axes.scatter(row.gains, [y] * len(row.gains), s=16, color=colour, alpha=0.8, zorder=3, linewidths=0)
-        text = axes.text(1.0, y, f"{row.mean:.1f} ± {row.deviation:.1f}", transform=axes.get_yaxis_transform())
+    for y, method in enumerate(methods):
+        row = table.get(method)
+        if row is not None:
+            colour = AFTER_COLOUR if row.gain > 0 else WARNING_COLOUR
+            axes.barh(y, row.gain, 0.56, color=colour, alpha=0.35)
+            axes.scatter(row.gains, [y] * len(row.gains), s=16, color=colour, alpha=0.8, zorder=3, linewidths=0)
+        label = "not measured" if row is None else f"{row.mean:.1f} ± {row.deviation:.1f}"
+        text = axes.text(1.0, y, label, transform=axes.get_yaxis_transform())
         text.set(ha="right", va="center", fontsize=8, backgroundcolor="white")
     axes.axvline(0.0, color="#555555", lw=0.8)
     # Room on the right for the accuracies.
@@ -92,11 +117,12 @@ def _panel(axes: Axes, methods: list[str], table: dict[str, Row]) -> None:
 
 
 def described(text: str) -> str:
-    """What is drawn, in words: it goes into the picture's file, so that a test can tell an old picture."""
+    """What was measured, in words: it goes into the picture's file, so that a test can tell an old picture."""
     return "\n".join(f"{direction}: {row}" for direction in DIRECTIONS for row in rows(text, direction))
 
 
 if __name__ == "__main__":
     results = (DOCS / "results.md").read_text(encoding="utf-8")
     with matplotlib.style.context(STYLE, after_reset=True):
-        draw(results).savefig(PICTURE, metadata={"Software": None, "Description": described(results)})
+        titles = [METHODS.title(name) for name in METHODS if name != "dt"]
+        draw(results, titles).savefig(PICTURE, metadata={"Software": None, "Description": described(results)})

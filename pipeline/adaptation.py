@@ -16,18 +16,19 @@ from pipeline.config import paths
 from pipeline.config.learning import AugmentParams
 from pipeline.config.methods.base import AdaptParams
 from pipeline.config.paths import AdaptationPaths
-from pipeline.data.batches import DeviceCrops
+from pipeline.data.batches import DeviceCrops, DeviceFeatures, NetworkInputs
 from pipeline.data.crops import CROP_SIZE
 from pipeline.data.outcome import Outcome, Predictions, Sample
 from pipeline.data.prepared import Indices, PreparedData
-from pipeline.evaluation import calibration
 from pipeline.files.atomic import atomic_path
 from pipeline.files.io import write_csv
 from pipeline.labels import EXPRESSIONS
 from pipeline.methods import Method, SourceDomain, TargetDomain, implementation
 from pipeline.networks import saved, trained
+from pipeline.networks.calibration import fitted_temperature
+from pipeline.networks.features import FeatureRequest, GivenFeatures, source_rows, swap_encoder
 from pipeline.networks.inference import predict_domains
-from pipeline.networks.network import PrototypeClassifier
+from pipeline.networks.network import Encoder, PrototypeClassifier
 from pipeline.networks.trained import TrainedModel
 from pipeline.tracking.runs import StageRun
 from pipeline.training import loop
@@ -97,27 +98,60 @@ class Adaptation:
             model.decision.restrict(EXPRESSIONS.index(name) for name in self.known_classes)
         return model
 
+    @cached_property
+    def encoder(self) -> Encoder:
+        """F of the source model."""
+        return self.source_model.network.encoder
+
+    def feature_requests(self) -> tuple[FeatureRequest | None, FeatureRequest]:
+        """The features of source and target that an adaptation of the head reads; None without a source."""
+        params, source = self.params, None
+        if self.source is not None:
+            source = FeatureRequest.of_source(
+                self.encoder, self.source, params.source_pictures, params.source_views, self.augment
+            )
+        return source, FeatureRequest.of_target(self.encoder, self.target, params.target_views, self.augment)
+
     def method(self, team: Team) -> Method:
-        """Make the training task, on the team's device."""
+        """Make the training task, on the team's device.
+
+        Raises:
+            DamagedFileError: the features are missing or of something else.
+        """
         target = self.target
-        crops = DeviceCrops(target.store.images, team.device)
+        source_inputs, target_inputs = self._inputs(team.device)
+        if self.params.trains == "head":
+            swap_encoder(self.source_model, GivenFeatures(self.encoder.dim))
         return implementation(self.params)(
             self.source_model,
-            self._source_domain(team.device),
-            TargetDomain(crops, target.train_rows, target.test_rows),
+            self._source_domain(source_inputs),
+            TargetDomain(target_inputs, target.train_rows, target.test_rows),
             self.params,
             self.augment,
             self.seed,
             team,
         )
 
-    def _source_domain(self, on: torch.device) -> SourceDomain:
+    def _inputs(self, on: torch.device) -> tuple[NetworkInputs, NetworkInputs]:
+        """What the network takes of source and target: crops, or features where the head alone is trained."""
+        if self.params.trains == "all":
+            images = (
+                np.empty((0, CROP_SIZE, CROP_SIZE, 3), np.uint8) if self.source is None else self.source.store.images
+            )
+            return DeviceCrops(images, on), DeviceCrops(self.target.store.images, on)
+        source, target = self.feature_requests()
+        of_target = target.read(self.outputs.features / self.target.name, on)
+        if source is None:
+            return DeviceFeatures.none_like(of_target), of_target
+        return source.read(self.outputs.features / source.data.name, on), of_target
+
+    def _source_domain(self, inputs: NetworkInputs) -> SourceDomain:
         if self.source is None:
             none = torch.from_numpy(NO_ROWS)
-            return SourceDomain(DeviceCrops(np.empty((0, CROP_SIZE, CROP_SIZE, 3), np.uint8), on), none, none, none)
-        source = self.source
-        crops = DeviceCrops(source.store.images, on)
-        return SourceDomain(crops, source.train_rows, source.source_labels(), source.test_rows)
+            return SourceDomain(inputs, none, none, none)
+        source, params = self.source, self.params
+        rows = source_rows(source, params.source_pictures if params.trains == "head" else None)
+        return SourceDomain(inputs, rows, source.source_labels(), source.test_rows)
 
 
 def adapt(work: Adaptation, run: Run, team: Team, registered_name: str, finish: Finish = lambda _outcome: ()) -> None:
@@ -145,13 +179,15 @@ def adapt(work: Adaptation, run: Run, team: Team, registered_name: str, finish: 
         return
     with run(checkpoint) as tracked:
         _log_inputs(work, tracked, team)
-        domains = method.source.crops, method.target.crops, work.samples, work.augment.eval_crop
+        domains = method.source.inputs, method.target.inputs, work.samples, work.augment.eval_crop
         # Here the source model is still what it was: a checkpoint is taken over within ``fit``.
         before = predict_domains(work.source_model, *domains)
         curve = loop.fit(method, checkpoint, tracked.log, team)
         method.predict_target()
         method.load_kept_epoch()
         after = predict_domains(method.model, *domains)
+        for module in method.modules().values():
+            swap_encoder(module, work.encoder)
         fitted = _temperature(work, after)
         method.model.calibration.temperature.fill_(fitted)
         environment = {**description["environment"], "adapt": team.environment()}
@@ -171,7 +207,7 @@ def _temperature(work: Adaptation, after: Predictions) -> float:
     """Fit the temperature on the source's test part; without the source take that of the source model."""
     if work.source is None:
         return float(work.trained.model.calibration.temperature)
-    return calibration.temperature(after.source_probabilities, work.source.store.labels()[work.samples[0].rows])
+    return fitted_temperature(after.source_probabilities, work.source.store.labels()[work.samples[0].rows])
 
 
 def _log_inputs(work: Adaptation, tracked: StageRun, team: Team) -> None:

@@ -54,10 +54,11 @@ class Registry(Mapping[str, E], Generic[E]):
     def __getitem__(self, name: str) -> E:
         if name not in self._entries:
             raise UnknownNameError(f"unknown {self.kind} {unknown(name, tuple(self))}")
-        entry: Any = self._entries[name]
-        if isinstance(entry, str):
-            entry = self._entries[name] = pkgutil.resolve_name(entry)
-        found: E = entry
+        entry = self._entries[name]
+        if not isinstance(entry, str):
+            return entry
+        found: E = pkgutil.resolve_name(entry)
+        self._entries[name] = found
         return found
 
     def __contains__(self, name: object) -> bool:

@@ -10,12 +10,13 @@ from pipeline.config.preflight import require_target
 from pipeline.config.schema import Params
 from pipeline.data.outcome import Outcome
 from pipeline.data.prepared import PreparedData
-from pipeline.evaluation import calibration, scorecard
+from pipeline.evaluation import scorecard
 from pipeline.evaluation.records import CalibrationScores, Epochs, ProvenancePair, Result, Unlabelled
 from pipeline.evaluation.scorecard import Scores
 from pipeline.files.io import read_csv, read_json, read_parquet, write_csv, write_json
 from pipeline.files.records import read_record, write_record
 from pipeline.labels import EXPRESSIONS
+from pipeline.networks.calibration import rescaled
 from pipeline.splits.report import SplitReport
 from pipeline.tracking.runs import StageRun, stage_run
 
@@ -45,7 +46,7 @@ def main(target: str) -> None:
         tables = {"tsne": points, "reliability": reliability, **scorecard.plot_tables(scores)}
         for name, table in tables.items():
             write_csv(paths.evaluation_table(target, name), table)
-        probabilities = calibration.rescaled(outcome.after.probabilities, temperature)
+        probabilities = rescaled(outcome.after.probabilities, temperature)
         write_csv(paths.predictions(target), scorecard.predictions_table(data, probabilities))
         metrics = scorecard.headline(scores)
         write_json(paths.metrics(target), metrics)

@@ -9,12 +9,13 @@ from pipeline.config import dependencies, paths
 from pipeline.config.load import load
 from pipeline.data.batches import DeviceCrops
 from pipeline.data.prepared import PreparedData
-from pipeline.evaluation import calibration, scores
+from pipeline.evaluation import scores
 from pipeline.evaluation.records import SourceMetrics, SourceReport
 from pipeline.files.io import write_csv
 from pipeline.files.records import write_record
 from pipeline.losses.classification import class_shares
 from pipeline.networks import saved
+from pipeline.networks.calibration import fitted_temperature
 from pipeline.networks.inference import classify, project
 from pipeline.networks.network import Decision, PrototypeClassifier
 from pipeline.source_model.prototypes import PrototypeLearning
@@ -99,7 +100,7 @@ def source_metrics(
         test_labels: N int64.
     """
     probabilities, labels = found.cpu().numpy(), test_labels.numpy()
-    model.calibration.temperature.fill_(calibration.temperature(probabilities, labels))
+    model.calibration.temperature.fill_(fitted_temperature(probabilities, labels))
     score = scores.score(labels, probabilities.argmax(axis=1))
     return SourceMetrics(
         dataset=data.name,

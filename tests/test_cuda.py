@@ -67,7 +67,7 @@ def test_crops_that_do_not_fit_are_fetched_batch_by_batch(monkeypatch: pytest.Mo
     fetched = pictures(1, CUDA)
     rows = torch.tensor([3, 0, 23, 3])
     assert torch.equal(whole.batch(rows), fetched.batch(rows))
-    assert (whole._resident is None, fetched._resident is None) == (False, True)
+    assert (whole._rows._resident is None, fetched._rows._resident is None) == (False, True)
 
 
 def test_stage_1_learns_as_on_the_cpu(tmp_path: Path) -> None:

@@ -1,11 +1,46 @@
 """Batch norms whose statistics are those of the whole batch when several processes share it."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Literal
+
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 from torch.autograd.function import FunctionCtx, once_differentiable
 
+from pipeline.config.section import BatchNormMode
 from pipeline.errors import ParamsError
+
+
+@contextmanager
+def following(network: nn.Module, mode: BatchNormMode, domain: Literal["source", "target", "both"]) -> Iterator[None]:
+    """Let a network's batch norms take a training pass of a domain as the mode says.
+
+    A pass that the running statistics do not follow is still normalised by its own batch; frozen, by the running ones
+    (domain-specific statistics: Chang et al., CVPR 2019).
+
+    Args:
+        network: in training mode.
+        mode: whose passes are followed.
+        domain: whose pass it is; both: of both domains in one.
+    """
+    norms = [module for module in network.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
+    if mode in ("shared", domain):
+        yield
+        return
+    kept = [(norm.training, norm.momentum) for norm in norms]
+    for norm in norms:
+        if mode == "frozen":
+            norm.eval()
+        else:
+            norm.momentum = 0.0
+    try:
+        yield
+    finally:
+        for norm, (training, momentum) in zip(norms, kept, strict=True):
+            norm.train(training)
+            norm.momentum = momentum
 
 
 def over_processes(network: nn.Module, device: torch.device) -> nn.Module:

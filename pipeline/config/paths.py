@@ -7,6 +7,7 @@ from typing import Self
 REPORTS = Path("reports")
 PRETRAINED = Path("models/pretrained")
 PROTOTYPES = Path("models/prototypes")
+FEATURES = Path("data/features")
 PAPER = Path("params/paper.yaml")
 SOURCE_REPORT = REPORTS / "source.json"
 TABLES = REPORTS / "tables.md"
@@ -73,6 +74,11 @@ def epochs(target: str) -> Path:
     return Path("data/epochs") / f"{target}.parquet"
 
 
+def features(dataset: str) -> Path:
+    """Features of a data set's pictures, for adaptations that train the head alone."""
+    return FEATURES / dataset
+
+
 def predictions(target: str) -> Path:
     """The adapted model's prediction for every picture of a target."""
     return Path("data/predictions") / f"{target}.csv"
@@ -129,6 +135,7 @@ class AdaptationPaths:
         validations: what validators say by epoch.
         curve: losses by epoch.
         checkpoint: where what was interrupted goes on.
+        features: the folders of features, by set, where the head alone is trained.
     """
 
     model: Path
@@ -137,6 +144,7 @@ class AdaptationPaths:
     validations: Path
     curve: Path
     checkpoint: Path
+    features: Path
 
     @classmethod
     def of_target(cls, target: str) -> Self:
@@ -148,6 +156,7 @@ class AdaptationPaths:
             validations(target),
             curve(f"adapt-{target}"),
             checkpoint(f"adapt-{target}"),
+            FEATURES,
         )
 
     @classmethod
@@ -165,4 +174,5 @@ class AdaptationPaths:
             folder / "validations.csv",
             folder / "curve.csv",
             in_progress / "adapt.pt",
+            in_progress / "features",
         )

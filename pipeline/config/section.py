@@ -17,6 +17,8 @@ Seed = Annotated[int, Field(ge=0, lt=2**32)]
 """What NumPy's, PyTorch's and scikit-learn's generators all take."""
 ClassWeights = Literal["printed", "code", "balanced", "none"]
 """See ``pipeline.losses.classification.class_weights``."""
+BatchNormMode = Literal["shared", "source", "target", "frozen"]
+"""Whose training passes the running statistics of batch norms follow: both domains', one's, or nobody's."""
 
 
 class Section(BaseModel):

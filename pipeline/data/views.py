@@ -7,8 +7,7 @@ from torch import Tensor
 
 from pipeline.compute.team import Team
 from pipeline.config.learning import AugmentParams
-from pipeline.data import augment
-from pipeline.data.batches import DeviceCrops
+from pipeline.data.batches import NetworkInputs
 from pipeline.errors import ParamsError
 
 
@@ -18,12 +17,12 @@ class Pictures:
 
     Attributes:
         count: of the whole team's batch.
-        crops: this process's part of the batch, uint8 b×3×S×S on the device.
-        draws: one row of ``augment.draw`` a view, on the CPU: those of the first views, then those of the second.
+        stored: this process's part of the batch, b×… on the device, as ``NetworkInputs.batch`` gives it.
+        draws: what the views leave to chance, on the CPU: that of the first views, then that of the second.
     """
 
     count: int
-    crops: Tensor
+    stored: Tensor
     draws: Tensor
 
 
@@ -31,14 +30,14 @@ class Views:
     """The pictures of one domain, and how training views are made of them.
 
     Args:
-        crops: all of the domain's.
+        inputs: all of the domain's.
         params: of the views.
         team: whose batches are divided among its processes.
         views: how many are made of each picture.
     """
 
-    def __init__(self, crops: DeviceCrops, params: AugmentParams, team: Team, views: int = 2) -> None:
-        self._crops, self._params, self._team, self._views = crops, params, team, views
+    def __init__(self, inputs: NetworkInputs, params: AugmentParams, team: Team, views: int = 2) -> None:
+        self._inputs, self._params, self._team, self._views = inputs, params, team, views
 
     def pictures(self, rows: Tensor, generator: torch.Generator) -> Pictures:
         """Fetch the pictures of a step and draw what their views leave to chance.
@@ -56,14 +55,17 @@ class Views:
             )
         own = self._team.part(len(rows))
         # Every process draws for all pictures, so that the draws do not depend on how many processes there are.
-        draws = augment.draw(self._views * len(rows), generator).unflatten(0, (self._views, -1))[:, own].flatten(0, 1)
-        return Pictures(len(rows), self._crops.batch(rows[own]), draws)
+        draws = self._inputs.draw(self._views, len(rows), generator)[:, own].flatten(0, 1)
+        return Pictures(len(rows), self._inputs.batch(rows[own]), draws)
 
     def views(self, pictures: Pictures) -> Tensor:
         """All views of the pictures, in one pass.
 
         Returns:
-            Float views·b×3×S×S: the first view of every picture, then the second.
+            Float views·b×…, as the network takes it: the first view of every picture, then the second.
         """
-        images = augment.to_float(pictures.crops.repeat(self._views, 1, 1, 1))
-        return augment.training_view(images, pictures.draws, self._params)
+        return self._inputs.training_views(pictures.stored, pictures.draws, self._params)
+
+    def nothing(self) -> Tensor:
+        """A batch without pictures, as the network takes it."""
+        return self._inputs.nothing()

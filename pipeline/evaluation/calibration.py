@@ -1,7 +1,6 @@
-"""How far confidence can be believed, and the temperature that mends it (Guo et al., ICML 2017).
+"""How far confidence can be believed: the expected calibration error (Guo et al., ICML 2017).
 
-p: class probabilities, N×k float. labels: N int64. The temperature is fitted on the source's test part, never on labels
-of a target: what is shown of a target with labels is only measured.
+What is shown of a target with labels is only measured; no temperature is fitted on them.
 """
 
 from typing import Any
@@ -14,42 +13,6 @@ Floats = NDArray[np.floating[Any]]
 
 BINS = 15
 """Of the expected calibration error, as published: of equal width."""
-
-RANGE = (0.05, 20.0)
-"""Temperatures that are looked at: beyond, predictions are certain or even for every picture."""
-
-
-def temperature(p: Floats, labels: NDArray[np.int64]) -> float:
-    """The temperature with the least cross entropy; 1 where there is no picture.
-
-    Pictures of a class that cannot be predicted (p = 0) are left out.
-
-    Args:
-        p: Class probabilities, N×k float.
-        labels: N int64.
-    """
-    from scipy.optimize import minimize_scalar
-
-    possible = np.take_along_axis(p, labels[:, None], axis=1).squeeze(1) > 0
-    if not possible.any():
-        return 1.0
-    rows, chosen = p[possible].astype(np.float64), labels[possible, None]
-
-    def cross_entropy(log_temperature: float) -> float:
-        scaled = np.take_along_axis(rescaled(rows, float(np.exp(log_temperature))), chosen, axis=1)
-        return float(-np.log(np.maximum(scaled, 1e-12)).mean())
-
-    found = minimize_scalar(cross_entropy, bounds=tuple(np.log(RANGE)), method="bounded", options={"xatol": 1e-4})
-    return float(np.exp(found.x))
-
-
-def rescaled(p: Floats, temperature: float) -> NDArray[np.float64]:
-    """softmax(log p / T) of every row of ``p`` (N×k): N×k float64; the order of a picture's classes stays."""
-    with np.errstate(divide="ignore"):
-        logits = np.log(p.astype(np.float64)) / temperature
-    weights = np.exp(logits - logits.max(axis=1, keepdims=True))
-    scaled: NDArray[np.float64] = weights / weights.sum(axis=1, keepdims=True)
-    return scaled
 
 
 def bins(p: Floats, labels: NDArray[np.int64]) -> pd.DataFrame:

@@ -12,7 +12,7 @@ from pipeline.config.schema import EvaluateParams
 from pipeline.data.outcome import Outcome, Predictions
 from pipeline.data.prepared import Indices, PreparedData
 from pipeline.evaluation import scores
-from pipeline.evaluation.calibration import bins, expected_error, rescaled
+from pipeline.evaluation.calibration import bins, expected_error
 from pipeline.evaluation.records import (
     CalibrationError,
     CalibrationScores,
@@ -24,6 +24,7 @@ from pipeline.evaluation.records import (
     UnlabelledScores,
 )
 from pipeline.labels import EXPRESSIONS
+from pipeline.networks.calibration import rescaled
 from pipeline.validators import LAST, VALIDATORS, best_epoch, measures
 
 

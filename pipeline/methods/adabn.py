@@ -6,7 +6,6 @@ import torch
 from torch import Tensor, nn
 
 from pipeline.config.methods.adabn import AdabnParams
-from pipeline.data.augment import evaluation_view, to_float
 from pipeline.data.batches import generator_for, shuffled_batches
 from pipeline.methods.parts.base import Method
 from pipeline.training.loop import Epoch
@@ -33,16 +32,16 @@ class Adabn(Method):
         return Epoch(self._batches(shuffled_batches(rows, size, steps, generator)), steps, steps * size, {})
 
     def _batches(self, draws: Iterator[Tensor]) -> Iterator[tuple[Tensor, int]]:
-        """Yield this process's crops, uint8, and how many the whole team's batch has."""
+        """Yield this process's pictures, as they are stored, and how many the whole team's batch has."""
         for rows in draws:
-            yield self.target.crops.batch(rows[self.team.part(len(rows))]), len(rows)
+            yield self.target.inputs.batch(rows[self.team.part(len(rows))]), len(rows)
 
     @torch.no_grad()
     def step(self, batch: tuple[Tensor, int], progress: float) -> dict[str, Tensor]:
         """Take a batch into the statistics.
 
         Args:
-            batch: This process's crops, uint8, and how many the whole team's batch has.
+            batch: This process's pictures, as they are stored, and how many the whole team's batch has.
             progress: Not used.
 
         Returns:
@@ -52,7 +51,7 @@ class Adabn(Method):
         for norm in self._norms:
             norm.momentum = 1.0 / self._seen  # the first batch replaces the source's, the n-th counts 1/n
         self.network.train()
-        crops, count = batch
-        z = self._embed(evaluation_view(to_float(crops), self.augment_params.eval_crop))
+        stored, count = batch
+        z = self._embed(self.target.inputs.evaluation_view(stored, self.augment_params.eval_crop))
         probabilities = self.source_model.decision(self.source_model.prototypes(self.team.gather(z, count)))
         return {"loss": torch.special.entr(probabilities).sum(dim=1).mean()}

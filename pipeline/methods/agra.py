@@ -26,7 +26,7 @@ from pipeline.backbones.parts.resnet import BasicBlock
 from pipeline.compute.device import upload
 from pipeline.config.learning import ModelParams
 from pipeline.config.methods.agra import AgraParams
-from pipeline.data.batches import DeviceCrops, generator_for
+from pipeline.data.batches import NetworkInputs, generator_for
 from pipeline.data.crops import CROP_SIZE
 from pipeline.errors import ParamsError
 from pipeline.faces.networks import ONet, load_weights
@@ -439,7 +439,7 @@ class Agra(TwoDomains):
         network = self.source_model.network
         self.regions = Regions(network.encoder)
         self.regions.landmarks.load()
-        self.regions.to(self.target.crops.device, next(network.parameters()).dtype)  # as f, whose map it takes
+        self.regions.to(self.target.inputs.device, next(network.parameters()).dtype)  # as f, whose map it takes
         super().prepare()
         self.optimiser.add_param_group({"params": list(self.regions.branches.parameters()), "lr": self._rates[-1]})
         self._rates.append(self._rates[-1])
@@ -469,28 +469,28 @@ class Agra(TwoDomains):
         self._generator = generator_for(self.seed, f"{self.name} dropout", epoch)
         # The branches start from nothing, so that the first clusters mean little after an epoch.
         if epoch == 1 or epoch % self.params.recluster == 0:
-            self._restart(self.graphs.source, self.source.crops, self.source.rows)
-            self._restart(self.graphs.target, self.target.crops, self.target.train_rows)
+            self._restart(self.graphs.source, self.source.inputs, self.source.rows)
+            self._restart(self.graphs.target, self.target.inputs, self.target.train_rows)
         return super().prepare_epoch(epoch)
 
-    def _restart(self, domain: DomainMeans, crops: DeviceCrops, rows: Tensor) -> None:
+    def _restart(self, domain: DomainMeans, inputs: NetworkInputs, rows: Tensor) -> None:
         """Cluster the features of ``rows`` anew; of fewer pictures than classes some means come twice."""
         from sklearn.cluster import KMeans
 
         chosen = min(len(rows), CLUSTERED)
-        features = self._features(crops, rows[torch.arange(chosen) * len(rows) // chosen])
+        features = self._features(inputs, rows[torch.arange(chosen) * len(rows) // chosen])
         count = min(NUM_CLASSES, chosen)
         found = KMeans(count, n_init=10, random_state=self.seed).fit(features.double().cpu().numpy()).cluster_centers_
         means = torch.from_numpy(found[[place % count for place in range(NUM_CLASSES)]]).to(features)
         domain.restart(self.team.from_leader(means), features)
 
     @torch.no_grad()
-    def _features(self, crops: DeviceCrops, rows: Tensor) -> Tensor:
+    def _features(self, inputs: NetworkInputs, rows: Tensor) -> Tensor:
         """Compute holistic and local features of the evaluation views of ``rows``: N×(6·64)."""
         own = rows[self.team.part(len(rows))]
         embedder = WithRegions(self.network, self.regions)
         with evaluating(embedder):
-            views = evaluation_views(crops, own, self.augment_params.eval_crop, self.team.leads)
+            views = evaluation_views(inputs, own, self.augment_params.eval_crop, self.team.leads)
             found = torch.cat([self.graphs.features(embedder(images)) for images in views])
         return self.team.from_leader(self.team.gather(found, len(rows)))
 

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from pipeline.compute.batchnorm import following
 from pipeline.compute.device import upload
 from pipeline.config.methods.pocan import PocanParams
 from pipeline.data.batches import generator_for, shuffled_batches
@@ -101,8 +102,8 @@ class Pocan(Method):
         self._weigh_classes()
         self.model = self._predictor()
         self._project = self.team.setup(self.network)
-        self._source_views = Views(source.crops, self.augment_params, self.team)
-        self._target_views = Views(self.target.crops, self.augment_params, self.team)
+        self._source_views = Views(source.inputs, self.augment_params, self.team)
+        self._target_views = Views(self.target.inputs, self.augment_params, self.team)
         self._network_optimiser = torch.optim.SGD(
             self.network.parameters(),
             lr=params.lr,
@@ -128,7 +129,7 @@ class Pocan(Method):
         """Set the source's class weights, and the shares that the classes then have in the training."""
         labels = self.source.labels[self.source.rows]
         weights, self._trained_shares = source_weights(labels, self.params.class_weights, self.params.balance)
-        self._source_weights = weights.to(self.target.crops.device)
+        self._source_weights = weights.to(self.target.inputs.device)
         self._target_weights = torch.ones_like(self._source_weights)
 
     def _predictor(self) -> PrototypeClassifier:
@@ -301,11 +302,14 @@ class Pocan(Method):
     def _training_projections(self, source_views: Tensor, target_views: Tensor) -> tuple[Tensor, Tensor]:
         """Project both domains' views, with gradients; batch norm sees the domains as ``domain_passes`` says."""
         if self.params.domain_passes == "joint":
-            z_source, z_target = self._project(torch.cat([source_views, target_views])).split(
-                [len(source_views), len(target_views)]
-            )
+            with following(self.network, self.params.batch_norm, "both"):
+                both = self._project(torch.cat([source_views, target_views]))
+            z_source, z_target = both.split([len(source_views), len(target_views)])
             return z_source, z_target
-        return self._project(source_views), self._project(target_views)
+        with following(self.network, self.params.batch_norm, "source"):
+            z_source = self._project(source_views)
+        with following(self.network, self.params.batch_norm, "target"):
+            return z_source, self._project(target_views)
 
     @torch.no_grad()
     def _evaluation_projections(self, source_views: Tensor, target_views: Tensor) -> tuple[Tensor, Tensor]:

@@ -6,9 +6,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from pipeline.data import augment
-from pipeline.data.batches import DeviceCrops, prefetched
-from pipeline.data.crops import CROP_SIZE
+from pipeline.data.batches import NetworkInputs, prefetched
 from pipeline.data.outcome import Predictions, Sample
 from pipeline.networks.network import Classifier, Network
 from pipeline.progress import progress_bar
@@ -17,46 +15,46 @@ BATCH = 256
 
 
 @torch.no_grad()
-def project(network: Network, crops: DeviceCrops, rows: Tensor, eval_crop: float) -> Tensor:
-    """Project the evaluation views of some crops.
+def project(network: Network, inputs: NetworkInputs, rows: Tensor, eval_crop: float) -> Tensor:
+    """Project the evaluation views of some pictures.
 
     Args:
         network: computes z.
-        crops: of the domain.
+        inputs: of the domain.
         rows: int64, on the CPU.
         eval_crop: the view's side, as a share of the crop's.
 
     Returns:
-        len(rows)×d float, on the crops' device.
+        len(rows)×d float, on the inputs' device.
     """
     with evaluating(network):
-        return torch.cat([network(images) for images in evaluation_views(crops, rows, eval_crop, show_progress=True)])
+        return torch.cat([network(images) for images in evaluation_views(inputs, rows, eval_crop, show_progress=True)])
 
 
 @torch.no_grad()
 def classify(
-    model: Classifier, crops: DeviceCrops, rows: Tensor, eval_crop: float, show_progress: bool = True
+    model: Classifier, inputs: NetworkInputs, rows: Tensor, eval_crop: float, show_progress: bool = True
 ) -> tuple[Tensor, Tensor]:
-    """Embeddings and class probabilities of the evaluation views of some crops.
+    """Embeddings and class probabilities of the evaluation views of some pictures.
 
     Args:
         model: that predicts.
-        crops: of the domain.
+        inputs: of the domain.
         rows: int64, on the CPU.
         eval_crop: the view's side, as a share of the crop's.
         show_progress: whether there is a progress bar.
 
     Returns:
-        Embeddings (len(rows)×d) and probabilities (len(rows)×k), float on the crops' device.
+        Embeddings (len(rows)×d) and probabilities (len(rows)×k), float on the inputs' device.
     """
     with evaluating(model):
-        parts = [model.embed(images) for images in evaluation_views(crops, rows, eval_crop, show_progress)]
+        parts = [model.embed(images) for images in evaluation_views(inputs, rows, eval_crop, show_progress)]
     embeddings, probabilities = zip(*parts, strict=True)
     return torch.cat(embeddings), torch.cat(probabilities)
 
 
 def predict_domains(
-    model: Classifier, source: DeviceCrops, target: DeviceCrops, samples: tuple[Sample, Sample], eval_crop: float
+    model: Classifier, source: NetworkInputs, target: NetworkInputs, samples: tuple[Sample, Sample], eval_crop: float
 ) -> Predictions:
     """What ``model`` predicts for all the target's crops, and how it embeds the samples of source and target."""
     of_source, of_target = (torch.from_numpy(sample.rows) for sample in samples)
@@ -81,24 +79,24 @@ def evaluating(module: nn.Module) -> Iterator[None]:
         module.train(was_training)
 
 
-def evaluation_views(crops: DeviceCrops, rows: Tensor, eval_crop: float, show_progress: bool) -> Iterator[Tensor]:
-    """The evaluation views of some crops, batch by batch.
+def evaluation_views(inputs: NetworkInputs, rows: Tensor, eval_crop: float, show_progress: bool) -> Iterator[Tensor]:
+    """The evaluation views of some pictures, batch by batch.
 
     Args:
-        crops: of the domain.
+        inputs: of the domain.
         rows: int64, on the CPU.
         eval_crop: the view's side, as a share of the crop's.
         show_progress: whether there is a progress bar.
 
     Yields:
-        Float n×3×112×112 on the crops' device; where there are no rows, one batch without images.
+        Float n×…, on the inputs' device, as the network takes it; where there are no rows, one batch without pictures.
     """
     if len(rows) == 0:
-        yield torch.empty(0, 3, CROP_SIZE, CROP_SIZE, device=crops.device)
+        yield inputs.nothing()
         return
     chunks = rows.split(BATCH)
-    batches = prefetched(map(crops.batch, chunks))
-    for images in progress_bar(
+    batches = prefetched(map(inputs.batch, chunks))
+    for batch in progress_bar(
         batches, desc="predict", total=len(chunks), leave=False, unit="batch", disable=not show_progress
     ):
-        yield augment.evaluation_view(augment.to_float(images), eval_crop)
+        yield inputs.evaluation_view(batch, eval_crop)

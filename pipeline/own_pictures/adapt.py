@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from pipeline.adaptation import Adaptation, adapt
 from pipeline.compute.team import Team
@@ -16,12 +17,12 @@ from pipeline.data.crops import CropStore
 from pipeline.data.outcome import Outcome
 from pipeline.data.prepared import PreparedData, Split
 from pipeline.errors import DatasetError
-from pipeline.evaluation import calibration
 from pipeline.evaluation.scorecard import predictions_table
 from pipeline.files.io import read_json, write_csv, write_json, write_text
 from pipeline.locks import exclusive
 from pipeline.methods import implementation
 from pipeline.networks import saved
+from pipeline.networks.calibration import rescaled
 from pipeline.own_pictures import page, report
 from pipeline.own_pictures.request import AdaptRequest, source
 from pipeline.reporting.folder_faces import extract_pictures
@@ -69,6 +70,8 @@ def _run(request: AdaptRequest) -> None:
             dependencies.code_digests("adapt", settings, implementation(settings.adapt)),
             AdaptationPaths.below(request.out, in_progress),
         )
+        if settings.adapt.trains == "head":
+            _make_features(work, team.device)
         name = re.sub(r"[^\w.-]+", "-", pictures.name)
         adapt(
             work,
@@ -78,6 +81,13 @@ def _run(request: AdaptRequest) -> None:
             lambda outcome: _write(request, settings, work, outcome),
         )
     shutil.rmtree(in_progress)
+
+
+def _make_features(work: Adaptation, device: torch.device) -> None:
+    """Compute the features that the adaptation reads, into the work in progress."""
+    for request in work.feature_requests():
+        if request is not None:
+            request.write(work.outputs.features / request.data.name, device)
 
 
 def _claim(request: AdaptRequest, faces: FaceParams) -> Path:
@@ -129,7 +139,7 @@ def _target(name: str, crops: Path) -> PreparedData:
 def _write(request: AdaptRequest, settings: Params, work: Adaptation, outcome: Outcome) -> list[Path]:
     """Write the predictions of every picture with a face, the report and the page; returns what MLflow keeps."""
     description = saved.describe(work.outputs.model)
-    probabilities = calibration.rescaled(outcome.after.probabilities, description["temperature"])
+    probabilities = rescaled(outcome.after.probabilities, description["temperature"])
     every = predictions_table(work.target, probabilities)
     table = every.iloc[work.target.split.test]
     labels = None if work.source is None else work.source.store.labels()

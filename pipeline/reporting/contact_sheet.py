@@ -39,7 +39,14 @@ DRAWN = "drawn stand-ins"
 
 @dataclass(frozen=True)
 class Grid:
-    """How thumbnails lie; all but ``columns`` in pixels. ``text``: size of the captions below them."""
+    """How thumbnails lie.
+
+    Attributes:
+        side: Of a thumbnail, in pixels.
+        gap: Between two of them, in pixels.
+        columns: Thumbnails in a row.
+        text: Size of the captions below them, in pixels.
+    """
 
     side: int
     gap: int
@@ -67,7 +74,13 @@ FALLBACK_GRID = Grid(side=56, gap=6, columns=15, text=9)
 
 @dataclass(frozen=True)
 class Section:
-    """Crops under a title. rows: their rows in the manifest. values: what is written below each, if anything."""
+    """Crops under a title.
+
+    Attributes:
+        title: What stands above them.
+        rows: Their rows in the manifest.
+        values: What is written below each, if anything.
+    """
 
     title: str
     rows: Sequence[int]
@@ -76,7 +89,13 @@ class Section:
 
 @dataclass(frozen=True)
 class Header:
-    """The top of a page; ``drawn``: whether the pictures are stand-ins."""
+    """The top of a page.
+
+    Attributes:
+        title: In large letters.
+        facts: Below it.
+        drawn: Whether the pictures are stand-ins.
+    """
 
     title: str
     facts: str
@@ -90,14 +109,17 @@ def write_contact_sheets(store_folder: Path, name: str, title: str, folder: Path
     Files that are already in ``folder`` stay, those of an earlier, larger store too.
 
     Args:
-        title: the set's name as people write it.
+        store_folder: The crop store.
+        name: The set's, for the files.
+        title: The set's name as people write it.
+        folder: Where the sheets go.
 
     Returns:
         The files written: the sheet, then the pages of fallbacks; no page where MTCNN found all faces.
 
     Raises:
-        DatasetError: a file of the store is missing, or array and manifest do not have the same length.
-        DamagedFileError: one is damaged.
+        DatasetError: A file of the store is missing, or array and manifest do not have the same length.
+        DamagedFileError: One is damaged.
     """
     description = read_description(store_folder)
     crops = store_folder / "crops.npy"

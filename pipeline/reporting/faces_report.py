@@ -50,7 +50,15 @@ COLUMNS = {
 
 @dataclass(frozen=True)
 class _Faces:
-    """A store's numbers. sheets: relative to their folder, the contact sheet first."""
+    """A store's numbers.
+
+    Attributes:
+        name: The set's.
+        store: The crop store's folder.
+        counts: As its summary has them.
+        description: Its store.json.
+        sheets: Relative to their folder, the contact sheet first.
+    """
 
     name: str
     store: Path
@@ -70,13 +78,15 @@ def write_faces_report(stores: Mapping[str, Path], report: Path, sheets: Path) -
     on any error it is left as it was.
 
     Args:
-        stores: the crop store's folder by data set, in the order of the report.
+        stores: The crop store's folder by data set, in the order of the report.
+        report: The Markdown file.
+        sheets: The folder of contact sheets.
 
     Returns:
         The files written: the report first, then the sheets.
 
     Raises:
-        DatasetError: a file of a store is missing, or its array and its manifest do not have the same length.
+        DatasetError: A file of a store is missing, or its array and its manifest do not have the same length.
     """
     # Links are relative: the same wherever the project lies.
     link = Path(os.path.relpath(sheets, report.parent))

@@ -18,20 +18,30 @@ def require_apart(out: Path, folder: Path) -> None:
     """Check that ``out`` does not lie in ``folder``, where its pictures would be taken for the user's.
 
     Raises:
-        DatasetError: it does.
+        DatasetError: It does.
     """
     if out.resolve().is_relative_to(folder.resolve()):
         raise DatasetError(f"{out}: lies in {folder}, whose pictures are read; name a folder beside it with --out")
 
 
 def extract_folder(folder: Path, out: Path, params: FaceParams, on: str, processes: int | None) -> list[Path]:
-    """What the faces stage does with a data set, for ``folder``; returns the files and folders made in ``out``.
+    """What the faces stage does with a data set, for a folder of pictures.
 
-    ``on``: auto, cpu or cuda. Any number of pictures may be unreadable: they are listed in the report.
+    Any number of pictures may be unreadable: they are listed in the report.
+
+    Args:
+        folder: The pictures.
+        out: Where crops and report go.
+        params: Section faces.
+        on: auto, cpu or cuda.
+        processes: That read pictures; None: as many as there are cores for.
+
+    Returns:
+        The files and folders made in ``out``.
 
     Raises:
-        DatasetError: there is no such folder or no readable picture in it, ``out`` has crops already or lies in it.
-        StorageError: another process is at work on ``out``, or it cannot be written.
+        DatasetError: There is no such folder or no readable picture in it, ``out`` has crops already or lies in it.
+        StorageError: Another process is at work on ``out``, or it cannot be written.
     """
     pictures, store = UnlabelledFolder(folder), out / "crops"
     report = out / "faces.md"
@@ -45,12 +55,22 @@ def extract_folder(folder: Path, out: Path, params: FaceParams, on: str, process
 def extract_pictures(
     pictures: Dataset, out: Path, partial: Path, params: FaceParams, on: torch.device, processes: int | None
 ) -> list[Path]:
-    """Crops, faces.md and contact sheets in ``out``, as far as they are not there; returns their paths.
+    """Crops, faces.md and contact sheets in ``out``, as far as they are not there.
 
-    ``partial``: where extraction goes on that was interrupted.
+    Args:
+        pictures: What is read.
+        out: Where crops and report go.
+        partial: Where extraction goes on that was interrupted.
+        params: Section faces.
+        on: The device of the detector.
+        processes: That read pictures; None: as many as there are cores for.
+
+    Returns:
+        The paths of what was made.
 
     Raises:
-        DatasetError: no picture is readable. StorageError: the disk is full.
+        DatasetError: No picture is readable.
+        StorageError: The disk is full.
     """
     store = out / "crops"
     if not store.exists():  # else only the report was interrupted

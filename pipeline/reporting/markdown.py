@@ -55,7 +55,7 @@ def markdown_table(head: Sequence[str], rows: Sequence[Sequence[str]], left: int
 
 
 def accuracy_cell(result: Result, metrics: Metrics | None) -> str:
-    """ "61.3 ◊ [52.0, 70.0]"; "no labels" where the target has none."""
+    """The cell, "61.3 ◊ [52.0, 70.0]"; "no labels" where the target has none."""
     if result.n_test == 0:
         return "no labels"
     if metrics is None:

@@ -9,7 +9,15 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class QuotedRow:
-    """One printed row. ``numbers`` in the order of the table's targets; ``average`` only in Table 3."""
+    """One printed row.
+
+    Attributes:
+        method: As printed, with its reference.
+        numbers: In the order of the table's targets.
+        source: The data set trained on.
+        backbone: The encoder.
+        average: Only in Table 3.
+    """
 
     method: str
     numbers: tuple[str, ...]
@@ -20,7 +28,12 @@ class QuotedRow:
 
 @dataclass(frozen=True, slots=True)
 class QuotedGroup:
-    """Rows of one origin; ``origin`` says, in the paper's words, where their numbers come from."""
+    """Rows of one origin.
+
+    Attributes:
+        origin: Where their numbers come from, in the paper's words.
+        rows: In the order of the table.
+    """
 
     origin: str
     rows: tuple[QuotedRow, ...]
@@ -28,7 +41,16 @@ class QuotedGroup:
 
 @dataclass(frozen=True, slots=True)
 class QuotedTable:
-    """One printed table. ``targets``: data set names as in params.yaml; ``titles``: their column heads as printed."""
+    """One printed table.
+
+    Attributes:
+        number: The paper's.
+        caption: As printed.
+        targets: Data set names as in params.yaml.
+        titles: Their column heads as printed.
+        groups: Its rows.
+        footnotes: As printed, and what must be known of the numbers.
+    """
 
     number: int
     caption: str

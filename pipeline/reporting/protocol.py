@@ -26,7 +26,13 @@ NOT_PROTOCOL = ("seed", "evaluate.", "model.weights_file")
 
 
 def describe(results: Sequence[Result], source: SourceMetrics, paper: Params) -> str:
-    """The section "What these numbers are" and the section on protocols. paper: params/paper.yaml."""
+    """The section "What these numbers are" and the section on protocols.
+
+    Args:
+        results: One a target.
+        source: The source model's scores.
+        paper: The parameters of params/paper.yaml.
+    """
     first = results[0]
     targets = ", ".join(f"{dataset_title(r.target)} ({_kind(r.provenance.target)})" for r in results)
     revisions = ", ".join(f"`{name}`" for name in sorted({r.revision or "not under git" for r in results}))

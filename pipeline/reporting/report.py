@@ -22,8 +22,8 @@ from pipeline.reporting.target_tables import (
     calibration_section,
     choices_section,
     f1_section,
-    judged_section,
     targets_section,
+    unlabelled_section,
 )
 from pipeline.reporting.titles import dataset_title
 
@@ -103,7 +103,7 @@ def render(
         further_section([result for result in results if result.target not in in_paper], studies),
         ablation_section(by_target, studies),
         targets_section(results),
-        judged_section(results),
+        unlabelled_section(results),
         choices_section(results),
         calibration_section(results),
         f1_section(results),

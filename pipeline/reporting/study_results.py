@@ -1,4 +1,4 @@
-"""What studies have come to, as ``pocan study`` leaves it in reports/studies, as rows of the paper's tables."""
+"""Results of studies, as ``pocan study`` leaves them in reports/studies, as rows of the paper's tables."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,10 +16,16 @@ Table = Annotated[int, Field(ge=1, le=3)]
 
 
 class StudyCell(Record):
-    """One row on one target: the mean accuracy (%) at the last epoch over ``seeds`` seeds, and its deviation.
+    """One row on one target: the accuracy at the last epoch.
 
-    deviation: standard deviation, 0 of one seed. drawn: with stand-ins. known: the target's label set was given.
-    current: of the code of the last commit. alike: whether one precision, device and set of versions computed it.
+    Attributes:
+        mean: Over the seeds, in per cent.
+        deviation: The standard deviation over the seeds, 0 of one seed.
+        seeds: How many there are.
+        drawn: Whether stand-ins were used.
+        known: Whether the target's label set was given.
+        current: Whether all of it was made by the code of the last commit.
+        alike: Whether one precision, device and set of versions computed it.
     """
 
     mean: float
@@ -31,7 +37,7 @@ class StudyCell(Record):
     alike: bool
 
     def text(self) -> str:
-        """ "79.1 ± 1.2 (3) ◊"; the number of seeds only where there are several."""
+        """The cell, "79.1 ± 1.2 (3) ◊"; the number of seeds only where there are several."""
         spread = f" ± {self.deviation:.1f} ({self.seeds})" if self.seeds > 1 else ""
         return with_marks(f"{self.mean:.1f}{spread}", self.marks())
 
@@ -54,8 +60,16 @@ class StudyRow(Record):
 class StudySummary(Record):
     """A study's state when it was collected.
 
-    tables: those of the paper that its rows stand in. found, planned: experiments. revisions: of the code behind it.
-    parameters: those that have one value in all of it, by their full names. pictures: files beside it.
+    Attributes:
+        name: The study's.
+        title: What people call it.
+        tables: Those of the paper that its rows stand in.
+        found: Experiments that are there.
+        planned: Experiments in all.
+        revisions: Of the code behind it.
+        parameters: Those that have one value in all of it, by their full names.
+        rows: One a variant.
+        pictures: Files beside it.
     """
 
     name: str
@@ -73,7 +87,11 @@ class StudySummary(Record):
         return [row for row in self.rows if any(target in row.cells for target in targets)]
 
     def heading(self, results: Sequence[Result] = ()) -> str:
-        """The line above its rows. results: of the run that these stand beside; whose other parameters are named."""
+        """The line above its rows.
+
+        Args:
+            results: Of the run that the rows stand beside; parameters that have another value there are named.
+        """
         missing = f", {self.planned - self.found} of {self.planned} experiments missing" * (self.found < self.planned)
         revision = f", revision {', '.join(self.revisions)}" * bool(self.revisions)
         unlike = {
@@ -90,7 +108,7 @@ def load_studies(folder: Path) -> list[StudySummary]:
     """The studies that were collected, by name.
 
     Raises:
-        PipelineError: a file is damaged.
+        PipelineError: A file is damaged.
     """
     return [
         read_record(StudySummary, path, f"pocan study {path.stem} --collect") for path in sorted(folder.glob("*.json"))

@@ -68,7 +68,7 @@ def _run(result: Result) -> str:
 
 
 def _gain(result: Result) -> float | None:
-    """after − before in percentage points; none without labels or adaptation."""
+    """Accuracy after less before in percentage points; None without labels or adaptation."""
     after = result.adapted()
     if result.before is None or after is None:
         return None
@@ -121,7 +121,7 @@ def _f1_cells(result: Result, metrics: Metrics) -> list[str]:
     return [*cells, marked(f"{metrics.macro_f1:.3f}", result)]
 
 
-def judged_section(results: Sequence[Result]) -> str:
+def unlabelled_section(results: Sequence[Result]) -> str:
     """What each adaptation looks like to one who has no labels of the target."""
     if not results[0].adapts:
         return ""

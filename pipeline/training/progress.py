@@ -1,8 +1,11 @@
 """What a training shows while it runs: the bar with the time left, and what each epoch cost."""
 
+import math
 import re
+import statistics
 import sys
 import time
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -38,6 +41,7 @@ class Progress:
         # smoothing=0: the time left follows the mean speed, predictions between the steps included.
         self._bar: tqdm[Any] = progress_bar(desc=name, unit="step", smoothing=0, disable=not shown)
         self._began = time.perf_counter()
+        self._pace = Pace() if shown and device.type == "cpu" else None
 
     def __enter__(self) -> "Progress":
         return self
@@ -55,8 +59,14 @@ class Progress:
         """Pass on this epoch's ``count`` batches. As many are expected in every later epoch."""
         self._bar.total = self._bar.n + count * (self._epochs - self._epoch)
         for batch in batches:
+            began = time.perf_counter()
             yield batch
             self._bar.update()
+            if self._pace and (slow := self._pace.slowdown(time.perf_counter() - began)):
+                self._bar.write(
+                    f"{self._name}: {slow}. Another process may be using the cores. Beside one, OMP_NUM_THREADS=1 is "
+                    "faster: threads then never wait for a core (results differ in their last digits)"
+                )
 
     def show(self, losses: Mapping[str, float]) -> None:
         """Show the mean losses of the epoch so far."""
@@ -72,6 +82,33 @@ class Progress:
             "images_per_second": images / seconds,
             "peak_memory_mib": peak_memory(self._device) / 2**20,
         }
+
+
+class Pace:
+    """Notices, once, that steps take several times as long as they did."""
+
+    WINDOW = 8
+    """Steps whose median is compared."""
+    FACTOR = 3.0
+    LEAST = 0.1
+    """Seconds of a step below which nothing is said: short steps vary by themselves."""
+
+    def __init__(self) -> None:
+        self._recent: deque[float] = deque(maxlen=self.WINDOW)
+        self._best = math.inf
+        self._told = False
+
+    def slowdown(self, seconds: float) -> str | None:
+        """Take in a step; returns what to say of it, the first time that there is something."""
+        self._recent.append(seconds)
+        if self._told or len(self._recent) < self.WINDOW:
+            return None
+        now = statistics.median(self._recent)
+        self._best = min(self._best, now)
+        if now < self.LEAST or now < self.FACTOR * self._best:
+            return None
+        self._told = True
+        return f"a step takes {now:.1f} s, {now / self._best:.0f} times as long as before"
 
 
 def peak_memory(device: torch.device) -> int:

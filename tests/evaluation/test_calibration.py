@@ -8,6 +8,7 @@ import torch
 from numpy.typing import NDArray
 
 from pipeline.evaluation import calibration
+from pipeline.networks.calibration import fitted_temperature, rescaled
 from pipeline.networks.network import Calibration
 
 
@@ -24,9 +25,9 @@ def drawn(count: int, factor: float, seed: int = 0) -> tuple[NDArray[Any], NDArr
 @pytest.mark.parametrize("factor", [0.5, 1.0, 3.0])
 def test_the_temperature_undoes_what_the_logits_were_multiplied_by(factor: float) -> None:
     p, labels = drawn(6000, factor)
-    found = calibration.temperature(p, labels)
+    found = fitted_temperature(p, labels)
     assert found == pytest.approx(factor, rel=0.06)
-    before, after = (calibration.expected_error(q, labels) for q in (p, calibration.rescaled(p, found)))
+    before, after = (calibration.expected_error(q, labels) for q in (p, rescaled(p, found)))
     assert after < 0.02
     assert before > 0.1 or factor == 1.0
 
@@ -43,7 +44,7 @@ def test_the_error_of_two_bins_is_worked_out_by_hand() -> None:
 
 def test_scaling_keeps_the_order_and_what_is_impossible() -> None:
     p = np.array([[0.7, 0.3, 0.0], [0.2, 0.3, 0.5]])
-    scaled = calibration.rescaled(p, 2.0)
+    scaled = rescaled(p, 2.0)
     assert (scaled.argsort(axis=1) == p.argsort(axis=1)).all()
     assert scaled[0, 2] == 0.0
     assert scaled.sum(axis=1) == pytest.approx([1.0, 1.0])
@@ -56,7 +57,7 @@ def test_the_models_own_scaling_is_the_same() -> None:
     module = Calibration()
     torch.testing.assert_close(module(torch.from_numpy(p)), torch.from_numpy(p))
     module.temperature.fill_(1.7)
-    assert np.allclose(module(torch.from_numpy(p)).numpy(), calibration.rescaled(p, 1.7))
+    assert np.allclose(module(torch.from_numpy(p)).numpy(), rescaled(p, 1.7))
 
 
 def test_labels_that_cannot_be_predicted_are_left_out() -> None:
@@ -64,5 +65,5 @@ def test_labels_that_cannot_be_predicted_are_left_out() -> None:
     p[:, 6] = 0.0
     p /= p.sum(axis=1, keepdims=True)
     without = labels != 6
-    assert calibration.temperature(p, labels) == calibration.temperature(p[without], labels[without])
-    assert calibration.temperature(p[:0], labels[:0]) == 1.0
+    assert fitted_temperature(p, labels) == fitted_temperature(p[without], labels[without])
+    assert fitted_temperature(p[:0], labels[:0]) == 1.0

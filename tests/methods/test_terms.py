@@ -173,7 +173,7 @@ def test_what_is_known_of_the_classes_counts_in_what_is_taught(name: str, sees: 
     z = F.normalize(normal(28, 32))
     probabilities = decision(task.source_model.prototypes(z))
     task._pseudo_labels = probabilities.argmax(dim=1)  # type: ignore[attr-defined]
-    task._taught = lambda _: probabilities  # type: ignore[attr-defined]
+    task._teacher_probabilities = lambda _: probabilities  # type: ignore[attr-defined]
     pictures = Domains(z, LABELS[:28], z, torch.arange(28), z, 0.0)
     assert task.losses(pictures)[sees].item() < 0.05  # type: ignore[attr-defined]
 

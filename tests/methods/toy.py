@@ -99,13 +99,15 @@ def method(
     source: SourceDomain | None = None,
     target: TargetDomain | None = None,
     known: tuple[int, ...] = (),
+    model: PrototypeClassifier | None = None,
     **changes: Any,
 ) -> Method:
     """The method of this name on the toy problem, from the same source model.
 
-    source, target: other ones. known: the classes that may be predicted. changes: of its parameters.
+    source, target: other ones. known: the classes that may be predicted. model: another source model, which is
+    changed. changes: of its parameters.
     """
-    model = copy.deepcopy(source_model())
+    model = model or copy.deepcopy(source_model())
     if known:
         model.decision.restrict(known)
     loop.prepare(0, team.device)

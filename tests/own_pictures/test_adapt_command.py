@@ -8,6 +8,7 @@ import mlflow
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from typer.testing import CliRunner, Result
 
 from pipeline.data.outcome import Outcome
@@ -101,6 +102,19 @@ def test_an_album_becomes_a_model_with_predictions_and_a_report() -> None:
     shown = CliRunner().invoke(app, ["predict", "album/sub", "--model", "models:/pocan-own-album@newest"])
     assert shown.exit_code == 0, shown.output
     assert shown.stdout.count("album/sub/") == 5
+
+
+@pytest.mark.usefixtures("project", "_without_export")
+@pytest.mark.parametrize("method", ["pocan", "shot"])
+def test_an_adaptation_of_the_head_leaves_the_encoder_as_it_was(method: str) -> None:
+    answer = invoke("album", "--out", "mine", "--method", method, "--choose", "last", "-S", "adapt.trains=head")
+    assert answer.exit_code == 0, answer.output
+    source, adapted = (open_model(Path(folder)).model.state_dict() for folder in ("models/prototypes", "mine/model"))
+    encoder = [key for key in source if key.startswith("network.encoder.")]
+    assert len(encoder) > 50
+    assert all(torch.equal(source[key], adapted[key]) for key in encoder)
+    assert not torch.equal(source["network.head.layers.0.weight"], adapted["network.head.layers.0.weight"])
+    assert not Path("mine/.in-progress").exists()
 
 
 @pytest.mark.usefixtures("project", "_without_export")

@@ -33,8 +33,8 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def invoke(*arguments: str, told: str | None = None) -> Result:
-    return CliRunner().invoke(app, ["predict", *arguments], input=told)
+def invoke(*arguments: str, stdin: str | None = None) -> Result:
+    return CliRunner().invoke(app, ["predict", *arguments], input=stdin)
 
 
 def rows(path: Path) -> list[dict[str, str]]:
@@ -88,7 +88,7 @@ def test_json_lines_say_the_same() -> None:
 
 @pytest.mark.usefixtures("here")
 def test_without_a_file_people_get_a_table_and_paths_may_come_by_the_standard_input() -> None:
-    answer = invoke("-", "--model", "mine", told="album/two.png\n\nalbum/sub/one.png\n")
+    answer = invoke("-", "--model", "mine", stdin="album/two.png\n\nalbum/sub/one.png\n")
     assert answer.exit_code == 0, answer.output
     lines = answer.stdout.splitlines()
     assert [line.split()[0] for line in lines] == ["source", "album/two.png", "album/two.png", "album/sub/one.png"]
@@ -134,13 +134,13 @@ def test_a_video_is_read_as_it_goes(monkeypatch: pytest.MonkeyPatch) -> None:
             most = max(most, ahead - seen)
         return convert(image, code)
 
-    def looked_at(_self: Predictor, images: list[np.ndarray]) -> list[list[object]]:
+    def predict(_self: Predictor, images: list[np.ndarray]) -> list[list[object]]:
         nonlocal seen
         seen += len(images)
         return [[] for _ in images]
 
     monkeypatch.setattr(cv2, "cvtColor", counted)
-    monkeypatch.setattr(Predictor, "predict", looked_at)
+    monkeypatch.setattr(Predictor, "predict", predict)
     answer = invoke("film.mp4", "-S", "batch_size=2")
     assert "no face found in 40 pictures" in answer.stderr
     assert most <= 2 * (2 + 2)  # batches of two: the one looked at, two ahead, one being made

@@ -67,7 +67,7 @@ class Shift(Method):
     @torch.no_grad()
     def step(self, batch: Any, progress: float) -> dict[str, Tensor]:
         """One pull."""
-        z = self.source_model.network.eval()(self.target.crops.batch(batch).float() / 255.0)
+        z = self.source_model.network.eval()(self.target.inputs.batch(batch).float() / 255.0)
         loss = (z.mean(dim=0) - self.source_model.prototypes.matrix).square().mean()
         self.source_model.prototypes.matrix.lerp_(z.mean(dim=0), self.params.pull)
         return {"loss": loss}

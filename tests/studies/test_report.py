@@ -112,7 +112,7 @@ def test_what_is_done_missing_and_of_other_parameters_or_code(repository: Path) 
     "change",
     [
         ("root: data/standins", "root: data/real"),
-        ("\n  scale: 1.0", "\n  scale: 2.0"),
+        ("scale: 1.0", "scale: 2.0"),
         ("precision: auto", "precision: bf16"),
     ],
 )

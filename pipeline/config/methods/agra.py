@@ -25,6 +25,7 @@ class AgraParams(TwoDomainsParams):
         "Xie et al., Adversarial graph representation adaptation for cross-domain facial expression recognition, "
         "ACM MM 2020"
     )
+    needs_encoder: ClassVar[bool] = True
     implementation: ClassVar[str] = "pipeline.methods.agra:Agra"
     classifier: ClassVar[str] = "pipeline.methods.agra:AgraClassifier"
 

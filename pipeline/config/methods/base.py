@@ -1,8 +1,8 @@
 """What every adaptation method declares of itself, and the part of its parameters that all methods share."""
 
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from pipeline.config.section import Name, PositiveInt, Section
 from pipeline.registry import unknown
@@ -19,6 +19,11 @@ class AdaptParams(Section):
         epochs: How many are trained.
         steps_per_epoch: null: as many as the method says.
         batch_size: Pictures of each domain in a step.
+        trains: What is trained: all, f and g and M; or head, g and M on features of f that are computed once
+            (docs/training.md).
+        source_pictures: Of head: how many of the source's training pictures are drawn from; null: all.
+        source_views: Of head: training views of each of them whose features are computed, beside the evaluation view.
+        target_views: The same of each of the target's pictures.
         choose: The epoch whose model is kept and scored: the last one, or that which a validator
             (``pipeline.validators``) finds best without the target's labels, epoch 0, the source model, among them.
     """
@@ -39,11 +44,17 @@ class AdaptParams(Section):
     """Whether it needs nothing of the source but its model."""
     uses_target: ClassVar[bool] = True
     """Whether it sees the target at all: some of the paper's rows only train the source model otherwise."""
+    needs_encoder: ClassVar[bool] = False
+    """Whether it looks at the pictures or at what f computes within, so that features of f are not enough."""
 
     method: Name
     epochs: PositiveInt
     steps_per_epoch: PositiveInt | None
     batch_size: Annotated[int, Field(ge=2)]
+    trains: Literal["all", "head"] = "all"
+    source_pictures: Annotated[int, Field(ge=2)] | None = None
+    source_views: PositiveInt = 1
+    target_views: PositiveInt = 3
     choose: Name = LAST
 
     @field_validator("choose")
@@ -52,6 +63,12 @@ class AdaptParams(Section):
         if name != LAST and chooser(name) is None:
             raise ValueError(f"unknown choice {unknown(name, [LAST, *(one.name for one in VALIDATORS)])}")
         return name
+
+    @model_validator(mode="after")
+    def _features_suffice(self) -> Self:
+        if self.trains == "head" and self.needs_encoder:
+            raise ValueError(f"trains: {self.title} needs more of f than its features; set adapt.trains: all")
+        return self
 
     def left_out(self) -> tuple[str, ...]:
         """Return the method's parts that these parameters switch off, as tables name them; empty: the whole method."""

@@ -7,6 +7,7 @@ from pydantic import model_validator
 from pipeline.config.methods.base import AdaptParams
 from pipeline.config.section import (
     Balance,
+    BatchNormMode,
     ClassWeights,
     Fraction,
     Momentum,
@@ -41,6 +42,9 @@ class PocanParams(AdaptParams):
         prototype_projections: Which projections eq. 16 uses: evaluation (of the updated f and g, by a second pass in
             evaluation mode; code) or training (those of the step's own pass, which saves a quarter of the step).
         domain_passes: separate (batch norm sees one domain at a time; code) or joint (one pass with both domains).
+        batch_norm: Which passes the running statistics of batch norms follow, by which is predicted: shared (those of
+            both domains, as published), source or target (that domain's alone; needs separate passes), or frozen (they
+            stay the source model's, and training passes are normalised by them, too).
         logit_adjustment: τ of Menon et al. (ICLR 2021), from 0 to 1, in what pseudo-labels and predicts: by the
             source's shares, its class weights included.
         pseudo_loss: What the cross entropy of pseudo-labels is of: printed (softmax(z·Mᵀ), eqs. 3, 7 and 9) or
@@ -75,6 +79,7 @@ class PocanParams(AdaptParams):
     use_l_ad: bool = True
     prototype_projections: Literal["evaluation", "training"] = "evaluation"
     domain_passes: Literal["separate", "joint"] = "separate"
+    batch_norm: BatchNormMode = "shared"
     logit_adjustment: Fraction = 0.0
     pseudo_loss: Literal["printed", "consistent"] = "printed"
     target_shares: Literal["pseudo_labels", "em"] = "pseudo_labels"
@@ -82,6 +87,12 @@ class PocanParams(AdaptParams):
     trusted_cap: PositiveFloat | None = None
     keep_alive: bool = False
     ema: Momentum = 0.0
+
+    @model_validator(mode="after")
+    def _passes_can_be_told_apart(self) -> Self:
+        if self.batch_norm in ("source", "target") and self.domain_passes == "joint":
+            raise ValueError(f"batch_norm {self.batch_norm} needs domain_passes: separate")
+        return self
 
     @model_validator(mode="after")
     def _something_to_minimise(self) -> Self:

@@ -17,6 +17,7 @@ class SafnParams(TwoDomainsParams):
     name: ClassVar[str] = "safn"
     title: ClassVar[str] = "SAFN"
     citation: ClassVar[str] = "Xu et al., Larger norm more transferable: an adaptive feature norm approach, ICCV 2019"
+    needs_encoder: ClassVar[bool] = True
     implementation: ClassVar[str] = "pipeline.methods.safn:Safn"
 
     weight: NonNegativeFloat = 0.05

@@ -1,10 +1,13 @@
 """Parameters that methods share: of those that train f, g and M on both domains, some by two classifiers."""
 
-from typing import Literal
+from typing import Literal, Self
+
+from pydantic import model_validator
 
 from pipeline.config.methods.base import AdaptParams
 from pipeline.config.section import (
     Balance,
+    BatchNormMode,
     ClassWeights,
     Fraction,
     Momentum,
@@ -28,6 +31,9 @@ class TwoDomainsParams(AdaptParams):
         logit_adjustment: τ of Menon et al. (ICLR 2021), from 0 to 1, in what predicts, as in POCAN; of a source-free
             method the source model's own holds.
         domain_passes: joint (one pass with both domains) or separate (batch norm sees one domain at a time).
+        batch_norm: Which passes the running statistics of batch norms follow, by which is predicted: shared (those of
+            both domains, as published), source or target (that domain's alone; needs separate passes), or frozen (they
+            stay the source model's, and training passes are normalised by them, too).
         ema: Decay of an average of all that is trained, which then predicts (Tarvainen and Valpola, NeurIPS 2017); 0:
             none.
     """
@@ -41,7 +47,14 @@ class TwoDomainsParams(AdaptParams):
     balance: Balance = Balance()
     logit_adjustment: Fraction = 0.0
     domain_passes: Literal["joint", "separate"] = "joint"
+    batch_norm: BatchNormMode = "shared"
     ema: Momentum = 0.0
+
+    @model_validator(mode="after")
+    def _passes_can_be_told_apart(self) -> Self:
+        if self.batch_norm in ("source", "target") and self.domain_passes == "joint":
+            raise ValueError(f"batch_norm {self.batch_norm} needs domain_passes: separate")
+        return self
 
 
 class TwoClassifiersParams(TwoDomainsParams):

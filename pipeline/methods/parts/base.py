@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from pipeline.compute.team import Team
 from pipeline.config.learning import AugmentParams
 from pipeline.config.methods.base import AdaptParams
-from pipeline.data.batches import DeviceCrops
+from pipeline.data.batches import NetworkInputs
 from pipeline.errors import TrainingError
 from pipeline.networks.inference import classify
 from pipeline.networks.network import Classifier, PrototypeClassifier
@@ -27,13 +27,13 @@ class SourceDomain:
     """The labelled source.
 
     Attributes:
-        crops: All its crops.
+        inputs: All its pictures, as the network takes them.
         rows: Those to train on, int64.
-        labels: One for each row of the crops, int64.
+        labels: One for each picture, int64.
         held_out: Rows that are not trained on, int64, by which validators judge.
     """
 
-    crops: DeviceCrops
+    inputs: NetworkInputs
     rows: Tensor
     labels: Tensor
     held_out: Tensor
@@ -44,12 +44,12 @@ class TargetDomain:
     """The target, which has no labels here, on purpose.
 
     Attributes:
-        crops: All its crops.
+        inputs: All its pictures, as the network takes them.
         train_rows: Those to adapt to, int64.
         test_rows: Those to predict, int64.
     """
 
-    crops: DeviceCrops
+    inputs: NetworkInputs
     train_rows: Tensor
     test_rows: Tensor
 
@@ -92,7 +92,7 @@ class Method(Resumable, ABC):
 
     def __post_init__(self) -> None:
         self.epochs = self.params.epochs if self.params.adapts else 0
-        self.source_model.to(self.target.crops.device)
+        self.source_model.to(self.target.inputs.device)
         held_out = self.source.held_out
         held_out = held_out[self.source_model.decision.possible.cpu()[self.source.labels[held_out]]]
         self._held_out = held_out[_evenly(len(held_out))]
@@ -148,7 +148,7 @@ class Method(Resumable, ABC):
 
     def probabilities(self, rows: Tensor) -> Tensor:
         """Predict the evaluation views of target ``rows`` (int64): len(rows)×k float, on the device."""
-        return self._classified(self.target.crops, rows)[1]
+        return self._classified(self.target.inputs, rows)[1]
 
     def predict_target(self) -> None:
         """Keep what is predicted for the test rows, and what the validators say of some of the training rows.
@@ -173,7 +173,7 @@ class Method(Resumable, ABC):
         """Predict the rows ``train`` and the test rows; a picture that is both is computed once."""
         test = self.target.test_rows
         rows = torch.cat([train, test]).unique()
-        embeddings, probabilities = self._classified(self.target.crops, rows)
+        embeddings, probabilities = self._classified(self.target.inputs, rows)
         if not bool(probabilities.isfinite().all()):
             raise TrainingError(
                 f"{self.name}: not finite: what is predicted for the target after epoch {len(self.predictions)}. "
@@ -202,7 +202,7 @@ class Method(Resumable, ABC):
             }
 
     def _validate(self, embeddings: Tensor, probabilities: Tensor) -> None:
-        source_embeddings, source_probabilities = self._classified(self.source.crops, self._held_out)
+        source_embeddings, source_probabilities = self._classified(self.source.inputs, self._held_out)
         judged = ValidatorInput(
             embeddings.cpu().numpy(),
             probabilities.cpu().numpy(),
@@ -212,10 +212,10 @@ class Method(Resumable, ABC):
         )
         self.validations.append(validate(judged))
 
-    def _classified(self, crops: DeviceCrops, rows: Tensor) -> tuple[Tensor, Tensor]:
+    def _classified(self, inputs: NetworkInputs, rows: Tensor) -> tuple[Tensor, Tensor]:
         """Predict ``rows``: the team's processes a part each, and all get the whole embeddings and probabilities."""
         own = rows[self.team.part(len(rows))]
-        found = classify(self.model, crops, own, self.augment_params.eval_crop, show_progress=self.team.leads)
+        found = classify(self.model, inputs, own, self.augment_params.eval_crop, show_progress=self.team.leads)
         embeddings, probabilities = (self.team.from_leader(self.team.gather(part, len(rows))) for part in found)
         return embeddings, probabilities
 

@@ -50,7 +50,7 @@ class TwoClassifiers(TwoDomains):
         apart = self.discrepancy(both.target, self._matrices())
         self.descend(torch.stack(list(self.losses(both).values())).sum() - apart)
         for _ in range(self.params.repeats):
-            target = self.whole(self._embed(both.target_views), batch.target)
+            target = self.whole(self.embed(both.target_views, "target"), batch.target)
             together = self.discrepancy(target, {name: m.detach() for name, m in self._matrices().items()})
             self.descend(together)
         self._mean_of_both()

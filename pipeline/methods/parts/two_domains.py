@@ -3,15 +3,15 @@
 from abc import abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
 
+from pipeline.compute.batchnorm import following
 from pipeline.compute.device import upload
 from pipeline.config.methods.two_domains import TwoDomainsParams
 from pipeline.data.batches import generator_for, shuffled_batches
-from pipeline.data.crops import CROP_SIZE
 from pipeline.data.views import Pictures, Views
 from pipeline.errors import TrainingError
 from pipeline.losses.classification import source_weights, weighted_cross_entropy
@@ -83,7 +83,7 @@ class TwoDomains(Method):
             raise TrainingError(
                 "the target's split has fewer than two pictures to adapt to: add pictures or change its split"
             )
-        params, device = self.params, self.target.crops.device
+        params, device = self.params, self.target.inputs.device
         self.network, self.prototypes = self.source_model.network, self.source_model.prototypes
         self.own = nn.ModuleDict(self.own_modules()).to(device)
         trained = {"network": self.network, "prototypes": self.prototypes, "own": self.own}
@@ -93,8 +93,8 @@ class TwoDomains(Method):
         self._weights = weights.to(device)
         self.model = self._predictor()
         self._embed = self.team.setup(self.embedder())
-        self._source_views = Views(self.source.crops, self.augment_params, self.team, 1)
-        self._target_views = Views(self.target.crops, self.augment_params, self.team, self.views)
+        self._source_views = Views(self.source.inputs, self.augment_params, self.team, 1)
+        self._target_views = Views(self.target.inputs, self.augment_params, self.team, self.views)
         self._beside = [*self.prototypes.parameters(), *self.own.parameters()]
         self.optimiser = torch.optim.SGD(
             [
@@ -117,7 +117,7 @@ class TwoDomains(Method):
         return {"network": self.network, "prototypes": self.prototypes}
 
     def embedder(self) -> nn.Module:
-        """Return what is run on both domains' views: float N×3×112×112 in, N×d out; trained at ``lr``."""
+        """Return what is run on both domains' views: float N×… in, N×d out; trained at ``lr``."""
         return self.network
 
     @abstractmethod
@@ -207,9 +207,11 @@ class TwoDomains(Method):
         source, drawn = self.training_views(batch)
         target = drawn[: len(drawn) // self.views]
         if self.params.domain_passes == "joint" and len(source) and len(target):
-            z_source, z_target = self._embed(torch.cat([source, target])).split([len(source), len(target)])
+            both = self.embed(torch.cat([source, target]), "both")
+            z_source, z_target = both.split([len(source), len(target)])
         else:
-            z_source, z_target = (self._embed(views) if len(views) else None for views in (source, target))
+            z_source = self.embed(source, "source") if len(source) else None
+            z_target = self.embed(target, "target") if len(target) else None
         return Domains(
             self.whole(z_source, batch.source),
             batch.labels,
@@ -219,11 +221,15 @@ class TwoDomains(Method):
             progress,
         )
 
+    def embed(self, views: Tensor, domain: Literal["source", "target", "both"]) -> Tensor:
+        """Embed this process's views in a training pass; batch norms take it as ``batch_norm`` says."""
+        with following(self.network, self.params.batch_norm, domain):
+            return self._embed(views)
+
     def training_views(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Draw this process's training views of both domains, N×3×112×112 float each."""
-        none = torch.empty(0, 3, CROP_SIZE, CROP_SIZE, device=self.team.device)
-        source = none if batch.source is None else self._source_views.views(batch.source)
-        target = none if batch.target is None else self._target_views.views(batch.target)
+        """Draw this process's training views of both domains, N×… float each."""
+        source = self._source_views.views(batch.source) if batch.source else self._source_views.nothing()
+        target = self._target_views.views(batch.target) if batch.target else self._target_views.nothing()
         return source, target
 
     def whole(self, z: Tensor | None, pictures: Pictures | None) -> Tensor:

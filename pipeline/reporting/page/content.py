@@ -9,7 +9,13 @@ import plotly.graph_objects as go
 
 @dataclass(frozen=True)
 class Plot:
-    """A figure under its title. name: the id of its place on the page."""
+    """A figure under its title.
+
+    Attributes:
+        name: The id of its place on the page.
+        title: What stands above it.
+        figure: What Plotly.js draws.
+    """
 
     name: str
     title: str
@@ -25,7 +31,13 @@ class Plot:
 
 @dataclass(frozen=True)
 class Sheet:
-    """Small copies of pictures on one large picture. uri: a data URI. side: of each copy, in pixels."""
+    """Small copies of pictures on one large picture.
+
+    Attributes:
+        uri: A data URI, the large picture itself.
+        side: Of each copy, in pixels.
+        columns: Copies in a row.
+    """
 
     uri: str
     side: int
@@ -34,10 +46,16 @@ class Sheet:
 
 @dataclass(frozen=True)
 class Predictions:
-    """A column a field; of each picture its file, the expression predicted, calibrated confidence and label.
+    """The table of predictions, a column a field.
 
-    expression, label: indices into ``pipeline.labels.EXPRESSIONS``; label: -1 where there is none. note: which
-    pictures these are. sheet: the name of the sheet that shows them; cell: each one's place on it; empty without.
+    Attributes:
+        note: Which pictures these are.
+        picture: Each one's file.
+        expression: The expression predicted, an index into ``pipeline.labels.EXPRESSIONS``.
+        confidence: Calibrated.
+        label: An index likewise; -1 where there is none.
+        sheet: The name of the sheet that shows the pictures.
+        cell: Each one's place on it; empty without a sheet.
     """
 
     note: str
@@ -53,8 +71,14 @@ class Predictions:
 class Group:
     """What the page shows at a time: a target, or the source model.
 
-    mark: stands after every number. note: what must be known of all of them. predictions: None where there are none,
-    for the reason in ``missing``.
+    Attributes:
+        name: What the page's address calls it.
+        title: What people choose it by.
+        mark: Stands after every number.
+        note: What must be known of all of them.
+        plots: In their order on the page.
+        predictions: None where there are none.
+        missing: Why there are none.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""Which picture lies under the pointer: its file's name and, where that was asked for, a small copy of its crop."""
+"""The pictures that the page names and shows: under the pointer, and in the table of predictions."""
 
 import base64
 import io
@@ -23,9 +23,13 @@ QUALITY = 80
 
 @dataclass(frozen=True)
 class SetPictures:
-    """What is shown of a set's pictures. keys: their files, by row; None where the crops are not at hand.
+    """What is shown of a set's pictures.
 
-    cells: the place of a row's copy on the sheet of that name; empty where copies were not asked for.
+    Attributes:
+        title: The set's name as people write it.
+        sheet: The name of the sheet with small copies.
+        keys: The pictures' files, by row; None where the crops are not at hand.
+        cells: The place of a row's copy on the sheet; empty where copies were not asked for.
     """
 
     title: str
@@ -33,14 +37,21 @@ class SetPictures:
     keys: Sequence[str] | None
     cells: dict[int, int]
 
-    def of(self, rows: Sequence[int]) -> list[list[str | int]]:
+    def captions(self, rows: Sequence[int]) -> list[list[str | int]]:
         """For each row its file and the cell of its copy, -1 without one."""
         names = [f"picture {row}" if self.keys is None else self.keys[row] for row in rows]
         return [[name, self.cells.get(row, -1)] for name, row in zip(names, rows, strict=True)]
 
 
 def set_pictures(title: str, name: str, store: CropStore | None, rows: Sequence[int]) -> SetPictures:
-    """rows: those to have a copy; none where copies were not asked for."""
+    """What is shown of a set.
+
+    Args:
+        title: The set's name as people write it.
+        name: Of its sheet.
+        store: Its crops; None where they are not at hand.
+        rows: Those that get a copy; none where copies were not asked for.
+    """
     cells = {row: cell for cell, row in enumerate(sorted(set(rows)))}
     return SetPictures(title, name, None if store is None else store.samples["key"].tolist(), cells)
 
@@ -69,11 +80,15 @@ def sample_rows(rows: Indices) -> Indices:
 def page_predictions(
     table: pd.DataFrame, labels: NDArray[np.int64], rows: Indices, of: Indices, what: str, shown: SetPictures
 ) -> Predictions:
-    """The rows that are ``chosen`` of the rows ``of``.
+    """The table of predictions of some pictures.
 
     Args:
-        table: a row a picture of the store, as ``evaluation.scorecard.predictions_table`` makes it.
-        labels: of each picture of the store, -1 for none. what: what the pictures are: "test pictures".
+        table: A row a picture of the store, as ``evaluation.scorecard.predictions_table`` makes it.
+        labels: N int64, of each picture of the store, -1 for none.
+        rows: The rows that are shown, by ``sample_rows``.
+        of: The rows that these were chosen from.
+        what: What the pictures are: "test pictures".
+        shown: What the page shows of the set's pictures.
     """
     note = f"{len(of):,} {what}" if len(rows) == len(of) else f"{len(rows):,}, drawn at random, of {len(of):,} {what}"
     taken = table.iloc[rows]

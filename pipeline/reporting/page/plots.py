@@ -28,7 +28,10 @@ def of_target(evaluation: Evaluation, mark: str, source: SetPictures, target: Se
     """What the results allow: a target without labels has t-SNE alone.
 
     Args:
-        mark: stands after every number. source, target: what is shown of their pictures under the pointer.
+        evaluation: One target.
+        mark: Stands after every number.
+        source: What is shown of the source's pictures under the pointer.
+        target: What is shown of the target's.
     """
     result = evaluation.result
     names = {"before": "before: DT"} | ({"after": f"after: {method_title(result)}"} if result.adapts else {})
@@ -129,7 +132,7 @@ def tsne(stages: Sequence[tuple[str, Embedding]], source: SetPictures, target: S
                 figure.add_scatter(
                     x=embedding.points[chosen, 0].round(3).tolist(),
                     y=embedding.points[chosen, 1].round(3).tolist(),
-                    customdata=shown.of(embedding.row[chosen].tolist()),
+                    customdata=shown.captions(embedding.row[chosen].tolist()),
                     meta=shown.sheet,
                     mode="markers",
                     marker={"color": COLOURS[label], "symbol": symbol, "size": 9 if of_target else 6, "opacity": 0.85},

@@ -1,0 +1,155 @@
+"""Features of f that are computed once, and the adaptation of the head that reads them."""
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from pipeline.config.load import load
+from pipeline.config.methods import METHODS
+from pipeline.data.batches import DeviceCrops, DeviceFeatures, generator_for
+from pipeline.data.prepared import PreparedData, Split
+from pipeline.errors import DamagedFileError, ParamsError, TrainingError
+from pipeline.methods import Method, SourceDomain, TargetDomain
+from pipeline.networks.features import FeatureRequest, GivenFeatures, source_rows, swap_encoder
+from pipeline.networks.network import Encoder, PrototypeClassifier
+from pipeline.training import loop
+from pipeline.training.checkpoints import Checkpoint
+from tests.methods import toy
+from tests.stores import write_store
+
+HEAD = sorted(name for name, params in METHODS.items() if params.adapts and not params.needs_encoder)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> PreparedData:
+    """Twenty-one pictures of the toy problem, fourteen of them to adapt to."""
+    crops = toy.pictures(2, shifted=True).batch(torch.arange(21)).permute(0, 2, 3, 1).numpy()
+    rows = [{"key": f"{row}.png", "method": "mtcnn"} for row in range(21)]
+    store = write_store(tmp_path_factory.mktemp("features") / "crops", list(crops), rows)
+    return PreparedData("toy", store, Split(np.arange(14), np.arange(14, 21)))
+
+
+def request(data: PreparedData, model: PrototypeClassifier | None = None, views: int = 2) -> FeatureRequest:
+    encoder = (model or toy.source_model()).network.encoder
+    return FeatureRequest.of_target(encoder, data, views, toy.VIEWS)
+
+
+def test_features_are_those_of_the_evaluation_view_and_of_training_views(data: PreparedData, tmp_path: Path) -> None:
+    wanted = request(data)
+    wanted.write(tmp_path / "f", toy.CPU)
+    features = wanted.read(tmp_path / "f", toy.CPU)
+
+    crops = DeviceCrops(data.store.images, toy.CPU)
+    rows = torch.arange(21)
+    encoder = toy.source_model().network.encoder.eval()
+    with torch.no_grad():
+        expected = encoder(crops.evaluation_view(crops.batch(rows), toy.VIEWS.eval_crop))
+        draws = crops.draw(1, 14, generator_for(0, "features toy", 2))[0]
+        second = encoder(crops.training_views(crops.batch(rows[:14]), draws, toy.VIEWS))
+    stored = features.batch(rows)
+    assert stored.shape == (21, 3, 512)
+    torch.testing.assert_close(features.evaluation_view(stored, 1.0), expected)
+    torch.testing.assert_close(stored[:14, 2], second)
+    assert not stored[14:, 1:].any()
+
+
+def test_features_are_computed_once(data: PreparedData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    request(data).write(tmp_path / "f", toy.CPU)
+    monkeypatch.setattr(FeatureRequest, "_compute", lambda *_: pytest.fail("computed again"))
+    request(data).write(tmp_path / "f", toy.CPU)
+
+
+@pytest.mark.parametrize("change", ["encoder", "views"])
+def test_features_of_something_else_are_refused_and_made_anew(change: str, data: PreparedData, tmp_path: Path) -> None:
+    request(data).write(tmp_path / "f", toy.CPU)
+    model = copy.deepcopy(toy.source_model())
+    with torch.no_grad():
+        next(model.network.encoder.parameters()).mul_(1.5)
+    other = request(data, model) if change == "encoder" else request(data, views=1)
+    with pytest.raises(DamagedFileError, match="features of another encoder, division or views"):
+        other.read(tmp_path / "f", toy.CPU)
+    other.write(tmp_path / "f", toy.CPU)
+    assert other.read(tmp_path / "f", toy.CPU).count == 21
+
+
+def test_damaged_features_are_made_anew(data: PreparedData, tmp_path: Path) -> None:
+    request(data).write(tmp_path / "f", toy.CPU)
+    (tmp_path / "f/features.json").write_text("{")
+    request(data).write(tmp_path / "f", toy.CPU)
+    assert request(data).read(tmp_path / "f", toy.CPU).count == 21
+
+
+def test_a_part_of_the_source_is_the_same_in_every_adaptation(data: PreparedData) -> None:
+    rows = source_rows(data, 5)
+    assert len(rows) == 5
+    assert torch.equal(rows, source_rows(data, 5).sort().values)
+    assert set(rows.tolist()) < set(range(14))
+    assert source_rows(data, None).tolist() == source_rows(data, 20).tolist() == list(range(14))
+
+
+def test_no_view_of_a_picture_is_drawn_twice() -> None:
+    features = DeviceFeatures(np.arange(5 * 3 * 2, dtype=np.float32).reshape(5, 3, 2), toy.CPU)
+    draws = features.draw(2, 5, generator_for(0, "test", 0))
+    assert draws.shape == (2, 5)
+    assert bool((draws[0] != draws[1]).all())
+    views = features.training_views(features.batch(torch.arange(5)), draws.flatten(0, 1), toy.VIEWS)
+    assert torch.equal(views[7], features.batch(torch.tensor([2]))[0, draws[1, 2]])
+    with pytest.raises(TrainingError, match=r"raise adapt\.source_views"):
+        features.draw(4, 5, generator_for(0, "test", 0))
+
+
+def head_task(name: str) -> tuple[Method, Encoder]:
+    """A method of the toy problem on features of its source model."""
+    model = copy.deepcopy(toy.source_model())
+    encoder = model.network.encoder.eval()
+    domains = []
+    for seed, shifted in ((1, False), (2, True)):
+        crops = toy.pictures(seed, shifted)
+        stored = crops.batch(toy.ROWS)
+        generator = generator_for(0, "head", seed)
+        with torch.no_grad():
+            views = [encoder(crops.evaluation_view(stored, 1.0))]
+            draws = crops.draw(3, toy.COUNT, generator)
+            views += [encoder(crops.training_views(stored, drawn, toy.VIEWS)) for drawn in draws]
+        domains.append(DeviceFeatures(torch.stack(views, dim=1).numpy(), toy.CPU))
+    rates: dict[str, Any] = {"lr": 0.01} if "lr" in METHODS[name].model_fields else {}
+    task = toy.method(
+        name,
+        source=SourceDomain(domains[0], toy.ROWS[:105], toy.LABELS, toy.ROWS[105:]),
+        target=TargetDomain(domains[1], toy.ROWS, toy.ROWS),
+        model=_on_features(model),
+        trains="head",
+        **rates,
+    )
+    return task, encoder
+
+
+def _on_features(model: PrototypeClassifier) -> PrototypeClassifier:
+    swap_encoder(model, GivenFeatures(model.network.encoder.dim))
+    return model
+
+
+@pytest.mark.parametrize("name", HEAD)
+def test_a_method_trains_the_head_on_features_and_predicts_with_f_as_it_was(name: str, tmp_path: Path) -> None:
+    task, encoder = head_task(name)
+    before = copy.deepcopy(encoder.state_dict())
+    curve = loop.fit(task, Checkpoint(tmp_path / "c.pt", {}), lambda *_: None, toy.TEAM)
+    task.predict_target()
+    on_features = task.probabilities(toy.ROWS)
+    for module in task.modules().values():
+        swap_encoder(module, encoder)
+    task.target = TargetDomain(toy.pictures(2, shifted=True), toy.ROWS, toy.ROWS)
+    torch.testing.assert_close(task.probabilities(toy.ROWS), on_features)
+    assert np.isfinite([epoch["loss"] for epoch in curve]).all()
+    assert all(torch.equal(value, before[key]) for key, value in encoder.state_dict().items())
+
+
+def test_a_method_that_needs_the_encoder_refuses_by_name() -> None:
+    with pytest.raises(
+        ParamsError, match=r"adapt: trains: AGRA needs more of f than its features; set adapt.trains: all"
+    ):
+        load(changes=["adapt.method=agra", "adapt.trains=head"])
