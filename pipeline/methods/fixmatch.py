@@ -34,7 +34,7 @@ class Fixmatch(TwoDomains):
     def prepare(self) -> None:
         super().prepare()
         strengths = self.augment_params, self.augment_params.model_copy(update=WEAK)
-        self._strengths = [Views(self.target.crops, params, self.team, 1) for params in strengths]
+        self._strengths = [Views(self.target.inputs, params, self.team, 1) for params in strengths]
         self._taught_decision = self._decision()  # without the target's shares, which would feed back on themselves
         self.parts["decision"] = self.model.decision
 
@@ -84,7 +84,7 @@ class Fixmatch(TwoDomains):
     def _weak_probabilities(self, batch: Domains) -> Tensor:
         """What is predicted of the weak views of the whole team's batch, in a training pass of their own: T×k."""
         _, weak = batch.target_views.chunk(2)
-        z = self.team.gather(self._embed(weak), len(batch.target_index))
+        z = self.team.gather(self.embed(weak, "target"), len(batch.target_index))
         probabilities: Tensor = self._taught_decision(self.prototypes(z))
         return probabilities
 

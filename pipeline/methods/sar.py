@@ -70,7 +70,7 @@ class Sar(TwoDomains):
         before = [parameter.detach().clone() for parameter in self._trained]
         climb(self._trained, self.params.radius)
 
-        again = self._entropies(self.whole(self._embed(seen.target_views), batch.target))
+        again = self._entropies(self.whole(self.embed(seen.target_views, "target"), batch.target))
         still = reliable & (again < self._margin)
         sharp = mean_where(again, still)
         self.optimiser.zero_grad()

@@ -38,7 +38,7 @@ def test_a_weak_view_is_the_strong_ones_crop_and_flip(monkeypatch: pytest.Monkey
     source, target = task.training_views(batch)
     assert len(source) == 28
     strong, weak = target.chunk(2)
-    images, draws = augment.to_float(batch.target.crops), batch.target.draws.chunk(2)
+    images, draws = augment.to_float(batch.target.stored), batch.target.draws.chunk(2)
     plain = views.model_copy(update={"jitter": 0.0, "grayscale": 0.0, "blur": 0.0})
     assert torch.equal(strong, augment.training_view(images, draws[0], views))
     assert torch.equal(weak, augment.training_view(images, draws[1], plain))
