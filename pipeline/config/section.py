@@ -22,7 +22,7 @@ ClassWeights = Literal["printed", "code", "balanced", "none"]
 class Section(BaseModel):
     """A section of params.yaml: every key must be known, every value of its type, nothing changes later.
 
-    What checks a section is built when one is checked: of nineteen methods mostly one is.
+    What checks a section is built when one is checked: of all methods mostly one is.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False, defer_build=True)

@@ -8,6 +8,7 @@ from pipeline.config.methods.adabn import AdabnParams
 from pipeline.config.methods.agra import AgraParams
 from pipeline.config.methods.base import AdaptParams
 from pipeline.config.methods.cdan import CdanParams
+from pipeline.config.methods.centroid import CentroidParams
 from pipeline.config.methods.coral import CoralParams
 from pipeline.config.methods.dan import DanParams
 from pipeline.config.methods.dann import DannParams
@@ -17,13 +18,16 @@ from pipeline.config.methods.dt import DtParams
 from pipeline.config.methods.ecan import EcanParams
 from pipeline.config.methods.ftdnn import FtdnnParams
 from pipeline.config.methods.icid import IcidParams
+from pipeline.config.methods.lame import LameParams
 from pipeline.config.methods.lpl import LplParams
 from pipeline.config.methods.mcd import McdParams
 from pipeline.config.methods.mean_teacher import MeanTeacherParams
 from pipeline.config.methods.pocan import PocanParams
 from pipeline.config.methods.safn import SafnParams
+from pipeline.config.methods.shift import ShiftParams
 from pipeline.config.methods.shot import ShotParams
 from pipeline.config.methods.swd import SwdParams
+from pipeline.config.methods.t3a import T3aParams
 from pipeline.registry import Registry
 
 __all__ = ["METHODS", "AdaptParams"]
@@ -47,6 +51,10 @@ METHODS: Registry[type[AdaptParams]] = Registry(
         SafnParams,
         AgraParams,
         AdabnParams,
+        CentroidParams,
+        ShiftParams,
+        T3aParams,
+        LameParams,
         ShotParams,
         MeanTeacherParams,
         PocanParams,

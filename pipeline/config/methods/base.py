@@ -40,6 +40,11 @@ class AdaptParams(Section):
     uses_target: ClassVar[bool] = True
     """Whether it sees the target at all: some of the paper's rows only train the source model otherwise."""
 
+    training_free: ClassVar[bool] = False
+    """Whether it corrects the source model in one pass over the target, without steps: ``epochs`` then says nothing."""
+    needs_statistics: ClassVar[bool] = False
+    """Whether it compares the target with the class statistics that the source model keeps."""
+
     method: Name
     epochs: PositiveInt
     steps_per_epoch: PositiveInt | None
@@ -52,6 +57,11 @@ class AdaptParams(Section):
         if name != LAST and chooser(name) is None:
             raise ValueError(f"unknown choice {unknown(name, [LAST, *(one.name for one in VALIDATORS)])}")
         return name
+
+    @property
+    def passes(self) -> int:
+        """How many times the target is gone through: ``epochs``, or once where nothing is trained on it."""
+        return 1 if self.training_free else self.epochs
 
     def left_out(self) -> tuple[str, ...]:
         """Return the method's parts that these parameters switch off, as tables name them; empty: the whole method."""
