@@ -51,7 +51,7 @@ def main(target: str) -> None:
         metrics = scorecard.headline(scores)
         write_json(paths.metrics(target), metrics)
         write_record(paths.result(target), result(settings, source, data, scores, unlabelled, calibrated, tracked))
-        tracked.log({key: float(value) for key, value in flatten(metrics).items()}, settings.adapt.epochs)
+        tracked.log({key: float(value) for key, value in flatten(metrics).items()}, settings.adapt.passes)
         written = [paths.metrics(target), paths.result(target)]
         tracked.log_files([*written, *(paths.evaluation_table(target, name) for name in tables)], "evaluate")
 
@@ -93,7 +93,7 @@ def result(
         epochs=Epochs(
             pretrain=settings.pretrain.epochs,
             prototypes=settings.prototypes.epochs,
-            adapt=settings.adapt.epochs,
+            adapt=settings.adapt.passes,
         ),
         parameters=result_params(settings, data.name),
         kept_epoch=model["kept_epoch"],

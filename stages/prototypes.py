@@ -18,6 +18,7 @@ from pipeline.networks import saved
 from pipeline.networks.calibration import fitted_temperature
 from pipeline.networks.inference import classify, project
 from pipeline.networks.network import Decision, PrototypeClassifier
+from pipeline.networks.statistics import ClassStatistics
 from pipeline.source_model.prototypes import PrototypeLearning
 from pipeline.tracking.runs import stage_run
 from pipeline.training import loop
@@ -49,6 +50,7 @@ def main() -> None:
         crops, labels = DeviceCrops(data.store.images, on), data.source_labels()
         projections = project(model.network, crops, data.train_rows, settings.augment.eval_crop)
         train_labels = labels[data.train_rows].to(on)
+        model.statistics = ClassStatistics.of(projections, train_labels)
         task = PrototypeLearning(model.prototypes, projections, train_labels, settings.prototypes, settings.seed)
         curve = loop.fit(task, checkpoint, tracked.log, team)
         model.decision.adjust(task.trained_shares, settings.prototypes.logit_adjustment)

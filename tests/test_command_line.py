@@ -67,6 +67,7 @@ def test_stages_of_other_sets_and_processes_of_one_team_run_side_by_side(project
     assert first.returncode == 0
 
 
+@pytest.mark.slow
 def test_hints_about_what_parameters_decide_are_not_shown(project: Path) -> None:
     hint = "from lightning_fabric.utilities.rank_zero import rank_zero_info; rank_zero_info('use another precision')"
     (project / "draw.py").write_text(STAGE.replace("    print", f"    {hint}\n    print"))

@@ -22,7 +22,7 @@ from tests.methods import toy
 from tests.prediction.test_predictor import TRAINED
 from tests.tasks import CPU, ROWS, VIEWS, adaptation, pictures, pocan, pretraining
 
-pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA GPU")
+pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA GPU")]
 
 CUDA = torch.device("cuda", 0)
 

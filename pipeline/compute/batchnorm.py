@@ -90,7 +90,10 @@ class _CpuSyncBatchNorm(nn.modules.batchnorm._BatchNorm):
         centred = input - _as_channels(mean, input)
         variance = _sum_over_processes(centred.square().sum(dims)) / count
         self._update_statistics(mean.detach(), variance.detach() * count / (count - 1.0))
-        scale = self.weight / torch.sqrt(variance + self.eps)
+        deviation = torch.sqrt(variance + self.eps)
+        if not self.affine:
+            return (centred / _as_channels(deviation, input)).to(dtype)
+        scale = self.weight / deviation
         return torch.addcmul(_as_channels(self.bias, input), centred, _as_channels(scale, input)).to(dtype)
 
     @torch.no_grad()

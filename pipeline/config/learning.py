@@ -33,6 +33,8 @@ class ModelParams(Section):
         input_size: in pixels; the 112×112 crops are resized to it inside the encoder. null: they are taken as they are.
         projection_hidden: width of the head's hidden layer.
         projection_dim: length of a projection z.
+        projection_norm: what stands between g's last layer and the L2 norm: none (the paper), or batch, a batch norm
+            without scale and shift as in SimCLR's released code, so that projections cannot all become one point.
     """
 
     backbone: Name
@@ -42,6 +44,7 @@ class ModelParams(Section):
     input_size: PositiveInt | None = None
     projection_hidden: PositiveInt
     projection_dim: PositiveInt
+    projection_norm: Literal["none", "batch"] = "none"
 
     @model_validator(mode="after")
     def _weights_fit_backbone(self) -> Self:
@@ -127,7 +130,7 @@ class PretrainParams(Section):
         epochs: passes over the source's training part.
         warmup_epochs: epochs in which the learning rates rise from 0 before their cosine decay begins; the paper, which
             starts from a pre-trained encoder, has none. Without one, an encoder that starts from nothing tends to
-            collapse.
+            collapse where ``model.projection_norm`` is none.
         batch_size: pictures in a step.
         sampling: uniform (every picture once an epoch, the paper) or balanced (every class equally often).
         lr: of the encoder f.

@@ -7,7 +7,7 @@ normalisation that its weights were trained with, so no caller needs to know eit
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
-from typing import Self
+from typing import Literal, Self
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +17,7 @@ from pipeline import backbones
 from pipeline.config.learning import ModelParams
 from pipeline.data.crops import CROP_SIZE
 from pipeline.labels import NUM_CLASSES
+from pipeline.networks.statistics import ClassStatistics
 
 
 class InputNorm(nn.Module):
@@ -93,9 +94,14 @@ class Encoder(nn.Module):
 
 
 class ProjectionHead(nn.Module):
-    """g: Linear → BatchNorm → ReLU → Linear without bias → L2 norm; N×``features`` in, N×``dim`` out, ‖z‖ = 1."""
+    """g: Linear → BatchNorm → ReLU → Linear without bias → L2 norm; N×``features`` in, N×``dim`` out, ‖z‖ = 1.
 
-    def __init__(self, features: int, hidden: int, dim: int) -> None:
+    With ``model.projection_norm: batch`` a BatchNorm without scale and shift stands before the L2 norm, as in SimCLR's
+    released code (Chen et al., ICML 2020). Each dimension of a batch then has mean 0 and variance 1: its projections
+    point into all directions, whatever the weights.
+    """
+
+    def __init__(self, features: int, hidden: int, dim: int, norm: Literal["none", "batch"] = "none") -> None:
         super().__init__()
         self.dim = dim
         self.layers = nn.Sequential(
@@ -104,6 +110,8 @@ class ProjectionHead(nn.Module):
             nn.ReLU(inplace=True),
             nn.Linear(hidden, dim, bias=False),
         )
+        if norm == "batch":
+            self.layers.append(nn.BatchNorm1d(dim, affine=False))
         # The features have norm 1, not the √n that a layer's default initialisation counts on. Left at that, the
         # spread of its outputs would drown in the batch norm's epsilon, and little gradient would reach the encoder.
         first = self.layers[0]
@@ -120,7 +128,9 @@ class Network(nn.Module):
     def __init__(self, params: ModelParams) -> None:
         super().__init__()
         self.encoder = Encoder(params)
-        self.head = ProjectionHead(self.encoder.dim, params.projection_hidden, params.projection_dim)
+        self.head = ProjectionHead(
+            self.encoder.dim, params.projection_hidden, params.projection_dim, params.projection_norm
+        )
 
     def forward(self, images: Tensor) -> Tensor:
         projections: Tensor = self.head(self.encoder(images))
@@ -262,13 +272,25 @@ class Classifier(nn.Module, ABC):
 
 
 class PrototypeClassifier(Classifier):
-    """softmax(z·Mᵀ) of z = g(f(x)): the source model with M_s (DT), POCAN's with M_t (docs/method.md)."""
+    """softmax(z·Mᵀ) of z = g(f(x)): the source model with M_s (DT), POCAN's with M_t (docs/method.md).
 
-    def __init__(self, network: Network, prototypes: Prototypes, decision: Decision | None = None) -> None:
+    Attributes:
+        statistics: Of the source's z, in a source model; it decides nothing. None in most adapted models, whose z is
+            another one, and in source models of before it was kept.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        prototypes: Prototypes,
+        decision: Decision | None = None,
+        statistics: ClassStatistics | None = None,
+    ) -> None:
         super().__init__()
         self.network = network
         self.prototypes = prototypes
         self.decision = decision or Decision()
+        self.statistics = statistics
 
     @classmethod
     def untrained(cls, params: ModelParams) -> Self:

@@ -79,7 +79,7 @@ def _kept(settings: Params, epoch: int) -> str:
     validator = chooser(settings.adapt.choose)
     if validator is None:
         return ""
-    kept = "the source model itself" if epoch == 0 else f"the model after epoch {epoch} of {settings.adapt.epochs}"
+    kept = "the source model itself" if epoch == 0 else f"the model after epoch {epoch} of {settings.adapt.passes}"
     return f" Kept is {kept}, which looks best by {validator.title} (`adapt.choose`)."
 
 

@@ -14,6 +14,7 @@ from pipeline.datasets.parts.base import Dataset
 from pipeline.datasets.parts.videos import is_video
 from pipeline.datasets.video import VideoDataset
 from pipeline.errors import DatasetError, ParamsError
+from pipeline.methods import require_statistics
 from pipeline.networks.trained import TrainedModel
 from pipeline.reporting.folder_faces import require_apart
 from pipeline.validators import LAST, VALIDATORS, chooser
@@ -74,6 +75,7 @@ class AdaptRequest:
         Raises:
             ParamsError: a change is refused, the model was adapted already, or the epoch would be chosen by pictures of
                 the source, which are not used.
+            WeightsError: the method needs class statistics, and the model has none.
         """
         for change in self.changes:
             if re.split(r"[.=]", change)[0] not in CHANGEABLE:
@@ -99,6 +101,7 @@ class AdaptRequest:
         }
         settings = settings.model_copy(update=made)
         _refuse_blind_choice(settings)
+        require_statistics(settings.adapt, trained.model)
         return settings
 
 

@@ -72,6 +72,7 @@ def file_shapes(backbone: str, weights: str) -> Shapes:
     return adaface_shapes() if weights == "adaface" else trunk_shapes(backbone, weights)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("record", "backbone", "weights"),
     [
@@ -106,6 +107,7 @@ def facenet_state() -> dict[str, Tensor]:
     return seeded_weights(trunk_shapes("facenet", "vggface2"), 1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("prefix", ["", "module.", "model.", "module.model."])
 def test_facenets_prefixes_and_classifier(prefix: str, facenet_state: dict[str, Tensor], tmp_path: Path) -> None:
     path = tmp_path / "w.pt"
@@ -131,6 +133,7 @@ def test_facenets_faults_are_named(facenet_state: dict[str, Tensor], tmp_path: P
     assert "last_bn.bias is (3,), expected (512,)" in message
 
 
+@pytest.mark.slow
 def test_adafaces_checkpoint_and_its_faults(tmp_path: Path) -> None:
     state = {f"model.{key}": torch.zeros(shape) for key, shape in adaface_shapes().items()}
     state |= {"head.kernel": torch.zeros(512, 10), "head.t": torch.zeros(1)}

@@ -16,6 +16,8 @@ from pipeline.config.methods import METHODS
 from pipeline.networks.network import Network
 from tests.tasks import COMPUTE, adaptation, pocan, pretraining
 
+NORMED = {"projection_norm": "batch"}
+
 
 def start(processes: int, dtype: str) -> Team:
     """A team of so many processes, in bf16 for "bfloat16", else in float32; networks may be made by ``double``."""
@@ -43,6 +45,8 @@ def first_steps(team: Team, dtype: str) -> dict[str, Tensor]:
     follow_step(found, "pretrain", stage_1, {"network": stage_1.network})
     both = pretraining(team, build=build, batch_size=7, objective="both", sampling="balanced")
     follow_step(found, "both", both, {"network": both.network, "classifier": both.classifier})
+    normed = pretraining(team, build=lambda params: build(params.model_copy(update=NORMED)), batch_size=7)
+    follow_step(found, "normed", normed, {"network": normed.network})
     for passes in ("separate", "joint"):
         stage_2 = pocan(team, build=build, batch_size=9, domain_passes=passes, ema=0.5 if passes == "joint" else 0.0)
         modules = {"network": stage_2.network, "m_s": stage_2.source_prototypes, "m_t": stage_2.target_prototypes}

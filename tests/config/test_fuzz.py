@@ -17,6 +17,7 @@ PACE = settings(
 """The same examples every time, in a few seconds; ``python -m tests.config.fuzz`` looks for others."""
 
 
+@pytest.mark.slow
 @PACE
 @given(fuzz.HOSTILE)
 def test_any_file_is_answered(content: bytes) -> None:
@@ -24,12 +25,14 @@ def test_any_file_is_answered(content: bytes) -> None:
         assert fuzz.answer(content, Path(folder, "params.yaml")) in ("ok", "message")
 
 
+@pytest.mark.slow
 @PACE
 @given(st.one_of(st.text(max_size=20), st.tuples(st.sampled_from(fuzz.NAMES), fuzz.TEXTS).map("=".join)))
 def test_any_change_of_a_value_is_taken_or_refused(change: str) -> None:
     assert 0 < len(fuzz.answer_to_change(change)) <= fuzz.LONGEST
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("text", "message"),
     [

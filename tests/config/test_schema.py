@@ -112,6 +112,7 @@ def test_a_methods_own_value_may_be_changed_that_the_file_does_not_write(plus: s
         assert params.load(copy) == changed
 
 
+@pytest.mark.slow
 def test_a_file_that_writes_out_a_methods_every_value_means_the_same(tmp_path: Path) -> None:
     whole = raw()
     for name in METHODS:

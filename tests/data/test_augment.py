@@ -145,6 +145,7 @@ def describe(views: torch.Tensor) -> dict[str, torch.Tensor]:
     }
 
 
+@pytest.mark.slow
 def test_views_have_the_distribution_of_torchvisions_transforms_of_single_images() -> None:
     """Kolmogorov-Smirnov tests of what each random choice shows in, 1,500 views of one picture by either way."""
     picture = reference.to_dtype(torch.from_numpy(portrait()).permute(2, 0, 1), torch.float32, scale=True)

@@ -4,6 +4,7 @@ import errno
 import json
 import os
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -14,9 +15,11 @@ from pipeline.data import augment
 from pipeline.exporting import onnx
 from pipeline.exporting.onnx import Exported
 from pipeline.labels import EXPRESSIONS
+from pipeline.networks import saved
 from pipeline.networks.trained import open_model
 from pocan.cli import app
-from tests.models import small, write_adapted
+from tests.models import ADAPTED, small, write_adapted
+from tests.tasks import MODEL
 
 pytest.importorskip("onnx")
 
@@ -30,10 +33,16 @@ def test_the_view_inside_is_the_evaluation_view() -> None:
     torch.testing.assert_close(Exported(model, 0.85)(crops), expected, atol=1e-5, rtol=1e-5)
 
 
-def test_the_file_computes_what_the_model_does_for_any_number_of_crops(tmp_path: Path) -> None:
+@pytest.mark.slow
+@pytest.mark.parametrize("norm", ["none", "batch"])
+def test_the_file_computes_what_the_model_does_for_any_number_of_crops(
+    norm: Literal["none", "batch"], tmp_path: Path
+) -> None:
     import onnx as library
 
-    write_adapted(tmp_path / "model")
+    params = MODEL.model_copy(update={"projection_norm": norm})
+    model = small(params=params)
+    saved.save(tmp_path / "model", dict(model.named_children()), {**ADAPTED, "model": params.model_dump()})
     trained = open_model(tmp_path / "model")
     onnx.export(trained, tmp_path / "model.onnx")
     for count in (1, 5):
@@ -44,6 +53,7 @@ def test_the_file_computes_what_the_model_does_for_any_number_of_crops(tmp_path:
     assert json.loads(found["made_from"])["weights_sha256"] == trained.description["weights_sha256"]
 
 
+@pytest.mark.slow
 def test_int8_is_smaller_and_near(tmp_path: Path) -> None:
     write_adapted(tmp_path / "model")
     onnx.export(open_model(tmp_path / "model"), tmp_path / "model.onnx")
@@ -57,6 +67,7 @@ def invoke(*arguments: str | Path):  # type: ignore[no-untyped-def]
     return CliRunner().invoke(app, ["export", *map(str, arguments)])
 
 
+@pytest.mark.slow
 def test_the_command_writes_a_checked_file_and_a_card(tmp_path: Path) -> None:
     write_adapted(tmp_path / "model", weights_origin="none")
     answer = invoke(tmp_path / "model", "--out", tmp_path / "out")
@@ -69,6 +80,7 @@ def test_the_command_writes_a_checked_file_and_a_card(tmp_path: Path) -> None:
     assert "Not for decisions about people" in card
 
 
+@pytest.mark.slow
 def test_what_is_there_is_not_overwritten_and_nothing_is_half_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -203,6 +203,7 @@ def content(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
+@pytest.mark.slow
 def test_any_number_of_processes_gives_the_same_bytes(tmp_path: Path) -> None:
     dataset = album(tmp_path / "album", 14)
     for processes in (1, 2):
@@ -224,6 +225,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
 def test_killed_at_any_moment_it_goes_on_and_its_processes_end(tmp_path: Path, how: signal.Signals) -> None:
     dataset = album(tmp_path / "album", 150)
@@ -266,6 +268,7 @@ def test_a_picture_that_was_replaced_meanwhile_is_read_again(tmp_path: Path, mon
     assert CropStore.open(tmp_path / "store").manifest["method"][3] == "whole"
 
 
+@pytest.mark.slow
 def test_what_the_system_refused_is_tried_again_after_its_repair(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

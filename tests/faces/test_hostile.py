@@ -89,6 +89,7 @@ CASES: list[tuple[str, Callable[[Path], object], str]] = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
 @pytest.mark.parametrize("processes", [1, 2])
 def test_each_file_ends_in_a_crop_or_a_reason(tmp_path: Path, processes: int) -> None:
@@ -134,6 +135,7 @@ def test_a_file_that_may_not_be_read_is_listed(tmp_path: Path, monkeypatch: pyte
     assert "Permission denied" in read_description(store.folder)["unreadable"]["shut.png"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", decoders())
 def test_damaged_files_of_every_format_end_in_a_crop_or_a_reason(tmp_path: Path, form: str) -> None:
     names = hostile.write(tmp_path / "album", form, 40)

@@ -21,6 +21,7 @@ def detector() -> MTCNN:
     return MTCNN(20, 0.709, (0.6, 0.7, 0.8), CPU)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("pixels", "patches"), [(1 << 20, 256), (1, 5)])
 def test_batch_equals_one_by_one(detector: MTCNN, pixels: int, patches: int, monkeypatch: pytest.MonkeyPatch) -> None:
     pictures = [*scenes().values(), dimmed(photograph()), photograph()]

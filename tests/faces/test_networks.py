@@ -18,6 +18,7 @@ from pipeline.files import io
 ROOT = Path(__file__).parents[2]
 
 
+@pytest.mark.slow
 def test_detector_never_imports_mtcnn_or_tensorflow() -> None:
     program = (
         "import sys, torch\n"

@@ -13,6 +13,8 @@ from torch import Tensor
 from pipeline.methods.parts.two_domains import TwoDomains
 from tests.methods.toy import method
 
+pytestmark = pytest.mark.slow
+
 OFF = {
     "agra": {"local_weight": 0.0},
     "dan": {"weight": 0.0},

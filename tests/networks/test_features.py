@@ -133,6 +133,7 @@ def _on_features(model: PrototypeClassifier) -> PrototypeClassifier:
     return model
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", HEAD)
 def test_a_method_trains_the_head_on_features_and_predicts_with_f_as_it_was(name: str, tmp_path: Path) -> None:
     task, encoder = head_task(name)

@@ -17,9 +17,18 @@ from pipeline.backbones.resnet50 import read_vggface2
 from pipeline.config.learning import ModelParams
 from pipeline.data.crops import CROP_SIZE
 from pipeline.errors import WeightsError
+from pipeline.losses.contrastive import spread
 from pipeline.networks import saved
 from pipeline.networks.initial_weights import load_initial
-from pipeline.networks.network import Decision, Encoder, InputNorm, Network, PrototypeClassifier, Prototypes
+from pipeline.networks.network import (
+    Decision,
+    Encoder,
+    InputNorm,
+    Network,
+    ProjectionHead,
+    PrototypeClassifier,
+    Prototypes,
+)
 
 SMALL = ModelParams(backbone="resnet10", weights="none", projection_hidden=16, projection_dim=8)
 
@@ -81,6 +90,26 @@ def test_head_is_linear_norm_relu_linear_without_bias() -> None:
     assert [layer.bias is not None for layer in layers if isinstance(layer, torch.nn.Linear)] == [True, False]
 
 
+def test_a_norm_of_the_projections_is_the_heads_last_layer_and_spreads_them_whatever_the_weights() -> None:
+    norm = Network(SMALL.model_copy(update={"projection_norm": "batch"})).head.layers[-1]
+    assert isinstance(norm, torch.nn.BatchNorm1d)
+    assert list(norm.parameters()) == []
+    torch.manual_seed(0)
+    heads = {name: ProjectionHead(256, 16, 8, name) for name in ("none", "batch")}
+    for head in heads.values():
+        last = [layer for layer in head.layers if isinstance(layer, torch.nn.Linear)][-1]
+        last.weight.data.copy_(1e-3 * torch.randn(8, 16) + torch.linspace(1, 2, 8)[:, None])  # all but one direction
+    features = torch.nn.functional.normalize(torch.randn(64, 256))
+    found = {name: spread(head(features)).item() for name, head in heads.items()}
+    assert found["none"] < 0.01
+    assert found["batch"] == pytest.approx(1.0, abs=0.1)
+    with torch.no_grad():
+        hidden = heads["batch"].layers[:-1](features)
+    expected = (hidden - hidden.mean(0)) / torch.sqrt(hidden.var(0, unbiased=False) + 1e-5)
+    expected = expected / expected.norm(dim=1, keepdim=True)
+    torch.testing.assert_close(heads["batch"](features).detach(), expected, rtol=1e-4, atol=1e-5)
+
+
 def test_prototype_logits_are_inner_products() -> None:
     prototypes = Prototypes(8)
     z = torch.randn(5, 8)
@@ -123,6 +152,7 @@ def test_vggface2_geometry_strides_in_the_first_convolution() -> None:
     assert trunk.maxpool.padding == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", ["plain.pth", "wrapped.pt", "numpy.pkl"])
 def test_vggface2_weights_load_from_each_export(
     form: str, vggface2_state: dict[str, torch.Tensor], tmp_path: Path

@@ -38,6 +38,23 @@ def test_an_adapted_model_says_all_that_using_it_needs(tmp_path: Path) -> None:
     assert found.description["adapt"] == ADAPTED["adapt"]
 
 
+def test_a_norm_of_the_projections_is_kept_to_the_bit(tmp_path: Path) -> None:
+    params = MODEL.model_copy(update={"projection_norm": "batch"})
+    model = small(params=params).train()
+    model(IMAGES)  # its statistics are no longer the first ones
+    saved.save(tmp_path / "m", dict(model.named_children()), {**ADAPTED, "model": params.model_dump()})
+    found = open_model(tmp_path / "m")
+    assert found.params == params
+    assert torch.equal(predicted(found.model), predicted(model.eval()))
+
+
+def test_a_model_of_before_there_was_such_a_norm_has_none(tmp_path: Path) -> None:
+    model = write_adapted(tmp_path / "m", model=MODEL.model_dump(exclude={"projection_norm"}))
+    found = open_model(tmp_path / "m")
+    assert found.params.projection_norm == "none"
+    assert torch.equal(predicted(found.model), predicted(model))
+
+
 def test_what_a_method_saves_beside_its_model_does_not_disturb(tmp_path: Path) -> None:
     model = small(3)
     saved.save(tmp_path / "m", {**dict(model.named_children()), "discriminator": nn.Linear(2, 2)}, ADAPTED)

@@ -23,6 +23,8 @@ from tests.models import write_adapted
 from tests.own_pictures.projects import write_project
 from tests.prediction.videos import write_video
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:

@@ -16,6 +16,7 @@ from tests.own_pictures.projects import write_project
 ROOT = Path(__file__).parents[2]
 
 
+@pytest.mark.slow
 def test_the_examples_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     text = (ROOT / "docs/python.md").read_text(encoding="utf-8")
     monkeypatch.chdir(tmp_path)

@@ -26,6 +26,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 def test_report_writes_and_names_the_files(project: Path) -> None:
     answer = CliRunner().invoke(app, ["report"])
     assert answer.exit_code == 0, answer.output
@@ -49,6 +50,7 @@ def test_report_without_results_is_one_message(project: Path) -> None:
     assert answer.stderr == "error: reports/evaluate/jaffe/result.json: missing; run dvc repro evaluate@jaffe\n"
 
 
+@pytest.mark.slow
 def test_stage_does_what_the_command_does(project: Path) -> None:
     assert CliRunner().invoke(app, ["report"]).exit_code == 0
     first = (project / "reports/tables.md").read_bytes()

@@ -143,6 +143,7 @@ def test_every_fallback_is_on_a_page_haar_first(tmp_path: Path) -> None:
     assert shown(pixels(written[1]), FALLBACK_GRID.side) == expected
 
 
+@pytest.mark.slow
 def test_many_fallbacks_take_several_pages(tmp_path: Path) -> None:
     rows = [other("whole")] * 500 + [other("haar")] * 701
     written = write_contact_sheets(write_store(tmp_path / "s", rows), "set", "RAF-DB", tmp_path / "sheets")

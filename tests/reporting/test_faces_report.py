@@ -92,6 +92,7 @@ def test_all_table_rows_have_the_width_of_their_head(tmp_path: Path, reports: Pa
     assert {row.count("|") for row in rows} == {14}
 
 
+@pytest.mark.slow
 def test_links_are_relative_and_lead_to_all_files_written(tmp_path: Path) -> None:
     store = write_store(tmp_path / "s", [other("whole")] * 601 + [mtcnn()])
     report, sheets = tmp_path / "reports/faces.md", tmp_path / "für alle/contact sheets"

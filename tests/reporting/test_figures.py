@@ -52,6 +52,7 @@ def share(picture: NDArray[np.uint8], colour: str) -> float:
     return float((np.abs(picture.astype(int) - wanted).max(axis=2) <= 3).mean())
 
 
+@pytest.mark.slow
 def test_five_figures_per_target_all_shown_in_the_report(reports: Reports) -> None:
     folder = reports(result("ckplus"), result("jaffe"))
     names = sorted(path.name for path in (folder / "figures").iterdir())
@@ -74,6 +75,7 @@ def test_report_returns_what_it_wrote(tmp_path: Path) -> None:
     assert set(written) == found - {tmp_path / "reports/source.json"}
 
 
+@pytest.mark.slow
 def test_same_results_same_bytes(reports: Reports) -> None:
     folder = reports(result("ckplus"))
     files = [folder / "tables.md", folder / "index.html", *sorted((folder / "figures").iterdir())]
@@ -92,6 +94,7 @@ def test_png_holds_neither_time_nor_software(reports: Reports) -> None:
             assert set(image.info) == {"dpi"}, path.name
 
 
+@pytest.mark.slow
 def test_drawn_stand_ins_are_named_on_the_figure_and_real_sets_are_not(reports: Reports) -> None:
     folder = reports(
         result("ckplus", provenance={"source": "real", "target": "stand-in"}), result("jaffe", provenance=REAL)
@@ -103,6 +106,7 @@ def test_drawn_stand_ins_are_named_on_the_figure_and_real_sets_are_not(reports: 
         assert plain == 0, kind
 
 
+@pytest.mark.slow
 def test_unlabelled_target_has_no_figure_of_scores(reports: Reports) -> None:
     folder = reports(result("my_faces", **UNLABELLED), labels=False)
     names = sorted(path.name for path in (folder / "figures").iterdir())
@@ -112,6 +116,7 @@ def test_unlabelled_target_has_no_figure_of_scores(reports: Reports) -> None:
     assert share(pixels(folder / "figures/fig3_my_faces.png"), UNLABELLED_COLOUR) > 0.001
 
 
+@pytest.mark.slow
 def test_tsne_shows_every_class_in_its_colour(reports: Reports) -> None:
     picture = pixels(reports(result("ckplus")) / "figures/fig3_ckplus.png")[:-80]
     for colour in CLASS_COLOURS:
@@ -121,12 +126,14 @@ def test_tsne_shows_every_class_in_its_colour(reports: Reports) -> None:
         assert near.sum() > 100, colour
 
 
+@pytest.mark.slow
 def test_bars_are_before_and_after(reports: Reports) -> None:
     picture = pixels(reports(result("ckplus")) / "figures/fig2b_ckplus.png")
     before, after = share(picture, BEFORE_COLOUR), share(picture, AFTER_COLOUR)
     assert after / before == pytest.approx(0.75 / 0.60, rel=0.05)
 
 
+@pytest.mark.slow
 def test_direct_transfer_has_one_series(reports: Reports) -> None:
     same = metrics(confusion(12, 8), [0.5, 0.7])
     folder = reports(result("ckplus", method="dt", after=same, oracle=None))
@@ -136,6 +143,7 @@ def test_direct_transfer_has_one_series(reports: Reports) -> None:
     assert pixels(folder / "figures/confusion_ckplus.png").shape[1] < 1200
 
 
+@pytest.mark.slow
 def test_class_without_pictures_stays_empty_in_the_confusion_matrix(reports: Reports) -> None:
     absent = confusion(12, 0)
     absent[6] = [0] * 7

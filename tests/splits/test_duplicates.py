@@ -154,6 +154,7 @@ def mixed(seed: int) -> Images:
     return np.stack(made)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [0, 1])
 def test_pairs_are_those_of_a_plain_search(seed: int) -> None:
     images = mixed(seed)

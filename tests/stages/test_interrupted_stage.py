@@ -22,6 +22,8 @@ from pipeline.config import load as params
 from pipeline.data.prepared import Split, write_split
 from tests.stores import write_store
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 PICTURES = 48
 EPOCHS = 5

@@ -14,6 +14,8 @@ from pipeline.standins import draw
 from tests.datasets.drawing import save
 from tests.stages.repository import ROOT, commit, make, name_author, run
 
+pytestmark = pytest.mark.slow
+
 
 def own_sets() -> dict[str, object]:
     """A project whose sets lie in data/real, relative to it."""

@@ -23,6 +23,8 @@ from pipeline.data.crops import DIGESTED, CropStore, digest
 from pipeline.labels import EXPRESSIONS
 from tests.stages.repository import RAN, ROOT, commit, make, run, tiny
 
+pytestmark = pytest.mark.slow
+
 DRAWN = ("fer2013", "jaffe")
 TARGETS = (*DRAWN, "album")  # album: a folder of pictures without labels
 

@@ -23,6 +23,8 @@ from pipeline.registry import Registry
 from stages import adapt, evaluate, faces, pretrain, prototypes, report, split
 from tests.stages.plugins import SQUARES, ShiftParams, Toy
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 
 

@@ -16,6 +16,8 @@ from pipeline.standins import draw
 from tests.stages import servers
 from tests.stages.repository import RAN, ROOT, commit, make, run, tiny
 
+pytestmark = [pytest.mark.slow, pytest.mark.server]
+
 PAGE = (ROOT / "docs/team.md").read_text(encoding="utf-8")
 SETS = ("rafdb", "jaffe")
 S3, SSH = "A bucket of S3 or of a server that speaks it", "A server that speaks SSH"

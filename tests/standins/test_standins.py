@@ -24,6 +24,9 @@ def digests(folder: Path) -> dict[str, str]:
     }
 
 
+pytestmark = pytest.mark.slow  # all sets are drawn first
+
+
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """All six sets, each drawn by one process."""

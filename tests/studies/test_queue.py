@@ -12,6 +12,8 @@ import pytest
 from pipeline.studies import experiments
 from tests.stages.repository import run
 
+pytestmark = pytest.mark.slow
+
 STAGE = """\
 stages:
   say:

@@ -22,6 +22,8 @@ from pocan.cli import app
 from tests.stages.servers import free_port
 from tests.tracking.servers import Server
 
+pytestmark = pytest.mark.server
+
 ROOT = Path(__file__).parents[2]
 
 

@@ -144,6 +144,7 @@ def test_a_store_that_nobody_is_making_is_not_waited_for(store: Path) -> None:
     assert time.monotonic() - began < 20
 
 
+@pytest.mark.slow
 def test_what_sqlite_left_of_an_older_store_does_not_reach_a_new_one(store: Path) -> None:
     store.unlink()
     program = (  # is killed when a transaction has reached the disk in part

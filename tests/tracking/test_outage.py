@@ -19,6 +19,8 @@ from tests.models import ADAPTED, small
 from tests.stores import flat, write_store
 from tests.tracking.servers import Server
 
+pytestmark = pytest.mark.server
+
 ROOT = Path(__file__).parents[2]
 
 

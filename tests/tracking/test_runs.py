@@ -34,6 +34,8 @@ from pipeline.training.checkpoints import Checkpoint
 from tests.models import ADAPTED, small
 from tests.stores import flat, write_store
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 
 

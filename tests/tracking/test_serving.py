@@ -28,6 +28,8 @@ from tests.faces.scenes import noise, photograph, two_faces
 from tests.models import ADAPTED, small
 from tests.prediction.encoded import in_base64, png
 
+pytestmark = pytest.mark.server
+
 ROOT = Path(__file__).parents[2]
 URI = f"models:/pocan-ckplus@{offline_queue.ALIAS}"
 STARTS_WITHIN = 180

@@ -21,6 +21,7 @@ subprocess.run([sys.executable, "-c", {CHILD!r}], check=True)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(
     not Path("/proc/self/status").is_file() or not re.search("VmHWM", Path("/proc/self/status").read_text()),
     reason="the system keeps no such mark",

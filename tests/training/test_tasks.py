@@ -104,6 +104,7 @@ EVERYTHING: dict[str, Any] = {
 """POCAN with all that the paper does not have."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "make",
     [
@@ -130,6 +131,7 @@ def test_interrupted_training_ends_with_the_same_bits(make: Callable[[Team], Any
     assert all(torch.equal(a, b) for a, b in zip(expected, found, strict=True))
 
 
+@pytest.mark.slow
 def test_a_checkpoint_of_other_parameters_is_not_continued(tmp_path: Path) -> None:
     fit(pretraining(TEAM), tmp_path / "c.pt", fingerprint="old")
     epochs: list[int] = []
@@ -242,6 +244,7 @@ def test_what_is_a_collapse(
         task.judge(1, metrics)
 
 
+@pytest.mark.slow
 def test_without_a_collapse_nothing_stops(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pretraining_module, "PATIENCE", 0)
     assert len(fit(pretraining(TEAM, tau=0.5), tmp_path / "c.pt")) == 3  # far from a collapse, whatever the rounding
@@ -293,6 +296,7 @@ def test_a_single_term_that_is_not_finite_is_named(tmp_path: Path, monkeypatch: 
         fit(pocan(TEAM, use_l_in=False, use_l_cross=False), tmp_path / "c.pt")
 
 
+@pytest.mark.slow
 def test_pretraining_lowers_the_loss_on_pictures_it_can_tell_apart(tmp_path: Path) -> None:
     loop.prepare(0, CPU)
     noise = np.random.Generator(np.random.PCG64(1)).integers(0, 60, (24, 112, 112, 3))

@@ -47,6 +47,11 @@ class AdaptParams(Section):
     needs_encoder: ClassVar[bool] = False
     """Whether it looks at the pictures or at what f computes within, so that features of f are not enough."""
 
+    training_free: ClassVar[bool] = False
+    """Whether it corrects the source model in one pass over the target, without steps: ``epochs`` then says nothing."""
+    needs_statistics: ClassVar[bool] = False
+    """Whether it compares the target with the class statistics that the source model keeps."""
+
     method: Name
     epochs: PositiveInt
     steps_per_epoch: PositiveInt | None
@@ -69,6 +74,11 @@ class AdaptParams(Section):
         if self.trains == "head" and self.needs_encoder:
             raise ValueError(f"trains: {self.title} needs more of f than its features; set adapt.trains: all")
         return self
+
+    @property
+    def passes(self) -> int:
+        """How many times the target is gone through: ``epochs``, or once where nothing is trained on it."""
+        return 1 if self.training_free else self.epochs
 
     def left_out(self) -> tuple[str, ...]:
         """Return the method's parts that these parameters switch off, as tables name them; empty: the whole method."""

@@ -47,6 +47,8 @@ class PocanParams(AdaptParams):
             stay the source model's, and training passes are normalised by them, too).
         logit_adjustment: τ of Menon et al. (ICLR 2021), from 0 to 1, in what pseudo-labels and predicts: by the
             source's shares, its class weights included.
+        pseudo_loss: What the cross entropy of pseudo-labels is of: printed (softmax(z·Mᵀ), eqs. 3, 7 and 9) or
+            consistent (the decision that pseudo-labels and predicts, logit adjustment and possible classes included).
         target_shares: from which shares the target's class weights are made: those of the pseudo_labels (the paper), or
             estimated by expectation maximisation, em (Saerens et al. 2002).
         trusted_floor: at least so many trusted samples a class, in shares of N/7 (Zou et al., ECCV 2018).
@@ -79,6 +81,7 @@ class PocanParams(AdaptParams):
     domain_passes: Literal["separate", "joint"] = "separate"
     batch_norm: BatchNormMode = "shared"
     logit_adjustment: Fraction = 0.0
+    pseudo_loss: Literal["printed", "consistent"] = "printed"
     target_shares: Literal["pseudo_labels", "em"] = "pseudo_labels"
     trusted_floor: NonNegativeFloat = 0.0
     trusted_cap: PositiveFloat | None = None

@@ -11,7 +11,7 @@ from pipeline.compute.team import Team
 from pipeline.config.learning import AugmentParams
 from pipeline.config.methods.base import AdaptParams
 from pipeline.data.batches import NetworkInputs
-from pipeline.errors import TrainingError
+from pipeline.errors import TrainingError, WeightsError
 from pipeline.networks.inference import classify
 from pipeline.networks.network import Classifier, PrototypeClassifier
 from pipeline.training.loop import Epoch, Resumable, Stateful
@@ -54,6 +54,19 @@ class TargetDomain:
     test_rows: Tensor
 
 
+def require_statistics(params: AdaptParams, model: Classifier) -> None:
+    """Refuse a source model without class statistics for a method that needs them.
+
+    Raises:
+        WeightsError: it has none, as it was trained before they were kept.
+    """
+    if params.needs_statistics and not (isinstance(model, PrototypeClassifier) and model.statistics):
+        raise WeightsError(
+            f"{params.name}: this source model has no class statistics; run dvc repro prototypes, or choose another "
+            "method"
+        )
+
+
 @dataclass(eq=False)
 class Method(Resumable, ABC):
     """A training task (see ``pipeline.training.loop.Task``) that starts from the source model and ends with its own.
@@ -91,7 +104,8 @@ class Method(Resumable, ABC):
     _kept_state: dict[str, dict[str, Tensor]] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.epochs = self.params.epochs if self.params.adapts else 0
+        require_statistics(self.params, self.source_model)
+        self.epochs = self.params.passes if self.params.adapts else 0
         self.source_model.to(self.target.inputs.device)
         held_out = self.source.held_out
         held_out = held_out[self.source_model.decision.possible.cpu()[self.source.labels[held_out]]]

@@ -168,8 +168,7 @@ class TwoDomains(Method):
 
     def _batches(self, epoch: int, steps: int) -> Iterator[Batch]:
         generator = generator_for(self.seed, self.name, epoch)
-        draws = (shuffled_batches(rows, self.params.batch_size, steps, generator) for rows in self._pools())
-        for source_rows, target_index in zip(*draws, strict=True):
+        for source_rows, target_index in self.drawn(steps, generator):
             target_rows = self.target.train_rows[target_index]
             yield Batch(
                 self._source_views.pictures(source_rows, generator) if len(source_rows) else None,
@@ -177,6 +176,11 @@ class TwoDomains(Method):
                 upload(self.source.labels[source_rows], self.team.device),
                 target_index,
             )
+
+    def drawn(self, steps: int, generator: torch.Generator) -> Iterator[tuple[Tensor, Tensor]]:
+        """Draw each step's rows of the source and places among the target's training rows, int64 on the CPU."""
+        source, target = (shuffled_batches(rows, self.params.batch_size, steps, generator) for rows in self._pools())
+        return zip(source, target, strict=True)
 
     def step(self, batch: Batch, progress: float) -> dict[str, Tensor]:
         self.set_rates(progress)

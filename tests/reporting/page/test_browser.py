@@ -14,6 +14,8 @@ from tests.reporting.page.made_project import CONFIDENCE, HOSTILE, LABELS, PREDI
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
+pytestmark = pytest.mark.browser
+
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 
 

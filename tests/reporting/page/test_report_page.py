@@ -74,6 +74,7 @@ def test_the_page_needs_nothing_but_itself(project: Path) -> None:
     assert [link for link in found.links if not link.startswith("#")] == []
 
 
+@pytest.mark.slow
 def test_the_tables_are_those_of_the_report(project: Path) -> None:
     write_report(params(), project)
     text = (project / "reports/index.html").read_text(encoding="utf-8")

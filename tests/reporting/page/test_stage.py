@@ -14,6 +14,7 @@ from tests.reporting.page.made_project import write_project
 ROOT = Path(__file__).parents[3]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pictures", [False, True])
 def test_a_page_with_pictures_is_written_but_not_logged(
     pictures: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

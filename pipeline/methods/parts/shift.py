@@ -1,0 +1,108 @@
+"""Moving a target's z to where the source's lies, and a model that does so with every picture."""
+
+from typing import Self
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from pipeline.config.learning import ModelParams
+from pipeline.labels import NUM_CLASSES
+from pipeline.networks.network import PrototypeClassifier, unit_rows
+from pipeline.networks.statistics import ClassStatistics, covariance
+
+
+class Shift(nn.Module):
+    """z becomes (A·z + b) / ‖A·z + b‖; to begin with, itself. N×d float in and out.
+
+    Attributes:
+        matrix: A, d×d float.
+        offset: b, d float.
+    """
+
+    matrix: Tensor
+    offset: Tensor
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.register_buffer("matrix", torch.eye(dim))
+        self.register_buffer("offset", torch.zeros(dim))
+
+    def forward(self, z: Tensor) -> Tensor:
+        return unit_rows(F.linear(z, self.matrix, self.offset))
+
+
+class ShiftedClassifier(PrototypeClassifier):
+    """softmax(z·Mᵀ) of shifted z. Every picture is taken for one of the target, also the source's."""
+
+    def __init__(self, plain: PrototypeClassifier) -> None:
+        """Put a shift between f, g and M of ``plain``, which are shared."""
+        super().__init__(plain.network, plain.prototypes, plain.decision, plain.statistics)
+        self.shift = Shift(plain.network.head.dim)
+
+    @classmethod
+    def untrained(cls, params: ModelParams) -> Self:
+        return cls(PrototypeClassifier.untrained(params))
+
+    def embed(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the shifted z and the probabilities."""
+        z = self.shift(self.network(images))
+        probabilities: Tensor = self.decision(self.prototypes(z))
+        return z, probabilities
+
+
+def class_aware(z: Tensor, model: PrototypeClassifier, statistics: ClassStatistics, rounds: int) -> Tensor:
+    """The distance of the target's mean from that which the source would have with the target's shares.
+
+    δ = mean(z) − Σ π_k·μ_k, where the shares π are those of the classes that ``model`` predicts for z − δ, made unit
+    rows again: both are found in turn, from δ = 0 on. Unlike the distance of the means it does not take for a shift
+    what other shares of the classes do. Classes that the source does not have count for nothing in π.
+
+    Args:
+        z: Of the target's training pictures, N×d float.
+        model: Its prototypes and its decision predict.
+        statistics: Of the source.
+        rounds: How many times, at most; it ends where no share changes any more.
+
+    Returns:
+        δ, d float.
+    """
+    mean, delta, shares = z.mean(dim=0), torch.zeros_like(z[0]), None
+    for _ in range(rounds):
+        labels = model.decision(model.prototypes(unit_rows(z - delta))).argmax(dim=1)
+        counts = torch.bincount(labels, minlength=NUM_CLASSES) * (statistics.shares > 0)
+        if shares is not None and torch.equal(counts, shares):
+            break
+        shares = counts
+        delta = mean - (counts / counts.sum().clamp(min=1)).to(z.dtype) @ statistics.means
+    return delta
+
+
+def alignment(z: Tensor, statistics: ClassStatistics, ridge: float) -> tuple[Tensor, Tensor]:
+    """CORAL (Sun et al., AAAI 2016): A and b with which the target gets the source's mean and covariance.
+
+    A = C_s^½·C_t^−½: the target is whitened and then coloured as the source. (The paper does so with the source and
+    trains on it; here the classifier stays, so the target has to move.) To each covariance ``ridge`` times its mean
+    variance is added, which for features of variance 1 is the paper's.
+
+    Args:
+        z: Of the target's training pictures, N×d float.
+        statistics: Of the source.
+        ridge: λ.
+
+    Returns:
+        A (d×d) and b (d), float.
+    """
+    root = _power(statistics.covariance, 0.5, ridge)
+    matrix = root @ _power(covariance(z), -0.5, ridge)
+    offset = statistics.mean().double() - matrix @ z.double().mean(dim=0)
+    return matrix.to(z.dtype), offset.to(z.dtype)
+
+
+def _power(matrix: Tensor, exponent: float, ridge: float) -> Tensor:
+    """A power of a symmetric matrix (d×d) and ``ridge`` times the mean of its diagonal on that, float64."""
+    matrix = matrix.double()
+    ground = ridge * matrix.diagonal().mean() * torch.eye(len(matrix), dtype=torch.double, device=matrix.device)
+    values, vectors = torch.linalg.eigh(matrix + ground)
+    powered: Tensor = vectors * values.clamp(min=1e-12).pow(exponent) @ vectors.T
+    return powered
