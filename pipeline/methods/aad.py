@@ -46,7 +46,7 @@ def attraction(probabilities: Tensor, near: Tensor) -> Tensor:
 
     Args:
         probabilities: N×k float.
-        near: Of the neighbours, N×n×k float.
+        near: of the neighbours, N×n×k float.
 
     Returns:
         A scalar.

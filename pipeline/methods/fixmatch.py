@@ -93,9 +93,9 @@ def consistency(strong: Tensor, weak: Tensor, threshold: float) -> Tensor:
     """The cross entropy of what weak views are predicted as, 0 where that is not sure; the mean over all pictures.
 
     Args:
-        strong: Logits of the strong views, N×k float.
-        weak: Probabilities of the weak views, N×k float without gradient.
-        threshold: A prediction is sure where its largest probability is at least this.
+        strong: logits of the strong views, N×k float.
+        weak: probabilities of the weak views, N×k float without gradient.
+        threshold: a prediction is sure where its largest probability is at least this.
 
     Returns:
         A scalar.

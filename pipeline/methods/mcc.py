@@ -29,7 +29,7 @@ def class_confusion(logits: Tensor, temperature: float) -> Tensor:
 
     Args:
         logits: N×k float.
-        temperature: By which they are divided, so that sure predictions of wrong classes count less.
+        temperature: by which they are divided, so that sure predictions of wrong classes count less.
 
     Returns:
         A scalar.

@@ -15,8 +15,8 @@ class Recovery(nn.Module):
     """Notices that a model collapses: the moving average of the entropy that is minimised.
 
     Attributes:
-        average: A float; 0 before the first step.
-        steps: How many it is of, int64.
+        average: a float; 0 before the first step.
+        steps: how many it is of, int64.
     """
 
     average: Tensor

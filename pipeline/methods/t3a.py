@@ -26,9 +26,9 @@ def templates(z: Tensor, probabilities: Tensor, model: PrototypeClassifier, most
     ``most`` with the least entropy of what is predicted for them are kept.
 
     Args:
-        z: Of the target's pictures, N×d float, unit rows.
-        probabilities: What is predicted for them, N×k float.
-        model: Its prototypes are M, and with its decision they predict for their own rows, too.
+        z: of the target's pictures, N×d float, unit rows.
+        probabilities: what is predicted for them, N×k float.
+        model: its prototypes are M, and with its decision they predict for their own rows, too.
         most: M in the paper; None: all.
 
     Returns:

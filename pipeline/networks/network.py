@@ -275,7 +275,7 @@ class PrototypeClassifier(Classifier):
     """softmax(z·Mᵀ) of z = g(f(x)): the source model with M_s (DT), POCAN's with M_t (docs/method.md).
 
     Attributes:
-        statistics: Of the source's z, in a source model; it decides nothing. None in most adapted models, whose z is
+        statistics: of the source's z, in a source model; it decides nothing. None in most adapted models, whose z is
             another one, and in source models of before it was kept.
     """
 

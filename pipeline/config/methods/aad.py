@@ -10,7 +10,7 @@ class AadParams(TwoDomainsParams):
     """AaD's own parameters, as published for VisDA.
 
     Attributes:
-        neighbours: Of each picture.
+        neighbours: of each picture.
         dispersion: λ at the start.
         decay: β, of λ's fall: times (1 + 10 p)^−β of the progress p.
     """

@@ -10,7 +10,7 @@ class CentroidParams(AdaptParams):
     """SHOT's relabelling, as a method of its own.
 
     Attributes:
-        rounds: How many times centroids are made: first weighted by the predictions, then of the pictures that are
+        rounds: how many times centroids are made: first weighted by the predictions, then of the pictures that are
             nearest.
     """
 

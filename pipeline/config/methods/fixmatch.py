@@ -10,11 +10,11 @@ class FixmatchParams(TwoDomainsParams):
     """FixMatch's own parameters, with RLSbench's values.
 
     Attributes:
-        weight: Of the target's cross entropy.
-        threshold: Of the confidence in a pseudo-label.
+        weight: of the target's cross entropy.
+        threshold: of the confidence in a pseudo-label.
         sampling: balanced (in batches every class is as frequent as any other, in the target by its pseudo-labels) or
             uniform (every picture).
-        reweighted: Whether what predicts is weighted by the target's estimated class shares.
+        reweighted: whether what predicts is weighted by the target's estimated class shares.
     """
 
     name: ClassVar[str] = "fixmatch"

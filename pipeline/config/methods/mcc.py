@@ -10,8 +10,8 @@ class MccParams(TwoDomainsParams):
     """MCC's own parameters.
 
     Attributes:
-        weight: Of the class confusion.
-        temperature: By which the target's logits are divided.
+        weight: of the class confusion.
+        temperature: by which the target's logits are divided.
     """
 
     name: ClassVar[str] = "mcc"

@@ -10,13 +10,13 @@ class SarParams(TwoDomainsParams):
     """SAR's own parameters, as published for batches of 64.
 
     Attributes:
-        lr: Of the scales and shifts.
-        schedule: As of every method.
-        weight_decay: Of the optimiser.
+        lr: of the scales and shifts.
+        schedule: as of every method.
+        weight_decay: of the optimiser.
         margin: E_0, the entropy below which a prediction is reliable, as a share of the largest one, log k.
         radius: ρ, how far sharpness is looked for.
         recover_below: e_0, the average entropy below which the model is taken for collapsed and starts anew; 0: never.
-        fixed: The share of the normalisation layers, nearest to the output, that stay.
+        fixed: the share of the normalisation layers, nearest to the output, that stay.
     """
 
     name: ClassVar[str] = "sar"

@@ -12,9 +12,9 @@ class ShiftParams(AdaptParams):
     Attributes:
         form: class_aware (from the mean that the source would have with the target's class shares), mean (from the
             source's mean) or coral (means and covariances; Sun et al., AAAI 2016).
-        decide: After the shift, centroids (as of method ``centroid``) or prototypes (M_s and the source's decision).
-        rounds: Of class_aware: how many times shares and shift are found in turn.
-        centroid_rounds: How many times centroids are made.
+        decide: after the shift, centroids (as of method ``centroid``) or prototypes (M_s and the source's decision).
+        rounds: of class_aware: how many times shares and shift are found in turn.
+        centroid_rounds: how many times centroids are made.
         ridge: λ of coral, added to the covariances of features with variance 1.
     """
 

@@ -11,7 +11,7 @@ class ShotParams(TwoDomainsParams):
 
     Attributes:
         diversity: of the divergence of the mean prediction from shares of the classes; 0 leaves it out.
-        diversity_to: From which shares: uniform (as published, minus the entropy) or estimated (those of the epoch's
+        diversity_to: from which shares: uniform (as published, minus the entropy) or estimated (those of the epoch's
             pseudo-labels), for a target whose classes are unlike in number.
         pseudo: β, of the pseudo-labels' cross entropy.
     """

@@ -10,9 +10,9 @@ class TentParams(TwoDomainsParams):
     """Tent's parameters, as published for ImageNet's size.
 
     Attributes:
-        lr: Of the scales and shifts.
-        schedule: As of every method.
-        weight_decay: Of the optimiser.
+        lr: of the scales and shifts.
+        schedule: as of every method.
+        weight_decay: of the optimiser.
     """
 
     name: ClassVar[str] = "tent"

@@ -13,7 +13,7 @@ def decided(logits: Tensor, decision: Decision) -> Tensor:
 
     Args:
         logits: z·Mᵀ, N×k float.
-        decision: Whose.
+        decision: whose.
 
     Returns:
         N×k float.

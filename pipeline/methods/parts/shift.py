@@ -16,7 +16,7 @@ class Shift(nn.Module):
     """z becomes (A·z + b) / ‖A·z + b‖; to begin with, itself. N×d float in and out.
 
     Attributes:
-        matrix: A, d×d float.
+        matrix: a, d×d float.
         offset: b, d float.
     """
 
@@ -59,10 +59,10 @@ def class_aware(z: Tensor, model: PrototypeClassifier, statistics: ClassStatisti
     what other shares of the classes do. Classes that the source does not have count for nothing in π.
 
     Args:
-        z: Of the target's training pictures, N×d float.
-        model: Its prototypes and its decision predict.
-        statistics: Of the source.
-        rounds: How many times, at most; it ends where no share changes any more.
+        z: of the target's training pictures, N×d float.
+        model: its prototypes and its decision predict.
+        statistics: of the source.
+        rounds: how many times, at most; it ends where no share changes any more.
 
     Returns:
         δ, d float.
@@ -86,8 +86,8 @@ def alignment(z: Tensor, statistics: ClassStatistics, ridge: float) -> tuple[Ten
     variance is added, which for features of variance 1 is the paper's.
 
     Args:
-        z: Of the target's training pictures, N×d float.
-        statistics: Of the source.
+        z: of the target's training pictures, N×d float.
+        statistics: of the source.
         ridge: λ.
 
     Returns:

@@ -48,8 +48,8 @@ class TrainingFree(Method):
         """Change ``model`` by what it makes of the target.
 
         Args:
-            z: Of the training pictures, N×d float, unit rows.
-            probabilities: What is predicted for them so far, N×k float.
+            z: of the training pictures, N×d float, unit rows.
+            probabilities: what is predicted for them so far, N×k float.
 
         Returns:
             What is predicted for them then, N×k float.
@@ -66,7 +66,7 @@ class TrainingFree(Method):
 
         Args:
             batch: z and probabilities of the target's training pictures.
-            progress: Not used.
+            progress: not used.
 
         Returns:
             The predictions' mean entropy after it, which is reported and not minimised, and the share of pictures
@@ -93,7 +93,7 @@ def centroids(z: Tensor, probabilities: Tensor, rounds: int) -> tuple[Tensor, Te
     Args:
         z: N×d float, unit rows.
         probabilities: N×k float.
-        rounds: How many times centroids are made; SHOT's 2.
+        rounds: how many times centroids are made; SHOT's 2.
 
     Returns:
         Unit centroids (k×d), and which classes have one (k bool).
@@ -114,11 +114,11 @@ def decide_by_directions(
     """Let a model decide by the most similar direction, and by nothing that it knew of the classes' shares.
 
     Args:
-        model: Changed: its prototypes become s times the directions.
-        directions: Unit rows, k×d.
-        found: Which classes have one, k bool; the others are not predicted any more.
-        z: Of the target's pictures, N×d float.
-        probabilities: As sure as these the new ones become in the mean, N×k float.
+        model: changed: its prototypes become s times the directions.
+        directions: unit rows, k×d.
+        found: which classes have one, k bool; the others are not predicted any more.
+        z: of the target's pictures, N×d float.
+        probabilities: as sure as these the new ones become in the mean, N×k float.
 
     Returns:
         The new probabilities of ``z``, N×k float.
@@ -138,7 +138,7 @@ def sharpness(scores: Tensor, entropy: Tensor) -> float:
 
     Args:
         scores: N×k float, −inf of a class that cannot be.
-        entropy: A float64 scalar.
+        entropy: a float64 scalar.
 
     Returns:
         s, within ``SHARPNESS``.
