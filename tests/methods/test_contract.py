@@ -104,7 +104,7 @@ def test_logits_are_adjusted_to_the_shares_that_classes_have_in_the_training(nam
     source = SourceDomain(pictures(1, shifted=False), rows, LABELS, ROWS[105:])
     thrice = torch.full((7,), 1 / 9).index_fill(0, torch.tensor(3), 3 / 9)
     for weights, shares in (("none", thrice), ("balanced", torch.full((7,), 1 / 7))):
-        sampled = {"sampling": "uniform"} if "sampling" in METHODS[name].model_fields else {}
+        sampled: dict[str, Any] = {"sampling": "uniform"} if "sampling" in METHODS[name].model_fields else {}
         task = method(name, source=source, class_weights=weights, logit_adjustment=0.5, **sampled)
         decision = task.model.get_submodule("decision")
         torch.testing.assert_close(decision.get_buffer("adjustment"), 0.5 * shares.log())

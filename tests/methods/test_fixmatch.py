@@ -1,17 +1,20 @@
 """FixMatch's terms, views, sampling and decision against their definitions."""
 
+from typing import Any
+
 import pytest
 import torch
 from sklearn.metrics import log_loss
 
 from pipeline.data import augment
+from pipeline.methods import SourceDomain
 from pipeline.methods.fixmatch import Fixmatch, consistency
 from pipeline.methods.parts.reweighting import estimated_shares
 from tests.methods import toy
 from tests.methods.toy import LABELS, method
 
 
-def fixmatch(**changes: object) -> Fixmatch:
+def fixmatch(**changes: Any) -> Fixmatch:
     task = method("fixmatch", **changes)
     assert isinstance(task, Fixmatch)
     return task
@@ -82,7 +85,7 @@ def test_without_the_two_steps_the_decision_stays() -> None:
 def test_balanced_sampling_counts_in_the_logit_adjustment() -> None:
     threes = toy.ROWS[:105][LABELS[:105] == 3]
     rows = torch.cat([toy.ROWS[:105], threes])
-    source = toy.SourceDomain(toy.pictures(1, shifted=False), rows, LABELS, toy.ROWS[105:])
+    source = SourceDomain(toy.pictures(1, shifted=False), rows, LABELS, toy.ROWS[105:])
     weighted = method("fixmatch", source=source, class_weights="balanced", logit_adjustment=1.0)
     shares = torch.tensor([15.0, 15, 15, 30, 15, 15, 15]) / 120
     weights = 1 / (7 * shares)

@@ -38,7 +38,7 @@ def test_a_step_descends_from_the_sharpest_point_near_by() -> None:
     length = math.sqrt(sum(gradient.square().sum().item() for gradient in gradients))
     with torch.no_grad():
         for parameter, gradient in zip(parameters, gradients, strict=True):
-            parameter += RADIUS * gradient / length
+            parameter.add_(RADIUS * gradient / length)
     again = entropies(network, matrix, views)[sure]
     sharp = again[again < bound].mean()
     gradients = torch.autograd.grad(sharp, parameters)
