@@ -16,7 +16,7 @@ class Shift(nn.Module):
     """z becomes (A·z + b) / ‖A·z + b‖; to begin with, itself. N×d float in and out.
 
     Attributes:
-        matrix: a, d×d float.
+        matrix: A, d×d float.
         offset: b, d float.
     """
 
