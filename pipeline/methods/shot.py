@@ -7,6 +7,7 @@ from torch.nn import functional as F
 from pipeline.compute.device import upload
 from pipeline.config.methods.shot import ShotParams
 from pipeline.methods.parts.decided import decided, entropy
+from pipeline.methods.parts.training_free import centroids
 from pipeline.methods.parts.two_domains import Domains, TwoDomains
 
 
@@ -38,25 +39,9 @@ class Shot(TwoDomains):
 
 
 def clustered(z: Tensor, probabilities: Tensor) -> Tensor:
-    """Label every picture by the nearest centroid, by cosine distance (eqs. 5 and 6).
-
-    Centroids are first the means of z weighted by the probabilities, then those of the pictures that were nearest. A
-    class that nobody is predicted as has no centroid (the released code's rule), and one that nobody is nearest to has
-    none any more.
-
-    Args:
-        z: N×d float, unit rows.
-        probabilities: N×k float.
-
-    Returns:
-        N int64.
-    """
-    centroids = F.normalize(probabilities.T @ z)
-    predicted = F.one_hot(probabilities.argmax(dim=1), probabilities.shape[1]).sum(dim=0) > 0
-    labels = (z @ centroids.T).masked_fill(~predicted, -torch.inf).argmax(dim=1)
-    members = F.one_hot(labels, probabilities.shape[1]).to(z.dtype)
-    centroids = F.normalize(members.T @ z)
-    return (z @ centroids.T).masked_fill(members.sum(dim=0) == 0, -torch.inf).argmax(dim=1)
+    """Label every picture by the nearest centroid, by cosine distance (eqs. 5 and 6): N×d and N×k in, N int64 out."""
+    means, found = centroids(z, probabilities, rounds=2)
+    return (z @ means.T).masked_fill(~found, -torch.inf).argmax(dim=1)
 
 
 def smoothed_shares(labels: Tensor, possible: Tensor) -> Tensor:
