@@ -3,7 +3,7 @@
 from torch import Tensor
 
 from pipeline.config.methods.shift import ShiftParams
-from pipeline.methods.parts.shift import ShiftedClassifier, alignment, class_aware
+from pipeline.methods.parts.shift import ClassAware, ShiftedClassifier, alignment, class_aware
 from pipeline.methods.parts.training_free import TrainingFree, centroids, decide_by_directions
 
 
@@ -20,7 +20,9 @@ class ShiftMethod(TrainingFree):
         model, shift, statistics = self.model, self.model.shift, self.model.statistics
         assert statistics is not None
         if self.params.form == "class_aware":
-            shift.offset.copy_(-class_aware(z, model, statistics, self.params.rounds))
+            params = self.params
+            how = ClassAware(params.rounds, params.begin, params.shares, params.guarded)
+            shift.offset.copy_(-class_aware(z, model, statistics, how))
         elif self.params.form == "mean":
             shift.offset.copy_(statistics.mean() - z.mean(dim=0))
         else:

@@ -19,7 +19,7 @@ from pipeline.errors import TrainingError
 from pipeline.exporting import onnx
 from pipeline.methods import TargetDomain
 from pipeline.methods.lame import Lame, LameClassifier
-from pipeline.methods.parts.shift import Shift, alignment, class_aware
+from pipeline.methods.parts.shift import ClassAware, Shift, alignment, class_aware
 from pipeline.methods.parts.training_free import centroids, decide_by_directions, mean_entropy, sharpness
 from pipeline.methods.t3a import templates
 from pipeline.networks import saved
@@ -116,29 +116,55 @@ def shifted_classes(shares: tuple[int, ...], delta: Tensor) -> tuple[PrototypeCl
     return model, statistics, statistics.means[labels] + noise - noise.mean(dim=0) + delta
 
 
+@pytest.mark.parametrize("begin", ["nothing", "means"])
 @torch.no_grad()
-def test_a_known_shift_is_recovered_whatever_the_shares_where_the_difference_of_means_is_not_it() -> None:
+def test_a_known_shift_is_recovered_whatever_the_shares_where_the_difference_of_means_is_not_it(begin: Any) -> None:
     delta = 0.3 * unit_rows(normal(1, 8, seed=5))[0]
     model, statistics, z = shifted_classes((40, 3, 10, 1, 20, 5, 30), delta)
-    found = class_aware(z, model, statistics, 10)
+    found = class_aware(z, model, statistics, ClassAware(begin=begin))
     torch.testing.assert_close(found, delta, atol=1e-5, rtol=0.0)
     assert (z.mean(dim=0) - statistics.mean() - delta).norm() > 0.2
     even, statistics, z = shifted_classes((20,) * 7, delta)
     torch.testing.assert_close(z.mean(dim=0) - statistics.mean(), delta, atol=1e-5, rtol=0.0)
-    torch.testing.assert_close(class_aware(z, even, statistics, 10), delta, atol=1e-5, rtol=0.0)
+    torch.testing.assert_close(class_aware(z, even, statistics, ClassAware(begin=begin)), delta, atol=1e-5, rtol=0.0)
 
 
 @torch.no_grad()
 def test_the_class_aware_shift_is_a_fixed_point() -> None:
-    """At the toy's target: with δ taken off, the predicted shares are those that δ was made of."""
-    task = method("shift", rounds=100)
-    model, statistics = task.source_model, task.source_model.statistics
-    assert statistics is not None
-    z, _ = next(task.begin_epoch(0).batches)
-    delta = class_aware(z, model, statistics, 100)
+    """With δ taken off, the predicted shares are those that δ was made of: also where it recovers no shift exactly."""
+    model, statistics, z = shifted_classes((40, 3, 10, 1, 20, 5, 30), torch.zeros(8))
+    z = unit_rows(z + 0.5 * normal(109, 8, seed=7) + 0.4 * unit_rows(normal(1, 8, seed=5)))
+    delta = class_aware(z, model, statistics, ClassAware(rounds=200, guarded=False))
     labels = model.decision(model.prototypes(F.normalize(z - delta))).argmax(dim=1)
     shares = np.bincount(labels, minlength=7) / len(z)
+    assert (shares > 0).all()
     np.testing.assert_allclose(delta, z.numpy().mean(axis=0) - shares @ statistics.means.numpy(), atol=1e-6)
+
+
+@torch.no_grad()
+def test_shares_are_those_of_labels_or_the_mean_probabilities() -> None:
+    model, statistics, z = shifted_classes((20, 20, 20, 5, 20, 20, 20), torch.zeros(8))
+    p = model.decision(model.prototypes(unit_rows(z)))
+    labels = torch.bincount(p.argmax(dim=1), minlength=7) / len(z)
+    for shares, expected in (("labels", labels), ("probabilities", p.mean(dim=0))):
+        how = ClassAware(rounds=1, shares=shares, guarded=False)  # type: ignore[arg-type]
+        found = class_aware(z, model, statistics, how)
+        torch.testing.assert_close(found, z.mean(dim=0) - expected @ statistics.means)
+
+
+@pytest.mark.parametrize("begin", ["nothing", "means"])
+def test_a_guarded_shift_never_loses_information_where_one_that_is_not_predicts_one_class(begin: str) -> None:
+    """The toy's source model takes most of the target for one class, and with each round more."""
+    found = {}
+    for guarded in (True, False):
+        task = method("shift", decide="prototypes", begin=begin, guarded=guarded)
+        task.step(next(task.begin_epoch(0).batches), 0.0)
+        task.predict_target()
+        found[guarded] = task.validations[1]["information"] - task.validations[0]["information"]
+        if not guarded:
+            assert len(set(task.predictions[1].tolist())) == 1
+    assert found[False] < 0.0
+    assert found[True] > -1e-6
 
 
 @torch.no_grad()
@@ -147,7 +173,7 @@ def test_a_class_that_the_source_lacks_does_not_count_in_the_shares() -> None:
     labels = torch.arange(7).repeat(20)
     source = unit_rows(torch.eye(7, 8).repeat(20, 1))
     statistics = ClassStatistics.of(source[labels != 2], labels[labels != 2])
-    delta = class_aware(z, model, statistics, 10)
+    delta = class_aware(z, model, statistics, ClassAware(rounds=1, guarded=False))
     shares = torch.tensor([1.0, 1.0, 0.0, 1.0, 1.0, 1.0, 0.0]) / 5.0
     torch.testing.assert_close(delta, z.mean(dim=0) - shares @ statistics.means)
 

@@ -1,6 +1,7 @@
 """Moving a target's z to where the source's lies, and a model that does so with every picture."""
 
-from typing import Self
+from dataclasses import dataclass
+from typing import Literal, Self
 
 import torch
 from torch import Tensor, nn
@@ -10,6 +11,24 @@ from pipeline.config.learning import ModelParams
 from pipeline.labels import NUM_CLASSES
 from pipeline.networks.network import PrototypeClassifier, unit_rows
 from pipeline.networks.statistics import ClassStatistics, covariance
+
+
+@dataclass(frozen=True)
+class ClassAware:
+    """How shares and shift are found in turn.
+
+    Attributes:
+        rounds: How many times, at most.
+        begin: nothing (δ = 0) or means (the difference of the means, which is right where the shares are the source's).
+        shares: Of the predicted labels, or the mean probabilities.
+        guarded: Whether a round after which the predictions have no more information than before is not taken, and is
+            the last.
+    """
+
+    rounds: int = 10
+    begin: Literal["nothing", "means"] = "nothing"
+    shares: Literal["labels", "probabilities"] = "labels"
+    guarded: bool = True
 
 
 class Shift(nn.Module):
@@ -51,31 +70,47 @@ class ShiftedClassifier(PrototypeClassifier):
         return z, probabilities
 
 
-def class_aware(z: Tensor, model: PrototypeClassifier, statistics: ClassStatistics, rounds: int) -> Tensor:
+def class_aware(z: Tensor, model: PrototypeClassifier, statistics: ClassStatistics, how: ClassAware) -> Tensor:
     """The distance of the target's mean from that which the source would have with the target's shares.
 
-    δ = mean(z) − Σ π_k·μ_k, where the shares π are those of the classes that ``model`` predicts for z − δ, made unit
-    rows again: both are found in turn, from δ = 0 on. Unlike the distance of the means it does not take for a shift
-    what other shares of the classes do. Classes that the source does not have count for nothing in π.
+    δ = mean(z) − Σ π_k·μ_k, where π are the shares of the classes that ``model`` predicts for z − δ, made unit rows
+    again: both are found in turn. Unlike the distance of the means it does not take for a shift what other shares of
+    the classes do. But it can confirm itself: the more pictures a class is predicted for, the nearer to its mean the
+    target is moved, up to one class for all. So it can be told to go on only while information grows.
 
     Args:
         z: of the target's training pictures, N×d float.
         model: its prototypes and its decision predict.
         statistics: of the source.
-        rounds: how many times, at most; it ends where no share changes any more.
+        how: where it begins, how shares are counted, and when it ends.
 
     Returns:
         δ, d float.
     """
-    mean, delta, shares = z.mean(dim=0), torch.zeros_like(z[0]), None
-    for _ in range(rounds):
-        labels = model.decision(model.prototypes(unit_rows(z - delta))).argmax(dim=1)
-        counts = torch.bincount(labels, minlength=NUM_CLASSES) * (statistics.shares > 0)
-        if shares is not None and torch.equal(counts, shares):
+    mean = z.mean(dim=0)
+    delta = mean - statistics.mean() if how.begin == "means" else torch.zeros_like(mean)
+    predicted = model.decision(model.prototypes(unit_rows(z - delta)))
+    for _ in range(how.rounds):
+        there = mean - _shares(predicted, statistics, how.shares) @ statistics.means
+        found = model.decision(model.prototypes(unit_rows(z - there)))
+        if torch.equal(there, delta) or (how.guarded and information(found) <= information(predicted)):
             break
-        shares = counts
-        delta = mean - (counts / counts.sum().clamp(min=1)).to(z.dtype) @ statistics.means
+        delta, predicted = there, found
     return delta
+
+
+def _shares(predicted: Tensor, statistics: ClassStatistics, counted: str) -> Tensor:
+    """Shares (k) of N×k probabilities; a class that the source does not have counts for nothing."""
+    if counted == "labels":
+        predicted = F.one_hot(predicted.argmax(dim=1), NUM_CLASSES).to(predicted.dtype)
+    counts = predicted.sum(dim=0) * (statistics.shares > 0)
+    return counts / counts.sum().clamp(min=1e-12)
+
+
+def information(probabilities: Tensor) -> float:
+    """Entropy of the mean prediction less the predictions' mean entropy, of N×k (``pipeline.validators``)."""
+    varied = torch.special.entr(probabilities.double().mean(dim=0)).sum()
+    return float(varied - torch.special.entr(probabilities.double()).sum(dim=1).mean())
 
 
 def alignment(z: Tensor, statistics: ClassStatistics, ridge: float) -> tuple[Tensor, Tensor]:
