@@ -5,7 +5,7 @@ from torch import Tensor
 
 from pipeline.compute.device import upload
 from pipeline.config.methods.aad import AadParams
-from pipeline.methods.parts.decided import decided
+from pipeline.methods.parts.decision import decision_logits
 from pipeline.methods.parts.two_domains import Domains, TwoDomains
 
 
@@ -22,7 +22,7 @@ class Aad(TwoDomains):
 
     def losses(self, batch: Domains) -> dict[str, Tensor]:
         # Eq. 5.
-        probabilities = torch.softmax(decided(self.prototypes(batch.target), self.model.decision), dim=1)
+        probabilities = torch.softmax(decision_logits(self.prototypes(batch.target), self.model.decision), dim=1)
         near = self._neighbours(batch, probabilities.detach())
         weight = (1.0 + 10.0 * batch.progress) ** -self.params.decay
         return {

@@ -12,7 +12,7 @@ from pipeline.config.methods.fixmatch import FixmatchParams
 from pipeline.data.batches import balanced_batches
 from pipeline.data.views import Views
 from pipeline.labels import EXPRESSIONS
-from pipeline.methods.parts.decided import decided
+from pipeline.methods.parts.decision import decision_logits
 from pipeline.methods.parts.reweighting import estimated_shares
 from pipeline.methods.parts.two_domains import Batch, Domains, TwoDomains
 from pipeline.networks.network import Decision
@@ -35,7 +35,7 @@ class Fixmatch(TwoDomains):
         super().prepare()
         strengths = self.augment_params, self.augment_params.model_copy(update=WEAK)
         self._strengths = [Views(self.target.inputs, params, self.team, 1) for params in strengths]
-        self._taught_decision = self._decision()  # without the target's shares, which would feed back on themselves
+        self._teacher_decision = self._decision()  # without the target's shares, which would feed back on themselves
         self.parts["decision"] = self.model.decision
 
     def _decision(self) -> Decision:
@@ -47,7 +47,7 @@ class Fixmatch(TwoDomains):
 
     def prepare_epoch(self, epoch: int) -> dict[str, float]:
         predicted = self.predict_whole_target()[1]
-        plain = self.model.decision.convert(predicted, self._taught_decision).cpu()
+        plain = self.model.decision.convert(predicted, self._teacher_decision).cpu()
         self._pseudo_labels = plain.argmax(dim=1)
         if not self.params.reweighted:
             return {}
@@ -55,7 +55,7 @@ class Fixmatch(TwoDomains):
         prior = prior / prior.sum()
         shares = estimated_shares(plain, prior).clamp(min=0.5 / len(plain))  # half a picture: no class is ruled out
         ratios = torch.where(prior > 0, shares / prior.clamp(min=1e-12), 1.0).to(predicted.device)
-        self.model.decision.adjustment.copy_(self._taught_decision.adjustment - ratios.log())
+        self.model.decision.adjustment.copy_(self._teacher_decision.adjustment - ratios.log())
         return {f"share.{name}": share for name, share in zip(EXPRESSIONS, shares.tolist(), strict=True)}
 
     def drawn(self, steps: int, generator: torch.Generator) -> Iterator[tuple[Tensor, Tensor]]:
@@ -76,7 +76,7 @@ class Fixmatch(TwoDomains):
         return super().training_views(replace(batch, target=None))[0], torch.cat(drawn)
 
     def losses(self, batch: Domains) -> dict[str, Tensor]:
-        strong = decided(self.prototypes(batch.target), self._taught_decision)
+        strong = decision_logits(self.prototypes(batch.target), self._teacher_decision)
         taught = consistency(strong, self._weak_probabilities(batch), self.params.threshold)
         return {"source": self.supervised(batch), "consistency": self.params.weight * taught}
 
@@ -85,7 +85,7 @@ class Fixmatch(TwoDomains):
         """What is predicted of the weak views of the whole team's batch, in a training pass of their own: T×k."""
         _, weak = batch.target_views.chunk(2)
         z = self.team.gather(self.embed(weak, "target"), len(batch.target_index))
-        probabilities: Tensor = self._taught_decision(self.prototypes(z))
+        probabilities: Tensor = self._teacher_decision(self.prototypes(z))
         return probabilities
 
 

@@ -5,7 +5,7 @@ from torch import Tensor
 
 from pipeline.config.methods.mcc import MccParams
 from pipeline.methods.parts.adversary import certainty
-from pipeline.methods.parts.decided import decided
+from pipeline.methods.parts.decision import decision_logits
 from pipeline.methods.parts.two_domains import Domains, TwoDomains
 
 
@@ -16,7 +16,7 @@ class Mcc(TwoDomains):
 
     def losses(self, batch: Domains) -> dict[str, Tensor]:
         decision = self.model.decision
-        logits = decided(self.prototypes(batch.target), decision)
+        logits = decision_logits(self.prototypes(batch.target), decision)
         confusion = class_confusion(logits, self.params.temperature) * len(decision.possible) / decision.possible.sum()
         return {"source": self.supervised(batch), "confusion": self.params.weight * confusion}
 

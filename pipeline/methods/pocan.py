@@ -28,7 +28,7 @@ from pipeline.losses.domain import domain_confusion, domain_discrimination, lamb
 from pipeline.methods.parts import pseudolabels
 from pipeline.methods.parts.average import Average
 from pipeline.methods.parts.base import Method
-from pipeline.methods.parts.decided import decided
+from pipeline.methods.parts.decision import decision_logits
 from pipeline.methods.parts.reweighting import estimated_shares
 from pipeline.networks.network import Network, PrototypeClassifier, Prototypes
 from pipeline.training.loop import Epoch
@@ -295,7 +295,7 @@ class Pocan(Method):
         """
         if self.params.pseudo_loss == "printed" or len(z.pseudo_labels) == 0:
             return weighted_cross_entropy(z.trusted, matrix, z.pseudo_labels, self._target_weights)
-        logits = decided(z.trusted @ matrix.T, self._decision)
+        logits = decision_logits(z.trusted @ matrix.T, self._decision)
         losses = F.cross_entropy(logits, z.pseudo_labels, reduction="none")
         return (self._target_weights[z.pseudo_labels] * losses).mean()
 

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from pipeline.config.methods.sar import SarParams
-from pipeline.methods.parts.decided import decided, entropy
+from pipeline.methods.parts.decision import decision_logits, entropy
 from pipeline.methods.parts.norms import NORMS, norms_of, train_only
 from pipeline.methods.parts.two_domains import Batch, Domains, TwoDomains
 
@@ -84,7 +84,7 @@ class Sar(TwoDomains):
         return {"loss": loss.detach(), "sharp": sharp.detach(), "reliable": reliable.float().mean()}
 
     def _entropies(self, z: Tensor) -> Tensor:
-        return entropy(torch.softmax(decided(self.prototypes(z), self.model.decision), dim=1))
+        return entropy(torch.softmax(decision_logits(self.prototypes(z), self.model.decision), dim=1))
 
     @torch.no_grad()
     def _recover(self, value: Tensor, counted: Tensor) -> None:

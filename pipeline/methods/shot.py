@@ -6,7 +6,7 @@ from torch.nn import functional as F
 
 from pipeline.compute.device import upload
 from pipeline.config.methods.shot import ShotParams
-from pipeline.methods.parts.decided import decided, entropy
+from pipeline.methods.parts.decision import decision_logits, entropy
 from pipeline.methods.parts.training_free import centroids
 from pipeline.methods.parts.two_domains import Domains, TwoDomains
 
@@ -24,7 +24,7 @@ class Shot(TwoDomains):
 
     def losses(self, batch: Domains) -> dict[str, Tensor]:
         # Eqs. 3, 4 and 7.
-        logits = decided(batch.target @ self.prototypes.matrix.detach().T, self.source_model.decision)
+        logits = decision_logits(batch.target @ self.prototypes.matrix.detach().T, self.source_model.decision)
         probabilities = torch.softmax(logits, dim=1)
         labels = self._pseudo_labels[upload(batch.target_index, self.team.device)]
         mean = probabilities.mean(dim=0)

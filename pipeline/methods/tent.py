@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from pipeline.config.methods.tent import TentParams
-from pipeline.methods.parts.decided import decided, entropy
+from pipeline.methods.parts.decision import decision_logits, entropy
 from pipeline.methods.parts.norms import BATCH_NORMS, norms_of, train_only
 from pipeline.methods.parts.two_domains import Domains, TwoDomains
 
@@ -19,5 +19,5 @@ class Tent(TwoDomains):
         super().prepare()
 
     def losses(self, batch: Domains) -> dict[str, Tensor]:
-        logits = decided(self.prototypes(batch.target), self.model.decision)
+        logits = decision_logits(self.prototypes(batch.target), self.model.decision)
         return {"entropy": entropy(torch.softmax(logits, dim=1)).mean()}

@@ -19,7 +19,7 @@ from pipeline.methods.lpl import locality_preserving
 from pipeline.methods.mcd import Mcd
 from pipeline.methods.mean_teacher import consistency
 from pipeline.methods.parts.adversary import Discriminator, certainty, domain_loss, multilinear, reversed_gradient
-from pipeline.methods.parts.decided import entropy
+from pipeline.methods.parts.decision import entropy
 from pipeline.methods.parts.reweighting import class_ratios, picture_weights
 from pipeline.methods.parts.two_domains import Domains
 from pipeline.methods.safn import stepwise

@@ -8,7 +8,7 @@ IMPOSSIBLE = -1e4
 """The logit of a class that does not occur: finite, so that its gradient is 0."""
 
 
-def decided(logits: Tensor, decision: Decision) -> Tensor:
+def decision_logits(logits: Tensor, decision: Decision) -> Tensor:
     """Return logits whose softmax is the decision's: after its adjustment, and among the classes that occur.
 
     Args:
