@@ -138,7 +138,7 @@ def hashed(images: Images, hash_one: Callable[[Images], NDArray[np.bool_]]) -> t
     return timed([read, compare]), found
 
 
-def told(found: Pairs, count: int) -> str:
+def described(found: Pairs, count: int) -> str:
     """How many of the copies were found, and how many other pairs."""
     copies = planted(count)
     return f"{len(found & copies)} of {len(copies)} copies found, and {len(found - copies)} other pairs"
@@ -155,11 +155,11 @@ def main(
     (reading, within, between), found = project(images)
     grown = peak() - before
     print(f"this project, {count} crops: {reading:.1f} s fingerprints, {within:.1f} s within, {between:.1f} s between")
-    print(f"  {grown:.0f} MiB beyond the crops; {told(found, count)}")
+    print(f"  {grown:.0f} MiB beyond the crops; {described(found, count)}")
     name, hash_one = peer()
     (hashing, comparing), found = hashed(images[:peer_count], hash_one)
     print(f"{name}, {peer_count} crops: {hashing:.1f} s hashing, {comparing:.2f} s for all pairs")
-    print(f"  {told(found, peer_count)}")
+    print(f"  {described(found, peer_count)}")
     share = count / peer_count
     hashing, comparing = hashing * share, comparing * share**2
     print(f"  extrapolated to {count} crops: {hashing:.1f} s hashing, {comparing:.1f} s for all pairs")

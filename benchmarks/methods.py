@@ -28,9 +28,9 @@ PICTURES = 256
 
 
 def settings(method: str, **adapt: int) -> Params:
-    """params.yaml with another method by its own parameters, and other values in its section adapt."""
+    """params.yaml with another method by its own parameters, and these values alone in its section adapt."""
     raw = read(Path("params.yaml"))
-    raw["adapt"] = dict.fromkeys(raw["adapt"]) | {"method": method, "choose": "last"} | adapt
+    raw["adapt"] = {"method": method} | adapt
     return parse(raw, "params.yaml")
 
 
@@ -66,7 +66,7 @@ def main(
 ) -> None:
     """Print a line for each method, on the network of params.yaml."""
     team, tasks = Team.single_process(device), {}
-    for name in (name for name, params in METHODS.items() if params.adapts):
+    for name in (name for name, params in METHODS.items() if params.adapts and not params.training_free):
         tasks[name] = task(settings(name, epochs=rounds, steps_per_epoch=steps + 1, batch_size=batch_size), team)
     best = dict.fromkeys(tasks, float("inf"))
     for epoch in range(rounds):

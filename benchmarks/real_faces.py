@@ -28,12 +28,12 @@ class Row:
     """A method in one direction.
 
     Attributes:
-        method: Its title.
-        accuracies: In per cent, one a seed.
-        gains: Over direct transfer in points, one a seed.
-        mean: Of the accuracies, as the table has it.
-        deviation: Their standard deviation.
-        gain: The mean gain.
+        method: its title.
+        accuracies: in per cent, one a seed.
+        gains: over direct transfer in points, one a seed.
+        mean: of the accuracies, as the table has it.
+        deviation: their standard deviation.
+        gain: the mean gain.
     """
 
     method: str
@@ -49,10 +49,10 @@ def rows(text: str, direction: str) -> list[Row]:
 
     Args:
         text: docs/results.md.
-        direction: The table is that of section "Every method, DIRECTION".
+        direction: the table is that of section "Every method, DIRECTION".
 
     Raises:
-        ValueError: There is no such section or no row in it.
+        ValueError: there is no such section or no row in it.
     """
     _, found, section = text.partition(f"\n## Every method, {direction}\n")
     table = [_row(line) for line in section.partition("\n## ")[0].splitlines() if re.match(r"\| [A-Z].* ± ", line)]
@@ -80,7 +80,7 @@ def draw(text: str, registered: Sequence[str] = ()) -> Figure:
 
     Args:
         text: docs/results.md.
-        registered: Titles of methods that are shown also where they were not measured.
+        registered: titles of methods that are shown also where they were not measured.
     """
     tables = {direction: {row.method: row for row in rows(text, direction)} for direction in DIRECTIONS}
     methods = list(dict.fromkeys([*(method for table in tables.values() for method in table), *registered]))

@@ -48,15 +48,15 @@ class Adaptation:
     """What is adapted to what, and how.
 
     Attributes:
-        trained: The source model.
+        trained: the source model.
         source: None where it is not at hand, for methods that need nothing of it.
-        target: What the model is adapted to.
-        params: Of the chosen method.
-        augment: How views are drawn.
-        seed: Of all chance.
-        known_classes: The expressions that occur in the target, where that is known.
-        code: Digests of all code that decides the result.
-        outputs: Where what is made of it goes.
+        target: what the model is adapted to.
+        params: of the chosen method.
+        augment: how views are drawn.
+        seed: of all chance.
+        known_classes: the expressions that occur in the target, where that is known.
+        code: digests of all code that decides the result.
+        outputs: where what is made of it goes.
     """
 
     trained: TrainedModel
@@ -100,7 +100,7 @@ class Adaptation:
 
     @cached_property
     def encoder(self) -> Encoder:
-        """F of the source model."""
+        """The encoder f of the source model."""
         return self.source_model.network.encoder
 
     def feature_requests(self) -> tuple[FeatureRequest | None, FeatureRequest]:
@@ -132,18 +132,18 @@ class Adaptation:
             team,
         )
 
-    def _inputs(self, on: torch.device) -> tuple[NetworkInputs, NetworkInputs]:
+    def _inputs(self, device: torch.device) -> tuple[NetworkInputs, NetworkInputs]:
         """What the network takes of source and target: crops, or features where the head alone is trained."""
         if self.params.trains == "all":
             images = (
                 np.empty((0, CROP_SIZE, CROP_SIZE, 3), np.uint8) if self.source is None else self.source.store.images
             )
-            return DeviceCrops(images, on), DeviceCrops(self.target.store.images, on)
+            return DeviceCrops(images, device), DeviceCrops(self.target.store.images, device)
         source, target = self.feature_requests()
-        of_target = target.read(self.outputs.features / self.target.name, on)
+        of_target = target.read(self.outputs.features / self.target.name, device)
         if source is None:
             return DeviceFeatures.none_like(of_target), of_target
-        return source.read(self.outputs.features / source.data.name, on), of_target
+        return source.read(self.outputs.features / source.data.name, device), of_target
 
     def _source_domain(self, inputs: NetworkInputs) -> SourceDomain:
         if self.source is None:
@@ -160,11 +160,11 @@ def adapt(work: Adaptation, run: Run, team: Team, registered_name: str, finish: 
     Interrupted at any moment, also within ``finish``, the same work goes on after its last complete epoch.
 
     Args:
-        work: What is adapted to what.
-        run: Opens the MLflow run.
-        team: The processes that train together.
-        registered_name: Under which the model is registered in MLflow.
-        finish: Makes more of the outcome, before the training counts as done.
+        work: what is adapted to what.
+        run: opens the MLflow run.
+        team: the processes that train together.
+        registered_name: under which the model is registered in MLflow.
+        finish: makes more of the outcome, before the training counts as done.
 
     Raises:
         TrainingError: see ``loop.fit``.

@@ -19,7 +19,7 @@ from pipeline.files.atomic import storage_error
 from pipeline.locks import exclusive
 
 GARBAGE_THRESHOLDS = 50_000, 20, 20
-"""Of Python's collector of circular garbage: stages have little, but load libraries of a million objects meanwhile."""
+"""Of Python's garbage collector: stages leave little, but it would look through the libraries' million objects."""
 
 NOT_WRITABLE = {
     *(errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EFBIG),
@@ -29,7 +29,7 @@ SYSTEM_REFUSALS = NOT_WRITABLE | {
     *(errno.EACCES, errno.EPERM, errno.EIO, errno.ESTALE, errno.ETIMEDOUT),
     *(errno.ELOOP, errno.ENAMETOOLONG, errno.EMFILE, errno.ENFILE, errno.EBUSY),
 }
-"""What a system says where a file cannot be written, or read either: nothing that a program could be blamed for."""
+"""Errors of the system where a file cannot be written, or read: the program is not at fault."""
 
 HINT_LOGGER = "lightning_fabric.utilities.rank_zero"
 """A logger that recommends, on every GPU with tensor cores, what ``compute.precision`` decides."""

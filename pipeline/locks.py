@@ -48,9 +48,10 @@ def exclusive(place: Path) -> Iterator[None]:
 
 
 def _opened(path: Path) -> int:
-    """A descriptor of the file, which is made where there is none. It stays: who removed it would split the lock.
+    """A descriptor of the file, which is made where there is none. It is never removed.
 
-    It is only read, which everybody may: to write it, or to create it once more, is its first user's right alone.
+    A process that still holds a removed file open would not exclude one that makes the file again.
+    It is opened for reading, which every user may: only the one who made it may write it or open it with O_CREAT.
     """
     while True:
         try:

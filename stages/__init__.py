@@ -1,4 +1,4 @@
-"""The thin upper floor: one module for each DVC stage, run as ``python -m stages.NAME``."""
+"""The thin upper layer: one module for each DVC stage, run as ``python -m stages.NAME``."""
 
 import gc
 import sys

@@ -51,7 +51,7 @@ def main(target: str) -> None:
         metrics = scorecard.headline(scores)
         write_json(paths.metrics(target), metrics)
         write_record(paths.result(target), result(settings, source, data, scores, unlabelled, calibrated, tracked))
-        tracked.log({key: float(value) for key, value in flatten(metrics).items()}, settings.adapt.epochs)
+        tracked.log({key: float(value) for key, value in flatten(metrics).items()}, settings.adapt.passes)
         written = [paths.metrics(target), paths.result(target)]
         tracked.log_files([*written, *(paths.evaluation_table(target, name) for name in tables)], "evaluate")
 
@@ -68,13 +68,13 @@ def result(
     """All that the report needs to know of this target: what was run on what, and what came out.
 
     Args:
-        settings: The parameters of the run.
-        source: The source's data.
-        data: The target's.
+        settings: the parameters of the run.
+        source: the source's data.
+        data: the target's.
         scores: None where the target has no labels.
-        unlabelled: What can be said without them.
-        calibrated: What the temperature does.
-        tracked: The MLflow run.
+        unlabelled: what can be said without them.
+        calibrated: what the temperature does.
+        tracked: the MLflow run.
     """
     model = read_json(paths.model_description(paths.adapted(data.name)))
     return Result(
@@ -93,7 +93,7 @@ def result(
         epochs=Epochs(
             pretrain=settings.pretrain.epochs,
             prototypes=settings.prototypes.epochs,
-            adapt=settings.adapt.epochs,
+            adapt=settings.adapt.passes,
         ),
         parameters=result_params(settings, data.name),
         kept_epoch=model["kept_epoch"],

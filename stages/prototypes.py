@@ -18,6 +18,7 @@ from pipeline.networks import saved
 from pipeline.networks.calibration import fitted_temperature
 from pipeline.networks.inference import classify, project
 from pipeline.networks.network import Decision, PrototypeClassifier
+from pipeline.networks.statistics import ClassStatistics
 from pipeline.source_model.prototypes import PrototypeLearning
 from pipeline.tracking.runs import stage_run
 from pipeline.training import loop
@@ -49,6 +50,7 @@ def main() -> None:
         crops, labels = DeviceCrops(data.store.images, on), data.source_labels()
         projections = project(model.network, crops, data.train_rows, settings.augment.eval_crop)
         train_labels = labels[data.train_rows].to(on)
+        model.statistics = ClassStatistics.of(projections, train_labels)
         task = PrototypeLearning(model.prototypes, projections, train_labels, settings.prototypes, settings.seed)
         curve = loop.fit(task, checkpoint, tracked.log, team)
         model.decision.adjust(task.trained_shares, settings.prototypes.logit_adjustment)
@@ -74,15 +76,15 @@ def by_own_shares(decision: Decision, found: Tensor, trained_shares: Tensor, tra
     With them source models of unlike class weights and logit adjustment can be compared.
 
     Args:
-        decision: How the model counts the classes for the targets.
-        found: Its probabilities, N×k float.
-        trained_shares: How much each class counted in the training, k float.
+        decision: how the model counts the classes for the targets.
+        found: its probabilities, N×k float.
+        trained_shares: how much each class counted in the training, k float.
         train_labels: int64, one a training picture.
 
     Returns:
         Probabilities, N×k float.
     """
-    # The logits know the classes as often as they counted in the training; taken back, their own shares are left.
+    # The logits reflect how much each class counted in the training; without that the source's own shares are left.
     counted = trained_shares / class_shares(train_labels)
     return decision.convert(found, decision.adjusted(counted, 1.0))
 
@@ -93,10 +95,10 @@ def source_metrics(
     """Fit the model's temperature on the test part of the source; returns what the model scores there.
 
     Args:
-        data: The source.
-        model: Its temperature is set.
-        found: The model's probabilities, N×k float.
-        own: Those by the source's own shares, N×k float.
+        data: the source.
+        model: its temperature is set.
+        found: the model's probabilities, N×k float.
+        own: those by the source's own shares, N×k float.
         test_labels: N int64.
     """
     probabilities, labels = found.cpu().numpy(), test_labels.numpy()

@@ -7,7 +7,8 @@ import torch
 
 from pipeline.config.learning import ModelParams
 from pipeline.networks import saved
-from pipeline.networks.network import PrototypeClassifier
+from pipeline.networks.network import PrototypeClassifier, unit_rows
+from pipeline.networks.statistics import ClassStatistics
 from tests.stores import FACES
 from tests.tasks import ADAPT, MODEL, VIEWS
 
@@ -33,6 +34,7 @@ def small(seed: int = 0, params: ModelParams = MODEL) -> PrototypeClassifier:
     """With prototypes far from each other, so that its probabilities are not all alike, and a temperature of 1.5."""
     torch.manual_seed(seed)
     model = PrototypeClassifier.untrained(params)
+    model.statistics = ClassStatistics.of(unit_rows(torch.linspace(-1, 1, 14 * 8).reshape(14, 8)), torch.arange(14) % 7)
     with torch.no_grad():
         model.prototypes.matrix.mul_(20)
         model.calibration.temperature.fill_(1.5)

@@ -13,7 +13,8 @@ from pipeline.config.methods.pocan import PocanParams
 from pipeline.data.batches import DeviceCrops
 from pipeline.methods import Method, SourceDomain, TargetDomain, implementation
 from pipeline.methods.pocan import Pocan
-from pipeline.networks.network import Network, PrototypeClassifier, Prototypes
+from pipeline.networks.network import Network, PrototypeClassifier, Prototypes, unit_rows
+from pipeline.networks.statistics import ClassStatistics
 from pipeline.source_model.pretraining import Pretraining
 from pipeline.training import loop
 
@@ -71,9 +72,9 @@ def adaptation(name: str, team: Team, build: Build = Network, **changes: Any) ->
     params = METHODS[name].model_validate({**shared, **changes})
     source = SourceDomain(pictures(1, team.device), ROWS, LABELS, ROWS[16:])
     target = TargetDomain(pictures(2, team.device), ROWS[:20], ROWS[16:])
-    return implementation(params)(
-        PrototypeClassifier(build(MODEL), Prototypes(8)), source, target, params, VIEWS, 0, team
-    )
+    model = PrototypeClassifier(build(MODEL), Prototypes(8))
+    model.statistics = ClassStatistics.of(unit_rows(torch.linspace(-1, 1, 192).sin().reshape(24, 8)), LABELS)
+    return implementation(params)(model, source, target, params, VIEWS, 0, team)
 
 
 def pocan(team: Team, build: Build = Network, **changes: Any) -> Pocan:

@@ -1,4 +1,4 @@
-"""The house's floors: an import leads down, never up and never in a circle."""
+"""The library's packages in layers: an import leads down, never up and never in a circle."""
 
 import ast
 from pathlib import Path
@@ -32,7 +32,7 @@ FLOORS = (
     ("registry", "files", "labels", "progress"),
     ("errors",),
 )
-"""The rooms of ``pipeline`` from the top floor down; those of one floor do not know each other."""
+"""The packages and modules of ``pipeline`` from the top layer down; those of one layer do not know each other."""
 
 HEIGHT = {room: -floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 

@@ -1,4 +1,4 @@
-"""Batch norms whose statistics are those of the whole batch when several processes share it."""
+"""Batch norms: which domain's passes their statistics follow, and one batch shared by several processes."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

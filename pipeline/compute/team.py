@@ -49,19 +49,19 @@ class Team:
         self._rank = fabric.global_rank
 
     @classmethod
-    def start(cls, on: str, params: ComputeParams) -> Self:
+    def start(cls, device_name: str, params: ComputeParams) -> Self:
         """Start the processes that ``params.devices`` asks for; each runs the whole program up to here again.
 
         Under torchrun the number of processes is torchrun's, not the parameter's.
 
         Args:
-            on: params.yaml's ``device``.
+            device_name: params.yaml's ``device``.
             params: how many processes, and how they compute.
 
         Raises:
             ParamsError: there are fewer devices than asked for, or none of that kind.
         """
-        kind = device.pick(on).type
+        kind = device.pick(device_name).type
         count, nodes = params.devices, 1
         if "LOCAL_WORLD_SIZE" in os.environ:  # torchrun's
             count = int(os.environ["LOCAL_WORLD_SIZE"])
@@ -71,7 +71,7 @@ class Team:
         if kind == "cuda" and count > torch.cuda.device_count():
             raise ParamsError(
                 f"{count} processes (compute.devices, or torchrun's), but this machine has "
-                f"{torch.cuda.device_count()} GPUs"
+                f"{torch.cuda.device_count()} GPUs: ask for no more than these"
             )
         fabric = Fabric(
             accelerator=kind,
@@ -85,9 +85,9 @@ class Team:
         return cls(fabric, precision, params.compile)
 
     @classmethod
-    def single_process(cls, on: str) -> Self:
+    def single_process(cls, device_name: str) -> Self:
         """One process, in float32."""
-        return cls.start(on, ComputeParams(precision="fp32", compile=False, devices=1))
+        return cls.start(device_name, ComputeParams(precision="fp32", compile=False, devices=1))
 
     def __enter__(self) -> Self:
         return self

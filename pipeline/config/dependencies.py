@@ -83,7 +83,9 @@ def deciding_code(params: Params) -> set[Path]:
     for name in (params.source, *params.targets):
         made_by = ["standins"] if name in params.standins.sets else []
         made_by += ["faces" if name in params.data.sets else "faces-folder"]
-        made_by += ["split-source"] if name == params.source else ["split", "adapt", "evaluate"]
+        made_by += (
+            ["split-source", "features-source"] if name == params.source else ["split", "features", "adapt", "evaluate"]
+        )
         for stage in made_by:
             found.update(_resolved(stages[stage], {**chosen, "item": name}))
     return found

@@ -18,10 +18,10 @@ from pipeline.registry import suggestion, unknown
 S = TypeVar("S", bound=Section)
 
 EXAMPLE = "params/paper.yaml"
-"""A file of parameters that names every key."""
+"""A complete parameter file; of each method it writes what differs from the defaults."""
 
 PLACEHOLDERS: dict[str, Any] = {"epochs": 1, "steps_per_epoch": None, "batch_size": 2}
-"""Values of the keys that all methods share, for a check in which they are not what is looked at."""
+"""Stand-ins for the keys that all methods share, where only a method's own keys are checked."""
 
 
 def load(path: Path = Path("params.yaml"), changes: Sequence[str] = ()) -> Params:

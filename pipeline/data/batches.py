@@ -164,7 +164,7 @@ class DeviceCrops(NetworkInputs):
 
 
 class DeviceFeatures(NetworkInputs):
-    """Features f(x) that were computed once (``pipeline.data.features``): g alone is run on them.
+    """Features f(x) that were computed once (``pipeline.networks.features``): g alone is run on them.
 
     Args:
         features: float N×(1 + views)×D, usually a memory map: of the evaluation view and of training views.

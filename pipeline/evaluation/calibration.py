@@ -1,6 +1,6 @@
 """How far confidence can be believed: the expected calibration error (Guo et al., ICML 2017).
 
-What is shown of a target with labels is only measured; no temperature is fitted on them.
+The labels of a target only measure it; no temperature is fitted on them.
 """
 
 from typing import Any
@@ -19,7 +19,7 @@ def bins(p: Floats, labels: NDArray[np.int64]) -> pd.DataFrame:
     """By confidence, a row a bin that has pictures: its ``count``, mean ``confidence`` and ``accuracy``.
 
     Args:
-        p: Class probabilities, N×k float.
+        p: class probabilities, N×k float.
         labels: N int64.
     """
     confidence, right = p.max(axis=1), p.argmax(axis=1) == labels
@@ -35,7 +35,7 @@ def expected_error(p: Floats, labels: NDArray[np.int64]) -> float:
     """The expected calibration error: mean over pictures of |accuracy − confidence| of their bin, in [0, 1].
 
     Args:
-        p: Class probabilities, N×k float.
+        p: class probabilities, N×k float.
         labels: N int64.
     """
     table = bins(p, labels)

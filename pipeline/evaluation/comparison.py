@@ -14,10 +14,10 @@ class PairedDifference:
     """A mean difference and what the bootstrap says of it.
 
     Attributes:
-        difference: The mean.
-        low: The lower bound of its 95 % interval.
-        high: The upper bound.
-        p: The two-sided p value.
+        difference: the mean.
+        low: the lower bound of its 95 % interval.
+        high: the upper bound.
+        p: the two-sided p value.
     """
 
     difference: float
@@ -35,8 +35,8 @@ def paired_bootstrap(differences: NDArray[np.float64], resamples: int, seed: int
     Args:
         differences: N float64, one a picture: its mean over seeds of right (1) or wrong (0) by the first, less by the
             second.
-        resamples: How often the pictures are drawn anew.
-        seed: Of the draws.
+        resamples: how often the pictures are drawn anew.
+        seed: of the draws.
     """
     generator = np.random.Generator(np.random.PCG64(seed))
     count, means = len(differences), np.empty(resamples)

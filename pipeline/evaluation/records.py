@@ -21,13 +21,13 @@ class Metrics(Record):
     """Scores on the labelled test part.
 
     Attributes:
-        accuracy: Share of the pictures that are predicted right.
-        balanced_accuracy: Mean recall over the classes of the test part.
-        macro_f1: Mean F1 over the classes of the test part.
-        f1: By class; None for a class that is neither in the test part nor predicted.
-        support: Test pictures per class.
-        confusion: Counts; rows are the true class, columns the predicted one.
-        interval: Bounds of the bootstrap's 95 % interval of the accuracy.
+        accuracy: share of the pictures that are predicted right.
+        balanced_accuracy: mean recall over the classes of the test part.
+        macro_f1: mean F1 over the classes of the test part.
+        f1: by class; None for a class that is neither in the test part nor predicted.
+        support: test pictures per class.
+        confusion: counts; rows are the true class, columns the predicted one.
+        interval: bounds of the bootstrap's 95 % interval of the accuracy.
     """
 
     accuracy: Fraction
@@ -63,10 +63,10 @@ class UnlabelledScores(Record):
     """What can be said of one model without the target's labels (``pipeline.validators.measures``).
 
     Attributes:
-        entropy: Mean entropy of the predictions, in [0, log 7].
-        information: Entropy of the mean prediction less that.
-        neighbourhood_density: Soft neighbourhood density of the embeddings.
-        source_accuracy: On a sample of the source's test pictures.
+        entropy: mean entropy of the predictions, in [0, log 7].
+        information: entropy of the mean prediction less that.
+        neighbourhood_density: soft neighbourhood density of the embeddings.
+        source_accuracy: on a sample of the source's test pictures.
     """
 
     entropy: float
@@ -79,9 +79,9 @@ class Unlabelled(Record):
     """What can be said of an adaptation without the target's labels, and what choosing an epoch by that would give.
 
     Attributes:
-        before: Of the source model.
-        after: Of the adapted one.
-        choices: By validator (``pipeline.validators``) the epoch that it finds best, and the last one (``last``); not
+        before: of the source model.
+        after: of the adapted one.
+        choices: by validator (``pipeline.validators``) the epoch that it finds best, and the last one (``last``); not
             in the file where nothing was scored.
     """
 
@@ -101,9 +101,9 @@ class CalibrationScores(Record):
     """The adapted model's temperature, and what it does.
 
     Attributes:
-        temperature: Fitted on the source's test sample.
-        source: On that sample; None where there is none.
-        target: On the target's test part; None where it has no labels.
+        temperature: fitted on the source's test sample.
+        source: on that sample; None where there is none.
+        target: on the target's test part; None where it has no labels.
     """
 
     temperature: float
@@ -139,32 +139,32 @@ class Result(Record):
     A target without labels has ``n_test`` 0 and no metrics.
 
     Attributes:
-        source: The source data set's name.
-        target: The target's name.
-        method: The method's name.
+        source: the source data set's name.
+        target: the target's name.
+        method: the method's name.
         adapts: False for direct transfer.
-        without: Parts of the method that were switched off.
-        provenance: Whether the pictures are real.
-        backbone: The encoder's name.
-        weights: What the encoder was initialised with.
-        seed: Of the whole run.
-        epochs: Of the three trainings.
-        parameters: Every one that decided the numbers, by its full name.
-        kept_epoch: The epoch of adaptation that the adapted model is of, the last one but where ``adapt.choose`` names
+        without: parts of the method that were switched off.
+        provenance: whether the pictures are real.
+        backbone: the encoder's name.
+        weights: what the encoder was initialised with.
+        seed: of the whole run.
+        epochs: of the three trainings.
+        parameters: every one that decided the numbers, by its full name.
+        kept_epoch: the epoch of adaptation that the adapted model is of, the last one but where ``adapt.choose`` names
             a validator.
-        environment: Precision, device and versions, by training stage.
-        split: How the target was divided.
-        n_train: Pictures adapted to.
-        n_test: Pictures scored.
-        before: Scores of the source model (direct transfer).
-        after: Scores of the adapted model.
-        oracle: The best epoch by the target's test labels.
-        right: Which test pictures were predicted right.
-        unlabelled: What can be said without labels.
-        calibration: How far confidence can be believed.
-        revision: The git commit; None outside of git.
-        experiment: The DVC experiment; None outside of one.
-        run_id: The MLflow run.
+        environment: precision, device and versions, by training stage.
+        split: how the target was divided.
+        n_train: pictures adapted to.
+        n_test: pictures scored.
+        before: scores of the source model (direct transfer).
+        after: scores of the adapted model.
+        oracle: the best epoch by the target's test labels.
+        right: which test pictures were predicted right.
+        unlabelled: what can be said without labels.
+        calibration: how far confidence can be believed.
+        revision: the git commit; None outside of git.
+        experiment: the DVC experiment; None outside of one.
+        run_id: the MLflow run.
     """
 
     source: str
@@ -218,13 +218,13 @@ class SourceMetrics(Record):
     """Scores of the source model on the source's own test part.
 
     Attributes:
-        dataset: The source's name.
-        provenance: Whether its pictures are real.
-        accuracy: Deciding as for the targets.
-        balanced_accuracy: Likewise.
-        macro_f1: Likewise.
-        own_shares_accuracy: Deciding by the source's shares of the classes, not as for the targets.
-        n_test: Pictures scored.
+        dataset: the source's name.
+        provenance: whether its pictures are real.
+        accuracy: deciding as for the targets.
+        balanced_accuracy: likewise.
+        macro_f1: likewise.
+        own_shares_accuracy: deciding by the source's shares of the classes, not as for the targets.
+        n_test: pictures scored.
     """
 
     dataset: str

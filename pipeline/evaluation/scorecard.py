@@ -33,11 +33,11 @@ class Scores:
     """What the labels of the test part say.
 
     Attributes:
-        before: Of the source model.
-        after: Of the adapted one.
-        right: Which pictures each predicts right.
-        oracle: The best epoch.
-        by_epoch: The accuracy after 0, 1, … epochs.
+        before: of the source model.
+        after: of the adapted one.
+        right: which pictures each predicts right.
+        oracle: the best epoch.
+        by_epoch: the accuracy after 0, 1, … epochs.
     """
 
     before: Metrics
@@ -53,11 +53,11 @@ def score(
     """Scores on the test rows; None where there are none, as no picture has a label.
 
     Args:
-        target: The data set, with its labels.
-        outcome: What the adaptation left of it.
+        target: the data set, with its labels.
+        outcome: what the adaptation left of it.
         by_epoch: E×N_test, the classes predicted for the test rows after 0, 1, … epochs.
-        params: Section evaluate.
-        seed: Of the bootstrap.
+        params: section evaluate.
+        seed: of the bootstrap.
     """
     test = target.split.test
     if len(test) == 0:
@@ -103,9 +103,9 @@ def unlabelled_scores(outcome: Outcome, source_labels: NDArray[np.int64], possib
     """How sure, varied and clustered the target's pictures are, and the accuracy on the source's test sample.
 
     Args:
-        outcome: Predictions before and after adaptation.
+        outcome: predictions before and after adaptation.
         source_labels: int64, one for each embedded picture of the source (``outcome.source.rows``).
-        possible: The classes that may be predicted; the source's pictures of others are left out.
+        possible: the classes that may be predicted; the source's pictures of others are left out.
     """
     counted = np.isin(source_labels, possible)
     before, after = (
@@ -124,8 +124,8 @@ def chosen_epochs(validations: pd.DataFrame, by_epoch: Sequence[float]) -> dict[
     """The epoch that each validator finds best and the test accuracy there, and those of the last epoch.
 
     Args:
-        validations: A row an epoch from 0 (the source model), a column a validator.
-        by_epoch: The accuracy at these epochs.
+        validations: a row an epoch from 0 (the source model), a column a validator.
+        by_epoch: the accuracy at these epochs.
     """
     epochs = {one.name: best_epoch(one, validations[one.name].tolist()) for one in VALIDATORS}
     epochs[LAST] = len(by_epoch) - 1
@@ -142,8 +142,8 @@ def calibration_scores(
     """What the temperature does to the calibration error of the source's sample and of the target's test part.
 
     Args:
-        predicted: By the adapted model.
-        temperature: The adapted model's.
+        predicted: by the adapted model.
+        temperature: the adapted model's.
         source_labels: int64, of the source's sample.
         rows: int64, the target's test rows; none where it has no labels.
         labels: int64, their labels.
@@ -179,10 +179,10 @@ def tsne_points(
 
     Args:
         source: None where nothing of it was embedded.
-        target: The data set adapted to.
-        outcome: What the adaptation left of it.
-        count: Pictures of each domain, at most.
-        seed: Of t-SNE.
+        target: the data set adapted to.
+        outcome: what the adaptation left of it.
+        count: pictures of each domain, at most.
+        seed: of t-SNE.
 
     Returns:
         Columns stage, domain, row (the picture's place in its set's crop store), label (-1 where it has none), x, y.

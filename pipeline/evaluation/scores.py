@@ -37,10 +37,10 @@ def bootstrap_interval(accuracy: float, count: int, resamples: int, seed: int) -
     number is drawn directly. Pictures count as independent: frames of one sequence make the true interval wider.
 
     Args:
-        accuracy: Share of the pictures that are right.
-        count: Pictures.
-        resamples: How often they are drawn anew.
-        seed: Of the draws.
+        accuracy: share of the pictures that are right.
+        count: pictures.
+        resamples: how often they are drawn anew.
+        seed: of the draws.
 
     Returns:
         The lower and the upper bound.

@@ -54,7 +54,8 @@ def _origin(trained: TrainedModel, made: Mapping[str, Any]) -> str:
     if trained.adapted:
         method = METHODS[made["adapt"]["method"]]
         lines.append(_data("Target, without labels", made["target"]))
-        lines.append(f"Method: {method.title} ({method.citation}), {made['adapt']['epochs']} epochs")
+        trained_for = "without training" if method.training_free else f"{made['adapt']['epochs']} epochs"
+        lines.append(f"Method: {method.title} ({method.citation}), {trained_for}")
     lines.append(f"Network: {trained.params.backbone}, begun from {weights.title} ({weights.origin.rstrip('.')})")
     lines.append(f"Seed {made['seed']}; weights SHA-256 `{made['weights_sha256']}`")
     lines.append("The licences of the data sets and of the weights that training began from bind this model, too.")

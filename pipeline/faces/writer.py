@@ -133,7 +133,7 @@ class CropWriter:
         dataset: str,
         provenance: str,
         faces: Mapping[str, Any],
-        passed_over: Mapping[str, int] | None = None,
+        skipped_files: Mapping[str, int] | None = None,
     ) -> None:
         """Make what was appended the store at ``folder``, all at once; a store that was there is replaced.
 
@@ -144,7 +144,7 @@ class CropWriter:
             dataset: name of the data set.
             provenance: real or stand-in.
             faces: JSON values, the parameters of detection and cropping; a model that is trained on them hands them on.
-            passed_over: files that were no pictures, by ending.
+            skipped_files: files that were no pictures, by ending.
 
         Raises:
             StorageError: the disk is full or fails; what was appended stays.
@@ -156,7 +156,7 @@ class CropWriter:
             shutil.rmtree(packed, ignore_errors=True)
             packed.mkdir()
             about = self._pack(packed)
-            write_json(packed / "faces.json", about | ({"passed_over": dict(passed_over)} if passed_over else {}))
+            write_json(packed / "faces.json", about | ({"passed_over": dict(skipped_files)} if skipped_files else {}))
             crops = sum(self._counts.values())
             description = {"dataset": dataset, "provenance": provenance, "crops": crops, "faces": dict(faces)}
             description["digest"] = digest(packed / name for name in DIGESTED)

@@ -26,7 +26,7 @@ def write_record(path: Path, record: Record) -> None:
     """Write ``record`` as JSON, atomically.
 
     Raises:
-        StorageError: The disk is full, or the file cannot be written.
+        StorageError: the disk is full, or the file cannot be written.
     """
     write_json(path, record.to_json())
 
@@ -35,12 +35,12 @@ def read_record(model: type[R], path: Path, command: str) -> R:
     """The file at ``path`` as a record.
 
     Args:
-        model: What it must be.
-        path: The JSON file.
-        command: What makes the file; errors say to run it.
+        model: what it must be.
+        path: the JSON file.
+        command: what makes the file; errors say to run it.
 
     Raises:
-        PipelineError: The file is missing or damaged; every fault is named.
+        PipelineError: the file is missing or damaged; every fault is named.
     """
     try:
         return model.model_validate_json(path.read_bytes())

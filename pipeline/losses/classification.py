@@ -22,10 +22,10 @@ def weighted_cross_entropy(z: Tensor, matrix: Tensor, labels: Tensor, weights: T
     The mean divides by the number of samples, as printed, not by the sum of the weights.
 
     Args:
-        z: Projections, N×d float, unit rows.
-        matrix: The prototype matrix M, k×d float.
+        z: projections, N×d float, unit rows.
+        matrix: the prototype matrix M, k×d float.
         labels: N int64.
-        weights: Of the classes (eq. 13), k float.
+        weights: of the classes (eq. 13), k float.
 
     Returns:
         A scalar; without samples 0.
@@ -52,7 +52,7 @@ def class_weights(shares: Tensor, form: ClassWeights, code_power: int, balance: 
             weighs the same in all (King and Zeng 2001; its root: Mahajan et al., ECCV 2018); ``none`` is 1 for all (the
             paper's ablation).
         code_power: ``SOURCE_POWER`` or ``TARGET_POWER``.
-        balance: Exponent and cap of balanced weights.
+        balance: exponent and cap of balanced weights.
 
     Returns:
         k float. A class that does not occur has 1 where weights are balanced; where nothing is known all have 1.
@@ -72,9 +72,9 @@ def source_weights(labels: Tensor, form: ClassWeights, balance: Balance) -> tupl
     """Weigh the classes in a training on the source.
 
     Args:
-        labels: Of the training pictures, N int64.
-        form: As in ``class_weights``.
-        balance: As in ``class_weights``.
+        labels: of the training pictures, N int64.
+        form: as in ``class_weights``.
+        balance: as in ``class_weights``.
 
     Returns:
         The weights, k float; and how much each class then counts in the loss, k float shares that sum to 1 (without

@@ -20,8 +20,8 @@ def nt_xent(z: Tensor, tau: float) -> Tensor:
     (The released code adds the two views' means, which is twice this.)
 
     Args:
-        z: Projections of two stacked views, N×d float, unit rows.
-        tau: Temperature.
+        z: projections of two stacked views, N×d float, unit rows.
+        tau: temperature.
 
     Returns:
         A scalar.
@@ -39,9 +39,9 @@ def supervised_contrastive(z: Tensor, labels: Tensor, tau: float) -> Tensor:
     and this function take the mean. An anchor without positives contributes nothing.
 
     Args:
-        z: Projections of two stacked views, N×d float, unit rows.
+        z: projections of two stacked views, N×d float, unit rows.
         labels: N int64.
-        tau: Temperature.
+        tau: temperature.
 
     Returns:
         A scalar.

@@ -21,10 +21,10 @@ def domain_discrimination(z_s: Tensor, z_t: Tensor, m_s: Tensor, m_t: Tensor) ->
     """L_dis, eq. 10: −mean over source of log Σ_{i≤k} P_st − mean over target of log Σ_{i>k} P_st.
 
     Args:
-        z_s: Projections of the source, S×d float, unit rows.
-        z_t: Projections of the target, T×d float, unit rows.
-        m_s: The source's prototype matrix, k×d float.
-        m_t: The target's prototype matrix, k×d float.
+        z_s: projections of the source, S×d float, unit rows.
+        z_t: projections of the target, T×d float, unit rows.
+        m_s: the source's prototype matrix, k×d float.
+        m_t: the target's prototype matrix, k×d float.
 
     Returns:
         A scalar.
@@ -52,7 +52,7 @@ def gaussian_kernels(x: Tensor, y: Tensor, widths: Sequence[float]) -> tuple[Ten
     Args:
         x: S×d float.
         y: T×d float.
-        widths: Of the kernels.
+        widths: of the kernels.
 
     Returns:
         S×S, T×T and S×T float.
@@ -72,7 +72,7 @@ def mmd(
     """The squared MMD of two weighted samples, by its biased estimate, which is never negative.
 
     Args:
-        kernels: Those of ``gaussian_kernels``.
+        kernels: those of ``gaussian_kernels``.
         weights_x: S float; None: all alike.
         weights_y: T float; None: all alike.
 
@@ -89,9 +89,9 @@ def conditional_mmd(kernels: tuple[Tensor, Tensor, Tensor], classes_x: Tensor, c
     """The mean over classes of the squared MMD between the pictures of that class in both samples.
 
     Args:
-        kernels: Those of ``gaussian_kernels``.
-        classes_x: How much a picture belongs to each class, S×k float.
-        classes_y: The same of the other sample, T×k float.
+        kernels: those of ``gaussian_kernels``.
+        classes_x: how much a picture belongs to each class, S×k float.
+        classes_y: the same of the other sample, T×k float.
 
     Returns:
         A scalar. Classes that one sample lacks are left out; where none is left it is 0.

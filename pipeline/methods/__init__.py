@@ -3,9 +3,9 @@
 import pkgutil
 
 from pipeline.config.methods.base import AdaptParams
-from pipeline.methods.parts.base import Method, SourceDomain, TargetDomain
+from pipeline.methods.parts.base import Method, SourceDomain, TargetDomain, require_statistics
 
-__all__ = ["Method", "SourceDomain", "TargetDomain", "implementation"]
+__all__ = ["Method", "SourceDomain", "TargetDomain", "implementation", "require_statistics"]
 
 
 def implementation(params: AdaptParams) -> type[Method]:

@@ -41,8 +41,8 @@ class Adabn(Method):
         """Take a batch into the statistics.
 
         Args:
-            batch: This process's pictures, as they are stored, and how many the whole team's batch has.
-            progress: Not used.
+            batch: this process's pictures, as they are stored, and how many the whole team's batch has.
+            progress: not used.
 
         Returns:
             The entropy of the batch's predictions, which is reported and not minimised.

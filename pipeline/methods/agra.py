@@ -123,7 +123,7 @@ class Regions(nn.Module):
         """Compute the local features.
 
         Args:
-            features: The feature map, N×C×H×W float.
+            features: the feature map, N×C×H×W float.
             landmarks: N×5×2 float, shares of the side.
 
         Returns:
@@ -237,10 +237,10 @@ class DomainMeans(nn.Module):
     """The statistics of one domain: the mean features of its clusters, and how the domain's features are normalised.
 
     Attributes:
-        means: Of k clusters of features of length n, k×n float.
-        sums: Of the features that came nearest to each mean since it moved last, k×n float.
-        counts: How many these are, k float.
-        norm: Normalises the domain's features.
+        means: of k clusters of features of length n, k×n float.
+        sums: of the features that came nearest to each mean since it moved last, k×n float.
+        counts: how many these are, k float.
+        norm: normalises the domain's features.
     """
 
     means: Tensor
@@ -261,7 +261,7 @@ class DomainMeans(nn.Module):
 
         Args:
             means: k×n float.
-            features: What these are the means of, N×n float, by which the domain is also normalised from now on.
+            features: what these are the means of, N×n float, by which the domain is also normalised from now on.
         """
         self.means.copy_(means)
         self.sums.zero_()
@@ -277,8 +277,8 @@ class DomainMeans(nn.Module):
 
         Args:
             features: N×n float.
-            momentum: How far a mean goes to that of its new features.
-            gathered: It does so as soon as there are more than this many of them.
+            momentum: how far a mean goes to that of its new features.
+            gathered: it does so as soon as there are more than this many of them.
         """
         members = F.one_hot(self.nearest(features), NUM_CLASSES).to(features.dtype)
         self.sums += members.T @ features
@@ -329,7 +329,7 @@ class Propagation(nn.Module):
 
         Args:
             nodes: N×12×64 float.
-            dropout: What inner features are multiplied by, N×12×128 float: 0 where one is left out, else above 1 by as
+            dropout: what inner features are multiplied by, N×12×128 float: 0 where one is left out, else above 1 by as
                 much; None: all stay.
 
         Returns:
@@ -367,8 +367,8 @@ class Graphs(nn.Module):
     """All that stands behind z and the local features: nodes, both domains' statistics, the graphs and their scores.
 
     Attributes:
-        scores: What classes are scored by from the nodes after the graphs, k×(6·64) float; 0 to begin with.
-        local_scores: The same from the local nodes alone, k×(5·64) float.
+        scores: what classes are scored by from the nodes after the graphs, k×(6·64) float; 0 to begin with.
+        local_scores: the same from the local nodes alone, k×(5·64) float.
     """
 
     def __init__(self, dim: int) -> None:

@@ -34,9 +34,9 @@ def consistency(student: Tensor, teacher: Tensor, threshold: float) -> Tensor:
     """Mean over pictures and classes of the squared difference, 0 where the teacher is not sure (secs. 3.1 and 3.2).
 
     Args:
-        student: Probabilities, N×k float.
-        teacher: Probabilities, N×k float.
-        threshold: The teacher is sure where its largest probability is at least this.
+        student: probabilities, N×k float.
+        teacher: probabilities, N×k float.
+        threshold: the teacher is sure where its largest probability is at least this.
 
     Returns:
         A scalar.

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from pipeline.compute.batchnorm import following
 from pipeline.compute.device import upload
@@ -27,6 +28,7 @@ from pipeline.losses.domain import domain_confusion, domain_discrimination, lamb
 from pipeline.methods.parts import pseudolabels
 from pipeline.methods.parts.average import Average
 from pipeline.methods.parts.base import Method
+from pipeline.methods.parts.decision import decision_logits
 from pipeline.methods.parts.reweighting import estimated_shares
 from pipeline.networks.network import Network, PrototypeClassifier, Prototypes
 from pipeline.training.loop import Epoch
@@ -37,10 +39,10 @@ class Batch:
     """One step's pictures.
 
     Attributes:
-        source: Of the source.
-        target: Of the target; the trusted ones come first.
-        labels: Of the source's pictures in the whole team's batch, int64 on the device.
-        pseudo_labels: Of the trusted target's pictures in the whole team's batch, int64 on the device.
+        source: of the source.
+        target: of the target; the trusted ones come first.
+        labels: of the source's pictures in the whole team's batch, int64 on the device.
+        pseudo_labels: of the trusted target's pictures in the whole team's batch, int64 on the device.
     """
 
     source: Pictures
@@ -57,8 +59,8 @@ class Projections:
         source: 2S×d float.
         source_labels: 2S int64.
         target: 2T×d float.
-        trusted: Those of the target that have a pseudo-label.
-        pseudo_labels: One for each of ``trusted``, int64.
+        trusted: those of the target that have a pseudo-label.
+        pseudo_labels: one for each of ``trusted``, int64.
     """
 
     source: Tensor
@@ -135,8 +137,8 @@ class Pocan(Method):
         network, prototypes = self._average["network"], self._average["target_prototypes"]
         assert isinstance(network, Network)
         assert isinstance(prototypes, Prototypes)
-        decision = self.source_model.decision.adjusted(self._trained_shares, self.params.logit_adjustment)
-        return PrototypeClassifier(network, prototypes, decision)
+        self._decision = self.source_model.decision.adjusted(self._trained_shares, self.params.logit_adjustment)
+        return PrototypeClassifier(network, prototypes, self._decision)
 
     def begin_epoch(self, epoch: int) -> Epoch:
         """Pseudo-label the whole target training set with M_t, then draw the epoch's batches."""
@@ -209,10 +211,10 @@ class Pocan(Method):
         """Fetch one step's pictures.
 
         Args:
-            source_rows: Rows of the source, int64 on the CPU.
-            target_index: Indices into the target's training rows, trusted ones first, int64 on the CPU.
-            pseudo_labels: Of the trusted ones, int64 on the CPU.
-            generator: Of the views' chance.
+            source_rows: rows of the source, int64 on the CPU.
+            target_index: indices into the target's training rows, trusted ones first, int64 on the CPU.
+            pseudo_labels: of the trusted ones, int64 on the CPU.
+            generator: of the views' chance.
         """
         return Batch(
             self._source_views.pictures(source_rows, generator),
@@ -247,21 +249,21 @@ class Pocan(Method):
         """Return the terms of eq. 15, L_in + L_cross + L_st, with M_s and M_t frozen.
 
         Args:
-            z: With gradients to f and g.
+            z: with gradients to f and g.
             pseudo_weight: λ_t, of the trusted samples' cross entropy in L_in.
         """
         m_s, m_t = self.source_prototypes.matrix.detach(), self.target_prototypes.matrix.detach()
-        w_s, w_t = self._source_weights, self._target_weights
+        w_s = self._source_weights
         terms: dict[str, Tensor] = {}
         if self.params.use_l_in:
-            pseudo = weighted_cross_entropy(z.trusted, m_t, z.pseudo_labels, w_t)
+            pseudo = self._pseudo_cross_entropy(z, m_t)
             terms["l_target"] = nt_xent(z.target, self.params.tau) + pseudo_weight * pseudo
             supervised = weighted_cross_entropy(z.source, m_s, z.source_labels, w_s)
             contrastive = supervised_contrastive(z.source, z.source_labels, self.params.tau_source)
             terms["l_source"] = contrastive + supervised
         if self.params.use_l_cross:
             source_to_target = weighted_cross_entropy(z.source, m_t, z.source_labels, w_s)
-            target_to_source = weighted_cross_entropy(z.trusted, m_s, z.pseudo_labels, w_t)
+            target_to_source = self._pseudo_cross_entropy(z, m_s)
             terms["l_cross"] = source_to_target + target_to_source
         if self.params.use_l_ad:
             terms["l_st"] = domain_confusion(z.source, z.target, m_s, m_t)
@@ -271,18 +273,31 @@ class Pocan(Method):
         """Return the terms of eq. 16, L_sp + L_tp + L_dis.
 
         Args:
-            z: Without gradients to f and g.
+            z: without gradients to f and g.
             pseudo_weight: λ_t, of L_tp where ``lambda_on_prototypes`` says so.
         """
         m_s, m_t = self.source_prototypes.matrix, self.target_prototypes.matrix
         factor = pseudo_weight if self.params.lambda_on_prototypes else 1.0
         terms = {
             "l_sp": weighted_cross_entropy(z.source, m_s, z.source_labels, self._source_weights),
-            "l_tp": factor * weighted_cross_entropy(z.trusted, m_t, z.pseudo_labels, self._target_weights),
+            "l_tp": factor * self._pseudo_cross_entropy(z, m_t),
         }
         if self.params.use_l_ad:
             terms["l_dis"] = domain_discrimination(z.source, z.target, m_s, m_t)
         return terms
+
+    def _pseudo_cross_entropy(self, z: Projections, matrix: Tensor) -> Tensor:
+        """Return the cross entropy of the trusted samples' pseudo-labels against M_s or M_t: eqs. 3, 7 and 9.
+
+        As ``pseudo_loss`` says, of softmax(z·Mᵀ), or of the decision that pseudo-labels and predicts,
+        softmax(z·Mᵀ − A) among the possible classes. Where labels are as frequent as this decision says, the second is
+        at its minimum, while the first goes on to raise the classes that A favours.
+        """
+        if self.params.pseudo_loss == "printed" or len(z.pseudo_labels) == 0:
+            return weighted_cross_entropy(z.trusted, matrix, z.pseudo_labels, self._target_weights)
+        logits = decision_logits(z.trusted @ matrix.T, self._decision)
+        losses = F.cross_entropy(logits, z.pseudo_labels, reduction="none")
+        return (self._target_weights[z.pseudo_labels] * losses).mean()
 
     def _training_projections(self, source_views: Tensor, target_views: Tensor) -> tuple[Tensor, Tensor]:
         """Project both domains' views, with gradients; batch norm sees the domains as ``domain_passes`` says."""

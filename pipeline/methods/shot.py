@@ -6,10 +6,9 @@ from torch.nn import functional as F
 
 from pipeline.compute.device import upload
 from pipeline.config.methods.shot import ShotParams
+from pipeline.methods.parts.decision import decision_logits, entropy
+from pipeline.methods.parts.training_free import centroids
 from pipeline.methods.parts.two_domains import Domains, TwoDomains
-
-IMPOSSIBLE = -1e4
-"""The logit of a class that does not occur: finite, so that its gradient is 0."""
 
 
 class Shot(TwoDomains):
@@ -20,43 +19,42 @@ class Shot(TwoDomains):
     def prepare_epoch(self, epoch: int) -> dict[str, float]:
         z, probabilities = self.predict_whole_target()
         self._pseudo_labels = clustered(z, probabilities)
+        self._shares = smoothed_shares(self._pseudo_labels, self.source_model.decision.possible)
         return {"relabelled": (self._pseudo_labels != probabilities.argmax(dim=1)).float().mean().item()}
 
     def losses(self, batch: Domains) -> dict[str, Tensor]:
         # Eqs. 3, 4 and 7.
-        decision = self.source_model.decision
-        logits = batch.target @ self.prototypes.matrix.detach().T - decision.adjustment
-        logits = logits.masked_fill(~decision.possible, IMPOSSIBLE)
+        logits = decision_logits(batch.target @ self.prototypes.matrix.detach().T, self.source_model.decision)
         probabilities = torch.softmax(logits, dim=1)
         labels = self._pseudo_labels[upload(batch.target_index, self.team.device)]
+        mean = probabilities.mean(dim=0)
+        away = -entropy(mean)
+        if self.params.diversity_to == "estimated":
+            away = away - (mean * self._shares.log()).sum()
         return {
             "entropy": entropy(probabilities).mean(),
-            "diversity": -self.params.diversity * entropy(probabilities.mean(dim=0)),
+            "diversity": self.params.diversity * away,
             "pseudo": self.params.pseudo * F.cross_entropy(logits, labels),
         }
 
 
-def entropy(probabilities: Tensor) -> Tensor:
-    """−Σ p·log p over the last dimension, with a finite gradient where p is 0."""
-    return -(probabilities * probabilities.clamp(min=1e-12).log()).sum(dim=-1)
-
-
 def clustered(z: Tensor, probabilities: Tensor) -> Tensor:
-    """Label every picture by the nearest centroid, by cosine distance (eqs. 5 and 6).
+    """Label every picture by the nearest centroid, by cosine distance (eqs. 5 and 6): N×d and N×k in, N int64 out."""
+    means, found = centroids(z, probabilities, rounds=2)
+    return (z @ means.T).masked_fill(~found, -torch.inf).argmax(dim=1)
 
-    Centroids are first the means of z weighted by the probabilities, then those of the pictures that were nearest. A
-    class that nobody is nearest to has no centroid any more.
+
+def smoothed_shares(labels: Tensor, possible: Tensor) -> Tensor:
+    """Return the share of each class, each possible one counted once more (Laplace's rule of succession).
+
+    So the divergence from these shares is finite for a class that nobody has.
 
     Args:
-        z: N×d float, unit rows.
-        probabilities: N×k float.
+        labels: N int64, on the device of ``possible``.
+        possible: k bool.
 
     Returns:
-        N int64.
+        k float that sum to 1 over the possible classes; 1 for the others, whose logarithm is 0.
     """
-    centroids = F.normalize(probabilities.T @ z)
-    possible = probabilities.sum(dim=0) > 0
-    labels = (z @ centroids.T).masked_fill(~possible, -torch.inf).argmax(dim=1)
-    members = F.one_hot(labels, probabilities.shape[1]).to(z.dtype)
-    centroids = F.normalize(members.T @ z)
-    return (z @ centroids.T).masked_fill(members.sum(dim=0) == 0, -torch.inf).argmax(dim=1)
+    counts = F.one_hot(labels, len(possible)).sum(dim=0) + 1.0
+    return torch.where(possible, counts / counts[possible].sum(), 1.0)

@@ -20,7 +20,7 @@ def fitted_temperature(p: Floats, labels: NDArray[np.int64]) -> float:
     Pictures of a class that cannot be predicted (p = 0) are left out.
 
     Args:
-        p: Class probabilities, N×k float.
+        p: class probabilities, N×k float.
         labels: N int64.
     """
     from scipy.optimize import minimize_scalar

@@ -88,7 +88,7 @@ class FeatureRequest:
             DamagedFileError: there are none, or they were made from something else.
         """
         if read_json(folder / "features.json") != self.description():
-            raise DamagedFileError(f"{folder}: features of another encoder, division or views; run dvc repro features")
+            raise DamagedFileError(f"{folder}: features of another encoder, division or views; run dvc repro")
         array: NDArray[np.float32] = read_array(folder / "features.npy")
         return DeviceFeatures(array, device)
 

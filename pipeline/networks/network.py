@@ -17,6 +17,7 @@ from pipeline import backbones
 from pipeline.config.learning import ModelParams
 from pipeline.data.crops import CROP_SIZE
 from pipeline.labels import NUM_CLASSES
+from pipeline.networks.statistics import ClassStatistics
 
 
 class InputNorm(nn.Module):
@@ -271,13 +272,25 @@ class Classifier(nn.Module, ABC):
 
 
 class PrototypeClassifier(Classifier):
-    """softmax(z·Mᵀ) of z = g(f(x)): the source model with M_s (DT), POCAN's with M_t (docs/method.md)."""
+    """softmax(z·Mᵀ) of z = g(f(x)): the source model with M_s (DT), POCAN's with M_t (docs/method.md).
 
-    def __init__(self, network: Network, prototypes: Prototypes, decision: Decision | None = None) -> None:
+    Attributes:
+        statistics: of the source's z, in a source model; it decides nothing. None in most adapted models, whose z is
+            another one, and in source models of before it was kept.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        prototypes: Prototypes,
+        decision: Decision | None = None,
+        statistics: ClassStatistics | None = None,
+    ) -> None:
         super().__init__()
         self.network = network
         self.prototypes = prototypes
         self.decision = decision or Decision()
+        self.statistics = statistics
 
     @classmethod
     def untrained(cls, params: ModelParams) -> Self:

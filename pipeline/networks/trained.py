@@ -20,6 +20,7 @@ from pipeline.config.section import Section
 from pipeline.errors import WeightsError
 from pipeline.networks import saved
 from pipeline.networks.network import Classifier, Network, PrototypeClassifier
+from pipeline.networks.statistics import ClassStatistics
 
 S = TypeVar("S", bound=Section)
 
@@ -77,9 +78,10 @@ def open_model(folder: Path) -> TrainedModel:
             f"{paths.model_description(folder)}: not as this version of the project writes it ({_reason(error)}); "
             "train the model again, or use the version that wrote it"
         ) from error
-    model = _kind(description).untrained(params)
+    model, here = _kind(description).untrained(params), saved.parts(folder)
+    if "statistics" in here and isinstance(model, PrototypeClassifier):
+        model.statistics = ClassStatistics(params.projection_dim)
     parts = dict(model.named_children())
-    here = saved.parts(folder)
     saved.load(folder, {name: part for name, part in parts.items() if name in here or name != "network"})
     if "network" not in here:
         _load_pretrained(folder, parts["network"], description)

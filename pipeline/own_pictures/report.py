@@ -67,7 +67,7 @@ def text(
         f"sure: {SURE:.0%} or more. How often such predictions are right here is not known without labels: look at "
         "some of them.",
         "## Judged without labels",
-        *_judged(with_faces, source_labels, mark),
+        *_comparison(with_faces, source_labels, mark),
         EXPLAINED,
         *([MARK_NOTE] if mark else []),
     ]
@@ -79,7 +79,7 @@ def _kept(settings: Params, epoch: int) -> str:
     validator = chooser(settings.adapt.choose)
     if validator is None:
         return ""
-    kept = "the source model itself" if epoch == 0 else f"the model after epoch {epoch} of {settings.adapt.epochs}"
+    kept = "the source model itself" if epoch == 0 else f"the model after epoch {epoch} of {settings.adapt.passes}"
     return f" Kept is {kept}, which looks best by {validator.title} (`adapt.choose`)."
 
 
@@ -98,15 +98,15 @@ def _classes(before: Predictions, predictions: pd.DataFrame, mark: str) -> str:
     return markdown_table(["Expression", "before", "after", "mean confidence", "sure"], rows)
 
 
-def _judged(outcome: Outcome, source_labels: NDArray[np.int64] | None, mark: str) -> list[str]:
+def _comparison(outcome: Outcome, source_labels: NDArray[np.int64] | None, mark: str) -> list[str]:
     """A table that compares both models without the target's labels, and what it says of the adaptation."""
     labels = np.empty(0, np.int64) if source_labels is None else source_labels[outcome.source.rows]
-    judged = scorecard.unlabelled_scores(outcome, labels, range(NUM_CLASSES))
+    scores = scorecard.unlabelled_scores(outcome, labels, range(NUM_CLASSES))
     rows = []
-    for name, found in (("before", judged.before), ("after", judged.after)):
+    for name, found in (("before", scores.before), ("after", scores.after)):
         known = f"{100 * found.source_accuracy:.1f}{mark}" if len(labels) else NOTHING
         values = (found.entropy, found.information, found.neighbourhood_density)
         numbers = [f"{value:.3f}{mark}" for value in values]
         rows.append([name, *numbers, known])
     table = markdown_table(["", "entropy", "information", "neighbourhood density", "source accuracy (%)"], rows)
-    return [table, DOUBTFUL if judged.after.information < judged.before.information else NO_SIGN]
+    return [table, DOUBTFUL if scores.after.information < scores.before.information else NO_SIGN]

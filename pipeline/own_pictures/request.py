@@ -14,6 +14,7 @@ from pipeline.datasets.parts.base import Dataset
 from pipeline.datasets.parts.videos import is_video
 from pipeline.datasets.video import VideoDataset
 from pipeline.errors import DatasetError, ParamsError
+from pipeline.methods import require_statistics
 from pipeline.networks.trained import TrainedModel
 from pipeline.reporting.folder_faces import require_apart
 from pipeline.validators import LAST, VALIDATORS, chooser
@@ -35,7 +36,7 @@ class AdaptRequest:
             has labels here to see an adaptation go wrong.
         changes: other values of parameters, as ``adapt.tau=0.6``.
         every: of a video, only every so many-th frame is taken.
-        file: the parameter file.
+        params: the parameter file that is changed.
         device: auto, cpu or cuda.
     """
 
@@ -46,7 +47,7 @@ class AdaptRequest:
     choose: str
     changes: Sequence[str]
     every: int
-    file: Path
+    params: Path
     device: str
 
     def dataset(self) -> Dataset:
@@ -74,6 +75,7 @@ class AdaptRequest:
         Raises:
             ParamsError: a change is refused, the model was adapted already, or the epoch would be chosen by pictures of
                 the source, which are not used.
+            WeightsError: the method needs class statistics, and the model has none.
         """
         for change in self.changes:
             if re.split(r"[.=]", change)[0] not in CHANGEABLE:
@@ -87,7 +89,7 @@ class AdaptRequest:
             )
         options = [f"adapt.choose={self.choose}", *([f"adapt.method={self.method}"] if self.method else [])]
         of_faces = [change for change in self.changes if change.startswith("faces.")]
-        settings = load(self.file, [*options, *(change for change in self.changes if change not in of_faces)])
+        settings = load(self.params, [*options, *(change for change in self.changes if change not in of_faces)])
         made = {
             "source": trained.description["source"]["name"],
             "targets": (name,),
@@ -99,6 +101,7 @@ class AdaptRequest:
         }
         settings = settings.model_copy(update=made)
         _refuse_blind_choice(settings)
+        require_statistics(settings.adapt, trained.model)
         return settings
 
 

@@ -23,9 +23,9 @@ def comparison_section(quoted: QuotedTable, by_target: dict[str, Result], studie
     notes = list(quoted.footnotes)
     if measured := _measured_rows([by_target.get(target) for target in quoted.targets]):
         rows += [["*measured by this project*", *blank], *measured]
-    studied = _study_rows(in_table(studies, quoted.number, quoted.targets), quoted.targets, [*by_target.values()])
-    rows += studied
-    if not measured and not studied:
+    study_rows = _study_rows(in_table(studies, quoted.number, quoted.targets), quoted.targets, [*by_target.values()])
+    rows += study_rows
+    if not measured and not study_rows:
         notes.append("No target of this table was run.")
     table = markdown_table(["Method", "Source", "Backbone", *quoted.titles, ORACLE], rows, left=3)
     return section(f"Table {quoted.number}. {quoted.caption}", table, notes)
@@ -59,10 +59,10 @@ def ablation_section(by_target: dict[str, Result], studies: Sequence[StudySummar
     if measured:
         rows += measured
         notes.append("The measured row is the configuration of this run; its AVG needs all five targets with labels.")
-    studied = in_table(studies, TABLE_3.number, TABLE_3.targets)
-    if not measured and not studied:
+    in_table_3 = in_table(studies, TABLE_3.number, TABLE_3.targets)
+    if not measured and not in_table_3:
         notes.append("No adapted target of this table was run.")
-    for study in studied:
+    for study in in_table_3:
         rows.append([f"*{study.heading([*by_target.values()])}*", *[""] * (len(TABLE_3.targets) + 1)])
         for row in study.rows_of(TABLE_3.targets):
             rows.append([row.name, *row_cells(row, TABLE_3.targets), average(row, TABLE_3.targets)])

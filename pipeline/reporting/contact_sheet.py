@@ -42,10 +42,10 @@ class Grid:
     """How thumbnails lie.
 
     Attributes:
-        side: Of a thumbnail, in pixels.
-        gap: Between two of them, in pixels.
-        columns: Thumbnails in a row.
-        text: Size of the captions below them, in pixels.
+        side: of a thumbnail, in pixels.
+        gap: between two of them, in pixels.
+        columns: thumbnails in a row.
+        text: size of the captions below them, in pixels.
     """
 
     side: int
@@ -77,9 +77,9 @@ class Section:
     """Crops under a title.
 
     Attributes:
-        title: What stands above them.
-        rows: Their rows in the manifest.
-        values: What is written below each, if anything.
+        title: what stands above them.
+        rows: their rows in the manifest.
+        values: what is written below each, if anything.
     """
 
     title: str
@@ -92,9 +92,9 @@ class Header:
     """The top of a page.
 
     Attributes:
-        title: In large letters.
-        facts: Below it.
-        drawn: Whether the pictures are stand-ins.
+        title: in large letters.
+        facts: below it.
+        drawn: whether the pictures are stand-ins.
     """
 
     title: str
@@ -109,17 +109,17 @@ def write_contact_sheets(store_folder: Path, name: str, title: str, folder: Path
     Files that are already in ``folder`` stay, those of an earlier, larger store too.
 
     Args:
-        store_folder: The crop store.
-        name: The set's, for the files.
-        title: The set's name as people write it.
-        folder: Where the sheets go.
+        store_folder: the crop store.
+        name: the set's, for the files.
+        title: the set's name as people write it.
+        folder: where the sheets go.
 
     Returns:
         The files written: the sheet, then the pages of fallbacks; no page where MTCNN found all faces.
 
     Raises:
-        DatasetError: A file of the store is missing, or array and manifest do not have the same length.
-        DamagedFileError: One is damaged.
+        DatasetError: a file of the store is missing, or array and manifest do not have the same length.
+        DamagedFileError: one is damaged.
     """
     description = read_description(store_folder)
     crops = store_folder / "crops.npy"

@@ -53,11 +53,11 @@ class _Faces:
     """A store's numbers.
 
     Attributes:
-        name: The set's.
-        store: The crop store's folder.
-        counts: As its summary has them.
-        description: Its store.json.
-        sheets: Relative to their folder, the contact sheet first.
+        name: the set's.
+        store: the crop store's folder.
+        counts: as its summary has them.
+        description: its store.json.
+        sheets: relative to their folder, the contact sheet first.
     """
 
     name: str
@@ -78,15 +78,15 @@ def write_faces_report(stores: Mapping[str, Path], report: Path, sheets: Path) -
     on any error it is left as it was.
 
     Args:
-        stores: The crop store's folder by data set, in the order of the report.
-        report: The Markdown file.
-        sheets: The folder of contact sheets.
+        stores: the crop store's folder by data set, in the order of the report.
+        report: the Markdown file.
+        sheets: the folder of contact sheets.
 
     Returns:
         The files written: the report first, then the sheets.
 
     Raises:
-        DatasetError: A file of a store is missing, or its array and its manifest do not have the same length.
+        DatasetError: a file of a store is missing, or its array and its manifest do not have the same length.
     """
     # Links are relative: the same wherever the project lies.
     link = Path(os.path.relpath(sheets, report.parent))
@@ -150,7 +150,7 @@ def _section(faces: _Faces, link: Path) -> str:
     title = dataset_title(faces.name)
     sheet, *pages = (quote((link / path).as_posix()) for path in faces.sheets)
     picture = f"![Contact sheet: {_plain(title)}]({sheet})"
-    lists = (*_fallbacks(faces, pages), *_unreadable(faces), *_passed_over(faces))
+    lists = (*_fallbacks(faces, pages), *_unreadable(faces), *_skipped_files(faces))
     return "\n\n".join([f"## {_plain(title)}", picture, *lists])
 
 
@@ -182,7 +182,7 @@ def _unreadable(faces: _Faces) -> list[str]:
     return [paragraph, _list(faces, lines, len(reasons), "store.json")]
 
 
-def _passed_over(faces: _Faces) -> list[str]:
+def _skipped_files(faces: _Faces) -> list[str]:
     """What lay among the pictures and is none; nothing where there is nothing, or where the set's files are known."""
     counts: dict[str, int] = faces.description.get("passed_over", {})
     named = [f"{faces.marked(f'{count:,}')} {_code(kind)}" for kind, count in counts.items()]

@@ -60,9 +60,9 @@ def write_figures(evaluation: Evaluation, source: str, root: Path) -> list[Path]
     """Draw what the results allow: a target without labels has no scores to draw, and direct transfer no training.
 
     Args:
-        evaluation: One target.
-        source: The source data set's name.
-        root: The project's.
+        evaluation: one target.
+        source: the source data set's name.
+        root: the project's.
 
     Returns:
         The files written: fig2b_<target>.png, confusion_<target>.png, reliability_<target>.png, fig3_<target>.png,

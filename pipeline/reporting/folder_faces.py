@@ -18,30 +18,30 @@ def require_apart(out: Path, folder: Path) -> None:
     """Check that ``out`` does not lie in ``folder``, where its pictures would be taken for the user's.
 
     Raises:
-        DatasetError: It does.
+        DatasetError: it does.
     """
     if out.resolve().is_relative_to(folder.resolve()):
         raise DatasetError(f"{out}: lies in {folder}, whose pictures are read; name a folder beside it with --out")
 
 
-def extract_folder(folder: Path, out: Path, params: FaceParams, on: str, processes: int | None) -> list[Path]:
+def extract_folder(folder: Path, out: Path, params: FaceParams, device_name: str, processes: int | None) -> list[Path]:
     """What the faces stage does with a data set, for a folder of pictures.
 
     Any number of pictures may be unreadable: they are listed in the report.
 
     Args:
-        folder: The pictures.
-        out: Where crops and report go.
-        params: Section faces.
-        on: auto, cpu or cuda.
-        processes: That read pictures; None: as many as there are cores for.
+        folder: the pictures.
+        out: where crops and report go.
+        params: section faces.
+        device_name: auto, cpu or cuda.
+        processes: that read pictures; None: as many as there are cores for.
 
     Returns:
         The files and folders made in ``out``.
 
     Raises:
-        DatasetError: There is no such folder or no readable picture in it, ``out`` has crops already or lies in it.
-        StorageError: Another process is at work on ``out``, or it cannot be written.
+        DatasetError: there is no such folder or no readable picture in it, ``out`` has crops already or lies in it.
+        StorageError: another process is at work on ``out``, or it cannot be written.
     """
     pictures, store = UnlabelledFolder(folder), out / "crops"
     report = out / "faces.md"
@@ -49,30 +49,35 @@ def extract_folder(folder: Path, out: Path, params: FaceParams, on: str, process
     with exclusive(out):
         if store.exists() and report.exists():
             raise DatasetError(f"{store}: there are crops already; remove the folder or name another one with --out")
-        return extract_pictures(pictures, out, out / ".in-progress", params, device.pick(on), processes)
+        return extract_pictures(pictures, out, out / ".in-progress", params, device.pick(device_name), processes)
 
 
 def extract_pictures(
-    pictures: Dataset, out: Path, partial: Path, params: FaceParams, on: torch.device, processes: int | None
+    pictures: Dataset,
+    out: Path,
+    partial: Path,
+    params: FaceParams,
+    detector_device: torch.device,
+    processes: int | None,
 ) -> list[Path]:
     """Crops, faces.md and contact sheets in ``out``, as far as they are not there.
 
     Args:
-        pictures: What is read.
-        out: Where crops and report go.
-        partial: Where extraction goes on that was interrupted.
-        params: Section faces.
-        on: The device of the detector.
-        processes: That read pictures; None: as many as there are cores for.
+        pictures: what is read.
+        out: where crops and report go.
+        partial: where extraction goes on that was interrupted.
+        params: section faces.
+        detector_device: the device of the detector.
+        processes: that read pictures; None: as many as there are cores for.
 
     Returns:
         The paths of what was made.
 
     Raises:
-        DatasetError: No picture is readable.
-        StorageError: The disk is full.
+        DatasetError: no picture is readable.
+        StorageError: the disk is full.
     """
     store = out / "crops"
     if not store.exists():  # else only the report was interrupted
-        extract(pictures, store, partial, params, 1.0, on, processes)
+        extract(pictures, store, partial, params, 1.0, detector_device, processes)
     return [store, *write_faces_report({pictures.name: store}, out / "faces.md", out / "contact-sheets")]

@@ -12,11 +12,11 @@ class QuotedRow:
     """One printed row.
 
     Attributes:
-        method: As printed, with its reference.
-        numbers: In the order of the table's targets.
-        source: The data set trained on.
-        backbone: The encoder.
-        average: Only in Table 3.
+        method: as printed, with its reference.
+        numbers: in the order of the table's targets.
+        source: the data set trained on.
+        backbone: the encoder.
+        average: only in Table 3.
     """
 
     method: str
@@ -31,8 +31,8 @@ class QuotedGroup:
     """Rows of one origin.
 
     Attributes:
-        origin: Where their numbers come from, in the paper's words.
-        rows: In the order of the table.
+        origin: where their numbers come from, in the paper's words.
+        rows: in the order of the table.
     """
 
     origin: str
@@ -44,12 +44,12 @@ class QuotedTable:
     """One printed table.
 
     Attributes:
-        number: The paper's.
-        caption: As printed.
-        targets: Data set names as in params.yaml.
-        titles: Their column heads as printed.
-        groups: Its rows.
-        footnotes: As printed, and what must be known of the numbers.
+        number: the paper's.
+        caption: as printed.
+        targets: data set names as in params.yaml.
+        titles: their column heads as printed.
+        groups: its rows.
+        footnotes: as printed, and what must be known of the numbers.
     """
 
     number: int

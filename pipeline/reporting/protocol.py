@@ -29,9 +29,9 @@ def describe(results: Sequence[Result], source: SourceMetrics, paper: Params) ->
     """The section "What these numbers are" and the section on protocols.
 
     Args:
-        results: One a target.
-        source: The source model's scores.
-        paper: The parameters of params/paper.yaml.
+        results: one a target.
+        source: the source model's scores.
+        paper: the parameters of params/paper.yaml.
     """
     first = results[0]
     targets = ", ".join(f"{dataset_title(r.target)} ({_kind(r.provenance.target)})" for r in results)

@@ -32,14 +32,14 @@ def write_report(params: Params, root: Path = Path()) -> list[Path]:
     """Write tables, figures and page of every target of ``params``; nothing is written unless all results can be read.
 
     Args:
-        params: Names the source and the targets.
-        root: The project's, with the folders reports/ and data/.
+        params: names the source and the targets.
+        root: the project's, with the folders reports/ and data/.
 
     Returns:
         The files written: tables.md first, then metrics.json, the figures and index.html.
 
     Raises:
-        PipelineError: A result is missing, damaged, or was run with another configuration than the first.
+        PipelineError: a result is missing, damaged, or was run with another configuration than the first.
     """
     source = load_source(params, root)
     studies = load_studies(root / paths.STUDIES)

@@ -44,9 +44,9 @@ class Training:
     """What was written of an adaptation by epoch; each table has a column ``epoch``.
 
     Attributes:
-        losses: From epoch 1.
-        validations: A column a validator; from epoch 0, the source model.
-        accuracy: On the test part, from epoch 0; no row where the target has no labels.
+        losses: from epoch 1.
+        validations: a column a validator; from epoch 0, the source model.
+        accuracy: on the test part, from epoch 0; no row where the target has no labels.
     """
 
     losses: pd.DataFrame
@@ -59,11 +59,11 @@ class Evaluation:
     """Everything the report knows of one target.
 
     Attributes:
-        result: Its result.json.
-        tsne: By stage; no ``after`` where nothing was adapted.
-        reliability: The bins of the adapted model's confidence (``pipeline.evaluation.calibration.bins``), as it is and
+        result: its result.json.
+        tsne: by stage; no ``after`` where nothing was adapted.
+        reliability: the bins of the adapted model's confidence (``pipeline.evaluation.calibration.bins``), as it is and
             ``scaled``; empty where the target has no labels.
-        training: Its curves.
+        training: its curves.
     """
 
     result: Result
@@ -76,11 +76,11 @@ def load_evaluations(params: Params, root: Path) -> list[Evaluation]:
     """Read the results of every target of ``params``, in its order.
 
     Args:
-        params: Names the targets.
-        root: The project's.
+        params: names the targets.
+        root: the project's.
 
     Raises:
-        PipelineError: A file is missing or damaged, belongs to another target, or two targets were run differently.
+        PipelineError: a file is missing or damaged, belongs to another target, or two targets were run differently.
     """
     evaluations = [_load_evaluation(target, root) for target in params.targets]
     _refuse_mixture([evaluation.result for evaluation in evaluations], root)
@@ -91,8 +91,8 @@ def load_source(params: Params, root: Path) -> SourceMetrics:
     """Read the source's own test metrics.
 
     Args:
-        params: Names the source.
-        root: The project's.
+        params: names the source.
+        root: the project's.
 
     Raises:
         PipelineError: reports/source.json is missing, damaged or belongs to another source.
@@ -191,12 +191,12 @@ def read_table(path: Path, command: str, **options: Any) -> pd.DataFrame:
     """The table at ``path``.
 
     Args:
-        path: The CSV file.
-        command: What makes it; errors say to run it.
-        **options: Of pandas.
+        path: the CSV file.
+        command: what makes it; errors say to run it.
+        **options: of pandas.
 
     Raises:
-        PipelineError: The file is missing or damaged.
+        PipelineError: the file is missing or damaged.
     """
     if not path.is_file():
         raise PipelineError(f"{path}: missing; run {command}")
@@ -210,11 +210,11 @@ def read_curve(path: Path, command: str) -> pd.DataFrame:
     """A table with a column ``epoch``, all of numbers; without rows where nothing was trained.
 
     Args:
-        path: The CSV file.
-        command: What makes it; errors say to run it.
+        path: the CSV file.
+        command: what makes it; errors say to run it.
 
     Raises:
-        PipelineError: The file is missing or damaged.
+        PipelineError: the file is missing or damaged.
     """
     table = read_table(path, command, dtype="float64")
     if "epoch" not in table:

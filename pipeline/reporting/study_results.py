@@ -19,13 +19,13 @@ class StudyCell(Record):
     """One row on one target: the accuracy at the last epoch.
 
     Attributes:
-        mean: Over the seeds, in per cent.
-        deviation: The standard deviation over the seeds, 0 of one seed.
-        seeds: How many there are.
-        drawn: Whether stand-ins were used.
-        known: Whether the target's label set was given.
-        current: Whether all of it was made by the code of the last commit.
-        alike: Whether one precision, device and set of versions computed it.
+        mean: over the seeds, in per cent.
+        deviation: the standard deviation over the seeds, 0 of one seed.
+        seeds: how many there are.
+        drawn: whether stand-ins were used.
+        known: whether the target's label set was given.
+        current: whether all of it was made by the code of the last commit.
+        alike: whether one precision, device and set of versions computed it.
     """
 
     mean: float
@@ -61,15 +61,15 @@ class StudySummary(Record):
     """A study's state when it was collected.
 
     Attributes:
-        name: The study's.
-        title: What people call it.
-        tables: Those of the paper that its rows stand in.
-        found: Experiments that are there.
-        planned: Experiments in all.
-        revisions: Of the code behind it.
-        parameters: Those that have one value in all of it, by their full names.
-        rows: One a variant.
-        pictures: Files beside it.
+        name: the study's.
+        title: what people call it.
+        tables: those of the paper that its rows stand in.
+        found: experiments that are there.
+        planned: experiments in all.
+        revisions: of the code behind it.
+        parameters: those that have one value in all of it, by their full names.
+        rows: one a variant.
+        pictures: files beside it.
     """
 
     name: str
@@ -90,7 +90,7 @@ class StudySummary(Record):
         """The line above its rows.
 
         Args:
-            results: Of the run that the rows stand beside; parameters that have another value there are named.
+            results: of the run that the rows stand beside; parameters that have another value there are named.
         """
         missing = f", {self.planned - self.found} of {self.planned} experiments missing" * (self.found < self.planned)
         revision = f", revision {', '.join(self.revisions)}" * bool(self.revisions)
@@ -108,7 +108,7 @@ def load_studies(folder: Path) -> list[StudySummary]:
     """The studies that were collected, by name.
 
     Raises:
-        PipelineError: A file is damaged.
+        PipelineError: a file is damaged.
     """
     return [
         read_record(StudySummary, path, f"pocan study {path.stem} --collect") for path in sorted(folder.glob("*.json"))

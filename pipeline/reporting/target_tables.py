@@ -128,11 +128,11 @@ def unlabelled_section(results: Sequence[Result]) -> str:
     head = ["Target", "", "entropy", "information", "neighbourhood density", "source accuracy", "verdict"]
     rows = []
     for result in results:
-        judged = result.unlabelled
-        for name, found in (("before (DT)", judged.before), (f"after ({method_title(result)})", judged.after)):
+        scores = result.unlabelled
+        for name, found in (("before (DT)", scores.before), (f"after ({method_title(result)})", scores.after)):
             values = (found.entropy, found.information, found.neighbourhood_density)
             cells = [marked(f"{value:.3f}", result) for value in values]
-            verdict = _verdict(result) if found is judged.after else ""
+            verdict = _verdict(result) if found is scores.after else ""
             rows.append([dataset_title(result.target), name, *cells, percent(found.source_accuracy, result), verdict])
     notes = [
         "No label of a target is behind this table. Entropy of the predictions (natural logarithms; less is surer); "
@@ -146,8 +146,8 @@ def unlabelled_section(results: Sequence[Result]) -> str:
 
 def _verdict(result: Result) -> str:
     """Whether the adaptation looks as if it had hurt."""
-    judged = result.unlabelled
-    return "**doubtful**" if judged.after.information < judged.before.information else "no sign of harm"
+    scores = result.unlabelled
+    return "**doubtful**" if scores.after.information < scores.before.information else "no sign of harm"
 
 
 def choices_section(results: Sequence[Result]) -> str:

@@ -37,8 +37,8 @@ class Batch:
     """One step's pictures.
 
     Attributes:
-        pictures: Two views each.
-        labels: Of the whole team's batch, int64 on the device.
+        pictures: two views each.
+        labels: of the whole team's batch, int64 on the device.
     """
 
     pictures: Pictures
@@ -65,13 +65,13 @@ class Pretraining(Resumable):
 
         Args:
             network: f and g, trained in place.
-            crops: The source's.
-            rows: Its training rows, int64.
-            labels: One a row of ``crops``, int64.
-            params: Of stage 1.
-            augment_params: How views are drawn.
-            seed: Of all chance.
-            team: The processes that train together.
+            crops: the source's.
+            rows: its training rows, int64.
+            labels: one a row of ``crops``, int64.
+            params: of stage 1.
+            augment_params: how views are drawn.
+            seed: of all chance.
+            team: the processes that train together.
         """
         self.network = network.train()
         self.epochs = params.epochs

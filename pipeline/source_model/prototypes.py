@@ -16,7 +16,7 @@ class PrototypeLearning(Resumable):
     """The training task of M_s. f and g do not change, so it runs on projections that were computed once.
 
     Attributes:
-        trained_shares: How much each class counts in this training, k float, for ``Decision.adjust``.
+        trained_shares: how much each class counts in this training, k float, for ``Decision.adjust``.
     """
 
     name: ClassVar[str] = "prototypes"
@@ -30,8 +30,8 @@ class PrototypeLearning(Resumable):
             prototypes: M_s, trained in place.
             projections: N×d float, on the device that trains.
             labels: N int64, on the same device.
-            params: Of this stage.
-            seed: Of all chance.
+            params: of this stage.
+            seed: of all chance.
         """
         self.prototypes = prototypes.to(projections.device)
         self.epochs = params.epochs

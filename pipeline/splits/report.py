@@ -13,11 +13,11 @@ class Protocol(Record):
     """How a set was divided and what was known of it.
 
     Attributes:
-        protocol: The rule, as in section split of the parameters.
-        test: The test part's size, as a share or as a number of pictures; None where the rule needs none.
-        seed: Of the draw.
-        duplicates: What became of training pictures that are, or nearly are, a test picture.
-        classes: The set's label set, where it was given.
+        protocol: the rule, as in section split of the parameters.
+        test: the test part's size, as a share or as a number of pictures; None where the rule needs none.
+        seed: of the draw.
+        duplicates: what became of training pictures that are, or nearly are, a test picture.
+        classes: the set's label set, where it was given.
     """
 
     protocol: str
@@ -47,9 +47,9 @@ class DuplicateReport(Record):
     """Duplicates within a set and with others.
 
     Attributes:
-        within: Pairs within the set.
-        train_like_test: Training pictures that are, or nearly are, a test picture.
-        with_: Pairs with each other set, by its name; ``with`` in the file.
+        within: pairs within the set.
+        train_like_test: training pictures that are, or nearly are, a test picture.
+        with_: pairs with each other set, by its name; ``with`` in the file.
     """
 
     within: DuplicateCounts
@@ -61,13 +61,13 @@ class SplitReport(Record):
     """What the split stage says of one set.
 
     Attributes:
-        dataset: The set's name.
-        protocol: How it was divided.
-        test_in_train: What the parts share.
-        duplicates: Counted before any was dropped.
-        dropped: Training pictures that were left out as duplicates; not in the file where none was to be.
-        train: Pictures of the training part.
-        test: Pictures of the test part.
+        dataset: the set's name.
+        protocol: how it was divided.
+        test_in_train: what the parts share.
+        duplicates: counted before any was dropped.
+        dropped: training pictures that were left out as duplicates; not in the file where none was to be.
+        train: pictures of the training part.
+        test: pictures of the test part.
     """
 
     dataset: str

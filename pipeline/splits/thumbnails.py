@@ -52,7 +52,7 @@ def _cosines(frequencies: int, places: NDArray[np.float64], cells: int) -> Float
 
 
 def _weights(frequencies: int, power: float) -> Floats:
-    """What faces have in common (light above, shade below) lies in the lowest frequencies, which count little."""
+    """Weights that grow with the frequency: the lowest hold what all faces share (light above, shade below)."""
     down, across = np.mgrid[:frequencies, :frequencies]
     weights: Floats = (np.hypot(down, across) ** power).astype(np.float32)
     return weights
@@ -62,7 +62,7 @@ PLACES = np.linspace(EDGE + 1, CELLS - EDGE - 2, 12)
 """Where coarse forms are looked up to align them: enough places for their frequencies, alike from left and right."""
 
 AT = _cosines(COARSE, PLACES, CELLS)
-"""The frequencies of a coarse form at these places, 8×12: a spectrum between two of it is the form there."""
+"""The cosines of the lowest frequencies at these places, 8×12: ``AT.T @ spectrum @ AT`` is the form there."""
 
 _ALL = _cosines(COARSE, np.arange(float(CELLS)), CELLS)
 _INNER = CELLS - 2 * EDGE

@@ -69,8 +69,8 @@ def write_report(
     ]
     write_text(written[1], "\n\n".join(section for section in sections if section) + "\n")
     written.append(folder / f"{name}.json")
-    studied = _studied(name, study, targets, planned, collected, lacking, [path.name for path in pictures])
-    write_json(written[2], studied.model_dump(mode="json"))
+    summary = _summary(name, study, targets, planned, collected, lacking, [path.name for path in pictures])
+    write_json(written[2], summary.model_dump(mode="json"))
     return [*written, *pictures]
 
 
@@ -88,7 +88,7 @@ def _keep_what_was_collected(path: Path) -> None:
         )
 
 
-def _studied(
+def _summary(
     name: str,
     study: Study,
     targets: Sequence[str],
@@ -99,8 +99,8 @@ def _studied(
 ) -> StudySummary:
     """What reports/tables.md shows of the study."""
     base = study.reference or next(iter(study.variants))
-    rows = [_studied_row(f"DT (of {base})", base, targets, collected, "before")]
-    rows += [_studied_row(variant, variant, targets, collected, "after") for variant in study.variants]
+    rows = [_summary_row(f"DT (of {base})", base, targets, collected, "before")]
+    rows += [_summary_row(variant, variant, targets, collected, "after") for variant in study.variants]
     return StudySummary(
         name=name,
         title=study.title,
@@ -120,7 +120,7 @@ def _shared(parameters: Sequence[Mapping[str, P]]) -> dict[str, P]:
     return {key: value for key, value in first.items() if all(key in one and one[key] == value for one in parameters)}
 
 
-def _studied_row(
+def _summary_row(
     name: str, variant: str, targets: Sequence[str], collected: Sequence[Collected], stage: Stage
 ) -> StudyRow | None:
     """A variant's row; None: it has no result."""

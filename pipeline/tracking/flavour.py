@@ -14,7 +14,7 @@ from mlflow.models.model import MLMODEL_FILE_NAME
 from mlflow.types.schema import AnyType, ColSpec, Schema
 
 LOADER = "pipeline.prediction.serving"
-"""What opens and predicts; a name, for loading it would take longer than writing this down."""
+"""The module that opens a model and predicts; its name alone, as importing it takes seconds."""
 
 OWN_FILES = "extra_files"
 """Where MLflow puts the files of the project's own form, in the model's folder."""

@@ -24,10 +24,10 @@ DATABASE = "mlflow.db"
 SQLITE = "sqlite:///"
 
 QUICK = 10
-"""Seconds within which a server answers what is no file."""
+"""Seconds that a server gets to answer a request that carries no file."""
 
 BUCKET_LIBRARIES = "boto3", "botocore", "s3transfer"
-"""What MLflow writes to a bucket with where a server does not pass files through; it lets out what they raise."""
+"""What MLflow writes to a bucket with where a server does not pass files through; their errors come out as they are."""
 
 # What MLflow raises is reported by this project; MLflow would print a traceback of it before.
 logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL + 1)

@@ -25,7 +25,7 @@ class Checkpoint:
     """Where a training keeps its state, and all that decides its result.
 
     Attributes:
-        path: The file.
+        path: the file.
         made_from: JSON values, such as parameters, digests of the data and of the code. A state that was made from
             anything else is not continued: it is set aside beside ``path``, and continued when its own training is
             asked for again.
@@ -129,8 +129,8 @@ def _read(path: Path, mapped: bool = False) -> dict[str, Any] | None:
     """Read a checkpoint; None where there is none, or none that can be read, of which a message is written.
 
     Args:
-        path: The file.
-        mapped: Leave its tensors in the file, for a look at what else it holds.
+        path: the file.
+        mapped: leave its tensors in the file, for a look at what else it holds.
     """
     if not path.is_file():
         return None

@@ -28,10 +28,10 @@ class Epoch:
     """One epoch as a task announces it.
 
     Attributes:
-        batches: Made in a thread of their own, ahead of the steps that use them.
-        steps: How many batches there are.
-        images: How many images (views) the whole team trains on in the epoch.
-        metrics: What is known before the first step.
+        batches: made in a thread of their own, ahead of the steps that use them.
+        steps: how many batches there are.
+        images: how many images (views) the whole team trains on in the epoch.
+        metrics: what is known before the first step.
     """
 
     batches: Iterator[Any]
@@ -116,10 +116,10 @@ def fit(task: Task, checkpoint: Checkpoint, log: Log, team: Team) -> list[dict[s
     removes it once its outputs are written. Only the team's leader shows the bar and writes the checkpoint.
 
     Args:
-        task: What is trained.
-        checkpoint: Where its state is kept.
-        log: Receives what every epoch came to and cost.
-        team: The processes that train together.
+        task: what is trained.
+        checkpoint: where its state is kept.
+        log: receives what every epoch came to and cost.
+        team: the processes that train together.
 
     Returns:
         The curve: a row an epoch.

@@ -27,21 +27,21 @@ class Progress:
     Use as a context manager.
     """
 
-    def __init__(self, name: str, epochs: int, device: torch.device, shown: bool) -> None:
+    def __init__(self, name: str, epochs: int, device: torch.device, visible: bool) -> None:
         """Open the bar.
 
         Args:
-            name: What is trained.
-            epochs: Of the whole training.
-            device: What it trains on.
-            shown: Whether there is a bar to see: not in processes that do not lead.
+            name: what is trained.
+            epochs: of the whole training.
+            device: what it trains on.
+            visible: whether there is a bar to see: not in processes that do not lead.
         """
         self._name, self._epochs, self._device = name, epochs, device
         self._epoch = 0
         # smoothing=0: the time left follows the mean speed, predictions between the steps included.
-        self._bar: tqdm[Any] = progress_bar(desc=name, unit="step", smoothing=0, disable=not shown)
+        self._bar: tqdm[Any] = progress_bar(desc=name, unit="step", smoothing=0, disable=not visible)
         self._began = time.perf_counter()
-        self._pace = Pace() if shown and device.type == "cpu" else None
+        self._pace = Pace() if visible and device.type == "cpu" else None
 
     def __enter__(self) -> "Progress":
         return self
@@ -96,18 +96,18 @@ class Pace:
     def __init__(self) -> None:
         self._recent: deque[float] = deque(maxlen=self.WINDOW)
         self._best = math.inf
-        self._told = False
+        self._reported = False
 
     def slowdown(self, seconds: float) -> str | None:
         """Take in a step; returns what to say of it, the first time that there is something."""
         self._recent.append(seconds)
-        if self._told or len(self._recent) < self.WINDOW:
+        if self._reported or len(self._recent) < self.WINDOW:
             return None
         now = statistics.median(self._recent)
         self._best = min(self._best, now)
         if now < self.LEAST or now < self.FACTOR * self._best:
             return None
-        self._told = True
+        self._reported = True
         return f"a step takes {now:.1f} s, {now / self._best:.0f} times as long as before"
 
 

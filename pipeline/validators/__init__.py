@@ -21,12 +21,12 @@ class Validator:
     """One number that judges a model.
 
     Attributes:
-        name: As in params.yaml and in tables of numbers.
-        title: As people write it.
+        name: as in params.yaml and in tables of numbers.
+        title: as people write it.
         sign: 1 where more is better, −1 where less is.
-        origin: Where it was published.
-        measure: Computes it.
-        needs_source: Whether it judges by pictures of the source, which a source-free adaptation may not have at hand.
+        origin: where it was published.
+        measure: computes it.
+        needs_source: whether it judges by pictures of the source, which a source-free adaptation may not have at hand.
     """
 
     name: str
@@ -48,35 +48,35 @@ VALIDATORS = (
         "entropy",
         -1,
         "Morerio et al., ICLR 2018",
-        lambda judged: _module("measures").entropy(judged.probabilities),
+        lambda inputs: _module("measures").entropy(inputs.probabilities),
     ),
     Validator(
         "information",
         "information",
         1,
         "Shi and Sha, ICML 2012",
-        lambda judged: _module("measures").information(judged.probabilities),
+        lambda inputs: _module("measures").information(inputs.probabilities),
     ),
     Validator(
         "neighbourhood_density",
         "neighbourhood density",
         1,
         "Saito et al., ICCV 2021",
-        lambda judged: _module("measures").neighbourhood_density(judged.embeddings),
+        lambda inputs: _module("measures").neighbourhood_density(inputs.embeddings),
     ),
     Validator(
         "centroid_silhouette",
         "class-centroid silhouette",
         1,
         "simplified silhouette, Hruschka et al., 2004",
-        lambda judged: _module("measures").centroid_silhouette(judged.embeddings, judged.probabilities),
+        lambda inputs: _module("measures").centroid_silhouette(inputs.embeddings, inputs.probabilities),
     ),
     Validator(
         "source_accuracy",
         "source accuracy",
         1,
         "source validation",
-        lambda judged: _module("measures").accuracy(judged.source_probabilities, judged.source_labels),
+        lambda inputs: _module("measures").accuracy(inputs.source_probabilities, inputs.source_labels),
         needs_source=True,
     ),
     Validator(
@@ -84,7 +84,7 @@ VALIDATORS = (
         "deep embedded validation",
         -1,
         "You et al., ICML 2019",
-        lambda judged: _module("source_risk").deep_embedded(judged),
+        lambda inputs: _module("source_risk").deep_embedded(inputs),
         needs_source=True,
     ),
 )
@@ -99,12 +99,12 @@ def best_epoch(validator: Validator, values: Sequence[float]) -> int:
     """Return the epoch that a validator finds best, of equal ones the earliest.
 
     Args:
-        validator: It decides whether more or less is better.
-        values: Its numbers of the models of all epochs, from 0 for the source model.
+        validator: it decides whether more or less is better.
+        values: its numbers of the models of all epochs, from 0 for the source model.
     """
     return max(range(len(values)), key=lambda epoch: validator.sign * values[epoch])
 
 
-def validate(judged: "ValidatorInput") -> dict[str, float]:
+def validate(inputs: "ValidatorInput") -> dict[str, float]:
     """Return every validator's number, by its name."""
-    return {validator.name: validator.measure(judged) for validator in VALIDATORS}
+    return {validator.name: validator.measure(inputs) for validator in VALIDATORS}

@@ -16,10 +16,10 @@ class ValidatorInput:
     """What a model makes of pictures of the target, without labels, and of the source's test part, with them.
 
     Attributes:
-        embeddings: Of the target's pictures, N×d.
-        probabilities: Of the target's pictures, N×k.
-        source_embeddings: Of the source's pictures, n×d.
-        source_probabilities: Of the source's pictures, n×k.
+        embeddings: of the target's pictures, N×d.
+        probabilities: of the target's pictures, N×k.
+        source_embeddings: of the source's pictures, n×d.
+        source_probabilities: of the source's pictures, n×k.
         source_labels: n int64.
     """
 
@@ -50,7 +50,7 @@ def neighbourhood_density(z: Floats) -> float:
     Large where pictures lie in dense groups of like ones.
 
     Args:
-        z: Embeddings, N×d.
+        z: embeddings, N×d.
 
     Returns:
         At most log(N − 1); 0 for a single picture.
@@ -71,8 +71,8 @@ def centroid_silhouette(z: Floats, p: Floats) -> float:
     another class.
 
     Args:
-        z: Embeddings, N×d.
-        p: Class probabilities, N×k.
+        z: embeddings, N×d.
+        p: class probabilities, N×k.
 
     Returns:
         In [−1, 1]; −1 where one class is predicted for all.

@@ -2,7 +2,7 @@
 
 The weight of a source picture is the ratio of densities target : source at its embedding, by Bayes' rule from a
 logistic regression that tells the domains apart (the paper's sec. 3.2). It is fitted on one half of the pictures and
-asked on the other, so that it cannot learn single pictures by heart.
+applied to the other, so that it cannot learn single pictures by heart.
 """
 
 import numpy as np
@@ -14,17 +14,17 @@ STRENGTH = 1.0
 """Inverse strength of the regression's L2 penalty, scikit-learn's default."""
 
 
-def deep_embedded(judged: ValidatorInput) -> float:
+def deep_embedded(inputs: ValidatorInput) -> float:
     """Risk with its control variate: mean(w·l) + η·mean(w) − η, η = −cov(w·l, w) / var(w); l the cross entropy.
 
     Returns:
         The risk; the plain mean of l where there are too few pictures to fit weights on, and 0 where there is none.
     """
-    chosen = judged.source_probabilities[np.arange(len(judged.source_labels)), judged.source_labels]
+    chosen = inputs.source_probabilities[np.arange(len(inputs.source_labels)), inputs.source_labels]
     if len(chosen) == 0:
         return 0.0
     losses = -np.log(np.maximum(chosen.astype(np.float64), 1e-12))
-    weights = density_ratio(judged.source_embeddings, judged.embeddings)
+    weights = density_ratio(inputs.source_embeddings, inputs.embeddings)
     variance = weights.var(ddof=1) if len(weights) > 1 else 0.0
     weighted = weights * losses
     if variance <= 1e-12:

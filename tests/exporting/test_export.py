@@ -33,6 +33,7 @@ def test_the_view_inside_is_the_evaluation_view() -> None:
     torch.testing.assert_close(Exported(model, 0.85)(crops), expected, atol=1e-5, rtol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("norm", ["none", "batch"])
 def test_the_file_computes_what_the_model_does_for_any_number_of_crops(
     norm: Literal["none", "batch"], tmp_path: Path

@@ -198,11 +198,13 @@ def test_its_losses_are_cross_entropies_of_scores_and_cdans_on_directions() -> N
         torch.testing.assert_close(found[term], value, msg=term)
 
 
+@pytest.mark.slow
 def test_it_starts_as_the_source_model() -> None:
     task, plain = method("agra"), method("dt")
     torch.testing.assert_close(task.probabilities(ROWS), plain.probabilities(ROWS))
 
 
+@pytest.mark.slow
 def test_the_average_has_branches_and_graphs_of_its_own_and_what_is_saved_predicts_the_same(tmp_path: Path) -> None:
     task = adaptation("agra", start(1, "float32"), ema=0.5)
     assert isinstance(task, Agra)

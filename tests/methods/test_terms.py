@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from scipy.spatial.distance import cdist
 from scipy.special import softmax
 from scipy.stats import entropy as entropy_of
 from scipy.stats import wasserstein_distance
@@ -18,10 +19,11 @@ from pipeline.methods.lpl import locality_preserving
 from pipeline.methods.mcd import Mcd
 from pipeline.methods.mean_teacher import consistency
 from pipeline.methods.parts.adversary import Discriminator, certainty, domain_loss, multilinear, reversed_gradient
+from pipeline.methods.parts.decision import entropy
 from pipeline.methods.parts.reweighting import class_ratios, picture_weights
 from pipeline.methods.parts.two_domains import Domains
 from pipeline.methods.safn import stepwise
-from pipeline.methods.shot import Shot, clustered, entropy
+from pipeline.methods.shot import Shot, clustered
 from pipeline.methods.swd import sliced_wasserstein
 from pipeline.networks.network import Decision
 from tests.methods.toy import LABELS, method
@@ -121,6 +123,35 @@ def test_shots_pseudo_labels_follow_the_centroids_of_the_weighted_means() -> Non
     p[:, 0], p[:, 3] = torch.tensor([0.9, 0.8, 0.2, 0.6]), torch.tensor([0.1, 0.2, 0.8, 0.4])
     assert clustered(z, p).tolist() == [0, 0, 3, 3]  # the last one lies by class 3, whatever was predicted
     assert set(clustered(z, p).tolist()) <= {0, 3}
+
+
+def test_a_class_that_nobody_is_predicted_as_has_no_centroid_in_shot() -> None:
+    """The released code counts argmaxes; class 5 has a share of one picture, of which another is likelier."""
+    z = F.normalize(torch.tensor([[1.0, 0.0], [1.0, 0.1], [0.0, 1.0], [0.5, 0.9]]))
+    p = torch.zeros(4, 7)
+    p[:, 0], p[:, 3] = torch.tensor([0.8, 0.8, 0.2, 0.1]), torch.tensor([0.2, 0.2, 0.8, 0.5])
+    p[3, 5] = 0.4
+    centroids = F.normalize(p.T @ z)
+    assert (z @ centroids.T)[3].argmax() == 5  # by soft mass it would be the nearest
+
+    # As in the released code, with SciPy's distances among the classes of its labelset.
+    labelset = np.unique(p.argmax(dim=1))
+    nearest = labelset[cdist(z, p.numpy().T[labelset] @ z.numpy(), "cosine").argmin(axis=1)]
+    means = np.stack([z.numpy()[nearest == label].sum(axis=0) for label in labelset])
+    expected = labelset[cdist(z, means, "cosine").argmin(axis=1)]
+    assert clustered(z, p).tolist() == expected.tolist() == [0, 0, 3, 3]
+
+
+def test_shots_diversity_is_towards_the_shares_of_the_pseudo_labels_where_it_is_told_so() -> None:
+    task = method("shot", diversity=0.7, diversity_to="estimated", known=(0, 1, 2, 5))
+    assert isinstance(task, Shot)
+    task.begin_epoch(0)
+    z = F.normalize(normal(28, 32))
+    found = task.losses(Domains(z, LABELS[:28], z, torch.arange(28), z, 0.0))
+    counts = np.bincount(task._pseudo_labels, minlength=7)[[0, 1, 2, 5]] + 1
+    logits = (z @ task.source_model.prototypes.matrix.detach().T).numpy()[:, [0, 1, 2, 5]]
+    mean = softmax(logits, axis=1).mean(axis=0)
+    assert found["diversity"].item() == pytest.approx(0.7 * entropy_of(mean, counts / counts.sum()), rel=1e-4)
 
 
 def test_the_teacher_counts_where_it_is_sure() -> None:

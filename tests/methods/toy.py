@@ -18,6 +18,7 @@ from pipeline.data.batches import DeviceCrops
 from pipeline.methods import Method, SourceDomain, TargetDomain, implementation
 from pipeline.networks.inference import project
 from pipeline.networks.network import Network, PrototypeClassifier, Prototypes
+from pipeline.networks.statistics import ClassStatistics
 from pipeline.source_model.pretraining import Pretraining
 from pipeline.source_model.prototypes import PrototypeLearning
 from pipeline.training import loop
@@ -88,9 +89,10 @@ def source_model() -> PrototypeClassifier:
             lambda *_: None,
             TEAM,
         )
-        learning = PrototypeLearning(Prototypes(32), project(network, crops, ROWS, 1.0), LABELS, prototypes, 0)
+        projections = project(network, crops, ROWS, 1.0)
+        learning = PrototypeLearning(Prototypes(32), projections, LABELS, prototypes, 0)
         loop.fit(learning, Checkpoint(Path(folder, "2.pt"), {}), lambda *_: None, TEAM)
-    return PrototypeClassifier(network, learning.prototypes)
+    return PrototypeClassifier(network, learning.prototypes, statistics=ClassStatistics.of(projections, LABELS))
 
 
 def method(

@@ -1,6 +1,7 @@
 """Statistics of batch norms, measured on crops: what they are, and that the function stays."""
 
 import numpy as np
+import pytest
 import torch
 
 from pipeline.config.learning import ModelParams
@@ -12,6 +13,7 @@ from pipeline.networks.network import Encoder
 PARAMS = ModelParams(backbone="resnet10", weights="none", projection_hidden=16, projection_dim=8)
 
 
+@pytest.mark.slow
 def test_the_function_stays_and_the_statistics_are_those_of_the_inputs() -> None:
     torch.manual_seed(0)
     encoder = Encoder(PARAMS).eval()

@@ -21,7 +21,7 @@ from pipeline.training import loop
 from pocan.cli import app
 from tests.models import write_adapted
 from tests.own_pictures.projects import write_project
-from tests.prediction.films import write_film
+from tests.prediction.videos import write_video
 
 pytestmark = pytest.mark.slow
 
@@ -173,7 +173,7 @@ def test_without_the_source_only_methods_that_need_none() -> None:
 
 @pytest.mark.usefixtures("project", "_without_export")
 def test_a_video_is_a_set_of_frames() -> None:
-    write_film(Path("film.mp4"), 9)
+    write_video(Path("film.mp4"), 9)
     answer = invoke("film.mp4", "--out", "mine", "--every", "2")
     assert answer.exit_code == 0, answer.output
     assert pd.read_csv("mine/predictions.csv")["picture"].tolist() == [f"film.mp4:{n:07d}" for n in (0, 2, 4, 6, 8)]

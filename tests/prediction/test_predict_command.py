@@ -16,7 +16,7 @@ from pipeline.prediction.predictor import Predictor
 from pocan.cli import app
 from tests.faces.scenes import noise, photograph, two_faces
 from tests.models import write_adapted, write_source
-from tests.prediction.films import write_film
+from tests.prediction.videos import write_video
 
 
 @pytest.fixture
@@ -98,7 +98,7 @@ def test_without_a_file_people_get_a_table_and_paths_may_come_by_the_standard_in
 
 @pytest.mark.usefixtures("here")
 def test_drawings_of_pictures_and_videos() -> None:
-    write_film(Path("film.mp4"), 7, second=range(7))
+    write_video(Path("film.mp4"), 7, second=range(7))
     answer = invoke("album", "album/two.png", "film.mp4", "--every", "3", "--draw", "shown", "--out", "rows.csv")
     assert answer.exit_code == 0, answer.output
     names = sorted(path.relative_to("shown").as_posix() for path in Path("shown").rglob("*.*"))
@@ -113,7 +113,7 @@ def test_drawings_of_pictures_and_videos() -> None:
 
 @pytest.mark.usefixtures("here")
 def test_faces_of_a_video_keep_their_numbers() -> None:
-    write_film(Path("film.mp4"), 12, second=[*range(2, 5), *range(8, 12)])
+    write_video(Path("film.mp4"), 12, second=[*range(2, 5), *range(8, 12)])
     assert invoke("film.mp4", "--out", "rows.csv", "--every", "2", "-S", "min_face=40").exit_code == 0
     found = [(int(row["frame"]), int(row["face"])) for row in rows(Path("rows.csv"))]
     large = [(frame, 1) for frame in range(0, 12, 2)]
@@ -123,7 +123,7 @@ def test_faces_of_a_video_keep_their_numbers() -> None:
 @pytest.mark.usefixtures("here")
 def test_a_video_is_read_as_it_goes(monkeypatch: pytest.MonkeyPatch) -> None:
     """Frames in memory do not grow with the video: no more are decoded than are used, but for those read ahead."""
-    write_film(Path("film.mp4"), 40)
+    write_video(Path("film.mp4"), 40)
     ahead, seen, most = 0, 0, 0
     convert = cv2.cvtColor
 

@@ -49,7 +49,7 @@ PLUMBING = (
     "pipeline/methods/__init__.py",
 )
 ROOM_SIGN = 3
-"""Lines that an ``__init__.py`` may have and still be nothing but its room's docstring."""
+"""Lines that an ``__init__.py`` may have and still be nothing but its package's docstring."""
 
 NOT_RESULTS = {
     # Where a run computes, reads and is logged; data.root is a dependency of its own.

@@ -24,6 +24,9 @@ def digests(folder: Path) -> dict[str, str]:
     }
 
 
+pytestmark = pytest.mark.slow  # all sets are drawn first
+
+
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """All six sets, each drawn by one process."""
@@ -33,7 +36,6 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("dataset", ["fer2013", "oulu"])
 def test_the_number_of_workers_changes_no_byte(root: Path, tmp_path: Path, dataset: str) -> None:
     draw(dataset, tmp_path / dataset, SEED, SCALE, workers=2)
@@ -109,7 +111,6 @@ def test_an_interrupted_run_leaves_the_old_set_alone(
     assert digests(tmp_path / "fer2013") == digests(root / "fer2013")
 
 
-@pytest.mark.slow
 def test_a_new_run_replaces_the_old_stand_in(root: Path, tmp_path: Path) -> None:
     for seed in (8, 7):
         draw("fer2013", tmp_path / "fer2013", seed, SCALE, workers=1)

@@ -10,13 +10,13 @@ class AgraParams(TwoDomainsParams):
     """AGRA's own parameters.
 
     Attributes:
-        weight: Of the domain loss, times λ of the progress.
-        local_weight: Of the local features' own cross entropy.
-        hidden: Width of the discriminator's two hidden layers.
-        dropout: Share of the graphs' inner features that a step leaves out.
-        momentum_of_means: How far a cluster's mean goes to that of ``gathered`` pictures or a few more.
-        gathered: A cluster's mean moves as soon as more pictures than this have come near it.
-        recluster: Epochs from one clustering to the next.
+        weight: of the domain loss, times λ of the progress.
+        local_weight: of the local features' own cross entropy.
+        hidden: width of the discriminator's two hidden layers.
+        dropout: share of the graphs' inner features that a step leaves out.
+        momentum_of_means: how far a cluster's mean goes to that of ``gathered`` pictures or a few more.
+        gathered: a cluster's mean moves as soon as more pictures than this have come near it.
+        recluster: epochs from one clustering to the next.
     """
 
     name: ClassVar[str] = "agra"

@@ -15,16 +15,16 @@ class AdaptParams(Section):
     A method's own parameters are the further fields of a sub-class, with their published values as defaults.
 
     Attributes:
-        method: Its name.
-        epochs: How many are trained.
+        method: its name.
+        epochs: how many are trained.
         steps_per_epoch: null: as many as the method says.
-        batch_size: Pictures of each domain in a step.
-        trains: What is trained: all, f and g and M; or head, g and M on features of f that are computed once
+        batch_size: pictures of each domain in a step.
+        trains: what is trained: all, f and g and M; or head, g and M on features of f that are computed once
             (docs/training.md).
-        source_pictures: Of head: how many of the source's training pictures are drawn from; null: all.
-        source_views: Of head: training views of each of them whose features are computed, beside the evaluation view.
-        target_views: The same of each of the target's pictures.
-        choose: The epoch whose model is kept and scored: the last one, or that which a validator
+        source_pictures: of head: how many of the source's training pictures are drawn from; null: all.
+        source_views: of head: training views of each of them whose features are computed, beside the evaluation view.
+        target_views: the same of each of the target's pictures.
+        choose: the epoch whose model is kept and scored: the last one, or that which a validator
             (``pipeline.validators``) finds best without the target's labels, epoch 0, the source model, among them.
     """
 
@@ -46,6 +46,11 @@ class AdaptParams(Section):
     """Whether it sees the target at all: some of the paper's rows only train the source model otherwise."""
     needs_encoder: ClassVar[bool] = False
     """Whether it looks at the pictures or at what f computes within, so that features of f are not enough."""
+
+    training_free: ClassVar[bool] = False
+    """Whether it corrects the source model in one pass over the target, without steps: ``epochs`` then says nothing."""
+    needs_statistics: ClassVar[bool] = False
+    """Whether it compares the target with the class statistics that the source model keeps."""
 
     method: Name
     epochs: PositiveInt
@@ -69,6 +74,11 @@ class AdaptParams(Section):
         if self.trains == "head" and self.needs_encoder:
             raise ValueError(f"trains: {self.title} needs more of f than its features; set adapt.trains: all")
         return self
+
+    @property
+    def passes(self) -> int:
+        """How many times the target is gone through: ``epochs``, or once where nothing is trained on it."""
+        return 1 if self.training_free else self.epochs
 
     def left_out(self) -> tuple[str, ...]:
         """Return the method's parts that these parameters switch off, as tables name them; empty: the whole method."""

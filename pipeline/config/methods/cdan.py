@@ -10,9 +10,9 @@ class CdanParams(TwoDomainsParams):
     """As DANN's, with the prediction in what the discriminator sees.
 
     Attributes:
-        weight: Of the domain loss, times λ of the progress.
-        hidden: Width of the discriminator's two hidden layers.
-        entropy: Weigh pictures by how sure their prediction is (+E).
+        weight: of the domain loss, times λ of the progress.
+        hidden: width of the discriminator's two hidden layers.
+        entropy: weigh pictures by how sure their prediction is (+E).
     """
 
     name: ClassVar[str] = "cdan"

@@ -11,7 +11,7 @@ class DanParams(TwoDomainsParams):
 
     Attributes:
         weight: λ of the MMD.
-        kernels: Widths of the Gaussians, as multiples of the mean squared distance.
+        kernels: widths of the Gaussians, as multiples of the mean squared distance.
     """
 
     name: ClassVar[str] = "dan"

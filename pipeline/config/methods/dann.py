@@ -10,8 +10,8 @@ class DannParams(TwoDomainsParams):
     """DANN's own parameters.
 
     Attributes:
-        weight: Of the domain loss, times λ of the progress.
-        hidden: Width of the discriminator's two hidden layers.
+        weight: of the domain loss, times λ of the progress.
+        hidden: width of the discriminator's two hidden layers.
     """
 
     name: ClassVar[str] = "dann"

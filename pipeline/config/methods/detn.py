@@ -10,9 +10,9 @@ class DetnParams(TwoDomainsParams):
     """DETN's own parameters.
 
     Attributes:
-        weight: Of the MMD.
-        kernels: As DAN's.
-        cap: Of a class's weight, the ratio of its shares in target and source.
+        weight: of the MMD.
+        kernels: as DAN's.
+        cap: of a class's weight, the ratio of its shares in target and source.
     """
 
     name: ClassVar[str] = "detn"

@@ -10,9 +10,9 @@ class DfaParams(TwoDomainsParams):
     """DFA's own parameters: weights of its three terms.
 
     Attributes:
-        gist: Of the likeness of the domains' means.
-        intra: Of the likeness within classes.
-        inter: Of the likeness between classes.
+        gist: of the likeness of the domains' means.
+        intra: of the likeness within classes.
+        inter: of the likeness between classes.
     """
 
     name: ClassVar[str] = "dfa"

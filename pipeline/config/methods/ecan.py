@@ -10,10 +10,10 @@ class EcanParams(TwoDomainsParams):
     """ECAN's own parameters.
 
     Attributes:
-        marginal: Weight of the MMD of the whole domains.
-        conditional: Weight of the MMD class by class.
-        kernels: As DAN's.
-        cap: As DETN's.
+        marginal: weight of the MMD of the whole domains.
+        conditional: weight of the MMD class by class.
+        kernels: as DAN's.
+        cap: as DETN's.
     """
 
     name: ClassVar[str] = "ecan"

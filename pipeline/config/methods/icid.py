@@ -10,8 +10,8 @@ class IcidParams(TwoDomainsParams):
     """ICID's own parameters: weights of the two channels' own losses, beside that of the fused features.
 
     Attributes:
-        common: Of what pictures of a class have in common.
-        distinct: Of what tells classes apart.
+        common: of what pictures of a class have in common.
+        distinct: of what tells classes apart.
     """
 
     name: ClassVar[str] = "icid"

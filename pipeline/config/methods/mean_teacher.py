@@ -10,9 +10,9 @@ class MeanTeacherParams(TwoDomainsParams):
     """The mean teacher's own parameters.
 
     Attributes:
-        weight: Of the consistency.
-        threshold: Of the teacher's confidence.
-        ema: The teacher's decay.
+        weight: of the consistency.
+        threshold: of the teacher's confidence.
+        ema: the teacher's decay.
     """
 
     name: ClassVar[str] = "mean_teacher"

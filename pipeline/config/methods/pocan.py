@@ -25,34 +25,36 @@ class PocanParams(AdaptParams):
     What the paper does not have, from logit_adjustment on, changes nothing by default.
 
     Attributes:
-        lr: Of f and g.
-        prototype_lr: Of M_s and M_t.
-        prototype_lr_drop_epoch: The epoch after which prototype_lr is divided by 10.
-        momentum: Of both optimisers.
-        weight_decay: Of both optimisers.
-        tau: Temperature of NT-Xent on the target.
+        lr: of f and g.
+        prototype_lr: of M_s and M_t.
+        prototype_lr_drop_epoch: the epoch after which prototype_lr is divided by 10.
+        momentum: of both optimisers.
+        weight_decay: of both optimisers.
+        tau: temperature of NT-Xent on the target.
         tau_source: τ', temperature of the supervised contrastive loss on the source.
-        beta: The exponent of the adaptive threshold (eq. 14).
+        beta: the exponent of the adaptive threshold (eq. 14).
         class_weights: printed (eq. 13), code, balanced (as ``balance`` says) or none, in both domains.
-        balance: Of balanced class weights.
-        lambda_on_prototypes: Multiply L_tp by λ_t too (code).
-        use_l_in: Whether eq. 15 has L_in.
-        use_l_cross: Whether eq. 15 has L_cross.
-        use_l_ad: Whether eqs. 15 and 16 have the adversarial terms.
-        prototype_projections: Which projections eq. 16 uses: evaluation (of the updated f and g, by a second pass in
+        balance: of balanced class weights.
+        lambda_on_prototypes: multiply L_tp by λ_t too (code).
+        use_l_in: whether eq. 15 has L_in.
+        use_l_cross: whether eq. 15 has L_cross.
+        use_l_ad: whether eqs. 15 and 16 have the adversarial terms.
+        prototype_projections: which projections eq. 16 uses: evaluation (of the updated f and g, by a second pass in
             evaluation mode; code) or training (those of the step's own pass, which saves a quarter of the step).
         domain_passes: separate (batch norm sees one domain at a time; code) or joint (one pass with both domains).
-        batch_norm: Which passes the running statistics of batch norms follow, by which is predicted: shared (those of
+        batch_norm: which passes the running statistics of batch norms follow, by which is predicted: shared (those of
             both domains, as published), source or target (that domain's alone; needs separate passes), or frozen (they
             stay the source model's, and training passes are normalised by them, too).
         logit_adjustment: τ of Menon et al. (ICLR 2021), from 0 to 1, in what pseudo-labels and predicts: by the
             source's shares, its class weights included.
-        target_shares: From which shares the target's class weights are made: those of the pseudo_labels (the paper), or
+        pseudo_loss: what the cross entropy of pseudo-labels is of: printed (softmax(z·Mᵀ), eqs. 3, 7 and 9) or
+            consistent (the decision that pseudo-labels and predicts, logit adjustment and possible classes included).
+        target_shares: from which shares the target's class weights are made: those of the pseudo_labels (the paper), or
             estimated by expectation maximisation, em (Saerens et al. 2002).
-        trusted_floor: At least so many trusted samples a class, in shares of N/7 (Zou et al., ECCV 2018).
-        trusted_cap: At most so many.
-        keep_alive: A class that dies out of the pseudo-labels is kept by its most confident samples.
-        ema: Decay of an average of f, g, M_s and M_t over the steps, which then predicts and pseudo-labels (Tarvainen
+        trusted_floor: at least so many trusted samples a class, in shares of N/7 (Zou et al., ECCV 2018).
+        trusted_cap: at most so many.
+        keep_alive: a class that dies out of the pseudo-labels is kept by its most confident samples.
+        ema: decay of an average of f, g, M_s and M_t over the steps, which then predicts and pseudo-labels (Tarvainen
             and Valpola, NeurIPS 2017); 0: none.
     """
 
@@ -79,6 +81,7 @@ class PocanParams(AdaptParams):
     domain_passes: Literal["separate", "joint"] = "separate"
     batch_norm: BatchNormMode = "shared"
     logit_adjustment: Fraction = 0.0
+    pseudo_loss: Literal["printed", "consistent"] = "printed"
     target_shares: Literal["pseudo_labels", "em"] = "pseudo_labels"
     trusted_floor: NonNegativeFloat = 0.0
     trusted_cap: PositiveFloat | None = None

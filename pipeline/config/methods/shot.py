@@ -1,6 +1,6 @@
 """SHOT's parameters."""
 
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from pipeline.config.methods.two_domains import TwoDomainsParams
 from pipeline.config.section import NonNegativeFloat
@@ -10,7 +10,9 @@ class ShotParams(TwoDomainsParams):
     """SHOT's own parameters: information maximisation and pseudo-labels.
 
     Attributes:
-        diversity: Of the entropy of the mean prediction; 0 leaves it out.
+        diversity: of the divergence of the mean prediction from shares of the classes; 0 leaves it out.
+        diversity_to: from which shares: uniform (as published, minus the entropy) or estimated (those of the epoch's
+            pseudo-labels), for a target whose classes are unlike in number.
         pseudo: β, of the pseudo-labels' cross entropy.
     """
 
@@ -21,4 +23,5 @@ class ShotParams(TwoDomainsParams):
     source_free: ClassVar[bool] = True
 
     diversity: NonNegativeFloat = 1.0
+    diversity_to: Literal["uniform", "estimated"] = "uniform"
     pseudo: NonNegativeFloat = 0.3

@@ -10,7 +10,7 @@ class SwdParams(TwoClassifiersParams):
     """SWD's own parameters.
 
     Attributes:
-        directions: On how many the classifiers' outputs are projected.
+        directions: on how many the classifiers' outputs are projected.
     """
 
     name: ClassVar[str] = "swd"

@@ -21,20 +21,20 @@ class TwoDomainsParams(AdaptParams):
     """Optimiser and class weights; the defaults are those that DANN and its successors are published with.
 
     Attributes:
-        lr: Of f and g.
-        prototype_lr: Of M and of the method's own modules, which do not come from the source model.
+        lr: of f and g.
+        prototype_lr: of M and of the method's own modules, which do not come from the source model.
         schedule: inverse, the rates times (1 + 10 p)^−0.75 of the progress p (Ganin et al., JMLR 2016), or constant.
-        momentum: Of the optimiser.
-        weight_decay: Of the optimiser.
-        class_weights: Of the source's cross entropy, as in POCAN (none: as published).
-        balance: Of balanced class weights.
+        momentum: of the optimiser.
+        weight_decay: of the optimiser.
+        class_weights: of the source's cross entropy, as in POCAN (none: as published).
+        balance: of balanced class weights.
         logit_adjustment: τ of Menon et al. (ICLR 2021), from 0 to 1, in what predicts, as in POCAN; of a source-free
             method the source model's own holds.
         domain_passes: joint (one pass with both domains) or separate (batch norm sees one domain at a time).
-        batch_norm: Which passes the running statistics of batch norms follow, by which is predicted: shared (those of
+        batch_norm: which passes the running statistics of batch norms follow, by which is predicted: shared (those of
             both domains, as published), source or target (that domain's alone; needs separate passes), or frozen (they
             stay the source model's, and training passes are normalised by them, too).
-        ema: Decay of an average of all that is trained, which then predicts (Tarvainen and Valpola, NeurIPS 2017); 0:
+        ema: decay of an average of all that is trained, which then predicts (Tarvainen and Valpola, NeurIPS 2017); 0:
             none.
     """
 
@@ -61,8 +61,8 @@ class TwoClassifiersParams(TwoDomainsParams):
     """Parameters of methods that let two classifiers disagree, in three steps a batch.
 
     Attributes:
-        repeats: Steps of f and g that bring the classifiers together (n of MCD's paper).
-        apart: How far the second classifier starts from the first, as a share of the spread of M.
+        repeats: steps of f and g that bring the classifiers together (n of MCD's paper).
+        apart: how far the second classifier starts from the first, as a share of the spread of M.
     """
 
     repeats: PositiveInt

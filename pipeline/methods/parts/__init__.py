@@ -1,1 +1,1 @@
-"""What adaptation methods are put together from: the interface, pseudo-labels."""
+"""What adaptation methods share: their interface, training on two domains, discriminators, pseudo-labels, averages."""

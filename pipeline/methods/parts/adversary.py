@@ -38,9 +38,9 @@ class Discriminator(nn.Module):
         """Make the layers.
 
         Args:
-            features: How many a picture has.
-            hidden: Width of both hidden layers.
-            norm: The length of a picture's features.
+            features: how many a picture has.
+            hidden: width of both hidden layers.
+            norm: the length of a picture's features.
         """
         super().__init__()
         self.factor = features**0.5 / norm
@@ -68,8 +68,8 @@ def domain_loss(
     Args:
         source_logits: S float.
         target_logits: T float.
-        source_weights: Of the single pictures, S float without gradient; None: all alike.
-        target_weights: The same of the target's, T float.
+        source_weights: of the single pictures, S float without gradient; None: all alike.
+        target_weights: the same of the target's, T float.
 
     Returns:
         A scalar.

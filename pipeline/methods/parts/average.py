@@ -19,8 +19,8 @@ class Average:
         """Copy the modules.
 
         Args:
-            modules: Those that are trained, by name.
-            decay: Of the average; with 0 it is the trained modules themselves.
+            modules: those that are trained, by name.
+            decay: of the average; with 0 it is the trained modules themselves.
         """
         self._trained = nn.ModuleDict(modules)
         self._average = copy.deepcopy(self._trained) if decay else None

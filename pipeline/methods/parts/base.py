@@ -11,7 +11,7 @@ from pipeline.compute.team import Team
 from pipeline.config.learning import AugmentParams
 from pipeline.config.methods.base import AdaptParams
 from pipeline.data.batches import NetworkInputs
-from pipeline.errors import TrainingError
+from pipeline.errors import TrainingError, WeightsError
 from pipeline.networks.inference import classify
 from pipeline.networks.network import Classifier, PrototypeClassifier
 from pipeline.training.loop import Epoch, Resumable, Stateful
@@ -27,10 +27,10 @@ class SourceDomain:
     """The labelled source.
 
     Attributes:
-        inputs: All its pictures, as the network takes them.
-        rows: Those to train on, int64.
-        labels: One for each picture, int64.
-        held_out: Rows that are not trained on, int64, by which validators judge.
+        inputs: all its pictures, as the network takes them.
+        rows: those to train on, int64.
+        labels: one for each picture, int64.
+        held_out: rows that are not trained on, int64, by which validators judge.
     """
 
     inputs: NetworkInputs
@@ -44,14 +44,27 @@ class TargetDomain:
     """The target, which has no labels here, on purpose.
 
     Attributes:
-        inputs: All its pictures, as the network takes them.
-        train_rows: Those to adapt to, int64.
-        test_rows: Those to predict, int64.
+        inputs: all its pictures, as the network takes them.
+        train_rows: those to adapt to, int64.
+        test_rows: those to predict, int64.
     """
 
     inputs: NetworkInputs
     train_rows: Tensor
     test_rows: Tensor
+
+
+def require_statistics(params: AdaptParams, model: Classifier) -> None:
+    """Refuse a source model without class statistics for a method that needs them.
+
+    Raises:
+        WeightsError: it has none, as it was trained before they were kept.
+    """
+    if params.needs_statistics and not (isinstance(model, PrototypeClassifier) and model.statistics):
+        raise WeightsError(
+            f"{params.name}: this source model has no class statistics; run dvc repro prototypes, or choose another "
+            "method"
+        )
 
 
 @dataclass(eq=False)
@@ -60,19 +73,19 @@ class Method(Resumable, ABC):
 
     Attributes:
         source_model: f, g and M_s; the method may train them in place or on a copy.
-        source: The labelled domain.
-        target: The domain to adapt to.
-        params: The method's own.
-        augment_params: How views are drawn.
-        seed: Of all chance (``generator_for``).
-        team: The processes that train together.
-        epochs: How many are trained.
-        model: What predicts, set by the method; of the kind that its parameters' ``classifier`` names. Its parts are
+        source: the labelled domain.
+        target: the domain to adapt to.
+        params: the method's own.
+        augment_params: how views are drawn.
+        seed: of all chance (``generator_for``).
+        team: the processes that train together.
+        epochs: how many are trained.
+        model: what predicts, set by the method; of the kind that its parameters' ``classifier`` names. Its parts are
             saved; what else is saved, ``modules`` says.
-        parts: What resuming needs beside the predictions, set by the method.
-        predictions: Grows by one row before every epoch and one at the end: the predicted class of each test row
+        parts: what resuming needs beside the predictions, set by the method.
+        predictions: grows by one row before every epoch and one at the end: the predicted class of each test row
             (uint8), from which the evaluation stage, which alone sees labels, finds the last and the oracle epoch.
-        validations: Grows likewise, by what the validators say without the target's labels.
+        validations: grows likewise, by what the validators say without the target's labels.
     """
 
     source_model: PrototypeClassifier
@@ -91,7 +104,8 @@ class Method(Resumable, ABC):
     _kept_state: dict[str, dict[str, Tensor]] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.epochs = self.params.epochs if self.params.adapts else 0
+        require_statistics(self.params, self.source_model)
+        self.epochs = self.params.passes if self.params.adapts else 0
         self.source_model.to(self.target.inputs.device)
         held_out = self.source.held_out
         held_out = held_out[self.source_model.decision.possible.cpu()[self.source.labels[held_out]]]
@@ -124,8 +138,8 @@ class Method(Resumable, ABC):
         """Make one update.
 
         Args:
-            batch: One of those that ``begin_epoch`` announced.
-            progress: Share of stage 2 that is done, in [0, 1).
+            batch: one of those that ``begin_epoch`` announced.
+            progress: share of stage 2 that is done, in [0, 1).
 
         Returns:
             Its losses by name, scalars.
@@ -182,8 +196,8 @@ class Method(Resumable, ABC):
         place = torch.searchsorted(rows, test).to(probabilities.device)
         self.predictions.append(probabilities[place].argmax(dim=1).to(torch.uint8).cpu())
         place = torch.searchsorted(rows, train).to(probabilities.device)
-        judged = place[_evenly(len(train))]
-        self._validate(embeddings[judged], probabilities[judged])
+        sample = place[_evenly(len(train))]
+        self._validate(embeddings[sample], probabilities[sample])
         self._keep_where_best()
         return embeddings[place], probabilities[place]
 
@@ -203,14 +217,14 @@ class Method(Resumable, ABC):
 
     def _validate(self, embeddings: Tensor, probabilities: Tensor) -> None:
         source_embeddings, source_probabilities = self._classified(self.source.inputs, self._held_out)
-        judged = ValidatorInput(
+        inputs = ValidatorInput(
             embeddings.cpu().numpy(),
             probabilities.cpu().numpy(),
             source_embeddings.cpu().numpy(),
             source_probabilities.cpu().numpy(),
             self.source.labels[self._held_out].numpy(),
         )
-        self.validations.append(validate(judged))
+        self.validations.append(validate(inputs))
 
     def _classified(self, inputs: NetworkInputs, rows: Tensor) -> tuple[Tensor, Tensor]:
         """Predict ``rows``: the team's processes a part each, and all get the whole embeddings and probabilities."""

@@ -32,8 +32,8 @@ class Bounds:
     Floor and cap are as in class-balanced self-training (Zou et al., ECCV 2018).
 
     Attributes:
-        floor: At least so many of its most confident samples.
-        cap: At most so many; None: no limit.
+        floor: at least so many of its most confident samples.
+        cap: at most so many; None: no limit.
         alive: k bool, classes that must not die out: one that nobody is predicted as is given the samples that most
             look like it, as many as the floor says and at least one. None: any class may.
     """
@@ -47,9 +47,9 @@ def assign(probabilities: Tensor, beta: float, bounds: Bounds = Bounds()) -> Pse
     """Pseudo-label every target sample and select the trusted ones.
 
     Args:
-        probabilities: Of the samples under M_t, N×k float.
-        beta: The exponent of eq. 14.
-        bounds: How many samples of a class may be trusted.
+        probabilities: of the samples under M_t, N×k float.
+        beta: the exponent of eq. 14.
+        bounds: how many samples of a class may be trusted.
     """
     confidence, labels = probabilities.max(dim=1)
     thresholds = adaptive_thresholds(confidence, labels, beta)

@@ -18,8 +18,8 @@ def estimated_shares(probabilities: Tensor, prior: Tensor) -> Tensor:
     They are right where the classes look alike in both domains and the probabilities are calibrated.
 
     Args:
-        probabilities: Of a model for the target's pictures, N×k float.
-        prior: The shares that the model was trained with, k float.
+        probabilities: of a model for the target's pictures, N×k float.
+        prior: the shares that the model was trained with, k float.
 
     Returns:
         k float. A class without a prior has the share 0, and so has one that less than half a picture would be of.
@@ -40,8 +40,8 @@ def class_ratios(source_labels: Tensor, target_labels: Tensor, cap: float) -> Te
 
     Args:
         source_labels: S int64.
-        target_labels: Pseudo-labels, T int64.
-        cap: The largest ratio.
+        target_labels: pseudo-labels, T int64.
+        cap: the largest ratio.
 
     Returns:
         k float; 0 where the source has no picture of the class.
@@ -54,7 +54,7 @@ def picture_weights(ratios: Tensor, labels: Tensor) -> Tensor:
     """Weigh the pictures of a batch by their classes.
 
     Args:
-        ratios: Of the classes, k float.
+        ratios: of the classes, k float.
         labels: S int64.
 
     Returns:

@@ -64,7 +64,7 @@ class TwoClassifiers(TwoDomains):
 
         Args:
             z: N×d float.
-            matrices: The two classifiers' by name, k×d float each.
+            matrices: the two classifiers' by name, k×d float each.
 
         Returns:
             A scalar.

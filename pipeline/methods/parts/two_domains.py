@@ -28,8 +28,8 @@ class Batch:
     Attributes:
         source: None where the method does not see the domain.
         target: None where the method does not see the domain.
-        labels: Of the source's pictures in the whole team's batch, int64 on the device.
-        target_index: Which of the target's training rows are in the whole team's batch, int64 on the CPU.
+        labels: of the source's pictures in the whole team's batch, int64 on the device.
+        target_index: which of the target's training rows are in the whole team's batch, int64 on the CPU.
     """
 
     source: Pictures | None
@@ -44,11 +44,11 @@ class Domains:
 
     Attributes:
         source: z, S×d float.
-        labels: Of the source's pictures, S int64.
+        labels: of the source's pictures, S int64.
         target: z, T×d float.
-        target_index: Which of the target's training rows these are, T int64 on the CPU.
-        target_views: This process's own, t×3×H×W float; second views, where they are drawn, follow in the same order.
-        progress: Share of stage 2 that is done, in [0, 1).
+        target_index: which of the target's training rows these are, T int64 on the CPU.
+        target_views: this process's own, t×3×H×W float; second views, where they are drawn, follow in the same order.
+        progress: share of stage 2 that is done, in [0, 1).
     """
 
     source: Tensor
@@ -65,8 +65,8 @@ class TwoDomains(Method):
     Attributes:
         network: f and g, trained in place from the source model on.
         prototypes: M, trained likewise.
-        own: The method's own modules, trained along with M.
-        views: Training views of each target picture in a step, of which the first is embedded.
+        own: the method's own modules, trained along with M.
+        views: training views of each target picture in a step, of which the first is embedded.
     """
 
     params: TwoDomainsParams
@@ -168,8 +168,7 @@ class TwoDomains(Method):
 
     def _batches(self, epoch: int, steps: int) -> Iterator[Batch]:
         generator = generator_for(self.seed, self.name, epoch)
-        draws = (shuffled_batches(rows, self.params.batch_size, steps, generator) for rows in self._pools())
-        for source_rows, target_index in zip(*draws, strict=True):
+        for source_rows, target_index in self.drawn(steps, generator):
             target_rows = self.target.train_rows[target_index]
             yield Batch(
                 self._source_views.pictures(source_rows, generator) if len(source_rows) else None,
@@ -177,6 +176,11 @@ class TwoDomains(Method):
                 upload(self.source.labels[source_rows], self.team.device),
                 target_index,
             )
+
+    def drawn(self, steps: int, generator: torch.Generator) -> Iterator[tuple[Tensor, Tensor]]:
+        """Draw each step's rows of the source and places among the target's training rows, int64 on the CPU."""
+        source, target = (shuffled_batches(rows, self.params.batch_size, steps, generator) for rows in self._pools())
+        return zip(source, target, strict=True)
 
     def step(self, batch: Batch, progress: float) -> dict[str, Tensor]:
         self.set_rates(progress)

@@ -12,9 +12,9 @@ class Plot:
     """A figure under its title.
 
     Attributes:
-        name: The id of its place on the page.
-        title: What stands above it.
-        figure: What Plotly.js draws.
+        name: the id of its place on the page.
+        title: what stands above it.
+        figure: what Plotly.js draws.
     """
 
     name: str
@@ -34,9 +34,9 @@ class Sheet:
     """Small copies of pictures on one large picture.
 
     Attributes:
-        uri: A data URI, the large picture itself.
-        side: Of each copy, in pixels.
-        columns: Copies in a row.
+        uri: a data URI, the large picture itself.
+        side: of each copy, in pixels.
+        columns: copies in a row.
     """
 
     uri: str
@@ -49,13 +49,13 @@ class Predictions:
     """The table of predictions, a column a field.
 
     Attributes:
-        note: Which pictures these are.
-        picture: Each one's file.
-        expression: The expression predicted, an index into ``pipeline.labels.EXPRESSIONS``.
-        confidence: Calibrated.
-        label: An index likewise; -1 where there is none.
-        sheet: The name of the sheet that shows the pictures.
-        cell: Each one's place on it; empty without a sheet.
+        note: which pictures these are.
+        picture: each one's file.
+        expression: the expression predicted, an index into ``pipeline.labels.EXPRESSIONS``.
+        confidence: calibrated.
+        label: an index likewise; -1 where there is none.
+        sheet: the name of the sheet that shows the pictures.
+        cell: each one's place on it; empty without a sheet.
     """
 
     note: str
@@ -72,13 +72,13 @@ class Group:
     """What the page shows at a time: a target, or the source model.
 
     Attributes:
-        name: What the page's address calls it.
-        title: What people choose it by.
-        mark: Stands after every number.
-        note: What must be known of all of them.
-        plots: In their order on the page.
+        name: what the page's address calls it.
+        title: what people choose it by.
+        mark: stands after every number.
+        note: what must be known of all of them.
+        plots: in their order on the page.
         predictions: None where there are none.
-        missing: Why there are none.
+        missing: why there are none.
     """
 
     name: str

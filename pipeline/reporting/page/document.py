@@ -19,9 +19,9 @@ def document(markdown: str, groups: Sequence[Group], sheets: Mapping[str, Sheet]
     """The HTML; the same values give the same bytes.
 
     Args:
-        markdown: The tables with the text around them; its first line is the title.
-        groups: What can be chosen to be shown below the tables.
-        sheets: Of pictures, by name; empty for none.
+        markdown: the tables with the text around them; its first line is the title.
+        groups: what can be chosen to be shown below the tables.
+        sheets: of pictures, by name; empty for none.
     """
     body, titles = _rendered(markdown)
     data = {

@@ -121,14 +121,14 @@ function cells(row) {
 
 function filtered() {
   const found = view.group.predictions;
-  const wish = Object.fromEntries(new FormData(at("filter")));
-  const [from, to] = [wish.from === "" ? 0 : Number(wish.from), wish.to === "" ? 1 : Number(wish.to)];
-  const part = wish.file.toLowerCase();
+  const wanted = Object.fromEntries(new FormData(at("filter")));
+  const [from, to] = [wanted.from === "" ? 0 : Number(wanted.from), wanted.to === "" ? 1 : Number(wanted.to)];
+  const part = wanted.file.toLowerCase();
   return [...found.picture.keys()].filter((row) =>
     found.confidence[row] >= from && found.confidence[row] <= to
-    && (wish.expression === "" || found.expression[row] === Number(wish.expression))
-    && (wish.label === "" || found.label[row] === Number(wish.label))
-    && (wish.outcome === "" || outcome(found, row) === wish.outcome)
+    && (wanted.expression === "" || found.expression[row] === Number(wanted.expression))
+    && (wanted.label === "" || found.label[row] === Number(wanted.label))
+    && (wanted.outcome === "" || outcome(found, row) === wanted.outcome)
     && found.picture[row].toLowerCase().includes(part));
 }
 

@@ -26,10 +26,10 @@ class SetPictures:
     """What is shown of a set's pictures.
 
     Attributes:
-        title: The set's name as people write it.
-        sheet: The name of the sheet with small copies.
-        keys: The pictures' files, by row; None where the crops are not at hand.
-        cells: The place of a row's copy on the sheet; empty where copies were not asked for.
+        title: the set's name as people write it.
+        sheet: the name of the sheet with small copies.
+        keys: the pictures' files, by row; None where the crops are not at hand.
+        cells: the place of a row's copy on the sheet; empty where copies were not asked for.
     """
 
     title: str
@@ -47,10 +47,10 @@ def set_pictures(title: str, name: str, store: CropStore | None, rows: Sequence[
     """What is shown of a set.
 
     Args:
-        title: The set's name as people write it.
-        name: Of its sheet.
-        store: Its crops; None where they are not at hand.
-        rows: Those that get a copy; none where copies were not asked for.
+        title: the set's name as people write it.
+        name: of its sheet.
+        store: its crops; None where they are not at hand.
+        rows: those that get a copy; none where copies were not asked for.
     """
     cells = {row: cell for cell, row in enumerate(sorted(set(rows)))}
     return SetPictures(title, name, None if store is None else store.samples["key"].tolist(), cells)
@@ -83,12 +83,12 @@ def page_predictions(
     """The table of predictions of some pictures.
 
     Args:
-        table: A row a picture of the store, as ``evaluation.scorecard.predictions_table`` makes it.
+        table: a row a picture of the store, as ``evaluation.scorecard.predictions_table`` makes it.
         labels: N int64, of each picture of the store, -1 for none.
-        rows: The rows that are shown, by ``sample_rows``.
-        of: The rows that these were chosen from.
-        what: What the pictures are: "test pictures".
-        shown: What the page shows of the set's pictures.
+        rows: the rows that are shown, by ``sample_rows``.
+        of: the rows that these were chosen from.
+        what: what the pictures are: "test pictures".
+        shown: what the page shows of the set's pictures.
     """
     note = f"{len(of):,} {what}" if len(rows) == len(of) else f"{len(rows):,}, drawn at random, of {len(of):,} {what}"
     taken = table.iloc[rows]

@@ -28,10 +28,10 @@ def of_target(evaluation: Evaluation, mark: str, source: SetPictures, target: Se
     """What the results allow: a target without labels has t-SNE alone.
 
     Args:
-        evaluation: One target.
-        mark: Stands after every number.
-        source: What is shown of the source's pictures under the pointer.
-        target: What is shown of the target's.
+        evaluation: one target.
+        mark: stands after every number.
+        source: what is shown of the source's pictures under the pointer.
+        target: what is shown of the target's.
     """
     result = evaluation.result
     names = {"before": "before: DT"} | ({"after": f"after: {method_title(result)}"} if result.adapts else {})

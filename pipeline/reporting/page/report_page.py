@@ -29,9 +29,9 @@ class _Predicted:
     """The predictions of a target.
 
     Attributes:
-        table: A row a picture of the store.
-        of: The rows that are of interest, the test pictures or all.
-        rows: Those of them that are shown.
+        table: a row a picture of the store.
+        of: the rows that are of interest, the test pictures or all.
+        rows: those of them that are shown.
     """
 
     table: pd.DataFrame
@@ -45,14 +45,14 @@ def page(params: Params, evaluations: Sequence[Evaluation], source: SourceMetric
     In a clone to which DVC has not brought the data the page is made without predictions and says so.
 
     Args:
-        params: Name source and targets, and say whether pictures are shown.
-        evaluations: One a target.
-        source: The source model's scores.
-        tables: The text of reports/tables.md without figures.
-        root: The project's.
+        params: name source and targets, and say whether pictures are shown.
+        evaluations: one a target.
+        source: the source model's scores.
+        tables: the text of reports/tables.md without figures.
+        root: the project's.
 
     Raises:
-        PipelineError: A curve is missing or damaged, a file does not fit the crops, or pictures are to be shown and
+        PipelineError: a curve is missing or damaged, a file does not fit the crops, or pictures are to be shown and
             their crops are missing.
     """
     names = (params.source, *params.targets)
@@ -154,7 +154,7 @@ def _require_fit(evaluation: Evaluation, stores: Mapping[str, CropStore | None],
     """Check that the pictures of t-SNE are in the stores, as far as these are at hand.
 
     Raises:
-        PipelineError: They are not.
+        PipelineError: they are not.
     """
     target = evaluation.result.target
     for name, of_target in ((evaluation.result.source, False), (target, True)):
@@ -173,7 +173,7 @@ def _predicted(path: Path, target: str, store: CropStore, root: Path) -> _Predic
     """The predictions of the test pictures; of all where none has a label.
 
     Raises:
-        PipelineError: They are of other pictures than the store's or damaged, or the division is missing.
+        PipelineError: they are of other pictures than the store's or damaged, or the division is missing.
     """
     types = {"picture": "string", "expression": "string", "confidence": "float64"}
     table = read_csv(path, usecols=list(types), dtype=types, keep_default_na=False)

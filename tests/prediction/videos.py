@@ -9,7 +9,7 @@ from pipeline.datasets.parts.videos import VideoWriter
 from tests.faces.scenes import halved, photograph
 
 
-def write_film(path: Path, frames: int, second: Collection[int] = (), rate: float = 25.0) -> Path:
+def write_video(path: Path, frames: int, second: Collection[int] = (), rate: float = 25.0) -> Path:
     """``frames`` frames of 320×240; ``second``: those in which the smaller face is there, too."""
     large = photograph()[20:190, 60:210]
     small = halved(photograph())[:, ::-1]

@@ -1,0 +1,28 @@
+"""AaD's parameters."""
+
+from typing import ClassVar
+
+from pipeline.config.methods.two_domains import TwoDomainsParams
+from pipeline.config.section import NonNegativeFloat, PositiveInt
+
+
+class AadParams(TwoDomainsParams):
+    """AaD's own parameters, as published for VisDA.
+
+    Attributes:
+        neighbours: of each picture.
+        dispersion: λ at the start.
+        decay: β, of λ's fall: times (1 + 10 p)^−β of the progress p.
+    """
+
+    name: ClassVar[str] = "aad"
+    title: ClassVar[str] = "AaD"
+    citation: ClassVar[str] = (
+        "Yang et al., Attracting and dispersing: a simple approach for source-free domain adaptation, NeurIPS 2022"
+    )
+    implementation: ClassVar[str] = "pipeline.methods.aad:Aad"
+    source_free: ClassVar[bool] = True
+
+    neighbours: PositiveInt = 5
+    dispersion: NonNegativeFloat = 1.0
+    decay: NonNegativeFloat = 5.0

@@ -1,0 +1,24 @@
+"""The centroids' parameters."""
+
+from typing import ClassVar
+
+from pipeline.config.methods.base import AdaptParams
+from pipeline.config.section import PositiveInt
+
+
+class CentroidParams(AdaptParams):
+    """SHOT's relabelling, as a method of its own.
+
+    Attributes:
+        rounds: how many times centroids are made: first weighted by the predictions, then of the pictures that are
+            nearest.
+    """
+
+    name: ClassVar[str] = "centroid"
+    title: ClassVar[str] = "Centroids"
+    citation: ClassVar[str] = "pseudo-labels of Liang et al., Do we really need to access the source data?, ICML 2020"
+    implementation: ClassVar[str] = "pipeline.methods.centroid:Centroid"
+    source_free: ClassVar[bool] = True
+    training_free: ClassVar[bool] = True
+
+    rounds: PositiveInt = 2

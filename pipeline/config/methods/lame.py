@@ -1,0 +1,26 @@
+"""LAME's parameters."""
+
+from typing import Annotated, ClassVar
+
+from pydantic import Field
+
+from pipeline.config.methods.base import AdaptParams
+
+
+class LameParams(AdaptParams):
+    """LAME's own parameter.
+
+    Attributes:
+        neighbours: k of the affinity: with how many of the target's pictures each is to agree; at most as many as the
+            model looks for.
+    """
+
+    name: ClassVar[str] = "lame"
+    title: ClassVar[str] = "LAME"
+    citation: ClassVar[str] = "Boudiaf et al., Parameter-free online test-time adaptation, CVPR 2022"
+    implementation: ClassVar[str] = "pipeline.methods.lame:Lame"
+    classifier: ClassVar[str] = "pipeline.methods.lame:LameClassifier"
+    source_free: ClassVar[bool] = True
+    training_free: ClassVar[bool] = True
+
+    neighbours: Annotated[int, Field(ge=1, le=20)] = 5

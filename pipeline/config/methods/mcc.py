@@ -1,0 +1,23 @@
+"""MCC's parameters."""
+
+from typing import ClassVar
+
+from pipeline.config.methods.two_domains import TwoDomainsParams
+from pipeline.config.section import NonNegativeFloat, PositiveFloat
+
+
+class MccParams(TwoDomainsParams):
+    """MCC's own parameters.
+
+    Attributes:
+        weight: of the class confusion.
+        temperature: by which the target's logits are divided.
+    """
+
+    name: ClassVar[str] = "mcc"
+    title: ClassVar[str] = "MCC"
+    citation: ClassVar[str] = "Jin et al., Minimum class confusion for versatile domain adaptation, ECCV 2020"
+    implementation: ClassVar[str] = "pipeline.methods.mcc:Mcc"
+
+    weight: NonNegativeFloat = 1.0
+    temperature: PositiveFloat = 2.5

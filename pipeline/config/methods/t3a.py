@@ -1,0 +1,27 @@
+"""T3A's parameters."""
+
+from typing import ClassVar
+
+from pipeline.config.methods.base import AdaptParams
+from pipeline.config.section import PositiveInt
+
+
+class T3aParams(AdaptParams):
+    """T3A's own parameter.
+
+    Attributes:
+        supports: M, how many of a class are kept at most; null: all. The paper chooses among 1, 5, 20, 50, 100 and all
+            by the source's validation part.
+    """
+
+    name: ClassVar[str] = "t3a"
+    title: ClassVar[str] = "T3A"
+    citation: ClassVar[str] = (
+        "Iwasawa and Matsuo, Test-time classifier adjustment module for model-agnostic domain generalization, "
+        "NeurIPS 2021"
+    )
+    implementation: ClassVar[str] = "pipeline.methods.t3a:T3a"
+    source_free: ClassVar[bool] = True
+    training_free: ClassVar[bool] = True
+
+    supports: PositiveInt | None = 100

@@ -1,0 +1,26 @@
+"""Tent's parameters."""
+
+from typing import ClassVar, Literal
+
+from pipeline.config.methods.two_domains import TwoDomainsParams
+from pipeline.config.section import NonNegativeFloat, PositiveFloat
+
+
+class TentParams(TwoDomainsParams):
+    """Tent's parameters, as published for ImageNet's size.
+
+    Attributes:
+        lr: of the scales and shifts.
+        schedule: as of every method.
+        weight_decay: of the optimiser.
+    """
+
+    name: ClassVar[str] = "tent"
+    title: ClassVar[str] = "Tent"
+    citation: ClassVar[str] = "Wang et al., Tent: fully test-time adaptation by entropy minimization, ICLR 2021"
+    implementation: ClassVar[str] = "pipeline.methods.tent:Tent"
+    source_free: ClassVar[bool] = True
+
+    lr: PositiveFloat = 2.5e-4
+    schedule: Literal["inverse", "constant"] = "constant"
+    weight_decay: NonNegativeFloat = 0.0

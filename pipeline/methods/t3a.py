@@ -1,0 +1,43 @@
+"""T3A: prototypes from the target's surest pictures and the classifier's own rows (Iwasawa & Matsuo, NeurIPS 2021)."""
+
+import torch
+from torch import Tensor
+
+from pipeline.config.methods.t3a import T3aParams
+from pipeline.labels import NUM_CLASSES
+from pipeline.methods.parts.training_free import TrainingFree, decide_by_directions
+from pipeline.networks.network import PrototypeClassifier, unit_rows
+
+
+class T3a(TrainingFree):
+    """f and g stay; the directions of the mean supports take the place of the prototypes."""
+
+    params: T3aParams
+
+    def correct(self, z: Tensor, probabilities: Tensor) -> Tensor:
+        directions = templates(z, probabilities, self.model, self.params.supports)
+        return decide_by_directions(self.model, directions, self.model.decision.possible, z, probabilities)
+
+
+def templates(z: Tensor, probabilities: Tensor, model: PrototypeClassifier, most: int | None) -> Tensor:
+    """The mean direction of each class's supports (the paper's sec. 3.2).
+
+    A class's supports are its row of M and all pictures that are predicted as it, made unit vectors; of these the
+    ``most`` with the least entropy of what is predicted for them are kept.
+
+    Args:
+        z: of the target's pictures, N×d float, unit rows.
+        probabilities: what is predicted for them, N×k float.
+        model: its prototypes are M, and with its decision they predict for their own rows, too.
+        most: M in the paper; None: all.
+
+    Returns:
+        Unit rows, k×d float.
+    """
+    matrix = model.prototypes.matrix.detach()
+    supports = torch.cat([unit_rows(matrix), z])
+    labels = torch.cat([torch.arange(NUM_CLASSES, device=z.device), probabilities.argmax(dim=1)])
+    entropies = torch.special.entr(torch.cat([model.decision(model.prototypes(matrix)), probabilities])).sum(dim=1)
+    of_classes = ((labels == index).nonzero().squeeze(1) for index in range(NUM_CLASSES))
+    kept = (mine[entropies[mine].argsort(stable=True)[:most]] for mine in of_classes)
+    return unit_rows(torch.stack([supports[mine].mean(dim=0) for mine in kept]))
