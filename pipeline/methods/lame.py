@@ -87,7 +87,7 @@ class LameClassifier(PrototypeClassifier):
         return z, self.agreeing(probabilities, self.memory(z))
 
     def agreeing(self, probabilities: Tensor, around: Tensor) -> Tensor:
-        """One step (eq. 8): N×k probabilities and sums of the neighbours' in, N×k out."""
+        """One step: N×k probabilities and sums of the neighbours' in, N×k out."""
         scores = (probabilities + 1e-10).log() + around
         return torch.softmax(scores.masked_fill(~self.decision.possible, -torch.inf), dim=1)
 
@@ -110,7 +110,7 @@ class Lame(TrainingFree):
         return self.model.agreeing(probabilities, memory(z))
 
     def _agreed(self, z: Tensor, probabilities: Tensor) -> Tensor:
-        """Iterate over the remembered pictures to a minimum of eq. 6's energy: n×d and n×k in, n×k out."""
+        """Iterate over the remembered pictures to a minimum of the paper's energy: n×d and n×k in, n×k out."""
         places, counts = self.model.memory.nearest(z)
         unary, agreed, last = (probabilities + 1e-10).log(), probabilities, torch.inf
         for step in range(STEPS):

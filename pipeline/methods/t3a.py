@@ -20,7 +20,7 @@ class T3a(TrainingFree):
 
 
 def templates(z: Tensor, probabilities: Tensor, model: PrototypeClassifier, most: int | None) -> Tensor:
-    """The mean direction of each class's supports (the paper's sec. 3.2).
+    """The mean direction of each class's supports.
 
     A class's supports are its row of M and all pictures that are predicted as it, made unit vectors; of these the
     ``most`` with the least entropy of what is predicted for them are kept.

@@ -293,7 +293,7 @@ def test_values_may_be_changed_by_name() -> None:
 @pytest.mark.parametrize("text", ["1e-5", "1.0e-5", "0.00001", "1E-05"])
 def test_floats_are_read_as_dvc_reads_them(text: str, tmp_path: Path) -> None:
     source = (ROOT / "params.yaml").read_text()
-    changed = source.replace("prototype_lr: 0.05", f"prototype_lr: {text}")
+    changed = source.replace("prototype_lr: 0.005", f"prototype_lr: {text}")
     assert changed != source
     (tmp_path / "params.yaml").write_text(changed)
     assert params.load(tmp_path / "params.yaml").adapt.model_dump()["prototype_lr"] == 1e-5

@@ -14,6 +14,8 @@ from typer.testing import CliRunner, Result
 from pipeline.data.outcome import Outcome
 from pipeline.data.prepared import Split, write_split
 from pipeline.labels import EXPRESSIONS
+from pipeline.methods.parts.shift import ShiftedClassifier
+from pipeline.networks import saved
 from pipeline.networks.trained import open_model
 from pipeline.reporting.markdown import MARK_NOTE
 from pipeline.tracking.runs import StageRun
@@ -169,6 +171,30 @@ def test_without_the_source_only_methods_that_need_none() -> None:
     shares = [f"p_{name}" for name in EXPRESSIONS]
     found = pd.read_csv("source.csv").sort_values("source")
     np.testing.assert_allclose(table[shares], found[shares], atol=2e-3)
+
+
+@pytest.mark.usefixtures("project", "_without_export")
+def test_a_method_without_training_adapts_in_one_pass_without_the_source() -> None:
+    shutil.rmtree("data")
+    answer = invoke("album", "--out", "mine", "--method", "shift", "--choose", "last")
+    assert answer.exit_code == 0, answer.output
+    found = open_model(Path("mine/model"))
+    assert isinstance(found.model, ShiftedClassifier)
+    assert found.description["kept_epoch"] == 1
+    answer = CliRunner().invoke(app, ["predict", "album", "--model", "mine/model", "--out", "again.csv"])
+    assert answer.exit_code == 0, answer.output
+    shares = [f"p_{name}" for name in EXPRESSIONS]
+    again = pd.read_csv("again.csv").sort_values("source")
+    np.testing.assert_allclose(pd.read_csv("mine/predictions.csv")[shares], again[shares], atol=2e-3)
+
+
+@pytest.mark.usefixtures("project", "_without_export")
+def test_a_source_model_of_before_its_statistics_were_kept_is_told() -> None:
+    model = open_model(Path("models/prototypes"))
+    older = {name: part for name, part in model.model.named_children() if name not in ("network", "statistics")}
+    saved.save(Path("models/prototypes"), older, model.description)
+    message = "shift: this source model has no class statistics; run dvc repro prototypes"
+    refused("album", "--out", "mine", "--method", "shift", message=message)
 
 
 @pytest.mark.usefixtures("project", "_without_export")

@@ -40,7 +40,7 @@ def make_project(folder: Path) -> Path:
     values = params.read(ROOT / "params.yaml")
     values["targets"] = ["jaffe"]
     values["model"] |= {"projection_hidden": 16, "projection_dim": 8}
-    values["pretrain"] |= {"epochs": EPOCHS, "warmup_epochs": 1, "batch_size": 8, "tau": 0.1}
+    values["pretrain"] |= {"epochs": EPOCHS, "warmup_epochs": 1, "batch_size": 8}
     values["prototypes"] |= {"epochs": 2, "batch_size": 8}
     values["adapt"] |= {"epochs": EPOCHS, "steps_per_epoch": 4, "batch_size": 4}
     shutil.copy(ROOT / "dvc.yaml", folder)  # says which code decides the result of a stage
