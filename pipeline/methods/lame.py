@@ -112,6 +112,7 @@ class Lame(TrainingFree):
     def _agreed(self, z: Tensor, probabilities: Tensor) -> Tensor:
         """Iterate over the remembered pictures to a minimum of the paper's energy: n×d and n×k in, n×k out."""
         places, counts = self.model.memory.nearest(z)
+        places = places.clamp(max=len(z) - 1)  # with few pictures some places are empty, and count for nothing
         unary, agreed, last = (probabilities + 1e-10).log(), probabilities, torch.inf
         for step in range(STEPS):
             around = (agreed[places] * counts[:, :, None]).sum(dim=1)

@@ -284,6 +284,14 @@ def test_lame_gives_another_picture_a_step_with_its_neighbours() -> None:
     )
 
 
+def test_lame_works_with_fewer_pictures_than_it_has_places_for_neighbours() -> None:
+    target = TargetDomain(pictures(2, shifted=True), ROWS[:6], ROWS[:6])
+    task = method("lame", target=target, neighbours=5)
+    for batch in task.begin_epoch(0).batches:
+        task.step(batch, 0.0)
+    assert bool(task.probabilities(ROWS[:6]).isfinite().all())
+
+
 def test_lame_remembers_no_more_than_it_can(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pipeline.methods.lame.REMEMBERED", 50)
     model, z, _ = corrected("lame")

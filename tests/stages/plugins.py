@@ -36,21 +36,21 @@ def build(_: str) -> nn.Module:
 SQUARES = Backbone(name="squares", title="Squares", features=128, build=build)
 
 
-class ShiftParams(AdaptParams):
+class DriftParams(AdaptParams):
     """pull: step width."""
 
-    name: ClassVar[str] = "shift"
-    title: ClassVar[str] = "Shift"
+    name: ClassVar[str] = "drift"
+    title: ClassVar[str] = "Drift"
     citation: ClassVar[str] = "nowhere"
-    implementation: ClassVar[str] = "tests.stages.plugins:Shift"
+    implementation: ClassVar[str] = "tests.stages.plugins:Drift"
 
     pull: PositiveFloat = 0.1
 
 
-class Shift(Method):
+class Drift(Method):
     """Pull the prototypes towards the mean projection of the target."""
 
-    params: ShiftParams
+    params: DriftParams
 
     def prepare(self) -> None:
         """The source model itself is changed."""

@@ -71,7 +71,7 @@ def runs_where(folder: Path, condition: str = "") -> list[Run]:
 
 def test_every_stage_ran_once_and_nothing_is_left_to_do(project: Path) -> None:
     ran = RAN.findall((project / "repro.log").read_text())
-    per_set = [f"{stage}@{name}" for name in TARGETS for stage in ("split", "adapt", "evaluate")]
+    per_set = [f"{stage}@{name}" for name in TARGETS for stage in ("split", "features", "adapt", "evaluate")]
     per_set += [f"{stage}@{name}" for name in DRAWN for stage in ("standins", "faces")]
     source = [
         "standins@rafdb",
@@ -80,6 +80,7 @@ def test_every_stage_ran_once_and_nothing_is_left_to_do(project: Path) -> None:
         "split-source@rafdb",
         "pretrain",
         "prototypes",
+        "features-source@rafdb",
         "report",
         "faces-report",
     ]
@@ -219,7 +220,8 @@ def test_another_temperature_runs_adaptation_evaluation_and_report_only(
 
 def test_another_split_runs_only_that_targets_chain_and_a_known_label_set_is_kept_to(workspace: Path) -> None:
     output = experiment(workspace, "split.jaffe.test=0.4", "+split.jaffe.classes=[anger,happiness]")
-    assert sorted(RAN.findall(output)) == ["adapt@jaffe", "evaluate@jaffe", "report", "split@jaffe"]
+    ran = ["adapt@jaffe", "evaluate@jaffe", "features@jaffe", "report", "split@jaffe"]
+    assert sorted(RAN.findall(output)) == ran
     for model in ("before", "after"):
         confusion = json.loads((workspace / "reports/evaluate/jaffe/result.json").read_text())[model]["confusion"]
         assert [sum(column) > 0 for column in zip(*confusion, strict=True)].count(True) <= 2
@@ -263,8 +265,8 @@ def test_every_method_goes_from_the_source_model_to_the_tables(project: Path, tm
 
 
 def test_what_is_added_makes_nothing_stale(workspace: Path) -> None:
-    """A reader, a backbone, a method with its parameters, a loss: each a file of its own, and a line in a registry."""
-    for folder in ("datasets", "backbones", "methods", "config/methods", "losses"):
+    """A reader, a backbone, a method with its parameters: each a file of its own, and a line in a registry."""
+    for folder in ("datasets", "backbones", "methods", "config/methods"):
         (workspace / "pipeline" / folder / "added.py").write_text('"""New."""\n')
     for registry in ("datasets", "backbones", "config/methods"):
         path = workspace / "pipeline" / registry / "__init__.py"
@@ -368,7 +370,8 @@ def experiments_of(folder: Path) -> dict[str, str]:
 
 def test_several_devices_are_one_parameter(workspace: Path) -> None:
     output = experiment(workspace, "compute.devices=2", "compute.precision=fp32", options=("adapt@jaffe",))
-    assert RAN.findall(output) == ["pretrain", "prototypes", "adapt@jaffe"]
+    ran = ["adapt@jaffe", "features-source@rafdb", "features@jaffe", "pretrain", "prototypes"]
+    assert sorted(RAN.findall(output)) == ran
     runs = runs_where(workspace, "tags.`pocan.processes` = '2'")
     assert sorted(run.info.run_name for run in runs) == ["adapt@jaffe", "pretrain"]
     assert {run.info.status for run in runs} == {"FINISHED"}

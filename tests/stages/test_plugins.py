@@ -21,7 +21,7 @@ from pipeline.datasets import DATASETS
 from pipeline.errors import ParamsError
 from pipeline.registry import Registry
 from stages import adapt, evaluate, faces, pretrain, prototypes, report, split
-from tests.stages.plugins import SQUARES, ShiftParams, Toy
+from tests.stages.plugins import SQUARES, DriftParams, Toy
 
 pytestmark = pytest.mark.slow
 
@@ -32,7 +32,7 @@ ROOT = Path(__file__).parents[2]
 def registered() -> Iterator[None]:
     """The three plug-ins, and afterwards the registries as they were."""
     registries: list[Registry[Any]] = [DATASETS, BACKBONES, METHODS]
-    plugins: list[Any] = [Toy, SQUARES, ShiftParams]
+    plugins: list[Any] = [Toy, SQUARES, DriftParams]
     for registry, plugin in zip(registries, plugins, strict=True):
         registry.add(plugin)
     yield
@@ -62,8 +62,8 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     values["model"] |= {"backbone": "squares", "projection_hidden": 16, "projection_dim": 8}
     values["pretrain"] |= {"epochs": 2, "warmup_epochs": 1, "batch_size": 8}
     values["prototypes"] |= {"epochs": 2, "batch_size": 8}
-    values["adapt"] |= {"method": "shift", "epochs": 2, "steps_per_epoch": 2, "batch_size": 8}
-    values["methods"]["shift"] = {"pull": 0.2}
+    values["adapt"] |= {"method": "drift", "epochs": 2, "steps_per_epoch": 2, "batch_size": 8}
+    values["methods"]["drift"] = {"pull": 0.2}
     values["evaluate"] |= {"bootstrap": 50, "tsne_samples": 12}
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(values, sort_keys=False))
     (tmp_path / "params").mkdir()
@@ -97,12 +97,12 @@ def test_plug_ins_go_from_pictures_to_tables(project: Path) -> None:
     evaluate.main("toy")
     report.main()
     result = json.loads((project / "reports/evaluate/toy/result.json").read_text())
-    assert (result["method"], result["backbone"], result["parameters"]["adapt.pull"]) == ("shift", "squares", 0.2)
+    assert (result["method"], result["backbone"], result["parameters"]["adapt.pull"]) == ("drift", "squares", 0.2)
     assert result["before"]["accuracy"] <= 1.0
     assert result["n_test"] == 14
     tables = (project / "reports/tables.md").read_text()
-    assert "| Shift (measured) | jaffe_like | Squares, no pre-training |" in tables
-    assert "targets Toy faces (real); method Shift; backbone Squares, no pre-training" in tables
+    assert "| Drift (measured) | jaffe_like | Squares, no pre-training |" in tables
+    assert "targets Toy faces (real); method Drift; backbone Squares, no pre-training" in tables
     assert (project / "reports/figures/fig3_toy.png").is_file()
     assert "Toy faces" in tables
     assert json.loads((project / "models/adapted/toy/model.json").read_text())["adapt"]["pull"] == 0.2
@@ -111,12 +111,12 @@ def test_plug_ins_go_from_pictures_to_tables(project: Path) -> None:
 def test_a_plug_ins_parameters_are_its_own(project: Path) -> None:
     path = project / "params.yaml"
     assert params.load(path, ["adapt.pull=0.5"]).adapt.model_dump()["pull"] == 0.5
-    with pytest.raises(ParamsError, match=r"adapt\.tau: shift has no such parameter, pocan has"):
+    with pytest.raises(ParamsError, match=r"adapt\.tau: drift has no such parameter, pocan has"):
         params.load(path, ["adapt.tau=0.5"])
-    with pytest.raises(ParamsError, match=r"methods\.pocan\.pull: pocan has no such parameter, shift has"):
+    with pytest.raises(ParamsError, match=r"methods\.pocan\.pull: pocan has no such parameter, drift has"):
         params.load(path, ["methods.pocan.pull=0.5"])
-    with pytest.raises(ParamsError, match=r"methods\.shift\.epochs: the same for all methods; move it"):
-        params.load(path, ["methods.shift.epochs=5"])
+    with pytest.raises(ParamsError, match=r"methods\.drift\.epochs: the same for all methods; move it"):
+        params.load(path, ["methods.drift.epochs=5"])
 
 
 def test_a_name_is_registered_once_and_is_a_name() -> None:
