@@ -36,6 +36,7 @@ def test_running_statistics_follow_the_passes_of_the_chosen_domains(mode: BatchN
     assert norm.get_submodule("0").training
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["dann", "mcd", "pocan"])
 def test_frozen_batch_norms_stay_the_source_models(name: str) -> None:
     task = toy.method(name, batch_norm="frozen", epochs=1, steps_per_epoch=2)

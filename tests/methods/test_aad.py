@@ -10,6 +10,8 @@ from pipeline.methods.aad import Aad
 from pipeline.methods.parts.two_domains import Domains
 from tests.methods.toy import LABELS, method
 
+pytestmark = pytest.mark.slow  # the toy source model is trained first
+
 
 def unit(count: int, seed: int) -> torch.Tensor:
     return F.normalize(torch.randn(count, 32, generator=torch.Generator().manual_seed(seed)))

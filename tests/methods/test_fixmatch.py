@@ -13,6 +13,8 @@ from pipeline.methods.parts.reweighting import estimated_shares
 from tests.methods import toy
 from tests.methods.toy import LABELS, method
 
+pytestmark = pytest.mark.slow  # the toy source model is trained first
+
 
 def fixmatch(**changes: Any) -> Fixmatch:
     task = method("fixmatch", **changes)

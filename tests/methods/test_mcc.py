@@ -11,6 +11,8 @@ from pipeline.methods.mcc import Mcc, class_confusion
 from pipeline.methods.parts.two_domains import Domains
 from tests.methods.toy import LABELS, method
 
+pytestmark = pytest.mark.slow  # the toy source model is trained first
+
 LOGITS = torch.randn(9, 7, generator=torch.Generator().manual_seed(0)) * 3
 
 

@@ -13,6 +13,8 @@ from pipeline.methods.pocan import Pocan, Projections
 from tests.methods.toy import method
 from tests.tasks import pocan
 
+pytestmark = pytest.mark.slow  # the toy source model is trained first
+
 TEAM = Team.single_process("cpu")
 LABELS = torch.tensor([1, 4, 1, 4])
 

@@ -10,6 +10,8 @@ from torch import Tensor, nn
 from pipeline.methods.sar import Recovery, Sar, climb, mean_where
 from tests.methods.toy import method
 
+pytestmark = pytest.mark.slow  # the toy source model is trained first
+
 RATE, RADIUS, MARGIN = 0.05, 0.1, 0.3
 
 

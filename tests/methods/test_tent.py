@@ -13,6 +13,8 @@ from pipeline.methods.tent import Tent
 from pipeline.networks.network import Network
 from tests.methods.toy import method
 
+pytestmark = pytest.mark.slow  # the toy source model is trained first
+
 RATE = 0.01
 
 

@@ -30,6 +30,8 @@ from tests.methods.toy import ROWS, TEAM, method, pictures
 from tests.models import ADAPTED, small
 from tests.tasks import adaptation
 
+pytestmark = pytest.mark.slow  # the toy source model is trained first
+
 NAMES = [name for name, params in METHODS.items() if params.training_free]
 Floats = NDArray[np.floating]
 

@@ -21,6 +21,8 @@ from pipeline.training.checkpoints import Checkpoint
 from tests.methods import toy
 from tests.stores import write_store
 
+pytestmark = pytest.mark.slow  # the toy source model is trained first
+
 HEAD = sorted(name for name, params in METHODS.items() if params.adapts and not params.needs_encoder)
 
 
@@ -133,7 +135,6 @@ def _on_features(model: PrototypeClassifier) -> PrototypeClassifier:
     return model
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", HEAD)
 def test_a_method_trains_the_head_on_features_and_predicts_with_f_as_it_was(name: str, tmp_path: Path) -> None:
     task, encoder = head_task(name)
