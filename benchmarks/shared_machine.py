@@ -7,12 +7,9 @@ Each way of waiting runs in a process of its own, in turn, several rounds; media
 network, drawn stand-ins. benchmarks/README.md: what was measured.
 """
 
-import json
 import multiprocessing
 import os
 import statistics
-import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,7 +19,7 @@ from typing import Annotated
 import typer
 
 from benchmarks.loops import Setting
-from benchmarks.training import draw_crops
+from benchmarks.training import draw_crops, in_own_process
 
 WAYS: dict[str, dict[str, str]] = {
     "default": {},
@@ -58,15 +55,10 @@ def compare(
 
 def _step(setting: Setting, environment: dict[str, str], busy: bool, seconds: float) -> float:
     """Seconds a step."""
-    command = [sys.executable, "-m", "benchmarks.training", "measure", "project", json.dumps(vars(setting))]
     own = {name: value for name, value in os.environ.items() if not name.startswith(("OMP_", "GOMP_"))}
     with _neighbour(busy):
-        result = subprocess.run(
-            [*command, str(seconds)], capture_output=True, text=True, check=False, env=own | environment
-        )
-    if result.returncode:
-        raise SystemExit(result.stderr[-3000:])
-    return float(2 * setting.batch_size / json.loads(result.stdout.splitlines()[-1])["rate"])  # two views a picture
+        rate = in_own_process("project", setting, seconds, own | environment)["rate"]
+    return 2 * setting.batch_size / rate  # two views a picture
 
 
 @contextmanager

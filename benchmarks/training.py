@@ -64,7 +64,7 @@ def compare(
                 found: dict[str, list[dict[str, float]]] = {name: [] for name in TITLES}
                 for _ in range(rounds):
                     for name in found:
-                        found[name].append(_in_own_process(name, setting, seconds))
+                        found[name].append(in_own_process(name, setting, seconds))
                 print(f"{title}, {backbone}\n")
                 _print_table(found, stage)
 
@@ -81,9 +81,12 @@ def _print_table(found: dict[str, list[dict[str, float]]], stage: str) -> None:
     print(flush=True)
 
 
-def _in_own_process(name: str, setting: Setting, seconds: float) -> dict[str, float]:
+def in_own_process(
+    name: str, setting: Setting, seconds: float, environment: dict[str, str] | None = None
+) -> dict[str, float]:
+    """What ``measure`` finds in a process of its own; environment: its variables, None: those of this process."""
     command = [sys.executable, "-m", "benchmarks.training", "measure", name, json.dumps(vars(setting)), str(seconds)]
-    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    result = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
     if result.returncode:
         raise SystemExit(result.stderr[-3000:])
     found: dict[str, float] = json.loads(result.stdout.splitlines()[-1])
