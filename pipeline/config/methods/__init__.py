@@ -10,6 +10,7 @@ from pipeline.config.methods.agra import AgraParams
 from pipeline.config.methods.base import AdaptParams
 from pipeline.config.methods.cdan import CdanParams
 from pipeline.config.methods.centroid import CentroidParams
+from pipeline.config.methods.concord import ConcordParams
 from pipeline.config.methods.coral import CoralParams
 from pipeline.config.methods.dan import DanParams
 from pipeline.config.methods.dann import DannParams
@@ -67,6 +68,7 @@ METHODS: Registry[type[AdaptParams]] = Registry(
         AadParams,
         MeanTeacherParams,
         FixmatchParams,
+        ConcordParams,
         PocanParams,
     ],
 )

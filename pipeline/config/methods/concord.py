@@ -1,0 +1,47 @@
+"""Concord's parameters."""
+
+from typing import ClassVar, Literal
+
+from pipeline.config.methods.two_domains import TwoDomainsParams
+from pipeline.config.section import BatchNormMode, ClassWeights, Fraction, Momentum, NonNegativeFloat, PositiveFloat
+
+
+class ConcordParams(TwoDomainsParams):
+    """Concord's own parameters, and the rates with which it is meant to train the head (docs/concord.md).
+
+    Attributes:
+        pseudo: of the cross entropy of trusted pseudo-labels.
+        agreement: whether a picture is trusted only where prototypes and centroids agree.
+        trusted_share: how many of the pictures of each pseudo-label are trusted at most, the surest ones, as a share.
+        information: of the information of the predictions, towards the shares of the pseudo-labels.
+        shift: whether pseudo-labels are made of z after the class-aware shift to the source.
+    """
+
+    name: ClassVar[str] = "concord"
+    title: ClassVar[str] = "Concord"
+    citation: ClassVar[str] = "this project, docs/concord.md"
+    implementation: ClassVar[str] = "pipeline.methods.concord:Concord"
+
+    lr: PositiveFloat = 3e-3
+    prototype_lr: PositiveFloat = 3e-3
+    schedule: Literal["inverse", "constant"] = "constant"
+    weight_decay: NonNegativeFloat = 1e-5
+    class_weights: ClassWeights = "printed"
+    logit_adjustment: Fraction = 1.0
+    domain_passes: Literal["joint", "separate"] = "separate"
+    batch_norm: BatchNormMode = "frozen"
+    ema: Momentum = 0.99
+    pseudo: NonNegativeFloat = 1.0
+    agreement: bool = True
+    trusted_share: Fraction = 0.5
+    information: NonNegativeFloat = 0.5
+    shift: bool = False
+
+    def left_out(self) -> tuple[str, ...]:
+        """Return the parts that are switched off."""
+        parts = {
+            "pseudo-labels": self.pseudo > 0,
+            "agreement": self.agreement,
+            "information": self.information > 0,
+        }
+        return tuple(part for part, used in parts.items() if not used)
