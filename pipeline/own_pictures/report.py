@@ -80,7 +80,7 @@ def _kept(settings: Params, epoch: int) -> str:
     if validator is None:
         return ""
     kept = "the source model itself" if epoch == 0 else f"the model after epoch {epoch} of {settings.adapt.passes}"
-    return f" Kept is {kept}, which looks best by {validator.title} (`adapt.choose`)."
+    return f" Kept is {kept}, chosen by {validator.title} (`adapt.choose`)."
 
 
 def _only(predicted: Predictions, rows: NDArray[np.int64]) -> Predictions:

@@ -80,7 +80,7 @@ def _scored(results: Sequence[Result]) -> str:
         return "A measured score is that of the last epoch."
     kept = ", ".join(f"{dataset_title(result.target)} {result.kept_epoch}" for result in results)
     return (
-        f"A measured score is that of the epoch that looks best without the target's labels, by {validator.title} "
+        f"A measured score is that of the epoch chosen without the target's labels, by {validator.title} "
         f"(`adapt.choose`; {validator.origin}), 0 being direct transfer: {kept}."
     )
 

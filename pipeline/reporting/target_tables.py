@@ -165,7 +165,7 @@ def choices_section(results: Sequence[Result]) -> str:
         rows.append([dataset_title(result.target), percent(last.accuracy, result), *cells, oracle_cell(result)])
     origins = "; ".join(f"{validator.title}: {validator.origin}" for validator in VALIDATORS)
     notes = [
-        "Accuracy (%) of the epoch, 0 being direct transfer, that looks best without a label of the target: by the "
+        "Accuracy (%) of the epoch, 0 being direct transfer, that is chosen without a label of the target: by the "
         "predictions for at most 500 of its training pictures and at most 500 of the source's test pictures. The "
         f"last epoch is the score unless `adapt.choose` names one of these. ({origins}.)"
     ]

@@ -27,6 +27,8 @@ class Validator:
         origin: where it was published.
         measure: computes it.
         needs_source: whether it judges by pictures of the source, which a source-free adaptation may not have at hand.
+        at_start: whether its number of the source model decides alone: from 1 on the last epoch is kept, below it the
+            source model. Training raises how sure predictions are, whether they are right or not.
     """
 
     name: str
@@ -35,6 +37,7 @@ class Validator:
     origin: str
     measure: Callable[["ValidatorInput"], float]
     needs_source: bool = False
+    at_start: bool = False
 
 
 def _module(name: str) -> ModuleType:
@@ -87,6 +90,15 @@ VALIDATORS = (
         lambda inputs: _module("source_risk").deep_embedded(inputs),
         needs_source=True,
     ),
+    Validator(
+        "warrant",
+        "warrant",
+        1,
+        "this project, docs/training.md",
+        lambda inputs: _module("warrant").warrant(inputs),
+        needs_source=True,
+        at_start=True,
+    ),
 )
 
 
@@ -96,12 +108,14 @@ def chooser(choose: str) -> Validator | None:
 
 
 def best_epoch(validator: Validator, values: Sequence[float]) -> int:
-    """Return the epoch that a validator finds best, of equal ones the earliest.
+    """Return the epoch that a validator chooses: that which it finds best, of equal ones the earliest.
 
     Args:
         validator: it decides whether more or less is better.
         values: its numbers of the models of all epochs, from 0 for the source model.
     """
+    if validator.at_start:
+        return len(values) - 1 if values[0] >= 1.0 else 0
     return max(range(len(values)), key=lambda epoch: validator.sign * values[epoch])
 
 
