@@ -143,7 +143,7 @@ class Adaptation:
         of_target = target.read(self.outputs.features / self.target.name, device)
         if source is None:
             return DeviceFeatures.none_like(of_target), of_target
-        return source.read(self.outputs.features / source.data.name, device), of_target
+        return source.read(self.outputs.features / source.name, device), of_target
 
     def _source_domain(self, inputs: NetworkInputs) -> SourceDomain:
         if self.source is None:

@@ -228,11 +228,50 @@ def trial_target(
     """Alter a set's labelled test part into a target to try settings on, where the real target's labels must not."""
     # Imported here: OpenCV and pandas take a second to load, which --help and check need not wait for.
     from pipeline.config.load import load
-    from pipeline.trial_target import write_trial_target
+    from pipeline.trials.folder import write_trial_target
 
     counts = write_trial_target(load(file), name, out, at_most or [], seed)
     typer.echo(out)
     typer.echo(", ".join(f"{expression} {count}" for expression, count in counts.items()), err=True)
+
+
+@app.command()
+@report_errors
+def trials(
+    out: Annotated[Path, typer.Argument(help="The CSV file to write, a row a target.")],
+    method: Annotated[str | None, typer.Option(help="In place of adapt.method.")] = None,
+    change: Annotated[
+        list[str] | None,
+        typer.Option("--set", "-S", help="Another value of a parameter, as adapt.choose=warrant; may be repeated."),
+    ] = None,
+    suite: Annotated[Path, typer.Option(help="Which targets.")] = Path("params/trials.yaml"),
+    model: Annotated[Path, typer.Option(help="The source model.")] = Path("models/prototypes"),
+    file: Annotated[Path, typer.Option("--params", help="The parameter file.")] = Path("params.yaml"),
+) -> None:
+    """Adapt the head to a suite of trial targets, the source's test part as other cameras would show it, and score it.
+
+    Settings can be chosen by what they gain there. Features are computed once, into data/trials.
+    """
+    # Imported here: PyTorch takes seconds to load, which --help and check need not wait for.
+    from pipeline.compute.team import Team
+    from pipeline.config import paths
+    from pipeline.config.load import load
+    from pipeline.data.prepared import PreparedData
+    from pipeline.files.io import write_csv
+    from pipeline.networks.trained import open_model
+    from pipeline.training.loop import prepare
+    from pipeline.trials.run import Trials, summary
+    from pipeline.trials.suite import read_suite
+
+    settings = load(file, [*(change or []), *([f"adapt.method={method}"] if method else [])])
+    read, team = read_suite(suite), Team.single_process(settings.device)
+    prepare(settings.seed, team.device)
+    source = PreparedData.open(settings.source)
+    work = Trials(open_model(model), source, read, paths.TRIALS, settings.seed, team)
+    found = work.run(settings.adapt)
+    write_csv(out, found)
+    for line in summary(found):
+        typer.echo(line)
 
 
 @app.command()

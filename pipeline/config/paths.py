@@ -8,6 +8,7 @@ REPORTS = Path("reports")
 PRETRAINED = Path("models/pretrained")
 PROTOTYPES = Path("models/prototypes")
 FEATURES = Path("data/features")
+TRIALS = Path("data/trials")
 PAPER = Path("params/paper.yaml")
 SOURCE_REPORT = REPORTS / "source.json"
 TABLES = REPORTS / "tables.md"

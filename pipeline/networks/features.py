@@ -42,7 +42,9 @@ class FeatureRequest:
 
     Attributes:
         encoder: f: float n×3×112×112 in, n×D out.
-        data: the set.
+        name: of the set.
+        images: its crops, uint8 N×112×112×3.
+        crops: their digest.
         rows: the pictures whose evaluation view is wanted, int64.
         train_rows: those that training views are made of, int64.
         views: how many training views of each.
@@ -50,7 +52,9 @@ class FeatureRequest:
     """
 
     encoder: Encoder
-    data: PreparedData
+    name: str
+    images: NDArray[np.uint8]
+    crops: str
     rows: Tensor
     train_rows: Tensor
     views: int
@@ -62,18 +66,18 @@ class FeatureRequest:
     ) -> Self:
         """What an adaptation reads of the source: ``source_rows`` to train on, and the test rows to judge by."""
         train = source_rows(data, pictures)
-        return cls(encoder, data, torch.cat([train, data.test_rows]).unique(), train, views, augment)
+        return cls(encoder, *_named(data), torch.cat([train, data.test_rows]).unique(), train, views, augment)
 
     @classmethod
     def of_target(cls, encoder: Encoder, data: PreparedData, views: int, augment: AugmentParams) -> Self:
         """What an adaptation reads of the target: all pictures, and views of those that it adapts to."""
-        return cls(encoder, data, torch.arange(len(data.store.images)), data.train_rows, views, augment)
+        return cls(encoder, *_named(data), torch.arange(len(data.store.images)), data.train_rows, views, augment)
 
     def description(self) -> dict[str, Any]:
         """What decides the features, as JSON."""
         return {
             "encoder": digest(self.encoder),
-            "crops": self.data.store.description["digest"],
+            "crops": self.crops,
             "rows": _digest_rows(self.rows),
             "train_rows": _digest_rows(self.train_rows),
             "views": self.views,
@@ -113,11 +117,11 @@ class FeatureRequest:
 
     @torch.no_grad()
     def _compute(self, path: Path, device: torch.device) -> None:
-        inputs, encoder = DeviceCrops(self.data.store.images, device), self.encoder.to(device)
+        inputs, encoder = DeviceCrops(self.images, device), self.encoder.to(device)
         shape = (inputs.count, 1 + self.views, encoder.dim)
         features = np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=shape)
         batches = len(self.rows.split(BATCH)) + self.views * len(self.train_rows.split(BATCH))
-        title = f"features {self.data.name}"
+        title = f"features {self.name}"
         with evaluating(encoder):
             for rows, view, images in progress_bar(self._views(inputs), total=batches, desc=title, unit="batch"):
                 features[rows.numpy(), view] = encoder(images).float().cpu().numpy()
@@ -130,10 +134,15 @@ class FeatureRequest:
             yield rows, 0, inputs.evaluation_view(stored, self.augment.eval_crop)
         batches = self.train_rows.split(BATCH)
         for view in range(1, 1 + self.views):
-            generator = generator_for(SEED, f"features {self.data.name}", view)
+            generator = generator_for(SEED, f"features {self.name}", view)
             draws = inputs.draw(1, len(self.train_rows), generator)[0].split(BATCH)
             for rows, drawn, stored in zip(batches, draws, prefetched(map(inputs.batch, batches)), strict=True):
                 yield rows, view, inputs.training_views(stored, drawn, self.augment)
+
+
+def _named(data: PreparedData) -> tuple[str, NDArray[np.uint8], str]:
+    """A set's name, its crops and their digest."""
+    return data.name, data.store.images, data.store.description["digest"]
 
 
 def source_rows(data: PreparedData, pictures: int | None) -> Tensor:

@@ -87,7 +87,7 @@ def _make_features(work: Adaptation, device: torch.device) -> None:
     """Compute the features that the adaptation reads, into the work in progress."""
     for request in work.feature_requests():
         if request is not None:
-            request.write(work.outputs.features / request.data.name, device)
+            request.write(work.outputs.features / request.name, device)
 
 
 def _claim(request: AdaptRequest, faces: FaceParams) -> Path:

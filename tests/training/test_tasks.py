@@ -206,16 +206,21 @@ def test_smoothed_labels_are_spread_over_all_classes() -> None:
     assert task.step(batch, 0.0)["loss"].item() == pytest.approx(expected, rel=1e-5)
 
 
+def first_weight(network: Network) -> torch.Tensor:
+    weight: torch.Tensor = network.head.state_dict()["layers.0.weight"]
+    return weight.clone()
+
+
 def test_stage_1_with_one_view_ends_with_the_average_of_its_steps() -> None:
     task = pretraining(TEAM, objective="cross_entropy", views=1, ema=0.9)
     steps, batches = [], list(task.begin_epoch(0).batches)
     assert all(len(batch.pictures.draws) == len(batch.labels) for batch in batches)
-    expected = task.network.head.layers[0].weight.detach().clone()
+    expected = first_weight(task.network)
     for step, batch in enumerate(batches):
         task.step(batch, 0.0)
-        steps.append(task.network.head.layers[0].weight.detach().clone())
+        steps.append(first_weight(task.network))
         expected = torch.lerp(expected, steps[-1], 1 - (1 + step) / (10 + step))
-    assert torch.allclose(task.trained.head.layers[0].weight, expected)
+    assert torch.allclose(first_weight(task.trained), expected)
     assert not torch.allclose(steps[-1], expected)
     with pytest.raises(ValueError, match="compares two views"):
         PretrainParams(**PRETRAIN.model_dump() | {"views": 1, "objective": "supcon"})

@@ -1,4 +1,4 @@
-"""A trial target: a set's labelled test part as another camera would show it, in other shares of the classes.
+"""A trial target as a folder: a labelled test part as another camera shows it, in other shares of the classes.
 
 The labels of a target must not choose the settings of its own adaptation. A trial target has true labels and costs
 none: pictures that the source model was not trained on, so altered that they are a target to it. What a setting gains
@@ -9,7 +9,6 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
@@ -25,17 +24,7 @@ from pipeline.files.io import write_json
 from pipeline.labels import EXPRESSIONS, STAND_IN_MARK
 from pipeline.progress import progress_bar
 from pipeline.registry import unknown
-
-ROTATION = 12.0
-"""Degrees to either side, drawn for each picture."""
-ZOOM = (0.9, 1.05)
-"""Drawn for each picture."""
-BLUR = 1 / 48
-"""Standard deviation, of the shorter side."""
-GAMMA, CONTRAST, LIFT = 1.5, 0.7, 40.0
-"""Grey levels g from 0 to 255 become 255·(g/255)^GAMMA·CONTRAST + LIFT."""
-NOISE = 6.0
-"""Standard deviation, in grey levels, the same in all three channels."""
+from pipeline.trials.camera import Camera
 
 
 def write_trial_target(params: Params, name: str, out: Path, at_most: Sequence[str], seed: int) -> dict[str, int]:
@@ -92,28 +81,6 @@ def bounds(at_most: Sequence[str]) -> dict[int, int]:
     return found
 
 
-def altered(picture: NDArray[np.uint8], draw: np.random.Generator) -> NDArray[np.uint8]:
-    """The picture as another camera might show it.
-
-    Args:
-        picture: uint8 H×W×3.
-        draw: where rotation, zoom and noise are drawn from.
-
-    Returns:
-        uint8 of the same shape; grey stays grey.
-    """
-    height, width = picture.shape[:2]
-    rotation = cv2.getRotationMatrix2D(
-        (width / 2 - 0.5, height / 2 - 0.5), draw.uniform(-ROTATION, ROTATION), draw.uniform(*ZOOM)
-    )
-    rotated = cv2.warpAffine(picture.astype(np.float32), rotation, (width, height), borderMode=cv2.BORDER_REFLECT_101)
-    blurred = cv2.GaussianBlur(rotated, (0, 0), BLUR * min(height, width))
-    # Interpolation may end a hair below 0, of which no power is defined.
-    lit = 255.0 * (np.maximum(blurred, 0.0) / 255.0) ** GAMMA * CONTRAST + LIFT
-    noisy = lit + draw.normal(0.0, NOISE, (height, width, 1))
-    return np.clip(noisy, 0.0, 255.0).round().astype(np.uint8)
-
-
 def _altered(
     data: PreparedData, dataset: Dataset, most: Mapping[int, int], draw: np.random.Generator
 ) -> Iterator[tuple[str, str, NDArray[np.uint8]]]:
@@ -121,7 +88,7 @@ def _altered(
     samples = {sample.key: sample for sample in dataset.samples()}
     keys = data.store.samples["key"].to_numpy()
     tested = np.sort(data.split.test)
-    labels = data.store.labels()[tested]
+    labels, camera = data.store.labels()[tested], Camera()
     for label, expression in enumerate(EXPRESSIONS):
         # Where there are too many of a class, some of them at random, in the set's order.
         drawn = np.sort(draw.permutation(tested[labels == label])[: most.get(label)])
@@ -130,7 +97,7 @@ def _altered(
                 raise DatasetError(
                     f"{dataset.root}: {key}, which is in {data.store.folder}, is gone; run its faces stage again"
                 )
-            yield expression, _file_name(key, row), altered(dataset.read(samples[key]), draw)
+            yield expression, _file_name(key, row), camera.show(dataset.read(samples[key]), draw)
 
 
 def _file_name(key: str, row: int) -> str:

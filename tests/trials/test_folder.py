@@ -11,11 +11,12 @@ from pipeline.config.schema import Params
 from pipeline.data.prepared import Split, write_split
 from pipeline.errors import DatasetError, ParamsError
 from pipeline.labels import STAND_IN_MARK
-from pipeline.trial_target import altered, bounds, write_trial_target
+from pipeline.trials.camera import Camera
+from pipeline.trials.folder import bounds, write_trial_target
 from tests.datasets.drawing import save
 from tests.stores import write_store
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 EACH = 8
 """Pictures of each of the two classes; every other one is tested."""
 
@@ -102,13 +103,13 @@ def test_bounds_name_what_is_wrong_with_them() -> None:
 
 
 def test_the_other_camera_darkens_the_middle_tones_and_leaves_the_middle_where_it_is() -> None:
-    grey = altered(np.full((96, 96, 3), 100, np.uint8), np.random.default_rng(0))
+    grey = Camera().show(np.full((96, 96, 3), 100, np.uint8), np.random.default_rng(0))
     assert grey.mean() == pytest.approx(255 * (100 / 255) ** 1.5 * 0.7 + 40, abs=0.3)
     assert grey.std() == pytest.approx(6.0, abs=0.3)
 
     dot = np.zeros((97, 97, 3), np.uint8)
     dot[45:52, 45:52] = 255
-    seen = altered(dot, np.random.default_rng(1))[:, :, 0].astype(float) - 40
+    seen = Camera().show(dot, np.random.default_rng(1))[:, :, 0].astype(float) - 40
     y, x = np.mgrid[:97, :97]
     bright = np.where(seen > 60, seen, 0)
     assert (bright * y).sum() / bright.sum() == pytest.approx(48, abs=0.5)

@@ -1,0 +1,162 @@
+"""A method on a suite of trial targets: the head adapted to each, scored by the true labels."""
+
+import copy
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+
+from pipeline.compute.team import Team
+from pipeline.config.methods import AdaptParams
+from pipeline.data.batches import DeviceFeatures
+from pipeline.data.prepared import PreparedData
+from pipeline.errors import DatasetError
+from pipeline.evaluation.scores import score
+from pipeline.methods import Method, SourceDomain, TargetDomain, implementation
+from pipeline.networks.features import FeatureRequest, GivenFeatures, source_rows, swap_encoder
+from pipeline.networks.network import PrototypeClassifier
+from pipeline.networks.trained import TrainedModel
+from pipeline.progress import progress_bar
+from pipeline.trials.camera import Camera
+from pipeline.trials.suite import Case, Suite, cases
+
+WORSE = 0.005
+"""A target is counted as harmed where balanced accuracy falls by more than this."""
+
+
+@dataclass(frozen=True, eq=False)
+class Trials:
+    """A suite for one source model.
+
+    Attributes:
+        trained: the source model.
+        source: its source; its test part is what the targets are made of.
+        suite: the targets.
+        folder: where features are kept, which later runs read.
+        seed: of the targets and of each adaptation.
+        team: the process that computes.
+    """
+
+    trained: TrainedModel
+    source: PreparedData
+    suite: Suite
+    folder: Path
+    seed: int
+    team: Team
+
+    def run(self, params: AdaptParams) -> pd.DataFrame:
+        """Adapt the head to every target.
+
+        Args:
+            params: of the method; what it ``trains`` is the head, whatever they say.
+
+        Returns:
+            A row a target: camera, shares, draw, pictures, accuracy and balanced accuracy of direct transfer and of the
+            epoch that ``params.choose`` keeps, and that epoch.
+
+        Raises:
+            DatasetError: the source's test part has no labels.
+            TrainingError: an adaptation failed.
+        """
+        tested = self.source.split.test
+        labels = self.source.store.labels()[tested]
+        if not (labels >= 0).any():
+            raise DatasetError(f"{self.source.name}: no picture of its test part has a label: nothing could be scored")
+        params = params.model_copy(update={"trains": "head"})
+        source, targets = self._features(params)
+        rows = []
+        drawn = list(cases(self.suite, labels, self.seed))
+        for case in progress_bar(drawn, desc=f"{params.title}, trial targets", unit="target"):
+            method = self._method(params, source, targets[case.camera], case)
+            predicted = [found.numpy().astype(np.int64) for found in trained(method)]
+            before, after = (score(labels[case.rows], predicted[epoch]) for epoch in (0, method.kept_epoch))
+            rows.append(
+                {
+                    "camera": case.camera,
+                    "shares": case.shares,
+                    "draw": case.draw,
+                    "pictures": len(case.rows),
+                    "dt_accuracy": before.accuracy,
+                    "dt_balanced": before.balanced_accuracy,
+                    "accuracy": after.accuracy,
+                    "balanced": after.balanced_accuracy,
+                    "kept_epoch": method.kept_epoch,
+                }
+            )
+        return pd.DataFrame(rows)
+
+    def _features(self, params: AdaptParams) -> tuple[DeviceFeatures, dict[str, DeviceFeatures]]:
+        """Compute the features of the source and of its test part through every camera, unless they are there."""
+        device, augment, model = self.team.device, self.trained.augment, self._model()
+        encoder, images, tested = model.network.encoder, self.source.store.images, self.source.split.test
+        request = FeatureRequest.of_source(encoder, self.source, params.source_pictures, params.source_views, augment)
+        request.write(self.folder / "source", device)
+        source, targets = request.read(self.folder / "source", device), {}
+        for name, camera in self.suite.cameras.items():
+            shown = through(camera, images, tested, self.seed)
+            digest = hashlib.sha256(shown.tobytes()).hexdigest()
+            every = torch.arange(len(shown))
+            request = FeatureRequest(encoder, name, shown, digest, every, every, params.target_views, augment)
+            request.write(self.folder / name, device)
+            targets[name] = request.read(self.folder / name, device)
+        return source, targets
+
+    def _method(self, params: AdaptParams, source: DeviceFeatures, target: DeviceFeatures, case: Case) -> Method:
+        model = copy.deepcopy(self._model())
+        swap_encoder(model, GivenFeatures(model.network.encoder.dim))
+        data, rows = self.source, torch.from_numpy(case.rows)
+        labelled = SourceDomain(source, source_rows(data, params.source_pictures), data.source_labels(), data.test_rows)
+        torch.manual_seed(self.seed)
+        return implementation(params)(
+            model, labelled, TargetDomain(target, rows, rows), params, self.trained.augment, self.seed, self.team
+        )
+
+    def _model(self) -> PrototypeClassifier:
+        model = self.trained.model
+        assert isinstance(model, PrototypeClassifier)
+        return model
+
+
+def through(camera: Camera, images: NDArray[np.uint8], rows: NDArray[np.int64], seed: int) -> NDArray[np.uint8]:
+    """Some crops as a camera shows them: uint8 n×112×112×3. Each picture's draw depends on its row alone."""
+    shown = np.empty((len(rows), *images.shape[1:]), np.uint8)
+    for place, row in enumerate(rows):
+        shown[place] = camera.show(images[row], np.random.default_rng([seed, int(row)]))
+    return shown
+
+
+def trained(method: Method) -> Sequence[torch.Tensor]:
+    """Train a method to its end, without checkpoints: it takes seconds.
+
+    Returns:
+        The predicted classes of the test rows, uint8, before each epoch and at the end.
+    """
+    for epoch in range(method.epochs):
+        plan = method.begin_epoch(epoch)
+        for index, batch in enumerate(plan.batches):
+            method.step(batch, (epoch + index / plan.steps) / method.epochs)
+    method.predict_target()
+    return method.predictions
+
+
+def summary(found: pd.DataFrame) -> Iterator[str]:
+    """Lines that say what a suite came to, in per cent: all of it, by camera and by shares."""
+    yield _line("all", found)
+    for column in ("camera", "shares"):
+        for name, group in found.groupby(column, sort=False):
+            yield _line(str(name), group)
+
+
+def _line(name: str, found: pd.DataFrame) -> str:
+    gain, balanced = found.accuracy - found.dt_accuracy, found.balanced - found.dt_balanced
+    harmed, kept = (balanced < -WORSE).sum(), (found.kept_epoch == 0).sum()
+    return (
+        f"{name:14} direct transfer {100 * found.dt_accuracy.mean():.1f} ({100 * found.dt_balanced.mean():.1f}), "
+        f"gain {100 * gain.mean():+.1f} ({100 * balanced.mean():+.1f}), worst {100 * balanced.min():+.1f}; "
+        f"harmed {harmed}, source model kept {kept} of {len(found)}"
+    )

@@ -1,0 +1,123 @@
+"""Trial targets as a suite: which pictures are drawn, what a camera does, and a method run on all of them."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from typer.testing import CliRunner
+
+from pipeline.errors import ParamsError
+from pipeline.trials.camera import Camera
+from pipeline.trials.run import summary, through
+from pipeline.trials.suite import Suite, cases, read_suite
+from pocan.cli import app
+from tests.own_pictures.projects import write_project
+
+ROOT = Path(__file__).parents[2]
+LABELS = np.repeat(np.arange(7), [30, 5, 40, 60, 30, 20, 15])
+SUITE = Suite(cameras={"plain": Camera()}, shares=["even", "one-missing", "dirichlet-0.3"], draws=6, pictures=70)
+
+
+def test_the_projects_suite_has_36_targets() -> None:
+    found = list(cases(read_suite(ROOT / "params/trials.yaml"), LABELS, 0))
+    assert len(found) == 36
+    assert len({(case.camera, case.shares, case.draw) for case in found}) == 36
+
+
+def test_targets_have_the_shares_that_they_are_named_by() -> None:
+    missing = set()
+    for case in cases(SUITE, LABELS, 0):
+        assert np.array_equal(case.rows, np.unique(case.rows))
+        counts = np.bincount(LABELS[case.rows], minlength=7)
+        if case.shares == "even":
+            assert counts.tolist() == [5] * 7
+        elif case.shares == "one-missing":
+            assert sorted(counts.tolist())[0] == 0
+            assert len(set(counts.tolist())) == 2
+            missing.add(int(counts.argmin()))
+        else:
+            assert counts.sum() <= 73  # seven roundings
+            assert (counts <= np.bincount(LABELS)).all()
+    assert len(missing) > 1
+
+
+def test_a_target_depends_on_seed_and_place_alone() -> None:
+    first, again = list(cases(SUITE, LABELS, 1)), list(cases(SUITE, LABELS, 1))
+    assert all(np.array_equal(one.rows, other.rows) for one, other in zip(first, again, strict=True))
+    short = list(cases(SUITE.model_copy(update={"draws": 1}), LABELS, 1))
+    assert np.array_equal(short[1].rows, first[6].rows)
+    assert not np.array_equal(first[0].rows, next(cases(SUITE, LABELS, 2)).rows)
+
+
+def test_pictures_without_a_label_are_not_drawn() -> None:
+    labels = np.where(np.arange(len(LABELS)) % 2, LABELS, -1)
+    for case in cases(SUITE, labels, 0):
+        assert (labels[case.rows] >= 0).all()
+
+
+def test_shade_darkens_towards_the_left() -> None:
+    unturned: dict[str, Any] = {"rotation": (0.0, 0.0), "zoom": (1.0, 1.0), "blur": 0.0, "noise": 0.0}
+    still = unturned | {"gamma": 1.0, "contrast": 1.0, "lift": 0.0}
+    picture = np.full((4, 5, 3), 200, np.uint8)
+    chance = np.random.default_rng(0)
+    assert np.array_equal(Camera(**still).show(picture, chance), picture)
+    assert Camera(**still, shade=0.5).show(picture, chance)[0, :, 0].tolist() == [100, 125, 150, 175, 200]
+
+
+def test_each_picture_is_shown_alike_whatever_stands_beside_it() -> None:
+    images = np.random.default_rng(0).integers(0, 256, (4, 112, 112, 3), dtype=np.uint8)
+    both, alone = through(Camera(), images, np.array([1, 3]), 7), through(Camera(), images, np.array([3]), 7)
+    assert np.array_equal(both[1], alone[0])
+    assert not np.array_equal(alone[0], images[3])
+
+
+def test_a_wrong_suite_is_refused_by_file_and_key(tmp_path: Path) -> None:
+    wrong = tmp_path / "suite.yaml"
+    wrong.write_text("cameras: {a: {blurr: 1}}\nshares: [even]\ndraws: 1\npictures: 10\n")
+    with pytest.raises(ParamsError, match=r"suite\.yaml: cameras\.a\.blurr"):
+        read_suite(wrong)
+    wrong.write_text("- even\n")
+    with pytest.raises(ParamsError, match=r"suite\.yaml"):
+        read_suite(wrong)
+
+
+def test_the_summary_counts_targets_that_are_harmed_and_those_left_alone() -> None:
+    found = pd.DataFrame(
+        {
+            "camera": ["a", "a", "b"],
+            "shares": ["even"] * 3,
+            "dt_accuracy": [0.5, 0.5, 0.5],
+            "dt_balanced": [0.4, 0.4, 0.4],
+            "accuracy": [0.6, 0.5, 0.4],
+            "balanced": [0.5, 0.396, 0.394],
+            "kept_epoch": [5, 0, 5],
+        }
+    )
+    lines = list(summary(found))
+    assert lines[0] == (
+        "all            direct transfer 50.0 (40.0), gain +0.0 (+3.0), worst -0.6; harmed 1, source model kept 1 of 3"
+    )
+    assert [line.split()[0] for line in lines] == ["all", "a", "b", "even"]
+
+
+@pytest.mark.slow
+def test_a_method_runs_on_the_whole_suite_and_again_on_the_same_features(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_project(tmp_path)
+    Path("suite.yaml").write_text("cameras: {plain: {}, dark: {lift: 0}}\nshares: [even]\ndraws: 1\npictures: 21\n")
+    for out, choose in (("a.csv", "last"), ("b.csv", "last"), ("c.csv", "warrant")):
+        options = ["--suite", "suite.yaml", "--method", "concord", "-S", f"adapt.choose={choose}"]
+        answer = CliRunner().invoke(app, ["trials", out, *options])
+        assert answer.exit_code == 0, answer.output
+    assert "source model kept 0 of 2" in CliRunner().invoke(app, ["trials", "a.csv", *options[:4]]).output
+    first = pd.read_csv("a.csv")
+    assert first.equals(pd.read_csv("b.csv"))
+    assert first.camera.tolist() == ["plain", "dark"]
+    assert (first.kept_epoch == 2).all()
+    chosen = pd.read_csv("c.csv")
+    assert (chosen[chosen.kept_epoch == 0].accuracy == chosen[chosen.kept_epoch == 0].dt_accuracy).all()
+    assert Path("data/trials/dark/features.json").is_file()
