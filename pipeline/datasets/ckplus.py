@@ -13,6 +13,7 @@ from pipeline.datasets.parts.lists import read_text
 from pipeline.datasets.parts.pictures import is_picture
 from pipeline.datasets.parts.sequences import neutral_and_peak
 from pipeline.datasets.parts.tables import FER2013_CODES, PixelTable, TableOrFiles, pixel_tables
+from pipeline.errors import short_key, short_repr
 from pipeline.labels import ANGER, DISGUST, FEAR, HAPPINESS, NEUTRAL, SADNESS, SURPRISE
 
 LABEL_FILE = "_emotion.txt"
@@ -101,13 +102,13 @@ class CkPlus(TableOrFiles):
         try:
             value = float(text)
         except ValueError:
-            found = repr(text) if text else "an empty file"
+            found = short_repr(text) if text else "an empty file"
             raise self.error(
                 f"{files[0]}: expected a number from 0 to 7, found {found}; unpack the file again, or remove it to "
                 f"leave the sequence out"
             ) from None
         if value not in LABELS and value != CONTEMPT:
-            raise self.error(f"{files[0]}: emotion code {text} is not one of 0–7; correct the file")
+            raise self.error(f"{files[0]}: emotion code {short_key(text)} is not one of 0–7; correct the file")
         return int(value)
 
 

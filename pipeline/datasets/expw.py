@@ -9,6 +9,7 @@ from pipeline.datasets.parts.boxed import Box, BoxedFaces
 from pipeline.datasets.parts.classes import plain_code
 from pipeline.datasets.parts.finder import find_file
 from pipeline.datasets.parts.lists import list_lines
+from pipeline.errors import short_repr
 from pipeline.labels import ANGER, DISGUST, FEAR, HAPPINESS, NEUTRAL, SADNESS, SURPRISE
 
 LIST = "label.lst"
@@ -46,11 +47,13 @@ class ExpW(BoxedFaces):
         name, number, *box, _, code = fields
         code = plain_code(code)
         if code not in LABELS:
-            raise self.error(f"{where}: label {code!r} is not one of 0–6; correct the line")
+            raise self.error(f"{where}: label {short_repr(code)} is not one of 0–6; correct the line")
         try:
             top, left, right, bottom = (int(float(value)) for value in box)
         except (ValueError, OverflowError):  # not a number, or an infinite one
-            raise self.error(f"{where}: {' '.join(box)!r} is no box of four numbers; correct the line") from None
+            raise self.error(
+                f"{where}: {short_repr(' '.join(box))} is no box of four numbers; correct the line"
+            ) from None
         key = f"{self.key(pictures / name)}:{number}"
         self.boxes[key] = Box(pictures / name, left, top, right, bottom)
         return Sample(key, LABELS[code])

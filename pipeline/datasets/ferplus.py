@@ -13,6 +13,7 @@ from pipeline.datasets.parts.classes import plain_code
 from pipeline.datasets.parts.finder import find, find_file
 from pipeline.datasets.parts.lists import columns_of
 from pipeline.datasets.parts.tables import FER2013_CODES, FER2013_FILES, SPLITS, PixelTable, pixel_tables
+from pipeline.errors import short_repr
 from pipeline.labels import ANGER, DISGUST, FEAR, HAPPINESS, NEUTRAL, SADNESS, SURPRISE
 
 VOTES = "fer2013new.csv"
@@ -69,8 +70,8 @@ class FerPlus(Dataset):
         for sample, (where, (usage, name, *votes)) in zip(pictures, rows, strict=True):
             if SPLITS.get(usage) != sample.split:
                 raise self.error(
-                    f"{where}: Usage {usage!r}, but {sample.key} is a picture of the part {sample.split}: the rows of "
-                    "both tables are not in the same order; unpack both files again"
+                    f"{where}: Usage {short_repr(usage)}, but {sample.key} is a picture of the part {sample.split}: "
+                    "the rows of both tables are not in the same order; unpack both files again"
                 )
             label = self._majority(where, votes)
             if name and label is not None:

@@ -116,7 +116,7 @@ class RafDb(AlignedOrWhole):
 
     def _label(self, where: str, code: str) -> int:
         if code not in LABELS:
-            raise self.error(f"{where}: label {code!r} is not one of 1–7; correct the line")
+            raise self.error(f"{where}: label {short_repr(code)} is not one of 1–7; correct the line")
         return LABELS[code]
 
     def _pictures(self, home: Path, listed: list[str]) -> tuple[Path, dict[str, Path]]:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from pipeline.datasets.parts.base import Dataset, Sample
 from pipeline.datasets.parts.pictures import decode
-from pipeline.errors import UnreadableImageError
+from pipeline.errors import UnreadableImageError, short_key
 
 LEAST_INSIDE = 0.5
 """The share of a face's box that must lie in its picture: of boxes that reach beyond its edge, as of a face that is cut
@@ -61,7 +61,9 @@ class BoxedFaces(Dataset):
         picture = decode(box.file, sample.key)
         if fault := _fault(box, height=len(picture), width=picture.shape[1]):
             sides = f"left {box.left}, top {box.top}, right {box.right}, bottom {box.bottom}"
-            raise UnreadableImageError(f"{sample.key}: the face's box ({sides}) {fault}; correct the set's list")
+            raise UnreadableImageError(
+                f"{sample.key}: the face's box ({short_key(sides)}) {fault}; correct the set's list"
+            )
         wide, high = MARGIN * (box.right - box.left), MARGIN * (box.bottom - box.top)
         left, top = max(0, int(box.left - wide)), max(0, int(box.top - high))
         bottom, right = max(0, int(box.bottom + high) + 1), max(0, int(box.right + wide) + 1)

@@ -76,7 +76,8 @@ def files_by_name(folder: Path) -> dict[str, Path]:
     """
     try:
         with os.scandir(folder) as entries:
-            names = sorted(entry.name for entry in entries if not is_hidden(entry.name) and entry.is_file())
+            files = (entry for entry in entries if entry.is_file(follow_symlinks=False) or Path(entry.path).is_file())
+            names = sorted(entry.name for entry in files if not is_hidden(entry.name))
     except (FileNotFoundError, NotADirectoryError):
         return {}
     except OSError as error:

@@ -10,10 +10,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from pipeline.datasets.parts.base import Dataset
-from pipeline.errors import DatasetError
+from pipeline.errors import DatasetError, short_repr
 
 MARKS = (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")
 """Byte order marks: of UTF-8, and of UTF-16 in both orders."""
+
+LONGEST_HEADER = 1 << 20
+"""Bytes of a line that are looked at to recognise a table: any file may lie beside one."""
 
 
 def read_text(dataset: Dataset, path: Path) -> str:
@@ -81,7 +84,7 @@ def columns_of(dataset: Dataset, path: Path, names: tuple[str, ...]) -> Iterator
     head = [name.casefold() for name in header]
     for name in names:
         if name.casefold() not in head:
-            found = ", ".join(header[:12]) or "nothing"
+            found = short_repr(", ".join(header))
             raise dataset.error(f"{where}: no column {name!r}, found {found}; unpack the table again")
     places = [head.index(name.casefold()) for name in names]
     for where, fields in rows:
@@ -98,7 +101,7 @@ def first_lines(path: Path, count: int) -> list[bytes]:
     """
     try:
         with path.open("rb") as file:
-            lines = [file.readline() for _ in range(count)]
+            lines = [file.readline(LONGEST_HEADER) for _ in range(count)]
     except OSError as error:
         raise DatasetError(f"{path}: {error.strerror}; make the file readable or move it away") from error
     for mark in MARKS:

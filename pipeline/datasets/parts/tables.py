@@ -11,7 +11,7 @@ from pipeline.datasets.parts.base import Dataset, Sample
 from pipeline.datasets.parts.classes import Codes, plain_code
 from pipeline.datasets.parts.folders import files_by_name
 from pipeline.datasets.parts.lists import first_lines, require_utf8, table_rows
-from pipeline.errors import UnreadableImageError
+from pipeline.errors import UnreadableImageError, short_repr
 from pipeline.labels import ANGER, DISGUST, FEAR, HAPPINESS, NEUTRAL, SADNESS, SURPRISE
 
 FER2013_FILES = ("fer2013.csv", "icml_face_data.csv")
@@ -106,7 +106,9 @@ class PixelTable:
         names = _header_names(line.removeprefix(b"\xef\xbb\xbf"))
         for column in PIXEL_COLUMNS:
             if column not in names:
-                raise self._dataset.error(f"{where}: no column {column!r}, found {', '.join(names)!r}; unpack it again")
+                raise self._dataset.error(
+                    f"{where}: no column {column!r}, found {short_repr(', '.join(names))}; unpack it again"
+                )
         return {name: place for place, name in enumerate(names)}
 
     def _row(self, number: int, line: bytes) -> tuple[int | None, str]:
@@ -122,10 +124,12 @@ class PixelTable:
         if emotion not in self._codes:
             codes = sorted(self._codes)
             raise self._dataset.error(
-                f"{where}: emotion {emotion!r} is not one of {codes[0]}–{codes[-1]}; correct the line"
+                f"{where}: emotion {short_repr(emotion)} is not one of {codes[0]}–{codes[-1]}; correct the line"
             )
         if usage not in SPLITS:
-            raise self._dataset.error(f"{where}: Usage {usage!r} is none of {', '.join(SPLITS)}; correct the line")
+            raise self._dataset.error(
+                f"{where}: Usage {short_repr(usage)} is none of {', '.join(SPLITS)}; correct the line"
+            )
         return self._codes[emotion], SPLITS[usage]
 
 
