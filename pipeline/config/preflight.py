@@ -61,7 +61,7 @@ def unlearnable(labels: Collection[int | None]) -> str:
         return ""
     return (
         f"warning: the source has no training picture of {', '.join(missing)}: a model of it cannot learn "
-        f"{'this class' if len(missing) == 1 else 'these classes'}, and gives such faces another; add pictures, or "
+        f"{'this class' if len(missing) == 1 else 'these classes'}, and takes such faces for others; add pictures, or "
         "choose another source"
     )
 
