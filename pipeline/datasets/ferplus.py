@@ -32,6 +32,12 @@ COLUMNS = {
 """Columns of votes in the authors' order; a row that contempt, unknown or nf (no face) wins is left out."""
 FEWEST = 2
 """Votes that a column must have for these to count."""
+LEAST_ALIKE, ALIKE_OF = 0.4, 100
+"""Below this share of labels that are FER2013's own, of at least so many, the order of the rows is in doubt.
+
+People agree with FER2013's labels on about two thirds of its pictures (Goodfellow et al., 2013); rows in a random order
+would agree on less than a fifth.
+"""
 
 
 class FerPlus(Dataset):
@@ -39,8 +45,10 @@ class FerPlus(Dataset):
 
     The rule is ``majority`` of the authors' own code (src/ferplus.py of microsoft/FERPlus): a column's single vote does
     not count, and of the votes that are left more than half must agree. Rows of votes without a picture's name are left
-    out, as in src/generate_training_data.py there. Both tables have the same rows in the same order. Nothing but the
-    number of rows and the column Usage shows whether they do: within a part the order cannot be checked.
+    out, as in src/generate_training_data.py there.
+
+    Both tables have the same rows in the same order. They are refused where Usage says that they have not, and
+    ``reading_notes`` doubts it where the labels are seldom FER2013's own.
     """
 
     name = "ferplus"
@@ -67,6 +75,7 @@ class FerPlus(Dataset):
         rows = list(columns_of(self, path, ("Usage", "Image name", *COLUMNS)))
         if len(rows) != len(pictures):
             raise self.error(f"{path}: {len(rows)} rows of votes for {len(pictures)} pictures; unpack both files again")
+        read = alike = 0
         for sample, (where, (usage, name, *votes)) in zip(pictures, rows, strict=True):
             if SPLITS.get(usage) != sample.split:
                 raise self.error(
@@ -75,7 +84,13 @@ class FerPlus(Dataset):
                 )
             label = self._majority(where, votes)
             if name and label is not None:
+                read, alike = read + 1, alike + (label == sample.label)
                 yield replace(sample, label=label)
+        if read >= ALIKE_OF and alike < LEAST_ALIKE * read:
+            self.add_note(
+                f"only {alike} of {read} labels are those of FER2013 itself: the rows of both tables may not be in the "
+                "same order; compare them with the authors'"
+            )
 
     def read(self, sample: Sample) -> NDArray[np.uint8]:
         """The picture of a row.

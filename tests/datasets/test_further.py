@@ -165,6 +165,16 @@ def test_ferplus_leaves_out_rows_without_a_picture_and_reads_quoted_and_reordere
     }
 
 
+def test_votes_that_seldom_agree_with_fer2013_are_doubted(tmp_path: Path) -> None:
+    fer2013(tmp_path, 100)  # all of them anger
+    for angry, doubted in ((40, False), (39, True)):
+        columns = [4] * angry + [0] * (100 - angry)
+        write_votes(tmp_path, [("a.png", [10 * (column == place) for place in range(10)]) for column in columns])
+        dataset = open_dataset("ferplus", tmp_path)
+        assert len(dataset.samples()) == 100
+        assert dataset.reading_notes.startswith("only 39 of 100 labels are those of FER2013") == doubted
+
+
 def test_votes_in_another_order_than_the_pictures_are_refused(tmp_path: Path) -> None:
     fer2013(tmp_path, 3)
     write_votes(tmp_path, [("a.png", [10] + [0] * 9)] * 3, ("Training", "PrivateTest", "PublicTest"))
