@@ -5,7 +5,7 @@ import numpy as np
 from pipeline.command_line import run
 from pipeline.config import paths
 from pipeline.config.load import load
-from pipeline.config.preflight import require_enough, require_set
+from pipeline.config.preflight import require_enough, require_set, unlearnable
 from pipeline.data.crops import CropStore
 from pipeline.data.prepared import Split, write_split
 from pipeline.errors import ParamsError
@@ -59,6 +59,8 @@ def main(dataset: str) -> None:
     write_record(paths.split_report(dataset), report)
     print(f"{dataset}, protocol {division.protocol}", protocols.describe(store.samples, split), sep="\n")
     print(overlaps.describe(report.to_json()))
+    if dataset == settings.source and (warning := unlearnable(set(store.labels()[split.train].tolist()))):
+        print(warning)
 
 
 def every_other(dataset: str) -> list[str]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline.config.preflight import require_enough, require_inputs, will_be_drawn
+from pipeline.config.preflight import require_enough, require_inputs, unlearnable, will_be_drawn
 from pipeline.config.schema import Params
 from pipeline.datasets import open_dataset
 from pipeline.errors import DatasetError
@@ -23,14 +23,14 @@ UNDIVIDED = "all"
 def listings(params: Params) -> list[str]:
     """A paragraph for each set: pictures by part and class beside the published numbers, and where they differ.
 
-    Sets that will be drawn are left out.
+    Sets that will be drawn are left out. The last paragraph warns of classes that the source has no picture of.
 
     Raises:
         ParamsError: as ``require_inputs``.
         DatasetError: inputs are missing, or sets are laid out otherwise than documented; every one is named.
     """
     root = Path(params.data.root)
-    paragraphs, faults = [], []
+    paragraphs, warnings, faults = list[str](), list[str](), list[str]()
     try:
         require_inputs(params)
     except DatasetError as error:
@@ -42,12 +42,21 @@ def listings(params: Params) -> list[str]:
             dataset = open_dataset(name, root / name)
             samples = dataset.samples()
             paragraphs.append(describe(dataset, samples))
+            if name == params.source and (warning := unlearnable(_training_labels(params, samples))):
+                warnings.append(warning)
             require_enough(params, {name: len(samples)})
         except DatasetError as error:
             faults.append(str(error))
     if faults:
         raise DatasetError("\n".join(faults))
-    return paragraphs
+    return paragraphs + warnings
+
+
+def _training_labels(params: Params, samples: "Sequence[Sample]") -> set[int | None]:
+    """The labels that training pictures of the source can have, before it is divided."""
+    division = params.split.get(params.source)
+    official = division is not None and division.protocol == "official"
+    return {sample.label for sample in samples if not official or sample.split == "train"}
 
 
 def describe(dataset: "Dataset", samples: "Sequence[Sample]") -> str:

@@ -1,12 +1,13 @@
 """What can be found wrong before anything runs: inputs that a parameter file names and that are not there."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from pipeline.config import paths
 from pipeline.config.schema import Params
 from pipeline.errors import DatasetError, ParamsError
 from pipeline.files.io import package_folder
+from pipeline.labels import EXPRESSIONS
 from pipeline.registry import unknown
 
 FEWEST = 2
@@ -51,6 +52,18 @@ def require_enough(params: Params, pictures: Mapping[str, int]) -> None:
                 f"{name}: a target needs at least {FEWEST} pictures to adapt to and has {count}: add pictures, change "
                 f"split.{name}, or take it out of targets"
             )
+
+
+def unlearnable(labels: Collection[int | None]) -> str:
+    """A warning on the classes that are not among the labels of the source's training pictures; empty: all are."""
+    missing = [name for label, name in enumerate(EXPRESSIONS) if label not in labels]
+    if not missing:
+        return ""
+    return (
+        f"warning: the source has no training picture of {', '.join(missing)}: a model of it cannot learn "
+        f"{'this class' if len(missing) == 1 else 'these classes'}, and takes such faces for others; add pictures, or "
+        "choose another source"
+    )
 
 
 def require_inputs(params: Params) -> None:

@@ -8,9 +8,12 @@ from typing import ClassVar
 from pipeline.datasets.parts.base import Sample
 from pipeline.datasets.parts.boxed import Box, BoxedFaces
 from pipeline.datasets.parts.finder import find
+from pipeline.datasets.parts.folders import files_by_name
+from pipeline.datasets.parts.lists import list_lines
 from pipeline.labels import ANGER, DISGUST, FEAR, HAPPINESS, NEUTRAL, SADNESS, SURPRISE
 
-LISTS = {"list/train_list.txt": "train", "list/val_list.txt": "val"}
+LISTS = "list"
+PARTS = {"train_list.txt": "train", "val_list.txt": "val"}
 PICTURES = "images"
 VALUES = 5
 """Numbers after a picture's name, which may hold blanks: left, top, right, bottom, label."""
@@ -34,17 +37,14 @@ class Afe(BoxedFaces):
         """One sample per line of both lists; its key is the picture's with the number of the face, from 0.
 
         Raises:
-            DatasetError: no list, no folder of pictures, or a line that is malformed or has a label outside 0–10.
+            DatasetError: no list, no folder of pictures, or a line that is not UTF-8, is malformed or has a label
+                outside 0–10.
         """
         home = find(self, _holds_lists, "list/train_list.txt beside a folder images")
         faces: Counter[str] = Counter()
-        for name, split in LISTS.items():
-            if not (home / name).is_file():
-                continue
-            with (home / name).open(encoding="utf-8", errors="replace") as lines:
-                for number, line in enumerate(lines, start=1):
-                    if line.strip():
-                        yield from self._listed(home, f"{home / name}, line {number}", line, split, faces)
+        for path, split in _lists_in(home).items():
+            for where, line in list_lines(self, path):
+                yield from self._listed(home, where, line, split, faces)
 
     def _listed(self, home: Path, where: str, line: str, split: str, faces: Counter[str]) -> Iterator[Sample]:
         """The sample of a line; none where its class is left out.
@@ -56,7 +56,7 @@ class Afe(BoxedFaces):
             split: the list's part.
             faces: how many faces of each picture were listed before; updated.
         """
-        name, *values = line.strip().rsplit(maxsplit=VALUES)
+        name, *values = line.rsplit(maxsplit=VALUES)
         try:
             left, top, right, bottom, code = (int(value) for value in values)
         except ValueError:
@@ -72,4 +72,10 @@ class Afe(BoxedFaces):
 
 
 def _holds_lists(folder: Path) -> bool:
-    return (folder / PICTURES).is_dir() and any((folder / name).is_file() for name in LISTS)
+    return (folder / PICTURES).is_dir() and bool(_lists_in(folder))
+
+
+def _lists_in(folder: Path) -> dict[Path, str]:
+    """The lists of a folder and the part that each is of."""
+    files = files_by_name(folder / LISTS)
+    return {files[name]: part for name, part in PARTS.items() if name in files}

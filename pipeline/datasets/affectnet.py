@@ -1,6 +1,6 @@
 """AffectNet (Mollahosseini, Hasani and Mahoor, TAC 2019): faces from picture searches, annotated by people."""
 
-import csv
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import ClassVar
@@ -8,12 +8,15 @@ from typing import ClassVar
 import numpy as np
 
 from pipeline.datasets.parts.base import Dataset, Sample
+from pipeline.datasets.parts.classes import plain_code
 from pipeline.datasets.parts.finder import find
-from pipeline.datasets.parts.folders import pictures_in, subfolders
+from pipeline.datasets.parts.folders import files_below, files_by_name, pictures_in, subfolders
+from pipeline.datasets.parts.lists import columns_of
+from pipeline.errors import short_key
 from pipeline.labels import ANGER, DISGUST, FEAR, HAPPINESS, NEUTRAL, SADNESS, SURPRISE
 
-LABELS = {0: NEUTRAL, 1: HAPPINESS, 2: SADNESS, 3: SURPRISE, 4: FEAR, 5: DISGUST, 6: ANGER}
-LEFT_OUT = range(7, 11)
+LABELS = {"0": NEUTRAL, "1": HAPPINESS, "2": SADNESS, "3": SURPRISE, "4": FEAR, "5": DISGUST, "6": ANGER}
+LEFT_OUT = ("7", "8", "9", "10")
 """Contempt, none, uncertain, no face."""
 TABLES = {"training.csv": "train", "validation.csv": "val"}
 PARTS = {"train_set": "train", "val_set": "val"}
@@ -40,9 +43,9 @@ class AffectNet(Dataset):
         Raises:
             DatasetError: neither layout is there, a table or annotation is damaged, or a code is unknown.
         """
-        tables = [path for path in self.root.rglob("*.csv") if path.name in TABLES]
+        tables = list(files_below(self.root, lambda path: path.name.casefold() in TABLES))
         if tables:
-            for table in sorted(tables):
+            for table in tables:
                 yield from self._listed(table)
             return
         home = find(self, lambda folder: any((folder / part / "images").is_dir() for part in PARTS), "train_set/images")
@@ -52,32 +55,44 @@ class AffectNet(Dataset):
 
     def _listed(self, table: Path) -> Iterator[Sample]:
         pictures = find(self, lambda folder: folder.name == "Manually_Annotated_Images", "Manually_Annotated_Images")
-        with table.open(encoding="utf-8-sig", newline="") as file:
-            for number, row in enumerate(csv.DictReader(file), start=2):
-                where = f"{table}, line {number}"
-                name, code = row.get("subDirectory_filePath"), row.get("expression")
-                if not name or code is None:
-                    raise self.error(f"{where}: no subDirectory_filePath or expression; unpack the table again")
-                label = self._label(code, where)
-                if label is not None:
-                    yield Sample(self.key(pictures / name), label, split=TABLES[table.name])
+        for where, (name, code) in columns_of(self, table, ("subDirectory_filePath", "expression")):
+            if not name:
+                raise self.error(f"{where}: no name of a picture; correct the line")
+            label = self._label(code, where)
+            if label is not None:
+                yield Sample(self.key(pictures / name), label, split=TABLES[table.name.casefold()])
 
     def _annotated(self, part: Path) -> Iterator[Sample]:
+        annotations = files_by_name(part / "annotations")
         for path in pictures_in(part / "images"):
-            annotation = part / "annotations" / f"{path.stem}_exp.npy"
-            try:
-                code = str(np.load(annotation))
-            except (OSError, ValueError) as error:
-                raise self.error(f"{annotation}: cannot be read ({error}); unpack the annotations again") from None
-            label = self._label(code, str(annotation))
+            name = f"{path.stem}_exp.npy"
+            annotation = annotations.get(name.casefold(), part / "annotations" / name)
+            label = self._label(self._annotation(annotation), str(annotation))
             if label is not None:
                 yield Sample(self.key(path), label, split=PARTS[part.name])
 
-    def _label(self, code: str, where: str) -> int | None:
+    def _annotation(self, path: Path) -> str:
+        """The one value in a file of NumPy's, whatever its type and its number of dimensions."""
         try:
-            number = int(code)
-        except ValueError:
-            raise self.error(f"{where}: expression {code!r} is no number; correct it") from None
+            with path.open("rb") as file, warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # NumPy's, on files of Python 2, name no file
+                array = np.lib.format.read_array(file, allow_pickle=False)
+        except OSError as error:
+            raise self.error(f"{path}: cannot be read ({error.strerror}); unpack the annotations again") from None
+        except Exception as error:
+            # On damaged files NumPy raises many built-in exceptions (ValueError, EOFError, MemoryError, TypeError, …);
+            # nothing but NumPy runs above, so each of them says that this is no file of NumPy's.
+            reason = " ".join(str(error).split()) or type(error).__name__
+            raise self.error(f"{path}: not an array of NumPy's ({reason}); unpack the annotations again") from None
+        if array.size != 1:
+            raise self.error(
+                f"{path}: {array.size} values (shape {array.shape}) instead of one; unpack the annotations again"
+            )
+        value = array.item()
+        return value.decode("ascii", errors="replace") if isinstance(value, bytes) else str(value)
+
+    def _label(self, code: str, where: str) -> int | None:
+        number = plain_code(code)
         if number not in LABELS and number not in LEFT_OUT:
-            raise self.error(f"{where}: expression {number} is not one of 0–10; correct it")
+            raise self.error(f"{where}: expression {short_key(code)} is not one of 0–10; correct it")
         return LABELS.get(number)

@@ -8,12 +8,16 @@ from typing import ClassVar
 from pipeline.datasets.parts.base import Sample
 from pipeline.datasets.parts.classes import read_codes
 from pipeline.datasets.parts.finder import Condition, choose, matching_folders, not_found, note_choice
-from pipeline.datasets.parts.folders import subfolders
+from pipeline.datasets.parts.folders import files_by_name, subfolders
+from pipeline.datasets.parts.lists import read_text
 from pipeline.datasets.parts.pictures import is_picture
 from pipeline.datasets.parts.sequences import neutral_and_peak
 from pipeline.datasets.parts.tables import FER2013_CODES, PixelTable, TableOrFiles, pixel_tables
+from pipeline.errors import short_key, short_repr
 from pipeline.labels import ANGER, DISGUST, FEAR, HAPPINESS, NEUTRAL, SADNESS, SURPRISE
 
+LABEL_FILE = "_emotion.txt"
+"""What the name of a sequence's label file ends in, in any case."""
 CONTEMPT = 2
 LABELS = {0: NEUTRAL, 1: ANGER, 3: DISGUST, 4: FEAR, 5: HAPPINESS, 6: SADNESS, 7: SURPRISE}
 TABLE_LABELS = {**FER2013_CODES, "7": None}
@@ -87,22 +91,24 @@ class CkPlus(TableOrFiles):
 
     def _code(self, sequence: Path) -> int | None:
         """The emotion code of a sequence; None where it has no label file."""
-        files = sorted(path for path in sequence.glob("*_emotion.txt") if not path.name.startswith("."))
+        files = _label_files(sequence)
         if not files:
+            if misspelt := [path.name for name, path in files_by_name(sequence).items() if "emotion" in name]:
+                self.add_note(f"{self.key(sequence)} left out, as {misspelt[0]} is not named …{LABEL_FILE}")
             return None
         if len(files) > 1:
             raise self.error(f"{sequence}: {len(files)} emotion files; keep the one that belongs to the sequence")
-        text = files[0].read_bytes().decode("utf-8", errors="replace").strip()
+        text = read_text(self, files[0]).strip()
         try:
             value = float(text)
         except ValueError:
-            found = repr(text) if text else "an empty file"
+            found = short_repr(text) if text else "an empty file"
             raise self.error(
                 f"{files[0]}: expected a number from 0 to 7, found {found}; unpack the file again, or remove it to "
                 f"leave the sequence out"
             ) from None
         if value not in LABELS and value != CONTEMPT:
-            raise self.error(f"{files[0]}: emotion code {text} is not one of 0–7; correct the file")
+            raise self.error(f"{files[0]}: emotion code {short_key(text)} is not one of 0–7; correct the file")
         return int(value)
 
 
@@ -126,9 +132,12 @@ def _holds_pictures(folder: Path) -> bool:
 def _holds_labels(folder: Path) -> bool:
     """Whether subjects are in a folder of the owners' name, or subjects with label files in one of another name."""
     subjects = _subjects(folder)
-    return bool(subjects and _named("Emotion")(folder)) or any(
-        next(subject.glob("*/*_emotion.txt"), None) is not None for subject in subjects
-    )
+    sequences = (sequence for subject in subjects for sequence in subfolders(subject))
+    return bool(subjects and _named("Emotion")(folder)) or any(_label_files(sequence) for sequence in sequences)
+
+
+def _label_files(sequence: Path) -> list[Path]:
+    return [path for name, path in files_by_name(sequence).items() if name.endswith(LABEL_FILE)]
 
 
 FOLDERS: dict[str, Condition] = {"cohn-kanade-images": _holds_pictures, "Emotion": _holds_labels}

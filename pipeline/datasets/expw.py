@@ -6,7 +6,10 @@ from typing import ClassVar
 
 from pipeline.datasets.parts.base import Sample
 from pipeline.datasets.parts.boxed import Box, BoxedFaces
-from pipeline.datasets.parts.finder import find
+from pipeline.datasets.parts.classes import plain_code
+from pipeline.datasets.parts.finder import find_file
+from pipeline.datasets.parts.lists import list_lines
+from pipeline.errors import short_repr
 from pipeline.labels import ANGER, DISGUST, FEAR, HAPPINESS, NEUTRAL, SADNESS, SURPRISE
 
 LIST = "label.lst"
@@ -30,25 +33,27 @@ class ExpW(BoxedFaces):
         """One sample per line of the list; its key is the picture's with the number of the face.
 
         Raises:
-            DatasetError: no list, no folder of pictures, or a line that is malformed or has a label outside 0–6.
+            DatasetError: no list, no folder of pictures, or a line that is not UTF-8, is malformed or has a label
+                outside 0–6.
         """
-        home = find(self, lambda folder: (folder / LIST).is_file(), LIST)
-        pictures = next(home / name for name in PICTURES if (home / name).is_dir())
-        with (home / LIST).open(encoding="utf-8", errors="replace") as lines:
-            for number, line in enumerate(lines, start=1):
-                if line.strip():
-                    yield self._sample(pictures, f"{home / LIST}, line {number}", line.split())
+        listed = find_file(self, LIST)
+        pictures = next(listed.parent / name for name in PICTURES if (listed.parent / name).is_dir())
+        for where, line in list_lines(self, listed):
+            yield self._sample(pictures, where, line.split())
 
     def _sample(self, pictures: Path, where: str, fields: list[str]) -> Sample:
         if len(fields) != COLUMNS:
             raise self.error(f"{where}: {len(fields)} columns instead of {COLUMNS}; unpack the list again")
         name, number, *box, _, code = fields
+        code = plain_code(code)
         if code not in LABELS:
-            raise self.error(f"{where}: label {code!r} is not one of 0–6; correct the line")
+            raise self.error(f"{where}: label {short_repr(code)} is not one of 0–6; correct the line")
         try:
             top, left, right, bottom = (int(float(value)) for value in box)
-        except ValueError:
-            raise self.error(f"{where}: {' '.join(box)!r} is no box of four numbers; correct the line") from None
+        except (ValueError, OverflowError):  # not a number, or an infinite one
+            raise self.error(
+                f"{where}: {short_repr(' '.join(box))} is no box of four numbers; correct the line"
+            ) from None
         key = f"{self.key(pictures / name)}:{number}"
         self.boxes[key] = Box(pictures / name, left, top, right, bottom)
         return Sample(key, LABELS[code])

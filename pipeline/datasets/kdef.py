@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterator
-from pathlib import Path
 from typing import ClassVar
 
 from pipeline.datasets.parts.base import Dataset, Sample
@@ -20,6 +19,10 @@ LABELS = {
 }
 NAME = re.compile(r"([AB])([FM][0-9]{2})(AF|AN|DI|HA|NE|SA|SU)(FL|HL|S|HR|FR)", re.IGNORECASE)
 """Session, sex and number of the actor, expression, angle."""
+OF_AN_ACTOR = re.compile(r"[AB][FM][0-9]{2}[A-Z]*", re.IGNORECASE)
+"""A name that is cut short or misspelt after session and actor: what it shows is unknown."""
+MAX_LISTED = 20
+"""How many of the pictures that are left out a note names."""
 
 
 class Kdef(Dataset):
@@ -34,22 +37,28 @@ class Kdef(Dataset):
     )
 
     def scan(self) -> Iterator[Sample]:
-        """One sample per straight picture; profiles, and files whose names lack their end, are left out.
+        """One sample per straight picture.
+
+        Profiles are left out, and pictures whose names begin with session and actor but do not say expression and
+        angle, as AM31H.JPG in the distributed set; ``reading_notes`` names these.
 
         Raises:
             DatasetError: a picture's name has another form.
         """
+        unknown = []
         for path in pictures_below(self.root):
             match = NAME.fullmatch(path.stem)
             if match is None:
-                if _cut_short(path):
+                if OF_AN_ACTOR.fullmatch(path.stem):
+                    unknown.append(self.key(path))
                     continue
                 raise self.error(f"{path}: the name is not of the form AF01ANS.JPG; rename the file or move it away")
             session, actor, expression, angle = (part.upper() for part in match.groups())
             if angle == "S":
                 yield Sample(self.key(path), LABELS[expression], actor, sequence=f"{actor}/{session}/{expression}")
-
-
-def _cut_short(path: Path) -> bool:
-    """Whether a name lacks its last letters, as AM31H.JPG in the distributed set: what it shows is unknown."""
-    return re.fullmatch(r"[AB][FM][0-9]{2}[A-Z]{1,4}", path.stem, re.IGNORECASE) is not None
+        if unknown:
+            self.add_note(
+                f"all pictures but {len(unknown)}, whose names do not say expression and angle "
+                f"({', '.join(unknown[:MAX_LISTED])}{', …' if len(unknown) > MAX_LISTED else ''}); rename these to be "
+                "read"
+            )

@@ -11,12 +11,13 @@ from numpy.typing import NDArray
 
 from pipeline.datasets.parts import videos
 from pipeline.datasets.parts.base import Dataset, Sample
+from pipeline.datasets.parts.classes import plain_code
 from pipeline.datasets.parts.finder import find
-from pipeline.datasets.parts.folders import subfolders
-from pipeline.errors import DatasetError, UnreadableImageError
+from pipeline.datasets.parts.folders import file_named, subfolders
+from pipeline.errors import DatasetError, UnreadableImageError, short_repr
 from pipeline.labels import ANGER, DISGUST, FEAR, HAPPINESS, NEUTRAL, SADNESS, SURPRISE
 
-LABELS = {1: ANGER, 2: DISGUST, 3: FEAR, 4: HAPPINESS, 5: SADNESS, 6: SURPRISE}
+LABELS = {"1": ANGER, "2": DISGUST, "3": FEAR, "4": HAPPINESS, "5": SADNESS, "6": SURPRISE}
 """Sessions with other codes, or none, show no basic expression."""
 PROFILE = "1"
 """The view of a track that shows the face from the side only; 0 is frontal, 2 is both at once."""
@@ -57,8 +58,8 @@ class Mmi(Dataset):
         home = find(self, _holds_sessions, "a folder Sessions with session.xml in its folders")
         for session in subfolders(home):
             for video in sorted(path for path in session.iterdir() if videos.is_video(path)):
-                label = self._label(video.with_suffix(".xml"))
-                if label is not None and self._shows_the_front(session / SESSION):
+                label = self._label(file_named(session, f"{video.stem}.xml"))
+                if label is not None and self._shows_the_front(session):
                     yield from self._four_frames(video, label)
 
     def read(self, sample: Sample) -> NDArray[np.uint8]:
@@ -95,27 +96,30 @@ class Mmi(Dataset):
             subject = video.stem.partition("-")[0]
             yield Sample(f"{self.key(video)}:{number:07d}", shown, subject, video.stem, number)
 
-    def _label(self, description: Path) -> int | None:
-        """The label that a video's description gives; None where it gives none of the six."""
-        if not description.is_file():
+    def _label(self, description: Path | None) -> int | None:
+        """The label that a video's description gives; None where there is none, or it gives none of the six."""
+        if description is None:
             return None
         tags = [tag for tag in self._xml(description).iter("Metatag") if tag.get("Name") == "Emotion"]
         if not tags:
             return None
-        code = tags[0].get("Value", "")
-        if not code.isdigit():
-            raise self.error(f"{description}: Emotion {code!r} is no number; correct it")
-        return LABELS.get(int(code))
+        code = plain_code(tags[0].get("Value", ""))
+        if not (code.isascii() and code.isdigit()):
+            raise self.error(f"{description}: Emotion {short_repr(code)} is no number; correct it")
+        return LABELS.get(code)
 
     def _shows_the_front(self, session: Path) -> bool:
-        if not session.is_file():
-            raise self.error(f"{session}: no such file, which says from where the face is seen; unpack the session")
-        return PROFILE not in {track.get("view") for track in self._xml(session).iter("track")}
+        path = file_named(session, SESSION)
+        if path is None:
+            raise self.error(
+                f"{session / SESSION}: no such file, which says from where the face is seen; unpack the session"
+            )
+        return PROFILE not in {track.get("view") for track in self._xml(path).iter("track")}
 
     def _xml(self, path: Path) -> ElementTree.Element:
         try:
             return ElementTree.parse(path).getroot()
-        except (ElementTree.ParseError, OSError, ValueError) as error:
+        except (ElementTree.ParseError, OSError, ValueError, LookupError) as error:  # the last: an unknown encoding
             raise self.error(f"{path}: cannot be read ({error}); unpack the session again") from None
 
 
@@ -138,4 +142,4 @@ def _middle(count: int) -> range:
 
 def _holds_sessions(folder: Path) -> bool:
     named = folder.name.casefold() == "sessions"
-    return named and any((inside / SESSION).is_file() for inside in subfolders(folder))
+    return named and any(file_named(inside, SESSION) is not None for inside in subfolders(folder))

@@ -6,13 +6,16 @@ from pathlib import Path, PurePosixPath
 from typing import ClassVar
 
 from pipeline.datasets.parts.base import AlignedOrWhole, Sample
-from pipeline.datasets.parts.classes import class_samples, has_part_folders, part_of
+from pipeline.datasets.parts.classes import class_samples, has_part_folders, part_of, plain_code
 from pipeline.datasets.parts.finder import choose, matching_folders, not_found, note_choice, require_no_copies
-from pipeline.datasets.parts.folders import picture_folders, pictures_below
+from pipeline.datasets.parts.folders import files_by_name, picture_folders, pictures_below
+from pipeline.datasets.parts.lists import list_lines
 from pipeline.datasets.parts.tables import label_rows, label_tables
+from pipeline.errors import short_repr
 from pipeline.labels import ANGER, DISGUST, FEAR, HAPPINESS, NEUTRAL, SADNESS, SURPRISE
 
-LISTS = ("EmoLabel/list_patition_label.txt", "EmoLabel/list_partition_label.txt")  # misspelt so in the release
+FOLDER = "EmoLabel"
+LISTS = ("list_patition_label.txt", "list_partition_label.txt")  # misspelt so in the release
 LABELS = {"1": SURPRISE, "2": FEAR, "3": DISGUST, "4": HAPPINESS, "5": SADNESS, "6": ANGER, "7": NEUTRAL}
 VARIANTS = {"aligned": "_aligned", "original": ""}
 """The folders of ``Image``, the preferred one first, and the ending of their files' names before the suffix."""
@@ -28,8 +31,9 @@ class RafDb(AlignedOrWhole):
     name = "rafdb"
     title = "RAF-DB"
     layout = (
-        f"{LISTS[0]} (lines such as 'train_00001.jpg 5') and Image/aligned/train_00001_aligned.jpg or Image/original/; "
-        "or train/1/*.jpg … test/7/; or train_labels.csv and test_labels.csv (columns image, label) with the pictures"
+        f"{FOLDER}/{LISTS[0]} (lines such as 'train_00001.jpg 5') and Image/aligned/train_00001_aligned.jpg or "
+        "Image/original/; or train/1/*.jpg … test/7/; "
+        "or train_labels.csv and test_labels.csv (columns image, label) with the pictures"
     )
     published: ClassVar = {
         "train": (705, 717, 281, 4772, 1982, 1290, 2524),
@@ -46,7 +50,7 @@ class RafDb(AlignedOrWhole):
             DatasetError: none of the three is there, there is no picture, a line or folder is malformed or has a label
                 outside 1–7, or beside tables a picture's name is there twice.
         """
-        what = f"{LISTS[0]}, or train/1 … train/7, or a table of labels"
+        what = f"{FOLDER}/{LISTS[0]}, or train/1 … train/7, or a table of labels"
         kinds: tuple[tuple[Callable[[Path], bool], Callable[[Path], Iterator[Sample]]], ...] = (
             (lambda folder: bool(_lists_in(folder)), self._listed),
             (lambda folder: has_part_folders(folder, LABELS), self._by_class),
@@ -102,23 +106,17 @@ class RafDb(AlignedOrWhole):
 
     def _lines(self, path: Path) -> Iterator[tuple[str, str, str]]:
         """The picture's stem, its suffix and the code of each line of the list."""
-        try:
-            lines = path.read_text(encoding="utf-8-sig").splitlines()
-        except UnicodeDecodeError as error:
-            raise self.error(f"{path}: not a text file ({error.reason}); unpack it again") from error
-        for number, line in enumerate(lines, start=1):
-            if not line.strip():
-                continue
-            where = f"{path}, line {number}"
-            match = re.fullmatch(r"((?:train|test)_[0-9]+)(\.jpg) +(\S+)", line.strip())
+        for where, line in list_lines(self, path):
+            match = re.fullmatch(r"((?:train|test)_[0-9]+)(\.jpg) +(\S+)", line)
             if match is None:
-                raise self.error(f"{where}: {line.strip()!r} is not of the form 'train_00001.jpg 5'; unpack it again")
-            self._label(where, match[3])
-            yield match[1], match[2], match[3]
+                raise self.error(f"{where}: {short_repr(line)} is not of the form 'train_00001.jpg 5'; unpack it again")
+            code = plain_code(match[3])
+            self._label(where, code)
+            yield match[1], match[2], code
 
     def _label(self, where: str, code: str) -> int:
         if code not in LABELS:
-            raise self.error(f"{where}: label {code!r} is not one of 1–7; correct the line")
+            raise self.error(f"{where}: label {short_repr(code)} is not one of 1–7; correct the line")
         return LABELS[code]
 
     def _pictures(self, home: Path, listed: list[str]) -> tuple[Path, dict[str, Path]]:
@@ -159,7 +157,8 @@ def _parts_lacking(files: dict[str, Path], listed: list[str], ending: str) -> li
 
 
 def _lists_in(folder: Path) -> list[Path]:
-    return [folder / name for name in LISTS if (folder / name).is_file()]
+    files = files_by_name(folder / FOLDER)
+    return [files[name] for name in LISTS if name in files]
 
 
 def _part_in(name: str) -> str | None:

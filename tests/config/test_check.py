@@ -51,6 +51,21 @@ def test_counts_by_part_and_class_beside_the_published_ones(tmp_path: Path) -> N
     ]
 
 
+@pytest.mark.parametrize(
+    ("protocol", "missing"), [("{protocol: all}", "sadness"), ("{protocol: official}", "disgust, sadness")]
+)
+def test_classes_that_the_source_cannot_teach_are_named(tmp_path: Path, protocol: str, missing: str) -> None:
+    album(tmp_path)
+    for name in ("train/angry", "test/disgust", "train/fear", "train/happy", "train/surprise", "train/neutral"):
+        save(tmp_path / "caers" / name / "1.png")
+    changes = ("source=caers", "data.sets=[caers, jaffe]", f"split={{caers: {protocol}, album: {{protocol: all}}}}")
+    told = listings(params(tmp_path, *changes))
+    assert told[-1].startswith(f"warning: the source has no training picture of {missing}: a model of it cannot learn")
+    save(tmp_path / "caers/train/sad/1.png")
+    save(tmp_path / "caers/train/disgust/1.png")
+    assert not any("cannot learn" in paragraph for paragraph in listings(params(tmp_path, *changes)))
+
+
 def test_a_drawn_copy_is_not_held_against_the_published_numbers(tmp_path: Path) -> None:
     album(tmp_path)
     (tmp_path / "jaffe" / STAND_IN_MARK).write_text("{}")

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from pipeline.datasets import open_dataset
-from pipeline.errors import DatasetError
+from pipeline.errors import DatasetError, UnreadableImageError
 from pipeline.labels import ANGER, DISGUST, FEAR, HAPPINESS, NEUTRAL, SADNESS, SURPRISE
 
 
@@ -46,11 +46,38 @@ def test_a_face_is_cut_with_half_as_much_around(tmp_path: Path) -> None:
     assert np.array_equal(dataset.read(dataset.samples()[0]), picture[0:81, 20:61])
 
 
-def test_a_box_outside_of_its_picture_gives_the_picture(tmp_path: Path) -> None:
-    afe(tmp_path, "a.png 30 -60 50 -30 4\na.png 200 20 220 40 4\n")
+HUGE = "1" + "0" * 400
+
+
+@pytest.mark.parametrize(
+    ("box", "reason"),
+    [
+        ("30 -60 50 -30", r"\(left 30, top -60, right 50, bottom -30\) does not lie in its picture of 120×100 pixels"),
+        ("200 20 220 40", "does not lie in its picture"),
+        ("121 20 125 40", "does not lie in its picture"),  # half as much around would reach into the picture
+        ("110 20 150 40", "does not lie in its picture"),  # only a quarter of it does
+        ("-5000 -5000 5000 5000", "does not lie in its picture"),
+        (f"-{HUGE} -{HUGE} {HUGE} {HUGE}", "does not lie in its picture"),
+        ("50 20 30 60", "is empty"),
+        ("30 20 30 60", "is empty"),
+        ("30 60 50 20", "is empty"),
+    ],
+)
+def test_a_box_that_does_not_lie_in_its_picture_is_unreadable(box: str, reason: str, tmp_path: Path) -> None:
+    afe(tmp_path, f"a.png {box} 4\n")
     Image.new("RGB", (120, 100)).save(tmp_path / "images/a.png")
     dataset = open_dataset("afe", tmp_path)
-    assert [dataset.read(sample).shape for sample in dataset.samples()] == [(100, 120, 3), (100, 120, 3)]
+    with pytest.raises(
+        UnreadableImageError, match=rf"^images/a\.png:0: the face's box .*{reason}.*; correct the set's"
+    ):
+        dataset.read(dataset.samples()[0])
+
+
+def test_a_face_at_the_edge_is_read_as_far_as_it_is_there(tmp_path: Path) -> None:
+    afe(tmp_path, "a.png -9 20 10 40 4\n")
+    Image.new("RGB", (120, 100)).save(tmp_path / "images/a.png")
+    dataset = open_dataset("afe", tmp_path)
+    assert dataset.read(dataset.samples()[0]).shape == (41, 20, 3)
 
 
 @pytest.mark.parametrize(

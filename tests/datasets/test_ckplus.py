@@ -76,6 +76,19 @@ def test_a_wrong_emotion_file_is_refused_by_name_and_value(tmp_path: Path, text:
         open_dataset("ckplus", tmp_path).samples()
 
 
+def test_an_ending_in_capitals_is_read_and_a_misspelt_one_is_mentioned(tmp_path: Path) -> None:
+    for sequence in ("S005/001", "S010/002", "S011/003"):
+        label = add_sequence(tmp_path, sequence, 5, "\ufeff   3.0000000e+00\n")
+        label.rename(label.with_name(label.name.replace("_emotion.txt", "_EMOTION.TXT")))
+    misspelt = tmp_path / "Emotion/S011/003/S011_003_00000005_emotions.txt"
+    misspelt.with_name("S011_003_00000005_EMOTION.TXT").rename(misspelt)
+    dataset = open_dataset("ckplus", tmp_path)
+    assert {sample.sequence for sample in dataset.samples()} == {"S005/001", "S010/002"}
+    assert dataset.reading_notes == (
+        "Emotion/S011/003 left out, as S011_003_00000005_emotions.txt is not named …_emotion.txt"
+    )
+
+
 def test_two_emotion_files_are_refused(tmp_path: Path) -> None:
     label = add_sequence(tmp_path, "S005/001", 5, "1.0")
     label.with_name("S005_001_00000004_emotion.txt").write_text("2.0")

@@ -59,16 +59,22 @@ def test_profiles_other_emotions_and_unlabelled_sessions_are_left_out(tmp_path: 
     add_session(tmp_path, 3, "8")
     add_session(tmp_path, 4, None)
     add_session(tmp_path, 5, HAPPY).with_suffix(".xml").unlink()
-    assert {sample.subject for sample in open_dataset("mmi", tmp_path).samples()} == {"S001"}
+    upper = add_session(tmp_path, 6, "4.0")
+    for path in (upper.with_suffix(".xml"), upper.with_name("session.xml")):
+        path.rename(path.with_name(path.name.replace(".xml", ".XML")))
+    assert {sample.subject for sample in open_dataset("mmi", tmp_path).samples()} == {"S001", "S006"}
 
 
 def test_what_is_damaged_is_named(tmp_path: Path) -> None:
     video = add_session(tmp_path, 1, "joy")
-    with pytest.raises(DatasetError, match=r"S001-001\.xml: Emotion 'joy' is no number"):
-        open_dataset("mmi", tmp_path).samples()
-    video.with_suffix(".xml").write_text("<Meta>")
-    with pytest.raises(DatasetError, match=r"S001-001\.xml: cannot be read"):
-        open_dataset("mmi", tmp_path).samples()
+    for code in ("joy", "²", "inf"):
+        video.with_suffix(".xml").write_text(f'<Meta><Metatag Name="Emotion" Value="{code}"/></Meta>')
+        with pytest.raises(DatasetError, match=rf"S001-001\.xml: Emotion '{code}' is no number"):
+            open_dataset("mmi", tmp_path).samples()
+    for text in ("<Meta>", "", '<?xml version="1.0" encoding="klingon"?><Meta/>'):
+        video.with_suffix(".xml").write_text(text)
+        with pytest.raises(DatasetError, match=r"S001-001\.xml: cannot be read"):
+            open_dataset("mmi", tmp_path).samples()
 
 
 def test_videos_that_are_too_short_or_broken(tmp_path: Path) -> None:

@@ -84,7 +84,7 @@ def test_a_wrong_list_is_refused_by_line_and_value(root: Path, text: str, messag
 
 def test_a_missing_or_binary_list_is_refused(root: Path) -> None:
     (root / LIST).write_bytes(b"\xff\xfe\x00train")
-    with pytest.raises(DatasetError, match=r"list_patition_label\.txt: not a text file"):
+    with pytest.raises(DatasetError, match=r"list_patition_label\.txt, line 1: not a text in UTF-8"):
         open_dataset("rafdb", root).samples()
 
     (root / LIST).unlink()

@@ -1,1 +1,1 @@
-"""What the readers share: interface, decoding, finding a set, names of classes, tables, sequences, boxes, videos."""
+"""What the readers share: interface, decoding, finding a set, class names, lists, tables, sequences, boxes, videos."""

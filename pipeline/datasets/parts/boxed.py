@@ -8,6 +8,11 @@ from numpy.typing import NDArray
 
 from pipeline.datasets.parts.base import Dataset, Sample
 from pipeline.datasets.parts.pictures import decode
+from pipeline.errors import UnreadableImageError, short_key
+
+LEAST_INSIDE = 0.5
+"""The share of a face's box that must lie in its picture: of boxes that reach beyond its edge, as of a face that is cut
+off there, the part inside is read."""
 
 MARGIN = 0.5
 """What is added to a face's box on each side, as a share of its size: the detector needs to see a whole head."""
@@ -47,18 +52,22 @@ class BoxedFaces(Dataset):
         """The face with its surroundings (``MARGIN``).
 
         Returns:
-            uint8 H×W×3 RGB; the whole picture where the box lies outside of it.
+            uint8 H×W×3 RGB.
 
         Raises:
-            UnreadableImageError: the picture cannot be decoded.
+            UnreadableImageError: the picture cannot be decoded, or less than ``LEAST_INSIDE`` of the box lies in it.
         """
         box = self._box(sample)
         picture = decode(box.file, sample.key)
+        if fault := _fault(box, height=len(picture), width=picture.shape[1]):
+            sides = f"left {box.left}, top {box.top}, right {box.right}, bottom {box.bottom}"
+            raise UnreadableImageError(
+                f"{sample.key}: the face's box ({short_key(sides)}) {fault}; correct the set's list"
+            )
         wide, high = MARGIN * (box.right - box.left), MARGIN * (box.bottom - box.top)
         left, top = max(0, int(box.left - wide)), max(0, int(box.top - high))
         bottom, right = max(0, int(box.bottom + high) + 1), max(0, int(box.right + wide) + 1)
-        part = picture[top:bottom, left:right]
-        return part if part.size else picture
+        return picture[top:bottom, left:right]
 
     def file(self, sample: Sample) -> Path:
         """The picture that a face is in."""
@@ -68,3 +77,13 @@ class BoxedFaces(Dataset):
         if not self.boxes:
             self.samples()
         return self.boxes[sample.key]
+
+
+def _fault(box: Box, height: int, width: int) -> str:
+    """What keeps a box from showing its face in a picture of that size; empty: nothing does."""
+    if box.right <= box.left or box.bottom <= box.top:
+        return "is empty"
+    wide = max(0, min(box.right + 1, width) - max(box.left, 0))
+    high = max(0, min(box.bottom + 1, height) - max(box.top, 0))
+    inside = wide * high / ((box.right + 1 - box.left) * (box.bottom + 1 - box.top))
+    return f"does not lie in its picture of {width}×{height} pixels" if inside < LEAST_INSIDE else ""

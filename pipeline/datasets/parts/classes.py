@@ -6,6 +6,7 @@ from pathlib import Path
 
 from pipeline.datasets.parts.base import Dataset, Sample
 from pipeline.datasets.parts.folders import picture_folders, pictures_below, pictures_in, subfolders
+from pipeline.datasets.parts.lists import read_text
 from pipeline.labels import ANGER, DISGUST, FEAR, HAPPINESS, NEUTRAL, SADNESS, SURPRISE
 
 CLASS_WORDS = {
@@ -51,6 +52,15 @@ def is_code(name: str) -> bool:
     return name.isascii() and name.isdigit() and int(name) <= HIGHEST_CODE
 
 
+def plain_code(text: str) -> str:
+    """A whole number in its plain form, "3" for 3.0, 3.000e+00 and +3; other text as it is."""
+    try:
+        value = float(text)
+    except ValueError:
+        return text
+    return str(int(value)) if value.is_integer() else text
+
+
 def read_codes(dataset: Dataset) -> dict[str, int | None]:
     """What the user's ``classes.json`` says that codes mean.
 
@@ -64,8 +74,8 @@ def read_codes(dataset: Dataset) -> dict[str, int | None]:
     if not path.is_file():
         return {}
     try:
-        given = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
+        given = json.loads(read_text(dataset, path))
+    except (ValueError, RecursionError) as error:
         raise dataset.error(f"{path}: cannot be read ({error}); correct the file") from error
     words = ", ".join(spellings[0] for spellings in CLASS_WORDS.values())
     if not isinstance(given, dict) or not given:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from pipeline.datasets.parts.base import Dataset
-from pipeline.datasets.parts.folders import folders_below, is_hidden, nested_folders
+from pipeline.datasets.parts.folders import file_named, files_by_name, folders_below, is_hidden, nested_folders
 from pipeline.errors import DatasetError
 
 ARCHIVES = (".7z", ".gz", ".rar", ".tar", ".tgz", ".zip")
@@ -57,6 +57,16 @@ def find(dataset: Dataset, condition: Condition, what: str, prefer: Condition | 
         DatasetError: there is none, or there are two equally near; says what was found and what to do.
     """
     return choose(dataset, find_all(dataset, condition, what), what, prefer)
+
+
+def find_file(dataset: Dataset, name: str) -> Path:
+    """The file of that name, in any case, that is nearest to the set's root.
+
+    Raises:
+        DatasetError: as ``find``.
+    """
+    home = find(dataset, lambda folder: file_named(folder, name) is not None, name)
+    return files_by_name(home)[name.casefold()]
 
 
 def choose(dataset: Dataset, found: list[Path], what: str, prefer: Condition | None = None) -> Path:

@@ -68,6 +68,28 @@ def _inside(folder: Path) -> list[Path]:
     return [folder / name for name in names] if len(names) <= MAX_SUBFOLDERS else []
 
 
+def files_by_name(folder: Path) -> dict[str, Path]:
+    """The files directly in a folder by their names in lower case, without hidden ones; empty where it is no folder.
+
+    Raises:
+        DatasetError: the folder cannot be read.
+    """
+    try:
+        with os.scandir(folder) as entries:
+            files = (entry for entry in entries if entry.is_file(follow_symlinks=False) or Path(entry.path).is_file())
+            names = sorted(entry.name for entry in files if not is_hidden(entry.name))
+    except (FileNotFoundError, NotADirectoryError):
+        return {}
+    except OSError as error:
+        _refuse(error)
+    return {name.casefold(): folder / name for name in names}
+
+
+def file_named(folder: Path, name: str) -> Path | None:
+    """The file of that name, in any case, in a folder; None where there is none."""
+    return files_by_name(folder).get(name.casefold())
+
+
 def pictures_in(folder: Path) -> list[Path]:
     """The picture files directly in a folder, sorted by name."""
     return sorted(path for path in folder.iterdir() if is_picture(path) and path.is_file())

@@ -74,9 +74,9 @@ def decode(picture: Path | bytes, key: str) -> NDArray[np.uint8]:
             message is ``key`` and the reason.
         RefusedImageError: the same where the system is the reason, not the file.
     """
-    if isinstance(picture, Path) and picture.exists() and not picture.is_file():
-        raise UnreadableImageError(f"{key}: not a regular file")  # a pipe would be waited for without end
     try:
+        if isinstance(picture, Path) and picture.exists() and not picture.is_file():
+            raise UnreadableImageError(f"{key}: not a regular file")  # a pipe would be waited for without end
         with picture.open("rb") if isinstance(picture, Path) else BytesIO(picture) as file, warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow's warnings name no file; the error below gives the reason
             if not file.read(1):

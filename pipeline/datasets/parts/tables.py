@@ -1,6 +1,5 @@
 """Sets as tables: pictures as rows (as in FER2013), or labels of picture files as rows."""
 
-import csv
 from array import array
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -9,8 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.datasets.parts.base import Dataset, Sample
-from pipeline.datasets.parts.classes import Codes
-from pipeline.errors import UnreadableImageError
+from pipeline.datasets.parts.classes import Codes, plain_code
+from pipeline.datasets.parts.folders import files_by_name
+from pipeline.datasets.parts.lists import first_lines, require_utf8, table_rows
+from pipeline.errors import UnreadableImageError, short_repr
 from pipeline.labels import ANGER, DISGUST, FEAR, HAPPINESS, NEUTRAL, SADNESS, SURPRISE
 
 FER2013_FILES = ("fer2013.csv", "icml_face_data.csv")
@@ -31,11 +32,11 @@ def pixel_tables(folder: Path, names: Sequence[str] = ()) -> list[Path]:
         folder: where they lie, not deeper.
         names: in lower case; the tables of these names, in this order. Empty: those that have the columns.
     """
-    files = sorted(path for path in folder.iterdir() if path.suffix.casefold() == ".csv" and path.is_file())
-    if not names:
-        return [path for path in files if not path.name.startswith(".") and set(PIXEL_COLUMNS[:2]) <= set(_names(path))]
-    by_name = {path.name.casefold(): path for path in files}
-    return [by_name[name] for name in names if name in by_name]
+    files = files_by_name(folder)
+    if names:
+        return [files[name] for name in names if name in files]
+    tables = (path for name, path in files.items() if name.endswith(".csv"))
+    return [path for path in tables if set(PIXEL_COLUMNS[:2]) <= set(_header_names(first_lines(path, 1)[0]))]
 
 
 class PixelTable:
@@ -65,9 +66,10 @@ class PixelTable:
 
         Raises:
             DatasetError: a column is missing, a row has another number of columns, an unknown emotion code or
-                an unknown Usage. File, line and value are named.
+                an unknown Usage, or a line is not UTF-8. File, line and value are named.
         """
         self._offsets = array("q")
+        key = self._dataset.key(self.path)
         with self.path.open("rb") as file:
             header = file.readline()
             self._columns = self._header(header)
@@ -77,7 +79,7 @@ class PixelTable:
                     self._offsets.append(offset)
                     label, split = self._row(number, line)
                     if label is not None:
-                        yield Sample(f"{self._dataset.key(self.path)}:{len(self._offsets)}", label, split=split)
+                        yield Sample(f"{key}:{len(self._offsets)}", label, split=split)
                 offset += len(line)
 
     def read(self, sample: Sample) -> NDArray[np.uint8]:
@@ -99,38 +101,40 @@ class PixelTable:
         return np.repeat(_parse(pixels, sample.key)[:, :, np.newaxis], 3, axis=2)
 
     def _header(self, line: bytes) -> dict[str, int]:
-        names = _header_names(line)
+        where = f"{self.path}, line 1"
+        require_utf8(self._dataset, where, line.decode("utf-8", "surrogateescape"))
+        names = _header_names(line.removeprefix(b"\xef\xbb\xbf"))
         for column in PIXEL_COLUMNS:
             if column not in names:
                 raise self._dataset.error(
-                    f"{self.path}, line 1: no column {column!r}, found {', '.join(names)!r}; unpack it again"
+                    f"{where}: no column {column!r}, found {short_repr(', '.join(names))}; unpack it again"
                 )
         return {name: place for place, name in enumerate(names)}
 
     def _row(self, number: int, line: bytes) -> tuple[int | None, str]:
         fields, where = _fields(line), f"{self.path}, line {number}"
+        require_utf8(self._dataset, where, line.decode("utf-8", "surrogateescape"))
         if len(fields) != len(self._columns):
             raise self._dataset.error(
                 f"{where}: {len(fields)} columns instead of {len(self._columns)}; unpack the file again"
             )
         emotion, usage = (_text(fields[self._columns[column]]) for column in ("emotion", "usage"))
         if emotion not in self._codes:
+            emotion = plain_code(emotion)
+        if emotion not in self._codes:
             codes = sorted(self._codes)
             raise self._dataset.error(
-                f"{where}: emotion {emotion!r} is not one of {codes[0]}–{codes[-1]}; correct the line"
+                f"{where}: emotion {short_repr(emotion)} is not one of {codes[0]}–{codes[-1]}; correct the line"
             )
         if usage not in SPLITS:
-            raise self._dataset.error(f"{where}: Usage {usage!r} is none of {', '.join(SPLITS)}; correct the line")
+            raise self._dataset.error(
+                f"{where}: Usage {short_repr(usage)} is none of {', '.join(SPLITS)}; correct the line"
+            )
         return self._codes[emotion], SPLITS[usage]
 
 
-def _names(path: Path) -> list[str]:
-    with path.open("rb") as file:
-        return _header_names(file.readline())
-
-
 def _header_names(line: bytes) -> list[str]:
-    return [_text(field).casefold() for field in _fields(line.removeprefix(b"\xef\xbb\xbf"))]
+    return [_text(field).casefold() for field in _fields(line)]
 
 
 def _fields(line: bytes) -> list[bytes]:
@@ -206,8 +210,8 @@ LABEL_COLUMNS = ("label", "labels", "emotion", "expression", "class")
 
 def label_tables(folder: Path) -> list[Path]:
     """The tables in a folder that have a column of names, one of labels and at least one row, sorted by name."""
-    files = sorted(path for path in folder.iterdir() if path.suffix.casefold() == ".csv" and path.is_file())
-    return [path for path in files if not path.name.startswith(".") and _has_rows(path)]
+    tables = (path for name, path in files_by_name(folder).items() if name.endswith(".csv"))
+    return [path for path in tables if _has_rows(path)]
 
 
 def label_rows(dataset: Dataset, path: Path) -> Iterator[tuple[str, str, str]]:
@@ -219,31 +223,23 @@ def label_rows(dataset: Dataset, path: Path) -> Iterator[tuple[str, str, str]]:
     Raises:
         DatasetError: the table is no text, or a row lacks the name or the code.
     """
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            lines = csv.reader(file)
-            columns = _columns(next(lines, []))
-            for fields in lines:
-                if not fields:
-                    continue
-                where = f"{path}, line {lines.line_num}"
-                if columns is None or len(fields) <= max(columns):
-                    raise dataset.error(f"{where}: no name of a picture or no label; correct the line")
-                name, code = (fields[place].strip() for place in columns)
-                yield where, name.replace("\\", "/").rpartition("/")[2], code
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise dataset.error(f"{path}: not a table ({error}); unpack it again") from error
+    rows = table_rows(dataset, path)
+    columns = _columns(next(rows, ("", []))[1])
+    for where, fields in rows:
+        if columns is None or len(fields) <= max(columns):
+            raise dataset.error(f"{where}: no name of a picture or no label; correct the line")
+        name, code = (fields[place] for place in columns)
+        yield where, name.replace("\\", "/").rpartition("/")[2], plain_code(code)
 
 
 def _has_rows(path: Path) -> bool:
-    with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
-        head, row = file.readline(), file.readline()
-    return bool(row.strip()) and _columns(head.split(",")) is not None
+    head, row = first_lines(path, 2)
+    return bool(row.strip()) and _columns(_header_names(head)) is not None
 
 
 def _columns(head: list[str]) -> tuple[int, int] | None:
     """The places of the name and of the label in a row; None where a column is missing."""
-    words = [word.strip(' \t\r\n"').casefold() for word in head]
+    words = [word.casefold() for word in head]
     name = next((words.index(word) for word in NAME_COLUMNS if word in words), None)
     label = next((words.index(word) for word in LABEL_COLUMNS if word in words), None)
     return None if name is None or label is None else (name, label)

@@ -1,0 +1,140 @@
+"""The text files of sets, all opened in one way: lists with a picture a line, tables, single labels.
+
+They are UTF-8. Byte order marks are left out (files that were put together have several), line ends are those of any
+system, and what is no such text is refused by file and line.
+"""
+
+import csv
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from pipeline.datasets.parts.base import Dataset
+from pipeline.errors import DatasetError, short_repr
+
+MARKS = (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")
+"""Byte order marks: of UTF-8, and of UTF-16 in both orders."""
+
+LONGEST_HEADER = 1 << 20
+"""Bytes of a line that are looked at to recognise a table: any file may lie beside one."""
+
+
+def read_text(dataset: Dataset, path: Path) -> str:
+    """The whole text of a small file.
+
+    Raises:
+        DatasetError: as ``list_lines``.
+    """
+    return "".join(line for _, line in _lines(dataset, path))
+
+
+def list_lines(dataset: Dataset, path: Path) -> Iterator[tuple[str, str]]:
+    """The lines of a list that are not blank.
+
+    Args:
+        dataset: the set that the list belongs to.
+        path: the list.
+
+    Yields:
+        Where the line is (for errors), and its text without blanks around it.
+
+    Raises:
+        DatasetError: the system refuses to read the file, or a line is not UTF-8.
+    """
+    for where, line in _lines(dataset, path):
+        if text := line.strip():
+            yield where, text
+
+
+def table_rows(dataset: Dataset, path: Path) -> Iterator[tuple[str, list[str]]]:
+    """The rows of a CSV file that are not blank; the first is the header.
+
+    No field of a set's table has line breaks, so each line is a row, and a quote that is not closed ends with its line.
+
+    Yields:
+        Where the row is (for errors), and its fields without blanks around them.
+
+    Raises:
+        DatasetError: as ``list_lines``, or a row has a quote that is not closed or a field of more than 128 kB.
+    """
+    for where, line in list_lines(dataset, path):
+        try:
+            fields = next(csv.reader([line], strict=True, skipinitialspace=True))
+        except csv.Error as error:
+            raise dataset.error(f"{where}: not a row of a table ({error}); correct the line") from None
+        yield where, [field.strip() for field in fields]
+
+
+def columns_of(dataset: Dataset, path: Path, names: tuple[str, ...]) -> Iterator[tuple[str, list[str]]]:
+    """The fields of some columns of a CSV file, row by row.
+
+    Args:
+        dataset: the set that the table belongs to.
+        path: the table.
+        names: of the columns, in any case.
+
+    Yields:
+        Where the row is (for errors), and a field for each of ``names``.
+
+    Raises:
+        DatasetError: as ``table_rows``; a column is missing, or a row has another number of fields than the header.
+    """
+    rows = table_rows(dataset, path)
+    where, header = next(rows, (f"{path}, line 1", []))
+    head = [name.casefold() for name in header]
+    for name in names:
+        if name.casefold() not in head:
+            found = short_repr(", ".join(header))
+            raise dataset.error(f"{where}: no column {name!r}, found {found}; unpack the table again")
+    places = [head.index(name.casefold()) for name in names]
+    for where, fields in rows:
+        if len(fields) != len(head):
+            raise dataset.error(f"{where}: {len(fields)} columns instead of {len(head)}; correct the line")
+        yield where, [fields[place] for place in places]
+
+
+def first_lines(path: Path, count: int) -> list[bytes]:
+    """The first lines of a file, by which a table is recognised whatever its encoding: without marks and zero bytes.
+
+    Raises:
+        DatasetError: the file cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            lines = [file.readline(LONGEST_HEADER) for _ in range(count)]
+    except OSError as error:
+        raise DatasetError(f"{path}: {error.strerror}; make the file readable or move it away") from error
+    for mark in MARKS:
+        lines[0] = lines[0].removeprefix(mark)
+    return [line.replace(b"\0", b"") for line in lines]
+
+
+def require_utf8(dataset: Dataset, where: str, line: str) -> None:
+    """Check a line that was decoded with ``errors="surrogateescape"``.
+
+    Raises:
+        DatasetError: it held bytes that are not UTF-8, or zero bytes.
+    """
+    wrong = None if line.isascii() else re.search("[\udc80-\udcff]", line)
+    if line.startswith(("\udcff\udcfe", "\udcfe\udcff")):
+        why = "it is UTF-16"
+    elif wrong:
+        why = f"byte 0x{ord(wrong[0]) - 0xDC00:02x}"
+    elif "\0" in line:
+        why = "zero bytes, as in UTF-16 or in a damaged file"
+    else:
+        return
+    raise dataset.error(f"{where}: not a text in UTF-8 ({why}); save the file as UTF-8, or unpack it again")
+
+
+def _lines(dataset: Dataset, path: Path) -> Iterator[tuple[str, str]]:
+    try:
+        with path.open(encoding="utf-8", errors="surrogateescape") as file:
+            for number, line in enumerate(file, start=1):
+                where = f"{path}, line {number}"
+                require_utf8(dataset, where, line)
+                yield where, line.lstrip("\ufeff")
+    except OSError as error:
+        raise dataset.error(
+            f"{path}: cannot be read ({error.strerror}); make the file readable, or unpack it again"
+        ) from error
