@@ -27,7 +27,7 @@ def exclusive(place: Path) -> Iterator[None]:
     Raises:
         StorageError: another process works on it, and is named; or the system's temporary folder cannot be written.
     """
-    name = hashlib.sha256(str(place.resolve()).encode()).hexdigest()[:16]
+    name = hashlib.sha256(os.fsencode(place.resolve())).hexdigest()[:16]
     path = Path(tempfile.gettempdir(), f"pocan-{name}.lock")
     with storage_errors(path):
         lock = _opened(path)

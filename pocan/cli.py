@@ -98,13 +98,14 @@ def predict(
     to.require_free()
     found = sources(inputs)
     predictor = pocan.load_model(model, device=device, faces=changes or []).predictor
+    if predictor.drawn:
+        typer.echo(f"note: {model} has learned from drawn faces; what it says of photographs is marked ◊", err=True)
     show_progress = out is not None or not sys.stdout.isatty()
-    counts = prediction.predict(found, predictor, to, every, show_progress)
+    counts = prediction.predict(found, predictor, model, to, every, show_progress)
     for path in (out, draw):
         if path is not None:
             typer.echo(path)
-    if out is not None:
-        typer.echo(f"{counts.faces} faces in {counts.frames} pictures", err=True)
+    typer.echo(f"{counts.faces} face{'' if counts.faces == 1 else 's'} in {counts.total()}", err=True)
 
 
 @app.command()

@@ -85,7 +85,7 @@ def metadata(trained: TrainedModel) -> dict[str, str]:
         "input": f"crops: uint8 N×{CROP_SIZE}×{CROP_SIZE}×3, RGB; one face each, found and cropped as faces says",
         "output": "probabilities: float N×7, calibrated, in the order of expressions",
         "preprocessing": f"inside: /255, central crop of {trained.eval_crop} of the side, resize, normalisation",
-        "faces": trained.faces.model_dump_json(),
+        "faces": trained.every_face.model_dump_json(),
         "opset": str(OPSET),
         "made_from": json.dumps(trained.description, sort_keys=True),
     }

@@ -19,6 +19,7 @@ from pipeline.data.prepared import PreparedData, Split
 from pipeline.errors import DatasetError
 from pipeline.evaluation.scorecard import predictions_table
 from pipeline.files.io import read_json, write_csv, write_json, write_text
+from pipeline.labels import DRAWN_MARK
 from pipeline.locks import exclusive
 from pipeline.methods import implementation
 from pipeline.networks import saved
@@ -27,7 +28,6 @@ from pipeline.own_pictures import page, report
 from pipeline.own_pictures.request import AdaptRequest, source
 from pipeline.reporting.folder_faces import extract_pictures
 from pipeline.reporting.results import read_curve
-from pipeline.reporting.titles import DRAWN_MARK
 from pipeline.tracking import models
 from pipeline.tracking.runs import stage_run
 from pipeline.training import loop
