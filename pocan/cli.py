@@ -60,11 +60,13 @@ def faces(
     """Find, crop and pack the faces of any folder of pictures; started again after an interruption, it goes on."""
     # Imported here: PyTorch takes seconds to load, which --help and check need not wait for.
     from pipeline.config.load import load
-    from pipeline.reporting.folder_faces import extract_folder
+    from pipeline.data.crops import CropStore
+    from pipeline.reporting.folder_faces import extract_folder, faces_found
 
     settings = load(file, [f"faces.{change}" for change in changes or []])
     for path in extract_folder(folder, out, settings.faces, device, processes):
         typer.echo(path)
+    typer.echo(faces_found(CropStore.open(out / "crops"), "picture"), err=True)
 
 
 @app.command()
@@ -128,6 +130,10 @@ def adapt(
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
 ) -> None:
     """Adapt a trained model to unlabelled pictures; started again after an interruption, it goes on."""
+    # Imported here: pandas takes a second to load, which --help and check need not wait for.
+    from pipeline.data.crops import CropStore
+    from pipeline.reporting.folder_faces import faces_found
+
     written = pocan.adapt(
         pictures,
         out,
@@ -141,6 +147,8 @@ def adapt(
     )
     for path in (written.report, written.page, written.predictions, written.model):
         typer.echo(path)
+    found = faces_found(CropStore.open(out / "crops"), "frame" if pictures.is_file() else "picture")
+    typer.echo(f"{found}; the others: {out / 'faces.md'}", err=True)
 
 
 @app.command()

@@ -21,6 +21,7 @@ class VideoDataset(Dataset):
     """
 
     layout = "a video file"
+    unit = "frame"
 
     def __init__(self, video: Path, every: int) -> None:
         """Open the video and read its first frame.

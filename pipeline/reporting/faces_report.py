@@ -15,6 +15,7 @@ from pipeline.faces.writer import summary
 from pipeline.files.io import read_parquet, write_text
 from pipeline.files.names import visible
 from pipeline.labels import DRAWN_MARK
+from pipeline.progress import working
 from pipeline.reporting.contact_sheet import FALLBACK_TITLES, fallback_rows, write_contact_sheets
 from pipeline.reporting.markdown import MARK_NOTE, NOTHING, markdown_table
 from pipeline.reporting.titles import dataset_title
@@ -92,7 +93,7 @@ def write_faces_report(stores: Mapping[str, Path], report: Path, sheets: Path) -
     """
     # Links are relative: the same wherever the project lies.
     link = Path(os.path.relpath(sheets, report.parent))
-    with _replaced(sheets) as folder:
+    with working("draw the contact sheets"), _replaced(sheets) as folder:
         faces = [_draw(name, store, folder) for name, store in stores.items()]
         text = _render(faces, link)
     write_text(report, text)

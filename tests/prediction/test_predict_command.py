@@ -142,7 +142,7 @@ def test_a_video_is_read_as_it_goes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cv2, "cvtColor", counted)
     monkeypatch.setattr(Predictor, "predict", predict)
     answer = invoke("film.mp4", "-S", "batch_size=2")
-    assert "no face found in 40 pictures" in answer.stderr
+    assert "no face found in 40 frames" in answer.stderr
     assert most <= 2 * (2 + 2)  # batches of two: the one looked at, two ahead, one being made
 
 
@@ -185,7 +185,7 @@ def test_bad_inputs_are_one_line() -> None:
     refused("film.mp4", "--draw", "shown", message="film.mp4: not a video that can be read")
     refused("empty", message="empty: neither pictures nor videos")
     refused("album/broken.jpg", "--out", "rows.csv", message="nothing could be read: passed over: album/broken.jpg")
-    refused("noise.png", "--out", "rows.csv", "--draw", "shown", message="no face found in 1 pictures")
+    refused("noise.png", "--out", "rows.csv", "--draw", "shown", message="no face found in 1 picture;")
     refused("album", "--model", "nowhere", message="nowhere/model.json: no such file")
     refused("album", "--model", "models/pretrained", message="predict nothing; name models/prototypes")
     refused("album", "--format", "xml", message="unknown format 'xml'")
