@@ -247,14 +247,15 @@ def trial_target(
 @app.command()
 @report_errors
 def export(
-    model: Annotated[str, typer.Argument(help="A model's folder, or models:/NAME@ALIAS, runs:/ID/model.")],
     out: Annotated[Path, typer.Option(help="A new folder for model.onnx and card.md.")],
+    model: Annotated[str, typer.Option(help=MODEL_HELP)] = SOURCE_MODEL,
     int8: Annotated[bool, typer.Option("--int8", help="Also model-int8.onnx, and what it costs.")] = False,
     crops: Annotated[Path | None, typer.Option(help="The crop store to check on; by default the target's.")] = None,
+    first: Annotated[str | None, typer.Argument(hidden=True)] = None,
 ) -> None:
     """Write a model as ONNX, checked against PyTorch, with a model card."""
     from pipeline.exporting.export import export as exported
     from pipeline.tracking.models import open_model
 
-    for path in exported(open_model(model), out, crops, int8):
+    for path in exported(open_model(first or model), out, crops, int8):  # first: as scripts of before name the model
         typer.echo(path)

@@ -169,13 +169,15 @@ def _write(request: AdaptRequest, settings: Params, work: Adaptation, outcome: O
 def _rows(
     request: AdaptRequest, target: PreparedData, probabilities: NDArray[np.float64], drawn: bool
 ) -> Iterator[Row]:
-    """The predictions as ``pocan predict`` has them, but of one face a picture, the one that was adapted to."""
-    model = as_text(request.out / MODEL)
+    """The predictions as ``pocan predict`` has them, but of one face a picture, the one that was adapted to.
+
+    The model is named from the folder of the file: the same work gives the same bytes wherever it lies.
+    """
     faces = target.store.manifest.iloc[target.split.test]
     for row, face in zip(target.split.test, faces.itertuples(index=False), strict=True):
         score = None if pd.isna(face.score) else float(face.score)
         found = Prediction(Face(face.method, face.faces, tuple(face.box), score), probabilities[row])
         if request.is_video:
-            yield Row(as_text(request.pictures), int(face.frame), 1, found, model, drawn)
+            yield Row(as_text(request.pictures), int(face.frame), 1, found, MODEL, drawn)
         else:
-            yield Row(as_text(request.pictures / face.key), None, 1, found, model, drawn)
+            yield Row(as_text(request.pictures / face.key), None, 1, found, MODEL, drawn)

@@ -61,9 +61,9 @@ def text(
     parts = [
         f"# {target.name}: adapted by {settings.adapt.title}",
         f"The model `{model}`, trained on {source}, was adapted to {len(rows)} of {len(target.store.images)} readable "
-        f"{unit}s, those with a face: {found}. No label was used. How the faces were found: [faces.md](faces.md), and the "
-        f"[contact sheets](contact-sheets). Predictions: [predictions.csv](predictions.csv). The model: `model/`, for "
-        f"`pocan predict --model`. How training went: [curve.csv](curve.csv).{_kept(settings, kept_epoch)}",
+        f"{unit}s, those with a face: {found}. No label was used. How the faces were found: [faces.md](faces.md), and "
+        f"the [contact sheets](contact-sheets). Predictions: [predictions.csv](predictions.csv). The model: `model/`, "
+        f"for `pocan predict --model`. How training went: [curve.csv](curve.csv).{_kept(settings, kept_epoch)}",
         "## Expressions",
         _classes(with_faces.before, predictions, mark),
         f"Confidence is the probability of the expression that is predicted, calibrated on the source's test pictures; "

@@ -44,10 +44,11 @@ class ServedModel:
 
         Returns:
             For each picture ``faces``, all faces by falling score of the detector, as ``Prediction.as_json`` gives them
-            (boxes in pixels of the upright picture), ``error``: None, or why the picture could not be read, and
-            ``mark``: None, or that of a model that has learned from drawn faces. A picture without a face has [] and
+            (boxes in pixels of the upright picture), with ``mark``: None, or that of a model that has learned from
+            drawn faces; and ``error``: None, or why the picture could not be read. A picture without a face has [] and
             None.
         """
+        mark = {"mark": DRAWN_MARK if self._predictor.drawn else None}
         pictures = model_input.iloc[:, 0].tolist()
         names = [f"picture {number}" for number in range(1, len(pictures) + 1)]
         answers = {name: _answer([], None) for name in names}
@@ -56,9 +57,8 @@ class ServedModel:
             contextlib.closing(predict_frames(_frames(names, pictures, answers), self._predictor)) as stream,
         ):
             for frame, faces in stream:
-                answers[frame.source.name] = _answer([found.as_json() for found in faces], None)
-        mark = DRAWN_MARK if self._predictor.drawn else None
-        return [{**answer, "mark": mark} for answer in answers.values()]
+                answers[frame.source.name] = _answer([found.as_json() | mark for found in faces], None)
+        return list(answers.values())
 
 
 def _load_pyfunc(path: str, model_config: Mapping[str, Any]) -> ServedModel:
