@@ -9,6 +9,7 @@ import typer
 
 import pocan
 from pipeline.command_line import report_errors
+from pipeline.files.names import as_text
 from pocan.api import CHOOSE, EVERY, SOURCE_MODEL
 
 MODEL_HELP = "The folder of a trained model, or an MLflow URI, as models:/pocan-ckplus@newest."
@@ -101,12 +102,14 @@ def predict(
     found = sources(inputs)
     predictor = pocan.load_model(model, device=device, faces=changes or []).predictor
     if predictor.drawn:
-        typer.echo(f"note: {model} has learned from drawn faces; what it says of photographs is marked ◊", err=True)
+        typer.echo(
+            f"note: {as_text(model)} has learned from drawn faces; what it says of photographs is marked ◊", err=True
+        )
     show_progress = out is not None or not sys.stdout.isatty()
     counts = prediction.predict(found, predictor, model, to, every, show_progress)
     for path in (out, draw):
         if path is not None:
-            typer.echo(path)
+            typer.echo(as_text(path))
     typer.echo(f"{counts.faces} face{'' if counts.faces == 1 else 's'} in {counts.total()}", err=True)
 
 

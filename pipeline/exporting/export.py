@@ -48,7 +48,7 @@ def export(trained: TrainedModel, out: Path, crops: Path | None, int8: bool) -> 
         raise PipelineError(f"{out}: is there already; remove it or name another folder with --out")
     pictures, store = _compared_crops(trained, crops)
     if int8 and (store is None or len(store.images) < FEWEST):
-        raise DatasetError(f"int8 needs {FEWEST} crops or more to measure activations on: name a store with --crops")
+        raise DatasetError(f"int8 needs {FEWEST} crops to measure activations on: name a crop store with --crops")
     files = {}
     with atomic_folder(out) as folder:
         onnx.export(trained, folder / "model.onnx")
