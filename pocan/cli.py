@@ -103,7 +103,7 @@ def predict(
     predictor = pocan.load_model(model, device=device, faces=changes or []).predictor
     if predictor.drawn:
         typer.echo(
-            f"note: {as_text(model)} has learned from drawn faces; what it says of photographs is marked ◊", err=True
+            f"note: {as_text(model)} has learned from drawn faces: what it says of photographs is marked ◊", err=True
         )
     show_progress = out is not None or not sys.stdout.isatty()
     counts = prediction.predict(found, predictor, model, to, every, show_progress)

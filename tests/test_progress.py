@@ -49,9 +49,8 @@ def test_what_has_no_measure_shows_the_time_it_takes(monkeypatch: pytest.MonkeyP
     terminal = Terminal()
     monkeypatch.setattr(sys, "stderr", terminal)
     monkeypatch.setattr("pipeline.progress.TICK", 0.01)
-    with pytest.raises(ValueError, match="at work"), working("draw the page"):
+    with working("draw the page"):
         time.sleep(0.2)
-        raise ValueError("at work")
     states = [state for state in terminal.getvalue().split("\r") if state.strip()]
     assert len(states) > 3
     assert states[0].startswith("draw the page: 00:00")

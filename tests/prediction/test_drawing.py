@@ -51,7 +51,7 @@ def test_faces_by_a_model_that_learned_from_drawings_have_the_mark() -> None:
     )
     changed = np.argwhere((plain != marked).any(axis=2))
     assert len(changed) > 30
-    assert changed[:, 0].max() < 100  # in the label above the box
+    assert changed[:, 0].max() <= 100  # in the label above the box
 
 
 def test_seven_bars_stand_where_they_hide_nothing() -> None:

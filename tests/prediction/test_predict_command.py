@@ -267,9 +267,10 @@ def test_a_terminal_that_lacks_a_sign_shows_another(here: Path) -> None:
 
 @pytest.mark.usefixtures("here")
 def test_what_could_be_read_of_half_a_film_is_told() -> None:
-    writer = cv2.VideoWriter("whole.avi", cv2.VideoWriter.fourcc(*"MJPG"), 25.0, (256, 256))
+    picture = photograph()[..., ::-1].copy()
+    writer = cv2.VideoWriter("whole.avi", cv2.VideoWriter.fourcc(*"MJPG"), 25.0, picture.shape[1::-1])
     for _ in range(10):
-        writer.write(np.ascontiguousarray(photograph()[:256, :256, ::-1]))
+        writer.write(picture)
     writer.release()
     content = Path("whole.avi").read_bytes()
     Path("half.avi").write_bytes(content[: len(content) // 2])
