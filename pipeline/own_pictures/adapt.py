@@ -176,7 +176,7 @@ def _rows(
     faces = target.store.manifest.iloc[target.split.test]
     for row, face in zip(target.split.test, faces.itertuples(index=False), strict=True):
         score = None if pd.isna(face.score) else float(face.score)
-        found = Prediction(Face(face.method, face.faces, tuple(face.box), score), probabilities[row])
+        found = Prediction(Face(face.method, face.faces, tuple(face.box), score), probabilities[row].astype(np.float32))
         if request.is_video:
             yield Row(as_text(request.pictures), int(face.frame), 1, found, MODEL, drawn)
         else:
