@@ -173,11 +173,13 @@ def _rows(
 
     The model is named from the folder of the file: the same work gives the same bytes wherever it lies.
     """
-    faces = target.store.manifest.iloc[target.split.test]
-    for row, face in zip(target.split.test, faces.itertuples(index=False), strict=True):
-        score = None if pd.isna(face.score) else float(face.score)
-        found = Prediction(Face(face.method, face.faces, tuple(face.box), score), probabilities[row].astype(np.float32))
+    faces = target.store.manifest.iloc[target.split.test].to_dict("records")
+    for face, shares in zip(faces, probabilities[target.split.test], strict=True):
+        left, top, right, bottom = face["box"]
+        score = None if pd.isna(face["score"]) else float(face["score"])
+        place = Face(face["method"], face["faces"], (left, top, right, bottom), score)
+        found = Prediction(place, shares.astype(np.float32))
         if request.is_video:
-            yield Row(as_text(request.pictures), int(face.frame), 1, found, MODEL, drawn)
+            yield Row(as_text(request.pictures), int(face["frame"]), 1, found, MODEL, drawn)
         else:
-            yield Row(as_text(request.pictures / face.key), None, 1, found, MODEL, drawn)
+            yield Row(as_text(request.pictures / face["key"]), None, 1, found, MODEL, drawn)
