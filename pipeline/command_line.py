@@ -5,6 +5,7 @@ import errno
 import functools
 import gc
 import inspect
+import io
 import logging
 import os
 import sys
@@ -16,6 +17,7 @@ import typer
 
 from pipeline.errors import PipelineError
 from pipeline.files.atomic import storage_error
+from pipeline.files.names import as_text
 from pipeline.locks import exclusive
 
 GARBAGE_THRESHOLDS = 50_000, 20, 20
@@ -41,25 +43,36 @@ R = TypeVar("R")
 def report_errors(function: Callable[P, R]) -> Callable[P, R]:
     """Wrap a command: a ``PipelineError`` is printed to stderr as one message and ends the process with code 1.
 
-    So is a file that the system refuses, wherever that shows (``SYSTEM_REFUSALS``). Any other exception is a fault of
-    the project and keeps its traceback.
+    So is a file that the system refuses, wherever that shows (``SYSTEM_REFUSALS``), and a name that is not UTF-8 where
+    a library takes no other. Any other exception is a fault of the project and keeps its traceback.
     """
 
     @functools.wraps(function)
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            # What the terminal's encoding lacks is printed as an escape, which stderr does by itself.
+            sys.stdout.reconfigure(errors="backslashreplace")
         try:
             return function(*args, **kwargs)
         except PipelineError as error:
-            typer.echo("\n".join([f"error: {error}", *getattr(error, "__notes__", ())]), err=True)
-            raise typer.Exit(1) from error
+            raise _failed("\n".join([str(error), *getattr(error, "__notes__", ())])) from error
+        except UnicodeEncodeError as error:
+            if as_text(error.object) == error.object:
+                raise
+            raise _failed(f"{error.object}: not UTF-8, which is needed here; rename it") from error
         except OSError as error:
             if error.errno not in SYSTEM_REFUSALS:
                 raise
             what = "written" if error.errno in NOT_WRITABLE else "read or written"
-            typer.echo(f"error: {storage_error(error.filename or 'a file', error, what)}", err=True)
-            raise typer.Exit(1) from error
+            raise _failed(str(storage_error(error.filename or "a file", error, what))) from error
 
     return wrapped
+
+
+def _failed(message: str) -> typer.Exit:
+    """The end of a command, after its message."""
+    typer.echo(f"error: {as_text(message)}", err=True)
+    return typer.Exit(1)
 
 
 def run(main: Callable[..., None]) -> None:

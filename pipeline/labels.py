@@ -13,3 +13,7 @@ Provenance = Literal["stand-in", "real"]
 
 STAND_IN_MARK = "STAND-IN.json"
 """Below a folder that holds this file pictures were drawn, not photographed."""
+
+DRAWN_MARK = "◊"
+"""Stands beside every number that was measured with drawn stand-ins as source, as target or as both, and beside what a
+model says that has learned from them."""

@@ -1,4 +1,4 @@
-"""One process of this machine at a time on a piece of work, whichever user started it."""
+"""Locks: one process of this machine at a time on a piece of work, and those that several processes share."""
 
 import hashlib
 import os
@@ -8,6 +8,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from multiprocessing.context import BaseContext
 from pathlib import Path
 
 from filelock import lock_descriptor
@@ -27,7 +28,7 @@ def exclusive(place: Path) -> Iterator[None]:
     Raises:
         StorageError: another process works on it, and is named; or the system's temporary folder cannot be written.
     """
-    name = hashlib.sha256(str(place.resolve()).encode()).hexdigest()[:16]
+    name = hashlib.sha256(os.fsencode(place.resolve())).hexdigest()[:16]
     path = Path(tempfile.gettempdir(), f"pocan-{name}.lock")
     with storage_errors(path):
         lock = _opened(path)
@@ -45,6 +46,29 @@ def exclusive(place: Path) -> Iterator[None]:
             note.unlink(missing_ok=True)
     finally:
         os.close(lock)
+
+
+def processes_allowed(wanted: int, context: BaseContext) -> int:
+    """How many processes can share a piece of work.
+
+    They need locks in common, which Linux keeps in /dev/shm. Some containers have none, or one that cannot be written.
+
+    Args:
+        wanted: how many are wanted.
+        context: how they are started.
+
+    Returns:
+        ``wanted``; or 1, which is said on stderr, where the system refuses such locks.
+    """
+    if wanted > 1:
+        try:
+            context.Lock()
+        except (OSError, ImportError) as error:
+            print(
+                f"one process instead of {wanted}, as they could share no lock in /dev/shm ({error})", file=sys.stderr
+            )
+            return 1
+    return wanted
 
 
 def _opened(path: Path) -> int:

@@ -1,12 +1,17 @@
 """Progress bars: drawn in place at a terminal, a record now and then in a log."""
 
 import sys
-from collections.abc import Iterable
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from tqdm import tqdm
 
 T = TypeVar("T")
+
+TICK = 1.0
+"""Seconds between two states of what has no measure, at a terminal."""
 
 LOG_INTERVAL = 30.0
 """Seconds between two records of a bar where stderr is no terminal: the log of an hour has some hundred."""
@@ -26,3 +31,27 @@ def progress_bar(over: Iterable[T] | None = None, *, leave: bool = True, **optio
         options |= {"mininterval": LOG_INTERVAL, "maxinterval": LOG_INTERVAL, "delay": 0.0 if leave else LOG_INTERVAL}
     made: tqdm[Any] = tqdm(over, leave=leave, **options)
     return made
+
+
+@contextmanager
+def working(title: str) -> Iterator[None]:
+    """Show that something goes on whose steps cannot be counted: its title and the time it has taken.
+
+    Args:
+        title: what is done.
+    """
+    ended = threading.Event()
+    interval = TICK if sys.stderr.isatty() else LOG_INTERVAL
+    with progress_bar(desc=title, bar_format="{desc}: {elapsed}") as shown:
+
+        def tick() -> None:
+            while not ended.wait(interval):
+                shown.refresh()
+
+        clock = threading.Thread(target=tick, daemon=True)
+        clock.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            clock.join()

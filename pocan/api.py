@@ -65,10 +65,12 @@ class Model:
 
     Attributes:
         predictor: the library's own object, which ``predict`` calls.
+        drawn: whether it has learned from drawn faces; then little can be made of what it says of photographs.
     """
 
     def __init__(self, predictor: "Predictor") -> None:
         self.predictor = predictor
+        self.drawn = predictor.drawn
 
     @overload
     def predict(self, pictures: Picture) -> list[Face]: ...  # type: ignore[overload-overlap]  # a str is one picture

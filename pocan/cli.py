@@ -9,6 +9,7 @@ import typer
 
 import pocan
 from pipeline.command_line import report_errors
+from pipeline.files.names import as_text
 from pocan.api import CHOOSE, EVERY, SOURCE_MODEL
 
 MODEL_HELP = "The folder of a trained model, or an MLflow URI, as models:/pocan-ckplus@newest."
@@ -60,11 +61,13 @@ def faces(
     """Find, crop and pack the faces of any folder of pictures; started again after an interruption, it goes on."""
     # Imported here: PyTorch takes seconds to load, which --help and check need not wait for.
     from pipeline.config.load import load
-    from pipeline.reporting.folder_faces import extract_folder
+    from pipeline.data.crops import CropStore
+    from pipeline.reporting.folder_faces import extract_folder, faces_found
 
     settings = load(file, [f"faces.{change}" for change in changes or []])
     for path in extract_folder(folder, out, settings.faces, device, processes):
         typer.echo(path)
+    typer.echo(faces_found(CropStore.open(out / "crops"), "picture"), err=True)
 
 
 @app.command()
@@ -98,13 +101,16 @@ def predict(
     to.require_free()
     found = sources(inputs)
     predictor = pocan.load_model(model, device=device, faces=changes or []).predictor
+    if predictor.drawn:
+        typer.echo(
+            f"note: {as_text(model)} has learned from drawn faces: what it says of photographs is marked ◊", err=True
+        )
     show_progress = out is not None or not sys.stdout.isatty()
-    counts = prediction.predict(found, predictor, to, every, show_progress)
+    counts = prediction.predict(found, predictor, model, to, every, show_progress)
     for path in (out, draw):
         if path is not None:
-            typer.echo(path)
-    if out is not None:
-        typer.echo(f"{counts.faces} faces in {counts.frames} pictures", err=True)
+            typer.echo(as_text(path))
+    typer.echo(f"{counts.faces} face{'' if counts.faces == 1 else 's'} in {counts.total()}", err=True)
 
 
 @app.command()
@@ -127,6 +133,10 @@ def adapt(
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
 ) -> None:
     """Adapt a trained model to unlabelled pictures; started again after an interruption, it goes on."""
+    # Imported here: pandas takes a second to load, which --help and check need not wait for.
+    from pipeline.data.crops import CropStore
+    from pipeline.reporting.folder_faces import faces_found
+
     written = pocan.adapt(
         pictures,
         out,
@@ -140,6 +150,8 @@ def adapt(
     )
     for path in (written.report, written.page, written.predictions, written.model):
         typer.echo(path)
+    found = faces_found(CropStore.open(out / "crops"), "frame" if pictures.is_file() else "picture")
+    typer.echo(f"{found}; the others: {out / 'faces.md'}", err=True)
 
 
 @app.command()
@@ -277,14 +289,15 @@ def trials(
 @app.command()
 @report_errors
 def export(
-    model: Annotated[str, typer.Argument(help="A model's folder, or models:/NAME@ALIAS, runs:/ID/model.")],
     out: Annotated[Path, typer.Option(help="A new folder for model.onnx and card.md.")],
+    model: Annotated[str, typer.Option(help=MODEL_HELP)] = SOURCE_MODEL,
     int8: Annotated[bool, typer.Option("--int8", help="Also model-int8.onnx, and what it costs.")] = False,
     crops: Annotated[Path | None, typer.Option(help="The crop store to check on; by default the target's.")] = None,
+    first: Annotated[str | None, typer.Argument(hidden=True)] = None,
 ) -> None:
     """Write a model as ONNX, checked against PyTorch, with a model card."""
     from pipeline.exporting.export import export as exported
     from pipeline.tracking.models import open_model
 
-    for path in exported(open_model(model), out, crops, int8):
+    for path in exported(open_model(first or model), out, crops, int8):  # first: as scripts of before name the model
         typer.echo(path)

@@ -17,6 +17,7 @@ from pipeline.files.io import read_csv, read_json, read_parquet, write_csv, writ
 from pipeline.files.records import read_record, write_record
 from pipeline.labels import EXPRESSIONS
 from pipeline.networks.calibration import rescaled
+from pipeline.progress import working
 from pipeline.splits.report import SplitReport
 from pipeline.tracking.runs import StageRun, stage_run
 
@@ -30,8 +31,10 @@ def main(target: str) -> None:
     with stage_run(settings, "evaluate", target) as tracked:
         tracked.log_dataset(data.store, data.split.test, "test")
         by_epoch = read_parquet(paths.epochs(target)).to_numpy(dtype=np.uint8).T
-        scores = scorecard.score(data, outcome, by_epoch, settings.evaluate, settings.seed)
-        points = scorecard.tsne_points(source, data, outcome, settings.evaluate.tsne_samples, settings.seed)
+        with working(f"evaluate {target}: scores"):
+            scores = scorecard.score(data, outcome, by_epoch, settings.evaluate, settings.seed)
+        with working(f"evaluate {target}: t-SNE"):
+            points = scorecard.tsne_points(source, data, outcome, settings.evaluate.tsne_samples, settings.seed)
         temperature = read_json(paths.model_description(paths.adapted(target)))["temperature"]
         source_labels, test = source.store.labels()[outcome.source.rows], data.split.test
         calibrated, reliability = scorecard.calibration_scores(

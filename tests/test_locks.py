@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import StorageError
-from pipeline.locks import exclusive
+from pipeline.locks import exclusive, processes_allowed
 
 ROOT = Path(__file__).parents[1]
 NOBODY = 65534
@@ -90,3 +90,25 @@ def test_another_user_takes_a_lock_and_is_waited_for(shared: Path) -> None:
         assert f"process {os.getpid()} (since" in own.recv()
         process.join()
     assert len([*shared.glob("*.json")]) == 1
+
+
+def test_a_folder_whose_name_is_not_utf8_is_locked_as_any_other(tmp_path: Path) -> None:
+    place = tmp_path / os.fsdecode(b"out\xe9")
+    with exclusive(place), pytest.raises(StorageError, match="at work there"), exclusive(place):
+        pass
+
+
+def test_without_shared_memory_one_process_works_and_says_so(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    context = get_context("spawn")
+    assert processes_allowed(4, context) == 4
+
+    def refuse() -> None:
+        raise FileNotFoundError(2, "No such file or directory")
+
+    monkeypatch.setattr(context, "Lock", refuse)
+    assert processes_allowed(4, context) == 1
+    assert "one process instead of 4" in capsys.readouterr().err
+    assert processes_allowed(1, context) == 1
+    assert capsys.readouterr().err == ""

@@ -2,11 +2,12 @@
 
 import io
 import sys
+import time
 
 import pytest
 import tqdm.std
 
-from pipeline.progress import LOG_INTERVAL, progress_bar
+from pipeline.progress import LOG_INTERVAL, progress_bar, working
 
 HOUR = 3600
 
@@ -42,3 +43,14 @@ def test_of_a_short_bar_that_does_not_stay_a_log_has_nothing(monkeypatch: pytest
 
 def test_a_terminal_sees_every_step(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(drawn(Terminal(), HOUR, monkeypatch)) > HOUR / 2
+
+
+def test_what_has_no_measure_shows_the_time_it_takes(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    monkeypatch.setattr("pipeline.progress.TICK", 0.01)
+    with working("draw the page"):
+        time.sleep(0.2)
+    states = [state for state in terminal.getvalue().split("\r") if state.strip()]
+    assert len(states) > 3
+    assert states[0].startswith("draw the page: 00:00")

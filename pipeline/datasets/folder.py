@@ -18,6 +18,7 @@ from pipeline.datasets.parts.classes import (
     unknown_codes,
 )
 from pipeline.datasets.parts.folders import folders_below, picture_folders, pictures_below, pictures_in, skipped_files
+from pipeline.files.names import title_of
 
 MAX_LISTED = 5
 """How many folders are named where none is a class."""
@@ -126,7 +127,7 @@ class UnlabelledFolder(Dataset):
     layout = "pictures at any depth"
 
     def __init__(self, root: Path) -> None:
-        self.name = self.title = root.resolve().name
+        self.name = self.title = title_of(root.resolve())
         super().__init__(root)
 
     def skipped_files(self) -> dict[str, int]:

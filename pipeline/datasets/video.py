@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from pipeline.datasets.parts import videos
 from pipeline.datasets.parts.base import Dataset, Sample
 from pipeline.errors import UnreadableImageError
+from pipeline.files.names import as_text, title_of
 
 
 class VideoDataset(Dataset):
@@ -20,6 +21,7 @@ class VideoDataset(Dataset):
     """
 
     layout = "a video file"
+    unit = "frame"
 
     def __init__(self, video: Path, every: int) -> None:
         """Open the video and read its first frame.
@@ -32,7 +34,7 @@ class VideoDataset(Dataset):
             DatasetError: there is no such video, or it cannot be read.
         """
         videos.probe(video)
-        self.name = self.title = video.resolve().stem
+        self.name = self.title = title_of(Path(video.resolve().stem))
         self._video, self._every = video, every
         self._frames: Iterator[tuple[int, NDArray[np.uint8]]] = iter(())
         self._next = 0
@@ -44,8 +46,8 @@ class VideoDataset(Dataset):
 
     def scan(self) -> Iterator[Sample]:
         """One sample per frame that can be decoded; reads through the whole video."""
-        for number in videos.frame_numbers(self._video, self._every):
-            yield Sample(f"{self._video.name}:{number:07d}", None, frame=number)
+        for number in videos.frame_numbers(self._video, self._every, self._note_loss):
+            yield Sample(f"{as_text(self._video.name)}:{number:07d}", None, frame=number)
 
     def read(self, sample: Sample) -> NDArray[np.uint8]:
         """The frame of a sample.
@@ -58,7 +60,7 @@ class VideoDataset(Dataset):
         """
         wanted = int(sample.key.rpartition(":")[2])
         if self._next == 0 or wanted < self._next:
-            self._frames = videos.frames(str(self._video), self._every)
+            self._frames = videos.frames(self._video, self._every, self._note_loss)
         for number, image in self._frames:
             self._next = number + 1
             if number == wanted:
@@ -67,6 +69,9 @@ class VideoDataset(Dataset):
                 self._next = 0
                 break
         raise UnreadableImageError(f"{sample.key}: the video has no such frame")
+
+    def _note_loss(self, message: str) -> None:
+        self.add_note(f"as far as it goes: {message}")
 
     def file(self, sample: Sample) -> Path:
         """The video."""

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pipeline.config import paths
 from pipeline.data.crops import CropStore
@@ -20,6 +21,12 @@ COMPARED = 256
 TOLERANCE = 1e-4
 """Difference of a probability above which an export is refused as wrong."""
 
+AGREEMENT = 0.95
+"""Share of crops on which an int8 model must decide as the float one does."""
+
+FEWEST = 40
+"""Crops without which that share says little."""
+
 
 def export(trained: TrainedModel, out: Path, crops: Path | None, int8: bool) -> list[Path]:
     """Write a model as ONNX with its card.
@@ -35,13 +42,13 @@ def export(trained: TrainedModel, out: Path, crops: Path | None, int8: bool) -> 
         The files.
 
     Raises:
-        PipelineError: ``out`` exists, packages are missing, or the file does not compute what the model does.
+        PipelineError: ``out`` exists, packages are missing, or a file does not compute what the model does.
     """
     if out.exists():
         raise PipelineError(f"{out}: is there already; remove it or name another folder with --out")
     pictures, store = _compared_crops(trained, crops)
-    if int8 and store is None:
-        raise DatasetError("int8 needs crops to measure activations on: name a crop store with --crops")
+    if int8 and (store is None or len(store.images) < FEWEST):
+        raise DatasetError(f"int8 needs {FEWEST} crops to measure activations on: name a crop store with --crops")
     files = {}
     with atomic_folder(out) as folder:
         onnx.export(trained, folder / "model.onnx")
@@ -51,7 +58,7 @@ def export(trained: TrainedModel, out: Path, crops: Path | None, int8: bool) -> 
         on = "noise" if store is None else f"{len(pictures)} crops of {store.description['dataset']}"
         files["model.onnx"] = f"float32; largest difference to PyTorch {difference:.1e} on {on}"
         if int8 and store is not None:
-            files["model-int8.onnx"] = _int8(folder, store, pictures)
+            files["model-int8.onnx"] = _int8(folder, store)
         write_text(folder / "card.md", card(trained, _result(trained), files))
     return [out / name for name in (*files, "card.md")]
 
@@ -63,18 +70,36 @@ def _compared_crops(trained: TrainedModel, where: Path | None) -> tuple[onnx.Cro
     if where is None and not (folder / "store.json").is_file():
         return np.random.Generator(np.random.PCG64(0)).integers(0, 256, (16, 112, 112, 3), dtype=np.uint8), None
     store = CropStore.open(folder)
-    rows = np.arange(min(len(store.images), COMPARED)) * len(store.images) // min(len(store.images), COMPARED)
-    return np.asarray(store.images[rows]), store
+    return np.asarray(store.images[_spread(store, COMPARED)]), store
 
 
-def _int8(folder: Path, store: CropStore, pictures: onnx.Crops) -> str:
-    """Write the int8 model; returns a sentence on what it costs: changed decisions, and accuracy where known."""
-    onnx.quantise(folder / "model.onnx", folder / "model-int8.onnx", pictures)
+def _spread(store: CropStore, most: int) -> NDArray[np.int64]:
+    """Rows of a store, at most so many, spread evenly over it."""
+    count = min(len(store.images), most)
+    return np.arange(count) * len(store.images) // count
+
+
+def _int8(folder: Path, store: CropStore) -> str:
+    """Write the int8 model; returns a sentence on what it costs: changed decisions, and accuracy where known.
+
+    Raises:
+        PipelineError: it decides otherwise too often.
+    """
+    # Every second crop is one that the ranges were not measured on.
+    rows = _spread(store, 2 * COMPARED)
+    measured, compared = rows[::2], rows[1::2]
+    pictures = np.asarray(store.images[compared])
+    onnx.quantise(folder / "model.onnx", folder / "model-int8.onnx", np.asarray(store.images[measured]))
     exact, rounded = (onnx.predict(folder / name, pictures) for name in ("model.onnx", "model-int8.onnx"))
     same = float((exact.argmax(axis=1) == rounded.argmax(axis=1)).mean())
-    text = f"int8; decides as model.onnx on {100 * same:.1f} % of {len(pictures)} crops"
-    rows = np.arange(len(pictures)) * len(store.images) // len(pictures)
-    labels = store.labels()[rows]
+    text = f"decides as model.onnx on {100 * same:.1f} % of {len(pictures)} other crops than its ranges are from"
+    if same < AGREEMENT:
+        raise PipelineError(
+            f"the int8 model {text}; below {AGREEMENT:.0%} nothing is written. Export without --int8, or name more "
+            "crops, which are like yours, with --crops"
+        )
+    text = f"int8; {text}"
+    labels = store.labels()[compared]
     if (known := labels >= 0).any():
         scores = [100 * float((p.argmax(axis=1) == labels)[known].mean()) for p in (exact, rounded)]
         text += f"; accuracy on those with labels {scores[0]:.1f} → {scores[1]:.1f} %"

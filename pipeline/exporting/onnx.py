@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -20,9 +21,6 @@ from pipeline.networks.trained import TrainedModel
 
 OPSET = 20
 """The oldest whose GridSample is what PyTorch's is; ONNX Runtime has it since 1.17."""
-
-CALIBRATED_ON = 128
-"""Crops from which the ranges of activations of an int8 model are measured, at most."""
 
 Crops = NDArray[np.uint8]
 
@@ -85,7 +83,7 @@ def metadata(trained: TrainedModel) -> dict[str, str]:
         "input": f"crops: uint8 N×{CROP_SIZE}×{CROP_SIZE}×3, RGB; one face each, found and cropped as faces says",
         "output": "probabilities: float N×7, calibrated, in the order of expressions",
         "preprocessing": f"inside: /255, central crop of {trained.eval_crop} of the side, resize, normalisation",
-        "faces": trained.faces.model_dump_json(),
+        "faces": trained.every_face.model_dump_json(),
         "opset": str(OPSET),
         "made_from": json.dumps(trained.description, sort_keys=True),
     }
@@ -120,7 +118,10 @@ def difference(trained: TrainedModel, path: Path, crops: Crops) -> float:
 
 
 def quantise(path: Path, to: Path, crops: Crops) -> None:
-    """Write a model with int8 weights and activations.
+    """Write a model with int8 weights and activations, of convolutions and linear layers.
+
+    Weights have one scale a channel and use 7 of the 8 bits: processors without VNNI add two products of an activation
+    and a weight in 16 bits, which larger ones overflow, unsaid. So every processor computes the same.
 
     Args:
         path: the exported model.
@@ -133,17 +134,21 @@ def quantise(path: Path, to: Path, crops: Crops) -> None:
     """
     _require("onnx", "onnxruntime")
     from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
+    from onnxruntime.quantization.shape_inference import quant_pre_process
 
-    with atomic_path(to) as temporary:
+    with TemporaryDirectory(dir=to.parent) as folder, atomic_path(to) as temporary:
+        prepared = Path(folder) / path.name
+        quant_pre_process(path, prepared, skip_symbolic_shape=True)  # it has no rule for shapes that depend on a batch
         quantize_static(
-            path,
+            prepared,
             temporary,
             _Reader(crops),
             quant_format=QuantFormat.QDQ,
             per_channel=True,
+            reduce_range=True,
             weight_type=QuantType.QInt8,
             activation_type=QuantType.QUInt8,
-            op_types_to_quantize=["Conv", "Gemm", "MatMul"],
+            op_types_to_quantize=["Conv", "Gemm"],  # not MatMul, with the prototypes: it is small, and decides
         )
 
 
@@ -151,7 +156,7 @@ class _Reader:
     """The crops one by one, as ONNX Runtime's quantiser asks for them."""
 
     def __init__(self, crops: Crops) -> None:
-        self._crops = iter(crops[:CALIBRATED_ON])
+        self._crops = iter(crops)
 
     def get_next(self) -> dict[str, Any] | None:
         """A batch of one crop; None at the end."""

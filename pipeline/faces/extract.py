@@ -33,12 +33,14 @@ class Unreadable:
         dataset: name of the set.
         total: number of its pictures.
         allowed: share of them that may be unreadable, 0 to 1.
+        unit: what its samples are.
         reasons: why each unreadable picture is, by key.
     """
 
     dataset: str
     total: int
     allowed: float
+    unit: str = "picture"
     reasons: dict[str, str] = field(default_factory=dict)
 
     def add(self, reasons: dict[str, str]) -> None:
@@ -93,7 +95,7 @@ def extract(
     batches = divide(samples, params.batch_size)
     settings = _settings(params, device)
     names = [batch_name(dataset, batch, settings) for batch in batches]
-    unreadable = Unreadable(dataset.name, len(samples), max_unreadable)
+    unreadable = Unreadable(dataset.name, len(samples), max_unreadable, dataset.unit)
     writer = CropWriter(partial)
     _fill(writer, names, batches, FaceBatches(dataset, params, device), processes, unreadable)
     if len(unreadable.reasons) == len(samples):
@@ -112,7 +114,7 @@ def _fill(
 ) -> None:
     """Bring every batch into the writer under its name: those of an interrupted run are there, the rest is made."""
     done = set[int]()
-    progress: tqdm[Any] = progress_bar(total=unreadable.total, desc=f"faces {unreadable.dataset}", unit="picture")
+    progress: tqdm[Any] = progress_bar(total=unreadable.total, desc=f"faces {unreadable.dataset}", unit=unreadable.unit)
     with progress:
         for place, result in writer.resume(names):
             unreadable.add(result.unreadable)

@@ -13,6 +13,7 @@ from torch.utils.data import DataLoader
 from pipeline.errors import DatasetError
 from pipeline.faces.batches import Batches, FaceBatches
 from pipeline.faces.writer import CropBatch
+from pipeline.locks import processes_allowed
 
 WORTH_A_PROCESS = 512
 """Pictures from which one more process saves more than its start takes."""
@@ -40,6 +41,8 @@ def crop_batches(work: FaceBatches, batches: Batches, processes: int | None) -> 
     """
     if processes is None:
         processes = _default_processes(sum(map(len, batches)), work.device)
+    context = _context()
+    processes = processes_allowed(processes, context)
     if processes <= 1:
         threads = torch.get_num_threads(), cv2.getNumThreads()
         _set_threads(1, 1)
@@ -55,7 +58,7 @@ def crop_batches(work: FaceBatches, batches: Batches, processes: int | None) -> 
         sampler=batches,
         num_workers=processes,
         collate_fn=_unchanged,  # type: ignore[arg-type]  # without a batch_size it is given single items
-        multiprocessing_context=_context(),
+        multiprocessing_context=context,
         worker_init_fn=_begin,
     )
     try:

@@ -1,6 +1,7 @@
 """Atomic writes: a reader sees the old file or the whole new one, never a part."""
 
 import errno
+import hashlib
 import os
 import re
 import shutil
@@ -12,6 +13,12 @@ from pathlib import Path
 from filelock import lock_descriptor
 
 from pipeline.errors import DatasetError, StorageError
+
+LONGEST_PLAIN = 200
+"""Bytes of a name and its ending up to which temporary files are named after it; they need some more for themselves."""
+
+LONGEST_SUFFIX = 16
+"""Characters of an ending that temporary files of a longer name keep."""
 
 
 @contextmanager
@@ -32,7 +39,8 @@ def atomic_path(path: Path) -> Iterator[Path]:
     with storage_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         remove_leftovers(path)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=_part(path), suffix=path.suffix)
+        beginning, end = _part(path)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=beginning, suffix=end)
         os.close(handle)
         temporary = Path(name)
         with _locked(temporary):
@@ -99,13 +107,18 @@ def remove_folder(path: Path) -> None:
         shutil.rmtree(aside)
 
 
-def _part(path: Path) -> str:
-    """The beginning of the names of temporary files and folders of ``path``."""
-    return f".{path.name}.part-"
+def _part(path: Path) -> tuple[str, str]:
+    """How the names of temporary files and folders of ``path`` begin and end."""
+    name, end = path.name, path.suffix
+    if len(os.fsencode(name + end)) > LONGEST_PLAIN:  # as long as a name may be: its digest stands for it
+        name = hashlib.sha256(os.fsencode(name)).hexdigest()[:16]
+        end = end if len(end) <= LONGEST_SUFFIX else ""
+    return f".{name}.part-", end
 
 
 def _part_folder(path: Path) -> Path:
-    return Path(tempfile.mkdtemp(dir=path.parent, prefix=_part(path), suffix=path.suffix))
+    beginning, end = _part(path)
+    return Path(tempfile.mkdtemp(dir=path.parent, prefix=beginning, suffix=end))
 
 
 def remove_leftovers(path: Path) -> None:
@@ -113,7 +126,8 @@ def remove_leftovers(path: Path) -> None:
 
     Those of running processes stay: they are locked.
     """
-    written = re.compile(rf"{re.escape(_part(path))}[a-z0-9_]{{8}}{re.escape(path.suffix)}")  # as tempfile draws it
+    beginning, end = map(re.escape, _part(path))
+    written = re.compile(rf"{beginning}[a-z0-9_]{{8}}{end}")  # as tempfile draws it
     beside = path.parent.iterdir() if path.parent.is_dir() else ()
     for found in [each for each in beside if written.fullmatch(each.name)]:
         with _locked(found) as dead:
@@ -214,4 +228,6 @@ def _advice(path: Path, error: Exception) -> str:
                 return f"{above} is a file where a folder should be: move it away"
     if number in (errno.EISDIR, errno.ENOTEMPTY):
         return "There is a folder where a file should be: move it away"
+    if number == errno.ENAMETOOLONG:
+        return "Choose a shorter name"
     return "Make room or change its permissions"

@@ -104,9 +104,12 @@ def read_csv(path: Path, rows: int | None = None, **options: Any) -> "pd.DataFra
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write ``text`` as UTF-8, atomically."""
+    r"""Write ``text`` as UTF-8, atomically; bytes of file names that are not UTF-8 as ``\udce9``.
+
+    JSON reads such an escape back as what it was.
+    """
     with atomic_path(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -54,6 +54,20 @@ class TrainedModel:
         """Whether it was adapted to a target; otherwise it is the source model."""
         return "adapt" in self.description
 
+    @property
+    def drawn(self) -> bool:
+        """Whether it has learned from drawn stand-ins, be it from their labels or without them."""
+        learned_from = (self.description[role] for role in ("source", "target") if role in self.description)
+        return any(data.get("provenance") == "stand-in" for data in learned_from)
+
+    @property
+    def every_face(self) -> FaceParams:
+        """How all faces of a picture are found, and not one: as ``faces`` says, but always exactly.
+
+        A search that ends at the first large face passes over the small ones, and chooses among them by size alone.
+        """
+        return self.faces.model_copy(update={"search": "exact"})
+
 
 def open_model(folder: Path) -> TrainedModel:
     """The model in ``folder``: an adapted one, or the source model of ``models/prototypes``.

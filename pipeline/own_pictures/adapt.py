@@ -2,10 +2,13 @@
 
 import re
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import torch
+from numpy.typing import NDArray
 
 from pipeline.adaptation import Adaptation, adapt
 from pipeline.compute.team import Team
@@ -18,16 +21,21 @@ from pipeline.data.outcome import Outcome
 from pipeline.data.prepared import PreparedData, Split
 from pipeline.errors import DatasetError
 from pipeline.evaluation.scorecard import predictions_table
-from pipeline.files.io import read_json, write_csv, write_json, write_text
+from pipeline.faces.crop import Face
+from pipeline.files.io import read_json, write_json, write_text
+from pipeline.files.names import as_text
+from pipeline.labels import DRAWN_MARK
 from pipeline.locks import exclusive
 from pipeline.methods import implementation
 from pipeline.networks import saved
 from pipeline.networks.calibration import rescaled
 from pipeline.own_pictures import page, report
 from pipeline.own_pictures.request import AdaptRequest, source
+from pipeline.prediction.outputs import Row, csv_text
+from pipeline.prediction.predictor import Prediction
+from pipeline.progress import working
 from pipeline.reporting.folder_faces import extract_pictures
 from pipeline.reporting.results import read_curve
-from pipeline.reporting.titles import DRAWN_MARK
 from pipeline.tracking import models
 from pipeline.tracking.runs import stage_run
 from pipeline.training import loop
@@ -145,11 +153,33 @@ def _write(request: AdaptRequest, settings: Params, work: Adaptation, outcome: O
     labels = None if work.source is None else work.source.store.labels()
     # Numbers of a model that has learned from drawn faces are as little comparable as those on drawn pictures.
     data = work.trained.description["source"], work.target.store.description
-    mark = f" {DRAWN_MARK}" if any(each["provenance"] == "stand-in" for each in data) else ""
-    text = report.text(settings, request.model, work.target, outcome, description["kept_epoch"], labels, table, mark)
+    drawn = any(each["provenance"] == "stand-in" for each in data)
+    mark = f" {DRAWN_MARK}" if drawn else ""
+    model, unit, kept = as_text(request.model), request.unit, description["kept_epoch"]
+    text = report.text(settings, model, work.target, unit, outcome, kept, labels, table, mark)
     curve = read_curve(work.outputs.curve, "the same command again")
-    html = page.html(settings, text, work.source, work.target, outcome, every, curve, mark)
-    write_csv(request.out / PREDICTIONS, table)
+    with working("draw the page"):
+        html = page.html(settings, text, work.source, work.target, outcome, every, curve, mark)
+    write_text(request.out / PREDICTIONS, csv_text(_rows(request, work.target, probabilities, drawn)))
     write_text(request.out / REPORT, text)
     write_text(request.out / PAGE, html)
     return [request.out / PREDICTIONS, request.out / REPORT]
+
+
+def _rows(
+    request: AdaptRequest, target: PreparedData, probabilities: NDArray[np.float64], drawn: bool
+) -> Iterator[Row]:
+    """The predictions as ``pocan predict`` has them, but of one face a picture, the one that was adapted to.
+
+    The model is named from the folder of the file: the same work gives the same bytes wherever it lies.
+    """
+    faces = target.store.manifest.iloc[target.split.test].to_dict("records")
+    for face, shares in zip(faces, probabilities[target.split.test], strict=True):
+        left, top, right, bottom = face["box"]
+        score = None if pd.isna(face["score"]) else float(face["score"])
+        place = Face(face["method"], face["faces"], (left, top, right, bottom), score)
+        found = Prediction(place, shares.astype(np.float32))
+        if request.is_video:
+            yield Row(as_text(request.pictures), int(face["frame"]), 1, found, MODEL, drawn)
+        else:
+            yield Row(as_text(request.pictures / face["key"]), None, 1, found, MODEL, drawn)

@@ -11,6 +11,7 @@ from pipeline.data.outcome import Outcome, Predictions
 from pipeline.data.prepared import PreparedData
 from pipeline.evaluation import scorecard
 from pipeline.labels import EXPRESSIONS, NUM_CLASSES
+from pipeline.reporting.folder_faces import found_by
 from pipeline.reporting.markdown import MARK_NOTE, NOTHING, markdown_table
 from pipeline.reporting.titles import dataset_title
 from pipeline.validators import chooser
@@ -34,6 +35,7 @@ def text(
     settings: Params,
     model: str,
     target: PreparedData,
+    unit: str,
     outcome: Outcome,
     kept_epoch: int,
     source_labels: NDArray[np.int64] | None,
@@ -46,6 +48,7 @@ def text(
         settings: the parameters of the run.
         model: the source model, as the user named it.
         target: the user's pictures.
+        unit: what these are: "picture" or "frame".
         outcome: what both models predict.
         kept_epoch: the epoch that the adapted model is of; 0: the source model.
         source_labels: of each of the source's crops; None where the source is not at hand.
@@ -54,13 +57,13 @@ def text(
     """
     rows = target.split.test
     with_faces = replace(outcome, before=_only(outcome.before, rows), after=_only(outcome.after, rows))
-    source = dataset_title(settings.source)
+    source, found = dataset_title(settings.source), found_by(target.store)
     parts = [
         f"# {target.name}: adapted by {settings.adapt.title}",
         f"The model `{model}`, trained on {source}, was adapted to {len(rows)} of {len(target.store.images)} readable "
-        f"pictures, those with a face; no label was used. How the faces were found: [faces.md](faces.md), and the "
-        f"[contact sheets](contact-sheets). Predictions: [predictions.csv](predictions.csv). The model: `model/`, for "
-        f"`pocan predict --model`. How training went: [curve.csv](curve.csv).{_kept(settings, kept_epoch)}",
+        f"{unit}s, those with a face: {found}. No label was used. How the faces were found: [faces.md](faces.md), and "
+        f"the [contact sheets](contact-sheets). Predictions: [predictions.csv](predictions.csv). The model: `model/`, "
+        f"for `pocan predict --model`. How training went: [curve.csv](curve.csv).{_kept(settings, kept_epoch)}",
         "## Expressions",
         _classes(with_faces.before, predictions, mark),
         f"Confidence is the probability of the expression that is predicted, calibrated on the source's test pictures; "

@@ -14,6 +14,7 @@ from pipeline.datasets.parts.base import Dataset
 from pipeline.datasets.parts.videos import is_video
 from pipeline.datasets.video import VideoDataset
 from pipeline.errors import DatasetError, ParamsError
+from pipeline.files.names import require_utf8
 from pipeline.methods import require_statistics
 from pipeline.networks.trained import TrainedModel
 from pipeline.reporting.folder_faces import require_apart
@@ -50,13 +51,24 @@ class AdaptRequest:
     params: Path
     device: str
 
+    @property
+    def is_video(self) -> bool:
+        """Whether the frames of a video are adapted to, and not the pictures of a folder."""
+        return self.pictures.is_file()
+
+    @property
+    def unit(self) -> str:
+        """What is adapted to, in the singular."""
+        return "frame" if self.is_video else "picture"
+
     def dataset(self) -> Dataset:
         """The user's pictures or video.
 
         Raises:
             DatasetError: they are missing, the video cannot be read, or the output would lie among the pictures.
         """
-        if self.pictures.is_file():
+        require_utf8(self.out, "--out")
+        if self.is_video:
             if not is_video(self.pictures):
                 raise DatasetError(f"{self.pictures}: neither a folder of pictures nor a video; name one of these")
             return VideoDataset(self.pictures, self.every)

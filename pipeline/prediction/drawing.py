@@ -26,13 +26,14 @@ SMALLEST, LARGEST = 11, 44
 """Height of text in pixels."""
 
 
-def draw_faces(image: Image, faces: Sequence[Prediction], prefixes: Sequence[str]) -> Image:
+def draw_faces(image: Image, faces: Sequence[Prediction], prefixes: Sequence[str], drawn: bool = False) -> Image:
     """A copy of a picture with its faces drawn.
 
     Args:
         image: uint8 H×W×3 RGB; it is not changed.
         faces: what is drawn.
         prefixes: for each face what stands before its expression, or "".
+        drawn: whether the model has learned from drawn faces; then every face has the mark, a lozenge.
 
     Returns:
         uint8 H×W×3 RGB.
@@ -42,7 +43,7 @@ def draw_faces(image: Image, faces: Sequence[Prediction], prefixes: Sequence[str
     taken = [face.face.box for face in faces]
     for face, prefix in zip(faces, prefixes, strict=True):
         _outline(pen, face, _size(pen, face))
-        taken.append(_label(pen, face, prefix, _size(pen, face)))
+        taken.append(_label(pen, face, prefix, _size(pen, face), drawn))
     for face in faces:
         free = _free_place(face.face.box, _size(pen, face), pen.im.size, taken)
         if free is not None:
@@ -64,7 +65,7 @@ def _outline(pen: ImageDraw.ImageDraw, found: Prediction, size: int) -> None:
     pen.rectangle((left, top, right, bottom), outline=COLOURS[found.expression], width=line)
 
 
-def _label(pen: ImageDraw.ImageDraw, found: Prediction, prefix: str, size: int) -> Box:
+def _label(pen: ImageDraw.ImageDraw, found: Prediction, prefix: str, size: int, drawn: bool) -> Box:
     """Write the expression above the box, over a bar as long as it is probable; at the picture's upper edge within it.
 
     Returns:
@@ -73,15 +74,30 @@ def _label(pen: ImageDraw.ImageDraw, found: Prediction, prefix: str, size: int) 
     font, space = ImageFont.load_default(size), size // 3
     text = f"{prefix}{found.expression} {found.confidence:.0%}"
     left, top, right, _ = found.face.box
-    wide = max(right - left, pen.textlength(text, font) + 2 * space)
+    written = pen.textlength(text, font)
+    wide = max(right - left, written + 2 * space + (size if drawn else 0))
     high = size + 4 * space
     x = float(np.clip(left, 0, max(0.0, pen.im.size[0] - wide)))
     y = max(0.0, top - high)
     pen.rectangle((x, y, x + wide, y + high), fill=PLATE)
     pen.text((x + space, y + space // 2), text, fill=TEXT, font=font)
+    if drawn:
+        _lozenge(pen, x + 2 * space + written, y + size // 2 + space, size)
     full = wide - 2 * space
     _bar(pen, (x + space, y + high - 2 * space, full, max(2, space)), found.confidence, found.expression)
     return x, y, x + wide, y + high
+
+
+def _lozenge(pen: ImageDraw.ImageDraw, left: float, middle: float, size: int) -> None:
+    """Draw DRAWN_MARK, which the font lacks, beside text of this height."""
+    wide, high = size * 0.55, size * 0.45
+    corners = [
+        (left, middle),
+        (left + wide / 2, middle - high),
+        (left + wide, middle),
+        (left + wide / 2, middle + high),
+    ]
+    pen.polygon(corners, outline=TEXT, width=max(1, size // 10))
 
 
 def _free_place(box: Box, size: int, picture: tuple[int, int], taken: Sequence[Box]) -> Box | None:

@@ -1,5 +1,6 @@
 """What is predicted: pictures, folders of them, videos and cameras, as one stream of frames in constant memory."""
 
+import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -14,9 +15,13 @@ from pipeline.datasets.parts.pictures import decode, is_picture
 from pipeline.errors import DatasetError, UnreadableImageError
 from pipeline.faces.crop import Image
 from pipeline.faces.mtcnn import STACKED_PIXELS
+from pipeline.files.names import as_text
 
 STDIN = "-"
 """Stands for a list of paths on the standard input, one a line."""
+
+CAMERA_DIGITS = 2
+"""Digits of a camera's number, at most: a longer number is a mistyped file or folder."""
 
 
 @dataclass(frozen=True)
@@ -26,12 +31,14 @@ class Source:
     Attributes:
         name: what rows call it; for a file its path.
         drawing: where its annotated copy goes: a path relative to the folder of drawings, without a suffix.
+        path: of the file; empty for a camera, and for a picture that is in memory already.
         camera: its index; None for a file.
         video: what is known of a video's file; None for a picture or camera.
     """
 
     name: str
     drawing: Path
+    path: Path = Path()
     camera: int | None = None
     video: videos.VideoInfo | None = None
 
@@ -74,8 +81,10 @@ def sources(inputs: Sequence[str]) -> list[Source]:
     found: list[Source] = []
     for text in inputs:
         if text == STDIN:
-            found += [_file(Path(line), Path(Path(line).name)) for line in map(str.strip, sys.stdin) if line]
-        elif text.isdecimal() and not Path(text).exists():
+            # As bytes: a name may be none in the encoding of the standard input.
+            lines = (os.fsdecode(line.strip()) for line in sys.stdin.buffer)
+            found += [_file(Path(line), Path(Path(line).name)) for line in lines if line]
+        elif text.isdecimal() and len(text) <= CAMERA_DIGITS and not Path(text).exists():
             found.append(Source(f"camera {text}", Path(f"camera-{text}"), camera=int(text)))
         elif Path(text).is_dir():
             found += _below(Path(text))
@@ -96,10 +105,12 @@ def _below(folder: Path) -> list[Source]:
 
 def _file(path: Path, drawing: Path) -> Source:
     if not path.exists():
-        raise DatasetError(f"{path}: no such file or folder")
+        nothing = "file, folder or camera" if str(path).isdecimal() else "file or folder"
+        raise DatasetError(f"{path}: no such {nothing}")
     if path.is_dir():
         raise DatasetError(f"{path}: a folder; name folders as arguments, not in the list")
-    return Source(str(path), drawing.with_suffix(""), video=videos.probe(path) if videos.is_video(path) else None)
+    video = videos.probe(path) if videos.is_video(path) else None
+    return Source(as_text(path), drawing.with_suffix(""), path, video=video)
 
 
 def read_frames(inputs: Iterable[Source], every: int, on_unreadable: Callable[[str], None]) -> Iterator[Frame]:
@@ -108,15 +119,16 @@ def read_frames(inputs: Iterable[Source], every: int, on_unreadable: Callable[[s
     Args:
         inputs: where they come from.
         every: of a video or camera, only every so many-th frame is taken.
-        on_unreadable: called with a message for each picture that cannot be decoded; it is passed over.
+        on_unreadable: called with a message for each picture that cannot be decoded, which is passed over, and for each
+            video whose frames end too early.
     """
     for source in inputs:
         if source.is_video:
-            read = videos.frames(source.name if source.camera is None else source.camera, every)
+            read = videos.frames(source.path if source.camera is None else source.camera, every, on_unreadable)
             yield from (Frame(source, number, image) for number, image in read)
             continue
         try:
-            yield Frame(source, 0, decode(Path(source.name), source.name))
+            yield Frame(source, 0, decode(source.path, source.name))
         except UnreadableImageError as error:
             on_unreadable(f"passed over: {error}")
 

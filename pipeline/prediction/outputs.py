@@ -7,7 +7,7 @@ import csv
 import io
 import json
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,8 +17,9 @@ from PIL import Image as Pillow
 
 from pipeline.datasets.parts.videos import DEFAULT_RATE, VideoWriter
 from pipeline.errors import ParamsError
-from pipeline.files.atomic import atomic_folder, atomic_path, require_free
-from pipeline.labels import EXPRESSIONS
+from pipeline.files.atomic import atomic_folder, atomic_path, require_free, storage_errors
+from pipeline.files.names import as_text, fitted, visible
+from pipeline.labels import DRAWN_MARK, EXPRESSIONS
 from pipeline.prediction.drawing import draw_faces
 from pipeline.prediction.inputs import Frame
 from pipeline.prediction.predictor import Prediction
@@ -26,8 +27,12 @@ from pipeline.registry import unknown
 
 Format = Literal["csv", "jsonl", "table"]
 
-COLUMNS = ("source", "frame", "face", "x1", "y1", "x2", "y2", "score", "expression", "confidence")
-"""Followed by p_NAME for each expression. ``face`` is a number from 1: of a picture's face, or of a video's track."""
+COLUMNS = (
+    *("source", "frame", "face", "x1", "y1", "x2", "y2", "score", "expression", "confidence"),
+    *(f"p_{name}" for name in EXPRESSIONS),
+    "model",
+)
+"""``face`` is a number from 1: of a picture's face, or of a video's track."""
 
 SOURCE_WIDTH = 32
 """Characters for the name of the source in the table for people."""
@@ -59,6 +64,32 @@ class Destination:
         require_free(self.drawings, "--draw")
 
 
+@dataclass(frozen=True)
+class Row:
+    """A face and where it was found.
+
+    Attributes:
+        source: the path of its picture or video, as text.
+        frame: its number in a video, from 0; None: it is a picture.
+        number: of the face, from 1.
+        found: the face.
+        model: what predicted, as the user calls it.
+        drawn: whether that has learned from drawn faces; then the row has the mark.
+    """
+
+    source: str
+    frame: int | None
+    number: int
+    found: Prediction
+    model: str
+    drawn: bool
+
+    @property
+    def mark(self) -> str:
+        """What stands behind the model and its predictions."""
+        return f" {DRAWN_MARK}" if self.drawn else ""
+
+
 class Output(Protocol):
     """Takes the faces of each frame, in order."""
 
@@ -77,23 +108,27 @@ class Output(Protocol):
 
 
 @contextmanager
-def open_outputs(to: Destination, every: int) -> Iterator[list[Output]]:
+def open_outputs(to: Destination, model: str, drawn: bool, every: int) -> Iterator[list[Output]]:
     """The outputs of one run; what is written appears under its name when all went well.
 
     Args:
         to: where they are.
+        model: what predicts, as the user calls it.
+        drawn: whether it has learned from drawn faces, which rows and drawings then say.
         every: of a video, only every so many-th frame will come; its copy runs so much slower.
 
     Raises:
         StorageError: something cannot be written.
     """
     with ExitStack() as stack:
-        drawings = Drawings(stack.enter_context(atomic_folder(to.drawings)), every) if to.drawings is not None else None
+        drawings = None
+        if to.drawings is not None:
+            drawings = Drawings(stack.enter_context(atomic_folder(to.drawings)), drawn, every)
         file = sys.stdout
         if to.rows is not None:
             temporary = stack.enter_context(atomic_path(to.rows))
             file = stack.enter_context(temporary.open("w", encoding="utf-8", newline=""))
-        yield [Rows(file, to.format), *([drawings] if drawings else [])]
+        yield [Rows(file, to.format, as_text(model), drawn), *([drawings] if drawings else [])]
         # A drawing that fails must fail before anything gets its name.
         if drawings is not None:
             drawings.close()
@@ -102,24 +137,26 @@ def open_outputs(to: Destination, every: int) -> Iterator[list[Output]]:
 class Rows:
     """One row a face."""
 
-    def __init__(self, file: TextIO, kind: Format) -> None:
+    def __init__(self, file: TextIO, kind: Format, model: str, drawn: bool) -> None:
         self._file, self._kind, self._has_header = file, kind, False
+        self._model, self._drawn = model, drawn
 
     def add(self, frame: Frame, faces: Sequence[Prediction], numbers: Sequence[int]) -> None:
         """Write the rows, before the first of all the header."""
         if faces and not self._has_header:
             self._file.write(header(self._kind))
             self._has_header = True
+        at = frame.number if frame.source.is_video else None
         for number, face in zip(numbers, faces, strict=True):
-            self._file.write(row(self._kind, frame, number, face))
+            self._file.write(FORMATS[self._kind](Row(frame.source.name, at, number, face, self._model, self._drawn)))
         self._file.flush()
 
 
 class Drawings:
     """An annotated copy of every picture and video, in a folder."""
 
-    def __init__(self, folder: Path, every: int) -> None:
-        self._folder, self._every = folder, every
+    def __init__(self, folder: Path, drawn: bool, every: int) -> None:
+        self._folder, self._drawn, self._every = folder, drawn, every
         self._names: set[Path] = set()
         self._video: VideoWriter | None = None
         self._last: Frame | None = None
@@ -127,15 +164,16 @@ class Drawings:
     def add(self, frame: Frame, faces: Sequence[Prediction], numbers: Sequence[int]) -> None:
         """Draw a frame, also one without faces."""
         if not frame.source.is_video:
-            image = draw_faces(frame.image, faces, [""] * len(faces))
-            Pillow.fromarray(image).save(self._new_path(frame, ".jpg"), quality=JPEG_QUALITY)
+            image = draw_faces(frame.image, faces, [""] * len(faces), self._drawn)
+            with storage_errors(path := self._new_path(frame, ".jpg")):
+                Pillow.fromarray(image).save(path, quality=JPEG_QUALITY)
             return
         # A video file cannot change the size of its frames: where a source does, another file begins.
         last = self._last
         if last is None or last.source is not frame.source or last.image.shape != frame.image.shape:
             self._begin_video(frame)
         assert self._video is not None
-        self._video.write(draw_faces(frame.image, faces, [f"#{number} " for number in numbers]))
+        self._video.write(draw_faces(frame.image, faces, [f"#{number} " for number in numbers], self._drawn))
 
     def close(self) -> None:
         """Finish the video that is being written, if there is one."""
@@ -153,12 +191,13 @@ class Drawings:
     def _new_path(self, frame: Frame, suffix: str) -> Path:
         """A path that no other drawing has: pictures from several folders may have the same name."""
         plain = frame.source.drawing
-        name, number = plain.with_name(plain.name + suffix), 2
+        name, number = plain.with_name(fitted(plain.name, suffix)), 2
         while name in self._names:
-            name, number = plain.with_name(f"{plain.name}-{number}{suffix}"), number + 1
+            name, number = plain.with_name(fitted(plain.name, f"-{number}{suffix}")), number + 1
         self._names.add(name)
         path = self._folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
+        with storage_errors(path.parent):
+            path.parent.mkdir(parents=True, exist_ok=True)
         return path
 
 
@@ -179,49 +218,54 @@ def format_of(name: str | None, out: Path | None) -> Format:
 def header(kind: Format) -> str:
     """The lines before the rows."""
     if kind == "csv":
-        return _line([*COLUMNS, *(f"p_{name}" for name in EXPRESSIONS)])
+        return _line(COLUMNS)
     if kind == "table":
         names = " ".join(f"{name:>9}" for name in EXPRESSIONS)
-        return f"{'source':<{SOURCE_WIDTH}} {'frame':>6} {'face':>4} {'box':>23} {'score':>5} {'':>14} {names}\n"
+        return f"{'source':<{SOURCE_WIDTH}} {'frame':>6} {'face':>4} {'box':>23} {'score':>5} {'':>16} {names}\n"
     return ""
 
 
-def row(kind: Format, frame: Frame, number: int, found: Prediction) -> str:
-    """One face, with the end of its line. Boxes to a tenth of a pixel, probabilities to four digits."""
-    return FORMATS[kind](frame, number, found)
+def csv_text(rows: Iterable[Row]) -> str:
+    """A whole CSV file: the header and the rows."""
+    return header("csv") + "".join(map(_csv, rows))
 
 
-def _csv(frame: Frame, number: int, found: Prediction) -> str:
+def _csv(row: Row) -> str:
+    found = row.found
     box = [f"{edge:.1f}" for edge in found.face.box]
-    values = [frame.source.name, _frame_number(frame), number, *box, f"{found.face.score:.4f}", found.expression]
-    return _line([*values, f"{found.confidence:.4f}", *(f"{value:.4f}" for value in found.probabilities)])
+    score = "" if found.face.score is None else f"{found.face.score:.4f}"
+    values = [row.source, _frame_number(row), row.number, *box, score, found.expression, f"{found.confidence:.4f}"]
+    return _line([*values, *(f"{value:.4f}" for value in found.probabilities), f"{row.model}{row.mark}"])
 
 
-def _jsonl(frame: Frame, number: int, found: Prediction) -> str:
+def _jsonl(row: Row) -> str:
     value = {
-        "source": frame.source.name,
-        "frame": frame.number if frame.source.is_video else None,
-        "face": number,
-        **found.as_json(),
+        "source": row.source,
+        "frame": row.frame,
+        "face": row.number,
+        **row.found.as_json(),
+        "model": f"{row.model}{row.mark}",
     }
     return json.dumps(value, ensure_ascii=False) + "\n"
 
 
-def _table(frame: Frame, number: int, found: Prediction) -> str:
-    name = frame.source.name
+def _table(row: Row) -> str:
+    found = row.found
+    name = visible(row.source)
     name = name if len(name) <= SOURCE_WIDTH else f"…{name[1 - SOURCE_WIDTH :]}"
     box = " ".join(f"{edge:5.0f}" for edge in found.face.box)
-    label = f"{found.expression} {found.confidence:.0%}"
+    label = f"{found.expression} {found.confidence:.0%}{row.mark}"
     probabilities = " ".join(f"{value:>9.1%}" for value in found.probabilities)
-    place = f"{name:<{SOURCE_WIDTH}} {_frame_number(frame):>6} {number:>4} {box:>23}"
-    return f"{place} {found.face.score:5.2f} {label:>14} {probabilities}\n"
+    place = f"{name:<{SOURCE_WIDTH}} {_frame_number(row):>6} {row.number:>4} {box:>23}"
+    return f"{place} {found.face.score:5.2f} {label:>16} {probabilities}\n"
 
 
-FORMATS: dict[Format, Callable[[Frame, int, Prediction], str]] = {"csv": _csv, "jsonl": _jsonl, "table": _table}
+FORMATS: dict[Format, Callable[[Row], str]] = {"csv": _csv, "jsonl": _jsonl, "table": _table}
+"""Writes a row with the end of its line: boxes to a tenth of a pixel, probabilities to four digits."""
 
 
-def _frame_number(frame: Frame) -> str:
-    return str(frame.number) if frame.source.is_video else ""
+def _frame_number(row: Row) -> str:
+    return "" if row.frame is None else str(row.frame)
 
 
 def _line(values: Sequence[object]) -> str:

@@ -18,21 +18,53 @@ from pipeline.progress import progress_bar
 
 
 @dataclass
+class Searched:
+    """A picture, or a video or camera, that was looked at.
+
+    Attributes:
+        source: which.
+        frames: how many were read; of a picture 1.
+        empty: those of them without a face.
+    """
+
+    source: Source
+    frames: int = 0
+    empty: int = 0
+
+
+@dataclass
 class Counts:
     """What a run came to.
 
     Attributes:
-        frames: pictures and frames that were read.
-        faces: faces in them.
-        unreadable: a message for each picture that could not be read.
+        faces: that were found.
+        searched: all in which they were looked for.
+        unreadable: a message for each picture that could not be read, and each video that could not be read whole.
     """
 
-    frames: int = 0
     faces: int = 0
+    searched: list[Searched] = field(default_factory=list)
     unreadable: list[str] = field(default_factory=list)
 
+    def total(self) -> str:
+        """How much was looked at: "2 pictures and 48 frames"."""
+        pictures = sum(not one.source.is_video for one in self.searched)
+        frames = sum(one.frames for one in self.searched if one.source.is_video)
+        counted = ((pictures, "picture"), (frames, "frame"))
+        return " and ".join(f"{count} {name}{'' if count == 1 else 's'}" for count, name in counted if count)
 
-def predict(inputs: Sequence[Source], predictor: Predictor, to: Destination, every: int, show_progress: bool) -> Counts:
+    def misses(self) -> list[str]:
+        """A message for each picture without a face, and for each video with such frames."""
+        return [
+            f"{one.source.name}: no face" + (f" in {one.empty} of {one.frames} frames" if one.source.is_video else "")
+            for one in self.searched
+            if one.empty
+        ]
+
+
+def predict(
+    inputs: Sequence[Source], predictor: Predictor, model: str, to: Destination, every: int, show_progress: bool
+) -> Counts:
     """Write every face of ``inputs``.
 
     Memory does not grow with the number or length of the inputs. A camera is watched until Ctrl-C.
@@ -40,6 +72,7 @@ def predict(inputs: Sequence[Source], predictor: Predictor, to: Destination, eve
     Args:
         inputs: pictures, videos and cameras.
         predictor: finds and classifies the faces.
+        model: what its model is called in the rows.
         to: where they are written.
         every: of a video or camera, only every so many-th frame is looked at.
         show_progress: draw a progress bar.
@@ -51,14 +84,17 @@ def predict(inputs: Sequence[Source], predictor: Predictor, to: Destination, eve
     counts = Counts()
     camera = any(source.camera is not None for source in inputs)
     total = None if camera else sum(_length(source, every) for source in inputs)
-    progress: tqdm[Any] = progress_bar(total=total, desc="predict", unit="picture", disable=not show_progress)
-    with progress, open_outputs(to, every) as outputs:
+    unit = "frame" if any(source.is_video for source in inputs) else "picture"
+    progress: tqdm[Any] = progress_bar(total=total, desc="predict", unit=unit, disable=not show_progress)
+    with progress, open_outputs(to, model, predictor.drawn, every) as outputs:
         stream = predict_frames(read_frames(inputs, every, counts.unreadable.append), predictor)
         with contextlib.closing(stream), _until_interrupted(camera):
             _write(stream, outputs, counts, progress)
         for message in counts.unreadable:
             tqdm.write(message, file=sys.stderr)
         _require_faces(counts, predictor)
+    for message in counts.misses():
+        tqdm.write(message, file=sys.stderr)
     return counts
 
 
@@ -75,11 +111,13 @@ def _write(
     for frame, faces in stream:
         if frame.source is not source:
             source, tracks = frame.source, Tracks()
+            counts.searched.append(Searched(source))
         boxes = [found.face.box for found in faces]
         numbers = tracks.follow(boxes) if source.is_video else list(range(1, len(faces) + 1))
         for output in to:
             output.add(frame, faces, numbers)
-        counts.frames += 1
+        counts.searched[-1].frames += 1
+        counts.searched[-1].empty += not faces
         counts.faces += len(faces)
         progress.update()
 
@@ -99,10 +137,10 @@ def _length(source: Source, every: int) -> int:
 
 
 def _require_faces(counts: Counts, predictor: Predictor) -> None:
-    if not counts.frames:
+    if not counts.searched:
         raise DatasetError(f"nothing could be read: {'; '.join(counts.unreadable)}")
     if not counts.faces:
         raise DatasetError(
-            f"no face found in {counts.frames} pictures; faces smaller than {predictor.faces.min_face} pixels are not "
+            f"no face found in {counts.total()}; faces smaller than {predictor.faces.min_face} pixels are not "
             "looked for: try -S min_face=20"
         )

@@ -69,9 +69,8 @@ class Predictor:
             ParamsError: a change is refused.
             WeightsError: a detector's files are missing.
         """
-        # A search that ends at the first large face passes over the small ones, and chooses among them by size alone.
-        every = trained.faces.model_copy(update={"search": "exact"})
-        self.faces = changed(every, "faces", changes)
+        self.faces = changed(trained.every_face, "faces", changes)
+        self.drawn = trained.drawn
         self._model, self._device, self._eval_crop = trained.model.to(device), device, trained.eval_crop
         self._finder = FaceFinder(self.faces, device)
 

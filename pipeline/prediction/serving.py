@@ -15,6 +15,7 @@ import pandas as pd
 from pipeline.compute.device import pick
 from pipeline.datasets.parts.pictures import decode
 from pipeline.errors import UnreadableImageError
+from pipeline.labels import DRAWN_MARK
 from pipeline.networks import trained
 from pipeline.prediction.inputs import Frame
 from pipeline.prediction.predict import predict_frames
@@ -43,9 +44,11 @@ class ServedModel:
 
         Returns:
             For each picture ``faces``, all faces by falling score of the detector, as ``Prediction.as_json`` gives them
-            (boxes in pixels of the upright picture), and ``error``: None, or why the picture could not be read. A
-            picture without a face has [] and None.
+            (boxes in pixels of the upright picture), with ``mark``: None, or that of a model that has learned from
+            drawn faces; and ``error``: None, or why the picture could not be read. A picture without a face has [] and
+            None.
         """
+        mark = {"mark": DRAWN_MARK if self._predictor.drawn else None}
         pictures = model_input.iloc[:, 0].tolist()
         names = [f"picture {number}" for number in range(1, len(pictures) + 1)]
         answers = {name: _answer([], None) for name in names}
@@ -54,7 +57,7 @@ class ServedModel:
             contextlib.closing(predict_frames(_frames(names, pictures, answers), self._predictor)) as stream,
         ):
             for frame, faces in stream:
-                answers[frame.source.name] = _answer([found.as_json() for found in faces], None)
+                answers[frame.source.name] = _answer([found.as_json() | mark for found in faces], None)
         return list(answers.values())
 
 

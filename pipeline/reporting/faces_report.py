@@ -13,9 +13,12 @@ from urllib.parse import quote
 from pipeline.data.crops import read_description
 from pipeline.faces.writer import summary
 from pipeline.files.io import read_parquet, write_text
+from pipeline.files.names import visible
+from pipeline.labels import DRAWN_MARK
+from pipeline.progress import working
 from pipeline.reporting.contact_sheet import FALLBACK_TITLES, fallback_rows, write_contact_sheets
 from pipeline.reporting.markdown import MARK_NOTE, NOTHING, markdown_table
-from pipeline.reporting.titles import DRAWN_MARK, dataset_title
+from pipeline.reporting.titles import dataset_title
 
 NAMED = 20
 """Files named in each list of the report."""
@@ -90,7 +93,7 @@ def write_faces_report(stores: Mapping[str, Path], report: Path, sheets: Path) -
     """
     # Links are relative: the same wherever the project lies.
     link = Path(os.path.relpath(sheets, report.parent))
-    with _replaced(sheets) as folder:
+    with working("draw the contact sheets"), _replaced(sheets) as folder:
         faces = [_draw(name, store, folder) for name, store in stores.items()]
         text = _render(faces, link)
     write_text(report, text)
@@ -198,7 +201,7 @@ def _list(faces: _Faces, lines: Sequence[str], total: int, file: str) -> str:
 
 def _code(text: str) -> str:
     """A code span of any text; file names may hold backticks and line breaks."""
-    text = _visible(text)
+    text = visible(text)
     fence = "`" * (1 + max(map(len, re.findall("`+", text)), default=0))
     pad = " " if text.startswith("`") or text.endswith("`") else ""
     return f"{fence}{pad}{text}{pad}{fence}"
@@ -206,9 +209,4 @@ def _code(text: str) -> str:
 
 def _plain(text: str) -> str:
     """``text`` without any effect of its signs as Markdown or HTML."""
-    return re.sub(r"([\\`*_\[\]<>&|#])", r"\\\1", _visible(text))
-
-
-def _visible(text: str) -> str:
-    """``text`` with escapes in the place of signs that cannot be printed."""
-    return "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in text)
+    return re.sub(r"([\\`*_\[\]<>&|#])", r"\\\1", visible(text))

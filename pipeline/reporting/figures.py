@@ -19,9 +19,9 @@ from matplotlib.ticker import MaxNLocator
 from pipeline.config import paths
 from pipeline.evaluation.records import Metrics, Result
 from pipeline.files.atomic import atomic_path
-from pipeline.labels import EXPRESSIONS, NUM_CLASSES
+from pipeline.labels import DRAWN_MARK, EXPRESSIONS, NUM_CLASSES
 from pipeline.reporting.results import Embedding, Evaluation, Training
-from pipeline.reporting.titles import DRAWN_MARK, dataset_title, method_title, provenance_note
+from pipeline.reporting.titles import dataset_title, method_title, provenance_note
 
 CLASS_COLOURS = ("#D55E00", "#009E73", "#CC79A7", "#E69F00", "#0072B2", "#56B4E9", "#4D4D4D")
 """anger, disgust, fear, happiness, sadness, surprise, neutral"""

@@ -6,10 +6,12 @@ import torch
 
 from pipeline.compute import device
 from pipeline.config.pictures import FaceParams
+from pipeline.data.crops import CropStore
 from pipeline.datasets.folder import UnlabelledFolder
 from pipeline.datasets.parts.base import Dataset
 from pipeline.errors import DatasetError
 from pipeline.faces.extract import extract
+from pipeline.files.names import require_utf8
 from pipeline.locks import exclusive
 from pipeline.reporting.faces_report import write_faces_report
 
@@ -45,11 +47,25 @@ def extract_folder(folder: Path, out: Path, params: FaceParams, device_name: str
     """
     pictures, store = UnlabelledFolder(folder), out / "crops"
     report = out / "faces.md"
+    require_utf8(out, "--out")
     require_apart(out, folder)
     with exclusive(out):
         if store.exists() and report.exists():
             raise DatasetError(f"{store}: there are crops already; remove the folder or name another one with --out")
         return extract_pictures(pictures, out, out / ".in-progress", params, device.pick(device_name), processes)
+
+
+def faces_found(store: CropStore, unit: str) -> str:
+    """In how many readable pictures there is a face; ``unit``: what these are, "picture" or "frame"."""
+    count = int((store.manifest["method"] != "whole").sum())
+    return f"a face in {count} of {len(store.manifest)} readable {unit}s: {found_by(store)}"
+
+
+def found_by(store: CropStore) -> str:
+    """In how many pictures which detector found the face."""
+    counts = store.manifest["method"].value_counts()
+    haar = f", the Haar cascade in {counts['haar']} more, which pocan predict passes over" if "haar" in counts else ""
+    return f"MTCNN found one in {counts.get('mtcnn', 0)}{haar}"
 
 
 def extract_pictures(

@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Sequence
 
 from pipeline.evaluation.records import Metrics, Result
-from pipeline.reporting.titles import DRAWN_MARK, KNOWN_MARK, OTHER_CODE_MARK, UNLIKE_MARK
+from pipeline.labels import DRAWN_MARK
+from pipeline.reporting.titles import KNOWN_MARK, OTHER_CODE_MARK, UNLIKE_MARK
 
 NOTHING = "–"
 MARK_NOTE = f"{DRAWN_MARK} Measured on drawn stand-ins: never comparable with the other numbers."

@@ -5,10 +5,9 @@ from collections.abc import Sequence
 from pipeline.config.dependencies import result_params
 from pipeline.config.schema import Params
 from pipeline.evaluation.records import Result, SourceMetrics
-from pipeline.labels import Provenance
+from pipeline.labels import DRAWN_MARK, Provenance
 from pipeline.reporting.markdown import NOTHING, markdown_table, marked
 from pipeline.reporting.titles import (
-    DRAWN_MARK,
     KNOWN_MARK,
     backbone_title,
     dataset_title,

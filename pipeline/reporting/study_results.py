@@ -8,8 +8,9 @@ from pydantic import Field
 
 from pipeline.evaluation.records import Result
 from pipeline.files.records import Record, read_record
+from pipeline.labels import DRAWN_MARK
 from pipeline.reporting.markdown import NOTHING, with_marks
-from pipeline.reporting.titles import DRAWN_MARK, KNOWN_MARK, OTHER_CODE_MARK, UNLIKE_MARK
+from pipeline.reporting.titles import KNOWN_MARK, OTHER_CODE_MARK, UNLIKE_MARK
 from pipeline.splits.report import Count
 
 Table = Annotated[int, Field(ge=1, le=3)]

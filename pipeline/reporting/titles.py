@@ -11,9 +11,6 @@ from pipeline.validators import Validator, chooser
 KNOWN_MARK = "§"
 """Stands beside every number of a target whose label set was given."""
 
-DRAWN_MARK = "◊"
-"""Stands beside every number that was measured with drawn stand-ins as source, as target or as both."""
-
 OTHER_CODE_MARK = "¶"
 """Stands beside every number of a study that other code has made than that of the last commit when it was collected."""
 

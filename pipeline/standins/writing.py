@@ -14,6 +14,7 @@ from pipeline.errors import DatasetError
 from pipeline.files.atomic import atomic_folder, remove_folder
 from pipeline.files.io import write_json
 from pipeline.labels import STAND_IN_MARK
+from pipeline.locks import processes_allowed
 from pipeline.progress import progress_bar
 from pipeline.standins.camera import draw_picture
 from pipeline.standins.layouts import Picture, Plan
@@ -60,11 +61,13 @@ def write_set(plan: Plan, dataset: str, folder: Path, seed: int, scale: float, w
 def _write_pictures(pictures: list[Picture], dataset: str, root: Path, seed: int, workers: int) -> None:
     draw = partial(_draw_one, dataset=dataset, root=root, seed=seed)
     progress = partial(progress_bar, total=len(pictures), desc=f"stand-ins {dataset}", unit="picture")
+    # A forked child could inherit a lock that a thread of OpenCV holds; a spawned one starts clean.
+    context = get_context("spawn")
+    workers = processes_allowed(workers, context)
     if workers == 1:
         _write_rows(progress(map(draw, pictures)), pictures, root)
         return
-    # A forked child could inherit a lock that a thread of OpenCV holds; a spawned one starts clean.
-    with ProcessPoolExecutor(workers, get_context("spawn"), initializer=cv2.setNumThreads, initargs=(1,)) as pool:
+    with ProcessPoolExecutor(workers, context, initializer=cv2.setNumThreads, initargs=(1,)) as pool:
         _write_rows(progress(pool.map(draw, pictures, chunksize=8)), pictures, root)
 
 

@@ -8,9 +8,10 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
+from pipeline.labels import DRAWN_MARK
 from pipeline.reporting.figures import CLASS_COLOURS, STYLE, WARNING_COLOUR, save
 from pipeline.reporting.markdown import signed
-from pipeline.reporting.titles import DRAWN_MARK, dataset_title
+from pipeline.reporting.titles import dataset_title
 from pipeline.studies.collect import Collected
 from pipeline.studies.plan import Study
 from pipeline.studies.summary import accuracy, is_transfer, paired

@@ -12,9 +12,10 @@ import pandas as pd
 from pipeline.config import paths
 from pipeline.errors import PipelineError
 from pipeline.files.io import write_csv, write_json, write_text
+from pipeline.labels import DRAWN_MARK
 from pipeline.reporting.markdown import KNOWN_NOTE, MARK_NOTE, NOTHING, UNLIKE_NOTE, markdown_table, signed, with_marks
 from pipeline.reporting.study_results import StudyCell, StudyRow, StudySummary, load_studies
-from pipeline.reporting.titles import DRAWN_MARK, OTHER_CODE_MARK, backbone_title, dataset_title, environment_title
+from pipeline.reporting.titles import OTHER_CODE_MARK, backbone_title, dataset_title, environment_title
 from pipeline.studies import figures
 from pipeline.studies.collect import Collected, State
 from pipeline.studies.plan import Run, Study

@@ -23,6 +23,7 @@ from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT, MLFLOW_PARENT_RUN_I
 from pipeline.config.dependencies import flatten
 from pipeline.config.schema import Params
 from pipeline.data.crops import CROP_SIZE, CropStore
+from pipeline.progress import working
 from pipeline.tracking import execution, flavour, offline_queue
 from pipeline.tracking.execution import Execution
 from pipeline.tracking.offline_queue import OfflineQueue, logged_metrics, mention_unsent, now
@@ -100,7 +101,8 @@ class StageRun:
                 from pipeline.networks import saved
 
                 saved.save(own, dict(network.named_children()), description)
-            _save_flavour(network, sorted(map(str, own.iterdir())), model)
+            with working("save the model for MLflow"):
+                _save_flavour(network, sorted(map(str, own.iterdir())), model)
             self._queue.put("model", {"registered_name": registered_name, "time": now()}, [model])
 
 
@@ -108,7 +110,8 @@ def _save_flavour(network: nn.Module, extra_files: list[str], folder: Path) -> N
     """Save what MLflow's own ``log_model`` would log into a folder, from which it can also be sent later."""
     import torch
 
-    network = network.cpu().eval()
+    # Contiguous: of weights in another order PyTorch's file would say that they are parts of larger tensors.
+    network = network.cpu().eval().to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
     # Two images: an exported graph specialises a batch of one.
     example = np.zeros((2, 3, CROP_SIZE, CROP_SIZE), dtype=np.float32)
     with torch.no_grad():

@@ -1,8 +1,10 @@
 """A video as a set of pictures: the frames that were asked for, in any order and in any process."""
 
+import os
 import pickle
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
@@ -56,4 +58,44 @@ def test_frames_that_are_not_there(film: Path, tmp_path: Path) -> None:
 
 def test_what_a_film_says_of_itself(film: Path) -> None:
     assert videos.probe(film) == videos.VideoInfo(25.0, 10)
-    assert list(videos.frame_numbers(film, 4)) == [0, 4, 8]
+    said: list[str] = []
+    assert list(videos.frame_numbers(film, 4, said.append)) == [0, 4, 8]
+    assert said == []
+
+
+def write_film(path: Path, codec: str) -> Path:
+    """30 frames at 25 a second."""
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*codec), 25.0, (64, 48))
+    for index in range(30):
+        writer.write(np.random.Generator(np.random.PCG64(index)).integers(0, 256, (48, 64, 3), dtype=np.uint8))
+    writer.release()
+    return path
+
+
+@pytest.mark.parametrize("ending", [".avi", ".mkv"])
+def test_half_a_film_says_how_much_of_it_could_be_read(tmp_path: Path, ending: str) -> None:
+    whole, half = write_film(tmp_path / f"whole{ending}", "MJPG"), tmp_path / f"half{ending}"
+    content = whole.read_bytes()
+    half.write_bytes(content[: len(content) // 2])
+    said: list[str] = []
+    assert len(list(videos.frames(whole, 1, said.append))) == 30
+    assert said == []
+    read = len(list(videos.frames(half, 1, said.append)))
+    assert 10 <= read < 20
+    assert said == [f"{half}: only {read} of 30 frames could be read"]
+    video = VideoDataset(half, 2)
+    video.samples()
+    assert f"only {read} of 30 frames could be read" in video.reading_notes
+
+
+@pytest.mark.parametrize("name", [b"19:30.mp4", b"caf\xe9.mp4", b"%02d.mp4", b"a" * 251 + b".mp4"])
+def test_any_name_of_a_film_is_read(film: Path, name: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    film.rename(film.parent / os.fsdecode(name))
+    monkeypatch.chdir(film.parent)
+    video = VideoDataset(Path(os.fsdecode(name)), 3)
+    samples = video.samples()
+    assert [level(video.read(sample)) for sample in samples] == [0, 3, 6, 9]
+    assert all(key.isprintable() for sample in samples for key in sample.key)
+    writer = VideoWriter(Path(os.fsdecode(b"new-" + name[-40:])), 25.0, 64, 48)
+    writer.write(np.zeros((48, 64, 3), dtype=np.uint8))
+    writer.close()

@@ -3,6 +3,8 @@
 import errno
 import json
 import os
+import re
+import shutil
 from pathlib import Path
 from typing import Literal
 
@@ -17,8 +19,10 @@ from pipeline.exporting.onnx import Exported
 from pipeline.labels import EXPRESSIONS
 from pipeline.networks import saved
 from pipeline.networks.trained import open_model
+from pipeline.prediction.predictor import Predictor
 from pocan.cli import app
 from tests.models import ADAPTED, small, write_adapted
+from tests.stores import write_store
 from tests.tasks import MODEL
 
 pytest.importorskip("onnx")
@@ -49,17 +53,30 @@ def test_the_file_computes_what_the_model_does_for_any_number_of_crops(
         assert onnx.difference(trained, tmp_path / "model.onnx", CROPS[:count]) < 1e-5
     found = {entry.key: entry.value for entry in library.load(tmp_path / "model.onnx").metadata_props}
     assert found["expressions"].split(",") == list(EXPRESSIONS)
-    assert json.loads(found["faces"])["margin"] == 0.25
+    faces = json.loads(found["faces"])
+    assert (faces["margin"], faces["search"]) == (0.25, "exact")  # as pocan predict finds them
+    assert faces == Predictor(trained, torch.device("cpu")).faces.model_dump(mode="json")
     assert json.loads(found["made_from"])["weights_sha256"] == trained.description["weights_sha256"]
 
 
 @pytest.mark.slow
-def test_int8_is_smaller_and_near(tmp_path: Path) -> None:
+def test_int8_is_smaller_and_near(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    import onnx as library
+
     write_adapted(tmp_path / "model")
     onnx.export(open_model(tmp_path / "model"), tmp_path / "model.onnx")
     onnx.quantise(tmp_path / "model.onnx", tmp_path / "int8.onnx", CROPS)
     exact, rounded = (onnx.predict(tmp_path / name, CROPS) for name in ("model.onnx", "int8.onnx"))
     assert 0 < np.abs(exact - rounded).max() < 0.2
+    assert caplog.text == ""
+    weights = [
+        library.numpy_helper.to_array(tensor)
+        for tensor in library.load(tmp_path / "int8.onnx").graph.initializer
+        if tensor.data_type == library.TensorProto.INT8 and len(tensor.dims) > 1
+    ]
+    assert len(weights) > 10
+    # Two products with an unsigned byte fit into 16 bits, in which processors without VNNI add them.
+    assert max(2 * 255 * int(np.abs(each.astype(int)).max()) for each in weights) < 2**15
     assert (tmp_path / "int8.onnx").stat().st_size < 0.5 * (tmp_path / "model.onnx").stat().st_size
 
 
@@ -70,7 +87,7 @@ def invoke(*arguments: str | Path):  # type: ignore[no-untyped-def]
 @pytest.mark.slow
 def test_the_command_writes_a_checked_file_and_a_card(tmp_path: Path) -> None:
     write_adapted(tmp_path / "model", weights_origin="none")
-    answer = invoke(tmp_path / "model", "--out", tmp_path / "out")
+    answer = invoke("--model", tmp_path / "model", "--out", tmp_path / "out")
     assert answer.exit_code == 0, answer.output
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["card.md", "model.onnx"]
     card = (tmp_path / "out/card.md").read_text(encoding="utf-8")
@@ -86,7 +103,7 @@ def test_what_is_there_is_not_overwritten_and_nothing_is_half_written(
 ) -> None:
     write_adapted(tmp_path / "model")
     (tmp_path / "out").mkdir()
-    answer = invoke(tmp_path / "model", "--out", tmp_path / "out")
+    answer = invoke(tmp_path / "model", "--out", tmp_path / "out")  # named as scripts of before do
     assert answer.exit_code == 1
     assert "is there already; remove it or name another folder" in answer.stderr
     answer = invoke(tmp_path / "model", "--out", tmp_path / "other", "--int8")
@@ -99,3 +116,42 @@ def test_what_is_there_is_not_overwritten_and_nothing_is_half_written(
     monkeypatch.setattr(onnx, "difference", full)
     assert invoke(tmp_path / "model", "--out", tmp_path / "other").exit_code == 1
     assert sorted(path.name for path in tmp_path.iterdir()) == ["model", "out"]
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Path:
+    """A crop store of 60 crops of noise on a background."""
+    generator = np.random.Generator(np.random.PCG64(0))
+    crops = [
+        (generator.integers(0, 256) + generator.normal(0, 30, (112, 112, 3))).clip(0, 255).astype(np.uint8)
+        for _ in range(60)
+    ]
+    rows = [{"key": f"{index:02d}.png", "label": index % 7, "method": "mtcnn"} for index in range(60)]
+    return write_store(tmp_path / "crops", crops, rows, "jaffe", "stand-in").folder
+
+
+@pytest.mark.slow
+def test_an_int8_model_says_how_often_it_decides_alike(tmp_path: Path, store: Path) -> None:
+    write_adapted(tmp_path / "model", weights_origin="none")
+    answer = invoke("--model", tmp_path / "model", "--out", tmp_path / "out", "--int8", "--crops", store)
+    assert answer.exit_code == 0, answer.output
+    assert "WARNING" not in answer.stderr
+    card = (tmp_path / "out/card.md").read_text(encoding="utf-8")
+    found = re.search(r"int8; decides as model.onnx on ([\d.]+) % of 30 other crops", card)
+    assert found is not None
+    assert float(found[1]) >= 95
+
+
+@pytest.mark.slow
+def test_an_int8_model_that_decides_otherwise_is_refused(
+    tmp_path: Path, store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_adapted(tmp_path / "model")
+    saved.save(tmp_path / "other", dict(small(7).named_children()), ADAPTED)
+    onnx.export(open_model(tmp_path / "other"), tmp_path / "other.onnx")
+    monkeypatch.setattr(onnx, "quantise", lambda _path, to, _crops: shutil.copy(tmp_path / "other.onnx", to))
+    answer = invoke("--model", tmp_path / "model", "--out", tmp_path / "out", "--int8", "--crops", store)
+    assert answer.exit_code == 1
+    assert re.search(r"error: the int8 model decides as model.onnx on [\d.]+ % of 30 other crops", answer.stderr)
+    assert "Export without --int8" in answer.stderr
+    assert not (tmp_path / "out").exists()

@@ -1,5 +1,7 @@
 """Atomic writes: whole or not at all, and an error that names the file."""
 
+import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -121,3 +123,27 @@ def test_so_is_a_folder(tmp_path: Path) -> None:
 def write_folder(path: Path) -> None:
     with atomic_folder(path) as part:
         (part / "metrics.json").touch()
+
+
+@pytest.mark.parametrize("name", [b"a" * 251 + b".csv", b"b" * 100 + b"." + b"c" * 154, b"caf\xe9.csv", b"d" * 255])
+def test_every_name_that_the_file_system_takes_can_be_written(name: bytes, tmp_path: Path) -> None:
+    path = tmp_path / os.fsdecode(name)
+    with atomic_path(path) as temporary:
+        temporary.write_text("half")
+        left = temporary.rename(tmp_path / re.sub("part-.{8}", "part-deadbeef", temporary.name))
+        temporary.write_text("whole")
+    assert path.read_text() == "whole"
+    write_text(path, "again")  # which removes what the killed one left
+    assert not left.exists()
+    assert (path.read_text(), len(list(tmp_path.iterdir()))) == ("again", 1)
+
+
+def test_a_name_that_is_too_long_is_named_with_the_remedy(tmp_path: Path) -> None:
+    with pytest.raises(StorageError, match=r"File name too long\)\. Choose a shorter name"):
+        write_text(tmp_path / ("a" * 256), "x")
+
+
+def test_json_with_a_name_that_is_not_utf8_is_read_back_as_it_was(tmp_path: Path) -> None:
+    value = {"pictures": os.fsdecode(b"caf\xe9"), "where": "größer"}
+    write_json(tmp_path / "note.json", value)
+    assert read_json(tmp_path / "note.json") == value

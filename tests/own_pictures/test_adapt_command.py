@@ -1,5 +1,6 @@
 """``pocan adapt``: own pictures in, an adapted model with predictions and a report out; and what is refused."""
 
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,7 @@ from typer.testing import CliRunner, Result
 
 from pipeline.data.outcome import Outcome
 from pipeline.data.prepared import Split, write_split
+from pipeline.files.names import as_text
 from pipeline.labels import EXPRESSIONS
 from pipeline.methods.parts.shift import ShiftedClassifier
 from pipeline.networks import saved
@@ -79,7 +81,8 @@ def test_an_album_becomes_a_model_with_predictions_and_a_report() -> None:
     assert sorted(path.name for path in Path("mine").iterdir()) == [*names, "validations.csv"]
 
     table = pd.read_csv("mine/predictions.csv")
-    assert table["picture"].tolist() == [f"sub/{index}.png" for index in range(5)]  # those with a face
+    assert table["source"].tolist() == [f"album/sub/{index}.png" for index in range(5)]  # those with a face
+    assert set(table["model"]) == {"model ◊"}
     assert table[[f"p_{name}" for name in EXPRESSIONS]].sum(axis=1).to_numpy() == pytest.approx(np.ones(5), abs=1e-4)
     model = open_model(Path("mine/model"))
     assert model.adapted
@@ -103,9 +106,16 @@ def test_an_album_becomes_a_model_with_predictions_and_a_report() -> None:
     assert {"adapt/report.md", "adapt/predictions.csv"} <= {
         file.path for file in mlflow.MlflowClient().list_artifacts(run.info.run_id, "adapt")
     }
-    shown = CliRunner().invoke(app, ["predict", "album/sub", "--model", "models:/pocan-own-album@newest"])
+    assert "a face in 5 of 6 readable pictures: MTCNN found one in 5; the others: mine/faces.md" in answer.stderr
+    shown = CliRunner().invoke(
+        app, ["predict", "album", "--model", "models:/pocan-own-album@newest", "--out", "rows.csv"]
+    )
     assert shown.exit_code == 0, shown.output
-    assert shown.stdout.count("album/sub/") == 5
+    assert "album/no-face.png: no face" in shown.stderr
+    predicted = pd.read_csv("rows.csv")
+    assert list(predicted.columns) == list(table.columns)
+    for column in ("source", "face", "expression"):
+        assert predicted[column].tolist() == table[column].tolist(), column
 
 
 @pytest.mark.usefixtures("project", "_without_export")
@@ -202,7 +212,33 @@ def test_a_video_is_a_set_of_frames() -> None:
     write_video(Path("film.mp4"), 9)
     answer = invoke("film.mp4", "--out", "mine", "--every", "2")
     assert answer.exit_code == 0, answer.output
-    assert pd.read_csv("mine/predictions.csv")["picture"].tolist() == [f"film.mp4:{n:07d}" for n in (0, 2, 4, 6, 8)]
+    table = pd.read_csv("mine/predictions.csv")
+    assert table["source"].tolist() == ["film.mp4"] * 5
+    assert table["frame"].tolist() == [0, 2, 4, 6, 8]
+    assert "a face in 5 of 5 readable frames" in answer.stderr
+    assert "adapted to 5 of 5 readable frames" in Path("mine/report.md").read_text()
+
+
+@pytest.mark.usefixtures("project", "_without_export")
+@pytest.mark.parametrize("name", [b"dossier\xe9", b"d" * 255])
+def test_any_name_of_an_album_is_adapted_to(name: bytes) -> None:
+    album = Path(os.fsdecode(name))
+    Path("album").rename(album)
+    answer = invoke(str(album), "--out", "mine")
+    assert answer.exit_code == 0, answer.output
+    assert pd.read_csv("mine/predictions.csv")["source"].tolist() == [
+        f"{as_text(album)}/sub/{index}.png" for index in range(5)
+    ]
+    assert invoke(str(album), "--out", "mine").exit_code == 1  # done already, not another album's
+
+
+@pytest.mark.usefixtures("project", "_without_export")
+def test_a_name_that_cannot_be_kept_is_one_line() -> None:
+    refused("album", "--out", os.fsdecode(b"mine\xe9"), message=r"mine\xe9: not UTF-8")
+    Path("album", os.fsdecode(b"caf\xe9.png")).write_bytes(Path("album/no-face.png").read_bytes())
+    answer = invoke("album", "--out", "mine")
+    assert answer.exit_code == 1
+    assert "is not UTF-8; rename the file" in answer.stderr
 
 
 @pytest.mark.usefixtures("project")

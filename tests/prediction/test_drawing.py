@@ -45,6 +45,15 @@ def test_the_bar_of_the_label_is_as_long_as_the_expression_is_probable() -> None
     np.testing.assert_allclose(np.diff(lengths), lengths[0], atol=2)
 
 
+def test_faces_by_a_model_that_learned_from_drawings_have_the_mark() -> None:
+    plain, marked = (
+        draw_faces(canvas(400, 300), [face((150, 100, 230, 200), 0.9)], [""], drawn) for drawn in (False, True)
+    )
+    changed = np.argwhere((plain != marked).any(axis=2))
+    assert len(changed) > 30
+    assert changed[:, 0].max() <= 100  # in the label above the box
+
+
 def test_seven_bars_stand_where_they_hide_nothing() -> None:
     beside = draw_faces(canvas(600, 300), [face((100, 80, 200, 200), 0.9)], [""])
     assert (beside[80:200, 215:260] != GREY).any()

@@ -2,6 +2,9 @@
 
 import csv
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import cv2
@@ -10,13 +13,17 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner, Result
 
+import pocan
 from pipeline.datasets.parts import videos
+from pipeline.datasets.parts.videos import VideoWriter
 from pipeline.labels import EXPRESSIONS
 from pipeline.prediction.predictor import Predictor
 from pocan.cli import app
 from tests.faces.scenes import noise, photograph, two_faces
-from tests.models import write_adapted, write_source
+from tests.models import ADAPTED, SOURCE, write_adapted, write_source
 from tests.prediction.videos import write_video
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -142,7 +149,7 @@ def test_a_video_is_read_as_it_goes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cv2, "cvtColor", counted)
     monkeypatch.setattr(Predictor, "predict", predict)
     answer = invoke("film.mp4", "-S", "batch_size=2")
-    assert "no face found in 40 pictures" in answer.stderr
+    assert "no face found in 40 frames" in answer.stderr
     assert most <= 2 * (2 + 2)  # batches of two: the one looked at, two ahead, one being made
 
 
@@ -185,7 +192,7 @@ def test_bad_inputs_are_one_line() -> None:
     refused("film.mp4", "--draw", "shown", message="film.mp4: not a video that can be read")
     refused("empty", message="empty: neither pictures nor videos")
     refused("album/broken.jpg", "--out", "rows.csv", message="nothing could be read: passed over: album/broken.jpg")
-    refused("noise.png", "--out", "rows.csv", "--draw", "shown", message="no face found in 1 pictures")
+    refused("noise.png", "--out", "rows.csv", "--draw", "shown", message="no face found in 1 picture;")
     refused("album", "--model", "nowhere", message="nowhere/model.json: no such file")
     refused("album", "--model", "models/pretrained", message="predict nothing; name models/prototypes")
     refused("album", "--format", "xml", message="unknown format 'xml'")
@@ -215,3 +222,100 @@ def test_a_disk_that_fills_up_leaves_nothing(monkeypatch: pytest.MonkeyPatch) ->
 
     monkeypatch.setattr(Image.Image, "save", full)
     refused("album", "--out", "rows.csv", "--draw", "shown", message="cannot be written (No space left on device)")
+
+
+def test_any_name_of_a_picture_or_film_is_read_and_written(here: Path) -> None:
+    odd, long = os.fsdecode(b"caf\xe9"), "c" * 251
+    for name in (f"{odd}.png", f"{long}.png", f"{long}.gif", f"{'d' * 255}"):
+        Image.fromarray(photograph()).save(here / "album/sub" / name, "PNG")
+    write_video(here / "19:30.mp4", 2).rename(here / "album" / f"{odd}.mp4")
+    write_video(here / "19:30.mp4", 2)
+    where = [os.fsdecode(b"rows\xe9.csv"), os.fsdecode(b"shown\xe9")]
+    answer = invoke("album", "19:30.mp4", "--out", where[0], "--draw", where[1])
+    assert answer.exit_code == 0, answer.output
+    names = [row["source"] for row in rows(Path(where[0]))]
+    assert names.count("19:30.mp4") == names.count(r"album/caf\xe9.mp4") == 2
+    assert {r"album/sub/caf\xe9.png", f"album/sub/{long}.png", f"album/sub/{'d' * 255}"} <= set(names)
+    drawn = sorted(path.name for path in Path(where[1]).rglob("*.*"))
+    assert len(drawn) == 8
+    assert {f"{odd}.jpg", f"{long}.jpg", f"{'c' * 249}-2.jpg", "d" * 251 + ".jpg", f"{odd}.mp4", "19:30.mp4"} <= set(
+        drawn
+    )
+
+
+@pytest.mark.usefixtures("here")
+def test_names_on_the_standard_input_are_any_bytes() -> None:
+    for name in (b"caf\xe9.png", "größer.png".encode()):
+        Image.fromarray(photograph()).save(Path(os.fsdecode(name)), "PNG")
+    answer = CliRunner().invoke(
+        app, ["predict", "-", "--format", "csv"], input=b"caf\xe9.png\r\ngr\xc3\xb6\xc3\x9fer.png\n"
+    )
+    assert answer.exit_code == 0, answer.output
+    assert [line.split(",")[0] for line in answer.stdout.splitlines()] == ["source", r"caf\xe9.png", "größer.png"]
+
+
+@pytest.mark.slow
+def test_a_terminal_that_lacks_a_sign_shows_another(here: Path) -> None:
+    name = "a" * 60 + "ł.png"
+    Image.fromarray(photograph()).save(here / name)
+    program = [sys.executable, "-c", "from pocan.cli import app; app()", "predict", name]
+    environment = os.environ | {"PYTHONIOENCODING": "latin-1", "PYTHONPATH": str(ROOT)}
+    answer = subprocess.run(program, cwd=here, env=environment, capture_output=True, check=False)
+    assert answer.returncode == 0, answer.stderr
+    assert "aaa\\u0142.png" in answer.stdout.decode("latin-1")
+
+
+@pytest.mark.usefixtures("here")
+def test_what_could_be_read_of_half_a_film_is_told() -> None:
+    picture = photograph()[..., ::-1].copy()
+    writer = cv2.VideoWriter("whole.avi", cv2.VideoWriter.fourcc(*"MJPG"), 25.0, picture.shape[1::-1])
+    for _ in range(10):
+        writer.write(picture)
+    writer.release()
+    content = Path("whole.avi").read_bytes()
+    Path("half.avi").write_bytes(content[: len(content) // 2])
+    answer = invoke("half.avi", "--out", "rows.csv")
+    assert answer.exit_code == 0, answer.output
+    read = len(rows(Path("rows.csv")))
+    assert 3 <= read <= 6
+    assert f"half.avi: only {read} of 10 frames could be read\n" in answer.stderr
+    assert f"{read} faces in {read} frames\n" in answer.stderr
+
+
+@pytest.mark.usefixtures("here")
+def test_a_mistyped_name_of_digits_is_no_camera() -> None:
+    for name in ("20240512", "20240512093000", "100", "٣٤٥"):
+        refused(name, message=f"{name}: no such file, folder or camera")
+
+
+@pytest.mark.usefixtures("here")
+def test_what_has_no_face_is_named() -> None:
+    Image.fromarray(noise(80, 80)).save("album/cat.png")
+    write_video(Path("film.mp4"), 3)
+    still = VideoWriter(Path("still.mp4"), 25.0, 64, 64)
+    for _ in range(4):
+        still.write(noise(64, 64))
+    still.close()
+    answer = invoke("album", "film.mp4", "still.mp4", "--out", "rows.csv")
+    assert answer.exit_code == 0, answer.output
+    assert answer.stderr.count("no face") == 2
+    assert "album/cat.png: no face\n" in answer.stderr
+    assert "still.mp4: no face in 4 of 4 frames\n" in answer.stderr
+    assert "6 faces in 3 pictures and 7 frames\n" in answer.stderr
+
+
+@pytest.mark.usefixtures("here")
+@pytest.mark.parametrize("provenance", ["stand-in", "real"])
+def test_a_model_that_learned_from_drawings_says_so(provenance: str) -> None:
+    origin = {**SOURCE, "provenance": provenance}
+    write_adapted(Path("model"), source=origin, target={**ADAPTED["target"], "provenance": "real"})
+    mark = " ◊" if provenance == "stand-in" else ""
+    answer = invoke("album/sub/one.png", "--model", "model", "--out", "rows.csv", "--draw", "shown")
+    assert answer.exit_code == 0, answer.output
+    assert [row["model"] for row in rows(Path("rows.csv"))] == [f"model{mark}"]
+    assert ("model has learned from drawn faces" in answer.stderr) == bool(mark)
+    assert invoke("album/sub/one.png", "--model", "model", "--out", "rows.jsonl").exit_code == 0
+    assert json.loads(Path("rows.jsonl").read_text())["model"] == f"model{mark}"
+    shown = invoke("album/sub/one.png", "--model", "model")
+    assert (f"%{mark} " in shown.stdout, "◊" in shown.stdout) == (True, bool(mark))
+    assert pocan.load_model("model").drawn == bool(mark)

@@ -9,6 +9,7 @@ from PIL import Image
 from typer.testing import CliRunner, Result
 
 from pipeline.data.crops import CropStore, read_description
+from pipeline.files.names import title_of
 from pocan.cli import app
 from tests.faces.scenes import noise, photograph
 
@@ -151,3 +152,15 @@ def test_what_the_system_refuses_is_reported_and_a_fault_of_ours_is_not(
     assert isinstance(answer.exception, SystemExit if told else OSError)
     if told:
         assert f"{told} ({os.strerror(number)})" in answer.stderr
+
+
+@pytest.mark.parametrize("name", [b"dossier\xe9", b"d" * 255])
+def test_any_name_of_a_folder_is_taken(name: bytes, album: Path, tmp_path: Path) -> None:
+    folder = album.rename(tmp_path / os.fsdecode(name))
+    answer = invoke(str(folder), "--out", str(tmp_path / "out"))
+    assert answer.exit_code == 0, answer.output
+    assert read_description(tmp_path / "out/crops")["dataset"] == title_of(folder)
+    assert "a face in 2 of 3 readable pictures: MTCNN found one in 2\n" in answer.stderr
+    answer = invoke(str(folder), "--out", str(tmp_path / os.fsdecode(b"out\xe9")))
+    assert answer.exit_code == 1
+    assert r"out\xe9: not UTF-8" in answer.stderr

@@ -50,6 +50,8 @@ class Dataset(ABC):
     """The name as people write it."""
     layout: str
     """What is expected below the root; shown when something else is found."""
+    unit: str = "picture"
+    """What its samples are."""
     caveat: str = ""
     """What must be said below tables of results on this set; mostly nothing."""
     published: ClassVar[Mapping[str, int | Sequence[int]]] = {}

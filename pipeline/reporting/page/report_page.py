@@ -14,14 +14,14 @@ from pipeline.data.prepared import Indices, read_split
 from pipeline.errors import PipelineError
 from pipeline.evaluation.records import Result, SourceMetrics
 from pipeline.files.io import read_csv
-from pipeline.labels import EXPRESSIONS
+from pipeline.labels import DRAWN_MARK, EXPRESSIONS
 from pipeline.reporting.markdown import KNOWN_NOTE, marked
 from pipeline.reporting.page import pictures, plots
 from pipeline.reporting.page.content import Group, Plot, Predictions
 from pipeline.reporting.page.document import document
 from pipeline.reporting.page.pictures import SetPictures, page_predictions, sample_rows
 from pipeline.reporting.results import Evaluation, Training, read_curve
-from pipeline.reporting.titles import DRAWN_MARK, dataset_title, provenance_note
+from pipeline.reporting.titles import dataset_title, provenance_note
 
 
 @dataclass(frozen=True)
