@@ -497,13 +497,18 @@ def test_a_server_may_take_its_time_over_a_large_model(settings: Params, monkeyp
     monkeypatch.delenv("MLFLOW_HTTP_REQUEST_TIMEOUT", raising=False)
     patience: list[str | None] = []
 
-    def download(**_: str) -> None:
+    def download(dst_path: str, **_: str) -> None:
         patience.append(os.environ.get("MLFLOW_HTTP_REQUEST_TIMEOUT"))
+        Path(dst_path, "MLmodel").touch()
 
+    monkeypatch.setattr(models, "_place", lambda _: SimpleNamespace(artifact_uri="mlflow-artifacts:/1/model"))
     monkeypatch.setattr(mlflow.artifacts, "download_artifacts", download)
     with pytest.raises(WeightsError, match="logged by another version of this project"):
         models.open_model("models:/pocan-ckplus@newest")
     assert patience == [None]
+    monkeypatch.setattr(mlflow.artifacts, "download_artifacts", lambda **_: None)
+    with pytest.raises(TrackingError, match=r"its files are gone: mlflow-artifacts:/1/model has none"):
+        models.open_model("models:/pocan-ckplus@newest")
 
 
 def test_one_runs_fault_keeps_no_others_entries_back_and_files_may_take_their_time(
