@@ -26,11 +26,11 @@ CODE = ("pipeline", "stages", "dvc.yaml")
 WORKER_TIMEOUT = 60.0
 """Seconds within which a worker of DVC's queue must answer."""
 
-LOOK_SECONDS = 5.0
-"""Seconds for which a file of DVC's queue that cannot be read counts as half written."""
+LOOKS = 30
+"""Looks in a row at which a file of DVC's queue cannot be read, before it counts as damaged."""
 
-LOOK_PAUSE = 0.1
-"""Seconds between two looks at such a file."""
+LOOK_PAUSE = 0.2
+"""Seconds between two of them."""
 
 HALF_WRITTEN = re.compile(r"JSONDecodeError|Expecting value: line 1 column 1")
 """What DVC's own commands say where they meet such a file."""
@@ -171,15 +171,16 @@ def _look(dvcs: Any, at: Callable[[], T]) -> T:
     """
     from kombu.exceptions import DecodeError
 
-    until = time.monotonic() + LOOK_SECONDS
+    left = LOOKS
     while True:
         try:
             return at()
         except (ValueError, DecodeError) as error:
-            if time.monotonic() > until:
+            left -= 1
+            if not left:
                 if not _remove_damaged_routes(Path(dvcs.wdir)):
                     raise PipelineError(_queue_fault(Path(dvcs.wdir), error)) from error
-                until = time.monotonic() + LOOK_SECONDS
+                left = LOOKS
         time.sleep(LOOK_PAUSE)
 
 
