@@ -1,7 +1,8 @@
 """Progress bars: drawn in place at a terminal, a record now and then in a log."""
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from tqdm import tqdm
@@ -26,3 +27,31 @@ def progress_bar(over: Iterable[T] | None = None, *, leave: bool = True, **optio
         options |= {"mininterval": LOG_INTERVAL, "maxinterval": LOG_INTERVAL, "delay": 0.0 if leave else LOG_INTERVAL}
     made: tqdm[Any] = tqdm(over, leave=leave, **options)
     return made
+
+
+@contextmanager
+def named_steps(name: str, count: int) -> Iterator[Callable[[str], None]]:
+    """A progress bar for work of unlike steps, none of which has a bar of its own.
+
+    Args:
+        name: of the work.
+        count: of the steps.
+
+    Yields:
+        What is called where a step begins, with its name.
+    """
+    made: tqdm[Any] = progress_bar(total=count, desc=name, unit="step")
+    with made:
+        begun = 0
+
+        def begin(step: str) -> None:
+            nonlocal begun
+            made.set_postfix_str(step, refresh=False)
+            made.update(min(begun, 1))
+            if sys.stderr.isatty():
+                made.refresh()
+            begun += 1
+
+        yield begin
+        made.set_postfix_str("", refresh=False)
+        made.update(count - made.n)

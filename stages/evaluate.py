@@ -1,5 +1,7 @@
 """The evaluate stage: scores of the source model (DT) and of the adapted model on one target's test part."""
 
+from collections.abc import Callable
+
 import numpy as np
 
 from pipeline.command_line import run
@@ -17,6 +19,7 @@ from pipeline.files.io import read_csv, read_json, read_parquet, write_csv, writ
 from pipeline.files.records import read_record, write_record
 from pipeline.labels import EXPRESSIONS
 from pipeline.networks.calibration import rescaled
+from pipeline.progress import named_steps
 from pipeline.splits.report import SplitReport
 from pipeline.tracking.runs import StageRun, stage_run
 
@@ -25,35 +28,63 @@ def main(target: str) -> None:
     """Score ``target`` before and after adaptation; write reports/evaluate/TARGET and data/predictions/TARGET.csv."""
     settings = load()
     require_target(settings, target)
-    source, data = PreparedData.open(settings.source), PreparedData.open(target)
-    outcome = Outcome.read(paths.outcome(target))
-    with stage_run(settings, "evaluate", target) as tracked:
-        tracked.log_dataset(data.store, data.split.test, "test")
-        by_epoch = read_parquet(paths.epochs(target)).to_numpy(dtype=np.uint8).T
-        scores = scorecard.score(data, outcome, by_epoch, settings.evaluate, settings.seed)
-        points = scorecard.tsne_points(source, data, outcome, settings.evaluate.tsne_samples, settings.seed)
-        temperature = read_json(paths.model_description(paths.adapted(target)))["temperature"]
-        source_labels, test = source.store.labels()[outcome.source.rows], data.split.test
-        calibrated, reliability = scorecard.calibration_scores(
-            outcome.after, temperature, source_labels, test, data.store.labels()[test]
-        )
-        possible = [EXPRESSIONS.index(name) for name in settings.split[target].classes or EXPRESSIONS]
-        unlabelled = scorecard.unlabelled_scores(outcome, source_labels, possible)
-        if scores is not None:
-            validations = read_csv(paths.validations(target), len(by_epoch))
-            choices = scorecard.chosen_epochs(validations, scores.by_epoch)
-            unlabelled = unlabelled.model_copy(update={"choices": choices})
-        tables = {"tsne": points, "reliability": reliability, **scorecard.plot_tables(scores)}
-        for name, table in tables.items():
-            write_csv(paths.evaluation_table(target, name), table)
-        probabilities = rescaled(outcome.after.probabilities, temperature)
-        write_csv(paths.predictions(target), scorecard.predictions_table(data, probabilities))
-        metrics = scorecard.headline(scores)
-        write_json(paths.metrics(target), metrics)
-        write_record(paths.result(target), result(settings, source, data, scores, unlabelled, calibrated, tracked))
-        tracked.log({key: float(value) for key, value in flatten(metrics).items()}, settings.adapt.passes)
-        written = [paths.metrics(target), paths.result(target)]
-        tracked.log_files([*written, *(paths.evaluation_table(target, name) for name in tables)], "evaluate")
+    with named_steps(f"evaluate {target}", 5) as begin:
+        begin("data")
+        source, data = PreparedData.open(settings.source), PreparedData.open(target)
+        outcome = Outcome.read(paths.outcome(target))
+        with stage_run(settings, "evaluate", target) as tracked:
+            evaluate(settings, source, data, outcome, tracked, begin)
+
+
+def evaluate(
+    settings: Params,
+    source: PreparedData,
+    data: PreparedData,
+    outcome: Outcome,
+    tracked: StageRun,
+    begin: Callable[[str], None],
+) -> None:
+    """Score one target and write what comes out.
+
+    Args:
+        settings: the parameters of the run.
+        source: the source's data.
+        data: the target's.
+        outcome: what the adaptation left.
+        tracked: the MLflow run.
+        begin: is told what begins.
+    """
+    target = data.name
+    tracked.log_dataset(data.store, data.split.test, "test")
+    begin("scores")
+    by_epoch = read_parquet(paths.epochs(target)).to_numpy(dtype=np.uint8).T
+    scores = scorecard.score(data, outcome, by_epoch, settings.evaluate, settings.seed)
+    begin("t-SNE")
+    points = scorecard.tsne_points(source, data, outcome, settings.evaluate.tsne_samples, settings.seed)
+    begin("without labels")
+    temperature = read_json(paths.model_description(paths.adapted(target)))["temperature"]
+    source_labels, test = source.store.labels()[outcome.source.rows], data.split.test
+    calibrated, reliability = scorecard.calibration_scores(
+        outcome.after, temperature, source_labels, test, data.store.labels()[test]
+    )
+    possible = [EXPRESSIONS.index(name) for name in settings.split[target].classes or EXPRESSIONS]
+    unlabelled = scorecard.unlabelled_scores(outcome, source_labels, possible)
+    if scores is not None:
+        validations = read_csv(paths.validations(target), len(by_epoch))
+        choices = scorecard.chosen_epochs(validations, scores.by_epoch)
+        unlabelled = unlabelled.model_copy(update={"choices": choices})
+    begin("files")
+    tables = {"tsne": points, "reliability": reliability, **scorecard.plot_tables(scores)}
+    for name, table in tables.items():
+        write_csv(paths.evaluation_table(target, name), table)
+    probabilities = rescaled(outcome.after.probabilities, temperature)
+    write_csv(paths.predictions(target), scorecard.predictions_table(data, probabilities))
+    metrics = scorecard.headline(scores)
+    write_json(paths.metrics(target), metrics)
+    write_record(paths.result(target), result(settings, source, data, scores, unlabelled, calibrated, tracked))
+    tracked.log({key: float(value) for key, value in flatten(metrics).items()}, settings.adapt.passes)
+    written = [paths.metrics(target), paths.result(target)]
+    tracked.log_files([*written, *(paths.evaluation_table(target, name) for name in tables)], "evaluate")
 
 
 def result(

@@ -6,7 +6,7 @@ import sys
 import pytest
 import tqdm.std
 
-from pipeline.progress import LOG_INTERVAL, progress_bar
+from pipeline.progress import LOG_INTERVAL, named_steps, progress_bar
 
 HOUR = 3600
 
@@ -42,3 +42,26 @@ def test_of_a_short_bar_that_does_not_stay_a_log_has_nothing(monkeypatch: pytest
 
 def test_a_terminal_sees_every_step(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(drawn(Terminal(), HOUR, monkeypatch)) > HOUR / 2
+
+
+def steps_drawn(stderr: io.StringIO, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The states that the bar of two named steps writes."""
+    with monkeypatch.context() as patched:
+        patched.setattr(sys, "stderr", stderr)
+        with named_steps("evaluate", 2) as begin:
+            begin("scores")
+            begin("files")
+    return [state for state in stderr.getvalue().split("\r") if state.strip()]
+
+
+def test_a_log_says_that_steps_have_begun_and_that_they_have_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    first, last = steps_drawn(io.StringIO(), monkeypatch)
+    assert "evaluate:   0%" in first
+    assert "2/2" in last
+
+
+def test_a_terminal_sees_which_step_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    states = steps_drawn(Terminal(), monkeypatch)
+    assert any("0/2" in state and "scores" in state for state in states)
+    assert any("1/2" in state and "files" in state for state in states)
+    assert "2/2" in states[-1]

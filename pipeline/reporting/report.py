@@ -11,6 +11,7 @@ from pipeline.config.load import load
 from pipeline.config.schema import Params
 from pipeline.evaluation.records import Result, SourceMetrics
 from pipeline.files.io import write_json, write_text
+from pipeline.progress import named_steps
 from pipeline.reporting import protocol
 from pipeline.reporting.comparisons import ablation_section, comparison_section, further_section
 from pipeline.reporting.figures import CAPTIONS, write_figures
@@ -46,8 +47,13 @@ def write_report(params: Params, root: Path = Path()) -> list[Path]:
     evaluations = load_evaluations(params, root)
     results, paper = [evaluation.result for evaluation in evaluations], load(paths.PAPER)
     # Made before anything is written: it reads more files than the tables do.
-    html = page(params, evaluations, source, render(results, source, [], paper, studies), root)
-    figures = [write_figures(one, params.source, root) for one in evaluations]
+    with named_steps("report", 1 + len(evaluations)) as begin:
+        begin("page")
+        html = page(params, evaluations, source, render(results, source, [], paper, studies), root)
+        figures = []
+        for one in evaluations:
+            begin(f"figures of {one.result.target}")
+            figures.append(write_figures(one, params.source, root))
     tables, metrics, index = (root / path for path in (paths.TABLES, paths.HEADLINES, paths.PAGE))
     linked = [
         (result.target, [path.relative_to(tables.parent).as_posix() for path in drawn])

@@ -100,9 +100,9 @@ def tracked_objects(commit: str) -> dict[str, str]:
 
 def uncommitted() -> list[str]:
     """Changed files of code and params.yaml: experiments start from the last commit."""
-    below = git("rev-parse", "--show-prefix").strip()
-    changed = git("status", "--porcelain", "--", *CODE, "params.yaml").splitlines()
-    return [line[3:].removeprefix(below) for line in changed]
+    below = git("rev-parse", "--show-prefix").rstrip("\n")
+    changed = git("status", "--porcelain", "-z", "--no-renames", "--", *CODE, "params.yaml")
+    return [entry[3:].removeprefix(below) for entry in changed.split("\0") if entry]
 
 
 def queue() -> dict[str, str]:

@@ -115,6 +115,19 @@ def test_other_rows_of_a_store_are_another_data_set(settings: Params, store: Cro
     assert counts == [3, 2]
 
 
+def test_that_runs_lose_their_commit_is_said_once_for_all_stages(
+    settings: Params, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    subprocess.run(["git", "init", "--quiet", str(tmp_path)], check=True)
+    monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
+    monkeypatch.delenv("DVC_EXP_BASELINE_REV")
+    for stage in ("pretrain", "prototypes"):
+        with runs.stage_run(settings, stage) as run:
+            pass
+    assert capsys.readouterr().out.count("detected dubious ownership") == 1
+    assert {"git.commit", "git.dirty"}.isdisjoint(mlflow.get_run(run.id).data.tags)
+
+
 def test_a_failing_stage_leaves_a_failed_run(settings: Params) -> None:
     with pytest.raises(ZeroDivisionError), runs.stage_run(settings, "pretrain") as run:
         raise ZeroDivisionError
