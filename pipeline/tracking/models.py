@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.config import paths
-from pipeline.errors import TrackingError, WeightsError
+from pipeline.errors import PipelineError, TrackingError, WeightsError
 from pipeline.files.temporary import temporary_folder
 from pipeline.networks import trained
 from pipeline.networks.trained import TrainedModel
@@ -45,8 +45,8 @@ def open_model(where: str) -> TrainedModel:
         place = _place(where)
     if isinstance(place, LocalArtifactRepository):
         return _opened(Path(place.artifact_dir), where, place.artifact_dir)
-    with temporary_folder() as folder:
-        with _errors(where), short_timeouts(None):  # it answers; it may have to fetch a large file from elsewhere
+    with _errors(where), temporary_folder() as folder:
+        with short_timeouts(None):  # it answers; it may have to fetch a large file from elsewhere
             mlflow.artifacts.download_artifacts(artifact_uri=place.artifact_uri, dst_path=str(folder))
         return _opened(folder, where, place.artifact_uri)
 
@@ -56,12 +56,14 @@ def _errors(where: str) -> Iterator[None]:
     """Report what a store or a bucket raises as one message.
 
     Raises:
-        TrackingError: what is run within raised something.
+        TrackingError: what is run within raised anything but an error that is one message already.
     """
     from pipeline.tracking.store import store_fault
 
     try:
         yield
+    except PipelineError:
+        raise
     except Exception as error:  # the client raises requests', SQLAlchemy's and its own errors, by store
         message = store_fault() or f"MLflow has no such model, or cannot be reached: {error}"
         raise TrackingError(f"{where}: {message}") from error

@@ -14,7 +14,7 @@ RESULT = "reports/evaluate/jaffe/result.json"
 
 @pytest.fixture(params=[".", "research/fer", "with space/ü"])
 def project(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A committed project of two files of code, with an experiment ``one`` that has a result; the root has some, too."""
+    """A committed project of two files of code, with an experiment ``one`` that has a result; so has the root."""
     folder = tmp_path / str(request.param)
     for place in {tmp_path, folder}:
         (place / "pipeline/parts").mkdir(parents=True)

@@ -26,7 +26,7 @@ from pipeline.config.dependencies import flatten
 from pipeline.config.load import load
 from pipeline.config.schema import Params
 from pipeline.data.crops import CROP_SIZE, CropStore
-from pipeline.errors import TrackingError, WeightsError
+from pipeline.errors import StorageError, TrackingError, WeightsError
 from pipeline.tracking import execution, models, offline_queue, runs, tree
 from pipeline.tracking.costs import Cost, adaptation_costs
 from pipeline.tracking.store import address, is_unreachable
@@ -519,6 +519,13 @@ def test_a_server_may_take_its_time_over_a_large_model(settings: Params, monkeyp
     with pytest.raises(WeightsError, match="logged by another version of this project"):
         models.open_model("models:/pocan-ckplus@newest")
     assert patience == [None]
+
+    def full(dst_path: str, **_: str) -> None:
+        raise MlflowException(f"failures occurred: [Errno 28] {os.strerror(28)}: '/store/a' -> '{dst_path}/a'")
+
+    monkeypatch.setattr(mlflow.artifacts, "download_artifacts", full)
+    with pytest.raises(StorageError, match="there is no room for temporary files"):
+        models.open_model("models:/pocan-ckplus@newest")
     monkeypatch.setattr(mlflow.artifacts, "download_artifacts", lambda **_: None)
     with pytest.raises(TrackingError, match=r"its files are gone: mlflow-artifacts:/1/model has none"):
         models.open_model("models:/pocan-ckplus@newest")
