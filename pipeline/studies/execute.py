@@ -135,7 +135,7 @@ def watch(names: Sequence[str]) -> None:
     except KeyboardInterrupt:
         raise PipelineError(
             "interrupted; what runs and waits in DVC's queue goes on. The same command watches it again; "
-            "dvc queue stop --kill ends it"
+            "dvc queue stop lets nothing more begin, and dvc queue kill NAME ends what runs"
         ) from None
 
 
