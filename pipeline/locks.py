@@ -4,7 +4,6 @@ import hashlib
 import os
 import shlex
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +15,7 @@ from filelock import lock_descriptor
 from pipeline.errors import StorageError
 from pipeline.files.atomic import storage_errors
 from pipeline.files.io import read_json, write_json
+from pipeline.files.temporary import temporary_root
 
 
 @contextmanager
@@ -29,7 +29,7 @@ def exclusive(place: Path) -> Iterator[None]:
         StorageError: another process works on it, and is named; or the system's temporary folder cannot be written.
     """
     name = hashlib.sha256(os.fsencode(place.resolve())).hexdigest()[:16]
-    path = Path(tempfile.gettempdir(), f"pocan-{name}.lock")
+    path = temporary_root() / f"pocan-{name}.lock"
     with storage_errors(path):
         lock = _opened(path)
     try:

@@ -214,7 +214,7 @@ def study(
     watch(queued)
     found, lacking = collected(planned, finished())
     not_done = [*lacking, *dict.fromkeys(one.run.name for one in found if not one.current)]
-    failed = refused | failures(not_done)
+    failed = refused | failures(not_done, [name for name in queued if name in lacking])
     parameters = {run.name: flatten(run.params.model_dump()) for run in planned}
     costs = adaptation_costs(planned[0].params.tracking.experiment, parameters)
     for path in write_report(Path(name).stem, described, planned, found, lacking, failed, costs):

@@ -29,7 +29,7 @@ FLOORS = (
     ("config",),
     ("standins", "datasets", "backbones", "validators"),
     ("locks",),
-    ("registry", "files", "labels", "progress"),
+    ("registry", "files", "labels", "progress", "git"),
     ("errors",),
 )
 """The packages and modules of ``pipeline`` from the top layer down; those of one layer do not know each other."""

@@ -1,6 +1,5 @@
 """What ``pocan check`` says: what the sets of a parameter file hold, and which inputs copies of the project lack."""
 
-import subprocess
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,6 +9,7 @@ from pipeline.config.preflight import require_enough, require_inputs, unlearnabl
 from pipeline.config.schema import Params
 from pipeline.datasets import open_dataset
 from pipeline.errors import DatasetError
+from pipeline.git import GitError, git
 from pipeline.labels import EXPRESSIONS
 
 if TYPE_CHECKING:
@@ -143,11 +143,8 @@ def _by_dvc(path: Path) -> bool:
 
 
 def _not_by_git(path: Path) -> bool:
-    """Whether there is a git repository, and no file of ``path`` is in it."""
+    """Whether there is a git repository that git uses, and no file of ``path`` is in it."""
     try:
-        listed = subprocess.run(
-            ["git", "ls-files", "--", str(path)], capture_output=True, text=True, check=True, encoding="utf-8"
-        )
-    except (OSError, subprocess.CalledProcessError):
+        return not git("ls-files", "--", str(path))
+    except GitError:
         return False
-    return not listed.stdout

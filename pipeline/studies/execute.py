@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -21,6 +21,11 @@ POLL_SECONDS = 5.0
 
 POLLS_WITHOUT_WORKERS = 24
 """Looks in a row at which nothing runs while something waits or is lost, before that is an error (two minutes)."""
+
+WITHOUT_RESULT = (
+    "DVC says that it ended well, but reports/evaluate has no result of it with these parameters (dvc queue logs {0}; "
+    "dvc exp show)"
+)
 
 
 def begin(planned: Sequence[Run], jobs: int) -> tuple[list[str], dict[str, str]]:
@@ -130,11 +135,19 @@ def watch(names: Sequence[str]) -> None:
     except KeyboardInterrupt:
         raise PipelineError(
             "interrupted; what runs and waits in DVC's queue goes on. The same command watches it again; "
-            "dvc queue stop --kill ends it"
+            "dvc queue stop lets nothing more begin, and dvc queue kill NAME ends what runs"
         ) from None
 
 
-def failures(names: Sequence[str]) -> dict[str, str]:
-    """Those that failed last time, by name, with the end of their output."""
+def failures(names: Sequence[str], ran: Collection[str] = ()) -> dict[str, str]:
+    """Those that failed last time, by name, with the end of their output.
+
+    Args:
+        names: of experiments that are not done.
+        ran: those of them that have just run and left no result that is theirs; they count as failed, whatever DVC
+            says: run again and again they would never be done.
+    """
     states = experiments.queue() if names else {}
-    return {name: experiments.failure_message(name) for name in names if states.get(name) == "Failed"}
+    failed = {name: experiments.failure_message(name) for name in names if states.get(name) == "Failed"}
+    without = {name: WITHOUT_RESULT.format(name) for name in ran if name not in failed}
+    return failed | without

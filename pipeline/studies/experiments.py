@@ -1,26 +1,44 @@
 """DVC's experiments and its queue, as a study needs them: what is there, what waits, what failed."""
 
+import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import psutil
 
 from pipeline.errors import PipelineError
+from pipeline.git import GitError, git
 
 CODE = ("pipeline", "stages", "dvc.yaml")
 """Where the code is that an experiment takes from the last commit."""
 
 WORKER_TIMEOUT = 60.0
 """Seconds within which a worker of DVC's queue must answer."""
+
+LOOKS = 30
+"""Looks in a row at which a file of DVC's queue cannot be read, before it counts as damaged."""
+
+LOOK_PAUSE = 0.2
+"""Seconds between two of them."""
+
+HALF_WRITTEN = re.compile(r"JSONDecodeError|Expecting value: line 1 column 1")
+"""What DVC's own commands say where they meet such a file."""
+
+ATTEMPTS = 3
+"""How often a command of DVC's is called that meets such files."""
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -38,9 +56,11 @@ class Experiment:
     baseline: str
 
     def text(self, path: str) -> str | None:
-        """The content of a file that git keeps of it; None: it has no such file."""
-        result = _git("show", f"{self.commit}:{path}")
-        return result.stdout if result.returncode == 0 else None
+        """The content of a file of the project that git keeps of it; None: it has no such file."""
+        try:
+            return git("show", f"{self.commit}:./{path}")
+        except GitError:
+            return None
 
     def has(self, paths: Iterable[Path]) -> bool:
         """Whether files and folders are the same in it and in the last commit."""
@@ -49,20 +69,21 @@ class Experiment:
 
     def revision(self) -> str:
         """The commit that it was started from, abbreviated."""
-        return _git("rev-parse", "--short", self.baseline).stdout.strip()
+        return git("rev-parse", "--short", self.baseline).strip()
 
 
 def finished() -> dict[str, list[Experiment]]:
     """All experiments of this repository by name, the newest first: each commit may have one of a name.
 
     Raises:
-        PipelineError: this folder is in no git repository.
+        PipelineError: this folder is in no git repository, or git refuses to use it.
     """
-    listed = _git("for-each-ref", "--sort=-committerdate", "--format=%(refname) %(objectname)", "refs/exps")
-    if listed.returncode:
-        raise PipelineError(f"studies are kept as DVC experiments, which need git: {listed.stderr.strip()}")
+    try:
+        listed = git("for-each-ref", "--sort=-committerdate", "--format=%(refname) %(objectname)", "refs/exps")
+    except GitError as error:
+        raise PipelineError(f"studies are kept as DVC experiments, which need git: {error}") from error
     found: dict[str, list[Experiment]] = {}
-    for line in listed.stdout.splitlines():
+    for line in listed.splitlines():
         reference, commit = line.split()
         parts = reference.split("/")
         if len(parts) == 5:  # refs/exps/12/3456…/NAME; others are DVC's own
@@ -72,14 +93,16 @@ def finished() -> dict[str, list[Experiment]]:
 
 @cache
 def tracked_objects(commit: str) -> dict[str, str]:
-    """Git's object id of every file and folder of code at a commit, by path."""
-    listed = _git("ls-tree", "-r", "-t", "--full-tree", commit, *CODE).stdout.splitlines()
+    """Git's object id of every file and folder of code at a commit, by its path in the project."""
+    listed = git("ls-tree", "-r", "-t", "-z", commit, "--", *CODE).rstrip("\0").split("\0")
     return {path: entry.split()[2] for entry, path in (line.split("\t", 1) for line in listed)}
 
 
 def uncommitted() -> list[str]:
     """Changed files of code and params.yaml: experiments start from the last commit."""
-    return [line[3:] for line in _git("status", "--porcelain", "--", *CODE, "params.yaml").stdout.splitlines()]
+    below = git("rev-parse", "--show-prefix").rstrip("\n")
+    changed = git("status", "--porcelain", "-z", "--no-renames", "--", *CODE, "params.yaml")
+    return [entry[3:].removeprefix(below) for entry in changed.split("\0") if entry]
 
 
 def queue() -> dict[str, str]:
@@ -89,12 +112,10 @@ def queue() -> dict[str, str]:
         Queued, Running, Failed, Success, or Lost: DVC takes it for running, for ever, but no worker has it and no
         process works on it, as after a power cut.
     """
-    from dvc.repo import Repo
-
-    with Repo() as repo:
+    with _dvcs_queue() as dvcs:
         # The latest of a name counts: a failed one may have been queued again.
-        tasks = sorted(repo.experiments.celery_queue.status(), key=lambda task: task["timestamp"])
-        lost = _lost([task["rev"] for task in tasks if task["status"] == "Running"], repo.experiments.celery_queue)
+        tasks = sorted(_look(dvcs, dvcs.status), key=lambda task: task["timestamp"])
+        lost = _lost([task["rev"] for task in tasks if task["status"] == "Running"], dvcs)
     return {task["name"]: "Lost" if task["rev"] in lost else task["status"] for task in tasks if task["name"]}
 
 
@@ -102,7 +123,8 @@ def _lost(running: Sequence[str], dvcs: Any) -> set[str]:
     """Those of the running tasks, by revision, that neither a worker of DVC's queue nor a process works on."""
     if not running:
         return set()
-    theirs = {task["args"][0]["stash_rev"] for tasks in dvcs.worker_status().values() for task in tasks}
+    workers = _look(dvcs, dvcs.worker_status)
+    theirs = {task["args"][0]["stash_rev"] for tasks in workers.values() for task in tasks}
     commands = [" ".join(process.info["cmdline"] or ()) for process in psutil.process_iter(["cmdline"])]
     return {rev for rev in running if rev not in theirs and not any(rev in command for command in commands)}
 
@@ -111,14 +133,87 @@ def mark_failed(names: Sequence[str]) -> None:
     """Mark lost tasks as failed, so that DVC can remove them."""
     if not names:
         return
+    with _dvcs_queue() as dvcs:
+
+        def mark() -> None:
+            for message in dvcs.celery.iter_processed():
+                task = message.headers["id"]
+                if message.decode()[0][0]["name"] in names and not dvcs.celery.AsyncResult(task).ready():
+                    dvcs.celery.backend.mark_as_failure(task, None)
+
+        _look(dvcs, mark)
+
+
+@contextmanager
+def _dvcs_queue() -> Iterator[Any]:
+    """DVC's own object of its queue."""
     from dvc.repo import Repo
 
     with Repo() as repo:
-        celery = repo.experiments.celery_queue.celery
-        for message in celery.iter_processed():
-            task = message.headers["id"]
-            if message.decode()[0][0]["name"] in names and not celery.AsyncResult(task).ready():
-                celery.backend.mark_as_failure(task, None)
+        yield repo.experiments.celery_queue
+
+
+def _look(dvcs: Any, at: Callable[[], T]) -> T:
+    """Look at DVC's queue, and look again where a file of it is half written.
+
+    The queue is a folder of small JSON files, which DVC's processes write in place: who reads one in that moment finds
+    it empty. A process that is killed then leaves it so.
+
+    Args:
+        dvcs: DVC's queue.
+        at: what asks it; it may be called several times.
+
+    Returns:
+        What ``at`` returns.
+
+    Raises:
+        PipelineError: a file that says what waits, runs or has ended stays unreadable.
+    """
+    from kombu.exceptions import DecodeError
+
+    left = LOOKS
+    while True:
+        try:
+            return at()
+        except (ValueError, DecodeError) as error:
+            left -= 1
+            if not left:
+                if not _remove_damaged_routes(Path(dvcs.wdir)):
+                    raise PipelineError(_queue_fault(Path(dvcs.wdir), error)) from error
+                left = LOOKS
+        time.sleep(LOOK_PAUSE)
+
+
+def _remove_damaged_routes(folder: Path) -> list[Path]:
+    """Remove the tables of the queue's own mail that cannot be read; DVC writes them anew when it asks its workers."""
+    damaged = _damaged(folder.glob("broker/control/*.exchange"))
+    for path in damaged:
+        path.unlink(missing_ok=True)
+    return damaged
+
+
+def _queue_fault(folder: Path, error: Exception) -> str:
+    """What is wrong with DVC's queue and what to do."""
+    if damaged := _damaged(path for path in folder.rglob("*") if path.is_file()):
+        where = shlex.join(map(str, damaged))
+        return (
+            f"DVC's queue holds files that were cut short, as by a power cut: {where}. Remove them, and run the same "
+            f"command again: what they belong to is queued anew. rm {where}"
+        )
+    return f"DVC's queue in {folder} cannot be read: {error!r}. dvc queue remove --all empties it"
+
+
+def _damaged(files: Iterable[Path]) -> list[Path]:
+    """Those of the queue's files that are no JSON."""
+    found = []
+    for path in files:
+        try:
+            json.loads(path.read_bytes())
+        except FileNotFoundError:
+            continue
+        except ValueError:
+            found.append(path)
+    return sorted(found)
 
 
 def enqueue(name: str, changes: Sequence[str]) -> None:
@@ -152,11 +247,9 @@ def start_workers(jobs: int, gpus: Sequence[str] = ()) -> None:
 
 
 def _wait_for_worker(number: int) -> None:
-    from dvc.repo import Repo
-
     begun = time.monotonic()
-    with Repo() as repo:
-        while not any(name.endswith(f"-{number}@localhost") for name in repo.experiments.celery_queue.worker_status()):
+    with _dvcs_queue() as dvcs:
+        while not any(name.endswith(f"-{number}@localhost") for name in _look(dvcs, dvcs.worker_status)):
             if time.monotonic() - begun > WORKER_TIMEOUT:
                 raise PipelineError(f"worker {number} of DVC's queue has not begun after {WORKER_TIMEOUT:.0f} seconds")
 
@@ -186,18 +279,20 @@ def failure_message(name: str) -> str:
 
 def _head() -> str:
     """The last commit; not cached, as there may be a new one at any time."""
-    return _git("rev-parse", "HEAD").stdout.strip()
+    return git("rev-parse", "HEAD").strip()
 
 
 def _dvc(*arguments: str, **variables: str) -> None:
     command = [sys.executable, "-m", "dvc", *arguments]
-    # Into a file: a pipe would be the queue's workers' as well, and stay open until the last of them has ended.
-    with tempfile.TemporaryFile("w+", encoding="utf-8") as said:
-        returned = subprocess.call(command, env=os.environ | variables, stdout=subprocess.DEVNULL, stderr=said)
-        said.seek(0)
-        if returned:
-            raise PipelineError(f"dvc {' '.join(arguments[:3])}: {said.read().strip()}")
-
-
-def _git(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(["git", *arguments], capture_output=True, text=True, check=False)
+    for attempt in range(1, ATTEMPTS + 1):
+        # Into a file: a pipe would be the queue's workers' as well, and stay open until the last of them has ended.
+        with tempfile.TemporaryFile("w+", encoding="utf-8") as file:
+            returned = subprocess.call(command, env=os.environ | variables, stdout=subprocess.DEVNULL, stderr=file)
+            file.seek(0)
+            said = file.read().strip()
+        if not returned:
+            return
+        if attempt == ATTEMPTS or not HALF_WRITTEN.search(said):
+            raise PipelineError(f"dvc {' '.join(arguments[:3])}: {said}")
+        with _dvcs_queue() as dvcs:
+            _look(dvcs, dvcs.worker_status)

@@ -2,12 +2,13 @@
 
 import os
 import platform
-import subprocess
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 import psutil
+
+from pipeline.git import GitError, git, under_git
 
 BOOT = Path("/proc/sys/kernel/random/boot_id")
 """What Linux calls the time since it started: no two machines, nor two starts of one, have the same."""
@@ -22,25 +23,33 @@ class Execution:
         process: tells executions apart, also those of one experiment's name: the process that runs the stages.
         experiment: the name in ``dvc exp show``; None outside of ``dvc exp run``.
         revision: the git commit it started from (the experiment's baseline); None outside of git.
-        dirty: the code differed from that commit.
+        dirty: the code differed from that commit; None: unknown.
+        unknown: why commit or changes are unknown although the project is in a repository, in git's words; None: they
+            are known, or there is no repository.
     """
 
     group: str
     process: str
     experiment: str | None
     revision: str | None
-    dirty: bool
+    dirty: bool | None
+    unknown: str | None = None
 
 
 def current() -> Execution:
     """The execution of this process, from the variables and the process that DVC runs a stage with."""
     experiment = os.environ.get("DVC_EXP_NAME") or None
-    revision = os.environ.get("DVC_EXP_BASELINE_REV") or _git("rev-parse", "HEAD")
-    # Parameters are logged themselves, and stages rewrite the reports that git tracks: neither makes the code dirty.
-    dirty = bool(_git("status", "--porcelain", "--", "pipeline", "stages", "dvc.yaml"))
+    revision, dirty, unknown = os.environ.get("DVC_EXP_BASELINE_REV"), None, None
+    try:
+        revision = revision or git("rev-parse", "HEAD").strip()
+        # Parameters are logged themselves, and stages rewrite the reports that git tracks: neither makes the code
+        # dirty.
+        dirty = bool(git("status", "--porcelain", "--", "pipeline", "stages", "dvc.yaml"))
+    except GitError as error:
+        unknown = str(error) if under_git() else None
     runner, name = _runner()
     started = f"{datetime.fromtimestamp(runner.create_time()):%Y-%m-%d %H:%M:%S}"
-    return Execution(experiment or f"{name} {started}", _identity(runner), experiment, revision, dirty)
+    return Execution(experiment or f"{name} {started}", _identity(runner), experiment, revision, dirty, unknown)
 
 
 def store_root() -> Path:
@@ -79,12 +88,3 @@ def _identity(process: psutil.Process) -> str:
         ticks_since_boot = stat.read_text().rpartition(")")[2].split()[19]
         return f"{process.pid}-{ticks_since_boot}-{BOOT.read_text().strip()}"
     return f"{process.pid}-{process.create_time():.0f}-{platform.node()}"
-
-
-def _git(*arguments: str) -> str | None:
-    """Output of a git command; None: there is no git or no repository."""
-    try:
-        result = subprocess.run(["git", *arguments], capture_output=True, text=True, check=True)
-    except (OSError, subprocess.CalledProcessError):
-        return None
-    return result.stdout.strip()

@@ -1,13 +1,21 @@
 """Trained models wherever they are: in a folder, or in an MLflow store."""
 
+from __future__ import annotations
+
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
 
 from pipeline.config import paths
-from pipeline.errors import TrackingError, WeightsError
+from pipeline.errors import PipelineError, TrackingError, WeightsError
+from pipeline.files.temporary import temporary_folder
 from pipeline.networks import trained
 from pipeline.networks.trained import TrainedModel
+
+if TYPE_CHECKING:
+    from mlflow.store.artifact.artifact_repo import ArtifactRepository
 
 
 def open_model(where: str) -> TrainedModel:
@@ -18,28 +26,79 @@ def open_model(where: str) -> TrainedModel:
 
     Raises:
         WeightsError: there is none, it is damaged, or it is of another version.
-        TrackingError: the MLflow store cannot be used, or has no such model.
+        TrackingError: the MLflow store cannot be used, has no such model, or has lost its files.
+        StorageError: there is no room to fetch it from elsewhere.
     """
     if not re.match(r"\w[\w-]+:/", where):
         return trained.open_model(Path(where))
     # Imported here: MLflow takes a second to load, which a model in a folder does not need.
     import mlflow
+    from mlflow.store.artifact.local_artifact_repo import LocalArtifactRepository
 
     from pipeline.tracking import execution
-    from pipeline.tracking.store import DATABASE, choose, short_timeouts, store_fault
+    from pipeline.tracking.store import DATABASE, choose, short_timeouts
 
     if choose() and not (database := execution.store_root() / DATABASE).is_file():
         raise TrackingError(f"{where}: there is no {database}; run from the project's root or set MLFLOW_TRACKING_URI")
-    with TemporaryDirectory() as folder:
-        try:
-            with short_timeouts():
-                mlflow.MlflowClient().search_experiments(max_results=1)
-            with short_timeouts(None):  # it answers; it may have to fetch a large file from elsewhere
-                mlflow.artifacts.download_artifacts(artifact_uri=where, dst_path=folder)
-        except Exception as error:  # the client raises requests', SQLAlchemy's and its own errors, by store
-            message = store_fault() or f"MLflow has no such model, or cannot be reached: {error}"
-            raise TrackingError(f"{where}: {message}") from error
-        found = next(Path(folder).rglob(paths.model_description(Path()).name), None)
-        if found is None:
-            raise WeightsError(f"{where}: logged by another version of this project; train the model again")
-        return trained.open_model(found.parent)
+    with _errors(where), short_timeouts():
+        mlflow.MlflowClient().search_experiments(max_results=1)
+        place = _place(where)
+    if isinstance(place, LocalArtifactRepository):
+        return _opened(Path(place.artifact_dir), where, place.artifact_dir)
+    with _errors(where), temporary_folder() as folder:
+        with short_timeouts(None):  # it answers; it may have to fetch a large file from elsewhere
+            mlflow.artifacts.download_artifacts(artifact_uri=place.artifact_uri, dst_path=str(folder))
+        return _opened(folder, where, place.artifact_uri)
+
+
+@contextmanager
+def _errors(where: str) -> Iterator[None]:
+    """Report what a store or a bucket raises as one message.
+
+    Raises:
+        TrackingError: what is run within raised anything but an error that is one message already.
+    """
+    from pipeline.tracking.store import store_fault
+
+    try:
+        yield
+    except PipelineError:
+        raise
+    except Exception as error:  # the client raises requests', SQLAlchemy's and its own errors, by store
+        message = store_fault() or f"MLflow has no such model, or cannot be reached: {error}"
+        raise TrackingError(f"{where}: {message}") from error
+
+
+def _place(where: str) -> ArtifactRepository:
+    """Where the files of a model are."""
+    import mlflow
+    from mlflow.exceptions import MlflowException
+    from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+    from mlflow.store.artifact.models_artifact_repo import ModelsArtifactRepository
+    from mlflow.store.artifact.runs_artifact_repo import RunsArtifactRepository
+
+    if of_run := re.fullmatch(r"runs:/([^/]+)/(.+)", where):
+        client = mlflow.MlflowClient()
+        outputs = client.get_run(of_run[1]).outputs
+        models = [client.get_logged_model(one.model_id) for one in (outputs.model_outputs if outputs else ())]
+        named = {model.name: f"models:/{model.model_id}" for model in models}
+        if named and of_run[2] not in named:
+            raise MlflowException(f"the run has {', '.join(sorted(named))}")
+        where = named.get(of_run[2], where)
+    place = get_artifact_repository(where)
+    while isinstance(place, ModelsArtifactRepository | RunsArtifactRepository):
+        place = place.repo
+    return place
+
+
+def _opened(folder: Path, where: str, place: str) -> TrainedModel:
+    """The model in ``folder``, which MLflow has in ``place``."""
+    # Whether the folder may be read at all is asked first: looking below it would pass over what may not be.
+    if folder.is_dir() and any(folder.iterdir()):
+        if found := next(folder.rglob(paths.model_description(Path()).name), None):
+            return trained.open_model(found.parent)
+        raise WeightsError(f"{where}: logged by another version of this project; train the model again")
+    raise TrackingError(
+        f"{where}: MLflow knows this model, but its files are gone: {place} has none. Put them back there, as from a "
+        "backup or from the project that this one is a copy of, or train the model again"
+    )

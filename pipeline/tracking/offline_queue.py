@@ -258,6 +258,7 @@ def send(
     """
     client = MlflowClient()
     if paths:
+        store.mend_places()  # another process may have used the project by another path, as a container's, meanwhile
         # A dead one would cost minutes where a file is sent, and MLflow would keep a failed model of every attempt.
         with store.short_timeouts():
             store.require_bucket(str(client.get_run(run_id).info.artifact_uri))

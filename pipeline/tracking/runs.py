@@ -10,7 +10,6 @@ import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import mlflow
@@ -23,11 +22,12 @@ from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT, MLFLOW_PARENT_RUN_I
 from pipeline.config.dependencies import flatten
 from pipeline.config.schema import Params
 from pipeline.data.crops import CROP_SIZE, CropStore
+from pipeline.files.temporary import temporary_folder
 from pipeline.progress import working
 from pipeline.tracking import execution, flavour, offline_queue
 from pipeline.tracking.execution import Execution
 from pipeline.tracking.offline_queue import OfflineQueue, logged_metrics, mention_unsent, now
-from pipeline.tracking.store import address, connect, short_message, short_timeouts, store_errors
+from pipeline.tracking.store import connect, identity, short_message, short_timeouts, store_errors
 from pipeline.tracking.tree import existing_run, leave_old_experiment, parent_run, tags_of
 
 if TYPE_CHECKING:
@@ -94,8 +94,8 @@ class StageRun:
                 ``tracking.models`` opens it, and its pyfunc flavour takes pictures (``tracking.flavour``).
             registered_name: it is registered under this name and becomes the version "newest"; None: it is not.
         """
-        with TemporaryDirectory() as folder:
-            own, model = Path(folder, "own"), Path(folder, "model")
+        with temporary_folder() as folder:
+            own, model = folder / "own", folder / "model"
             own.mkdir()
             if description is not None:
                 from pipeline.networks import saved
@@ -150,7 +150,7 @@ def stage_run(
     """
     here = execution.current()
     experiment_id = connect(params.tracking.experiment)
-    origin = {"store": address(), "params": flatten(params.model_dump())}
+    origin = {"store": identity(), "params": flatten(params.model_dump())}
     name = f"{stage}@{target}" if target else stage
     if checkpoint:
         checkpoint.make_current()

@@ -16,7 +16,7 @@ from mlflow.protos.databricks_pb2 import PERMISSION_DENIED, ErrorCode
 from requests import HTTPError, RequestException
 
 from pipeline.errors import TrackingError
-from pipeline.tracking import execution
+from pipeline.tracking import execution, places
 from pipeline.tracking.database import find_fault, remove_side_files, wait_for_maker
 
 DATABASE = "mlflow.db"
@@ -102,11 +102,31 @@ def choose() -> bool:
 
     Returns:
         Whether it is the project's own.
+
+    Raises:
+        TrackingError: the project was moved, and its store cannot be written to note that.
     """
-    own = not os.environ.get("MLFLOW_TRACKING_URI")
+    # MLflow keeps what it was told in the same variable, where this process finds it the next time.
+    own = os.environ.get("MLFLOW_TRACKING_URI", "") in ("", _own())
     if own:
-        mlflow.set_tracking_uri(f"sqlite:///{execution.store_root() / DATABASE}")
+        mlflow.set_tracking_uri(_own())
+        mend_places()
     return own
+
+
+def mend_places() -> None:
+    """Let the project's own store, where it is the chosen one, lead to the files of this project (``places.mend``).
+
+    Raises:
+        TrackingError: the project was moved, and its store cannot be written to note that.
+    """
+    if mlflow.get_tracking_uri() == _own():
+        places.mend(execution.store_root() / DATABASE)
+
+
+def identity() -> str:
+    """What the store is called in notes: the project's own has one name wherever the project is moved to."""
+    return DATABASE if mlflow.get_tracking_uri() == _own() else address()
 
 
 @contextmanager
@@ -151,6 +171,11 @@ def require_bucket(location: str) -> None:
             raise
 
 
+def _own() -> str:
+    """The URI of the project's own store."""
+    return f"{SQLITE}{execution.store_root() / DATABASE}"
+
+
 def _database(uri: str) -> Path:
     return Path(uri.removeprefix(SQLITE))
 
@@ -176,7 +201,7 @@ def _create(database: Path) -> None:
 def _open(experiment: str, root: Path | None) -> Experiment:
     """The experiment; where it is new, its artifacts go below ``root``, or where the server keeps them."""
     if root is not None and mlflow.get_experiment_by_name(experiment) is None:
-        mlflow.create_experiment(experiment, artifact_location=(root / "mlruns").as_uri())
+        mlflow.create_experiment(experiment, artifact_location=(root / places.FILES).as_uri())
     return mlflow.set_experiment(experiment)
 
 

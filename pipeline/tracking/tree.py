@@ -8,6 +8,7 @@ from mlflow.entities import LifecycleStage, Run, RunTag
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE, RESOURCE_DOES_NOT_EXIST, ErrorCode
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
+from tqdm import tqdm
 
 from pipeline.config.paths import REPORTS
 from pipeline.config.schema import Params
@@ -75,6 +76,8 @@ def parent_run(experiment_id: str, here: Execution, interrupted: Run | None = No
     found = client.search_runs([experiment_id], query, max_results=1)
     if found:
         return found[0]
+    if here.unknown:  # said here, once for all stages
+        tqdm.write(f"warning: the runs of this execution do not have the commit that they are of: {here.unknown}")
     tags = {**tags_of(here), "pocan.stage": EXECUTION}
     if interrupted and (parent := existing_run(interrupted.data.tags[MLFLOW_PARENT_RUN_ID])):
         # It keeps its name, which its other children share.
@@ -96,7 +99,9 @@ def leave_old_experiment(run: Run, here: Execution) -> None:
 
 def tags_of(here: Execution) -> dict[str, str]:
     """The tags by which all runs of an execution are found."""
-    tags = {"pocan.group": here.group, "pocan.process": here.process, "git.dirty": str(here.dirty).lower()}
+    tags = {"pocan.group": here.group, "pocan.process": here.process}
+    if here.dirty is not None:
+        tags["git.dirty"] = str(here.dirty).lower()
     if here.experiment:
         tags[DVC_EXPERIMENT] = here.experiment
     if here.revision:

@@ -27,7 +27,7 @@ from pipeline.config.dependencies import flatten
 from pipeline.config.load import load
 from pipeline.config.schema import Params
 from pipeline.data.crops import CROP_SIZE, CropStore
-from pipeline.errors import TrackingError, WeightsError
+from pipeline.errors import StorageError, TrackingError, WeightsError
 from pipeline.tracking import execution, models, offline_queue, runs, tree
 from pipeline.tracking.costs import Cost, adaptation_costs
 from pipeline.tracking.store import address, is_unreachable
@@ -114,6 +114,19 @@ def test_other_rows_of_a_store_are_another_data_set(settings: Params, store: Cro
         (dataset,) = inputs.dataset_inputs
         counts.append(json.loads(dataset.dataset.profile or "")["num_rows"])
     assert counts == [3, 2]
+
+
+def test_that_runs_lose_their_commit_is_said_once_for_all_stages(
+    settings: Params, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    subprocess.run(["git", "init", "--quiet", str(tmp_path)], check=True)
+    monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
+    monkeypatch.delenv("DVC_EXP_BASELINE_REV")
+    for stage in ("pretrain", "prototypes"):
+        with runs.stage_run(settings, stage) as run:
+            pass
+    assert capsys.readouterr().out.count("detected dubious ownership") == 1
+    assert {"git.commit", "git.dirty"}.isdisjoint(mlflow.get_run(run.id).data.tags)
 
 
 def test_a_failing_stage_leaves_a_failed_run(settings: Params) -> None:
@@ -499,13 +512,25 @@ def test_a_server_may_take_its_time_over_a_large_model(settings: Params, monkeyp
     monkeypatch.delenv("MLFLOW_HTTP_REQUEST_TIMEOUT", raising=False)
     patience: list[str | None] = []
 
-    def download(**_: str) -> None:
+    def download(dst_path: str, **_: str) -> None:
         patience.append(os.environ.get("MLFLOW_HTTP_REQUEST_TIMEOUT"))
+        Path(dst_path, "MLmodel").touch()
 
+    monkeypatch.setattr(models, "_place", lambda _: SimpleNamespace(artifact_uri="mlflow-artifacts:/1/model"))
     monkeypatch.setattr(mlflow.artifacts, "download_artifacts", download)
     with pytest.raises(WeightsError, match="logged by another version of this project"):
         models.open_model("models:/pocan-ckplus@newest")
     assert patience == [None]
+
+    def full(dst_path: str, **_: str) -> None:
+        raise MlflowException(f"failures occurred: [Errno 28] {os.strerror(28)}: '/store/a' -> '{dst_path}/a'")
+
+    monkeypatch.setattr(mlflow.artifacts, "download_artifacts", full)
+    with pytest.raises(StorageError, match="there is no room for temporary files"):
+        models.open_model("models:/pocan-ckplus@newest")
+    monkeypatch.setattr(mlflow.artifacts, "download_artifacts", lambda **_: None)
+    with pytest.raises(TrackingError, match=r"its files are gone: mlflow-artifacts:/1/model has none"):
+        models.open_model("models:/pocan-ckplus@newest")
 
 
 def test_one_runs_fault_keeps_no_others_entries_back_and_files_may_take_their_time(

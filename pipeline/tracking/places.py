@@ -1,0 +1,106 @@
+"""Where the files are that the project's own MLflow store has: always below the project, wherever that is moved to.
+
+MLflow notes an absolute place for every run and model. In a project that was moved these places are gone; in a copy
+they are the original's, which the copy would read and write.
+"""
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from pipeline.errors import TrackingError
+
+FILES = "mlruns"
+"""The folder of the files, in the project; MLflow's own default."""
+
+PLACES = (
+    ("experiments", "artifact_location"),
+    ("runs", "artifact_uri"),
+    ("logged_models", "artifact_location"),
+    ("model_versions", "source"),
+    ("model_versions", "storage_location"),
+)
+"""Tables and columns of the store that hold places."""
+
+
+def mend(database: Path) -> None:
+    """Let the places in a project's own store lead to this project, where they lead to where it once was.
+
+    Places that a user has chosen, in a bucket or a folder elsewhere, stay.
+
+    Args:
+        database: the store, in the project; where there is none, or it is at fault, nothing is done.
+
+    Raises:
+        TrackingError: the places are to be changed, and the store cannot be written.
+    """
+    if not database.is_file():
+        return
+    project = database.parent
+    try:
+        with closing(sqlite3.connect(f"{database.as_uri()}?mode=ro", uri=True)) as store:
+            left = [place for place in _foreign(store, project) if _is_left(place, store, database)]
+    except sqlite3.DatabaseError:  # ``database.find_fault`` says what is wrong where it is used
+        return
+    if not left:
+        return
+    try:
+        with closing(sqlite3.connect(f"{database.as_uri()}?mode=rw", uri=True)) as store, store:
+            for place in left:
+                _lead(store, place / FILES, project / FILES)
+    except sqlite3.DatabaseError as error:
+        raise TrackingError(
+            f"{database}: the project was moved or copied here from {left[0]}, and its store cannot be written to note "
+            f"that ({error}). Make it writable, or let its owner run the same command once"
+        ) from error
+
+
+def _foreign(store: sqlite3.Connection, project: Path) -> list[Path]:
+    """The folders other than ``project`` of which experiments of the store have their files in ``FILES``."""
+    found: dict[Path, None] = {}
+    for (location,) in store.execute("SELECT DISTINCT artifact_location FROM experiments"):
+        for folder in _folders(location):
+            if folder.name == FILES and not _same(folder.parent, project):
+                found[folder.parent] = None
+    return list(found)
+
+
+def _folders(location: str | None) -> Iterator[Path]:
+    """A local place, and what it lies in: MLflow itself has an experiment's files in a folder of its own."""
+    parts = urlsplit(location or "")
+    if parts.path and (not parts.scheme or (parts.scheme == "file" and parts.netloc in ("", "localhost"))):
+        path = Path(unquote(parts.path) if parts.scheme else parts.path)
+        yield from (path, path.parent)
+
+
+def _is_left(place: Path, store: sqlite3.Connection, database: Path) -> bool:
+    """Whether the project was once at ``place``; if not, somebody has chosen to have files in ``place/FILES``."""
+    if os.path.isfile(place / database.name):  # noqa: PTH113 - Path.is_file raises where it may not be looked into
+        return True  # this one is a copy of it
+    if os.path.isdir(place / FILES):  # noqa: PTH112
+        return False
+    # The disk of a chosen place may only be away: the files have come along, or even the folder is gone.
+    here = database.parent / FILES
+    runs = (run for (run,) in store.execute("SELECT run_uuid FROM runs"))
+    return not os.path.isdir(place) or any((here / run).is_dir() for run in runs)  # noqa: PTH112
+
+
+def _lead(store: sqlite3.Connection, old: Path, new: Path) -> None:
+    """Replace the beginning of every place in ``old``, as a path and as a URI."""
+    for before, after in ((old.as_uri(), new.as_uri()), (str(old), str(new))):
+        for table, column in PLACES:
+            store.execute(
+                f"UPDATE {table} SET {column} = ? || substr({column}, ?) "
+                f"WHERE {column} = ? OR substr({column}, 1, ?) = ?",
+                (after, len(before) + 1, before, len(before) + 1, f"{before}/"),
+            )
+
+
+def _same(one: Path, other: Path) -> bool:
+    try:
+        return os.path.samefile(one, other)  # noqa: PTH121
+    except OSError:
+        return one == other
