@@ -47,7 +47,7 @@ def open_model(where: str) -> TrainedModel:
         return _opened(Path(place.artifact_dir), where, place.artifact_dir)
     with _errors(where), temporary_folder() as folder:
         with short_timeouts(None):  # it answers; it may have to fetch a large file from elsewhere
-            mlflow.artifacts.download_artifacts(artifact_uri=place.artifact_uri, dst_path=str(folder))
+            place.download_artifacts("", str(folder))  # type: ignore[no-untyped-call]
         return _opened(folder, where, place.artifact_uri)
 
 

@@ -512,23 +512,23 @@ def test_a_server_may_take_its_time_over_a_large_model(settings: Params, monkeyp
     monkeypatch.delenv("MLFLOW_HTTP_REQUEST_TIMEOUT", raising=False)
     patience: list[str | None] = []
 
-    def download(dst_path: str, **_: str) -> None:
+    def download(_: str, folder: str) -> None:
         patience.append(os.environ.get("MLFLOW_HTTP_REQUEST_TIMEOUT"))
-        Path(dst_path, "MLmodel").touch()
+        Path(folder, "MLmodel").touch()
 
-    monkeypatch.setattr(models, "_place", lambda _: SimpleNamespace(artifact_uri="mlflow-artifacts:/1/model"))
-    monkeypatch.setattr(mlflow.artifacts, "download_artifacts", download)
+    place = SimpleNamespace(artifact_uri="mlflow-artifacts:/1/model", download_artifacts=download)
+    monkeypatch.setattr(models, "_place", lambda _: place)
     with pytest.raises(WeightsError, match="logged by another version of this project"):
         models.open_model("models:/pocan-ckplus@newest")
     assert patience == [None]
 
-    def full(dst_path: str, **_: str) -> None:
-        raise MlflowException(f"failures occurred: [Errno 28] {os.strerror(28)}: '/store/a' -> '{dst_path}/a'")
+    def full(_: str, folder: str) -> None:
+        raise MlflowException(f"failures occurred: [Errno 28] {os.strerror(28)}: '/store/a' -> '{folder}/a'")
 
-    monkeypatch.setattr(mlflow.artifacts, "download_artifacts", full)
+    place.download_artifacts = full
     with pytest.raises(StorageError, match="there is no room for temporary files"):
         models.open_model("models:/pocan-ckplus@newest")
-    monkeypatch.setattr(mlflow.artifacts, "download_artifacts", lambda **_: None)
+    place.download_artifacts = lambda *_: None
     with pytest.raises(TrackingError, match=r"its files are gone: mlflow-artifacts:/1/model has none"):
         models.open_model("models:/pocan-ckplus@newest")
 
