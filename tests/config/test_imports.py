@@ -17,7 +17,7 @@ HEAVY = ("cv2", "numpy", "pandas", "PIL", "torch", "tqdm", "pipeline.standins.la
         ("from pathlib import Path; from pipeline.config.load import load; load(Path('params.yaml'))", HEAVY),
         ("import pocan.cli", (*HEAVY, "pydantic", "pipeline.config.schema")),
         (TEAM, ("lightning_fabric", "torch._dynamo", "sympy")),
-        ("import stages.features", ("lightning_fabric", "torch._dynamo", "mlflow", "sympy")),
+        ("import stages.features", ("torch", "mlflow")),
     ],
     ids=["reading parameters", "the command line", "a team of one process", "the features stage"],
 )
