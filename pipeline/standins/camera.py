@@ -102,7 +102,7 @@ def _place(
     canvas = Canvas((bottom - top) * factor, (right - left) * factor)
     drawn = Pose(pose.yaw, pose.pitch, pose.roll, pose.unit * factor, (pose.x - left) * factor, (pose.y - top) * factor)
     paint_head(canvas, identity, actions, drawn, light, ink)
-    patch = cv2.resize(canvas.pixels, (right - left, bottom - top), interpolation=cv2.INTER_AREA)
+    patch = np.asarray(cv2.resize(canvas.pixels, (right - left, bottom - top), interpolation=cv2.INTER_AREA), np.uint8)
     region = picture[top:bottom, left:right]
     head, behind = planes(patch), planes(region)
     behind *= 255 - head[3]
