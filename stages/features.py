@@ -1,14 +1,10 @@
 """The features stage: features f(x) of one set, computed once for every adaptation of the head."""
 
 from pipeline.command_line import run
-from pipeline.compute.device import pick
 from pipeline.config import paths
 from pipeline.config.load import load
-from pipeline.data.prepared import PreparedData
+from pipeline.config.schema import Params
 from pipeline.files.io import write_json
-from pipeline.networks import trained
-from pipeline.networks.features import FeatureRequest
-from pipeline.training import loop
 
 
 def main(dataset: str) -> None:
@@ -16,7 +12,19 @@ def main(dataset: str) -> None:
     settings = load()
     if settings.adapt.trains == "all":
         write_json(paths.features(dataset) / "features.json", {"trains": "all"})
-        return
+    else:
+        compute(settings, dataset)
+
+
+def compute(settings: Params, dataset: str) -> None:
+    """Compute the features of the source or of one target."""
+    # Imported here: a note needs no PyTorch, which takes seconds to load.
+    from pipeline.compute.device import pick
+    from pipeline.data.prepared import PreparedData
+    from pipeline.networks import trained
+    from pipeline.networks.features import FeatureRequest
+    from pipeline.training import loop
+
     device = pick(settings.device)
     loop.prepare(settings.seed, device)
     encoder, data = trained.pretrained_network(settings.model).encoder, PreparedData.open(dataset)

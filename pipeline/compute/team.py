@@ -1,9 +1,13 @@
 """The processes that train one model together, one on each device; mostly there is one. Lightning Fabric starts them.
 
+Fabric is loaded where there are several: for one it would do nothing, and loading it takes seconds.
+
 A batch is divided among the processes by pictures. Each runs the networks on its part; the projections of all parts
 are put together, and every process computes the same losses of the whole batch. So the contrastive losses see all
 pairs, and the result is that of one process with the whole batch, whatever the number of processes.
 """
+
+from __future__ import annotations
 
 import atexit
 import os
@@ -12,18 +16,19 @@ import threading
 import time
 import warnings
 from collections.abc import Callable, Iterable
-from typing import Literal, Self
+from typing import TYPE_CHECKING, Literal, Self
 
 import psutil
 import torch
 import torch.distributed as dist
-from lightning_fabric import Fabric
-from lightning_fabric.strategies.ddp import DDPStrategy
 from torch import Tensor, nn
 
 from pipeline.compute import batchnorm, device
 from pipeline.config.learning import ComputeParams
 from pipeline.errors import ParamsError, PipelineError
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
 
 CLEANUP_SECONDS = 60.0
 """Seconds that the leader has to report a fault and to close its run before the other processes end."""
@@ -39,14 +44,24 @@ class Team:
         precision: of the networks' training passes, "fp32" or "bf16".
     """
 
-    def __init__(self, fabric: Fabric, precision: Literal["fp32", "bf16"], compiles: bool) -> None:
+    def __init__(
+        self, fabric: Fabric | None, on: torch.device, precision: Literal["fp32", "bf16"], compiles: bool
+    ) -> None:
+        """Take part in a team.
+
+        Args:
+            fabric: of several processes; None: there is this one alone.
+            on: the device of one alone.
+            precision: of the networks' training passes.
+            compiles: whether torch.compile fuses the networks.
+        """
         self._fabric = fabric
         self._compiles = compiles
         self.precision = precision
-        self.device = fabric.device
-        self.leads = fabric.is_global_zero
-        self.size = fabric.world_size
-        self._rank = fabric.global_rank
+        self.device = fabric.device if fabric else on
+        self.leads = fabric is None or fabric.is_global_zero
+        self.size = fabric.world_size if fabric else 1
+        self._rank = fabric.global_rank if fabric else 0
 
     @classmethod
     def start(cls, device_name: str, params: ComputeParams) -> Self:
@@ -73,16 +88,10 @@ class Team:
                 f"{count} processes (compute.devices, or torchrun's), but this machine has "
                 f"{torch.cuda.device_count()} GPUs: ask for no more than these"
             )
-        fabric = Fabric(
-            accelerator=kind,
-            devices=count,
-            num_nodes=nodes,
-            # Batch norms agree in every forward pass, so their buffers need not be sent around.
-            strategy=DDPStrategy(broadcast_buffers=False) if count * nodes > 1 else "auto",
-        )
-        fabric.launch()
+        fabric = _launched(kind, count, nodes) if count * nodes > 1 else None
         precision = precision_on(kind) if params.precision == "auto" else params.precision
-        return cls(fabric, precision, params.compile)
+        on = torch.device("cuda", 0) if kind == "cuda" else torch.device(kind)
+        return cls(fabric, on, precision, params.compile)
 
     @classmethod
     def single_process(cls, device_name: str) -> Self:
@@ -132,10 +141,12 @@ class Team:
         network.to(self.device)
         if self._compiles:
             network.compile()
-        with warnings.catch_warnings():
-            # PyTorch 2.15 has another name for it, which older versions do not know.
-            warnings.filterwarnings("ignore", "`broadcast_buffers` is deprecated")
-            wrapped = self._fabric.setup_module(network)
+        wrapped: nn.Module = network
+        if self._fabric:
+            with warnings.catch_warnings():
+                # PyTorch 2.15 has another name for it, which older versions do not know.
+                warnings.filterwarnings("ignore", "`broadcast_buffers` is deprecated")
+                wrapped = self._fabric.setup_module(network)
 
         def project(images: Tensor) -> Tensor:
             with self.autocast():
@@ -155,11 +166,13 @@ class Team:
             beside: parameters that act on the whole gathered projections and are not set up with the team; every
                 process has their whole gradient already.
         """
+        if self._fabric is None:
+            loss.backward()
+            return
         self._fabric.backward(loss * self.size)
-        if self.size > 1:
-            for parameter in beside:
-                if parameter.grad is not None:
-                    parameter.grad /= self.size
+        for parameter in beside:
+            if parameter.grad is not None:
+                parameter.grad /= self.size
 
     def part(self, count: int) -> slice:
         """This process's part of ``count`` things in a row; parts differ in size by one at most."""
@@ -204,7 +217,7 @@ class Team:
     def all_equal(self, value: int) -> bool:
         """Whether all processes have the same ``value``."""
         own = torch.tensor(value, device=self.device)
-        return bool(self._fabric.all_reduce(own.double(), reduce_op="mean") == own) if self.size > 1 else True
+        return self._fabric is None or bool(self._fabric.all_reduce(own.double(), reduce_op="mean") == own)
 
     def autocast(self) -> torch.autocast:
         """The precision of training passes, for a forward pass that does not go through what ``setup`` returns."""
@@ -221,6 +234,18 @@ def precision_on(kind: str) -> Literal["fp32", "bf16"]:
         kind: "cpu" or "cuda".
     """
     return "bf16" if kind == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False) else "fp32"
+
+
+def _launched(kind: str, devices: int, nodes: int) -> Fabric:
+    """Start the processes of a team; each runs the whole program up to here again."""
+    from lightning_fabric import Fabric
+    from lightning_fabric.strategies.ddp import DDPStrategy
+
+    # Batch norms agree in every forward pass, so their buffers need not be sent around.
+    strategy = DDPStrategy(broadcast_buffers=False)
+    fabric = Fabric(accelerator=kind, devices=devices, num_nodes=nodes, strategy=strategy)
+    fabric.launch()
+    return fabric
 
 
 def _end_with(leader: psutil.Process) -> None:

@@ -5,7 +5,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.standins.actions import Actions, sample_peak, sample_rest
-from pipeline.standins.canvas import Canvas
+from pipeline.standins.canvas import Canvas, interleaved, planes
 from pipeline.standins.face import Light, paint_head
 from pipeline.standins.geometry import Pose
 from pipeline.standins.identity import Identity, sample_identity
@@ -102,10 +102,13 @@ def _place(
     canvas = Canvas((bottom - top) * factor, (right - left) * factor)
     drawn = Pose(pose.yaw, pose.pitch, pose.roll, pose.unit * factor, (pose.x - left) * factor, (pose.y - top) * factor)
     paint_head(canvas, identity, actions, drawn, light, ink)
-    patch = cv2.resize(canvas.pixels, (right - left, bottom - top), interpolation=cv2.INTER_AREA)
+    patch = np.asarray(cv2.resize(canvas.pixels, (right - left, bottom - top), interpolation=cv2.INTER_AREA), np.uint8)
     region = picture[top:bottom, left:right]
-    behind = region.astype(np.uint16) * (255 - patch[..., 3:]) // 255
-    region[:] = np.minimum(255, behind + patch[..., :3])
+    head, behind = planes(patch), planes(region)
+    behind *= 255 - head[3]
+    behind //= 255
+    behind += head[:3]
+    region[:] = interleaved(np.minimum(behind, 255, out=behind))
 
 
 def _background(style: Style, rng: np.random.Generator) -> NDArray[np.uint8]:
@@ -155,9 +158,9 @@ def _expose(
     grey = np.asarray(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), np.uint8).astype(np.float32)
     if not style.colour:
         return np.clip(np.rint(grey * gain + grain), 0, 255).astype(np.uint8)
-    colour = grey[..., None] + np.float32(saturation) * (picture.astype(np.float32) - grey[..., None])
-    colour = colour * tint.astype(np.float32) * gain[..., None] + grain[..., None]
-    return np.clip(np.rint(colour), 0, 255).astype(np.uint8)
+    colour = grey + np.float32(saturation) * (planes(picture) - grey)
+    colour = colour * tint.astype(np.float32)[:, None, None] * gain + grain
+    return interleaved(np.clip(np.rint(colour), 0, 255))
 
 
 def _vignette(style: Style) -> NDArray[np.float32]:

@@ -1,4 +1,4 @@
-"""What reading parameters loads: little, as every command and every stage begins with it."""
+"""What commands and stages load: little, as a run of the pipeline starts them dozens of times."""
 
 import subprocess
 import sys
@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
+TEAM = "from pipeline.compute.team import Team; Team.single_process('cpu')"
 HEAVY = ("cv2", "numpy", "pandas", "PIL", "torch", "tqdm", "pipeline.standins.layouts", "pipeline.datasets.parts.base")
 
 
@@ -15,8 +16,10 @@ HEAVY = ("cv2", "numpy", "pandas", "PIL", "torch", "tqdm", "pipeline.standins.la
     [
         ("from pathlib import Path; from pipeline.config.load import load; load(Path('params.yaml'))", HEAVY),
         ("import pocan.cli", (*HEAVY, "pydantic", "pipeline.config.schema")),
+        (TEAM, ("lightning_fabric", "torch._dynamo", "sympy")),
+        ("import stages.features", ("torch", "mlflow")),
     ],
-    ids=["reading parameters", "the command line"],
+    ids=["reading parameters", "the command line", "a team of one process", "the features stage"],
 )
 def test_nothing_heavy_is_loaded(program: str, unloaded: tuple[str, ...]) -> None:
     shown = f"{program}; import sys; print(*sys.modules)"
