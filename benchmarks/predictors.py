@@ -59,7 +59,8 @@ def to_rows(predictor: Predictor, inputs: Sequence[str], drawn: bool) -> int:
     """``pocan predict`` without its start, from files to a CSV; returns how many faces."""
     with tempfile.TemporaryDirectory() as folder:
         out, drawings = Path(folder) / "rows.csv", Path(folder) / "drawn" if drawn else None
-        return predict(sources(inputs), predictor, Destination(out, "csv", drawings), 1, show_progress=False).faces
+        to = Destination(out, "csv", drawings)
+        return predict(sources(inputs), predictor, "untrained", to, 1, show_progress=False).faces
 
 
 def project(network: Mapping[str, Any], min_face: int = MIN_FACE) -> Contestant:

@@ -42,7 +42,8 @@ def working(title: str) -> Iterator[None]:
     """
     ended = threading.Event()
     interval = TICK if sys.stderr.isatty() else LOG_INTERVAL
-    with progress_bar(desc=title, bar_format="{desc}: {elapsed}") as shown:
+    shown: tqdm[Any] = progress_bar(desc=title, bar_format="{desc}: {elapsed}")
+    with shown:
 
         def tick() -> None:
             while not ended.wait(interval):

@@ -74,7 +74,7 @@ class Mmi(Dataset):
         video, number = self.file(sample), int(sample.key.rpartition(":")[2])
         if self._clip is None or self._clip[0] != video:
             try:
-                self._clip = video, _frames(video, {0, *_middle(_length(video))})
+                self._clip = video, self._frames(video, {0, *_middle(self._length(video))})
             except DatasetError as error:
                 raise UnreadableImageError(f"{sample.key}: {error}") from error
         if number not in self._clip[1]:
@@ -87,7 +87,7 @@ class Mmi(Dataset):
 
     def _four_frames(self, video: Path, label: int) -> Iterator[Sample]:
         try:
-            count = _length(video)
+            count = self._length(video)
         except DatasetError as error:
             raise self.error(f"{error}; unpack the session again, or move it away") from None
         if count < FEWEST:
@@ -95,6 +95,16 @@ class Mmi(Dataset):
         for number, shown in ((0, NEUTRAL), *((number, label) for number in _middle(count))):
             subject = video.stem.partition("-")[0]
             yield Sample(f"{self.key(video)}:{number:07d}", shown, subject, video.stem, number)
+
+    def _length(self, video: Path) -> int:
+        """The number of frames; they are counted where the file does not give it."""
+        return videos.probe(video).frames or sum(1 for _ in videos.frame_numbers(video, 1, self.add_note))
+
+    def _frames(self, video: Path, wanted: set[int]) -> dict[int, NDArray[np.uint8]]:
+        """Frames by their numbers; nothing after the last wanted one is read."""
+        last = max(wanted)
+        read = itertools.takewhile(lambda frame: frame[0] <= last, videos.frames(video, 1, self.add_note))
+        return {number: image for number, image in read if number in wanted}
 
     def _label(self, description: Path | None) -> int | None:
         """The label that a video's description gives; None where there is none, or it gives none of the six."""
@@ -121,18 +131,6 @@ class Mmi(Dataset):
             return ElementTree.parse(path).getroot()
         except (ElementTree.ParseError, OSError, ValueError, LookupError) as error:  # the last: an unknown encoding
             raise self.error(f"{path}: cannot be read ({error}); unpack the session again") from None
-
-
-def _length(video: Path) -> int:
-    """The number of frames; they are counted where the file does not give it."""
-    return videos.probe(video).frames or sum(1 for _ in videos.frame_numbers(video, 1))
-
-
-def _frames(video: Path, wanted: set[int]) -> dict[int, NDArray[np.uint8]]:
-    """Frames by their numbers; nothing after the last wanted one is read."""
-    last = max(wanted)
-    read = itertools.takewhile(lambda frame: frame[0] <= last, videos.frames(str(video), 1))
-    return {number: image for number, image in read if number in wanted}
 
 
 def _middle(count: int) -> range:

@@ -111,7 +111,7 @@ def _save_flavour(network: nn.Module, extra_files: list[str], folder: Path) -> N
     import torch
 
     # Contiguous: of weights in another order PyTorch's file would say that they are parts of larger tensors.
-    network = network.cpu().eval().to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+    network = network.cpu().eval().to(memory_format=torch.contiguous_format)
     # Two images: an exported graph specialises a batch of one.
     example = np.zeros((2, 3, CROP_SIZE, CROP_SIZE), dtype=np.float32)
     with torch.no_grad():

@@ -2,6 +2,7 @@
 
 import errno
 import json
+import logging
 import os
 import re
 import shutil
@@ -68,7 +69,7 @@ def test_int8_is_smaller_and_near(tmp_path: Path, caplog: pytest.LogCaptureFixtu
     onnx.quantise(tmp_path / "model.onnx", tmp_path / "int8.onnx", CROPS)
     exact, rounded = (onnx.predict(tmp_path / name, CROPS) for name in ("model.onnx", "int8.onnx"))
     assert 0 < np.abs(exact - rounded).max() < 0.2
-    assert caplog.text == ""
+    assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
     weights = [
         library.numpy_helper.to_array(tensor)
         for tensor in library.load(tmp_path / "int8.onnx").graph.initializer

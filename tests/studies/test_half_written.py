@@ -26,8 +26,10 @@ def dvcs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
         (tmp_path / name).write_text("[]")
     channel = SimpleNamespace(_exchange_file=lambda name: tmp_path / f"broker/control/{name}.exchange")
 
+    get_table: Any = Channel.get_table
+
     def worker_status() -> dict[str, Any]:
-        assert Channel.get_table(channel, "reply.celery.pidbox") == []
+        assert get_table(channel, "reply.celery.pidbox") == []
         json.loads((tmp_path / "broker/processed/1.celery.msg").read_text())
         return {}
 
