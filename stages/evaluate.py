@@ -104,7 +104,7 @@ def result(
         before=scores.before if scores else None,
         after=scores.after if scores else None,
         oracle=scores.oracle if scores else None,
-        right=scores.right if scores else None,
+        tested=scores.tested if scores else None,
         unlabelled=unlabelled,
         calibration=calibrated,
         revision=tracked.execution.revision,

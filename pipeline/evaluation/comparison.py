@@ -3,22 +3,20 @@
 Pictures of a person or of a sequence are alike, so whole persons or sequences are drawn, and seeds are few, so they are
 drawn too. Percentiles of such draws do not serve: three seeds drawn anew say nothing beyond these three, and drawing
 pictures and seeds at once counts what is left to chance three times (Owen, Annals of Applied Statistics 2007). What the
-draws tell well is variances; interval and p are those of Student's t with the variance and its degrees of freedom.
+draws tell well is variances; interval and p are those of Student's t with the variance and its degrees of freedom. In
+simulated worlds in which neither method is better it calls 4 to 6.5 % of differences significant at 5 %, at the worst
+7 % (three seeds, whose own luck weighs as much as that of the pictures).
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from pipeline.labels import NUM_CLASSES
+from pipeline.evaluation.resampling import Floats, Grouped, draws
 
 RESAMPLES = 2000
-CHUNK = 200
-"""Resamples drawn together, which bounds the memory."""
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -73,7 +71,7 @@ def compare(
             with each of the other's.
         labels: the true classes, N int.
         groups: which pictures belong together (subjects, else sequences, else ``range(N)``; see
-            ``pipeline.evaluation.units``), N of any kind.
+            ``pipeline.evaluation.resampling.units``), N of any kind.
         starts: the source model that each row starts from, S; rows of one count as one, by their mean. None: each row
             is a seed of its own.
         resamples: how often groups and seeds are drawn.
@@ -88,20 +86,14 @@ def compare(
     labels = np.asarray(labels, dtype=np.int64)
     right = [np.atleast_2d(predicted) == labels for predicted in (first, second)]
     runs = np.subtract(*np.broadcast_arrays(*right), dtype=np.float64)
-    differences = runs if starts is None else _means_of(runs, starts)
-    members = np.unique(np.asarray(groups), return_inverse=True)[1]
-    count, seeds = members.max(initial=-1) + 1, len(differences)
-    if members.shape != labels.shape or count < 2:
-        raise ValueError(f"{count} groups of {members.shape} pictures cannot be drawn for {labels.shape} labels")
-    sums, sizes = np.zeros((count, NUM_CLASSES, seeds)), np.zeros((count, NUM_CLASSES))
-    np.add.at(sums, (members, labels), differences.T)
-    np.add.at(sizes, (members, labels), 1.0)
-
+    differences = Grouped.of(runs if starts is None else _means_of(runs, starts), labels, np.asarray(groups))
+    if len(differences) < 2:
+        raise ValueError("the pictures are of one group: nothing says how another would differ")
     generator = np.random.Generator(np.random.PCG64(seed))
-    drawn = np.concatenate([_scores(w, sums, sizes) for w in _draws(generator, count, resamples)], axis=1)
-    of_seeds = np.concatenate([*_draws(generator, seeds, resamples)]) / seeds
-    plain = _scores(np.ones((1, count)), sums, sizes)
-    return Comparison(*(_judged(*one, of_seeds, count) for one in zip(plain[:, 0], drawn, strict=True)))
+    drawn, (plain,) = differences.drawn(resamples, generator), differences.means().swapaxes(0, 1)
+    seeds = plain.shape[1]
+    of_seeds = np.concatenate([*draws(generator, seeds, resamples)]) / seeds
+    return Comparison(*(_judged(*one, of_seeds, len(differences)) for one in zip(plain, drawn, strict=True)))
 
 
 def _means_of(runs: Floats, starts: Sequence[int]) -> Floats:
@@ -110,23 +102,6 @@ def _means_of(runs: Floats, starts: Sequence[int]) -> Floats:
     if known.shape != runs.shape[:1]:
         raise ValueError(f"{len(known)} starts for {len(runs)} rows of predictions")
     return np.stack([runs[known == start].mean(axis=0) for start in np.unique(known)])
-
-
-def _draws(generator: np.random.Generator, count: int, resamples: int) -> Iterator[Floats]:
-    """How often each of ``count`` is drawn when as many are drawn with replacement: rows of ``count``, in chunks."""
-    for start in range(0, resamples, CHUNK):
-        size = min(CHUNK, resamples - start)
-        places = generator.integers(0, count, (size, count)) + count * np.arange(size)[:, None]
-        yield np.bincount(places.ravel(), minlength=size * count).reshape(size, count).astype(np.float64)
-
-
-def _scores(weights: Floats, sums: Floats, sizes: Floats) -> Floats:
-    """Differences of accuracy and of balanced accuracy with groups weighted (B×G): 2×B×S."""
-    found = (weights @ sums.reshape(len(sums), -1)).reshape(len(weights), *sums.shape[1:])
-    pictures = (weights @ sizes)[:, :, None]
-    occurs = (pictures > 0).sum(axis=1)
-    recalls = found / np.maximum(pictures, 1.0)
-    return np.stack([found.sum(axis=1) / pictures.sum(axis=1), recalls.sum(axis=1) / occurs])
 
 
 def _judged(plain: Floats, drawn: Floats, of_seeds: Floats, groups: int) -> PairedDifference:
@@ -152,8 +127,9 @@ def _judged(plain: Floats, drawn: Floats, of_seeds: Floats, groups: int) -> Pair
         return PairedDifference(100 * mean, 100 * mean, 100 * mean, 1.0 if mean == 0 else 0.0)
     freedom = variance**2 / (pictures**2 / (groups - 1) + chance**2 / max(seeds - 1, 1))
     error = float(np.sqrt(variance))
-    reach, p = t.ppf(0.975, freedom) * error, 2 * t.sf(abs(mean) / error, freedom)
-    return PairedDifference(100 * mean, 100 * (mean - reach), 100 * (mean + reach), float(p))
+    reach = float(t.ppf(0.975, freedom)) * error
+    p = float(2 * t.sf(abs(mean) / error, freedom))
+    return PairedDifference(100 * mean, 100 * (mean - reach), 100 * (mean + reach), p)
 
 
 def holm(p: Sequence[float]) -> list[float]:
