@@ -66,7 +66,7 @@ def train(settings: Params, team: Team) -> None:
         tracked.log_dataset(data.store, data.split.train, "train")
         curve = loop.fit(task, checkpoint, tracked.log, team)
         made = {**description, "environment": {"pretrain": team.environment()}}
-        saved.save(paths.PRETRAINED, {"network": network}, made)
+        saved.save(paths.PRETRAINED, {"network": task.trained}, made)
         write_csv(paths.curve("pretrain"), pd.DataFrame(curve))
         tracked.log_files([paths.model_description(paths.PRETRAINED), paths.curve("pretrain")], "pretrain")
         tracked.log_model(trained.pretrained_network(settings.model))

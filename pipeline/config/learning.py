@@ -132,12 +132,15 @@ class PretrainParams(Section):
             starts from a pre-trained encoder, has none. Without one, an encoder that starts from nothing tends to
             collapse where ``model.projection_norm`` is none.
         batch_size: pictures in a step.
+        views: training views of each picture in a step; contrastive losses compare two.
         sampling: uniform (every picture once an epoch, the paper) or balanced (every class equally often).
         lr: of the encoder f.
         head_lr: of the projection head g and of W; null: the same.
         momentum: of stochastic gradient descent.
         weight_decay: of the optimiser.
         tau: the temperature τ' of the supervised contrastive loss.
+        ema: decay of an average of f and g over the steps, which is the source model then (Tarvainen and Valpola,
+            NeurIPS 2017); 0: none, the last step's weights.
     """
 
     objective: Literal["supcon", "cross_entropy", "both"] = "supcon"
@@ -145,12 +148,20 @@ class PretrainParams(Section):
     epochs: PositiveInt
     warmup_epochs: Annotated[int, Field(ge=0)]
     batch_size: Annotated[int, Field(ge=2)]
+    views: Literal[1, 2] = 2
     sampling: Literal["uniform", "balanced"] = "uniform"
     lr: PositiveFloat
     head_lr: PositiveFloat | None = None
     momentum: Momentum
     weight_decay: NonNegativeFloat
     tau: PositiveFloat
+    ema: Momentum = 0.0
+
+    @model_validator(mode="after")
+    def _two_views_are_compared(self) -> Self:
+        if self.views == 1 and self.objective != "cross_entropy":
+            raise ValueError(f"views: objective {self.objective} compares two views of each picture; set views: 2")
+        return self
 
     @model_validator(mode="after")
     def _warmup_ends(self) -> Self:

@@ -26,11 +26,11 @@ from pipeline.losses.classification import (
 from pipeline.losses.contrastive import nt_xent, supervised_contrastive
 from pipeline.losses.domain import domain_confusion, domain_discrimination, lambda_t
 from pipeline.methods.parts import pseudolabels
-from pipeline.methods.parts.average import Average
 from pipeline.methods.parts.base import Method
 from pipeline.methods.parts.decision import decision_logits
 from pipeline.methods.parts.reweighting import estimated_shares
 from pipeline.networks.network import Network, PrototypeClassifier, Prototypes
+from pipeline.training.average import Average
 from pipeline.training.loop import Epoch
 
 

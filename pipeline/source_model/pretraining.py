@@ -17,6 +17,7 @@ from pipeline.data.views import Pictures, Views
 from pipeline.errors import TrainingError
 from pipeline.losses.contrastive import alignment, spread, supervised_contrastive, uniformity
 from pipeline.networks.network import Network, Prototypes
+from pipeline.training.average import Average
 from pipeline.training.loop import Epoch, Resumable
 
 ONE_POINT = 1e-3
@@ -26,7 +27,8 @@ NARROW, NO_BETTER = 0.05, 0.01
 """A spread below the one, with a contrastive loss less than the other below log(2B − 1), that of one point: the state
 into which a rate too high or a temperature too low leads, and in which a training may stay for good."""
 
-MEASURES = (alignment, uniformity, spread)
+MEASURES = {1: (uniformity, spread), 2: (alignment, uniformity, spread)}
+"""What is reported of the projections, by how many views there are of each picture."""
 
 PATIENCE = 100
 """Steps at the full learning rate after which that is no passing state of the start any more."""
@@ -37,7 +39,7 @@ class Batch:
     """One step's pictures.
 
     Attributes:
-        pictures: two views each.
+        pictures: with one view or two.
         labels: of the whole team's batch, int64 on the device.
     """
 
@@ -46,7 +48,7 @@ class Batch:
 
 
 class Pretraining(Resumable):
-    """The training task of stage 1: two views of every image, SGD, warm-up and cosine decay of the learning rate."""
+    """The training task of stage 1: one or two views of every image, SGD, warm-up and cosine decay of the rates."""
 
     name: ClassVar[str] = "pretrain"
 
@@ -77,8 +79,9 @@ class Pretraining(Resumable):
         self.epochs = params.epochs
         self._rows, self._labels = rows, labels
         self._params, self._seed, self._team = params, seed, team
+        self._average = Average({"network": network}, params.ema)
         self._project = team.setup(network)
-        self._source = Views(crops, augment_params, team)
+        self._source = Views(crops, augment_params, team, params.views)
         self._steps = max(1, len(rows) // params.batch_size)
         # Only cross entropy uses it. The prototypes stage learns M_s afresh, whatever stage 1 was trained on.
         self.classifier = Prototypes(network.head.dim).to(team.device)
@@ -96,7 +99,15 @@ class Pretraining(Resumable):
             "classifier": self.classifier,
             "optimiser": self.optimiser,
             "schedule": self._schedule,
+            **self._average.parts(),
         }
+
+    @property
+    def trained(self) -> Network:
+        """The network that stage 1 ends with: the average over the steps, where there is one."""
+        network = self._average["network"]
+        assert isinstance(network, Network)
+        return network
 
     def _rate(self, step: int) -> float:
         """Return the share of the full learning rate at a step: a linear rise, then half a cosine to 0."""
@@ -106,7 +117,7 @@ class Pretraining(Resumable):
         return 0.5 * (1.0 + math.cos(math.pi * (step - warmup) / (total - warmup)))
 
     def begin_epoch(self, epoch: int) -> Epoch:
-        images = 2 * self._steps * min(self._params.batch_size, len(self._rows))
+        images = self._params.views * self._steps * min(self._params.batch_size, len(self._rows))
         return Epoch(self._batches(epoch), self._steps, images, {"lr": self.optimiser.param_groups[0]["lr"]})
 
     def _batches(self, epoch: int) -> Iterator[Batch]:
@@ -122,19 +133,20 @@ class Pretraining(Resumable):
     def step(self, batch: Batch, progress: float) -> dict[str, Tensor]:
         z = self._project(self._source.views(batch.pictures))
         z = self._team.gather_views(z, batch.pictures.count)
-        terms = self._terms(z, batch.labels.repeat(2))
+        terms = self._terms(z, batch.labels.repeat(self._params.views))
         loss = torch.stack(list(terms.values())).sum()
         self.optimiser.zero_grad()
         self._team.backward(loss, self.classifier.parameters())
         self.optimiser.step()
+        self._average.update(self._schedule.last_epoch)
         self._schedule.step()
         z = z.detach()
         reported = {"loss": loss, **(terms if len(terms) > 1 else {})}
-        measured = {measure.__name__: measure(z) for measure in MEASURES}
+        measured = {measure.__name__: measure(z) for measure in MEASURES[self._params.views]}
         return {name: term.detach() for name, term in reported.items()} | measured
 
     def _terms(self, z: Tensor, labels: Tensor) -> dict[str, Tensor]:
-        """Return the losses that ``objective`` adds, by name; z: 2B×d, labels: 2B."""
+        """Return the losses that ``objective`` adds, by name; z: N×d of all views, labels: N."""
         terms: dict[str, Tensor] = {}
         if self._params.objective in ("supcon", "both"):
             terms["supcon"] = supervised_contrastive(z, labels, self._params.tau)

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from pipeline.compute.team import Team
+from pipeline.config.learning import PretrainParams
 from pipeline.config.methods.dt import DtParams
 from pipeline.data.batches import DeviceCrops, balanced_batches, generator_for, shuffled_batches
 from pipeline.errors import TrainingError
@@ -110,10 +111,11 @@ EVERYTHING: dict[str, Any] = {
     [
         pretraining,
         partial(pretraining, objective="both", sampling="balanced", head_lr=0.2),
+        partial(pretraining, objective="cross_entropy", views=1, ema=0.9),
         pocan,
         partial(pocan, **EVERYTHING),
     ],
-    ids=["pretrain", "pretrain-both", "pocan", "pocan-everything"],
+    ids=["pretrain", "pretrain-both", "pretrain-average", "pocan", "pocan-everything"],
 )
 def test_interrupted_training_ends_with_the_same_bits(make: Callable[[Team], Any], tmp_path: Path) -> None:
     whole = make(TEAM)
@@ -202,6 +204,21 @@ def test_smoothed_labels_are_spread_over_all_classes() -> None:
     spread = 0.8 * torch.nn.functional.one_hot(labels, likelihood.shape[1]) + 0.2 / likelihood.shape[1]
     expected = -(spread * likelihood).sum(dim=1).mean().item()
     assert task.step(batch, 0.0)["loss"].item() == pytest.approx(expected, rel=1e-5)
+
+
+def test_stage_1_with_one_view_ends_with_the_average_of_its_steps() -> None:
+    task = pretraining(TEAM, objective="cross_entropy", views=1, ema=0.9)
+    steps, batches = [], list(task.begin_epoch(0).batches)
+    assert all(len(batch.pictures.draws) == len(batch.labels) for batch in batches)
+    expected = task.network.head.layers[0].weight.detach().clone()
+    for step, batch in enumerate(batches):
+        task.step(batch, 0.0)
+        steps.append(task.network.head.layers[0].weight.detach().clone())
+        expected = torch.lerp(expected, steps[-1], 1 - (1 + step) / (10 + step))
+    assert torch.allclose(task.trained.head.layers[0].weight, expected)
+    assert not torch.allclose(steps[-1], expected)
+    with pytest.raises(ValueError, match="compares two views"):
+        PretrainParams(**PRETRAIN.model_dump() | {"views": 1, "objective": "supcon"})
 
 
 def test_encoder_and_head_have_their_own_rates() -> None:

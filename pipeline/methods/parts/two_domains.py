@@ -15,9 +15,9 @@ from pipeline.data.batches import generator_for, shuffled_batches
 from pipeline.data.views import Pictures, Views
 from pipeline.errors import TrainingError
 from pipeline.losses.classification import source_weights, weighted_cross_entropy
-from pipeline.methods.parts.average import Average
 from pipeline.methods.parts.base import Method
 from pipeline.networks.network import Decision, Network, PrototypeClassifier, Prototypes
+from pipeline.training.average import Average
 from pipeline.training.loop import Epoch
 
 

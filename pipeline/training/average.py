@@ -13,6 +13,9 @@ class Average:
 
     It starts from what the modules are now (Tarvainen and Valpola, NeurIPS 2017). Make it before they are set up for
     several processes or compiled: it copies them.
+
+    Attributes:
+        decay: at most this.
     """
 
     def __init__(self, modules: Mapping[str, nn.Module], decay: float) -> None:
@@ -24,20 +27,26 @@ class Average:
         """
         self._trained = nn.ModuleDict(modules)
         self._average = copy.deepcopy(self._trained) if decay else None
-        self._step_towards = get_ema_multi_avg_fn(decay)
+        self.decay = decay
 
     def __getitem__(self, name: str) -> nn.Module:
         """The module of that name, averaged."""
         return (self._trained if self._average is None else self._average).get_submodule(name)
 
     @torch.no_grad()
-    def update(self) -> None:
-        """Take in what a step has made of the modules; a GPU is not waited for."""
+    def update(self, step: int | None = None) -> None:
+        """Take in what a step has made of the modules; a GPU is not waited for.
+
+        Args:
+            step: how many steps were made before this one, where the modules began from random weights: the decay is
+                then at most (1 + step) / (10 + step), so that these are soon forgotten (as TensorFlow's average does).
+        """
         if self._average is None:
             return
+        decay = self.decay if step is None else min(self.decay, (1 + step) / (10 + step))
         pairs = list(zip(_tensors(self._average), _tensors(self._trained), strict=True))
         averaged, trained = zip(*(pair for pair in pairs if pair[0].is_floating_point()), strict=True)
-        self._step_towards(list(averaged), list(trained), 0)
+        get_ema_multi_avg_fn(decay)(list(averaged), list(trained), 0)
         for count, now in pairs:
             if not count.is_floating_point():  # how many batches a norm has seen
                 count.copy_(now)

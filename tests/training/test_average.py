@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from pipeline.methods.parts.average import Average
+from pipeline.training.average import Average
 
 
 def test_it_is_the_exponential_moving_average_from_the_start_on() -> None:
@@ -31,3 +31,19 @@ def test_without_decay_it_is_the_module_itself() -> None:
     average.update()
     assert average["layer"] is layer
     assert average.parts() == {}
+
+
+def test_counting_steps_it_forgets_where_it_began() -> None:
+    layer = nn.Linear(1, 1, bias=False)
+    with torch.no_grad():
+        layer.weight.fill_(100.0)
+    average = Average({"layer": layer}, 0.9)
+    expected = 100.0
+    for step in range(8):
+        with torch.no_grad():
+            layer.weight.fill_(float(step))
+        average.update(step)
+        decay = min(0.9, (1 + step) / (10 + step))
+        expected = decay * expected + (1 - decay) * step
+    assert torch.allclose(average["layer"].get_parameter("weight"), torch.tensor(expected))
+    assert expected < 7.0
