@@ -97,6 +97,7 @@ def result(
         ),
         parameters=result_params(settings, data.name),
         kept_epoch=model["kept_epoch"],
+        own_share=model.get("own_share"),
         environment=model["environment"],
         split=read_record(SplitReport, paths.split_report(data.name), f"dvc repro split@{data.name}"),
         n_train=len(data.split.train),

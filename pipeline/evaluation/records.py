@@ -78,7 +78,7 @@ class UnlabelledScores(Record):
     Attributes:
         entropy: mean entropy of the predictions, in [0, log 7].
         information: entropy of the mean prediction less that.
-        neighbourhood_density: soft neighbourhood density of the embeddings.
+        neighbourhood_density: soft neighbourhood density of the predictions.
         source_accuracy: on a sample of the source's test pictures.
     """
 
@@ -198,6 +198,8 @@ class Result(Record):
         parameters: every one that decided the numbers, by its full name.
         kept_epoch: the epoch of adaptation that the adapted model is of, the last one but where ``adapt.choose`` names
             a validator.
+        own_share: how much the method's own terms act (``pipeline.methods.parts.own_share``): the length of their
+            gradient on z over that of the source's cross entropy, mean over epochs; None where nothing tells.
         environment: precision, device and versions, by training stage.
         split: how the target was divided.
         n_train: pictures adapted to.
@@ -225,6 +227,7 @@ class Result(Record):
     epochs: Epochs
     parameters: dict[str, str | int | float | bool]
     kept_epoch: Count
+    own_share: Annotated[float, Field(ge=0)] | None = None
     environment: dict[str, dict[str, str | bool]]
     split: SplitReport
     n_train: Count

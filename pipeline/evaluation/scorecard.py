@@ -121,7 +121,7 @@ def unlabelled_scores(outcome: Outcome, source_labels: NDArray[np.int64], possib
         UnlabelledScores(
             entropy=measures.entropy(predicted.probabilities),
             information=measures.information(predicted.probabilities),
-            neighbourhood_density=measures.neighbourhood_density(predicted.target),
+            neighbourhood_density=measures.neighbourhood_density(predicted.probabilities[outcome.target.rows]),
             source_accuracy=measures.accuracy(predicted.source_probabilities[counted], source_labels[counted]),
         )
         for predicted in (outcome.before, outcome.after)

@@ -18,6 +18,9 @@ UNLIKE_NOTE = (
     f"{UNLIKE_MARK} A mean over what was computed unlike: in other precision, or by other devices or versions."
 )
 
+HARDLY = 0.05
+"""Below this share of the source's cross entropy a method's own loss hardly acts."""
+
 ORACLE = "Oracle ‡"
 ORACLE_NOTE = (
     "‡ Oracle is not a result: best epoch chosen with target test labels, which an unsupervised method does not have. "
@@ -92,6 +95,12 @@ def _with_interval(result: Result, share: float, interval: tuple[float, float] |
 def difference_text(found: PairedDifference, marks: Iterable[str]) -> str:
     """A difference in points with its interval, "+3.1 ◊ [+1.0, +5.2]"."""
     return f"{with_marks(signed(found.difference), marks)} [{signed(found.low)}, {signed(found.high)}]"
+
+
+def share_text(share: float, marks: Iterable[str]) -> str:
+    """How much a method's own terms act, "0.8 % ◊, **its own loss hardly acts**"."""
+    said = ", **its own loss hardly acts**" if share < HARDLY else ""
+    return f"{with_marks(f'{100 * share:.1f} %', marks)}{said}"
 
 
 def both_cell(result: Result, accuracy: float, balanced_accuracy: float | None, said: str = "") -> str:

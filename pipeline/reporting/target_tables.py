@@ -17,6 +17,7 @@ from pipeline.reporting.markdown import (
     oracle_cell,
     percent,
     section,
+    share_text,
     signed,
 )
 from pipeline.reporting.titles import dataset_title, method_title
@@ -43,6 +44,12 @@ def targets_section(results: Sequence[Result]) -> str:
     ]
     if results[0].adapts:
         notes.append(_where_adaptation_did_not_help(results))
+    if acting := [(result, share) for result in results if (share := result.own_share) is not None]:
+        shares = (f"{dataset_title(result.target)} {share_text(share, marks_of(result))}" for result, share in acting)
+        notes.append(
+            "Gradient of the method's own terms on z, in per cent of that of the source's cross entropy (last step of "
+            f"each epoch, mean): {'; '.join(shares)}."
+        )
     notes.append("\n".join(f"- {dataset_title(result.target)}: {_run(result)}" for result in results))
     return section("Measured, target by target", markdown_table(head, [_target_row(r) for r in results]), notes)
 
@@ -166,7 +173,7 @@ def unlabelled_section(results: Sequence[Result]) -> str:
     notes = [
         "No label of a target is behind this table. Entropy of the predictions (natural logarithms; less is surer); "
         "information: entropy of the mean prediction less that, high where pictures are predicted surely and the whole "
-        "variedly (Shi and Sha, ICML 2012); soft neighbourhood density of the embeddings (Saito et al., ICCV 2021); "
+        "variedly (Shi and Sha, ICML 2012); soft neighbourhood density of the predictions (Saito et al., ICCV 2021); "
         "accuracy (%) on up to 1,000 of the source's test pictures. *doubtful*: information fell, so the adapted model "
         "tells the target's pictures apart less well than the source model did; look before you use it."
     ]

@@ -19,6 +19,7 @@ from pipeline.reporting.markdown import (
     UNLIKE_NOTE,
     difference_text,
     markdown_table,
+    share_text,
     signed,
     with_marks,
 )
@@ -239,6 +240,8 @@ def _results(study: Study, targets: Sequence[str], collected: Sequence[Collected
         "values are raised for the number of variants (Holm). Targets won and lost, and the p value of their signs, in "
         f"the last columns. Drawn are {', '.join(drawn) or 'none'}."
     )
+    if acting := _acting(study, collected):
+        parts += ["## How much a method's own loss acts", acting]
     if table := _choices(collected):
         parts += ["## Choosing an epoch without labels", table]
     return parts
@@ -293,6 +296,18 @@ def _marks_of(collected: Sequence[Collected], variant: str, other: str | None, t
     against = accuracy(collected, other or variant, target, "after" if other else "before")
     pair = (accuracy(collected, variant, target), against)
     return dict.fromkeys(mark for cell in pair if cell for mark in cell.marks())
+
+
+def _acting(study: Study, collected: Sequence[Collected]) -> str:
+    """By variant the mean over targets and seeds; empty where no result tells."""
+    lines = []
+    for variant in study.variants:
+        results = [one.result for one in collected if one.run.variant == variant]
+        shares = [result.own_share for result in results if result.own_share is not None]
+        if shares:
+            drawn = [DRAWN_MARK] if any(result.drawn for result in results) else []
+            lines.append([variant, share_text(mean(shares), drawn)])
+    return markdown_table(["", "gradient on z, of the source's cross entropy"], lines) if lines else ""
 
 
 def _choices(collected: Sequence[Collected]) -> str:
