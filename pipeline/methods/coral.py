@@ -11,7 +11,7 @@ class Balance(nn.Module):
     """The weight with which a loss would have been as large as the source's cross entropy in the epoch before.
 
     Attributes:
-        weight: a float64 scalar, at first 1.
+        weight: a scalar, at first 1.
     """
 
     weight: Tensor
@@ -19,8 +19,8 @@ class Balance(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.register_buffer("weight", torch.ones((), dtype=torch.float64))
-        self.register_buffer("sums", torch.zeros(2, dtype=torch.float64))
+        self.register_buffer("weight", torch.ones(()))
+        self.register_buffer("sums", torch.zeros(2))
 
     @torch.no_grad()
     def begin_epoch(self) -> None:
@@ -32,7 +32,7 @@ class Balance(nn.Module):
     @torch.no_grad()
     def add(self, source: Tensor, other: Tensor) -> None:
         """Take in the source's cross entropy and the other loss, without weight, of one step (scalars)."""
-        self.sums += torch.stack([source, other]).double()
+        self.sums += torch.stack([source, other]).to(self.sums.dtype)
 
 
 class Coral(TwoDomains):

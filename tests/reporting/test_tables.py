@@ -189,6 +189,22 @@ def test_where_adaptation_did_not_help_is_said_with_the_number(tmp_path: Path) -
     assert row(targets, "JAFFE")[4] == "−5.0 ◊"
 
 
+def test_a_loss_that_hardly_acts_is_said_so(tmp_path: Path) -> None:
+    text = text_of(tmp_path, result("ckplus", own_share=0.008), result("jaffe", own_share=0.4), result("sfew"))
+    targets = section(text, "Measured, target by target")
+    assert "CK+ 0.8 % ◊, **its own loss hardly acts**; JAFFE 40.0 % ◊." in targets
+    assert "hardly acts" not in text_of(tmp_path / "unknown", result("ckplus"))
+
+
+def test_the_intervals_say_what_was_drawn(tmp_path: Path) -> None:
+    pairs = {**result("ckplus")["tested"], "unit": "sequence", "units": [index // 2 for index in range(140)]}
+    text = text_of(tmp_path, result("ckplus", tested=pairs), result("jaffe"), result("sfew", tested=None))
+    targets = section(text, "Measured, target by target")
+    assert "- CK+: MLflow run `f00d`, revision `0123abc`, intervals by drawing its 70 sequences" in targets
+    assert "- JAFFE: MLflow run `f00d`, revision `0123abc`, intervals by drawing its 140 pictures" in targets
+    assert row(targets, "SFEW 2.0")[4] == "+15.0 ◊"  # of before the pictures were kept
+
+
 def test_where_it_helped_everywhere(tmp_path: Path) -> None:
     text = text_of(tmp_path, result("ckplus"), result("my_faces", **UNLABELLED))
     assert "Adaptation raised the accuracy on every labelled target (1 of 1)." in text

@@ -15,6 +15,7 @@ from pipeline.reporting.study_results import StudyCell, StudyRow, average, load_
 from pipeline.studies import experiments, plan
 from pipeline.studies.collect import collect, state_of
 from pipeline.studies.report import write_report
+from pipeline.studies.summary import paired
 from pipeline.tracking.costs import Cost
 from tests.reporting.made_results import SPLIT, confusion, metrics, pictures, result
 from tests.reporting.test_tables import row, section
@@ -208,6 +209,29 @@ def test_a_mean_over_what_was_computed_unlike_is_marked(repository: Path) -> Non
     (studied,) = load_studies(repository / "reports/studies")
     tables = tables_text(repository / "made", result("ckplus"), studies=[studied])
     assert "≠ A mean over what was computed unlike" in section(tables, "Table 1.")
+
+
+@pytest.mark.usefixtures("repository")
+def test_a_variant_whose_own_loss_hardly_acts_is_named() -> None:
+    study, runs = planned()
+    experiment(runs[0], 15)
+    experiment(runs[2], 10, own_share=0.03)
+    text = report_of(study=study, runs=runs).split("## How much a method's own loss acts")[1]
+    assert "| DANN | 3.0 % ◊, **its own loss hardly acts** |" in text
+    assert "| POCAN | " not in text.split("## Choosing")[0]
+
+
+@pytest.mark.usefixtures("repository")
+def test_p_values_are_raised_for_the_number_of_variants(repository: Path) -> None:
+    text = (repository / "studies/two.yaml").read_text()
+    (repository / "studies/two.yaml").write_text(f"{text}  Again: {{adapt.method: dann, adapt.epochs: 5}}\n")
+    study, runs = planned()
+    for run in runs:
+        experiment(run, 12 if run.variant == "POCAN" else 13 + run.seed)
+    against = report_of(study=study, runs=runs).split("## Against POCAN")[1].split("Balanced accuracy:")[0]
+    alone = paired(collect(runs, experiments.finished())[0], "DANN", "POCAN", "ckplus")
+    assert alone is not None
+    assert row(against, "DANN")[0].endswith(f"p {2 * alone.accuracy.p:.3f}")
 
 
 @pytest.mark.usefixtures("repository")
