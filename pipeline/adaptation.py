@@ -192,6 +192,7 @@ def adapt(work: Adaptation, run: Run, team: Team, registered_name: str, finish: 
         method.model.calibration.temperature.fill_(fitted)
         environment = {**description["environment"], "adapt": team.environment()}
         described = {**description, "environment": environment, "temperature": fitted, "kept_epoch": method.kept_epoch}
+        described["own_share"] = _own_share(curve)
         saved.save(work.outputs.model, method.modules(), described)
         _write_tables(work.outputs, method, curve)
         outcome = Outcome(*work.samples, before, after)
@@ -208,6 +209,12 @@ def _temperature(work: Adaptation, after: Predictions) -> float:
     if work.source is None:
         return float(work.trained.model.calibration.temperature)
     return fitted_temperature(after.source_probabilities, work.source.store.labels()[work.samples[0].rows])
+
+
+def _own_share(curve: Sequence[dict[str, float]]) -> float | None:
+    """The mean over epochs of how much the method's own terms acted; None where it was never measured."""
+    shares = [row["own_share"] for row in curve if "own_share" in row]
+    return sum(shares) / len(shares) if shares else None
 
 
 def _log_inputs(work: Adaptation, tracked: StageRun, team: Team) -> None:

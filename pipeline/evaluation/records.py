@@ -3,11 +3,14 @@
 Accuracies, F1 scores and interval bounds are fractions in [0, 1]; class lists follow ``pipeline.labels.EXPRESSIONS``.
 """
 
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from pipeline.config.section import Fraction
+from pipeline.evaluation.resampling import Unit
 from pipeline.files.records import Record
 from pipeline.labels import NUM_CLASSES, Provenance
 from pipeline.splits.report import Count, SplitReport
@@ -28,6 +31,7 @@ class Metrics(Record):
         support: test pictures per class.
         confusion: counts; rows are the true class, columns the predicted one.
         interval: bounds of the bootstrap's 95 % interval of the accuracy.
+        balanced_interval: the same of the balanced accuracy; None in a result that was made before there was one.
     """
 
     accuracy: Fraction
@@ -37,6 +41,7 @@ class Metrics(Record):
     support: PerClassCount
     confusion: ConfusionMatrix
     interval: tuple[Fraction, Fraction] | None
+    balanced_interval: tuple[Fraction, Fraction] | None = None
 
     @model_validator(mode="after")
     def _confusion_has_the_support(self) -> Self:
@@ -46,17 +51,25 @@ class Metrics(Record):
 
 
 class Oracle(Record):
-    """The best test accuracy of any epoch of adaptation (0: the source model), chosen by the labels themselves."""
+    """The best test accuracy of any epoch of adaptation (0: the source model), chosen by the labels themselves.
+
+    ``balanced_accuracy`` is what that epoch has; None in a result that was made before it was kept.
+    """
 
     accuracy: Fraction
+    balanced_accuracy: Fraction | None = None
     epoch: int
 
 
 class ChosenEpoch(Record):
-    """The epoch of adaptation (0: the source model) that a validator chooses, and the test accuracy there."""
+    """The epoch of adaptation (0: the source model) that a validator chooses, and the test accuracies there.
+
+    ``balanced_accuracy`` is None in a result that was made before it was kept.
+    """
 
     epoch: int
     accuracy: Fraction
+    balanced_accuracy: Fraction | None = None
 
 
 class UnlabelledScores(Record):
@@ -65,7 +78,7 @@ class UnlabelledScores(Record):
     Attributes:
         entropy: mean entropy of the predictions, in [0, log 7].
         information: entropy of the mean prediction less that.
-        neighbourhood_density: soft neighbourhood density of the embeddings.
+        neighbourhood_density: soft neighbourhood density of the predictions.
         source_accuracy: on a sample of the source's test pictures.
     """
 
@@ -126,11 +139,44 @@ class Epochs(Record):
     adapt: int
 
 
-class Correctness(Record):
-    """A character a test picture, in their order: 1 where it is predicted right, else 0."""
+Digits = Annotated[str, Field(pattern=f"^[0-{NUM_CLASSES - 1}]+$")]
 
-    before: Annotated[str, Field(pattern="^[01]+$")]
-    after: Annotated[str, Field(pattern="^[01]+$")]
+
+class Tested(Record):
+    """What is known of each test picture, in their order; a class is its digit.
+
+    Attributes:
+        labels: the true classes.
+        before: those that the source model predicts.
+        after: those that the adapted model predicts.
+        unit: what is drawn as a whole where chance is judged (``pipeline.evaluation.resampling.units``).
+        units: its number for each picture; empty where every picture is one.
+    """
+
+    labels: Digits
+    before: Digits
+    after: Digits
+    unit: Unit
+    units: tuple[Count, ...]
+
+    @model_validator(mode="after")
+    def _of_the_same_pictures(self) -> Self:
+        lengths = {len(self.labels), len(self.before), len(self.after)}
+        if self.unit != "picture":
+            lengths.add(len(self.units))
+        if len(lengths) > 1:
+            raise ValueError("labels, before, after and units are of other pictures")
+        return self
+
+    @property
+    def groups(self) -> NDArray[np.int64]:
+        """The unit of each picture, N int64."""
+        return np.arange(len(self.labels)) if self.unit == "picture" else np.array(self.units, dtype=np.int64)
+
+    def classes(self, of: Literal["labels", "before", "after"]) -> NDArray[np.int64]:
+        """One of the three as N int64."""
+        digits: str = getattr(self, of)
+        return np.frombuffer(digits.encode(), dtype=np.uint8).astype(np.int64) - ord("0")
 
 
 class Result(Record):
@@ -152,6 +198,8 @@ class Result(Record):
         parameters: every one that decided the numbers, by its full name.
         kept_epoch: the epoch of adaptation that the adapted model is of, the last one but where ``adapt.choose`` names
             a validator.
+        own_share: how much the method's own terms act (``pipeline.methods.parts.own_share``): the length of their
+            gradient on z over that of the source's cross entropy, mean over epochs; None where nothing tells.
         environment: precision, device and versions, by training stage.
         split: how the target was divided.
         n_train: pictures adapted to.
@@ -159,7 +207,7 @@ class Result(Record):
         before: scores of the source model (direct transfer).
         after: scores of the adapted model.
         oracle: the best epoch by the target's test labels.
-        right: which test pictures were predicted right.
+        tested: the test pictures one by one; None in a result that was made before they were kept, too.
         unlabelled: what can be said without labels.
         calibration: how far confidence can be believed.
         revision: the git commit; None outside of git.
@@ -179,6 +227,7 @@ class Result(Record):
     epochs: Epochs
     parameters: dict[str, str | int | float | bool]
     kept_epoch: Count
+    own_share: Annotated[float, Field(ge=0)] | None = None
     environment: dict[str, dict[str, str | bool]]
     split: SplitReport
     n_train: Count
@@ -186,7 +235,7 @@ class Result(Record):
     before: Metrics | None
     after: Metrics | None
     oracle: Oracle | None
-    right: Correctness | None
+    tested: Tested | None = None
     unlabelled: Unlabelled
     calibration: CalibrationScores
     revision: str | None
@@ -200,8 +249,8 @@ class Result(Record):
                 raise ValueError(f"n_test is {self.n_test}, but {name} is {'missing' if metrics is None else 'there'}")
             if metrics is not None and sum(metrics.support) != self.n_test:
                 raise ValueError(f"n_test is {self.n_test}, but {name}.support sums to {sum(metrics.support)}")
-        if (self.right is None) != (self.n_test == 0) or (self.right and len(self.right.after) != self.n_test):
-            raise ValueError(f"n_test is {self.n_test}, but right is of other pictures")
+        if self.tested and len(self.tested.labels) != self.n_test:
+            raise ValueError(f"n_test is {self.n_test}, but tested is of other pictures")
         return self
 
     @property

@@ -17,12 +17,14 @@ from pipeline.evaluation.records import (
     CalibrationError,
     CalibrationScores,
     ChosenEpoch,
-    Correctness,
     Metrics,
     Oracle,
+    Tested,
     Unlabelled,
     UnlabelledScores,
 )
+from pipeline.evaluation.resampling import units
+from pipeline.evaluation.scores import ByEpoch
 from pipeline.labels import EXPRESSIONS
 from pipeline.networks.calibration import rescaled
 from pipeline.validators import LAST, VALIDATORS, best_epoch, measures
@@ -35,16 +37,16 @@ class Scores:
     Attributes:
         before: of the source model.
         after: of the adapted one.
-        right: which pictures each predicts right.
+        tested: the test pictures one by one.
         oracle: the best epoch.
-        by_epoch: the accuracy after 0, 1, … epochs.
+        by_epoch: accuracies after 0, 1, … epochs.
     """
 
     before: Metrics
     after: Metrics
-    right: Correctness
+    tested: Tested
     oracle: Oracle
-    by_epoch: list[float]
+    by_epoch: ByEpoch
 
 
 def score(
@@ -63,21 +65,24 @@ def score(
     if len(test) == 0:
         return None
     labels = target.store.labels()[test]
+    unit, groups = units(target.store.samples.iloc[test])
     predicted = [one.probabilities[test].argmax(axis=1) for one in (outcome.before, outcome.after)]
-    before, after = (_with_interval(scores.score(labels, classes), params.bootstrap, seed) for classes in predicted)
-    right = ["".join(np.where(classes == labels, "1", "0")) for classes in predicted]
+    before, after = (_with_intervals(labels, classes, groups, params.bootstrap, seed) for classes in predicted)
+    digits = ["".join(map(str, classes.tolist())) for classes in (labels, *predicted)]
+    numbers = () if unit == "picture" else tuple(groups.tolist())
     return Scores(
         before=before,
         after=after,
-        right=Correctness(before=right[0], after=right[1]),
+        tested=Tested(labels=digits[0], before=digits[1], after=digits[2], unit=unit, units=numbers),
         oracle=scores.oracle(labels, by_epoch),
-        by_epoch=scores.accuracy_by_epoch(labels, by_epoch),
+        by_epoch=scores.scores_by_epoch(labels, by_epoch),
     )
 
 
-def _with_interval(metrics: Metrics, resamples: int, seed: int) -> Metrics:
-    interval = scores.bootstrap_interval(metrics.accuracy, sum(metrics.support), resamples, seed)
-    return metrics.model_copy(update={"interval": interval})
+def _with_intervals(labels: Indices, predicted: Indices, groups: Indices, resamples: int, seed: int) -> Metrics:
+    intervals = scores.bootstrap_intervals(labels, predicted, groups, resamples, seed)
+    found = dict(zip(("interval", "balanced_interval"), intervals, strict=True))
+    return scores.score(labels, predicted).model_copy(update=found)
 
 
 def headline(scores: Scores | None) -> dict[str, Any]:
@@ -86,14 +91,18 @@ def headline(scores: Scores | None) -> dict[str, Any]:
         return {"n_test": 0}
     before, after = scores.before, scores.after
     low, high = after.interval or (None, None)
+    balanced_low, balanced_high = after.balanced_interval or (None, None)
     return {
         "accuracy": after.accuracy,
         "accuracy_low": low,
         "accuracy_high": high,
         "balanced_accuracy": after.balanced_accuracy,
+        "balanced_accuracy_low": balanced_low,
+        "balanced_accuracy_high": balanced_high,
         "macro_f1": after.macro_f1,
         "dt": {key: getattr(before, key) for key in ("accuracy", "balanced_accuracy", "macro_f1")},
         "gain": after.accuracy - before.accuracy,
+        "balanced_gain": after.balanced_accuracy - before.balanced_accuracy,
         "oracle": scores.oracle.to_json(),
         "n_test": sum(after.support),
     }
@@ -112,7 +121,7 @@ def unlabelled_scores(outcome: Outcome, source_labels: NDArray[np.int64], possib
         UnlabelledScores(
             entropy=measures.entropy(predicted.probabilities),
             information=measures.information(predicted.probabilities),
-            neighbourhood_density=measures.neighbourhood_density(predicted.target),
+            neighbourhood_density=measures.neighbourhood_density(predicted.probabilities[outcome.target.rows]),
             source_accuracy=measures.accuracy(predicted.source_probabilities[counted], source_labels[counted]),
         )
         for predicted in (outcome.before, outcome.after)
@@ -120,16 +129,23 @@ def unlabelled_scores(outcome: Outcome, source_labels: NDArray[np.int64], possib
     return Unlabelled(before=before, after=after)
 
 
-def chosen_epochs(validations: pd.DataFrame, by_epoch: Sequence[float]) -> dict[str, ChosenEpoch]:
-    """The epoch that each validator finds best and the test accuracy there, and those of the last epoch.
+def chosen_epochs(validations: pd.DataFrame, by_epoch: ByEpoch) -> dict[str, ChosenEpoch]:
+    """The epoch that each validator finds best and the test accuracies there, and those of the last epoch.
 
     Args:
         validations: a row an epoch from 0 (the source model), a column a validator.
-        by_epoch: the accuracy at these epochs.
+        by_epoch: the accuracies at these epochs.
     """
     epochs = {one.name: best_epoch(one, validations[one.name].tolist()) for one in VALIDATORS}
-    epochs[LAST] = len(by_epoch) - 1
-    return {name: ChosenEpoch(epoch=epoch, accuracy=by_epoch[epoch]) for name, epoch in epochs.items()}
+    epochs[LAST] = len(by_epoch.accuracy) - 1
+    return {
+        name: ChosenEpoch(
+            epoch=epoch,
+            accuracy=float(by_epoch.accuracy[epoch]),
+            balanced_accuracy=float(by_epoch.balanced_accuracy[epoch]),
+        )
+        for name, epoch in epochs.items()
+    }
 
 
 def calibration_scores(
@@ -214,7 +230,7 @@ def predictions_table(target: PreparedData, probabilities: NDArray[np.float64]) 
 
 def plot_tables(scores: Scores | None) -> dict[str, pd.DataFrame]:
     """The tables behind ``dvc plots show``, by name: F1, confusion (a row a picture) and accuracy by epoch."""
-    f1, confusion, accuracy = [], [], []
+    f1, confusion, accuracy = [], [], pd.DataFrame(columns=["epoch", *ByEpoch._fields])
     if scores is not None:
         for expression, before, after in zip(EXPRESSIONS, scores.before.f1, scores.after.f1, strict=True):
             f1.append({"expression": f"{expression}, before", "f1": before})
@@ -222,9 +238,9 @@ def plot_tables(scores: Scores | None) -> dict[str, pd.DataFrame]:
         for actual, counts in zip(EXPRESSIONS, scores.after.confusion, strict=True):
             for predicted, count in zip(EXPRESSIONS, counts, strict=True):
                 confusion += [{"actual": actual, "predicted": predicted}] * count
-        accuracy = [{"epoch": epoch, "accuracy": value} for epoch, value in enumerate(scores.by_epoch)]
+        accuracy = pd.DataFrame(scores.by_epoch._asdict()).rename_axis("epoch").reset_index()
     return {
         "f1": pd.DataFrame(f1, columns=["expression", "f1"]),
         "confusion": pd.DataFrame(confusion, columns=["actual", "predicted"]),
-        "accuracy": pd.DataFrame(accuracy, columns=["epoch", "accuracy"]),
+        "accuracy": accuracy,
     }

@@ -1,14 +1,19 @@
 """Scores of predictions against labels. The only code, with the stage that calls it, that sees target labels."""
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.evaluation.records import Metrics, Oracle
+from pipeline.evaluation.resampling import Grouped
 from pipeline.labels import NUM_CLASSES
+
+Interval = tuple[float, float]
 
 
 def score(labels: NDArray[np.int64], predicted: NDArray[np.int64]) -> Metrics:
-    """Accuracy, F1 and confusion matrix, without an interval of the accuracy.
+    """Accuracy, F1 and confusion matrix, without intervals.
 
     Args:
         labels: N int64 (N ≥ 1), the true classes.
@@ -30,25 +35,25 @@ def score(labels: NDArray[np.int64], predicted: NDArray[np.int64]) -> Metrics:
     )
 
 
-def bootstrap_interval(accuracy: float, count: int, resamples: int, seed: int) -> tuple[float, float]:
-    """The 95 % percentile bootstrap interval of an accuracy.
-
-    Resampling pictures that are right or wrong draws the number of right ones from a binomial distribution, so that
-    number is drawn directly. Pictures count as independent: frames of one sequence make the true interval wider.
+def bootstrap_intervals(
+    labels: NDArray[np.int64], predicted: NDArray[np.int64], groups: NDArray[np.int64], resamples: int, seed: int
+) -> tuple[Interval, Interval]:
+    """The 95 % percentile bootstrap intervals of accuracy and balanced accuracy (Efron and Tibshirani 1993, ch. 13).
 
     Args:
-        accuracy: share of the pictures that are right.
-        count: pictures.
-        resamples: how often they are drawn anew.
+        labels: N int64 (N ≥ 1), the true classes.
+        predicted: N int64.
+        groups: which pictures are drawn together, N int64 (``pipeline.evaluation.resampling.units``).
+        resamples: how often the groups are drawn anew.
         seed: of the draws.
 
     Returns:
-        The lower and the upper bound.
+        The lower and the upper bound of each.
     """
-    rng = np.random.Generator(np.random.PCG64(seed))
-    draws = rng.binomial(count, accuracy, size=resamples) / count
-    low, high = np.quantile(draws, [0.025, 0.975])
-    return float(low), float(high)
+    right = Grouped.of((predicted == labels)[None], labels, groups)
+    drawn = right.drawn(resamples, np.random.Generator(np.random.PCG64(seed)))[:, :, 0]
+    accuracy, balanced = np.quantile(drawn, [0.025, 0.975], axis=1).T.clip(0.0, 1.0).tolist()
+    return (accuracy[0], accuracy[1]), (balanced[0], balanced[1])
 
 
 def oracle(labels: NDArray[np.int64], predicted: NDArray[np.uint8]) -> Oracle:
@@ -59,16 +64,24 @@ def oracle(labels: NDArray[np.int64], predicted: NDArray[np.uint8]) -> Oracle:
         predicted: E×N uint8, row e the classes predicted after e epochs.
 
     Returns:
-        The epoch and its accuracy; of equal ones the earliest.
+        The epoch of the best accuracy and what it has; of equal ones the earliest.
     """
-    accuracies = accuracy_by_epoch(labels, predicted)
+    by_epoch = scores_by_epoch(labels, predicted)
+    accuracies = by_epoch.accuracy.tolist()
     best = accuracies.index(max(accuracies))
-    return Oracle(accuracy=accuracies[best], epoch=best)
+    return Oracle(accuracy=accuracies[best], balanced_accuracy=float(by_epoch.balanced_accuracy[best]), epoch=best)
 
 
-def accuracy_by_epoch(labels: NDArray[np.int64], predicted: NDArray[np.uint8]) -> list[float]:
-    """Test accuracy after 0, 1, … epochs, one a row of ``predicted`` (E×N uint8)."""
-    return [float(value) for value in (predicted == labels[None]).mean(axis=1)]
+class ByEpoch(NamedTuple):
+    """Scores after 0, 1, … epochs, E float64 each."""
+
+    accuracy: NDArray[np.float64]
+    balanced_accuracy: NDArray[np.float64]
+
+
+def scores_by_epoch(labels: NDArray[np.int64], predicted: NDArray[np.uint8]) -> ByEpoch:
+    """Test accuracies after 0, 1, … epochs, one a row of ``predicted`` (E×N uint8)."""
+    return ByEpoch(*Grouped.of(predicted == labels, labels, np.zeros(len(labels), dtype=np.int64)).means()[:, 0])
 
 
 def tsne(projections: NDArray[np.float32], seed: int) -> NDArray[np.float32]:

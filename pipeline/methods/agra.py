@@ -429,7 +429,7 @@ class Agra(TwoDomains):
     model: AgraClassifier
 
     def prepare(self) -> None:
-        """Train the branches, too: by all processes' parts, at the rate of M.
+        """Train the branches, too: by all processes' parts, at the rate of the graphs.
 
         Raises:
             TrainingError: the target has fewer than two pictures to adapt to.

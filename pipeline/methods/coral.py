@@ -1,9 +1,38 @@
 """Deep CORAL: class scores of both domains with the same covariance (Sun and Saenko, ECCV 2016 workshops)."""
 
-from torch import Tensor
+import torch
+from torch import Tensor, nn
 
 from pipeline.config.methods.coral import CoralParams
 from pipeline.methods.parts.two_domains import Domains, TwoDomains
+
+
+class Balance(nn.Module):
+    """The weight with which a loss would have been as large as the source's cross entropy in the epoch before.
+
+    Attributes:
+        weight: a scalar, at first 1.
+    """
+
+    weight: Tensor
+    sums: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("weight", torch.ones(()))
+        self.register_buffer("sums", torch.zeros(2))
+
+    @torch.no_grad()
+    def begin_epoch(self) -> None:
+        """Take over what the last epoch's losses say."""
+        source, other = self.sums
+        self.weight.copy_(torch.where(other > 0, source / other.clamp(min=1e-12), self.weight))
+        self.sums.zero_()
+
+    @torch.no_grad()
+    def add(self, source: Tensor, other: Tensor) -> None:
+        """Take in the source's cross entropy and the other loss, without weight, of one step (scalars)."""
+        self.sums += torch.stack([source, other]).to(self.sums.dtype)
 
 
 class Coral(TwoDomains):
@@ -11,9 +40,23 @@ class Coral(TwoDomains):
 
     params: CoralParams
 
+    def own_modules(self) -> dict[str, nn.Module]:
+        return {"balance": Balance()}
+
+    def prepare_epoch(self, epoch: int) -> dict[str, float]:
+        balance = self.own.get_submodule("balance")
+        assert isinstance(balance, Balance)
+        balance.begin_epoch()
+        if self.params.weight is not None:
+            balance.weight.fill_(self.params.weight)
+        self._balance = balance
+        return {**super().prepare_epoch(epoch), "weight": balance.weight.item()}
+
     def losses(self, batch: Domains) -> dict[str, Tensor]:
+        source = self.supervised(batch)
         distance = coral(self.prototypes(batch.source), self.prototypes(batch.target))
-        return {"source": self.supervised(batch), "domain": self.params.weight * distance}
+        self._balance.add(source, distance)
+        return {"source": source, "domain": self._balance.weight.to(distance.dtype) * distance}
 
 
 def coral(x: Tensor, y: Tensor) -> Tensor:

@@ -1,41 +1,88 @@
 """LPL: pictures of a class near their nearest like ones, the target unseen (Li, Deng and Du, CVPR 2017)."""
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from pipeline.config.methods.lpl import LplParams
 from pipeline.methods.parts.two_domains import Domains, TwoDomains
 
 
+class Bank(nn.Module):
+    """Features of the pictures of the last steps with their labels, the oldest replaced first.
+
+    Attributes:
+        features: n×d float.
+        labels: n int64; −1 where there is none yet.
+        place: the oldest one's.
+    """
+
+    features: Tensor
+    labels: Tensor
+    place: Tensor
+
+    def __init__(self, size: int, dim: int) -> None:
+        """Make an empty bank of ``size`` features of length ``dim``."""
+        super().__init__()
+        self.register_buffer("features", torch.zeros(size, dim))
+        self.register_buffer("labels", torch.full((size,), -1))
+        self.register_buffer("place", torch.zeros((), dtype=torch.int64))
+
+    @torch.no_grad()
+    def add(self, features: Tensor, labels: Tensor) -> None:
+        """Take in a step's features (N×d, N no larger than the bank) and labels (N)."""
+        places = (self.place + torch.arange(len(labels), device=labels.device)) % len(self.labels)
+        self.features[places] = features.detach().to(self.features.dtype)
+        self.labels[places] = labels
+        self.place.copy_((self.place + len(labels)) % len(self.labels))
+
+
 class Lpl(TwoDomains):
-    """The paper's eq. 5 on √d·z, whose dimensions vary as those of features do that are not made unit ones."""
+    """The paper's eq. 5 on √d·z, whose dimensions vary as those of features do that are not made unit ones.
+
+    A batch has fewer of a class than k, and its mean would be that of the class: a centre loss. So the nearest are
+    looked for among those of the last steps, too.
+    """
 
     params: LplParams
 
+    def own_modules(self) -> dict[str, nn.Module]:
+        # Less than an epoch, so that hardly a picture is its own neighbour as it was before.
+        size = max(self.params.batch_size, min(self.params.bank, len(self.source.rows) - self.params.batch_size))
+        return {"bank": Bank(size, self.network.head.dim)}
+
     def losses(self, batch: Domains) -> dict[str, Tensor]:
+        bank = self.own.get_submodule("bank")
+        assert isinstance(bank, Bank)
         features = batch.source * batch.source.shape[1] ** 0.5
-        locality = locality_preserving(features, batch.labels, self.params.neighbours)
+        others = torch.cat([features.detach(), bank.features]), torch.cat([batch.labels, bank.labels])
+        locality = locality_preserving(features, batch.labels, *others, self.params.neighbours)
+        bank.add(features, batch.labels)
         return {"source": self.supervised(batch), "locality": self.params.weight * locality}
 
 
-def locality_preserving(features: Tensor, labels: Tensor, neighbours: int) -> Tensor:
-    """½ · mean of ‖x − mean of the k nearest of its class in the batch‖² (eq. 4).
+def locality_preserving(
+    features: Tensor, labels: Tensor, others: Tensor, other_labels: Tensor, neighbours: int
+) -> Tensor:
+    """½ · mean of ‖x − mean of the k nearest of its class‖² (eq. 4), which draws x alone, as in the paper's eq. 6.
 
-    Where a class has fewer others in the batch, the mean is over these; a picture alone contributes 0.
+    Where a class has fewer others, the mean is over these; a picture alone contributes 0.
 
     Args:
         features: N×d float.
         labels: N int64.
+        others: what neighbours are looked for among, n×d float, first the N themselves.
+        other_labels: n int64.
         neighbours: k.
 
     Returns:
         A scalar.
     """
-    like = labels[:, None] == labels[None, :]
-    like.fill_diagonal_(False)
-    distances = torch.cdist(features.detach(), features.detach()).masked_fill(~like, torch.inf)
-    nearest, places = distances.topk(min(neighbours, len(labels)), dim=1, largest=False)
+    others = others.detach()
+    like = labels[:, None] == other_labels[None, :]
+    like.diagonal().fill_(False)
+    distances = torch.cdist(features.detach(), others).masked_fill(~like, torch.inf)
+    nearest, places = distances.topk(min(neighbours, len(others)), dim=1, largest=False)
     chosen = torch.zeros_like(distances).scatter_(1, places, nearest.isfinite().to(distances.dtype))
     counts = chosen.sum(dim=1, keepdim=True)
-    means = chosen @ features / counts.clamp(min=1)
+    means = chosen @ others / counts.clamp(min=1)
     return 0.5 * (torch.where(counts > 0, features - means, 0.0)).square().sum(dim=1).mean()

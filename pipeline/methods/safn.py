@@ -22,7 +22,11 @@ class WithNorms(nn.Module):
 
 
 class Safn(TwoDomains):
-    """The paper's eq. 7; f's unit features hide their norm, so it is taken before."""
+    """The paper's eq. 7; f's unit features hide their norm, so it is taken before.
+
+    In the paper the classifier sees features as long as they are. Here f's features and z are made unit ones, so that
+    a norm which grows changes no prediction: what the loss is for cannot act, and the method is not ranked.
+    """
 
     params: SafnParams
 

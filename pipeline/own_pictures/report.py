@@ -22,7 +22,7 @@ SURE = 0.9
 EXPLAINED = (
     "Entropy of the predictions: low where the model is sure. Information: the entropy of the mean prediction minus "
     "that entropy; high where the model is sure of each picture and does not say the same of all. Soft neighbourhood "
-    "density of the embeddings. Accuracy on the source's test pictures, where they are at hand."
+    "density of the predictions. Accuracy on the source's test pictures, where they are at hand."
 )
 DOUBTFUL = (
     "**Doubtful**: information fell, so the adapted model tells these pictures apart less well than the source model "

@@ -7,7 +7,7 @@ their legend.
 from collections.abc import Callable, Sequence
 
 from pipeline.evaluation.records import Metrics, Result
-from pipeline.reporting.markdown import NOTHING, ORACLE, accuracy_cell, markdown_table, oracle_cell, percent, section
+from pipeline.reporting.markdown import NOTHING, ORACLE, accuracy_cell, both_cell, markdown_table, oracle_cell, section
 from pipeline.reporting.paper_tables import TABLE_3, QuotedTable
 from pipeline.reporting.study_results import StudySummary, average, in_table, row_cells
 from pipeline.reporting.titles import backbone_title, dataset_note, dataset_title, environment_title, method_title
@@ -114,9 +114,12 @@ def _cells(results: Sequence[Result | None], choose: Callable[[Result], Metrics 
 
 
 def _average_cell(results: Sequence[Result], columns: int) -> str:
-    """Mean over all columns, marked if any of them is; a mean over fewer would not be the paper's AVG."""
-    accuracies = [after.accuracy for result in results if (after := result.adapted()) is not None]
-    if len(accuracies) < columns:
+    """Means over all columns, marked if any of them is; a mean over fewer would not be the paper's AVG."""
+    found = [after for result in results if (after := result.adapted()) is not None]
+    if len(found) < columns:
         return NOTHING
     marking = next((result for result in results if result.drawn), results[0])
-    return percent(sum(accuracies) / columns, marking)
+    accuracy, balanced = (
+        sum(getattr(one, name) for one in found) / columns for name in ("accuracy", "balanced_accuracy")
+    )
+    return both_cell(marking, accuracy, balanced)

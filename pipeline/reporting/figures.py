@@ -122,7 +122,8 @@ def _confusions(result: Result, before: Metrics) -> Figure:
         x = left + index * (side + gap)
         axes = figure.add_axes((x / width, bottom / height, side / width, side / height))
         _confusion_panel(axes, metrics)
-        axes.set_title(f"{name}\naccuracy {100 * metrics.accuracy:.1f} %")
+        scores = f"accuracy {100 * metrics.accuracy:.1f} %, balanced {100 * metrics.balanced_accuracy:.1f} %"
+        axes.set_title(f"{name}\n{scores}")
     first = figure.axes[0]
     first.set_ylabel("true class (its test pictures)")
     first.set_yticks(
@@ -268,6 +269,9 @@ def _training(result: Result, training: Training) -> Figure:
     for axes, (title, table, column, scale) in zip(figure.subplots(1, len(panels)), panels, strict=True):
         _panel(axes, table["epoch"], scale * table[column], result.kept_epoch)
         axes.set_title(title)
+    if "balanced_accuracy" in training.accuracy and len(training.accuracy):
+        balanced = 100.0 * training.accuracy["balanced_accuracy"]
+        axes.plot(training.accuracy["epoch"], balanced, color=AFTER_COLOUR, lw=1, ls="--", label="balanced")
     if len(training.accuracy) and result.oracle is not None:
         low, high = axes.get_ylim()
         spread = max(0.0, LEAST_SPAN - (high - low)) / 2

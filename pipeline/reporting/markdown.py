@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
+from pipeline.evaluation.comparison import PairedDifference
 from pipeline.evaluation.records import Metrics, Result
 from pipeline.labels import DRAWN_MARK
 from pipeline.reporting.titles import KNOWN_MARK, OTHER_CODE_MARK, UNLIKE_MARK
@@ -18,12 +19,16 @@ UNLIKE_NOTE = (
     f"{UNLIKE_MARK} A mean over what was computed unlike: in other precision, or by other devices or versions."
 )
 
+HARDLY = 0.05
+"""Below this share of the source's cross entropy a method's own loss hardly acts."""
+
 ORACLE = "Oracle ‡"
 ORACLE_NOTE = (
     "‡ Oracle is not a result: best epoch chosen with target test labels, which an unsupervised method does not have. "
     "It never chooses a model. All other measured accuracies are the last epoch's, or that of the epoch that a "
     "validator chose without labels where the row says so; brackets hold the 95 % interval (bootstrap over the test "
-    "pictures, counted as independent)."
+    "part's subjects, else its sequences, else its pictures: which, is said target by target). Balanced accuracy is "
+    "the mean of the classes' recalls."
 )
 
 
@@ -39,9 +44,14 @@ def signed(points: float) -> str:
 
 
 def marked(text: str, result: Result) -> str:
-    """``text`` with the marks of stand-ins, in the source or the target of ``result``, and of a given label set."""
+    """``text`` with the marks of ``result``."""
+    return with_marks(text, marks_of(result))
+
+
+def marks_of(result: Result) -> list[str]:
+    """The marks of stand-ins, in the source or the target of ``result``, and of a given label set."""
     marks = ((DRAWN_MARK, result.drawn), (KNOWN_MARK, result.split.protocol.classes is not None))
-    return with_marks(text, (mark for mark, holds in marks if holds))
+    return [mark for mark, holds in marks if holds]
 
 
 def with_marks(text: str, marks: Iterable[str]) -> str:
@@ -56,22 +66,63 @@ def markdown_table(head: Sequence[str], rows: Sequence[Sequence[str]], left: int
 
 
 def accuracy_cell(result: Result, metrics: Metrics | None) -> str:
-    """The cell, "61.3 ◊ [52.0, 70.0]"; "no labels" where the target has none."""
-    if result.n_test == 0:
-        return "no labels"
+    """The cell, "61.3 ◊ [52.0, 70.0], balanced 58.1 ◊"; "no labels" where the target has none."""
     if metrics is None:
-        return NOTHING
-    if metrics.interval is None:
-        return percent(metrics.accuracy, result)
-    low, high = metrics.interval
-    return f"{percent(metrics.accuracy, result)} [{100 * low:.1f}, {100 * high:.1f}]"
+        return _nothing(result)
+    accuracy = _with_interval(result, metrics.accuracy, metrics.interval)
+    return f"{accuracy}, balanced {percent(metrics.balanced_accuracy, result)}"
+
+
+def accuracy_cells(result: Result, metrics: Metrics | None) -> tuple[str, str]:
+    """Accuracy and balanced accuracy in a cell each, "61.3 ◊ [52.0, 70.0]"; "no labels" where the target has none."""
+    if metrics is None:
+        return _nothing(result), _nothing(result)
+    return (
+        _with_interval(result, metrics.accuracy, metrics.interval),
+        _with_interval(result, metrics.balanced_accuracy, metrics.balanced_interval),
+    )
+
+
+def _nothing(result: Result) -> str:
+    return NOTHING if result.n_test else "no labels"
+
+
+def _with_interval(result: Result, share: float, interval: tuple[float, float] | None) -> str:
+    if interval is None:
+        return percent(share, result)
+    return f"{percent(share, result)} [{100 * interval[0]:.1f}, {100 * interval[1]:.1f}]"
+
+
+def difference_text(found: PairedDifference, marks: Iterable[str]) -> str:
+    """A difference in points with its interval, "+3.1 ◊ [+1.0, +5.2]"."""
+    return f"{with_marks(signed(found.difference), marks)} [{signed(found.low)}, {signed(found.high)}]"
+
+
+def share_text(share: float, marks: Iterable[str]) -> str:
+    """How much a method's own terms act, "0.8 % ◊, **its own loss hardly acts**"."""
+    said = ", **its own loss hardly acts**" if share < HARDLY else ""
+    return f"{with_marks(f'{100 * share:.1f} %', marks)}{said}"
+
+
+def both_cell(result: Result, accuracy: float, balanced_accuracy: float | None, said: str = "") -> str:
+    """The cell, "61.3 ◊ (epoch 3), balanced 58.1 ◊"; a result of an earlier version has no balanced accuracy there.
+
+    Args:
+        result: whose marks stand beside each number.
+        accuracy: a fraction.
+        balanced_accuracy: a fraction.
+        said: what stands beside the first.
+    """
+    first = f"{percent(accuracy, result)}{said}"
+    return first if balanced_accuracy is None else f"{first}, balanced {percent(balanced_accuracy, result)}"
 
 
 def oracle_cell(result: Result) -> str:
-    """The best epoch's accuracy and its number, where something was adapted and scored."""
-    if result.oracle is None or not result.adapts:
+    """The best epoch's accuracies and its number, where something was adapted and scored."""
+    best = result.oracle
+    if best is None or not result.adapts:
         return NOTHING
-    return f"{percent(result.oracle.accuracy, result)} (epoch {result.oracle.epoch})"
+    return both_cell(result, best.accuracy, best.balanced_accuracy, f" (epoch {best.epoch})")
 
 
 def section(title: str, table: str, notes: Sequence[str]) -> str:

@@ -67,14 +67,18 @@ def write_report(params: Params, root: Path = Path()) -> list[Path]:
 def headlines(results: Sequence[Result]) -> dict[str, dict[str, float]]:
     """The few numbers that people compare between experiments (``dvc exp show``), by target, and their means.
 
-    Accuracy, gain over DT and balanced accuracy in per cent, macro F1 as a fraction; of what the method ended with.
+    Accuracy and balanced accuracy, and their gains over DT, in per cent, macro F1 as a fraction; of what the method
+    ended with.
     """
-    found: dict[str, dict[str, float]] = {"accuracy": {}, "gain": {}, "balanced": {}, "f1": {}}
+    names = ("accuracy", "gain", "balanced", "balanced_gain", "f1")
+    found: dict[str, dict[str, float]] = {name: {} for name in names}
     for result in results:
         if result.before is not None and result.after is not None:
             found["accuracy"][result.target] = 100 * result.after.accuracy
             found["gain"][result.target] = 100 * (result.after.accuracy - result.before.accuracy)
             found["balanced"][result.target] = 100 * result.after.balanced_accuracy
+            gain = result.after.balanced_accuracy - result.before.balanced_accuracy
+            found["balanced_gain"][result.target] = 100 * gain
             found["f1"][result.target] = result.after.macro_f1
     for values in found.values():
         if values:

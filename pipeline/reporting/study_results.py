@@ -17,11 +17,13 @@ Table = Annotated[int, Field(ge=1, le=3)]
 
 
 class StudyCell(Record):
-    """One row on one target: the accuracy at the last epoch.
+    """One row on one target: the accuracies at the last epoch.
 
     Attributes:
         mean: over the seeds, in per cent.
         deviation: the standard deviation over the seeds, 0 of one seed.
+        balanced: the mean balanced accuracy, in per cent; None in a study that was collected before it was kept.
+        balanced_deviation: its standard deviation.
         seeds: how many there are.
         drawn: whether stand-ins were used.
         known: whether the target's label set was given.
@@ -31,6 +33,8 @@ class StudyCell(Record):
 
     mean: float
     deviation: float
+    balanced: float | None = None
+    balanced_deviation: float = 0.0
     seeds: Annotated[int, Field(ge=1)]
     drawn: bool
     known: bool
@@ -38,9 +42,13 @@ class StudyCell(Record):
     alike: bool
 
     def text(self) -> str:
-        """The cell, "79.1 ± 1.2 (3) ◊"; the number of seeds only where there are several."""
+        """The cell, "79.1 ± 1.2 (3) ◊, balanced 75.0 ± 1.4 ◊"; the number of seeds only where there are several."""
         spread = f" ± {self.deviation:.1f} ({self.seeds})" if self.seeds > 1 else ""
-        return with_marks(f"{self.mean:.1f}{spread}", self.marks())
+        accuracy = with_marks(f"{self.mean:.1f}{spread}", self.marks())
+        if self.balanced is None:
+            return accuracy
+        spread = f" ± {self.balanced_deviation:.1f}" if self.seeds > 1 else ""
+        return f"{accuracy}, balanced {with_marks(f'{self.balanced:.1f}{spread}', self.marks())}"
 
     def marks(self) -> list[str]:
         """Those that stand beside all that is made of it."""
@@ -131,9 +139,11 @@ def average(row: StudyRow, targets: Sequence[str]) -> str:
     if any(target not in row.cells for target in targets):
         return NOTHING
     found = [row.cells[target] for target in targets]
+    balanced = [cell.balanced for cell in found if cell.balanced is not None]
     return StudyCell(
         mean=sum(cell.mean for cell in found) / len(found),
         deviation=0.0,
+        balanced=sum(balanced) / len(found) if len(balanced) == len(found) else None,
         seeds=1,
         drawn=any(cell.drawn for cell in found),
         known=any(cell.known for cell in found),

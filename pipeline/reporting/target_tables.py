@@ -2,17 +2,22 @@
 
 from collections.abc import Sequence
 
-from pipeline.evaluation.records import Metrics, Result
+from pipeline.evaluation.comparison import compare
+from pipeline.evaluation.records import ChosenEpoch, Metrics, Result
 from pipeline.labels import EXPRESSIONS
 from pipeline.reporting.markdown import (
     NOTHING,
     ORACLE,
-    accuracy_cell,
+    accuracy_cells,
+    both_cell,
+    difference_text,
     markdown_table,
     marked,
+    marks_of,
     oracle_cell,
     percent,
     section,
+    share_text,
     signed,
 )
 from pipeline.reporting.titles import dataset_title, method_title
@@ -22,33 +27,61 @@ from pipeline.validators import LAST, VALIDATORS
 def targets_section(results: Sequence[Result]) -> str:
     """One row per target: pictures, accuracies, difference, macro F1, oracle; then the runs behind them."""
     method = method_title(results[0]) if results[0].adapts else "Adapted"
-    head = ["Target", "Train", "Test", "DT", method, f"{method} − DT", "balanced DT", f"balanced {method}"]
-    head += ["macro F1 DT", f"macro F1 {method}", ORACLE]
+    head = ["Target", "Train", "Test", "DT", method, f"{method} − DT"]
+    head += [
+        "balanced DT",
+        f"balanced {method}",
+        f"balanced {method} − DT",
+        "macro F1 DT",
+        f"macro F1 {method}",
+        ORACLE,
+    ]
     notes = [
         "Train and Test are numbers of pictures; accuracy in per cent, differences in percentage points. Balanced "
-        "accuracy is the mean of the classes' recalls: each class of the test part counts the same."
+        "accuracy is the mean of the classes' recalls: each class of the test part counts the same. Brackets hold 95 % "
+        "intervals: of a difference, of the same pictures predicted by both (pipeline.evaluation.comparison). This is "
+        "one seed, and says nothing of another one."
     ]
     if results[0].adapts:
         notes.append(_where_adaptation_did_not_help(results))
+    if acting := [(result, share) for result in results if (share := result.own_share) is not None]:
+        shares = (f"{dataset_title(result.target)} {share_text(share, marks_of(result))}" for result, share in acting)
+        notes.append(
+            "Gradient of the method's own terms on z, in per cent of that of the source's cross entropy (last step of "
+            f"each epoch, mean): {'; '.join(shares)}."
+        )
     notes.append("\n".join(f"- {dataset_title(result.target)}: {_run(result)}" for result in results))
     return section("Measured, target by target", markdown_table(head, [_target_row(r) for r in results]), notes)
 
 
 def _target_row(result: Result) -> list[str]:
-    after, difference = result.adapted(), _gain(result)
+    after = result.adapted()
+    (dt, balanced_dt), (adapted, balanced_adapted) = (accuracy_cells(result, one) for one in (result.before, after))
+    difference, balanced_difference = _difference_cells(result)
     return [
         dataset_title(result.target),
         marked(f"{result.n_train:,}", result),
         marked(f"{result.n_test:,}", result) if result.n_test else "no labels",
-        accuracy_cell(result, result.before),
-        accuracy_cell(result, after),
-        NOTHING if difference is None else marked(signed(difference), result),
-        NOTHING if result.before is None else percent(result.before.balanced_accuracy, result),
-        NOTHING if after is None else percent(after.balanced_accuracy, result),
+        *(dt, adapted, difference),
+        *(balanced_dt, balanced_adapted, balanced_difference),
         NOTHING if result.before is None else marked(f"{result.before.macro_f1:.3f}", result),
         NOTHING if after is None else marked(f"{after.macro_f1:.3f}", result),
         oracle_cell(result),
     ]
+
+
+def _difference_cells(result: Result) -> tuple[str, str]:
+    """What adaptation changed in accuracy and balanced accuracy, with intervals where the pictures are known."""
+    before, after, tested = result.before, result.adapted(), result.tested
+    if before is None or after is None:
+        return NOTHING, NOTHING
+    if tested is None or len(set(tested.groups)) < 2:
+        points = (after.accuracy - before.accuracy, after.balanced_accuracy - before.balanced_accuracy)
+        accuracy, balanced = (marked(signed(100 * one), result) for one in points)
+        return accuracy, balanced
+    found = compare(tested.classes("after"), tested.classes("before"), tested.classes("labels"), tested.groups)
+    marks = marks_of(result)
+    return difference_text(found.accuracy, marks), difference_text(found.balanced_accuracy, marks)
 
 
 def _where_adaptation_did_not_help(results: Sequence[Result]) -> str:
@@ -64,7 +97,10 @@ def _where_adaptation_did_not_help(results: Sequence[Result]) -> str:
 
 def _run(result: Result) -> str:
     run_id = f"MLflow run `{result.run_id}`" if result.run_id else "no MLflow run"
-    return f"{run_id}, revision {f'`{result.revision}`' if result.revision else 'not under git'}"
+    drawn = ""
+    if tested := result.tested:
+        drawn = f", intervals by drawing its {len(set(tested.groups)):,} {tested.unit}s"
+    return f"{run_id}, revision {f'`{result.revision}`' if result.revision else 'not under git'}{drawn}"
 
 
 def _gain(result: Result) -> float | None:
@@ -137,7 +173,7 @@ def unlabelled_section(results: Sequence[Result]) -> str:
     notes = [
         "No label of a target is behind this table. Entropy of the predictions (natural logarithms; less is surer); "
         "information: entropy of the mean prediction less that, high where pictures are predicted surely and the whole "
-        "variedly (Shi and Sha, ICML 2012); soft neighbourhood density of the embeddings (Saito et al., ICCV 2021); "
+        "variedly (Shi and Sha, ICML 2012); soft neighbourhood density of the predictions (Saito et al., ICCV 2021); "
         "accuracy (%) on up to 1,000 of the source's test pictures. *doubtful*: information fell, so the adapted model "
         "tells the target's pictures apart less well than the source model did; look before you use it."
     ]
@@ -155,18 +191,23 @@ def choices_section(results: Sequence[Result]) -> str:
     chosen = [result for result in results if result.adapted() and result.unlabelled.choices]
     if not chosen:
         return ""
-    titles = [validator.title for validator in VALIDATORS]
+    titles = ["keep the source model", "last", *(validator.title for validator in VALIDATORS)]
     rows = []
     for result in chosen:
-        last = result.unlabelled.choices[LAST]
+        assert result.before is not None
+        kept = both_cell(result, result.before.accuracy, result.before.balanced_accuracy)
         # A result that was made before a validator came has no choice of it.
-        choices = [result.unlabelled.choices.get(validator.name) for validator in VALIDATORS]
-        cells = [f"{percent(one.accuracy, result)} (epoch {one.epoch})" if one else NOTHING for one in choices]
-        rows.append([dataset_title(result.target), percent(last.accuracy, result), *cells, oracle_cell(result)])
+        choices = [result.unlabelled.choices.get(name) for name in (LAST, *(one.name for one in VALIDATORS))]
+        cells = [_choice_cell(result, one) if one else NOTHING for one in choices]
+        rows.append([dataset_title(result.target), kept, *cells, oracle_cell(result)])
     origins = "; ".join(f"{validator.title}: {validator.origin}" for validator in VALIDATORS)
     notes = [
-        "Accuracy (%) of the epoch, 0 being direct transfer, that is chosen without a label of the target: by the "
+        "Accuracies (%) of the epoch, 0 being direct transfer, that is chosen without a label of the target: by the "
         "predictions for at most 500 of its training pictures and at most 500 of the source's test pictures. The "
         f"last epoch is the score unless `adapt.choose` names one of these. ({origins}.)"
     ]
-    return section("Choosing an epoch without labels", markdown_table(["Target", "last", *titles, ORACLE], rows), notes)
+    return section("Choosing an epoch without labels", markdown_table(["Target", *titles, ORACLE], rows), notes)
+
+
+def _choice_cell(result: Result, chosen: ChosenEpoch) -> str:
+    return both_cell(result, chosen.accuracy, chosen.balanced_accuracy, f" (epoch {chosen.epoch})")

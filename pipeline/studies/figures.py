@@ -10,7 +10,7 @@ from matplotlib.ticker import FuncFormatter
 
 from pipeline.labels import DRAWN_MARK
 from pipeline.reporting.figures import CLASS_COLOURS, STYLE, WARNING_COLOUR, save
-from pipeline.reporting.markdown import signed
+from pipeline.reporting.markdown import difference_text, signed
 from pipeline.reporting.titles import dataset_title
 from pipeline.studies.collect import Collected
 from pipeline.studies.plan import Study
@@ -41,10 +41,10 @@ def _matrix(study: Study, targets: Sequence[str], collected: Sequence[Collected]
             if cell is None or found is None:
                 axes.text(column, row, "not run", ha="center", va="center", fontsize=8, color="#777777")
                 continue
-            differences[row, column] = found.difference
-            text = f"{cell.mean:.1f}"
+            differences[row, column] = found.accuracy.difference
+            text = f"{cell.mean:.1f}, balanced {cell.balanced:.1f}"
             if not is_transfer(collected, variant):
-                text += f"\n{signed(found.difference)} [{signed(found.low)}, {signed(found.high)}]"
+                text += f"\n{difference_text(found.accuracy, ())}"
             axes.text(column, row, text, ha="center", va="center", fontsize=8, color="#111111")
     limit = max(5.0, float(np.nanmax(np.abs(differences), initial=0.0)))
     image = axes.imshow(differences, cmap="PuOr", vmin=-2 * limit, vmax=2 * limit, aspect="auto")

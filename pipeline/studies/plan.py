@@ -30,7 +30,8 @@ class Study(Section):
         title: what the report is called.
         seeds: each variant runs with every one.
         targets: data sets; None: those of params.yaml.
-        every: "adapt.method" adds a variant for each registered method that none of ``variants`` names.
+        every: "adapt.method" adds a variant for each registered method that is ranked and that none of
+            ``variants`` names.
         variants: by the name in the tables, the parameters that are changed.
         reference: the variant that others are compared with, beside direct transfer.
         along: a parameter that the variants give numbers, drawn as a line.
@@ -56,7 +57,8 @@ class Study(Section):
         if not isinstance(variants, dict):
             return study
         written = [changes.get("adapt.method") for changes in variants.values() if isinstance(changes, dict)]
-        methods = {params.title: {"adapt.method": name} for name, params in METHODS.items() if name not in written}
+        ranked = {name: params for name, params in METHODS.items() if params.ranked and name not in written}
+        methods = {params.title: {"adapt.method": name} for name, params in ranked.items()}
         return {**study, "variants": {**variants, **methods, **variants}}
 
     @field_validator("seeds", mode="before")

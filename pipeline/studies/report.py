@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import mean
 from types import MappingProxyType
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 import pandas as pd
 
@@ -13,13 +13,33 @@ from pipeline.config import paths
 from pipeline.errors import PipelineError
 from pipeline.files.io import write_csv, write_json, write_text
 from pipeline.labels import DRAWN_MARK
-from pipeline.reporting.markdown import KNOWN_NOTE, MARK_NOTE, NOTHING, UNLIKE_NOTE, markdown_table, signed, with_marks
+from pipeline.reporting.markdown import (
+    KNOWN_NOTE,
+    MARK_NOTE,
+    NOTHING,
+    UNLIKE_NOTE,
+    difference_text,
+    markdown_table,
+    share_text,
+    signed,
+    with_marks,
+)
 from pipeline.reporting.study_results import StudyCell, StudyRow, StudySummary, load_studies
 from pipeline.reporting.titles import OTHER_CODE_MARK, backbone_title, dataset_title, environment_title
 from pipeline.studies import figures
 from pipeline.studies.collect import Collected, State
 from pipeline.studies.plan import Run, Study
-from pipeline.studies.summary import Stage, accuracy, chosen_by, is_transfer, paired, win_loss
+from pipeline.studies.summary import (
+    KEEP,
+    Stage,
+    accuracy,
+    adjusted,
+    chosen_by,
+    drawn_units,
+    is_transfer,
+    paired,
+    win_loss,
+)
 from pipeline.tracking.costs import Cost
 from pipeline.validators import LAST, VALIDATORS
 
@@ -155,7 +175,8 @@ def rows(collected: Sequence[Collected], costs: Mapping[str, Mapping[str, Cost]]
     """
     scores = [f"{stage}_{key}" for stage in ("dt", "adapted") for key in SCORES]
     choices = [LAST, *(validator.name for validator in VALIDATORS)]
-    head = ["variant", "target", "seed", *scores, "oracle_accuracy", *(f"by_{name}" for name in choices)]
+    ways = ["oracle_accuracy", *(f"by_{name}" for name in choices)]
+    head = ["variant", "target", "seed", *scores, *ways, *(f"balanced_{way}" for way in ways)]
     head += ["n_test", "seconds", "memory_mib", "drawn", "revision", "experiment"]
     found = []
     for one in collected:
@@ -163,8 +184,10 @@ def rows(collected: Sequence[Collected], costs: Mapping[str, Mapping[str, Cost]]
         row: list[object] = [one.run.variant, result.target, one.run.seed]
         for metrics in (result.before, result.after):
             row += [100 * getattr(metrics, key) if metrics else None for key in SCORES]
-        for epoch in (result.oracle, *(result.unlabelled.choices.get(name) for name in choices)):
-            row.append(100 * epoch.accuracy if epoch else None)
+        epochs = [result.oracle, *(result.unlabelled.choices.get(name) for name in choices)]
+        row += [100 * epoch.accuracy if epoch else None for epoch in epochs]
+        balanced = [epoch.balanced_accuracy if epoch else None for epoch in epochs]
+        row += [None if one is None else 100 * one for one in balanced]
         cost = costs.get(one.run.name, {}).get(result.target)
         row += [result.n_test, *((cost.seconds, cost.memory) if cost else (None, None))]
         found.append([*row, result.drawn, one.revision, one.run.name])
@@ -181,7 +204,7 @@ def _state(
     """How much of the study has results, and of which code they are."""
     lines = [
         f"{len(planned) - len(lacking)} of {len(planned)} experiments (variants: {len(study.variants)}; seeds: "
-        f"{', '.join(map(str, study.seeds))}). Accuracy in per cent at the last epoch, or at that which "
+        f"{', '.join(map(str, study.seeds))}). Accuracies in per cent at the last epoch, or at that which "
         "adapt.choose names, mean ± standard deviation over seeds where there are several."
     ]
     if any(one.result.drawn for one in collected):
@@ -206,15 +229,20 @@ def _state(
 
 
 def _results(study: Study, targets: Sequence[str], collected: Sequence[Collected]) -> list[str]:
-    parts = ["## Accuracy", _accuracies(study, targets, collected)]
-    parts += ["## Against direct transfer", _differences(study, targets, collected, None)]
-    if study.reference:
-        parts += [f"## Against {study.reference}", _differences(study, targets, collected, study.reference)]
+    parts = ["## Accuracy and balanced accuracy", _accuracies(study, targets, collected)]
+    for other in (None, study.reference) if study.reference else (None,):
+        parts.append(f"## Against {other or 'direct transfer'}")
+        parts += ["Accuracy:", _differences(study, targets, collected, other, "accuracy")]
+        parts += ["Balanced accuracy:", _differences(study, targets, collected, other, "balanced_accuracy")]
+    drawn = [f"{dataset_title(target)} {units}" for target in targets if (units := drawn_units(collected, target))]
     parts.append(
-        "Differences in points on the same test pictures, mean over the seeds that both have, with the 95 % interval "
-        "of the paired bootstrap over pictures and its p value; pictures count as independent. Targets won and lost, "
-        "and the p value of their signs, in the last columns. No correction for many comparisons."
+        "Differences in points on the same test pictures, over the seeds that both have, with the 95 % interval of a "
+        "paired bootstrap over groups of pictures and over seeds, both at once (pipeline.evaluation.comparison). p "
+        "values are raised for the number of variants (Holm). Targets won and lost, and the p value of their signs, in "
+        f"the last columns. Drawn are {', '.join(drawn) or 'none'}."
     )
+    if acting := _acting(study, collected):
+        parts += ["## How much a method's own loss acts", acting]
     if table := _choices(collected):
         parts += ["## Choosing an epoch without labels", table]
     return parts
@@ -232,23 +260,33 @@ def _cell(cell: StudyCell | None) -> str:
     return NOTHING if cell is None else cell.text()
 
 
-def _differences(study: Study, targets: Sequence[str], collected: Sequence[Collected], other: str | None) -> str:
+def _differences(
+    study: Study,
+    targets: Sequence[str],
+    collected: Sequence[Collected],
+    other: str | None,
+    score: Literal["accuracy", "balanced_accuracy"],
+) -> str:
+    compared = [
+        variant
+        for variant in study.variants
+        if variant != other and not (other is None and is_transfer(collected, variant))
+    ]
+    by_target = []
+    for target in targets:
+        found = [paired(collected, variant, other, target) for variant in compared]
+        by_target.append(adjusted([getattr(one, score) if one else None for one in found]))
     lines = []
-    for variant in study.variants:
-        if variant == other or (other is None and is_transfer(collected, variant)):
-            continue
-        differences, cells, marks = [], [], dict[str, None]()
-        for target in targets:
-            found = paired(collected, variant, other, target)
+    for variant, differences in zip(compared, zip(*by_target, strict=True), strict=True):
+        cells, marks = [], dict[str, None]()
+        for target, found in zip(targets, differences, strict=True):
             if found is None:
                 cells.append(NOTHING)
                 continue
-            differences.append(found)
             own = _marks_of(collected, variant, other, target)
-            interval = f"[{signed(found.low)}, {signed(found.high)}]"
-            cells.append(f"{with_marks(signed(found.difference), own)} {interval}, p {found.p:.3f}")
+            cells.append(f"{difference_text(found, own)}, p {found.p:.3f}")
             marks.update(own)
-        over = win_loss(differences)
+        over = win_loss([found for found in differences if found])
         won = [f"{over.better} : {over.worse}", with_marks(signed(over.mean), marks), f"{over.p:.3f}"] if over else []
         lines.append([variant, *cells, *(won or [NOTHING] * 3)])
     return markdown_table(["", *map(dataset_title, targets), "won : lost", "mean", "p of signs"], lines)
@@ -261,15 +299,26 @@ def _marks_of(collected: Sequence[Collected], variant: str, other: str | None, t
     return dict.fromkeys(mark for cell in pair if cell for mark in cell.marks())
 
 
+def _acting(study: Study, collected: Sequence[Collected]) -> str:
+    """By variant the mean over targets and seeds; empty where no result tells."""
+    lines = []
+    for variant in study.variants:
+        results = [one.result for one in collected if one.run.variant == variant]
+        shares = [result.own_share for result in results if result.own_share is not None]
+        if shares:
+            drawn = [DRAWN_MARK] if any(result.drawn for result in results) else []
+            lines.append([variant, share_text(mean(shares), drawn)])
+    return markdown_table(["", "gradient on z, of the source's cross entropy"], lines) if lines else ""
+
+
 def _choices(collected: Sequence[Collected]) -> str:
     """Over all variants, targets and seeds together: no single target's labels speak for a validator."""
     lines, drawn = [], [DRAWN_MARK] if any(one.result.drawn for one in collected) else []
-    for title, name in (("last epoch", LAST), *((validator.title, validator.name) for validator in VALIDATORS)):
+    ways = [("keep the source model", KEEP), ("last epoch", LAST)]
+    for title, name in (*ways, *((validator.title, validator.name) for validator in VALIDATORS)):
         if found := chosen_by(collected, name):
-            numbers = (with_marks(f"{number:.1f}", drawn) for number in (found.accuracy, found.below_oracle))
-            lines.append([title, *numbers, str(found.results)])
-    return (
-        markdown_table(["chosen by", "mean accuracy (%)", "below the oracle (points)", "results"], lines)
-        if lines
-        else ""
-    )
+            numbers = (found.accuracy, found.balanced, found.below_oracle)
+            cells = (NOTHING if number is None else with_marks(f"{number:.1f}", drawn) for number in numbers)
+            lines.append([title, *cells, str(found.results)])
+    head = ["chosen by", "mean accuracy (%)", "mean balanced accuracy (%)", "accuracy below the oracle's (points)"]
+    return markdown_table([*head, "results"], lines) if lines else ""

@@ -1,19 +1,17 @@
-"""A study's results in numbers: means over seeds, and what is paired over pictures and over targets."""
+"""A study's results in numbers: means over seeds, and what is paired over pictures and seeds and over targets."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
-from pipeline.evaluation.comparison import PairedDifference, paired_bootstrap, sign_test
+from pipeline.evaluation.comparison import Comparison, PairedDifference, compare, holm, sign_test
+from pipeline.evaluation.records import ChosenEpoch, Metrics, Result, Tested
 from pipeline.reporting.study_results import StudyCell
 from pipeline.reporting.titles import environment_title
 from pipeline.studies.collect import Collected, of_variant
 
-RESAMPLES = 2000
-SEED = 0
 Stage = Literal["before", "after"]
 
 
@@ -35,7 +33,7 @@ class WinLoss:
 
 
 def accuracy(collected: Sequence[Collected], variant: str, target: str, stage: Stage = "after") -> StudyCell | None:
-    """A variant's accuracy on one target over seeds.
+    """A variant's accuracies on one target over seeds.
 
     Args:
         collected: all results of the study.
@@ -48,13 +46,17 @@ def accuracy(collected: Sequence[Collected], variant: str, target: str, stage: S
     """
     found = of_variant(collected, variant, target)
     scores = [one.result.before if stage == "before" else one.result.after for one in found]
-    values = [100 * metrics.accuracy for metrics in scores if metrics]
-    if not values:
+    values = 100 * np.array([[one.accuracy, one.balanced_accuracy] for one in scores if one])
+    if not len(values):
         return None
-    deviation = float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
+    (mean, balanced), deviations = values.mean(axis=0).tolist(), [0.0, 0.0]
+    if len(values) > 1:
+        deviations = values.std(axis=0, ddof=1).tolist()
     return StudyCell(
-        mean=float(np.mean(values)),
-        deviation=deviation,
+        mean=mean,
+        deviation=deviations[0],
+        balanced=balanced,
+        balanced_deviation=deviations[1],
         seeds=len(values),
         drawn=any(one.result.drawn for one in found),
         known=any(one.result.split.protocol.classes is not None for one in found),
@@ -68,8 +70,8 @@ def is_transfer(collected: Sequence[Collected], variant: str) -> bool:
     return any(one.run.variant == variant and one.run.params.adapt.method == "dt" for one in collected)
 
 
-def paired(collected: Sequence[Collected], variant: str, other: str | None, target: str) -> PairedDifference | None:
-    """The difference of two variants on the same test pictures, mean over the seeds that both have.
+def paired(collected: Sequence[Collected], variant: str, other: str | None, target: str) -> Comparison | None:
+    """The differences of two variants on the same test pictures, over the seeds that both have.
 
     Args:
         collected: all results of the study.
@@ -78,16 +80,40 @@ def paired(collected: Sequence[Collected], variant: str, other: str | None, targ
         target: the data set.
 
     Returns:
-        In points; None: they share no test pictures, as where other rules in section split chose them.
+        None: they share no seed or no test pictures, as where other rules in section split chose them, or the pictures
+        are of one person.
     """
-    first = _right(collected, variant, target, "after")
-    second = _right(collected, other or variant, target, "after" if other else "before")
-    parts = {one.test_part for one in (*first.values(), *second.values())}
-    seeds = [seed for seed in first if seed in second]
-    if not seeds or len(parts) > 1:
+    first, second = _tested(collected, variant, target), _tested(collected, other or variant, target)
+    pairs = [(first[seed], second[seed]) for seed in first if seed in second]
+    parts = {(part, one.labels, one.unit, one.units) for part, one in (*first.values(), *second.values())}
+    if not pairs or len(parts) > 1:
         return None
-    difference = np.mean([first[seed].pictures - second[seed].pictures for seed in seeds], axis=0)
-    return paired_bootstrap(100 * difference, RESAMPLES, SEED)
+    tested = pairs[0][0][1]
+    if len(set(tested.groups)) < 2:
+        return None
+    stage: Stage = "after" if other else "before"
+    return compare(
+        np.stack([one.classes("after") for (_, one), _ in pairs]),
+        np.stack([one.classes(stage) for _, (_, one) in pairs]),
+        tested.classes("labels"),
+        tested.groups,
+    )
+
+
+def adjusted(found: Sequence[PairedDifference | None]) -> list[PairedDifference | None]:
+    """The same with their p values raised for being so many (Holm)."""
+    p = iter(holm([one.p for one in found if one]))
+    return [replace(one, p=next(p)) if one else None for one in found]
+
+
+def drawn_units(collected: Sequence[Collected], target: str) -> str:
+    """What was drawn as a whole of a target's test pictures, "93 sequences"; "": no result tells, or unlike ones."""
+    found = {
+        f"{len(set(one.groups)):,} {one.unit}s"
+        for each in collected
+        if each.result.target == target and (one := each.result.tested)
+    }
+    return " or ".join(sorted(found))
 
 
 def win_loss(differences: Sequence[PairedDifference]) -> WinLoss | None:
@@ -99,53 +125,57 @@ def win_loss(differences: Sequence[PairedDifference]) -> WinLoss | None:
     return WinLoss(better, worse, float(np.mean(values)), sign_test(better, worse))
 
 
+KEEP = "keep"
+"""The choice of the source model, whatever was trained."""
+
+
 @dataclass(frozen=True)
 class Choice:
     """How well one way to choose an epoch did, over all adapted results.
 
     Attributes:
         accuracy: mean at the chosen epochs, in per cent.
-        below_oracle: mean difference to the best epoch by test labels, in points.
+        balanced: the same of balanced accuracy; None: a result does not tell.
+        below_oracle: mean difference of the accuracy to that of the best epoch by test labels, in points.
         results: how many.
     """
 
     accuracy: float
+    balanced: float | None
     below_oracle: float
     results: int
 
 
 def chosen_by(collected: Sequence[Collected], choice: str) -> Choice | None:
-    """How well ``choice`` (a validator, or the last epoch) did; None: no result tells."""
-    pairs = []
-    for one in collected:
-        oracle, chosen = one.result.oracle, one.result.unlabelled.choices.get(choice)
-        if one.result.adapted() and oracle and chosen:
-            pairs.append((chosen.accuracy, oracle.accuracy - chosen.accuracy))
+    """How well ``choice`` (a validator, the last epoch or ``KEEP``) did; None: no result tells."""
+    results = [one.result for one in collected if one.result.adapted() and one.result.oracle]
+    pairs = [(one, result) for result in results if (one := _chosen(result, choice))]
     if not pairs:
         return None
-    accuracy, below = 100 * np.array(pairs).mean(axis=0)
-    return Choice(float(accuracy), float(below), len(pairs))
+    balanced = [one.balanced_accuracy for one, _ in pairs if one.balanced_accuracy is not None]
+    below = [result.oracle.accuracy - one.accuracy for one, result in pairs if result.oracle]
+    return Choice(
+        accuracy=100 * float(np.mean([one.accuracy for one, _ in pairs])),
+        balanced=100 * float(np.mean(balanced)) if len(balanced) == len(pairs) else None,
+        below_oracle=100 * float(np.mean(below)),
+        results=len(pairs),
+    )
 
 
-@dataclass(frozen=True)
-class _Scored:
-    """What was classified rightly.
-
-    Attributes:
-        pictures: N, of the test part: 1 for each that is right, else 0.
-        test_part: the rules that chose them, and N.
-    """
-
-    pictures: NDArray[np.float64]
-    test_part: tuple[str, int | float | None, int, int]
+def _chosen(result: Result, choice: str) -> ChosenEpoch | Metrics | None:
+    """The scores of a choice."""
+    return result.before if choice == KEEP else result.unlabelled.choices.get(choice)
 
 
-def _right(collected: Sequence[Collected], variant: str, target: str, stage: Stage) -> dict[int, _Scored]:
-    """Which test pictures a variant classified rightly, by seed."""
+Rules = tuple[str, int | float | None, int]
+"""Those of section split that chose the test pictures."""
+
+
+def _tested(collected: Sequence[Collected], variant: str, target: str) -> dict[int, tuple[Rules, Tested]]:
+    """What a variant predicted for the test pictures, by seed, and how these were chosen."""
     found = {}
     for one in of_variant(collected, variant, target):
-        if right := one.result.right:
-            pictures = np.array(list(getattr(right, stage)), dtype=np.float64)
+        if tested := one.result.tested:
             rules = one.result.split.protocol
-            found[one.run.seed] = _Scored(pictures, (rules.protocol, rules.test, rules.seed, len(pictures)))
+            found[one.run.seed] = ((rules.protocol, rules.test, rules.seed), tested)
     return found

@@ -18,13 +18,16 @@ class Average:
         decay: at most this.
     """
 
-    def __init__(self, modules: Mapping[str, nn.Module], decay: float) -> None:
+    def __init__(self, modules: Mapping[str, nn.Module], decay: float, statistics: bool = True) -> None:
         """Copy the modules.
 
         Args:
             modules: those that are trained, by name.
             decay: of the average; with 0 it is the trained modules themselves.
+            statistics: whether those of batch norms are averaged; else they are the average's own, of what it is given
+                in training mode.
         """
+        self._tensors = _tensors if statistics else _weights
         self._trained = nn.ModuleDict(modules)
         self._average = copy.deepcopy(self._trained) if decay else None
         self.decay = decay
@@ -44,7 +47,7 @@ class Average:
         if self._average is None:
             return
         decay = self.decay if step is None else min(self.decay, (1 + step) / (10 + step))
-        pairs = list(zip(_tensors(self._average), _tensors(self._trained), strict=True))
+        pairs = list(zip(self._tensors(self._average), self._tensors(self._trained), strict=True))
         averaged, trained = zip(*(pair for pair in pairs if pair[0].is_floating_point()), strict=True)
         get_ema_multi_avg_fn(decay)(list(averaged), list(trained), 0)
         for count, now in pairs:
@@ -58,3 +61,7 @@ class Average:
 
 def _tensors(modules: nn.Module) -> list[Tensor]:
     return [*modules.parameters(), *modules.buffers()]
+
+
+def _weights(modules: nn.Module) -> list[Tensor]:
+    return [*modules.parameters()]

@@ -31,7 +31,7 @@ class Epoch:
         batches: made in a thread of their own, ahead of the steps that use them.
         steps: how many batches there are.
         images: how many images (views) the whole team trains on in the epoch.
-        metrics: what is known before the first step.
+        metrics: what is known before the first step; the task may add to it until the last one is done.
     """
 
     batches: Iterator[Any]

@@ -65,7 +65,7 @@ VALIDATORS = (
         "neighbourhood density",
         1,
         "Saito et al., ICCV 2021",
-        lambda inputs: _module("measures").neighbourhood_density(inputs.embeddings),
+        lambda inputs: _module("measures").neighbourhood_density(inputs.probabilities),
     ),
     Validator(
         "centroid_silhouette",

@@ -44,20 +44,21 @@ def information(p: Floats) -> float:
     return float(-times_log(p.astype(np.float64).mean(axis=0)).sum()) - entropy(p)
 
 
-def neighbourhood_density(z: Floats) -> float:
+def neighbourhood_density(p: Floats) -> float:
     """Soft neighbourhood density (Saito et al., ICCV 2021): the mean entropy of each picture's similarities to others.
 
-    Large where pictures lie in dense groups of like ones.
+    Large where pictures lie in dense groups of like ones. As in the paper (sec. 3.2) a picture is what is predicted of
+    it, made a unit vector.
 
     Args:
-        z: embeddings, N×d.
+        p: class probabilities, N×k.
 
     Returns:
         At most log(N − 1); 0 for a single picture.
     """
-    if len(z) < 2:
+    if len(p) < 2:
         return 0.0
-    unit = _unit_rows(z)
+    unit = _unit_rows(p)
     similarity = unit @ unit.T / TEMPERATURE
     np.fill_diagonal(similarity, -np.inf)
     weights = np.exp(similarity - similarity.max(axis=1, keepdims=True))

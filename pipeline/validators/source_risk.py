@@ -11,7 +11,12 @@ from numpy.typing import NDArray
 from pipeline.validators.measures import Floats, ValidatorInput
 
 STRENGTH = 1.0
-"""Inverse strength of the regression's L2 penalty, scikit-learn's default."""
+"""Inverse strength of the regression's L2 penalty, scikit-learn's default, for embeddings of length 1.
+
+The paper chooses the penalty by a part of the pictures. In simulations (64 and 256 dimensions, 250 pictures of each
+domain to fit on; other shares of classes, small and large shifts) that choice was mostly this one and took thirty
+times as long; the weights correlate with the true ratio by 0.76 to 0.89, of embeddings of length √d only by 0.2 to 0.7.
+"""
 
 
 def deep_embedded(inputs: ValidatorInput) -> float:
@@ -47,6 +52,8 @@ def density_ratio(source: Floats, target: Floats) -> NDArray[np.float64]:
 
     if min(len(source), len(target)) < 4:
         return np.ones(len(source))
+    length = np.sqrt(np.square(np.concatenate([source, target]), dtype=np.float64).sum(axis=1).mean())
+    source, target = (domain / max(length, 1e-12) for domain in (source, target))
     ratios = np.empty(len(source))
     for half in (0, 1):
         fitted_source, fitted_target = source[1 - half :: 2], target[1 - half :: 2]

@@ -6,6 +6,7 @@ import pandas as pd
 from pipeline.data.outcome import Outcome, Predictions, Sample
 from pipeline.evaluation import scorecard
 from pipeline.evaluation.records import ChosenEpoch
+from pipeline.evaluation.scores import ByEpoch
 from pipeline.validators import VALIDATORS
 from tests.evaluation.test_calibration import drawn
 
@@ -28,10 +29,10 @@ def test_before_and_after_are_judged_on_target_and_source() -> None:
 
 def test_a_validator_chooses_its_best_epoch_and_of_equal_ones_the_first() -> None:
     rising = pd.DataFrame({validator.name: [0.0, 1.0, 2.0, 2.0] for validator in VALIDATORS})
-    chosen = scorecard.chosen_epochs(rising, [0.5, 0.6, 0.4, 0.7])
-    assert chosen["information"] == ChosenEpoch(epoch=2, accuracy=0.4)
-    assert chosen["entropy"] == ChosenEpoch(epoch=0, accuracy=0.5)
-    assert chosen["last"] == ChosenEpoch(epoch=3, accuracy=0.7)
+    chosen = scorecard.chosen_epochs(rising, ByEpoch(np.array([0.5, 0.6, 0.4, 0.7]), np.array([0.1, 0.2, 0.3, 0.4])))
+    assert chosen["information"] == ChosenEpoch(epoch=2, accuracy=0.4, balanced_accuracy=0.3)
+    assert chosen["entropy"] == ChosenEpoch(epoch=0, accuracy=0.5, balanced_accuracy=0.1)
+    assert chosen["last"] == ChosenEpoch(epoch=3, accuracy=0.7, balanced_accuracy=0.4)
 
 
 def test_a_target_without_labels_has_no_calibration_error() -> None:

@@ -12,10 +12,11 @@ from scipy.stats import wasserstein_distance
 from sklearn.metrics import log_loss
 from torch.nn import functional as F
 
-from pipeline.methods.coral import coral
+from pipeline.config.methods import METHODS
+from pipeline.methods.coral import Balance, coral
 from pipeline.methods.dfa import class_likeness, likeness
 from pipeline.methods.icid import pairs
-from pipeline.methods.lpl import locality_preserving
+from pipeline.methods.lpl import Bank, locality_preserving
 from pipeline.methods.mcd import Mcd
 from pipeline.methods.mean_teacher import consistency
 from pipeline.methods.parts.adversary import Discriminator, certainty, domain_loss, multilinear, reversed_gradient
@@ -179,13 +180,99 @@ def test_what_is_known_of_the_classes_counts_in_what_is_taught(name: str, sees: 
 
 
 def test_locality_is_the_distance_to_the_mean_of_the_nearest_of_the_class() -> None:
-    x = torch.tensor([[0.0], [1.0], [3.0], [10.0], [50.0]])
+    x = torch.tensor([[0.0], [1.0], [3.0], [10.0], [50.0]], requires_grad=True)
     labels = torch.tensor([0, 0, 0, 0, 1])
     # nearest two: of 0 → 1, 3; of 1 → 0, 3; of 3 → 1, 0; of 10 → 3, 1; the last has none of its class
     expected = 0.5 * (2.0**2 + 0.5**2 + 2.5**2 + 8.0**2) / 5
-    assert locality_preserving(x, labels, 2).item() == pytest.approx(expected)
+    found = locality_preserving(x, labels, x, labels, 2)
+    assert found.item() == pytest.approx(expected)
+    (gradient,) = torch.autograd.grad(found, x)  # x less the mean, which stays (the paper's eq. 6)
+    assert gradient.squeeze(1).tolist() == pytest.approx([-2 / 5, -0.5 / 5, 2.5 / 5, 8 / 5, 0.0])
     means = [(0 - 14 / 3) ** 2, (1 - 13 / 3) ** 2, (3 - 11 / 3) ** 2, (10 - 4 / 3) ** 2]
-    assert locality_preserving(x, labels, 20).item() == pytest.approx(0.5 * sum(means) / 5)
+    assert locality_preserving(x, labels, x, labels, 20).item() == pytest.approx(0.5 * sum(means) / 5)
+    others = torch.cat([x.detach(), torch.tensor([[9.0], [52.0], [0.5]])]), torch.tensor([*labels, 0, 1, -1])
+    # of 10 → 9, 3; of 50 → 52 alone; what has no label is nobody's neighbour
+    expected = 0.5 * (2.0**2 + 0.5**2 + 2.5**2 + 4.0**2 + 2.0**2) / 5
+    assert locality_preserving(x, labels, *others, 2).item() == pytest.approx(expected)
+
+
+def test_a_bank_keeps_the_last_steps() -> None:
+    bank = Bank(5, 1)
+    for step in range(3):
+        bank.add(torch.full((2, 1), float(step)), torch.tensor([step, step]))
+    assert bank.labels.tolist() == [2, 0, 1, 1, 2]
+    assert bank.features.squeeze(1).tolist() == [2.0, 0.0, 1.0, 1.0, 2.0]
+
+
+def test_lpl_looks_for_as_many_neighbours_as_it_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a batch of 28 a class has 3 others; after an epoch the bank has more than k of each."""
+    found: list[int] = []
+
+    def counted(features: torch.Tensor, labels: torch.Tensor, others: torch.Tensor, of: torch.Tensor, k: int) -> object:
+        found.append(min(int((of == label).sum()) - 1 for label in labels) - k)
+        return locality_preserving(features, labels, others, of, k)
+
+    monkeypatch.setattr("pipeline.methods.lpl.locality_preserving", counted)
+    task = method("lpl", neighbours=7)
+    for batch in task.begin_epoch(0).batches:
+        task.step(batch, 0.0)
+    assert found[0] < 0 <= found[-1]
+
+
+def test_corals_weight_makes_both_losses_alike() -> None:
+    balance = Balance()
+    for source, distance in ((2.0, 0.1), (1.0, 0.2)):
+        balance.add(torch.tensor(source), torch.tensor(distance))
+    assert balance.weight.item() == 1.0
+    balance.begin_epoch()
+    assert balance.weight.item() == pytest.approx(3.0 / 0.3)
+    balance.begin_epoch()  # nothing new was seen
+    assert balance.weight.item() == pytest.approx(3.0 / 0.3)
+
+
+@pytest.mark.parametrize("name", ["dann", "cdan"])
+def test_the_discriminator_learns_at_ten_times_the_rate_and_by_nesterovs_momentum(name: str) -> None:
+    """As PyTorch defines it: v ← μ·v + g, then a step along g + μ·v."""
+    task = method(name, lr=1e-4, prototype_lr=3e-4, schedule="constant")
+    rates = {id(one): g["lr"] for g in task.optimiser.param_groups for one in g["params"]}  # type: ignore[attr-defined]
+    bias = task.own.get_parameter("discriminator.layers.4.bias")  # type: ignore[attr-defined]
+    assert rates[id(bias)] == pytest.approx(1e-3)
+    assert rates[id(task.model.get_parameter("prototypes.matrix"))] == 3e-4
+    momentum, expected = torch.zeros(1), bias.detach().clone()
+    batches = task.begin_epoch(0).batches
+    for _ in range(2):
+        task.step(next(batches), 0.5)
+        gradient = bias.grad + task.params.weight_decay * expected  # type: ignore[attr-defined]
+        momentum = 0.9 * momentum + gradient
+        expected = expected - 1e-3 * (gradient + 0.9 * momentum)
+    torch.testing.assert_close(bias.detach(), expected)
+
+
+def test_the_teachers_statistics_are_of_the_targets_second_views_alone() -> None:
+    task = method("mean_teacher", domain_passes="separate")
+    student, teacher = task.source_model.network, task.model.get_submodule("network")
+    batch = next(task.begin_epoch(0).batches)
+    before = teacher.get_buffer("encoder.trunk.1.running_mean").clone()
+    seen: list[torch.Tensor] = []
+    teacher.get_submodule("encoder.trunk.1").register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    task.step(batch, 0.0)
+    assert len(seen) == 1
+    assert len(seen[0]) == 28
+    expected = 0.9 * before + 0.1 * seen[0].mean(dim=(0, 2, 3))
+    torch.testing.assert_close(teacher.get_buffer("encoder.trunk.1.running_mean"), expected)
+    assert not torch.allclose(student.get_buffer("encoder.trunk.1.running_mean"), expected)
+    assert not teacher.training
+
+
+def test_safn_changes_no_prediction_by_longer_features() -> None:
+    """What its loss makes grow, the classifier does not see; so no study ranks it."""
+    task = method("safn")
+    before = task.probabilities(torch.arange(len(LABELS)))
+    encoder = task.source_model.network.encoder
+    features = encoder.features
+    encoder.features = lambda images: 3.0 * features(images)  # type: ignore[method-assign]
+    torch.testing.assert_close(task.probabilities(torch.arange(len(LABELS))), before)
+    assert not METHODS["safn"].ranked
 
 
 def test_icid_compares_each_picture_with_the_next_one() -> None:

@@ -57,10 +57,15 @@ def row(part: str, *first: str) -> list[str]:
 def test_stand_in_cells_are_marked_one_by_one(tmp_path: Path) -> None:
     table = section(text_of(tmp_path, result("ckplus"), result("jaffe")), "Table 1.")
     front = ("RAF-DB", "ResNet-10, no pre-training")
-    assert row(table, "DT (measured)", *front) == ["60.0 ◊ [52.0, 68.0]", "60.0 ◊ [52.0, 68.0]", "–", "–"]
+    assert row(table, "DT (measured)", *front) == [
+        "60.0 ◊ [52.0, 68.0], balanced 60.0 ◊",
+        "60.0 ◊ [52.0, 68.0], balanced 60.0 ◊",
+        "–",
+        "–",
+    ]
     assert row(table, "POCAN (measured)", *front) == [
-        "75.0 ◊ [68.0, 82.0]",
-        "75.0 ◊ [68.0, 82.0]",
+        "75.0 ◊ [68.0, 82.0], balanced 75.0 ◊",
+        "75.0 ◊ [68.0, 82.0], balanced 75.0 ◊",
         "–",
         "CK+ 80.0 ◊ (epoch 3); JAFFE 80.0 ◊ (epoch 3)",
     ]
@@ -71,7 +76,7 @@ def test_stand_in_cells_are_marked_one_by_one(tmp_path: Path) -> None:
 @pytest.mark.parametrize("provenance", [DRAWN_SOURCE, DRAWN_TARGET], ids=["source", "target"])
 def test_one_drawn_side_is_enough_for_the_mark(tmp_path: Path, provenance: dict[str, str]) -> None:
     text = text_of(tmp_path, result("fer2013", provenance=provenance))
-    assert row(section(text, "Table 2."), "POCAN (measured)")[2] == "75.0 ◊ [68.0, 82.0]"
+    assert row(section(text, "Table 2."), "POCAN (measured)")[2] == "75.0 ◊ [68.0, 82.0], balanced 75.0 ◊"
     kinds = {"stand-in": "drawn stand-ins", "real": "real"}
     assert f"source RAF-DB ({kinds[provenance['source']]})" in text
     assert f"targets FER2013 ({kinds[provenance['target']]})" in text
@@ -80,13 +85,13 @@ def test_one_drawn_side_is_enough_for_the_mark(tmp_path: Path, provenance: dict[
 def test_only_targets_that_were_drawn_are_marked_when_the_source_is_real(tmp_path: Path) -> None:
     text = text_of(tmp_path, result("ckplus", provenance=DRAWN_TARGET), result("jaffe", provenance=REAL))
     cells = row(section(text, "Table 1."), "POCAN (measured)")
-    assert cells[2:4] == ["75.0 ◊ [68.0, 82.0]", "75.0 [68.0, 82.0]"]
+    assert cells[2:4] == ["75.0 ◊ [68.0, 82.0], balanced 75.0 ◊", "75.0 [68.0, 82.0], balanced 75.0"]
     assert cells[-1] == "CK+ 80.0 ◊ (epoch 3); JAFFE 80.0 (epoch 3)"
 
 
 def test_real_results_carry_no_mark_anywhere(tmp_path: Path) -> None:
     text = text_of(tmp_path, result("ckplus", provenance=REAL), result("sfew", provenance=REAL))
-    assert "75.0 [68.0, 82.0]" in text
+    assert "75.0 [68.0, 82.0], balanced 75.0" in text
     assert "◊" not in text
     assert "stand-in" not in text
 
@@ -99,13 +104,17 @@ def test_every_measured_number_of_a_drawn_target_is_marked(tmp_path: Path) -> No
         "140 ◊",
         "60.0 ◊ [52.0, 68.0]",
         "75.0 ◊ [68.0, 82.0]",
-        "+15.0 ◊",
+        cells[4],
         "60.0 ◊",
         "75.0 ◊",
+        cells[7],
         "0.600 ◊",
         "0.750 ◊",
         "80.0 ◊ (epoch 3)",
     ]
+    # 105 of 140 against 84, none of which is lost: 1.96 standard errors are 5.9 points.
+    assert cells[4].startswith("+15.0 ◊ [+9.")
+    assert cells[7].startswith("+15.0 ◊ [+8.")
     f1 = section(text, "F1 per class")
     assert row(f1, "CK+48", "after (POCAN)") == ["0.750 ◊"] * 8
     assert row(f1, "CK+48", "test pictures") == ["20 ◊"] * 7 + ["140 ◊"]
@@ -135,7 +144,10 @@ def test_all_table_rows_have_the_width_of_their_head(tmp_path: Path) -> None:
 def test_targets_without_a_column_in_the_paper(tmp_path: Path) -> None:
     further = section(text_of(tmp_path, result("ckplus48"), result("my_faces")), "Further targets")
     assert row(further, "Method") == ["Source", "Backbone", "CK+48", "my_faces", "Oracle ‡"]
-    assert row(further, "DT (measured)")[2:4] == ["60.0 ◊ [52.0, 68.0]", "60.0 ◊ [52.0, 68.0]"]
+    assert row(further, "DT (measured)")[2:4] == [
+        "60.0 ◊ [52.0, 68.0], balanced 60.0 ◊",
+        "60.0 ◊ [52.0, 68.0], balanced 60.0 ◊",
+    ]
     assert "CK+48 is not the paper's CK+" in further
 
 
@@ -152,7 +164,7 @@ def test_target_without_labels(tmp_path: Path) -> None:
     assert row(further, "DT (measured)")[2:] == ["no labels", "–"]
     assert row(further, "POCAN (measured)")[2:] == ["no labels", "–"]
     targets = section(text, "Measured, target by target")
-    assert row(targets, "my_faces") == ["1,125", "no labels", "no labels", "no labels", "–", "–", "–", "–", "–", "–"]
+    assert row(targets, "my_faces") == ["1,125", *["no labels"] * 3, "–", *["no labels"] * 2, *["–"] * 4]
     assert "Whether adaptation helped cannot be said: no target has labels." in targets
     assert row(section(text, "F1 per class"), "my_faces", "no labels") == ["–"] * 8
 
@@ -171,10 +183,26 @@ def test_missing_f1_is_a_dash(tmp_path: Path) -> None:
 def test_where_adaptation_did_not_help_is_said_with_the_number(tmp_path: Path) -> None:
     worse = metrics(confusion(11, 9), [0.47, 0.63])
     same = metrics(confusion(12, 8), [0.52, 0.68])
-    text = text_of(tmp_path, result("ckplus"), result("jaffe", after=worse), result("oulu", after=same))
+    text = text_of(tmp_path, result("ckplus"), result("jaffe", after=worse, tested=None), result("oulu", after=same))
     targets = section(text, "Measured, target by target")
     assert "**Adaptation did not help** on 2 of 3 labelled targets: JAFFE −5.0 ◊ points; Oulu-CASIA 0.0 ◊" in targets
     assert row(targets, "JAFFE")[4] == "−5.0 ◊"
+
+
+def test_a_loss_that_hardly_acts_is_said_so(tmp_path: Path) -> None:
+    text = text_of(tmp_path, result("ckplus", own_share=0.008), result("jaffe", own_share=0.4), result("sfew"))
+    targets = section(text, "Measured, target by target")
+    assert "CK+ 0.8 % ◊, **its own loss hardly acts**; JAFFE 40.0 % ◊." in targets
+    assert "hardly acts" not in text_of(tmp_path / "unknown", result("ckplus"))
+
+
+def test_the_intervals_say_what_was_drawn(tmp_path: Path) -> None:
+    pairs = {**result("ckplus")["tested"], "unit": "sequence", "units": [index // 2 for index in range(140)]}
+    text = text_of(tmp_path, result("ckplus", tested=pairs), result("jaffe"), result("sfew", tested=None))
+    targets = section(text, "Measured, target by target")
+    assert "- CK+: MLflow run `f00d`, revision `0123abc`, intervals by drawing its 70 sequences" in targets
+    assert "- JAFFE: MLflow run `f00d`, revision `0123abc`, intervals by drawing its 140 pictures" in targets
+    assert row(targets, "SFEW 2.0")[4] == "+15.0 ◊"  # of before the pictures were kept
 
 
 def test_where_it_helped_everywhere(tmp_path: Path) -> None:
@@ -186,11 +214,11 @@ def test_where_it_helped_everywhere(tmp_path: Path) -> None:
 def test_direct_transfer_has_no_adapted_row(tmp_path: Path) -> None:
     same = metrics(confusion(12, 8), [0.52, 0.68])
     text = text_of(tmp_path, result("ckplus", method="dt", after=same, oracle={"accuracy": 0.6, "epoch": 0}))
-    assert row(section(text, "Table 1."), "DT (measured)")[2] == "60.0 ◊ [52.0, 68.0]"
+    assert row(section(text, "Table 1."), "DT (measured)")[2] == "60.0 ◊ [52.0, 68.0], balanced 60.0 ◊"
     assert "POCAN (measured)" not in text
     assert "(epoch 0)" not in text
     assert "method DT" in text
-    assert row(section(text, "Measured, target by target"), "CK+")[3:] == ["–", "–", "60.0 ◊", "–", "0.600 ◊", "–", "–"]
+    assert row(section(text, "Measured, target by target"), "CK+")[3:] == [*"––", "60.0 ◊", *"––", "0.600 ◊", *"––"]
     assert "No adapted target of this table was run." in section(text, "Table 3.")
 
 
@@ -198,8 +226,11 @@ def test_ablation_row_of_this_run(tmp_path: Path) -> None:
     targets = ("ckplus", "jaffe", "oulu", "fer2013", "sfew")
     text = text_of(tmp_path, *(result(target, without=["L_in", "weights"]) for target in targets))
     cells = row(section(text, "Table 3."), "POCAN (w/o L_in, weights) (measured)")
-    assert cells == ["75.0 ◊ [68.0, 82.0]"] * 5 + ["75.0 ◊"]
-    assert row(section(text, "Table 1."), "POCAN (w/o L_in, weights) (measured)")[2] == "75.0 ◊ [68.0, 82.0]"
+    assert cells == ["75.0 ◊ [68.0, 82.0], balanced 75.0 ◊"] * 5 + ["75.0 ◊, balanced 75.0 ◊"]
+    assert (
+        row(section(text, "Table 1."), "POCAN (w/o L_in, weights) (measured)")[2]
+        == "75.0 ◊ [68.0, 82.0], balanced 75.0 ◊"
+    )
 
 
 def test_average_needs_every_column_and_is_marked_if_one_is(tmp_path: Path) -> None:
@@ -209,7 +240,11 @@ def test_average_needs_every_column_and_is_marked_if_one_is(tmp_path: Path) -> N
         (tmp_path / name).mkdir()
     assert row(section(text_of(tmp_path / "four", *real), "Table 3."), "POCAN (measured)")[-2:] == ["–", "–"]
     cells = row(section(text_of(tmp_path / "five", *real, drawn), "Table 3."), "POCAN (measured)")
-    assert cells[3:] == ["75.0 [68.0, 82.0]", "100.0 ◊ [100.0, 100.0]", "80.0 ◊"]
+    assert cells[3:] == [
+        "75.0 [68.0, 82.0], balanced 75.0",
+        "100.0 ◊ [100.0, 100.0], balanced 100.0 ◊",
+        "80.0 ◊, balanced 80.0 ◊",
+    ]
 
 
 def test_provenance_paragraph_names_the_run(tmp_path: Path) -> None:
@@ -262,8 +297,8 @@ def test_what_was_computed_unlike_shares_no_row(tmp_path: Path) -> None:
     table = section(text, "Table 1.")
     on_cpu = "fp32 on cpu (AVX2), torch 2.11.0"
     on_both = f"pretrain: {on_cpu}; adapt: bf16, compiled on cuda (H100), torch 2.11.0"
-    assert row(table, f"POCAN (measured, {on_cpu})")[2:4] == ["75.0 ◊ [68.0, 82.0]", "–"]
-    assert row(table, f"POCAN (measured, {on_both})")[2:4] == ["–", "75.0 ◊ [68.0, 82.0]"]
+    assert row(table, f"POCAN (measured, {on_cpu})")[2:4] == ["75.0 ◊ [68.0, 82.0], balanced 75.0 ◊", "–"]
+    assert row(table, f"POCAN (measured, {on_both})")[2:4] == ["–", "75.0 ◊ [68.0, 82.0], balanced 75.0 ◊"]
     assert f"computed with {on_cpu} (CK+); {on_both} (JAFFE)." in text
     assert [line.count("(measured") for line in section(text, "Table 3.").splitlines()].count(1) == 2
 
@@ -282,7 +317,10 @@ def test_a_known_label_set_is_marked_in_every_cell(tmp_path: Path) -> None:
     known = SPLIT | {"protocol": SPLIT["protocol"] | {"classes": ["anger", "happiness"]}}
     text = text_of(tmp_path, result("ckplus"), result("jaffe", split=known))
     table = section(text, "Table 1.")
-    assert row(table, "POCAN (measured)")[2:4] == ["75.0 ◊ [68.0, 82.0]", "75.0 ◊ § [68.0, 82.0]"]
+    assert row(table, "POCAN (measured)")[2:4] == [
+        "75.0 ◊ [68.0, 82.0], balanced 75.0 ◊",
+        "75.0 ◊ § [68.0, 82.0], balanced 75.0 ◊ §",
+    ]
     assert "§ Measured with the target's label set given" in table
     assert "classes §: anger happiness" in text.split("### Divisions", 1)[1]
 
@@ -304,7 +342,8 @@ def test_what_no_label_says_of_an_adaptation(tmp_path: Path) -> None:
 
 def test_what_each_validator_would_have_chosen(tmp_path: Path) -> None:
     text = section(text_of(tmp_path, result("ckplus")), "Choosing an epoch")
-    assert "| CK+ | 75.0 ◊ | " + "70.0 ◊ (epoch 3) | " * len(VALIDATORS) + "80.0 ◊ (epoch 3) |" in text
+    assert "| CK+ | 60.0 ◊, balanced 60.0 ◊ | 75.0 ◊ (epoch 5), balanced 72.0 ◊ | 70.0 ◊ (epoch 3) | " in text
+    assert text.count("70.0 ◊ (epoch 3) | ") == len(VALIDATORS)
     unscored = {"before": judged(1.2), "after": judged(1.1), "choices": {}}
     assert "Choosing an epoch" not in text_of(tmp_path / "unscored", result("ckplus", unlabelled=unscored))
 
@@ -312,11 +351,14 @@ def test_what_each_validator_would_have_chosen(tmp_path: Path) -> None:
 def test_a_row_says_who_chose_its_epoch(tmp_path: Path) -> None:
     chosen = result_params(PARAMS, "ckplus") | {"adapt.choose": "information"}
     text = text_of(tmp_path, result("ckplus", parameters=chosen, kept_epoch=2))
-    assert row(section(text, "Table 1."), "POCAN, epoch by information (measured)")[2] == "75.0 ◊ [68.0, 82.0]"
+    assert (
+        row(section(text, "Table 1."), "POCAN, epoch by information (measured)")[2]
+        == "75.0 ◊ [68.0, 82.0], balanced 75.0 ◊"
+    )
     assert "by information (`adapt.choose`; Shi and Sha, ICML 2012), 0 being direct transfer: CK+ 2." in text
     assert "of the last epoch." not in text
     last = section(text, "Choosing an epoch")
-    assert "| CK+ | 75.0 ◊ | " in last
+    assert "| CK+ | 60.0 ◊, balanced 60.0 ◊ | 75.0 ◊ (epoch 5), " in last
 
 
 def test_what_confidence_is_worth(tmp_path: Path) -> None:
@@ -333,5 +375,7 @@ def test_nothing_adapted_nothing_judged(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", [name for name, params in METHODS.items() if params.adapts])
 def test_every_method_has_its_rows(name: str, tmp_path: Path) -> None:
     text = text_of(tmp_path, result("ckplus", method=name))
-    assert row(section(text, "Table 1."), f"{METHODS[name].title} (measured)")[2] == "75.0 ◊ [68.0, 82.0]"
+    assert (
+        row(section(text, "Table 1."), f"{METHODS[name].title} (measured)")[2] == "75.0 ◊ [68.0, 82.0], balanced 75.0 ◊"
+    )
     assert f"| CK+ | after ({METHODS[name].title}) |" in text

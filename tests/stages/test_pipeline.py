@@ -156,7 +156,7 @@ def test_dvc_shows_metrics_and_plots(project: Path) -> None:
     metrics = files["metrics.json"]
     result = json.loads((project / "reports/evaluate/jaffe/metrics.json").read_text())
     assert metrics["accuracy"]["jaffe"] == pytest.approx(100 * result["accuracy"], abs=1e-3)
-    expected = {name: {*DRAWN, "mean"} for name in ("accuracy", "gain", "balanced", "f1")}
+    expected = {name: {*DRAWN, "mean"} for name in ("accuracy", "gain", "balanced", "balanced_gain", "f1")}
     assert {name: set(values) for name, values in metrics.items()} == expected
     page = run(project, "dvc", "plots", "show", "--out", str(project.parent / "plots"))
     html = (project.parent / "plots/index.html").read_text()

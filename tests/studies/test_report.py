@@ -15,8 +15,9 @@ from pipeline.reporting.study_results import StudyCell, StudyRow, average, load_
 from pipeline.studies import experiments, plan
 from pipeline.studies.collect import collect, state_of
 from pipeline.studies.report import write_report
+from pipeline.studies.summary import paired
 from pipeline.tracking.costs import Cost
-from tests.reporting.made_results import SPLIT, confusion, metrics, result
+from tests.reporting.made_results import SPLIT, confusion, metrics, pictures, result
 from tests.reporting.test_tables import row, section
 from tests.reporting.test_tables import text_of as tables_text
 
@@ -58,8 +59,8 @@ def experiment(run: plan.Run, right: int, **changes: Any) -> None:
     for target in run.params.targets:
         after = metrics(confusion(right, 20 - right), [0.5, 0.9])
         made = result(target, seed=run.seed, method=run.params.adapt.method, after=after)
-        made |= {"parameters": run.result_params(target), "right": {"before": "1" * 84 + "0" * 56, "after": ""}}
-        made["right"]["after"] = "1" * 7 * right + "0" * 7 * (20 - right)
+        made |= {"parameters": run.result_params(target)}
+        made |= {"tested": pictures(confusion(12, 8), confusion(right, 20 - right))}
         folder = Path("reports/evaluate", target)
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "result.json").write_text(json.dumps(made | changes))
@@ -147,16 +148,18 @@ def test_the_report_compares_pairs_and_names_what_is_missing() -> None:
     text = files[1].read_text()
     assert "3 of 4 experiments (variants: 2; seeds: 0, 1)" in text
     assert "- **failed**: DANN, seed 1 (`two-dann-1`): error: no disk" in text
-    assert "| DT (of POCAN) | 60.0 ± 0.0 (2) ◊ | 60.0 ± 0.0 (2) ◊ |" in text
-    assert "| POCAN | 77.5 ± 3.5 (2) ◊ | 77.5 ± 3.5 (2) ◊ |" in text
-    assert "| DANN | 50.0 ◊ | 50.0 ◊ |" in text
+    assert "| DT (of POCAN) | 60.0 ± 0.0 (2) ◊, balanced 60.0 ± 0.0 ◊ | 60.0 ± 0.0 (2) ◊, balanced" in text
+    assert "| POCAN | 77.5 ± 3.5 (2) ◊, balanced 77.5 ± 3.5 ◊ | 77.5 ± 3.5 (2) ◊, balanced" in text
+    assert "| DANN | 50.0 ◊, balanced 50.0 ◊ | 50.0 ◊, balanced 50.0 ◊ |" in text
     # The seed that both have.
     assert "| 0 : 2 | −25.0 ◊ | 0.500 |" in text.split("## Against POCAN")[1]
     # POCAN over DT: 105 and 112 of 140 against 84. DANN with seed 0 alone against POCAN's 105: 35 of 140 less.
     assert "| POCAN | +17.5 ◊ [" in text
     assert "| 2 : 0 | +17.5 ◊ | 0.500 |" in text
     assert "| DANN | −25.0 ◊ [" in text
-    assert "| last epoch | 75.0 ◊ | 5.0 ◊ | 6 |" in text
+    assert "| keep the source model | 60.0 ◊ | 60.0 ◊ | 20.0 ◊ | 6 |" in text
+    assert "| last epoch | 75.0 ◊ | 72.0 ◊ | 5.0 ◊ | 6 |" in text
+    assert "Drawn are CK+ 140 pictures, JAFFE 140 pictures." in text
     table = pd.read_csv(files[0])
     assert len(table) == 6
     assert table["adapted_accuracy"].tolist() == [75.0, 75.0, 80.0, 80.0, 50.0, 50.0]
@@ -174,10 +177,10 @@ def test_the_tables_of_the_report_have_a_studys_rows(repository: Path) -> None:
     line = f"measured by `pocan study two`, revision {studied.revisions[0]}, 1 of 4 experiments missing"
     assert row(table, f"*{line}*")
     front = ("RAF-DB", "ResNet-10, no pre-training")
-    assert row(table, "DT (of POCAN)", *front) == ["60.0 ± 0.0 (2) ◊", "60.0 ± 0.0 (2) ◊", "–", "–"]
-    assert row(table, "POCAN", *front) == ["77.5 ± 3.5 (2) ◊", "77.5 ± 3.5 (2) ◊", "–", "–"]
+    assert row(table, "DT (of POCAN)", *front) == ["60.0 ± 0.0 (2) ◊, balanced 60.0 ± 0.0 ◊"] * 2 + ["–"] * 2
+    assert row(table, "POCAN", *front) == ["77.5 ± 3.5 (2) ◊, balanced 77.5 ± 3.5 ◊"] * 2 + ["–"] * 2
     ablation = section(text, "Table 3.")
-    assert row(ablation, "DANN") == ["50.0 ◊", "50.0 ◊", "–", "–", "–", "–"]
+    assert row(ablation, "DANN") == ["50.0 ◊, balanced 50.0 ◊"] * 2 + ["–"] * 4
     assert line not in section(text, "Table 2.")
     assert "No target of this table was run" not in text.split("## Table 2.")[0]
     assert "No adapted target" not in ablation
@@ -199,13 +202,36 @@ def test_a_mean_over_what_was_computed_unlike_is_marked(repository: Path) -> Non
     study, runs = planned()
     measured_unlike(runs)
     text = report_of(study=study, runs=runs)
-    assert "| POCAN | 75.0 ± 0.0 (2) ◊ ≠ | 75.0 ± 0.0 (2) ◊ ≠ |" in text
-    assert "| DANN | 50.0 ◊ | 50.0 ◊ |" in text
+    assert "| POCAN | 75.0 ± 0.0 (2) ◊ ≠, balanced 75.0 ± 0.0 ◊ ≠ | 75.0 ± 0.0 (2) ◊ ≠, balanced" in text
+    assert "| DANN | 50.0 ◊, balanced 50.0 ◊ | 50.0 ◊, balanced 50.0 ◊ |" in text
     assert "2 with fp32 on cuda (AVX2), torch 2.11.0" in text
     assert "4 with fp32 on cpu (AVX2), torch 2.11.0" in text
     (studied,) = load_studies(repository / "reports/studies")
     tables = tables_text(repository / "made", result("ckplus"), studies=[studied])
     assert "≠ A mean over what was computed unlike" in section(tables, "Table 1.")
+
+
+@pytest.mark.usefixtures("repository")
+def test_a_variant_whose_own_loss_hardly_acts_is_named() -> None:
+    study, runs = planned()
+    experiment(runs[0], 15)
+    experiment(runs[2], 10, own_share=0.03)
+    text = report_of(study=study, runs=runs).split("## How much a method's own loss acts")[1]
+    assert "| DANN | 3.0 % ◊, **its own loss hardly acts** |" in text
+    assert "| POCAN | " not in text.split("## Choosing")[0]
+
+
+@pytest.mark.usefixtures("repository")
+def test_p_values_are_raised_for_the_number_of_variants(repository: Path) -> None:
+    text = (repository / "studies/two.yaml").read_text()
+    (repository / "studies/two.yaml").write_text(f"{text}  Again: {{adapt.method: dann, adapt.epochs: 5}}\n")
+    study, runs = planned()
+    for run in runs:
+        experiment(run, 12 if run.variant == "POCAN" else 13 + run.seed)
+    against = report_of(study=study, runs=runs).split("## Against POCAN")[1].split("Balanced accuracy:")[0]
+    alone = paired(collect(runs, experiments.finished())[0], "DANN", "POCAN", "ckplus")
+    assert alone is not None
+    assert row(against, "DANN")[0].endswith(f"p {2 * alone.accuracy.p:.3f}")
 
 
 @pytest.mark.usefixtures("repository")
@@ -225,8 +251,8 @@ def test_a_result_from_before_a_validator_is_left_out_of_its_row() -> None:
     fewer = {name: choice for name, choice in judged["choices"].items() if name != "deep_embedded"}
     experiment(runs[1], 15, unlabelled={**judged, "choices": fewer})
     text = report_of(study=study, runs=runs)
-    assert "| entropy | 70.0 ◊ | 10.0 ◊ | 4 |" in text
-    assert "| deep embedded validation | 70.0 ◊ | 10.0 ◊ | 2 |" in text
+    assert "| entropy | 70.0 ◊ | – | 10.0 ◊ | 4 |" in text
+    assert "| deep embedded validation | 70.0 ◊ | – | 10.0 ◊ | 2 |" in text
 
 
 def test_a_clone_without_experiments_keeps_what_another_has_collected(repository: Path) -> None:
@@ -318,7 +344,7 @@ def test_results_of_other_code_are_marked(repository: Path) -> None:
     (repository / "pipeline/methods/pocan.py").write_text("2")
     git("commit", "--quiet", "-am", "other code")
     text = write_report("two", study, runs, *collect(runs, experiments.finished()), {})[1].read_text()
-    assert "| POCAN | 75.0 ◊ ¶ | 75.0 ◊ ¶ |" in text
+    assert "| POCAN | 75.0 ◊ ¶, balanced 75.0 ◊ ¶ | 75.0 ◊ ¶, balanced" in text
     assert "¶ With a result that depends on other code" in text
 
 
@@ -340,5 +366,5 @@ def test_every_mark_of_the_report_is_explained() -> None:
     study, runs = planned()
     experiment(runs[0], 15, split={**SPLIT, "protocol": {**SPLIT["protocol"], "classes": ["anger", "fear"]}})
     text = write_report("two", study, runs, *collect(runs, experiments.finished()), {})[1].read_text()
-    assert "| POCAN | 75.0 ◊ § | 75.0 ◊ § |" in text
+    assert "| POCAN | 75.0 ◊ §, balanced 75.0 ◊ § | 75.0 ◊ §, balanced" in text
     assert f"{MARK_NOTE}\n{KNOWN_NOTE}" in text

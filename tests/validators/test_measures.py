@@ -1,9 +1,13 @@
 """What validators say, on cases worked by hand."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy.spatial.distance import cdist
+from scipy.special import softmax
+from scipy.stats import entropy as entropy_of
 
 from pipeline.validators import VALIDATORS, measures, source_risk, validate
 from pipeline.validators.measures import ValidatorInput
@@ -24,15 +28,26 @@ def test_information_wants_sure_and_varied_predictions() -> None:
 
 
 def test_neighbourhood_density_counts_the_neighbours_of_a_picture() -> None:
-    groups = np.eye(5, dtype=np.float32).repeat(8, axis=0)  # each picture has 7 others in its place
+    groups = SURE[:5].repeat(8, axis=0)  # each picture is predicted as 7 others are
     assert measures.neighbourhood_density(groups) == pytest.approx(math.log(7), abs=1e-3)
-    assert measures.neighbourhood_density(3.0 * groups) == measures.neighbourhood_density(groups)
-    alone = np.eye(40, dtype=np.float32)
-    assert measures.neighbourhood_density(alone) == pytest.approx(math.log(39))
+    assert measures.neighbourhood_density(np.tile(EVEN[:1], (40, 1))) == pytest.approx(math.log(39))
+
+
+def test_neighbourhood_density_is_the_published_entropy_of_softmax_outputs() -> None:
+    p = softmax(np.random.Generator(np.random.PCG64(0)).normal(0, 3, (20, 7)), axis=1)
+    cosines = 1 - cdist(p, p, "cosine")
+    entropies = [entropy_of(softmax(np.delete(row, index) / 0.05)) for index, row in enumerate(cosines)]
+    assert measures.neighbourhood_density(p.astype(np.float32)) == pytest.approx(np.mean(entropies), rel=1e-4)
+
+
+def test_neighbourhood_density_judges_predictions_and_not_embeddings() -> None:
+    seen = domains(0.5)
+    other = replace(seen, embeddings=np.roll(seen.embeddings, 1, axis=1) + 3)
+    assert validate(seen)["neighbourhood_density"] == validate(other)["neighbourhood_density"]
 
 
 def test_a_single_picture_has_no_neighbours() -> None:
-    assert measures.neighbourhood_density(np.ones((1, 4), dtype=np.float32)) == 0.0
+    assert measures.neighbourhood_density(EVEN[:1]) == 0.0
 
 
 def test_silhouette_of_groups_their_mixture_and_one_class() -> None:
@@ -74,6 +89,23 @@ def test_the_ratio_of_densities_is_that_of_two_normal_distributions() -> None:
     expected = np.exp(0.5 * seen.source_embeddings.sum(axis=1) - 0.25)
     found = source_risk.density_ratio(seen.source_embeddings, seen.embeddings)
     assert np.corrcoef(np.log(found), np.log(expected))[0, 1] > 0.97
+    assert found.mean() == pytest.approx(1.0, abs=0.15)
+
+
+@pytest.mark.parametrize("scale", [1.0, 8.0])
+def test_the_ratio_is_found_for_embeddings_of_many_dimensions_and_of_any_length(scale: float) -> None:
+    """Seven classes in other shares, the ratio of which is that of the picture's class."""
+    generator = np.random.Generator(np.random.PCG64(0))
+    means, spread = generator.normal(0, 0.8, (7, 64)), generator.normal(0, 0.3, (12, 64))
+    shares = np.array([0.4, 0.2, 0.15, 0.1, 0.1, 0.04, 0.01])
+    of_source, of_target = generator.choice(7, 500), generator.choice(7, 500, p=shares)
+    source, target = (
+        means[labels] + generator.normal(size=(500, 12)) @ spread + generator.normal(0, 0.5, (500, 64))
+        for labels in (of_source, of_target)
+    )
+    rows = [(scale * one / np.linalg.norm(one, axis=1, keepdims=True)).astype(np.float32) for one in (source, target)]
+    found = source_risk.density_ratio(rows[0], rows[1])
+    assert np.corrcoef(found, 7 * shares[of_source])[0, 1] > 0.75
     assert found.mean() == pytest.approx(1.0, abs=0.15)
 
 

@@ -3,7 +3,7 @@
 from typing import ClassVar
 
 from pipeline.config.methods.two_domains import TwoDomainsParams
-from pipeline.config.section import Fraction, Momentum, NonNegativeFloat, PositiveInt
+from pipeline.config.section import Fraction, Momentum, NonNegativeFloat, PositiveFloat, PositiveInt
 
 
 class AgraParams(TwoDomainsParams):
@@ -12,6 +12,7 @@ class AgraParams(TwoDomainsParams):
     Attributes:
         weight: of the domain loss, times λ of the progress.
         local_weight: of the local features' own cross entropy.
+        own_factor: of branches, graphs and discriminator, as in the released code.
         hidden: width of the discriminator's two hidden layers.
         dropout: share of the graphs' inner features that a step leaves out.
         momentum_of_means: how far a cluster's mean goes to that of ``gathered`` pictures or a few more.
@@ -31,6 +32,7 @@ class AgraParams(TwoDomainsParams):
 
     weight: NonNegativeFloat = 1.0
     local_weight: NonNegativeFloat = 1.0
+    own_factor: PositiveFloat | None = 10.0
     hidden: PositiveInt = 512
     dropout: Momentum = 0.5
     momentum_of_means: Fraction = 0.1

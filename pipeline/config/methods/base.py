@@ -47,6 +47,8 @@ class AdaptParams(Section):
     needs_encoder: ClassVar[bool] = False
     """Whether it looks at the pictures or at what f computes within, so that features of f are not enough."""
 
+    ranked: ClassVar[bool] = True
+    """Whether a study of every method has it: not where it cannot do here what it was published for."""
     training_free: ClassVar[bool] = False
     """Whether it corrects the source model in one pass over the target, without steps: ``epochs`` then says nothing."""
     needs_statistics: ClassVar[bool] = False

@@ -3,7 +3,7 @@
 from typing import ClassVar
 
 from pipeline.config.methods.two_domains import TwoDomainsParams
-from pipeline.config.section import NonNegativeFloat, PositiveInt
+from pipeline.config.section import NonNegativeFloat, PositiveFloat, PositiveInt
 
 
 class CdanParams(TwoDomainsParams):
@@ -12,6 +12,8 @@ class CdanParams(TwoDomainsParams):
     Attributes:
         weight: of the domain loss, times λ of the progress.
         hidden: width of the discriminator's two hidden layers.
+        own_factor: of the discriminator, as in CDAN's released code.
+        nesterov: likewise.
         entropy: weigh pictures by how sure their prediction is (+E).
     """
 
@@ -22,4 +24,6 @@ class CdanParams(TwoDomainsParams):
 
     weight: NonNegativeFloat = 1.0
     hidden: PositiveInt = 1024
+    own_factor: PositiveFloat | None = 10.0
+    nesterov: bool = True
     entropy: bool = True

@@ -10,7 +10,8 @@ class CoralParams(TwoDomainsParams):
     """Deep CORAL's own parameters.
 
     Attributes:
-        weight: λ of the distance of the covariances.
+        weight: λ of the distance of the covariances; null: by the paper's rule that at the end both losses are about
+            the same: in each epoch the ratio of their means in the one before, in the first 1.
     """
 
     name: ClassVar[str] = "coral"
@@ -20,4 +21,4 @@ class CoralParams(TwoDomainsParams):
     )
     implementation: ClassVar[str] = "pipeline.methods.coral:Coral"
 
-    weight: NonNegativeFloat = 1.0
+    weight: NonNegativeFloat | None = None

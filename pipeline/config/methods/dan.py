@@ -10,7 +10,7 @@ class DanParams(TwoDomainsParams):
     """DAN's own parameters.
 
     Attributes:
-        weight: λ of the MMD.
+        weight: λ of the MMD with the kernels' mean; with their sum, as in the released code, it is a fifth of it.
         kernels: widths of the Gaussians, as multiples of the mean squared distance.
     """
 
@@ -19,5 +19,5 @@ class DanParams(TwoDomainsParams):
     citation: ClassVar[str] = "Long et al., Learning transferable features with deep adaptation networks, ICML 2015"
     implementation: ClassVar[str] = "pipeline.methods.dan:Dan"
 
-    weight: NonNegativeFloat = 1.0
+    weight: NonNegativeFloat = 5.0
     kernels: tuple[PositiveFloat, ...] = (0.25, 0.5, 1.0, 2.0, 4.0)

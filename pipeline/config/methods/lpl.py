@@ -12,6 +12,7 @@ class LplParams(TwoDomainsParams):
     Attributes:
         weight: λ of the locality-preserving loss.
         neighbours: k, the nearest pictures of the class that a picture is drawn to.
+        bank: pictures of the last steps that are looked among, at most; less than the source has.
     """
 
     name: ClassVar[str] = "lpl"
@@ -22,3 +23,4 @@ class LplParams(TwoDomainsParams):
 
     weight: NonNegativeFloat = 0.003
     neighbours: PositiveInt = 20
+    bank: PositiveInt = 2048

@@ -18,6 +18,7 @@ class SafnParams(TwoDomainsParams):
     title: ClassVar[str] = "SAFN"
     citation: ClassVar[str] = "Xu et al., Larger norm more transferable: an adaptive feature norm approach, ICCV 2019"
     needs_encoder: ClassVar[bool] = True
+    ranked: ClassVar[bool] = False
     implementation: ClassVar[str] = "pipeline.methods.safn:Safn"
 
     weight: NonNegativeFloat = 0.05

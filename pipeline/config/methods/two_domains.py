@@ -22,9 +22,11 @@ class TwoDomainsParams(AdaptParams):
 
     Attributes:
         lr: of f and g.
-        prototype_lr: of M and of the method's own modules, which do not come from the source model.
+        prototype_lr: of M.
+        own_factor: rate of the method's own modules, which do not come from the source model, over lr; null: that of M.
         schedule: inverse, the rates times (1 + 10 p)^−0.75 of the progress p (Ganin et al., JMLR 2016), or constant.
         momentum: of the optimiser.
+        nesterov: whether it looks ahead (Nesterov's momentum, as PyTorch has it).
         weight_decay: of the optimiser.
         class_weights: of the source's cross entropy, as in POCAN (none: as published).
         balance: of balanced class weights.
@@ -40,8 +42,10 @@ class TwoDomainsParams(AdaptParams):
 
     lr: PositiveFloat = 1e-3
     prototype_lr: PositiveFloat = 1e-2
+    own_factor: PositiveFloat | None = None
     schedule: Literal["inverse", "constant"] = "inverse"
     momentum: Momentum = 0.9
+    nesterov: bool = False
     weight_decay: NonNegativeFloat = 1e-3
     class_weights: ClassWeights = "none"
     balance: Balance = Balance()
@@ -49,6 +53,17 @@ class TwoDomainsParams(AdaptParams):
     domain_passes: Literal["joint", "separate"] = "joint"
     batch_norm: BatchNormMode = "shared"
     ema: Momentum = 0.0
+
+    @property
+    def own_lr(self) -> float:
+        """The rate of the method's own modules."""
+        return self.prototype_lr if self.own_factor is None else self.own_factor * self.lr
+
+    @model_validator(mode="after")
+    def _something_to_look_ahead_by(self) -> Self:
+        if self.nesterov and self.momentum == 0:
+            raise ValueError("nesterov needs a momentum above 0: set nesterov: false, or momentum")
+        return self
 
     @model_validator(mode="after")
     def _passes_can_be_told_apart(self) -> Self:

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from pipeline.config.methods.two_domains import TwoClassifiersParams
 from pipeline.losses.classification import weighted_cross_entropy
+from pipeline.methods.parts.own_share import gradient_norm
 from pipeline.methods.parts.two_domains import Batch, Domains, TwoDomains
 from pipeline.networks.network import Prototypes
 
@@ -42,8 +43,10 @@ class TwoClassifiers(TwoDomains):
         self.set_rates(progress)
         # What the classifiers learn from in A and B must have gone through the same batch norms.
         separate = self.params.domain_passes == "separate"
-        terms = self.losses(self.embedded(replace(batch, target=None) if separate else batch, progress))
+        domains = self.embedded(replace(batch, target=None) if separate else batch, progress)
+        terms = self.losses(domains)
         loss = torch.stack(list(terms.values())).sum()
+        of_source = gradient_norm(loss, [domains.source]) if self.is_last_step() else 0.0
         self.descend(loss)
         with torch.no_grad():  # f and g rest in step B
             both = self.embedded(batch, progress)
@@ -52,6 +55,8 @@ class TwoClassifiers(TwoDomains):
         for _ in range(self.params.repeats):
             target = self.whole(self.embed(both.target_views, "target"), batch.target)
             together = self.discrepancy(target, {name: m.detach() for name, m in self._matrices().items()})
+            if of_source > 0:
+                self._metrics["own_share"] = gradient_norm(together, [target]) / of_source
             self.descend(together)
         self._mean_of_both()
         self._average.update()

@@ -16,6 +16,7 @@ from pipeline.data.views import Pictures, Views
 from pipeline.errors import TrainingError
 from pipeline.losses.classification import source_weights, weighted_cross_entropy
 from pipeline.methods.parts.base import Method
+from pipeline.methods.parts.own_share import own_share
 from pipeline.networks.network import Decision, Network, PrototypeClassifier, Prototypes
 from pipeline.training.average import Average
 from pipeline.training.loop import Epoch
@@ -67,11 +68,13 @@ class TwoDomains(Method):
         prototypes: M, trained likewise.
         own: the method's own modules, trained along with M.
         views: training views of each target picture in a step, of which the first is embedded.
+        averages_statistics: whether ``ema`` averages the statistics of batch norms, too.
     """
 
     params: TwoDomainsParams
     model: PrototypeClassifier
     views: ClassVar[int] = 1
+    averages_statistics: ClassVar[bool] = True
 
     def prepare(self) -> None:
         """Make optimiser, average and views.
@@ -87,7 +90,7 @@ class TwoDomains(Method):
         self.network, self.prototypes = self.source_model.network, self.source_model.prototypes
         self.own = nn.ModuleDict(self.own_modules()).to(device)
         trained = {"network": self.network, "prototypes": self.prototypes, "own": self.own}
-        self._average = Average(self.averaged(), params.ema)
+        self._average = Average(self.averaged(), params.ema, self.averages_statistics)
         labels = self.source.labels[self.source.rows]
         weights, self._trained_shares = source_weights(labels, params.class_weights, params.balance)
         self._weights = weights.to(device)
@@ -95,17 +98,21 @@ class TwoDomains(Method):
         self._embed = self.team.setup(self.embedder())
         self._source_views = Views(self.source.inputs, self.augment_params, self.team, 1)
         self._target_views = Views(self.target.inputs, self.augment_params, self.team, self.views)
-        self._beside = [*self.prototypes.parameters(), *self.own.parameters()]
+        matrix, own = list(self.prototypes.parameters()), list(self.own.parameters())
+        self._beside = [*matrix, *own]
         self.optimiser = torch.optim.SGD(
             [
                 {"params": list(self.network.parameters()), "lr": params.lr},
-                {"params": self._beside, "lr": params.prototype_lr},
+                {"params": matrix, "lr": params.prototype_lr},
+                {"params": own, "lr": params.own_lr},
             ],
             momentum=params.momentum,
+            nesterov=params.nesterov,
             weight_decay=params.weight_decay,
             fused=True,
         )
         self._rates = [group["lr"] for group in self.optimiser.param_groups]
+        self._steps_left, self._metrics = 0, dict[str, float]()
         self.parts = {**trained, **self._average.parts(), "optimiser": self.optimiser}
 
     def own_modules(self) -> dict[str, nn.Module]:
@@ -150,6 +157,7 @@ class TwoDomains(Method):
         steps = self.params.steps_per_epoch or max(1, *(count // size for count in counts))
         sizes = [min(size, count) for count in counts]
         images = steps * (sizes[0] + self.views * sizes[1])
+        self._steps_left, self._metrics = steps, metrics
         return Epoch(self._batches(epoch, steps), steps, images, metrics)
 
     def prepare_epoch(self, epoch: int) -> dict[str, float]:
@@ -184,11 +192,23 @@ class TwoDomains(Method):
 
     def step(self, batch: Batch, progress: float) -> dict[str, Tensor]:
         self.set_rates(progress)
-        terms = self.losses(self.embedded(batch, progress))
+        domains = self.embedded(batch, progress)
+        terms = self.losses(domains)
+        self.note_own_share(terms, domains)
         loss = torch.stack(list(terms.values())).sum()
         self.descend(loss)
         self._average.update()
         return {name: value.detach() for name, value in {**terms, "loss": loss}.items()}
+
+    def note_own_share(self, terms: dict[str, Tensor], domains: Domains) -> None:
+        """Log with the epoch, at its last step, how much the method's own terms act (``own_share``)."""
+        if self.is_last_step() and (share := own_share(terms, [domains.source, domains.target])) is not None:
+            self._metrics["own_share"] = share
+
+    def is_last_step(self) -> bool:
+        """Count a step, and tell whether it is the epoch's last."""
+        self._steps_left -= 1
+        return self._steps_left == 0
 
     def set_rates(self, progress: float) -> None:
         """Set the learning rates of a step at ``progress``."""

@@ -61,7 +61,10 @@ def _f1_bars(stages: Sequence[tuple[str, Metrics]], mark: str) -> Plot:
 
 def _confusions(stages: Sequence[tuple[str, Metrics]], mark: str) -> Plot:
     """Row-normalised; the colour is the share of the true class, the number the count."""
-    titles = [f"{name}, accuracy {100 * metrics.accuracy:.1f}{mark} %" for name, metrics in stages]
+    titles = [
+        f"{name}, accuracy {100 * one.accuracy:.1f}{mark} %, balanced {100 * one.balanced_accuracy:.1f}{mark} %"
+        for name, one in stages
+    ]
     figure = make_subplots(1, len(stages), subplot_titles=titles, shared_yaxes=True, horizontal_spacing=0.04)
     for column, (_, metrics) in enumerate(stages, start=1):
         counts = np.array(metrics.confusion)
