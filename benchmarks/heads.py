@@ -84,7 +84,7 @@ def run(target: str, variants: list[str], seeds: list[int]) -> dict[str, Any]:
 
 
 def table(files: list[Path]) -> str:
-    """A row a variant, best first: means over all source models and seeds, and the spread of each source model's mean."""
+    """A row a variant, best first: means over source models and seeds, and the spread of the source models' means."""
     runs: dict[str, dict[int, list[Any]]] = defaultdict(lambda: defaultdict(list))
     for file in files:
         read = json.loads(file.read_text(encoding="utf-8"))

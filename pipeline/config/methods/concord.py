@@ -22,8 +22,8 @@ class ConcordParams(TwoDomainsParams):
     citation: ClassVar[str] = "this project, docs/concord.md"
     implementation: ClassVar[str] = "pipeline.methods.concord:Concord"
 
-    lr: PositiveFloat = 3e-3
-    prototype_lr: PositiveFloat = 3e-3
+    lr: PositiveFloat = 3e-2
+    prototype_lr: PositiveFloat = 3e-2
     schedule: Literal["inverse", "constant"] = "constant"
     weight_decay: NonNegativeFloat = 1e-5
     class_weights: ClassWeights = "printed"
