@@ -1,14 +1,16 @@
 """Methods that adapt the head, from the source model at hand, several seeds of stage 2 each.
 
 python -m benchmarks.heads run TARGET OUT.json [--seeds 0,1,2] VARIANT ...     in a project with models and features
-python -m benchmarks.heads table FILE.json ...                                 the files' table, in Markdown
+python -m benchmarks.heads table TARGET FILE.json ...                          the files' table, in Markdown
+
+The table needs the target's crops, for their labels and subjects, which the files do not hold; and a variant DT=dt.
 
 A VARIANT is a method's name, or NAME=METHOD,key=value,… with other values of its parameters.
 """
 
 import argparse
 import copy
-import json
+import re
 import subprocess
 import time
 from collections import defaultdict
@@ -24,6 +26,8 @@ from pipeline.config import paths
 from pipeline.config.load import load
 from pipeline.config.paths import AdaptationPaths
 from pipeline.data.prepared import PreparedData
+from pipeline.evaluation.comparison import compare, holm
+from pipeline.evaluation.resampling import units
 from pipeline.evaluation.scores import score
 from pipeline.files.io import read_json, write_json
 from pipeline.networks.trained import open_model
@@ -72,7 +76,6 @@ def run(target: str, variants: list[str], seeds: list[int]) -> dict[str, Any]:
             print(name, seed, *(f"{100 * value:.1f}" for value in (*found[-1]["dt"], *found[-1]["last"])), flush=True)
     described = {
         "target": target,
-        "labels": "".join(map(str, labels)),
         "source_seed": model.description["seed"],
         "source": read_json(paths.SOURCE_REPORT)["source"],
         "commit": subprocess.run(
@@ -83,37 +86,55 @@ def run(target: str, variants: list[str], seeds: list[int]) -> dict[str, Any]:
     return {**described, "runs": found}
 
 
-def table(files: list[Path]) -> str:
-    """A row a variant, best first: means over source models and seeds, and the spread of the source models' means."""
-    runs: dict[str, dict[int, list[Any]]] = defaultdict(lambda: defaultdict(list))
+def table(target: str, files: list[Path]) -> str:
+    """A row a variant, best balanced accuracy first: means over source models and seeds.
+
+    Gains over direct transfer are with 95 % intervals over subjects (else sequences, else pictures), source models and
+    seeds, p values by Holm over the variants.
+    """
+    data = PreparedData.open(target)
+    labels, samples = data.store.labels()[data.split.test], data.store.samples.iloc[data.split.test]
+    unit, groups = units(samples)
+    runs: dict[str, list[tuple[int, dict[str, Any]]]] = defaultdict(list)
     for file in files:
-        read = json.loads(file.read_text(encoding="utf-8"))
+        read = read_json(file)
         for one in read["runs"]:
-            runs[one["variant"]][read["source_seed"]].append(one)
-    rows = []
-    for variant, by_model in runs.items():
-        means = {
-            key: np.array([np.mean([one[key] for one in each], axis=0) for each in by_model.values()])
-            for key in ("dt", "last")
-        }
-        gains = 100 * np.array([np.subtract(one["last"], one["dt"]) for each in by_model.values() for one in each])
-        spread = 100 * means["last"].std(axis=0, ddof=1) if len(by_model) > 1 else np.zeros(2)
-        seconds = np.median([one["seconds"] for each in by_model.values() for one in each])
-        last, gain = 100 * means["last"].mean(axis=0), gains.mean(axis=0)
+            runs[one["variant"]].append((read["source_seed"], one))
+    transfer = {model: one["predicted"] for model, one in runs.pop("DT")}
+    rows, compared = [], []
+    for variant, of_variant in runs.items():
+        models = [model for model, _ in of_variant]
+        first = np.array([list(map(int, one["predicted"])) for _, one in of_variant])
+        second = np.array([list(map(int, transfer[model])) for model in models])
+        compared.append(compare(first, second, labels, groups, models))
+        last, before = (100 * np.array([one[key] for _, one in of_variant]) for key in ("last", "dt"))
+        worst, means = (last - before).min(axis=0), last.mean(axis=0)
+        seconds = np.median([one["seconds"] for _, one in of_variant])
+        gain, balanced = compared[-1].accuracy, compared[-1].balanced_accuracy
         cells = [
             variant,
-            f"{last[0]:.1f} ± {spread[0]:.1f} ({last[1]:.1f})",
-            f"{gain[0]:+.1f} ({gain[1]:+.1f})",
-            f"{gains[:, 0].min():+.1f} ({gains[:, 1].min():+.1f})",
-            f"{len(by_model)} × {len(gains) // len(by_model)}",
+            f"{means[0]:.1f} ({means[1]:.1f})",
+            f"{gain.difference:+.1f} [{gain.low:+.1f}, {gain.high:+.1f}]",
+            f"{balanced.difference:+.1f} [{balanced.low:+.1f}, {balanced.high:+.1f}]",
+            f"{worst[0]:+.1f} ({worst[1]:+.1f})",
+            f"{len(set(models))} × {len(models) // len(set(models))}",
             f"{seconds:.0f}",
         ]
-        rows.append((last[1], "| " + " | ".join(cells).replace("-", "−") + " |"))
-    head = [
-        "| variant | last epoch | gain | worst gain | source models × seeds | seconds |",
-        "|---|---:|---:|---:|---:|---:|",
+        rows.append((means[1], cells))
+    adjusted = holm([one.balanced_accuracy.p for one in compared])
+    lines = [
+        f"| variant | last epoch | gain, over {unit}s, seeds | balanced | p (Holm) | worst | models × seeds | seconds |",
+        "|---|---:|---:|---:|---:|---:|---:|---:|",
     ]
-    return "\n".join([*head, *(row for _, row in sorted(rows, reverse=True))])
+    for (_, cells), p in sorted(zip(rows, adjusted, strict=True), key=lambda one: -one[0][0]):
+        cells.insert(4, f"{p:.3f}")
+        lines.append("| " + " | ".join(minus(cell) for cell in cells) + " |")
+    return "\n".join(lines)
+
+
+def minus(cell: str) -> str:
+    """Numbers with the sign of minus."""
+    return re.sub(r"-(?=\d)", "−", cell)
 
 
 def main() -> None:
@@ -125,10 +146,12 @@ def main() -> None:
     running.add_argument("out", type=Path)
     running.add_argument("variants", nargs="+")
     running.add_argument("--seeds", default="0,1,2")
-    commands.add_parser("table").add_argument("files", nargs="+", type=Path)
+    showing = commands.add_parser("table")
+    showing.add_argument("target")
+    showing.add_argument("files", nargs="+", type=Path)
     options = parser.parse_args()
     if options.command == "table":
-        print(table(options.files))
+        print(table(options.target, options.files))
         return
     torch.set_num_threads(1)
     write_json(options.out, run(options.target, options.variants, [int(seed) for seed in options.seeds.split(",")]))

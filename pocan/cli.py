@@ -256,7 +256,7 @@ def trials(
         list[str] | None,
         typer.Option("--set", "-S", help="Another value of a parameter, as adapt.choose=warrant; may be repeated."),
     ] = None,
-    suite: Annotated[Path, typer.Option(help="Which targets.")] = Path("params/trials.yaml"),
+    suite: Annotated[Path, typer.Option(help="Which targets.")] = Path("studies/trials/shifts.yaml"),
     model: Annotated[Path, typer.Option(help="The source model.")] = Path("models/prototypes"),
     file: Annotated[Path, typer.Option("--params", help="The parameter file.")] = Path("params.yaml"),
 ) -> None:

@@ -23,7 +23,7 @@ Shares = Literal["even", "dirichlet-1.0", "dirichlet-0.3", "one-missing"]
 
 
 class Suite(Section):
-    """A file such as params/trials.yaml.
+    """A file such as studies/trials/shifts.yaml.
 
     Attributes:
         cameras: by name.

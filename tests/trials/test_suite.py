@@ -21,7 +21,7 @@ SUITE = Suite(cameras={"plain": Camera()}, shares=["even", "one-missing", "diric
 
 
 def test_the_projects_suite_has_36_targets() -> None:
-    found = list(cases(read_suite(ROOT / "params/trials.yaml"), LABELS, 0))
+    found = list(cases(read_suite(ROOT / "studies/trials/shifts.yaml"), LABELS, 0))
     assert len(found) == 36
     assert len({(case.camera, case.shares, case.draw) for case in found}) == 36
 
