@@ -123,7 +123,7 @@ def table(target: str, files: list[Path]) -> str:
         rows.append((means[1], cells))
     adjusted = holm([one.balanced_accuracy.p for one in compared])
     lines = [
-        f"| variant | last epoch | gain, over {unit}s, seeds | balanced | p (Holm) | worst | models × seeds | seconds |",
+        f"| variant | last epoch | gain ({unit}s, seeds) | balanced | p (Holm) | worst | models × seeds | time (s) |",
         "|---|---:|---:|---:|---:|---:|---:|---:|",
     ]
     for (_, cells), p in sorted(zip(rows, adjusted, strict=True), key=lambda one: -one[0][0]):
