@@ -69,7 +69,7 @@ def run(target: str, variants: list[str], seeds: list[int]) -> dict[str, Any]:
                     "confusion": scores[1].confusion,
                     "by_epoch": [float((classes == labels).mean()) for classes in predicted],
                     "predicted": "".join(map(str, predicted[-1])),
-                    "validations": adapted.validations,
+                    "warrant": adapted.validations[0]["warrant"],
                     "seconds": time.perf_counter() - started,
                 }
             )
