@@ -56,7 +56,9 @@ def text(
         mark: stands after every number where pictures are drawn, else "".
     """
     rows = target.split.test
-    with_faces = replace(outcome, before=_only(outcome.before, rows), after=_only(outcome.after, rows))
+    embedded, ranks = outcome.target.rows, outcome.target.ranks[np.isin(outcome.target.rows, rows)]
+    sample = replace(outcome.target, rows=np.flatnonzero(np.isin(rows, embedded)), ranks=ranks)
+    with_faces = replace(outcome, target=sample, before=_only(outcome.before, rows), after=_only(outcome.after, rows))
     source, found = dataset_title(settings.source), found_by(target.store)
     parts = [
         f"# {target.name}: adapted by {settings.adapt.title}",

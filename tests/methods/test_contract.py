@@ -25,6 +25,7 @@ CORRECTING = [name for name in TRAINED if METHODS[name].training_free]
 
 CHANGES: dict[str, dict[str, Any]] = {
     "agra": {"epochs": 2},
+    "concord": {"batch_norm": "shared"},  # frozen norms are for a head whose features stay
     "mean_teacher": {"ema": 0.8, "epochs": 6},
     "pocan": {"lr": 0.01, "prototype_lr": 0.05, "epochs": 6, "ema": 0.9},
     "sar": {"lr": 0.05, "fixed": 0.0, "recover_below": 0.0},

@@ -31,7 +31,7 @@ OFF = {
 """The weights of each method's own terms."""
 
 ON: dict[str, dict[str, Any]] = {
-    "agra": {"local_weight": 10.0},
+    "agra": {"local_weight": 10.0, "own_factor": None},
     "dfa": {"gist": 1.0, "intra": 10.0, "inter": 10.0},
     "fixmatch": {"threshold": 0.0, "weight": 1.0},
     "mcc": {"weight": 5.0},
