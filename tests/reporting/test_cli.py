@@ -30,7 +30,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_report_writes_and_names_the_files(project: Path) -> None:
     answer = CliRunner().invoke(app, ["report"])
     assert answer.exit_code == 0, answer.output
-    assert answer.output.splitlines() == [
+    assert answer.stdout.splitlines() == [
         "reports/tables.md",
         "reports/metrics.json",
         "reports/figures/fig2b_jaffe.png",
@@ -40,7 +40,7 @@ def test_report_writes_and_names_the_files(project: Path) -> None:
         "reports/figures/training_jaffe.png",
         "reports/index.html",
     ]
-    assert all((project / line).stat().st_size > 0 for line in answer.output.splitlines())
+    assert all((project / line).stat().st_size > 0 for line in answer.stdout.splitlines())
 
 
 def test_report_without_results_is_one_message(project: Path) -> None:

@@ -114,7 +114,7 @@ def test_a_table_is_sorted_within_its_groups_and_back(opened: Opened, written: P
     button.click()
     falling = column(page, "Table 1", 3)
     assert falling[1:9] == ["88.7", "88.58", "86.49", "84.5", "78.83", "73.91", "64.20", "-"]
-    assert falling[-2:] == ["75.0 ◊ [68.0, 82.0]", "60.0 ◊ [52.0, 68.0]"]
+    assert falling[-2:] == ["75.0 ◊ [68.0, 82.0], balanced 75.0 ◊", "60.0 ◊ [52.0, 68.0], balanced 60.0 ◊"]
     after = column(page, "Table 1", 0)
     assert [after[place] for place in heads] == [names[place] for place in heads]
     button.click()
