@@ -10,8 +10,6 @@ A VARIANT is a method's name, or NAME=METHOD,key=value,… with other values of 
 
 import argparse
 import copy
-import re
-import subprocess
 import time
 from collections import defaultdict
 from pathlib import Path
@@ -30,7 +28,9 @@ from pipeline.evaluation.comparison import compare, holm
 from pipeline.evaluation.resampling import units
 from pipeline.evaluation.scores import score
 from pipeline.files.io import read_json, write_json
+from pipeline.git import git
 from pipeline.networks.trained import open_model
+from pipeline.reporting.markdown import difference_text, markdown_table, signed
 from pipeline.training import loop
 from pipeline.trials.run import trained
 
@@ -47,11 +47,10 @@ def run(target: str, variants: list[str], seeds: list[int]) -> dict[str, Any]:
         settings = load(
             changes=[f"adapt.method={method}", "adapt.trains=head", *(f"adapt.{value}" for value in values)]
         )
+        source, outputs = PreparedData.open(settings.source), AdaptationPaths.of_target(target)
         for seed in seeds[: 1 if settings.adapt.training_free else None]:
             loop.prepare(seed, team.device)
             started = time.perf_counter()
-            source = PreparedData.open(settings.source)
-            outputs = AdaptationPaths.of_target(target)
             work = Adaptation(
                 copy.deepcopy(model), source, data, settings.adapt, settings.augment, seed, None, {}, outputs
             )
@@ -78,9 +77,7 @@ def run(target: str, variants: list[str], seeds: list[int]) -> dict[str, Any]:
         "target": target,
         "source_seed": model.description["seed"],
         "source": read_json(paths.SOURCE_REPORT)["source"],
-        "commit": subprocess.run(
-            ["git", "rev-parse", "HEAD"], check=True, capture_output=True, text=True
-        ).stdout.strip(),
+        "commit": git("rev-parse", "HEAD").strip(),
         "environment": team.environment(),
     }
     return {**described, "runs": found}
@@ -114,27 +111,26 @@ def table(target: str, files: list[Path]) -> str:
         cells = [
             variant,
             f"{means[0]:.1f} ({means[1]:.1f})",
-            f"{gain.difference:+.1f} [{gain.low:+.1f}, {gain.high:+.1f}]",
-            f"{balanced.difference:+.1f} [{balanced.low:+.1f}, {balanced.high:+.1f}]",
-            f"{worst[0]:+.1f} ({worst[1]:+.1f})",
+            difference_text(gain, ()),
+            difference_text(balanced, ()),
+            f"{signed(worst[0])} ({signed(worst[1])})",
             f"{len(set(models))} × {len(models) // len(set(models))}",
             f"{seconds:.0f}",
         ]
         rows.append((means[1], cells))
     adjusted = holm([one.balanced_accuracy.p for one in compared])
-    lines = [
-        f"| variant | last epoch | gain ({unit}s, seeds) | balanced | p (Holm) | worst | models × seeds | time (s) |",
-        "|---|---:|---:|---:|---:|---:|---:|---:|",
+    ranked = sorted(zip(rows, adjusted, strict=True), key=lambda one: -one[0][0])
+    head = [
+        "variant",
+        "last epoch",
+        f"gain ({unit}s, seeds)",
+        "balanced",
+        "p (Holm)",
+        "worst",
+        "models × seeds",
+        "time (s)",
     ]
-    for (_, cells), p in sorted(zip(rows, adjusted, strict=True), key=lambda one: -one[0][0]):
-        cells.insert(4, f"{p:.3f}")
-        lines.append("| " + " | ".join(minus(cell) for cell in cells) + " |")
-    return "\n".join(lines)
-
-
-def minus(cell: str) -> str:
-    """Numbers with the sign of minus."""
-    return re.sub(r"-(?=\d)", "−", cell)
+    return markdown_table(head, [[*cells[:4], f"{p:.3f}", *cells[4:]] for (_, cells), p in ranked])
 
 
 def main() -> None:
