@@ -136,6 +136,10 @@ def test_another_clone_pulls_runs_nothing_and_predicts(place: Place, trained: Pa
     place.do(clone, "Everybody else", 1)
     pulled, registered = (pd.read_csv(clone / f"{name}.csv") for name in ("pulled", "registered"))
     assert pulled["expression"].isin(EXPRESSIONS).tolist() == [True]
+    assert [frame.pop("model").tolist() for frame in (pulled, registered)] == [
+        ["models/adapted/jaffe ◊"],
+        ["models:/pocan-jaffe@newest ◊"],
+    ]
     pd.testing.assert_frame_equal(pulled, registered)
 
 
