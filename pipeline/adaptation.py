@@ -1,5 +1,6 @@
 """A source model adapted to an unlabelled target by any method: trained, saved, predicted with and logged."""
 
+import copy
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from pipeline.compute.team import Team
 from pipeline.config import paths
 from pipeline.config.learning import AugmentParams
 from pipeline.config.methods.base import AdaptParams
+from pipeline.config.methods.space import candidates
 from pipeline.config.paths import AdaptationPaths
 from pipeline.data.batches import DeviceCrops, DeviceFeatures, NetworkInputs
 from pipeline.data.crops import CROP_SIZE
@@ -30,9 +32,11 @@ from pipeline.networks.features import FeatureRequest, GivenFeatures, source_row
 from pipeline.networks.inference import predict_domains
 from pipeline.networks.network import Encoder, PrototypeClassifier
 from pipeline.networks.trained import TrainedModel
+from pipeline.search import Search
 from pipeline.tracking.runs import StageRun
 from pipeline.training import loop
 from pipeline.training.checkpoints import Checkpoint
+from pipeline.validators import chooser
 
 NO_ROWS: Indices = np.empty(0, dtype=np.int64)
 
@@ -112,25 +116,29 @@ class Adaptation:
             )
         return source, FeatureRequest.of_target(self.encoder, self.target, params.target_views, self.augment)
 
-    def method(self, team: Team) -> Method:
-        """Make the training task, on the team's device.
+    def method(self, team: Team) -> Method | Search:
+        """Make the training task, on the team's device: the method, or a search among its configurations.
 
         Raises:
             DamagedFileError: the features are missing or of something else.
         """
-        target = self.target
         source_inputs, target_inputs = self._inputs(team.device)
         if self.params.trains == "head":
             swap_encoder(self.source_model, GivenFeatures(self.encoder.dim))
-        return implementation(self.params)(
-            self.source_model,
-            self._source_domain(source_inputs),
-            TargetDomain(target_inputs, target.train_rows, target.test_rows),
-            self.params,
-            self.augment,
-            self.seed,
-            team,
-        )
+        source = self._source_domain(source_inputs)
+        target = TargetDomain(target_inputs, self.target.train_rows, self.target.test_rows)
+
+        def begin(params: AdaptParams, model: PrototypeClassifier) -> Method:
+            return implementation(params)(model, source, target, params, self.augment, self.seed, team)
+
+        def begin_anew(params: AdaptParams) -> Method:
+            torch.manual_seed(self.seed)
+            return begin(params, copy.deepcopy(self.source_model))
+
+        validator = chooser(self.params.choose)
+        if not self.params.search or validator is None:
+            return begin(self.params, self.source_model)
+        return Search(candidates(self.params, self.params.search, self.seed), begin_anew, validator)
 
     def _inputs(self, device: torch.device) -> tuple[NetworkInputs, NetworkInputs]:
         """What the network takes of source and target: crops, or features where the head alone is trained."""
@@ -186,13 +194,16 @@ def adapt(work: Adaptation, run: Run, team: Team, registered_name: str, finish: 
         method.predict_target()
         method.load_kept_epoch()
         after = predict_domains(method.model, *domains)
-        for module in method.modules().values():
-            swap_encoder(module, work.encoder)
+        if work.params.trains == "head":
+            for module in method.modules().values():
+                swap_encoder(module, work.encoder)
         fitted = _temperature(work, after)
         method.model.calibration.temperature.fill_(fitted)
         environment = {**description["environment"], "adapt": team.environment()}
         described = {**description, "environment": environment, "temperature": fitted, "kept_epoch": method.kept_epoch}
         described["own_share"] = _own_share(curve)
+        if isinstance(method, Search):
+            described["adapt"] = method.kept_params.model_dump()
         saved.save(work.outputs.model, method.modules(), described)
         _write_tables(work.outputs, method, curve)
         outcome = Outcome(*work.samples, before, after)
@@ -224,10 +235,11 @@ def _log_inputs(work: Adaptation, tracked: StageRun, team: Team) -> None:
     tracked.log_dataset(work.target.store, work.target.split.train, "target")
 
 
-def _write_tables(to: AdaptationPaths, method: Method, curve: Sequence[dict[str, float]]) -> None:
+def _write_tables(to: AdaptationPaths, method: Method | Search, curve: Sequence[dict[str, float]]) -> None:
     """Write the tables of epochs, validations and losses.
 
     That of epochs has a column an epoch (0: before adaptation) and a row a test picture: the predicted class as uint8.
+    Of a search both have the candidates in place of epochs.
     """
     epochs = pd.DataFrame({f"epoch_{epoch}": rows.numpy() for epoch, rows in enumerate(method.predictions)})
     with atomic_path(to.epochs) as temporary:

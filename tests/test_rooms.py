@@ -16,7 +16,7 @@ FLOORS = (
     ("reporting",),
     ("adaptation",),
     ("tracking",),
-    ("evaluation",),
+    ("evaluation", "search"),
     ("methods",),
     ("source_model",),
     ("training", "prediction"),

@@ -2,6 +2,7 @@
 
 from typing import ClassVar
 
+from pipeline.config.methods.space import WEIGHT, Space
 from pipeline.config.methods.two_domains import TwoDomainsParams
 from pipeline.config.section import NonNegativeFloat, PositiveInt
 
@@ -22,6 +23,7 @@ class AadParams(TwoDomainsParams):
     )
     implementation: ClassVar[str] = "pipeline.methods.aad:Aad"
     source_free: ClassVar[bool] = True
+    space: ClassVar[Space] = TwoDomainsParams.space | {"dispersion": WEIGHT, "neighbours": (3, 5, 10)}
 
     neighbours: PositiveInt = 5
     dispersion: NonNegativeFloat = 1.0

@@ -2,6 +2,7 @@
 
 from typing import ClassVar
 
+from pipeline.config.methods.space import WEIGHT, Space
 from pipeline.config.methods.two_domains import TwoDomainsParams
 from pipeline.config.section import Fraction, Momentum, NonNegativeFloat, PositiveFloat, PositiveInt
 
@@ -29,6 +30,7 @@ class AgraParams(TwoDomainsParams):
     needs_encoder: ClassVar[bool] = True
     implementation: ClassVar[str] = "pipeline.methods.agra:Agra"
     classifier: ClassVar[str] = "pipeline.methods.agra:AgraClassifier"
+    space: ClassVar[Space] = TwoDomainsParams.space | {"weight": WEIGHT, "local_weight": WEIGHT}
 
     weight: NonNegativeFloat = 1.0
     local_weight: NonNegativeFloat = 1.0

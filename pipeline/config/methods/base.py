@@ -4,6 +4,7 @@ from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
+from pipeline.config.methods.space import Space
 from pipeline.config.section import Name, PositiveInt, Section
 from pipeline.registry import unknown
 from pipeline.validators import LAST, VALIDATORS, chooser
@@ -24,6 +25,8 @@ class AdaptParams(Section):
         source_pictures: of head: how many of the source's training pictures are drawn from; null: all.
         source_views: of head: training views of each of them whose features are computed, beside the evaluation view.
         target_views: the same of each of the target's pictures.
+        search: how many configurations of the method are trained, of whose last epochs ``choose`` keeps one, or the
+            source model; 0: the configured one alone, of which it keeps an epoch.
         choose: the epoch whose model is kept and scored: the last one, or that which a validator
             (``pipeline.validators``) finds best without the target's labels, epoch 0, the source model, among them.
     """
@@ -54,6 +57,9 @@ class AdaptParams(Section):
     needs_statistics: ClassVar[bool] = False
     """Whether it compares the target with the class statistics that the source model keeps."""
 
+    space: ClassVar[Space] = {}
+    """What a search varies, beside the configured values."""
+
     method: Name
     epochs: PositiveInt
     steps_per_epoch: PositiveInt | None
@@ -62,6 +68,7 @@ class AdaptParams(Section):
     source_pictures: Annotated[int, Field(ge=2)] | None = None
     source_views: PositiveInt = 1
     target_views: PositiveInt = 3
+    search: Annotated[int, Field(ge=0)] = 0
     choose: Name = LAST
 
     @field_validator("choose")
@@ -75,6 +82,13 @@ class AdaptParams(Section):
     def _features_suffice(self) -> Self:
         if self.trains == "head" and self.needs_encoder:
             raise ValueError(f"trains: {self.title} needs more of f than its features; set adapt.trains: all")
+        return self
+
+    @model_validator(mode="after")
+    def _search_has_a_rule(self) -> Self:
+        if self.search and self.choose == LAST:
+            names = ", ".join(one.name for one in VALIDATORS)
+            raise ValueError(f"search: somebody must choose among the configurations; set adapt.choose to {names}")
         return self
 
     @property

@@ -2,6 +2,7 @@
 
 from typing import ClassVar
 
+from pipeline.config.methods.space import WEIGHT, Space
 from pipeline.config.methods.two_domains import TwoDomainsParams
 from pipeline.config.section import NonNegativeFloat, PositiveFloat, PositiveInt
 
@@ -21,6 +22,7 @@ class CdanParams(TwoDomainsParams):
     title: ClassVar[str] = "CDAN+E"
     citation: ClassVar[str] = "Long et al., Conditional adversarial domain adaptation, NeurIPS 2018"
     implementation: ClassVar[str] = "pipeline.methods.cdan:Cdan"
+    space: ClassVar[Space] = TwoDomainsParams.space | {"weight": WEIGHT, "entropy": (True, False)}
 
     weight: NonNegativeFloat = 1.0
     hidden: PositiveInt = 1024

@@ -3,6 +3,7 @@
 from typing import ClassVar
 
 from pipeline.config.methods.base import AdaptParams
+from pipeline.config.methods.space import Space
 from pipeline.config.section import PositiveInt
 
 
@@ -20,5 +21,6 @@ class CentroidParams(AdaptParams):
     implementation: ClassVar[str] = "pipeline.methods.centroid:Centroid"
     source_free: ClassVar[bool] = True
     training_free: ClassVar[bool] = True
+    space: ClassVar[Space] = {"rounds": (1, 2, 3)}
 
     rounds: PositiveInt = 2

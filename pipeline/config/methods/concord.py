@@ -2,6 +2,7 @@
 
 from typing import ClassVar, Literal
 
+from pipeline.config.methods.space import WEIGHT, Space
 from pipeline.config.methods.two_domains import TwoDomainsParams
 from pipeline.config.section import BatchNormMode, ClassWeights, Fraction, Momentum, NonNegativeFloat, PositiveFloat
 
@@ -21,6 +22,11 @@ class ConcordParams(TwoDomainsParams):
     title: ClassVar[str] = "Concord"
     citation: ClassVar[str] = "this project, docs/concord.md"
     implementation: ClassVar[str] = "pipeline.methods.concord:Concord"
+    space: ClassVar[Space] = TwoDomainsParams.space | {
+        "pseudo": WEIGHT,
+        "information": WEIGHT,
+        "trusted_share": (0.3, 0.5, 0.8),
+    }
 
     lr: PositiveFloat = 3e-2
     prototype_lr: PositiveFloat = 3e-2

@@ -2,6 +2,7 @@
 
 from typing import ClassVar
 
+from pipeline.config.methods.space import WEIGHT, Space
 from pipeline.config.methods.two_domains import TwoDomainsParams
 from pipeline.config.section import NonNegativeFloat, PositiveFloat, PositiveInt
 
@@ -20,6 +21,7 @@ class DannParams(TwoDomainsParams):
     title: ClassVar[str] = "DANN"
     citation: ClassVar[str] = "Ganin et al., Domain-adversarial training of neural networks, JMLR 2016"
     implementation: ClassVar[str] = "pipeline.methods.dann:Dann"
+    space: ClassVar[Space] = TwoDomainsParams.space | {"weight": WEIGHT}
 
     weight: NonNegativeFloat = 1.0
     hidden: PositiveInt = 1024

@@ -2,6 +2,7 @@
 
 from typing import ClassVar
 
+from pipeline.config.methods.space import WEIGHT, Space
 from pipeline.config.methods.two_domains import TwoDomainsParams
 from pipeline.config.section import NonNegativeFloat, PositiveFloat
 
@@ -21,6 +22,7 @@ class DetnParams(TwoDomainsParams):
         "Li and Deng, Deep emotion transfer network for cross-database facial expression recognition, ICPR 2018"
     )
     implementation: ClassVar[str] = "pipeline.methods.detn:Detn"
+    space: ClassVar[Space] = TwoDomainsParams.space | {"weight": WEIGHT}
 
     weight: NonNegativeFloat = 1.0
     kernels: tuple[PositiveFloat, ...] = (0.25, 0.5, 1.0, 2.0, 4.0)

@@ -2,6 +2,7 @@
 
 from typing import ClassVar
 
+from pipeline.config.methods.space import WEIGHT, Space
 from pipeline.config.methods.two_domains import TwoDomainsParams
 from pipeline.config.section import NonNegativeFloat
 
@@ -21,6 +22,7 @@ class DfaParams(TwoDomainsParams):
         "Zhu, Sang and Zhao, Discriminative feature adaptation for cross-domain facial expression recognition, ICB 2016"
     )
     implementation: ClassVar[str] = "pipeline.methods.dfa:Dfa"
+    space: ClassVar[Space] = TwoDomainsParams.space | {"gist": WEIGHT, "intra": WEIGHT, "inter": WEIGHT}
 
     gist: NonNegativeFloat = 1.0
     intra: NonNegativeFloat = 1.0

@@ -2,6 +2,7 @@
 
 from typing import ClassVar
 
+from pipeline.config.methods.space import WEIGHT, Space
 from pipeline.config.methods.two_domains import TwoDomainsParams
 from pipeline.config.section import NonNegativeFloat, PositiveFloat
 
@@ -22,6 +23,7 @@ class EcanParams(TwoDomainsParams):
         "Li and Deng, A deeper look at facial expression dataset bias, IEEE Transactions on Affective Computing 2020"
     )
     implementation: ClassVar[str] = "pipeline.methods.ecan:Ecan"
+    space: ClassVar[Space] = TwoDomainsParams.space | {"marginal": WEIGHT, "conditional": WEIGHT}
 
     marginal: NonNegativeFloat = 1.0
     conditional: NonNegativeFloat = 1.0

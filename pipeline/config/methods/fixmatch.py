@@ -2,6 +2,7 @@
 
 from typing import ClassVar, Literal
 
+from pipeline.config.methods.space import WEIGHT, Space
 from pipeline.config.methods.two_domains import TwoDomainsParams
 from pipeline.config.section import Fraction, NonNegativeFloat
 
@@ -24,6 +25,7 @@ class FixmatchParams(TwoDomainsParams):
         "ICML 2023"
     )
     implementation: ClassVar[str] = "pipeline.methods.fixmatch:Fixmatch"
+    space: ClassVar[Space] = TwoDomainsParams.space | {"weight": WEIGHT, "threshold": (0.7, 0.8, 0.9, 0.95)}
 
     weight: NonNegativeFloat = 1.0
     threshold: Fraction = 0.9

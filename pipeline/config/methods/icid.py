@@ -2,6 +2,7 @@
 
 from typing import ClassVar
 
+from pipeline.config.methods.space import WEIGHT, Space
 from pipeline.config.methods.two_domains import TwoDomainsParams
 from pipeline.config.section import NonNegativeFloat
 
@@ -22,6 +23,7 @@ class IcidParams(TwoDomainsParams):
     )
     implementation: ClassVar[str] = "pipeline.methods.icid:Icid"
     uses_target: ClassVar[bool] = False
+    space: ClassVar[Space] = TwoDomainsParams.space | {"common": WEIGHT, "distinct": WEIGHT}
 
     common: NonNegativeFloat = 1.0
     distinct: NonNegativeFloat = 1.0

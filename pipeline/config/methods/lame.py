@@ -5,6 +5,7 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 
 from pipeline.config.methods.base import AdaptParams
+from pipeline.config.methods.space import Space
 
 
 class LameParams(AdaptParams):
@@ -22,5 +23,6 @@ class LameParams(AdaptParams):
     classifier: ClassVar[str] = "pipeline.methods.lame:LameClassifier"
     source_free: ClassVar[bool] = True
     training_free: ClassVar[bool] = True
+    space: ClassVar[Space] = {"neighbours": (1, 3, 5)}
 
     neighbours: Annotated[int, Field(ge=1, le=20)] = 5

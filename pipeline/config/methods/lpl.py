@@ -2,6 +2,7 @@
 
 from typing import ClassVar
 
+from pipeline.config.methods.space import WEIGHT, Space
 from pipeline.config.methods.two_domains import TwoDomainsParams
 from pipeline.config.section import NonNegativeFloat, PositiveInt
 
@@ -20,6 +21,7 @@ class LplParams(TwoDomainsParams):
     citation: ClassVar[str] = "Li, Deng and Du, Reliable crowdsourcing and deep locality-preserving learning, CVPR 2017"
     implementation: ClassVar[str] = "pipeline.methods.lpl:Lpl"
     uses_target: ClassVar[bool] = False
+    space: ClassVar[Space] = TwoDomainsParams.space | {"weight": WEIGHT}
 
     weight: NonNegativeFloat = 0.003
     neighbours: PositiveInt = 20

@@ -5,6 +5,7 @@ from typing import ClassVar, Literal, Self
 from pydantic import model_validator
 
 from pipeline.config.methods.base import AdaptParams
+from pipeline.config.methods.space import RATE, Space
 from pipeline.config.section import (
     Balance,
     BatchNormMode,
@@ -62,6 +63,14 @@ class PocanParams(AdaptParams):
     title: ClassVar[str] = "POCAN"
     citation: ClassVar[str] = "Prototype-oriented contrastive adaptation network, ACCV 2022"
     implementation: ClassVar[str] = "pipeline.methods.pocan:Pocan"
+    space: ClassVar[Space] = {
+        "lr": RATE,
+        "prototype_lr": RATE,
+        "tau": (0.1, 0.3, 0.5, 0.7),
+        "beta": (1.0, 2.0, 4.0),
+        "pseudo_loss": ("printed", "consistent"),
+        "batch_norm": ("shared", "frozen"),
+    }
 
     lr: PositiveFloat = 1e-5
     prototype_lr: PositiveFloat = 1e-4

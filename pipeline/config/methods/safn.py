@@ -2,6 +2,7 @@
 
 from typing import ClassVar
 
+from pipeline.config.methods.space import WEIGHT, Space
 from pipeline.config.methods.two_domains import TwoDomainsParams
 from pipeline.config.section import NonNegativeFloat, PositiveFloat
 
@@ -20,6 +21,7 @@ class SafnParams(TwoDomainsParams):
     needs_encoder: ClassVar[bool] = True
     ranked: ClassVar[bool] = False
     implementation: ClassVar[str] = "pipeline.methods.safn:Safn"
+    space: ClassVar[Space] = TwoDomainsParams.space | {"weight": WEIGHT}
 
     weight: NonNegativeFloat = 0.05
     step: PositiveFloat = 1.0

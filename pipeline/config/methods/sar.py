@@ -2,6 +2,7 @@
 
 from typing import ClassVar, Literal
 
+from pipeline.config.methods.space import RATE, Space
 from pipeline.config.methods.two_domains import TwoDomainsParams
 from pipeline.config.section import Fraction, NonNegativeFloat, PositiveFloat
 
@@ -24,6 +25,7 @@ class SarParams(TwoDomainsParams):
     citation: ClassVar[str] = "Niu et al., Towards stable test-time adaptation in dynamic wild world, ICLR 2023"
     implementation: ClassVar[str] = "pipeline.methods.sar:Sar"
     source_free: ClassVar[bool] = True
+    space: ClassVar[Space] = {"lr": RATE}
 
     lr: PositiveFloat = 2.5e-4
     schedule: Literal["inverse", "constant"] = "constant"

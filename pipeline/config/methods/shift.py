@@ -3,6 +3,7 @@
 from typing import ClassVar, Literal
 
 from pipeline.config.methods.base import AdaptParams
+from pipeline.config.methods.space import Space
 from pipeline.config.section import PositiveFloat, PositiveInt
 
 
@@ -28,6 +29,7 @@ class ShiftParams(AdaptParams):
     classifier: ClassVar[str] = "pipeline.methods.parts.shift:ShiftedClassifier"
     source_free: ClassVar[bool] = True
     training_free: ClassVar[bool] = True
+    space: ClassVar[Space] = {"form": ("class_aware", "mean", "coral"), "decide": ("centroids", "prototypes")}
     needs_statistics: ClassVar[bool] = True
 
     form: Literal["class_aware", "mean", "coral"] = "class_aware"

@@ -2,6 +2,7 @@
 
 from typing import ClassVar, Literal
 
+from pipeline.config.methods.space import WEIGHT, Space
 from pipeline.config.methods.two_domains import TwoDomainsParams
 from pipeline.config.section import NonNegativeFloat
 
@@ -21,6 +22,7 @@ class ShotParams(TwoDomainsParams):
     citation: ClassVar[str] = "Liang et al., Do we really need to access the source data?, ICML 2020"
     implementation: ClassVar[str] = "pipeline.methods.shot:Shot"
     source_free: ClassVar[bool] = True
+    space: ClassVar[Space] = TwoDomainsParams.space | {"pseudo": WEIGHT, "diversity_to": ("uniform", "estimated")}
 
     diversity: NonNegativeFloat = 1.0
     diversity_to: Literal["uniform", "estimated"] = "uniform"

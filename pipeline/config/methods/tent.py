@@ -2,6 +2,7 @@
 
 from typing import ClassVar, Literal
 
+from pipeline.config.methods.space import RATE, Space
 from pipeline.config.methods.two_domains import TwoDomainsParams
 from pipeline.config.section import NonNegativeFloat, PositiveFloat
 
@@ -20,6 +21,7 @@ class TentParams(TwoDomainsParams):
     citation: ClassVar[str] = "Wang et al., Tent: fully test-time adaptation by entropy minimization, ICLR 2021"
     implementation: ClassVar[str] = "pipeline.methods.tent:Tent"
     source_free: ClassVar[bool] = True
+    space: ClassVar[Space] = {"lr": RATE}
 
     lr: PositiveFloat = 2.5e-4
     schedule: Literal["inverse", "constant"] = "constant"

@@ -1,10 +1,11 @@
 """Parameters that methods share: of those that train f, g and M on both domains, some by two classifiers."""
 
-from typing import Literal, Self
+from typing import ClassVar, Literal, Self
 
 from pydantic import model_validator
 
 from pipeline.config.methods.base import AdaptParams
+from pipeline.config.methods.space import RATE, Space
 from pipeline.config.section import (
     Balance,
     BatchNormMode,
@@ -39,6 +40,8 @@ class TwoDomainsParams(AdaptParams):
         ema: decay of an average of all that is trained, which then predicts (Tarvainen and Valpola, NeurIPS 2017); 0:
             none.
     """
+
+    space: ClassVar[Space] = {"lr": RATE, "prototype_lr": RATE, "batch_norm": ("shared", "target", "frozen")}
 
     lr: PositiveFloat = 1e-3
     prototype_lr: PositiveFloat = 1e-2

@@ -1,0 +1,147 @@
+"""Several configurations of a method, trained one after the other, of which a rule keeps one without labels."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from torch import Tensor, nn
+
+from pipeline.config.methods import AdaptParams
+from pipeline.methods import Method
+from pipeline.networks.network import Classifier
+from pipeline.training.loop import Epoch, Resumable
+from pipeline.validators import LAST, Validator, best_epoch
+
+State = dict[str, dict[str, Tensor]]
+"""Of the parts of a model, by name."""
+
+
+class Search(Resumable):
+    """A training task (see ``pipeline.training.loop.Task``) made of the trainings of all candidates.
+
+    Where a ``Method`` has an entry for each of its epochs, this has one for each candidate: the first is the source
+    model, then come the candidates after their last epoch, in their order.
+
+    Args:
+        candidates: at least one configuration.
+        make: begins the training of one of them, from the source model and with the same chance, whatever came before.
+        validator: compares their models without the target's labels.
+
+    Attributes:
+        predictions: the predicted class of each test row, uint8.
+        validations: what the validators say, and what the candidate varies.
+    """
+
+    def __init__(
+        self, candidates: Sequence[AdaptParams], make: Callable[[AdaptParams], Method], validator: Validator
+    ) -> None:
+        self.candidates = candidates
+        self.predictions: list[Tensor] = []
+        self.validations: list[dict[str, Any]] = []
+        self._make, self._validator = make, validator
+        self._kept: State = {}
+        self._begin(0)
+
+    @property
+    def name(self) -> str:
+        """What the progress bar calls it."""
+        return f"{self._method.name}, {len(self.candidates)} configurations"
+
+    @property
+    def epochs(self) -> int:
+        """Those of all candidates."""
+        return len(self.candidates) * self._method.epochs
+
+    @property
+    def source(self) -> Any:
+        """The labelled domain."""
+        return self._method.source
+
+    @property
+    def target(self) -> Any:
+        """The domain to adapt to."""
+        return self._method.target
+
+    @property
+    def kept_epoch(self) -> int:
+        """The place of the model that is kept; 0 is the source model."""
+        return best_epoch(self._validator, [said[self._validator.name] for said in self.validations])
+
+    @property
+    def kept_params(self) -> AdaptParams:
+        """The configuration of the model that is kept; where it is the source model, the first one."""
+        return self.candidates[max(self.kept_epoch - 1, 0)]
+
+    @property
+    def model(self) -> Classifier:
+        """What predicts."""
+        return self._method.model
+
+    def modules(self) -> dict[str, nn.Module]:
+        """What is saved, by name."""
+        return self._method.modules()
+
+    def begin_epoch(self, epoch: int) -> Epoch:
+        """Begin an epoch of a candidate; with its first one the candidate."""
+        index, own = divmod(epoch, self._method.epochs)
+        if own == 0 and index > 0:
+            self._begin(index)
+        plan = self._method.begin_epoch(own)
+        if not self.validations:
+            self._enter({})
+        plan.metrics["candidate"] = index + 1
+        return plan
+
+    def step(self, batch: Any, progress: float) -> dict[str, Tensor]:
+        """Make one update of a candidate.
+
+        Args:
+            batch: one of those that ``begin_epoch`` announced.
+            progress: share of the whole search that is done.
+        """
+        return self._method.step(batch, progress * len(self.candidates) - self._index)
+
+    def judge(self, epoch: int, metrics: Mapping[str, float]) -> None:
+        """After a candidate's last epoch see what it has come to."""
+        if (epoch + 1) % self._method.epochs == 0:
+            self._method.predict_target()
+            self._enter({name: getattr(self._method.params, name) for name in self._method.params.space})
+
+    def predict_target(self) -> None:
+        """Nothing: every candidate has been predicted with."""
+
+    def load_kept_epoch(self) -> None:
+        """Let ``model`` be the one that is kept."""
+        if self.kept_params != self.candidates[self._index]:
+            self._begin(self.candidates.index(self.kept_params))
+        for name, module in self.modules().items():
+            module.load_state_dict(self._kept[name])
+
+    def state(self) -> dict[str, Any]:
+        """Return all that resuming needs: what is known of the candidates so far, and the training of the last one."""
+        return {
+            "predictions": self.predictions,
+            "validations": self.validations,
+            "kept": self._kept,
+            "index": self._index,
+            "method": self._method.state(),
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        self.predictions, self.validations = list(state["predictions"]), list(state["validations"])
+        self._kept = state["kept"]
+        self._begin(state["index"])
+        self._method.restore(state["method"])
+
+    def _begin(self, index: int) -> None:
+        self._index = index
+        self._method = self._make(self.candidates[index].model_copy(update={"search": 0, "choose": LAST}))
+
+    def _enter(self, varied: Mapping[str, Any]) -> None:
+        """Add the model as it is to the comparison, and keep it where it is the best so far."""
+        self.predictions.append(self._method.predictions[-1])
+        self.validations.append({**self._method.validations[-1], **varied})
+        if self.kept_epoch == len(self.validations) - 1:
+            self._kept = {
+                name: {key: value.detach().cpu().clone() for key, value in module.state_dict().items()}
+                for name, module in self.modules().items()
+            }
