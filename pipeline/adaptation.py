@@ -203,7 +203,7 @@ def adapt(work: Adaptation, run: Run, team: Team, registered_name: str, finish: 
         described = {**description, "environment": environment, "temperature": fitted, "kept_epoch": method.kept_epoch}
         described["own_share"] = _own_share(curve)
         if isinstance(method, Search):
-            described["adapt"] = method.kept_params.model_dump()
+            described |= {"adapt": method.kept_params.model_dump(), "candidates": method.varied}
         saved.save(work.outputs.model, method.modules(), described)
         _write_tables(work.outputs, method, curve)
         outcome = Outcome(*work.samples, before, after)

@@ -28,7 +28,7 @@ class Search(Resumable):
 
     Attributes:
         predictions: the predicted class of each test row, uint8.
-        validations: what the validators say, and what the candidate varies.
+        validations: what the validators say.
     """
 
     def __init__(
@@ -36,7 +36,7 @@ class Search(Resumable):
     ) -> None:
         self.candidates = candidates
         self.predictions: list[Tensor] = []
-        self.validations: list[dict[str, Any]] = []
+        self.validations: list[dict[str, float]] = []
         self._make, self._validator = make, validator
         self._kept: State = {}
         self._begin(0)
@@ -76,6 +76,11 @@ class Search(Resumable):
         """What predicts."""
         return self._method.model
 
+    @property
+    def varied(self) -> list[dict[str, Any]]:
+        """The parameters in which the candidates differ, of each."""
+        return [{name: getattr(params, name) for name in params.space} for params in self.candidates]
+
     def modules(self) -> dict[str, nn.Module]:
         """What is saved, by name."""
         return self._method.modules()
@@ -87,7 +92,7 @@ class Search(Resumable):
             self._begin(index)
         plan = self._method.begin_epoch(own)
         if not self.validations:
-            self._enter({})
+            self._enter()
         plan.metrics["candidate"] = index + 1
         return plan
 
@@ -104,7 +109,7 @@ class Search(Resumable):
         """After a candidate's last epoch see what it has come to."""
         if (epoch + 1) % self._method.epochs == 0:
             self._method.predict_target()
-            self._enter({name: getattr(self._method.params, name) for name in self._method.params.space})
+            self._enter()
 
     def predict_target(self) -> None:
         """Nothing: every candidate has been predicted with."""
@@ -136,10 +141,10 @@ class Search(Resumable):
         self._index = index
         self._method = self._make(self.candidates[index].model_copy(update={"search": 0, "choose": LAST}))
 
-    def _enter(self, varied: Mapping[str, Any]) -> None:
+    def _enter(self) -> None:
         """Add the model as it is to the comparison, and keep it where it is the best so far."""
         self.predictions.append(self._method.predictions[-1])
-        self.validations.append({**self._method.validations[-1], **varied})
+        self.validations.append(self._method.validations[-1])
         if self.kept_epoch == len(self.validations) - 1:
             self._kept = {
                 name: {key: value.detach().cpu().clone() for key, value in module.state_dict().items()}

@@ -1,5 +1,7 @@
 """The evaluate stage: scores of the source model (DT) and of the adapted model on one target's test part."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from pipeline.command_line import run
@@ -11,7 +13,7 @@ from pipeline.config.schema import Params
 from pipeline.data.outcome import Outcome
 from pipeline.data.prepared import PreparedData
 from pipeline.evaluation import scorecard
-from pipeline.evaluation.records import CalibrationScores, Epochs, ProvenancePair, Result, Unlabelled
+from pipeline.evaluation.records import CalibrationScores, Candidate, Epochs, ProvenancePair, Result, Unlabelled
 from pipeline.evaluation.scorecard import Scores
 from pipeline.files.io import read_csv, read_json, read_parquet, write_csv, write_json
 from pipeline.files.records import read_record, write_record
@@ -20,6 +22,7 @@ from pipeline.networks.calibration import rescaled
 from pipeline.progress import working
 from pipeline.splits.report import SplitReport
 from pipeline.tracking.runs import StageRun, stage_run
+from pipeline.validators import LAST
 
 
 def main(target: str) -> None:
@@ -35,17 +38,21 @@ def main(target: str) -> None:
             scores = scorecard.score(data, outcome, by_epoch, settings.evaluate, settings.seed)
         with working(f"evaluate {target}: t-SNE"):
             points = scorecard.tsne_points(source, data, outcome, settings.evaluate.tsne_samples, settings.seed)
-        temperature = read_json(paths.model_description(paths.adapted(target)))["temperature"]
+        model = read_json(paths.model_description(paths.adapted(target)))
+        temperature = model["temperature"]
         source_labels, test = source.store.labels()[outcome.source.rows], data.split.test
         calibrated, reliability = scorecard.calibration_scores(
             outcome.after, temperature, source_labels, test, data.store.labels()[test]
         )
         possible = [EXPRESSIONS.index(name) for name in settings.split[target].classes or EXPRESSIONS]
         unlabelled = scorecard.unlabelled_scores(outcome, source_labels, possible)
+        validations = read_csv(paths.validations(target), len(by_epoch))
         if scores is not None:
-            validations = read_csv(paths.validations(target), len(by_epoch))
             choices = scorecard.chosen_epochs(validations, scores.by_epoch)
+            if settings.adapt.search:
+                del choices[LAST]
             unlabelled = unlabelled.model_copy(update={"choices": choices})
+        searched = scorecard.candidates(model.get("candidates", []), validations, scores)
         tables = {"tsne": points, "reliability": reliability, **scorecard.plot_tables(scores)}
         for name, table in tables.items():
             write_csv(paths.evaluation_table(target, name), table)
@@ -53,7 +60,9 @@ def main(target: str) -> None:
         write_csv(paths.predictions(target), scorecard.predictions_table(data, probabilities))
         metrics = scorecard.headline(scores)
         write_json(paths.metrics(target), metrics)
-        write_record(paths.result(target), result(settings, source, data, scores, unlabelled, calibrated, tracked))
+        write_record(
+            paths.result(target), result(settings, source, data, scores, unlabelled, calibrated, searched, tracked)
+        )
         tracked.log({key: float(value) for key, value in flatten(metrics).items()}, settings.adapt.passes)
         written = [paths.metrics(target), paths.result(target)]
         tracked.log_files([*written, *(paths.evaluation_table(target, name) for name in tables)], "evaluate")
@@ -66,6 +75,7 @@ def result(
     scores: Scores | None,
     unlabelled: Unlabelled,
     calibrated: CalibrationScores,
+    searched: Sequence[Candidate],
     tracked: StageRun,
 ) -> Result:
     """All that the report needs to know of this target: what was run on what, and what came out.
@@ -77,6 +87,7 @@ def result(
         scores: None where the target has no labels.
         unlabelled: what can be said without them.
         calibrated: what the temperature does.
+        searched: the configurations of a search.
         tracked: the MLflow run.
     """
     model = read_json(paths.model_description(paths.adapted(data.name)))
@@ -100,6 +111,7 @@ def result(
         ),
         parameters=result_params(settings, data.name),
         kept_epoch=model["kept_epoch"],
+        candidates=tuple(searched),
         own_share=model.get("own_share"),
         environment=model["environment"],
         split=read_record(SplitReport, paths.split_report(data.name), f"dvc repro split@{data.name}"),

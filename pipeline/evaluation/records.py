@@ -179,6 +179,22 @@ class Tested(Record):
         return np.frombuffer(digits.encode(), dtype=np.uint8).astype(np.int64) - ord("0")
 
 
+class Candidate(Record):
+    """A configuration that a search tried.
+
+    Attributes:
+        parameters: those in which the candidates differ.
+        validations: what the validators say of its model.
+        accuracy: on the test part; None where the target has no labels. It chooses nothing.
+        balanced_accuracy: likewise.
+    """
+
+    parameters: dict[str, str | int | float | bool | None]
+    validations: dict[str, float]
+    accuracy: float | None
+    balanced_accuracy: float | None
+
+
 class Result(Record):
     """One target's result.json: what was run on what, and what came out.
 
@@ -197,7 +213,8 @@ class Result(Record):
         epochs: of the three trainings.
         parameters: every one that decided the numbers, by its full name.
         kept_epoch: the epoch of adaptation that the adapted model is of, the last one but where ``adapt.choose`` names
-            a validator.
+            a validator; of a search the place of the configuration in ``candidates``, from 1. 0 is the source model.
+        candidates: the configurations of a search.
         own_share: how much the method's own terms act (``pipeline.methods.parts.own_share``): the length of their
             gradient on z over that of the source's cross entropy, mean over epochs; None where nothing tells.
         environment: precision, device and versions, by training stage.
@@ -227,6 +244,7 @@ class Result(Record):
     epochs: Epochs
     parameters: dict[str, str | int | float | bool]
     kept_epoch: Count
+    candidates: tuple[Candidate, ...] = ()
     own_share: Annotated[float, Field(ge=0)] | None = None
     environment: dict[str, dict[str, str | bool]]
     split: SplitReport

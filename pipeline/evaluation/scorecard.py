@@ -1,6 +1,6 @@
 """What is said of one target: scores before and after adaptation, with its labels and without, and tables of them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,7 @@ from pipeline.evaluation.calibration import bins, expected_error
 from pipeline.evaluation.records import (
     CalibrationError,
     CalibrationScores,
+    Candidate,
     ChosenEpoch,
     Metrics,
     Oracle,
@@ -146,6 +147,34 @@ def chosen_epochs(validations: pd.DataFrame, by_epoch: ByEpoch) -> dict[str, Cho
         )
         for name, epoch in epochs.items()
     }
+
+
+def candidates(
+    varied: Sequence[Mapping[str, Any]], validations: pd.DataFrame, scores: Scores | None
+) -> list[Candidate]:
+    """The configurations of a search, with what is known of them.
+
+    Args:
+        varied: the parameters in which they differ.
+        validations: the source model's row, then theirs; a column a validator.
+        scores: of the target; None where it has no labels.
+    """
+    found = []
+    for place, parameters in enumerate(varied, start=1):
+        accuracies = (None, None)
+        if scores is not None:
+            by_epoch = scores.by_epoch
+            accuracies = float(by_epoch.accuracy[place]), float(by_epoch.balanced_accuracy[place])
+        said = {one.name: float(validations[one.name][place]) for one in VALIDATORS}
+        found.append(
+            Candidate(
+                parameters=dict(parameters),
+                validations=said,
+                accuracy=accuracies[0],
+                balanced_accuracy=accuracies[1],
+            )
+        )
+    return found
 
 
 def calibration_scores(

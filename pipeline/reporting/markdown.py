@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from pipeline.evaluation.comparison import PairedDifference
 from pipeline.evaluation.records import Metrics, Result
 from pipeline.labels import DRAWN_MARK
-from pipeline.reporting.titles import KNOWN_MARK, OTHER_CODE_MARK, UNLIKE_MARK
+from pipeline.reporting.titles import KNOWN_MARK, OTHER_CODE_MARK, UNLIKE_MARK, step_word
 
 NOTHING = "–"
 MARK_NOTE = f"{DRAWN_MARK} Measured on drawn stand-ins: never comparable with the other numbers."
@@ -122,7 +122,7 @@ def oracle_cell(result: Result) -> str:
     best = result.oracle
     if best is None or not result.adapts:
         return NOTHING
-    return both_cell(result, best.accuracy, best.balanced_accuracy, f" (epoch {best.epoch})")
+    return both_cell(result, best.accuracy, best.balanced_accuracy, f" ({step_word(result)} {best.epoch})")
 
 
 def section(title: str, table: str, notes: Sequence[str]) -> str:

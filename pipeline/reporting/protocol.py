@@ -15,6 +15,7 @@ from pipeline.reporting.titles import (
     epoch_chooser,
     method_title,
     network_title,
+    step_word,
 )
 from pipeline.splits.report import SplitReport
 
@@ -67,9 +68,10 @@ def _kind(provenance: Provenance) -> str:
 
 
 def _epochs(result: Result) -> str:
-    epochs = result.epochs
+    epochs, searched = result.epochs, len(result.candidates)
     text = f"epochs: {epochs.pretrain} source pre-training, {epochs.prototypes} prototypes"
-    return f"{text}, {epochs.adapt} adaptation" if result.adapts else text
+    each = f" of each of {searched} configurations" if searched else ""
+    return f"{text}, {epochs.adapt} adaptation{each}" if result.adapts else text
 
 
 def _scored(results: Sequence[Result]) -> str:
@@ -78,8 +80,9 @@ def _scored(results: Sequence[Result]) -> str:
     if validator is None:
         return "A measured score is that of the last epoch."
     kept = ", ".join(f"{dataset_title(result.target)} {result.kept_epoch}" for result in results)
+    word = step_word(results[0])
     return (
-        f"A measured score is that of the epoch chosen without the target's labels, by {validator.title} "
+        f"A measured score is that of the {word} chosen without the target's labels, by {validator.title} "
         f"(`adapt.choose`; {validator.origin}), 0 being direct transfer: {kept}."
     )
 

@@ -21,6 +21,7 @@ from pipeline.reporting.results import load_evaluations, load_source
 from pipeline.reporting.study_results import StudySummary, load_studies, studies_section
 from pipeline.reporting.target_tables import (
     calibration_section,
+    candidates_section,
     choices_section,
     f1_section,
     targets_section,
@@ -114,6 +115,7 @@ def render(
         targets_section(results),
         unlabelled_section(results),
         choices_section(results),
+        candidates_section(results),
         calibration_section(results),
         f1_section(results),
         _figures_section(figures),

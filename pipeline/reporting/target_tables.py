@@ -20,8 +20,8 @@ from pipeline.reporting.markdown import (
     share_text,
     signed,
 )
-from pipeline.reporting.titles import dataset_title, method_title
-from pipeline.validators import LAST, VALIDATORS
+from pipeline.reporting.titles import dataset_title, method_title, step_word
+from pipeline.validators import LAST, VALIDATORS, chooser
 
 
 def targets_section(results: Sequence[Result]) -> str:
@@ -210,4 +210,31 @@ def choices_section(results: Sequence[Result]) -> str:
 
 
 def _choice_cell(result: Result, chosen: ChosenEpoch) -> str:
-    return both_cell(result, chosen.accuracy, chosen.balanced_accuracy, f" (epoch {chosen.epoch})")
+    return both_cell(result, chosen.accuracy, chosen.balanced_accuracy, f" ({step_word(result)} {chosen.epoch})")
+
+
+def candidates_section(results: Sequence[Result]) -> str:
+    """The configurations that a search tried, a table a target."""
+    return "\n\n".join(_candidates(result) for result in results if result.candidates)
+
+
+def _candidates(result: Result) -> str:
+    validator = chooser(str(result.parameters["adapt.choose"]))
+    assert validator is not None  # a search without a rule is refused
+    judges = list(dict.fromkeys([validator, *VALIDATORS]))
+    varied = list(result.candidates[0].parameters)
+    head = ["", *(f"`{name}`" for name in varied), *(one.title for one in judges), "accuracy", "balanced"]
+    rows = []
+    for place, one in enumerate(result.candidates, start=1):
+        scores = (
+            NOTHING if value is None else percent(value, result) for value in (one.accuracy, one.balanced_accuracy)
+        )
+        said = (marked(f"{one.validations[judge.name]:.3f}", result) for judge in judges)
+        kept = f"**{place}, kept**" if place == result.kept_epoch else str(place)
+        rows.append([kept, *(str(one.parameters[name]) for name in varied), *said, *scores])
+    what = "the source model was kept" if result.kept_epoch == 0 else f"configuration {result.kept_epoch} was kept"
+    notes = [
+        f"Each was trained from the source model. By {validator.title}, without a label of the target, {what}. The "
+        "first is as configured. Accuracies (%) choose nothing."
+    ]
+    return section(f"Configurations tried on {dataset_title(result.target)}", markdown_table(head, rows), notes)

@@ -34,7 +34,12 @@ def method_title(result: Result) -> str:
     if result.without:
         title = f"{title} (w/o {', '.join(result.without)})"
     validator = epoch_chooser(result)
-    return f"{title}, epoch by {validator.title}" if validator else title
+    return f"{title}, {step_word(result)} by {validator.title}" if validator else title
+
+
+def step_word(result: Result) -> str:
+    """What an adaptation is judged after: an epoch, or the training of a configuration in a search."""
+    return "configuration" if result.candidates else "epoch"
 
 
 def epoch_chooser(result: Result) -> Validator | None:
