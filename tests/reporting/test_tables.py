@@ -379,3 +379,21 @@ def test_every_method_has_its_rows(name: str, tmp_path: Path) -> None:
         row(section(text, "Table 1."), f"{METHODS[name].title} (measured)")[2] == "75.0 ◊ [68.0, 82.0], balanced 75.0 ◊"
     )
     assert f"| CK+ | after ({METHODS[name].title}) |" in text
+
+
+def test_the_configurations_of_a_search_stand_in_a_table(tmp_path: Path) -> None:
+    validations = {validator.name: 1.25 for validator in VALIDATORS}
+    tried = [
+        {"parameters": {"lr": rate, "batch_norm": "frozen"}, "validations": validations, "accuracy": 0.5 + rate}
+        | {"balanced_accuracy": 0.4}
+        for rate in (0.1, 0.2)
+    ]
+    chosen = result_params(PARAMS, "ckplus") | {"adapt.choose": "information", "adapt.search": 2}
+    text = text_of(tmp_path, result("ckplus", parameters=chosen, kept_epoch=2, candidates=tried))
+    table = section(text, "Configurations tried on CK+")
+    assert "|  | `lr` | `batch_norm` | information | entropy |" in table
+    assert row(table, "1")[:2] == ["0.1", "frozen"]
+    assert row(table, "**2, kept**")[-2:] == ["70.0 ◊", "40.0 ◊"]
+    assert "POCAN, configuration by information (measured)" in text
+    assert "adaptation of each of 2 configurations" in text
+    assert "Configurations tried" not in text_of(tmp_path / "none", result("ckplus"))
