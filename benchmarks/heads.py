@@ -32,7 +32,6 @@ from pipeline.git import git
 from pipeline.networks.trained import open_model
 from pipeline.reporting.markdown import difference_text, markdown_table, signed
 from pipeline.training import loop
-from pipeline.trials.run import trained
 
 
 def run(target: str, variants: list[str], seeds: list[int]) -> dict[str, Any]:
@@ -55,8 +54,11 @@ def run(target: str, variants: list[str], seeds: list[int]) -> dict[str, Any]:
                 copy.deepcopy(model), source, data, settings.adapt, settings.augment, seed, None, {}, outputs
             )
             adapted = work.method(team)
-            predicted = [np.asarray(rows, np.int64) for rows in trained(adapted)]
-            scores = [score(labels, classes) for classes in (predicted[0], predicted[-1])]
+            loop.fit_unseen(adapted, team.device)
+            adapted.predict_target()
+            predicted = [np.asarray(rows, np.int64) for rows in adapted.predictions]
+            kept = adapted.kept_epoch
+            scores = [score(labels, classes) for classes in (predicted[0], predicted[kept])]
             found.append(
                 {
                     "variant": name,
@@ -67,7 +69,8 @@ def run(target: str, variants: list[str], seeds: list[int]) -> dict[str, Any]:
                     "last": [scores[1].accuracy, scores[1].balanced_accuracy],
                     "confusion": scores[1].confusion,
                     "by_epoch": [float((classes == labels).mean()) for classes in predicted],
-                    "predicted": "".join(map(str, predicted[-1])),
+                    "kept": kept,
+                    "predicted": "".join(map(str, predicted[kept])),
                     "warrant": adapted.validations[0]["warrant"],
                     "seconds": time.perf_counter() - started,
                 }

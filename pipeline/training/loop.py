@@ -152,6 +152,18 @@ def follow(task: Task, checkpoint: Checkpoint, team: Team) -> None:
     fit(task, checkpoint, lambda _metrics, _epoch: None, team)
 
 
+def fit_unseen(task: Task, device: torch.device) -> None:
+    """Train to the last epoch without a bar, a log or checkpoints: where that takes seconds.
+
+    Raises:
+        TrainingError: a loss is not finite, or the task's ``judge`` stops it.
+    """
+    with Progress(task.name, task.epochs, device, False) as progress:
+        for epoch in range(task.epochs):
+            metrics, _ = _run_epoch(task, epoch, progress)
+            task.judge(epoch, metrics)
+
+
 def _resume(task: Task, checkpoint: Checkpoint, team: Team) -> tuple[list[dict[str, float]], list[dict[str, float]]]:
     """Take over the saved state, if there is one; return its curve and costs."""
     if team.leads:

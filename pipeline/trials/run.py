@@ -2,7 +2,7 @@
 
 import copy
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +22,7 @@ from pipeline.networks.features import FeatureRequest, GivenFeatures, source_row
 from pipeline.networks.network import PrototypeClassifier
 from pipeline.networks.trained import TrainedModel
 from pipeline.progress import progress_bar
+from pipeline.training import loop
 from pipeline.trials.camera import Camera
 from pipeline.trials.suite import Case, Suite, cases
 
@@ -73,8 +74,10 @@ class Trials:
         drawn = list(cases(self.suite, labels, self.seed))
         for case in progress_bar(drawn, desc=f"{params.title}, trial targets", unit="target"):
             method = self._method(params, source, targets[case.camera], case)
-            predicted = [found.numpy().astype(np.int64) for found in trained(method)]
-            before, after = (score(labels[case.rows], predicted[epoch]) for epoch in (0, method.kept_epoch))
+            loop.fit_unseen(method, self.team.device)
+            method.predict_target()
+            predicted = (method.predictions[epoch].numpy().astype(np.int64) for epoch in (0, method.kept_epoch))
+            before, after = (score(labels[case.rows], classes) for classes in predicted)
             rows.append(
                 {
                     "camera": case.camera,
@@ -128,20 +131,6 @@ def through(camera: Camera, images: NDArray[np.uint8], rows: NDArray[np.int64], 
     for place, row in enumerate(rows):
         shown[place] = camera.show(images[row], np.random.default_rng([seed, int(row)]))
     return shown
-
-
-def trained(method: Method) -> Sequence[torch.Tensor]:
-    """Train a method to its end, without checkpoints: it takes seconds.
-
-    Returns:
-        The predicted classes of the test rows, uint8, before each epoch and at the end.
-    """
-    for epoch in range(method.epochs):
-        plan = method.begin_epoch(epoch)
-        for index, batch in enumerate(plan.batches):
-            method.step(batch, (epoch + index / plan.steps) / method.epochs)
-    method.predict_target()
-    return method.predictions
 
 
 def summary(found: pd.DataFrame) -> Iterator[str]:
