@@ -4,6 +4,7 @@ import copy
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -110,14 +111,20 @@ class Trials:
         return source, targets
 
     def _method(self, params: AdaptParams, source: DeviceFeatures, target: DeviceFeatures, case: Case) -> Method:
-        model = copy.deepcopy(self._model())
-        swap_encoder(model, GivenFeatures(model.network.encoder.dim))
         data, rows = self.source, torch.from_numpy(case.rows)
         labelled = SourceDomain(source, source_rows(data, params.source_pictures), data.source_labels(), data.test_rows)
         torch.manual_seed(self.seed)
         return implementation(params)(
-            model, labelled, TargetDomain(target, rows, rows), params, self.trained.augment, self.seed, self.team
+            copy.deepcopy(self._head), labelled, TargetDomain(target, rows, rows), params, self.trained.augment, self.seed, self.team
         )
+
+    @cached_property
+    def _head(self) -> PrototypeClassifier:
+        """The source model without f."""
+        encoder = self._model().network.encoder
+        head = copy.deepcopy(self._model(), {id(encoder): encoder})
+        swap_encoder(head, GivenFeatures(encoder.dim))
+        return head
 
     def _model(self) -> PrototypeClassifier:
         model = self.trained.model
