@@ -115,7 +115,13 @@ class Trials:
         labelled = SourceDomain(source, source_rows(data, params.source_pictures), data.source_labels(), data.test_rows)
         torch.manual_seed(self.seed)
         return implementation(params)(
-            copy.deepcopy(self._head), labelled, TargetDomain(target, rows, rows), params, self.trained.augment, self.seed, self.team
+            copy.deepcopy(self._head),
+            labelled,
+            TargetDomain(target, rows, rows),
+            params,
+            self.trained.augment,
+            self.seed,
+            self.team,
         )
 
     @cached_property
