@@ -84,7 +84,10 @@ def _kept(settings: Params, epoch: int) -> str:
     validator = chooser(settings.adapt.choose)
     if validator is None:
         return ""
-    kept = "the source model itself" if epoch == 0 else f"the model after epoch {epoch} of {settings.adapt.passes}"
+    after = f"epoch {epoch} of {settings.adapt.passes}"
+    if settings.adapt.search:
+        after = f"training by configuration {epoch} of those tried ([validations.csv](validations.csv))"
+    kept = "the source model itself" if epoch == 0 else f"the model after {after}"
     return f" Kept is {kept}, chosen by {validator.title} (`adapt.choose`)."
 
 

@@ -184,6 +184,34 @@ def test_without_the_source_only_methods_that_need_none() -> None:
 
 
 @pytest.mark.usefixtures("project", "_without_export")
+def test_the_average_that_was_scored_is_the_model_that_is_saved() -> None:
+    changes = ("-S", "adapt.ema=0.5", "-S", "adapt.lr=0.1", "-S", "adapt.trains=all")
+    answer = invoke("album", "--out", "mine", "--choose", "last", *changes)
+    assert answer.exit_code == 0, answer.output
+    answer = CliRunner().invoke(app, ["predict", "album", "--model", "mine/model", "--out", "again.csv"])
+    assert answer.exit_code == 0, answer.output
+    shares = [f"p_{name}" for name in EXPRESSIONS]
+    again = pd.read_csv("again.csv").sort_values("source")
+    np.testing.assert_allclose(pd.read_csv("mine/predictions.csv")[shares], again[shares], atol=2e-3)
+
+
+@pytest.mark.usefixtures("project", "_without_export")
+def test_a_search_keeps_one_of_its_configurations() -> None:
+    changes = ("-S", "adapt.search=3", "-S", "adapt.trains=head", "-S", "adapt.lr=0.1")
+    answer = invoke("album", "--out", "mine", "--method", "shot", *changes)
+    assert answer.exit_code == 0, answer.output
+    made = saved.describe(Path("mine/model"))
+    assert len(made["candidates"]) == 3
+    assert made["candidates"][0]["lr"] == 0.1
+    if made["kept_epoch"]:
+        kept = made["candidates"][made["kept_epoch"] - 1]
+        assert {key: made["adapt"][key] for key in kept} == kept
+    assert len(pd.read_csv("mine/validations.csv")) == 4
+    kept_text = "the source model itself" if made["kept_epoch"] == 0 else f"configuration {made['kept_epoch']} of"
+    assert f"Kept is {kept_text}" in Path("mine/report.md").read_text().replace("the model after training by ", "")
+
+
+@pytest.mark.usefixtures("project", "_without_export")
 def test_a_method_without_training_adapts_in_one_pass_without_the_source() -> None:
     shutil.rmtree("data")
     answer = invoke("album", "--out", "mine", "--method", "shift", "--choose", "last")
