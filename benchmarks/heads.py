@@ -1,81 +1,86 @@
-"""Methods that adapt the head, from the source model at hand, several seeds of stage 2 each.
+"""Methods that adapt the head, from the source model at hand: every row of benchmarks/heads.yaml, several seeds each.
 
-python -m benchmarks.heads run TARGET OUT.json [--seeds 0,1,2] VARIANT ...     in a project with models and features
-python -m benchmarks.heads table TARGET FILE.json ...                          the files' table, in Markdown
+python -m benchmarks.heads run TARGET OUT.json [--only NAME ...]     in a project with models and features
+python -m benchmarks.heads table TARGET FILE.json ...                the files' table, in Markdown
 
-The table needs the target's crops, for their labels and subjects, which the files do not hold; and a variant DT=dt.
-
-A VARIANT is a method's name, or NAME=METHOD,key=value,… with other values of its parameters.
+OUT.json is written after each row, and goes on where it was interrupted. The table needs the target's crops, for their
+labels and subjects, which the files do not hold.
 """
 
 import argparse
 import copy
 import time
 from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+import yaml
+from numpy.typing import NDArray
 
 from pipeline.adaptation import Adaptation
 from pipeline.compute.team import Team
 from pipeline.config import paths
 from pipeline.config.load import load
+from pipeline.config.methods import METHODS
 from pipeline.config.paths import AdaptationPaths
 from pipeline.data.prepared import PreparedData
-from pipeline.evaluation.comparison import compare, holm
+from pipeline.evaluation.comparison import Comparison, compare, holm
 from pipeline.evaluation.resampling import units
 from pipeline.evaluation.scores import score
 from pipeline.files.io import read_json, write_json
 from pipeline.git import git
+from pipeline.labels import EXPRESSIONS
 from pipeline.networks.trained import open_model
 from pipeline.reporting.markdown import difference_text, markdown_table, signed
+from pipeline.search import Search
 from pipeline.training import loop
 
+ROWS = Path(__file__).with_name("heads.yaml")
+DT = "DT"
+AS_CONFIGURED, SEARCHED = "as configured", "searched"
 
-def run(target: str, variants: list[str], seeds: list[int]) -> dict[str, Any]:
-    """Adapt to ``target`` by every variant with every seed; return what it came to, as JSON."""
+
+@dataclass(frozen=True)
+class Row:
+    """A row of the comparison.
+
+    Attributes:
+        name: in the table.
+        changes: of params.yaml.
+        kind: whether the configured values are trained, or a search among configurations.
+        seeds: of stage 2.
+    """
+
+    name: str
+    changes: tuple[str, ...]
+    kind: str
+    seeds: tuple[int, ...]
+
+
+def rows() -> Iterator[Row]:
+    """The rows of benchmarks/heads.yaml, and of every other method."""
+    plan = yaml.safe_load(ROWS.read_text(encoding="utf-8"))
+    variants = {DT: ["adapt.method=dt"], **plan["variants"]}
+    for name, method in METHODS.items():
+        named = any(changes == [f"adapt.method={name}"] for changes in variants.values())
+        if method.ranked and not method.needs_encoder and not named:
+            variants[method.title] = [f"adapt.method={name}"]
+    for name, changes in variants.items():
+        free = METHODS[changes[0].partition("=")[2]].training_free or name == DT
+        seeds = tuple(plan["seeds"])[: 1 if free else None]
+        yield Row(name, (*plan["always"], *changes), AS_CONFIGURED, seeds)
+        if name not in plan["not_searched"] and METHODS[changes[0].partition("=")[2]].space:
+            yield Row(name, (*plan["always"], *plan["searched"], *changes), SEARCHED, seeds[:1])
+
+
+def run(target: str, out: Path, only: Sequence[str]) -> None:
+    """Adapt to ``target`` by every row with each of its seeds; write what it came to, as JSON."""
     team = Team.single_process(load().device)
     model, data = open_model(paths.PROTOTYPES), PreparedData.open(target)
-    labels = data.store.labels()[data.split.test]
-    found: list[dict[str, Any]] = []
-    for variant in variants:
-        name, _, rest = variant.partition("=") if "=" in variant else (variant, "", variant)
-        method, *values = rest.split(",")
-        settings = load(
-            changes=[f"adapt.method={method}", "adapt.trains=head", *(f"adapt.{value}" for value in values)]
-        )
-        source, outputs = PreparedData.open(settings.source), AdaptationPaths.of_target(target)
-        for seed in seeds[: 1 if settings.adapt.training_free else None]:
-            loop.prepare(seed, team.device)
-            started = time.perf_counter()
-            work = Adaptation(
-                copy.deepcopy(model), source, data, settings.adapt, settings.augment, seed, None, {}, outputs
-            )
-            adapted = work.method(team)
-            loop.fit_unseen(adapted, team.device)
-            adapted.predict_target()
-            predicted = [np.asarray(rows, np.int64) for rows in adapted.predictions]
-            kept = adapted.kept_epoch
-            scores = [score(labels, classes) for classes in (predicted[0], predicted[kept])]
-            found.append(
-                {
-                    "variant": name,
-                    "method": method,
-                    "values": values,
-                    "seed": seed,
-                    "dt": [scores[0].accuracy, scores[0].balanced_accuracy],
-                    "last": [scores[1].accuracy, scores[1].balanced_accuracy],
-                    "confusion": scores[1].confusion,
-                    "by_epoch": [float((classes == labels).mean()) for classes in predicted],
-                    "kept": kept,
-                    "predicted": "".join(map(str, predicted[kept])),
-                    "warrant": adapted.validations[0]["warrant"],
-                    "seconds": time.perf_counter() - started,
-                }
-            )
-            print(name, seed, *(f"{100 * value:.1f}" for value in (*found[-1]["dt"], *found[-1]["last"])), flush=True)
     described = {
         "target": target,
         "source_seed": model.description["seed"],
@@ -83,57 +88,165 @@ def run(target: str, variants: list[str], seeds: list[int]) -> dict[str, Any]:
         "commit": git("rev-parse", "HEAD").strip(),
         "environment": team.environment(),
     }
-    return {**described, "runs": found}
+    found = read_json(out)["runs"] if out.exists() else []
+    for row in rows():
+        if only and row.name not in only:
+            continue
+        for seed in row.seeds:
+            if any((one["row"], one["kind"], one["seed"]) == (row.name, row.kind, seed) for one in found):
+                continue
+            loop.prepare(seed, team.device)
+            found.append(
+                {
+                    "row": row.name,
+                    "kind": row.kind,
+                    "seed": seed,
+                    **_adapted(copy.deepcopy(model), data, row, seed, team),
+                }
+            )
+            print(row.name, row.kind, seed, *(f"{100 * value:.1f}" for value in found[-1]["scores"]), flush=True)
+        write_json(out, {**described, "runs": found})
 
 
-def table(target: str, files: list[Path]) -> str:
-    """A row a variant, best balanced accuracy first: means over source models and seeds.
+def _adapted(model: Any, data: PreparedData, row: Row, seed: int, team: Team) -> dict[str, Any]:
+    """One adaptation, and what came out of it."""
+    settings = load(changes=row.changes)
+    source, outputs = PreparedData.open(settings.source), AdaptationPaths.of_target(data.name)
+    started = time.perf_counter()
+    work = Adaptation(model, source, data, settings.adapt, settings.augment, seed, None, {}, outputs)
+    adapted = work.method(team)
+    loop.fit_unseen(adapted, team.device)
+    adapted.predict_target()
+    seconds = time.perf_counter() - started
+    labels = data.store.labels()[data.split.test]
+    predicted = [np.asarray(classes, np.int64) for classes in adapted.predictions]
+    scores = [score(labels, classes) for classes in predicted]
+    kept = scores[adapted.kept_epoch]
+    return {
+        "scores": [kept.accuracy, kept.balanced_accuracy],
+        "confusion": kept.confusion,
+        "kept": adapted.kept_epoch,
+        "each": [[one.accuracy, one.balanced_accuracy] for one in scores],
+        "validations": adapted.validations,
+        "configurations": adapted.varied if isinstance(adapted, Search) else [],
+        "predicted": "".join(map(str, predicted[adapted.kept_epoch])),
+        "seconds": seconds,
+    }
+
+
+@dataclass(frozen=True)
+class Runs:
+    """The runs of one row, from every source model.
+
+    Attributes:
+        models: the source model's seed of each run.
+        predicted: runs × pictures, classes.
+        scores: runs × 2, accuracy and balanced accuracy of what is kept.
+        oracle: runs × 2, of the best epoch or configuration by the labels.
+        confusion: summed over runs.
+        seconds: median.
+    """
+
+    models: list[int]
+    predicted: NDArray[np.int64]
+    scores: NDArray[np.float64]
+    oracle: NDArray[np.float64]
+    confusion: NDArray[np.int64]
+    seconds: float
+
+    @classmethod
+    def of(cls, found: Sequence[tuple[int, Mapping[str, Any]]]) -> "Runs":
+        """From pairs of a source model's seed and a run."""
+        each = [run for _, run in found]
+        return cls(
+            [model for model, _ in found],
+            np.array([list(map(int, run["predicted"])) for run in each]),
+            np.array([run["scores"] for run in each]),
+            np.array([np.max(run["each"], axis=0) for run in each]),
+            np.sum([run["confusion"] for run in each], axis=0),
+            float(np.median([run["seconds"] for run in each])),
+        )
+
+
+def read(files: Sequence[Path]) -> dict[tuple[str, str], Runs]:
+    """The runs of every row and kind."""
+    found: dict[tuple[str, str], list[tuple[int, Mapping[str, Any]]]] = defaultdict(list)
+    for file in files:
+        content = read_json(file)
+        for one in content["runs"]:
+            found[one["row"], one["kind"]].append((content["source_seed"], one))
+    return {key: Runs.of(each) for key, each in found.items()}
+
+
+def table(target: str, files: Sequence[Path]) -> str:
+    """A row for each row and kind, best balanced accuracy first.
 
     Gains over direct transfer are with 95 % intervals over subjects (else sequences, else pictures), source models and
-    seeds, p values by Holm over the variants.
+    seeds at once; p values are of the balanced gain, by Holm over the rows.
     """
     data = PreparedData.open(target)
     labels, samples = data.store.labels()[data.split.test], data.store.samples.iloc[data.split.test]
     unit, groups = units(samples)
-    runs: dict[str, list[tuple[int, dict[str, Any]]]] = defaultdict(list)
-    for file in files:
-        read = read_json(file)
-        for one in read["runs"]:
-            runs[one["variant"]].append((read["source_seed"], one))
-    transfer = {model: one["predicted"] for model, one in runs.pop("DT")}
-    rows, compared = [], []
-    for variant, of_variant in runs.items():
-        models = [model for model, _ in of_variant]
-        first = np.array([list(map(int, one["predicted"])) for _, one in of_variant])
-        second = np.array([list(map(int, transfer[model])) for model in models])
-        compared.append(compare(first, second, labels, groups, models))
-        last, before = (100 * np.array([one[key] for _, one in of_variant]) for key in ("last", "dt"))
-        worst, means = (last - before).min(axis=0), last.mean(axis=0)
-        seconds = np.median([one["seconds"] for _, one in of_variant])
-        gain, balanced = compared[-1].accuracy, compared[-1].balanced_accuracy
-        cells = [
-            variant,
-            f"{means[0]:.1f} ({means[1]:.1f})",
-            difference_text(gain, ()),
-            difference_text(balanced, ()),
-            f"{signed(worst[0])} ({signed(worst[1])})",
-            f"{len(set(models))} × {len(models) // len(set(models))}",
-            f"{seconds:.0f}",
-        ]
-        rows.append((means[1], cells))
-    adjusted = holm([one.balanced_accuracy.p for one in compared])
-    ranked = sorted(zip(rows, adjusted, strict=True), key=lambda one: -one[0][0])
-    head = [
-        "variant",
-        "last epoch",
-        f"gain ({unit}s, seeds)",
-        "balanced",
-        "p (Holm)",
-        "worst",
-        "models × seeds",
-        "time (s)",
+    every = read(files)
+    transfer = every.pop((DT, AS_CONFIGURED))
+    before = dict(zip(transfer.models, transfer.predicted, strict=True))
+    ranked = sorted(every.items(), key=lambda item: -item[1].scores[:, 1].mean())
+    compared = [
+        compare(each.predicted, np.array([before[model] for model in each.models]), labels, groups, each.models)
+        for _, each in ranked
     ]
-    return markdown_table(head, [[*cells[:4], f"{p:.3f}", *cells[4:]] for (_, cells), p in ranked])
+    head = [
+        "",
+        "",
+        "accuracy (balanced)",
+        f"gain ({unit}s, seeds)",
+        "balanced gain",
+        "p (Holm)",
+        "worst gain (balanced)",
+    ]
+    head += ["oracle ‡", *EXPRESSIONS, "models × seeds", "time (s)"]
+    p_values = holm([one.balanced_accuracy.p for one in compared])
+    lines = [
+        _line(name, kind, each, transfer, found, p)
+        for ((name, kind), each), found, p in zip(ranked, compared, p_values, strict=True)
+    ]
+    means = 100 * transfer.scores.mean(axis=0)
+    first = [
+        "DT",
+        "",
+        f"{means[0]:.1f} ({means[1]:.1f})",
+        *[""] * 5,
+        *_recalls(transfer.confusion),
+        f"{len(transfer.models)} × 1",
+        "",
+    ]
+    return markdown_table(head, [first, *lines], left=2)
+
+
+def _line(name: str, kind: str, each: Runs, transfer: Runs, found: Comparison, p: float) -> list[str]:
+    before = dict(zip(transfer.models, transfer.scores, strict=True))
+    worst = 100 * (each.scores - np.array([before[model] for model in each.models])).min(axis=0)
+    means, oracle = 100 * each.scores.mean(axis=0), 100 * each.oracle.mean(axis=0)
+    models = len(set(each.models))
+    return [
+        name,
+        kind,
+        f"{means[0]:.1f} ({means[1]:.1f})",
+        difference_text(found.accuracy, ()),
+        difference_text(found.balanced_accuracy, ()),
+        f"{p:.3f}",
+        f"{signed(worst[0])} ({signed(worst[1])})",
+        f"{oracle[0]:.1f} ({oracle[1]:.1f})",
+        *_recalls(each.confusion),
+        f"{models} × {len(each.models) // models}",
+        f"{each.seconds:.0f}",
+    ]
+
+
+def _recalls(confusion: NDArray[np.int64]) -> list[str]:
+    """Each class's recall over all runs; a class without pictures has none."""
+    present = confusion.sum(axis=1)
+    return [f"{hits / count:.2f}" if count else "–" for hits, count in zip(np.diag(confusion), present, strict=True)]
 
 
 def main() -> None:
@@ -143,8 +256,7 @@ def main() -> None:
     running = commands.add_parser("run")
     running.add_argument("target")
     running.add_argument("out", type=Path)
-    running.add_argument("variants", nargs="+")
-    running.add_argument("--seeds", default="0,1,2")
+    running.add_argument("--only", nargs="+", default=[])
     showing = commands.add_parser("table")
     showing.add_argument("target")
     showing.add_argument("files", nargs="+", type=Path)
@@ -153,7 +265,7 @@ def main() -> None:
         print(table(options.target, options.files))
         return
     torch.set_num_threads(1)
-    write_json(options.out, run(options.target, options.variants, [int(seed) for seed in options.seeds.split(",")]))
+    run(options.target, options.out, options.only)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from pipeline.config.methods import AdaptParams
 from pipeline.methods import Method
 from pipeline.networks.network import Classifier
 from pipeline.training.loop import Epoch, Resumable
-from pipeline.validators import LAST, Validator, best_epoch
+from pipeline.validators import LAST, Validator, best_candidate
 
 State = dict[str, dict[str, Tensor]]
 """Of the parts of a model, by name."""
@@ -64,7 +64,7 @@ class Search(Resumable):
     @property
     def kept_epoch(self) -> int:
         """The place of the model that is kept; 0 is the source model."""
-        return best_epoch(self._validator, [said[self._validator.name] for said in self.validations])
+        return best_candidate(self._validator, self.validations)
 
     @property
     def kept_params(self) -> AdaptParams:

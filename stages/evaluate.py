@@ -22,7 +22,6 @@ from pipeline.networks.calibration import rescaled
 from pipeline.progress import working
 from pipeline.splits.report import SplitReport
 from pipeline.tracking.runs import StageRun, stage_run
-from pipeline.validators import LAST
 
 
 def main(target: str) -> None:
@@ -48,9 +47,7 @@ def main(target: str) -> None:
         unlabelled = scorecard.unlabelled_scores(outcome, source_labels, possible)
         validations = read_csv(paths.validations(target), len(by_epoch))
         if scores is not None:
-            choices = scorecard.chosen_epochs(validations, scores.by_epoch)
-            if settings.adapt.search:
-                del choices[LAST]
+            choices = scorecard.chosen_epochs(validations, scores.by_epoch, settings.adapt.search > 0)
             unlabelled = unlabelled.model_copy(update={"choices": choices})
         searched = scorecard.candidates(model.get("candidates", []), validations, scores)
         tables = {"tsne": points, "reliability": reliability, **scorecard.plot_tables(scores)}

@@ -28,7 +28,7 @@ from pipeline.evaluation.resampling import units
 from pipeline.evaluation.scores import ByEpoch
 from pipeline.labels import EXPRESSIONS
 from pipeline.networks.calibration import rescaled
-from pipeline.validators import LAST, VALIDATORS, best_epoch, measures
+from pipeline.validators import LAST, VALIDATORS, best_candidate, best_epoch, measures
 
 
 @dataclass(frozen=True)
@@ -130,15 +130,20 @@ def unlabelled_scores(outcome: Outcome, source_labels: NDArray[np.int64], possib
     return Unlabelled(before=before, after=after)
 
 
-def chosen_epochs(validations: pd.DataFrame, by_epoch: ByEpoch) -> dict[str, ChosenEpoch]:
+def chosen_epochs(validations: pd.DataFrame, by_epoch: ByEpoch, searched: bool = False) -> dict[str, ChosenEpoch]:
     """The epoch that each validator finds best and the test accuracies there, and those of the last epoch.
 
     Args:
         validations: a row an epoch from 0 (the source model), a column a validator.
         by_epoch: the accuracies at these epochs.
+        searched: whether these are the configurations of a search in place of epochs, of which none is the last.
     """
-    epochs = {one.name: best_epoch(one, validations[one.name].tolist()) for one in VALIDATORS}
-    epochs[LAST] = len(by_epoch.accuracy) - 1
+    if searched:
+        said = validations.to_dict("records")
+        epochs = {one.name: best_candidate(one, said) for one in VALIDATORS}
+    else:
+        epochs = {one.name: best_epoch(one, validations[one.name].tolist()) for one in VALIDATORS}
+        epochs[LAST] = len(by_epoch.accuracy) - 1
     return {
         name: ChosenEpoch(
             epoch=epoch,

@@ -3,7 +3,7 @@
 A new one is a function of ``ValidatorInput`` and one entry in the list below.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from types import ModuleType
@@ -117,6 +117,24 @@ def best_epoch(validator: Validator, values: Sequence[float]) -> int:
     if validator.at_start:
         return len(values) - 1 if values[0] >= 1.0 else 0
     return max(range(len(values)), key=lambda epoch: validator.sign * values[epoch])
+
+
+def best_candidate(validator: Validator, said: Sequence[Mapping[str, float]]) -> int:
+    """Return which model of a search a validator chooses: the place of one in ``said``.
+
+    A validator that decides at the start says whether any of them is worth its risk; then information ranks them. On
+    trial targets (docs/training.md) information alone took harmful ones, as training raises it whether predictions are
+    right or not.
+
+    Args:
+        validator: as configured.
+        said: what all validators say of the source model, then of each candidate.
+    """
+    if not validator.at_start:
+        return best_epoch(validator, [one[validator.name] for one in said])
+    if said[0][validator.name] < 1.0 or len(said) == 1:
+        return 0
+    return 1 + max(range(len(said) - 1), key=lambda place: said[1 + place]["information"])
 
 
 def validate(inputs: "ValidatorInput") -> dict[str, float]:

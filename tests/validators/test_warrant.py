@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from pipeline.validators import VALIDATORS, best_epoch, measures
+from pipeline.validators import VALIDATORS, best_candidate, best_epoch, measures
 from pipeline.validators.measures import Floats, ValidatorInput
 from pipeline.validators.warrant import FAR, clearness, distance, warrant
 
@@ -64,3 +64,14 @@ def test_without_the_source_nothing_is_warranted() -> None:
 def test_the_source_models_number_alone_decides() -> None:
     assert best_epoch(WARRANT, [1.0, 0.2, 0.3]) == 2
     assert best_epoch(WARRANT, [0.99, 5.0, 6.0]) == 0
+
+
+def test_in_a_search_it_says_whether_and_information_says_which() -> None:
+    def said(warrant: float, *information: float) -> list[dict[str, float]]:
+        return [{"warrant": warrant, "information": one} for one in information]
+
+    assert best_candidate(WARRANT, said(1.0, 9.0, 0.2, 0.4, 0.4)) == 2
+    assert best_candidate(WARRANT, said(0.99, 0.1, 0.2, 0.3)) == 0
+    assert best_candidate(WARRANT, said(1.0, 0.1)) == 0
+    information = next(one for one in VALIDATORS if one.name == "information")
+    assert best_candidate(information, said(1.0, 0.5, 0.2, 0.4)) == 0
