@@ -66,9 +66,8 @@ def rows() -> Iterator[Row]:
     plan = yaml.safe_load(ROWS.read_text(encoding="utf-8"))
     variants = {DT: ["adapt.method=dt"], **plan["variants"]}
     for name, method in METHODS.items():
-        named = any(changes == [f"adapt.method={name}"] for changes in variants.values())
-        if method.ranked and not method.needs_encoder and not named:
-            variants[method.title] = [f"adapt.method={name}"]
+        if method.ranked and not method.needs_encoder and [f"adapt.method={name}"] not in variants.values():
+            variants.setdefault(method.title, [f"adapt.method={name}"])
     for name, changes in variants.items():
         free = METHODS[changes[0].partition("=")[2]].training_free or name == DT
         seeds = tuple(plan["seeds"])[: 1 if free else None]
