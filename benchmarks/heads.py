@@ -1,6 +1,6 @@
 """Methods that adapt the head, from the source model at hand: every row of benchmarks/heads.yaml, several seeds each.
 
-python -m benchmarks.heads run TARGET OUT.json [--only NAME ...]     in a project with models and features
+python -m benchmarks.heads run TARGET OUT.json [--only NAME ...] [--unsearched]     in a project with models and features
 python -m benchmarks.heads table TARGET FILE.json ...                the files' table, in Markdown
 
 OUT.json is written after each row, and goes on where it was interrupted. The table needs the target's crops, for their
@@ -76,7 +76,7 @@ def rows() -> Iterator[Row]:
             yield Row(name, (*plan["always"], *plan["searched"], *changes), SEARCHED, seeds[:1])
 
 
-def run(target: str, out: Path, only: Sequence[str]) -> None:
+def run(target: str, out: Path, only: Sequence[str], unsearched: bool) -> None:
     """Adapt to ``target`` by every row with each of its seeds; write what it came to, as JSON."""
     team = Team.single_process(load().device)
     model, data = open_model(paths.PROTOTYPES), PreparedData.open(target)
@@ -89,7 +89,7 @@ def run(target: str, out: Path, only: Sequence[str]) -> None:
     }
     found = read_json(out)["runs"] if out.exists() else []
     for row in rows():
-        if only and row.name not in only:
+        if (only and row.name not in only) or (unsearched and row.kind == SEARCHED):
             continue
         for seed in row.seeds:
             if any((one["row"], one["kind"], one["seed"]) == (row.name, row.kind, seed) for one in found):
@@ -256,6 +256,7 @@ def main() -> None:
     running.add_argument("target")
     running.add_argument("out", type=Path)
     running.add_argument("--only", nargs="+", default=[])
+    running.add_argument("--unsearched", action="store_true")
     showing = commands.add_parser("table")
     showing.add_argument("target")
     showing.add_argument("files", nargs="+", type=Path)
@@ -264,7 +265,7 @@ def main() -> None:
         print(table(options.target, options.files))
         return
     torch.set_num_threads(1)
-    run(options.target, options.out, options.only)
+    run(options.target, options.out, options.only, options.unsearched)
 
 
 if __name__ == "__main__":
