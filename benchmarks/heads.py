@@ -1,6 +1,6 @@
 """Methods that adapt the head, from the source model at hand: every row of benchmarks/heads.yaml, several seeds each.
 
-python -m benchmarks.heads run TARGET OUT.json [--only NAME ...] [--unsearched]     in a project with models and features
+python -m benchmarks.heads run TARGET OUT.json [--only NAME ...] [--unsearched]   in a project with models and features
 python -m benchmarks.heads table TARGET FILE.json ...                the files' table, in Markdown
 
 OUT.json is written after each row, and goes on where it was interrupted. The table needs the target's crops, for their
