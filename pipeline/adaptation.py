@@ -16,7 +16,6 @@ from pipeline.compute.team import Team
 from pipeline.config import paths
 from pipeline.config.learning import AugmentParams
 from pipeline.config.methods.base import AdaptParams
-from pipeline.config.methods.space import candidates
 from pipeline.config.paths import AdaptationPaths
 from pipeline.data.batches import DeviceCrops, DeviceFeatures, NetworkInputs
 from pipeline.data.crops import CROP_SIZE
@@ -32,7 +31,7 @@ from pipeline.networks.features import FeatureRequest, GivenFeatures, source_row
 from pipeline.networks.inference import predict_domains
 from pipeline.networks.network import Encoder, PrototypeClassifier
 from pipeline.networks.trained import TrainedModel
-from pipeline.search import Search
+from pipeline.search import Search, candidates
 from pipeline.tracking.runs import StageRun
 from pipeline.training import loop
 from pipeline.training.checkpoints import Checkpoint

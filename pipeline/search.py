@@ -1,11 +1,15 @@
 """Several configurations of a method, trained one after the other, of which a rule keeps one without labels."""
 
-from collections.abc import Callable, Mapping, Sequence
+import itertools
+import random
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+from pydantic import ValidationError
 from torch import Tensor, nn
 
 from pipeline.config.methods import AdaptParams
+from pipeline.config.methods.space import Times
 from pipeline.methods import Method
 from pipeline.networks.network import Classifier
 from pipeline.training.loop import Epoch, Resumable
@@ -150,3 +154,49 @@ class Search(Resumable):
                 name: {key: value.detach().cpu().clone() for key, value in module.state_dict().items()}
                 for name, module in self.modules().items()
             }
+
+
+def candidates(params: AdaptParams, count: int, seed: int) -> tuple[AdaptParams, ...]:
+    """The configurations that a search of ``count`` tries.
+
+    Args:
+        params: as configured.
+        count: how many, at most: a small space has fewer.
+        seed: of the draws.
+
+    Returns:
+        Different ones: the configured one, that with the published values of what is varied, then draws.
+    """
+    values = {name: _values(params, name) for name in params.space}
+    published = {name: type(params).model_fields[name].default for name in params.space}
+    found = [params]
+    for varied in itertools.chain([published], _draws(values, seed)):
+        if len(found) >= count:
+            break
+        try:
+            candidate = type(params).model_validate({**params.model_dump(), **varied})
+        except ValidationError:  # values that do not go together, such as statistics of the target and joint passes
+            continue
+        if candidate not in found:
+            found.append(candidate)
+    return tuple(found)
+
+
+def _values(params: AdaptParams, name: str) -> tuple[Any, ...]:
+    options, value = params.space[name], getattr(params, name)
+    if not isinstance(options, Times):
+        return options
+    return (value,) if value is None else tuple(float(f"{value * factor:.3g}") for factor in options.factors)
+
+
+def _draws(values: Mapping[str, tuple[Any, ...]], seed: int) -> Iterator[dict[str, Any]]:
+    """Every combination of the values once, in an order that the seed decides."""
+    size = 1
+    for options in values.values():
+        size *= len(options)
+    for place in random.Random(seed).sample(range(size), size):
+        drawn = {}
+        for name, options in values.items():
+            place, index = divmod(place, len(options))
+            drawn[name] = options[index]
+        yield drawn

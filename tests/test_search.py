@@ -10,9 +10,9 @@ import torch
 from pydantic import ValidationError
 
 from pipeline.config.methods import METHODS, AdaptParams
-from pipeline.config.methods.space import Times, candidates
+from pipeline.config.methods.space import Times
 from pipeline.methods import Method
-from pipeline.search import Search
+from pipeline.search import Search, candidates
 from pipeline.training import loop
 from pipeline.training.checkpoints import Checkpoint
 from pipeline.validators import VALIDATORS, Validator
