@@ -9,6 +9,7 @@ import typer
 
 import pocan
 from pipeline.command_line import report_errors
+from pipeline.datasets import DATASETS
 from pipeline.files.names import as_text
 from pocan.api import CHOOSE, EVERY, SOURCE_MODEL
 
@@ -152,6 +153,52 @@ def adapt(
         typer.echo(path)
     found = faces_found(CropStore.open(out / "crops"), "frame" if pictures.is_file() else "picture")
     typer.echo(f"{found}; the others: {out / 'faces.md'}", err=True)
+
+
+@app.command()
+@report_errors
+def score(
+    pictures: Annotated[
+        str,
+        typer.Argument(metavar="SET_OR_FOLDER", help="A set of the parameter file, or a folder, sorted by class."),
+    ],
+    out: Annotated[Path, typer.Option(help="A new folder for scores.csv, .json, .png and the predictions.")],
+    model: Annotated[list[str] | None, typer.Option(help=f"{MODEL_HELP} May be repeated.")] = None,
+    predictions: Annotated[
+        list[Path] | None,
+        typer.Option(help="A CSV: picture, and expression or p_anger … p_neutral. May be repeated."),
+    ] = None,
+    reader: Annotated[
+        str | None, typer.Option(help="The set whose layout the folder has: " + ", ".join(DATASETS) + ".")
+    ] = None,
+    part: Annotated[
+        str | None,
+        typer.Option(
+            help="train, val or test as the set is distributed, all, or divided, the test part of dvc repro. By default "
+            "divided where there is one, else test, else val, else all."
+        ),
+    ] = None,
+    changes: Annotated[
+        list[str] | None, typer.Option("--set", "-S", help="Of every model's faces, as margin=0.1; may be repeated.")
+    ] = None,
+    file: Annotated[Path, typer.Option("--params", help="The parameter file that says where sets are.")] = Path(
+        "params.yaml"
+    ),
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+) -> None:
+    """Say how good models are on labelled pictures, with intervals, and whether one is better than another.
+
+    Example: pocan score faces-by-class --model mine/model --model models/prototypes --out scores
+    """
+    # Imported here: PyTorch takes seconds to load, which --help and check need not wait for.
+    from pipeline.scoring.score import ScoreRequest
+    from pipeline.scoring.score import score as scored
+    from pipeline.scoring.table import lines
+
+    request = ScoreRequest(pictures, model or [], predictions or [], out, reader, part, changes or [], file, device)
+    for line in lines(scored(request)):
+        typer.echo(line)
+    typer.echo(f"{as_text(out)}: scores.csv, scores.json, scores.png, predictions", err=True)
 
 
 @app.command()
