@@ -83,7 +83,10 @@ def predict(
     model: Annotated[str, typer.Option(help=MODEL_HELP)] = SOURCE_MODEL,
     out: Annotated[Path | None, typer.Option(help="A new file for the rows; by default the terminal.")] = None,
     kind: Annotated[
-        str | None, typer.Option("--format", help="csv, jsonl or table; by default as --out ends, else table.")
+        str | None,
+        typer.Option(
+            "--format", help="csv, jsonl, table (80 columns) or wide (all); by default as --out ends, else table."
+        ),
     ] = None,
     draw: Annotated[Path | None, typer.Option(help="A new folder for annotated pictures and videos.")] = None,
     every: Annotated[int, typer.Option(min=1, help="Of a video look at every n-th frame.")] = 1,
@@ -174,8 +177,8 @@ def score(
     part: Annotated[
         str | None,
         typer.Option(
-            help="train, val or test as the set is distributed, all, or divided, the test part of dvc repro. By default "
-            "divided where there is one, else test, else val, else all."
+            help="train, val, test (as the set is distributed), all, or divided (the test part of dvc repro); by "
+            "default the first of divided, test, val, all that is there."
         ),
     ] = None,
     changes: Annotated[
