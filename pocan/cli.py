@@ -2,6 +2,8 @@
 
 import shlex
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -12,10 +14,27 @@ from pipeline.command_line import report_errors
 from pipeline.datasets import DATASETS
 from pipeline.files.names import as_text
 from pocan.api import CHOOSE, EVERY, SOURCE_MODEL
+from pocan.pages import Command
 
 MODEL_HELP = "The folder of a trained model, or an MLflow URI, as models:/pocan-ckplus@newest."
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+
+
+@contextmanager
+def _loading() -> Iterator[None]:
+    """Say at a terminal that libraries and models are being loaded, which takes seconds, until they are."""
+    if not sys.stderr.isatty():
+        yield
+        return
+    text = "loading …"
+    sys.stderr.write(text)
+    sys.stderr.flush()
+    try:
+        yield
+    finally:
+        sys.stderr.write(f"\r{' ' * len(text)}\r")
+        sys.stderr.flush()
 
 
 def _show_version(wanted: bool) -> None:
@@ -33,19 +52,20 @@ def main(
     """POCAN: cross-domain facial expression recognition. The pipeline itself is run with `dvc repro`."""
 
 
-@app.command()
+@app.command(cls=Command)
 @report_errors
 def report() -> None:
     """Make the tables, figures and index.html of reports/ anew from the results, without running any other stage."""
-    # Imported here: drawing libraries take seconds to load, which --help and check need not wait for.
-    from pipeline.config.load import load
-    from pipeline.reporting import write_report
+    with _loading():
+        # Imported here: drawing libraries take seconds to load, which --help and check need not wait for.
+        from pipeline.config.load import load
+        from pipeline.reporting import write_report
 
     for path in write_report(load()):
         typer.echo(path)
 
 
-@app.command()
+@app.command(cls=Command)
 @report_errors
 def faces(
     folder: Annotated[Path, typer.Argument(help="Pictures at any depth; sub-folders may have any names.")],
@@ -60,10 +80,11 @@ def faces(
     processes: Annotated[int | None, typer.Option(min=1, help="By default one a core, fewer for few pictures.")] = None,
 ) -> None:
     """Find, crop and pack the faces of any folder of pictures; started again after an interruption, it goes on."""
-    # Imported here: PyTorch takes seconds to load, which --help and check need not wait for.
-    from pipeline.config.load import load
-    from pipeline.data.crops import CropStore
-    from pipeline.reporting.folder_faces import extract_folder, faces_found
+    with _loading():
+        # Imported here: PyTorch takes seconds to load, which --help and check need not wait for.
+        from pipeline.config.load import load
+        from pipeline.data.crops import CropStore
+        from pipeline.reporting.folder_faces import extract_folder, faces_found
 
     settings = load(file, [f"faces.{change}" for change in changes or []])
     for path in extract_folder(folder, out, settings.faces, device, processes):
@@ -71,7 +92,7 @@ def faces(
     typer.echo(faces_found(CropStore.open(out / "crops"), "picture"), err=True)
 
 
-@app.command()
+@app.command(cls=Command)
 @report_errors
 def predict(
     inputs: Annotated[
@@ -96,15 +117,17 @@ def predict(
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
 ) -> None:
     """Every face of pictures and videos: its box, the detector's score and seven probabilities."""
-    # Imported here: PyTorch takes seconds to load, which --help and check need not wait for.
-    from pipeline.prediction import predict as prediction
-    from pipeline.prediction.inputs import sources
-    from pipeline.prediction.outputs import Destination, format_of
+    with _loading():
+        # Imported here: PyTorch takes seconds to load, which --help and check need not wait for.
+        from pipeline.prediction import predict as prediction
+        from pipeline.prediction.inputs import sources
+        from pipeline.prediction.outputs import Destination, format_of
 
     to = Destination(out, format_of(kind, out), draw)
     to.require_free()
     found = sources(inputs)
-    predictor = pocan.load_model(model, device=device, faces=changes or []).predictor
+    with _loading():
+        predictor = pocan.load_model(model, device=device, faces=changes or []).predictor
     if predictor.drawn:
         typer.echo(
             f"note: {as_text(model)} has learned from drawn faces: what it says of photographs is marked ◊", err=True
@@ -117,7 +140,7 @@ def predict(
     typer.echo(f"{counts.faces} face{'' if counts.faces == 1 else 's'} in {counts.total()}", err=True)
 
 
-@app.command()
+@app.command(cls=Command)
 @report_errors
 def adapt(
     pictures: Annotated[Path, typer.Argument(metavar="FOLDER", help="A folder of pictures, at any depth, or a video.")],
@@ -137,9 +160,10 @@ def adapt(
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
 ) -> None:
     """Adapt a trained model to unlabelled pictures; started again after an interruption, it goes on."""
-    # Imported here: pandas takes a second to load, which --help and check need not wait for.
-    from pipeline.data.crops import CropStore
-    from pipeline.reporting.folder_faces import faces_found
+    with _loading():
+        # Imported here: pandas takes a second to load, which --help and check need not wait for.
+        from pipeline.data.crops import CropStore
+        from pipeline.reporting.folder_faces import faces_found
 
     written = pocan.adapt(
         pictures,
@@ -158,7 +182,7 @@ def adapt(
     typer.echo(f"{found}; the others: {out / 'faces.md'}", err=True)
 
 
-@app.command()
+@app.command(cls=Command)
 @report_errors
 def score(
     pictures: Annotated[
@@ -189,14 +213,12 @@ def score(
     ),
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
 ) -> None:
-    """Say how good models are on labelled pictures, with intervals, and whether one is better than another.
-
-    Example: pocan score faces-by-class --model mine/model --model models/prototypes --out scores
-    """
-    # Imported here: PyTorch takes seconds to load, which --help and check need not wait for.
-    from pipeline.scoring.score import ScoreRequest
-    from pipeline.scoring.score import score as scored
-    from pipeline.scoring.table import lines
+    """Say how good models are on labelled pictures, with intervals, and whether one is better than another."""
+    with _loading():
+        # Imported here: PyTorch takes seconds to load, which --help and check need not wait for.
+        from pipeline.scoring.score import ScoreRequest
+        from pipeline.scoring.score import score as scored
+        from pipeline.scoring.table import lines
 
     request = ScoreRequest(pictures, model or [], predictions or [], out, reader, part, changes or [], file, device)
     for line in lines(scored(request)):
@@ -204,7 +226,7 @@ def score(
     typer.echo(f"{as_text(out)}: scores.csv, scores.json, scores.png, predictions", err=True)
 
 
-@app.command()
+@app.command(cls=Command)
 @report_errors
 def check(
     file: Annotated[Path, typer.Argument(help="The parameter file to check.")] = Path("params.yaml"),
@@ -225,7 +247,7 @@ def check(
     typer.echo("ok")
 
 
-@app.command()
+@app.command(cls=Command)
 @report_errors
 def send() -> None:
     """Log to MLflow what runs had to keep in mlflow-unsent because their server did not answer."""
@@ -240,7 +262,7 @@ def send() -> None:
         typer.echo("nothing waits to be sent")
 
 
-@app.command()
+@app.command(cls=Command)
 @report_errors
 def study(
     name: Annotated[str, typer.Argument(help="A file below studies/ without its ending, or the path of one.")],
@@ -274,7 +296,7 @@ def study(
         raise typer.Exit(0 if collect else 1)
 
 
-@app.command(name="trial-target")
+@app.command(name="trial-target", cls=Command)
 @report_errors
 def trial_target(
     name: Annotated[str, typer.Argument(metavar="SET", help="A labelled set that dvc repro has divided.")],
@@ -297,7 +319,7 @@ def trial_target(
     typer.echo(", ".join(f"{expression} {count}" for expression, count in counts.items()), err=True)
 
 
-@app.command()
+@app.command(cls=Command)
 @report_errors
 def trials(
     out: Annotated[Path, typer.Argument(help="The CSV file to write, a row a target.")],
@@ -314,16 +336,17 @@ def trials(
 
     Settings can be chosen by what they gain there. Features are computed once, into data/trials.
     """
-    # Imported here: PyTorch takes seconds to load, which --help and check need not wait for.
-    from pipeline.compute.team import Team
-    from pipeline.config import paths
-    from pipeline.config.load import load
-    from pipeline.data.prepared import PreparedData
-    from pipeline.files.io import write_csv
-    from pipeline.networks.trained import open_model
-    from pipeline.training.loop import prepare
-    from pipeline.trials.run import Trials, summary
-    from pipeline.trials.suite import read_suite
+    with _loading():
+        # Imported here: PyTorch takes seconds to load, which --help and check need not wait for.
+        from pipeline.compute.team import Team
+        from pipeline.config import paths
+        from pipeline.config.load import load
+        from pipeline.data.prepared import PreparedData
+        from pipeline.files.io import write_csv
+        from pipeline.networks.trained import open_model
+        from pipeline.training.loop import prepare
+        from pipeline.trials.run import Trials, summary
+        from pipeline.trials.suite import read_suite
 
     settings = load(file, [*(change or []), *([f"adapt.method={method}"] if method else [])])
     read, team = read_suite(suite), Team.single_process(settings.device)
@@ -336,7 +359,7 @@ def trials(
         typer.echo(line)
 
 
-@app.command()
+@app.command(cls=Command)
 @report_errors
 def export(
     out: Annotated[Path, typer.Option(help="A new folder for model.onnx and card.md.")],
@@ -346,8 +369,9 @@ def export(
     first: Annotated[str | None, typer.Argument(hidden=True)] = None,
 ) -> None:
     """Write a model as ONNX, checked against PyTorch, with a model card."""
-    from pipeline.exporting.export import export as exported
-    from pipeline.tracking.models import open_model
+    with _loading():
+        from pipeline.exporting.export import export as exported
+        from pipeline.tracking.models import open_model
 
     for path in exported(open_model(first or model), out, crops, int8):  # first: as scripts of before name the model
         typer.echo(path)
