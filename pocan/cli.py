@@ -52,7 +52,7 @@ def main(
     """POCAN: cross-domain facial expression recognition. The pipeline itself is run with `dvc repro`."""
 
 
-@app.command(cls=Command)
+@app.command()
 @report_errors
 def report() -> None:
     """Make the tables, figures and index.html of reports/ anew from the results, without running any other stage."""
@@ -65,7 +65,7 @@ def report() -> None:
         typer.echo(path)
 
 
-@app.command(cls=Command)
+@app.command()
 @report_errors
 def faces(
     folder: Annotated[Path, typer.Argument(help="Pictures at any depth; sub-folders may have any names.")],
@@ -92,7 +92,7 @@ def faces(
     typer.echo(faces_found(CropStore.open(out / "crops"), "picture"), err=True)
 
 
-@app.command(cls=Command)
+@app.command()
 @report_errors
 def predict(
     inputs: Annotated[
@@ -140,7 +140,7 @@ def predict(
     typer.echo(f"{counts.faces} face{'' if counts.faces == 1 else 's'} in {counts.total()}", err=True)
 
 
-@app.command(cls=Command)
+@app.command()
 @report_errors
 def adapt(
     pictures: Annotated[Path, typer.Argument(metavar="FOLDER", help="A folder of pictures, at any depth, or a video.")],
@@ -182,7 +182,7 @@ def adapt(
     typer.echo(f"{found}; the others: {out / 'faces.md'}", err=True)
 
 
-@app.command(cls=Command)
+@app.command()
 @report_errors
 def score(
     pictures: Annotated[
@@ -226,7 +226,7 @@ def score(
     typer.echo(f"{as_text(out)}: scores.csv, scores.json, scores.png, predictions", err=True)
 
 
-@app.command(cls=Command)
+@app.command()
 @report_errors
 def check(
     file: Annotated[Path, typer.Argument(help="The parameter file to check.")] = Path("params.yaml"),
@@ -247,7 +247,7 @@ def check(
     typer.echo("ok")
 
 
-@app.command(cls=Command)
+@app.command()
 @report_errors
 def send() -> None:
     """Log to MLflow what runs had to keep in mlflow-unsent because their server did not answer."""
@@ -262,7 +262,7 @@ def send() -> None:
         typer.echo("nothing waits to be sent")
 
 
-@app.command(cls=Command)
+@app.command()
 @report_errors
 def study(
     name: Annotated[str, typer.Argument(help="A file below studies/ without its ending, or the path of one.")],
@@ -296,7 +296,7 @@ def study(
         raise typer.Exit(0 if collect else 1)
 
 
-@app.command(name="trial-target", cls=Command)
+@app.command(name="trial-target")
 @report_errors
 def trial_target(
     name: Annotated[str, typer.Argument(metavar="SET", help="A labelled set that dvc repro has divided.")],
@@ -319,7 +319,7 @@ def trial_target(
     typer.echo(", ".join(f"{expression} {count}" for expression, count in counts.items()), err=True)
 
 
-@app.command(cls=Command)
+@app.command()
 @report_errors
 def trials(
     out: Annotated[Path, typer.Argument(help="The CSV file to write, a row a target.")],
@@ -359,7 +359,7 @@ def trials(
         typer.echo(line)
 
 
-@app.command(cls=Command)
+@app.command()
 @report_errors
 def export(
     out: Annotated[Path, typer.Option(help="A new folder for model.onnx and card.md.")],
@@ -373,5 +373,11 @@ def export(
         from pipeline.exporting.export import export as exported
         from pipeline.tracking.models import open_model
 
-    for path in exported(open_model(first or model), out, crops, int8):  # first: as scripts of before name the model
+    name = first or model  # first: as scripts of before name the model
+    for path in exported(open_model(name), name, out, crops, int8):
         typer.echo(path)
+
+
+# Every command's help page, also of one that is added above, has its example and its choices.
+for each in app.registered_commands:
+    each.cls = Command

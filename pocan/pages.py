@@ -18,6 +18,7 @@ EXAMPLES = {
     "trial-target": "pocan trial-target rafdb --out data/real/trial --at-most happiness=100",
     "trials": "pocan trials trials.csv --method shot",
     "export": "pocan export --model mine/model --out mine-onnx",
+    "import-model": "pocan import-model fer --out fer-model",
     "score": "pocan score faces-by-class --model mine/model --model models/prototypes --out scores",
 }
 """A call of each command that works, with one's own files in place of these."""
