@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import typer
 from typer.core import TyperCommand
 
 EXAMPLES = {
@@ -27,7 +26,7 @@ EXAMPLES = {
 class Command(TyperCommand):
     """A command with such a page; what it lists is looked up when the page is asked for, not when a command starts."""
 
-    def format_help(self, ctx: typer.Context, formatter: Any) -> None:
+    def format_help(self, ctx: Any, formatter: Any) -> None:
         """Write the page: the command's own, then the choices and the example."""
         name = self.name or ""
         lines = [*CHOICES[name]()] if name in CHOICES else []

@@ -9,6 +9,7 @@ import torch
 import torchvision
 
 from pipeline.backbones import BACKBONES
+from pipeline.backbones.parts.entry import Backbone
 
 ROOT = Path(__file__).parents[2]
 
@@ -16,7 +17,9 @@ ROOT = Path(__file__).parents[2]
 @pytest.mark.parametrize("name", ["resnet18", "resnet34", "resnet50"])
 def test_it_is_the_network_of_torchvision_bit_by_bit(name: str) -> None:
     torch.manual_seed(3)
-    own = BACKBONES[name].build("none")
+    chosen = BACKBONES[name]
+    assert isinstance(chosen, Backbone)
+    own = chosen.build("none")
     after = torch.rand(1)
     torch.manual_seed(3)
     reference = torchvision.models.get_model(name, weights=None)

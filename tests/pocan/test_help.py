@@ -14,8 +14,9 @@ from pocan.cli import app
 from pocan.pages import EXAMPLES
 
 ROOT = Path(__file__).parents[2]
-COMMANDS = typer.main.get_command(app)
-assert isinstance(COMMANDS, TyperGroup)
+GROUP = typer.main.get_command(app)
+assert isinstance(GROUP, TyperGroup)
+COMMANDS = GROUP.commands
 
 
 def page(command: str) -> str:
@@ -24,12 +25,12 @@ def page(command: str) -> str:
     return answer.stdout
 
 
-@pytest.mark.parametrize("command", sorted(COMMANDS.commands))
+@pytest.mark.parametrize("command", sorted(COMMANDS))
 def test_every_command_has_an_example_that_it_takes(command: str) -> None:
     assert f"Example: {EXAMPLES[command]}" in page(command)
     program, name, *arguments = shlex.split(EXAMPLES[command])
     assert (program, name) == ("pocan", command)
-    found = COMMANDS.commands[command]
+    found = COMMANDS[command]
     found.make_context(command, arguments)  # parses, and runs nothing
 
 

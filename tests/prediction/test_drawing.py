@@ -92,7 +92,7 @@ def test_every_face_has_a_label_and_none_leaves_the_picture_or_covers_another(
     def seen(pen: ImageDraw.ImageDraw, place, *rest: object, fill=None, **more: object) -> None:  # type: ignore[no-untyped-def]
         if fill == PLATE:
             plates.append(place)
-        rectangle(pen, place, *rest, fill=fill, **more)  # type: ignore[arg-type]
+        rectangle(pen, place, *rest, fill=fill, **more)  # type: ignore[arg-type,misc]
 
     def written(pen: ImageDraw.ImageDraw, at, what: str, *rest: object, **more: object) -> None:  # type: ignore[no-untyped-def]
         texts.append(what)
