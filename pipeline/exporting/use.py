@@ -160,6 +160,8 @@ def licences(trained: TrainedModel) -> str:
         weights = BACKBONES[trained.params.backbone].weights[trained.params.weights]
         if weights.read is not None:
             lines.append(f"Weights that training began from, {weights.title}: {weights.origin.rstrip('.')}")
+    if (imported := made.get("imported")) is not None:
+        lines.append(f"Weights, imported: {imported.get('licence') or 'not stated; ask their authors'}")
     for role in ("source", "target"):
         data = made.get(role)
         if data is not None and data.get("provenance") == "stand-in":

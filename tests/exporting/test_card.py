@@ -15,7 +15,7 @@ from pipeline.data.prepared import Split, write_split
 from pipeline.evaluation.records import Result
 from pipeline.exporting.card import Scored, card
 from pipeline.exporting.export import _scored
-from pipeline.exporting.use import Latency
+from pipeline.exporting.use import Latency, licences
 from pipeline.networks.trained import TrainedModel, open_model
 from tests.models import write_adapted
 from tests.reporting import made_results
@@ -60,6 +60,10 @@ def test_licences_are_named_and_what_is_not_known_is_said_so(trained: TrainedMod
     assert "Pictures of the source, rafdb: its authors' terms, given on request to institutions" in said
     assert "Pictures of the target, holiday: not known to this project" in said
     assert "Code: MIT" in said
+    for licence, expected in (("Apache-2.0", "Apache-2.0"), (None, "not stated; ask their authors")):
+        made = {**trained.description, "imported": {"licence": licence}}
+        elsewhere = TrainedModel(trained.model, trained.params, trained.augment, trained.faces, made)
+        assert f"Weights, imported: {expected}" in licences(elsewhere)
 
 
 def test_confusion_and_groups(trained: TrainedModel) -> None:
