@@ -2,6 +2,8 @@
 
 import shlex
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -9,12 +11,30 @@ import typer
 
 import pocan
 from pipeline.command_line import report_errors
+from pipeline.datasets import DATASETS
 from pipeline.files.names import as_text
 from pocan.api import CHOOSE, EVERY, SOURCE_MODEL
+from pocan.pages import Command
 
 MODEL_HELP = "The folder of a trained model, or an MLflow URI, as models:/pocan-ckplus@newest."
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+
+
+@contextmanager
+def _loading() -> Iterator[None]:
+    """Say at a terminal that libraries and models are being loaded, which takes seconds, until they are."""
+    if not sys.stderr.isatty():
+        yield
+        return
+    text = "loading …"
+    sys.stderr.write(text)
+    sys.stderr.flush()
+    try:
+        yield
+    finally:
+        sys.stderr.write(f"\r{' ' * len(text)}\r")
+        sys.stderr.flush()
 
 
 def _show_version(wanted: bool) -> None:
@@ -36,9 +56,10 @@ def main(
 @report_errors
 def report() -> None:
     """Make the tables, figures and index.html of reports/ anew from the results, without running any other stage."""
-    # Imported here: drawing libraries take seconds to load, which --help and check need not wait for.
-    from pipeline.config.load import load
-    from pipeline.reporting import write_report
+    with _loading():
+        # Imported here: drawing libraries take seconds to load, which --help and check need not wait for.
+        from pipeline.config.load import load
+        from pipeline.reporting import write_report
 
     for path in write_report(load()):
         typer.echo(path)
@@ -59,10 +80,11 @@ def faces(
     processes: Annotated[int | None, typer.Option(min=1, help="By default one a core, fewer for few pictures.")] = None,
 ) -> None:
     """Find, crop and pack the faces of any folder of pictures; started again after an interruption, it goes on."""
-    # Imported here: PyTorch takes seconds to load, which --help and check need not wait for.
-    from pipeline.config.load import load
-    from pipeline.data.crops import CropStore
-    from pipeline.reporting.folder_faces import extract_folder, faces_found
+    with _loading():
+        # Imported here: PyTorch takes seconds to load, which --help and check need not wait for.
+        from pipeline.config.load import load
+        from pipeline.data.crops import CropStore
+        from pipeline.reporting.folder_faces import extract_folder, faces_found
 
     settings = load(file, [f"faces.{change}" for change in changes or []])
     for path in extract_folder(folder, out, settings.faces, device, processes):
@@ -82,7 +104,10 @@ def predict(
     model: Annotated[str, typer.Option(help=MODEL_HELP)] = SOURCE_MODEL,
     out: Annotated[Path | None, typer.Option(help="A new file for the rows; by default the terminal.")] = None,
     kind: Annotated[
-        str | None, typer.Option("--format", help="csv, jsonl or table; by default as --out ends, else table.")
+        str | None,
+        typer.Option(
+            "--format", help="csv, jsonl, table (80 columns) or wide (all); by default as --out ends, else table."
+        ),
     ] = None,
     draw: Annotated[Path | None, typer.Option(help="A new folder for annotated pictures and videos.")] = None,
     every: Annotated[int, typer.Option(min=1, help="Of a video look at every n-th frame.")] = 1,
@@ -92,15 +117,17 @@ def predict(
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
 ) -> None:
     """Every face of pictures and videos: its box, the detector's score and seven probabilities."""
-    # Imported here: PyTorch takes seconds to load, which --help and check need not wait for.
-    from pipeline.prediction import predict as prediction
-    from pipeline.prediction.inputs import sources
-    from pipeline.prediction.outputs import Destination, format_of
+    with _loading():
+        # Imported here: PyTorch takes seconds to load, which --help and check need not wait for.
+        from pipeline.prediction import predict as prediction
+        from pipeline.prediction.inputs import sources
+        from pipeline.prediction.outputs import Destination, format_of
 
     to = Destination(out, format_of(kind, out), draw)
     to.require_free()
     found = sources(inputs)
-    predictor = pocan.load_model(model, device=device, faces=changes or []).predictor
+    with _loading():
+        predictor = pocan.load_model(model, device=device, faces=changes or []).predictor
     if predictor.drawn:
         typer.echo(
             f"note: {as_text(model)} has learned from drawn faces: what it says of photographs is marked ◊", err=True
@@ -133,9 +160,10 @@ def adapt(
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
 ) -> None:
     """Adapt a trained model to unlabelled pictures; started again after an interruption, it goes on."""
-    # Imported here: pandas takes a second to load, which --help and check need not wait for.
-    from pipeline.data.crops import CropStore
-    from pipeline.reporting.folder_faces import faces_found
+    with _loading():
+        # Imported here: pandas takes a second to load, which --help and check need not wait for.
+        from pipeline.data.crops import CropStore
+        from pipeline.reporting.folder_faces import faces_found
 
     written = pocan.adapt(
         pictures,
@@ -152,6 +180,50 @@ def adapt(
         typer.echo(path)
     found = faces_found(CropStore.open(out / "crops"), "frame" if pictures.is_file() else "picture")
     typer.echo(f"{found}; the others: {out / 'faces.md'}", err=True)
+
+
+@app.command()
+@report_errors
+def score(
+    pictures: Annotated[
+        str,
+        typer.Argument(metavar="SET_OR_FOLDER", help="A set of the parameter file, or a folder, sorted by class."),
+    ],
+    out: Annotated[Path, typer.Option(help="A new folder for scores.csv, .json, .png and the predictions.")],
+    model: Annotated[list[str] | None, typer.Option(help=f"{MODEL_HELP} May be repeated.")] = None,
+    predictions: Annotated[
+        list[Path] | None,
+        typer.Option(help="A CSV: picture, and expression or p_anger … p_neutral. May be repeated."),
+    ] = None,
+    reader: Annotated[
+        str | None, typer.Option(help="The set whose layout the folder has: " + ", ".join(DATASETS) + ".")
+    ] = None,
+    part: Annotated[
+        str | None,
+        typer.Option(
+            help="train, val, test (as the set is distributed), all, or divided (the test part of dvc repro); by "
+            "default the first of divided, test, val, all that is there."
+        ),
+    ] = None,
+    changes: Annotated[
+        list[str] | None, typer.Option("--set", "-S", help="Of every model's faces, as margin=0.1; may be repeated.")
+    ] = None,
+    file: Annotated[Path, typer.Option("--params", help="The parameter file that says where sets are.")] = Path(
+        "params.yaml"
+    ),
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+) -> None:
+    """Say how good models are on labelled pictures, with intervals, and whether one is better than another."""
+    with _loading():
+        # Imported here: PyTorch takes seconds to load, which --help and check need not wait for.
+        from pipeline.scoring.score import ScoreRequest
+        from pipeline.scoring.score import score as scored
+        from pipeline.scoring.table import lines
+
+    request = ScoreRequest(pictures, model or [], predictions or [], out, reader, part, changes or [], file, device)
+    for line in lines(scored(request)):
+        typer.echo(line)
+    typer.echo(f"{as_text(out)}: scores.csv, scores.json, scores.png, predictions", err=True)
 
 
 @app.command()
@@ -264,16 +336,17 @@ def trials(
 
     Settings can be chosen by what they gain there. Features are computed once, into data/trials.
     """
-    # Imported here: PyTorch takes seconds to load, which --help and check need not wait for.
-    from pipeline.compute.team import Team
-    from pipeline.config import paths
-    from pipeline.config.load import load
-    from pipeline.data.prepared import PreparedData
-    from pipeline.files.io import write_csv
-    from pipeline.networks.trained import open_model
-    from pipeline.training.loop import prepare
-    from pipeline.trials.run import Trials, summary
-    from pipeline.trials.suite import read_suite
+    with _loading():
+        # Imported here: PyTorch takes seconds to load, which --help and check need not wait for.
+        from pipeline.compute.team import Team
+        from pipeline.config import paths
+        from pipeline.config.load import load
+        from pipeline.data.prepared import PreparedData
+        from pipeline.files.io import write_csv
+        from pipeline.networks.trained import open_model
+        from pipeline.training.loop import prepare
+        from pipeline.trials.run import Trials, summary
+        from pipeline.trials.suite import read_suite
 
     settings = load(file, [*(change or []), *([f"adapt.method={method}"] if method else [])])
     read, team = read_suite(suite), Team.single_process(settings.device)
@@ -296,8 +369,15 @@ def export(
     first: Annotated[str | None, typer.Argument(hidden=True)] = None,
 ) -> None:
     """Write a model as ONNX, checked against PyTorch, with a model card."""
-    from pipeline.exporting.export import export as exported
-    from pipeline.tracking.models import open_model
+    with _loading():
+        from pipeline.exporting.export import export as exported
+        from pipeline.tracking.models import open_model
 
-    for path in exported(open_model(first or model), out, crops, int8):  # first: as scripts of before name the model
+    name = first or model  # first: as scripts of before name the model
+    for path in exported(open_model(name), name, out, crops, int8):
         typer.echo(path)
+
+
+# Every command's help page, also of one that is added above, has its example and its choices.
+for each in app.registered_commands:
+    each.cls = Command

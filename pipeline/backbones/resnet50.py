@@ -10,12 +10,13 @@ from pipeline.backbones.parts.torchvision_resnet import CLASSIFIER, trunk, usual
 
 if TYPE_CHECKING:
     from torch import nn
-    from torchvision.models.resnet import ResNet
+
+    from pipeline.backbones.parts.resnet import ResNet
 
 
 def build(weights: str) -> nn.Module:
     """The network of torchvision; for VGGFace2 with the geometry of the Caffe model that those weights come from."""
-    network: nn.Module = trunk("resnet50")
+    network = trunk("resnet50")
     if weights == "vggface2":
         _follow_caffe(network)
     return network
@@ -27,7 +28,8 @@ def _follow_caffe(network: ResNet) -> None:
     The weights load into either geometry, but the features are only right in this one.
     """
     from torch import nn
-    from torchvision.models.resnet import Bottleneck
+
+    from pipeline.backbones.parts.resnet import Bottleneck
 
     network.maxpool = nn.MaxPool2d(kernel_size=3, stride=2, padding=0, ceil_mode=True)
     for stage in (network.layer2, network.layer3, network.layer4):

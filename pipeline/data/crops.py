@@ -13,19 +13,23 @@ and what tells how the crops came about, on which no training depends
 ``faces.json``        counts by method of detection, unreadable files with their reasons
 """
 
+from __future__ import annotations
+
 import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from pipeline.errors import DatasetError
 from pipeline.files.io import damage_reported, read_array, read_json, read_parquet
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 CROP_SIZE = 112
 """Side of a crop in pixels (paper, sec. 4.2)."""

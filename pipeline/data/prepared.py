@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from pipeline.config import paths
@@ -42,6 +41,8 @@ class Split:
 
 def write_split(path: Path, split: Split) -> None:
     """Write a split as parquet: columns ``row`` (int64) and ``part`` (train or test), sorted; no labels."""
+    import pandas as pd
+
     table = pd.DataFrame(
         {
             "row": np.concatenate([split.train, split.test]),

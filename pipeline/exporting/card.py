@@ -1,37 +1,69 @@
 """A model card (Mitchell et al., FAT* 2019): what a model was made from, how good it is, what it is not for."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from importlib.metadata import version
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from pipeline.backbones import BACKBONES
 from pipeline.config.methods import METHODS
-from pipeline.evaluation.records import Result
+from pipeline.evaluation.records import Metrics, Result
+from pipeline.exporting import use
 from pipeline.labels import EXPRESSIONS
 from pipeline.networks.trained import TrainedModel
 from pipeline.reporting.markdown import MARK_NOTE, NOTHING, markdown_table, marked, percent
 from pipeline.reporting.titles import dataset_title
 
 
-def card(trained: TrainedModel, result: Result | None, files: Mapping[str, str]) -> str:
+@dataclass(frozen=True, eq=False)
+class Scored:
+    """What is known of how good a model is.
+
+    Attributes:
+        result: its scores.
+        adapted_to: for each test picture whether the model was adapted to it, n_test bool; None: that is not known.
+    """
+
+    result: Result
+    adapted_to: NDArray[np.bool_] | None
+
+
+def card(
+    trained: TrainedModel, called: str, scored: Scored | None, files: Mapping[str, str], latency: use.Latency
+) -> str:
     """The text of card.md, in Markdown.
 
     Args:
         trained: the model.
-        result: its scores, where it has any.
+        called: the folder or URI that it was exported from.
+        scored: its scores, where it has any.
         files: for each exported file what it is, and how exact.
+        latency: of the exported file.
     """
     made = trained.description
     name = dataset_title(made["target"]["name"]) if trained.adapted else dataset_title(made["source"]["name"])
     sections = [
         f"# Facial expressions: a model for {name}",
         "Seven probabilities (" + ", ".join(EXPRESSIONS) + ") for the crop of one face.",
+        f"Exported on {date.today().isoformat()} by version {version('pocan')} of this project.",
+        "## How to use it",
+        use.how_to_use(called),
+        "## How faces are cropped",
+        use.crop_recipe(trained.every_face),
         "## What it was made from",
         _origin(trained, made),
         "## How good it is",
-        _scores(result),
+        _scores(scored),
+        "## How fast it is",
+        use.speed(latency),
         "## What it is for, and what not",
         USE,
     ]
+    sections += ["## Licences", use.licences(trained)]
     if files:
         sections += ["## Files", "\n".join(f"- `{file}`: {what}" for file, what in files.items())]
     return "\n\n".join(sections) + "\n"
@@ -70,10 +102,10 @@ def _data(role: str, described: Mapping[str, Any]) -> str:
     )
 
 
-def _scores(result: Result | None) -> str:
-    if result is None or result.after is None:
-        return "No score is known of it: its target has no labels, or its results were not at hand."
-    after, before = result.after, result.before
+def _scores(scored: Scored | None) -> str:
+    if scored is None or scored.result.after is None:
+        return f"No score is known of it: its target has no labels, or its results were not at hand. {MEASURE}"
+    result, after, before = scored.result, scored.result.after, scored.result.before
     low, high = after.interval or (0.0, 0.0)
     earlier = f", before adaptation {percent(before.accuracy, result)} %" if before and result.adapts else ""
     text = (
@@ -85,5 +117,47 @@ def _scores(result: Result | None) -> str:
     for name, f1, row, count in zip(EXPRESSIONS, after.f1, after.confusion, after.support, strict=True):
         recall = percent(row[EXPRESSIONS.index(name)] / count, result) if count else NOTHING
         cells.append([name, f"{count:,}", recall, NOTHING if f1 is None else marked(f"{f1:.3f}", result)])
-    parts = [text, markdown_table(["expression", "test pictures", "recall (%)", "F1"], cells)]
+    parts = [
+        text,
+        *([_adapted_to(scored)] if result.adapts else []),
+        markdown_table(["expression", "test pictures", "recall (%)", "F1"], cells),
+        "What is taken for what (pictures; rows are the true expression, columns what the model says):",
+        _confusion(after),
+        f"{GROUPS} {MEASURE}",
+    ]
     return "\n\n".join([*parts, MARK_NOTE] if result.drawn else parts)
+
+
+MEASURE = "On labelled pictures of your own, `pocan score` says how good it is."
+
+GROUPS = (
+    "By sex, age or skin tone nothing is measured: this project's readers read no such groups, not even where a set's "
+    "annotation has them."
+)
+
+
+def _confusion(after: Metrics) -> str:
+    rows = zip(EXPRESSIONS, after.confusion, strict=True)
+    return markdown_table(["", *EXPRESSIONS], [[name, *(f"{count:,}" for count in row)] for name, row in rows])
+
+
+def _adapted_to(scored: Scored) -> str:
+    """Accuracy on the test pictures that the model was adapted to, without their labels, and on the others."""
+    result, seen = scored.result, scored.adapted_to
+    if seen is None or result.tested is None:
+        return "Whether it was adapted to these pictures, without their labels, is not known."
+    right = result.tested.classes("after") == result.tested.classes("labels")
+    if seen.all():
+        text = "All of them are among the pictures that it was adapted to, without labels; on others nothing is known."
+    elif not seen.any():
+        text = "None of them is among the pictures that it was adapted to."
+    else:
+        there, others = (percent(float(right[rows].mean()), result) for rows in (seen, ~seen))
+        text = (
+            f"On the {int(seen.sum()):,} of them that it was adapted to, without labels, accuracy {there} %; on the "
+            f"{int((~seen).sum()):,} others {others} %."
+        )
+    shared = result.split.test_in_train
+    kinds = (("subject", shared.subject), ("sequence", shared.sequence))
+    alike = [f"{count:,} are of a {unit} that it was adapted to" for unit, count in kinds if count]
+    return " ".join([text, *([f"Of the test pictures {', '.join(alike)}."] if alike else [])])

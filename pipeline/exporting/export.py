@@ -7,12 +7,14 @@ from numpy.typing import NDArray
 
 from pipeline.config import paths
 from pipeline.data.crops import CropStore
+from pipeline.data.prepared import read_split
 from pipeline.errors import DatasetError, PipelineError
 from pipeline.evaluation.records import Result
-from pipeline.exporting import onnx
-from pipeline.exporting.card import card
+from pipeline.exporting import onnx, use
+from pipeline.exporting.card import Scored, card
 from pipeline.files.atomic import atomic_folder
 from pipeline.files.io import write_text
+from pipeline.files.names import as_text
 from pipeline.networks.trained import TrainedModel
 
 COMPARED = 256
@@ -28,11 +30,12 @@ FEWEST = 40
 """Crops without which that share says little."""
 
 
-def export(trained: TrainedModel, out: Path, crops: Path | None, int8: bool) -> list[Path]:
+def export(trained: TrainedModel, called: str, out: Path, crops: Path | None, int8: bool) -> list[Path]:
     """Write a model as ONNX with its card.
 
     Args:
         trained: the model.
+        called: the folder or URI that it was opened from, for the card.
         out: a new folder for model.onnx, card.md, and with ``int8`` model-int8.onnx.
         crops: a crop store to compare on, and to measure int8's ranges on; by default that of the set that the model
             was trained on last, or noise where this is not at hand (then there is no int8).
@@ -59,7 +62,8 @@ def export(trained: TrainedModel, out: Path, crops: Path | None, int8: bool) -> 
         files["model.onnx"] = f"float32; largest difference to PyTorch {difference:.1e} on {on}"
         if int8 and store is not None:
             files["model-int8.onnx"] = _int8(folder, store)
-        write_text(folder / "card.md", card(trained, _result(trained), files))
+        latency = use.measured(folder / "model.onnx")
+        write_text(folder / "card.md", card(trained, as_text(called), _scored(trained), files, latency))
     return [out / name for name in (*files, "card.md")]
 
 
@@ -107,7 +111,7 @@ def _int8(folder: Path, store: CropStore) -> str:
     return f"{text}; {size[0]:.1f} → {size[1]:.1f} MiB"
 
 
-def _result(trained: TrainedModel) -> Result | None:
+def _scored(trained: TrainedModel) -> Scored | None:
     """The scores of this very model, where its evaluation is at hand."""
     if not trained.adapted:
         return None
@@ -115,4 +119,9 @@ def _result(trained: TrainedModel) -> Result | None:
     path, model = paths.result(target), paths.model_description(paths.adapted(target))
     if not path.is_file() or not model.is_file() or trained.description["weights_sha256"] not in model.read_text():
         return None
-    return Result.model_validate_json(path.read_bytes())
+    result, seen = Result.model_validate_json(path.read_bytes()), None
+    if paths.split(target).is_file():
+        split = read_split(paths.split(target))
+        # Of another division than the scores', it would say the wrong thing.
+        seen = np.isin(split.test, split.train) if len(split.test) == result.n_test else None
+    return Scored(result, seen)

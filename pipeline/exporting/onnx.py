@@ -1,6 +1,7 @@
 """A trained model as one ONNX file: uint8 crops in, calibrated probabilities out, all that lies between inside."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -102,12 +103,25 @@ def predict(path: Path, crops: Crops) -> NDArray[np.float32]:
     Raises:
         ParamsError: ONNX Runtime is not installed.
     """
+    return predictor(path)(crops)
+
+
+def predictor(path: Path) -> Callable[[Crops], NDArray[np.float32]]:
+    """What predicts by an exported model, as ``predict`` does, any number of times.
+
+    Raises:
+        ParamsError: ONNX Runtime is not installed.
+    """
     _require("onnxruntime")
     import onnxruntime
 
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-    probabilities: NDArray[np.float32] = session.run(None, {"crops": crops})[0]
-    return probabilities
+
+    def run(crops: Crops) -> NDArray[np.float32]:
+        probabilities: NDArray[np.float32] = session.run(None, {"crops": crops})[0]
+        return probabilities
+
+    return run
 
 
 @torch.no_grad()

@@ -1,6 +1,6 @@
 """Where predictions go: rows to the terminal or into a file, drawings into a folder; all of it or nothing.
 
-Rows are CSV, JSON lines, or a table for people.
+Rows are CSV, JSON lines, or a table for people, narrow or with everything.
 """
 
 import csv
@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol, TextIO
 
+import numpy as np
 from PIL import Image as Pillow
 
 from pipeline.datasets.parts.videos import DEFAULT_RATE, VideoWriter
@@ -25,7 +26,7 @@ from pipeline.prediction.inputs import Frame
 from pipeline.prediction.predictor import Prediction
 from pipeline.registry import unknown
 
-Format = Literal["csv", "jsonl", "table"]
+Format = Literal["csv", "jsonl", "table", "wide"]
 
 COLUMNS = (
     *("source", "frame", "face", "x1", "y1", "x2", "y2", "score", "expression", "confidence"),
@@ -34,8 +35,8 @@ COLUMNS = (
 )
 """``face`` is a number from 1: of a picture's face, or of a video's track."""
 
-SOURCE_WIDTH = 32
-"""Characters for the name of the source in the table for people."""
+SOURCE_WIDTH, WIDE_SOURCE_WIDTH = 38, 32
+"""Characters for the name of the source in the tables for people: that of 80 columns, and that with everything."""
 
 JPEG_QUALITY = 92
 
@@ -164,7 +165,7 @@ class Drawings:
     def add(self, frame: Frame, faces: Sequence[Prediction], numbers: Sequence[int]) -> None:
         """Draw a frame, also one without faces."""
         if not frame.source.is_video:
-            image = draw_faces(frame.image, faces, [""] * len(faces), self._drawn)
+            image = draw_faces(frame.image, faces, numbers, self._drawn)
             with storage_errors(path := self._new_path(frame, ".jpg")):
                 Pillow.fromarray(image).save(path, quality=JPEG_QUALITY)
             return
@@ -173,7 +174,7 @@ class Drawings:
         if last is None or last.source is not frame.source or last.image.shape != frame.image.shape:
             self._begin_video(frame)
         assert self._video is not None
-        self._video.write(draw_faces(frame.image, faces, [f"#{number} " for number in numbers], self._drawn))
+        self._video.write(draw_faces(frame.image, faces, numbers, self._drawn))
 
     def close(self) -> None:
         """Finish the video that is being written, if there is one."""
@@ -220,8 +221,10 @@ def header(kind: Format) -> str:
     if kind == "csv":
         return _line(COLUMNS)
     if kind == "table":
+        return f"{'source':<{SOURCE_WIDTH}} {'face':>5}  {'expression':<11} {'%':>3}   {'second best':<16}\n"
+    if kind == "wide":
         names = " ".join(f"{name:>9}" for name in EXPRESSIONS)
-        return f"{'source':<{SOURCE_WIDTH}} {'frame':>6} {'face':>4} {'box':>23} {'score':>5} {'':>16} {names}\n"
+        return f"{'source':<{WIDE_SOURCE_WIDTH}} {'frame':>6} {'face':>4} {'box':>23} {'score':>5} {'':>16} {names}\n"
     return ""
 
 
@@ -250,17 +253,32 @@ def _jsonl(row: Row) -> str:
 
 
 def _table(row: Row) -> str:
+    """A line of 80 columns: the two best expressions, in per cent."""
     found = row.found
-    name = visible(row.source)
-    name = name if len(name) <= SOURCE_WIDTH else f"…{name[1 - SOURCE_WIDTH :]}"
+    best, second = np.argsort(-found.probabilities, kind="stable")[:2]
+    where = row.source if row.frame is None else f"{row.source}, frame {row.frame}"
+    other = f"{EXPRESSIONS[second]} {100 * found.probabilities[second]:.0f}"
+    share = f"{100 * found.probabilities[best]:.0f}"
+    name = f"{EXPRESSIONS[best]}{row.mark}"
+    return f"{_shortened(where, SOURCE_WIDTH)} {row.number:>5}  {name:<11} {share:>3}   {other:<16}\n"
+
+
+def _wide(row: Row) -> str:
+    found = row.found
     box = " ".join(f"{edge:5.0f}" for edge in found.face.box)
     label = f"{found.expression} {found.confidence:.0%}{row.mark}"
     probabilities = " ".join(f"{value:>9.1%}" for value in found.probabilities)
-    place = f"{name:<{SOURCE_WIDTH}} {_frame_number(row):>6} {row.number:>4} {box:>23}"
+    place = f"{_shortened(row.source, WIDE_SOURCE_WIDTH)} {_frame_number(row):>6} {row.number:>4} {box:>23}"
     return f"{place} {found.face.score:5.2f} {label:>16} {probabilities}\n"
 
 
-FORMATS: dict[Format, Callable[[Row], str]] = {"csv": _csv, "jsonl": _jsonl, "table": _table}
+def _shortened(text: str, width: int) -> str:
+    """A text of just so many characters; of a long one, its end."""
+    shown = visible(text)
+    return f"{shown if len(shown) <= width else f'…{shown[1 - width :]}':<{width}}"
+
+
+FORMATS: dict[Format, Callable[[Row], str]] = {"csv": _csv, "jsonl": _jsonl, "table": _table, "wide": _wide}
 """Writes a row with the end of its line: boxes to a tenth of a pixel, probabilities to four digits."""
 
 

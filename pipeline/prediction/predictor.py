@@ -7,13 +7,15 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from pipeline.config.load import changed
-from pipeline.data.batches import DeviceCrops
+from pipeline.data.batches import DeviceCrops, NetworkInputs
 from pipeline.faces.crop import Face, Image, crop_face
 from pipeline.faces.finder import FaceFinder
 from pipeline.labels import EXPRESSIONS
 from pipeline.networks.inference import classify
+from pipeline.networks.network import Classifier
 from pipeline.networks.trained import TrainedModel
 
 
@@ -102,7 +104,25 @@ class Predictor:
         if not crops:
             return np.empty((0, len(EXPRESSIONS)), dtype=np.float32)
         held = DeviceCrops(np.stack(crops), self._device)
-        _, found = classify(self._model, held, torch.arange(held.count), self._eval_crop, show_progress=False)
-        with torch.no_grad():
-            probabilities = self._model.calibration(found)
-        return np.asarray(probabilities.float().cpu().numpy())
+        return calibrated(self._model, held, torch.arange(held.count), self._eval_crop, show_progress=False)
+
+
+def calibrated(
+    model: Classifier, inputs: NetworkInputs, rows: Tensor, eval_crop: float, show_progress: bool
+) -> NDArray[np.float32]:
+    """What users are shown of some pictures.
+
+    Args:
+        model: that predicts.
+        inputs: the pictures.
+        rows: int64, on the CPU.
+        eval_crop: the share of a crop's side that is predicted from.
+        show_progress: whether there is a progress bar.
+
+    Returns:
+        Calibrated probabilities, float32 len(rows)×7.
+    """
+    _, found = classify(model, inputs, rows, eval_crop, show_progress)
+    with torch.no_grad():
+        probabilities = model.calibration(found)
+    return np.asarray(probabilities.float().cpu().numpy())

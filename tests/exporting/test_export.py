@@ -1,6 +1,9 @@
 """ONNX files against PyTorch, and the card."""
 
+import ast
+import contextlib
 import errno
+import io
 import json
 import logging
 import os
@@ -96,6 +99,13 @@ def test_the_command_writes_a_checked_file_and_a_card(tmp_path: Path) -> None:
     assert "Source, with labels: RAF-DB, **drawn stand-ins**" in card
     assert "largest difference to PyTorch" in card
     assert "Not for decisions about people" in card
+    assert re.search(r"[\d.]+ ms for one crop, [\d.]+ ms a crop in batches of 32: model.onnx by ONNX Runtime on ", card)
+    by_onnx = next(code for code in re.findall(r"```python\n(.*?)```", card, re.DOTALL) if "onnxruntime" in code)
+    with contextlib.chdir(tmp_path / "out"), contextlib.redirect_stdout(io.StringIO()) as said:
+        exec(by_onnx, {})
+    assert ast.literal_eval(said.getvalue())[0] in EXPRESSIONS
+    by_pocan = next(code for code in re.findall(r"```python\n(.*?)```", card, re.DOTALL) if "pocan" in code)
+    assert f"pocan.load_model({str(tmp_path / 'model')!r})" in by_pocan
 
 
 @pytest.mark.slow

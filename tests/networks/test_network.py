@@ -9,10 +9,10 @@ from typing import Any, Literal
 import numpy as np
 import pytest
 import torch
-from torchvision.models.resnet import ResNet
 
 from pipeline.backbones import BACKBONES
 from pipeline.backbones.parts import entry
+from pipeline.backbones.parts.resnet import ResNet
 from pipeline.backbones.resnet50 import read_vggface2
 from pipeline.config.learning import ModelParams
 from pipeline.data.crops import CROP_SIZE

@@ -1,4 +1,4 @@
-"""torchvision's residual networks (He et al., CVPR 2016) without their classifier."""
+"""torchvision's residual networks (He et al., CVPR 2016) without their classifier, and their ImageNet weights."""
 
 from __future__ import annotations
 
@@ -8,19 +8,20 @@ from typing import TYPE_CHECKING
 from pipeline.backbones.parts.entry import RANDOM, InputNorm, StateDict, Weights
 
 if TYPE_CHECKING:
-    from torchvision.models.resnet import ResNet
+    from pipeline.backbones.parts.resnet import ResNet
+
+DEPTHS = {"resnet18": (2, 2, 2, 2), "resnet34": (3, 4, 6, 3), "resnet50": (3, 4, 6, 3)}
+BOTTLENECKS = ("resnet50",)
+"""Blocks of each stage, and which networks have the block of three convolutions."""
 
 CLASSIFIER = frozenset({"fc.weight", "fc.bias"})
 
 
 def trunk(name: str) -> ResNet:
     """The network of torchvision's ``name`` up to its pooled features, with random weights."""
-    import torchvision
-    from torch import nn
+    from pipeline.backbones.parts.resnet import BasicBlock, Bottleneck, ResNet
 
-    network: ResNet = torchvision.models.get_model(name, weights=None)
-    network.fc = nn.Identity()
-    return network
+    return ResNet(Bottleneck if name in BOTTLENECKS else BasicBlock, DEPTHS[name])
 
 
 def imagenet(name: str) -> Weights:

@@ -1,0 +1,175 @@
+"""Sections of a model card on use: in Python, by ONNX Runtime, by HTTP; how faces are cropped; speed; licences."""
+
+import platform
+import statistics
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from pipeline.backbones import BACKBONES
+from pipeline.config.pictures import FaceParams
+from pipeline.data.crops import CROP_SIZE
+from pipeline.exporting import onnx
+from pipeline.labels import EXPRESSIONS
+from pipeline.networks.trained import TrainedModel
+
+BATCH = 32
+RUNS, FEWEST_RUNS, SECONDS = 30, 5, 2.0
+"""Of a measurement: as many runs as this, or as fit into so many seconds, but not fewer than five."""
+
+TERMS = {
+    "rafdb": "its authors' terms, given on request to institutions",
+    "ckplus": "its owners' agreement form",
+    "ckplus48": "those of CK+, its owners' agreement form",
+    "jaffe": "its owners' terms, given on request",
+    "oulu": "its owners' licence agreement",
+    "fer2013": "the rules of Kaggle's challenge in representation learning",
+    "sfew": "its authors' licence agreement",
+}
+"""What binds the pictures of a set, as its owners say where they hand it out (README)."""
+
+
+@dataclass(frozen=True)
+class Latency:
+    """Milliseconds a crop, by ONNX Runtime on this processor.
+
+    Attributes:
+        one: for a crop alone, the median.
+        batch: for each crop of a batch of ``BATCH``, the median.
+        processor: its name.
+        threads: what may run at once here.
+    """
+
+    one: float
+    batch: float
+    processor: str
+    threads: int
+
+
+def measured(path: Path) -> Latency:
+    """Measure an exported model, after a run that is not counted.
+
+    Raises:
+        ParamsError: ONNX Runtime is not installed.
+    """
+    from joblib import cpu_count
+
+    predict = onnx.predictor(path)
+    crops = np.random.Generator(np.random.PCG64(0)).integers(0, 256, (BATCH, CROP_SIZE, CROP_SIZE, 3), dtype=np.uint8)
+    medians = []
+    for size in (1, BATCH):
+        predict(crops[:size])
+        taken: list[float] = []
+        while len(taken) < RUNS and (len(taken) < FEWEST_RUNS or sum(taken) < SECONDS):
+            start = time.perf_counter()
+            predict(crops[:size])
+            taken.append(time.perf_counter() - start)
+        medians.append(1000 * statistics.median(taken) / size)
+    return Latency(medians[0], medians[1], _processor(), cpu_count())
+
+
+def _processor() -> str:
+    """The processor's name; where the system does not tell, its kind."""
+    listed = Path("/proc/cpuinfo")
+    for line in listed.read_text(encoding="utf-8", errors="replace").splitlines() if listed.is_file() else ():
+        key, _, value = line.partition(":")
+        if key.strip() == "model name" and value.strip():
+            return value.strip()
+    return platform.processor() or platform.machine() or "a processor without a name"
+
+
+def how_to_use(called: str) -> str:
+    """Code for the three ways; ``called`` is the folder or URI that the model was exported from."""
+    return f"""\
+In Python, from pictures to faces with their expressions (this project, `pip install` from its folder):
+
+```python
+import pocan
+
+model = pocan.load_model({called!r})
+for face in model.predict("party.jpg"):
+    print(face.box, face.expression, face.probabilities)
+```
+
+By ONNX Runtime, without this project, from crops (below) to probabilities:
+
+```python
+import numpy as np
+import onnxruntime
+
+session = onnxruntime.InferenceSession("model.onnx")
+crops = np.zeros((1, {CROP_SIZE}, {CROP_SIZE}, 3), dtype=np.uint8)  # one face each, RGB
+(probabilities,) = session.run(None, {{"crops": crops}})
+names = {EXPRESSIONS!r}
+print([names[index] for index in probabilities.argmax(axis=1)])
+```
+
+By HTTP, where MLflow has the model (MODEL: its URI there, as `models:/NAME@newest`):
+
+```
+mlflow models serve -m MODEL --env-manager local --port 5001
+printf '{{"inputs": ["%s"]}}' "$(base64 -w0 party.jpg)" |
+    curl -s http://127.0.0.1:5001/invocations -H 'Content-Type: application/json' -d @-
+```"""
+
+
+def crop_recipe(faces: FaceParams) -> str:
+    """How a face becomes the crop that the model takes."""
+    if faces.align == "similarity":
+        shape = (
+            "by rotation, scale and shift its five landmarks (eyes, nose, corners of the mouth) are brought onto the "
+            f"usual template of {CROP_SIZE}×{CROP_SIZE} pixels, widened by {faces.margin:g} of the side on each side"
+        )
+    else:
+        shape = (
+            f"its box, widened by {faces.margin:g} of its width and height on each side and cut off at the picture's "
+            f"edge, is resized to {CROP_SIZE}×{CROP_SIZE} pixels, whatever its proportions"
+        )
+    thresholds = ", ".join(f"{value:g}" for value in faces.thresholds)
+    return "\n".join(
+        [
+            "1. Turn the picture upright as its Exif data say; RGB, 8 bits.",
+            f"2. Find faces by MTCNN: of {faces.min_face} pixels or more, scale factor {faces.scale_factor:g}, "
+            f"thresholds {thresholds}. A picture with a shorter side below {faces.enlarge_to} is enlarged to that.",
+            f"3. Of each face {shape}. Smaller faces are enlarged by {faces.upscale} interpolation.",
+            f"4. The crop, uint8 {CROP_SIZE}×{CROP_SIZE}×3, goes in as it is: scaling, central crop and normalisation "
+            "are inside the file.",
+            "",
+            "Crops that are made otherwise, as wider ones, are not what the model was trained on. All parameters are "
+            "in the file's metadata, key `faces`.",
+        ]
+    )
+
+
+def speed(found: Latency) -> str:
+    """What was measured at the export."""
+    return (
+        f"{found.one:.1f} ms for one crop, {found.batch:.1f} ms a crop in batches of {BATCH}: model.onnx by ONNX "
+        f"Runtime on {found.processor}, up to {found.threads} threads, medians, measured when this card was written, "
+        "beside whatever else ran then. Finding faces comes on top."
+    )
+
+
+def licences(trained: TrainedModel) -> str:
+    """What binds the model, by name."""
+    made = trained.description
+    lines = ["Code: MIT (this project)"]
+    if trained.params.backbone in BACKBONES and trained.params.weights in BACKBONES[trained.params.backbone].weights:
+        weights = BACKBONES[trained.params.backbone].weights[trained.params.weights]
+        if weights.read is not None:
+            lines.append(f"Weights that training began from, {weights.title}: {weights.origin.rstrip('.')}")
+    if (imported := made.get("imported")) is not None:
+        lines.append(f"Weights, imported: {imported.get('licence') or 'not stated; ask their authors'}")
+    for role in ("source", "target"):
+        data = made.get(role)
+        if data is not None and data.get("provenance") == "stand-in":
+            lines.append(f"Pictures of the {role}, {data['name']}: drawn by this project, MIT")
+        elif data is not None:
+            known = TERMS.get(data["name"], "not known to this project; ask whoever they are from")
+            lines.append(f"Pictures of the {role}, {data['name']}: {known}")
+    lines.append(
+        "The trained weights have no licence of their own: what binds the pictures and the first weights binds them"
+    )
+    return "\n".join(f"- {line}" for line in lines)

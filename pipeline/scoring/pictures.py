@@ -1,0 +1,177 @@
+"""The labelled pictures that are scored: of a set of params.yaml, or of a folder."""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from pipeline.config import paths
+from pipeline.config.load import load
+from pipeline.config.pictures import FaceParams
+from pipeline.config.schema import Params
+from pipeline.data.crops import CropStore
+from pipeline.data.prepared import PreparedData
+from pipeline.datasets import DATASETS, open_dataset
+from pipeline.datasets.folder import FolderDataset
+from pipeline.datasets.parts.base import Dataset, Sample
+from pipeline.errors import DatasetError, ParamsError
+from pipeline.files.names import title_of
+from pipeline.registry import NAME, unknown
+
+PARTS = ("train", "val", "test")
+ALL = "all"
+DIVIDED = "divided"
+"""Ways to choose the pictures: a part as the set is distributed, all of it, or the test part that dvc repro made."""
+
+CHOICES = (DIVIDED, *PARTS, ALL)
+
+
+@dataclass(frozen=True, eq=False)
+class LabelledPictures:
+    """Labelled pictures of one set.
+
+    Attributes:
+        dataset: reads them; it lists these alone.
+        samples: what is known of each, at least two, by key.
+        part: which of the set's pictures these are, in words.
+        prepared: the set as dvc repro has left it; None where it has not.
+    """
+
+    dataset: Dataset
+    samples: Sequence[Sample]
+    part: str
+    prepared: PreparedData | None
+
+    @classmethod
+    def open(cls, where: str, reader: str | None, part: str | None, params: Path) -> Self:
+        """Find the pictures.
+
+        Args:
+            where: a set of the parameter file, or a folder.
+            reader: the set whose layout the folder has; None: a sub-folder a class.
+            part: one of ``CHOICES``; None: the test part that dvc repro has made, else the one that the set is
+                distributed with, else its validation part, else all.
+            params: the parameter file.
+
+        Raises:
+            DatasetError: there is no such set or folder, or fewer than two of the pictures have a label.
+            ParamsError: there is no such reader or part.
+        """
+        if part is not None and part not in CHOICES:
+            raise ParamsError(f"--part: unknown part {unknown(part, CHOICES)}")
+        dataset, prepared = _opened(where, reader, params)
+        samples = dataset.samples()
+        tested = None if prepared is None else set(_keys(prepared, prepared.split.test))
+        wanted, said = _part(dataset, samples, part, tested)
+        labelled = [sample for sample in wanted if sample.label is not None]
+        if len(labelled) < 2:
+            raise DatasetError(
+                f"{dataset.root}: {len(labelled)} labelled pictures in {said}, too few to score anything: sort them "
+                "into a folder a class, or name another part with --part"
+            )
+        return cls(_Chosen(dataset, labelled), labelled, said, prepared)
+
+    @property
+    def keys(self) -> list[str]:
+        """The key of each picture."""
+        return [sample.key for sample in self.samples]
+
+    def labels(self) -> NDArray[np.int64]:
+        """The label of each picture, N int64."""
+        return np.array([sample.label for sample in self.samples], dtype=np.int64)
+
+    def table(self) -> pd.DataFrame:
+        """A row a picture: ``subject`` and ``sequence``, as ``pipeline.evaluation.resampling.units`` takes them."""
+        rows = [(sample.subject, sample.sequence) for sample in self.samples]
+        return pd.DataFrame(rows, columns=["subject", "sequence"], dtype="string")
+
+    def at_hand(self, faces: FaceParams) -> CropStore | None:
+        """The crops of the prepared set, where its faces were found and cropped so and it has every picture."""
+        if self.prepared is None or self.prepared.store.description["faces"] != faces.model_dump(mode="json"):
+            return None
+        store = self.prepared.store
+        return store if set(self.keys) <= set(store.samples["key"]) else None
+
+
+class _Chosen(Dataset):
+    """Some pictures of a set."""
+
+    def __init__(self, whole: Dataset, samples: Iterable[Sample]) -> None:
+        self.name, self.title, self.layout, self.unit = whole.name, whole.title, whole.layout, whole.unit
+        self.caveat = whole.caveat
+        self._whole, self._samples = whole, list(samples)
+        super().__init__(whole.root)
+
+    @property
+    def aligned(self) -> bool:
+        return self._whole.aligned
+
+    def scan(self) -> list[Sample]:
+        return self._samples
+
+    def read(self, sample: Sample) -> NDArray[np.uint8]:
+        return self._whole.read(sample)
+
+    def file(self, sample: Sample) -> Path:
+        return self._whole.file(sample)
+
+
+def _opened(where: str, reader: str | None, params: Path) -> tuple[Dataset, PreparedData | None]:
+    """The set, and what dvc repro has made of it."""
+    if reader is not None:
+        if reader not in DATASETS:
+            raise ParamsError(f"--reader: unknown data set {unknown(reader, DATASETS)}")
+        return DATASETS[reader](Path(where)), None
+    known: tuple[str, ...] = ()
+    if re.fullmatch(NAME, where) and params.is_file():
+        settings = load(params)
+        known = (*settings.data.sets, *settings.data.folder_sets)
+        if where in known:
+            return open_dataset(where, Path(settings.data.root) / where), _prepared(settings, where)
+    if not Path(where).is_dir():
+        sets = f"; sets of {params}: {', '.join(known)}" if known else ""
+        raise DatasetError(f"{where}: no such folder, and no set of {params}{sets}")
+    return FolderDataset(Path(where), title_of(Path(where).resolve())), None
+
+
+def _prepared(settings: Params, name: str) -> PreparedData | None:
+    if name not in settings.split or not (paths.crops(name).is_dir() and paths.split(name).is_file()):
+        return None
+    return PreparedData.open(name)
+
+
+def _keys(prepared: PreparedData, rows: NDArray[np.int64]) -> list[str]:
+    return prepared.store.samples["key"].iloc[rows].tolist()
+
+
+def _part(
+    dataset: Dataset, samples: Sequence[Sample], part: str | None, tested: set[str] | None
+) -> tuple[list[Sample], str]:
+    """The pictures of a part, and what it is in words.
+
+    Args:
+        dataset: the set.
+        samples: all of it.
+        part: as in ``LabelledPictures.open``.
+        tested: the keys of the test part that dvc repro has made; None where it has not.
+    """
+    if part == DIVIDED and tested is None:
+        raise DatasetError(
+            f"{dataset.root}: dvc repro has not divided this set; choose {', '.join((*PARTS, ALL))} with --part"
+        )
+    if tested is not None and part in (None, DIVIDED):
+        return [sample for sample in samples if sample.key in tested], "the test part of dvc repro"
+    there = {sample.split for sample in samples if sample.label is not None}
+    if part is None:
+        part = next((each for each in ("test", "val") if each in there), ALL)
+    if part == ALL:
+        return list(samples), "all of it"
+    if part not in there:
+        found = ", ".join((*(each for each in PARTS if each in there), ALL))
+        raise DatasetError(f"{dataset.root}: no labelled picture in its part {part}; there are: {found}")
+    return [sample for sample in samples if sample.split == part], f"its part {part}"

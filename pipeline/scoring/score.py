@@ -1,0 +1,293 @@
+"""What ``pocan score`` does: crops, predictions, scores and their files."""
+
+import hashlib
+import json
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from itertools import combinations
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+
+from pipeline.compute.device import pick
+from pipeline.config.load import changed
+from pipeline.config.pictures import FaceParams
+from pipeline.data.batches import DeviceCrops
+from pipeline.data.crops import CropStore, read_description
+from pipeline.errors import DatasetError, ParamsError
+from pipeline.evaluation import comparison, scores
+from pipeline.evaluation.calibration import bins, expected_error
+from pipeline.evaluation.records import Metrics
+from pipeline.evaluation.resampling import units
+from pipeline.faces.extract import extract
+from pipeline.files.atomic import atomic_folder, require_free
+from pipeline.files.io import write_csv
+from pipeline.files.names import as_text, require_utf8
+from pipeline.files.records import write_record
+from pipeline.labels import EXPRESSIONS
+from pipeline.locks import exclusive
+from pipeline.networks.trained import TrainedModel
+from pipeline.prediction.predictor import calibrated
+from pipeline.progress import working
+from pipeline.reporting.folder_faces import require_apart
+from pipeline.scoring import figure
+from pipeline.scoring.given import read_predictions
+from pipeline.scoring.pictures import LabelledPictures
+from pipeline.scoring.predicted import Predicted
+from pipeline.scoring.records import Bin, Comparison, Difference, ModelScores, Points
+from pipeline.tracking.models import open_model
+
+SEED = 0
+"""Of the draws that intervals are made of."""
+
+UNREADABLE_ALLOWED = 1.0
+"""Of the pictures: those that cannot be read are counted and left out, for everybody alike."""
+
+
+@dataclass(frozen=True)
+class ScoreRequest:
+    """What a user wants scored.
+
+    Attributes:
+        pictures: a set of the parameter file, or a folder.
+        models: trained models, folders or MLflow URIs.
+        predictions: CSV files of predictions.
+        out: a new folder for the results.
+        reader: the set whose layout the folder has; None: a sub-folder a class.
+        part: which of the pictures (``pipeline.scoring.pictures.CHOICES``); None: as ``LabelledPictures.open`` says.
+        changes: other values of how each model's faces are found and cropped, as ``margin=0.1``.
+        params: the parameter file that names sets.
+        device: auto, cpu or cuda.
+    """
+
+    pictures: str
+    models: Sequence[str]
+    predictions: Sequence[Path]
+    out: Path
+    reader: str | None
+    part: str | None
+    changes: Sequence[str]
+    params: Path
+    device: str
+
+    @property
+    def in_progress(self) -> Path:
+        """Where crops are kept until all is written: beside ``out``."""
+        return self.out.with_name(f".{self.out.name}.in-progress")
+
+
+def score(request: ScoreRequest) -> Comparison:
+    """Score models and predictions on the same labelled pictures, and write what was found into ``request.out``.
+
+    Interrupted, the same request goes on with the crops that are done.
+
+    Returns:
+        What was found.
+
+    Raises:
+        DatasetError: the pictures, their labels or a file of predictions; or ``out`` is there.
+        ParamsError: an option is wrong.
+        WeightsError: a model is missing or damaged.
+        StorageError: something cannot be written.
+    """
+    _check(request)
+    pictures = LabelledPictures.open(request.pictures, request.reader, request.part, request.params)
+    require_apart(request.out, pictures.dataset.root)
+    device = pick(request.device)
+    given = [read_predictions(path, pictures.dataset, pictures.keys) for path in request.predictions]
+    with exclusive(request.out):
+        trained = [open_model(model) for model in request.models]
+        crops = _Crops(pictures, request.in_progress, device)
+        faces = [changed(one.faces, "faces", request.changes) for one in trained]
+        predicted = [
+            _predict(as_text(name), one, crops.of(faced), pictures, device)
+            for name, one, faced in zip(request.models, trained, faces, strict=True)
+        ]
+        digests = [one.description["weights_sha256"] for one in trained] + [None] * len(given)
+        with working("scores"):
+            found = _compared(pictures, [*predicted, *given], digests, len(crops.unreadable))
+        with atomic_folder(request.out) as folder:
+            _write(folder, found, pictures, [*predicted, *given])
+        shutil.rmtree(request.in_progress, ignore_errors=True)
+    return found
+
+
+def _check(request: ScoreRequest) -> None:
+    """Refuse what can be seen to be wrong before anything is opened."""
+    require_utf8(request.out, "--out")
+    require_free(request.out, "--out")
+    names = [*map(as_text, request.models), *map(as_text, request.predictions)]
+    if not names:
+        raise ParamsError("nothing to score: name a model with --model, or a CSV of predictions with --predictions")
+    if twice := next((name for name in names if names.count(name) > 1), None):
+        raise ParamsError(f"{twice}: named twice; name each model and each file once")
+
+
+class _Crops:
+    """The crops of the pictures, made once for all models that take them alike."""
+
+    def __init__(self, pictures: LabelledPictures, folder: Path, device: torch.device) -> None:
+        self._pictures, self._folder, self._device = pictures, folder, device
+        self.unreadable: dict[str, str] = {}
+
+    def of(self, faces: FaceParams) -> CropStore:
+        """The crops as ``faces`` says: those of dvc repro where they are at hand, else made here."""
+        if store := self._pictures.at_hand(faces):
+            return store
+        listed = [self._pictures.dataset.root.resolve().as_posix(), self._pictures.keys, faces.model_dump(mode="json")]
+        place = self._folder / hashlib.sha256(json.dumps(listed).encode()).hexdigest()[:16]
+        if not place.exists():
+            partial = place.with_name(f"{place.name}-partial")
+            extract(self._pictures.dataset, place, partial, faces, UNREADABLE_ALLOWED, self._device)
+        self.unreadable |= read_description(place)["unreadable"]
+        return CropStore.open(place)
+
+
+def _predict(
+    name: str, trained: TrainedModel, store: CropStore, pictures: LabelledPictures, device: torch.device
+) -> Predicted:
+    """What a model predicts for each picture that has a crop."""
+    places = {key: row for row, key in enumerate(store.samples["key"].tolist())}
+    known = np.array([key in places for key in pictures.keys])
+    rows = torch.tensor([places[key] for key in pictures.keys if key in places], dtype=torch.int64)
+    p = np.zeros((len(known), len(EXPRESSIONS)))
+    model = trained.model.to(device)
+    p[known] = calibrated(model, DeviceCrops(store.images, device), rows, trained.eval_crop, show_progress=True)
+    model.cpu()
+    whole = int((store.manifest["method"].to_numpy()[rows.numpy()] == "whole").sum())
+    notes = (f"{whole} pictures in which no face was found were predicted whole",) if whole else ()
+    return Predicted(name, "model", trained.drawn, known, p.argmax(axis=1).astype(np.int64), p, notes)
+
+
+def _compared(
+    pictures: LabelledPictures, predicted: Sequence[Predicted], digests: Sequence[str | None], unreadable: int
+) -> Comparison:
+    """Scores on the pictures that everybody predicts."""
+    known = np.stack([one.known for one in predicted])
+    rows = np.flatnonzero(known.all(axis=0)).astype(np.int64)
+    if len(rows) < 2:
+        raise DatasetError(
+            f"{len(rows)} of {len(pictures.samples)} pictures are predicted by everybody, too few to compare: see that "
+            "the files of predictions are of these pictures"
+        )
+    labels = pictures.labels()[rows]
+    unit, groups = units(pictures.table().iloc[rows])
+    common = [one.at(rows) for one in predicted]
+    models = tuple(
+        ModelScores(
+            name=one.name,
+            kind=one.kind,
+            drawn=one.drawn,
+            unpredicted=int((~whole.known).sum()),
+            notes=one.notes,
+            weights_sha256=digest,
+            metrics=_metrics(labels, one.classes, groups),
+            calibration_error=None if one.probabilities is None else expected_error(one.probabilities, labels),
+            reliability=() if one.probabilities is None else _reliability(one.probabilities, labels),
+        )
+        for one, whole, digest in zip(common, predicted, digests, strict=True)
+    )
+    return Comparison(
+        title=pictures.dataset.title,
+        part=pictures.part,
+        caveat=pictures.dataset.caveat,
+        provenance=pictures.dataset.provenance,
+        labelled=len(pictures.samples),
+        pictures=len(rows),
+        unreadable=unreadable,
+        unit=unit,
+        units=len(np.unique(groups)),
+        models=models,
+        differences=_differences(common, labels, groups),
+        version=version("pocan"),
+    )
+
+
+def _metrics(labels: NDArray[np.int64], classes: NDArray[np.int64], groups: NDArray[np.int64]) -> Metrics:
+    interval, balanced = scores.bootstrap_intervals(labels, classes, groups, comparison.RESAMPLES, SEED)
+    found = {"interval": interval, "balanced_interval": balanced}
+    return scores.score(labels, classes).model_copy(update=found)
+
+
+def _reliability(p: NDArray[np.float64], labels: NDArray[np.int64]) -> tuple[Bin, ...]:
+    rows = bins(p, labels).to_dict("records")
+    return tuple(
+        Bin(count=int(row["count"]), confidence=float(row["confidence"]), accuracy=float(row["accuracy"]))
+        for row in rows
+    )
+
+
+def _differences(
+    common: Sequence[Predicted], labels: NDArray[np.int64], groups: NDArray[np.int64]
+) -> tuple[Difference, ...]:
+    """Each less each that comes later."""
+    pairs = list(combinations(common, 2))
+    compared = [comparison.compare(one.classes, other.classes, labels, groups, seed=SEED) for one, other in pairs]
+    plain = comparison.holm([each.accuracy.p for each in compared])
+    balanced = comparison.holm([each.balanced_accuracy.p for each in compared])
+    return tuple(
+        Difference(
+            first=one.name,
+            second=other.name,
+            accuracy=_points(each.accuracy, p),
+            balanced_accuracy=_points(each.balanced_accuracy, of_balanced),
+        )
+        for (one, other), each, p, of_balanced in zip(pairs, compared, plain, balanced, strict=True)
+    )
+
+
+def _points(found: comparison.PairedDifference, p: float) -> Points:
+    return Points(difference=found.difference, low=found.low, high=found.high, p=min(1.0, max(0.0, p)))
+
+
+def _write(folder: Path, found: Comparison, pictures: LabelledPictures, predicted: Sequence[Predicted]) -> None:
+    """Write scores.csv, differences.csv, scores.json, scores.png and the predictions of each, by its number."""
+    write_csv(folder / "scores.csv", scores_table(found))
+    if found.differences:
+        write_csv(folder / "differences.csv", pd.json_normalize([one.to_json() for one in found.differences], sep="_"))
+    for number, one in enumerate(predicted, start=1):
+        write_csv(folder / f"predictions-{number}.csv", _predictions_table(pictures, one))
+    figure.write(found, folder / "scores.png")
+    write_record(folder / "scores.json", found)
+
+
+def scores_table(found: Comparison) -> pd.DataFrame:
+    """A row a model: its scores as fractions, with the bounds of their 95 % intervals."""
+    rows = []
+    for number, one in enumerate(found.models, start=1):
+        scored = one.metrics
+        (low, high), (balanced_low, balanced_high) = scored.interval or (0, 0), scored.balanced_interval or (0, 0)
+        rows.append(
+            {
+                "number": number,
+                "name": one.name,
+                "kind": one.kind,
+                "drawn": found.is_drawn(one),
+                "pictures": found.pictures,
+                "accuracy": scored.accuracy,
+                "accuracy_low": low,
+                "accuracy_high": high,
+                "balanced_accuracy": scored.balanced_accuracy,
+                "balanced_low": balanced_low,
+                "balanced_high": balanced_high,
+                "macro_f1": scored.macro_f1,
+                "calibration_error": one.calibration_error,
+                **{f"f1_{name}": f1 for name, f1 in zip(EXPRESSIONS, scored.f1, strict=True)},
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def _predictions_table(pictures: LabelledPictures, one: Predicted) -> pd.DataFrame:
+    """A row a picture that is predicted; ``--predictions`` reads it again."""
+    table = pd.DataFrame({"picture": pictures.keys, "label": [EXPRESSIONS[label] for label in pictures.labels()]})
+    table["expression"] = [EXPRESSIONS[index] for index in one.classes]
+    if one.probabilities is not None:
+        for index, name in enumerate(EXPRESSIONS):
+            table[f"p_{name}"] = one.probabilities[:, index]
+    return table[one.known]

@@ -1,0 +1,96 @@
+"""A comparison as text for the terminal, 80 columns wide."""
+
+import textwrap
+from collections.abc import Iterator
+
+from pipeline.evaluation.records import Metrics
+from pipeline.files.names import visible
+from pipeline.labels import DRAWN_MARK, EXPRESSIONS
+from pipeline.reporting.markdown import MARK_NOTE, NOTHING, signed
+from pipeline.scoring.records import Comparison, ModelScores, Points
+
+WIDTH = 80
+NAME_WIDTH, F1_NAME_WIDTH = 25, 16
+"""Characters for a model's number and name."""
+
+
+def lines(found: Comparison) -> Iterator[str]:
+    """Pictures, scores, F1 by class, paired differences, and what must be said of them."""
+    yield from _pictures(found)
+    yield ""
+    yield f"{'':<{NAME_WIDTH}}{'accuracy %':>19}{'balanced %':>19}{'macro F1':>9}{'ECE %':>8}"
+    for number, one in enumerate(found.models, start=1):
+        scored = one.metrics
+        both = _share(scored.accuracy, scored.interval), _share(scored.balanced_accuracy, scored.balanced_interval)
+        error = NOTHING if one.calibration_error is None else f"{100 * one.calibration_error:.1f}"
+        mark = f" {DRAWN_MARK}" if found.is_drawn(one) else ""
+        name = _name(number, one, NAME_WIDTH - len(mark)) + mark
+        yield f"{name:<{NAME_WIDTH}}{both[0]:>19}{both[1]:>19}{scored.macro_f1:>9.3f}{error:>8}"
+    yield ""
+    yield f"{'F1':<{F1_NAME_WIDTH}}" + "".join(f"{name:>{len(name) + 2}}" for name in EXPRESSIONS)
+    for number, one in enumerate(found.models, start=1):
+        yield f"{_name(number, one, F1_NAME_WIDTH):<{F1_NAME_WIDTH}}" + _f1(one.metrics)
+    if found.differences:
+        yield ""
+        yield f"{'difference, points':<20}{'accuracy':>22}{'p':>7}{'balanced':>22}{'p':>7}"
+        numbers = {one.name: number for number, one in enumerate(found.models, start=1)}
+        for each in found.differences:
+            pair = f"{numbers[each.first]} − {numbers[each.second]}"
+            yield f"{pair:<20}{_points(each.accuracy)}{_points(each.balanced_accuracy)}"
+    yield from _notes(found)
+
+
+def _pictures(found: Comparison) -> Iterator[str]:
+    units = "" if found.unit == "picture" else f" of {found.units:,} {found.unit}s"
+    yield f"{found.title}, {found.part}: {found.pictures:,} labelled pictures{units}"
+    if found.pictures < found.labelled:
+        yield f"{found.labelled - found.pictures:,} more are not predicted by everybody, and nobody is scored on them"
+    resampled = {
+        "subject": "of whole subjects",
+        "sequence": "of whole sequences, as nothing says who is shown",
+        "picture": "of single pictures, as nothing says who is shown: people who are shown often make them too narrow",
+    }[found.unit]
+    text = f"In brackets 95 % intervals, by resampling {resampled}"
+    yield from _wrapped(text)
+
+
+def _notes(found: Comparison) -> Iterator[str]:
+    notes = [f"{number}: {note}" for number, one in enumerate(found.models, start=1) for note in one.notes]
+    for number, one in enumerate(found.models, start=1):
+        if one.unpredicted:
+            notes.append(f"{number}: no prediction for {one.unpredicted:,} of {found.labelled:,} pictures")
+    if len(found.differences) > 1:
+        notes.append(f"p values are adjusted for {len(found.differences)} pairs (Holm)")
+    if found.caveat:
+        notes.append(found.caveat)
+    if any(map(found.is_drawn, found.models)):
+        notes.append(MARK_NOTE)
+    if notes:
+        yield ""
+    for note in notes:
+        yield from _wrapped(note)
+
+
+def _wrapped(text: str) -> list[str]:
+    return textwrap.wrap(visible(text), WIDTH, subsequent_indent="  ", break_long_words=False)
+
+
+def _name(number: int, one: ModelScores, width: int) -> str:
+    """The number and the name of a model, its end where it is long."""
+    name, room = visible(one.name), width - len(f"{number} ") - 1
+    return f"{number} {name if len(name) <= room else f'…{name[1 - room :]}'}"
+
+
+def _share(share: float, interval: tuple[float, float] | None) -> str:
+    bounds = f" [{100 * interval[0]:.1f}, {100 * interval[1]:.1f}]" if interval else ""
+    return f"{100 * share:.1f}{bounds}"
+
+
+def _f1(scored: Metrics) -> str:
+    cells = [NOTHING if f1 is None else f"{f1:.3f}" for f1 in scored.f1]
+    return "".join(f"{cell:>{len(name) + 2}}" for cell, name in zip(cells, EXPRESSIONS, strict=True))
+
+
+def _points(found: Points) -> str:
+    text = f"{signed(found.difference)} [{signed(found.low)}, {signed(found.high)}]"
+    return f"{text:>22}{'<0.001' if found.p < 0.001 else f'{found.p:.3f}':>7}"

@@ -1,0 +1,66 @@
+"""Help pages: each ends with an example, and lists what an option may be given."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from typer.core import TyperCommand
+
+EXAMPLES = {
+    "report": "pocan report",
+    "faces": "pocan faces holiday --out holiday-faces",
+    "predict": "pocan predict party.jpg holiday --model mine/model --draw shown --out faces.csv",
+    "adapt": "pocan adapt holiday --out mine",
+    "check": "pocan check params/paper.yaml",
+    "send": "pocan send",
+    "study": "pocan study ablation --jobs 2",
+    "trial-target": "pocan trial-target rafdb --out data/real/trial --at-most happiness=100",
+    "trials": "pocan trials trials.csv --method shot",
+    "export": "pocan export --model mine/model --out mine-onnx",
+    "import-model": "pocan import-model fer --out fer-model",
+    "score": "pocan score faces-by-class --model mine/model --model models/prototypes --out scores",
+}
+"""A call of each command that works, with one's own files in place of these."""
+
+
+class Command(TyperCommand):
+    """A command with such a page; what it lists is looked up when the page is asked for, not when a command starts."""
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Write the page: the command's own, then the choices and the example."""
+        name = self.name or ""
+        lines = [*CHOICES[name]()] if name in CHOICES else []
+        if name in EXAMPLES:
+            lines.append(f"Example: {EXAMPLES[name]}")
+        self.epilog = "\n\n".join(lines)
+        super().format_help(ctx, formatter)
+
+
+def _methods() -> str:
+    from pipeline.config.methods import METHODS
+
+    return f"--method: {', '.join(METHODS)} (docs/methods.md)"
+
+
+def _adapt() -> Iterator[str]:
+    from pipeline.config.methods import METHODS
+    from pipeline.validators import LAST, VALIDATORS
+
+    yield _methods()
+    free = ", ".join(name for name, method in METHODS.items() if method.source_free)
+    yield f"Of these need no source pictures: {free}"
+    able = ", ".join(one.name for one in VALIDATORS)
+    yield f"--choose: {LAST}, {able} (docs/training.md)"
+
+
+def _studies() -> Iterator[str]:
+    found = ", ".join(sorted(path.stem for path in Path("studies").glob("*.yaml")))
+    yield f"Studies here: {found or 'none; run from the project’s root'} (docs/studies.md)"
+
+
+CHOICES: dict[str, Callable[[], Iterator[str]]] = {
+    "adapt": _adapt,
+    "study": _studies,
+    "trials": lambda: iter([_methods()]),
+}
+"""What options and arguments of a command may be, a line each."""
