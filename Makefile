@@ -1,4 +1,4 @@
-# make demo: set up, run the pipeline on drawn stand-ins, say where the results are.
+# make demo: set up, run the pipeline on drawn stand-ins, say what came out and what to do next.
 # make test: set up, run the whole test suite.   make test-fast: its fast part.   make lint: ruff and mypy.
 PYTHON ?= python3
 VENV := .venv
@@ -11,11 +11,15 @@ demo: $(READY)
 	PATH="$(BIN):$$PATH" pocan check
 	PATH="$(BIN):$$PATH" dvc repro
 	@echo
-	@echo "tables:   reports/tables.md"
-	@echo "figures:  reports/figures/"
-	@echo "page:     reports/index.html    (open it in a browser; it needs no network)"
-	@echo "MLflow:   source $(VENV)/bin/activate && mlflow ui    (then open the address it prints)"
-	@echo "compare:  dvc exp run -S adapt.tau=0.6 && dvc exp show --only-changed --drop '.*/|Created|source\.|(gain|balanced|f1)\.(?!mean)'"
+	@PATH="$(BIN):$$PATH" pocan summary
+	@echo
+	@echo "tables:  reports/tables.md        figures: reports/figures/"
+	@echo "page:    reports/index.html       (open it in a browser; it needs no network)"
+	@echo
+	@echo "Next, after: source $(VENV)/bin/activate"
+	@echo "  git add dvc.lock reports && git commit -m 'My first run'    # these results are now what you compare with"
+	@echo "  dvc exp run -S adapt.tau=0.6 && pocan compare               # an experiment, beside them"
+	@echo "  git restore . && dvc checkout                               # back to them, models included"
 
 # Two files at a time, one thread each: most tests wait for one thread. A file's tests share what they set up.
 test: $(READY)

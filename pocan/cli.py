@@ -67,6 +67,29 @@ def report() -> None:
 
 @app.command()
 @report_errors
+def summary() -> None:
+    """Show the few numbers that the last run came to: every target before and after adaptation."""
+    # Imported here: drawing libraries take seconds to load, which --help and check need not wait for.
+    from pipeline.config.load import load
+    from pipeline.reporting.summary import summary as summarised
+
+    typer.echo(summarised(load()))
+
+
+@app.command()
+@report_errors
+def compare(
+    num: Annotated[int, typer.Option("--num", "-n", min=1, help="How many commits back experiments are shown.")] = 1,
+) -> None:
+    """Compare experiments with the commit they started from: accuracies, mean gain, the parameters that differ."""
+    # Imported here: DVC takes a second to load, which --help and check need not wait for.
+    from pipeline.studies.compare import compare as compared
+
+    typer.echo(compared(num))
+
+
+@app.command()
+@report_errors
 def faces(
     folder: Annotated[Path, typer.Argument(help="Pictures at any depth; sub-folders may have any names.")],
     out: Annotated[Path, typer.Option(help="Where the crops, faces.md and contact sheets go.")],

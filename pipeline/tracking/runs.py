@@ -17,7 +17,7 @@ import numpy as np
 from mlflow.data.pandas_dataset import from_pandas
 from mlflow.entities import Run
 from mlflow.models import Model, infer_signature
-from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT, MLFLOW_PARENT_RUN_ID
+from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT, MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NOTE
 
 from pipeline.config.dependencies import flatten
 from pipeline.config.schema import Params
@@ -25,6 +25,7 @@ from pipeline.data.crops import CROP_SIZE, CropStore
 from pipeline.files.temporary import temporary_folder
 from pipeline.progress import working
 from pipeline.tracking import execution, flavour, offline_queue
+from pipeline.tracking.descriptions import describe
 from pipeline.tracking.execution import Execution
 from pipeline.tracking.offline_queue import OfflineQueue, logged_metrics, mention_unsent, now
 from pipeline.tracking.store import connect, identity, short_message, short_timeouts, store_errors
@@ -162,6 +163,8 @@ def stage_run(
             tags |= {"pocan.group": parent.data.tags["pocan.group"], "pocan.seed": str(params.seed)}
             if target:
                 tags["pocan.target"] = target
+            if text := describe(params, stage, target):
+                tags[MLFLOW_RUN_NOTE] = text
             run = mlflow.start_run(run_id=interrupted.info.run_id if interrupted else None, run_name=name, tags=tags)
         queue = OfflineQueue(run.info.run_id, name)
         try:

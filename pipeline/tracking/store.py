@@ -18,6 +18,7 @@ from requests import HTTPError, RequestException
 from pipeline.errors import TrackingError
 from pipeline.tracking import execution, places
 from pipeline.tracking.database import find_fault, remove_side_files, wait_for_maker
+from pipeline.tracking.descriptions import experiment_tags
 
 DATABASE = "mlflow.db"
 
@@ -202,7 +203,11 @@ def _open(experiment: str, root: Path | None) -> Experiment:
     """The experiment; where it is new, its artifacts go below ``root``, or where the server keeps them."""
     if root is not None and mlflow.get_experiment_by_name(experiment) is None:
         mlflow.create_experiment(experiment, artifact_location=(root / places.FILES).as_uri())
-    return mlflow.set_experiment(experiment)
+    opened = mlflow.set_experiment(experiment)
+    for key, value in experiment_tags().items():
+        if key not in opened.tags:  # what the user has chosen since then stays
+            mlflow.MlflowClient().set_experiment_tag(opened.experiment_id, key, value)
+    return opened
 
 
 @contextmanager

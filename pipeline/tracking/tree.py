@@ -7,12 +7,13 @@ import mlflow
 from mlflow.entities import LifecycleStage, Run, RunTag
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE, RESOURCE_DOES_NOT_EXIST, ErrorCode
-from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
+from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NOTE
 from tqdm import tqdm
 
 from pipeline.config.paths import REPORTS
 from pipeline.config.schema import Params
 from pipeline.tracking import execution, offline_queue
+from pipeline.tracking.descriptions import describe_execution
 from pipeline.tracking.execution import Execution
 from pipeline.tracking.offline_queue import OfflineQueue, now
 from pipeline.tracking.store import connect, short_timeouts, store_errors
@@ -41,6 +42,7 @@ def log_report(params: Params, metrics: Mapping[str, float], files: Sequence[Pat
             parent = parent_run(experiment_id, execution.current())
         queue = OfflineQueue(parent.info.run_id, f"the report of {parent.info.run_name}")
         queue.discard()
+        queue.put("tags", {MLFLOW_RUN_NOTE: describe_execution(params)})
         queue.put("metrics", {"values": dict(metrics), "step": 0, "time": now()})
         for path in files:
             # As they lie in reports/, so that the tables' links to the figures hold.

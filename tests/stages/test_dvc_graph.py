@@ -216,11 +216,6 @@ def test_a_result_is_evaluated_again_when_a_parameter_changes_that_it_names() ->
     assert set(RESULT_SECTIONS) | {"split", "methods"} == declared
 
 
-def test_dvc_lock_has_no_stage_that_is_gone() -> None:
-    locked = yaml.safe_load((ROOT / "dvc.lock").read_text())["stages"]
-    assert {name.partition("@")[0] for name in locked} <= set(stages())
-
-
 RESULTS = {"evaluate", "report", "faces-report"}
 """Stages whose outputs name the experiment and the MLflow run, or are made of such: they are cheap and run again."""
 

@@ -1,8 +1,7 @@
-"""The whole pipeline at tiny scale in a repository of its own: dvc repro, then experiments that change one thing."""
+"""The whole pipeline at tiny scale in a clone: dvc repro, its results as the baseline, experiments, the way back."""
 
 import json
 import re
-import shlex
 import shutil
 import subprocess
 import sys
@@ -21,12 +20,14 @@ from pipeline.config import load as params
 from pipeline.config.methods import METHODS
 from pipeline.data.crops import DIGESTED, CropStore, digest
 from pipeline.labels import EXPRESSIONS
-from tests.stages.repository import RAN, ROOT, commit, make, run, tiny
+from tests.stages.repository import RAN, ROOT, commit, make, name_author, run, tiny
 
 pytestmark = pytest.mark.slow
 
 DRAWN = ("fer2013", "jaffe")
 TARGETS = (*DRAWN, "album")  # album: a folder of pictures without labels
+KEEP, TRY, RETURN = re.findall(r'@echo "  (.+?) +# ', (ROOT / "Makefile").read_text())
+"""The three commands that `make demo` ends with: commit the results, try an experiment beside them, go back."""
 
 
 def parameters() -> dict[str, Any]:
@@ -42,19 +43,22 @@ def parameters() -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A repository with this code and tiny parameters, after ``dvc repro``."""
-    folder = tmp_path_factory.mktemp("repository") / "project"
-    make(folder, parameters())
-    album = folder / "data/standins/album/summer"
+    """A clone of a repository with this code and tiny parameters, after ``dvc repro`` and the commit of its results."""
+    folder = tmp_path_factory.mktemp("repository")
+    origin, clone = folder / "origin", folder / "project"
+    make(origin, parameters())
+    commit(origin)
+    run(folder, "git", "clone", "--quiet", str(origin), str(clone))
+    name_author(clone)
+    album = clone / "data/standins/album/summer"
     album.mkdir(parents=True)
     portrait = Image.open(ROOT / "tests/data/astronaut.png").convert("RGB")
     for index in range(12):
         portrait.rotate(3 * index - 18).save(album / f"{index}.jpg")
     (album / "broken.jpg").write_bytes(b"")
-    commit(folder)
-    (folder / "repro.log").write_text(run(folder, "dvc", "repro"))
-    commit(folder)
-    return folder
+    (folder / "repro.log").write_text(run(clone, "dvc", "repro"))
+    run(clone, "bash", "-euc", KEEP)
+    return clone
 
 
 def tracked(folder: Path) -> mlflow.MlflowClient:
@@ -70,7 +74,7 @@ def runs_where(folder: Path, condition: str = "") -> list[Run]:
 
 
 def test_every_stage_ran_once_and_nothing_is_left_to_do(project: Path) -> None:
-    ran = RAN.findall((project / "repro.log").read_text())
+    ran = RAN.findall((project.parent / "repro.log").read_text())
     per_set = [f"{stage}@{name}" for name in TARGETS for stage in ("split", "features", "adapt", "evaluate")]
     per_set += [f"{stage}@{name}" for name in DRAWN for stage in ("standins", "faces")]
     source = [
@@ -177,6 +181,15 @@ def test_mlflow_has_the_execution_from_top_to_bottom(project: Path) -> None:
     assert group.startswith("repro 2")
     metrics = json.loads((project / "reports/evaluate/jaffe/metrics.json").read_text())
     assert parent.data.metrics["jaffe.accuracy"] == pytest.approx(metrics["accuracy"])
+    gains = [parent.data.metrics[f"{target}.gain"] for target in DRAWN]
+    assert parent.data.metrics["mean.gain"] == pytest.approx(sum(gains) / len(gains))
+    by_name = {run.info.run_name: run for run in runs}
+    assert by_name["evaluate@jaffe"].data.metrics["dt.accuracy"] == pytest.approx(metrics["dt"]["accuracy"])
+    assert not any("accuracy" in key for key in by_name["adapt@jaffe"].data.metrics)  # it knows no label
+    assert all(run.data.tags["mlflow.note.content"] for run in runs)
+    for name, parts in {"adapt@jaffe": {"source", "target"}, "evaluate@jaffe": {"test"}}.items():
+        inputs = by_name[name].inputs.dataset_inputs
+        assert {one.dataset.name.rpartition("-")[2] for one in inputs} == parts
     client = tracked(project)
     for target in TARGETS:
         version = client.get_model_version_by_alias(f"pocan-{target}", "newest")
@@ -196,26 +209,55 @@ def experiment(folder: Path, *changes: str, options: tuple[str, ...] = ()) -> st
     return run(folder, "dvc", "exp", "run", *options, *(word for change in changes for word in ("-S", change)))
 
 
-def test_another_temperature_runs_adaptation_evaluation_and_report_only(
-    workspace: Path, monkeypatch: pytest.MonkeyPatch
+def test_what_the_demo_ends_with_shows_an_experiment_beside_the_first_run_and_leads_back(
+    workspace: Path, tmp_path: Path
 ) -> None:
-    output = experiment(workspace, "adapt.tau=0.6", options=("--name", "warmer"))
+    before = {path: path.read_bytes() for path in (workspace / "models").rglob("*.safetensors")}
+    assert len(before) == 2 + len(TARGETS)
+    output = run(workspace, "bash", "-euc", TRY)
+    # The temperature is one of stage 2: adaptation, evaluation and report run, nothing before them.
     expected = [f"{stage}@{target}" for stage in ("adapt", "evaluate") for target in TARGETS]
     assert sorted(RAN.findall(output)) == sorted([*expected, "report"])
-    assert "warmer" in run(workspace, "dvc", "exp", "show", "--csv")
-    monkeypatch.setenv("COLUMNS", "160")
-    compared = re.search(r"^dvc exp show (.*?) +#", (ROOT / "README.md").read_text(), re.MULTILINE)
-    assert compared is not None
-    table = run(workspace, "dvc", "exp", "show", "--no-pager", *shlex.split(compared[1]))
-    assert "adapt.tau" in table
-    assert max(map(len, table.splitlines())) <= 160
-    assert "…" not in table
-    runs = runs_where(workspace, "tags.`dvc.experiment` = 'warmer'")
+    # The commit has the first run's numbers on this machine; the experiment's stand below them.
+    (name,) = re.findall(r"Ran experiment\(s\): (\S+)", output)
+    branch = run(workspace, "git", "branch", "--show-current").strip()
+    table = output[output.index("experiment  ") :].partition("\n\n")[0].splitlines()
+    assert max(map(len, table)) <= 160
+    rows = {line.split()[0]: line for line in table if "◊" in line}
+    assert {"workspace", branch, name} <= rows.keys()
+    for row in ("workspace", name):
+        assert rows[row].endswith("adapt.tau=0.6")
+    assert len(re.findall(r"\d ◊", rows[branch])) == len(DRAWN) + 2  # each target's, their mean, and the gain
+    assert name in run(workspace, "dvc", "exp", "show", "--csv")
+    runs = runs_where(workspace, f"tags.`dvc.experiment` = '{name}'")
     assert {run.data.params["adapt.tau"] for run in runs if run.data.params} == {"0.6"}
     assert len(runs) == 2 * len(TARGETS) + 1
     result = json.loads((workspace / "reports/evaluate/jaffe/result.json").read_text())
-    assert result["experiment"] == "warmer"
+    assert result["experiment"] == name
     assert result["run_id"] in {run.info.run_id for run in runs}
+    adapted = workspace / "models/adapted/jaffe/model.safetensors"
+    assert adapted.read_bytes() != before[adapted]
+
+    run(workspace, "bash", "-euc", RETURN)
+
+    assert {path: path.read_bytes() for path in (workspace / "models").rglob("*.safetensors")} == before
+    assert "up to date" in run(workspace, "dvc", "status")
+    assert run(workspace, "git", "status", "--porcelain") == ""
+    rows_file = tmp_path / "rows.csv"
+    picture = str(ROOT / "tests/data/astronaut.png")
+    run(workspace, "pocan", "predict", picture, "--model", "models/adapted/jaffe", "--out", str(rows_file))
+    assert pd.read_csv(rows_file)["expression"].isin(EXPRESSIONS).all()
+
+
+def test_the_summary_has_the_numbers_of_the_tables(project: Path) -> None:
+    shown = run(project, "pocan", "summary")
+    metrics = json.loads((project / "reports/metrics.json").read_text())
+    (mean,) = re.findall(r"^mean +(\S+) ◊ +(\S+) ◊ +(\S+) ◊$", shown, re.MULTILINE)
+    before, after, gain = (float(number.replace("−", "-")) for number in mean)
+    assert after == pytest.approx(metrics["accuracy"]["mean"], abs=0.06)
+    assert gain == pytest.approx(metrics["gain"]["mean"], abs=0.06)
+    assert before == pytest.approx(after - gain, abs=0.11)
+    assert "album" not in shown  # it has no labels
 
 
 def test_another_split_runs_only_that_targets_chain_and_a_known_label_set_is_kept_to(workspace: Path) -> None:

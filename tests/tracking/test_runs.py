@@ -85,12 +85,14 @@ def test_runs_of_one_execution_hang_below_one_parent_that_names_the_experiment(
     assert {run.data.tags["git.commit"] for run in found.values()} == {"0" * 40}
     assert {run.info.status for run in found.values()} == {"FINISHED"}
     assert parent.data.metrics == {"ckplus.accuracy": 0.5}
+    assert parent.data.tags["mlflow.note.content"].startswith("POCAN from RAF-DB to CK+, JAFFE, ")
     artifacts = [*client.list_artifacts(parent.info.run_id), *client.list_artifacts(parent.info.run_id, "figures")]
     assert {artifact.path for artifact in artifacts} == {"figures", "tables.md", "figures/f1.png"}
     pretrain = found[first.id]
     assert pretrain.info.run_name == "pretrain"
     assert found[second.id].info.run_name == "adapt@ckplus"
     assert found[second.id].data.tags["pocan.target"] == "ckplus"
+    assert "POCAN adapts the model from RAF-DB to CK+" in found[second.id].data.tags["mlflow.note.content"]
     assert pretrain.data.params["adapt.tau"] == "0.7"
     assert pretrain.data.params["split.ckplus.protocol"] == "stratified"
     assert [(m.step, m.value) for m in client.get_metric_history(first.id, "loss")] == [(1, 1.5), (2, 1.0)]
@@ -101,6 +103,19 @@ def test_runs_of_one_execution_hang_below_one_parent_that_names_the_experiment(
     assert (tags["rows"], tags["provenance"]) == ("2", "stand-in")
     assert tags["store"] == store.description["digest"]
     assert tags["digest"].startswith(dataset.dataset.digest)
+
+
+def test_an_experiment_offers_a_view_of_its_results_which_a_user_may_change(settings: Params) -> None:
+    client = mlflow.MlflowClient()
+    with runs.stage_run(settings, "pretrain") as tracked:
+        experiment = client.get_run(tracked.id).info.experiment_id
+    key = "mlflow.sharedViewState.results"
+    columns = json.loads(client.get_experiment(experiment).tags[key])["selectedColumns"]
+    assert "metrics.`mean.gain`" in columns
+    client.set_experiment_tag(experiment, key, "{}")
+    with runs.stage_run(settings, "pretrain"):
+        pass
+    assert client.get_experiment(experiment).tags[key] == "{}"
 
 
 def test_other_rows_of_a_store_are_another_data_set(settings: Params, store: CropStore) -> None:

@@ -41,3 +41,16 @@ def test_a_page_with_pictures_is_written_but_not_logged(
     assert ("data:image/jpeg" in page.read_text(encoding="utf-8").partition("<script>")[0]) == pictures
     assert (page in logged) != pictures
     assert Path("reports/tables.md") in logged
+
+
+def test_the_executions_run_has_the_means_of_the_targets_with_labels() -> None:
+    found: dict[str, dict[str, str | float]] = {
+        "ckplus": {"accuracy": 0.8, "dt.accuracy": 0.7, "gain": 0.1, "n_test": 40},
+        "jaffe": {"accuracy": 0.6, "dt.accuracy": 0.7, "gain": -0.1, "n_test": 20},
+        "album": {"n_test": 0},
+    }
+    metrics = report.headline_metrics(found)
+    assert metrics["jaffe.dt.accuracy"] == 0.7
+    assert metrics["album.n_test"] == 0.0
+    means = {key: value for key, value in metrics.items() if key.startswith("mean.")}
+    assert means == pytest.approx({"mean.accuracy": 0.7, "mean.dt.accuracy": 0.7, "mean.gain": 0.0})

@@ -1,0 +1,141 @@
+"""Experiments side by side in the terminal, from what ``dvc exp show`` knows of them."""
+
+import textwrap
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pipeline.config.schema import Params
+from pipeline.errors import PipelineError
+from pipeline.labels import DRAWN_MARK
+from pipeline.reporting.markdown import MARK_NOTE, NOTHING, signed, with_marks
+from pipeline.reporting.text_table import GAP, text_table
+
+WIDTH = 160
+"""Characters of the widest line."""
+
+CHANGES_WIDTH = 30
+"""Characters that the parameters have at least; with more targets than fit beside them, only the means are shown."""
+
+NO_RESULTS = (
+    "note: {0} has no results of its own to compare with. Commit those of a run without experiments: dvc repro && "
+    'git add dvc.lock reports && git commit -m "My first run"'
+)
+
+SECTIONS = {*Params.model_fields, "methods"}
+"""What params.yaml has at its top level."""
+
+Row = Mapping[str, Any]
+
+
+def compare(num: int = 1, width: int = WIDTH) -> str:
+    """The last commits, and below each its experiments: accuracies, mean gain, and the parameters that differ.
+
+    Args:
+        num: how many commits are looked at.
+        width: characters of the widest line.
+
+    Raises:
+        PipelineError: this folder is in no project of DVC and git.
+    """
+    return table(_shown(num), width)
+
+
+def _shown(num: int) -> list[Row]:
+    # Imported here: DVC takes a second to load, which other commands need not wait for.
+    from dvc.api import exp_show
+    from dvc.exceptions import DvcException
+    from scmrepo.exceptions import SCMError
+
+    try:
+        return list(exp_show(num=num))
+    except (DvcException, SCMError) as error:
+        raise PipelineError(f"experiments cannot be compared: dvc exp show: {error}") from error
+
+
+def table(shown: Sequence[Row], width: int = WIDTH) -> str:
+    """``compare`` of these rows.
+
+    Args:
+        shown: as ``dvc.api.exp_show`` returns them: the workspace, then each commit and after it its experiments.
+        width: characters of the widest line.
+    """
+    workspace, *rest = shown
+    # Where nothing has changed since the last commit, the commit's own row says it all.
+    kept = rest if rest and not changes(workspace, rest[0]) and _numbers(workspace) == _numbers(rest[0]) else shown
+    targets = [key for key in dict.fromkeys(key for row in kept for key in _numbers(row)) if key != "mean"]
+    head = ["experiment", *targets, "mean", "gain"]
+    baseline = rest[0] if rest else workspace
+    cells, told = [], []
+    for row in kept:
+        is_commit = row["typ"] == "baseline" and row is not workspace
+        if is_commit:
+            baseline = row
+        name = str(row["Experiment"] or row["rev"])
+        cells.append([name if row["typ"] == "baseline" else f"  {name}", *_cells(row, targets)])
+        told.append("" if is_commit else ", ".join(changes(row, baseline)))
+    room = width - max(map(len, text_table(head, cells).splitlines())) - len(GAP)
+    if room < CHANGES_WIDTH and targets:
+        head, cells = [head[0], *head[-2:]], [[line[0], *line[-2:]] for line in cells]
+        room = width - max(map(len, text_table(head, cells).splitlines())) - len(GAP)
+    lines = _beside(text_table(head, cells).splitlines(), ["parameters that differ", *told], max(room, CHANGES_WIDTH))
+    notes = [NO_RESULTS.format(rest[0]["rev"])] if rest and not _numbers(rest[0]) else []
+    if any(DRAWN_MARK in cell for line in cells for cell in line):
+        notes.append(MARK_NOTE)
+    notes = [line for note in notes for line in textwrap.wrap(note, width, break_on_hyphens=False)]
+    return "\n".join([*lines, "", "accuracy in per cent; gain: the mean's, over direct transfer, in points", *notes])
+
+
+def changes(row: Row, baseline: Row) -> list[str]:
+    """The parameters in which two rows differ, as ``adapt.tau=0.6``."""
+    names = [name for name in dict.fromkeys([*row, *baseline]) if _is_parameter(name)]
+    return [f"{name}={_value(row.get(name))}" for name in names if row.get(name) != baseline.get(name)]
+
+
+def _is_parameter(name: str) -> bool:
+    # "source" is one; "source.accuracy" is a metric of the source model.
+    return name.partition(".")[0] in SECTIONS and not name.startswith("source.")
+
+
+def _value(value: Any) -> str:
+    if value is None:
+        return "null"
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _numbers(row: Row) -> dict[str, float]:
+    """The accuracies of a row, by target and in the mean, in per cent."""
+    found = {name.partition(".")[2]: value for name, value in row.items() if name.startswith("accuracy.")}
+    return {target: value for target, value in found.items() if isinstance(value, float)}
+
+
+def _cells(row: Row, targets: Sequence[str]) -> list[str]:
+    accuracies, gain = _numbers(row), row.get("gain.mean")
+    if not accuracies:
+        return [*[NOTHING] * len(targets), str(row.get("State") or NOTHING), NOTHING]
+    drawn = {target: _drawn(row, target) for target in accuracies if target != "mean"}
+    drawn["mean"] = any(drawn.values())
+
+    def marked(text: str, target: str) -> str:
+        return with_marks(text, [DRAWN_MARK] if drawn[target] else [])
+
+    cells = [
+        marked(f"{accuracies[target]:.1f}", target) if target in accuracies else NOTHING
+        for target in [*targets, "mean"]
+    ]
+    return [*cells, marked(signed(gain), "mean") if isinstance(gain, float) else NOTHING]
+
+
+def _drawn(row: Row, target: str) -> bool:
+    """Whether drawn stand-ins took part: as the source, or as this target."""
+    return row.get("source.provenance") == "stand-in" or repr(target) in str(row.get("standins.sets"))
+
+
+def _beside(lines: Sequence[str], texts: Sequence[str], room: int) -> list[str]:
+    """Lines with a text beside each, broken into as many lines as it needs."""
+    width = max(map(len, lines))
+    out = []
+    for line, text in zip(lines, texts, strict=True):
+        first, *others = textwrap.wrap(text, room, break_on_hyphens=False) or [""]
+        out.append(f"{line.ljust(width)}{GAP}{first}".rstrip())
+        out += [f"{'':{width}}{GAP}{other}" for other in others]
+    return out

@@ -1,0 +1,66 @@
+"""What MLflow shows beside a run: a description in words, and a table of runs with the columns that matter."""
+
+import json
+
+from pipeline.backbones import BACKBONES
+from pipeline.config.methods import METHODS
+from pipeline.config.schema import Params
+from pipeline.datasets import DATASETS
+
+VIEW_NAME = "results"
+
+COLUMNS = (
+    "attributes.`Description`",
+    *(f"metrics.`{name}`" for name in ("mean.dt.accuracy", "mean.accuracy", "mean.gain")),
+    *(f"metrics.`{name}`" for name in ("dt.accuracy", "accuracy", "gain")),
+    "params.`adapt.method`",
+)
+"""Means stand on the runs of whole executions, the others on those of the evaluate stage."""
+
+
+def experiment_tags() -> dict[str, str]:
+    """Tags of an MLflow experiment with which its pages offer the table of ``VIEW_NAME``.
+
+    They are the form in which MLflow itself keeps a view that was shared; a version that does not know it shows its
+    usual columns.
+    """
+    return {
+        "mlflow.experimentKind": "custom_model_development",
+        f"mlflow.sharedViewState.{VIEW_NAME}": json.dumps({"selectedColumns": list(COLUMNS), "runsExpanded": {}}),
+    }
+
+
+def describe(params: Params, stage: str, target: str | None = None) -> str:
+    """A stage's run in words.
+
+    Args:
+        params: all parameters.
+        stage: its name.
+        target: the data set that it adapts to or evaluates on, if any.
+
+    Returns:
+        A sentence or two; nothing for a stage that is not one of the pipeline's.
+    """
+    source, method = DATASETS.title(params.source), METHODS.title(params.adapt.method)
+    to = DATASETS.title(target or "")
+    encoder = f"{BACKBONES.title(params.model.backbone)}, weights: {params.model.weights}"
+    texts = {
+        "pretrain": f"Stage 1: the encoder ({encoder}) and the projection head are trained on {source}, "
+        f"{params.pretrain.epochs} epochs by {params.pretrain.objective}.",
+        "prototypes": f"The prototypes of {source}'s classes are learned; the encoder stays as it is. "
+        f"The metrics are the source model's on {source}'s own test part.",
+        "adapt": f"Stage 2: {method} adapts the model from {source} to {to} in {params.adapt.passes} epochs, without "
+        f"any label of {to}. In the pipeline the run evaluate@{target} says how accurate it has become.",
+        "evaluate": f"Scores on the test part of {to}: the model from {source} as it is (direct transfer, dt.*), and "
+        f"after adaptation by {method}.",
+    }
+    return texts.get(stage, "")
+
+
+def describe_execution(params: Params) -> str:
+    """A whole execution of the pipeline in words."""
+    targets = ", ".join(map(DATASETS.title, params.targets))
+    return (
+        f"{METHODS.title(params.adapt.method)} from {DATASETS.title(params.source)} to {targets}. Below it is a run for "
+        "each stage that was run; dt.* is direct transfer, mean.* the mean over the targets."
+    )

@@ -1,0 +1,82 @@
+"""Experiments side by side: what is shown of rows as ``dvc.api.exp_show`` returns them."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.errors import PipelineError
+from pipeline.studies.compare import WIDTH, compare, table
+
+
+def row(
+    name: str | None = None, rev: str = "main", typ: str = "baseline", accuracy: float | None = 80.0, **changed: Any
+) -> dict[str, Any]:
+    found = {"Experiment": name, "rev": rev, "typ": typ, "State": None, "source.provenance": "real"}
+    if accuracy is not None:
+        found |= {"accuracy.jaffe": accuracy, "accuracy.mean": accuracy, "gain.mean": accuracy - 80.0}
+    found |= {"seed": 0.0, "source": "rafdb", "standins.sets": "[]", "adapt.tau": 0.7, "adapt.lr": None}
+    return found | {key.replace("__", "."): value for key, value in changed.items()}
+
+
+def lines_of(*rows: dict[str, Any], width: int = WIDTH) -> list[str]:
+    return table(rows, width).splitlines()
+
+
+def test_an_experiment_stands_below_its_commit_with_what_differs() -> None:
+    warmer = row("warmer", "abc", "branch_base", 77.5, adapt__tau=0.6, adapt__lr=1e-4)
+    lines = lines_of(row(rev="workspace"), row(), warmer)
+    assert lines[:3] == [
+        "experiment  jaffe  mean  gain  parameters that differ",
+        "main         80.0  80.0   0.0",
+        "  warmer     77.5  77.5  −2.5  adapt.tau=0.6, adapt.lr=0.0001",
+    ]
+    assert "◊" not in "".join(lines)
+
+
+def test_a_workspace_that_has_changed_has_a_row() -> None:
+    lines = lines_of(row(rev="workspace", adapt__tau=0.9), row())
+    assert lines[1] == "workspace    80.0  80.0   0.0  adapt.tau=0.9"
+
+
+def test_each_experiment_is_compared_with_its_own_commit() -> None:
+    older, of_older = row(rev="old", seed=1.0), row("later", "def", "branch_base", seed=1.0, adapt__tau=0.5)
+    lines = lines_of(row(rev="workspace"), row(), older, of_older)
+    assert lines[3].endswith("  adapt.tau=0.5")
+
+
+@pytest.mark.parametrize("drawn", [{"source__provenance": "stand-in"}, {"standins__sets": "['jaffe']"}])
+def test_numbers_on_drawn_faces_are_marked(drawn: dict[str, str]) -> None:
+    lines = lines_of(row(rev="workspace", **drawn), row(**drawn))
+    assert lines[1] == "main        80.0 ◊  80.0 ◊  0.0 ◊"
+    assert lines[-1].startswith("◊ Measured on drawn stand-ins")
+
+
+def test_a_commit_without_results_is_told_with_what_to_do() -> None:
+    text = table([row(rev="workspace"), row(accuracy=None)])
+    assert "main            –     –     –" in text
+    assert "note: main has no results of its own" in text
+    assert "git add dvc.lock reports && git commit" in text.replace("\n", " ")
+    assert max(map(len, text.splitlines())) <= WIDTH
+
+
+def test_what_has_no_numbers_yet_shows_its_state() -> None:
+    lines = lines_of(row(rev="workspace"), row(), row("next", "fed", "branch_base", None, State="Queued", seed=2.0))
+    assert lines[2] == "  next          –  Queued     –  seed=2"
+
+
+def test_no_line_is_wider_than_asked_for() -> None:
+    many = {f"accuracy__{name}set": 50.0 for name in "abcdefghijklmnopq"}
+    long = {f"methods__pocan__a_long_parameter_{number}": float(number) for number in range(9)}
+    one = row("one", "abc", "branch_base", **many, **long)
+    lines = lines_of(row(rev="workspace", **many), row(**many), one, width=110)
+    assert max(map(len, lines[:-2])) <= 110
+    assert lines[0].split()[:3] == ["experiment", "mean", "gain"]
+    text = " ".join(lines)
+    assert all(f"a_long_parameter_{number}={number}" in text for number in range(9))
+
+
+def test_a_folder_outside_of_a_project_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(PipelineError, match="experiments cannot be compared"):
+        compare()
