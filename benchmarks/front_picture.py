@@ -2,9 +2,9 @@
 
 python -m benchmarks.front_picture
 
-A dot is a source model's mean over seeds (docs/results/heads-fer2013-ckplus48-*.json, which benchmarks.heads has
-written), a line the 95 % interval of the mean gain (the table "The head alone" of docs/results.md, which benchmarks.heads
-makes of the same files).
+A dot is a source model's mean over seeds (docs/results/heads-fer2013-ckplus48-*.json, written by benchmarks.heads). A
+line is the 95 % interval of the mean gain (the table "The head alone" of docs/results.md, which benchmarks.heads makes
+of the same files).
 """
 
 import re

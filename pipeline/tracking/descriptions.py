@@ -61,6 +61,6 @@ def describe_execution(params: Params) -> str:
     """A whole execution of the pipeline in words."""
     targets = ", ".join(map(DATASETS.title, params.targets))
     return (
-        f"{METHODS.title(params.adapt.method)} from {DATASETS.title(params.source)} to {targets}. Below it is a run for "
-        "each stage that was run; dt.* is direct transfer, mean.* the mean over the targets."
+        f"{METHODS.title(params.adapt.method)} from {DATASETS.title(params.source)} to {targets}. Below it: a run for "
+        "each stage that was executed; dt.* is direct transfer, mean.* the mean over the targets."
     )

@@ -55,7 +55,7 @@ VALIDATORS = (
     ),
     Validator(
         "information",
-        "information",
+        "mutual information",
         1,
         "Shi and Sha, ICML 2012",
         lambda inputs: _module("measures").information(inputs.probabilities),

@@ -171,7 +171,7 @@ def test_without_the_source_only_methods_that_need_none() -> None:
     best = int(pd.read_csv("adapted/validations.csv")["information"].argmax())
     assert open_model(Path("adapted/model")).description["kept_epoch"] == best
     kept = f"the model after epoch {best} of 2" if best else "the source model itself"
-    assert f"Kept is {kept}, chosen by information" in Path("adapted/report.md").read_text()
+    assert f"Kept is {kept}, chosen by mutual information" in Path("adapted/report.md").read_text()
     assert len(pd.read_csv("adapted/predictions.csv")) == 5
     answer = invoke("album", "--out", "mine", "--method", "dt")
     assert answer.exit_code == 0, answer.output

@@ -352,10 +352,10 @@ def test_a_row_says_who_chose_its_epoch(tmp_path: Path) -> None:
     chosen = result_params(PARAMS, "ckplus") | {"adapt.choose": "information"}
     text = text_of(tmp_path, result("ckplus", parameters=chosen, kept_epoch=2))
     assert (
-        row(section(text, "Table 1."), "POCAN, epoch by information (measured)")[2]
+        row(section(text, "Table 1."), "POCAN, epoch by mutual information (measured)")[2]
         == "75.0 ◊ [68.0, 82.0], balanced 75.0 ◊"
     )
-    assert "by information (`adapt.choose`; Shi and Sha, ICML 2012), 0 being direct transfer: CK+ 2." in text
+    assert "by mutual information (`adapt.choose`; Shi and Sha, ICML 2012), 0 being direct transfer: CK+ 2." in text
     assert "of the last epoch." not in text
     last = section(text, "Choosing an epoch")
     assert "| CK+ | 60.0 ◊, balanced 60.0 ◊ | 75.0 ◊ (epoch 5), " in last

@@ -166,7 +166,7 @@ def test_dvc_shows_metrics_and_plots(project: Path) -> None:
     html = (project.parent / "plots/index.html").read_text()
     assert "index.html" in page
     titles = {"Stage 1, loss on the source", "Confusion on jaffe", "F1 by expression on fer2013", "by epoch of"}
-    for title in titles | {"Stage 2 on jaffe, information"}:
+    for title in titles | {"Stage 2 on jaffe, mutual information"}:
         assert title in html
 
 

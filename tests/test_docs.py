@@ -1,0 +1,85 @@
+"""README.md and docs/: short, complete, and without a link that leads nowhere."""
+
+import re
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from benchmarks.front_picture import FILES, PICTURE, TITLES, described, draw, rows
+from benchmarks.sample import sample_of
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+LINK = re.compile(r"\]\(([^)\s]+)\)")
+FENCE = re.compile(r"^ *```.*?^ *```", re.MULTILINE | re.DOTALL)
+RESULTS = (ROOT / "docs/results.md").read_text(encoding="utf-8")
+
+
+def anchors(page: Path) -> set[str]:
+    """The anchors of a page's headings, as GitHub makes them."""
+    text = FENCE.sub("", page.read_text(encoding="utf-8"))
+    titles = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_every_link_leads_somewhere(page: Path) -> None:
+    for link in LINK.findall(FENCE.sub("", page.read_text(encoding="utf-8"))):
+        if re.match(r"[a-z]+:", link):
+            continue
+        path, _, anchor = link.partition("#")
+        to = (page.parent / path).resolve() if path else page
+        assert to.exists(), link
+        if anchor and to.suffix == ".md":
+            assert anchor in anchors(to), link
+
+
+def test_every_page_is_in_the_index() -> None:
+    index = ROOT / "docs/README.md"
+    linked = {link.partition("#")[0] for link in LINK.findall(index.read_text(encoding="utf-8"))}
+    assert {path.name for path in (ROOT / "docs").glob("*.md")} - linked == {index.name}
+
+
+def test_the_readme_is_short_and_explains_its_words_where_they_first_stand() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert len(text.splitlines()) <= 120
+    for word, explained in {
+        "DT": "**direct transfer (DT)**",
+        "source-only": "or *source-only*",
+        "UDA": "**unsupervised domain adaptation (UDA)**",
+        "SFDA": "**source-free (SFDA)**",
+        "◊": "**◊** marks every number",
+        "mutual information": "*mutual information* (",
+    }.items():
+        assert text.index(word) == text.index(explained) + explained.index(word), word
+
+
+def test_the_first_picture_is_of_the_stored_results() -> None:
+    with Image.open(PICTURE) as picture:
+        drawn = picture.info["Description"]
+    assert drawn == described(*rows(RESULTS, FILES)), "draw it again: python -m benchmarks.front_picture"
+
+
+def test_the_first_picture_shows_every_source_model_and_interval() -> None:
+    transfer, found = rows(RESULTS, FILES)
+    assert len(found) == len(TITLES)
+    (axes,) = draw(transfer, found).axes
+    for row, line in zip(found, axes.lines, strict=False):
+        assert list(line.get_xdata()) == [transfer + row.low, transfer + row.high]
+        assert len(row.gains) == len(FILES)
+        assert row.low <= row.gain <= row.high
+
+
+def test_a_table_that_is_not_of_the_files_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"POCAN-lr0\.01: no row, or not that of 1 files"):
+        rows(RESULTS, FILES[:1])
+
+
+def test_the_sample_says_that_it_is_one_and_links_nothing_that_is_not_there() -> None:
+    text = sample_of(
+        "# Results\n\n[a study](studies/a.md), [DVC](https://dvc.org)\n\n## Figures\n\n![F1](figures/f.png)\n"
+    )
+    assert "*A sample of what `make demo` writes, measured on drawn faces ◊." in text
+    assert "\na study, [DVC](https://dvc.org)\n" in text
+    assert "Figures" not in text
