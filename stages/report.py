@@ -26,7 +26,7 @@ def main() -> None:
 
 
 def headline_metrics(found: Mapping[str, Mapping[str, str | float]]) -> dict[str, float]:
-    """The metrics of the whole execution's run: those of every target as ``TARGET.KEY``, and means as ``mean.KEY``.
+    """The metrics of the whole execution's run: those of every target as ``TARGET.KEY``, and means as ``KEY``.
 
     Args:
         found: the metrics by target; one without labels has fewer, and no part in the means.
@@ -34,7 +34,7 @@ def headline_metrics(found: Mapping[str, Mapping[str, str | float]]) -> dict[str
     metrics = {f"{target}.{key}": float(value) for target, values in found.items() for key, value in values.items()}
     for key in MEANS:
         if scored := [metrics[f"{target}.{key}"] for target, values in found.items() if key in values]:
-            metrics[f"mean.{key}"] = fmean(scored)
+            metrics[key] = fmean(scored)
     return metrics
 
 
