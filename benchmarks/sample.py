@@ -49,7 +49,7 @@ def main() -> None:
     with browser() as opened:
         shoot(opened, paths.PAGE.resolve().as_uri(), DEMO / "page.png", (1280, 900), 3)
         with mlflow_pages() as address:
-            shoot(opened, f"{address}/#/experiments/1/{VIEW}", DEMO / "mlflow.png", (1500, 520), 12)
+            shoot(opened, f"{address}/#/experiments/1/{VIEW}", DEMO / "mlflow.png", (1500, 480), 15)
 
 
 def sample_of(tables: str) -> str:
@@ -95,9 +95,6 @@ def shoot(opened: "Browser", address: str, to: Path, size: tuple[int, int], seco
     if (assistant := page.locator(ASSISTANT)).count():  # a panel of MLflow's that hides a quarter of the table
         assistant.first.click()
         page.wait_for_timeout(1000)
-    if (rows := page.get_by_text("Expand rows")).count():  # MLflow's: the stages' runs below each execution
-        rows.first.click()
-        page.wait_for_timeout(3000)
     page.screenshot(path=to)
     page.close()
 

@@ -14,7 +14,7 @@ COLUMNS = (
     *(f"metrics.`{name}`" for name in ("dt.accuracy", "accuracy", "gain")),
     "params.`adapt.method`",
 )
-"""The metrics are those of the evaluate stage's runs, and on the runs of whole executions their means over the targets."""
+"""The metrics are those of the evaluate stage's runs; the run of a whole execution has their means over the targets."""
 
 
 def experiment_tags() -> dict[str, str]:

@@ -394,6 +394,6 @@ def test_the_configurations_of_a_search_stand_in_a_table(tmp_path: Path) -> None
     assert "|  | `lr` | `batch_norm` | information | entropy |" in table
     assert row(table, "1")[:2] == ["0.1", "frozen"]
     assert row(table, "**2, kept**")[-2:] == ["70.0 ◊", "40.0 ◊"]
-    assert "POCAN, configuration by information (measured)" in text
+    assert "POCAN, configuration by mutual information (measured)" in text
     assert "adaptation of each of 2 configurations" in text
     assert "Configurations tried" not in text_of(tmp_path / "none", result("ckplus"))
