@@ -391,7 +391,7 @@ def test_the_configurations_of_a_search_stand_in_a_table(tmp_path: Path) -> None
     chosen = result_params(PARAMS, "ckplus") | {"adapt.choose": "information", "adapt.search": 2}
     text = text_of(tmp_path, result("ckplus", parameters=chosen, kept_epoch=2, candidates=tried))
     table = section(text, "Configurations tried on CK+")
-    assert "|  | `lr` | `batch_norm` | information | entropy |" in table
+    assert "|  | `lr` | `batch_norm` | mutual information | entropy |" in table
     assert row(table, "1")[:2] == ["0.1", "frozen"]
     assert row(table, "**2, kept**")[-2:] == ["70.0 ◊", "40.0 ◊"]
     assert "POCAN, configuration by mutual information (measured)" in text
