@@ -87,7 +87,7 @@ def rows(text: str, files: Sequence[Path]) -> tuple[float, list[Row]]:
         gains = tuple(fmean(of_model) for of_model in runs[variant].values())
         if row is None or not gains or abs(fmean(gains) - float(row[1])) > 0.06:
             raise ValueError(f"docs/results.md, The head alone: {variant}: no row, or not that of {len(files)} files")
-        found.append(Row(title, *map(float, row.groups()), gains))
+        found.append(Row(title, float(row[1]), float(row[2]), float(row[3]), gains))
     return fmean(transfer), sorted(found, key=lambda row: -row.gain)
 
 

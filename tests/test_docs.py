@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -66,7 +67,7 @@ def test_the_first_picture_shows_every_source_model_and_interval() -> None:
     assert len(found) == len(TITLES)
     (axes,) = draw(transfer, found).axes
     for row, line in zip(found, axes.lines, strict=False):
-        assert list(line.get_xdata()) == [transfer + row.low, transfer + row.high]
+        assert np.asarray(line.get_xdata()).tolist() == [transfer + row.low, transfer + row.high]
         assert len(row.gains) == len(FILES)
         assert row.low <= row.gain <= row.high
 

@@ -188,8 +188,9 @@ def test_mlflow_has_the_execution_from_top_to_bottom(project: Path) -> None:
     assert not any("accuracy" in key for key in by_name["adapt@jaffe"].data.metrics)  # it knows no label
     assert all(run.data.tags["mlflow.note.content"] for run in runs)
     for name, parts in {"adapt@jaffe": {"source", "target"}, "evaluate@jaffe": {"test"}}.items():
-        inputs = by_name[name].inputs.dataset_inputs
-        assert {one.dataset.name.rpartition("-")[2] for one in inputs} == parts
+        inputs = by_name[name].inputs
+        assert inputs is not None
+        assert {one.dataset.name.rpartition("-")[2] for one in inputs.dataset_inputs} == parts
     client = tracked(project)
     for target in TARGETS:
         version = client.get_model_version_by_alias(f"pocan-{target}", "newest")

@@ -12,7 +12,7 @@ from pipeline.studies.compare import WIDTH, compare, table
 def row(
     name: str | None = None, rev: str = "main", typ: str = "baseline", accuracy: float | None = 80.0, **changed: Any
 ) -> dict[str, Any]:
-    found = {"Experiment": name, "rev": rev, "typ": typ, "State": None, "source.provenance": "real"}
+    found: dict[str, Any] = {"Experiment": name, "rev": rev, "typ": typ, "State": None, "source.provenance": "real"}
     if accuracy is not None:
         found |= {"accuracy.jaffe": accuracy, "accuracy.mean": accuracy, "gain.mean": accuracy - 80.0}
     found |= {"seed": 0.0, "source": "rafdb", "standins.sets": "[]", "adapt.tau": 0.7, "adapt.lr": None}
@@ -46,7 +46,7 @@ def test_each_experiment_is_compared_with_its_own_commit() -> None:
 
 
 @pytest.mark.parametrize("drawn", [{"source__provenance": "stand-in"}, {"standins__sets": "['jaffe']"}])
-def test_numbers_on_drawn_faces_are_marked(drawn: dict[str, str]) -> None:
+def test_numbers_on_drawn_faces_are_marked(drawn: dict[str, Any]) -> None:
     lines = lines_of(row(rev="workspace", **drawn), row(**drawn))
     assert lines[1] == "main        80.0 ◊  80.0 ◊  0.0 ◊"
     assert lines[-1].startswith("◊ Measured on drawn stand-ins")
@@ -66,8 +66,8 @@ def test_what_has_no_numbers_yet_shows_its_state() -> None:
 
 
 def test_no_line_is_wider_than_asked_for() -> None:
-    many = {f"accuracy__{name}set": 50.0 for name in "abcdefghijklmnopq"}
-    long = {f"methods__pocan__a_long_parameter_{number}": float(number) for number in range(9)}
+    many: dict[str, Any] = {f"accuracy__{name}set": 50.0 for name in "abcdefghijklmnopq"}
+    long: dict[str, Any] = {f"methods__pocan__a_long_parameter_{number}": float(number) for number in range(9)}
     one = row("one", "abc", "branch_base", **many, **long)
     lines = lines_of(row(rev="workspace", **many), row(**many), one, width=110)
     assert max(map(len, lines[:-2])) <= 110
