@@ -1,15 +1,18 @@
 """Several configurations of a method, trained one after the other, of which a rule keeps one without labels."""
 
 import itertools
+import math
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from pydantic import ValidationError
 from torch import Tensor, nn
+from tqdm import tqdm
 
 from pipeline.config.methods import AdaptParams
 from pipeline.config.methods.space import Times
+from pipeline.errors import TrainingError
 from pipeline.methods import Method
 from pipeline.networks.network import Classifier
 from pipeline.training.loop import Epoch, Resumable
@@ -22,6 +25,8 @@ State = dict[str, dict[str, Tensor]]
 class Search(Resumable):
     """A training task (see ``pipeline.training.loop.Task``) made of the trainings of all candidates.
 
+    A candidate whose losses or predictions are not finite ends there and is out of the comparison; the others go on.
+
     Where a ``Method`` has an entry for each of its epochs, this has one for each candidate: the first is the source
     model, then come the candidates after their last epoch, in their order.
 
@@ -32,7 +37,7 @@ class Search(Resumable):
 
     Attributes:
         predictions: the predicted class of each test row, uint8.
-        validations: what the validators say.
+        validations: what the validators say; NaN of a candidate that has failed.
     """
 
     def __init__(
@@ -94,11 +99,22 @@ class Search(Resumable):
         index, own = divmod(epoch, self._method.epochs)
         if own == 0 and index > 0:
             self._begin(index)
-        plan = self._method.begin_epoch(own)
+        plan = self._begun(own)
         if not self.validations:
             self._enter()
         plan.metrics["candidate"] = index + 1
         return plan
+
+    def _begun(self, epoch: int) -> Epoch:
+        """An epoch of the candidate; without steps where it has failed."""
+        if not self._failed:
+            try:
+                return self._method.begin_epoch(epoch)
+            except TrainingError:
+                if not self.validations:  # the source model's own predictions: nothing could be compared with them
+                    raise
+                self._failed = True
+        return Epoch(iter(()), 0, 0, {})
 
     def step(self, batch: Any, progress: float) -> dict[str, Tensor]:
         """Make one update of a candidate.
@@ -107,13 +123,35 @@ class Search(Resumable):
             batch: one of those that ``begin_epoch`` announced.
             progress: share of the whole search that is done.
         """
-        return self._method.step(batch, progress * len(self.candidates) - self._index)
+        if self._failed:
+            return {}
+        losses = self._method.step(batch, progress * len(self.candidates) - self._index)
+        self._failed = not all(bool(loss.isfinite().all()) for loss in losses.values())
+        return {} if self._failed else losses
 
     def judge(self, epoch: int, metrics: Mapping[str, float]) -> None:
         """After a candidate's last epoch see what it has come to."""
         if (epoch + 1) % self._method.epochs == 0:
-            self._method.predict_target()
+            self._finish()
+
+    def _finish(self) -> None:
+        """Compare the candidate as it is; where it has failed, say so in its place."""
+        if not self._failed:
+            try:
+                self._method.predict_target()
+            except TrainingError:
+                self._failed = True
+        if self._failed:
+            tqdm.write(
+                f"{self._method.name}: configuration {self._index + 1} is not finite and is left out: {self._said()}"
+            )
+            self.predictions.append(self.predictions[0])
+            self.validations.append(dict.fromkeys(self.validations[0], math.nan))
+        else:
             self._enter()
+
+    def _said(self) -> str:
+        return ", ".join(f"{name} {value}" for name, value in self.varied[self._index].items())
 
     def predict_target(self) -> None:
         """Nothing: every candidate has been predicted with."""
@@ -132,17 +170,21 @@ class Search(Resumable):
             "validations": self.validations,
             "kept": self._kept,
             "index": self._index,
-            "method": self._method.state(),
+            "failed": self._failed,
+            # The weights of one that has failed are not finite, and are of no more use.
+            "method": None if self._failed else self._method.state(),
         }
 
     def restore(self, state: dict[str, Any]) -> None:
         self.predictions, self.validations = list(state["predictions"]), list(state["validations"])
         self._kept = state["kept"]
         self._begin(state["index"])
-        self._method.restore(state["method"])
+        self._failed = state["failed"]
+        if not self._failed:
+            self._method.restore(state["method"])
 
     def _begin(self, index: int) -> None:
-        self._index = index
+        self._index, self._failed = index, False
         self._method = self._make(self.candidates[index].model_copy(update={"search": 0, "choose": LAST}))
 
     def _enter(self) -> None:

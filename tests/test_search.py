@@ -1,6 +1,7 @@
 """A search among configurations: which are tried, that each trains as it would alone, what is kept, exact resume."""
 
 import copy
+import math
 from pathlib import Path
 from typing import Any
 
@@ -142,3 +143,28 @@ def _stopped_at(stop: int) -> loop.Log:
             raise KeyboardInterrupt
 
     return log
+
+
+def test_a_configuration_that_is_not_finite_is_left_out_and_the_others_go_on(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken(found: AdaptParams) -> Method:
+        method = make(found)
+        if found.model_dump() == {**second, "search": 0, "choose": "last"}:
+            for weight in method.source_model.network.head.parameters():
+                weight.data.fill_(math.nan)
+        return method
+
+    whole = search()
+    second = whole.candidates[1].model_dump()
+    task = Search(whole.candidates, broken, whole._validator)
+    with pytest.raises(KeyboardInterrupt):
+        loop.fit(task, Checkpoint(tmp_path / "c.pt", {}), _stopped_at(3), toy.TEAM)
+    task = Search(whole.candidates, broken, whole._validator)
+    trained(task, tmp_path / "c.pt")
+    trained(whole, tmp_path / "whole.pt")
+    assert "configuration 2 is not finite and is left out: lr " in capsys.readouterr().out
+    assert all(math.isnan(value) for value in task.validations[2].values())
+    assert task.validations[1] == whole.validations[1]
+    assert task.validations[3] == whole.validations[3]
+    assert task.kept_epoch != 2

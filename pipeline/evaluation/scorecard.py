@@ -1,5 +1,6 @@
 """What is said of one target: scores before and after adaptation, with its labels and without, and tables of them."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -171,6 +172,7 @@ def candidates(
             by_epoch = scores.by_epoch
             accuracies = float(by_epoch.accuracy[place]), float(by_epoch.balanced_accuracy[place])
         said = {one.name: float(validations[one.name][place]) for one in VALIDATORS}
+        said = {} if any(map(math.isnan, said.values())) else said
         found.append(
             Candidate(
                 parameters=dict(parameters),

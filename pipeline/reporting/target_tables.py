@@ -229,7 +229,8 @@ def _candidates(result: Result) -> str:
         scores = (
             NOTHING if value is None else percent(value, result) for value in (one.accuracy, one.balanced_accuracy)
         )
-        said = (marked(f"{one.validations[judge.name]:.3f}", result) for judge in judges)
+        numbers = (one.validations.get(judge.name) for judge in judges)
+        said = (NOTHING if value is None else marked(f"{value:.3f}", result) for value in numbers)
         kept = f"**{place}, kept**" if place == result.kept_epoch else str(place)
         rows.append([kept, *(str(one.parameters[name]) for name in varied), *said, *scores])
     what = "the source model was kept" if result.kept_epoch == 0 else f"configuration {result.kept_epoch} was kept"

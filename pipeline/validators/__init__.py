@@ -3,6 +3,7 @@
 A new one is a function of ``ValidatorInput`` and one entry in the list below.
 """
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
@@ -128,13 +129,14 @@ def best_candidate(validator: Validator, said: Sequence[Mapping[str, float]]) ->
 
     Args:
         validator: as configured.
-        said: what all validators say of the source model, then of each candidate.
+        said: what all validators say of the source model, then of each candidate; NaN of one that has failed.
     """
+    places = [place for place, one in enumerate(said) if not math.isnan(one[validator.name])]
     if not validator.at_start:
-        return best_epoch(validator, [one[validator.name] for one in said])
-    if said[0][validator.name] < 1.0 or len(said) == 1:
+        return places[best_epoch(validator, [said[place][validator.name] for place in places])]
+    if said[0][validator.name] < 1.0 or len(places) == 1:
         return 0
-    return 1 + max(range(len(said) - 1), key=lambda place: said[1 + place]["information"])
+    return max(places[1:], key=lambda place: said[place]["information"])
 
 
 def validate(inputs: "ValidatorInput") -> dict[str, float]:
