@@ -86,8 +86,8 @@ def text(
     before = _only(outcome.before, rows)
     parts = [
         f"# {target.name}: adapted by {settings.adapt.title}",
-        f"{len(rows)} of {len(target.store.images)} readable {unit}s have a face: {found_by(target.store)}. To these "
-        f"the model was adapted. No label was used. Predictions: [predictions.csv](predictions.csv).",
+        f"The model was adapted to {len(rows)} of {len(target.store.images)} readable {unit}s, those with a face: "
+        f"{found_by(target.store)}. No label was used. Predictions: [predictions.csv](predictions.csv).",
         *([said] if said else []),
         "## Expressions",
         _classes(before, predictions, mark),
