@@ -25,7 +25,7 @@ from pipeline.evaluation.records import Metrics, Result
 from pipeline.files.atomic import atomic_path
 from pipeline.labels import DRAWN_MARK, EXPRESSIONS, NUM_CLASSES
 from pipeline.reporting.results import Embedding, Evaluation, Training
-from pipeline.reporting.titles import dataset_title, method_title, provenance_note
+from pipeline.reporting.titles import dataset_title, method_title, provenance_note, step_word
 
 CLASS_COLOURS = ("#D55E00", "#009E73", "#CC79A7", "#E69F00", "#0072B2", "#56B4E9", "#4D4D4D")
 """anger, disgust, fear, happiness, sadness, surprise, neutral"""
@@ -316,9 +316,10 @@ def _training(result: Result, training: Training) -> Figure:
     validations.set_title(f"mutual {VALIDATOR}, without labels")
     if scored:
         _accuracy_panel(scored[0], training.accuracy, result)
-    head(figure, f"{dataset_title(result.target)}: {method_title(result)} by epoch", result)
-    kept = "the source model" if result.kept_epoch == 0 else f"the model after epoch {result.kept_epoch}"
-    said = f"epoch; 0 is the source model, dotted is what is kept: {kept}\n{ramp_note(result.method)}".rstrip()
+    step = step_word(result)
+    head(figure, f"{dataset_title(result.target)}: {method_title(result)} by {step}", result)
+    kept = "the source model" if result.kept_epoch == 0 else f"the model after {step} {result.kept_epoch}"
+    said = f"{step}; 0 is the source model, dotted is what is kept: {kept}\n{ramp_note(result.method)}".rstrip()
     figure.supxlabel(said, fontsize=9)
     return figure
 
