@@ -2,13 +2,14 @@
 
 python -m benchmarks.real_faces
 
-A method without a row in one of the tables is drawn there as "not measured".
+A method without a row in one of the tables is drawn there as "not measured"; those without any are named below.
 """
 
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import fill
 
 import matplotlib.style
 import numpy as np
@@ -80,40 +81,45 @@ def draw(text: str, registered: Sequence[str] = ()) -> Figure:
 
     Args:
         text: docs/results.md.
-        registered: titles of methods that are shown also where they were not measured.
+        registered: titles of methods, of which those without a row are named below.
     """
     tables = {direction: {row.method: row for row in rows(text, direction)} for direction in DIRECTIONS}
-    methods = list(dict.fromkeys([*(method for table in tables.values() for method in table), *registered]))
-    figure = Figure(figsize=(9.6, 1.5 + 0.27 * len(methods)), layout="constrained")
+    methods = list(dict.fromkeys(method for table in tables.values() for method in table))
+    figure = Figure(figsize=(9.6, 1.7 + 0.27 * len(methods)), layout="constrained")
     for axes, (direction, table) in zip(figure.subplots(1, 2, sharey=True), tables.items(), strict=True):
         _panel(axes, methods, table)
         transfer = np.mean([np.subtract(row.accuracies, row.gains) for row in table.values()])
         axes.set_title(f"{direction}\ndirect transfer: {transfer:.1f} %")
     figure.axes[0].set_yticks(range(len(methods)), methods)
     figure.axes[0].invert_yaxis()
-    figure.supxlabel("accuracy over direct transfer (points); a dot a seed, a bar their mean", fontsize=10)
+    said = "accuracy over direct transfer (points); a dot a seed, a bar their mean"
+    if missing := [method for method in registered if method not in methods]:
+        said += "\n" + fill(f"not measured here: {', '.join(missing)}", 110)
+    figure.supxlabel(said, fontsize=9)
     return figure
 
 
 def _panel(axes: Axes, methods: list[str], table: dict[str, Row]) -> None:
-    lowest = min(gain for row in table.values() for gain in row.gains)
-    highest = max(gain for row in table.values() for gain in row.gains)
     for y, method in enumerate(methods):
         row = table.get(method)
         if row is not None:
-            colour = AFTER_COLOUR if row.gain > 0 else WARNING_COLOUR
-            axes.barh(y, row.gain, 0.56, color=colour, alpha=0.35)
-            axes.scatter(row.gains, [y] * len(row.gains), s=16, color=colour, alpha=0.8, zorder=3, linewidths=0)
+            axes.barh(y, row.gain, 0.56, color=_colour(row.gain), alpha=0.35)
+            colours = [_colour(gain) for gain in row.gains]
+            axes.scatter(row.gains, [y] * len(row.gains), s=16, color=colours, alpha=0.8, zorder=3, linewidths=0)
         label = "not measured" if row is None else f"{row.mean:.1f} ± {row.deviation:.1f}"
-        text = axes.text(1.0, y, label, transform=axes.get_yaxis_transform())
-        text.set(ha="right", va="center", fontsize=8, backgroundcolor="white")
+        axes.text(1.02, y, label, transform=axes.get_yaxis_transform(), va="center", fontsize=8)
+    axes.text(1.02, -1, "accuracy (%)", transform=axes.get_yaxis_transform(), va="center", fontsize=8)
     axes.axvline(0.0, color="#555555", lw=0.8)
-    # Room on the right for the accuracies.
-    axes.set_xlim(lowest - 0.04 * (highest - lowest), highest + 0.4 * (highest - lowest))
+    axes.set_ylim(-0.7, len(methods) - 0.3)
     axes.grid(axis="x", color="#E3E3E3", linewidth=0.8)
     axes.set_axisbelow(True)
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
+
+
+def _colour(gain: float) -> str:
+    """By its sign; none has a colour of its own."""
+    return AFTER_COLOUR if gain > 0 else WARNING_COLOUR if gain < 0 else "#777777"
 
 
 def described(text: str) -> str:

@@ -20,11 +20,11 @@ from pipeline.data.crops import CropStore
 from pipeline.data.outcome import Outcome
 from pipeline.data.prepared import PreparedData, Split
 from pipeline.errors import DatasetError
+from pipeline.evaluation.records import ProvenancePair
 from pipeline.evaluation.scorecard import predictions_table
 from pipeline.faces.crop import Face
 from pipeline.files.io import read_json, write_json, write_text
 from pipeline.files.names import as_text
-from pipeline.labels import DRAWN_MARK
 from pipeline.locks import exclusive
 from pipeline.methods import implementation
 from pipeline.networks import saved
@@ -153,13 +153,24 @@ def _write(request: AdaptRequest, settings: Params, work: Adaptation, outcome: O
     labels = None if work.source is None else work.source.store.labels()
     # Numbers of a model that has learned from drawn faces are as little comparable as those on drawn pictures.
     data = work.trained.description["source"], work.target.store.description
-    drawn = any(each["provenance"] == "stand-in" for each in data)
-    mark = f" {DRAWN_MARK}" if drawn else ""
-    model, unit, kept = as_text(request.model), request.unit, description["kept_epoch"]
-    text = report.text(settings, model, work.target, unit, outcome, kept, labels, table, mark)
+    provenance = ProvenancePair(source=data[0]["provenance"], target=data[1]["provenance"])
+    drawn = "stand-in" in (provenance.source, provenance.target)
+    scores = report.judged(work.target, outcome, labels)
+    text = report.text(
+        settings,
+        as_text(request.model),
+        work.target,
+        request.unit,
+        outcome,
+        description["kept_epoch"],
+        scores,
+        work.source is not None,
+        table,
+        provenance,
+    )
     curve = read_curve(work.outputs.curve, "the same command again")
     with working("draw the page"):
-        html = page.html(settings, text, work.source, work.target, outcome, every, curve, mark)
+        html = page.html(settings, text, work.source, work.target, outcome, scores, every, curve, provenance)
     write_text(request.out / PREDICTIONS, csv_text(_rows(request, work.target, probabilities, drawn)))
     write_text(request.out / REPORT, text)
     write_text(request.out / PAGE, html)

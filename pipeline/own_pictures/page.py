@@ -8,14 +8,16 @@ from pipeline.config.schema import Params
 from pipeline.data.crops import CropStore
 from pipeline.data.outcome import Outcome
 from pipeline.data.prepared import PreparedData
+from pipeline.evaluation.records import ProvenancePair, Unlabelled
 from pipeline.evaluation.scorecard import tsne_points
-from pipeline.labels import EXPRESSIONS, NUM_CLASSES
+from pipeline.labels import DRAWN_MARK, EXPRESSIONS, NUM_CLASSES
+from pipeline.own_pictures import report
+from pipeline.reporting.figures import ramp_note
 from pipeline.reporting.page import pictures, plots
-from pipeline.reporting.page.content import Group, Plot
+from pipeline.reporting.page.content import Group, Plot, judged_card
 from pipeline.reporting.page.document import document
 from pipeline.reporting.page.pictures import SetPictures, page_predictions, sample_rows
 from pipeline.reporting.results import embedding
-from pipeline.reporting.titles import dataset_title
 
 FEWEST = 5
 """Pictures without which t-SNE shows nothing."""
@@ -23,45 +25,60 @@ FEWEST = 5
 
 def html(
     settings: Params,
-    report: str,
+    text: str,
     source: PreparedData | None,
     target: PreparedData,
     outcome: Outcome,
+    scores: Unlabelled,
     table: pd.DataFrame,
     curve: pd.DataFrame,
-    mark: str,
+    provenance: ProvenancePair,
 ) -> str:
-    """The text of index.html.
+    """The text of index.html. The user's own pictures are shown on it; the source's only where ``report`` says so.
 
     Args:
         settings: the parameters of the run.
-        report: the text of report.md.
+        text: of report.md.
         source: the source's pictures; None where they are not at hand.
         target: the user's pictures.
         outcome: what both models predict.
+        scores: of both models, without labels.
         table: the prediction of every picture of the store, at the model's temperature.
         curve: losses by epoch.
-        mark: stands after every number where pictures are drawn, else "".
+        provenance: whether the model's pictures and the user's are drawn.
     """
+    said = report.note(provenance, settings.source)
+    mark = f" {DRAWN_MARK}" if said else ""
     points = _points(settings, source, target, outcome)
     rows = sample_rows(target.split.test)
+    copied = {
+        "source": _embedded(points, "source") if settings.report.pictures else set(),
+        "target": _embedded(points, "target") | {*rows.tolist()},
+    }
+    stores: dict[str, CropStore] = {"target": target.store} | ({} if source is None else {"source": source.store})
     shown = {
-        domain: pictures.set_pictures(title, domain, store, _copied_rows(settings, points, domain, more))
-        for domain, title, store, more in (
-            ("source", dataset_title(settings.source), None if source is None else source.store, set()),
-            ("target", target.name, target.store, set(rows.tolist())),
-        )
+        domain: pictures.set_pictures(title, domain, stores.get(domain), sorted(copied[domain]))
+        for domain, title in (("source", report.source_title(provenance, settings.source)), ("target", target.name))
     }
     unlabelled = np.full(len(table), -1, np.int64)
     found = page_predictions(table, unlabelled, rows, target.split.test, "pictures with a face", shown["target"])
     drawn = [
-        _expressions(target, outcome, mark),
         *_tsne(points, shown),
-        *plots.curves("adaptation", "Adaptation by epoch; the legend shows further curves", curve, mark),
+        *plots.losses("adaptation", "Adaptation by epoch", curve, mark, ramp_note(settings.adapt.method)),
     ]
-    stores: dict[str, CropStore] = {"target": target.store} | ({} if source is None else {"source": source.store})
+    card = judged_card(_numbers(target, outcome, table, mark), scores)
+    group = Group(target.name, target.name, mark, said, drawn, card, found)
     sheets = {name: pictures.sheet(stores[name].images, one.cells) for name, one in shown.items() if one.cells}
-    return document(report, [Group(target.name, target.name, mark, "", drawn, found)], sheets)
+    return document(text, None, [group], sheets, _expressions(target, outcome, mark), [report.HOW])
+
+
+def _numbers(target: PreparedData, outcome: Outcome, table: pd.DataFrame, mark: str) -> list[tuple[str, str]]:
+    """What the card says of the pictures with a face."""
+    rows = target.split.test
+    before, after = (one.probabilities[rows].argmax(axis=1) for one in (outcome.before, outcome.after))
+    sure = int((table["confidence"].iloc[rows] >= report.SURE).sum())
+    counts = {"with a face": len(rows), "predicted otherwise": int((before != after).sum())}
+    return [(name, f"{count:,}{mark}") for name, count in (counts | {f"sure ({report.SURE:.0%})": sure}).items()]
 
 
 def _points(settings: Params, source: PreparedData | None, target: PreparedData, outcome: Outcome) -> pd.DataFrame:
@@ -76,15 +93,14 @@ def _points(settings: Params, source: PreparedData | None, target: PreparedData,
     return points
 
 
-def _copied_rows(settings: Params, points: pd.DataFrame, domain: str, more: set[int]) -> list[int]:
-    """The rows of the pictures that the page holds copies of."""
-    return sorted({*points["row"][points["domain"] == domain], *more}) if settings.report.pictures else []
+def _embedded(points: pd.DataFrame, domain: str) -> set[int]:
+    return {*points["row"][points["domain"] == domain].tolist()}
 
 
 def _tsne(points: pd.DataFrame, shown: dict[str, SetPictures]) -> list[Plot]:
     stages = [(name, embedding(rows)) for name in ("before", "after") if len(rows := points[points["stage"] == name])]
     return (
-        [plots.tsne(stages, shown["source"], shown["target"], "class (as predicted, of triangles)")] if stages else []
+        [plots.tsne(stages, shown["source"], shown["target"], "class (as predicted, of filled ones)")] if stages else []
     )
 
 
@@ -97,5 +113,5 @@ def _expressions(target: PreparedData, outcome: Outcome, mark: str) -> Plot:
         counts = np.bincount(classes, minlength=NUM_CLASSES).tolist()
         hover = f"%{{x}}: %{{y}}{mark} pictures<extra>{name}</extra>"
         figure.add_bar(x=list(EXPRESSIONS), y=counts, name=name, marker_color=colour, hovertemplate=hover)
-    figure.update_layout(barmode="group", yaxis={"title": "pictures"}, height=380)
-    return Plot("expressions", "Expressions predicted", figure)
+    figure.update_layout(barmode="group", yaxis={"title": "pictures"}, height=380, legend=plots.ABOVE)
+    return Plot("expressions", f"Expressions predicted{mark}", [figure])

@@ -10,9 +10,11 @@ from pipeline.config.schema import Params
 from pipeline.data.outcome import Outcome, Predictions
 from pipeline.data.prepared import PreparedData
 from pipeline.evaluation import scorecard
-from pipeline.labels import EXPRESSIONS, NUM_CLASSES
+from pipeline.evaluation.records import ProvenancePair, Unlabelled
+from pipeline.labels import DRAWN_MARK, EXPRESSIONS, NUM_CLASSES
 from pipeline.reporting.folder_faces import found_by
 from pipeline.reporting.markdown import MARK_NOTE, NOTHING, markdown_table
+from pipeline.reporting.target_tables import doubtful
 from pipeline.reporting.titles import dataset_title
 from pipeline.validators import chooser
 
@@ -20,15 +22,37 @@ SURE = 0.9
 """The probability from which a prediction counts as sure in the report."""
 
 EXPLAINED = (
-    "Entropy of the predictions: low where the model is sure. Information: the entropy of the mean prediction minus "
-    "that entropy; high where the model is sure of each picture and does not say the same of all. Soft neighbourhood "
-    "density of the predictions. Accuracy on the source's test pictures, where they are at hand."
+    "Entropy of the predictions: low where the model is sure. Mutual information: the entropy of the mean prediction "
+    "minus that entropy; high where the model is sure of each picture and does not say the same of all. Soft "
+    "neighbourhood density of the predictions. Accuracy on the source's test pictures, where they are at hand."
 )
 DOUBTFUL = (
-    "**Doubtful**: information fell, so the adapted model tells these pictures apart less well than the source model "
-    "did. Look at the predictions before you use it; `--method dt` keeps the source model."
+    "**Doubtful**: mutual information fell, so the adapted model tells these pictures apart less well than the source "
+    "model did. Look at the predictions before you use it; `--method dt` keeps the source model."
 )
-NO_SIGN = "No sign of harm: information did not fall."
+NO_SIGN = "No sign of harm: mutual information did not fall."
+HOW = "How it was made"
+
+
+def note(provenance: ProvenancePair, source: str) -> str:
+    """What the mark means here: which of the pictures behind the numbers are drawn; empty: none is.
+
+    Args:
+        provenance: of the model's pictures, and of the user's.
+        source: the data set that the model was trained on.
+    """
+    drawn_source, drawn_target = (one == "stand-in" for one in (provenance.source, provenance.target))
+    if drawn_source and not drawn_target:
+        return (
+            f"{DRAWN_MARK} By a model that has learned from drawings in the layout of {dataset_title(source)}, not "
+            "from photographs: it shows how this works, and says little of your pictures."
+        )
+    return MARK_NOTE if drawn_target else ""
+
+
+def source_title(provenance: ProvenancePair, source: str) -> str:
+    """What the model was trained on."""
+    return f"{'drawn stand-ins of ' * (provenance.source == 'stand-in')}{dataset_title(source)}"
 
 
 def text(
@@ -38,9 +62,10 @@ def text(
     unit: str,
     outcome: Outcome,
     kept_epoch: int,
-    source_labels: NDArray[np.int64] | None,
+    scores: Unlabelled,
+    with_source: bool,
     predictions: pd.DataFrame,
-    mark: str,
+    provenance: ProvenancePair,
 ) -> str:
     """The text of report.md, in Markdown.
 
@@ -51,32 +76,50 @@ def text(
         unit: what these are: "picture" or "frame".
         outcome: what both models predict.
         kept_epoch: the epoch that the adapted model is of; 0: the source model.
-        source_labels: of each of the source's crops; None where the source is not at hand.
+        scores: by ``judged``.
+        with_source: whether the source is at hand.
         predictions: expression and calibrated confidence of every picture that is predicted.
-        mark: stands after every number where pictures are drawn, else "".
+        provenance: whether the model's pictures and the user's are drawn.
+    """
+    rows, said = target.split.test, note(provenance, settings.source)
+    mark = f" {DRAWN_MARK}" if said else ""
+    before = _only(outcome.before, rows)
+    parts = [
+        f"# {target.name}: adapted by {settings.adapt.title}",
+        f"The model was adapted to {len(rows)} of {len(target.store.images)} readable {unit}s, those with a face: "
+        f"{found_by(target.store)}. No label was used. Predictions: [predictions.csv](predictions.csv).",
+        *([said] if said else []),
+        "## Expressions",
+        _classes(before, predictions, mark),
+        f"Confidence is the probability of the expression that is predicted, calibrated on the source's test pictures; "
+        f"sure: {SURE:.0%} or more. How often such predictions are right here is not known without labels: look at "
+        "some of them.",
+        "## Judged without labels",
+        _comparison(scores, with_source, mark),
+        DOUBTFUL if doubtful(scores) else NO_SIGN,
+        EXPLAINED,
+        f"## {HOW}",
+        f"From the model `{model}`, trained on {source_title(provenance, settings.source)}. How the faces were found: "
+        "[faces.md](faces.md), and the [contact sheets](contact-sheets). The model: `model/`, for `pocan predict "
+        f"--model`. How training went: [curve.csv](curve.csv).{_kept(settings, kept_epoch)}",
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def judged(target: PreparedData, outcome: Outcome, source_labels: NDArray[np.int64] | None) -> Unlabelled:
+    """Both models' scores on the user's pictures with a face, without labels of these.
+
+    Args:
+        target: the user's pictures.
+        outcome: what both models predict.
+        source_labels: of each of the source's crops; None where the source is not at hand.
     """
     rows = target.split.test
     embedded, ranks = outcome.target.rows, outcome.target.ranks[np.isin(outcome.target.rows, rows)]
     sample = replace(outcome.target, rows=np.flatnonzero(np.isin(rows, embedded)), ranks=ranks)
     with_faces = replace(outcome, target=sample, before=_only(outcome.before, rows), after=_only(outcome.after, rows))
-    source, found = dataset_title(settings.source), found_by(target.store)
-    parts = [
-        f"# {target.name}: adapted by {settings.adapt.title}",
-        f"The model `{model}`, trained on {source}, was adapted to {len(rows)} of {len(target.store.images)} readable "
-        f"{unit}s, those with a face: {found}. No label was used. How the faces were found: [faces.md](faces.md), and "
-        f"the [contact sheets](contact-sheets). Predictions: [predictions.csv](predictions.csv). The model: `model/`, "
-        f"for `pocan predict --model`. How training went: [curve.csv](curve.csv).{_kept(settings, kept_epoch)}",
-        "## Expressions",
-        _classes(with_faces.before, predictions, mark),
-        f"Confidence is the probability of the expression that is predicted, calibrated on the source's test pictures; "
-        f"sure: {SURE:.0%} or more. How often such predictions are right here is not known without labels: look at "
-        "some of them.",
-        "## Judged without labels",
-        *_comparison(with_faces, source_labels, mark),
-        EXPLAINED,
-        *([MARK_NOTE] if mark else []),
-    ]
-    return "\n\n".join(parts) + "\n"
+    labels = np.empty(0, np.int64) if source_labels is None else source_labels[outcome.source.rows]
+    return scorecard.unlabelled_scores(with_faces, labels, range(NUM_CLASSES))
 
 
 def _kept(settings: Params, epoch: int) -> str:
@@ -106,15 +149,11 @@ def _classes(before: Predictions, predictions: pd.DataFrame, mark: str) -> str:
     return markdown_table(["Expression", "before", "after", "mean confidence", "sure"], rows)
 
 
-def _comparison(outcome: Outcome, source_labels: NDArray[np.int64] | None, mark: str) -> list[str]:
-    """A table that compares both models without the target's labels, and what it says of the adaptation."""
-    labels = np.empty(0, np.int64) if source_labels is None else source_labels[outcome.source.rows]
-    scores = scorecard.unlabelled_scores(outcome, labels, range(NUM_CLASSES))
+def _comparison(scores: Unlabelled, with_source: bool, mark: str) -> str:
+    """A table that compares both models without the target's labels."""
     rows = []
     for name, found in (("before", scores.before), ("after", scores.after)):
-        known = f"{100 * found.source_accuracy:.1f}{mark}" if len(labels) else NOTHING
+        known = f"{100 * found.source_accuracy:.1f}{mark}" if with_source else NOTHING
         values = (found.entropy, found.information, found.neighbourhood_density)
-        numbers = [f"{value:.3f}{mark}" for value in values]
-        rows.append([name, *numbers, known])
-    table = markdown_table(["", "entropy", "information", "neighbourhood density", "source accuracy (%)"], rows)
-    return [table, DOUBTFUL if scores.after.information < scores.before.information else NO_SIGN]
+        rows.append([name, *(f"{value:.3f}{mark}" for value in values), known])
+    return markdown_table(["", "entropy", "mutual information", "neighbourhood density", "source accuracy (%)"], rows)

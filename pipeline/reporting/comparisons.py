@@ -18,11 +18,11 @@ def comparison_section(quoted: QuotedTable, by_target: dict[str, Result], studie
     blank = [""] * (len(quoted.targets) + 3)
     rows: list[list[str]] = []
     for group in quoted.groups:
-        rows.append([f"*{group.origin}*", *blank])
+        rows.append([f"*quoted, {group.origin}*", *blank])
         rows += [[row.method, row.source, row.backbone, *row.numbers, ""] for row in group.rows]
     notes = list(quoted.footnotes)
     if measured := _measured_rows([by_target.get(target) for target in quoted.targets]):
-        rows += [["*measured by this project*", *blank], *measured]
+        rows += [["*measured by this run*", *blank], *measured]
     study_rows = _study_rows(in_table(studies, quoted.number, quoted.targets), quoted.targets, [*by_target.values()])
     rows += study_rows
     if not measured and not study_rows:
@@ -47,7 +47,9 @@ def further_section(results: Sequence[Result], studies: Sequence[StudySummary]) 
 
 def ablation_section(by_target: dict[str, Result], studies: Sequence[StudySummary]) -> str:
     """Table 3: the quoted ablations, then the configuration of this run."""
-    rows = [[row.method, *row.numbers, row.average] for row in TABLE_3.groups[0].rows]
+    (group,) = TABLE_3.groups
+    rows = [[f"*quoted, {group.origin}*", *[""] * (len(TABLE_3.targets) + 1)]]
+    rows += [[row.method, *row.numbers, row.average] for row in group.rows]
     run = [by_target.get(target) for target in TABLE_3.targets]
     notes = list(TABLE_3.footnotes)
     measured = []
@@ -57,7 +59,7 @@ def ablation_section(by_target: dict[str, Result], studies: Sequence[StudySummar
             cells = _cells(alike, lambda result: result.adapted())
             measured.append([f"{method_title(adapted[0])} ({name})", *cells, _average_cell(adapted, len(run))])
     if measured:
-        rows += measured
+        rows += [["*measured by this run*", *[""] * (len(TABLE_3.targets) + 1)], *measured]
         notes.append("The measured row is the configuration of this run; its AVG needs all five targets with labels.")
     in_table_3 = in_table(studies, TABLE_3.number, TABLE_3.targets)
     if not measured and not in_table_3:

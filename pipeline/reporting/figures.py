@@ -5,6 +5,7 @@ the same colour in every figure. The same results give the same bytes: no pyplot
 """
 
 from pathlib import Path
+from typing import Any
 
 import matplotlib.style
 import numpy as np
@@ -15,17 +16,21 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
+from numpy.typing import NDArray
 
 from pipeline.config import paths
+from pipeline.config.methods import METHODS
+from pipeline.evaluation.calibration import BINS
 from pipeline.evaluation.records import Metrics, Result
 from pipeline.files.atomic import atomic_path
 from pipeline.labels import DRAWN_MARK, EXPRESSIONS, NUM_CLASSES
 from pipeline.reporting.results import Embedding, Evaluation, Training
-from pipeline.reporting.titles import dataset_title, method_title, provenance_note
+from pipeline.reporting.titles import dataset_title, method_title, provenance_note, step_word
 
 CLASS_COLOURS = ("#D55E00", "#009E73", "#CC79A7", "#E69F00", "#0072B2", "#56B4E9", "#4D4D4D")
 """anger, disgust, fear, happiness, sadness, surprise, neutral"""
-UNLABELLED_COLOUR = "#D9D9D9"
+CLASS_MARKERS = ("o", "s", "D", "^", "v", "P", "X")
+UNLABELLED_COLOUR, UNLABELLED_MARKER = "#D9D9D9", "<"
 BEFORE_COLOUR, AFTER_COLOUR = "#A9BDCF", "#1F4E79"
 WARNING_COLOUR = "#A33A00"
 CONFUSION_COLOURS = LinearSegmentedColormap.from_list("confusion", ("#FFFFFF", "#9CC3DD", "#0B3C66"))
@@ -49,8 +54,11 @@ CAPTIONS = {
 }
 """By the first part of a figure's file name, KIND_TARGET.png."""
 
-FIRST_LOSS, VALIDATOR = "loss", "information"
-"""What is drawn of a training's curves: its loss, and one measure that needs no labels."""
+LOSS, VALIDATOR = "loss", "information"
+"""What is drawn of a training's curves: its loss with the terms of it, and one measure that needs no labels."""
+
+DARK_TEXT_BELOW = 0.74
+"""The share up to which dark text on the colour of a confusion has more contrast than white (WCAG's ratio)."""
 
 LEAST_SPAN = 10.0
 """Points of accuracy that the axis spans at least: a test part's own error must not look like a trend."""
@@ -143,7 +151,15 @@ def _confusion_panel(axes: Axes, metrics: Metrics) -> None:
     for row, column in zip(*np.nonzero(counts), strict=True):
         share = shares[row, column]
         label = f"{counts[row, column]}\n{100 * share:.0f} %"
-        axes.text(column, row, label, ha="center", va="center", fontsize=7.5, color="w" if share > 0.55 else "#222222")
+        axes.text(
+            column,
+            row,
+            label,
+            ha="center",
+            va="center",
+            fontsize=7.5,
+            color="#222222" if share < DARK_TEXT_BELOW else "w",
+        )
     axes.set_xticks(range(NUM_CLASSES), EXPRESSIONS, rotation=40, ha="right", rotation_mode="anchor")
     axes.set_yticks(range(NUM_CLASSES), [""] * NUM_CLASSES)
     axes.set_xlabel("predicted class")
@@ -154,30 +170,46 @@ def _confusion_panel(axes: Axes, metrics: Metrics) -> None:
     axes.spines[["left", "bottom"]].set_visible(False)
 
 
+def bin_edges(confidence: "pd.Series[float]") -> NDArray[np.float64]:
+    """The lower edge of the bin that each mean confidence lies in (``pipeline.evaluation.calibration.bins``)."""
+    return np.minimum(np.floor(confidence.to_numpy(np.float64) * BINS), BINS - 1) / BINS
+
+
 def _reliability(evaluation: Evaluation) -> Figure:
-    """Accuracy against confidence in bins, as the model says it and at the temperature; on the diagonal it is right."""
+    """Accuracy by bin of the confidence, as the model says it and at the temperature; a red frame spans the error."""
     result, errors = evaluation.result, evaluation.result.calibration
-    figure = figure_below_head(8.6, 4.7, result)
+    figure = figure_below_head(9.4, 4.9, result)
     name = method_title(result)
     panels = ((False, f"{name}, as it is", "before"), (True, f"{name}, temperature {errors.temperature:.2f}", "after"))
-    all_axes = figure.subplots(1, 2, sharey=True)
+    all_axes = figure.subplots(1, 2, sharex=True, sharey=True)
     for axes, (scaled, title, key) in zip(all_axes, panels, strict=True):
         table = evaluation.reliability[evaluation.reliability["scaled"] == scaled]
-        axes.plot([0, 1], [0, 1], color="#999999", lw=1, ls="--")
-        sizes = 20 + 380 * table["count"] / table["count"].sum()
-        axes.scatter(
-            table["confidence"], table["accuracy"], s=sizes, color=AFTER_COLOUR, alpha=0.75, linewidths=0, clip_on=False
-        )
+        _reliability_bars(axes, table)
         error = f"\nexpected calibration error {100 * getattr(errors.target, key):.1f} %" if errors.target else ""
-        axes.set(xlim=(0, 1), ylim=(0, 1), xlabel="confidence", title=f"{title}{error}")
-        axes.set_box_aspect(1)
-    all_axes[0].set_ylabel("accuracy")
+        axes.set(xlabel="confidence (%)", title=f"{title}{error}")
+    first = float(bin_edges(evaluation.reliability["confidence"]).min(initial=1.0 - 1 / BINS))
+    all_axes[0].set(ylabel="accuracy (%)", xlim=(100 * first - 1, 101), ylim=(0, 112), yticks=range(0, 101, 20))
+    said = "n: test pictures in the bin. The temperature is fitted on the source's test pictures, not on these."
+    handles, labels = all_axes[0].get_legend_handles_labels()
+    figure.legend(handles, labels, title=said, loc="outside lower center", ncols=3, frameon=False, fontsize=9)
     head(figure, f"{dataset_title(result.target)}: reliability ({result.n_test:,} test pictures)", result)
     return figure
 
 
+def _reliability_bars(axes: Axes, table: pd.DataFrame) -> None:
+    confidence, accuracy = (100 * table[name].to_numpy(np.float64) for name in ("confidence", "accuracy"))
+    left, width = 100 * bin_edges(table["confidence"]), 100 / BINS
+    axes.plot([0, 100], [0, 100], color="#999999", lw=1, ls="--", label="confidence that is right")
+    axes.bar(left, accuracy, 0.9 * width, align="edge", color=BEFORE_COLOUR, label="accuracy of the bin")
+    gap: dict[str, Any] = {"align": "edge", "fill": False, "edgecolor": WARNING_COLOUR, "lw": 1.2}
+    axes.bar(left, confidence - accuracy, 0.9 * width, bottom=accuracy, label="from accuracy to mean confidence", **gap)
+    for x, y, count in zip(left + 0.45 * width, np.maximum(confidence, accuracy), table["count"], strict=True):
+        label = axes.text(x, y + 2, f"n={count:,}", ha="center", va="bottom", fontsize=7.5, color="#333333")
+        label.set_bbox({"facecolor": "white", "edgecolor": "none", "pad": 0.6})  # the diagonal runs behind it
+
+
 def _tsne(evaluation: Evaluation, source: str) -> Figure:
-    """Panels before and after; colour is the class, marker the domain. Axes have no unit, so none is drawn."""
+    """Panels before and after, as ``_scatter`` draws them. Axes have no unit, so none is drawn."""
     result = evaluation.result
     panels = [("after stage 1: DT", evaluation.tsne["before"])]
     if "after" in evaluation.tsne and result.adapts:
@@ -203,14 +235,15 @@ def _tsne(evaluation: Evaluation, source: str) -> Figure:
 
 
 def _scatter(axes: Axes, embedding: Embedding) -> None:
-    # Label -1, no label, picks the last colour.
-    colours = np.array([*CLASS_COLOURS, UNLABELLED_COLOUR])[embedding.label]
-    x, y = embedding.points.T
-    source, target = ~embedding.target, embedding.target
-    axes.scatter(x[source], y[source], s=16, c=colours[source], marker="o", alpha=0.45, linewidths=0)
-    axes.scatter(
-        x[target], y[target], s=34, c=colours[target], marker="^", edgecolors="#111111", linewidths=0.6, alpha=0.9
-    )
+    """Colour and marker are the class, a source picture is an outline, a target picture is filled."""
+    for of_target in (False, True):
+        for label in np.unique(embedding.label):
+            chosen = (embedding.target == of_target) & (embedding.label == label)
+            colour, marker = _class_style(label)
+            style: dict[str, Any] = {"s": 34, "c": colour, "edgecolors": "#111111", "linewidths": 0.6, "alpha": 0.9}
+            if not of_target:
+                style = {"s": 16, "facecolors": "none", "edgecolors": colour, "linewidths": 0.9, "alpha": 0.75}
+            axes.scatter(*embedding.points[chosen].T, marker=marker, zorder=1 + of_target, **style)
     axes.set(xticks=[], yticks=[])
     axes.margins(0.04)
     axes.set_box_aspect(1)
@@ -218,13 +251,19 @@ def _scatter(axes: Axes, embedding: Embedding) -> None:
     axes.spines[:].set_color("#BBBBBB")
 
 
+def _class_style(label: int) -> tuple[str, str]:
+    """Colour and marker; of -1, no label, the last ones."""
+    return (*CLASS_COLOURS, UNLABELLED_COLOUR)[label], (*CLASS_MARKERS, UNLABELLED_MARKER)[label]
+
+
 def _tsne_legend(source: str, target: str, unlabelled: bool) -> list[Line2D]:
-    classes = list(zip(EXPRESSIONS, CLASS_COLOURS, strict=True))
-    if unlabelled:
-        classes.append(("no label", UNLABELLED_COLOUR))
-    handles = [Line2D([], [], ls="", marker="s", ms=7, color=colour, label=name) for name, colour in classes]
-    handles.append(Line2D([], [], ls="", marker="o", ms=6, color="#777777", label=f"source: {source}"))
-    handles.append(Line2D([], [], ls="", marker="^", ms=7, mfc="#DDDDDD", mec="#111111", label=f"target: {target}"))
+    names = [*enumerate(EXPRESSIONS), *([(-1, "no label")] if unlabelled else [])]
+    handles = []
+    for label, name in names:
+        colour, marker = _class_style(label)
+        handles.append(Line2D([], [], ls="", marker=marker, ms=7, color=colour, label=name))
+    handles.append(Line2D([], [], ls="", marker="o", ms=6, mfc="none", mec="#777777", label=f"outline: {source}"))
+    handles.append(Line2D([], [], ls="", marker="o", ms=7, mfc="#BBBBBB", mec="#111111", label=f"filled: {target}"))
     return handles
 
 
@@ -256,34 +295,66 @@ def save(figure: Figure, path: Path) -> Path:
     return path
 
 
+def loss_terms(losses: pd.DataFrame) -> list[str]:
+    """The columns right before the loss that add up to it: its terms, whatever a method calls them; empty: one term."""
+    if LOSS not in losses:
+        return []
+    before = list(losses.columns[: losses.columns.get_loc(LOSS)])
+    for start in range(len(before) - 2, -1, -1):
+        if np.allclose(losses[before[start:]].sum(axis=1), losses[LOSS], rtol=1e-3):
+            return before[start:]
+    return []
+
+
 def _training(result: Result, training: Training) -> Figure:
     """Panels by epoch; a dotted line stands where the kept model is, a hollow marker at the oracle."""
-    loss = FIRST_LOSS if FIRST_LOSS in training.losses else next(name for name in training.losses if name != "epoch")
-    panels = [
-        (f"{loss} of the training", training.losses, loss, 1.0),
-        (f"{VALIDATOR}, without labels", training.validations, VALIDATOR, 1.0),
-    ]
-    if len(training.accuracy):
-        panels.append(("accuracy on the test part (%)", training.accuracy, "accuracy", 100.0))
-    figure = figure_below_head(4.2 * len(panels), 3.9, result)
-    for axes, (title, table, column, scale) in zip(figure.subplots(1, len(panels)), panels, strict=True):
-        _panel(axes, table["epoch"], scale * table[column], result.kept_epoch)
-        axes.set_title(title)
-    if "balanced_accuracy" in training.accuracy and len(training.accuracy):
-        balanced = 100.0 * training.accuracy["balanced_accuracy"]
-        axes.plot(training.accuracy["epoch"], balanced, color=AFTER_COLOUR, lw=1, ls="--", label="balanced")
-    if len(training.accuracy) and result.oracle is not None:
-        low, high = axes.get_ylim()
-        spread = max(0.0, LEAST_SPAN - (high - low)) / 2
-        axes.set_ylim(low - spread, high + spread)
-        axes.plot(
-            result.oracle.epoch, 100 * result.oracle.accuracy, "o", ms=10, mfc="none", mec="#555555", label="oracle ‡"
-        )
-        axes.legend(frameon=False, fontsize=9)
-    head(figure, f"{dataset_title(result.target)}: {method_title(result)} by epoch", result)
-    kept = "the source model" if result.kept_epoch == 0 else f"the model after epoch {result.kept_epoch}"
-    figure.supxlabel(f"epoch; 0 is the source model, dotted is what is kept: {kept}", fontsize=9)
+    count = 2 + (len(training.accuracy) > 0)
+    figure = figure_below_head(4.2 * count, 4.2, result)
+    losses, validations, *scored = figure.subplots(1, count)
+    _loss_panel(losses, training.losses, result.kept_epoch)
+    _panel(validations, training.validations["epoch"], training.validations[VALIDATOR], result.kept_epoch)
+    validations.set_title(f"mutual {VALIDATOR}, without labels")
+    if scored:
+        _accuracy_panel(scored[0], training.accuracy, result)
+    step = step_word(result)
+    head(figure, f"{dataset_title(result.target)}: {method_title(result)} by {step}", result)
+    kept = "the source model" if result.kept_epoch == 0 else f"the model after {step} {result.kept_epoch}"
+    said = f"{step}; 0 is the source model, dotted is what is kept: {kept}\n{ramp_note(result.method)}".rstrip()
+    figure.supxlabel(said, fontsize=9)
     return figure
+
+
+def ramp_note(method: str) -> str:
+    """A line on the weight that grows while a method trains, so that its loss may rise; empty where it has none."""
+    weighed = METHODS[method].ramp if method in METHODS else ""
+    rises = "λ = 2 / (1 + exp(−10 p)) − 1 rises from 0 to 1 with the progress p of the training; it weighs"
+    return f"{rises} {weighed}" if weighed else ""
+
+
+def _loss_panel(axes: Axes, losses: pd.DataFrame, kept: int) -> None:
+    """The loss and each of its terms."""
+    loss = LOSS if LOSS in losses else next(name for name in losses if name != "epoch")
+    _panel(axes, losses["epoch"], losses[loss], kept)
+    terms = loss_terms(losses)
+    for name, colour in zip(terms, CLASS_COLOURS * len(terms), strict=False):
+        axes.plot(losses["epoch"], losses[name], color=colour, lw=1.2, marker=".", label=name)
+    axes.set_title("loss (dark) and its terms" if terms else f"{loss} of the training")
+    if terms:
+        axes.legend(frameon=False, fontsize=8.5, loc="upper center", bbox_to_anchor=(0.5, -0.08), ncols=4)
+
+
+def _accuracy_panel(axes: Axes, accuracy: pd.DataFrame, result: Result) -> None:
+    _panel(axes, accuracy["epoch"], 100 * accuracy["accuracy"], result.kept_epoch)
+    axes.set_title("accuracy on the test part (%)")
+    if "balanced_accuracy" in accuracy:
+        balanced = 100 * accuracy["balanced_accuracy"]
+        axes.plot(accuracy["epoch"], balanced, color=AFTER_COLOUR, lw=1, ls="--", label="balanced")
+    low, high = axes.get_ylim()
+    spread = max(0.0, LEAST_SPAN - (high - low)) / 2
+    axes.set_ylim(low - spread, high + spread)
+    if best := result.oracle:
+        axes.plot(best.epoch, 100 * best.accuracy, "o", ms=10, mfc="none", mec="#555555", label="oracle ‡")
+        axes.legend(frameon=False, fontsize=9)
 
 
 def _panel(axes: Axes, epochs: "pd.Series[float]", values: "pd.Series[float]", kept: int) -> None:

@@ -27,7 +27,7 @@ ORACLE_NOTE = (
     "‡ Oracle is not a result: best epoch chosen with target test labels, which an unsupervised method does not have. "
     "It never chooses a model. All other measured accuracies are the last epoch's, or that of the epoch that a "
     "validator chose without labels where the row says so; brackets hold the 95 % interval (bootstrap over the test "
-    "part's subjects, else its sequences, else its pictures: which, is said target by target). Balanced accuracy is "
+    "part's subjects, else its sequences, else its pictures: which, is said with each run). Balanced accuracy is "
     "the mean of the classes' recalls."
 )
 

@@ -25,8 +25,29 @@ NOT_PROTOCOL = ("seed", "evaluate.", "model.weights_file")
 """Parameters that may differ from the paper's file without leaving its protocol."""
 
 
+TITLE = "What these numbers are"
+
+
+def lead(results: Sequence[Result]) -> str:
+    """What must be known before the first number is read."""
+    first = results[0]
+    targets = ", ".join(dataset_title(result.target) for result in results)
+    text = (
+        f"{method_title(first)}, source {dataset_title(first.source)}, targets {targets}; {backbone_title(first)}; "
+        f"seed {first.seed}. Rows *measured by this run* are new; *quoted* rows are the POCAN paper's and came with "
+        "the project, as did those of a study that is *committed in this repository*."
+    )
+    if not any(result.drawn for result in results):
+        return text
+    return (
+        f"{text}\n\n**{DRAWN_MARK} marks numbers measured on drawn stand-ins**: the pictures of the source, of the "
+        "target or of both are drawings made by this project in the layout of the data set, not the data set. Such "
+        "numbers show that the pipeline works. They are never comparable with the other numbers in these tables."
+    )
+
+
 def describe(results: Sequence[Result], source: SourceMetrics, paper: Params) -> str:
-    """The section "What these numbers are" and the section on protocols.
+    """The section ``TITLE``: the run, its parameters that are not the paper's, and the divisions.
 
     Args:
         results: one a target.
@@ -39,12 +60,12 @@ def describe(results: Sequence[Result], source: SourceMetrics, paper: Params) ->
     experiments = ", ".join(f"`{name}`" for name in sorted({r.experiment for r in results if r.experiment})) or "none"
     mark = f" {DRAWN_MARK}" if source.provenance == "stand-in" else ""
     paragraphs = [
-        "## What these numbers are",
+        f"## {TITLE}",
         f"Rows marked *measured* come from this project's own run: source {dataset_title(first.source)} "
         f"({_kind(first.provenance.source)}); targets {targets}; method {method_title(first)}; "
         f"backbone {backbone_title(first)}; {_epochs(first)}; seed {first.seed}; git revision {revisions}; "
         f"DVC experiment {experiments}; computed with {_environments(results)}. "
-        f"All other rows are quoted from the POCAN paper (ACCV 2022) as printed; "
+        "Quoted rows are those of the POCAN paper (ACCV 2022) as printed; "
         f"numbers in square brackets after a method are the paper's references.",
         f"The source model scores {100 * source.accuracy:.1f}{mark} % (macro F1 {source.macro_f1:.3f}{mark}) on the "
         f"{source.n_test:,}{mark} test pictures of {dataset_title(source.dataset)} itself; "
@@ -54,13 +75,16 @@ def describe(results: Sequence[Result], source: SourceMetrics, paper: Params) ->
         "test set; if the paper's POCAN rows were made so, the measured oracle, not the measured score, is their "
         "counterpart.",
     ]
-    if any(result.drawn for result in results):
-        paragraphs.append(
-            f"**{DRAWN_MARK} marks numbers measured on drawn stand-ins**: the pictures of the source, of the target "
-            f"or of both are drawings made by this project in the layout of the data set, not the data set. Such "
-            f"numbers show that the pipeline works. They are never comparable with the other numbers in these tables."
-        )
+    paragraphs.append("\n".join(f"- {dataset_title(result.target)}: {_run(result)}" for result in results))
     return "\n\n".join((*paragraphs, *_differences(results, paper), *_divisions(results)))
+
+
+def _run(result: Result) -> str:
+    run_id = f"MLflow run `{result.run_id}`" if result.run_id else "no MLflow run"
+    drawn = ""
+    if tested := result.tested:
+        drawn = f", intervals by drawing its {len(set(tested.groups)):,} {tested.unit}s"
+    return f"{run_id}, revision {f'`{result.revision}`' if result.revision else 'not under git'}{drawn}"
 
 
 def _kind(provenance: Provenance) -> str:

@@ -107,12 +107,12 @@ def render(
     in_paper = {*TABLE_1.targets, *TABLE_2.targets}
     sections = [
         "# Cross-domain facial expression recognition: results",
-        protocol.describe(results, source, paper),
+        protocol.lead(results),
+        targets_section(results),
         comparison_section(TABLE_1, by_target, studies),
         comparison_section(TABLE_2, by_target, studies),
         further_section([result for result in results if result.target not in in_paper], studies),
         ablation_section(by_target, studies),
-        targets_section(results),
         unlabelled_section(results),
         choices_section(results),
         candidates_section(results),
@@ -120,6 +120,7 @@ def render(
         f1_section(results),
         _figures_section(figures),
         studies_section(studies, paths.STUDIES.name),
+        protocol.describe(results, source, paper),
     ]
     return "\n\n".join(section for section in sections if section) + "\n"
 

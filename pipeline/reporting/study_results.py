@@ -8,6 +8,7 @@ from pydantic import Field
 
 from pipeline.evaluation.records import Result
 from pipeline.files.records import Record, read_record
+from pipeline.git import GitError, git
 from pipeline.labels import DRAWN_MARK
 from pipeline.reporting.markdown import NOTHING, with_marks
 from pipeline.reporting.titles import KNOWN_MARK, OTHER_CODE_MARK, UNLIKE_MARK
@@ -79,6 +80,7 @@ class StudySummary(Record):
         parameters: those that have one value in all of it, by their full names.
         rows: one a variant.
         pictures: files beside it.
+        committed: whether git has it as it is here: then it came with the repository, and this run has not made it.
     """
 
     name: str
@@ -90,6 +92,7 @@ class StudySummary(Record):
     parameters: dict[str, str | int | float | bool]
     rows: tuple[StudyRow, ...]
     pictures: tuple[str, ...]
+    committed: bool = Field(default=False, exclude=True)
 
     def rows_of(self, targets: Sequence[str]) -> list[StudyRow]:
         """The rows that have a number for one of ``targets``."""
@@ -110,7 +113,8 @@ class StudySummary(Record):
             if self.parameters[key] != result.parameters[key] and key != "seed"
         }
         others = f"; unlike this run in {', '.join(f'`{key}`' for key in sorted(unlike))}" * bool(unlike)
-        return f"measured by `pocan study {self.name}`{revision}{missing}{others}"
+        came = ", as committed in this repository" * self.committed
+        return f"measured by `pocan study {self.name}`{came}{revision}{missing}{others}"
 
 
 def load_studies(folder: Path) -> list[StudySummary]:
@@ -119,9 +123,25 @@ def load_studies(folder: Path) -> list[StudySummary]:
     Raises:
         PipelineError: a file is damaged.
     """
-    return [
+    came = _committed(folder)
+    found = [
         read_record(StudySummary, path, f"pocan study {path.stem} --collect") for path in sorted(folder.glob("*.json"))
     ]
+    return [study.model_copy(update={"committed": f"{study.name}.json" in came}) for study in found]
+
+
+def _committed(folder: Path) -> set[str]:
+    """The files in ``folder`` that git has as they are here."""
+    if not folder.is_dir():
+        return set()
+    try:
+        known, changed = (
+            git("-C", str(folder), *command, "--", ".").splitlines()
+            for command in (("ls-files",), ("diff", "--name-only", "--relative", "HEAD"))
+        )
+    except GitError:  # outside of git nothing has come with a repository
+        return set()
+    return {*known} - {*changed}
 
 
 def in_table(studies: Sequence[StudySummary], number: int, targets: Sequence[str]) -> list[StudySummary]:

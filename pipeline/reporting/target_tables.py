@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from pipeline.evaluation.comparison import compare
-from pipeline.evaluation.records import ChosenEpoch, Metrics, Result
+from pipeline.evaluation.comparison import Comparison, compare
+from pipeline.evaluation.records import ChosenEpoch, Metrics, Result, Unlabelled
 from pipeline.labels import EXPRESSIONS
 from pipeline.reporting.markdown import (
     NOTHING,
@@ -25,7 +25,7 @@ from pipeline.validators import LAST, VALIDATORS, chooser
 
 
 def targets_section(results: Sequence[Result]) -> str:
-    """One row per target: pictures, accuracies, difference, macro F1, oracle; then the runs behind them."""
+    """One row per target: pictures, accuracies, difference, macro F1, oracle."""
     method = method_title(results[0]) if results[0].adapts else "Adapted"
     head = ["Target", "Train", "Test", "DT", method, f"{method} − DT"]
     head += [
@@ -50,7 +50,6 @@ def targets_section(results: Sequence[Result]) -> str:
             "Gradient of the method's own terms on z, in per cent of that of the source's cross entropy (last step of "
             f"each epoch, mean): {'; '.join(shares)}."
         )
-    notes.append("\n".join(f"- {dataset_title(result.target)}: {_run(result)}" for result in results))
     return section("Measured, target by target", markdown_table(head, [_target_row(r) for r in results]), notes)
 
 
@@ -72,20 +71,28 @@ def _target_row(result: Result) -> list[str]:
 
 def _difference_cells(result: Result) -> tuple[str, str]:
     """What adaptation changed in accuracy and balanced accuracy, with intervals where the pictures are known."""
-    before, after, tested = result.before, result.adapted(), result.tested
+    before, after = result.before, result.adapted()
     if before is None or after is None:
         return NOTHING, NOTHING
-    if tested is None or len(set(tested.groups)) < 2:
+    found = paired_gain(result)
+    if found is None:
         points = (after.accuracy - before.accuracy, after.balanced_accuracy - before.balanced_accuracy)
         accuracy, balanced = (marked(signed(100 * one), result) for one in points)
         return accuracy, balanced
-    found = compare(tested.classes("after"), tested.classes("before"), tested.classes("labels"), tested.groups)
     marks = marks_of(result)
     return difference_text(found.accuracy, marks), difference_text(found.balanced_accuracy, marks)
 
 
+def paired_gain(result: Result) -> Comparison | None:
+    """What adaptation changed on the same pictures; None: nothing was adapted, or no pictures or one unit is known."""
+    tested = result.tested
+    if result.adapted() is None or tested is None or len(set(tested.groups)) < 2:
+        return None
+    return compare(tested.classes("after"), tested.classes("before"), tested.classes("labels"), tested.groups)
+
+
 def _where_adaptation_did_not_help(results: Sequence[Result]) -> str:
-    gains = [(result, difference) for result in results if (difference := _gain(result)) is not None]
+    gains = [(result, difference) for result in results if (difference := gain(result)) is not None]
     if not gains:
         return "Whether adaptation helped cannot be said: no target has labels."
     failed = [(result, difference) for result, difference in gains if difference <= 0]
@@ -95,15 +102,7 @@ def _where_adaptation_did_not_help(results: Sequence[Result]) -> str:
     return f"**Adaptation did not help** on {len(failed)} of {len(gains)} labelled targets: {'; '.join(items)}."
 
 
-def _run(result: Result) -> str:
-    run_id = f"MLflow run `{result.run_id}`" if result.run_id else "no MLflow run"
-    drawn = ""
-    if tested := result.tested:
-        drawn = f", intervals by drawing its {len(set(tested.groups)):,} {tested.unit}s"
-    return f"{run_id}, revision {f'`{result.revision}`' if result.revision else 'not under git'}{drawn}"
-
-
-def _gain(result: Result) -> float | None:
+def gain(result: Result) -> float | None:
     """Accuracy after less before in percentage points; None without labels or adaptation."""
     after = result.adapted()
     if result.before is None or after is None:
@@ -161,7 +160,7 @@ def unlabelled_section(results: Sequence[Result]) -> str:
     """What each adaptation looks like to one who has no labels of the target."""
     if not results[0].adapts:
         return ""
-    head = ["Target", "", "entropy", "information", "neighbourhood density", "source accuracy", "verdict"]
+    head = ["Target", "", "entropy", "mutual information", "neighbourhood density", "source accuracy", "verdict"]
     rows = []
     for result in results:
         scores = result.unlabelled
@@ -172,18 +171,22 @@ def unlabelled_section(results: Sequence[Result]) -> str:
             rows.append([dataset_title(result.target), name, *cells, percent(found.source_accuracy, result), verdict])
     notes = [
         "No label of a target is behind this table. Entropy of the predictions (natural logarithms; less is surer); "
-        "information: entropy of the mean prediction less that, high where pictures are predicted surely and the whole "
-        "variedly (Shi and Sha, ICML 2012); soft neighbourhood density of the predictions (Saito et al., ICCV 2021); "
-        "accuracy (%) on up to 1,000 of the source's test pictures. *doubtful*: information fell, so the adapted model "
-        "tells the target's pictures apart less well than the source model did; look before you use it."
+        "mutual information: entropy of the mean prediction less that, high where pictures are predicted surely and "
+        "the whole variedly (Shi and Sha, ICML 2012); soft neighbourhood density of the predictions (Saito et al., "
+        "ICCV 2021); accuracy (%) on up to 1,000 of the source's test pictures. *doubtful*: mutual information fell, "
+        "so the adapted model tells the target's pictures apart less well than the source model did; look before you "
+        "use it."
     ]
     return section("Judged without the target's labels", markdown_table(head, rows, left=2), notes)
 
 
 def _verdict(result: Result) -> str:
-    """Whether the adaptation looks as if it had hurt."""
-    scores = result.unlabelled
-    return "**doubtful**" if scores.after.information < scores.before.information else "no sign of harm"
+    return "**doubtful**" if doubtful(result.unlabelled) else "no sign of harm"
+
+
+def doubtful(scores: Unlabelled) -> bool:
+    """Whether the adaptation looks as if it had hurt, to one who has no labels."""
+    return scores.after.information < scores.before.information
 
 
 def choices_section(results: Sequence[Result]) -> str:

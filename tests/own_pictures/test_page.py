@@ -12,11 +12,13 @@ from numpy.typing import NDArray
 from pipeline.config.schema import ReportParams
 from pipeline.data.outcome import Outcome, Predictions, Sample
 from pipeline.data.prepared import PreparedData, Split
+from pipeline.evaluation.records import ProvenancePair
 from pipeline.evaluation.scorecard import predictions_table
-from pipeline.own_pictures import page
+from pipeline.own_pictures import page, report
 from tests.reporting.made_results import PARAMS
 from tests.stores import flat, write_store
 
+REAL = ProvenancePair(source="real", target="real")
 CURVE = pd.DataFrame({"epoch": [1.0, 2.0], "loss": [3.0, 2.0]})
 ROWS = np.arange(1, 12)
 """Of twelve pictures all but the first have a face."""
@@ -45,7 +47,9 @@ def shown(folder: Path, with_source: bool = True, pictures: bool = False) -> dic
     outcome = Outcome(*drawn, predicted(0, len(drawn[0].rows)), predicted(1, len(drawn[0].rows)))
     table = predictions_table(target, outcome.after.probabilities.astype(np.float64))
     settings = PARAMS.model_copy(update={"report": ReportParams(pictures=pictures)})
-    html = page.html(settings, "# album\n\n## Expressions\n", source, target, outcome, table, CURVE, "")
+    scores = report.judged(target, outcome, None if source is None else source.store.labels())
+    text = "# album\n\n## Expressions\n"
+    html = page.html(settings, text, source, target, outcome, scores, table, CURVE, REAL)
     start = html.index('type="application/json">') + len('type="application/json">')
     found: dict[str, Any] = json.loads(html[start : html.index("</script>", start)])
     return found
@@ -61,31 +65,62 @@ def test_pictures_with_a_face_are_listed_without_labels(tmp_path: Path) -> None:
 
 
 def test_expressions_are_counted_before_and_after(tmp_path: Path) -> None:
-    before, after = shown(tmp_path)["groups"][0]["plots"][0]["data"]
+    before, after = shown(tmp_path)["figure"]["panels"][0]["data"]
     assert before["y"] == [1, 2, 2, 2, 2, 1, 1]
     assert after["y"] == [1, 1, 2, 2, 2, 2, 1]
 
 
+def test_the_card_says_what_changed_and_whether_it_looks_sound(tmp_path: Path) -> None:
+    card = shown(tmp_path)["groups"][0]["card"]
+    assert card["numbers"] == [["with a face", "11"], ["predicted otherwise", "11"], ["sure (90%)", "0"]]
+    assert card["verdict"] == "no sign of harm, judged without labels"
+
+
+def points(found: dict[str, Any]) -> list[dict[str, Any]]:
+    """Of t-SNE, of both panels, without the entries of the legend."""
+    panels = found["groups"][0]["plots"][0]["panels"]
+    return [trace for panel in panels for trace in panel["data"] if trace["x"] != [None]]
+
+
 def test_points_have_the_class_that_is_predicted(tmp_path: Path) -> None:
-    group = shown(tmp_path)["groups"][0]
-    assert [plot["name"] for plot in group["plots"]] == ["expressions", "tsne", "adaptation"]
-    happy = [trace for trace in group["plots"][1]["data"] if trace["name"] == "happiness, album"]
-    assert [sorted(name for name, _ in trace["customdata"]) for trace in happy] == [
-        ["album-10.png", "album-3.png"],
-        ["album-2.png", "album-9.png"],
-    ]
-    source = [trace for trace in group["plots"][1]["data"] if trace["name"] == "happiness, RAF-DB"]
-    assert [trace["customdata"] for trace in source] == [[["rafdb-3.png", -1]]] * 2
+    found = shown(tmp_path)
+    assert [plot["name"] for plot in found["groups"][0]["plots"]] == ["tsne", "adaptation"]
+    happy = [trace for trace in points(found) if trace["name"] == "happiness"]
+    names = {
+        domain: [sorted(name for name, _ in trace["customdata"]) for trace in happy if trace["meta"] == domain]
+        for domain in ("source", "target")
+    }
+    assert names["target"] == [["album-10.png", "album-3.png"], ["album-2.png", "album-9.png"]]
+    assert names["source"] == [["rafdb-3.png"]] * 2
 
 
 def test_without_the_source_there_are_the_users_pictures_alone(tmp_path: Path) -> None:
-    points = shown(tmp_path, with_source=False)["groups"][0]["plots"][1]["data"]
-    assert {trace["marker"]["symbol"] for trace in points} == {"triangle-up"}
-    assert sum(len(trace["x"]) for trace in points) == 22
+    found = points(shown(tmp_path, with_source=False))
+    assert {trace["meta"] for trace in found} == {"target"}
+    assert sum(len(trace["x"]) for trace in found) == 22
 
 
-def test_copies_of_pictures_only_where_asked_for(tmp_path: Path) -> None:
-    assert shown(tmp_path / "without")["sheets"] == {}
-    found = shown(tmp_path / "with", pictures=True)
-    assert set(found["sheets"]) == {"source", "target"}
+def test_the_users_pictures_are_shown_and_the_sources_only_where_asked_for(tmp_path: Path) -> None:
+    found = shown(tmp_path / "without")
+    assert set(found["sheets"]) == {"target"}
     assert found["groups"][0]["predictions"]["cell"] == list(range(11))
+    assert {cell for trace in points(found) if trace["meta"] == "source" for _, cell in trace["customdata"]} == {-1}
+    assert set(shown(tmp_path / "with", pictures=True)["sheets"]) == {"source", "target"}
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "said", "title"),
+    [
+        ("real", "real", "", "RAF-DB"),
+        ("stand-in", "real", "drawings in the layout of RAF-DB, not from photographs", "drawn stand-ins of RAF-DB"),
+        ("real", "stand-in", "Measured on drawn stand-ins", "RAF-DB"),
+        ("stand-in", "stand-in", "Measured on drawn stand-ins", "drawn stand-ins of RAF-DB"),
+    ],
+)
+def test_the_mark_says_which_pictures_are_drawn(source: Any, target: Any, said: str, title: str) -> None:
+    provenance = ProvenancePair(source=source, target=target)
+    note = report.note(provenance, "rafdb")
+    assert said in note
+    assert bool(note) == bool(said)
+    assert ("Measured on drawn" in note) == (target == "stand-in")
+    assert report.source_title(provenance, "rafdb") == title

@@ -1,24 +1,32 @@
 """Figures exist, can be decoded, show what they should, and are the same bytes every time."""
 
+import importlib.util
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import matplotlib
 import numpy as np
+import pandas as pd
 import pytest
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from PIL import Image
 
+from pipeline.config.methods import METHODS
 from pipeline.reporting import write_report
 from pipeline.reporting.figures import (
     AFTER_COLOUR,
     BEFORE_COLOUR,
     CLASS_COLOURS,
+    CLASS_MARKERS,
+    CONFUSION_COLOURS,
+    DARK_TEXT_BELOW,
     UNLABELLED_COLOUR,
     WARNING_COLOUR,
+    loss_terms,
+    ramp_note,
     save,
 )
 from tests.reporting.made_results import REAL, UNLABELLED, confusion, metrics, params_for, result, write
@@ -119,6 +127,7 @@ def test_unlabelled_target_has_no_figure_of_scores(reports: Reports) -> None:
 @pytest.mark.slow
 def test_tsne_shows_every_class_in_its_colour(reports: Reports) -> None:
     picture = pixels(reports(result("ckplus")) / "figures/fig3_ckplus.png")[:-80]
+    assert len(set(CLASS_MARKERS)) == len(CLASS_MARKERS) == len(CLASS_COLOURS)
     for colour in CLASS_COLOURS:
         # Target markers are drawn at 90 % over white or source markers.
         blended = 0.9 * np.array(to_rgb(colour)) + 0.1
@@ -153,6 +162,38 @@ def test_class_without_pictures_stays_empty_in_the_confusion_matrix(reports: Rep
     )
     filled = [share(pixels(folder / f"figures/confusion_{t}.png"), FULL_CELL) for t in ("ckplus48", "ckplus")]
     assert filled[0] / filled[1] == pytest.approx(6 / 7, rel=0.02)
+
+
+def test_the_terms_of_a_loss_are_the_columns_before_it_that_add_up() -> None:
+    table = pd.DataFrame({"epoch": [1, 2], "share": [0.5, 0.6], "a": [1.0, 2.0], "b": [3.0, 2.5], "loss": [4.0, 4.5]})
+    assert loss_terms(table) == ["a", "b"]
+    assert loss_terms(table.assign(loss=[4.0, 5.0])) == []
+    assert loss_terms(table.drop(columns="a").assign(loss=table["b"])) == []  # its only term is the loss itself
+    assert loss_terms(table.drop(columns="loss")) == []
+
+
+def test_a_method_with_a_ramp_says_what_it_weighs() -> None:
+    assert "pseudo-labels in l_target" in ramp_note("pocan")
+    assert ramp_note("ftdnn") == ""
+    for name in METHODS:
+        trained_by = METHODS[name].implementation.partition(":")[0]
+        source = Path(str(importlib.util.find_spec(trained_by).origin)).read_text()  # type: ignore[union-attr]
+        assert bool(ramp_note(name)) == ("lambda_t(" in source), name
+
+
+def luminance(colour: Any) -> float:
+    """Of WCAG 2."""
+    parts = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in to_rgb(colour)]
+    return float(np.dot([0.2126, 0.7152, 0.0722], parts))
+
+
+def test_numbers_of_a_confusion_are_dark_up_to_where_white_is_easier_to_read() -> None:
+    assert DARK_TEXT_BELOW > 0.65
+    for share in np.linspace(0.0, 1.0, 101):
+        paper = luminance(CONFUSION_COLOURS(share)[:3])
+        of_white, of_dark = 1.05 / (paper + 0.05), (paper + 0.05) / (luminance("#222222") + 0.05)
+        chosen = of_dark if share < DARK_TEXT_BELOW else of_white
+        assert chosen > 0.9 * max(of_white, of_dark), share
 
 
 def test_a_figure_has_nothing_of_a_killed_writer_beside_it(tmp_path: Path) -> None:

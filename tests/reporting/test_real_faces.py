@@ -1,13 +1,16 @@
 """The tables of docs/results.md that README's picture is drawn from."""
 
 import statistics
+from typing import Any
 
 import numpy as np
 import pytest
+from matplotlib.colors import to_hex
 from PIL import Image
 
 from benchmarks.real_faces import DIRECTIONS, DOCS, PICTURE, described, draw, rows
 from pipeline.config.methods import METHODS
+from pipeline.reporting.figures import AFTER_COLOUR, WARNING_COLOUR
 
 RESULTS = (DOCS / "results.md").read_text(encoding="utf-8")
 
@@ -37,13 +40,33 @@ def test_a_dot_a_seed() -> None:
         assert sorted(dots) == sorted(row.gains for row in rows(RESULTS, direction))
 
 
-def test_a_method_without_rows_is_drawn_as_not_measured() -> None:
-    figure = draw(RESULTS, ["Tomorrow's"])
+def test_a_dot_has_the_colour_of_its_own_sign() -> None:
+    for axes, direction in zip(draw(RESULTS).axes, DIRECTIONS, strict=True):
+        for row, dots in zip(rows(RESULTS, direction), _in_order(axes.collections, direction), strict=True):
+            wanted = [AFTER_COLOUR if gain > 0 else WARNING_COLOUR if gain < 0 else "#777777" for gain in row.gains]
+            assert [to_hex(colour).upper() for colour in dots.get_facecolors()] == wanted
 
-    assert figure.axes[0].get_yticklabels()[-1].get_text() == "Tomorrow's"
-    for axes, direction in zip(figure.axes, DIRECTIONS, strict=True):
-        assert axes.texts[-1].get_text() == "not measured"
-        assert len(axes.collections) == len(rows(RESULTS, direction))
+
+def _in_order(collections: Any, direction: str) -> list[Any]:
+    """The dots in the order of the table."""
+    found = {tuple(np.asarray(dots.get_offsets())[:, 0]): dots for dots in collections}
+    return [found[row.gains] for row in rows(RESULTS, direction)]
+
+
+def test_a_method_without_rows_is_named_as_not_measured() -> None:
+    figure = draw(RESULTS, ["Tomorrow's", rows(RESULTS, DIRECTIONS[0])[0].method])
+
+    assert figure.get_supxlabel().splitlines()[1:] == ["not measured here: Tomorrow's"]
+
+
+def test_a_method_that_one_direction_lacks_is_drawn_as_not_measured_there() -> None:
+    method = rows(RESULTS, DIRECTIONS[1])[-1].method
+    head, _, tail = RESULTS.partition(f"## Every method, {DIRECTIONS[1]}")
+    lines = [line for line in tail.splitlines() if not line.startswith(f"| {method} |")]
+    figure = draw("\n".join([f"{head}## Every method, {DIRECTIONS[1]}", *lines[1:]]))
+
+    assert "not measured" in [text.get_text() for text in figure.axes[1].texts]
+    assert "not measured" not in [text.get_text() for text in figure.axes[0].texts]
 
 
 def test_a_direction_without_rows_is_named() -> None:

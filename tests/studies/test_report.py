@@ -5,14 +5,16 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from matplotlib.figure import Figure
 
 from pipeline.errors import PipelineError
 from pipeline.reporting.markdown import KNOWN_NOTE, MARK_NOTE
 from pipeline.reporting.study_results import StudyCell, StudyRow, average, load_studies, studies_section
-from pipeline.studies import experiments, plan
+from pipeline.studies import experiments, figures, plan
 from pipeline.studies.collect import collect, state_of
 from pipeline.studies.report import write_report
 from pipeline.studies.summary import paired
@@ -368,3 +370,71 @@ def test_every_mark_of_the_report_is_explained() -> None:
     text = write_report("two", study, runs, *collect(runs, experiments.finished()), {})[1].read_text()
     assert "| POCAN | 75.0 ◊ §, balanced 75.0 ◊ § | 75.0 ◊ §, balanced" in text
     assert f"{MARK_NOTE}\n{KNOWN_NOTE}" in text
+
+
+def texts(figure: Figure) -> dict[str, str]:
+    """What stands on a matrix, and its weight."""
+    return {text.get_text(): str(text.get_fontweight()) for text in figure.axes[0].texts}
+
+
+@pytest.mark.usefixtures("repository")
+def test_a_matrix_has_a_mean_and_is_bold_where_the_interval_excludes_zero() -> None:
+    study, runs = planned()
+    for run, right in zip(runs[::2], (18, 12), strict=True):
+        experiment(run, right)
+    collected, _ = collect(runs, experiments.finished())
+    figure = figures._matrix(study, ["ckplus", "jaffe"], collected)
+    assert [label.get_text() for label in figure.axes[0].get_xticklabels()] == ["CK+", "JAFFE", "mean"]
+    weights = texts(figure)
+    assert weights["90.0 (90.0)\n+30.0"] == "normal"  # a mean has no interval
+    assert {weight for text, weight in weights.items() if "\n+30.0 [" in text} == {"bold"}
+    assert {weight for text, weight in weights.items() if "\n0.0 [" in text} == {"normal"}
+    (title,) = [text for text in figure.texts if text.get_text().startswith("Two")]
+    assert title.get_color() == "black"
+
+
+@pytest.mark.usefixtures("repository")
+def test_one_variant_is_drawn_as_dots_with_intervals() -> None:
+    study, runs = planned()
+    experiment(runs[0], 15)
+    alone = study.model_copy(update={"variants": {"POCAN": {}}})
+    collected, _ = collect(runs[:1], experiments.finished())
+    figure = figures._dots(alone, ["ckplus", "jaffe"], collected)
+    (axes,) = figure.axes
+    found = paired(collected, "POCAN", None, "ckplus")
+    assert found is not None
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["CK+", "JAFFE"]
+    bars: Any = axes.collections
+    intervals = [bar.get_segments()[0][:, 0].tolist() for bar in bars]
+    assert intervals == [pytest.approx([found.accuracy.low, found.accuracy.high])] * 2
+
+
+@pytest.mark.usefixtures("repository")
+def test_a_parameter_has_a_panel_a_target_of_one_height_with_its_default_marked(repository: Path) -> None:
+    study: dict[str, Any] = {"title": "Two", "seeds": [0], "targets": ["ckplus", "jaffe"], "along": "adapt.tau"}
+    study["variants"] = {"0.5": {"adapt.tau": 0.5}, "0.9": {"adapt.tau": 0.9}}
+    (repository / "studies/two.yaml").write_text(yaml.safe_dump(study, sort_keys=False))
+    study_, runs = planned()
+    for run, right in zip(runs, (15, 10), strict=True):
+        experiment(run, right)
+    figure = figures._along(study_, ["ckplus", "jaffe"], collect(runs, experiments.finished())[0])
+    heights = {round(high - low, 6) for low, high in (axes.get_ylim() for axes in figure.axes)}
+    assert len(heights) == 1
+    for axes in figure.axes:
+        assert [0.7, 0.7] in [np.asarray(line.get_xdata()).tolist() for line in axes.lines]
+    assert "the method's default, 0.7" in figure.get_supxlabel()
+
+
+def test_rows_that_came_with_the_repository_say_so(repository: Path) -> None:
+    study, runs = planned()
+    experiment(runs[0], 15)
+    write_report("two", study, runs, *collect(runs, experiments.finished()), {})
+    path = repository / "reports/studies"
+    assert "committed" not in load_studies(path)[0].heading()
+    git("add", "--all")
+    git("commit", "--quiet", "-m", "results")
+    (studied,) = load_studies(path)
+    assert studied.heading().startswith("measured by `pocan study two`, as committed in this repository, revision ")
+    assert "committed" not in studied.model_dump()
+    (path / "two.json").write_text((path / "two.json").read_text() + "\n")
+    assert "committed" not in load_studies(path)[0].heading()

@@ -29,6 +29,7 @@ class AgraParams(TwoDomainsParams):
     )
     needs_encoder: ClassVar[bool] = True
     implementation: ClassVar[str] = "pipeline.methods.agra:Agra"
+    ramp: ClassVar[str] = "the discriminator's gradient on the features"
     classifier: ClassVar[str] = "pipeline.methods.agra:AgraClassifier"
     space: ClassVar[Space] = TwoDomainsParams.space | {"weight": WEIGHT, "local_weight": WEIGHT}
 

@@ -23,6 +23,7 @@ class CdanParams(TwoDomainsParams):
     citation: ClassVar[str] = "Long et al., Conditional adversarial domain adaptation, NeurIPS 2018"
     implementation: ClassVar[str] = "pipeline.methods.cdan:Cdan"
     space: ClassVar[Space] = TwoDomainsParams.space | {"weight": WEIGHT, "entropy": (True, False)}
+    ramp: ClassVar[str] = "the discriminator's gradient on the features"
 
     weight: NonNegativeFloat = 1.0
     hidden: PositiveInt = 1024

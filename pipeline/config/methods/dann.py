@@ -22,6 +22,7 @@ class DannParams(TwoDomainsParams):
     citation: ClassVar[str] = "Ganin et al., Domain-adversarial training of neural networks, JMLR 2016"
     implementation: ClassVar[str] = "pipeline.methods.dann:Dann"
     space: ClassVar[Space] = TwoDomainsParams.space | {"weight": WEIGHT}
+    ramp: ClassVar[str] = "the discriminator's gradient on the features"
 
     weight: NonNegativeFloat = 1.0
     hidden: PositiveInt = 1024

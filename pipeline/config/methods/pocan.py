@@ -71,6 +71,7 @@ class PocanParams(AdaptParams):
         "pseudo_loss": ("printed", "consistent"),
         "batch_norm": ("shared", "frozen"),
     }
+    ramp: ClassVar[str] = "the cross entropy of pseudo-labels in l_target"
 
     lr: PositiveFloat = 1e-5
     prototype_lr: PositiveFloat = 1e-4

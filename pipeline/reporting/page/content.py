@@ -2,31 +2,59 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Literal
 
 import plotly.graph_objects as go
+
+from pipeline.evaluation.records import Unlabelled
+from pipeline.reporting.target_tables import doubtful
 
 
 @dataclass(frozen=True)
 class Plot:
-    """A figure under its title.
+    """Figures under one title, side by side where the page is wide enough.
 
     Attributes:
         name: the id of its place on the page.
         title: what stands above it.
-        figure: what Plotly.js draws.
+        panels: what Plotly.js draws.
+        note: what must be known of it.
     """
 
     name: str
     title: str
-    figure: go.Figure
+    panels: Sequence[go.Figure]
+    note: str = ""
 
     def to_json(self) -> dict[str, Any]:
-        """``data`` and ``layout`` as Plotly.js takes them; colours of the page are added there."""
-        drawn = self.figure.to_plotly_json()
-        # The library's own style, which is made for light pages; the page has one for light and one for dark.
-        drawn["layout"].pop("template", None)
-        return {"name": self.name, "title": self.title, "data": drawn["data"], "layout": drawn["layout"]}
+        """``data`` and ``layout`` of each panel as Plotly.js takes them; colours of the page are added there."""
+        panels = [figure.to_plotly_json() for figure in self.panels]
+        for panel in panels:
+            # The library's own style, which is made for light pages; the page has one for light and one for dark.
+            panel["layout"].pop("template", None)
+        return {"name": self.name, "title": self.title, "note": self.note, "panels": panels}
+
+
+@dataclass(frozen=True)
+class Card:
+    """What came out, at a glance.
+
+    Attributes:
+        numbers: each with what it is.
+        verdict: in a few words.
+        tone: "good", "bad" or "open".
+    """
+
+    numbers: Sequence[tuple[str, str]]
+    verdict: str
+    tone: Literal["good", "bad", "open"]
+
+
+def judged_card(numbers: Sequence[tuple[str, str]], scores: Unlabelled) -> Card:
+    """The card of an adaptation to pictures without labels."""
+    if doubtful(scores):
+        return Card(numbers, "doubtful, judged without labels: mutual information fell", "bad")
+    return Card(numbers, "no sign of harm, judged without labels", "open")
 
 
 @dataclass(frozen=True)
@@ -77,6 +105,7 @@ class Group:
         mark: stands after every number.
         note: what must be known of all of them.
         plots: in their order on the page.
+        card: what came out; None: nothing was judged.
         predictions: None where there are none.
         missing: why there are none.
     """
@@ -86,6 +115,7 @@ class Group:
     mark: str
     note: str
     plots: Sequence[Plot]
+    card: Card | None = None
     predictions: Predictions | None = None
     missing: str = ""
 
@@ -97,6 +127,7 @@ class Group:
             "mark": self.mark,
             "note": self.note,
             "plots": [plot.to_json() for plot in self.plots],
+            "card": asdict(self.card) if self.card else None,
             "predictions": asdict(self.predictions) if self.predictions else None,
             "missing": self.missing,
         }

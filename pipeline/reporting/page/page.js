@@ -34,14 +34,28 @@ function heads(row, sorted) {
   });
 }
 
+/* Long cells break where their parts meet: before an interval, an epoch, a second score, the next target. */
+function broken(cell) {
+  const parts = cell.textContent.split(/(?<=, )(?=balanced)|(?<=; )|(?<=\S )(?=\[|\(epoch)/);
+  if (!cell.children.length && parts.length > 1) {
+    cell.replaceChildren(...parts.flatMap((part, place) => (place ? [document.createElement("br"), part] : [part])));
+  }
+}
+
 /* Rows of which only the first cell says something are titles; what is below each is sorted by itself. */
 function sortable(table) {
   const body = table.tBodies[0];
   const blocks = [[]];
   for (const row of body.rows) {
     const title = row.cells.length > 1 && [...row.cells].slice(1).every((cell) => !cell.textContent.trim());
-    if (title) blocks.push([row], []);
-    else blocks.at(-1).push(row);
+    if (title) {
+      blocks.push([row], []);
+      [...row.cells].slice(1).forEach((cell) => { cell.hidden = true; });
+      row.cells[0].colSpan = row.cells.length;
+    } else {
+      blocks.at(-1).push(row);
+      [...row.cells].slice(1).forEach(broken);
+    }
   }
   heads(table.tHead.rows[0], (column, direction) => {
     const key = new Map([...body.rows].map((row) => [row, value(row.cells[column].textContent)]));
@@ -68,33 +82,73 @@ function styled(plot) {
   return [data, { ...plot.layout, template }];
 }
 
+function element(tag, className = "", text = "") {
+  return Object.assign(document.createElement(tag), { className, textContent: text });
+}
+
+function draw(parent, plot, mark) {
+  const place = element("div", "plot");
+  place.id = plot.name;
+  parent.append(element("h3", "", plot.title + mark), place, element("p", "caption", plot.note));
+  const panels = plot.panels.map(() => element("div", "panel"));
+  place.append(...panels);  // all of them first: each is drawn as wide as the others leave it
+  for (const [index, panel] of plot.panels.entries()) {
+    const drawn = panels[index];
+    Plotly.newPlot(drawn, ...styled(panel), { responsive: true, displaylogo: false });
+    drawn.on("plotly_hover", ({ event, points: [point] }) => {
+      if (point.data.meta) show(point.data.meta, point.customdata[1], event);
+    });
+    drawn.on("plotly_unhover", hide);
+  }
+}
+
 function drawPlots(group) {
   at("note").textContent = group.note;
   at("plots").replaceChildren();
-  for (const plot of group.plots) {
-    const title = document.createElement("h3");
-    const place = document.createElement("div");
-    title.textContent = plot.title + group.mark;
-    place.id = plot.name;
-    place.className = "plot";
-    at("plots").append(title, place);
-    Plotly.newPlot(place, ...styled(plot), { responsive: true, displaylogo: false });
-    place.on("plotly_hover", ({ event, points: [point] }) => {
-      if (point.data.meta) show(point.data.meta, point.customdata[1], event);
-    });
-    place.on("plotly_unhover", hide);
-  }
+  for (const plot of group.plots) draw(at("plots"), plot, group.mark);
+}
+
+function drawFigure() {
+  at("figure").replaceChildren();
+  if (page.figure) draw(at("figure"), page.figure, "");
+}
+
+/* Cards: what came out, a target each; a click shows its plots and predictions. */
+
+function card(group, index) {
+  const made = element("button", `card ${group.card.tone}`);
+  const numbers = element("dl");
+  for (const [name, number] of group.card.numbers) numbers.append(element("dt", "", name), element("dd", "", number));
+  made.append(element("strong", "", group.title), numbers, element("span", "", group.card.verdict));
+  made.type = "button";
+  made.addEventListener("click", () => {
+    at("group").value = index;
+    choose(group);
+    at("plots-title").scrollIntoView();
+  });
+  at("cards").append(made);
 }
 
 /* The picture under the pointer, where the page holds pictures. */
 
+/* Each sheet is named once, in the style: every picture on it is a part of that background. */
+for (const [name, { uri, side }] of Object.entries(page.sheets)) {
+  const rule = `[data-sheet="${CSS.escape(name)}"] { width: ${side}px; height: ${side}px; background-image: url(${uri}) }`;
+  document.head.append(element("style", "", rule));
+}
+
+/* Turn ``place`` into the picture of a cell; false where the page does not hold it. */
+function paint(place, sheet, cell) {
+  const { side, columns } = page.sheets[sheet] ?? {};
+  if (!side || !(cell >= 0)) return false;
+  place.dataset.sheet = sheet;
+  place.style.backgroundPosition = `${-(cell % columns) * side}px ${-Math.floor(cell / columns) * side}px`;
+  return true;
+}
+
 function show(sheet, cell, { clientX, clientY }) {
-  const { uri, side, columns } = page.sheets[sheet] ?? {};
-  if (!uri || !(cell >= 0)) return;
-  const [left, top] = [cell % columns, Math.floor(cell / columns)].map((place) => -place * side);
-  const picture = at("pointed").firstElementChild;
-  picture.style = `width: ${side}px; height: ${side}px; background: url(${uri}) ${left}px ${top}px`;
-  at("pointed").style = `left: ${clientX + 14}px; top: ${clientY - side - 20}px`;
+  if (!paint(at("pointed").firstElementChild, sheet, cell)) return;
+  at("pointed").style = `left: ${clientX + 14}px; top: ${clientY - 76}px`;
   at("pointed").hidden = false;
 }
 
@@ -153,12 +207,13 @@ function more() {
   const next = view.order.slice(view.shown, view.shown + ROWS_AT_A_TIME);
   for (const row of next) {
     const line = at("predictions").tBodies[0].insertRow();
-    line.dataset.row = row;
     cells(row).forEach((text, column) => {
       const cell = line.insertCell();
       cell.textContent = text;
       if (column >= 3) cell.className = "labelled";
     });
+    const picture = element("span", "face");
+    if (paint(picture, view.group.predictions.sheet, view.group.predictions.cell[row])) line.cells[0].prepend(picture);
   }
   view.shown += next.length;
   at("more").hidden = view.shown >= view.order.length;
@@ -172,6 +227,7 @@ function choose(group) {
     at(id).hidden = !found;
     at(id).classList.toggle("unlabelled", !found?.label.some((label) => label >= 0));
   }
+  at("predictions").classList.toggle("pictures", Boolean(found?.cell.length));
   hide();
   drawPlots(group);
   listPredictions();
@@ -195,17 +251,25 @@ function preparePredictions() {
   at("filter").addEventListener("input", listPredictions);
   at("filter").addEventListener("submit", (event) => event.preventDefault());
   at("more").addEventListener("click", more);
-  at("predictions").addEventListener("pointermove", (event) => {
-    const line = event.target.closest("tbody tr");
-    const found = view.group.predictions;
-    if (line) show(found.sheet, found.cell[line.dataset.row], event);
-  });
-  at("predictions").addEventListener("pointerleave", hide);
 }
 
-document.querySelectorAll("#tables table").forEach(sortable);
+document.querySelectorAll("article table").forEach(sortable);
+document.querySelectorAll("nav a").forEach((link) => link.addEventListener("click", () => {
+  const fold = document.querySelector(link.hash)?.closest("details");
+  if (fold) fold.open = true;
+}));
 preparePredictions();
-page.groups.forEach((group, index) => at("group").append(new Option(group.title, index)));
+page.groups.forEach((group, index) => {
+  at("group").append(new Option(group.title, index));
+  if (group.card) card(group, index);
+});
 at("group").addEventListener("change", () => choose(page.groups[at("group").value]));
-matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => drawPlots(view.group));
+function redraw() {
+  drawFigure();
+  drawPlots(view.group);
+}
+
+for (const query of ["(prefers-color-scheme: dark)", "print"]) matchMedia(query).addEventListener("change", redraw);
+addEventListener("beforeprint", () => document.querySelectorAll("details").forEach((fold) => { fold.open = true; }));
+drawFigure();
 choose(page.groups[0]);

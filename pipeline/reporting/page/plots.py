@@ -1,27 +1,76 @@
 """The plots of one target: F1 by class, confusion, reliability and t-SNE, as ``reporting.figures`` draws them on paper.
 
-A class has the same colour in every plot, on light and on dark pages. Numbers that are shown carry ``mark``.
+A class has the same colour and shape in every plot, on light and on dark pages. Numbers that are shown carry ``mark``.
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
-from plotly.subplots import make_subplots
 
+from pipeline.evaluation.calibration import BINS
 from pipeline.evaluation.records import Metrics
 from pipeline.labels import EXPRESSIONS
-from pipeline.reporting.figures import CLASS_COLOURS
+from pipeline.reporting.figures import CLASS_COLOURS, LEAST_SPAN, LOSS, bin_edges, loss_terms
 from pipeline.reporting.page.content import Plot
 from pipeline.reporting.page.pictures import SetPictures
 from pipeline.reporting.results import Embedding, Evaluation
-from pipeline.reporting.titles import method_title
+from pipeline.reporting.titles import dataset_title, method_title
 
 COLOURS = (*CLASS_COLOURS[:-1], "#8A8A8A", "#C8C8C8")
 """As in the figures, but for neutral, which would vanish on a dark page; the last one is of pictures without label."""
+SYMBOLS = ("circle", "square", "diamond", "triangle-up", "triangle-down", "cross", "x", "triangle-left")
+"""Likewise of the same shapes."""
 
-BEFORE_COLOUR, AFTER_COLOUR = "#8FA8BF", "#2F7FC1"
+BEFORE_COLOUR, AFTER_COLOUR, WARNING_COLOUR = "#8FA8BF", "#2F7FC1", "#D9622B"
+ABOVE = {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0}
+BELOW = {"orientation": "h", "y": -0.12, "yanchor": "top", "x": 0}
+"""Places of a legend that leave the plot its width, on a telephone too."""
+
+
+def stage_names(evaluation: Evaluation) -> dict[str, str]:
+    """What the models are called, by stage; DT alone where nothing was adapted."""
+    result = evaluation.result
+    return {"before": "before: DT"} | ({"after": f"after: {method_title(result)}"} if result.adapts else {})
+
+
+def overview(evaluations: Sequence[Evaluation], mark: str) -> Plot | None:
+    """Accuracy on every labelled target before and after, with intervals; None where no target has labels."""
+    known = [one for one in reversed(evaluations) if one.result.before is not None]
+    if not known:
+        return None
+    figure, ends = go.Figure(), list[float]()
+    for stage, colour, symbol in (("before", BEFORE_COLOUR, "circle-open"), ("after", AFTER_COLOUR, "circle")):
+        shown = [(one.result, getattr(one.result, stage)) for one in known if stage in stage_names(one)]
+        if not shown:
+            continue
+        accuracies = [100 * metrics.accuracy for _, metrics in shown]
+        bounds = [metrics.interval or (metrics.accuracy, metrics.accuracy) for _, metrics in shown]
+        ends += [100 * bound for pair in bounds for bound in pair]
+        below = [accuracy - 100 * low for accuracy, (low, _) in zip(accuracies, bounds, strict=True)]
+        above = [100 * high - accuracy for accuracy, (_, high) in zip(accuracies, bounds, strict=True)]
+        name = stage_names(known[0])[stage]
+        figure.add_scatter(
+            x=accuracies,
+            y=[dataset_title(result.target) for result, _ in shown],
+            error_x={"type": "data", "symmetric": False, "array": above, "arrayminus": below, "thickness": 1.5},
+            mode="markers",
+            orientation="h",
+            marker={"color": colour, "symbol": symbol, "size": 10, "line": {"color": colour, "width": 2}},
+            name=name,
+            hovertemplate=f"%{{y}}: %{{x:.1f}}{mark} %<extra>{name}</extra>",
+        )
+    figure.update_layout(
+        # Grouped along y, Plotly would begin at 0.
+        xaxis={"title": f"accuracy on the test part{mark} (%)", "range": [min(ends) - 3, max(ends) + 3]},
+        scattermode="group",
+        scattergap=0.4,
+        height=140 + 44 * len(known),
+        legend={**ABOVE, "traceorder": "normal"},
+    )
+    return Plot("overview", "Accuracy before and after adaptation, with 95 % intervals", [figure])
 
 
 def of_target(evaluation: Evaluation, mark: str, source: SetPictures, target: SetPictures) -> list[Plot]:
@@ -34,7 +83,7 @@ def of_target(evaluation: Evaluation, mark: str, source: SetPictures, target: Se
         target: what is shown of the target's.
     """
     result = evaluation.result
-    names = {"before": "before: DT"} | ({"after": f"after: {method_title(result)}"} if result.adapts else {})
+    names = stage_names(evaluation)
     scores = {"before": result.before, "after": result.after}
     known = [(name, metrics) for stage, name in names.items() if (metrics := scores[stage]) is not None]
     plots = [_f1_bars(known, mark), _confusions(known, mark), _reliability(evaluation, mark)] if known else []
@@ -54,21 +103,18 @@ def _f1_bars(stages: Sequence[tuple[str, Metrics]], mark: str) -> Plot:
             marker_color=colour,
             hovertemplate=f"%{{x}}: F1 %{{y:.3f}}{mark}<extra>{name}</extra>",
         )
-    figure.update_layout(barmode="group", yaxis={"range": [0, 1], "title": "F1"}, height=380)
-    figure.update_layout(legend={"orientation": "h", "y": 1.12})
-    return Plot("f1", "F1 by class", figure)
+    figure.update_layout(barmode="group", yaxis={"range": [0, 1], "title": "F1"}, height=380, legend=ABOVE)
+    return Plot("f1", "F1 by class", [figure])
 
 
 def _confusions(stages: Sequence[tuple[str, Metrics]], mark: str) -> Plot:
     """Row-normalised; the colour is the share of the true class, the number the count."""
-    titles = [
-        f"{name}, accuracy {100 * one.accuracy:.1f}{mark} %, balanced {100 * one.balanced_accuracy:.1f}{mark} %"
-        for name, one in stages
-    ]
-    figure = make_subplots(1, len(stages), subplot_titles=titles, shared_yaxes=True, horizontal_spacing=0.04)
-    for column, (_, metrics) in enumerate(stages, start=1):
+    panels = []
+    for name, metrics in stages:
         counts = np.array(metrics.confusion)
         shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+        accuracy, balanced = (f"{100 * one:.1f}{mark} %" for one in (metrics.accuracy, metrics.balanced_accuracy))
+        figure = go.Figure()
         figure.add_heatmap(
             x=list(EXPRESSIONS),
             y=list(EXPRESSIONS),
@@ -83,52 +129,95 @@ def _confusions(stages: Sequence[tuple[str, Metrics]], mark: str) -> Plot:
             xgap=1,
             ygap=1,
             showscale=False,
-            row=1,
-            col=column,
         )
-    figure.update_yaxes(autorange="reversed")
-    figure.update_yaxes(title="true class", col=1)
-    figure.update_xaxes(title="predicted class", tickangle=-40)
-    figure.update_layout(height=480)
-    return Plot("confusion", "Confusion: numbers of test pictures", figure)
+        figure.update_layout(
+            yaxis={"autorange": "reversed", "title": "true class"},
+            xaxis={"title": "predicted class", "tickangle": -40},
+            height=460,
+            **_title(f"{name}<br>accuracy {accuracy}, balanced {balanced}"),
+        )
+        panels.append(figure)
+    return Plot("confusion", "Confusion: numbers of test pictures", panels)
+
+
+def _title(text: str) -> dict[str, Any]:
+    """Of a panel, with room for two lines."""
+    return {"title": {"text": text, "font": {"size": 13}}, "margin": {"t": 60, "l": 60, "r": 10, "b": 50}}
 
 
 def _reliability(evaluation: Evaluation, mark: str) -> Plot:
-    """Accuracy against confidence in bins, as the model says it and at the temperature; on the diagonal it is right."""
-    figure = go.Figure()
-    line = {"dash": "dash", "color": "#8A8A8A", "width": 1}
-    figure.add_scatter(x=[0, 1], y=[0, 1], mode="lines", line=line, hoverinfo="skip", showlegend=False)
-    temperature = f"at temperature {evaluation.result.calibration.temperature:.2f}{mark}"
-    for scaled, name, colour in ((False, "as it is", BEFORE_COLOUR), (True, temperature, AFTER_COLOUR)):
-        table = evaluation.reliability[evaluation.reliability["scaled"] == scaled]
-        figure.add_scatter(
-            x=table["confidence"].tolist(),
-            y=table["accuracy"].tolist(),
-            customdata=table["count"].tolist(),
-            mode="markers",
-            marker={"color": colour, "size": (8 + 22 * table["count"] / table["count"].max()).tolist()},
-            cliponaxis=False,
-            name=name,
-            hovertemplate=f"confidence %{{x:.2f}}{mark}, accuracy %{{y:.2f}}{mark}, "
-            f"%{{customdata}}{mark} pictures<extra></extra>",
-        )
-    figure.update_layout(
-        xaxis={"range": [0, 1], "title": "confidence"},
-        yaxis={"range": [0, 1], "title": "accuracy"},
-        height=420,
-        legend={"orientation": "h", "y": 1.12, "itemsizing": "constant"},
+    """Accuracy by bin of the confidence, as the model says it and at the temperature; a frame spans the error."""
+    calibration = evaluation.result.calibration
+    stages = (
+        (False, "before", "as it is"),
+        (True, "after", f"at temperature {calibration.temperature:.2f}{mark}"),
     )
-    return Plot("reliability", "Reliability of the last model", figure)
+    first = float(bin_edges(evaluation.reliability["confidence"]).min(initial=1 - 1 / BINS))
+    panels = []
+    for scaled, key, name in stages:
+        table = evaluation.reliability[evaluation.reliability["scaled"] == scaled]
+        confidence, accuracy = table["confidence"].to_numpy(np.float64), table["accuracy"].to_numpy(np.float64)
+        bars = {"x": (bin_edges(table["confidence"]) + 0.5 / BINS).tolist(), "width": 0.9 / BINS}
+        counts = [f"n={count}" for count in table["count"]]
+        hover = f"confidence %{{customdata[0]:.1%}}{mark}, accuracy %{{customdata[1]:.1%}}{mark}, %{{customdata[2]}}"
+        figure = go.Figure()
+        figure.add_bar(
+            **bars,
+            y=accuracy.tolist(),
+            name="accuracy of the bin",
+            marker_color=BEFORE_COLOUR,
+            customdata=[list(row) for row in zip(confidence.tolist(), accuracy.tolist(), counts, strict=True)],
+            hovertemplate=f"{hover}{mark}<extra></extra>",
+        )
+        figure.add_bar(
+            **bars,
+            y=(confidence - accuracy).tolist(),
+            base=accuracy.tolist(),
+            name="from accuracy to mean confidence",
+            marker={"color": "rgba(0,0,0,0)", "line": {"color": WARNING_COLOUR, "width": 1.5}},
+            hoverinfo="skip",
+        )
+        figure.add_scatter(
+            x=bars["x"],
+            y=np.maximum(confidence, accuracy).tolist(),
+            mode="text",
+            text=counts,
+            textposition="top center",
+            textfont={"size": 10},
+            hoverinfo="skip",
+            showlegend=False,
+        )
+        figure.add_scatter(
+            x=[first, 1],
+            y=[first, 1],
+            mode="lines",
+            line={"dash": "dash", "color": "#8A8A8A", "width": 1},
+            name="confidence that is right",
+            hoverinfo="skip",
+        )
+        found = calibration.target
+        error = f"<br>expected calibration error {100 * getattr(found, key):.1f}{mark} %" if found else ""
+        figure.update_layout(
+            barmode="overlay",
+            xaxis={"range": [first - 0.01, 1.01], "title": "confidence", "tickformat": ".0%"},
+            yaxis={"range": [0, 1.12], "title": "accuracy", "tickformat": ".0%", "dtick": 0.2},
+            height=430,
+            legend={**BELOW, "y": -0.2},
+            **_title(f"{name}{error}"),
+        )
+        panels.append(figure)
+    note = "n: test pictures in the bin. The temperature is fitted on the source's test pictures, not on the target's."
+    return Plot("reliability", "Reliability of the last model", panels, note)
 
 
 def tsne(stages: Sequence[tuple[str, Embedding]], source: SetPictures, target: SetPictures, coloured_by: str) -> Plot:
-    """A panel a stage; circles are the source, triangles the target, colours ``coloured_by``. Axes have no unit."""
-    figure = make_subplots(1, len(stages), subplot_titles=[name for name, _ in stages], horizontal_spacing=0.03)
-    present = sorted({int(label) for _, embedding in stages for label in embedding.label}, key=lambda label: label % 8)
-    for column, (_, embedding) in enumerate(stages, start=1):
-        for label in present:
-            name = EXPRESSIONS[label] if label >= 0 else "no label"
-            for of_target, shown, symbol in ((False, source, "circle"), (True, target, "triangle-up")):
+    """A panel a stage; colour and shape ``coloured_by``, outlines the source, filled the target. Axes have no unit."""
+    panels = []
+    for stage, embedding in stages:
+        figure = go.Figure()
+        for label in sorted({*embedding.label.tolist()}, key=lambda label: label % len(COLOURS)):
+            name, in_legend = EXPRESSIONS[label] if label >= 0 else "no label", True
+            for of_target, shown in ((True, target), (False, source)):
                 chosen = (embedding.label == label) & (embedding.target == of_target)
                 if not chosen.any():
                     continue
@@ -138,46 +227,80 @@ def tsne(stages: Sequence[tuple[str, Embedding]], source: SetPictures, target: S
                     customdata=shown.captions(embedding.row[chosen].tolist()),
                     meta=shown.sheet,
                     mode="markers",
-                    marker={"color": COLOURS[label], "symbol": symbol, "size": 9 if of_target else 6, "opacity": 0.85},
-                    name=f"{name}, {shown.title}",
-                    legendgroup=f"{label}, {of_target}",
-                    showlegend=column == 1,
+                    marker=_marker(label, of_target),
+                    name=name,
+                    legendgroup=str(label),
+                    showlegend=in_legend,
                     hovertemplate=f"%{{customdata[0]}}<extra>{name}, {shown.title}</extra>",
-                    row=1,
-                    col=column,
                 )
-    figure.update_xaxes(visible=False)
-    figure.update_yaxes(visible=False)
-    figure.update_layout(height=520)
-    return Plot("tsne", f"t-SNE of the features; colour: {coloured_by}, triangles: the target", figure)
+                in_legend = False
+        for of_target, title in ((False, f"outline: {source.title}"), (True, f"filled: {target.title}")):
+            if (embedding.target == of_target).any():
+                marker = {"color": "#8A8A8A", "symbol": "circle" if of_target else "circle-open", "size": 9}
+                figure.add_scatter(x=[None], y=[None], mode="markers", marker=marker, name=title)
+        figure.update_layout(
+            xaxis={"visible": False}, yaxis={"visible": False}, height=560, legend={**BELOW, "y": 0}, **_title(stage)
+        )
+        panels.append(figure)
+    return Plot("tsne", f"t-SNE of the features; colour and shape: {coloured_by}", panels)
 
 
-FIRST_SHOWN = "loss"
-"""The column that is shown at first; a click on its name in the legend shows another: their scales differ."""
+def _marker(label: int, of_target: bool) -> dict[str, Any]:
+    style = {"color": COLOURS[label], "symbol": SYMBOLS[label]}
+    if of_target:
+        return {**style, "size": 9, "line": {"color": "#111111", "width": 0.7}}
+    return {**style, "symbol": f"{SYMBOLS[label]}-open", "size": 7, "opacity": 0.8}
+
 
 FEW_EPOCHS = 20
 """Epochs of which each has its number below the plot."""
 
 
-def curves(name: str, title: str, table: pd.DataFrame, mark: str) -> list[Plot]:
-    """One plot of all columns against ``epoch``; none where nothing was trained."""
+def losses(name: str, title: str, table: pd.DataFrame, mark: str, note: str = "") -> list[Plot]:
+    """The loss and its terms by epoch; a click in the legend shows another column, whose scale may differ."""
+    columns = [column for column in table.columns if column != "epoch"]
+    first = [LOSS if LOSS in columns else columns[0], *loss_terms(table)] if columns else []
+    return curves(name, f"{title}; the legend shows further curves", table, first, mark, note=note)
+
+
+def accuracy_by_epoch(table: pd.DataFrame, mark: str) -> list[Plot]:
+    """Accuracies in per cent, on an axis that a test part's own error does not fill."""
+    title = "Accuracy on the test pictures by epoch: seen by their labels, by which no epoch is chosen"
+    names = {"accuracy": "accuracy", "balanced_accuracy": "balanced accuracy"}
+    scaled = table.mul(100).assign(epoch=table["epoch"]).rename(columns=names)
+    plots = curves("accuracy", title, scaled, list(names.values()), mark, unit="%")
+    for plot in plots:
+        values = scaled.drop(columns="epoch").to_numpy(np.float64)
+        low, high = float(np.nanmin(values)), float(np.nanmax(values))
+        spread = max(0.1 * (high - low), (LEAST_SPAN - (high - low)) / 2)
+        plot.panels[0].update_layout(yaxis={"range": [low - spread, high + spread], "title": "accuracy (%)"})
+    return plots
+
+
+def curves(
+    name: str, title: str, table: pd.DataFrame, first: Sequence[str], mark: str, unit: str = "", note: str = ""
+) -> list[Plot]:
+    """One plot of all columns against ``epoch``, ``first`` of them visible; none where nothing was trained."""
     columns = [column for column in table.columns if column != "epoch"]
     if table.empty or not columns:
         return []
-    first = FIRST_SHOWN if FIRST_SHOWN in columns else columns[0]
     figure = go.Figure()
-    for column in sorted(columns, key=lambda column: column != first):
+    ordered = [*(column for column in first if column in columns), *(c for c in columns if c not in first)]
+    for place, column in enumerate(ordered):
         values = table[[column, "epoch"]].dropna()
         figure.add_scatter(
             x=values["epoch"].tolist(),
             y=values[column].tolist(),
             mode="lines+markers",
             name=column,
-            line={"color": AFTER_COLOUR} if column == first else None,
-            visible=True if column == first else "legendonly",
-            hovertemplate=f"epoch %{{x}}: %{{y:.4g}}{mark}<extra>{column}</extra>",
+            line={"color": (AFTER_COLOUR, *COLOURS[:-1])[place % len(COLOURS)]},
+            visible=True if column in first else "legendonly",
+            hovertemplate=f"epoch %{{x}}: %{{y:.4g}}{mark} {unit}<extra>{column}</extra>",
         )
     figure.update_layout(
-        xaxis={"title": "epoch", "dtick": 1 if len(table) < FEW_EPOCHS else None}, height=380, showlegend=True
+        xaxis={"title": {"text": "epoch", "standoff": 4}, "dtick": 1 if len(table) < FEW_EPOCHS else None},
+        height=420,
+        showlegend=True,
+        legend={**BELOW, "y": -0.25},
     )
-    return [Plot(name, title, figure)]
+    return [Plot(name, title, [figure], note)]

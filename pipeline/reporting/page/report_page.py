@@ -15,13 +15,16 @@ from pipeline.errors import PipelineError
 from pipeline.evaluation.records import Result, SourceMetrics
 from pipeline.files.io import read_csv
 from pipeline.labels import DRAWN_MARK, EXPRESSIONS
-from pipeline.reporting.markdown import KNOWN_NOTE, marked
+from pipeline.reporting import protocol
+from pipeline.reporting.figures import ramp_note
+from pipeline.reporting.markdown import KNOWN_NOTE, NOTHING, marked, percent, signed
 from pipeline.reporting.page import pictures, plots
-from pipeline.reporting.page.content import Group, Plot, Predictions
+from pipeline.reporting.page.content import Card, Group, Plot, Predictions, judged_card
 from pipeline.reporting.page.document import document
 from pipeline.reporting.page.pictures import SetPictures, page_predictions, sample_rows
-from pipeline.reporting.results import Evaluation, Training, read_curve
-from pipeline.reporting.titles import dataset_title, provenance_note
+from pipeline.reporting.results import Evaluation, read_curve
+from pipeline.reporting.target_tables import gain, paired_gain
+from pipeline.reporting.titles import dataset_title, method_title, provenance_note
 
 
 @dataclass(frozen=True)
@@ -70,7 +73,8 @@ def page(params: Params, evaluations: Sequence[Evaluation], source: SourceMetric
         for one in (shown, *(target for _, target in found))
         if one.cells and (store := stores[one.sheet]) is not None
     }
-    return document(tables, groups, sheets)
+    figure = plots.overview(evaluations, f" {DRAWN_MARK}" if any(one.result.drawn for one in evaluations) else "")
+    return document(tables, (root / paths.TABLES).parent, groups, sheets, figure, [protocol.TITLE])
 
 
 def _target(
@@ -95,8 +99,9 @@ def _target(
         note=_note(result),
         plots=[
             *plots.of_target(evaluation, mark, source, shown),
-            *_training(evaluation.training, mark),
+            *_training(evaluation, mark),
         ],
+        card=_card(result),
         predictions=found,
         missing=f"{path} or its crops are not here; dvc pull or dvc repro brings them.",
     )
@@ -112,12 +117,36 @@ def _note(result: Result) -> str:
     return " ".join(notes)
 
 
-def _training(training: Training, mark: str) -> list[Plot]:
+def _card(result: Result) -> Card:
+    """Accuracy before and after, what lies between, and what that means: by the labels, else without them."""
+    if not result.adapts:
+        numbers = [("DT", percent(result.before.accuracy, result) + " %")] if result.before else []
+        return Card(numbers, "not adapted: direct transfer", "open")
+    if result.before is None or result.after is None:
+        return judged_card([("labels", NOTHING)], result.unlabelled)
+    found, points = paired_gain(result), gain(result)
+    assert points is not None
+    numbers = [
+        ("before: DT", percent(result.before.accuracy, result) + " %"),
+        (f"after: {method_title(result)}", percent(result.after.accuracy, result) + " %"),
+        ("difference", f"{marked(signed(points), result)} points"),
+    ]
+    if found is not None:
+        numbers.append(("95 % interval", f"[{signed(found.accuracy.low)}, {signed(found.accuracy.high)}]"))
+    if found is not None and found.accuracy.low > 0:
+        return Card(numbers, "better than direct transfer", "good")
+    if found is not None and found.accuracy.high < 0:
+        return Card(numbers, "worse than direct transfer", "bad")
+    why = "there is no interval" if found is None else "the interval holds 0"
+    return Card(numbers, f"no clear difference: {why}", "open")
+
+
+def _training(evaluation: Evaluation, mark: str) -> list[Plot]:
     """The curves of an adaptation; the accuracy by epoch, which labels were needed for, stands by itself."""
-    title = "Accuracy on the test pictures by epoch: seen by their labels, by which no epoch is chosen"
+    training, note = evaluation.training, ramp_note(evaluation.result.method)
     return [
-        *plots.curves("adaptation", "Adaptation by epoch; the legend shows further curves", training.losses, mark),
-        *plots.curves("accuracy", title, training.accuracy, mark),
+        *plots.losses("adaptation", "Adaptation by epoch", training.losses, mark, note),
+        *plots.accuracy_by_epoch(training.accuracy, mark),
     ]
 
 
@@ -128,9 +157,9 @@ def _source_model(source: SourceMetrics, root: Path) -> Group:
     found = [
         plot
         for name, title in (("pretrain", "Stage 1"), ("prototypes", "Source prototypes"))
-        for plot in plots.curves(
+        for plot in plots.losses(
             name,
-            f"{title} by epoch; the legend shows further curves",
+            f"{title} by epoch",
             read_curve(root / paths.curve(name), f"dvc repro {name}"),
             mark,
         )

@@ -4,14 +4,17 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from PIL import Image
 
+from pipeline.config import paths
 from pipeline.config.schema import Params, ReportParams
 from pipeline.data.prepared import Split, write_split
-from pipeline.files.io import write_text
+from pipeline.files.io import write_json, write_text
 from pipeline.labels import EXPRESSIONS
 from pipeline.reporting.page.report_page import page
 from pipeline.reporting.report import render
 from pipeline.reporting.results import load_evaluations, load_source
+from pipeline.reporting.study_results import StudyCell, StudyRow, StudySummary, load_studies
 from tests.reporting.made_results import PAPER, UNLABELLED, params_for, result, write
 from tests.stores import flat, write_store
 
@@ -48,10 +51,30 @@ def write_project(root: Path, target: str = "ckplus", labels: bool = True) -> No
     table.to_csv(root / f"data/predictions/{target}.csv", index=False)
 
 
+def write_study(root: Path) -> None:
+    """A study with a row in Table 1 and a picture, as ``pocan study`` leaves it."""
+    cell = StudyCell(mean=70.0, deviation=0.0, seeds=1, drawn=True, known=False, current=True, alike=True)
+    row = StudyRow(name="DANN", source="RAF-DB", backbone="ResNet-10", cells={"ckplus": cell})
+    summary = StudySummary(
+        name="two",
+        title="Two",
+        tables=(1,),
+        found=1,
+        planned=1,
+        revisions=("0123abc",),
+        parameters={},
+        rows=(row,),
+        pictures=("two-matrix.png",),
+    )
+    write_json(root / paths.STUDIES / "two.json", summary.model_dump(mode="json"))
+    Image.new("RGB", (1600, 400), "navy").save(root / paths.STUDIES / "two-matrix.png")
+
+
 def page_of(root: Path, target: str = "ckplus", pictures: bool = False) -> Path:
     """The page of the project's results, written as the report stage writes it, but without tables and figures."""
     wanted, reports = params(target, pictures), root / "reports"
     evaluations, source = load_evaluations(wanted, root), load_source(wanted, root)
-    tables = render([evaluation.result for evaluation in evaluations], source, [], PAPER)
+    studies = load_studies(root / paths.STUDIES)
+    tables = render([evaluation.result for evaluation in evaluations], source, [], PAPER, studies)
     write_text(reports / "index.html", page(wanted, evaluations, source, tables, root))
     return reports / "index.html"

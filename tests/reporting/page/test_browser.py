@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from PIL import Image, ImageColor
 
-from tests.reporting.page.made_project import CONFIDENCE, HOSTILE, LABELS, PREDICTED, page_of, write_project
+from tests.reporting.page.made_project import (
+    CONFIDENCE,
+    HOSTILE,
+    LABELS,
+    PREDICTED,
+    page_of,
+    write_project,
+    write_study,
+)
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -47,8 +55,9 @@ class Opened:
         self.said: list[str] = []
         self.asked: set[str] = set()
 
-    def __call__(self, path: Path, scheme: Any = "light") -> "Page":
-        page = self.browser.new_context(color_scheme=scheme, offline=True).new_page()
+    def __call__(self, path: Path, scheme: Any = "light", width: int = 1280) -> "Page":
+        size: Any = {"width": width, "height": 800}
+        page = self.browser.new_context(color_scheme=scheme, offline=True, viewport=size).new_page()
         page.set_default_timeout(60_000)  # other tests may run beside it
         page.on("console", lambda message: self.said.append(message.text))
         page.on("pageerror", lambda error: self.said.append(str(error)))
@@ -66,7 +75,7 @@ def opened(browser: "Browser") -> Iterator[Opened]:
     for context in browser.contexts:
         context.close()
     assert pages.said == []
-    assert pages.asked - {"data:image/jpeg;base64"} == pages.files
+    assert pages.asked - {"data:image/jpeg;base64", "data:image/png;base64"} == pages.files
 
 
 def column(page: "Page", title: str, number: int) -> list[str]:
@@ -101,14 +110,14 @@ def test_light_and_dark_are_readable_and_change_while_open(opened: Opened, writt
     paper, ink, drawn = colours(page)
     assert ink - paper > 450
     assert drawn - paper > 450
-    assert page.locator(".plot").count() == 6
+    assert page.locator(".plot").count() == 7
 
 
 def test_a_table_is_sorted_within_its_groups_and_back(opened: Opened, written: Path) -> None:
     page = opened(written)
     before = column(page, "Table 1", 3)
     names = column(page, "Table 1", 0)
-    heads = [place for place, name in enumerate(names) if ":" in name or name == "measured by this project"]
+    heads = [place for place, name in enumerate(names) if ":" in name or name == "measured by this run"]
     assert heads[0] == 0
     button = page.locator("th", has_text="CK+").first.get_by_role("button")
     button.click()
@@ -121,6 +130,52 @@ def test_a_table_is_sorted_within_its_groups_and_back(opened: Opened, written: P
     assert column(page, "Table 1", 3)[1:9] == ["64.20", "73.91", "78.83", "84.5", "86.49", "88.58", "88.7", "-"]
     button.click()
     assert (column(page, "Table 1", 3), column(page, "Table 1", 0)) == (before, names)
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_a_report_with_studies_fits_the_page_and_shows_their_pictures(
+    opened: Opened, tmp_path: Path, width: int
+) -> None:
+    write_project(tmp_path)
+    write_study(tmp_path)
+    page = opened(page_of(tmp_path), width=width)
+    assert page.evaluate("document.documentElement.scrollWidth") == width
+    picture = page.get_by_alt_text("Two")
+    assert picture.evaluate("(image) => [image.complete, image.naturalWidth]") == [True, 1600]
+    box = picture.bounding_box()
+    assert box is not None
+    assert box["x"] + box["width"] <= width
+    for plot in page.locator(".panel .main-svg:first-child").all():
+        box = plot.bounding_box()
+        assert box is not None
+        assert box["x"] + box["width"] <= width
+    if width == 1280:
+        for table in page.locator("#tables table").all():
+            assert table.evaluate("(table) => table.scrollWidth <= table.clientWidth")
+    title = page.locator("td", has_text="measured by pocan study two")
+    assert title.get_attribute("colspan") == "7"
+
+
+def test_a_card_chooses_its_target_and_the_contents_unfold_what_is_closed(opened: Opened, written: Path) -> None:
+    page = opened(written)
+    page.locator("#group").select_option(index=1)
+    page.locator(".card", has_text="CK+").click()
+    assert page.locator("#group").input_value() == "0"
+    assert page.locator("#confusion .main-svg").first.is_visible()
+    assert page.get_by_text("Rows marked measured come").is_hidden()
+    page.locator("nav a", has_text="What these numbers are").click()
+    assert page.get_by_text("Rows marked measured come").is_visible()
+
+
+def test_on_paper_everything_is_unfolded_and_light(opened: Opened, written: Path) -> None:
+    page = opened(written, "dark")
+    page.emulate_media(media="print", color_scheme="light")
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    assert page.get_by_text("Rows marked measured come").is_visible()
+    assert page.locator("nav").is_hidden()
+    paper, ink, drawn = colours(page)
+    assert paper - ink > 450
+    assert paper - drawn > 450
 
 
 def test_predictions_are_filtered_by_confidence_and_outcome(opened: Opened, written: Path) -> None:
@@ -149,7 +204,7 @@ def test_the_source_model_is_shown_when_chosen(opened: Opened, written: Path) ->
     page = opened(written)
     page.locator("#group").select_option(label="RAF-DB: training of the source model")
     page.wait_for_selector("#prototypes .main-svg")
-    assert page.locator(".plot").count() == 2
+    assert page.locator(".plot").count() == 3
     assert page.locator("#filter").is_hidden()
     assert page.locator("#predictions-note").inner_text() == "Choose a target to see its predictions."
 
@@ -163,15 +218,14 @@ def test_what_needs_labels_is_hidden_without_them(opened: Opened, tmp_path: Path
     assert page.locator("#predictions tbody tr").first.inner_text().split("\t") == ["000.png", "disgust", "0.300 ◊"]
 
 
-def test_the_picture_under_the_pointer_is_the_one_of_the_row(opened: Opened, tmp_path: Path, written: Path) -> None:
+def test_a_row_has_its_picture_where_the_page_has_pictures(opened: Opened, tmp_path: Path, written: Path) -> None:
     write_project(tmp_path)
     page = opened(page_of(tmp_path, pictures=True))
     for row in (3, 120):
-        page.locator("#predictions tbody tr").nth(row).hover()
-        pixels = Image.open(io.BytesIO(page.locator("#pointed span").screenshot()))
+        shown = page.locator("#predictions tbody tr").nth(row).locator(".face")
+        pixels = Image.open(io.BytesIO(shown.screenshot()))
         level = pixels.convert("L").getpixel((28, 28))
         assert isinstance(level, int)
         assert abs(level - row) <= 3
     page = opened(written)
-    page.locator("#predictions tbody tr").nth(3).hover()
-    assert page.locator("#pointed").is_hidden()
+    assert page.locator(".face").count() == 0

@@ -1,5 +1,6 @@
 """reports/index.html: what is on it, what is not, and what is refused."""
 
+import base64
 import json
 import re
 import shutil
@@ -9,10 +10,14 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from PIL import Image
 
 from pipeline.errors import PipelineError
 from pipeline.reporting.page import pictures
+from pipeline.reporting.page.document import document
 from pipeline.reporting.report import write_report
+from tests.reporting.made_results import confusion, metrics, result, write
+from tests.reporting.made_results import pictures as pictures_of
 from tests.reporting.page.made_project import (
     CONFIDENCE,
     HOSTILE,
@@ -66,6 +71,11 @@ def group(path: Path, name: str = "ckplus") -> dict[str, Any]:
     return found
 
 
+def traces(plot: dict[str, Any]) -> list[dict[str, Any]]:
+    """Those of all panels."""
+    return [trace for panel in plot["panels"] for trace in panel["data"]]
+
+
 def test_the_page_needs_nothing_but_itself(project: Path) -> None:
     found = Reader(page_of(project))
     assert "img" not in found.tags
@@ -93,23 +103,102 @@ def test_a_target_has_its_plots_and_numbers_with_the_mark(project: Path) -> None
     assert [plot["name"] for plot in found["plots"]] == names
     assert found["mark"] == " ◊"
     assert found["note"].startswith("◊ drawn stand-ins")
-    f1, confusion, _, tsne, adaptation, accuracy = found["plots"]
-    assert [trace["name"] for trace in f1["data"]] == [
+    f1, confusion, reliability, _, adaptation, accuracy = found["plots"]
+    assert [trace["name"] for trace in traces(f1)] == [
         "before: DT, macro F1 0.600 ◊",
         "after: POCAN, macro F1 0.750 ◊",
     ]
-    assert f1["data"][1]["y"] == pytest.approx([0.75] * 7)
-    assert confusion["data"][1]["z"][0][:2] == [0.75, 0.25]
-    assert confusion["data"][1]["text"][0][:3] == ["15", "5", ""]
-    assert sum(len(trace["x"]) for trace in tsne["data"]) == 2 * 280
-    assert {trace["marker"]["symbol"] for trace in tsne["data"]} == {"circle", "triangle-up"}
-    assert [(trace["name"], trace["visible"], trace["y"]) for trace in adaptation["data"]] == [
-        ("loss", True, [2.5, 1.25]),
-        ("lr", "legendonly", [0.1, 0.05]),
+    assert traces(f1)[1]["y"] == pytest.approx([0.75] * 7)
+    assert traces(confusion)[1]["z"][0][:2] == [0.75, 0.25]
+    assert traces(confusion)[1]["text"][0][:3] == ["15", "5", ""]
+    assert [(trace["visible"], trace["y"]) for trace in traces(adaptation)] == [
+        (True, [2.5, 1.25]),
+        ("legendonly", [0.1, 0.05]),
     ]
-    assert accuracy["data"][0]["y"] == [0.6, 0.75]
-    hovers = [trace["hovertemplate"] for plot in found["plots"] for trace in plot["data"] if "hovertemplate" in trace]
+    assert "λ" in adaptation["note"]
+    assert traces(accuracy)[0]["y"] == [60.0, 75.0]
+    assert accuracy["panels"][0]["layout"]["yaxis"]["range"] == [58.5, 76.5]
+    assert "fitted on the source's test pictures" in reliability["note"]
+    bars, errors, counts, _ = reliability["panels"][0]["data"]
+    assert (bars["y"], counts["text"]) == ([0.45, 0.87], ["n=40", "n=100"])
+    assert bars["x"] == pytest.approx([7.5 / 15, 14.5 / 15])
+    assert errors["y"] == pytest.approx([0.05, 0.08])
+    hovers = [trace["hovertemplate"] for plot in found["plots"] for trace in traces(plot) if "hovertemplate" in trace]
     assert [hover for hover in hovers if re.search(r"%\{[xyz]:", hover) and "◊" not in hover] == []
+
+
+def test_of_t_sne_colour_and_shape_tell_the_class_and_an_outline_the_source(project: Path) -> None:
+    before, after = group(page_of(project))["plots"][3]["panels"]
+    for panel in (before, after):
+        points = [trace for trace in panel["data"] if trace["x"] != [None]]
+        assert sum(len(trace["x"]) for trace in points) == 280
+        styles = {trace["name"]: (trace["marker"]["color"], trace["marker"]["symbol"]) for trace in points[::2]}
+        assert len(styles) == len({colour for colour, _ in styles.values()}) == 7
+        assert len({symbol for _, symbol in styles.values()}) == 7
+        for target, source in zip(points[::2], points[1::2], strict=True):
+            assert source["marker"]["symbol"] == f"{target['marker']['symbol']}-open"
+            assert (target["meta"], source["meta"]) == ("ckplus", "rafdb")
+        assert [trace["name"] for trace in panel["data"] if trace["x"] == [None]] == ["outline: RAF-DB", "filled: CK+"]
+
+
+def test_results_stand_first_a_card_a_target_and_provenance_is_folded_away_last(project: Path) -> None:
+    path = page_of(project)
+    card = group(path)["card"]
+    assert card["numbers"][:3] == [
+        ["before: DT", "60.0 ◊ %"],
+        ["after: POCAN", "75.0 ◊ %"],
+        ["difference", "+15.0 ◊ points"],
+    ]
+    assert re.fullmatch(r"\[\+\d+\.\d, \+\d+\.\d\]", card["numbers"][3][1])
+    assert (card["verdict"], card["tone"]) == ("better than direct transfer", "good")
+    before, after = traces(shown(path)["figure"])
+    assert (before["x"], before["y"]) == ([60.0], ["CK+"])
+    assert (after["x"], after["error_x"]["array"]) == ([75.0], [pytest.approx(7.0)])
+    text = path.read_text(encoding="utf-8").partition('id="data"')[0].partition("<main>")[2]
+    order = ['id="cards"', 'id="figure"', ">Measured, target by target<", ">Table 1", 'id="predictions"', "<details>"]
+    places = [text.index(part) for part in order]
+    assert places == sorted(places)
+    folded = text[places[-1] :]
+    assert all(part in folded for part in ("What these numbers are", "Divisions", "MLflow run"))
+    assert "MLflow run" not in text[: places[-1]]
+
+
+@pytest.mark.parametrize(
+    ("changes", "verdict", "tone"),
+    [
+        (
+            {"after": metrics(confusion(13, 7)), "tested": pictures_of(confusion(12, 8), confusion(13, 7))},
+            "better",
+            "good",
+        ),
+        (
+            {"after": metrics(confusion(12, 8)), "tested": pictures_of(confusion(12, 8), confusion(12, 8))},
+            "no clear",
+            "open",
+        ),
+        (
+            {"after": metrics(confusion(2, 18)), "tested": pictures_of(confusion(12, 8), confusion(2, 18))},
+            "worse",
+            "bad",
+        ),
+        ({"tested": None}, "no clear difference: there is no interval", "open"),
+        ({"method": "dt"}, "not adapted", "open"),
+    ],
+)
+def test_a_verdict_is_what_the_interval_says(tmp_path: Path, changes: dict[str, Any], verdict: str, tone: str) -> None:
+    write(tmp_path, result("ckplus", **changes))
+    card = group(page_of(tmp_path))["card"]
+    assert card["verdict"].startswith(verdict)
+    assert card["tone"] == tone
+
+
+def test_a_picture_of_a_study_is_put_into_the_page_or_named_where_it_is_missing(tmp_path: Path) -> None:
+    Image.new("RGB", (3, 2)).save(tmp_path / "there.png")
+    html = document("# Title\n\n![one](there.png)\n\n![two](gone.png)\n", tmp_path, [], {})
+    body = html.partition('id="data"')[0]
+    (uri,) = re.findall(r'<img src="data:image/png;base64,([^"]+)" alt="one"', body)
+    assert base64.b64decode(uri) == (tmp_path / "there.png").read_bytes()
+    assert "(two: gone.png is not here)" in body
 
 
 def test_predictions_have_file_label_and_confidence(project: Path) -> None:
@@ -144,7 +233,7 @@ def test_pictures_are_there_only_where_asked_for(project: Path) -> None:
     assert set(shown(path)["sheets"]) == {"rafdb", "ckplus"}
     found = group(path)
     assert found["predictions"]["cell"] == list(range(140))
-    points = found["plots"][3]["data"][0]
+    points = traces(found["plots"][3])[0]
     assert points["customdata"][0] == ["000.png", 0]
 
 
@@ -154,6 +243,7 @@ def test_a_target_without_labels(tmp_path: Path) -> None:
     assert [plot["name"] for plot in found["plots"]] == ["tsne", "adaptation"]
     assert found["predictions"]["note"] == "140 pictures, none with a label"
     assert set(found["predictions"]["label"]) == {-1}
+    assert found["card"]["verdict"] == "no sign of harm, judged without labels"
 
 
 def test_without_the_data_of_dvc_the_page_says_what_is_left_out(project: Path) -> None:
@@ -161,7 +251,7 @@ def test_without_the_data_of_dvc_the_page_says_what_is_left_out(project: Path) -
     found = group(page_of(project))
     assert found["predictions"] is None
     assert "data/predictions/ckplus.csv or its crops are not here; dvc pull" in found["missing"]
-    assert found["plots"][3]["data"][0]["customdata"][0] == ["picture 0", -1]
+    assert traces(found["plots"][3])[0]["customdata"][0] == ["picture 0", -1]
     with pytest.raises(PipelineError, match=r"data/crops/rafdb/crops\.npy: missing"):
         page_of(project, pictures=True)
 
