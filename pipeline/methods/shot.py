@@ -24,7 +24,7 @@ class Shot(TwoDomains):
 
     def losses(self, batch: Domains) -> dict[str, Tensor]:
         # Eqs. 3, 4 and 7.
-        logits = decision_logits(batch.target @ self.prototypes.matrix.detach().T, self.source_model.decision)
+        logits = decision_logits(self.prototypes.fixed(batch.target), self.source_model.decision)
         probabilities = torch.softmax(logits, dim=1)
         labels = self._pseudo_labels[upload(batch.target_index, self.team.device)]
         mean = probabilities.mean(dim=0)

@@ -60,6 +60,9 @@ class AdaptParams(Section):
     space: ClassVar[Space] = {}
     """What a search varies, beside the configured values."""
 
+    works_by_norms: ClassVar[Literal["none", "batch", "all"]] = "none"
+    """Which layers of normalisation alone it changes: batch norms, or all kinds; without such a layer it does nothing."""
+
     method: Name
     epochs: PositiveInt
     steps_per_epoch: PositiveInt | None

@@ -48,7 +48,7 @@ class TrainingFree(Method):
         """Change ``model`` by what it makes of the target.
 
         Args:
-            z: of the training pictures, N×d float, unit rows.
+            z: of the training pictures, N×d float; unit rows but for a linear classifier.
             probabilities: what is predicted for them so far, N×k float.
 
         Returns:
@@ -91,13 +91,14 @@ def centroids(z: Tensor, probabilities: Tensor, rounds: int) -> tuple[Tensor, Te
     takes the means of the pictures that are nearest to one. A class that has lost all its pictures has no centroid.
 
     Args:
-        z: N×d float, unit rows.
+        z: N×d float; the nearest is that of the largest cosine, whatever the length of a row.
         probabilities: N×k float.
         rounds: how many times centroids are made; SHOT's 2.
 
     Returns:
         Unit centroids (k×d), and which classes have one (k bool).
     """
+    z = unit_rows(z)
     weights, labels = probabilities, probabilities.argmax(dim=1)
     for turn in range(rounds):
         found = torch.bincount(labels, minlength=NUM_CLASSES) > 0
@@ -126,7 +127,7 @@ def decide_by_directions(
     decision = model.decision
     decision.adjustment.zero_()
     decision.possible &= found
-    model.prototypes.matrix.copy_(directions)
+    model.prototypes.replace(directions)
     similarities = model.prototypes(z).masked_fill(~decision.possible, -torch.inf)
     model.prototypes.matrix.mul_(sharpness(similarities, mean_entropy(probabilities.double())))
     decided: Tensor = decision(model.prototypes(z))
