@@ -12,7 +12,7 @@ from pipeline.datasets import DATASETS
 ROOT = Path(__file__).parents[1]
 FLOORS = (
     ("command_line",),
-    ("own_pictures", "studies", "exporting", "trials", "scoring"),
+    ("own_pictures", "studies", "exporting", "importing", "trials", "scoring"),
     ("reporting",),
     ("adaptation",),
     ("tracking",),

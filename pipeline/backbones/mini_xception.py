@@ -36,7 +36,7 @@ def build(_: str) -> nn.Module:
 
     from pipeline.backbones.parts.xception import GreyLevels, XceptionBlock
 
-    layers: list[nn.Module] = [GreyLevels(SIDE)]
+    layers: list[nn.Module] = [GreyLevels(CROPS, SIDE)]
     side, narrow = SIDE, 1
     for _stem in range(2):
         layers += [nn.Conv2d(narrow, STEM, 3, bias=False), nn.BatchNorm2d(STEM, eps=1e-3), nn.ReLU(inplace=True)]

@@ -1,4 +1,4 @@
-"""Any classification network of torchvision by its name there, ``model.architecture``, without its last linear layer."""
+"""Any classifier of torchvision by its name there, ``model.architecture``, without its last linear layer."""
 
 from __future__ import annotations
 

@@ -76,7 +76,9 @@ def class_map(names: Sequence[str]) -> ClassMap:
             )
         rows[label] = place
     if len(rows) < FEWEST:
-        raise ParamsError(f"--classes: {len(rows)} of {len(names)} classes mean an expression of {', '.join(EXPRESSIONS)}")
+        raise ParamsError(
+            f"--classes: {len(rows)} of {len(names)} classes mean an expression of {', '.join(EXPRESSIONS)}"
+        )
     return ClassMap(tuple(plain), rows)
 
 

@@ -59,7 +59,9 @@ def built(network: ForeignNetwork) -> PrototypeClassifier:
     assert isinstance(classifier, LinearClassifier)
     saved.load_checked(encoder.trunk, network.trunk.tensors, origin, network.trunk.ignored)
     if encoder.dim != network.weight.shape[1]:
-        raise WeightsError(f"{origin}: the classifier takes {network.weight.shape[1]} features, the network has {encoder.dim}")
+        raise WeightsError(
+            f"{origin}: the classifier takes {network.weight.shape[1]} features, the network has {encoder.dim}"
+        )
     rows = network.classes.rows
     with torch.no_grad():
         classifier.matrix.zero_()

@@ -1,4 +1,4 @@
-"""A network that was trained elsewhere, read from its file: its trunk, its linear classifier, and what is said of it."""
+"""A network that was trained elsewhere, as it was read: its trunk, its linear classifier, and what is known of it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

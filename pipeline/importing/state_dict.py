@@ -61,7 +61,9 @@ def read(
     weight, bias, used = _classifier(path, state.tensors, layer)
     named = class_map(classes)
     if len(named.names) != len(weight):
-        raise ParamsError(f"--classes: {len(named.names)} names, but {path} has {len(weight)} classes; name all, in order")
+        raise ParamsError(
+            f"--classes: {len(named.names)} names, but {path} has {len(weight)} classes; name all, in order"
+        )
     width = weight.shape[1]
     params = LinearModelParams(
         backbone=library,

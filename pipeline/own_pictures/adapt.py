@@ -155,8 +155,9 @@ def _write(request: AdaptRequest, settings: Params, work: Adaptation, outcome: O
     data = work.trained.description["source"], work.target.store.description
     drawn = any(each["provenance"] == "stand-in" for each in data)
     mark = f" {DRAWN_MARK}" if drawn else ""
+    calibration = report.UNCALIBRATED if work.trained.imported else report.CALIBRATED
     model, unit, kept = as_text(request.model), request.unit, description["kept_epoch"]
-    text = report.text(settings, model, work.target, unit, outcome, kept, labels, table, mark)
+    text = report.text(settings, model, work.target, unit, outcome, kept, labels, table, mark, calibration)
     curve = read_curve(work.outputs.curve, "the same command again")
     with working("draw the page"):
         html = page.html(settings, text, work.source, work.target, outcome, every, curve, mark)

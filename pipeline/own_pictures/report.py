@@ -19,6 +19,9 @@ from pipeline.validators import chooser
 SURE = 0.9
 """The probability from which a prediction counts as sure in the report."""
 
+CALIBRATED = "calibrated on the source's test pictures"
+UNCALIBRATED = "not calibrated, as no picture of the source came with the imported model"
+
 EXPLAINED = (
     "Entropy of the predictions: low where the model is sure. Information: the entropy of the mean prediction minus "
     "that entropy; high where the model is sure of each picture and does not say the same of all. Soft neighbourhood "
@@ -41,6 +44,7 @@ def text(
     source_labels: NDArray[np.int64] | None,
     predictions: pd.DataFrame,
     mark: str,
+    calibration: str = CALIBRATED,
 ) -> str:
     """The text of report.md, in Markdown.
 
@@ -54,6 +58,7 @@ def text(
         source_labels: of each of the source's crops; None where the source is not at hand.
         predictions: expression and calibrated confidence of every picture that is predicted.
         mark: stands after every number where pictures are drawn, else "".
+        calibration: what is said of the probabilities.
     """
     rows = target.split.test
     embedded, ranks = outcome.target.rows, outcome.target.ranks[np.isin(outcome.target.rows, rows)]
@@ -68,7 +73,7 @@ def text(
         f"for `pocan predict --model`. How training went: [curve.csv](curve.csv).{_kept(settings, kept_epoch)}",
         "## Expressions",
         _classes(with_faces.before, predictions, mark),
-        f"Confidence is the probability of the expression that is predicted, calibrated on the source's test pictures; "
+        f"Confidence is the probability of the expression that is predicted, {calibration}; "
         f"sure: {SURE:.0%} or more. How often such predictions are right here is not known without labels: look at "
         "some of them.",
         "## Judged without labels",

@@ -85,7 +85,7 @@ def read(path: Path, trunk: nn.Module) -> FerWeights:
     width = next(layer.num_features for layer in reversed(list(trunk.modules())) if isinstance(layer, nn.BatchNorm2d))
     try:
         with _opened(path) as binary, h5py.File(binary, "r") as file:
-            stored = _datasets(file["model_weights"] if "model_weights" in file else file, h5py.Dataset)
+            stored = _datasets(file.get("model_weights", file), h5py.Dataset)
             classes = stored[f"{CLASSIFIER}/bias"].shape[0] if f"{CLASSIFIER}/bias" in stored else 0
             last = _array(path, stored, f"{CLASSIFIER}/kernel", (3, 3, width, classes))
             bias = _array(path, stored, f"{CLASSIFIER}/bias", (classes,))

@@ -7,28 +7,38 @@ from torch.nn import functional as F
 GREY = (9798.0, 19235.0, 3735.0)
 """OpenCV's weights of red, green and blue, in 2^−15: 0.299, 0.587 and 0.114."""
 
+PARTS = 8
+"""Of a pixel: from 112 to 64 pixels every sample lies at a multiple of an eighth between two of them."""
+
 
 class GreyLevels(nn.Module):
-    """RGB in [0, 1] to grey from −1 to 1, as OpenCV makes it of whole numbers: grey first, then the size.
+    """RGB of 112×112 pixels in [0, 1] to grey of 64×64 from −1 to 1, level by level as OpenCV makes it of bytes.
 
-    Whole levels are kept at both steps, since that is what the network was trained on. They have no gradient.
+    That is what the network was trained on. The numbers are whole and below 2^24, so float32 has them exactly. Levels
+    have no gradient.
     """
 
     weights: Tensor
+    left: Tensor
+    part: Tensor
 
-    def __init__(self, side: int) -> None:
+    def __init__(self, crop: int, side: int) -> None:
         super().__init__()
-        self.side = side
+        at = (torch.arange(side, dtype=torch.double) + 0.5) * crop / side - 0.5
         self.register_buffer("weights", torch.tensor(GREY).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer("left", at.floor().long(), persistent=False)
+        self.register_buffer("part", ((at - at.floor()) * PARTS).round().float(), persistent=False)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Float N×3×H×W in, N×1×side×side out."""
+        """Float N×3×112×112 in, N×1×64×64 out."""
         levels = (255.0 * images).round()
-        # Products and sum are below 2^24, so float32 has them exactly.
         grey = (((levels * self.weights).sum(dim=1, keepdim=True) + 2.0**14) / 2.0**15).floor()
-        # OpenCV samples where it shrinks by less than two; no filter is widened.
-        small = F.interpolate(grey, size=(self.side, self.side), mode="bilinear", align_corners=False)
-        return ((small + 0.5).floor() / 255.0 - 0.5) * 2.0
+        rows = grey[..., self.left] * (PARTS - self.part) + grey[..., self.left + 1] * self.part
+        part = self.part[:, None]
+        above, below = rows[:, :, self.left] * (PARTS - part), rows[:, :, self.left + 1] * part
+        # OpenCV drops bits of both before it adds and rounds.
+        small = (((above / 16.0).floor() + (below / 16.0).floor() + 2.0) / 4.0).floor()
+        return (small / 255.0 - 0.5) * 2.0
 
 
 class SeparableConv(nn.Sequential):

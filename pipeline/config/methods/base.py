@@ -61,7 +61,7 @@ class AdaptParams(Section):
     """What a search varies, beside the configured values."""
 
     works_by_norms: ClassVar[Literal["none", "batch", "all"]] = "none"
-    """Which layers of normalisation alone it changes: batch norms, or all kinds; without such a layer it does nothing."""
+    """Which normalisation layers it changes, and nothing else: batch norms, or all kinds; without one it is idle."""
 
     method: Name
     epochs: PositiveInt
