@@ -36,7 +36,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("imported")
     model, made = imported_fer(folder), saved.describe(folder / "fer-model")
     with torch.no_grad():
-        model.prototypes.matrix.mul_(40.0)
+        model.prototypes.matrix.mul_(15.0)
         model.prototypes.matrix[MISSING] = 0.0
         model.decision.restrict(label for label in range(7) if label != MISSING)
     saved.save(folder / "fer-model", dict(model.named_children()), made)
@@ -87,6 +87,7 @@ def test_a_source_free_method_adapts_it_and_its_folder_opens_again(name: str, fo
         torch.testing.assert_close(opened.model.eval()(views), p, atol=1e-5, rtol=0)
 
 
+@torch.no_grad()
 def corrected(
     name: str, folder: Path, **changes: Any
 ) -> tuple[PrototypeClassifier, PrototypeClassifier, Tensor, Tensor]:
