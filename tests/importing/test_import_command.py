@@ -99,7 +99,7 @@ def test_a_damaged_folder_is_no_model() -> None:
     pocan.import_model("emotion.hdf5", "m")
     made = read_json(Path("m/model.json"))
     Path("m/model.json").write_text(json.dumps({**made, "model": {**made["model"], "input_mean": [2, 0, 0]}}))
-    with pytest.raises(WeightsError, match="not as this version of the project writes it.*input_mean"):
+    with pytest.raises(WeightsError, match=r"not as this version of the project writes it.*input_mean"):
         open_model(Path("m"))
 
 
