@@ -61,7 +61,7 @@ def create(architecture: str, size: int) -> nn.Module:
     """
     from torch import nn
 
-    network = _whole(architecture, size)
+    network: nn.Module = _whole(architecture, size)
     holder, _, name = _last(architecture, network).rpartition(".")
     setattr(network.get_submodule(holder), name, nn.Identity())
     return network
@@ -91,7 +91,8 @@ def _last(architecture: str, network: nn.Module) -> str:
     from torch import nn
 
     layers = [(name, layer) for name, layer in network.named_modules() if any(True for _ in layer.parameters(False))]
-    name, layer = layers[-1]
+    name: str = layers[-1][0]
+    layer = layers[-1][1]
     if not isinstance(layer, nn.Linear):
         raise ParamsError(f"model.architecture: {architecture} does not end in a linear layer; choose another network")
     return name

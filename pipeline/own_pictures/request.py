@@ -15,13 +15,10 @@ from pipeline.datasets.parts.videos import is_video
 from pipeline.datasets.video import VideoDataset
 from pipeline.errors import DatasetError, ParamsError
 from pipeline.files.names import require_utf8
-from pipeline.methods import require_fitting, require_statistics
+from pipeline.methods import default_method, require_fitting, require_statistics
 from pipeline.networks.trained import TrainedModel
 from pipeline.reporting.folder_faces import require_apart
 from pipeline.validators import LAST, VALIDATORS, chooser
-
-IMPORTED_METHOD = "centroid"
-"""That of a model from elsewhere where none is named: it needs nothing of the source, and trains nothing."""
 
 CHANGEABLE = ("adapt", "methods", "compute", "tracking", "seed", "faces", "report")
 """Sections of the parameter file that a request may change; the others come from the model."""
@@ -35,7 +32,7 @@ class AdaptRequest:
         pictures: a folder, or a video.
         out: a new folder.
         model: the source model, a folder or an MLflow URI.
-        method: in place of ``adapt.method`` of the parameter file, or of ``IMPORTED_METHOD``, if not None.
+        method: in place of ``adapt.method`` of the parameter file, or of the one for imported models, if not None.
         choose: the epoch whose model is kept, in place of ``adapt.choose``, whatever the parameter file says: nobody
             has labels here to see an adaptation go wrong.
         changes: other values of parameters, as ``adapt.tau=0.6``.
@@ -102,7 +99,7 @@ class AdaptRequest:
                 f"{self.model}: adapted already, to {trained.description['target']['name']}; name the source model "
                 "that it was made from with --model"
             )
-        method = self.method or (IMPORTED_METHOD if trained.imported else None)
+        method = self.method or (default_method(trained.model) if trained.imported else None)
         options = [f"adapt.choose={self.choose}", *([f"adapt.method={method}"] if method else [])]
         of_faces = [change for change in self.changes if change.startswith("faces.")]
         settings = load(self.params, [*options, *(change for change in self.changes if change not in of_faces)])

@@ -26,8 +26,8 @@ REFERENCE = Path(__file__).with_name("fer_reference.json")
 def prepared() -> NDArray[np.float32]:
     """The crops as fer's ``detect_emotions`` hands faces to its network: 4×64×64×1."""
     grey = [cv2.resize(cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY), (64, 64)) for crop in crops()]
-    scaled: NDArray[np.float32] = (np.array(grey, dtype="float32") / 255.0 - 0.5) * 2.0
-    return scaled[..., None]
+    scaled = (np.array(grey, dtype=np.float32) / np.float32(255.0) - np.float32(0.5)) * np.float32(2.0)
+    return np.asarray(scaled[..., None], dtype=np.float32)
 
 
 def main(path: str) -> None:

@@ -136,7 +136,7 @@ def test_an_album_is_adapted_to_without_any_picture_of_the_source() -> None:
     answer = invoke("adapt", "album", "--model", "fer-model", "--out", "mine", "--choose", "last")
     assert answer.exit_code == 0, answer.output
     report = Path("mine/report.md").read_text()
-    assert "# album: adapted by Centroids" in report
+    assert "# album: adapted by AdaBN" in report
     assert "trained on FER2013, was adapted to 5 of 6 readable pictures" in report
     assert "not calibrated, as no picture of the source came with the imported model" in report
     table = pd.read_csv("mine/predictions.csv")

@@ -26,7 +26,7 @@ def expected(network: nn.Module, images: torch.Tensor, size: int, mean: Any, std
     images = F.interpolate(images, size=(size, size), mode="bilinear", antialias=size < images.shape[-1])
     images = (images - torch.tensor(mean).view(3, 1, 1)) / torch.tensor(std).view(3, 1, 1)
     with torch.no_grad():
-        p = network(images).softmax(dim=1)
+        p: torch.Tensor = network(images).softmax(dim=1)
     places = [[name.lower() for name in EIGHT].index(name) for name in EXPRESSIONS]
     return p[:, places] / p[:, places].sum(dim=1, keepdim=True)
 

@@ -14,7 +14,7 @@ from pipeline.config.learning import LinearModelParams
 from pipeline.config.methods import METHODS
 from pipeline.data.batches import DeviceCrops
 from pipeline.errors import ParamsError
-from pipeline.methods import Method, SourceDomain, TargetDomain, implementation, require_fitting
+from pipeline.methods import Method, SourceDomain, TargetDomain, default_method, implementation, require_fitting
 from pipeline.methods.aad import Aad
 from pipeline.methods.parts.training_free import TrainingFree
 from pipeline.networks import saved
@@ -160,10 +160,12 @@ def test_what_a_network_lacks_cannot_be_adapted(folder: Path) -> None:
     model = source_model(folder)
     with pytest.raises(ParamsError, match="no projection head"):
         method("shot", model, trains="head")
+    assert default_method(model) == "adabn"
     require_fitting(method("t3a", copy.deepcopy(model), trains="head").params, model)  # it trains nothing
     for norm in [name for name, layer in model.named_modules() if isinstance(layer, nn.BatchNorm2d)]:
         holder, _, last = norm.rpartition(".")
         setattr(model.get_submodule(holder), last, nn.Identity())
+    assert default_method(model) == "dt"
     for name in ("adabn", "tent"):
         with pytest.raises(ParamsError, match="changes batch norms alone, and this network has none"):
             method(name, model)

@@ -73,4 +73,5 @@ class XceptionBlock(nn.Module):
         inner = F.relu(self.first_norm(self.first(x)))
         pooled: Tensor = self.pool(self.second_norm(self.second(inner)))
         # Taken by hand: with stride 2 the convolution's gradient crashes PyTorch 2.15 on some CPUs (channels last).
-        return pooled + self.beside_norm(self.beside(x[:, :, ::2, ::2]))
+        beside: Tensor = self.beside_norm(self.beside(x[:, :, ::2, ::2]))
+        return pooled + beside

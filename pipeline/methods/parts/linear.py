@@ -28,6 +28,14 @@ def require_fitting(params: AdaptParams, model: nn.Module) -> None:
         )
 
 
+def default_method(model: nn.Module) -> str:
+    """The method for an imported model where none is named, chosen on trial targets (docs/import-model.md).
+
+    It trains nothing: the target's statistics in the batch norms, or the model as it is where there are none.
+    """
+    return "adabn" if any(isinstance(layer, BATCH_NORMS) for layer in model.modules()) else "dt"
+
+
 def _reason(params: AdaptParams, model: PrototypeClassifier) -> str:
     """Why the method cannot adapt this model; empty: it can."""
     if not params.source_free:
