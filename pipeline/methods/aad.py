@@ -7,7 +7,6 @@ from pipeline.compute.device import upload
 from pipeline.config.methods.aad import AadParams
 from pipeline.methods.parts.decision import decision_logits
 from pipeline.methods.parts.two_domains import Domains, TwoDomains
-from pipeline.networks.network import unit_rows
 
 
 class Aad(TwoDomains):
@@ -18,7 +17,7 @@ class Aad(TwoDomains):
     def prepare_epoch(self, epoch: int) -> dict[str, float]:
         """Fill the bank anew with evaluation views, so that an epoch depends on the model alone that begins it."""
         z, probabilities = self.predict_whole_target()
-        self._bank, self._predicted = unit_rows(z).clone(), probabilities.clone()
+        self._bank, self._predicted = self.prototypes.directions(z).clone(), probabilities.clone()
         return {}
 
     def losses(self, batch: Domains) -> dict[str, Tensor]:
@@ -35,7 +34,7 @@ class Aad(TwoDomains):
     def _neighbours(self, batch: Domains, probabilities: Tensor) -> Tensor:
         """Put the batch into the bank, and return what was last predicted of each picture's neighbours: T×n×k."""
         index = upload(batch.target_index, self.team.device)
-        directions = unit_rows(batch.target.detach())
+        directions = self.prototypes.directions(batch.target.detach())
         self._bank[index], self._predicted[index] = directions, probabilities
         likeness = directions @ self._bank.T
         likeness.scatter_(1, index[:, None], -torch.inf)  # none is its own neighbour

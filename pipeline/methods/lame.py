@@ -14,7 +14,7 @@ from pipeline.config.learning import ModelParams
 from pipeline.config.methods.lame import LameParams
 from pipeline.labels import NUM_CLASSES
 from pipeline.methods.parts.training_free import TrainingFree
-from pipeline.networks.network import PrototypeClassifier, unit_rows
+from pipeline.networks.network import PrototypeClassifier
 
 REMEMBERED = 4096
 """Pictures of the target that the model keeps, at most; of more, so many evenly spread."""
@@ -84,7 +84,7 @@ class LameClassifier(PrototypeClassifier):
     def embed(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Return z and the probabilities that agree with the memory's."""
         z, probabilities = super().embed(images)
-        return z, self.agreeing(probabilities, self.memory(unit_rows(z)))
+        return z, self.agreeing(probabilities, self.memory(self.prototypes.directions(z)))
 
     def agreeing(self, probabilities: Tensor, around: Tensor) -> Tensor:
         """One step: N×k probabilities and sums of the neighbours' in, N×k out."""
@@ -102,7 +102,7 @@ class Lame(TrainingFree):
         return LameClassifier(self.source_model)
 
     def correct(self, z: Tensor, probabilities: Tensor) -> Tensor:
-        z = unit_rows(z)
+        z = self.model.prototypes.directions(z)
         memory, count = self.model.memory, min(len(z), REMEMBERED)
         kept = torch.arange(count, device=z.device) * len(z) // count
         memory.z[:count] = z[kept]

@@ -18,7 +18,7 @@ class Shot(TwoDomains):
 
     def prepare_epoch(self, epoch: int) -> dict[str, float]:
         z, probabilities = self.predict_whole_target()
-        self._pseudo_labels = clustered(z, probabilities)
+        self._pseudo_labels = clustered(self.source_model.prototypes.directions(z), probabilities)
         self._shares = smoothed_shares(self._pseudo_labels, self.source_model.decision.possible)
         return {"relabelled": (self._pseudo_labels != probabilities.argmax(dim=1)).float().mean().item()}
 

@@ -174,6 +174,10 @@ class Prototypes(nn.Module):
         """The logits, through which no gradient reaches M."""
         return projections @ self.matrix.detach().T
 
+    def directions(self, projections: Tensor) -> Tensor:
+        """The projections (N×d) as unit rows, for what compares directions: they are already."""
+        return projections
+
     @torch.no_grad()
     def replace(self, directions: Tensor) -> None:
         """Let these directions (k×d) take the place of M, and of all else that decides here."""
@@ -197,6 +201,9 @@ class LinearClassifier(Prototypes):
 
     def fixed(self, projections: Tensor) -> Tensor:
         return projections @ self.matrix.detach().T + self.bias.detach()
+
+    def directions(self, projections: Tensor) -> Tensor:
+        return unit_rows(projections)
 
     @torch.no_grad()
     def replace(self, directions: Tensor) -> None:

@@ -91,14 +91,13 @@ def centroids(z: Tensor, probabilities: Tensor, rounds: int) -> tuple[Tensor, Te
     takes the means of the pictures that are nearest to one. A class that has lost all its pictures has no centroid.
 
     Args:
-        z: N×d float; the nearest is that of the largest cosine, whatever the length of a row.
+        z: N×d float, unit rows.
         probabilities: N×k float.
         rounds: how many times centroids are made; SHOT's 2.
 
     Returns:
         Unit centroids (k×d), and which classes have one (k bool).
     """
-    z = unit_rows(z)
     weights, labels = probabilities, probabilities.argmax(dim=1)
     for turn in range(rounds):
         found = torch.bincount(labels, minlength=NUM_CLASSES) > 0
