@@ -112,7 +112,6 @@ def _imported(made: Mapping[str, Any]) -> list[str]:
     lines = [
         f"Imported: {origin['from']} (file {origin['weights_name']}, SHA-256 `{origin['weights_sha256']}`), as it was "
         f"trained elsewhere on {dataset_title(made['source']['name'])}",
-        f"Licence of the weights: {origin['licence'] or 'not stated; ask their authors'}",
         f"Network: {kind} with a linear classifier of {len(origin['classes'])} classes: {', '.join(origin['classes'])}",
     ]
     if origin["left_out"]:

