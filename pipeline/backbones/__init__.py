@@ -7,12 +7,14 @@ is imported when one is built.
 from pipeline.backbones.dlib import DLIB
 from pipeline.backbones.facenet import FACENET
 from pipeline.backbones.iresnet50 import IRESNET50
+from pipeline.backbones.mini_xception import MINI_XCEPTION
 from pipeline.backbones.parts.entry import Backbone, Family, InputNorm, Weights
 from pipeline.backbones.resnet10 import RESNET10
 from pipeline.backbones.resnet18 import RESNET18
 from pipeline.backbones.resnet34 import RESNET34
 from pipeline.backbones.resnet50 import RESNET50
 from pipeline.backbones.timm import TIMM
+from pipeline.backbones.torchvision import TORCHVISION
 from pipeline.registry import Registry
 
 __all__ = ["BACKBONES", "Backbone", "Family", "InputNorm", "Weights"]
@@ -27,6 +29,8 @@ BACKBONES: Registry[Backbone | Family] = Registry(
         RESNET50,
         FACENET,
         IRESNET50,
+        MINI_XCEPTION,
         TIMM,
+        TORCHVISION,
     ],
 )

@@ -125,6 +125,27 @@ def _misfit(architecture: str, size: int, error: Exception) -> ParamsError:
     )
 
 
+def usual_size(architecture: str) -> int:
+    """The side in pixels of the pictures that its default weights were trained on.
+
+    Raises:
+        ParamsError: timm is not installed, or has no such network.
+    """
+    return int(_settings(architecture).input_size[-1])
+
+
+def classifier(architecture: str) -> str:
+    """The name of its last layer, as "fc" or "head.fc".
+
+    Raises:
+        ParamsError: timm is not installed, or has no such network, or it has no such layer or more than one.
+    """
+    found = _settings(architecture).classifier
+    if not isinstance(found, str):
+        raise ParamsError(f"model.architecture: {architecture} does not end in one classifier; choose another network")
+    return found
+
+
 def read_pretrained(architecture: str, size: int) -> StateDict:
     """The weights of timm, downloaded by timm, once; it resamples an embedding of positions for another size.
 

@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from pipeline.backbones import BACKBONES, Backbone, Family
+from pipeline.backbones import BACKBONES, Backbone, Family, InputNorm
 from pipeline.config.section import (
     Balance,
     ClassWeights,
@@ -81,6 +81,14 @@ class ModelParams(Section):
         """
         return BACKBONES[self.backbone].of(self.architecture, self.input_size)
 
+    def input_norm(self, backbone: Backbone) -> InputNorm | None:
+        """What the weights expect of RGB in [0, 1]; None: as it is.
+
+        Args:
+            backbone: the chosen one.
+        """
+        return backbone.weights[self.weights].norm
+
     def _misfit(self) -> str:
         """What to say where the backbone has no such weights."""
         owners = [name for name, entry in BACKBONES.items() if self.weights in entry.weights]
@@ -90,6 +98,29 @@ class ModelParams(Section):
         if len(owners) == 1:
             return f"weights {self.weights} are those of {BACKBONES[owners[0]].title}: set backbone: {owners[0]}"
         return f"there are no {self.weights} weights for {self.backbone}: choose {', '.join(owners)}"
+
+
+class LinearModelParams(ModelParams):
+    """Of a network that was trained elsewhere and ends in a linear layer (docs/import-model.md); it has no head g.
+
+    z is what that layer sees, f's features as they are; ``projection_dim`` and ``projection_hidden`` are its length.
+
+    Attributes:
+        classifier: tells models of this kind from others.
+        input_mean: of red, green and blue in [0, 1], which the network expects to be taken off; null: as its weights.
+        input_std: by which it expects them to be divided then; null: as its weights.
+    """
+
+    classifier: Literal["linear"] = "linear"
+    input_mean: tuple[Fraction, Fraction, Fraction] | None = None
+    input_std: tuple[PositiveFloat, PositiveFloat, PositiveFloat] | None = None
+
+    def input_norm(self, backbone: Backbone) -> InputNorm | None:
+        own = super().input_norm(backbone)
+        if self.input_mean is None and self.input_std is None:
+            return own
+        mean = self.input_mean or (own.mean if own else (0.0, 0.0, 0.0))
+        return InputNorm(1.0, mean, self.input_std or (own.std if own else (1.0, 1.0, 1.0)))
 
 
 class AugmentParams(Section):

@@ -84,7 +84,8 @@ class FaceParams(Section):
         enlarge_to: pictures with a shorter side below this are enlarged to it before detection (48×48 sets), in pixels.
         choose: which face is taken: largest, central (nearest to the picture's centre) or confident (highest score).
         track: in a sequence, take the face that continues the one taken before, where there is one.
-        align: box (the detected box, as the paper has it) or similarity (five landmarks onto the standard template).
+        align: box (the detected box, as the paper has it, whose aspect ratio is not kept), square (the box, lengthened
+            to a square about its centre) or similarity (five landmarks onto the standard template).
         margin: widening on each side, as a share of the box's size (similarity: of the crop's side).
         upscale: how a face smaller than the crop is enlarged.
         keep_aligned: take pictures that the set's own authors have aligned (RAF-DB's) whole, without detection.
@@ -99,7 +100,7 @@ class FaceParams(Section):
     enlarge_to: PositiveInt
     choose: FaceRule
     track: bool
-    align: Literal["box", "similarity"]
+    align: Literal["box", "square", "similarity"]
     margin: Annotated[float, Field(ge=0.0, le=1.0)]
     upscale: Upscale
     keep_aligned: bool

@@ -61,7 +61,7 @@ def card(
         "## How fast it is",
         use.speed(latency),
         "## What it is for, and what not",
-        USE,
+        _use(trained),
     ]
     sections += ["## Licences", use.licences(trained)]
     if files:
@@ -77,21 +77,48 @@ means, or will do: faces and feelings do not go together so simply (Barrett et a
 forbids inferring emotions at work and in education.
 - Cameras, ages, skin and cultures that its pictures lack are where it errs most; nobody has measured it there. Try it \
 on labelled pictures of your own before you rely on it.
-- Probabilities are calibrated on the source's test pictures; on other pictures they may be too sure."""
+"""
+
+CALIBRATED = "- Probabilities are calibrated on the source's test pictures; on other pictures they may be too sure."
+UNCALIBRATED = "- Probabilities are those of the imported network; they were not calibrated here, and may be too sure."
+
+
+def _use(trained: TrainedModel) -> str:
+    return USE + (UNCALIBRATED if trained.imported else CALIBRATED)
 
 
 def _origin(trained: TrainedModel, made: Mapping[str, Any]) -> str:
-    weights = BACKBONES[trained.params.backbone].weights[trained.params.weights]
-    lines = [_data("Source, with labels", made["source"])]
+    lines = [] if trained.imported else [_data("Source, with labels", made["source"])]
+    if trained.imported:
+        lines += _imported(made)
     if trained.adapted:
         method = METHODS[made["adapt"]["method"]]
         lines.append(_data("Target, without labels", made["target"]))
         trained_for = "without training" if method.training_free else f"{made['adapt']['epochs']} epochs"
         lines.append(f"Method: {method.title} ({method.citation}), {trained_for}")
-    lines.append(f"Network: {trained.params.backbone}, begun from {weights.title} ({weights.origin.rstrip('.')})")
-    lines.append(f"Seed {made['seed']}; weights SHA-256 `{made['weights_sha256']}`")
+    if not trained.imported:
+        weights = BACKBONES[trained.params.backbone].weights[trained.params.weights]
+        lines.append(f"Network: {trained.params.backbone}, begun from {weights.title} ({weights.origin.rstrip('.')})")
+        lines.append(f"Seed {made['seed']}")
+    lines.append(f"Weights SHA-256 `{made['weights_sha256']}`")
     lines.append("The licences of the data sets and of the weights that training began from bind this model, too.")
     return "\n".join(f"- {line}" for line in lines)
+
+
+def _imported(made: Mapping[str, Any]) -> list[str]:
+    """What is known of a network that was trained elsewhere."""
+    origin = made["imported"]
+    kind = made["model"]["architecture"] or BACKBONES.title(made["model"]["backbone"])
+    lines = [
+        f"Imported: {origin['from']} (file {origin['weights_name']}, SHA-256 `{origin['weights_sha256']}`), as it was "
+        f"trained elsewhere on {dataset_title(made['source']['name'])}",
+        f"Network: {kind} with a linear classifier of {len(origin['classes'])} classes: {', '.join(origin['classes'])}",
+    ]
+    if origin["left_out"]:
+        lines.append(f"Left out, the other probabilities made to sum to 1: {', '.join(origin['left_out'])}")
+    if origin["missing"]:
+        lines.append(f"Never predicted, as the network does not know it: {', '.join(origin['missing'])}")
+    return lines
 
 
 def _data(role: str, described: Mapping[str, Any]) -> str:

@@ -123,9 +123,10 @@ def crop_recipe(faces: FaceParams) -> str:
             f"usual template of {CROP_SIZE}×{CROP_SIZE} pixels, widened by {faces.margin:g} of the side on each side"
         )
     else:
+        square = " made a square as long as its longer side and" if faces.align == "square" else ""
         shape = (
-            f"its box, widened by {faces.margin:g} of its width and height on each side and cut off at the picture's "
-            f"edge, is resized to {CROP_SIZE}×{CROP_SIZE} pixels, whatever its proportions"
+            f"its box,{square} widened by {faces.margin:g} of its width and height on each side and cut off at the "
+            f"picture's edge, is resized to {CROP_SIZE}×{CROP_SIZE} pixels, whatever its proportions"
         )
     thresholds = ", ".join(f"{value:g}" for value in faces.thresholds)
     return "\n".join(

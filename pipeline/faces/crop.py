@@ -58,8 +58,18 @@ def crop_face(image: Image, face: Face, params: FaceParams) -> Image:
     if params.align == "similarity" and face.landmarks is not None:
         return crop_aligned(image, np.array(face.landmarks).reshape(5, 2), params.margin, params.upscale)
     # Without landmarks there is nothing to align by: the manifest's method tells which crops these are.
-    margin = params.margin if face.method in ("mtcnn", "haar") else 0.0
-    return rotated(crop_box(image, face.box, margin, params.upscale), face.rotation)
+    found = face.method in ("mtcnn", "haar")
+    box = squared(face.box) if found and params.align == "square" else face.box
+    margin = params.margin if found else 0.0
+    return rotated(crop_box(image, box, margin, params.upscale), face.rotation)
+
+
+def squared(box: Box) -> Box:
+    """The box with its shorter side made as long as the other, about the same centre."""
+    x1, y1, x2, y2 = box
+    more = (x2 - x1) - (y2 - y1)
+    across, along = max(-more, 0.0) / 2.0, max(more, 0.0) / 2.0
+    return x1 - across, y1 - along, x2 + across, y2 + along
 
 
 def crop_box(image: Image, box: Box, margin: float, upscale: Upscale = "cubic") -> Image:

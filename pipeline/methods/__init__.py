@@ -4,8 +4,17 @@ import pkgutil
 
 from pipeline.config.methods.base import AdaptParams
 from pipeline.methods.parts.base import Method, SourceDomain, TargetDomain, require_statistics
+from pipeline.methods.parts.linear import default_method, require_fitting
 
-__all__ = ["Method", "SourceDomain", "TargetDomain", "implementation", "require_statistics"]
+__all__ = [
+    "Method",
+    "SourceDomain",
+    "TargetDomain",
+    "default_method",
+    "implementation",
+    "require_fitting",
+    "require_statistics",
+]
 
 
 def implementation(params: AdaptParams) -> type[Method]:

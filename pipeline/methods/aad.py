@@ -17,7 +17,7 @@ class Aad(TwoDomains):
     def prepare_epoch(self, epoch: int) -> dict[str, float]:
         """Fill the bank anew with evaluation views, so that an epoch depends on the model alone that begins it."""
         z, probabilities = self.predict_whole_target()
-        self._bank, self._predicted = z.clone(), probabilities.clone()
+        self._bank, self._predicted = self.prototypes.directions(z).clone(), probabilities.clone()
         return {}
 
     def losses(self, batch: Domains) -> dict[str, Tensor]:
@@ -34,8 +34,9 @@ class Aad(TwoDomains):
     def _neighbours(self, batch: Domains, probabilities: Tensor) -> Tensor:
         """Put the batch into the bank, and return what was last predicted of each picture's neighbours: T×n×k."""
         index = upload(batch.target_index, self.team.device)
-        self._bank[index], self._predicted[index] = batch.target.detach(), probabilities
-        likeness = batch.target.detach() @ self._bank.T
+        directions = self.prototypes.directions(batch.target.detach())
+        self._bank[index], self._predicted[index] = directions, probabilities
+        likeness = directions @ self._bank.T
         likeness.scatter_(1, index[:, None], -torch.inf)  # none is its own neighbour
         count = min(self.params.neighbours, len(self._bank) - 1)
         return self._predicted[likeness.topk(count, dim=1).indices]

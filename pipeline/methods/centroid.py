@@ -12,5 +12,5 @@ class Centroid(TrainingFree):
     params: CentroidParams
 
     def correct(self, z: Tensor, probabilities: Tensor) -> Tensor:
-        directions, found = centroids(z, probabilities, self.params.rounds)
+        directions, found = centroids(self.model.prototypes.directions(z), probabilities, self.params.rounds)
         return decide_by_directions(self.model, directions, found, z, probabilities)

@@ -84,7 +84,7 @@ class LameClassifier(PrototypeClassifier):
     def embed(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Return z and the probabilities that agree with the memory's."""
         z, probabilities = super().embed(images)
-        return z, self.agreeing(probabilities, self.memory(z))
+        return z, self.agreeing(probabilities, self.memory(self.prototypes.directions(z)))
 
     def agreeing(self, probabilities: Tensor, around: Tensor) -> Tensor:
         """One step: N×k probabilities and sums of the neighbours' in, N×k out."""
@@ -102,6 +102,7 @@ class Lame(TrainingFree):
         return LameClassifier(self.source_model)
 
     def correct(self, z: Tensor, probabilities: Tensor) -> Tensor:
+        z = self.model.prototypes.directions(z)
         memory, count = self.model.memory, min(len(z), REMEMBERED)
         kept = torch.arange(count, device=z.device) * len(z) // count
         memory.z[:count] = z[kept]

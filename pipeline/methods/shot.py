@@ -18,13 +18,13 @@ class Shot(TwoDomains):
 
     def prepare_epoch(self, epoch: int) -> dict[str, float]:
         z, probabilities = self.predict_whole_target()
-        self._pseudo_labels = clustered(z, probabilities)
+        self._pseudo_labels = clustered(self.source_model.prototypes.directions(z), probabilities)
         self._shares = smoothed_shares(self._pseudo_labels, self.source_model.decision.possible)
         return {"relabelled": (self._pseudo_labels != probabilities.argmax(dim=1)).float().mean().item()}
 
     def losses(self, batch: Domains) -> dict[str, Tensor]:
         # Eqs. 3, 4 and 7.
-        logits = decision_logits(batch.target @ self.prototypes.matrix.detach().T, self.source_model.decision)
+        logits = decision_logits(self.prototypes.fixed(batch.target), self.source_model.decision)
         probabilities = torch.softmax(logits, dim=1)
         labels = self._pseudo_labels[upload(batch.target_index, self.team.device)]
         mean = probabilities.mean(dim=0)

@@ -26,7 +26,7 @@ def templates(z: Tensor, probabilities: Tensor, model: PrototypeClassifier, most
     ``most`` with the least entropy of what is predicted for them are kept.
 
     Args:
-        z: of the target's pictures, N×d float, unit rows.
+        z: of the target's pictures, N×d float.
         probabilities: what is predicted for them, N×k float.
         model: its prototypes are M, and with its decision they predict for their own rows, too.
         most: M in the paper; None: all.
@@ -35,7 +35,7 @@ def templates(z: Tensor, probabilities: Tensor, model: PrototypeClassifier, most
         Unit rows, k×d float.
     """
     matrix = model.prototypes.matrix.detach()
-    supports = torch.cat([unit_rows(matrix), z])
+    supports = torch.cat([unit_rows(matrix), model.prototypes.directions(z)])
     labels = torch.cat([torch.arange(NUM_CLASSES, device=z.device), probabilities.argmax(dim=1)])
     entropies = torch.special.entr(torch.cat([model.decision(model.prototypes(matrix)), probabilities])).sum(dim=1)
     of_classes = ((labels == index).nonzero().squeeze(1) for index in range(NUM_CLASSES))

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from pipeline import backbones
-from pipeline.config.learning import ModelParams
+from pipeline.config.learning import LinearModelParams, ModelParams
 from pipeline.data.crops import CROP_SIZE
 from pipeline.labels import NUM_CLASSES
 from pipeline.networks.statistics import ClassStatistics
@@ -61,7 +61,7 @@ def unit_rows(vectors: Tensor) -> Tensor:
 class Encoder(nn.Module):
     """f: a backbone with global average pooling, L2-normalised features; ‖f(x)‖ = 1.
 
-    N×3×112×112 float in, N×``dim`` float out.
+    N×3×112×112 float in, N×``dim`` float out. Where a linear classifier stands on them, features stay as they are.
 
     Attributes:
         trunk: the backbone itself.
@@ -74,17 +74,19 @@ class Encoder(nn.Module):
     def __init__(self, params: ModelParams) -> None:
         super().__init__()
         backbone = params.chosen_backbone()
-        norm = backbone.weights[params.weights].norm
+        norm = params.input_norm(backbone)
         # By default the crops are what the network sees, and no resizing stands in the graph.
         self.size = nn.Identity() if params.input_size in (None, CROP_SIZE) else InputSize(params.input_size)
         self.norm = nn.Identity() if norm is None else InputNorm(norm)
         self.trunk = backbone.build(params.weights)
         self.dim = backbone.width(self.trunk)
+        self._unit = not isinstance(params, LinearModelParams)
         # Channels last is the layout that convolutions are fast in, on CPUs and on tensor cores.
         self.trunk.to(memory_format=torch.channels_last)
 
     def forward(self, images: Tensor) -> Tensor:
-        return unit_rows(self.features(images))
+        features = self.features(images)
+        return unit_rows(features) if self._unit else features
 
     def features(self, images: Tensor) -> Tensor:
         """The features before they are normalised, N×``dim``."""
@@ -122,15 +124,30 @@ class ProjectionHead(nn.Module):
         return unit_rows(self.layers(features))
 
 
+class NoHead(nn.Module):
+    """In the place of g where a linear classifier stands on the features: z = f(x)."""
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.dim = dim
+
+    def forward(self, features: Tensor) -> Tensor:
+        return features
+
+
 class Network(nn.Module):
     """z = g(f(x)): encoder and projection head together, N×3×112×112 in, N×``model.projection_dim`` out."""
 
     def __init__(self, params: ModelParams) -> None:
         super().__init__()
         self.encoder = Encoder(params)
-        self.head = ProjectionHead(
-            self.encoder.dim, params.projection_hidden, params.projection_dim, params.projection_norm
-        )
+        self.head: ProjectionHead | NoHead
+        if isinstance(params, LinearModelParams):
+            self.head = NoHead(self.encoder.dim)
+        else:
+            self.head = ProjectionHead(
+                self.encoder.dim, params.projection_hidden, params.projection_dim, params.projection_norm
+            )
 
     def forward(self, images: Tensor) -> Tensor:
         projections: Tensor = self.head(self.encoder(images))
@@ -152,6 +169,46 @@ class Prototypes(nn.Module):
     def forward(self, projections: Tensor) -> Tensor:
         """N×d projections in, N×k logits out."""
         return projections @ self.matrix.T
+
+    def fixed(self, projections: Tensor) -> Tensor:
+        """The logits, through which no gradient reaches M."""
+        return projections @ self.matrix.detach().T
+
+    def directions(self, projections: Tensor) -> Tensor:
+        """The projections (N×d) as unit rows, for what compares directions: they are already."""
+        return projections
+
+    @torch.no_grad()
+    def replace(self, directions: Tensor) -> None:
+        """Let these directions (k×d) take the place of M, and of all else that decides here."""
+        self.matrix.copy_(directions)
+
+
+class LinearClassifier(Prototypes):
+    """The last layer of a network that was trained elsewhere: logits = z·Wᵀ + b, where z is no unit vector.
+
+    Attributes:
+        matrix: W, k×d; 0 of an expression that the network does not know.
+        bias: b, k.
+    """
+
+    def __init__(self, dim: int) -> None:
+        super().__init__(dim)
+        self.bias = nn.Parameter(torch.zeros(NUM_CLASSES))
+
+    def forward(self, projections: Tensor) -> Tensor:
+        return projections @ self.matrix.T + self.bias
+
+    def fixed(self, projections: Tensor) -> Tensor:
+        return projections @ self.matrix.detach().T + self.bias.detach()
+
+    def directions(self, projections: Tensor) -> Tensor:
+        return unit_rows(projections)
+
+    @torch.no_grad()
+    def replace(self, directions: Tensor) -> None:
+        super().replace(directions)
+        self.bias.zero_()
 
 
 class Decision(nn.Module):
@@ -209,9 +266,10 @@ class Decision(nn.Module):
         return weighed / weighed.sum(dim=1, keepdim=True)
 
     def restrict(self, classes: Iterable[int]) -> None:
-        """Only these can be predicted."""
-        self.possible.zero_()
-        self.possible[list(classes)] = True
+        """Only these can be predicted, of those that could be before."""
+        named = torch.zeros_like(self.possible)
+        named[list(classes)] = True
+        self.possible &= named
 
     def forward(self, logits: Tensor) -> Tensor:
         """N×k float in, N×k probabilities out."""
@@ -274,6 +332,8 @@ class Classifier(nn.Module, ABC):
 class PrototypeClassifier(Classifier):
     """softmax(z·Mᵀ) of z = g(f(x)): the source model with M_s (DT), POCAN's with M_t (docs/method.md).
 
+    Of a network that was trained elsewhere ``prototypes`` is its linear classifier, and z are its features.
+
     Attributes:
         statistics: of the source's z, in a source model; it decides nothing. None in most adapted models, whose z is
             another one, and in source models of before it was kept.
@@ -294,6 +354,8 @@ class PrototypeClassifier(Classifier):
 
     @classmethod
     def untrained(cls, params: ModelParams) -> Self:
+        if isinstance(params, LinearModelParams):
+            return cls(Network(params), LinearClassifier(params.projection_dim))
         return cls(Network(params), Prototypes(params.projection_dim))
 
     def embed(self, images: Tensor) -> tuple[Tensor, Tensor]:

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from pipeline.config import paths
-from pipeline.config.learning import AugmentParams, ModelParams
+from pipeline.config.learning import AugmentParams, LinearModelParams, ModelParams
 from pipeline.config.methods import METHODS
 from pipeline.config.pictures import FaceParams
 from pipeline.config.section import Section
@@ -55,6 +55,11 @@ class TrainedModel:
         return "adapt" in self.description
 
     @property
+    def imported(self) -> bool:
+        """Whether its network was trained elsewhere: then its source's pictures and class statistics are not known."""
+        return "imported" in self.description
+
+    @property
     def drawn(self) -> bool:
         """Whether it has learned from drawn stand-ins, be it from their labels or without them."""
         learned_from = (self.description[role] for role in ("source", "target") if role in self.description)
@@ -84,10 +89,11 @@ def open_model(folder: Path) -> TrainedModel:
             f"{folder}: encoder and head alone, which predict nothing; name {folder.parent / paths.PROTOTYPES.name}"
         )
     try:
-        params = _section(ModelParams, description["model"])
+        linear = description["model"].get("classifier") == "linear"
+        params = _section(LinearModelParams if linear else ModelParams, description["model"])
         augment = _section(AugmentParams, description["augment"])
         faces = _section(FaceParams, (description.get("target") or description["source"])["faces"])
-    except (KeyError, TypeError, ValidationError) as error:
+    except (AttributeError, KeyError, TypeError, ValidationError) as error:
         raise WeightsError(
             f"{paths.model_description(folder)}: not as this version of the project writes it ({_reason(error)}); "
             "train the model again, or use the version that wrote it"

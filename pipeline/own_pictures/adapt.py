@@ -167,6 +167,7 @@ def _write(request: AdaptRequest, settings: Params, work: Adaptation, outcome: O
         work.source is not None,
         table,
         provenance,
+        report.UNCALIBRATED if work.trained.imported else report.CALIBRATED,
     )
     curve = read_curve(work.outputs.curve, "the same command again")
     with working("draw the page"):

@@ -21,6 +21,9 @@ from pipeline.validators import chooser
 SURE = 0.9
 """The probability from which a prediction counts as sure in the report."""
 
+CALIBRATED = "calibrated on the source's test pictures"
+UNCALIBRATED = "not calibrated, as no picture of the source came with the imported model"
+
 EXPLAINED = (
     "Entropy of the predictions: low where the model is sure. Mutual information: the entropy of the mean prediction "
     "minus that entropy; high where the model is sure of each picture and does not say the same of all. Soft "
@@ -66,6 +69,7 @@ def text(
     with_source: bool,
     predictions: pd.DataFrame,
     provenance: ProvenancePair,
+    calibration: str = CALIBRATED,
 ) -> str:
     """The text of report.md, in Markdown.
 
@@ -80,6 +84,7 @@ def text(
         with_source: whether the source is at hand.
         predictions: expression and calibrated confidence of every picture that is predicted.
         provenance: whether the model's pictures and the user's are drawn.
+        calibration: what is said of the probabilities.
     """
     rows, said = target.split.test, note(provenance, settings.source)
     mark = f" {DRAWN_MARK}" if said else ""
@@ -91,7 +96,7 @@ def text(
         *([said] if said else []),
         "## Expressions",
         _classes(before, predictions, mark),
-        f"Confidence is the probability of the expression that is predicted, calibrated on the source's test pictures; "
+        f"Confidence is the probability of the expression that is predicted, {calibration}; "
         f"sure: {SURE:.0%} or more. How often such predictions are right here is not known without labels: look at "
         "some of them.",
         "## Judged without labels",

@@ -15,7 +15,7 @@ from pipeline.datasets.parts.videos import is_video
 from pipeline.datasets.video import VideoDataset
 from pipeline.errors import DatasetError, ParamsError
 from pipeline.files.names import require_utf8
-from pipeline.methods import require_statistics
+from pipeline.methods import default_method, require_fitting, require_statistics
 from pipeline.networks.trained import TrainedModel
 from pipeline.reporting.folder_faces import require_apart
 from pipeline.validators import LAST, VALIDATORS, chooser
@@ -32,7 +32,7 @@ class AdaptRequest:
         pictures: a folder, or a video.
         out: a new folder.
         model: the source model, a folder or an MLflow URI.
-        method: in place of ``adapt.method`` of the parameter file, if not None.
+        method: in place of ``adapt.method`` of the parameter file, or of the one for imported models, if not None.
         choose: the epoch whose model is kept, in place of ``adapt.choose``, whatever the parameter file says: nobody
             has labels here to see an adaptation go wrong.
         changes: other values of parameters, as ``adapt.tau=0.6``.
@@ -85,8 +85,8 @@ class AdaptRequest:
             name: what the pictures are called.
 
         Raises:
-            ParamsError: a change is refused, the model was adapted already, or the epoch would be chosen by pictures of
-                the source, which are not used.
+            ParamsError: a change is refused, the model was adapted already, the method cannot adapt an imported one, or
+                the epoch would be chosen by pictures of the source, which are not used.
             WeightsError: the method needs class statistics, and the model has none.
         """
         for change in self.changes:
@@ -99,7 +99,8 @@ class AdaptRequest:
                 f"{self.model}: adapted already, to {trained.description['target']['name']}; name the source model "
                 "that it was made from with --model"
             )
-        options = [f"adapt.choose={self.choose}", *([f"adapt.method={self.method}"] if self.method else [])]
+        method = self.method or (default_method(trained.model) if trained.imported else None)
+        options = [f"adapt.choose={self.choose}", *([f"adapt.method={method}"] if method else [])]
         of_faces = [change for change in self.changes if change.startswith("faces.")]
         settings = load(self.params, [*options, *(change for change in self.changes if change not in of_faces)])
         made = {
@@ -112,6 +113,7 @@ class AdaptRequest:
             "compute": settings.compute.model_copy(update={"devices": 1}),
         }
         settings = settings.model_copy(update=made)
+        require_fitting(settings.adapt, trained.model)
         _refuse_blind_choice(settings)
         require_statistics(settings.adapt, trained.model)
         return settings

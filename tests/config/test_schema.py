@@ -171,7 +171,7 @@ def test_the_papers_protocol_stands_in_its_file() -> None:
         ("pretrain.objective", "contrast", r"pretrain\.objective: input should be 'supcon', 'cross_entropy' or 'both'"),
         ("model.weights", "arcface", r"model: weights arcface are those of IR-50: set backbone: iresnet50"),
         ("model.weights", "vggface2", r"model: there are no vggface2 weights for resnet10: choose resnet50, facenet"),
-        ("model.architecture", "resnet18", r"model: architecture goes with backbone: timm; remove it"),
+        ("model.architecture", "resnet18", r"model: architecture goes with backbone: timm or torchvision; remove it"),
         ("model.backbone", "timm", r"model: architecture: timm needs a name of its own models, such as resnet18"),
         ("model.input_size", 8, r"model: input_size: pictures for resnet10 may have a side of 32 to 1024"),
         ("model.input_size", 112.0, r"model\.input_size: input should be a valid integer"),
@@ -203,7 +203,7 @@ def test_the_papers_protocol_stands_in_its_file() -> None:
         ("colour", "red", r"colour: unknown key"),
         ("faces.choose", "central", r"faces: choose: central must see every face.*set search: exact"),
         ("faces.track", True, r"faces: track: true must see every face.*set search: exact"),
-        ("faces.align", "warp", r"faces\.align: input should be 'box' or 'similarity'"),
+        ("faces.align", "warp", r"faces\.align: input should be 'box', 'square' or 'similarity'"),
         ("faces.margin", -0.1, r"faces\.margin: input should be greater than or equal to 0"),
     ],
 )

@@ -83,7 +83,7 @@ def _read_raw(path: Path) -> Any:
         return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         if not zipfile.is_zipfile(path):  # what torch.save writes is one
-            raise
+            raise pickle.UnpicklingError("it is damaged, or could run code") from None
         # PyTorch's own message advises weights_only=False, which would run whatever the file says.
         raise WeightsError(
             f"{path}: holds more than tensors, as checkpoints of Lightning do, and the rest is not read, as it could "

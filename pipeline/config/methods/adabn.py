@@ -1,6 +1,6 @@
 """AdaBN's parameters."""
 
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from pipeline.config.methods.base import AdaptParams
 
@@ -15,3 +15,4 @@ class AdabnParams(AdaptParams):
     )
     implementation: ClassVar[str] = "pipeline.methods.adabn:Adabn"
     source_free: ClassVar[bool] = True
+    works_by_norms: ClassVar[Literal["none", "batch", "all"]] = "batch"

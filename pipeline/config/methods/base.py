@@ -62,6 +62,9 @@ class AdaptParams(Section):
     space: ClassVar[Space] = {}
     """What a search varies, beside the configured values."""
 
+    works_by_norms: ClassVar[Literal["none", "batch", "all"]] = "none"
+    """Which normalisation layers it changes, and nothing else: batch norms, or all kinds; without one it is idle."""
+
     method: Name
     epochs: PositiveInt
     steps_per_epoch: PositiveInt | None

@@ -26,6 +26,7 @@ class SarParams(TwoDomainsParams):
     implementation: ClassVar[str] = "pipeline.methods.sar:Sar"
     source_free: ClassVar[bool] = True
     space: ClassVar[Space] = {"lr": RATE}
+    works_by_norms: ClassVar[Literal["none", "batch", "all"]] = "all"
 
     lr: PositiveFloat = 2.5e-4
     schedule: Literal["inverse", "constant"] = "constant"

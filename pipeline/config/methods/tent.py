@@ -22,6 +22,7 @@ class TentParams(TwoDomainsParams):
     implementation: ClassVar[str] = "pipeline.methods.tent:Tent"
     source_free: ClassVar[bool] = True
     space: ClassVar[Space] = {"lr": RATE}
+    works_by_norms: ClassVar[Literal["none", "batch", "all"]] = "batch"
 
     lr: PositiveFloat = 2.5e-4
     schedule: Literal["inverse", "constant"] = "constant"

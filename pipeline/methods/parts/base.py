@@ -12,6 +12,7 @@ from pipeline.config.learning import AugmentParams
 from pipeline.config.methods.base import AdaptParams
 from pipeline.data.batches import NetworkInputs
 from pipeline.errors import TrainingError, WeightsError
+from pipeline.methods.parts.linear import require_fitting
 from pipeline.networks.inference import classify
 from pipeline.networks.network import Classifier, PrototypeClassifier
 from pipeline.training.loop import Epoch, Resumable, Stateful
@@ -104,6 +105,7 @@ class Method(Resumable, ABC):
     _kept_state: dict[str, dict[str, Tensor]] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
+        require_fitting(self.params, self.source_model)
         require_statistics(self.params, self.source_model)
         self.epochs = self.params.passes if self.params.adapts else 0
         self.source_model.to(self.target.inputs.device)

@@ -48,7 +48,7 @@ class TrainingFree(Method):
         """Change ``model`` by what it makes of the target.
 
         Args:
-            z: of the training pictures, N×d float, unit rows.
+            z: of the training pictures, N×d float; unit rows but for a linear classifier.
             probabilities: what is predicted for them so far, N×k float.
 
         Returns:
@@ -126,7 +126,7 @@ def decide_by_directions(
     decision = model.decision
     decision.adjustment.zero_()
     decision.possible &= found
-    model.prototypes.matrix.copy_(directions)
+    model.prototypes.replace(directions)
     similarities = model.prototypes(z).masked_fill(~decision.possible, -torch.inf)
     model.prototypes.matrix.mul_(sharpness(similarities, mean_entropy(probabilities.double())))
     decided: Tensor = decision(model.prototypes(z))

@@ -1,0 +1,103 @@
+"""Which of the seven expressions each output of a network means, by the names of its classes in order."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pipeline.datasets.parts.classes import CLASS_WORDS, class_of
+from pipeline.errors import ParamsError, short_repr
+from pipeline.labels import EXPRESSIONS
+from pipeline.registry import suggestion
+
+KNOWN_OTHERS = ("contempt", "contemptuous", "other", "others", "none", "unknown", "uncertain", "no-face")
+"""Classes of common sets that are none of the seven: left out unless they are given a meaning."""
+
+NOTHING = "-"
+"""After a name's equals sign: the class is left out."""
+
+FEWEST = 2
+"""Expressions that a network must tell apart."""
+
+
+@dataclass(frozen=True)
+class ClassMap:
+    """What a network's outputs mean.
+
+    Attributes:
+        names: of all its classes, in order.
+        rows: of each expression that it knows, by its index into ``EXPRESSIONS``, which output it is.
+    """
+
+    names: tuple[str, ...]
+    rows: dict[int, int]
+
+    @property
+    def left_out(self) -> tuple[str, ...]:
+        """The classes that are no expression of this project."""
+        used = set(self.rows.values())
+        return tuple(name for place, name in enumerate(self.names) if place not in used)
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """The expressions that the network does not know."""
+        return tuple(name for label, name in enumerate(EXPRESSIONS) if label not in self.rows)
+
+    def sentence(self) -> str:
+        """What the user is told: which output is what, what is left out and what is missing."""
+        meant = {place: EXPRESSIONS[label] for label, place in self.rows.items()}
+        parts = [", ".join(f"{name} → {meant[place]}" for place, name in enumerate(self.names) if place in meant)]
+        if self.left_out:
+            parts.append(f"left out, the rest made to sum to 1: {', '.join(self.left_out)}")
+        if self.missing:
+            parts.append(f"never predicted, as the network does not know it: {', '.join(self.missing)}")
+        return "; ".join(parts)
+
+
+def class_map(names: Sequence[str]) -> ClassMap:
+    """Read the names of a network's classes.
+
+    Args:
+        names: in the order of its outputs, as "happy", "joy=happiness" or "boredom=-".
+
+    Raises:
+        ParamsError: a name is unknown, two classes mean the same expression, or fewer than two are left.
+    """
+    plain: list[str] = []
+    rows: dict[int, int] = {}
+    for place, text in enumerate(names):
+        name, equals, meaning = (part.strip() for part in text.partition("="))
+        plain.append(name)
+        label = _label(name, meaning if equals else None)
+        if label is None:
+            continue
+        if label in rows:
+            raise ParamsError(
+                f"--classes: {plain[rows[label]]} and {name} both mean {EXPRESSIONS[label]}; leave one out, as "
+                f"{name}={NOTHING}"
+            )
+        rows[label] = place
+    if len(rows) < FEWEST:
+        raise ParamsError(
+            f"--classes: {len(rows)} of {len(names)} classes mean an expression of {', '.join(EXPRESSIONS)}"
+        )
+    return ClassMap(tuple(plain), rows)
+
+
+def _label(name: str, meaning: str | None) -> int | None:
+    """The expression that a class means; None: it is left out.
+
+    Raises:
+        ParamsError: neither its name nor its meaning is known.
+    """
+    if meaning == NOTHING:
+        return None
+    word = name if meaning is None else meaning
+    label = class_of(word)
+    if label is not None:
+        return label
+    if meaning is None and name.casefold().replace(" ", "-").replace("_", "-") in KNOWN_OTHERS:
+        return None
+    words = [word for spellings in CLASS_WORDS.values() for word in spellings]
+    raise ParamsError(
+        f"--classes: unknown class {short_repr(word)}{suggestion(word.casefold(), words)}; write {name or 'NAME'}="
+        f"EXPRESSION with one of {', '.join(EXPRESSIONS)}, or {name or 'NAME'}={NOTHING} to leave it out"
+    )

@@ -1,0 +1,49 @@
+"""Which methods make sense for a linear classifier that stands on the features of a network trained elsewhere."""
+
+from torch import nn
+
+from pipeline.config.methods import METHODS
+from pipeline.config.methods.base import AdaptParams
+from pipeline.errors import ParamsError
+from pipeline.methods.parts.norms import BATCH_NORMS, NORMS
+from pipeline.networks.network import LinearClassifier, PrototypeClassifier
+
+
+def require_fitting(params: AdaptParams, model: nn.Module) -> None:
+    """Refuse a method that cannot adapt an imported model; for any other model nothing is asked.
+
+    Raises:
+        ParamsError: it needs pictures or statistics of the source, trains what the model does not have, or trains the
+            head alone.
+    """
+    if not (isinstance(model, PrototypeClassifier) and isinstance(model.prototypes, LinearClassifier)):
+        return
+    reason = _reason(params, model)
+    if reason:
+        able = (name for name, kind in METHODS.items() if kind.source_free and not kind.needs_statistics)
+        raise ParamsError(f"adapt.method: {params.title} {reason}; methods for imported models: {', '.join(able)}")
+    if params.trains == "head" and params.adapts and not params.training_free:
+        raise ParamsError(
+            "adapt.trains: an imported model has no projection head that could be trained alone; set adapt.trains: all"
+        )
+
+
+def default_method(model: nn.Module) -> str:
+    """The method for an imported model where none is named, chosen on trial targets (docs/import-model.md).
+
+    It trains nothing: the target's statistics in the batch norms, or the model as it is where there are none.
+    """
+    return "adabn" if any(isinstance(layer, BATCH_NORMS) for layer in model.modules()) else "dt"
+
+
+def _reason(params: AdaptParams, model: PrototypeClassifier) -> str:
+    """Why the method cannot adapt this model; empty: it can."""
+    if not params.source_free:
+        return "trains on the source's labelled pictures, which an imported model does not bring"
+    if params.needs_statistics:
+        return "compares with class means of the source, which an imported model does not bring"
+    kinds = {"none": (nn.Module,), "batch": BATCH_NORMS, "all": NORMS}[params.works_by_norms]
+    if not any(isinstance(layer, kinds) for layer in model.modules()):
+        wanted = "batch norms" if params.works_by_norms == "batch" else "layers of normalisation"
+        return f"changes {wanted} alone, and this network has none"
+    return ""
