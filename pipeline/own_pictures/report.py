@@ -1,6 +1,7 @@
 """The report of an adaptation to the user's own pictures: predictions, and what can be said of them without labels."""
 
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -11,10 +12,11 @@ from pipeline.data.outcome import Outcome, Predictions
 from pipeline.data.prepared import PreparedData
 from pipeline.evaluation import scorecard
 from pipeline.labels import EXPRESSIONS, NUM_CLASSES
+from pipeline.own_pictures import verdicts
+from pipeline.own_pictures.labelled import Verdict
 from pipeline.reporting.folder_faces import found_by
 from pipeline.reporting.markdown import MARK_NOTE, NOTHING, markdown_table
 from pipeline.reporting.titles import dataset_title
-from pipeline.validators import chooser
 
 SURE = 0.9
 """The probability from which a prediction counts as sure in the report."""
@@ -31,30 +33,46 @@ DOUBTFUL = (
 NO_SIGN = "No sign of harm: information did not fall."
 
 
-def text(
-    settings: Params,
-    model: str,
-    target: PreparedData,
-    unit: str,
-    outcome: Outcome,
-    kept_epoch: int,
-    source_labels: NDArray[np.int64] | None,
-    predictions: pd.DataFrame,
-    mark: str,
-) -> str:
-    """The text of report.md, in Markdown.
+@dataclass(frozen=True, eq=False)
+class Told:
+    """What the report tells of.
 
-    Args:
+    Attributes:
         settings: the parameters of the run.
         model: the source model, as the user named it.
+        why: why this method, as the end of a sentence.
         target: the user's pictures.
         unit: what these are: "picture" or "frame".
         outcome: what both models predict.
         kept_epoch: the epoch that the adapted model is of; 0: the source model.
+        moved: the share of pictures that the last epoch's model predicts otherwise than the source model.
         source_labels: of each of the source's crops; None where the source is not at hand.
         predictions: expression and calibrated confidence of every picture that is predicted.
+        validations: what validators say, a row an epoch.
+        verdict: what the user's labels say; None without labels.
+        asked: the pictures to label next.
         mark: stands after every number where pictures are drawn, else "".
     """
+
+    settings: Params
+    model: str
+    why: str
+    target: PreparedData
+    unit: str
+    outcome: Outcome
+    kept_epoch: int
+    moved: float
+    source_labels: NDArray[np.int64] | None
+    predictions: pd.DataFrame
+    validations: pd.DataFrame
+    verdict: Verdict | None
+    asked: Sequence[str]
+    mark: str
+
+
+def text(told: Told) -> str:
+    """The text of report.md, in Markdown."""
+    target, outcome, settings, mark = told.target, told.outcome, told.settings, told.mark
     rows = target.split.test
     embedded, ranks = outcome.target.rows, outcome.target.ranks[np.isin(outcome.target.rows, rows)]
     sample = replace(outcome.target, rows=np.flatnonzero(np.isin(rows, embedded)), ranks=ranks)
@@ -62,33 +80,47 @@ def text(
     source, found = dataset_title(settings.source), found_by(target.store)
     parts = [
         f"# {target.name}: adapted by {settings.adapt.title}",
-        f"The model `{model}`, trained on {source}, was adapted to {len(rows)} of {len(target.store.images)} readable "
-        f"{unit}s, those with a face: {found}. No label was used. How the faces were found: [faces.md](faces.md), and "
-        f"the [contact sheets](contact-sheets). Predictions: [predictions.csv](predictions.csv). The model: `model/`, "
-        f"for `pocan predict --model`. How training went: [curve.csv](curve.csv).{_kept(settings, kept_epoch)}",
+        f"The model `{told.model}`, trained on {source}, was adapted to {len(rows)} of {len(target.store.images)} readable "
+        f"{told.unit}s, those with a face: {found}. {_labels_used(told.verdict)} How the faces were found: "
+        "[faces.md](faces.md), and the [contact sheets](contact-sheets). Predictions: [predictions.csv](predictions.csv). "
+        "The model: `model/`, for `pocan predict --model`. How training went: [curve.csv](curve.csv).",
+        "## What was done",
+        verdicts.done(settings.adapt, told.why),
+        *_kept(told),
         "## Expressions",
-        _classes(with_faces.before, predictions, mark),
-        f"Confidence is the probability of the expression that is predicted, calibrated on the source's test pictures; "
-        f"sure: {SURE:.0%} or more. How often such predictions are right here is not known without labels: look at "
-        "some of them.",
+        _classes(with_faces.before, told.predictions, mark),
+        f"Confidence is the probability of the expression that is predicted, {_calibrated(told)}; sure: {SURE:.0%} or more. "
+        f"{_how_often(told.verdict)}",
+        verdicts.next_labels(0 if told.verdict is None else len(told.verdict.labels), told.asked),
         "## Judged without labels",
-        *_comparison(with_faces, source_labels, mark),
+        *_comparison(with_faces, told.source_labels, mark),
         EXPLAINED,
         *([MARK_NOTE] if mark else []),
     ]
-    return "\n\n".join(parts) + "\n"
+    return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def _kept(settings: Params, epoch: int) -> str:
-    """A sentence on which epoch's model is kept, where a validator chose it."""
-    validator = chooser(settings.adapt.choose)
-    if validator is None:
-        return ""
-    after = f"epoch {epoch} of {settings.adapt.passes}"
-    if settings.adapt.search:
-        after = f"training by configuration {epoch} of those tried ([validations.csv](validations.csv))"
-    kept = "the source model itself" if epoch == 0 else f"the model after {after}"
-    return f" Kept is {kept}, chosen by {validator.title} (`adapt.choose`)."
+def _labels_used(verdict: Verdict | None) -> str:
+    return "No label was used." if verdict is None else f"{len(verdict.labels)} labels of yours were used."
+
+
+def _kept(told: Told) -> list[str]:
+    """Which model is kept and why: by the labels, where there are any."""
+    if told.verdict is not None:
+        return [verdicts.of_labels(told.verdict, told.mark)]
+    return [verdicts.kept(told.settings.adapt, told.kept_epoch, told.validations, told.moved, told.mark)]
+
+
+def _calibrated(told: Told) -> str:
+    if told.verdict is not None:
+        return "calibrated by your labels"
+    return "calibrated on the source's test pictures"
+
+
+def _how_often(verdict: Verdict | None) -> str:
+    if verdict is not None:
+        return "How often such predictions are right: see your labels above."
+    return "How often such predictions are right here is not known without labels: look at some of them."
 
 
 def _only(predicted: Predictions, rows: NDArray[np.int64]) -> Predictions:
