@@ -169,11 +169,11 @@ def adapt(
         pictures: a folder of pictures, at any depth, or a video.
         out: a new folder for all that is written.
         model: the source model: its folder, or an MLflow URI.
-        labels: the expressions of a few of the pictures: a CSV with the columns picture and expression, or a folder with
-            a sub-folder a class. None: none is known.
+        labels: the expressions of a few of the pictures: a CSV with the columns picture and expression, or a folder
+            with a sub-folder a class. None: none is known.
         method: the method; None: by what is at hand.
-        choose: the epoch whose model is kept: "last", or by a validator that needs no label; None: by a label-free rule,
-            or by the labels.
+        choose: the epoch whose model is kept: "last", or by a validator that needs no label; None: by a label-free
+            rule, or by the labels.
         changes: other values of parameters, as ``{"adapt.tau": 0.6}``.
         every: of a video take every so many-th frame.
         params: a parameter file whose sections adapt and methods are used; None: the command's own defaults.

@@ -7,10 +7,10 @@ f stays; everything is on features of it. The fit minimises, over all weights θ
   + u · (mean H(p) + KL(mean p ‖ π))           the unlabelled rest: sure of each picture, varied over all of them
   + h/2 · Σ_t ‖θ_t − θ⁰_t‖² / ‖θ⁰_t‖²          how firmly each tensor is held at the source model's, θ⁰
 
-p is what the decision makes of z = g(f(x)), logit adjustment included; batch norms keep the source model's statistics. π are
-the shares of the classes among the rest as the source model predicts them, each class counted once more (Laplace), a
-fixed number in the fit. There is no chance in it: the same pictures give the same weights, by L-BFGS over all pictures
-at once (Liu and Nocedal 1989).
+p is what the decision makes of z = g(f(x)), logit adjustment included; batch norms keep the source model's statistics.
+π are the shares of the classes among the rest as the source model predicts them, each class counted once more
+(Laplace), and stay fixed. There is no chance in it: the same pictures give the same weights, by L-BFGS over all
+pictures at once (Liu and Nocedal 1989).
 
 The label term alone is a maximum a posteriori fit of a classifier with a Gaussian prior at the source's; the third is
 information maximisation (Shi and Sha, ICML 2012), semi-supervised by the first (Grandvalet and Bengio, NeurIPS 2004).

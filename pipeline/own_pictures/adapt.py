@@ -213,9 +213,7 @@ def _write(
     return [out / PREDICTIONS, out / REPORT]
 
 
-def _asked(
-    outcome: Outcome, probabilities: NDArray[np.float64], labelled: Labelled | None
-) -> list[next_labels.Asked]:
+def _asked(outcome: Outcome, probabilities: NDArray[np.float64], labelled: Labelled | None) -> list[next_labels.Asked]:
     """What to label next, of the pictures with a face whose embeddings are kept."""
     rows = outcome.target.rows
     known = labelled.by_row if labelled else {}

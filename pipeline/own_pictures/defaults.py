@@ -1,8 +1,8 @@
 """How ``pocan adapt`` adapts where nothing else is asked for.
 
-params.yaml says how long the pipeline trains, and the demo's values are tiny. A folder of one's own gets the values here,
-with which the head alone was measured on real faces (docs/results.md, "The head alone"), whatever stands there. A
-parameter file that is named on purpose (``--params``) is taken as it is.
+params.yaml says how long the pipeline trains, and the demo's values are tiny. A folder of one's own gets the values
+here, with which the head alone was measured on real faces (docs/results.md, "The head alone"), whatever stands there.
+A parameter file that is named on purpose (``--params``) is taken as it is.
 """
 
 import json
@@ -38,8 +38,8 @@ def changes(method: str, decision: dict[str, Any]) -> list[str]:
 
     Args:
         method: its name; a name that is none is refused where the changes are checked.
-        decision: the parameters of the source model's prototypes: a method that pseudo-labels by the decision of
-            POCAN has the source model's class weights and adjustment of logits, so that before and after can be compared.
+        decision: the parameters of the source model's prototypes. POCAN gets their class weights and adjustment of
+            logits, so that before and after decide alike.
     """
     own: dict[str, dict[str, Any]] = {name: dict(RATES.get(name, {})) for name in METHODS}
     for key in ("class_weights", "logit_adjustment", "balance"):

@@ -21,8 +21,6 @@ from pipeline.files.names import as_text
 from pipeline.labels import EXPRESSIONS
 
 PICTURE, EXPRESSION = "picture", "expression"
-MANY = 50
-"""Labels of a class up to which a fit is meant; of more, training is of use (docs/own-data.md)."""
 
 
 @dataclass(frozen=True)
@@ -66,8 +64,8 @@ def read_labels(path: Path, pictures: Dataset) -> list[Given]:
     first = given[0]
     if all(one.label == first.label for one in given):
         raise DatasetError(
-            f"{as_text(path)}: all labels are {EXPRESSIONS[first.label]} (from {first.place} on); label pictures of two "
-            "expressions at least"
+            f"{as_text(path)}: all labels are {EXPRESSIONS[first.label]} (from {first.place} on); label pictures "
+            "of two expressions at least"
         )
     return given
 

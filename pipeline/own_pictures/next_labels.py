@@ -51,10 +51,10 @@ def most_telling(
 ) -> list[Asked]:
     """Order pictures by how much their label tells.
 
-    In turn the class with the fewest labels, given and asked for, has one more picture that is predicted as it: the one
-    with the largest product of doubt (1 less the distance of the two highest probabilities; margin sampling, Scheffer et
-    al. 2001) and novelty (its cosine distance from the nearest picture that is labelled or asked for already), so that a
-    row of like pictures is asked for once.
+    In turn the class with the fewest labels, given and asked for, has one more picture that is predicted as it: the
+    one with the largest product of doubt (1 less the distance of the two highest probabilities; margin sampling,
+    Scheffer et al. 2001) and novelty (its cosine distance from the nearest picture that is labelled or asked for
+    already), so that a row of like pictures is asked for once.
 
     Args:
         rows: the pictures in question, N int64.

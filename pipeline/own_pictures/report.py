@@ -80,17 +80,18 @@ def text(told: Told) -> str:
     source, found = dataset_title(settings.source), found_by(target.store)
     parts = [
         f"# {target.name}: adapted by {settings.adapt.title}",
-        f"The model `{told.model}`, trained on {source}, was adapted to {len(rows)} of {len(target.store.images)} readable "
-        f"{told.unit}s, those with a face: {found}. {_labels_used(told.verdict)} How the faces were found: "
-        "[faces.md](faces.md), and the [contact sheets](contact-sheets). Predictions: [predictions.csv](predictions.csv). "
-        "The model: `model/`, for `pocan predict --model`. How training went: [curve.csv](curve.csv).",
+        f"The model `{told.model}`, trained on {source}, was adapted to {len(rows)} of {len(target.store.images)} "
+        f"readable {told.unit}s, those with a face: {found}. {_labels_used(told.verdict)} How the faces were found: "
+        "[faces.md](faces.md), and the [contact sheets](contact-sheets). Predictions: "
+        "[predictions.csv](predictions.csv). The model: `model/`, for `pocan predict --model`. How training went: "
+        "[curve.csv](curve.csv).",
         "## What was done",
         verdicts.done(settings.adapt, told.why),
         *_kept(told),
         "## Expressions",
         _classes(with_faces.before, told.predictions, mark),
-        f"Confidence is the probability of the expression that is predicted, {_calibrated(told)}; sure: {SURE:.0%} or more. "
-        f"{_how_often(told.verdict)}",
+        f"Confidence is the probability of the expression that is predicted, {_calibrated(told)}; sure: {SURE:.0%} or "
+        f"more. {_how_often(told.verdict)}",
         verdicts.next_labels(0 if told.verdict is None else len(told.verdict.labels), told.asked),
         "## Judged without labels",
         *_comparison(with_faces, told.source_labels, mark),

@@ -94,7 +94,7 @@ class AdaptRequest:
             name: what the pictures are called.
 
         Raises:
-            DatasetError: the method that is asked for needs the source's pictures, and they are missing or have changed.
+            DatasetError: the method that is asked for needs the source's pictures, and they are missing or changed.
             ParamsError: a change is refused, the model was adapted already, or the epoch would be chosen by pictures of
                 the source, which are not used.
             WeightsError: the method needs class statistics, and the model has none.
@@ -118,8 +118,8 @@ class AdaptRequest:
         if self.labels is not None:
             if settings.adapt.trains != "head":
                 raise ParamsError(
-                    f"--labels: they are fitted on features of f, which {settings.adapt.title} does not train on alone; "
-                    "choose another --method"
+                    f"--labels: they are fitted on features of f, which {settings.adapt.title} does not train on "
+                    "alone; choose another --method"
                 )
             if not isinstance(trained.model, PrototypeClassifier):
                 raise ParamsError(f"--labels: {self.model} has no head g and no prototypes that could be fitted")
@@ -144,9 +144,8 @@ class AdaptRequest:
         return defaults.WITH_SOURCE, "as the pictures that the model was trained on are at hand"
 
     def _settings(self, trained: TrainedModel, name: str, method: str | None) -> Params:
-        own = (
-            defaults.changes(method, trained.description.get("prototypes", {})) if self._by_defaults and method else []
-        )
+        decision = trained.description.get("prototypes", {})
+        own = defaults.changes(method, decision) if method and self.params is None else []
         options = [*own, *([f"adapt.method={method}"] if method else [])]
         of_faces = [change for change in self.changes if change.startswith("faces.")]
         rest = [change for change in self.changes if change not in of_faces]
@@ -165,10 +164,6 @@ class AdaptRequest:
             "compute": settings.compute.model_copy(update={"devices": 1}),
         }
         return settings.model_copy(update=made)
-
-    @property
-    def _by_defaults(self) -> bool:
-        return self.params is None
 
 
 @dataclass(frozen=True)
@@ -202,11 +197,12 @@ def source(trained: TrainedModel, settings: Params) -> PreparedData | None:
     except DatasetError as error:
         free = ", ".join(name for name, method in METHODS.items() if method.source_free)
         raise DatasetError(
-            f"{settings.adapt.title} needs the pictures that the model was trained on: {error}; --method {free} need none"
+            f"{settings.adapt.title} needs the pictures that the model was trained on: {error}; --method {free} need "
+            "none"
         ) from None
     if settings.adapt.trains == "all":
         return found
-    judges = Sample.draw(found.split.test, 0).rows
+    judges = Sample.draw(found.split.test, 0).rows  # more are not looked at, and their features take time
     return replace(found, split=Split(found.split.train, judges))
 
 

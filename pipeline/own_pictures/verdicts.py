@@ -46,13 +46,11 @@ def kept(params: AdaptParams, epoch: int, validations: pd.DataFrame, moved: floa
     moves = (
         f"{'The correction' if params.training_free else 'Training'} {{}} {100 * moved:.1f} %{mark} of the predictions"
     )
+    reason = _reason(params.choose, epoch, validations, mark)
     if epoch:
         of = "" if params.training_free else f", after epoch {epoch} of {params.passes}"
-        return f"**Kept the adapted model**{of}. {moves.format('moved')}; {_reason(params.choose, epoch, validations, mark)}."
-    return (
-        f"**Kept the source model**: {_reason(params.choose, epoch, validations, mark)}. "
-        f"{moves.format('would have moved')}."
-    )
+        return f"**Kept the adapted model**{of}. {moves.format('moved')}; {reason}."
+    return f"**Kept the source model**: {reason}. {moves.format('would have moved')}."
 
 
 def _reason(rule: str, epoch: int, validations: pd.DataFrame, mark: str) -> str:
@@ -93,10 +91,10 @@ def of_labels(verdict: Verdict, mark: str) -> str:
         f"{n} labelled pictures: {_counts(verdict.labels)}. Each fit was tried on labels that it had not seen, in turn "
         "(cross-validation); the first two rows have seen no label at all.",
         markdown_table(["model", "right", "accuracy (%) with its 95 % interval"], rows),
-        f"**Kept: {best.title}**, {_accuracy(best.right, mark)} % of the labels. {_why(verdict)} The interval is Wilson's, "
-        "as if pictures were independent: of a row of like pictures it is too narrow. The figure is of pictures like those "
-        "that you labelled, each class as often as there, and a little too high, as the same labels chose the model. "
-        "Confidence is set so that it is right as often in the mean.",
+        f"**Kept: {best.title}**, {_accuracy(best.right, mark)} % of the labels. {_why(verdict)} The interval is "
+        "Wilson's, as if pictures were independent: of a row of like pictures it is too narrow. The figure is of "
+        "pictures like those that you labelled, each class as often as there, and a little too high, as the same labels "
+        "chose the model. Confidence is set so that it is right as often in the mean.",
         _recalls(verdict, mark),
     ]
     if verdict.faceless:
@@ -151,8 +149,8 @@ def next_labels(count: int, asked: Sequence[str]) -> str:
         return ""
     begin = "A few labels of your own tell how good this is, and make it better" if not count else "More labels"
     return (
-        f"## What to label next\n\n{begin}: [label-next.csv](label-next.csv) names {len(asked)} pictures, those first that "
-        "the model doubts and that are unlike what is labelled, balanced over the classes. Fill in its column "
-        "`expression`, or open [label.html](label.html), which shows the faces, takes a key a class and saves labels.csv; "
-        "then `pocan adapt` again with `--labels` and a new `--out`."
+        f"## What to label next\n\n{begin}: [label-next.csv](label-next.csv) names {len(asked)} pictures, those first "
+        "that the model doubts and that are unlike what is labelled, balanced over the classes. Fill in its column "
+        "`expression`, or open [label.html](label.html), which shows the faces, takes a key a class and saves "
+        "labels.csv; then `pocan adapt` again with `--labels` and a new `--out`."
     )

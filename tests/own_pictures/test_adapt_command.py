@@ -222,7 +222,8 @@ def test_a_method_without_training_adapts_in_one_pass_without_the_source() -> No
     answer = invoke("album", "--out", "mine", "--choose", "last")
     assert answer.exit_code == 0, answer.output
     report = Path("mine/report.md").read_text()
-    assert "Method: Class-aware shift, as the pictures that the model was trained on are not at hand (data/crops" in report
+    why = "as the pictures that the model was trained on are not at hand (data/crops"
+    assert f"Method: Class-aware shift, {why}" in report
     found = open_model(Path("mine/model"))
     assert isinstance(found.model, ShiftedClassifier)
     assert found.description["kept_epoch"] == 1
@@ -326,7 +327,8 @@ def test_bad_requests_are_one_line_and_leave_nothing() -> None:
     refused("album", "--out", "mine", "-S", "model.backbone=dlib", message="the model brings the rest with it")
     refused("album", "--out", "mine", "-S", "faces.margn=1", message="faces.margn: unknown key")
     Path("few.csv").write_text("picture,expression\nsub/0.png,happy\nsub/9.png,sad\n")
-    refused("album", "--out", "mine", "--labels", "few.csv", message="few.csv, line 3: sub/9.png: no such picture in album")
+    message = "few.csv, line 3: sub/9.png: no such picture in album"
+    refused("album", "--out", "mine", "--labels", "few.csv", message=message)
     Path("few.csv").write_text("picture,expression\nsub/0.png,happy\nsub/1.png,sad\n")
     whole = ("--labels", "few.csv", "--method", "agra")
     refused("album", "--out", "mine", *whole, message="--labels: they are fitted on features of f, which AGRA")

@@ -59,7 +59,10 @@ def test_folders_of_classes_beside_the_album_or_within_it(album: UnlabelledFolde
     [
         ("picture,expression\na.png,happy\nb.png,hapy\n", "few.csv, line 3: hapy is no expression; use anger, disgust"),
         ("picture,expression\nb.png,happy\n", "few.csv, line 2: b.png: no such picture in album"),
-        ("picture,expression\na.png,sad\nsub/b.png,sad\na.png,fear\n", "line 4: a.png is fear here and sadness in few.csv,"),
+        (
+            "picture,expression\na.png,sad\nsub/b.png,sad\na.png,fear\n",
+            "few.csv, line 4: a.png is fear here and sadness in few.csv, line 2; keep one",
+        ),
         ("picture,expression\na.png,sad\nsub/b.png,sad\n", "all labels are sadness (from few.csv, line 2 on)"),
         ("picture,expression\na.png,\n", "few.csv: no label"),
         ("", "few.csv, line 1: no column picture or expression"),
@@ -83,7 +86,7 @@ def test_a_file_that_is_not_there_and_one_that_is_no_text(album: UnlabelledFolde
 
 
 def test_the_only_label_of_a_class_is_told(album: UnlabelledFolder) -> None:
-    Path("few.csv").write_text("picture,expression\na.png,sad\nsub/b.png,fear\n\"sub/c, d.png\",fear\n")
+    Path("few.csv").write_text('picture,expression\na.png,sad\nsub/b.png,fear\n"sub/c, d.png",fear\n')
     given = read_labels(Path("few.csv"), album)
     assert single_labels(given) == [
         "few.csv, line 2: the only label of sadness; whether it is fitted well can be tried from 2 on"
