@@ -3,9 +3,10 @@
 python -m benchmarks.few_labels run TARGET OUT.json [--model models/prototypes] [--counts 1,5,10] [--draws 5]
 python -m benchmarks.few_labels table OUT.json ...
 
-It runs in a project that has the source model, its source's crops and split, and the labelled crops of TARGET. All pictures
-of TARGET with a label are adapted to, as an album; so many of each class are drawn as labelled, and the rest is scored:
-the same people are on both sides. ``chosen`` is what ``pocan adapt --labels`` keeps, with what its cross-validation said.
+It runs in a project that has the source model, its source's crops and split, and the labelled crops of TARGET. All
+pictures of TARGET with a label are adapted to, as an album; so many of each class are drawn as labelled, and the rest
+is scored: the same people are on both sides. ``chosen`` is what ``pocan adapt --labels`` keeps, with what its
+cross-validation said.
 """
 
 import argparse
@@ -68,7 +69,7 @@ def run(target: str, folder: Path, counts: list[int], draws: int, seed: int) -> 
     assert isinstance(plain, PrototypeClassifier)
     with temporary_folder() as features:
         method, seconds = _adapted(model, settings, data, features, seed, team)
-        swap_encoder(plain, GivenFeatures(plain.network.head.layers[0].in_features))  # type: ignore[arg-type]
+        swap_encoder(plain, GivenFeatures(plain.network.encoder.dim))
         found = list(_measured(method, plain.to(team.device).eval(), data, counts, draws, seed))
     return {
         "target": target,
@@ -161,7 +162,7 @@ def _predicted(model: Classifier, method: Method, rows: NDArray[np.int64]) -> ND
 
 
 def table(files: list[Path]) -> str:
-    """A row a model: mean accuracy (balanced) over draws and files ± the standard deviation, a column a number of labels."""
+    """A row a model, a column a number of labels: mean accuracy over draws and files ± its deviation (balanced)."""
     runs: dict[tuple[str, int], list[tuple[float, float]]] = defaultdict(list)
     said: dict[int, list[float]] = defaultdict(list)
     for file in files:

@@ -117,7 +117,7 @@ class Labelled:
         """Compare the source model, what the method has adapted, and fits of the labels; keep one."""
         device = method.team.device
         plain = self.source_model.to(device).eval()
-        swap_encoder(plain, GivenFeatures(plain.network.head.layers[0].in_features))
+        swap_encoder(plain, GivenFeatures(plain.network.encoder.dim))
         work = _Fits(plain, method, torch.from_numpy(self.rows), torch.from_numpy(self.labels), self.seed)
         found = [
             self._candidate("source", "the source model as it is", 0.0, work.predicted(plain)),

@@ -93,8 +93,8 @@ def of_labels(verdict: Verdict, mark: str) -> str:
         markdown_table(["model", "right", "accuracy (%) with its 95 % interval"], rows),
         f"**Kept: {best.title}**, {_accuracy(best.right, mark)} % of the labels. {_why(verdict)} The interval is "
         "Wilson's, as if pictures were independent: of a row of like pictures it is too narrow. The figure is of "
-        "pictures like those that you labelled, each class as often as there, and a little too high, as the same labels "
-        "chose the model. Confidence is set so that it is right as often in the mean.",
+        "pictures like those that you labelled, each class as often as there, and a little too high, as the same "
+        "labels chose the model. Confidence is set so that it is right as often in the mean.",
         _recalls(verdict, mark),
     ]
     if verdict.faceless:
