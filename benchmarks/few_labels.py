@@ -46,7 +46,6 @@ from pipeline.own_pictures.labelled import STRENGTHS, Labelled
 from pipeline.own_pictures.request import CHOICE, source
 from pipeline.reporting.markdown import markdown_table
 from pipeline.training import loop
-from pipeline.trials.run import trained as train
 
 ALONE = {"labels alone": Weights(0.0, 0.0, 1.0), "labels and source": Weights(1.0, 0.0, 1.0)}
 TOGETHER = {f"labels, source, rest, {words}": Weights(hold=hold) for words, hold in STRENGTHS.items()}
@@ -100,8 +99,10 @@ def _adapted(
             request.write(features / request.name, team.device)
     loop.prepare(seed, team.device)
     method = work.method(team)
+    assert isinstance(method, Method)
     started = time.process_time()
-    train(method)
+    loop.fit_unseen(method, team.device)
+    method.predict_target()
     return method, time.process_time() - started
 
 
@@ -118,7 +119,7 @@ def _measured(
             )
             rest = np.setdiff1d(rows, chosen)
             given = [Given(keys[row], int(labels[row]), keys[row]) for row in chosen]
-            work = Labelled(given, keys, rows, copy.deepcopy(plain), CHOICE, seed + draw)
+            work = Labelled(given, keys, rows, copy.deepcopy(plain), method.params.title, CHOICE, seed + draw)
             started = time.process_time()
             final = work(method)
             seconds = time.process_time() - started

@@ -64,7 +64,7 @@ class Final:
     description: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, method: Method) -> "Final":
+    def of(cls, method: Method | Search) -> "Final":
         """What a method has adapted."""
         return cls(method.model, method.modules())
 
@@ -190,7 +190,7 @@ def adapt(
     team: Team,
     registered_name: str,
     finish: Finish = lambda _outcome: (),
-    conclude: Callable[[Method], Final] = Final.of,
+    conclude: Callable[[Method | Search], Final] = Final.of,
 ) -> None:
     """Adapt and write all of ``work.outputs``; every process of the team calls it, after ``loop.prepare``.
 

@@ -156,6 +156,7 @@ def adapt(
     labels: AnyPath | None = None,
     method: str | None = None,
     choose: str | None = None,
+    search: int = 0,
     changes: Changes = (),
     every: int = EVERY,
     params: AnyPath | None = None,
@@ -174,6 +175,7 @@ def adapt(
         method: the method; None: by what is at hand.
         choose: the epoch whose model is kept: "last", or by a validator that needs no label; None: by a label-free
             rule, or by the labels.
+        search: how many configurations of the method are tried; 0: one.
         changes: other values of parameters, as ``{"adapt.tau": 0.6}``.
         every: of a video take every so many-th frame.
         params: a parameter file whose sections adapt and methods are used; None: the command's own defaults.
@@ -193,7 +195,7 @@ def adapt(
             os.fspath(model),
             method,
             choose,
-            _as_text(changes),
+            [*_as_text(changes), *([f"adapt.search={search}"] if search else [])],
             every,
             None if params is None else Path(params),
             device,

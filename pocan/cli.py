@@ -157,6 +157,7 @@ def adapt(
         str | None,
         typer.Option(help="The epoch that is kept: last, or by a validator; by default by a rule that needs no label."),
     ] = None,
+    search: Annotated[int, typer.Option(min=0, help="Try so many configurations of the method.")] = 0,
     changes: Annotated[
         list[str] | None, typer.Option("--set", "-S", help="Another value, as adapt.tau=0.6; may be repeated.")
     ] = None,
@@ -180,6 +181,7 @@ def adapt(
         labels=labels,
         method=method,
         choose=choose,
+        search=search,
         changes=changes or [],
         every=every,
         params=file,

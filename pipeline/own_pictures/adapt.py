@@ -118,7 +118,7 @@ def _labelled(plan: Plan, work: Adaptation, given: Sequence[Given]) -> Labelled:
     model = copy.deepcopy(work.trained.model)
     assert isinstance(model, PrototypeClassifier)
     keys, faces = work.target.store.samples["key"].tolist(), work.target.split.train
-    return Labelled(given, keys, faces, model, plan.rule, work.seed)
+    return Labelled(given, keys, faces, model, work.params.title, plan.rule, work.seed)
 
 
 def _claim(request: AdaptRequest, faces: FaceParams, given: Sequence[Given]) -> Path:

@@ -20,6 +20,7 @@ from pipeline.networks.features import GivenFeatures, swap_encoder
 from pipeline.networks.network import Classifier, PrototypeClassifier
 from pipeline.own_pictures.given import Given
 from pipeline.progress import progress_bar
+from pipeline.search import Search
 from pipeline.validators import best_epoch, chooser
 
 STRENGTHS = {"firmly": 30.0, "freely": 1.0}
@@ -84,6 +85,7 @@ class Labelled:
         keys: of the pictures in the crop store, in its order.
         faces: rows of the store in which a face was found, int64.
         source_model: a copy of its own of the source model.
+        title: of the method.
         rule: the label-free rule by which the source model or the adapted one comes first.
         seed: of the folds and of which pictures a fit looks at.
         verdict: what came out, after the call.
@@ -93,6 +95,7 @@ class Labelled:
     keys: Sequence[str]
     faces: NDArray[np.int64]
     source_model: PrototypeClassifier
+    title: str
     rule: str
     seed: int
     verdict: Verdict = field(init=False)
@@ -113,17 +116,15 @@ class Labelled:
         """The class of each labelled picture by its row."""
         return dict(zip(self.rows.tolist(), self.labels.tolist(), strict=True))
 
-    def __call__(self, method: Method) -> Final:
+    def __call__(self, method: Method | Search) -> Final:
         """Compare the source model, what the method has adapted, and fits of the labels; keep one."""
-        device = method.team.device
+        device = method.target.inputs.device
         plain = self.source_model.to(device).eval()
         swap_encoder(plain, GivenFeatures(plain.network.encoder.dim))
         work = _Fits(plain, method, torch.from_numpy(self.rows), torch.from_numpy(self.labels), self.seed)
         found = [
             self._candidate("source", "the source model as it is", 0.0, work.predicted(plain)),
-            self._candidate(
-                "adapted", f"adapted by {method.params.title} without labels", 0.0, work.predicted(method.model)
-            ),
+            self._candidate("adapted", f"adapted by {self.title} without labels", 0.0, work.predicted(method.model)),
         ]
         if _prefers_adapted(self.rule, method):
             found.reverse()
@@ -145,7 +146,7 @@ class Labelled:
     def _candidate(self, name: str, title: str, hold: float, probabilities: NDArray[np.float64]) -> Candidate:
         return Candidate(name, title, hold, probabilities, probabilities.argmax(axis=1) == self.labels)
 
-    def _final(self, kept: Candidate, work: "_Fits", plain: PrototypeClassifier, method: Method) -> Final:
+    def _final(self, kept: Candidate, work: "_Fits", plain: PrototypeClassifier, method: Method | Search) -> Final:
         counts = np.bincount(self.labels, minlength=NUM_CLASSES).tolist()
         said: dict[str, Any] = {
             "kept": kept.name,
@@ -166,8 +167,10 @@ class Labelled:
 class _Fits:
     """Fits of parts of the labels, and what a model predicts of the labelled pictures."""
 
-    def __init__(self, plain: PrototypeClassifier, method: Method, rows: Tensor, labels: Tensor, seed: int) -> None:
-        self._plain, device = plain, method.team.device
+    def __init__(
+        self, plain: PrototypeClassifier, method: Method | Search, rows: Tensor, labels: Tensor, seed: int
+    ) -> None:
+        self._plain, device = plain, method.target.inputs.device
         generator = torch.Generator().manual_seed(seed)
         target, source = method.target, method.source
         self._views, self._labels = target.inputs.batch(rows), labels.to(device)
@@ -204,8 +207,10 @@ def _features(inputs: NetworkInputs, rows: Tensor) -> Tensor:
     return inputs.evaluation_view(inputs.batch(rows), 1.0) if len(rows) else inputs.nothing()
 
 
-def _prefers_adapted(rule: str, method: Method) -> bool:
+def _prefers_adapted(rule: str, method: Method | Search) -> bool:
     """Whether the label-free rule would not keep the source model."""
+    if isinstance(method, Search):
+        return method.kept_epoch > 0
     validator = chooser(rule)
     return validator is None or best_epoch(validator, [said[rule] for said in method.validations]) > 0
 

@@ -123,7 +123,9 @@ class AdaptRequest:
                 )
             if not isinstance(trained.model, PrototypeClassifier):
                 raise ParamsError(f"--labels: {self.model} has no head g and no prototypes that could be fitted")
-            if self.choose is None:  # the labels compare the source model with the last epoch
+            if (
+                self.choose is None and not settings.adapt.search
+            ):  # the labels compare the source model with the last epoch
                 settings = settings.model_copy(update={"adapt": settings.adapt.model_copy(update={"choose": LAST})})
         return Plan(settings, pictures, why, rule)
 
@@ -150,10 +152,11 @@ class AdaptRequest:
         of_faces = [change for change in self.changes if change.startswith("faces.")]
         rest = [change for change in self.changes if change not in of_faces]
         file = self.params or Path("params.yaml")
-        settings = load(file, [*options, *rest])
-        choose = self.choose or (SOURCE_FREE_CHOICE if settings.adapt.source_free else CHOICE)
-        if self.choose or not any(change.startswith("adapt.choose=") for change in rest):
-            settings = load(file, [*options, *rest, f"adapt.choose={choose}"])
+        settings = load(file, [*options, f"adapt.choose={self.choose or CHOICE}", *rest])
+        asked = self.choose or any(change.startswith("adapt.choose=") for change in rest)
+        if settings.adapt.source_free and not asked:
+            free = settings.adapt.model_copy(update={"choose": SOURCE_FREE_CHOICE})
+            settings = settings.model_copy(update={"adapt": free})
         made = {
             "source": trained.description["source"]["name"],
             "targets": (name,),

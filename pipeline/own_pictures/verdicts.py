@@ -49,6 +49,8 @@ def kept(params: AdaptParams, epoch: int, validations: pd.DataFrame, moved: floa
     reason = _reason(params.choose, epoch, validations, mark)
     if epoch:
         of = "" if params.training_free else f", after epoch {epoch} of {params.passes}"
+        if params.search:
+            of = f" of configuration {epoch} of those tried ([validations.csv](validations.csv))"
         return f"**Kept the adapted model**{of}. {moves.format('moved')}; {reason}."
     return f"**Kept the source model**: {reason}. {moves.format('would have moved')}."
 

@@ -202,7 +202,7 @@ def test_the_average_that_was_scored_is_the_model_that_is_saved() -> None:
 
 @pytest.mark.usefixtures("project", "_without_export")
 def test_a_search_keeps_one_of_its_configurations() -> None:
-    changes = ("-S", "adapt.search=3", "-S", "adapt.trains=head", "-S", "adapt.lr=0.1")
+    changes = ("--search", "3", "-S", "adapt.lr=0.1")
     answer = invoke("album", "--out", "mine", "--method", "shot", *changes)
     assert answer.exit_code == 0, answer.output
     made = saved.describe(Path("mine/model"))
@@ -212,8 +212,8 @@ def test_a_search_keeps_one_of_its_configurations() -> None:
         kept = made["candidates"][made["kept_epoch"] - 1]
         assert {key: made["adapt"][key] for key in kept} == kept
     assert len(pd.read_csv("mine/validations.csv")) == 4
-    kept_text = "the source model itself" if made["kept_epoch"] == 0 else f"configuration {made['kept_epoch']} of"
-    assert f"Kept is {kept_text}" in Path("mine/report.md").read_text().replace("the model after training by ", "")
+    kept = f"adapted model** of configuration {made['kept_epoch']} of" if made["kept_epoch"] else "source model**: "
+    assert f"**Kept the {kept}" in Path("mine/report.md").read_text()
 
 
 @pytest.mark.usefixtures("project", "_without_export")
