@@ -109,41 +109,56 @@ class AdaptRequest:
                 f"{self.model}: adapted already, to {trained.description['target']['name']}; name the source model "
                 "that it was made from with --model"
             )
-        method, why = self._method(trained)
+        method, why, at_hand = self._method(trained)
         settings = self._settings(trained, name, method)
-        pictures = source(trained, settings)
+        pictures = source(trained, settings, at_hand)
         _refuse_blind_choice(settings)
         require_statistics(settings.adapt, trained.model)
         rule = settings.adapt.choose
         if self.labels is not None:
-            if settings.adapt.trains != "head":
-                raise ParamsError(
-                    f"--labels: they are fitted on features of f, which {settings.adapt.title} does not train on "
-                    "alone; choose another --method"
-                )
-            if not isinstance(trained.model, PrototypeClassifier):
-                raise ParamsError(f"--labels: {self.model} has no head g and no prototypes that could be fitted")
-            if (
-                self.choose is None and not settings.adapt.search
-            ):  # the labels compare the source model with the last epoch
-                settings = settings.model_copy(update={"adapt": settings.adapt.model_copy(update={"choose": LAST})})
+            self._refuse_unfit_for_labels(trained, settings)
+            if not (self._chosen or settings.adapt.search):  # the labels compare the source model with the last epoch
+                settings = _choosing(settings, LAST)
         return Plan(settings, pictures, why, rule)
 
-    def _method(self, trained: TrainedModel) -> tuple[str | None, str]:
-        """The method's name, None where the parameter file says it, and why it is that one."""
-        asked = [change.partition("=")[2] for change in self.changes if change.startswith("adapt.method=")]
+    def _method(self, trained: TrainedModel) -> tuple[str | None, str, PreparedData | None]:
+        """The method's name, None where the parameter file says it; why that one; the source's pictures, if opened."""
+        asked = self._asked("adapt.method")
         if self.method or asked:
-            return self.method or asked[-1], "as asked for"
+            return self.method or asked[-1], "as asked for", None
         if self.params is not None:
-            return None, f"as {self.params} says"
+            return None, f"as {self.params} says", None
         try:
-            pictures_of(trained)
+            at_hand = pictures_of(trained)
         except DatasetError as error:
             missing = str(error).splitlines()[0].partition(";")[0]
             stored = isinstance(trained.model, PrototypeClassifier) and trained.model.statistics is not None
             free = defaults.WITH_STATISTICS if stored else defaults.WITH_NOTHING
-            return free, f"as the pictures that the model was trained on are not at hand ({missing})"
-        return defaults.WITH_SOURCE, "as the pictures that the model was trained on are at hand"
+            return free, f"as the pictures that the model was trained on are not at hand ({missing})", None
+        return defaults.WITH_SOURCE, "as the pictures that the model was trained on are at hand", at_hand
+
+    def _asked(self, key: str) -> list[str]:
+        """The values that changes give a key."""
+        return [change.partition("=")[2] for change in self.changes if change.partition("=")[0] == key]
+
+    @property
+    def _chosen(self) -> bool:
+        """Whether the user says which epoch is kept."""
+        return self.choose is not None or bool(self._asked("adapt.choose"))
+
+    def _refuse_unfit_for_labels(self, trained: TrainedModel, settings: Params) -> None:
+        """Refuse what labels cannot be fitted on.
+
+        Raises:
+            ParamsError: the method does not work on features, or the model has no g and M.
+        """
+        if settings.adapt.trains != "head":
+            raise ParamsError(
+                f"--labels: they are fitted on features of f, which {settings.adapt.title} does not train on alone; "
+                "choose another --method"
+            )
+        if not isinstance(trained.model, PrototypeClassifier):
+            raise ParamsError(f"--labels: {self.model} has no head g and no prototypes that could be fitted")
 
     def _settings(self, trained: TrainedModel, name: str, method: str | None) -> Params:
         decision = trained.description.get("prototypes", {})
@@ -153,10 +168,8 @@ class AdaptRequest:
         rest = [change for change in self.changes if change not in of_faces]
         file = self.params or Path("params.yaml")
         settings = load(file, [*options, f"adapt.choose={self.choose or CHOICE}", *rest])
-        asked = self.choose or any(change.startswith("adapt.choose=") for change in rest)
-        if settings.adapt.source_free and not asked:
-            free = settings.adapt.model_copy(update={"choose": SOURCE_FREE_CHOICE})
-            settings = settings.model_copy(update={"adapt": free})
+        if settings.adapt.source_free and not self._chosen:
+            settings = _choosing(settings, SOURCE_FREE_CHOICE)
         made = {
             "source": trained.description["source"]["name"],
             "targets": (name,),
@@ -187,8 +200,17 @@ class Plan:
     rule: str
 
 
-def source(trained: TrainedModel, settings: Params) -> PreparedData | None:
+def _choosing(settings: Params, rule: str) -> Params:
+    return settings.model_copy(update={"adapt": settings.adapt.model_copy(update={"choose": rule})})
+
+
+def source(trained: TrainedModel, settings: Params, at_hand: PreparedData | None = None) -> PreparedData | None:
     """The pictures that the model was trained on; None where the method needs none.
+
+    Args:
+        trained: the model.
+        settings: of the run.
+        at_hand: the pictures, where they are open already.
 
     Raises:
         DatasetError: they are missing, or have changed since.
@@ -196,7 +218,7 @@ def source(trained: TrainedModel, settings: Params) -> PreparedData | None:
     if settings.adapt.source_free:
         return None
     try:
-        found = pictures_of(trained)
+        found = at_hand or pictures_of(trained)
     except DatasetError as error:
         free = ", ".join(name for name, method in METHODS.items() if method.source_free)
         raise DatasetError(
