@@ -128,7 +128,7 @@ def _measured(
             models |= _fits(method, plain, chosen, rest, labels)
             for name, model in {**models, "chosen": final.model}.items():
                 scored = score(labels[rest], _predicted(model, method, rest))
-                row = {"labels": count, "draw": draw, "model": name, "n": len(rest)}
+                row: dict[str, Any] = {"labels": count, "draw": draw, "model": name, "n": len(rest)}
                 row |= {"accuracy": scored.accuracy, "balanced": scored.balanced_accuracy}
                 more = {"kept": kept.title, "said": float(kept.right.mean()), "seconds": seconds}
                 yield row | (more if name == "chosen" else {})

@@ -148,11 +148,11 @@ def fit(
     def value() -> Tensor:
         optimiser.zero_grad()
         found = objective(fitted)
-        found.backward()  # type: ignore[no-untyped-call]
+        found.backward()
         return found
 
     with torch.enable_grad():
-        optimiser.step(value)  # type: ignore[no-untyped-call]
+        optimiser.step(value)
     return fitted
 
 

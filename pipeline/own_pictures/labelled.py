@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from tqdm import tqdm
 
 from pipeline.adaptation import Final
 from pipeline.data.batches import NetworkInputs
@@ -130,7 +131,8 @@ class Labelled:
             found.reverse()
         count = min(FOLDS, len(self.rows))
         parts = folds(self.labels, count, self.seed)
-        with progress_bar(total=count * len(STRENGTHS), desc="fit the labels", unit="fit") as bar:
+        bar: tqdm[Any] = progress_bar(total=count * len(STRENGTHS), desc="fit the labels", unit="fit")
+        with bar:
             for words, hold in STRENGTHS.items():
                 held_out = np.empty((len(self.rows), NUM_CLASSES))
                 for part in range(count):

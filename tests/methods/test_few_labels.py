@@ -107,7 +107,7 @@ def test_the_objective_is_that_of_the_docstring(with_source: bool) -> None:
 def test_the_fit_ends_at_a_minimum_of_the_reference() -> None:
     model, found = source_model(), evidence()
     with torch.no_grad():
-        model.network.head.layers[1].bias.fill_(6.0)  # type: ignore[union-attr, operator]  # no kink of ReLU is near
+        model.network.head.layers[1].bias.fill_(6.0)  # type: ignore[operator]  # no kink of ReLU is near
     weights = Weights(source=0.7, rest=0.4, hold=30.0)
     start, end = vector(model), vector(fit(model, found, weights, iterations=200))
 
