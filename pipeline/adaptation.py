@@ -3,7 +3,7 @@
 import copy
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
+from torch import nn
 
 from pipeline.compute.team import Team
 from pipeline.config import paths
@@ -29,7 +30,7 @@ from pipeline.networks import saved, trained
 from pipeline.networks.calibration import fitted_temperature
 from pipeline.networks.features import FeatureRequest, GivenFeatures, source_rows, swap_encoder
 from pipeline.networks.inference import predict_domains
-from pipeline.networks.network import Encoder, PrototypeClassifier
+from pipeline.networks.network import Classifier, Encoder, PrototypeClassifier
 from pipeline.networks.trained import TrainedModel
 from pipeline.search import Search, candidates
 from pipeline.tracking.runs import StageRun
@@ -44,6 +45,28 @@ Run = Callable[[Checkpoint], AbstractContextManager[StageRun]]
 
 Finish = Callable[[Outcome], Sequence[Path]]
 """Makes more of the outcome, before the training counts as done; returns the files to log."""
+
+
+@dataclass(frozen=True, eq=False)
+class Final:
+    """The model that an adaptation ends with.
+
+    Attributes:
+        model: predicts.
+        modules: what is saved, by name.
+        temperature: of its calibration; None: to be fitted on the source's test part.
+        description: more of what made it, as JSON.
+    """
+
+    model: Classifier
+    modules: Mapping[str, nn.Module]
+    temperature: float | None = None
+    description: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, method: Method | Search) -> "Final":
+        """What a method has adapted."""
+        return cls(method.model, method.modules())
 
 
 @dataclass(frozen=True, eq=False)
@@ -161,7 +184,14 @@ class Adaptation:
         return SourceDomain(inputs, rows, source.source_labels(), source.test_rows)
 
 
-def adapt(work: Adaptation, run: Run, team: Team, registered_name: str, finish: Finish = lambda _outcome: ()) -> None:
+def adapt(
+    work: Adaptation,
+    run: Run,
+    team: Team,
+    registered_name: str,
+    finish: Finish = lambda _outcome: (),
+    conclude: Callable[[Method | Search], Final] = Final.of,
+) -> None:
     """Adapt and write all of ``work.outputs``; every process of the team calls it, after ``loop.prepare``.
 
     Interrupted at any moment, also within ``finish``, the same work goes on after its last complete epoch.
@@ -172,6 +202,7 @@ def adapt(work: Adaptation, run: Run, team: Team, registered_name: str, finish: 
         team: the processes that train together.
         registered_name: under which the model is registered in MLflow.
         finish: makes more of the outcome, before the training counts as done.
+        conclude: what is saved of a method that has trained and taken the epoch to keep.
 
     Raises:
         TrainingError: see ``loop.fit``.
@@ -192,18 +223,19 @@ def adapt(work: Adaptation, run: Run, team: Team, registered_name: str, finish: 
         curve = loop.fit(method, checkpoint, tracked.log, team)
         method.predict_target()
         method.load_kept_epoch()
-        after = predict_domains(method.model, *domains)
+        final = conclude(method)
+        after = predict_domains(final.model, *domains)
         if work.params.trains == "head":
-            for module in method.modules().values():
+            for module in final.modules.values():
                 swap_encoder(module, work.encoder)
-        fitted = _temperature(work, after)
-        method.model.calibration.temperature.fill_(fitted)
+        fitted = final.temperature or _temperature(work, after)
+        final.model.calibration.temperature.fill_(fitted)
         environment = {**description["environment"], "adapt": team.environment()}
         described = {**description, "environment": environment, "temperature": fitted, "kept_epoch": method.kept_epoch}
         described["own_share"] = _own_share(curve)
         if isinstance(method, Search):
             described |= {"adapt": method.kept_params.model_dump(), "candidates": method.varied}
-        saved.save(work.outputs.model, method.modules(), described)
+        saved.save(work.outputs.model, final.modules, {**described, **final.description})
         _write_tables(work.outputs, method, curve)
         outcome = Outcome(*work.samples, before, after)
         outcome.write(work.outputs.outcome)

@@ -30,7 +30,6 @@ Changes = Mapping[str, object] | Sequence[str]
 """Other values of parameters: ``{"adapt.tau": 0.6}``, or as the command line has them, ``["adapt.tau=0.6"]``."""
 
 SOURCE_MODEL = str(paths.PROTOTYPES)
-CHOOSE = "information"
 EVERY = 5
 """Defaults of ``adapt``, in Python and in the shell."""
 
@@ -119,12 +118,16 @@ class AdaptResult:
         predictions: CSV: a row for each picture with a face, its expression and all probabilities.
         report: Markdown: the expressions before and after, and what can be said without labels.
         page: HTML: the same to look at, with plots.
+        label_next: CSV: the pictures to label next, the most telling first.
+        label_page: HTML: their faces, to label by a key a class.
     """
 
     model: Path
     predictions: Path
     report: Path
     page: Path
+    label_next: Path
+    label_page: Path
 
 
 def load_model(model: AnyPath, *, device: str = "auto", faces: Changes = ()) -> Model:
@@ -150,14 +153,16 @@ def adapt(
     out: AnyPath,
     *,
     model: AnyPath = SOURCE_MODEL,
+    labels: AnyPath | None = None,
     method: str | None = None,
-    choose: str = CHOOSE,
+    choose: str | None = None,
+    search: int = 0,
     changes: Changes = (),
     every: int = EVERY,
-    params: AnyPath = "params.yaml",
+    params: AnyPath | None = None,
     device: str = "auto",
 ) -> AdaptResult:
-    """Adapt a trained model to unlabelled pictures of one's own.
+    """Adapt a trained model to pictures of one's own, unlabelled but for a few.
 
     Called again with the same arguments after an interruption, it goes on where it was.
 
@@ -165,11 +170,15 @@ def adapt(
         pictures: a folder of pictures, at any depth, or a video.
         out: a new folder for all that is written.
         model: the source model: its folder, or an MLflow URI.
-        method: the method, instead of ``adapt.method`` of the parameter file.
-        choose: the epoch whose model is kept: "last", or by a validator that needs no label.
+        labels: the expressions of a few of the pictures: a CSV with the columns picture and expression, or a folder
+            with a sub-folder a class. None: none is known.
+        method: the method; None: by what is at hand.
+        choose: the epoch whose model is kept: "last", or by a validator that needs no label; None: by a label-free
+            rule, or by the labels.
+        search: how many configurations of the method are tried; 0: one.
         changes: other values of parameters, as ``{"adapt.tau": 0.6}``.
         every: of a video take every so many-th frame.
-        params: the parameter file that is changed.
+        params: a parameter file whose sections adapt and methods are used; None: the command's own defaults.
         device: "cpu", "cuda", or "auto": a GPU where there is one.
 
     Raises:
@@ -179,11 +188,22 @@ def adapt(
     from pipeline.own_pictures.request import AdaptRequest
 
     folder = Path(out)
-    request = AdaptRequest(
-        Path(pictures), folder, os.fspath(model), method, choose, _as_text(changes), every, Path(params), device
+    own.adapt_to_pictures(
+        AdaptRequest(
+            Path(pictures),
+            folder,
+            os.fspath(model),
+            method,
+            choose,
+            [*_as_text(changes), *([f"adapt.search={search}"] if search else [])],
+            every,
+            None if params is None else Path(params),
+            device,
+            None if labels is None else Path(labels),
+        )
     )
-    own.adapt_to_pictures(request)
-    return AdaptResult(folder / own.MODEL, folder / own.PREDICTIONS, folder / own.REPORT, folder / own.PAGE)
+    names = own.MODEL, own.PREDICTIONS, own.REPORT, own.PAGE, own.NEXT, own.LABEL_PAGE
+    return AdaptResult(*(folder / name for name in names))
 
 
 def import_model(

@@ -13,7 +13,7 @@ import pocan
 from pipeline.command_line import report_errors
 from pipeline.datasets import DATASETS
 from pipeline.files.names import as_text
-from pocan.api import CHOOSE, EVERY, SOURCE_MODEL
+from pocan.api import EVERY, SOURCE_MODEL
 from pocan.pages import Command
 
 MODEL_HELP = "The folder of a trained model, or an MLflow URI, as models:/pocan-ckplus@newest."
@@ -171,18 +171,27 @@ def adapt(
         Path, typer.Option(help="A new folder for model, predictions.csv, report.md, index.html and faces.")
     ],
     model: Annotated[str, typer.Option(help=MODEL_HELP)] = SOURCE_MODEL,
-    method: Annotated[str | None, typer.Option(help="Instead of the adapt.method of the parameter file.")] = None,
+    labels: Annotated[
+        Path | None,
+        typer.Option(help="Expressions of a few pictures: a CSV (picture, expression), or a folder of class folders."),
+    ] = None,
+    method: Annotated[str | None, typer.Option(help="The method; by default by what is at hand.")] = None,
     choose: Annotated[
-        str, typer.Option(help="The epoch that is kept: last, or by a validator that needs no label.")
-    ] = CHOOSE,
+        str | None,
+        typer.Option(help="The epoch that is kept: last, or by a validator; by default by a rule that needs no label."),
+    ] = None,
+    search: Annotated[int, typer.Option(min=0, help="Try so many configurations of the method.")] = 0,
     changes: Annotated[
         list[str] | None, typer.Option("--set", "-S", help="Another value, as adapt.tau=0.6; may be repeated.")
     ] = None,
     every: Annotated[int, typer.Option(min=1, help="Of a video take every n-th frame.")] = EVERY,
-    file: Annotated[Path, typer.Option("--params", help="The parameter file that is changed.")] = Path("params.yaml"),
+    file: Annotated[
+        Path | None,
+        typer.Option("--params", help="A parameter file whose adapt and methods are used, not the defaults."),
+    ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
 ) -> None:
-    """Adapt a trained model to unlabelled pictures; started again after an interruption, it goes on."""
+    """Adapt a trained model to pictures, unlabelled but for a few; started again after an interruption, it goes on."""
     with _loading():
         # Imported here: pandas takes a second to load, which --help and check need not wait for.
         from pipeline.data.crops import CropStore
@@ -192,14 +201,16 @@ def adapt(
         pictures,
         out,
         model=model,
+        labels=labels,
         method=method,
         choose=choose,
+        search=search,
         changes=changes or [],
         every=every,
         params=file,
         device=device,
     )
-    for path in (written.report, written.page, written.predictions, written.model):
+    for path in (written.report, written.page, written.predictions, written.model, written.label_page):
         typer.echo(path)
     found = faces_found(CropStore.open(out / "crops"), "frame" if pictures.is_file() else "picture")
     typer.echo(f"{found}; the others: {out / 'faces.md'}", err=True)

@@ -93,9 +93,14 @@ def _origin(trained: TrainedModel, made: Mapping[str, Any]) -> str:
         lines += _imported(made)
     if trained.adapted:
         method = METHODS[made["adapt"]["method"]]
-        lines.append(_data("Target, without labels", made["target"]))
+        given = sum(made["labels"]["counts"].values()) if "labels" in made else 0
+        lines.append(_data(f"Target, with {given} labels" if given else "Target, without labels", made["target"]))
         trained_for = "without training" if method.training_free else f"{made['adapt']['epochs']} epochs"
         lines.append(f"Method: {method.title} ({method.citation}), {trained_for}")
+        if given:
+            said = made["labels"]
+            kept = {"source": "the source model", "adapted": "what the method adapted", "fit": "a fit to the labels"}
+            lines.append(f"Kept by cross-validation: {kept[said['kept']]}, right on {said['right']} of {given} labels")
     if not trained.imported:
         weights = BACKBONES[trained.params.backbone].weights[trained.params.weights]
         lines.append(f"Network: {trained.params.backbone}, begun from {weights.title} ({weights.origin.rstrip('.')})")

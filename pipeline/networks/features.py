@@ -31,7 +31,8 @@ from pipeline.networks.inference import evaluating
 from pipeline.networks.network import Encoder, Network
 from pipeline.progress import progress_bar
 
-BATCH = 256
+BATCH = 64
+"""Pictures that pass f at a time: more take memory (256 of 112×112 a gigabyte) and are no faster on a CPU."""
 SEED = 0
 """Of the views: one of their own, so that every adaptation from the same encoder reads the same features."""
 

@@ -121,7 +121,7 @@ def pretrained_network(params: ModelParams) -> Network:
 
 def _kind(description: dict[str, Any]) -> type[Classifier]:
     """The class of the model, by its method's name: a class's name in a file from elsewhere could run any code."""
-    if "adapt" not in description:
+    if "adapt" not in description or description.get("labels", {}).get("kept", "adapted") != "adapted":
         return PrototypeClassifier
     found: type[Classifier] = pkgutil.resolve_name(METHODS[description["adapt"].get("method", "")].classifier)
     return found

@@ -1,21 +1,23 @@
-"""What ``pocan adapt`` does: a model adapted to a folder of unlabelled pictures or a video, and its predictions."""
+"""What ``pocan adapt`` does: a model adapted to a folder of pictures or a video, and its predictions."""
 
+import copy
 import re
 import shutil
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
+from tqdm import tqdm
 
-from pipeline.adaptation import Adaptation, adapt
+from pipeline.adaptation import Adaptation, Final, adapt
 from pipeline.compute.team import Team
 from pipeline.config import dependencies
 from pipeline.config.paths import AdaptationPaths
 from pipeline.config.pictures import FaceParams
-from pipeline.config.schema import Params
 from pipeline.data.crops import CropStore
 from pipeline.data.outcome import Outcome
 from pipeline.data.prepared import PreparedData, Split
@@ -23,14 +25,17 @@ from pipeline.errors import DatasetError
 from pipeline.evaluation.records import ProvenancePair
 from pipeline.evaluation.scorecard import predictions_table
 from pipeline.faces.crop import Face
-from pipeline.files.io import read_json, write_json, write_text
+from pipeline.files.io import read_json, read_parquet, write_csv, write_json, write_text
 from pipeline.files.names import as_text
 from pipeline.locks import exclusive
 from pipeline.methods import implementation
 from pipeline.networks import saved
 from pipeline.networks.calibration import rescaled
-from pipeline.own_pictures import page, report
-from pipeline.own_pictures.request import AdaptRequest, source
+from pipeline.networks.network import PrototypeClassifier
+from pipeline.own_pictures import next_labels, page, report
+from pipeline.own_pictures.given import Given, digest, read_labels, single_labels
+from pipeline.own_pictures.labelled import Labelled
+from pipeline.own_pictures.request import AdaptRequest, Plan
 from pipeline.prediction.outputs import Row, csv_text
 from pipeline.prediction.predictor import Prediction
 from pipeline.progress import working
@@ -41,6 +46,7 @@ from pipeline.tracking.runs import stage_run
 from pipeline.training import loop
 
 REPORT, PREDICTIONS, PAGE, MODEL = "report.md", "predictions.csv", "index.html", "model"
+NEXT, LABEL_PAGE = "label-next.csv", "label.html"
 """What is written for the user into the folder of the request, beside faces.md, contact sheets, crops and curves."""
 
 
@@ -61,15 +67,18 @@ def adapt_to_pictures(request: AdaptRequest) -> None:
 def _run(request: AdaptRequest) -> None:
     pictures = request.dataset()
     trained = models.open_model(request.model)
-    settings = request.settings(trained, pictures.name)
-    source_data = source(trained, settings)
-    in_progress = _claim(request, settings.faces)
+    given = [] if request.labels is None else read_labels(request.labels, pictures)
+    plan = request.plan(trained, pictures.name)
+    settings = plan.settings
+    for message in single_labels(given):
+        tqdm.write(f"note: {message}", file=sys.stderr)
+    in_progress = _claim(request, settings.faces, given)
     with Team.start(settings.device, settings.compute) as team:
         extract_pictures(pictures, request.out, in_progress / "crops", settings.faces, team.device, None)
         loop.prepare(settings.seed, team.device)
         work = Adaptation(
             trained,
-            source_data,
+            plan.source,
             _target(pictures.name, request.out / "crops"),
             settings.adapt,
             settings.augment,
@@ -80,13 +89,15 @@ def _run(request: AdaptRequest) -> None:
         )
         if settings.adapt.trains == "head":
             _make_features(work, team.device)
+        labelled = _labelled(plan, work, given) if given else None
         name = re.sub(r"[^\w.-]+", "-", pictures.name)
         adapt(
             work,
             lambda checkpoint: stage_run(settings, "adapt", name, checkpoint),
             team,
             f"{settings.tracking.experiment}-own-{name}",
-            lambda outcome: _write(request, settings, work, outcome),
+            lambda outcome: _write(request, plan, work, outcome, labelled),
+            labelled or Final.of,
         )
     shutil.rmtree(in_progress)
 
@@ -98,7 +109,19 @@ def _make_features(work: Adaptation, device: torch.device) -> None:
             request.write(work.outputs.features / request.name, device)
 
 
-def _claim(request: AdaptRequest, faces: FaceParams) -> Path:
+def _labelled(plan: Plan, work: Adaptation, given: Sequence[Given]) -> Labelled:
+    """What the labels are compared by; the source model is copied before a method trains it in place.
+
+    Raises:
+        DatasetError: too few labelled pictures have a face.
+    """
+    model = copy.deepcopy(work.trained.model)
+    assert isinstance(model, PrototypeClassifier)
+    keys, faces = work.target.store.samples["key"].tolist(), work.target.split.train
+    return Labelled(given, keys, faces, model, work.params.title, plan.rule, work.seed)
+
+
+def _claim(request: AdaptRequest, faces: FaceParams, given: Sequence[Given]) -> Path:
     """The folder of work in progress within the output, marked as that of these pictures and parameters.
 
     Raises:
@@ -110,7 +133,7 @@ def _claim(request: AdaptRequest, faces: FaceParams) -> Path:
         "pictures": str(request.pictures.resolve()),
         "every": request.every,
         "faces": faces.model_dump(mode="json"),
-    }
+    } | ({"labels": digest(given)} if given else {})
     if note.is_file():
         try:
             found = read_json(note)
@@ -119,7 +142,7 @@ def _claim(request: AdaptRequest, faces: FaceParams) -> Path:
         if found != wanted:
             raise DatasetError(
                 f"{request.out}: holds unfinished work on {found.get('pictures', 'other pictures')} or with other "
-                "faces; remove it or name another folder with --out"
+                "faces or labels; remove it or name another folder with --out"
             )
     elif request.out.exists() and (not request.out.is_dir() or any(request.out.iterdir())):
         raise DatasetError(f"{request.out}: exists already; remove it or name another folder with --out")
@@ -144,38 +167,66 @@ def _target(name: str, crops: Path) -> PreparedData:
     return PreparedData(name, store, Split(rows, rows))
 
 
-def _write(request: AdaptRequest, settings: Params, work: Adaptation, outcome: Outcome) -> list[Path]:
-    """Write the predictions of every picture with a face, the report and the page; returns what MLflow keeps."""
+def _write(
+    request: AdaptRequest, plan: Plan, work: Adaptation, outcome: Outcome, labelled: Labelled | None
+) -> list[Path]:
+    """Write the predictions of every picture with a face, what to label next, the report and the page.
+
+    Returns:
+        What MLflow keeps.
+    """
+    settings, target, out = plan.settings, work.target, request.out
     description = saved.describe(work.outputs.model)
     probabilities = rescaled(outcome.after.probabilities, description["temperature"])
-    every = predictions_table(work.target, probabilities)
-    table = every.iloc[work.target.split.test]
-    labels = None if work.source is None else work.source.store.labels()
+    every = predictions_table(target, probabilities)
     # Numbers of a model that has learned from drawn faces are as little comparable as those on drawn pictures.
-    data = work.trained.description["source"], work.target.store.description
+    data = work.trained.description["source"], target.store.description
     provenance = ProvenancePair(source=data[0]["provenance"], target=data[1]["provenance"])
     drawn = "stand-in" in (provenance.source, provenance.target)
-    scores = report.judged(work.target, outcome, labels)
-    text = report.text(
-        settings,
-        as_text(request.model),
-        work.target,
-        request.unit,
-        outcome,
-        description["kept_epoch"],
-        scores,
-        work.source is not None,
-        table,
-        provenance,
-        report.UNCALIBRATED if work.trained.imported else report.CALIBRATED,
+    scores = report.judged(target, outcome, None if work.source is None else work.source.store.labels())
+    asked = _asked(outcome, probabilities, labelled)
+    told = report.Told(
+        settings=settings,
+        model=as_text(request.model),
+        why=plan.why,
+        target=target,
+        unit=request.unit,
+        outcome=outcome,
+        kept_epoch=description["kept_epoch"],
+        moved=_moved(work),
+        scores=scores,
+        with_source=work.source is not None,
+        predictions=every.iloc[target.split.test],
+        validations=pd.read_csv(work.outputs.validations),
+        verdict=labelled.verdict if labelled else None,
+        asked=target.store.samples["key"].iloc[[one.row for one in asked]].tolist(),
+        provenance=provenance,
+        imported=work.trained.imported,
     )
+    text = report.text(told)
     curve = read_curve(work.outputs.curve, "the same command again")
     with working("draw the page"):
-        html = page.html(settings, text, work.source, work.target, outcome, scores, every, curve, provenance)
-    write_text(request.out / PREDICTIONS, csv_text(_rows(request, work.target, probabilities, drawn)))
-    write_text(request.out / REPORT, text)
-    write_text(request.out / PAGE, html)
-    return [request.out / PREDICTIONS, request.out / REPORT]
+        html = page.html(settings, text, work.source, target, outcome, scores, every, curve, provenance)
+    write_csv(out / NEXT, next_labels.table(asked, target.store))
+    given = labelled.by_row if labelled else {}
+    write_text(out / LABEL_PAGE, next_labels.html(target.name, asked, target.store, given))
+    write_text(out / PREDICTIONS, csv_text(_rows(request, target, probabilities, drawn)))
+    write_text(out / REPORT, text)
+    write_text(out / PAGE, html)
+    return [out / PREDICTIONS, out / REPORT]
+
+
+def _asked(outcome: Outcome, probabilities: NDArray[np.float64], labelled: Labelled | None) -> list[next_labels.Asked]:
+    """What to label next, of the pictures with a face whose embeddings are kept."""
+    rows = outcome.target.rows
+    known = labelled.by_row if labelled else {}
+    return next_labels.most_telling(rows, probabilities[rows], outcome.after.target, known)
+
+
+def _moved(work: Adaptation) -> float:
+    """The share of pictures whose class is another after the last epoch than before the first."""
+    classes = read_parquet(work.outputs.epochs)
+    return float((classes.iloc[:, 0] != classes.iloc[:, -1]).mean())
 
 
 def _rows(

@@ -1,6 +1,7 @@
 """The report of an adaptation to the user's own pictures: predictions, and what can be said of them without labels."""
 
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -12,11 +13,12 @@ from pipeline.data.prepared import PreparedData
 from pipeline.evaluation import scorecard
 from pipeline.evaluation.records import ProvenancePair, Unlabelled
 from pipeline.labels import DRAWN_MARK, EXPRESSIONS, NUM_CLASSES
+from pipeline.own_pictures import verdicts
+from pipeline.own_pictures.labelled import Verdict
 from pipeline.reporting.folder_faces import found_by
 from pipeline.reporting.markdown import MARK_NOTE, NOTHING, markdown_table
 from pipeline.reporting.target_tables import doubtful
 from pipeline.reporting.titles import dataset_title
-from pipeline.validators import chooser
 
 SURE = 0.9
 """The probability from which a prediction counts as sure in the report."""
@@ -58,57 +60,85 @@ def source_title(provenance: ProvenancePair, source: str) -> str:
     return f"{'drawn stand-ins of ' * (provenance.source == 'stand-in')}{dataset_title(source)}"
 
 
-def text(
-    settings: Params,
-    model: str,
-    target: PreparedData,
-    unit: str,
-    outcome: Outcome,
-    kept_epoch: int,
-    scores: Unlabelled,
-    with_source: bool,
-    predictions: pd.DataFrame,
-    provenance: ProvenancePair,
-    calibration: str = CALIBRATED,
-) -> str:
-    """The text of report.md, in Markdown.
+@dataclass(frozen=True, eq=False)
+class Told:
+    """What the report tells of.
 
-    Args:
+    Attributes:
         settings: the parameters of the run.
         model: the source model, as the user named it.
+        why: why this method, as the end of a sentence.
         target: the user's pictures.
         unit: what these are: "picture" or "frame".
         outcome: what both models predict.
         kept_epoch: the epoch that the adapted model is of; 0: the source model.
+        moved: the share of pictures that the last epoch's model predicts otherwise than the source model.
         scores: by ``judged``.
         with_source: whether the source is at hand.
         predictions: expression and calibrated confidence of every picture that is predicted.
+        validations: what validators say, a row an epoch.
+        verdict: what the user's labels say; None without labels.
+        asked: the pictures to label next.
         provenance: whether the model's pictures and the user's are drawn.
-        calibration: what is said of the probabilities.
+        imported: whether the model came from elsewhere, without a source.
     """
-    rows, said = target.split.test, note(provenance, settings.source)
-    mark = f" {DRAWN_MARK}" if said else ""
-    before = _only(outcome.before, rows)
+
+    settings: Params
+    model: str
+    why: str
+    target: PreparedData
+    unit: str
+    outcome: Outcome
+    kept_epoch: int
+    moved: float
+    scores: Unlabelled
+    with_source: bool
+    predictions: pd.DataFrame
+    validations: pd.DataFrame
+    verdict: Verdict | None
+    asked: Sequence[str]
+    provenance: ProvenancePair
+    imported: bool
+
+    @property
+    def note(self) -> str:
+        """What the mark means here; empty: nothing is drawn."""
+        return note(self.provenance, self.settings.source)
+
+    @property
+    def mark(self) -> str:
+        """What stands after every number where pictures are drawn, else ""."""
+        return f" {DRAWN_MARK}" if self.note else ""
+
+
+def text(told: Told) -> str:
+    """The text of report.md, in Markdown."""
+    target, settings, mark = told.target, told.settings, told.mark
+    rows = target.split.test
+    labels = 0 if told.verdict is None else len(told.verdict.labels)
     parts = [
         f"# {target.name}: adapted by {settings.adapt.title}",
-        f"The model was adapted to {len(rows)} of {len(target.store.images)} readable {unit}s, those with a face: "
-        f"{found_by(target.store)}. No label was used. Predictions: [predictions.csv](predictions.csv).",
-        *([said] if said else []),
+        f"The model was adapted to {len(rows)} of {len(target.store.images)} readable {told.unit}s, those with a face: "
+        f"{found_by(target.store)}. {_labels_used(told.verdict)} Predictions: [predictions.csv](predictions.csv).",
+        told.note,
+        "## What was done",
+        verdicts.done(settings.adapt, told.why),
+        *_kept(told),
         "## Expressions",
-        _classes(before, predictions, mark),
-        f"Confidence is the probability of the expression that is predicted, {calibration}; "
-        f"sure: {SURE:.0%} or more. How often such predictions are right here is not known without labels: look at "
-        "some of them.",
+        _classes(_only(told.outcome.before, rows), told.predictions, mark),
+        f"Confidence is the probability of the expression that is predicted, {_calibrated(told)}; sure: {SURE:.0%} or "
+        f"more. {_how_often(told.verdict)}",
+        verdicts.next_labels(labels, told.asked),
         "## Judged without labels",
-        _comparison(scores, with_source, mark),
-        DOUBTFUL if doubtful(scores) else NO_SIGN,
+        _comparison(told.scores, told.with_source, mark),
+        DOUBTFUL if doubtful(told.scores) else NO_SIGN,
         EXPLAINED,
         f"## {HOW}",
-        f"From the model `{model}`, trained on {source_title(provenance, settings.source)}. How the faces were found: "
-        "[faces.md](faces.md), and the [contact sheets](contact-sheets). The model: `model/`, for `pocan predict "
-        f"--model`. How training went: [curve.csv](curve.csv).{_kept(settings, kept_epoch)}",
+        f"From the model `{told.model}`, trained on {source_title(told.provenance, settings.source)}. How the faces "
+        "were found: [faces.md](faces.md), and the [contact sheets](contact-sheets). The model: `model/`, for `pocan "
+        "predict --model`. How training went: [curve.csv](curve.csv).",
     ]
-    return "\n\n".join(parts) + "\n"
+    return "\n\n".join(part for part in parts if part) + "\n"
 
 
 def judged(target: PreparedData, outcome: Outcome, source_labels: NDArray[np.int64] | None) -> Unlabelled:
@@ -127,16 +157,27 @@ def judged(target: PreparedData, outcome: Outcome, source_labels: NDArray[np.int
     return scorecard.unlabelled_scores(with_faces, labels, range(NUM_CLASSES))
 
 
-def _kept(settings: Params, epoch: int) -> str:
-    """A sentence on which epoch's model is kept, where a validator chose it."""
-    validator = chooser(settings.adapt.choose)
-    if validator is None:
-        return ""
-    after = f"epoch {epoch} of {settings.adapt.passes}"
-    if settings.adapt.search:
-        after = f"training by configuration {epoch} of those tried ([validations.csv](validations.csv))"
-    kept = "the source model itself" if epoch == 0 else f"the model after {after}"
-    return f" Kept is {kept}, chosen by {validator.title} (`adapt.choose`)."
+def _labels_used(verdict: Verdict | None) -> str:
+    return "No label was used." if verdict is None else f"{len(verdict.labels)} labels of yours were used."
+
+
+def _kept(told: Told) -> list[str]:
+    """Which model is kept and why: by the labels, where there are any."""
+    if told.verdict is not None:
+        return [verdicts.of_labels(told.verdict, told.mark)]
+    return [verdicts.kept(told.settings.adapt, told.kept_epoch, told.validations, told.moved, told.mark)]
+
+
+def _calibrated(told: Told) -> str:
+    if told.verdict is not None:
+        return "calibrated by your labels"
+    return UNCALIBRATED if told.imported else CALIBRATED
+
+
+def _how_often(verdict: Verdict | None) -> str:
+    if verdict is not None:
+        return "How often such predictions are right: see your labels above."
+    return "How often such predictions are right here is not known without labels: look at some of them."
 
 
 def _only(predicted: Predictions, rows: NDArray[np.int64]) -> Predictions:

@@ -2,13 +2,14 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pipeline.config.load import changed, load
 from pipeline.config.methods import METHODS
 from pipeline.config.schema import Params
-from pipeline.data.prepared import PreparedData
+from pipeline.data.outcome import Sample
+from pipeline.data.prepared import PreparedData, Split
 from pipeline.datasets.folder import UnlabelledFolder
 from pipeline.datasets.parts.base import Dataset
 from pipeline.datasets.parts.videos import is_video
@@ -16,12 +17,17 @@ from pipeline.datasets.video import VideoDataset
 from pipeline.errors import DatasetError, ParamsError
 from pipeline.files.names import require_utf8
 from pipeline.methods import default_method, require_fitting, require_statistics
+from pipeline.networks.network import PrototypeClassifier
 from pipeline.networks.trained import TrainedModel
+from pipeline.own_pictures import defaults
 from pipeline.reporting.folder_faces import require_apart
 from pipeline.validators import LAST, VALIDATORS, chooser
 
 CHANGEABLE = ("adapt", "methods", "compute", "tracking", "seed", "faces", "report")
 """Sections of the parameter file that a request may change; the others come from the model."""
+
+CHOICE, SOURCE_FREE_CHOICE = "warrant", "information"
+"""What decides whether the adapted model is kept: the first looks at the source's test pictures, too."""
 
 
 @dataclass(frozen=True)
@@ -32,24 +38,27 @@ class AdaptRequest:
         pictures: a folder, or a video.
         out: a new folder.
         model: the source model, a folder or an MLflow URI.
-        method: in place of ``adapt.method`` of the parameter file, or of the one for imported models, if not None.
-        choose: the epoch whose model is kept, in place of ``adapt.choose``, whatever the parameter file says: nobody
-            has labels here to see an adaptation go wrong.
+        method: None: that of the parameter file where one is named, else by what is at hand (``plan``).
+        choose: the epoch whose model is kept, whatever the parameter file says: nobody has labels here to see an
+            adaptation go wrong. None: by the label-free rule that what is at hand allows.
         changes: other values of parameters, as ``adapt.tau=0.6``.
         every: of a video, only every so many-th frame is taken.
-        params: the parameter file that is changed.
+        params: the parameter file whose sections adapt and methods hold; None: ``defaults``, and of params.yaml the
+            rest.
         device: auto, cpu or cuda.
+        labels: a CSV file or a folder with the expressions of a few of the pictures; None: none is known.
     """
 
     pictures: Path
     out: Path
     model: str
     method: str | None
-    choose: str
+    choose: str | None
     changes: Sequence[str]
     every: int
-    params: Path
+    params: Path | None
     device: str
+    labels: Path | None = None
 
     @property
     def is_video(self) -> bool:
@@ -77,14 +86,15 @@ class AdaptRequest:
         found.samples()
         return found
 
-    def settings(self, trained: TrainedModel, name: str) -> Params:
-        """The parameters of the run: the parameter file, the changes, and what the model was made with.
+    def plan(self, trained: TrainedModel, name: str) -> "Plan":
+        """The parameters of the run: the defaults or the parameter file, the changes, and what the model was made with.
 
         Args:
             trained: the source model.
             name: what the pictures are called.
 
         Raises:
+            DatasetError: the method that is asked for needs the source's pictures, and they are missing or changed.
             ParamsError: a change is refused, the model was adapted already, the method cannot adapt an imported one, or
                 the epoch would be chosen by pictures of the source, which are not used.
             WeightsError: the method needs class statistics, and the model has none.
@@ -99,10 +109,70 @@ class AdaptRequest:
                 f"{self.model}: adapted already, to {trained.description['target']['name']}; name the source model "
                 "that it was made from with --model"
             )
-        method = self.method or (default_method(trained.model) if trained.imported else None)
-        options = [f"adapt.choose={self.choose}", *([f"adapt.method={method}"] if method else [])]
+        method, why, at_hand = self._method(trained)
+        settings = self._settings(trained, name, method)
+        require_fitting(settings.adapt, trained.model)
+        pictures = source(trained, settings, at_hand)
+        _refuse_blind_choice(settings)
+        require_statistics(settings.adapt, trained.model)
+        rule = settings.adapt.choose
+        if self.labels is not None:
+            self._refuse_unfit_for_labels(trained, settings)
+            if not (self._chosen or settings.adapt.search):  # the labels compare the source model with the last epoch
+                settings = _choosing(settings, LAST)
+        return Plan(settings, pictures, why, rule)
+
+    def _method(self, trained: TrainedModel) -> tuple[str | None, str, PreparedData | None]:
+        """The method's name, None where the parameter file says it; why that one; the source's pictures, if opened."""
+        asked = self._asked("adapt.method")
+        if self.method or asked:
+            return self.method or asked[-1], "as asked for", None
+        if self.params is not None:
+            return None, f"as {self.params} says", None
+        if trained.imported:
+            return default_method(trained.model), "which needs no picture of a source", None
+        try:
+            at_hand = pictures_of(trained)
+        except DatasetError as error:
+            missing = str(error).splitlines()[0].partition(";")[0]
+            stored = isinstance(trained.model, PrototypeClassifier) and trained.model.statistics is not None
+            free = defaults.WITH_STATISTICS if stored else defaults.WITH_NOTHING
+            return free, f"as the pictures that the model was trained on are not at hand ({missing})", None
+        return defaults.WITH_SOURCE, "as the pictures that the model was trained on are at hand", at_hand
+
+    def _asked(self, key: str) -> list[str]:
+        """The values that changes give a key."""
+        return [change.partition("=")[2] for change in self.changes if change.partition("=")[0] == key]
+
+    @property
+    def _chosen(self) -> bool:
+        """Whether the user says which epoch is kept."""
+        return self.choose is not None or bool(self._asked("adapt.choose"))
+
+    def _refuse_unfit_for_labels(self, trained: TrainedModel, settings: Params) -> None:
+        """Refuse what labels cannot be fitted on.
+
+        Raises:
+            ParamsError: the method does not work on features, or the model has no g and M.
+        """
+        if settings.adapt.trains != "head":
+            raise ParamsError(
+                f"--labels: they are fitted on features of f, which {settings.adapt.title} does not train on alone; "
+                "choose another --method"
+            )
+        if not isinstance(trained.model, PrototypeClassifier):
+            raise ParamsError(f"--labels: {self.model} has no head g and no prototypes that could be fitted")
+
+    def _settings(self, trained: TrainedModel, name: str, method: str | None) -> Params:
+        decision = trained.description.get("prototypes", {})
+        own = defaults.changes(method, decision, not trained.imported) if method and self.params is None else []
+        options = [*own, *([f"adapt.method={method}"] if method else [])]
         of_faces = [change for change in self.changes if change.startswith("faces.")]
-        settings = load(self.params, [*options, *(change for change in self.changes if change not in of_faces)])
+        rest = [change for change in self.changes if change not in of_faces]
+        file = self.params or Path("params.yaml")
+        settings = load(file, [*options, f"adapt.choose={self.choose or CHOICE}", *rest])
+        if settings.adapt.source_free and not self._chosen:
+            settings = _choosing(settings, SOURCE_FREE_CHOICE)
         made = {
             "source": trained.description["source"]["name"],
             "targets": (name,),
@@ -112,30 +182,72 @@ class AdaptRequest:
             "device": self.device,
             "compute": settings.compute.model_copy(update={"devices": 1}),
         }
-        settings = settings.model_copy(update=made)
-        require_fitting(settings.adapt, trained.model)
-        _refuse_blind_choice(settings)
-        require_statistics(settings.adapt, trained.model)
-        return settings
+        return settings.model_copy(update=made)
 
 
-def source(trained: TrainedModel, settings: Params) -> PreparedData | None:
+@dataclass(frozen=True)
+class Plan:
+    """What is done.
+
+    Attributes:
+        settings: all parameters.
+        source: the pictures that the model was trained on; None where the method needs none.
+        why: why this method, as the end of a sentence.
+        rule: the label-free rule that says whether the source model or the adapted one is kept; where there are labels,
+            which of them comes first.
+    """
+
+    settings: Params
+    source: PreparedData | None
+    why: str
+    rule: str
+
+
+def _choosing(settings: Params, rule: str) -> Params:
+    return settings.model_copy(update={"adapt": settings.adapt.model_copy(update={"choose": rule})})
+
+
+def source(trained: TrainedModel, settings: Params, at_hand: PreparedData | None = None) -> PreparedData | None:
     """The pictures that the model was trained on; None where the method needs none.
+
+    Args:
+        trained: the model.
+        settings: of the run.
+        at_hand: the pictures, where they are open already.
 
     Raises:
         DatasetError: they are missing, or have changed since.
     """
     if settings.adapt.source_free:
         return None
-    need = f"{settings.adapt.title} needs the pictures that the model was trained on"
     try:
-        found = PreparedData.open(settings.source)
+        found = at_hand or pictures_of(trained)
     except DatasetError as error:
         free = ", ".join(name for name, method in METHODS.items() if method.source_free)
-        raise DatasetError(f"{need}: {error}, or bring them with dvc pull; --method {free} need none") from None
+        raise DatasetError(
+            f"{settings.adapt.title} needs the pictures that the model was trained on: {error}; --method {free} need "
+            "none"
+        ) from None
+    if settings.adapt.trains == "all":
+        return found
+    judges = Sample.draw(found.split.test, 0).rows  # more are not looked at, and their features take time
+    return replace(found, split=Split(found.split.train, judges))
+
+
+def pictures_of(trained: TrainedModel) -> PreparedData:
+    """The pictures that a model was trained on.
+
+    Raises:
+        DatasetError: they are missing, or have changed since.
+    """
+    name = trained.description["source"]["name"]
+    try:
+        found = PreparedData.open(name)
+    except DatasetError as error:
+        raise DatasetError(f"{error}, or bring them with dvc pull") from None
     made, here = trained.description["source"], found.description()
     if any(made.get(key) != here[key] for key in ("digest", "split")):
-        raise DatasetError(f"{need}, but data/crops/{settings.source} or its split has changed since: train it again")
+        raise DatasetError(f"data/crops/{name} or its split has changed since: train it again")
     return found
 
 

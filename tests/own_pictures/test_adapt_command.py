@@ -12,6 +12,7 @@ import pytest
 import torch
 from typer.testing import CliRunner, Result
 
+import pocan
 from pipeline.data.outcome import Outcome
 from pipeline.data.prepared import Split, write_split
 from pipeline.files.names import as_text
@@ -53,8 +54,12 @@ def _without_export(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(StageRun, "log_model", lambda *_: None)
 
 
+SHORT = ("-S", "adapt.epochs=2", "-S", "adapt.steps_per_epoch=1", "-S", "adapt.batch_size=4")
+"""The command's own defaults train 300 steps."""
+
+
 def invoke(*arguments: str) -> Result:
-    return CliRunner().invoke(app, ["adapt", *arguments])
+    return CliRunner().invoke(app, ["adapt", *SHORT, *arguments])
 
 
 def refused(*arguments: str, message: str) -> None:
@@ -73,12 +78,13 @@ def test_an_album_becomes_a_model_with_predictions_and_a_report() -> None:
     changes = ("-S", "adapt.tau=0.6", "-S", "seed=3", "-S", "faces.margin=0.1")
     answer = invoke("album", "--out", "mine", "--choose", "last", *changes)
     assert answer.exit_code == 0, answer.output
-    assert answer.stdout.splitlines()[-4:] == [
-        f"mine/{name}" for name in ("report.md", "index.html", "predictions.csv", "model")
+    assert answer.stdout.splitlines()[-5:] == [
+        f"mine/{name}" for name in ("report.md", "index.html", "predictions.csv", "model", "label.html")
     ]
     assert Path("params.yaml").read_bytes() == before
-    names = ["contact-sheets", "crops", "curve.csv", "faces.md", "index.html", "model", "predictions.csv", "report.md"]
-    assert sorted(path.name for path in Path("mine").iterdir()) == [*names, "validations.csv"]
+    names = ["contact-sheets", "crops", "curve.csv", "faces.md", "index.html", "label-next.csv", "label.html", "model"]
+    names += ["predictions.csv", "report.md", "validations.csv"]
+    assert sorted(path.name for path in Path("mine").iterdir()) == names
 
     table = pd.read_csv("mine/predictions.csv")
     assert table["source"].tolist() == [f"album/sub/{index}.png" for index in range(5)]  # those with a face
@@ -123,7 +129,7 @@ def test_an_album_becomes_a_model_with_predictions_and_a_report() -> None:
 @pytest.mark.usefixtures("project", "_without_export")
 @pytest.mark.parametrize("method", ["pocan", "shot"])
 def test_an_adaptation_of_the_head_leaves_the_encoder_as_it_was(method: str) -> None:
-    answer = invoke("album", "--out", "mine", "--method", method, "--choose", "last", "-S", "adapt.trains=head")
+    answer = invoke("album", "--out", "mine", "--method", method, "--choose", "last")
     assert answer.exit_code == 0, answer.output
     source, adapted = (open_model(Path(folder)).model.state_dict() for folder in ("models/prototypes", "mine/model"))
     encoder = [key for key in source if key.startswith("network.encoder.")]
@@ -151,7 +157,7 @@ def test_an_interrupted_adaptation_goes_on_and_ends_alike(monkeypatch: pytest.Mo
     assert answer.exit_code == 0, answer.output
     assert "going on after epoch 2 of 2" in answer.output
     assert Path("parts/crops/crops.npy").stat().st_mtime_ns == crops
-    for name in ("model/model.safetensors", "predictions.csv", "curve.csv", "report.md", "index.html"):
+    for name in ("model/model.safetensors", "predictions.csv", "curve.csv", "report.md", "index.html", "label.html"):
         assert Path("parts", name).read_bytes() == Path("whole", name).read_bytes(), name
     assert not Path("parts/.in-progress").exists()
 
@@ -163,17 +169,16 @@ def interrupt(*_: object) -> None:
 @pytest.mark.usefixtures("project", "_without_export")
 def test_without_the_source_only_methods_that_need_none() -> None:
     shutil.rmtree("data")
-    refused(
-        "album", "--out", "mine", message="POCAN needs the pictures that the model was trained on: data/crops/rafdb"
-    )
+    message = "POCAN needs the pictures that the model was trained on: data/crops/rafdb"
+    refused("album", "--out", "mine", "--method", "pocan", message=message)
     seen = ("--method", "shot", "--choose", "source_accuracy")
     refused("album", "--out", "mine", *seen, message="source_accuracy judges by the source's pictures")
     answer = invoke("album", "--out", "adapted", "--method", "shot")
     assert answer.exit_code == 0, answer.output
     best = int(pd.read_csv("adapted/validations.csv")["information"].argmax())
     assert open_model(Path("adapted/model")).description["kept_epoch"] == best
-    kept = f"the model after epoch {best} of 2" if best else "the source model itself"
-    assert f"Kept is {kept}, chosen by mutual information" in Path("adapted/report.md").read_text()
+    kept = f"adapted model**, after epoch {best} of 2. Training moved" if best else "source model**: information is not"
+    assert f"**Kept the {kept}" in Path("adapted/report.md").read_text()
     assert len(pd.read_csv("adapted/predictions.csv")) == 5
     answer = invoke("album", "--out", "mine", "--method", "dt")
     assert answer.exit_code == 0, answer.output
@@ -199,7 +204,7 @@ def test_the_average_that_was_scored_is_the_model_that_is_saved() -> None:
 
 @pytest.mark.usefixtures("project", "_without_export")
 def test_a_search_keeps_one_of_its_configurations() -> None:
-    changes = ("-S", "adapt.search=3", "-S", "adapt.trains=head", "-S", "adapt.lr=0.1")
+    changes = ("--search", "3", "-S", "adapt.lr=0.1")
     answer = invoke("album", "--out", "mine", "--method", "shot", *changes)
     assert answer.exit_code == 0, answer.output
     made = saved.describe(Path("mine/model"))
@@ -209,15 +214,18 @@ def test_a_search_keeps_one_of_its_configurations() -> None:
         kept = made["candidates"][made["kept_epoch"] - 1]
         assert {key: made["adapt"][key] for key in kept} == kept
     assert len(pd.read_csv("mine/validations.csv")) == 4
-    kept_text = "the source model itself" if made["kept_epoch"] == 0 else f"configuration {made['kept_epoch']} of"
-    assert f"Kept is {kept_text}" in Path("mine/report.md").read_text().replace("the model after training by ", "")
+    kept = f"adapted model** of configuration {made['kept_epoch']} of" if made["kept_epoch"] else "source model**: "
+    assert f"**Kept the {kept}" in Path("mine/report.md").read_text()
 
 
 @pytest.mark.usefixtures("project", "_without_export")
 def test_a_method_without_training_adapts_in_one_pass_without_the_source() -> None:
     shutil.rmtree("data")
-    answer = invoke("album", "--out", "mine", "--method", "shift", "--choose", "last")
+    answer = invoke("album", "--out", "mine", "--choose", "last")
     assert answer.exit_code == 0, answer.output
+    report = Path("mine/report.md").read_text()
+    why = "as the pictures that the model was trained on are not at hand (data/crops"
+    assert f"Method: Class-aware shift, {why}" in report
     found = open_model(Path("mine/model"))
     assert isinstance(found.model, ShiftedClassifier)
     assert found.description["kept_epoch"] == 1
@@ -226,6 +234,36 @@ def test_a_method_without_training_adapts_in_one_pass_without_the_source() -> No
     shares = [f"p_{name}" for name in EXPRESSIONS]
     again = pd.read_csv("again.csv").sort_values("source")
     np.testing.assert_allclose(pd.read_csv("mine/predictions.csv")[shares], again[shares], atol=2e-3)
+
+
+@pytest.mark.usefixtures("project", "_without_export")
+@pytest.mark.parametrize("with_source", [True, False])
+def test_a_few_labels_choose_the_model_and_say_how_good_it_is(with_source: bool) -> None:
+    if not with_source:
+        shutil.rmtree("data")
+    lines = ["sub/0.png,happy", "sub/1.png,happy", "album/sub/2.png,fear", "no-face.png,fear"]
+    Path("few.csv").write_text("\n".join(["picture,expression", *lines]))
+    answer = invoke("album", "--out", "mine", "--labels", "few.csv")
+    assert answer.exit_code == 0, answer.output
+    report = Path("mine/report.md").read_text()
+    assert "3 labelled pictures: fear 1, happiness 2." in report
+    assert "1 labels are not used, as no face was found in their pictures: few.csv, line 5" in report
+    rows = [line for line in report.splitlines() if " of 3" in line and line.count("|") == 4]
+    assert len(rows) == 4
+    kept = next(row for row in rows if "**" in row)
+    model = open_model(Path("mine/model"))
+    said = model.description["labels"]
+    assert said["counts"]["happiness"] == 2
+    assert f"| {said['right']} of 3 ◊ |" in kept
+    assert {"source": "as it is", "adapted": "without labels", "fit": "fitted"}[said["kept"]] in kept
+    predicted = pd.read_csv("mine/predictions.csv")
+    assert len(predicted) == 5
+    asked = pd.read_csv("mine/label-next.csv")
+    assert sorted(asked["picture"]) == ["sub/3.png", "sub/4.png"]
+    assert '["sub/2.png",2]' in Path("mine/label.html").read_text()
+    found = pocan.load_model("mine/model", device="cpu").predict(Path("album/sub/4.png"))[0]
+    assert found.expression == predicted["expression"].iloc[4]
+    assert found.confidence == pytest.approx(predicted["confidence"].iloc[4], abs=2e-3)
 
 
 @pytest.mark.usefixtures("project", "_without_export")
@@ -290,6 +328,12 @@ def test_bad_requests_are_one_line_and_leave_nothing() -> None:
     refused("album", "--out", "mine", "--choose", "lsat", message="params.yaml:")
     refused("album", "--out", "mine", "-S", "model.backbone=dlib", message="the model brings the rest with it")
     refused("album", "--out", "mine", "-S", "faces.margn=1", message="faces.margn: unknown key")
+    Path("few.csv").write_text("picture,expression\nsub/0.png,happy\nsub/9.png,sad\n")
+    message = "few.csv, line 3: sub/9.png: no such picture in album"
+    refused("album", "--out", "mine", "--labels", "few.csv", message=message)
+    Path("few.csv").write_text("picture,expression\nsub/0.png,happy\nsub/1.png,sad\n")
+    whole = ("--labels", "few.csv", "--method", "agra")
+    refused("album", "--out", "mine", *whole, message="--labels: they are fitted on features of f, which AGRA")
 
 
 @pytest.mark.usefixtures("project")
@@ -303,7 +347,8 @@ def test_unfinished_work_is_not_mixed_with_other_pictures(monkeypatch: pytest.Mo
 @pytest.mark.usefixtures("project")
 def test_other_source_pictures_than_those_of_the_model_are_refused() -> None:
     write_split(Path("data/splits/rafdb.parquet"), Split(np.arange(9), np.arange(9, 14)))
-    refused("album", "--out", "mine", message="data/crops/rafdb or its split has changed since")
+    changed = "data/crops/rafdb or its split has changed since"
+    refused("album", "--out", "mine", "--method", "pocan", message=changed)
 
 
 @pytest.mark.usefixtures("project")

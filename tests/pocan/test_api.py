@@ -125,6 +125,6 @@ def test_the_version_is_that_of_the_package() -> None:
 
 def test_python_and_the_command_adapt_with_the_same_defaults() -> None:
     command, function = (inspect.signature(each).parameters for each in (adapt_command, pocan.adapt))
-    for name in ("model", "method", "choose", "every", "device"):
+    for name in ("model", "labels", "method", "choose", "search", "every", "device"):
         assert command[name].default == function[name].default
-    assert command["file"].default == Path(str(function["params"].default))
+    assert command["file"].default == function["params"].default

@@ -1,0 +1,209 @@
+"""What a few labels are worth: 1, 5 and 10 a class, beside unlabelled adaptation and beside fitting the labels alone.
+
+python -m benchmarks.few_labels run TARGET OUT.json [--model models/prototypes] [--counts 1,5,10] [--draws 5]
+python -m benchmarks.few_labels table OUT.json ...
+
+It runs in a project that has the source model, its source's crops and split, and the labelled crops of TARGET. All
+pictures of TARGET with a label are adapted to, as an album; so many of each class are drawn as labelled, and the rest
+is scored: the same people are on both sides. ``chosen`` is what ``pocan adapt --labels`` keeps, with what its
+cross-validation said.
+"""
+
+import argparse
+import copy
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from pipeline.adaptation import Adaptation
+from pipeline.compute.team import Team
+from pipeline.config import paths
+from pipeline.config.load import load
+from pipeline.config.paths import AdaptationPaths
+from pipeline.config.schema import Params
+from pipeline.data.crops import CropStore
+from pipeline.data.prepared import PreparedData, Split
+from pipeline.evaluation.scores import score
+from pipeline.files.io import read_json, write_json
+from pipeline.files.temporary import temporary_folder
+from pipeline.git import git
+from pipeline.labels import EXPRESSIONS
+from pipeline.methods import Method
+from pipeline.methods.few_labels import Evidence, Weights, fit
+from pipeline.networks.features import GivenFeatures, swap_encoder
+from pipeline.networks.network import Classifier, PrototypeClassifier
+from pipeline.networks.trained import TrainedModel, open_model
+from pipeline.own_pictures import defaults
+from pipeline.own_pictures.given import Given
+from pipeline.own_pictures.labelled import STRENGTHS, Labelled
+from pipeline.own_pictures.request import CHOICE, source
+from pipeline.reporting.markdown import markdown_table
+from pipeline.training import loop
+
+ALONE = {"labels alone": Weights(0.0, 0.0, 1.0), "labels and source": Weights(1.0, 0.0, 1.0)}
+TOGETHER = {f"labels, source, rest, {words}": Weights(hold=hold) for words, hold in STRENGTHS.items()}
+
+
+def run(target: str, folder: Path, counts: list[int], draws: int, seed: int) -> dict[str, Any]:
+    """Measure on ``target``; return what came out, as JSON."""
+    model = open_model(folder)
+    settings = load(
+        changes=[
+            *defaults.changes(defaults.WITH_SOURCE, model.description.get("prototypes", {})),
+            f"adapt.method={defaults.WITH_SOURCE}",
+            "adapt.choose=last",
+        ]
+    )
+    settings = settings.model_copy(update={"source": model.description["source"]["name"], "augment": model.augment})
+    team = Team.single_process(settings.device)
+    data = _album(target)
+    plain = copy.deepcopy(model.model)
+    assert isinstance(plain, PrototypeClassifier)
+    with temporary_folder() as features:
+        method, seconds = _adapted(model, settings, data, features, seed, team)
+        swap_encoder(plain, GivenFeatures(plain.network.encoder.dim))
+        found = list(_measured(method, plain.to(team.device).eval(), data, counts, draws, seed))
+    return {
+        "target": target,
+        "pictures": len(data.split.train),
+        "source_seed": model.description["seed"],
+        "weights_sha256": model.description["weights_sha256"],
+        "commit": git("rev-parse", "HEAD").strip(),
+        "adaptation_seconds": seconds,
+        "environment": team.environment(),
+        "runs": found,
+    }
+
+
+def _album(target: str) -> PreparedData:
+    store = CropStore.open(paths.crops(target))
+    rows = np.flatnonzero(store.labels() >= 0).astype(np.int64)
+    return PreparedData(target, store, Split(rows, rows))
+
+
+def _adapted(
+    model: TrainedModel, settings: Params, data: PreparedData, features: Path, seed: int, team: Team
+) -> tuple[Method, float]:
+    """The unlabelled adaptation, trained to its end, and the processor seconds of its steps."""
+    outputs = replace(AdaptationPaths.of_target(data.name), features=features)
+    work = Adaptation(model, source(model, settings), data, settings.adapt, settings.augment, seed, None, {}, outputs)
+    for request in work.feature_requests():
+        if request is not None:
+            request.write(features / request.name, team.device)
+    loop.prepare(seed, team.device)
+    method = work.method(team)
+    assert isinstance(method, Method)
+    started = time.process_time()
+    loop.fit_unseen(method, team.device)
+    method.predict_target()
+    return method, time.process_time() - started
+
+
+def _measured(
+    method: Method, plain: PrototypeClassifier, data: PreparedData, counts: list[int], draws: int, seed: int
+) -> Iterator[dict[str, Any]]:
+    """A row for each number of labels, draw and model."""
+    labels, rows, keys = data.store.labels(), data.split.train, data.store.samples["key"].tolist()
+    for count in counts:
+        for draw in range(draws):
+            generator = np.random.Generator(np.random.PCG64([seed, draw]))
+            chosen = np.concatenate(
+                [generator.permutation(rows[labels[rows] == label])[:count] for label in np.unique(labels[rows])]
+            )
+            rest = np.setdiff1d(rows, chosen)
+            given = [Given(keys[row], int(labels[row]), keys[row]) for row in chosen]
+            work = Labelled(given, keys, rows, copy.deepcopy(plain), method.params.title, CHOICE, seed + draw)
+            started = time.process_time()
+            final = work(method)
+            seconds = time.process_time() - started
+            kept = work.verdict.kept
+            models: dict[str, Classifier] = {"source model": plain, "adapted without labels": method.model}
+            models |= _fits(method, plain, chosen, rest, labels)
+            for name, model in {**models, "chosen": final.model}.items():
+                scored = score(labels[rest], _predicted(model, method, rest))
+                row: dict[str, Any] = {"labels": count, "draw": draw, "model": name, "n": len(rest)}
+                row |= {"accuracy": scored.accuracy, "balanced": scored.balanced_accuracy}
+                more = {"kept": kept.title, "said": float(kept.right.mean()), "seconds": seconds}
+                yield row | (more if name == "chosen" else {})
+            print(count, draw, f"{100 * row['accuracy']:.1f} ({100 * row['balanced']:.1f})", kept.title, flush=True)
+
+
+def _fits(
+    method: Method,
+    plain: PrototypeClassifier,
+    chosen: NDArray[np.int64],
+    rest: NDArray[np.int64],
+    labels: NDArray[np.int64],
+) -> dict[str, Classifier]:
+    """Fits of all the labels, with less or more beside them."""
+    views = method.target.inputs.batch(torch.from_numpy(chosen))
+    pictures = method.source.rows
+    evidence = Evidence(
+        views.flatten(0, 1),
+        torch.from_numpy(labels[chosen]).to(views.device).repeat_interleave(views.shape[1]),
+        method.target.inputs.batch(torch.from_numpy(rest))[:, 0],
+        method.source.inputs.batch(pictures)[:, 0],
+        method.source.labels[pictures].to(views.device),
+    )
+    return {name: fit(plain, evidence, weights) for name, weights in {**ALONE, **TOGETHER}.items()}
+
+
+@torch.no_grad()
+def _predicted(model: Classifier, method: Method, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    probabilities = model.eval().embed(method.target.inputs.batch(torch.from_numpy(rows))[:, 0])[1]
+    found: NDArray[np.int64] = probabilities.argmax(dim=1).cpu().numpy()
+    return found
+
+
+def table(files: list[Path]) -> str:
+    """A row a model, a column a number of labels: mean accuracy over draws and files ± its deviation (balanced)."""
+    runs: dict[tuple[str, int], list[tuple[float, float]]] = defaultdict(list)
+    said: dict[int, list[float]] = defaultdict(list)
+    for file in files:
+        for one in read_json(file)["runs"]:
+            runs[one["model"], one["labels"]].append((100 * one["accuracy"], 100 * one["balanced"]))
+            if "said" in one:
+                said[one["labels"]].append(100 * (one["said"] - one["accuracy"]))
+    counts = sorted({count for _, count in runs})
+    names = list(dict.fromkeys(name for name, _ in runs))
+    rows = []
+    for name in names:
+        cells = [np.array(runs[name, count]) for count in counts]
+        rows.append([name, *(f"{of[:, 0].mean():.1f} ± {of[:, 0].std():.1f} ({of[:, 1].mean():.1f})" for of in cells)])
+    away = [f"{np.mean(said[count]):+.1f} ± {np.std(said[count]):.1f}" for count in counts]
+    rows.append(["cross-validation less accuracy", *away])
+    return markdown_table(["model", *(f"{count} a class" for count in counts)], rows)
+
+
+def main() -> None:
+    """Parse the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    commands = parser.add_subparsers(dest="command", required=True)
+    running = commands.add_parser("run")
+    running.add_argument("target")
+    running.add_argument("out", type=Path)
+    running.add_argument("--model", type=Path, default=paths.PROTOTYPES)
+    running.add_argument("--counts", default="1,5,10")
+    running.add_argument("--draws", type=int, default=5)
+    running.add_argument("--seed", type=int, default=0)
+    showing = commands.add_parser("table")
+    showing.add_argument("files", nargs="+", type=Path)
+    options = parser.parse_args()
+    if options.command == "table":
+        print(table(options.files))
+        return
+    counts = [int(count) for count in options.counts.split(",")]
+    found = run(options.target, options.model, counts, options.draws, options.seed)
+    write_json(options.out, found)
+    print(f"{len(EXPRESSIONS)} classes, {found['pictures']} pictures\n{table([options.out])}")
+
+
+if __name__ == "__main__":
+    main()

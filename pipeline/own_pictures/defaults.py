@@ -1,0 +1,52 @@
+"""How ``pocan adapt`` adapts where nothing else is asked for.
+
+params.yaml says how long the pipeline trains, and the demo's values are tiny. A folder of one's own gets the values
+here, with which the head alone was measured on real faces (docs/results.md, "The head alone"), whatever stands there.
+A parameter file that is named on purpose (``--params``) is taken as it is.
+"""
+
+import json
+from typing import Any
+
+from pipeline.config.methods import METHODS
+
+WITH_SOURCE, WITH_STATISTICS, WITH_NOTHING = "pocan", "shift", "centroid"
+"""The method where the source's pictures are at hand; where only their class statistics are, in the model; where
+neither is."""
+
+LENGTH: dict[str, Any] = {"epochs": 10, "steps_per_epoch": 30, "batch_size": 64, "source_pictures": 2000}
+"""300 steps of 64 pictures of each domain see a thousand pictures twenty times. 2,000 pictures of the source hold what
+g and M have to remember; the features of more would take longer than those of an album."""
+
+RATES: dict[str, dict[str, Any]] = {
+    "pocan": {
+        "lr": 0.01,
+        "prototype_lr": 0.03,
+        "prototype_lr_drop_epoch": 7,
+        "pseudo_loss": "consistent",
+        "trusted_floor": 0.2,
+        "trusted_cap": 0.5,
+        "ema": 0.99,
+    },
+    "shot": {"prototype_lr": 3e-3, "ema": 0.99},
+    "aad": {"prototype_lr": 3e-3, "ema": 0.99},
+}
+"""Rates for a head whose f does not move: ten times those through the whole network. Other methods have their own."""
+
+
+def changes(method: str, decision: dict[str, Any], has_head: bool = True) -> list[str]:
+    """The values of sections ``adapt`` and ``methods``, as changes of a parameter file.
+
+    Args:
+        method: its name; a name that is none is refused where the changes are checked.
+        decision: the parameters of the source model's prototypes. POCAN gets their class weights and adjustment of
+            logits, so that before and after decide alike.
+        has_head: whether the model has a head g that can be trained alone: imported ones have none.
+    """
+    own: dict[str, dict[str, Any]] = {name: dict(RATES.get(name, {})) for name in METHODS}
+    for key in ("class_weights", "logit_adjustment", "balance"):
+        if key in decision:
+            own["pocan"][key] = decision[key]
+    whole = not has_head or (method in METHODS and METHODS[method].needs_encoder)
+    adapt = {"method": method, **LENGTH, "trains": "all" if whole else "head"}
+    return [f"adapt={json.dumps(adapt)}", f"methods={json.dumps(own)}"]

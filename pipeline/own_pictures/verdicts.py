@@ -1,0 +1,158 @@
+"""What an adaptation came to, in words: which method and why, which model is kept and why, and what labels say."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from pipeline.config.methods import AdaptParams
+from pipeline.labels import EXPRESSIONS, NUM_CLASSES
+from pipeline.own_pictures.labelled import Candidate, Verdict
+from pipeline.reporting.markdown import markdown_table
+from pipeline.validators import chooser
+
+
+def done(params: AdaptParams, why: str) -> str:
+    """Sentences on what was done.
+
+    Args:
+        params: of the method.
+        why: why this method, as the end of a sentence.
+    """
+    if not params.adapts:
+        return f"Nothing was adapted: {params.title}, {why}."
+    how = {
+        "head": "The encoder stayed as it was; its features of each picture were computed once, and what follows it "
+        f"{'was corrected' if params.training_free else 'was trained'} on them.",
+        "all": "The whole network was trained.",
+    }[params.trains]
+    length = "one pass without training" if params.training_free else f"{params.epochs} epochs"
+    return f"Method: {params.title}, {why}; {length}. {how}"
+
+
+def kept(params: AdaptParams, epoch: int, validations: pd.DataFrame, moved: float, mark: str) -> str:
+    """Sentences on which model is kept, and by which rule.
+
+    Args:
+        params: of the method.
+        epoch: that of the model that is kept; 0: the source model.
+        validations: what validators say, a row an epoch from 0 on.
+        moved: the share of pictures of which the last epoch's model predicts another class than the source model.
+        mark: stands after every number where pictures are drawn, else "".
+    """
+    if not params.adapts:
+        return ""
+    moves = (
+        f"{'The correction' if params.training_free else 'Training'} {{}} {100 * moved:.1f} %{mark} of the predictions"
+    )
+    reason = _reason(params.choose, epoch, validations, mark)
+    if epoch:
+        of = "" if params.training_free else f", after epoch {epoch} of {params.passes}"
+        if params.search:
+            of = f" of configuration {epoch} of those tried ([validations.csv](validations.csv))"
+        return f"**Kept the adapted model**{of}. {moves.format('moved')}; {reason}."
+    return f"**Kept the source model**: {reason}. {moves.format('would have moved')}."
+
+
+def _reason(rule: str, epoch: int, validations: pd.DataFrame, mark: str) -> str:
+    validator = chooser(rule)
+    if validator is None:
+        return "kept without a rule, as `--choose last` says"
+    values = validations[rule].to_numpy()
+    if rule == "warrant":
+        seen = f"(warrant {values[0]:.2f}{mark}; an adaptation is kept from 1 on)"
+        if epoch:
+            return f"kept because the source model sees these pictures clearly, or far from where its own lie {seen}"
+        return (
+            "the source model sees these pictures neither so clearly that its predictions could teach, nor so far from "
+            f"its own that there is a shift to take out {seen}"
+        )
+    better = "higher" if validator.sign > 0 else "lower"
+    if epoch:
+        return (
+            f"kept because {validator.title} is {better} than the source model's: {values[epoch]:.3f}{mark} after "
+            f"{values[0]:.3f}{mark}"
+        )
+    return f"{validator.title} is not {better} after it ({values[-1]:.3f}{mark}, before {values[0]:.3f}{mark})"
+
+
+def of_labels(verdict: Verdict, mark: str) -> str:
+    """The section on the user's labels: what each candidate is right about, which is kept, and how good it is."""
+    n, best = len(verdict.labels), verdict.kept
+    rows = [
+        [
+            f"**{one.title}**" if one is best else one.title,
+            f"{int(one.right.sum())} of {n}{mark}",
+            _accuracy(one.right, mark),
+        ]
+        for one in verdict.candidates
+    ]
+    parts = [
+        "## Your labels",
+        f"{n} labelled pictures: {_counts(verdict.labels)}. Each fit was tried on labels that it had not seen, in turn "
+        "(cross-validation); the first two rows have seen no label at all.",
+        markdown_table(["model", "right", "accuracy (%) with its 95 % interval"], rows),
+        f"**Kept: {best.title}**, {_accuracy(best.right, mark)} % of the labels. {_why(verdict)} The interval is "
+        "Wilson's, as if pictures were independent: of a row of like pictures it is too narrow. The figure is of "
+        "pictures like those that you labelled, each class as often as there, and a little too high, as the same "
+        "labels chose the model. Confidence is set so that it is right as often in the mean.",
+        _recalls(verdict, mark),
+    ]
+    if verdict.faceless:
+        named = ", ".join(verdict.faceless[:5]) + (", …" if len(verdict.faceless) > 5 else "")
+        parts.append(f"{len(verdict.faceless)} labels are not used, as no face was found in their pictures: {named}.")
+    return "\n\n".join(parts)
+
+
+def _why(verdict: Verdict) -> str:
+    if verdict.chosen == 0:
+        return "No other is better by more than a standard error, so it is what would be kept without labels."
+    return "It is the simplest of those that the best one does not beat by more than a standard error."
+
+
+def _accuracy(right: NDArray[np.bool_], mark: str) -> str:
+    low, high = wilson(int(right.sum()), len(right))
+    return f"{100 * right.mean():.1f}{mark} [{100 * low:.1f}, {100 * high:.1f}]"
+
+
+def wilson(right: int, n: int) -> tuple[float, float]:
+    """The 95 % interval of a share (Wilson 1927)."""
+    # Imported here: SciPy's statistics take a second to load.
+    from scipy.stats import binomtest
+
+    found = binomtest(right, n).proportion_ci(0.95, method="wilson")
+    return float(found.low), float(found.high)
+
+
+def _counts(labels: NDArray[np.int64]) -> str:
+    counts = np.bincount(labels, minlength=NUM_CLASSES)
+    return ", ".join(f"{name} {count}" for name, count in zip(EXPRESSIONS, counts, strict=True) if count)
+
+
+def _recalls(verdict: Verdict, mark: str) -> str:
+    best: Candidate = verdict.kept
+    cells = []
+    for index, name in enumerate(EXPRESSIONS):
+        mine = verdict.labels == index
+        if mine.any():
+            cells.append([name, f"{int(best.right[mine].sum())} of {int(mine.sum())}{mark}"])
+    return markdown_table(["expression", "right"], cells)
+
+
+def next_labels(count: int, asked: Sequence[str]) -> str:
+    """The section on what to label next.
+
+    Args:
+        count: how many labels there are.
+        asked: the pictures, the most telling first.
+    """
+    if not asked:
+        return ""
+    begin = "A few labels of your own tell how good this is, and make it better" if not count else "More labels"
+    return (
+        f"## What to label next\n\n{begin}: [label-next.csv](label-next.csv) names {len(asked)} pictures, those first "
+        "that the model doubts and that are unlike what is labelled, balanced over the classes. Fill in its column "
+        "`expression`, or open [label.html](label.html), which shows the faces, takes a key a class and saves "
+        "labels.csv; then `pocan adapt` again with `--labels` and a new `--out`."
+    )

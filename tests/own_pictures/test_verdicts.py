@@ -1,0 +1,82 @@
+"""What the report says in words: which model is kept and why; what labels say; and confidence that fits them."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.stats import binomtest
+
+from pipeline.config.methods import METHODS
+from pipeline.networks.calibration import rescaled
+from pipeline.own_pictures import defaults, verdicts
+from pipeline.own_pictures.labelled import Candidate, Verdict, matching_temperature
+
+
+def params(method: str, **changes: Any) -> Any:
+    values = {"method": method, "epochs": 10, "steps_per_epoch": 30, "batch_size": 64, "trains": "head", **changes}
+    return METHODS[method].model_validate(values)
+
+
+VALIDATIONS = pd.DataFrame({"warrant": [0.7, 0.9], "information": [1.0, 1.25]})
+
+
+def test_a_source_model_that_is_kept_is_told_with_what_training_would_have_done() -> None:
+    said = verdicts.kept(params("pocan", choose="warrant"), 0, VALIDATIONS, 0.123, " ◊")
+    assert said.startswith("**Kept the source model**: the source model sees these pictures neither so clearly")
+    assert "(warrant 0.70 ◊; an adaptation is kept from 1 on). Training would have moved 12.3 % ◊ of the" in said
+
+
+def test_an_adapted_model_that_is_kept_is_told_with_its_reason() -> None:
+    said = verdicts.kept(params("shift", choose="information"), 1, VALIDATIONS, 0.5, "")
+    assert said == (
+        "**Kept the adapted model**. The correction moved 50.0 % of the predictions; kept because information is "
+        "higher than the source model's: 1.250 after 1.000."
+    )
+    said = verdicts.kept(params("pocan", choose="last"), 10, VALIDATIONS, 0.5, "")
+    assert "after epoch 10 of 10" in said
+    assert "without a rule, as `--choose last` says" in said
+    assert verdicts.kept(params("dt"), 0, VALIDATIONS, 0.0, "") == ""
+
+
+def test_what_was_done_names_method_reason_and_part() -> None:
+    assert verdicts.done(params("pocan"), "as it is") == (
+        "Method: POCAN, as it is; 10 epochs. The encoder stayed as it was; its features of each picture were computed "
+        "once, and what follows it was trained on them."
+    )
+    assert "one pass without training" in verdicts.done(params("shift"), "as it is")
+    assert verdicts.done(params("dt"), "as asked for").startswith("Nothing was adapted: ")
+
+
+def verdict(*right: int, n: int = 30) -> Verdict:
+    labels = np.arange(n) % 3
+    names = [("source", "the source model"), ("adapted", "adapted"), ("fit", "fitted firmly")]
+    found = [
+        Candidate(name, title, 0.0, np.full((n, 7), 1 / 7), np.arange(n) < count)
+        for (name, title), count in zip(names, right, strict=True)
+    ]
+    return Verdict(found, 2, labels, ["few.csv, line 9"], "warrant")
+
+
+def test_labels_are_told_with_each_candidate_and_its_interval() -> None:
+    said = verdicts.of_labels(verdict(15, 18, 27), "")
+    low, high = binomtest(27, 30).proportion_ci(0.95, "wilson")
+    assert f"| **fitted firmly** | 27 of 30 | 90.0 [{100 * low:.1f}, {100 * high:.1f}] |" in said
+    assert "| the source model | 15 of 30 | 50.0 [" in said
+    assert "30 labelled pictures: anger 10, disgust 10, fear 10." in said
+    assert "| fear | 9 of 10 |" in said
+    assert "no face was found in their pictures: few.csv, line 9." in said
+
+
+@pytest.mark.parametrize("confidence", [0.4, 0.7, 0.9])
+def test_confidence_is_as_high_as_the_labels_were_right(confidence: float) -> None:
+    p = np.random.Generator(np.random.PCG64(0)).dirichlet(np.ones(7), 40)
+    temperature = matching_temperature(p, confidence)
+    assert rescaled(p, temperature).max(axis=1).mean() == pytest.approx(confidence, abs=1e-6)
+
+
+def test_the_defaults_train_the_head_where_the_method_allows_it() -> None:
+    for method, whole in (("pocan", False), ("shot", False), ("agra", True), ("safn", True)):
+        adapt = defaults.changes(method, {})[0]
+        assert f'"trains": "{"all" if whole else "head"}"' in adapt
+    assert '"logit_adjustment": 1.0' in defaults.changes("pocan", {"logit_adjustment": 1.0})[1]
