@@ -9,6 +9,7 @@ labels and subjects, which the files do not hold.
 
 import argparse
 import copy
+import math
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -126,7 +127,7 @@ def _adapted(model: Any, data: PreparedData, row: Row, seed: int, team: Team) ->
         "confusion": kept.confusion,
         "kept": adapted.kept_epoch,
         "each": [[one.accuracy, one.balanced_accuracy] for one in scores],
-        "validations": adapted.validations,
+        "validations": [{} if any(map(math.isnan, one.values())) else one for one in adapted.validations],
         "configurations": adapted.varied if isinstance(adapted, Search) else [],
         "predicted": "".join(map(str, predicted[adapted.kept_epoch])),
         "seconds": seconds,

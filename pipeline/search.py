@@ -13,7 +13,7 @@ from tqdm import tqdm
 from pipeline.config.methods import AdaptParams
 from pipeline.config.methods.space import Times
 from pipeline.errors import TrainingError
-from pipeline.methods import Method
+from pipeline.methods import Method, SourceDomain, TargetDomain
 from pipeline.networks.network import Classifier
 from pipeline.training.loop import Epoch, Resumable
 from pipeline.validators import LAST, Validator, best_candidate
@@ -40,6 +40,10 @@ class Search(Resumable):
         validations: what the validators say; NaN of a candidate that has failed.
     """
 
+    _method: Method
+    _index: int
+    _failed: bool
+
     def __init__(
         self, candidates: Sequence[AdaptParams], make: Callable[[AdaptParams], Method], validator: Validator
     ) -> None:
@@ -61,12 +65,12 @@ class Search(Resumable):
         return len(self.candidates) * self._method.epochs
 
     @property
-    def source(self) -> Any:
+    def source(self) -> SourceDomain:
         """The labelled domain."""
         return self._method.source
 
     @property
-    def target(self) -> Any:
+    def target(self) -> TargetDomain:
         """The domain to adapt to."""
         return self._method.target
 

@@ -106,18 +106,19 @@ def test_the_model_that_the_rule_finds_best_is_kept(sign: int, tmp_path: Path) -
 def test_where_every_configuration_is_worse_the_source_model_stays(tmp_path: Path) -> None:
     told = iter([1.0, 0.5, 0.4, 0.3])
     task = search()
-    task._enter = lambda own=task._enter: _told(task, own, next(told))  # type: ignore[method-assign]
+    own = task._enter
+
+    def enter() -> None:
+        task._method.validations[-1] = {**task._method.validations[-1], "information": next(told)}
+        own()
+
+    task._enter = enter  # type: ignore[method-assign]
     trained(task, tmp_path / "all.pt")
     assert task.kept_epoch == 0
     task.load_kept_epoch()
     source = toy.source_model().state_dict()
     now = task.model.state_dict()
     assert all(torch.equal(now[key], value) for key, value in source.items() if key in now)
-
-
-def _told(task: Search, own: Any, value: float) -> None:
-    task._method.validations[-1] = {**task._method.validations[-1], "information": value}
-    own()
 
 
 def test_interrupted_it_ends_with_the_same_models(tmp_path: Path) -> None:

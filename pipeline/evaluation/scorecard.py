@@ -140,7 +140,7 @@ def chosen_epochs(validations: pd.DataFrame, by_epoch: ByEpoch, searched: bool =
         searched: whether these are the configurations of a search in place of epochs, of which none is the last.
     """
     if searched:
-        said = validations.to_dict("records")
+        said = [{one.name: float(row[one.name]) for one in VALIDATORS} for _, row in validations.iterrows()]
         epochs = {one.name: best_candidate(one, said) for one in VALIDATORS}
     else:
         epochs = {one.name: best_epoch(one, validations[one.name].tolist()) for one in VALIDATORS}
@@ -167,18 +167,15 @@ def candidates(
     """
     found = []
     for place, parameters in enumerate(varied, start=1):
-        accuracies = (None, None)
-        if scores is not None:
-            by_epoch = scores.by_epoch
-            accuracies = float(by_epoch.accuracy[place]), float(by_epoch.balanced_accuracy[place])
+        by_epoch = scores and scores.by_epoch
         said = {one.name: float(validations[one.name][place]) for one in VALIDATORS}
         said = {} if any(map(math.isnan, said.values())) else said
         found.append(
             Candidate(
                 parameters=dict(parameters),
                 validations=said,
-                accuracy=accuracies[0],
-                balanced_accuracy=accuracies[1],
+                accuracy=float(by_epoch.accuracy[place]) if by_epoch else None,
+                balanced_accuracy=float(by_epoch.balanced_accuracy[place]) if by_epoch else None,
             )
         )
     return found

@@ -43,7 +43,10 @@ class Epoch:
 class Task(Protocol):
     """What one training stage trains. ``fit`` drives it; all its randomness must depend on the epoch alone."""
 
-    epochs: int
+    @property
+    def epochs(self) -> int:
+        """How many are trained."""
+        ...
 
     @property
     def name(self) -> str:

@@ -28,6 +28,14 @@ class Head(nn.Module):
         return z
 
 
+def norm_of(model: PrototypeClassifier) -> nn.BatchNorm1d:
+    """The batch norm within g."""
+    head: Any = model.network.head
+    norm = head.layers[1]
+    assert isinstance(norm, nn.BatchNorm1d)
+    return norm
+
+
 def source_model(possible: int = 7) -> PrototypeClassifier:
     torch.manual_seed(1)
     decision = Decision()
@@ -36,8 +44,7 @@ def source_model(possible: int = 7) -> PrototypeClassifier:
     model = PrototypeClassifier(Head(), Prototypes(3), decision).double().eval()  # type: ignore[arg-type]
     with torch.no_grad():
         model.prototypes.matrix.mul_(4)
-        norm = model.network.head.layers[1]
-        assert isinstance(norm, nn.BatchNorm1d)
+        norm = norm_of(model)
         assert norm.running_mean is not None
         assert norm.running_var is not None
         norm.running_mean.normal_()
@@ -58,7 +65,7 @@ def reference(theta: Floats, model: PrototypeClassifier, found: Evidence, weight
     start = [value.detach().numpy() for value in trained(model)]
     sizes = np.cumsum([0, *[value.size for value in start]])
     parts = [theta[a:b].reshape(value.shape) for a, b, value in zip(sizes[:-1], sizes[1:], start, strict=True)]
-    norm: Any = model.network.head.layers[1]
+    norm: Any = norm_of(model)
     mean, deviation = norm.running_mean.numpy(), np.sqrt(norm.running_var.numpy() + norm.eps)
     adjustment = model.decision.adjustment.double().numpy()
 
@@ -107,7 +114,7 @@ def test_the_objective_is_that_of_the_docstring(with_source: bool) -> None:
 def test_the_fit_ends_at_a_minimum_of_the_reference() -> None:
     model, found = source_model(), evidence()
     with torch.no_grad():
-        model.network.head.layers[1].bias.fill_(6.0)  # type: ignore[operator]  # no kink of ReLU is near
+        norm_of(model).bias.fill_(6.0)  # no kink of ReLU is near
     weights = Weights(source=0.7, rest=0.4, hold=30.0)
     start, end = vector(model), vector(fit(model, found, weights, iterations=200))
 

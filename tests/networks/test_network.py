@@ -84,14 +84,20 @@ def test_the_crops_own_size_needs_no_resizing() -> None:
         assert isinstance(Encoder(SMALL.model_copy(update={"input_size": size})).size, torch.nn.Identity)
 
 
+def projection_head(params: ModelParams) -> ProjectionHead:
+    head = Network(params).head
+    assert isinstance(head, ProjectionHead)
+    return head
+
+
 def test_head_is_linear_norm_relu_linear_without_bias() -> None:
-    layers = Network(SMALL).head.layers
+    layers = projection_head(SMALL).layers
     assert [type(layer).__name__ for layer in layers] == ["Linear", "BatchNorm1d", "ReLU", "Linear"]
     assert [layer.bias is not None for layer in layers if isinstance(layer, torch.nn.Linear)] == [True, False]
 
 
 def test_a_norm_of_the_projections_is_the_heads_last_layer_and_spreads_them_whatever_the_weights() -> None:
-    norm = Network(SMALL.model_copy(update={"projection_norm": "batch"})).head.layers[-1]
+    norm = projection_head(SMALL.model_copy(update={"projection_norm": "batch"})).layers[-1]
     assert isinstance(norm, torch.nn.BatchNorm1d)
     assert list(norm.parameters()) == []
     torch.manual_seed(0)

@@ -1,6 +1,5 @@
 """How a method declares the configurations that a search tries (``adapt.search``)."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +15,7 @@ class Times:
     factors: tuple[float, ...]
 
 
-Space = Mapping[str, Times | tuple[Any, ...]]
+Space = dict[str, Times | tuple[Any, ...]]
 """A method's parameters that a search varies, each with its multiples or its values."""
 
 RATE = Times((1 / 3, 1.0, 3.0, 10.0))
