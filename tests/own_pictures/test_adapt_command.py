@@ -177,11 +177,7 @@ def test_without_the_source_only_methods_that_need_none() -> None:
     assert answer.exit_code == 0, answer.output
     best = int(pd.read_csv("adapted/validations.csv")["information"].argmax())
     assert open_model(Path("adapted/model")).description["kept_epoch"] == best
-    kept = (
-        f"adapted model**, after epoch {best} of 2. Training moved"
-        if best
-        else "source model**: mutual information is not"
-    )
+    kept = f"adapted model**, after epoch {best} of 2. Training moved" if best else "source model**: mutual information"
     assert f"**Kept the {kept}" in Path("adapted/report.md").read_text()
     assert len(pd.read_csv("adapted/predictions.csv")) == 5
     answer = invoke("album", "--out", "mine", "--method", "dt")

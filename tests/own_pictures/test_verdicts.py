@@ -30,8 +30,8 @@ def test_a_source_model_that_is_kept_is_told_with_what_training_would_have_done(
 def test_an_adapted_model_that_is_kept_is_told_with_its_reason() -> None:
     said = verdicts.kept(params("shift", choose="information"), 1, VALIDATIONS, 0.5, "")
     assert said == (
-        "**Kept the adapted model**. The correction moved 50.0 % of the predictions; kept because mutual information is "
-        "higher than the source model's: 1.250 after 1.000."
+        "**Kept the adapted model**. The correction moved 50.0 % of the predictions; kept because mutual information "
+        "is higher than the source model's: 1.250 after 1.000."
     )
     said = verdicts.kept(params("pocan", choose="last"), 10, VALIDATIONS, 0.5, "")
     assert "after epoch 10 of 10" in said
