@@ -1,7 +1,7 @@
 """Methods that adapt the head, from the source model at hand: every row of benchmarks/heads.yaml, several seeds each.
 
 python -m benchmarks.heads run TARGET OUT.json [--only NAME ...] [--unsearched]   in a project with models and features
-python -m benchmarks.heads table TARGET FILE.json ...                the files' table, in Markdown
+python -m benchmarks.heads table TARGET FILE.json ...                a page with their table, in Markdown
 
 OUT.json is written after each row, and goes on where it was interrupted. The table needs the target's crops, for their
 labels and subjects, which the files do not hold.
@@ -29,6 +29,7 @@ from pipeline.config.load import load
 from pipeline.config.methods import METHODS
 from pipeline.config.paths import AdaptationPaths
 from pipeline.data.prepared import PreparedData
+from pipeline.datasets import DATASETS
 from pipeline.evaluation.comparison import Comparison, compare, holm
 from pipeline.evaluation.resampling import units
 from pipeline.evaluation.scores import score
@@ -223,6 +224,29 @@ def table(target: str, files: Sequence[Path]) -> str:
     return markdown_table(head, [first, *lines], left=2)
 
 
+def page(target: str, files: Sequence[Path]) -> str:
+    """The table with what it is of: an appendix of docs/results.md."""
+    first = [read_json(file) for file in files]
+    source = first[0]["source"]
+    title = f"{DATASETS.title(source['dataset'])} → {DATASETS.title(target)}"
+    own = ", ".join(f"{100 * one['source']['own_shares_accuracy']:.1f}" for one in first)
+    made = {f"{one['environment']['hardware']}, {one['environment']['precision']}" for one in first}
+    commits = {one["commit"][:7] for one in first}
+    seeds = ", ".join(str(one["source_seed"]) for one in first)
+    text = (
+        f"Written by `python -m benchmarks.heads table {target} heads-*.json` from the files beside it. What it shows: "
+        f"[results.md](../results.md).\n\n{len(files)} source models (seeds {seeds}; {own} % right on the source's own "
+        "test part by its own class shares). In per cent and points.\n\n"
+        f"- *{AS_CONFIGURED}*: the last epoch with the values of params.yaml and benchmarks/heads.yaml.\n"
+        f"- *{SEARCHED}*: what `adapt.choose: warrant` keeps of twelve configurations and the source model.\n"
+        "- Brackets: 95 % intervals. p: of the balanced gain, by Holm over all rows.\n"
+        "- ‡: the best epoch or configuration by the target's labels, which is no result.\n"
+        "- Then recall by class, source models × seeds of stage 2, and the median of an adaptation's seconds.\n\n"
+        f"Computed on {', '.join(sorted(made))}; revision {', '.join(sorted(commits))}."
+    )
+    return f"# {title}: the head alone\n\n{text}\n\n{table(target, files)}\n"
+
+
 def _line(name: str, kind: str, each: Runs, transfer: Runs, found: Comparison, p: float) -> list[str]:
     before = dict(zip(transfer.models, transfer.scores, strict=True))
     worst = 100 * (each.scores - np.array([before[model] for model in each.models])).min(axis=0)
@@ -263,7 +287,7 @@ def main() -> None:
     showing.add_argument("files", nargs="+", type=Path)
     options = parser.parse_args()
     if options.command == "table":
-        print(table(options.target, options.files))
+        print(page(options.target, options.files), end="")
         return
     torch.set_num_threads(1)
     run(options.target, options.out, options.only, options.unsearched)

@@ -1,134 +1,185 @@
-"""Draw docs/real-faces.png, what every method gains on real faces, from the tables of docs/results.md.
+"""Draw what methods gain on real faces, from the stored results in docs/results.
 
 python -m benchmarks.real_faces
 
-A method without a row in one of the tables is drawn there as "not measured"; those without any are named below.
+Two pictures: docs/fer2013-ckplus48.png, the README's, has some of the rows, docs/real-faces.png has all of them in both
+directions. A dot is a source model's mean over seeds (the JSON files that benchmarks.heads writes). A line is the 95 %
+interval of the mean gain (the tables that benchmarks.heads makes of the same files).
 """
 
 import re
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from textwrap import fill
+from statistics import fmean
 
 import matplotlib.style
-import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from pipeline.config.methods import METHODS
+from benchmarks.heads import AS_CONFIGURED, DT, SEARCHED
+from pipeline.files.io import read_json
 from pipeline.reporting.figures import AFTER_COLOUR, STYLE, WARNING_COLOUR
+from pipeline.reporting.markdown import signed
 
 DOCS = Path(__file__).parents[1] / "docs"
-PICTURE = DOCS / "real-faces.png"
-DIRECTIONS = ("FER2013 → CK+48", "CK+48 → FER2013")
+FRONT, EVERY = DOCS / "fer2013-ckplus48.png", DOCS / "real-faces.png"
+DIRECTIONS: Mapping[str, str] = {"fer2013-ckplus48": "FER2013 → CK+48", "ckplus48-fer2013": "CK+48 → FER2013"}
+"""The names of the stored results, and what they are of."""
+SHOWN = (
+    "POCAN",
+    "POCAN, consistent loss",
+    "Concord",
+    "LAME",
+    "Centroids",
+    "Source fine-tuning",
+    "DANN",
+    "SHOT",
+    "AdaBN",
+)
+"""The rows of the README's picture, as configured: the methods of both families and the controls."""
+NEUTRAL = "#777777"
 
 
 @dataclass(frozen=True)
 class Row:
-    """A method in one direction.
+    """A row of a table.
 
     Attributes:
-        method: its title.
-        accuracies: in per cent, one a seed.
-        gains: over direct transfer in points, one a seed.
-        mean: of the accuracies, as the table has it.
-        deviation: their standard deviation.
-        gain: the mean gain.
+        name: of the method.
+        kind: as configured or searched.
+        gain: the mean over source models and seeds, in points, as the table has it.
+        low: of its 95 % interval.
+        high: of the same.
+        gains: a source model's mean over seeds each, in points.
     """
 
-    method: str
-    accuracies: tuple[float, ...]
-    gains: tuple[float, ...]
-    mean: float
-    deviation: float
+    name: str
+    kind: str
     gain: float
+    low: float
+    high: float
+    gains: tuple[float, ...]
+
+    @property
+    def title(self) -> str:
+        """As the pictures call it."""
+        return f"{self.name}, searched" if self.kind == SEARCHED else self.name
+
+    @property
+    def colour(self) -> str:
+        """Of a gain or a loss that is beyond chance; grey: it is not."""
+        return AFTER_COLOUR if self.low > 0 else WARNING_COLOUR if self.high < 0 else NEUTRAL
 
 
-def rows(text: str, direction: str) -> list[Row]:
-    """The table of one direction, in its order.
+def files(direction: str) -> list[Path]:
+    """The stored runs of a direction, one file a source model."""
+    return sorted((DOCS / "results").glob(f"heads-{direction}-*.json"))
 
-    Args:
-        text: docs/results.md.
-        direction: the table is that of section "Every method, DIRECTION".
+
+def rows(direction: str) -> tuple[float, list[Row]]:
+    """Direct transfer's mean accuracy in per cent, and the rows of a table, the largest gain first.
 
     Raises:
-        ValueError: there is no such section or no row in it.
+        ValueError: a row of the table has another mean gain than the files, or the files have other rows.
     """
-    _, found, section = text.partition(f"\n## Every method, {direction}\n")
-    table = [_row(line) for line in section.partition("\n## ")[0].splitlines() if re.match(r"\| [A-Z].* ± ", line)]
-    if not found or not table:
-        raise ValueError(f"docs/results.md has no rows under 'Every method, {direction}'")
-    return table
+    runs: dict[tuple[str, str], dict[int, list[float]]] = defaultdict(lambda: defaultdict(list))
+    transfer: dict[int, float] = {}
+    for file in files(direction):
+        content = read_json(file)
+        for one in content["runs"]:
+            runs[one["row"], one["kind"]][content["source_seed"]].append(100 * one["scores"][0])
+        transfer[content["source_seed"]] = runs[DT, AS_CONFIGURED][content["source_seed"]][0]
+    del runs[DT, AS_CONFIGURED]
+    table = (DOCS / f"results/{direction}.md").read_text(encoding="utf-8").replace("−", "-")
+    number = r"([-+]?[\d.]+)"
+    found = []
+    for name, kind, *values in re.findall(
+        rf"^\| ([^|]+) \| ({AS_CONFIGURED}|{SEARCHED}) \|[^|]*\| {number} \[{number}, {number}\] \|",
+        table,
+        re.MULTILINE,
+    ):
+        gain, low, high = map(float, values)
+        of_models = runs.pop((name, kind))
+        gains = tuple(fmean(of_model) - transfer[seed] for seed, of_model in of_models.items())
+        mean = fmean(score - transfer[seed] for seed, of_model in of_models.items() for score in of_model)
+        if abs(mean - gain) > 0.06:
+            raise ValueError(f"docs/results/{direction}.md: {name}, {kind}: not that of the files")
+        found.append(Row(name, kind, gain, low, high, gains))
+    if runs:
+        raise ValueError(f"docs/results/{direction}.md: lacks {', '.join(' '.join(key) for key in runs)}")
+    return fmean(transfer.values()), sorted(found, key=lambda row: -row.gain)
 
 
-def _row(line: str) -> Row:
-    method, *cells = (cell.strip() for cell in line.replace("−", "-").strip("|\n").split("|"))
-    seeds = [re.findall(r"[-+]?\d+\.\d", cell) for cell in cells[:3]]
-    mean, deviation = map(float, cells[3].split(" ± "))
-    return Row(
-        method,
-        tuple(float(accuracy) for accuracy, _ in seeds),
-        tuple(float(gain) for _, gain in seeds),
-        mean,
-        deviation,
-        float(cells[5]),
-    )
+def front() -> tuple[float, list[Row]]:
+    """What the README's picture shows."""
+    transfer, found = rows("fer2013-ckplus48")
+    return transfer, [row for row in found if row.kind == AS_CONFIGURED and row.name in SHOWN]
 
 
-def draw(text: str, registered: Sequence[str] = ()) -> Figure:
-    """A panel a direction, a line a method in the order of the first direction's means, a dot a seed.
-
-    Args:
-        text: docs/results.md.
-        registered: titles of methods, of which those without a row are named below.
-    """
-    tables = {direction: {row.method: row for row in rows(text, direction)} for direction in DIRECTIONS}
-    methods = list(dict.fromkeys(method for table in tables.values() for method in table))
-    figure = Figure(figsize=(9.6, 1.7 + 0.27 * len(methods)), layout="constrained")
-    for axes, (direction, table) in zip(figure.subplots(1, 2, sharey=True), tables.items(), strict=True):
-        _panel(axes, methods, table)
-        transfer = np.mean([np.subtract(row.accuracies, row.gains) for row in table.values()])
-        axes.set_title(f"{direction}\ndirect transfer: {transfer:.1f} %")
-    figure.axes[0].set_yticks(range(len(methods)), methods)
-    figure.axes[0].invert_yaxis()
-    said = "accuracy over direct transfer (points); a dot a seed, a bar their mean"
-    if missing := [method for method in registered if method not in methods]:
-        said += "\n" + fill(f"not measured here: {', '.join(missing)}", 110)
-    figure.supxlabel(said, fontsize=9)
+def draw_front(transfer: float, found: Sequence[Row]) -> Figure:
+    """A line a row: its interval, its mean, and a dot a source model, beside direct transfer."""
+    figure = Figure(figsize=(8.4, 1.5 + 0.36 * len(found)), layout="constrained")
+    axes = figure.subplots()
+    _panel(axes, found, transfer)
+    for y, row in enumerate(found):
+        text = f"{transfer + row.gain:.1f}   {signed(row.gain)} [{signed(row.low)}, {signed(row.high)}]"
+        axes.text(1.02, y, text, transform=axes.get_yaxis_transform(), va="center", fontsize=9, color="#333333")
+    where = {"ha": "center", "va": "bottom", "fontsize": 9, "annotation_clip": False}
+    axes.annotate(f"direct transfer, {transfer:.1f} %", (transfer, -0.75), **where)
+    axes.text(1.02, -0.75, "mean   gain [95 %]", transform=axes.get_yaxis_transform(), va="bottom", fontsize=9)
+    models = len(files("fer2013-ckplus48"))
+    axes.set_xlabel(f"accuracy on CK+48 (%); large dot: mean, small dots: the {models} source models")
     return figure
 
 
-def _panel(axes: Axes, methods: list[str], table: dict[str, Row]) -> None:
-    for y, method in enumerate(methods):
-        row = table.get(method)
-        if row is not None:
-            axes.barh(y, row.gain, 0.56, color=_colour(row.gain), alpha=0.35)
-            colours = [_colour(gain) for gain in row.gains]
-            axes.scatter(row.gains, [y] * len(row.gains), s=16, color=colours, alpha=0.8, zorder=3, linewidths=0)
-        label = "not measured" if row is None else f"{row.mean:.1f} ± {row.deviation:.1f}"
-        axes.text(1.02, y, label, transform=axes.get_yaxis_transform(), va="center", fontsize=8)
-    axes.text(1.02, -1, "accuracy (%)", transform=axes.get_yaxis_transform(), va="center", fontsize=8)
-    axes.axvline(0.0, color="#555555", lw=0.8)
-    axes.set_ylim(-0.7, len(methods) - 0.3)
+def draw_every(tables: Mapping[str, tuple[float, Sequence[Row]]]) -> Figure:
+    """A panel a direction with all of its rows: gains over direct transfer."""
+    longest = max(len(found) for _, found in tables.values())
+    figure = Figure(figsize=(6.2 * len(tables), 1.4 + 0.26 * longest), layout="constrained")
+    for axes, (direction, (transfer, found)) in zip(
+        figure.subplots(1, len(tables), squeeze=False)[0], tables.items(), strict=True
+    ):
+        _panel(axes, found, 0.0)
+        axes.set_title(f"{DIRECTIONS[direction]}\ndirect transfer: {transfer:.1f} %")
+        axes.set_xlabel("accuracy over direct transfer (points)")
+    return figure
+
+
+def _panel(axes: Axes, found: Sequence[Row], transfer: float) -> None:
+    for y, row in enumerate(found):
+        axes.plot([transfer + row.low, transfer + row.high], [y, y], color=row.colour, lw=2.2, solid_capstyle="round")
+        axes.scatter([transfer + gain for gain in row.gains], [y] * len(row.gains), s=15, color="white", zorder=3).set(
+            edgecolor=row.colour, linewidth=1.0
+        )
+        axes.scatter([transfer + row.gain], [y], s=46, color=row.colour, zorder=4)
+    axes.axvline(transfer, color="#333333", lw=1.2)
+    axes.set_yticks(range(len(found)), [row.title for row in found])
+    axes.set_ylim(len(found) - 0.4, -0.75)
     axes.grid(axis="x", color="#E3E3E3", linewidth=0.8)
     axes.set_axisbelow(True)
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
 
 
-def _colour(gain: float) -> str:
-    """By its sign; none has a colour of its own."""
-    return AFTER_COLOUR if gain > 0 else WARNING_COLOUR if gain < 0 else "#777777"
+def described(tables: Sequence[tuple[float, Sequence[Row]]]) -> str:
+    """What was measured, in words: it goes into a picture's file, so that a test can tell an old picture."""
+    return "\n".join(
+        line for transfer, found in tables for line in [f"direct transfer {transfer:.3f}", *map(str, found)]
+    )
 
 
-def described(text: str) -> str:
-    """What was measured, in words: it goes into the picture's file, so that a test can tell an old picture."""
-    return "\n".join(f"{direction}: {row}" for direction in DIRECTIONS for row in rows(text, direction))
+def main() -> None:
+    """Draw both."""
+    tables = {direction: rows(direction) for direction in DIRECTIONS if files(direction)}
+    with matplotlib.style.context(STYLE, after_reset=True):
+        for path, figure, shown in (
+            (FRONT, draw_front(*front()), [front()]),
+            (EVERY, draw_every(tables), list(tables.values())),
+        ):
+            figure.savefig(path, metadata={"Software": None, "Description": described(shown)})
 
 
 if __name__ == "__main__":
-    results = (DOCS / "results.md").read_text(encoding="utf-8")
-    with matplotlib.style.context(STYLE, after_reset=True):
-        titles = [METHODS.title(name) for name in METHODS if name != "dt"]
-        draw(results, titles).savefig(PICTURE, metadata={"Software": None, "Description": described(results)})
+    main()

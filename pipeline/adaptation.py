@@ -155,10 +155,10 @@ class Adaptation:
 
         def begin_anew(params: AdaptParams) -> Method:
             torch.manual_seed(self.seed)
-            return begin(params, copy.deepcopy(self.source_model))
+            return begin(params, copy.deepcopy(self.source_model.to(team.device)))
 
         validator = chooser(self.params.choose)
-        if not self.params.search or validator is None:
+        if not self.params.search or validator is None or not self.params.adapts:
             return begin(self.params, self.source_model)
         return Search(candidates(self.params, self.params.search, self.seed), begin_anew, validator)
 
@@ -214,6 +214,7 @@ def adapt(
     if not team.leads:
         loop.follow(method, checkpoint, team)
         method.predict_target()
+        method.load_kept_epoch()  # a search makes the kept configuration anew, in which all processes take part
         return
     with run(checkpoint) as tracked:
         _log_inputs(work, tracked, team)
@@ -232,9 +233,10 @@ def adapt(
         final.model.calibration.temperature.fill_(fitted)
         environment = {**description["environment"], "adapt": team.environment()}
         described = {**description, "environment": environment, "temperature": fitted, "kept_epoch": method.kept_epoch}
-        described["own_share"] = _own_share(curve)
         if isinstance(method, Search):
             described |= {"adapt": method.kept_params.model_dump(), "candidates": method.varied}
+            curve_of_kept = [row for row in curve if row["candidate"] == max(method.kept_epoch, 1)]
+        described["own_share"] = _own_share(curve_of_kept if isinstance(method, Search) else curve)
         saved.save(work.outputs.model, final.modules, {**described, **final.description})
         _write_tables(work.outputs, method, curve)
         outcome = Outcome(*work.samples, before, after)
@@ -276,5 +278,5 @@ def _write_tables(to: AdaptationPaths, method: Method | Search, curve: Sequence[
     with atomic_path(to.epochs) as temporary:
         epochs.to_parquet(temporary, index=False)
     write_csv(to.validations, pd.DataFrame(method.validations).rename_axis("epoch").reset_index())
-    columns = list(curve[0]) if curve else ["epoch", "loss"]
+    columns = list(dict.fromkeys(name for row in curve for name in row)) or ["epoch", "loss"]
     write_csv(to.curve, pd.DataFrame(curve, columns=columns))

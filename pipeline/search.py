@@ -4,8 +4,10 @@ import itertools
 import math
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
+import torch
 from pydantic import ValidationError
 from torch import Tensor, nn
 from tqdm import tqdm
@@ -15,9 +17,11 @@ from pipeline.config.methods.space import Times
 from pipeline.errors import TrainingError
 from pipeline.methods import Method, SourceDomain, TargetDomain
 from pipeline.networks.network import Classifier
-from pipeline.training.loop import Epoch, Resumable
+from pipeline.training.loop import Epoch, Resumable, require_finite_weights
 from pipeline.validators import LAST, Validator, best_candidate
 
+NOTHING = Epoch(iter(()), 0, 0, {})
+"""An epoch of a candidate that has failed."""
 State = dict[str, dict[str, Tensor]]
 """Of the parts of a model, by name."""
 
@@ -106,8 +110,9 @@ class Search(Resumable):
         plan = self._begun(own)
         if not self.validations:
             self._enter()
-        plan.metrics["candidate"] = index + 1
-        return plan
+        if not all(map(math.isfinite, plan.metrics.values())):
+            self._failed, plan = True, NOTHING
+        return replace(plan, metrics={**plan.metrics, "candidate": index + 1})
 
     def _begun(self, epoch: int) -> Epoch:
         """An epoch of the candidate; without steps where it has failed."""
@@ -118,7 +123,7 @@ class Search(Resumable):
                 if not self.validations:  # the source model's own predictions: nothing could be compared with them
                     raise
                 self._failed = True
-        return Epoch(iter(()), 0, 0, {})
+        return NOTHING
 
     def step(self, batch: Any, progress: float) -> dict[str, Tensor]:
         """Make one update of a candidate.
@@ -130,11 +135,17 @@ class Search(Resumable):
         if self._failed:
             return {}
         losses = self._method.step(batch, progress * len(self.candidates) - self._index)
-        self._failed = not all(bool(loss.isfinite().all()) for loss in losses.values())
+        finite = torch.stack([loss.detach().isfinite().all() for loss in losses.values()]).all()
+        self._failed = not bool(self._method.team.from_leader(finite.float()))  # one decision for all processes
         return {} if self._failed else losses
 
     def judge(self, epoch: int, metrics: Mapping[str, float]) -> None:
-        """After a candidate's last epoch see what it has come to."""
+        """See whether a candidate's weights are finite; after its last epoch, what it has come to."""
+        if not self._failed:
+            try:
+                require_finite_weights(self._method.state(), self.name, epoch)
+            except TrainingError:
+                self._failed = True
         if (epoch + 1) % self._method.epochs == 0:
             self._finish()
 
@@ -146,16 +157,15 @@ class Search(Resumable):
             except TrainingError:
                 self._failed = True
         if self._failed:
-            tqdm.write(
-                f"{self._method.name}: configuration {self._index + 1} is not finite and is left out: {self._said()}"
-            )
+            if self._method.team.leads:
+                said = ", ".join(f"{name} {value}" for name, value in self.varied[self._index].items())
+                tqdm.write(
+                    f"{self._method.name}: configuration {self._index + 1} is not finite and is left out: {said}"
+                )
             self.predictions.append(self.predictions[0])
             self.validations.append(dict.fromkeys(self.validations[0], math.nan))
         else:
             self._enter()
-
-    def _said(self) -> str:
-        return ", ".join(f"{name} {value}" for name, value in self.varied[self._index].items())
 
     def predict_target(self) -> None:
         """Nothing: every candidate has been predicted with."""
@@ -182,7 +192,9 @@ class Search(Resumable):
     def restore(self, state: dict[str, Any]) -> None:
         self.predictions, self.validations = list(state["predictions"]), list(state["validations"])
         self._kept = state["kept"]
-        self._begin(state["index"])
+        device = self.target.inputs.device
+        with torch.random.fork_rng([device] if device.type == "cuda" else []):  # the checkpoint's own chance goes on
+            self._begin(state["index"])
         self._failed = state["failed"]
         if not self._failed:
             self._method.restore(state["method"])

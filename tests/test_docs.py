@@ -3,11 +3,8 @@
 import re
 from pathlib import Path
 
-import numpy as np
 import pytest
-from PIL import Image
 
-from benchmarks.front_picture import FILES, PICTURE, TITLES, described, draw, rows
 from benchmarks.sample import sample_of
 
 ROOT = Path(__file__).parents[1]
@@ -54,27 +51,6 @@ def test_the_readme_is_short_and_explains_its_words_where_they_first_stand() -> 
         "mutual information": "*mutual information* (",
     }.items():
         assert text.index(word) == text.index(explained) + explained.index(word), word
-
-
-def test_the_first_picture_is_of_the_stored_results() -> None:
-    with Image.open(PICTURE) as picture:
-        drawn = picture.info["Description"]
-    assert drawn == described(*rows(RESULTS, FILES)), "draw it again: python -m benchmarks.front_picture"
-
-
-def test_the_first_picture_shows_every_source_model_and_interval() -> None:
-    transfer, found = rows(RESULTS, FILES)
-    assert len(found) == len(TITLES)
-    (axes,) = draw(transfer, found).axes
-    for row, line in zip(found, axes.lines, strict=False):
-        assert np.asarray(line.get_xdata()).tolist() == [transfer + row.low, transfer + row.high]
-        assert len(row.gains) == len(FILES)
-        assert row.low <= row.gain <= row.high
-
-
-def test_a_table_that_is_not_of_the_files_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"POCAN-lr0\.01: no row, or not that of 1 files"):
-        rows(RESULTS, FILES[:1])
 
 
 def test_the_sample_says_that_it_is_one_and_links_nothing_that_is_not_there() -> None:

@@ -167,9 +167,9 @@ def candidates(
     """
     found = []
     for place, parameters in enumerate(varied, start=1):
-        by_epoch = scores and scores.by_epoch
         said = {one.name: float(validations[one.name][place]) for one in VALIDATORS}
         said = {} if any(map(math.isnan, said.values())) else said
+        by_epoch = scores.by_epoch if scores and said else None
         found.append(
             Candidate(
                 parameters=dict(parameters),

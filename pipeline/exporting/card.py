@@ -83,7 +83,12 @@ CALIBRATED = "- Probabilities are calibrated on the source's test pictures; on o
 UNCALIBRATED = "- Probabilities are those of the imported network; they were not calibrated here, and may be too sure."
 
 
+BY_LABELS = "- Probabilities are calibrated by the labels given of the target; on other pictures they may be too sure."
+
+
 def _use(trained: TrainedModel) -> str:
+    if "labels" in trained.description:
+        return USE + BY_LABELS
     return USE + (UNCALIBRATED if trained.imported else CALIBRATED)
 
 

@@ -193,7 +193,7 @@ def _write(
         unit=request.unit,
         outcome=outcome,
         kept_epoch=description["kept_epoch"],
-        moved=_moved(work),
+        moved=_moved(work, description["kept_epoch"]),
         scores=scores,
         with_source=work.source is not None,
         predictions=every.iloc[target.split.test],
@@ -223,10 +223,18 @@ def _asked(outcome: Outcome, probabilities: NDArray[np.float64], labelled: Label
     return next_labels.most_telling(rows, probabilities[rows], outcome.after.target, known)
 
 
-def _moved(work: Adaptation) -> float:
-    """The share of pictures whose class is another after the last epoch than before the first."""
+def _moved(work: Adaptation, kept_epoch: int) -> float:
+    """The share of pictures whose class is another after adaptation than before.
+
+    Of a search that of the kept configuration; where the source model is kept, of the one that moves most.
+    """
     classes = read_parquet(work.outputs.epochs)
-    return float((classes.iloc[:, 0] != classes.iloc[:, -1]).mean())
+    moved = (classes.iloc[:, 1:].ne(classes.iloc[:, 0], axis=0)).mean()
+    if not len(moved):
+        return 0.0
+    if work.params.search:
+        return float(moved.iloc[kept_epoch - 1] if kept_epoch else moved.max())
+    return float(moved.iloc[-1])
 
 
 def _rows(

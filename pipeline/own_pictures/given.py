@@ -123,7 +123,8 @@ def _from_csv(path: Path, pictures: Dataset) -> Iterator[Given]:
 def _names(pictures: Dataset) -> dict[str, str]:
     """The key of each picture, by the names under which a file of labels may have it."""
     keys = [sample.key for sample in pictures.samples()]
-    return {as_text(pictures.root / key): key for key in keys} | {key: key for key in keys}
+    roots = (pictures.root.resolve(), pictures.root)
+    return {as_text(root / key): key for root in roots for key in keys} | {key: key for key in keys}
 
 
 def _given(name: str, word: str, place: str, pictures: Dataset, names: Mapping[str, str]) -> Given:
@@ -145,7 +146,12 @@ def _from_folders(folder: Path, pictures: Dataset) -> Iterator[Given]:
     Raises:
         DatasetError: a sub-folder is no class, or a picture is none of the set.
     """
-    inside = folder.resolve().is_relative_to(pictures.root.resolve())
+    if pictures.unit == "frame":
+        raise DatasetError(
+            f"{as_text(folder)}: frames of a video are named by a CSV; take label-next.csv as it is made"
+        )
+    home = folder.resolve()
+    inside = home.is_relative_to(pictures.root.resolve())
     known = {sample.key for sample in pictures.samples()}
     copies = None if inside else _Contents(pictures)
     for of_class in picture_folders(folder):
@@ -158,7 +164,8 @@ def _from_folders(folder: Path, pictures: Dataset) -> Iterator[Given]:
             )
         for path in pictures_below(of_class):
             if copies is None:
-                key: str | None = path.resolve().relative_to(pictures.root.resolve()).as_posix()
+                below = home / path.relative_to(folder)  # a link is the picture that it is named as
+                key: str | None = below.relative_to(pictures.root.resolve()).as_posix()
             else:
                 key = copies.key(path)
             if key not in known or key is None:

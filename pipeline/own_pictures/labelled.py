@@ -161,7 +161,8 @@ class Labelled:
         if kept.name == "adapted":
             return Final(method.model, method.modules(), temperature, {"labels": said})
         model = plain if kept.name == "source" else work.fitted(torch.arange(len(self.rows)), kept.hold)
-        model.statistics = None  # of another z than the fitted g makes
+        if kept.name == "fit":
+            model.statistics = None  # of another z than the fitted g makes
         epoch = {"kept_epoch": 0} if kept.name == "source" else {}
         return Final(model, dict(model.named_children()), temperature, {"labels": said, **epoch})
 

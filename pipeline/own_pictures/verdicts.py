@@ -74,7 +74,8 @@ def _reason(rule: str, epoch: int, validations: pd.DataFrame, mark: str) -> str:
             f"kept because {validator.title} is {better} than the source model's: {values[epoch]:.3f}{mark} after "
             f"{values[0]:.3f}{mark}"
         )
-    return f"{validator.title} is not {better} after it ({values[-1]:.3f}{mark}, before {values[0]:.3f}{mark})"
+    best = np.nanmax(validator.sign * values[1:]) * validator.sign if len(values) > 1 else values[0]
+    return f"{validator.title} is not {better} after it ({best:.3f}{mark} at best, before {values[0]:.3f}{mark})"
 
 
 def of_labels(verdict: Verdict, mark: str) -> str:

@@ -299,6 +299,7 @@ def loss_terms(losses: pd.DataFrame) -> list[str]:
     """The columns right before the loss that add up to it: its terms, whatever a method calls them; empty: one term."""
     if LOSS not in losses:
         return []
+    losses = losses.dropna(subset=[LOSS])  # a configuration that failed in a search has none
     before = list(losses.columns[: losses.columns.get_loc(LOSS)])
     for start in range(len(before) - 2, -1, -1):
         if np.allclose(losses[before[start:]].sum(axis=1), losses[LOSS], rtol=1e-3):
@@ -311,7 +312,8 @@ def _training(result: Result, training: Training) -> Figure:
     count = 2 + (len(training.accuracy) > 0)
     figure = figure_below_head(4.2 * count, 4.2, result)
     losses, validations, *scored = figure.subplots(1, count)
-    _loss_panel(losses, training.losses, result.kept_epoch)
+    each = result.epochs.adapt if result.candidates else 1  # losses are by epoch, over all configurations of a search
+    _loss_panel(losses, training.losses, each * result.kept_epoch)
     _panel(validations, training.validations["epoch"], training.validations[VALIDATOR], result.kept_epoch)
     validations.set_title(f"mutual {VALIDATOR}, without labels")
     if scored:

@@ -43,13 +43,14 @@ def describe(params: Params, stage: str, target: str | None = None) -> str:
     source, method = DATASETS.title(params.source), METHODS.title(params.adapt.method)
     to = DATASETS.title(target or "")
     encoder = f"{BACKBONES.title(params.model.backbone)}, weights: {params.model.weights}"
+    searched = f" of each of {params.adapt.search} configurations" if params.adapt.search else ""
     texts = {
         "pretrain": f"Stage 1: the encoder ({encoder}) and the projection head are trained on {source}, "
         f"{params.pretrain.epochs} epochs by {params.pretrain.objective}.",
         "prototypes": f"The prototypes of {source}'s classes are learned; the encoder stays as it is. "
         f"The metrics are the source model's on {source}'s own test part.",
-        "adapt": f"Stage 2: {method} adapts the model from {source} to {to} in {params.adapt.passes} epochs, without "
-        f"any label of {to}. In the pipeline the run evaluate@{target} says how accurate it has become.",
+        "adapt": f"Stage 2: {method} adapts the model from {source} to {to} in {params.adapt.passes} epochs{searched}. "
+        f"The method sees no label of {to}. In the pipeline the run evaluate@{target} says how accurate it has become.",
         "evaluate": f"Scores on the test part of {to}: the model from {source} as it is (direct transfer, dt.*), and "
         f"after adaptation by {method}.",
     }

@@ -142,7 +142,7 @@ def fit(task: Task, checkpoint: Checkpoint, log: Log, team: Team) -> list[dict[s
             curve.append({"epoch": epoch + 1, **metrics})
             costs.append(cost)
             state = task.state()
-            _require_finite_weights(state, task.name, epoch)
+            require_finite_weights(state, task.name, epoch)
             if team.leads:
                 checkpoint.save({"curve": curve, "costs": costs, "task": state})
             # After the checkpoint: a server that has gone away must not cost the epoch.
@@ -214,8 +214,18 @@ def _require_finite(means: Mapping[str, float], stage: str, epoch: int, step: in
         )
 
 
-def _require_finite_weights(state: Any, stage: str, epoch: int, name: str = "") -> None:
-    """Refuse a state with a NaN or infinite number in it: the last step of an epoch can break weights unseen."""
+def require_finite_weights(state: Any, stage: str, epoch: int, name: str = "") -> None:
+    """Refuse a state with a NaN or infinite number in it: the last step of an epoch can break weights unseen.
+
+    Args:
+        state: what a task's ``state`` gives.
+        stage: what messages call the task.
+        epoch: from 0.
+        name: of the part.
+
+    Raises:
+        TrainingError: it names the part.
+    """
     if isinstance(state, Tensor):
         if state.is_floating_point() and not bool(state.isfinite().all()):
             raise TrainingError(
@@ -224,7 +234,7 @@ def _require_finite_weights(state: Any, stage: str, epoch: int, name: str = "") 
             )
     elif isinstance(state, Mapping):
         for key, value in state.items():
-            _require_finite_weights(value, stage, epoch, f"{name}.{key}" if name else str(key))
+            require_finite_weights(value, stage, epoch, f"{name}.{key}" if name else str(key))
     elif isinstance(state, list | tuple):
         for index, value in enumerate(state):
-            _require_finite_weights(value, stage, epoch, f"{name}.{index}")
+            require_finite_weights(value, stage, epoch, f"{name}.{index}")

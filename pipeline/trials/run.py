@@ -16,7 +16,7 @@ from pipeline.compute.team import Team
 from pipeline.config.methods import AdaptParams
 from pipeline.data.batches import DeviceFeatures
 from pipeline.data.prepared import PreparedData
-from pipeline.errors import DatasetError
+from pipeline.errors import DatasetError, ParamsError
 from pipeline.evaluation.scores import score
 from pipeline.methods import Method, SourceDomain, TargetDomain, implementation
 from pipeline.networks.features import FeatureRequest, GivenFeatures, source_rows, swap_encoder
@@ -63,12 +63,15 @@ class Trials:
 
         Raises:
             DatasetError: the source's test part has no labels.
+            ParamsError: a search is asked for.
             TrainingError: an adaptation failed.
         """
         tested = self.source.split.test
         labels = self.source.store.labels()[tested]
         if not (labels >= 0).any():
             raise DatasetError(f"{self.source.name}: no picture of its test part has a label: nothing could be scored")
+        if params.search:
+            raise ParamsError("adapt.search: trial targets try one configuration; set adapt.search: 0")
         params = params.model_copy(update={"trains": "head"})
         source, targets = self._features(params)
         rows = []

@@ -1,74 +1,59 @@
-"""The tables of docs/results.md that README's picture is drawn from."""
+"""The pictures of docs/ are of the stored results, and these agree with the tables."""
 
-import statistics
-from typing import Any
+from pathlib import Path
 
 import numpy as np
 import pytest
-from matplotlib.colors import to_hex
 from PIL import Image
 
-from benchmarks.real_faces import DIRECTIONS, DOCS, PICTURE, described, draw, rows
-from pipeline.config.methods import METHODS
-from pipeline.reporting.figures import AFTER_COLOUR, WARNING_COLOUR
+from benchmarks import real_faces
+from benchmarks.heads import AS_CONFIGURED
 
-RESULTS = (DOCS / "results.md").read_text(encoding="utf-8")
+DIRECTIONS = [direction for direction in real_faces.DIRECTIONS if real_faces.files(direction)]
 
 
 @pytest.mark.parametrize("direction", DIRECTIONS)
-def test_a_row_is_of_a_method_and_agrees_with_its_seeds(direction: str) -> None:
-    table = rows(RESULTS, direction)
-
-    assert {row.method for row in table} <= {METHODS.title(name) for name in METHODS} - {METHODS.title("dt")}
-    for row in table:
-        # The table rounds the seeds as well as the mean.
-        assert row.mean == pytest.approx(statistics.mean(row.accuracies), abs=0.11), row
-        assert row.deviation == pytest.approx(statistics.stdev(row.accuracies), abs=0.11), row
-        assert row.gain == pytest.approx(statistics.mean(row.gains), abs=0.11), row
+def test_a_table_has_the_rows_of_its_files_and_every_source_model(direction: str) -> None:
+    transfer, found = real_faces.rows(direction)
+    assert 0 < transfer < 100
+    for row in found:
+        assert row.low <= row.gain <= row.high
+        assert min(row.gains) - 0.06 <= row.gain <= max(row.gains) + 0.06
 
 
-def test_the_picture_is_of_these_tables() -> None:
-    with Image.open(PICTURE) as picture:
-        assert picture.info["Description"] == described(RESULTS), "draw it again: python -m benchmarks.real_faces"
+def test_the_pictures_are_of_these_tables() -> None:
+    tables = [real_faces.rows(direction) for direction in DIRECTIONS]
+    for path, shown in ((real_faces.FRONT, [real_faces.front()]), (real_faces.EVERY, tables)):
+        with Image.open(path) as picture:
+            drawn = picture.info["Description"]
+        assert drawn == real_faces.described(shown), "draw it again: python -m benchmarks.real_faces"
 
 
-def test_a_dot_a_seed() -> None:
-    figure = draw(RESULTS)
-
-    for axes, direction in zip(figure.axes, DIRECTIONS, strict=True):
-        dots = [tuple(np.asarray(dots.get_offsets())[:, 0]) for dots in axes.collections]
-        assert sorted(dots) == sorted(row.gains for row in rows(RESULTS, direction))
-
-
-def test_a_dot_has_the_colour_of_its_own_sign() -> None:
-    for axes, direction in zip(draw(RESULTS).axes, DIRECTIONS, strict=True):
-        for row, dots in zip(rows(RESULTS, direction), _in_order(axes.collections, direction), strict=True):
-            wanted = [AFTER_COLOUR if gain > 0 else WARNING_COLOUR if gain < 0 else "#777777" for gain in row.gains]
-            assert [to_hex(colour).upper() for colour in dots.get_facecolors()] == wanted
+def test_a_line_is_an_interval_and_a_dot_a_source_model() -> None:
+    transfer, found = real_faces.front()
+    assert sorted(row.name for row in found) == sorted(real_faces.SHOWN)
+    assert {row.kind for row in found} == {AS_CONFIGURED}
+    (axes,) = real_faces.draw_front(transfer, found).axes
+    for row, line in zip(found, axes.lines, strict=False):
+        assert np.asarray(line.get_xdata()).tolist() == [transfer + row.low, transfer + row.high]
+        assert len(row.gains) == len(real_faces.files("fer2013-ckplus48"))
 
 
-def _in_order(collections: Any, direction: str) -> list[Any]:
-    """The dots in the order of the table."""
-    found = {tuple(np.asarray(dots.get_offsets())[:, 0]): dots for dots in collections}
-    return [found[row.gains] for row in rows(RESULTS, direction)]
+def test_a_table_that_is_not_of_the_files_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    first = real_faces.files("fer2013-ckplus48")[:1]
+    monkeypatch.setattr(real_faces, "files", lambda _direction: first)
+    with pytest.raises(ValueError, match=r"fer2013-ckplus48\.md: .*: not that of the files"):
+        real_faces.rows("fer2013-ckplus48")
 
 
-def test_a_method_without_rows_is_named_as_not_measured() -> None:
-    figure = draw(RESULTS, ["Tomorrow's", rows(RESULTS, DIRECTIONS[0])[0].method])
-
-    assert figure.get_supxlabel().splitlines()[1:] == ["not measured here: Tomorrow's"]
-
-
-def test_a_method_that_one_direction_lacks_is_drawn_as_not_measured_there() -> None:
-    method = rows(RESULTS, DIRECTIONS[1])[-1].method
-    head, _, tail = RESULTS.partition(f"## Every method, {DIRECTIONS[1]}")
-    lines = [line for line in tail.splitlines() if not line.startswith(f"| {method} |")]
-    figure = draw("\n".join([f"{head}## Every method, {DIRECTIONS[1]}", *lines[1:]]))
-
-    assert "not measured" in [text.get_text() for text in figure.axes[1].texts]
-    assert "not measured" not in [text.get_text() for text in figure.axes[0].texts]
-
-
-def test_a_direction_without_rows_is_named() -> None:
-    with pytest.raises(ValueError, match="CK\\+48 → JAFFE"):
-        rows(RESULTS, "CK+48 → JAFFE")
+def test_a_table_without_a_row_of_the_files_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "results"
+    folder.mkdir()
+    table = (real_faces.DOCS / "results/fer2013-ckplus48.md").read_text(encoding="utf-8")
+    kept = [line for line in table.splitlines(keepends=True) if not line.startswith("| LAME | as configured")]
+    (folder / "fer2013-ckplus48.md").write_text("".join(kept))
+    own = real_faces.files("fer2013-ckplus48")
+    monkeypatch.setattr(real_faces, "files", lambda _direction: own)
+    monkeypatch.setattr(real_faces, "DOCS", tmp_path)
+    with pytest.raises(ValueError, match="lacks LAME as configured"):
+        real_faces.rows("fer2013-ckplus48")

@@ -36,7 +36,7 @@ function heads(row, sorted) {
 
 /* Long cells break where their parts meet: before an interval, an epoch, a second score, the next target. */
 function broken(cell) {
-  const parts = cell.textContent.split(/(?<=, )(?=balanced)|(?<=; )|(?<=\S )(?=\[|\(epoch)/);
+  const parts = cell.textContent.split(/(?<=, )(?=balanced)|(?<=; )|(?<=\S )(?=\[|\((?:epoch|configuration) )/);
   if (!cell.children.length && parts.length > 1) {
     cell.replaceChildren(...parts.flatMap((part, place) => (place ? [document.createElement("br"), part] : [part])));
   }
