@@ -126,8 +126,8 @@ def draw_front(transfer: float, found: Sequence[Row]) -> Figure:
     for y, row in enumerate(found):
         text = f"{transfer + row.gain:.1f}   {signed(row.gain)} [{signed(row.low)}, {signed(row.high)}]"
         axes.text(1.02, y, text, transform=axes.get_yaxis_transform(), va="center", fontsize=9, color="#333333")
-    where = {"ha": "center", "va": "bottom", "fontsize": 9, "annotation_clip": False}
-    axes.annotate(f"direct transfer, {transfer:.1f} %", (transfer, -0.75), **where)
+    title = axes.annotate(f"direct transfer, {transfer:.1f} %", (transfer, -0.75), annotation_clip=False)
+    title.set(ha="center", va="bottom", fontsize=9)
     axes.text(1.02, -0.75, "mean   gain [95 %]", transform=axes.get_yaxis_transform(), va="bottom", fontsize=9)
     models = len(files("fer2013-ckplus48"))
     axes.set_xlabel(f"accuracy on CK+48 (%); large dot: mean, small dots: the {models} source models")
