@@ -116,11 +116,11 @@ def test_a_methods_own_value_may_be_changed_that_the_file_does_not_write(plus: s
 def test_a_file_that_writes_out_a_methods_every_value_means_the_same(tmp_path: Path) -> None:
     whole = raw()
     for name in METHODS:
-        resolved = params.load(ROOT / "params.yaml", [f"adapt.method={name}"]).adapt.model_dump(mode="json")
+        resolved = params.load(ROOT / "params.yaml", [f"adapt.method={name}", "adapt.trains=all"]).adapt.model_dump(mode="json")
         whole["methods"][name] = {key: value for key, value in resolved.items() if key not in SHARED}
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(whole))
     for name in METHODS:
-        choice = [f"adapt.method={name}"]
+        choice = [f"adapt.method={name}", "adapt.trains=all"]
         assert params.load(tmp_path / "params.yaml", choice) == params.load(ROOT / "params.yaml", choice)
 
 
@@ -293,7 +293,7 @@ def test_values_may_be_changed_by_name() -> None:
 @pytest.mark.parametrize("text", ["1e-5", "1.0e-5", "0.00001", "1E-05"])
 def test_floats_are_read_as_dvc_reads_them(text: str, tmp_path: Path) -> None:
     source = (ROOT / "params.yaml").read_text()
-    changed = source.replace("prototype_lr: 0.005", f"prototype_lr: {text}")
+    changed = source.replace("prototype_lr: 0.03", f"prototype_lr: {text}")
     assert changed != source
     (tmp_path / "params.yaml").write_text(changed)
     assert params.load(tmp_path / "params.yaml").adapt.model_dump()["prototype_lr"] == 1e-5

@@ -29,7 +29,10 @@ def outcome(target: str, settings: Params) -> dict[str, object]:
 if __name__ == "__main__":
     target, written = sys.argv[1], PARAMS.read_text(encoding="utf-8")
     found = {}
-    for name in METHODS:
-        PARAMS.write_text(written.replace("method: pocan", f"method: {name}"), encoding="utf-8")
+    for name, method in METHODS.items():
+        chosen = written.replace("method: pocan", f"method: {name}")
+        if method.needs_encoder:
+            chosen = chosen.replace("trains: head", "trains: all")
+        PARAMS.write_text(chosen, encoding="utf-8")
         found[name] = outcome(target, load())
     print(json.dumps(found))
