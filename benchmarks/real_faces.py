@@ -49,6 +49,7 @@ class Row:
     Attributes:
         name: of the method.
         kind: as configured or searched.
+        mean: of the accuracies, in per cent.
         gain: the mean over source models and seeds, in points, as the table has it.
         low: of its 95 % interval.
         high: of the same.
@@ -57,6 +58,7 @@ class Row:
 
     name: str
     kind: str
+    mean: float
     gain: float
     low: float
     high: float
@@ -106,7 +108,8 @@ def rows(direction: str) -> tuple[float, list[Row]]:
         mean = fmean(score - transfer[seed] for seed, of_model in of_models.items() for score in of_model)
         if abs(mean - gain) > 0.06:
             raise ValueError(f"docs/results/{direction}.md: {name}, {kind}: not that of the files")
-        found.append(Row(name, kind, gain, low, high, gains))
+        scores = fmean(score for of_model in of_models.values() for score in of_model)
+        found.append(Row(name, kind, scores, gain, low, high, gains))
     if runs:
         raise ValueError(f"docs/results/{direction}.md: lacks {', '.join(' '.join(key) for key in runs)}")
     return fmean(transfer.values()), sorted(found, key=lambda row: -row.gain)
@@ -124,7 +127,7 @@ def draw_front(transfer: float, found: Sequence[Row]) -> Figure:
     axes = figure.subplots()
     _panel(axes, found, transfer)
     for y, row in enumerate(found):
-        text = f"{transfer + row.gain:.1f}   {signed(row.gain)} [{signed(row.low)}, {signed(row.high)}]"
+        text = f"{row.mean:.1f}   {signed(row.gain)} [{signed(row.low)}, {signed(row.high)}]"
         axes.text(1.02, y, text, transform=axes.get_yaxis_transform(), va="center", fontsize=9, color="#333333")
     title = axes.annotate(f"direct transfer, {transfer:.1f} %", (transfer, -0.75), annotation_clip=False)
     title.set(ha="center", va="bottom", fontsize=9)

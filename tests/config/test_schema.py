@@ -116,7 +116,9 @@ def test_a_methods_own_value_may_be_changed_that_the_file_does_not_write(plus: s
 def test_a_file_that_writes_out_a_methods_every_value_means_the_same(tmp_path: Path) -> None:
     whole = raw()
     for name in METHODS:
-        resolved = params.load(ROOT / "params.yaml", [f"adapt.method={name}", "adapt.trains=all"]).adapt.model_dump(mode="json")
+        resolved = params.load(ROOT / "params.yaml", [f"adapt.method={name}", "adapt.trains=all"]).adapt.model_dump(
+            mode="json"
+        )
         whole["methods"][name] = {key: value for key, value in resolved.items() if key not in SHARED}
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(whole))
     for name in METHODS:
