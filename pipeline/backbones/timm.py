@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.backbones.parts.entry import RANDOM, Backbone, Family, InputNorm, StateDict, Weights
+from pipeline.backbones.parts.width import misfit, width
 from pipeline.errors import ParamsError, WeightsError
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ def find(architecture: str, size: int) -> Backbone:
     return Backbone(
         name=architecture,
         title=f"timm's {architecture}",
-        features=partial(_width, architecture, size),
+        features=partial(width, architecture, size, usual_size(architecture)),
         build=lambda _: create(architecture, size),
         weights={
             "none": RANDOM,
@@ -93,36 +94,8 @@ def create(architecture: str, size: int, pretrained: bool = False) -> nn.Module:
     try:
         network: nn.Module = _library().create_model(architecture, pretrained=pretrained, num_classes=0, **sizing)
     except (TypeError, AssertionError, ValueError) as error:
-        raise _misfit(architecture, size, error) from error
+        raise misfit(architecture, size, usual_size(architecture), error) from error
     return network
-
-
-def _width(architecture: str, size: int, trunk: nn.Module) -> int:
-    """The number of features, counted on a black picture: timm's own numbers are not right for every network.
-
-    Raises:
-        ParamsError: the network does not take pictures of this size, or does not make one vector of a picture.
-    """
-    import torch
-
-    try:
-        with torch.no_grad():
-            features = trunk.eval()(torch.zeros(1, 3, size, size))
-    except (RuntimeError, AssertionError, ValueError) as error:
-        raise _misfit(architecture, size, error) from error
-    finally:
-        trunk.train()
-    if features.dim() != 2:
-        raise ParamsError(f"model.architecture: {architecture} makes no vector of a picture; choose another one")
-    return int(features.shape[1])
-
-
-def _misfit(architecture: str, size: int, error: Exception) -> ParamsError:
-    sides = _settings(architecture).input_size[1:]
-    return ParamsError(
-        f"model.input_size: {architecture} cannot take pictures of {size}×{size} pixels ({error}); "
-        f"its own size is {sides[0]}×{sides[1]}"
-    )
 
 
 def usual_size(architecture: str) -> int:

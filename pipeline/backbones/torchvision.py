@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.backbones.parts.entry import RANDOM, Backbone, Family, InputNorm, StateDict, Weights
+from pipeline.backbones.parts.width import misfit, width
 from pipeline.errors import ParamsError
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ def find(architecture: str, size: int) -> Backbone:
     return Backbone(
         name=architecture,
         title=f"torchvision's {architecture}",
-        features=partial(_width, architecture, size),
+        features=partial(width, architecture, size, None),
         build=lambda _: create(architecture, size),
         weights={
             "none": RANDOM,
@@ -107,31 +108,7 @@ def _whole(architecture: str, size: int) -> Any:
     try:
         return torchvision.models.get_model(architecture, weights=None, **sizing)
     except (ValueError, TypeError, RuntimeError) as error:
-        raise _misfit(architecture, size, error) from error
-
-
-def _width(architecture: str, size: int, trunk: nn.Module) -> int:
-    """The number of features, counted on a black picture.
-
-    Raises:
-        ParamsError: the network does not take pictures of this size, or does not make one vector of a picture.
-    """
-    import torch
-
-    try:
-        with torch.no_grad():
-            features = trunk.eval()(torch.zeros(1, 3, size, size))
-    except (RuntimeError, AssertionError, ValueError) as error:
-        raise _misfit(architecture, size, error) from error
-    finally:
-        trunk.train()
-    if not isinstance(features, torch.Tensor) or features.dim() != 2:
-        raise ParamsError(f"model.architecture: {architecture} makes no vector of a picture; choose another one")
-    return int(features.shape[1])
-
-
-def _misfit(architecture: str, size: int, error: Exception) -> ParamsError:
-    return ParamsError(f"model.input_size: {architecture} cannot take pictures of {size}×{size} pixels ({error})")
+        raise misfit(architecture, size, None, error) from error
 
 
 def read_file_of(architecture: str, path: Path) -> StateDict:
