@@ -8,6 +8,8 @@ from typer.core import TyperCommand
 
 EXAMPLES = {
     "report": "pocan report",
+    "summary": "pocan summary",
+    "compare": "pocan compare --num 3",
     "faces": "pocan faces holiday --out holiday-faces",
     "predict": "pocan predict party.jpg holiday --model mine/model --draw shown --out faces.csv",
     "adapt": "pocan adapt holiday --out mine",

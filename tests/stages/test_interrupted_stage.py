@@ -42,7 +42,7 @@ def make_project(folder: Path) -> Path:
     values["model"] |= {"projection_hidden": 16, "projection_dim": 8}
     values["pretrain"] |= {"epochs": EPOCHS, "warmup_epochs": 1, "batch_size": 8}
     values["prototypes"] |= {"epochs": 2, "batch_size": 8}
-    values["adapt"] |= {"epochs": EPOCHS, "steps_per_epoch": 4, "batch_size": 4}
+    values["adapt"] |= {"epochs": EPOCHS, "steps_per_epoch": 4, "batch_size": 4, "trains": "all"}
     shutil.copy(ROOT / "dvc.yaml", folder)  # says which code decides the result of a stage
     (folder / "params.yaml").write_text(yaml.safe_dump(values, sort_keys=False))
     return folder

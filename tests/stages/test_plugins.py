@@ -20,7 +20,7 @@ from pipeline.config.methods import METHODS
 from pipeline.datasets import DATASETS
 from pipeline.errors import ParamsError
 from pipeline.registry import Registry
-from stages import adapt, evaluate, faces, pretrain, prototypes, report, split
+from stages import adapt, evaluate, faces, features, pretrain, prototypes, report, split
 from tests.stages.plugins import SQUARES, DriftParams, Toy
 
 pytestmark = pytest.mark.slow
@@ -93,6 +93,8 @@ def test_plug_ins_go_from_pictures_to_tables(project: Path) -> None:
         split.main(name)
     pretrain.main()
     prototypes.main()
+    for name in ("jaffe_like", "toy"):
+        features.main(name)
     adapt.main("toy")
     evaluate.main("toy")
     report.main()
