@@ -67,7 +67,8 @@ class Drift(Method):
     @torch.no_grad()
     def step(self, batch: Any, progress: float) -> dict[str, Tensor]:
         """One pull."""
-        z = self.source_model.network.eval()(self.target.inputs.batch(batch).float() / 255.0)
+        inputs = self.target.inputs
+        z = self.source_model.network.eval()(inputs.evaluation_view(inputs.batch(batch), self.augment_params.eval_crop))
         loss = (z.mean(dim=0) - self.source_model.prototypes.matrix).square().mean()
         self.source_model.prototypes.matrix.lerp_(z.mean(dim=0), self.params.pull)
         return {"loss": loss}
