@@ -36,7 +36,7 @@ from pipeline.evaluation.scores import score
 from pipeline.files.io import read_json, write_json
 from pipeline.git import git
 from pipeline.labels import EXPRESSIONS
-from pipeline.networks.trained import open_model
+from pipeline.networks.trained import TrainedModel, open_model
 from pipeline.reporting.markdown import difference_text, markdown_table, signed
 from pipeline.search import Search
 from pipeline.training import loop
@@ -81,7 +81,7 @@ def rows() -> Iterator[Row]:
 def run(target: str, out: Path, only: Sequence[str], unsearched: bool) -> None:
     """Adapt to ``target`` by every row with each of its seeds; write what it came to, as JSON."""
     team = Team.single_process(load().device)
-    model, data = open_model(paths.PROTOTYPES), PreparedData.open(target)
+    model, source, data = open_model(paths.PROTOTYPES), PreparedData.open(load().source), PreparedData.open(target)
     described = {
         "target": target,
         "source_seed": model.description["seed"],
@@ -102,17 +102,18 @@ def run(target: str, out: Path, only: Sequence[str], unsearched: bool) -> None:
                     "row": row.name,
                     "kind": row.kind,
                     "seed": seed,
-                    **_adapted(copy.deepcopy(model), data, row, seed, team),
+                    **_adapted(copy.deepcopy(model), source, data, row, seed, team),
                 }
             )
             print(row.name, row.kind, seed, *(f"{100 * value:.1f}" for value in found[-1]["scores"]), flush=True)
         write_json(out, {**described, "runs": found})
 
 
-def _adapted(model: Any, data: PreparedData, row: Row, seed: int, team: Team) -> dict[str, Any]:
+def _adapted(
+    model: TrainedModel, source: PreparedData, data: PreparedData, row: Row, seed: int, team: Team
+) -> dict[str, Any]:
     """One adaptation, and what came out of it."""
-    settings = load(changes=row.changes)
-    source, outputs = PreparedData.open(settings.source), AdaptationPaths.of_target(data.name)
+    settings, outputs = load(changes=row.changes), AdaptationPaths.of_target(data.name)
     started = time.perf_counter()
     work = Adaptation(model, source, data, settings.adapt, settings.augment, seed, None, {}, outputs)
     adapted = work.method(team)

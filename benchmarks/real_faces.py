@@ -175,10 +175,10 @@ def described(tables: Sequence[tuple[float, Sequence[Row]]]) -> str:
 
 def main() -> None:
     """Draw both."""
-    tables = {direction: rows(direction) for direction in DIRECTIONS if files(direction)}
+    tables, shown_first = {direction: rows(direction) for direction in DIRECTIONS if files(direction)}, front()
     with matplotlib.style.context(STYLE, after_reset=True):
         for path, figure, shown in (
-            (FRONT, draw_front(*front()), [front()]),
+            (FRONT, draw_front(*shown_first), [shown_first]),
             (EVERY, draw_every(tables), list(tables.values())),
         ):
             figure.savefig(path, metadata={"Software": None, "Description": described(shown)})

@@ -233,10 +233,11 @@ def adapt(
         final.model.calibration.temperature.fill_(fitted)
         environment = {**description["environment"], "adapt": team.environment()}
         described = {**description, "environment": environment, "temperature": fitted, "kept_epoch": method.kept_epoch}
+        trained_by = curve
         if isinstance(method, Search):
             described |= {"adapt": method.kept_params.model_dump(), "candidates": method.varied}
-            curve_of_kept = [row for row in curve if row["candidate"] == max(method.kept_epoch, 1)]
-        described["own_share"] = _own_share(curve_of_kept if isinstance(method, Search) else curve)
+            trained_by = [row for row in curve if row["candidate"] == max(method.kept_epoch, 1)]
+        described["own_share"] = _own_share(trained_by)
         saved.save(work.outputs.model, final.modules, {**described, **final.description})
         _write_tables(work.outputs, method, curve)
         outcome = Outcome(*work.samples, before, after)

@@ -16,6 +16,7 @@ from pipeline.config.methods import AdaptParams
 from pipeline.config.methods.space import Times
 from pipeline.errors import TrainingError
 from pipeline.methods import Method, SourceDomain, TargetDomain
+from pipeline.methods.parts.base import copied_state
 from pipeline.networks.network import Classifier
 from pipeline.training.loop import Epoch, Resumable, require_finite_weights
 from pipeline.validators import LAST, Validator, best_candidate
@@ -208,10 +209,7 @@ class Search(Resumable):
         self.predictions.append(self._method.predictions[-1])
         self.validations.append(self._method.validations[-1])
         if self.kept_epoch == len(self.validations) - 1:
-            self._kept = {
-                name: {key: value.detach().cpu().clone() for key, value in module.state_dict().items()}
-                for name, module in self.modules().items()
-            }
+            self._kept = copied_state(self.modules())
 
 
 def candidates(params: AdaptParams, count: int, seed: int) -> tuple[AdaptParams, ...]:

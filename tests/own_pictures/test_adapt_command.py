@@ -72,6 +72,15 @@ def refused(*arguments: str, message: str) -> None:
     assert sorted(path for path in Path().rglob("*") if "mlflow" not in path.name) == before
 
 
+def predicts_as_written() -> None:
+    """The saved model predicts the album as predictions.csv has it."""
+    answer = CliRunner().invoke(app, ["predict", "album", "--model", "mine/model", "--out", "again.csv"])
+    assert answer.exit_code == 0, answer.output
+    shares = [f"p_{name}" for name in EXPRESSIONS]
+    again = pd.read_csv("again.csv").sort_values("source")
+    np.testing.assert_allclose(pd.read_csv("mine/predictions.csv")[shares], again[shares], atol=2e-3)
+
+
 @pytest.mark.usefixtures("project")
 def test_an_album_becomes_a_model_with_predictions_and_a_report() -> None:
     before = Path("params.yaml").read_bytes()
@@ -195,11 +204,7 @@ def test_the_average_that_was_scored_is_the_model_that_is_saved() -> None:
     changes = ("-S", "adapt.ema=0.5", "-S", "adapt.lr=0.1", "-S", "adapt.trains=all")
     answer = invoke("album", "--out", "mine", "--choose", "last", *changes)
     assert answer.exit_code == 0, answer.output
-    answer = CliRunner().invoke(app, ["predict", "album", "--model", "mine/model", "--out", "again.csv"])
-    assert answer.exit_code == 0, answer.output
-    shares = [f"p_{name}" for name in EXPRESSIONS]
-    again = pd.read_csv("again.csv").sort_values("source")
-    np.testing.assert_allclose(pd.read_csv("mine/predictions.csv")[shares], again[shares], atol=2e-3)
+    predicts_as_written()
 
 
 @pytest.mark.usefixtures("project", "_without_export")
@@ -229,11 +234,7 @@ def test_a_method_without_training_adapts_in_one_pass_without_the_source() -> No
     found = open_model(Path("mine/model"))
     assert isinstance(found.model, ShiftedClassifier)
     assert found.description["kept_epoch"] == 1
-    answer = CliRunner().invoke(app, ["predict", "album", "--model", "mine/model", "--out", "again.csv"])
-    assert answer.exit_code == 0, answer.output
-    shares = [f"p_{name}" for name in EXPRESSIONS]
-    again = pd.read_csv("again.csv").sort_values("source")
-    np.testing.assert_allclose(pd.read_csv("mine/predictions.csv")[shares], again[shares], atol=2e-3)
+    predicts_as_written()
 
 
 @pytest.mark.usefixtures("project", "_without_export")

@@ -1,6 +1,7 @@
 """What an adaptation method is given and what it must do."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -212,10 +213,7 @@ class Method(Resumable, ABC):
     def _keep_where_best(self) -> None:
         """Copy the model where a validator chooses and finds it better than all before."""
         if chooser(self.params.choose) is not None and self.kept_epoch == len(self.validations) - 1:
-            self._kept_state = {
-                name: {key: value.detach().cpu().clone() for key, value in module.state_dict().items()}
-                for name, module in self.modules().items()
-            }
+            self._kept_state = copied_state(self.modules())
 
     def _validate(self, embeddings: Tensor, probabilities: Tensor) -> None:
         source_embeddings, source_probabilities = self._classified(self.source.inputs, self._held_out)
@@ -234,6 +232,14 @@ class Method(Resumable, ABC):
         found = classify(self.model, inputs, own, self.augment_params.eval_crop, show_progress=self.team.leads)
         embeddings, probabilities = (self.team.from_leader(self.team.gather(part, len(rows))) for part in found)
         return embeddings, probabilities
+
+
+def copied_state(modules: Mapping[str, nn.Module]) -> dict[str, dict[str, Tensor]]:
+    """The state of modules by name, copied to the CPU: what is kept of a model that goes on training."""
+    return {
+        name: {key: value.detach().cpu().clone() for key, value in module.state_dict().items()}
+        for name, module in modules.items()
+    }
 
 
 def _evenly(count: int) -> Tensor:
