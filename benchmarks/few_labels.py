@@ -1,20 +1,21 @@
 """What a few labels are worth: 1, 5 and 10 a class, beside unlabelled adaptation and beside fitting the labels alone.
 
 python -m benchmarks.few_labels run TARGET OUT.json [--model models/prototypes] [--counts 1,5,10] [--draws 5]
+python -m benchmarks.few_labels trials OUT.json [--suite studies/trials/shifts.yaml] [--draws 3]
 python -m benchmarks.few_labels table OUT.json ...
 
 It runs in a project that has the source model, its source's crops and split, and the labelled crops of TARGET. All
-pictures of TARGET with a label are adapted to, as an album; so many of each class are drawn as labelled, and the rest
-is scored: the same people are on both sides. ``chosen`` is what ``pocan adapt --labels`` keeps, with what its
-cross-validation said.
+pictures of TARGET with a label are adapted to, as an album; so many of each class are drawn as labelled, at most half
+of it, and the rest is scored: the same people are on both sides. ``trials`` does so on the trial targets of the
+source, one draw of labels each. ``chosen`` is what ``pocan adapt --labels`` keeps, with what its cross-validation said.
 """
 
 import argparse
 import copy
 import time
 from collections import defaultdict
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -46,13 +47,80 @@ from pipeline.own_pictures.labelled import STRENGTHS, Labelled
 from pipeline.own_pictures.request import CHOICE, source
 from pipeline.reporting.markdown import markdown_table
 from pipeline.training import loop
+from pipeline.trials.run import Trials
+from pipeline.trials.suite import read_suite
 
 ALONE = {"labels alone": Weights(0.0, 0.0, 1.0), "labels and source": Weights(1.0, 0.0, 1.0)}
 TOGETHER = {f"labels, source, rest, {words}": Weights(hold=hold) for words, hold in STRENGTHS.items()}
 
 
+@dataclass(frozen=True, eq=False)
+class Pictures:
+    """Labelled pictures, to which a method was adapted without their labels.
+
+    Attributes:
+        name: of the target.
+        method: after its last epoch, on features.
+        plain: the source model on features.
+        rows: of the pictures among those whose labels these are, n.
+        labels: int64.
+    """
+
+    name: str
+    method: Method
+    plain: PrototypeClassifier
+    rows: NDArray[np.int64]
+    labels: NDArray[np.int64]
+
+    def drawn(self, count: int, seed: Sequence[int]) -> NDArray[np.int64]:
+        """Rows of ``count`` pictures a class, of a class at most half."""
+        generator = np.random.Generator(np.random.PCG64(seed))
+        members = (self.rows[self.labels[self.rows] == label] for label in np.unique(self.labels[self.rows]))
+        return np.concatenate([generator.permutation(of)[: min(count, max(1, len(of) // 2))] for of in members])
+
+
 def run(target: str, folder: Path, counts: list[int], draws: int, seed: int) -> dict[str, Any]:
     """Measure on ``target``; return what came out, as JSON."""
+    model, settings, team = _opened(folder)
+    data = _album(target)
+    plain = copy.deepcopy(model.model)
+    assert isinstance(plain, PrototypeClassifier)
+    with temporary_folder() as features:
+        method, seconds = _adapted(model, settings, data, features, seed, team)
+        swap_encoder(plain, GivenFeatures(plain.network.encoder.dim))
+        pictures = Pictures(target, method, plain.to(team.device).eval(), data.split.train, data.store.labels())
+        found = [
+            one
+            for count in counts
+            for draw in range(draws)
+            for one in _measured(pictures, count, draw, pictures.drawn(count, [seed, draw]), seed)
+        ]
+    return {
+        **_described(model, team),
+        "target": target,
+        "pictures": len(data.split.train),
+        "adaptation_seconds": seconds,
+        "runs": found,
+    }
+
+
+def run_trials(out: Path, folder: Path, suite: Path, draws: int, counts: list[int], seed: int) -> None:
+    """Measure on ``draws`` trial targets of each kind, one draw of labels each; write after each."""
+    model, settings, team = _opened(folder)
+    read = read_suite(suite).model_copy(update={"draws": draws})
+    trials = Trials(model, PreparedData.open(settings.source), read, paths.TRIALS, seed, team)
+    found: list[dict[str, Any]] = []
+    for case, method in trials.adaptations(settings.adapt):
+        name = f"{case.camera}, {case.shares}, {case.draw}"
+        pictures = Pictures(name, method, copy.deepcopy(trials.head).eval(), case.rows, trials.labels)
+        for count in counts:
+            measured = _measured(pictures, count, case.draw, pictures.drawn(count, [seed, case.draw]), seed)
+            found += [one | {"target": name} for one in measured]
+        write_json(out, {**_described(model, team), "target": str(suite), "runs": found})
+
+
+def _opened(folder: Path) -> tuple[TrainedModel, Params, Team]:
+    """The source model, and how ``pocan adapt`` would adapt it."""
     model = open_model(folder)
     settings = load(
         changes=[
@@ -62,23 +130,15 @@ def run(target: str, folder: Path, counts: list[int], draws: int, seed: int) -> 
         ]
     )
     settings = settings.model_copy(update={"source": model.description["source"]["name"], "augment": model.augment})
-    team = Team.single_process(settings.device)
-    data = _album(target)
-    plain = copy.deepcopy(model.model)
-    assert isinstance(plain, PrototypeClassifier)
-    with temporary_folder() as features:
-        method, seconds = _adapted(model, settings, data, features, seed, team)
-        swap_encoder(plain, GivenFeatures(plain.network.encoder.dim))
-        found = list(_measured(method, plain.to(team.device).eval(), data, counts, draws, seed))
+    return model, settings, Team.single_process(settings.device)
+
+
+def _described(model: TrainedModel, team: Team) -> dict[str, Any]:
     return {
-        "target": target,
-        "pictures": len(data.split.train),
         "source_seed": model.description["seed"],
         "weights_sha256": model.description["weights_sha256"],
         "commit": git("rev-parse", "HEAD").strip(),
-        "adaptation_seconds": seconds,
         "environment": team.environment(),
-        "runs": found,
     }
 
 
@@ -107,32 +167,29 @@ def _adapted(
 
 
 def _measured(
-    method: Method, plain: PrototypeClassifier, data: PreparedData, counts: list[int], draws: int, seed: int
+    pictures: Pictures, count: int, draw: int, chosen: NDArray[np.int64], seed: int
 ) -> Iterator[dict[str, Any]]:
-    """A row for each number of labels, draw and model."""
-    labels, rows, keys = data.store.labels(), data.split.train, data.store.samples["key"].tolist()
-    for count in counts:
-        for draw in range(draws):
-            generator = np.random.Generator(np.random.PCG64([seed, draw]))
-            chosen = np.concatenate(
-                [generator.permutation(rows[labels[rows] == label])[:count] for label in np.unique(labels[rows])]
-            )
-            rest = np.setdiff1d(rows, chosen)
-            given = [Given(keys[row], int(labels[row]), keys[row]) for row in chosen]
-            work = Labelled(given, keys, rows, copy.deepcopy(plain), method.params.title, CHOICE, seed + draw)
-            started = time.process_time()
-            final = work(method)
-            seconds = time.process_time() - started
-            kept = work.verdict.kept
-            models: dict[str, Classifier] = {"source model": plain, "adapted without labels": method.model}
-            models |= _fits(method, plain, chosen, rest, labels)
-            for name, model in {**models, "chosen": final.model}.items():
-                scored = score(labels[rest], _predicted(model, method, rest))
-                row: dict[str, Any] = {"labels": count, "draw": draw, "model": name, "n": len(rest)}
-                row |= {"accuracy": scored.accuracy, "balanced": scored.balanced_accuracy}
-                more = {"kept": kept.title, "said": float(kept.right.mean()), "seconds": seconds}
-                yield row | (more if name == "chosen" else {})
-            print(count, draw, f"{100 * row['accuracy']:.1f} ({100 * row['balanced']:.1f})", kept.title, flush=True)
+    """A row for each model, where the pictures ``chosen`` are labelled, ``count`` a class."""
+    method, plain, labels = pictures.method, pictures.plain, pictures.labels
+    rest = np.setdiff1d(pictures.rows, chosen)
+    given = [Given(str(row), int(labels[row]), str(row)) for row in chosen]
+    keys = [str(row) for row in range(len(labels))]
+    work = Labelled(given, keys, pictures.rows, copy.deepcopy(plain), method.params.title, CHOICE, seed + draw)
+    started = time.process_time()
+    final = work(method)
+    seconds = time.process_time() - started
+    kept = work.verdict.kept
+    models: dict[str, Classifier] = {"source model": plain, "adapted without labels": method.model}
+    models |= _fits(method, plain, chosen, rest, labels)
+    for name, model in {**models, "chosen": final.model}.items():
+        scored = score(labels[rest], _predicted(model, method, rest))
+        row: dict[str, Any] = {"labels": count, "draw": draw, "model": name, "n": len(rest)}
+        row |= {"accuracy": scored.accuracy, "balanced": scored.balanced_accuracy}
+        more = {"kept": kept.title, "said": float(kept.right.mean()), "seconds": seconds}
+        yield row | (more if name == "chosen" else {})
+    print(
+        pictures.name, count, draw, f"{100 * row['accuracy']:.1f} ({100 * row['balanced']:.1f})", kept.title, flush=True
+    )
 
 
 def _fits(
@@ -186,13 +243,16 @@ def main() -> None:
     """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest="command", required=True)
-    running = commands.add_parser("run")
+    running, trying = commands.add_parser("run"), commands.add_parser("trials")
     running.add_argument("target")
-    running.add_argument("out", type=Path)
-    running.add_argument("--model", type=Path, default=paths.PROTOTYPES)
-    running.add_argument("--counts", default="1,5,10")
     running.add_argument("--draws", type=int, default=5)
-    running.add_argument("--seed", type=int, default=0)
+    trying.add_argument("--suite", type=Path, default=Path("studies/trials/shifts.yaml"))
+    trying.add_argument("--draws", type=int, default=3)
+    for each in (running, trying):
+        each.add_argument("out", type=Path)
+        each.add_argument("--model", type=Path, default=paths.PROTOTYPES)
+        each.add_argument("--counts", default="1,5,10")
+        each.add_argument("--seed", type=int, default=0)
     showing = commands.add_parser("table")
     showing.add_argument("files", nargs="+", type=Path)
     options = parser.parse_args()
@@ -200,9 +260,13 @@ def main() -> None:
         print(table(options.files))
         return
     counts = [int(count) for count in options.counts.split(",")]
-    found = run(options.target, options.model, counts, options.draws, options.seed)
-    write_json(options.out, found)
-    print(f"{len(EXPRESSIONS)} classes, {found['pictures']} pictures\n{table([options.out])}")
+    if options.command == "trials":
+        run_trials(options.out, options.model, options.suite, options.draws, counts, options.seed)
+    else:
+        found = run(options.target, options.model, counts, options.draws, options.seed)
+        write_json(options.out, found)
+        print(f"{len(EXPRESSIONS)} classes, {found['pictures']} pictures")
+    print(table([options.out]))
 
 
 if __name__ == "__main__":

@@ -66,22 +66,10 @@ class Trials:
             ParamsError: a search is asked for.
             TrainingError: an adaptation failed.
         """
-        tested = self.source.split.test
-        labels = self.source.store.labels()[tested]
-        if not (labels >= 0).any():
-            raise DatasetError(f"{self.source.name}: no picture of its test part has a label: nothing could be scored")
-        if params.search:
-            raise ParamsError("adapt.search: trial targets try one configuration; set adapt.search: 0")
-        params = params.model_copy(update={"trains": "head"})
-        source, targets = self._features(params)
         rows = []
-        drawn = list(cases(self.suite, labels, self.seed))
-        for case in progress_bar(drawn, desc=f"{params.title}, trial targets", unit="target"):
-            method = self._method(params, source, targets[case.camera], case)
-            loop.fit_unseen(method, self.team.device)
-            method.predict_target()
+        for case, method in self.adaptations(params):
             predicted = (method.predictions[epoch].numpy().astype(np.int64) for epoch in (0, method.kept_epoch))
-            before, after = (score(labels[case.rows], classes) for classes in predicted)
+            before, after = (score(self.labels[case.rows], classes) for classes in predicted)
             rows.append(
                 {
                     "camera": case.camera,
@@ -96,6 +84,38 @@ class Trials:
                 }
             )
         return pd.DataFrame(rows)
+
+    @cached_property
+    def labels(self) -> NDArray[np.int64]:
+        """Of the pictures that the targets are drawn from, the source's test part, in its order."""
+        return self.source.store.labels()[self.source.split.test]
+
+    def adaptations(self, params: AdaptParams) -> Iterator[tuple[Case, Method]]:
+        """Adapt the head to every target, one after the other.
+
+        Args:
+            params: as of ``run``.
+
+        Yields:
+            The target, and the method after its last epoch, which has predicted the target's pictures.
+
+        Raises:
+            DatasetError: the source's test part has no labels.
+            ParamsError: a search is asked for.
+            TrainingError: an adaptation failed.
+        """
+        if not (self.labels >= 0).any():
+            raise DatasetError(f"{self.source.name}: no picture of its test part has a label: nothing could be scored")
+        if params.search:
+            raise ParamsError("adapt.search: trial targets try one configuration; set adapt.search: 0")
+        params = params.model_copy(update={"trains": "head"})
+        source, targets = self._features(params)
+        drawn = list(cases(self.suite, self.labels, self.seed))
+        for case in progress_bar(drawn, desc=f"{params.title}, trial targets", unit="target"):
+            method = self._method(params, source, targets[case.camera], case)
+            loop.fit_unseen(method, self.team.device)
+            method.predict_target()
+            yield case, method
 
     def _features(self, params: AdaptParams) -> tuple[DeviceFeatures, dict[str, DeviceFeatures]]:
         """Compute the features of the source and of its test part through every camera, unless they are there."""
@@ -118,7 +138,7 @@ class Trials:
         labelled = SourceDomain(source, source_rows(data, params.source_pictures), data.source_labels(), data.test_rows)
         torch.manual_seed(self.seed)
         return implementation(params)(
-            copy.deepcopy(self._head),
+            copy.deepcopy(self.head),
             labelled,
             TargetDomain(target, rows, rows),
             params,
@@ -128,8 +148,8 @@ class Trials:
         )
 
     @cached_property
-    def _head(self) -> PrototypeClassifier:
-        """The source model without f."""
+    def head(self) -> PrototypeClassifier:
+        """The source model without f: it takes features."""
         encoder = self._model().network.encoder
         head = copy.deepcopy(self._model(), {id(encoder): encoder})
         swap_encoder(head, GivenFeatures(encoder.dim))

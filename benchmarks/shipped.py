@@ -1,0 +1,74 @@
+"""What the package facex predicts of a set's crops, as a file for ``pocan score --predictions``.
+
+pip install --no-deps facex ai-edge-litert scikit-image lazy_loader
+python -m benchmarks.shipped SET OUT.csv          in a project that has the set's crops
+
+facex 1.1.0 (MIT) carries its weights. It asks for all of TensorFlow, of which it uses the interpreter: so it is never
+imported here, and its network is run on what it makes of a face (``facex.core``, ``facex.utils``): grey, 200×200, in
+[0, 1]. It sees the same crops as the other models in place of what its Haar cascade would find.
+"""
+
+import argparse
+from importlib.util import find_spec
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from pipeline.config import paths
+from pipeline.data.crops import CropStore
+from pipeline.labels import EXPRESSIONS
+from pipeline.progress import progress_bar
+
+CLASSES = ("anger", "disgust", "fear", "happiness", "neutral", "sadness", "surprise")
+"""In the order of the network's outputs."""
+
+
+def weights() -> Path:
+    """The network's file in the installed package."""
+    found = find_spec("facex")
+    if found is None or found.submodule_search_locations is None:
+        raise SystemExit("facex is not installed: pip install --no-deps facex ai-edge-litert scikit-image lazy_loader")
+    return Path(found.submodule_search_locations[0]) / "assets/model_optimized.tflite"
+
+
+def prepared(crop: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """A crop as facex hands it to its network: uint8 H×W×3, RGB, in; 1×200×200×3 in [0, 1] out."""
+    from skimage.transform import resize
+
+    grey = cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY)
+    return np.asarray(resize(grey, (200, 200, 3)), np.float32)[None]
+
+
+def probabilities(crops: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """Of each crop (uint8 n×H×W×3), in the order of ``EXPRESSIONS``: n×7."""
+    from ai_edge_litert.interpreter import Interpreter
+
+    network = Interpreter(str(weights()), num_threads=1)
+    network.allocate_tensors()
+    given, made = network.get_input_details()[0]["index"], network.get_output_details()[0]["index"]
+    order = [CLASSES.index(name) for name in EXPRESSIONS]
+    found = np.empty((len(crops), len(EXPRESSIONS)))
+    for place, crop in enumerate(progress_bar(crops, desc="facex", unit="picture")):
+        network.set_tensor(given, prepared(crop))
+        network.invoke()
+        found[place] = network.get_tensor(made)[0][order]
+    return found
+
+
+def main() -> None:
+    """Parse the command line; write the file."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("set")
+    parser.add_argument("out", type=Path)
+    options = parser.parse_args()
+    store = CropStore.open(paths.crops(options.set))
+    table = pd.DataFrame(probabilities(store.images), columns=[f"p_{name}" for name in EXPRESSIONS])
+    table.insert(0, "picture", store.samples["key"].to_numpy())
+    table.to_csv(options.out, index=False)
+
+
+if __name__ == "__main__":
+    main()
