@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.server]
 
 PAGE = (ROOT / "docs/team.md").read_text(encoding="utf-8")
 SETS = ("rafdb", "jaffe")
-S3, SSH = "A bucket of S3 or of a server that speaks it", "A server that speaks SSH"
+S3, SSH = "An S3 bucket, or a server with the same interface", "An SSH server"
 
 
 def commands(heading: str, number: int = 0) -> str:
