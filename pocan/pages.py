@@ -50,7 +50,7 @@ def _adapt() -> Iterator[str]:
 
     yield _methods()
     free = ", ".join(name for name, method in METHODS.items() if method.source_free)
-    yield f"Of these need no source pictures: {free}"
+    yield f"These need no source pictures: {free}"
     able = ", ".join(one.name for one in VALIDATORS)
     yield f"--choose: {LAST}, {able} (docs/training.md)"
 

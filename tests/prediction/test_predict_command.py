@@ -331,7 +331,7 @@ def test_a_model_that_learned_from_drawings_says_so(provenance: str) -> None:
     answer = invoke("album/sub/one.png", "--model", "model", "--out", "rows.csv", "--draw", "shown")
     assert answer.exit_code == 0, answer.output
     assert [row["model"] for row in rows(Path("rows.csv"))] == [f"model{mark}"]
-    assert ("model has learned from drawn faces" in answer.stderr) == bool(mark)
+    assert ("model was trained on drawn faces" in answer.stderr) == bool(mark)
     assert invoke("album/sub/one.png", "--model", "model", "--out", "rows.jsonl").exit_code == 0
     assert json.loads(Path("rows.jsonl").read_text())["model"] == f"model{mark}"
     shown = invoke("album/sub/one.png", "--model", "model")
