@@ -81,7 +81,7 @@ def describe(dataset: "Dataset", samples: "Sequence[Sample]") -> str:
         lines.append(f"  read: {dataset.reading_notes}")
     if passed := dataset.skipped_files():
         lines.append(
-            "  passed over, as they are no pictures: " + ", ".join(f"{n} {what}" for what, n in passed.items())
+            "  passed over, because they are not pictures: " + ", ".join(f"{n} {what}" for what, n in passed.items())
         )
     return "\n".join(lines)
 

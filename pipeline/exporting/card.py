@@ -50,17 +50,17 @@ def card(
         f"# Facial expressions: a model for {name}",
         "Seven probabilities (" + ", ".join(EXPRESSIONS) + ") for the crop of one face.",
         f"Exported on {date.today().isoformat()} by version {version('pocan')} of this project.",
-        "## How to use it",
+        "## How do I use it?",
         use.how_to_use(called),
-        "## How faces are cropped",
+        "## How are faces cropped?",
         use.crop_recipe(trained.every_face),
-        "## What it was made from",
+        "## What was it made from?",
         _origin(trained, made),
-        "## How good it is",
+        "## How good is it?",
         _scores(scored),
-        "## How fast it is",
+        "## How fast is it?",
         use.speed(latency),
-        "## What it is for, and what not",
+        "## What is it for, and what not?",
         _use(trained),
     ]
     sections += ["## Licences", use.licences(trained)]
@@ -70,20 +70,20 @@ def card(
 
 
 USE = """\
-- For research on facial expression recognition, and for sorting pictures whose people agree to it.
-- It says which of seven posed or acted expressions a face looks most like. It does not say what a person feels, \
-means, or will do: faces and feelings do not go together so simply (Barrett et al., 2019).
+- For research on facial expression recognition, and for sorting pictures if the people in them agree.
+- It says which of seven posed or acted expressions a face resembles most. It does not say what a person feels, means, \
+or will do: an expression does not show a feeling reliably (Barrett et al., 2019).
 - Not for decisions about people: hiring, grading, policing, medicine, credit, insurance. The European Union's AI Act \
 forbids inferring emotions at work and in education.
-- Cameras, ages, skin and cultures that its pictures lack are where it errs most; nobody has measured it there. Try it \
-on labelled pictures of your own before you rely on it.
+- It errs most on cameras, ages, skin tones and cultures that its pictures lack; nobody has measured it there. Test it \
+on your own labelled pictures before you rely on it.
 """
 
-CALIBRATED = "- Probabilities are calibrated on the source's test pictures; on other pictures they may be too sure."
-UNCALIBRATED = "- Probabilities are those of the imported network; they were not calibrated here, and may be too sure."
+CALIBRATED = "- Probabilities are calibrated on the source's test pictures; on other pictures they may be too high."
+UNCALIBRATED = "- Probabilities are the imported network's own; they were not calibrated here and may be too high."
 
 
-BY_LABELS = "- Probabilities are calibrated by the labels given of the target; on other pictures they may be too sure."
+BY_LABELS = "- Probabilities are calibrated on the given labels of the target; on other pictures they may be too high."
 
 
 def _use(trained: TrainedModel) -> str:
@@ -104,14 +104,16 @@ def _origin(trained: TrainedModel, made: Mapping[str, Any]) -> str:
         lines.append(f"Method: {method.title} ({method.citation}), {trained_for}")
         if given:
             said = made["labels"]
-            kept = {"source": "the source model", "adapted": "what the method adapted", "fit": "a fit to the labels"}
+            kept = {"source": "the source model", "adapted": "the adapted model", "fit": "a fit to the labels"}
             lines.append(f"Kept by cross-validation: {kept[said['kept']]}, right on {said['right']} of {given} labels")
     if not trained.imported:
         weights = BACKBONES[trained.params.backbone].weights[trained.params.weights]
-        lines.append(f"Network: {trained.params.backbone}, begun from {weights.title} ({weights.origin.rstrip('.')})")
+        lines.append(
+            f"Network: {trained.params.backbone}, initial weights {weights.title} ({weights.origin.rstrip('.')})"
+        )
         lines.append(f"Seed {made['seed']}")
     lines.append(f"Weights SHA-256 `{made['weights_sha256']}`")
-    lines.append("The licences of the data sets and of the weights that training began from bind this model, too.")
+    lines.append("The licences of the data sets and of the initial weights also bind this model.")
     return "\n".join(f"- {line}" for line in lines)
 
 
@@ -120,14 +122,14 @@ def _imported(made: Mapping[str, Any]) -> list[str]:
     origin = made["imported"]
     kind = made["model"]["architecture"] or BACKBONES.title(made["model"]["backbone"])
     lines = [
-        f"Imported: {origin['from']} (file {origin['weights_name']}, SHA-256 `{origin['weights_sha256']}`), as it was "
+        f"Imported: {origin['from']} (file {origin['weights_name']}, SHA-256 `{origin['weights_sha256']}`), "
         f"trained elsewhere on {dataset_title(made['source']['name'])}",
         f"Network: {kind} with a linear classifier of {len(origin['classes'])} classes: {', '.join(origin['classes'])}",
     ]
     if origin["left_out"]:
-        lines.append(f"Left out, the other probabilities made to sum to 1: {', '.join(origin['left_out'])}")
+        lines.append(f"Left out; the other probabilities are scaled to sum to 1: {', '.join(origin['left_out'])}")
     if origin["missing"]:
-        lines.append(f"Never predicted, as the network does not know it: {', '.join(origin['missing'])}")
+        lines.append(f"Never predicted, because the network does not have it: {', '.join(origin['missing'])}")
     return lines
 
 
@@ -141,7 +143,7 @@ def _data(role: str, described: Mapping[str, Any]) -> str:
 
 def _scores(scored: Scored | None) -> str:
     if scored is None or scored.result.after is None:
-        return f"No score is known of it: its target has no labels, or its results were not at hand. {MEASURE}"
+        return f"Its score is not known: its target has no labels, or its results were not here. {MEASURE}"
     result, after, before = scored.result, scored.result.after, scored.result.before
     low, high = after.interval or (0.0, 0.0)
     earlier = f", before adaptation {percent(before.accuracy, result)} %" if before and result.adapts else ""
@@ -158,17 +160,17 @@ def _scores(scored: Scored | None) -> str:
         text,
         *([_adapted_to(scored)] if result.adapts else []),
         markdown_table(["expression", "test pictures", "recall (%)", "F1"], cells),
-        "What is taken for what (pictures; rows are the true expression, columns what the model says):",
+        "Confusion matrix (pictures; rows are the true expression, columns the prediction):",
         _confusion(after),
         f"{GROUPS} {MEASURE}",
     ]
     return "\n\n".join([*parts, MARK_NOTE] if result.drawn else parts)
 
 
-MEASURE = "On labelled pictures of your own, `pocan score` says how good it is."
+MEASURE = "To score it on your own labelled pictures: `pocan score`."
 
 GROUPS = (
-    "By sex, age or skin tone nothing is measured: this project's readers read no such groups, not even where a set's "
+    "Nothing is measured by sex, age or skin tone: this project's readers do not read these groups, even if a set's "
     "annotation has them."
 )
 
@@ -182,12 +184,12 @@ def _adapted_to(scored: Scored) -> str:
     """Accuracy on the test pictures that the model was adapted to, without their labels, and on the others."""
     result, seen = scored.result, scored.adapted_to
     if seen is None or result.tested is None:
-        return "Whether it was adapted to these pictures, without their labels, is not known."
+        return "It is not known whether the model was adapted to these pictures (without their labels)."
     right = result.tested.classes("after") == result.tested.classes("labels")
     if seen.all():
-        text = "All of them are among the pictures that it was adapted to, without labels; on others nothing is known."
+        text = "The model was adapted to all of them, without labels; its score on other pictures is not known."
     elif not seen.any():
-        text = "None of them is among the pictures that it was adapted to."
+        text = "The model was not adapted to any of them."
     else:
         there, others = (percent(float(right[rows].mean()), result) for rows in (seen, ~seen))
         text = (

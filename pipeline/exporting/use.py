@@ -83,7 +83,7 @@ def _processor() -> str:
 def how_to_use(called: str) -> str:
     """Code for the three ways; ``called`` is the folder or URI that the model was exported from."""
     return f"""\
-In Python, from pictures to faces with their expressions (this project, `pip install` from its folder):
+In Python, from pictures to faces with their expressions (needs this project: `pip install` from its folder):
 
 ```python
 import pocan
@@ -93,7 +93,7 @@ for face in model.predict("party.jpg"):
     print(face.box, face.expression, face.probabilities)
 ```
 
-By ONNX Runtime, without this project, from crops (below) to probabilities:
+With ONNX Runtime, without this project, from crops (below) to probabilities:
 
 ```python
 import numpy as np
@@ -106,7 +106,7 @@ names = {EXPRESSIONS!r}
 print([names[index] for index in probabilities.argmax(axis=1)])
 ```
 
-By HTTP, where MLflow has the model (MODEL: its URI there, as `models:/NAME@newest`):
+With HTTP, if MLflow has the model (MODEL is its URI, e.g. `models:/NAME@newest`):
 
 ```
 mlflow models serve -m MODEL --env-manager local --port 5001
@@ -119,8 +119,8 @@ def crop_recipe(faces: FaceParams) -> str:
     """How a face becomes the crop that the model takes."""
     if faces.align == "similarity":
         shape = (
-            "by rotation, scale and shift its five landmarks (eyes, nose, corners of the mouth) are brought onto the "
-            f"usual template of {CROP_SIZE}×{CROP_SIZE} pixels, widened by {faces.margin:g} of the side on each side"
+            "its five landmarks (eyes, nose, corners of the mouth) are moved by rotation, scale and shift onto the "
+            f"standard template of {CROP_SIZE}×{CROP_SIZE} pixels, widened by {faces.margin:g} of the side on each side"
         )
     else:
         square = " made a square as long as its longer side and" if faces.align == "square" else ""
@@ -131,15 +131,15 @@ def crop_recipe(faces: FaceParams) -> str:
     thresholds = ", ".join(f"{value:g}" for value in faces.thresholds)
     return "\n".join(
         [
-            "1. Turn the picture upright as its Exif data say; RGB, 8 bits.",
-            f"2. Find faces by MTCNN: of {faces.min_face} pixels or more, scale factor {faces.scale_factor:g}, "
-            f"thresholds {thresholds}. A picture with a shorter side below {faces.enlarge_to} is enlarged to that.",
+            "1. Turn the picture upright by its Exif data; RGB, 8 bits.",
+            f"2. Find faces with MTCNN: at least {faces.min_face} pixels, scale factor {faces.scale_factor:g}, "
+            f"thresholds {thresholds}. A picture with a shorter side below {faces.enlarge_to} is enlarged to it.",
             f"3. Of each face {shape}. Smaller faces are enlarged by {faces.upscale} interpolation.",
-            f"4. The crop, uint8 {CROP_SIZE}×{CROP_SIZE}×3, goes in as it is: scaling, central crop and normalisation "
+            f"4. The crop, uint8 {CROP_SIZE}×{CROP_SIZE}×3, is the input: scaling, central crop and normalisation "
             "are inside the file.",
             "",
-            "Crops that are made otherwise, as wider ones, are not what the model was trained on. All parameters are "
-            "in the file's metadata, key `faces`.",
+            "The model was not trained on other crops, for example wider ones. All parameters are in the file's "
+            "metadata, key `faces`.",
         ]
     )
 
@@ -147,9 +147,9 @@ def crop_recipe(faces: FaceParams) -> str:
 def speed(found: Latency) -> str:
     """What was measured at the export."""
     return (
-        f"{found.one:.1f} ms for one crop, {found.batch:.1f} ms a crop in batches of {BATCH}: model.onnx by ONNX "
-        f"Runtime on {found.processor}, up to {found.threads} threads, medians, measured when this card was written, "
-        "beside whatever else ran then. Finding faces comes on top."
+        f"{found.one:.1f} ms for one crop, {found.batch:.1f} ms a crop in batches of {BATCH}: model.onnx with ONNX "
+        f"Runtime on {found.processor}, up to {found.threads} threads. These are medians, measured at the export "
+        "beside other work. Finding faces takes extra time."
     )
 
 
@@ -160,7 +160,7 @@ def licences(trained: TrainedModel) -> str:
     if trained.params.backbone in BACKBONES and trained.params.weights in BACKBONES[trained.params.backbone].weights:
         weights = BACKBONES[trained.params.backbone].weights[trained.params.weights]
         if weights.read is not None:
-            lines.append(f"Weights that training began from, {weights.title}: {weights.origin.rstrip('.')}")
+            lines.append(f"Initial weights, {weights.title}: {weights.origin.rstrip('.')}")
     if (imported := made.get("imported")) is not None:
         lines.append(f"Weights, imported: {imported.get('licence') or 'not stated; ask their authors'}")
     for role in ("source", "target"):
@@ -168,9 +168,9 @@ def licences(trained: TrainedModel) -> str:
         if data is not None and data.get("provenance") == "stand-in":
             lines.append(f"Pictures of the {role}, {data['name']}: drawn by this project, MIT")
         elif data is not None:
-            known = TERMS.get(data["name"], "not known to this project; ask whoever they are from")
+            known = TERMS.get(data["name"], "not known to this project; ask their owners")
             lines.append(f"Pictures of the {role}, {data['name']}: {known}")
     lines.append(
-        "The trained weights have no licence of their own: what binds the pictures and the first weights binds them"
+        "The trained weights have no licence of their own: those of the pictures and of the initial weights apply"
     )
     return "\n".join(f"- {line}" for line in lines)

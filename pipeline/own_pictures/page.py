@@ -99,9 +99,7 @@ def _embedded(points: pd.DataFrame, domain: str) -> set[int]:
 
 def _tsne(points: pd.DataFrame, shown: dict[str, SetPictures]) -> list[Plot]:
     stages = [(name, embedding(rows)) for name in ("before", "after") if len(rows := points[points["stage"] == name])]
-    return (
-        [plots.tsne(stages, shown["source"], shown["target"], "class (as predicted, of filled ones)")] if stages else []
-    )
+    return [plots.tsne(stages, shown["source"], shown["target"], "class (filled ones: predicted)")] if stages else []
 
 
 def _expressions(target: PreparedData, outcome: Outcome, mark: str) -> Plot:

@@ -24,16 +24,16 @@ SURE = 0.9
 """The probability from which a prediction counts as sure in the report."""
 
 CALIBRATED = "calibrated on the source's test pictures"
-UNCALIBRATED = "not calibrated, as no picture of the source came with the imported model"
+UNCALIBRATED = "not calibrated, because an imported model has no source pictures"
 
 EXPLAINED = (
-    "Entropy of the predictions: low where the model is sure. Mutual information: the entropy of the mean prediction "
-    "minus that entropy; high where the model is sure of each picture and does not say the same of all. Soft "
-    "neighbourhood density of the predictions. Accuracy on the source's test pictures, where they are at hand."
+    "Entropy of the predictions: low if the model is certain. Mutual information: the entropy of the mean prediction "
+    "minus the mean entropy; high if each prediction is certain and all together are varied. Soft neighbourhood "
+    "density of the predictions. Accuracy on the source's test pictures, if they exist here."
 )
 DOUBTFUL = (
-    "**Doubtful**: mutual information fell, so the adapted model tells these pictures apart less well than the source "
-    "model did. Look at the predictions before you use it; `--method dt` keeps the source model."
+    "**Doubtful**: mutual information fell, so the adapted model separates these pictures less well than the source "
+    "model. Look at the predictions before you use it; `--method dt` keeps the source model."
 )
 NO_SIGN = "No sign of harm: mutual information did not fall."
 HOW = "How it was made"
@@ -49,8 +49,8 @@ def note(provenance: ProvenancePair, source: str) -> str:
     drawn_source, drawn_target = (one == "stand-in" for one in (provenance.source, provenance.target))
     if drawn_source and not drawn_target:
         return (
-            f"{DRAWN_MARK} By a model that has learned from drawings in the layout of {dataset_title(source)}, not "
-            "from photographs: it shows how this works, and says little of your pictures."
+            f"{DRAWN_MARK} The model was trained on drawings in the layout of {dataset_title(source)}, not on "
+            "photographs. It shows how this works; its predictions for your pictures mean little."
         )
     return MARK_NOTE if drawn_target else ""
 
@@ -126,7 +126,7 @@ def text(told: Told) -> str:
         *_kept(told),
         "## Expressions",
         _classes(_only(told.outcome.before, rows), told.predictions, mark),
-        f"Confidence is the probability of the expression that is predicted, {_calibrated(told)}; sure: {SURE:.0%} or "
+        f"Confidence is the probability of the predicted expression, {_calibrated(told)}. Sure means {SURE:.0%} or "
         f"more. {_how_often(told.verdict)}",
         verdicts.next_labels(labels, told.asked),
         "## Judged without labels",
@@ -134,9 +134,9 @@ def text(told: Told) -> str:
         DOUBTFUL if doubtful(told.scores) else NO_SIGN,
         EXPLAINED,
         f"## {HOW}",
-        f"From the model `{told.model}`, trained on {source_title(told.provenance, settings.source)}. How the faces "
-        "were found: [faces.md](faces.md), and the [contact sheets](contact-sheets). The model: `model/`, for `pocan "
-        "predict --model`. How training went: [curve.csv](curve.csv).",
+        f"Source model: `{told.model}`, trained on {source_title(told.provenance, settings.source)}. Faces: "
+        "[faces.md](faces.md) and the [contact sheets](contact-sheets). Adapted model: `model/`, for `pocan "
+        "predict --model`. Training curves: [curve.csv](curve.csv).",
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
@@ -158,7 +158,7 @@ def judged(target: PreparedData, outcome: Outcome, source_labels: NDArray[np.int
 
 
 def _labels_used(verdict: Verdict | None) -> str:
-    return "No label was used." if verdict is None else f"{len(verdict.labels)} labels of yours were used."
+    return "No label was used." if verdict is None else f"{len(verdict.labels)} of your labels were used."
 
 
 def _kept(told: Told) -> list[str]:
@@ -176,8 +176,8 @@ def _calibrated(told: Told) -> str:
 
 def _how_often(verdict: Verdict | None) -> str:
     if verdict is not None:
-        return "How often such predictions are right: see your labels above."
-    return "How often such predictions are right here is not known without labels: look at some of them."
+        return "Your labels above show how often these predictions are right."
+    return "Without labels nobody knows how often these predictions are right: look at some of them."
 
 
 def _only(predicted: Predictions, rows: NDArray[np.int64]) -> Predictions:

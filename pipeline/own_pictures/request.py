@@ -126,19 +126,19 @@ class AdaptRequest:
         """The method's name, None where the parameter file says it; why that one; the source's pictures, if opened."""
         asked = self._asked("adapt.method")
         if self.method or asked:
-            return self.method or asked[-1], "as asked for", None
+            return self.method or asked[-1], "as requested", None
         if self.params is not None:
-            return None, f"as {self.params} says", None
+            return None, f"from {self.params}", None
         if trained.imported:
-            return default_method(trained.model), "which needs no picture of a source", None
+            return default_method(trained.model), "which needs no source pictures", None
         try:
             at_hand = pictures_of(trained)
         except DatasetError as error:
             missing = str(error).splitlines()[0].partition(";")[0]
             stored = isinstance(trained.model, PrototypeClassifier) and trained.model.statistics is not None
             free = defaults.WITH_STATISTICS if stored else defaults.WITH_NOTHING
-            return free, f"as the pictures that the model was trained on are not at hand ({missing})", None
-        return defaults.WITH_SOURCE, "as the pictures that the model was trained on are at hand", at_hand
+            return free, f"because the model's training pictures are not here ({missing})", None
+        return defaults.WITH_SOURCE, "because the model's training pictures are here", at_hand
 
     def _asked(self, key: str) -> list[str]:
         """The values that changes give a key."""

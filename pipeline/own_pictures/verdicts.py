@@ -23,8 +23,8 @@ def done(params: AdaptParams, why: str) -> str:
     if not params.adapts:
         return f"Nothing was adapted: {params.title}, {why}."
     how = {
-        "head": "The encoder stayed as it was; its features of each picture were computed once, and what follows it "
-        f"{'was corrected' if params.training_free else 'was trained'} on them.",
+        "head": "The encoder was fixed; its features of each picture were computed once. The layers after it "
+        f"{'were corrected' if params.training_free else 'were trained'} on them.",
         "all": "The whole network was trained.",
     }[params.trains]
     length = "one pass without training" if params.training_free else f"{params.epochs} epochs"
@@ -51,31 +51,31 @@ def kept(params: AdaptParams, epoch: int, validations: pd.DataFrame, moved: floa
         of = "" if params.training_free else f", after epoch {epoch} of {params.passes}"
         if params.search:
             of = f" of configuration {epoch} of those tried ([validations.csv](validations.csv))"
-        return f"**Kept the adapted model**{of}. {moves.format('moved')}; {reason}."
-    return f"**Kept the source model**: {reason}. {moves.format('would have moved')}."
+        return f"**Kept the adapted model**{of}. {moves.format('changed')}; {reason}."
+    return f"**Kept the source model**: {reason}. {moves.format('would have changed')}."
 
 
 def _reason(rule: str, epoch: int, validations: pd.DataFrame, mark: str) -> str:
     validator = chooser(rule)
     if validator is None:
-        return "kept without a rule, as `--choose last` says"
+        return "kept without a rule, because of `--choose last`"
     values = validations[rule].to_numpy()
     if rule == "warrant":
         seen = f"(warrant {values[0]:.2f}{mark}; an adaptation is kept from 1 on)"
         if epoch:
-            return f"kept because the source model sees these pictures clearly, or far from where its own lie {seen}"
+            return f"kept because these pictures are clear to the source model, or far from its own pictures {seen}"
         return (
-            "the source model sees these pictures neither so clearly that its predictions could teach, nor so far from "
-            f"its own that there is a shift to take out {seen}"
+            "the source model's predictions are not certain enough to learn from, and these pictures are not far "
+            f"enough from its own to correct a shift {seen}"
         )
     better = "higher" if validator.sign > 0 else "lower"
     if epoch:
         return (
-            f"kept because {validator.title} is {better} than the source model's: {values[epoch]:.3f}{mark} after "
+            f"kept because {validator.title} is {better} than the source model's: {values[epoch]:.3f}{mark} instead of "
             f"{values[0]:.3f}{mark}"
         )
     best = np.nanmax(validator.sign * values[1:]) * validator.sign if len(values) > 1 else values[0]
-    return f"{validator.title} is not {better} after it ({best:.3f}{mark} at best, before {values[0]:.3f}{mark})"
+    return f"{validator.title} is not {better} afterwards (best {best:.3f}{mark}, before {values[0]:.3f}{mark})"
 
 
 def of_labels(verdict: Verdict, mark: str) -> str:
@@ -91,25 +91,27 @@ def of_labels(verdict: Verdict, mark: str) -> str:
     ]
     parts = [
         "## Your labels",
-        f"{n} labelled pictures: {_counts(verdict.labels)}. Each fit was tried on labels that it had not seen, in turn "
-        "(cross-validation); the first two rows have seen no label at all.",
+        f"{n} labelled pictures: {_counts(verdict.labels)}. Each fit was tested on labels that it had not used "
+        "(cross-validation). The first two rows used no labels.",
         markdown_table(["model", "right", "accuracy (%) with its 95 % interval"], rows),
-        f"**Kept: {best.title}**, {_accuracy(best.right, mark)} % of the labels. {_why(verdict)} The interval is "
-        "Wilson's, as if pictures were independent: of a row of like pictures it is too narrow. The figure is of "
-        "pictures like those that you labelled, each class as often as there, and a little too high, as the same "
-        "labels chose the model. Confidence is set so that it is right as often in the mean.",
+        f"**Kept: {best.title}**, accuracy {_accuracy(best.right, mark)} %. {_why(verdict)} The interval is Wilson's. "
+        "It assumes independent pictures; for a series of similar pictures it is too narrow. The accuracy holds for "
+        "pictures like the labelled ones, with the same class shares. It is slightly too high, because the same labels "
+        "chose the model. Confidence is scaled so that its mean equals this accuracy.",
         _recalls(verdict, mark),
     ]
     if verdict.faceless:
         named = ", ".join(verdict.faceless[:5]) + (", …" if len(verdict.faceless) > 5 else "")
-        parts.append(f"{len(verdict.faceless)} labels are not used, as no face was found in their pictures: {named}.")
+        parts.append(
+            f"{len(verdict.faceless)} labels are not used, because no face was found in their pictures: {named}."
+        )
     return "\n\n".join(parts)
 
 
 def _why(verdict: Verdict) -> str:
     if verdict.chosen == 0:
-        return "No other is better by more than a standard error, so it is what would be kept without labels."
-    return "It is the simplest of those that the best one does not beat by more than a standard error."
+        return "No other model is better by more than a standard error, so the label-free choice is kept."
+    return "It is the simplest model within one standard error of the best."
 
 
 def _accuracy(right: NDArray[np.bool_], mark: str) -> str:
@@ -150,10 +152,10 @@ def next_labels(count: int, asked: Sequence[str]) -> str:
     """
     if not asked:
         return ""
-    begin = "A few labels of your own tell how good this is, and make it better" if not count else "More labels"
+    begin = "A few labels of your own show how good the model is, and make it better" if not count else "More labels"
     return (
-        f"## What to label next\n\n{begin}: [label-next.csv](label-next.csv) names {len(asked)} pictures, those first "
-        "that the model doubts and that are unlike what is labelled, balanced over the classes. Fill in its column "
-        "`expression`, or open [label.html](label.html), which shows the faces, takes a key a class and saves "
-        "labels.csv; then `pocan adapt` again with `--labels` and a new `--out`."
+        f"## What to label next\n\n{begin}: [label-next.csv](label-next.csv) names {len(asked)} pictures, balanced "
+        "over the classes. First come pictures that the model is unsure of and that differ from the labelled ones. Fill "
+        "in the column `expression`, or open [label.html](label.html): it shows the faces, takes one key a class and "
+        "saves labels.csv. Then run `pocan adapt` again with `--labels` and a new `--out`."
     )

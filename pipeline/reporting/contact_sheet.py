@@ -155,7 +155,7 @@ def _sections(manifest: pd.DataFrame) -> list[Section]:
     scores, sharpness = manifest["score"][manifest["method"] == "mtcnn"], manifest["sharpness"]
     sections = [
         Section(f"random: {len(drawn):,} of {count:,}", drawn.tolist()),
-        _lowest("lowest scores: where MTCNN was least sure of the face", scores, "{:.3f}"),
+        _lowest("lowest scores: MTCNN was least certain of the face", scores, "{:.3f}"),
         _lowest("least sharp: lowest variance of the Laplacian", sharpness, "{:.1f}"),
     ]
     return [section for section in sections if section.rows]

@@ -24,15 +24,15 @@ NAMED = 20
 """Files named in each list of the report."""
 
 INTRODUCTION = """\
-Every readable picture becomes one crop of 112×112 pixels. **MTCNN**: its networks found a face, and the score is what \
-the last of them gave it. **Haar**: they found none, but the Haar cascade did. **Whole**: neither did, so the crop is \
-the whole picture. **Given**: the set's authors have aligned the picture to the face, so it is taken as it is. \
+Every readable picture becomes one crop of 112×112 pixels. **MTCNN**: its networks found a face; the score is the last \
+network's. **Haar**: MTCNN found no face, but the Haar cascade did. **Whole**: neither found a face, so the crop is \
+the whole picture. **Given**: the set's authors have aligned the picture to the face, so it is used unchanged. \
 **Unreadable**: the picture cannot be decoded and has no crop. The detection rate is MTCNN's share of the readable \
-pictures that are not given. Sharpness is the variance of the crop's Laplacian, in squared grey levels: low where the \
+pictures that are not given. Sharpness is the variance of the crop's Laplacian, in squared grey levels: low if the \
 crop is blurred.
 
-The contact sheets show the pictures themselves, and those of a licensed set must not be published. Therefore the \
-pipeline versions them by DVC, not by git: there `dvc pull` or `dvc repro` brings them."""
+The contact sheets show the pictures themselves, and pictures of a licensed set must not be published. So the pipeline \
+keeps the sheets with DVC, not with git: `dvc pull` or `dvc repro` fetches them."""
 
 COLUMNS = {
     "Pictures": "pictures",
@@ -189,7 +189,7 @@ def _skipped_files(faces: _Faces) -> list[str]:
     """What lay among the pictures and is none; nothing where there is nothing, or where the set's files are known."""
     counts: dict[str, int] = faces.description.get("passed_over", {})
     named = [f"{faces.marked(f'{count:,}')} {_code(kind)}" for kind, count in counts.items()]
-    return [f"**Passed over**, as they are no pictures: {', '.join(named)}."] if named else []
+    return [f"**Passed over**, because they are not pictures: {', '.join(named)}."] if named else []
 
 
 def _list(faces: _Faces, lines: Sequence[str], total: int, file: str) -> str:

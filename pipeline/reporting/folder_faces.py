@@ -23,7 +23,7 @@ def require_apart(out: Path, folder: Path) -> None:
         DatasetError: it does.
     """
     if out.resolve().is_relative_to(folder.resolve()):
-        raise DatasetError(f"{out}: lies in {folder}, whose pictures are read; name a folder beside it with --out")
+        raise DatasetError(f"{out}: is inside {folder}, whose pictures are read; name a folder beside it with --out")
 
 
 def extract_folder(folder: Path, out: Path, params: FaceParams, device_name: str, processes: int | None) -> list[Path]:
@@ -64,7 +64,7 @@ def faces_found(store: CropStore, unit: str) -> str:
 def found_by(store: CropStore) -> str:
     """In how many pictures which detector found the face."""
     counts = store.manifest["method"].value_counts()
-    haar = f", the Haar cascade in {counts['haar']} more, which pocan predict passes over" if "haar" in counts else ""
+    haar = f", the Haar cascade in {counts['haar']} more, which pocan predict ignores" if "haar" in counts else ""
     return f"MTCNN found one in {counts.get('mtcnn', 0)}{haar}"
 
 

@@ -10,24 +10,22 @@ from pipeline.reporting.titles import KNOWN_MARK, OTHER_CODE_MARK, UNLIKE_MARK, 
 NOTHING = "–"
 MARK_NOTE = f"{DRAWN_MARK} Measured on drawn stand-ins: never comparable with the other numbers."
 KNOWN_NOTE = (
-    f"{KNOWN_MARK} Measured with the target's label set given (split.TARGET.classes): no other expression could be "
-    "predicted. Not comparable with numbers of methods that were not told."
+    f"{KNOWN_MARK} Measured with a given list of the target's expressions (split.TARGET.classes): no other expression "
+    "could be predicted. Not comparable with methods without this list."
 )
 
-OTHER_CODE_NOTE = f"{OTHER_CODE_MARK} Depends on other code than that of the last commit when the study was collected."
-UNLIKE_NOTE = (
-    f"{UNLIKE_MARK} A mean over what was computed unlike: in other precision, or by other devices or versions."
-)
+OTHER_CODE_NOTE = f"{OTHER_CODE_MARK} Computed with other code than the last commit's when the study was collected."
+UNLIKE_NOTE = f"{UNLIKE_MARK} A mean over results with different precision, devices or versions."
 
 HARDLY = 0.05
 """Below this share of the source's cross entropy a method's own loss hardly acts."""
 
 ORACLE = "Oracle ‡"
 ORACLE_NOTE = (
-    "‡ Oracle is not a result: best epoch chosen with target test labels, which an unsupervised method does not have. "
-    "It never chooses a model. All other measured accuracies are the last epoch's, or that of the epoch that a "
-    "validator chose without labels where the row says so; brackets hold the 95 % interval (bootstrap over the test "
-    "part's subjects, else its sequences, else its pictures: which, is said with each run). Balanced accuracy is "
+    "‡ Oracle is not a result: it is the best epoch by target test labels, which an unsupervised method does not have. "
+    "It never chooses a model. All other measured accuracies are from the last epoch, or from the epoch that a "
+    "validator chose without labels if the row says so. Brackets hold the 95 % interval (bootstrap over the test "
+    "part's subjects, or else its sequences, or else its pictures; each run says which). Balanced accuracy is "
     "the mean of the classes' recalls."
 )
 

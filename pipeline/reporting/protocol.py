@@ -34,15 +34,15 @@ def lead(results: Sequence[Result]) -> str:
     targets = ", ".join(dataset_title(result.target) for result in results)
     text = (
         f"{method_title(first)}, source {dataset_title(first.source)}, targets {targets}; {backbone_title(first)}; "
-        f"seed {first.seed}. Rows *measured by this run* are new; *quoted* rows are the POCAN paper's and came with "
-        "the project, as did those of a study that is *committed in this repository*."
+        f"seed {first.seed}. Rows *measured by this run* are new. *Quoted* rows are from the POCAN paper and came with "
+        "the project; so did rows of a study *committed in this repository*."
     )
     if not any(result.drawn for result in results):
         return text
     return (
         f"{text}\n\n**{DRAWN_MARK} marks numbers measured on drawn stand-ins**: the pictures of the source, of the "
-        "target or of both are drawings made by this project in the layout of the data set, not the data set. Such "
-        "numbers show that the pipeline works. They are never comparable with the other numbers in these tables."
+        "target or of both are drawings by this project in the layout of the data set, not the data set itself. These "
+        "numbers show that the pipeline works. Never compare them with the other numbers in these tables."
     )
 
 
@@ -65,15 +65,15 @@ def describe(results: Sequence[Result], source: SourceMetrics, paper: Params) ->
         f"({_kind(first.provenance.source)}); targets {targets}; method {method_title(first)}; "
         f"backbone {backbone_title(first)}; {_epochs(first)}; seed {first.seed}; git revision {revisions}; "
         f"DVC experiment {experiments}; computed with {_environments(results)}. "
-        "Quoted rows are those of the POCAN paper (ACCV 2022) as printed; "
+        "Quoted rows are printed in the POCAN paper (ACCV 2022); "
         f"numbers in square brackets after a method are the paper's references.",
         f"The source model scores {100 * source.accuracy:.1f}{mark} % (macro F1 {source.macro_f1:.3f}{mark}) on the "
         f"{source.n_test:,}{mark} test pictures of {dataset_title(source.dataset)} itself; "
-        f"its balanced accuracy there is {100 * source.balanced_accuracy:.1f}{mark} %. Deciding by the source's own "
-        f"shares of the classes, as it does not for targets, it scores {100 * source.own_shares_accuracy:.1f}{mark} %.",
+        f"its balanced accuracy there is {100 * source.balanced_accuracy:.1f}{mark} %. With the source's own class "
+        f"shares, which it does not use for targets, it scores {100 * source.own_shares_accuracy:.1f}{mark} %.",
         f"{_scored(results)} The authors' released code keeps the epoch with the best accuracy on the labelled target "
-        "test set; if the paper's POCAN rows were made so, the measured oracle, not the measured score, is their "
-        "counterpart.",
+        "test set. If the paper's POCAN rows were made in this way, compare them with the measured oracle, not with "
+        "the measured score.",
     ]
     paragraphs.append("\n".join(f"- {dataset_title(result.target)}: {_run(result)}" for result in results))
     return "\n\n".join((*paragraphs, *_differences(results, paper), *_divisions(results)))
@@ -83,7 +83,7 @@ def _run(result: Result) -> str:
     run_id = f"MLflow run `{result.run_id}`" if result.run_id else "no MLflow run"
     drawn = ""
     if tested := result.tested:
-        drawn = f", intervals by drawing its {len(set(tested.groups)):,} {tested.unit}s"
+        drawn = f", bootstrap over its {len(set(tested.groups)):,} {tested.unit}s"
     return f"{run_id}, revision {f'`{result.revision}`' if result.revision else 'not under git'}{drawn}"
 
 
@@ -102,12 +102,12 @@ def _scored(results: Sequence[Result]) -> str:
     """Which epoch's model is scored."""
     validator = epoch_chooser(results[0])
     if validator is None:
-        return "A measured score is that of the last epoch."
+        return "Measured scores are from the last epoch."
     kept = ", ".join(f"{dataset_title(result.target)} {result.kept_epoch}" for result in results)
     word = step_word(results[0])
     return (
-        f"A measured score is that of the {word} chosen without the target's labels, by {validator.title} "
-        f"(`adapt.choose`; {validator.origin}), 0 being direct transfer: {kept}."
+        f"Measured scores are from the {word} chosen without the target's labels, by {validator.title} "
+        f"(`adapt.choose`; {validator.origin}); 0 is direct transfer: {kept}."
     )
 
 
@@ -135,7 +135,7 @@ def _differences(results: Sequence[Result], paper: Params) -> list[str]:
     if not named and not rows:
         return []
     count = f"{len(rows)} parameter{'s differ' if len(rows) > 1 else ' differs'} from params/paper.yaml"
-    sentence = f"This run is not the paper's protocol: {'; '.join([*named, count])}."
+    sentence = f"This run differs from the paper's protocol: {'; '.join([*named, count])}."
     return [sentence, markdown_table(["Parameter", "this run", "paper"], rows, left=1)]
 
 
@@ -171,7 +171,7 @@ def _as_text(value: Value | None) -> str:
 
 def _divisions(results: Sequence[Result]) -> list[str]:
     """How each target was divided, and what its test part shares with what was trained on."""
-    head = ["Target", "Division", "Test", "adapted on", "sequence shared", "subject shared"]
+    head = ["Target", "Split", "Test", "adapted on", "sequence shared", "subject shared"]
     head += ["training like test", "like source"]
     rows = []
     for result in results:
@@ -182,14 +182,14 @@ def _divisions(results: Sequence[Result]) -> list[str]:
         cells = ["unknown" if count is None else marked(f"{count:,}", result) for count in counts]
         rows.append([dataset_title(result.target), _division(split), *cells])
     notes = (
-        "Of the test pictures: how many are adapted on themselves (protocol `all`), and of how many the training part "
-        "holds other frames of the same sequence, or other pictures of the same person. *training like test*: training "
-        "pictures that are, or nearly are, a test picture. *like source*: pictures of the target that are, or nearly "
-        "are, one of the source's. The pairs are listed in data/duplicates."
+        "*Adapted on*: test pictures that the model was adapted to (protocol `all`). *Shared*: test pictures with "
+        "other frames of their sequence, or other pictures of their person, in the training part. *Training like "
+        "test*: training pictures that are the same as a test picture, or nearly. *Like source*: pictures of the target that "
+        "are the same as one of the source's, or nearly. data/duplicates lists the pairs."
     )
     if any(result.drawn for result in results):
-        notes += " Drawn faces look alike: few of their near duplicates are copies."
-    return ["### Divisions, and what their parts share", markdown_table(head, rows, left=2), notes]
+        notes += " Drawn faces look alike, so few of their near duplicates are copies."
+    return ["### Splits, and what their parts share", markdown_table(head, rows, left=2), notes]
 
 
 def _division(split: SplitReport) -> str:

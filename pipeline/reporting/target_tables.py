@@ -37,18 +37,18 @@ def targets_section(results: Sequence[Result]) -> str:
         ORACLE,
     ]
     notes = [
-        "Train and Test are numbers of pictures; accuracy in per cent, differences in percentage points. Balanced "
-        "accuracy is the mean of the classes' recalls: each class of the test part counts the same. Brackets hold 95 % "
-        "intervals: of a difference, of the same pictures predicted by both (pipeline.evaluation.comparison). This is "
-        "one seed, and says nothing of another one."
+        "Train and Test are numbers of pictures; accuracy is in per cent, differences in percentage points. Balanced "
+        "accuracy is the mean of the classes' recalls: each class counts the same. Brackets hold 95 % intervals; "
+        "differences are paired over the same pictures (pipeline.evaluation.comparison). This is one seed; other seeds "
+        "give other numbers."
     ]
     if results[0].adapts:
         notes.append(_where_adaptation_did_not_help(results))
     if acting := [(result, share) for result in results if (share := result.own_share) is not None]:
         shares = (f"{dataset_title(result.target)} {share_text(share, marks_of(result))}" for result, share in acting)
         notes.append(
-            "Gradient of the method's own terms on z, in per cent of that of the source's cross entropy (last step of "
-            f"each epoch, mean): {'; '.join(shares)}."
+            "Gradient of the method's own losses on z, in per cent of the gradient of the source's cross entropy (last "
+            f"step of each epoch, mean): {'; '.join(shares)}."
         )
     return section("Measured, target by target", markdown_table(head, [_target_row(r) for r in results]), notes)
 
@@ -94,7 +94,7 @@ def paired_gain(result: Result) -> Comparison | None:
 def _where_adaptation_did_not_help(results: Sequence[Result]) -> str:
     gains = [(result, difference) for result in results if (difference := gain(result)) is not None]
     if not gains:
-        return "Whether adaptation helped cannot be said: no target has labels."
+        return "No target has labels, so nobody can say whether adaptation helped."
     failed = [(result, difference) for result, difference in gains if difference <= 0]
     if not failed:
         return f"Adaptation raised the accuracy on every labelled target ({len(gains)} of {len(gains)})."
@@ -120,12 +120,12 @@ def calibration_section(results: Sequence[Result]) -> str:
                 [NOTHING] * 2 if errors is None else [percent(errors.before, result), percent(errors.after, result)]
             )
         rows.append([dataset_title(result.target), *cells])
-    head = ["Target", "temperature", "source as it is", "at the temperature", "target as it is", "at the temperature"]
+    head = ["Target", "temperature T", "source without T", "source with T", "target without T", "target with T"]
     notes = [
-        "Expected calibration error (%): by how much confidence and accuracy differ, in 15 bins (Guo et al., ICML "
-        "2017). The temperature is fitted on the source's test pictures, so their error at it is too good; no label of "
-        "a target is used, and a shift of domains leaves an error there. It changes no decision. data/predictions has "
-        "the confidence at the temperature."
+        "Expected calibration error (%): the difference between confidence and accuracy, in 15 bins (Guo et al., ICML "
+        "2017). The temperature T is fitted on the source's test pictures, so their error with T is too low. No label "
+        "of a target is used, so a domain shift leaves an error on the target. T changes no decision. data/predictions "
+        "has the confidence with T."
     ]
     return section("Calibration", markdown_table(head, rows), notes)
 
@@ -145,8 +145,8 @@ def f1_section(results: Sequence[Result]) -> str:
         rows.append([title, "test pictures", *counts, marked(f"{result.n_test:,}", result)])
     table = markdown_table(["Target", "", *EXPRESSIONS, "macro F1 / sum"], rows, left=2)
     notes = [
-        "Macro F1 is the mean over the classes that the test part holds.",
-        f"{NOTHING}: no F1, as the class is neither in the test part nor predicted, or the target has no labels.",
+        "Macro F1 is the mean over the classes in the test part.",
+        f"{NOTHING}: no F1, because the class is neither in the test part nor predicted, or the target has no labels.",
     ]
     return section("F1 per class", table, notes)
 
@@ -170,12 +170,12 @@ def unlabelled_section(results: Sequence[Result]) -> str:
             verdict = _verdict(result) if found is scores.after else ""
             rows.append([dataset_title(result.target), name, *cells, percent(found.source_accuracy, result), verdict])
     notes = [
-        "No label of a target is behind this table. Entropy of the predictions (natural logarithms; less is surer); "
-        "mutual information: entropy of the mean prediction less that, high where pictures are predicted surely and "
-        "the whole variedly (Shi and Sha, ICML 2012); soft neighbourhood density of the predictions (Saito et al., "
-        "ICCV 2021); accuracy (%) on up to 1,000 of the source's test pictures. *doubtful*: mutual information fell, "
-        "so the adapted model tells the target's pictures apart less well than the source model did; look before you "
-        "use it."
+        "This table uses no label of a target. Entropy: mean entropy of the predictions (natural logarithm; low means "
+        "certain). Mutual information: entropy of the mean prediction minus the mean entropy, high if each prediction "
+        "is certain and all together are varied (Shi and Sha, ICML 2012). Neighbourhood density: soft neighbourhood "
+        "density of the predictions (Saito et al., ICCV 2021). Source accuracy (%): on up to 1,000 of the source's "
+        "test pictures. *Doubtful*: mutual information fell, so the adapted model separates the target's pictures less "
+        "well than the source model; look at its predictions before you use it."
     ]
     return section("Judged without the target's labels", markdown_table(head, rows, left=2), notes)
 
@@ -205,9 +205,9 @@ def choices_section(results: Sequence[Result]) -> str:
         rows.append([dataset_title(result.target), kept, *cells, oracle_cell(result)])
     origins = "; ".join(f"{validator.title}: {validator.origin}" for validator in VALIDATORS)
     notes = [
-        "Accuracies (%) of the epoch, 0 being direct transfer, that is chosen without a label of the target: by the "
-        "predictions for at most 500 of its training pictures and at most 500 of the source's test pictures. The "
-        f"last epoch is the score unless `adapt.choose` names one of these. ({origins}.)"
+        "Accuracy (%) at the epoch that each rule chooses without a label of the target; epoch 0 is direct transfer. "
+        "The rules use predictions for at most 500 training pictures of the target and at most 500 test pictures of "
+        f"the source. The last epoch is the score unless `adapt.choose` names one of these. ({origins}.)"
     ]
     return section("Choosing an epoch without labels", markdown_table(["Target", *titles, ORACLE], rows), notes)
 
@@ -239,6 +239,6 @@ def _candidates(result: Result) -> str:
     what = "the source model was kept" if result.kept_epoch == 0 else f"configuration {result.kept_epoch} was kept"
     notes = [
         f"Each was trained from the source model. By {validator.title}, without a label of the target, {what}. The "
-        "first is as configured. Accuracies (%) choose nothing."
+        "first is the configured one. The accuracies (%) choose nothing."
     ]
     return section(f"Configurations tried on {dataset_title(result.target)}", markdown_table(head, rows), notes)

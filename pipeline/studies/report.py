@@ -105,7 +105,7 @@ def _keep_what_was_collected(path: Path) -> None:
     if earlier is not None and earlier.found:
         raise PipelineError(
             f"{path} holds {earlier.found} experiments (revision {', '.join(earlier.revisions)}) and none of them is "
-            "here: fetch them (dvc exp pull), run the study, or remove the file to begin anew"
+            "here: fetch them (dvc exp pull), run the study, or remove the file to start again"
         )
 
 
@@ -164,7 +164,7 @@ def _costs(study: Study, planned: Sequence[Run], costs: Mapping[str, Mapping[str
     if not lines:
         return []
     table = markdown_table(["", "seconds of training", "peak memory (MiB)", "adaptations"], lines)
-    return ["## What an adaptation costs", table, "Of this machine, with whatever else ran on it; from MLflow."]
+    return ["## What an adaptation costs", table, "Measured on this machine beside other work; from MLflow."]
 
 
 def rows(collected: Sequence[Collected], costs: Mapping[str, Mapping[str, Cost]]) -> pd.DataFrame:
@@ -204,8 +204,8 @@ def _state(
     """How much of the study has results, and of which code they are."""
     lines = [
         f"{len(planned) - len(lacking)} of {len(planned)} experiments (variants: {len(study.variants)}; seeds: "
-        f"{', '.join(map(str, study.seeds))}). Accuracies in per cent at the last epoch, or at that which "
-        "adapt.choose names, mean ± standard deviation over seeds where there are several."
+        f"{', '.join(map(str, study.seeds))}). Accuracies in per cent at the last epoch, or at the one "
+        "that adapt.choose keeps; with several seeds mean ± standard deviation over seeds."
     ]
     if any(one.result.drawn for one in collected):
         lines.append(MARK_NOTE)
@@ -217,7 +217,7 @@ def _state(
     older = sorted({one.revision for one in collected if not one.current})
     if older:
         lines.append(
-            f"{OTHER_CODE_MARK} With a result that depends on other code than the last commit's ({', '.join(older)})."
+            f"{OTHER_CODE_MARK} A result was computed with other code than the last commit's ({', '.join(older)})."
         )
     for run in planned:
         if run.name in failed:
@@ -237,9 +237,9 @@ def _results(study: Study, targets: Sequence[str], collected: Sequence[Collected
     drawn = [f"{dataset_title(target)} {units}" for target in targets if (units := drawn_units(collected, target))]
     parts.append(
         "Differences in points on the same test pictures, over the seeds that both have, with the 95 % interval of a "
-        "paired bootstrap over groups of pictures and over seeds, both at once (pipeline.evaluation.comparison). p "
-        "values are raised for the number of variants (Holm). Targets won and lost, and the p value of their signs, in "
-        f"the last columns. Drawn are {', '.join(drawn) or 'none'}."
+        "paired bootstrap over groups of pictures and seeds together (pipeline.evaluation.comparison). p values are "
+        "corrected for the number of variants (Holm). The last columns have targets won and lost, and the p value of "
+        f"the sign test. The bootstrap draws {', '.join(drawn) or 'nothing'}."
     )
     if acting := _acting(study, collected):
         parts += ["## How much a method's own loss acts", acting]
@@ -308,7 +308,7 @@ def _acting(study: Study, collected: Sequence[Collected]) -> str:
         if shares:
             drawn = [DRAWN_MARK] if any(result.drawn for result in results) else []
             lines.append([variant, share_text(mean(shares), drawn)])
-    return markdown_table(["", "gradient on z, of the source's cross entropy"], lines) if lines else ""
+    return markdown_table(["", "gradient on z, relative to the source's cross entropy"], lines) if lines else ""
 
 
 def _choices(collected: Sequence[Collected]) -> str:

@@ -47,11 +47,11 @@ def describe(params: Params, stage: str, target: str | None = None) -> str:
     texts = {
         "pretrain": f"Stage 1: the encoder ({encoder}) and the projection head are trained on {source}, "
         f"{params.pretrain.epochs} epochs by {params.pretrain.objective}.",
-        "prototypes": f"The prototypes of {source}'s classes are learned; the encoder stays as it is. "
+        "prototypes": f"The prototypes of {source}'s classes are trained; the encoder is fixed. "
         f"The metrics are the source model's on {source}'s own test part.",
         "adapt": f"Stage 2: {method} adapts the model from {source} to {to} in {params.adapt.passes} epochs{searched}. "
-        f"The method sees no label of {to}. In the pipeline the run evaluate@{target} says how accurate it has become.",
-        "evaluate": f"Scores on the test part of {to}: the model from {source} as it is (direct transfer, dt.*), and "
+        f"The method sees no label of {to}. In the pipeline the run evaluate@{target} has its accuracy.",
+        "evaluate": f"Scores on the test part of {to}: the model from {source} unchanged (direct transfer, dt.*), and "
         f"after adaptation by {method}.",
     }
     return texts.get(stage, "")
@@ -61,6 +61,6 @@ def describe_execution(params: Params) -> str:
     """A whole execution of the pipeline in words."""
     targets = ", ".join(map(DATASETS.title, params.targets))
     return (
-        f"{METHODS.title(params.adapt.method)} from {DATASETS.title(params.source)} to {targets}. Below it: a run for "
-        "each stage that was executed. accuracy, dt.accuracy (direct transfer) and gain are means over the targets."
+        f"{METHODS.title(params.adapt.method)} from {DATASETS.title(params.source)} to {targets}. Below it is one run "
+        "for each executed stage. accuracy, dt.accuracy (direct transfer) and gain are means over the targets."
     )

@@ -47,7 +47,7 @@ def test_counts_by_part_and_class_beside_the_published_ones(tmp_path: Path) -> N
     assert told[1].splitlines() == [
         "album: 3 pictures",
         "  all: 3: happiness 3",
-        "  passed over, as they are no pictures: 1 .mp4",
+        "  passed over, because they are not pictures: 1 .mp4",
     ]
 
 

@@ -43,7 +43,7 @@ def test_it_says_what_it_is_of_when_and_how_faces_are_cropped(trained: TrainedMo
     assert "pocan.load_model('mine/model')" in said
     assert "mlflow models serve -m MODEL" in said
     assert "its box, widened by 0.25 of its width and height on each side" in said  # the margin of this model
-    assert "No score is known of it" in said
+    assert "Its score is not known" in said
     assert "1.2 ms for one crop, 0.5 ms a crop in batches of 32" in said
     assert "on A Processor, up to 2 threads" in said
     aligned = trained.faces.model_copy(update={"align": "similarity"})
@@ -69,8 +69,8 @@ def test_licences_are_named_and_what_is_not_known_is_said_so(trained: TrainedMod
 def test_confusion_and_groups(trained: TrainedModel) -> None:
     said = text(trained, None)
     assert "| anger | 15 | 5 | 0 | 0 | 0 | 0 | 0 |" in said
-    assert "By sex, age or skin tone nothing is measured" in said
-    assert "Whether it was adapted to these pictures, without their labels, is not known." in said
+    assert "Nothing is measured by sex, age or skin tone" in said
+    assert "It is not known whether the model was adapted to these pictures" in said
 
 
 def test_accuracy_with_and_without_the_pictures_that_it_was_adapted_to(trained: TrainedModel) -> None:
@@ -83,13 +83,13 @@ def test_accuracy_with_and_without_the_pictures_that_it_was_adapted_to(trained: 
     assert "On the 30 of them that it was adapted to, without labels, accuracy 100.0 ◊ %" in said
     assert f"on the 110 others {100 * 75 / 110:.1f} ◊ %" in said
     assert "40 are of a sequence that it was adapted to" in said
-    assert "All of them are among the pictures that it was adapted to" in text(trained, np.ones(140, dtype=bool))
-    assert "None of them is among the pictures that it was adapted to." in text(trained, np.zeros(140, dtype=bool))
+    assert "The model was adapted to all of them" in text(trained, np.ones(140, dtype=bool))
+    assert "The model was not adapted to any of them." in text(trained, np.zeros(140, dtype=bool))
     assert (
         "adapted to"
         not in text(trained, seen, method="dt", adapts=False)
-        .split("What is taken for what")[0]
-        .split("## How good it is")[1]
+        .split("Confusion matrix")[0]
+        .split("## How good is it?")[1]
     )
 
 

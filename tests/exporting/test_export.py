@@ -99,7 +99,9 @@ def test_the_command_writes_a_checked_file_and_a_card(tmp_path: Path) -> None:
     assert "Source, with labels: RAF-DB, **drawn stand-ins**" in card
     assert "largest difference to PyTorch" in card
     assert "Not for decisions about people" in card
-    assert re.search(r"[\d.]+ ms for one crop, [\d.]+ ms a crop in batches of 32: model.onnx by ONNX Runtime on ", card)
+    assert re.search(
+        r"[\d.]+ ms for one crop, [\d.]+ ms a crop in batches of 32: model.onnx with ONNX Runtime on ", card
+    )
     by_onnx = next(code for code in re.findall(r"```python\n(.*?)```", card, re.DOTALL) if "onnxruntime" in code)
     with contextlib.chdir(tmp_path / "out"), contextlib.redirect_stdout(io.StringIO()) as said:
         exec(by_onnx, {})

@@ -140,7 +140,7 @@ def test_an_album_is_adapted_to_without_any_picture_of_the_source() -> None:
     assert "# album: adapted by AdaBN" in report
     assert "was adapted to 5 of 6 readable pictures" in report
     assert "trained on FER2013" in report
-    assert "not calibrated, as no picture of the source came with the imported model" in report
+    assert "not calibrated, because an imported model has no source pictures" in report
     table = pd.read_csv("mine/predictions.csv")
     assert table[[f"p_{name}" for name in EXPRESSIONS]].sum(axis=1).to_numpy() == pytest.approx(np.ones(5), abs=5e-4)
     adapted = open_model(Path("mine/model"))

@@ -186,7 +186,9 @@ def test_without_the_source_only_methods_that_need_none() -> None:
     assert answer.exit_code == 0, answer.output
     best = int(pd.read_csv("adapted/validations.csv")["information"].argmax())
     assert open_model(Path("adapted/model")).description["kept_epoch"] == best
-    kept = f"adapted model**, after epoch {best} of 2. Training moved" if best else "source model**: mutual information"
+    kept = (
+        f"adapted model**, after epoch {best} of 2. Training changed" if best else "source model**: mutual information"
+    )
     assert f"**Kept the {kept}" in Path("adapted/report.md").read_text()
     assert len(pd.read_csv("adapted/predictions.csv")) == 5
     answer = invoke("album", "--out", "mine", "--method", "dt")
@@ -229,7 +231,7 @@ def test_a_method_without_training_adapts_in_one_pass_without_the_source() -> No
     answer = invoke("album", "--out", "mine", "--choose", "last")
     assert answer.exit_code == 0, answer.output
     report = Path("mine/report.md").read_text()
-    why = "as the pictures that the model was trained on are not at hand (data/crops"
+    why = "because the model's training pictures are not here (data/crops"
     assert f"Method: Class-aware shift, {why}" in report
     found = open_model(Path("mine/model"))
     assert isinstance(found.model, ShiftedClassifier)
@@ -248,7 +250,7 @@ def test_a_few_labels_choose_the_model_and_say_how_good_it_is(with_source: bool)
     assert answer.exit_code == 0, answer.output
     report = Path("mine/report.md").read_text()
     assert "3 labelled pictures: fear 1, happiness 2." in report
-    assert "1 labels are not used, as no face was found in their pictures: few.csv, line 5" in report
+    assert "1 labels are not used, because no face was found in their pictures: few.csv, line 5" in report
     rows = [line for line in report.splitlines() if " of 3" in line and line.count("|") == 4]
     assert len(rows) == 4
     kept = next(row for row in rows if "**" in row)

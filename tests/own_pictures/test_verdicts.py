@@ -23,29 +23,31 @@ VALIDATIONS = pd.DataFrame({"warrant": [0.7, 0.9], "information": [1.0, 1.25]})
 
 def test_a_source_model_that_is_kept_is_told_with_what_training_would_have_done() -> None:
     said = verdicts.kept(params("pocan", choose="warrant"), 0, VALIDATIONS, 0.123, " ◊")
-    assert said.startswith("**Kept the source model**: the source model sees these pictures neither so clearly")
-    assert "(warrant 0.70 ◊; an adaptation is kept from 1 on). Training would have moved 12.3 % ◊ of the" in said
+    assert said.startswith(
+        "**Kept the source model**: the source model's predictions are not certain enough to learn from"
+    )
+    assert "(warrant 0.70 ◊; an adaptation is kept from 1 on). Training would have changed 12.3 % ◊ of the" in said
 
 
 def test_an_adapted_model_that_is_kept_is_told_with_its_reason() -> None:
     said = verdicts.kept(params("shift", choose="information"), 1, VALIDATIONS, 0.5, "")
     assert said == (
-        "**Kept the adapted model**. The correction moved 50.0 % of the predictions; kept because mutual information "
-        "is higher than the source model's: 1.250 after 1.000."
+        "**Kept the adapted model**. The correction changed 50.0 % of the predictions; kept because mutual information "
+        "is higher than the source model's: 1.250 instead of 1.000."
     )
     said = verdicts.kept(params("pocan", choose="last"), 10, VALIDATIONS, 0.5, "")
     assert "after epoch 10 of 10" in said
-    assert "without a rule, as `--choose last` says" in said
+    assert "without a rule, because of `--choose last`" in said
     assert verdicts.kept(params("dt"), 0, VALIDATIONS, 0.0, "") == ""
 
 
 def test_what_was_done_names_method_reason_and_part() -> None:
     assert verdicts.done(params("pocan"), "as it is") == (
-        "Method: POCAN, as it is; 10 epochs. The encoder stayed as it was; its features of each picture were computed "
-        "once, and what follows it was trained on them."
+        "Method: POCAN, as it is; 10 epochs. The encoder was fixed; its features of each picture were computed once. "
+        "The layers after it were trained on them."
     )
     assert "one pass without training" in verdicts.done(params("shift"), "as it is")
-    assert verdicts.done(params("dt"), "as asked for").startswith("Nothing was adapted: ")
+    assert verdicts.done(params("dt"), "as requested").startswith("Nothing was adapted: ")
 
 
 def verdict(*right: int, n: int = 30) -> Verdict:

@@ -70,7 +70,7 @@ def test_stand_in_cells_are_marked_one_by_one(tmp_path: Path) -> None:
         "CK+ 80.0 ◊ (epoch 3); JAFFE 80.0 ◊ (epoch 3)",
     ]
     assert "◊ Measured on drawn stand-ins: never comparable with the other numbers." in table
-    assert "‡ Oracle is not a result: best epoch chosen with target test labels" in table
+    assert "‡ Oracle is not a result: it is the best epoch by target test labels" in table
 
 
 @pytest.mark.parametrize("provenance", [DRAWN_SOURCE, DRAWN_TARGET], ids=["source", "target"])
@@ -165,7 +165,7 @@ def test_target_without_labels(tmp_path: Path) -> None:
     assert row(further, "POCAN (measured)")[2:] == ["no labels", "–"]
     targets = section(text, "Measured, target by target")
     assert row(targets, "my_faces") == ["1,125", *["no labels"] * 3, "–", *["no labels"] * 2, *["–"] * 4]
-    assert "Whether adaptation helped cannot be said: no target has labels." in targets
+    assert "No target has labels, so nobody can say whether adaptation helped." in targets
     assert row(section(text, "F1 per class"), "my_faces", "no labels") == ["–"] * 8
 
 
@@ -200,8 +200,8 @@ def test_the_intervals_say_what_was_drawn(tmp_path: Path) -> None:
     pairs = {**result("ckplus")["tested"], "unit": "sequence", "units": [index // 2 for index in range(140)]}
     text = text_of(tmp_path, result("ckplus", tested=pairs), result("jaffe"), result("sfew", tested=None))
     targets = section(text, "What these numbers are")
-    assert "- CK+: MLflow run `f00d`, revision `0123abc`, intervals by drawing its 70 sequences" in targets
-    assert "- JAFFE: MLflow run `f00d`, revision `0123abc`, intervals by drawing its 140 pictures" in targets
+    assert "- CK+: MLflow run `f00d`, revision `0123abc`, bootstrap over its 70 sequences" in targets
+    assert "- JAFFE: MLflow run `f00d`, revision `0123abc`, bootstrap over its 140 pictures" in targets
     measured = section(text, "Measured, target by target")
     assert row(measured, "SFEW 2.0")[4] == "+15.0 ◊"  # of before the pictures were kept
 
@@ -307,7 +307,7 @@ def test_what_was_computed_unlike_shares_no_row(tmp_path: Path) -> None:
 def test_divisions_say_what_their_parts_share(tmp_path: Path) -> None:
     dropped = SPLIT | {"dropped": 2, "test_in_train": {"picture": 140, "sequence": None, "subject": 7}}
     text = text_of(tmp_path, result("ckplus"), result("jaffe", split=dropped))
-    part = text.split("### Divisions", 1)[1]
+    part = text.split("### Splits", 1)[1]
     cells = ["stratified, test 0.25, seed 0", "140 ◊", "0 ◊", "40 ◊", "unknown", "2 ◊", "4 ◊"]
     assert row(part.split("\n## ")[0], "CK+") == cells
     cells = ["stratified, test 0.25, seed 0, 2 duplicates dropped", "140 ◊", "140 ◊", "unknown", "7 ◊", "2 ◊", "4 ◊"]
@@ -322,8 +322,8 @@ def test_a_known_label_set_is_marked_in_every_cell(tmp_path: Path) -> None:
         "75.0 ◊ [68.0, 82.0], balanced 75.0 ◊",
         "75.0 ◊ § [68.0, 82.0], balanced 75.0 ◊ §",
     ]
-    assert "§ Measured with the target's label set given" in table
-    assert "classes §: anger happiness" in text.split("### Divisions", 1)[1]
+    assert "§ Measured with a given list of the target's expressions" in table
+    assert "classes §: anger happiness" in text.split("### Splits", 1)[1]
 
 
 def test_without_one_no_cell_is_marked(tmp_path: Path) -> None:
@@ -356,8 +356,8 @@ def test_a_row_says_who_chose_its_epoch(tmp_path: Path) -> None:
         row(section(text, "Table 1."), "POCAN, epoch by mutual information (measured)")[2]
         == "75.0 ◊ [68.0, 82.0], balanced 75.0 ◊"
     )
-    assert "by mutual information (`adapt.choose`; Shi and Sha, ICML 2012), 0 being direct transfer: CK+ 2." in text
-    assert "of the last epoch." not in text
+    assert "by mutual information (`adapt.choose`; Shi and Sha, ICML 2012); 0 is direct transfer: CK+ 2." in text
+    assert "from the last epoch." not in text
     last = section(text, "Choosing an epoch")
     assert "| CK+ | 60.0 ◊, balanced 60.0 ◊ | 75.0 ◊ (epoch 5), " in last
 

@@ -210,7 +210,7 @@ def test_a_mean_over_what_was_computed_unlike_is_marked(repository: Path) -> Non
     assert "4 with fp32 on cpu (AVX2), torch 2.11.0" in text
     (studied,) = load_studies(repository / "reports/studies")
     tables = tables_text(repository / "made", result("ckplus"), studies=[studied])
-    assert "≠ A mean over what was computed unlike" in section(tables, "Table 1.")
+    assert "≠ A mean over results with different precision" in section(tables, "Table 1.")
 
 
 @pytest.mark.usefixtures("repository")
@@ -347,7 +347,7 @@ def test_results_of_other_code_are_marked(repository: Path) -> None:
     git("commit", "--quiet", "-am", "other code")
     text = write_report("two", study, runs, *collect(runs, experiments.finished()), {})[1].read_text()
     assert "| POCAN | 75.0 ◊ ¶, balanced 75.0 ◊ ¶ | 75.0 ◊ ¶, balanced" in text
-    assert "¶ With a result that depends on other code" in text
+    assert "¶ A result was computed with other code" in text
 
 
 @pytest.mark.usefixtures("repository")

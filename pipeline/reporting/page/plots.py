@@ -149,7 +149,7 @@ def _reliability(evaluation: Evaluation, mark: str) -> Plot:
     """Accuracy by bin of the confidence, as the model says it and at the temperature; a frame spans the error."""
     calibration = evaluation.result.calibration
     stages = (
-        (False, "before", "as it is"),
+        (False, "before", "without temperature"),
         (True, "after", f"at temperature {calibration.temperature:.2f}{mark}"),
     )
     first = float(bin_edges(evaluation.reliability["confidence"]).min(initial=1 - 1 / BINS))
@@ -173,7 +173,7 @@ def _reliability(evaluation: Evaluation, mark: str) -> Plot:
             **bars,
             y=(confidence - accuracy).tolist(),
             base=accuracy.tolist(),
-            name="from accuracy to mean confidence",
+            name="gap between accuracy and mean confidence",
             marker={"color": "rgba(0,0,0,0)", "line": {"color": WARNING_COLOUR, "width": 1.5}},
             hoverinfo="skip",
         )
@@ -192,7 +192,7 @@ def _reliability(evaluation: Evaluation, mark: str) -> Plot:
             y=[first, 1],
             mode="lines",
             line={"dash": "dash", "color": "#8A8A8A", "width": 1},
-            name="confidence that is right",
+            name="perfect calibration",
             hoverinfo="skip",
         )
         found = calibration.target
@@ -260,12 +260,12 @@ def losses(name: str, title: str, table: pd.DataFrame, mark: str, note: str = ""
     """The loss and its terms by epoch; a click in the legend shows another column, whose scale may differ."""
     columns = [column for column in table.columns if column != "epoch"]
     first = [LOSS if LOSS in columns else columns[0], *loss_terms(table)] if columns else []
-    return curves(name, f"{title}; the legend shows further curves", table, first, mark, note=note)
+    return curves(name, f"{title}; click the legend for more curves", table, first, mark, note=note)
 
 
 def accuracy_by_epoch(table: pd.DataFrame, mark: str) -> list[Plot]:
     """Accuracies in per cent, on an axis that a test part's own error does not fill."""
-    title = "Accuracy on the test pictures by epoch: seen by their labels, by which no epoch is chosen"
+    title = "Accuracy on the test pictures by epoch; these labels choose no epoch"
     names = {"accuracy": "accuracy", "balanced_accuracy": "balanced accuracy"}
     scaled = table.mul(100).assign(epoch=table["epoch"]).rename(columns=names)
     plots = curves("accuracy", title, scaled, list(names.values()), mark, unit="%")

@@ -103,7 +103,7 @@ def _target(
         ],
         card=_card(result),
         predictions=found,
-        missing=f"{path} or its crops are not here; dvc pull or dvc repro brings them.",
+        missing=f"{path} or its crops are not here; dvc pull or dvc repro makes them.",
     )
     return group, shown
 
@@ -137,7 +137,7 @@ def _card(result: Result) -> Card:
         return Card(numbers, "better than direct transfer", "good")
     if found is not None and found.accuracy.high < 0:
         return Card(numbers, "worse than direct transfer", "bad")
-    why = "there is no interval" if found is None else "the interval holds 0"
+    why = "there is no interval" if found is None else "the interval contains 0"
     return Card(numbers, f"no clear difference: {why}", "open")
 
 

@@ -159,7 +159,7 @@ def test_results_stand_first_a_card_a_target_and_provenance_is_folded_away_last(
     places = [text.index(part) for part in order]
     assert places == sorted(places)
     folded = text[places[-1] :]
-    assert all(part in folded for part in ("What these numbers are", "Divisions", "MLflow run"))
+    assert all(part in folded for part in ("What these numbers are", "Splits", "MLflow run"))
     assert "MLflow run" not in text[: places[-1]]
 
 
