@@ -155,7 +155,7 @@ def next_labels(count: int, asked: Sequence[str]) -> str:
     begin = "A few labels of your own show how good the model is, and make it better" if not count else "More labels"
     return (
         f"## What to label next\n\n{begin}: [label-next.csv](label-next.csv) names {len(asked)} pictures, balanced "
-        "over the classes. First come pictures that the model is unsure of and that differ from the labelled ones. Fill "
-        "in the column `expression`, or open [label.html](label.html): it shows the faces, takes one key a class and "
-        "saves labels.csv. Then run `pocan adapt` again with `--labels` and a new `--out`."
+        "over the classes. First come pictures that the model is unsure of and that differ from the labelled ones. "
+        "Fill in the column `expression`, or open [label.html](label.html): it shows the faces, takes one key a class "
+        "and saves labels.csv. Then run `pocan adapt` again with `--labels` and a new `--out`."
     )

@@ -184,8 +184,8 @@ def _divisions(results: Sequence[Result]) -> list[str]:
     notes = (
         "*Adapted on*: test pictures that the model was adapted to (protocol `all`). *Shared*: test pictures with "
         "other frames of their sequence, or other pictures of their person, in the training part. *Training like "
-        "test*: training pictures that are the same as a test picture, or nearly. *Like source*: pictures of the target that "
-        "are the same as one of the source's, or nearly. data/duplicates lists the pairs."
+        "test*: training pictures that are the same as a test picture, or nearly. *Like source*: pictures of the "
+        "target that are the same as one of the source's, or nearly. data/duplicates lists the pairs."
     )
     if any(result.drawn for result in results):
         notes += " Drawn faces look alike, so few of their near duplicates are copies."
