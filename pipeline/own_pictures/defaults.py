@@ -1,8 +1,7 @@
 """How ``pocan adapt`` adapts where nothing else is asked for.
 
-params.yaml says how long the pipeline trains, and the demo's values are tiny. A folder of one's own gets the values
-here, with which the head alone was measured on real faces (docs/results.md, "The head alone"), whatever stands there.
-A parameter file that is named on purpose (``--params``) is taken as it is.
+A folder of one's own gets these values, with which the head was measured on real faces (docs/results.md), whatever
+params.yaml says of the pipeline. A parameter file that is named with ``--params`` is taken as it is.
 """
 
 import json
