@@ -1,0 +1,118 @@
+"""Methods that adapt the head, on trial targets: every row of benchmarks/heads.yaml, as configured.
+
+python -m benchmarks.trial_heads run OUT.json [--suite studies/trials/shifts.yaml] [--draws 1] [--only NAME ...]
+python -m benchmarks.trial_heads table OUT.json ...     a page with their table, in Markdown; a file a source model
+
+``run`` works in a project with a source model. OUT.json is written after each row; it goes on where it was
+interrupted.
+"""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+import torch
+
+from benchmarks.heads import AS_CONFIGURED, DT, rows
+from pipeline.compute.team import Team
+from pipeline.config import paths
+from pipeline.config.load import load
+from pipeline.data.prepared import PreparedData
+from pipeline.files.io import read_json, write_json
+from pipeline.git import git
+from pipeline.networks.trained import open_model
+from pipeline.reporting.markdown import markdown_table, signed
+from pipeline.training import loop
+from pipeline.trials.run import WORSE, Trials
+from pipeline.trials.suite import read_suite
+
+SHARES = {
+    "even": "even",
+    "dirichlet-1.0": "Dirichlet 1.0",
+    "dirichlet-0.3": "Dirichlet 0.3",
+    "one-missing": "one class missing",
+}
+
+
+def run(out: Path, suite: Path, draws: int, only: Sequence[str]) -> None:
+    """Adapt to ``draws`` trial targets of each kind by every row; write what it came to, as JSON."""
+    settings = load()
+    team, model = Team.single_process(settings.device), open_model(paths.PROTOTYPES)
+    read = read_suite(suite).model_copy(update={"draws": draws})
+    trials = Trials(model, PreparedData.open(settings.source), read, paths.TRIALS, settings.seed, team)
+    found = read_json(out)["rows"] if out.exists() else {}
+    for row in rows():
+        if row.kind != AS_CONFIGURED or row.name == DT or row.name in found or (only and row.name not in only):
+            continue
+        loop.prepare(settings.seed, team.device)
+        found[row.name] = trials.run(load(changes=row.changes).adapt).to_dict("records")
+        write_json(
+            out,
+            {
+                "suite": str(suite),
+                "source_seed": model.description["seed"],
+                "commit": git("rev-parse", "HEAD").strip(),
+                "environment": team.environment(),
+                "rows": found,
+            },
+        )
+
+
+def table(files: Sequence[Path]) -> str:
+    """A row a method, best mean balanced gain first, over all source models; in points."""
+    read = [read_json(file)["rows"] for file in files]
+    found = {name: pd.concat([pd.DataFrame(rows[name]) for rows in read if name in rows]) for name in read[0]}
+    gains = {name: of.assign(gain=100 * (of.balanced - of.dt_balanced)) for name, of in found.items()}
+    lines = []
+    for name, of in sorted(gains.items(), key=lambda item: -item[1].gain.mean()):
+        by = of.groupby("shares").gain.mean()
+        harmed = (of.gain < -100 * WORSE).sum()
+        accuracy = 100 * (of.accuracy - of.dt_accuracy).mean()
+        cells = [f"{signed(accuracy)} ({signed(of.gain.mean())})", *(signed(by[key]) for key in SHARES if key in by)]
+        lines.append([name, *cells, f"{signed(of.gain.min())}", f"{harmed} of {len(of)}"])
+    first = next(iter(gains.values()))
+    kinds = [title for key, title in SHARES.items() if key in set(first.shares)]
+    return markdown_table(["", "gain (balanced)", *kinds, "worst", "harmed"], lines)
+
+
+def page(files: Sequence[Path]) -> str:
+    """The table with what it is of: an appendix of docs/results.md."""
+    first = [read_json(file) for file in files]
+    sample = pd.DataFrame(next(iter(first[0]["rows"].values())))
+    made = sorted({f"{one['environment']['hardware']}, {one['environment']['precision']}" for one in first})
+    commits = sorted({one["commit"][:7] for one in first})
+    seeds = ", ".join(str(one["source_seed"]) for one in first)
+    transfer = f"{100 * sample.dt_accuracy.mean():.1f} ({100 * sample.dt_balanced.mean():.1f})"
+    text = (
+        "Written by `python -m benchmarks.trial_heads table trials-*.json` from the files beside it. "
+        f"{len(sample)} [trial targets](../training.md#a-suite-of-trial-targets) of each source model (seeds {seeds}). "
+        f"Direct transfer has {transfer} % on those of the first. In points: the mean gain in accuracy (in balanced "
+        "accuracy), the balanced gain by the targets' class shares, the worst balanced gain, and how many targets lost "
+        "more than half a point of balanced accuracy. Last epoch, values of params.yaml and benchmarks/heads.yaml.\n\n"
+        f"Computed on {', '.join(made)}; revision {', '.join(commits)}."
+    )
+    return f"# Every method on trial targets\n\n{text}\n\n{table(files)}\n"
+
+
+def main() -> None:
+    """Parse the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    commands = parser.add_subparsers(dest="command", required=True)
+    running = commands.add_parser("run")
+    running.add_argument("out", type=Path)
+    running.add_argument("--suite", type=Path, default=Path("studies/trials/shifts.yaml"))
+    running.add_argument("--draws", type=int, default=1)
+    running.add_argument("--only", nargs="+", default=[])
+    showing = commands.add_parser("table")
+    showing.add_argument("files", nargs="+", type=Path)
+    options = parser.parse_args()
+    if options.command == "table":
+        print(page(options.files), end="")
+        return
+    torch.set_num_threads(1)
+    run(options.out, options.suite, options.draws, options.only)
+
+
+if __name__ == "__main__":
+    main()
