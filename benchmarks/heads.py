@@ -235,14 +235,14 @@ def page(target: str, files: Sequence[Path]) -> str:
     commits = {one["commit"][:7] for one in first}
     seeds = ", ".join(str(one["source_seed"]) for one in first)
     text = (
-        f"Written by `python -m benchmarks.heads table {target} heads-*.json` from the files beside it. What it shows: "
-        f"[results.md](../results.md).\n\n{len(files)} source models (seeds {seeds}; {own} % right on the source's own "
-        "test part by its own class shares). In per cent and points.\n\n"
+        f"Written by `python -m benchmarks.heads table {target} heads-*.json` from the files beside it. Conclusions: "
+        f"[results.md](../results.md).\n\n{len(files)} source models (seeds {seeds}; accuracy {own} % on the source's own "
+        "test part with its own class shares). In per cent and points.\n\n"
         f"- *{AS_CONFIGURED}*: the last epoch with the values of params.yaml and benchmarks/heads.yaml.\n"
-        f"- *{SEARCHED}*: what `adapt.choose: warrant` keeps of twelve configurations and the source model.\n"
-        "- Brackets: 95 % intervals. p: of the balanced gain, by Holm over all rows.\n"
-        "- ‡: the best epoch or configuration by the target's labels, which is no result.\n"
-        "- Then recall by class, source models × seeds of stage 2, and the median of an adaptation's seconds.\n\n"
+        f"- *{SEARCHED}*: the choice of `adapt.choose: warrant` among twelve configurations and the source model.\n"
+        "- Brackets: 95 % intervals. p: for the balanced gain, corrected over all rows (Holm).\n"
+        "- ‡: the best epoch or configuration by the target's labels; it is not a result.\n"
+        "- The other columns: recall by class, source models × seeds of stage 2, and the median seconds of an adaptation.\n\n"
         f"Computed on {', '.join(sorted(made))}; revision {', '.join(sorted(commits))}."
     )
     return f"# {title}: the head alone\n\n{text}\n\n{table(target, files)}\n"
