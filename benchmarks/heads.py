@@ -236,13 +236,14 @@ def page(target: str, files: Sequence[Path]) -> str:
     seeds = ", ".join(str(one["source_seed"]) for one in first)
     text = (
         f"Written by `python -m benchmarks.heads table {target} heads-*.json` from the files beside it. Conclusions: "
-        f"[results.md](../results.md).\n\n{len(files)} source models (seeds {seeds}; accuracy {own} % on the source's own "
-        "test part with its own class shares). In per cent and points.\n\n"
+        f"[results.md](../results.md).\n\n{len(files)} source models (seeds {seeds}; accuracy {own} % on the "
+        "source's own test part with its own class shares). In per cent and points.\n\n"
         f"- *{AS_CONFIGURED}*: the last epoch with the values of params.yaml and benchmarks/heads.yaml.\n"
         f"- *{SEARCHED}*: the choice of `adapt.choose: warrant` among twelve configurations and the source model.\n"
         "- Brackets: 95 % intervals. p: for the balanced gain, corrected over all rows (Holm).\n"
         "- ‡: the best epoch or configuration by the target's labels; it is not a result.\n"
-        "- The other columns: recall by class, source models × seeds of stage 2, and the median seconds of an adaptation.\n\n"
+        "- The other columns: recall by class, source models × seeds of stage 2, and the median seconds of an "
+        "adaptation.\n\n"
         f"Computed on {', '.join(sorted(made))}; revision {', '.join(sorted(commits))}."
     )
     return f"# {title}: the head alone\n\n{text}\n\n{table(target, files)}\n"
