@@ -253,7 +253,7 @@ def test_provenance_paragraph_names_the_run(tmp_path: Path) -> None:
     assert "backbone ResNet-10, no pre-training; epochs: 10 source pre-training, 50 prototypes, 5 adaptation" in text
     assert "seed 0; git revision `0123abc`, `4567def`; DVC experiment `tidal-owl`" in text
     assert "- JAFFE: MLflow run `f00d`, revision `4567def`" in text
-    assert "not the paper's protocol: the backbone is ResNet-10, no pre-training (paper: ResNet-50, VGGFace2)" in text
+    assert "differs from the paper's protocol: the backbone is ResNet-10, no pre-training (paper: ResNet-50, VGGFace2)" in text
 
 
 def test_the_papers_protocol_has_no_differences(tmp_path: Path) -> None:
@@ -261,7 +261,7 @@ def test_the_papers_protocol_has_no_differences(tmp_path: Path) -> None:
     run = result("ckplus", provenance=REAL, backbone="resnet50", weights="vggface2", epochs=epochs, run_id=None)
     run["parameters"] = result_params(PAPER, "ckplus") | {"seed": 3, "evaluate.bootstrap": 10}
     text = text_of(tmp_path, run)
-    assert "not the paper's protocol" not in text
+    assert "differs from the paper's protocol" not in text
     assert row(section(text, "Table 1."), "POCAN (measured)")[:2] == ["RAF-DB", "ResNet-50, VGGFace2"]
     assert "- CK+: no MLflow run, revision `0123abc`" in text
 
@@ -280,7 +280,7 @@ def test_whatever_leaves_the_papers_protocol_is_said(tmp_path: Path, key: str, v
     run = result("ckplus", provenance=REAL, backbone="resnet50", weights="vggface2")
     run["parameters"] = result_params(PAPER, "ckplus") | {key: value}
     text = text_of(tmp_path, run)
-    assert "This run is not the paper's protocol: 1 parameter differs from params/paper.yaml." in text
+    assert "This run differs from the paper's protocol: 1 parameter differs from params/paper.yaml." in text
     theirs = result_params(PAPER, "ckplus")[key]
     assert row(text, f"`{key}`") == [str(v).lower() if isinstance(v, bool) else str(v) for v in (value, theirs)]
 
@@ -288,7 +288,7 @@ def test_whatever_leaves_the_papers_protocol_is_said(tmp_path: Path, key: str, v
 def test_direct_transfer_is_not_measured_by_the_values_of_adaptation(tmp_path: Path) -> None:
     run = result("ckplus", provenance=REAL, backbone="resnet50", weights="vggface2", method="dt")
     run["parameters"] = result_params(PAPER, "ckplus") | {"adapt.method": "dt", "adapt.epochs": 3}
-    assert "not the paper's protocol" not in text_of(tmp_path, run)
+    assert "differs from the paper's protocol" not in text_of(tmp_path, run)
 
 
 def test_what_was_computed_unlike_shares_no_row(tmp_path: Path) -> None:
