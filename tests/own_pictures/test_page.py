@@ -112,7 +112,7 @@ def test_the_users_pictures_are_shown_and_the_sources_only_where_asked_for(tmp_p
     ("source", "target", "said", "title"),
     [
         ("real", "real", "", "RAF-DB"),
-        ("stand-in", "real", "drawings in the layout of RAF-DB, not from photographs", "drawn stand-ins of RAF-DB"),
+        ("stand-in", "real", "drawings in the layout of RAF-DB, not on photographs", "drawn stand-ins of RAF-DB"),
         ("real", "stand-in", "Measured on drawn stand-ins", "RAF-DB"),
         ("stand-in", "stand-in", "Measured on drawn stand-ins", "drawn stand-ins of RAF-DB"),
     ],

@@ -161,7 +161,7 @@ def test_the_report_compares_pairs_and_names_what_is_missing() -> None:
     assert "| DANN | −25.0 ◊ [" in text
     assert "| keep the source model | 60.0 ◊ | 60.0 ◊ | 20.0 ◊ | 6 |" in text
     assert "| last epoch | 75.0 ◊ | 72.0 ◊ | 5.0 ◊ | 6 |" in text
-    assert "Drawn are CK+ 140 pictures, JAFFE 140 pictures." in text
+    assert "The bootstrap draws CK+ 140 pictures, JAFFE 140 pictures." in text
     table = pd.read_csv(files[0])
     assert len(table) == 6
     assert table["adapted_accuracy"].tolist() == [75.0, 75.0, 80.0, 80.0, 50.0, 50.0]
