@@ -112,7 +112,7 @@ def test_an_album_becomes_a_model_with_predictions_and_a_report() -> None:
     for name in EXPRESSIONS:
         row = next(line for line in report.splitlines() if line.startswith(f"| {name} |"))
         assert row.split(" | ")[2] == f"{counts.get(name, 0)} ◊"  # the source model's pictures are drawn
-    assert "drawings in the layout of RAF-DB, not from photographs" in report
+    assert "drawings in the layout of RAF-DB, not on photographs" in report
     assert "trained on drawn stand-ins of RAF-DB" in report
     assert MARK_NOTE not in report  # the album is of photographs
     assert '"mark":" ◊"' in Path("mine/index.html").read_text()

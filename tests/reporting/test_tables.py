@@ -253,7 +253,7 @@ def test_provenance_paragraph_names_the_run(tmp_path: Path) -> None:
     assert "backbone ResNet-10, no pre-training; epochs: 10 source pre-training, 50 prototypes, 5 adaptation" in text
     assert "seed 0; git revision `0123abc`, `4567def`; DVC experiment `tidal-owl`" in text
     assert "- JAFFE: MLflow run `f00d`, revision `4567def`" in text
-    assert "differs from the paper's protocol: the backbone is ResNet-10, no pre-training (paper: ResNet-50, " in text
+    assert "from the paper's protocol: the backbone is ResNet-10, no pre-training (paper: ResNet-50, VGGFace2)" in text
 
 
 def test_the_papers_protocol_has_no_differences(tmp_path: Path) -> None:
