@@ -16,7 +16,7 @@ from PIL import Image
 
 from pipeline.data.crops import CropStore
 from pipeline.labels import EXPRESSIONS, NUM_CLASSES
-from pipeline.own_pictures.given import EXPRESSION, PICTURE
+from pipeline.prediction.picture_table import EXPRESSION, PICTURE
 
 COUNT = 70
 """Pictures in the list: ten a class, where there are so many."""

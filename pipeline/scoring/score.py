@@ -99,7 +99,7 @@ def score(request: ScoreRequest) -> Comparison:
     pictures = LabelledPictures.open(request.pictures, request.reader, request.part, request.params)
     require_apart(request.out, pictures.dataset.root)
     device = pick(request.device)
-    given = [read_predictions(path, pictures.dataset, pictures.keys) for path in request.predictions]
+    given = [read_predictions(path, pictures.keys) for path in request.predictions]
     with exclusive(request.out):
         trained = [open_model(model) for model in request.models]
         crops = _Crops(pictures, request.in_progress, device)
