@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from pipeline.config.methods import AdaptParams
 from pipeline.config.methods.space import Times
-from pipeline.errors import TrainingError
+from pipeline.errors import DivergedError
 from pipeline.methods import Method, SourceDomain, TargetDomain
 from pipeline.methods.parts.base import copied_state
 from pipeline.networks.network import Classifier
@@ -120,7 +120,7 @@ class Search(Resumable):
         if not self._failed:
             try:
                 return self._method.begin_epoch(epoch)
-            except TrainingError:
+            except DivergedError:
                 if not self.validations:  # the source model's own predictions: nothing could be compared with them
                     raise
                 self._failed = True
@@ -145,7 +145,7 @@ class Search(Resumable):
         if not self._failed:
             try:
                 require_finite_weights(self._method.state(), self.name, epoch)
-            except TrainingError:
+            except DivergedError:
                 self._failed = True
         if (epoch + 1) % self._method.epochs == 0:
             self._finish()
@@ -155,7 +155,7 @@ class Search(Resumable):
         if not self._failed:
             try:
                 self._method.predict_target()
-            except TrainingError:
+            except DivergedError:
                 self._failed = True
         if self._failed:
             if self._method.team.leads:

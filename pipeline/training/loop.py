@@ -12,7 +12,7 @@ from tqdm import tqdm
 from pipeline.compute.device import keep_freed_memory
 from pipeline.compute.team import Team
 from pipeline.data.batches import prefetched
-from pipeline.errors import TrainingError
+from pipeline.errors import DivergedError, TrainingError
 from pipeline.training.checkpoints import Checkpoint
 from pipeline.training.progress import Progress
 
@@ -128,8 +128,8 @@ def fit(task: Task, checkpoint: Checkpoint, log: Log, team: Team) -> list[dict[s
         The curve: a row an epoch.
 
     Raises:
-        TrainingError: a loss or a weight is not finite, which names it and the epoch; the task's ``judge`` stops it; or
-            the team's processes do not find the same checkpoint. The last good one stays.
+        DivergedError: a loss or a weight is not finite, which names it and the epoch. The last good checkpoint stays.
+        TrainingError: the task's ``judge`` stops it, or the team's processes do not find the same checkpoint.
         StorageError: the checkpoint cannot be written. The last good one stays.
     """
     curve, costs = _resume(task, checkpoint, team)
@@ -159,7 +159,8 @@ def fit_unseen(task: Task, device: torch.device) -> None:
     """Train to the last epoch without a bar, a log or checkpoints: where that takes seconds.
 
     Raises:
-        TrainingError: a loss is not finite, or the task's ``judge`` stops it.
+        DivergedError: a loss is not finite.
+        TrainingError: the task's ``judge`` stops it.
     """
     with Progress(task.name, task.epochs, device, False) as progress:
         for epoch in range(task.epochs):
@@ -208,7 +209,7 @@ def _run_epoch(task: Task, epoch: int, progress: Progress) -> tuple[dict[str, fl
 def _require_finite(means: Mapping[str, float], stage: str, epoch: int, step: int) -> None:
     wrong = [f"{name} is {value}" for name, value in means.items() if not math.isfinite(value)]
     if wrong:
-        raise TrainingError(
+        raise DivergedError(
             f"{stage}: not finite: {', '.join(wrong)}, in epoch {epoch + 1} at or shortly before step {step + 1}; "
             f"nothing of this epoch was saved. Lower the learning rate or raise the temperature"
         )
@@ -224,11 +225,11 @@ def require_finite_weights(state: Any, stage: str, epoch: int, name: str = "") -
         name: of the part.
 
     Raises:
-        TrainingError: it names the part.
+        DivergedError: it names the part.
     """
     if isinstance(state, Tensor):
         if state.is_floating_point() and not bool(state.isfinite().all()):
-            raise TrainingError(
+            raise DivergedError(
                 f"{stage}: {name} is not finite after epoch {epoch + 1}; nothing of this epoch was saved. "
                 "Lower the learning rate or raise the temperature"
             )

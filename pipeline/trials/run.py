@@ -2,6 +2,7 @@
 
 import copy
 import hashlib
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,12 +12,13 @@ import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
+from tqdm import tqdm
 
 from pipeline.compute.team import Team
 from pipeline.config.methods import AdaptParams
 from pipeline.data.batches import DeviceFeatures
 from pipeline.data.prepared import PreparedData
-from pipeline.errors import DatasetError, ParamsError
+from pipeline.errors import DatasetError, DivergedError, ParamsError
 from pipeline.evaluation.scores import score
 from pipeline.methods import Method, SourceDomain, TargetDomain, implementation
 from pipeline.networks.features import FeatureRequest, GivenFeatures, source_rows, swap_encoder
@@ -29,6 +31,9 @@ from pipeline.trials.suite import Case, Suite, cases
 
 WORSE = 0.005
 """A target is counted as harmed where balanced accuracy falls by more than this."""
+
+ADAPTED, DIVERGED = "adapted", "diverged"
+"""How a target ends."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,13 +63,14 @@ class Trials:
             params: of the method; what it ``trains`` is the head, whatever they say.
 
         Returns:
-            A row a target: camera, shares, draw, pictures, accuracy and balanced accuracy of direct transfer and of the
-            epoch that ``params.choose`` keeps, and that epoch.
+            A row a target: camera, shares, draw, pictures, outcome (adapted or diverged), accuracy and balanced
+            accuracy of direct transfer and of the epoch that ``params.choose`` keeps, and that epoch. What a target
+            whose adaptation has diverged lacks is NaN; the others go on.
 
         Raises:
             DatasetError: the source's test part has no labels.
             ParamsError: a search is asked for.
-            TrainingError: an adaptation failed.
+            DivergedError: what the source model itself predicts is not finite.
         """
         tested = self.source.split.test
         labels = self.source.store.labels()[tested]
@@ -78,24 +84,37 @@ class Trials:
         drawn = list(cases(self.suite, labels, self.seed))
         for case in progress_bar(drawn, desc=f"{params.title}, trial targets", unit="target"):
             method = self._method(params, source, targets[case.camera], case)
-            loop.fit_unseen(method, self.team.device)
-            method.predict_target()
-            predicted = (method.predictions[epoch].numpy().astype(np.int64) for epoch in (0, method.kept_epoch))
-            before, after = (score(labels[case.rows], classes) for classes in predicted)
+            outcome = self._adapt(method, case)
+            # Of one that has diverged nothing but direct transfer is known.
+            epochs = (0, method.kept_epoch) if outcome == ADAPTED else (0,)
+            scores = [score(labels[case.rows], method.predictions[epoch].numpy().astype(np.int64)) for epoch in epochs]
             rows.append(
                 {
                     "camera": case.camera,
                     "shares": case.shares,
                     "draw": case.draw,
                     "pictures": len(case.rows),
-                    "dt_accuracy": before.accuracy,
-                    "dt_balanced": before.balanced_accuracy,
-                    "accuracy": after.accuracy,
-                    "balanced": after.balanced_accuracy,
-                    "kept_epoch": method.kept_epoch,
+                    "outcome": outcome,
+                    "dt_accuracy": scores[0].accuracy,
+                    "dt_balanced": scores[0].balanced_accuracy,
+                    "accuracy": scores[1].accuracy if scores[1:] else None,
+                    "balanced": scores[1].balanced_accuracy if scores[1:] else None,
+                    "kept_epoch": epochs[1] if epochs[1:] else None,
                 }
             )
-        return pd.DataFrame(rows)
+        return pd.DataFrame(rows).astype({"accuracy": float, "balanced": float, "kept_epoch": "Int64"})
+
+    def _adapt(self, method: Method, case: Case) -> str:
+        """Train a method on a target to the last epoch; returns how that ended."""
+        try:
+            loop.fit_unseen(method, self.team.device)
+            method.predict_target()
+        except DivergedError as error:
+            if not method.predictions:  # the source model's own: every other target would end alike
+                raise
+            tqdm.write(f"{case.camera}, {case.shares}, draw {case.draw}: {DIVERGED}: {error}", file=sys.stderr)
+            return DIVERGED
+        return ADAPTED
 
     def _features(self, params: AdaptParams) -> tuple[DeviceFeatures, dict[str, DeviceFeatures]]:
         """Compute the features of the source and of its test part through every camera, unless they are there."""
@@ -150,7 +169,10 @@ def through(camera: Camera, images: NDArray[np.uint8], rows: NDArray[np.int64], 
 
 
 def summary(found: pd.DataFrame) -> Iterator[str]:
-    """Lines that say what a suite came to, in per cent: all of it, by camera and by shares."""
+    """Lines that say what a suite came to, in per cent: all of it, by camera and by shares.
+
+    Direct transfer is of all targets, gains are of those that have not diverged.
+    """
     yield _line("all", found)
     for column in ("camera", "shares"):
         for name, group in found.groupby(column, sort=False):
@@ -158,10 +180,14 @@ def summary(found: pd.DataFrame) -> Iterator[str]:
 
 
 def _line(name: str, found: pd.DataFrame) -> str:
-    gain, balanced = found.accuracy - found.dt_accuracy, found.balanced - found.dt_balanced
-    harmed, kept = (balanced < -WORSE).sum(), (found.kept_epoch == 0).sum()
+    transfer = f"direct transfer {100 * found.dt_accuracy.mean():.1f} ({100 * found.dt_balanced.mean():.1f})"
+    ended = found[found.outcome == ADAPTED]
+    diverged = f"; diverged {len(found) - len(ended)}" if len(ended) < len(found) else ""
+    if not len(ended):
+        return f"{name:14} {transfer}{diverged} of {len(found)}"
+    gain, balanced = ended.accuracy - ended.dt_accuracy, ended.balanced - ended.dt_balanced
+    harmed, kept = (balanced < -WORSE).sum(), (ended.kept_epoch == 0).sum()
     return (
-        f"{name:14} direct transfer {100 * found.dt_accuracy.mean():.1f} ({100 * found.dt_balanced.mean():.1f}), "
-        f"gain {100 * gain.mean():+.1f} ({100 * balanced.mean():+.1f}), worst {100 * balanced.min():+.1f}; "
-        f"harmed {harmed}, source model kept {kept} of {len(found)}"
+        f"{name:14} {transfer}, gain {100 * gain.mean():+.1f} ({100 * balanced.mean():+.1f}), worst "
+        f"{100 * balanced.min():+.1f}{diverged}; harmed {harmed}, source model kept {kept} of {len(found)}"
     )
