@@ -139,10 +139,10 @@ def _claim(request: AdaptRequest, faces: FaceParams, given: Sequence[Given]) -> 
             found = read_json(note)
         except ValueError:  # damaged
             found = {}
-        if found != wanted:
+        if other := [name for name in ("pictures", "every", "faces", "labels") if found.get(name) != wanted.get(name)]:
             raise DatasetError(
-                f"{request.out}: holds unfinished work on {found.get('pictures', 'other pictures')} or with other "
-                "faces or labels; remove it or name another folder with --out"
+                f"{request.out}: holds unfinished work on {found.get('pictures', 'unknown pictures')}, with other "
+                f"{', '.join(other)}; remove it or name another folder with --out"
             )
     elif request.out.exists() and (not request.out.is_dir() or any(request.out.iterdir())):
         raise DatasetError(f"{request.out}: exists already; remove it or name another folder with --out")

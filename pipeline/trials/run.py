@@ -86,7 +86,7 @@ class Trials:
             method = self._method(params, source, targets[case.camera], case)
             outcome = self._adapt(method, case)
             # Of one that has diverged nothing but direct transfer is known.
-            epochs = (0, method.kept_epoch) if outcome == ADAPTED else (0,)
+            epochs: list[int] = [0, method.kept_epoch] if outcome == ADAPTED else [0]
             scores = [score(labels[case.rows], method.predictions[epoch].numpy().astype(np.int64)) for epoch in epochs]
             rows.append(
                 {

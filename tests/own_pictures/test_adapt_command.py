@@ -345,6 +345,21 @@ def test_unfinished_work_is_not_mixed_with_other_pictures(monkeypatch: pytest.Mo
     refused("album/sub", "--out", "mine", message="mine: holds unfinished work on")
 
 
+@pytest.mark.usefixtures("project", "_without_export")
+def test_unfinished_work_is_not_continued_with_other_labels(monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("few.csv").write_text("picture,expression\nsub/0.png,happy\nsub/1.png,fear\n")
+    Path("other.csv").write_text("picture,expression\nsub/0.png,happy\nsub/1.png,sad\n")
+    with monkeypatch.context() as patch:
+        patch.setattr(loop, "fit", interrupt)
+        assert invoke("album", "--out", "mine", "--labels", "few.csv").exit_code != 0
+    message = "album, with other labels; remove it or name another folder"
+    refused("album", "--out", "mine", "--labels", "other.csv", message=message)
+    refused("album", "--out", "mine", message=message)
+    Path("other.csv").write_text("picture,expression\nsub/1.png,FEAR\nsub/0.png,happiness\n")  # the same in other words
+    answer = invoke("album", "--out", "mine", "--labels", "other.csv")
+    assert answer.exit_code == 0, answer.output
+
+
 @pytest.mark.usefixtures("project")
 def test_other_source_pictures_than_those_of_the_model_are_refused() -> None:
     write_split(Path("data/splits/rafdb.parquet"), Split(np.arange(9), np.arange(9, 14)))

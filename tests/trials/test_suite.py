@@ -103,8 +103,8 @@ def test_the_summary_counts_targets_that_are_harmed_and_those_left_alone() -> No
         "all            direct transfer 50.0 (40.0), gain +0.0 (+3.0), worst -0.6; harmed 1, source model kept 1 of 3"
     )
     assert [line.split()[0] for line in lines] == ["all", "a", "b", "even"]
-    found.loc[2, ["outcome", "accuracy", "balanced", "kept_epoch"]] = ["diverged", np.nan, np.nan, np.nan]
-    lines = list(summary(found))
+    lost = {"outcome": "diverged", "accuracy": np.nan, "balanced": np.nan, "kept_epoch": np.nan}
+    lines = list(summary(pd.DataFrame([*found.to_dict("records")[:2], {**found.to_dict("records")[2], **lost}])))
     assert lines[0] == (
         "all            direct transfer 50.0 (40.0), gain +5.0 (+4.8), worst -0.4; diverged 1; harmed 0, source model "
         "kept 1 of 3"
