@@ -206,7 +206,9 @@ def _write(
     text = report.text(told)
     curve = read_curve(work.outputs.curve, "the same command again")
     with working("draw the page"):
-        html = page.html(settings, text, work.source, target, outcome, scores, every, curve, provenance)
+        html = page.html(
+            settings, text, work.source, target, outcome, scores, every, curve, provenance, told.kept_source
+        )
     write_csv(out / NEXT, next_labels.table(asked, target.store))
     given = labelled.by_row if labelled else {}
     write_text(out / LABEL_PAGE, next_labels.html(target.name, asked, target.store, given))

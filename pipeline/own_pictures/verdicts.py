@@ -92,7 +92,7 @@ def of_labels(verdict: Verdict, mark: str) -> str:
     parts = [
         "## Your labels",
         f"{n} labelled pictures: {_counts(verdict.labels)}. Each fit was tried on labels that it had not seen, in turn "
-        "(cross-validation); the first two rows have seen no label at all.",
+        "(cross-validation); a model that is not fitted has seen no label at all.",
         markdown_table(["model", "right", "accuracy (%) with its 95 % interval"], rows),
         f"**Kept: {best.title}**, {_accuracy(best.right, mark)} % of the labels. {_why(verdict)} The interval is "
         "Wilson's, as if pictures were independent: of a row of like pictures it is too narrow. The figure is of "

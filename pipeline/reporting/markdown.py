@@ -7,6 +7,9 @@ from pipeline.evaluation.records import Metrics, Result
 from pipeline.labels import DRAWN_MARK
 from pipeline.reporting.titles import KNOWN_MARK, OTHER_CODE_MARK, UNLIKE_MARK, step_word
 
+KEPT_SOURCE = "kept the source model"
+"""The verdict where a rule without labels kept no adapted model."""
+
 NOTHING = "–"
 MARK_NOTE = f"{DRAWN_MARK} Measured on drawn stand-ins: never comparable with the other numbers."
 KNOWN_NOTE = (

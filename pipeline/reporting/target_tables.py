@@ -6,6 +6,7 @@ from pipeline.evaluation.comparison import Comparison, compare
 from pipeline.evaluation.records import ChosenEpoch, Metrics, Result, Unlabelled
 from pipeline.labels import EXPRESSIONS
 from pipeline.reporting.markdown import (
+    KEPT_SOURCE,
     NOTHING,
     ORACLE,
     accuracy_cells,
@@ -95,11 +96,20 @@ def _where_adaptation_did_not_help(results: Sequence[Result]) -> str:
     gains = [(result, difference) for result in results if (difference := gain(result)) is not None]
     if not gains:
         return "Whether adaptation helped cannot be said: no target has labels."
-    failed = [(result, difference) for result, difference in gains if difference <= 0]
-    if not failed:
-        return f"Adaptation raised the accuracy on every labelled target ({len(gains)} of {len(gains)})."
-    items = [f"{dataset_title(r.target)} {marked(signed(difference), r)} points" for r, difference in failed]
-    return f"**Adaptation did not help** on {len(failed)} of {len(gains)} labelled targets: {'; '.join(items)}."
+    tried = [(result, difference) for result, difference in gains if not result.kept_source_model]
+    kept = [dataset_title(result.target) for result, _ in gains if result.kept_source_model]
+    failed = [(result, difference) for result, difference in tried if difference <= 0]
+    parts = []
+    if failed:
+        items = [f"{dataset_title(r.target)} {marked(signed(difference), r)} points" for r, difference in failed]
+        parts.append(
+            f"**Adaptation did not help** on {len(failed)} of {len(tried)} labelled targets: {'; '.join(items)}."
+        )
+    elif tried:
+        parts.append(f"Adaptation raised the accuracy on every labelled target ({len(tried)} of {len(tried)}).")
+    if kept:
+        parts.append(f"The source model was kept, without a label, for {', '.join(kept)}.")
+    return " ".join(parts)
 
 
 def gain(result: Result) -> float | None:
@@ -181,6 +191,8 @@ def unlabelled_section(results: Sequence[Result]) -> str:
 
 
 def _verdict(result: Result) -> str:
+    if result.kept_source_model:
+        return KEPT_SOURCE
     return "**doubtful**" if doubtful(result.unlabelled) else "no sign of harm"
 
 

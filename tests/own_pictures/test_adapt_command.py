@@ -268,6 +268,20 @@ def test_a_few_labels_choose_the_model_and_say_how_good_it_is(with_source: bool)
 
 
 @pytest.mark.usefixtures("project", "_without_export")
+def test_labels_do_not_call_the_source_model_adapted() -> None:
+    Path("few.csv").write_text("picture,expression\nsub/0.png,happy\nsub/1.png,happy\nsub/2.png,fear\n")
+    answer = invoke("album", "--out", "mine", "--labels", "few.csv", "--method", "dt")
+    assert answer.exit_code == 0, answer.output
+    report = Path("mine/report.md").read_text()
+    titles = [
+        line.split("|")[1].strip(" *") for line in report.splitlines() if " of 3" in line and line.count("|") == 4
+    ]
+    assert titles[0] == "the source model as it is"
+    assert [title.split(",")[0] for title in titles[1:]] == ["fitted to the labels"] * 2
+    assert "adapted by" not in report
+
+
+@pytest.mark.usefixtures("project", "_without_export")
 def test_a_source_model_of_before_its_statistics_were_kept_is_told() -> None:
     model = open_model(Path("models/prototypes"))
     older = {name: part for name, part in model.model.named_children() if name not in ("network", "statistics")}
@@ -285,7 +299,7 @@ def test_a_video_is_a_set_of_frames() -> None:
     assert table["source"].tolist() == ["film.mp4"] * 5
     assert table["frame"].tolist() == [0, 2, 4, 6, 8]
     assert "a face in 5 of 5 readable frames" in answer.stderr
-    assert "adapted to 5 of 5 readable frames" in Path("mine/report.md").read_text()
+    assert " 5 of 5 readable frames" in Path("mine/report.md").read_text()
 
 
 @pytest.mark.usefixtures("project", "_without_export")

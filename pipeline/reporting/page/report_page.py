@@ -17,7 +17,7 @@ from pipeline.files.io import read_csv
 from pipeline.labels import DRAWN_MARK, EXPRESSIONS
 from pipeline.reporting import protocol
 from pipeline.reporting.figures import ramp_note
-from pipeline.reporting.markdown import KNOWN_NOTE, NOTHING, marked, percent, signed
+from pipeline.reporting.markdown import KEPT_SOURCE, KNOWN_NOTE, NOTHING, marked, percent, signed
 from pipeline.reporting.page import pictures, plots
 from pipeline.reporting.page.content import Card, Group, Plot, Predictions, judged_card
 from pipeline.reporting.page.document import document
@@ -123,7 +123,7 @@ def _card(result: Result) -> Card:
         numbers = [("DT", percent(result.before.accuracy, result) + " %")] if result.before else []
         return Card(numbers, "not adapted: direct transfer", "open")
     if result.before is None or result.after is None:
-        return judged_card([("labels", NOTHING)], result.unlabelled)
+        return judged_card([("labels", NOTHING)], result.unlabelled, result.kept_source_model)
     found, points = paired_gain(result), gain(result)
     assert points is not None
     numbers = [
@@ -133,6 +133,8 @@ def _card(result: Result) -> Card:
     ]
     if found is not None:
         numbers.append(("95 % interval", f"[{signed(found.accuracy.low)}, {signed(found.accuracy.high)}]"))
+    if result.kept_source_model:
+        return Card(numbers, KEPT_SOURCE, "open")
     if found is not None and found.accuracy.low > 0:
         return Card(numbers, "better than direct transfer", "good")
     if found is not None and found.accuracy.high < 0:
