@@ -178,7 +178,10 @@ def adapt(
     method: Annotated[str | None, typer.Option(help="The method; by default by what is at hand.")] = None,
     choose: Annotated[
         str | None,
-        typer.Option(help="The epoch that is kept: last, or by a validator; by default by a rule that needs no label."),
+        typer.Option(
+            help="The epoch that is kept, of a search the configuration: last, or by a validator; by default by a rule "
+            "that needs no label."
+        ),
     ] = None,
     search: Annotated[int, typer.Option(min=0, help="Try so many configurations of the method.")] = 0,
     changes: Annotated[

@@ -18,6 +18,7 @@ from pipeline.reporting.page.content import Group, Plot, judged_card
 from pipeline.reporting.page.document import document
 from pipeline.reporting.page.pictures import SetPictures, page_predictions, sample_rows
 from pipeline.reporting.results import embedding
+from pipeline.reporting.titles import losses_title
 
 FEWEST = 5
 """Pictures without which t-SNE shows nothing."""
@@ -66,7 +67,9 @@ def html(
     found = page_predictions(table, unlabelled, rows, target.split.test, "pictures with a face", shown["target"])
     drawn = [
         *_tsne(points, shown),
-        *plots.losses("adaptation", "Adaptation by epoch", curve, mark, ramp_note(settings.adapt.method)),
+        *plots.losses(
+            "adaptation", losses_title(settings.adapt.search > 0), curve, mark, ramp_note(settings.adapt.method)
+        ),
     ]
     card = judged_card(_numbers(target, outcome, table, mark), scores, kept_source)
     group = Group(target.name, target.name, mark, said, drawn, card, found)

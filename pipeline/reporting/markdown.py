@@ -27,11 +27,11 @@ HARDLY = 0.05
 
 ORACLE = "Oracle ‡"
 ORACLE_NOTE = (
-    "‡ Oracle is not a result: best epoch chosen with target test labels, which an unsupervised method does not have. "
-    "It never chooses a model. All other measured accuracies are the last epoch's, or that of the epoch that a "
-    "validator chose without labels where the row says so; brackets hold the 95 % interval (bootstrap over the test "
-    "part's subjects, else its sequences, else its pictures: which, is said with each run). Balanced accuracy is "
-    "the mean of the classes' recalls."
+    "‡ Oracle is not a result: the best epoch, of a search the best configuration, chosen with target test labels, "
+    "which an unsupervised method does not have. It never chooses a model. All other measured accuracies are the last "
+    "epoch's, or that of the epoch or configuration that a validator chose without labels where the row says so; "
+    "brackets hold the 95 % interval (bootstrap over the test part's subjects, else its sequences, else its pictures: "
+    "which, is said with each run). Balanced accuracy is the mean of the classes' recalls."
 )
 
 

@@ -202,26 +202,33 @@ def doubtful(scores: Unlabelled) -> bool:
 
 
 def choices_section(results: Sequence[Result]) -> str:
-    """The accuracy at the epoch that each validator would have stopped at, beside the last and the oracle."""
+    """The accuracy where each validator would have stopped (of a search what it would have kept), and the oracle."""
     chosen = [result for result in results if result.adapted() and result.unlabelled.choices]
     if not chosen:
         return ""
-    titles = ["keep the source model", "last", *(validator.title for validator in VALIDATORS)]
+    step = step_word(results[0])
+    own = [LAST] if step == "epoch" else []  # of the configurations of a search none is the last
+    titles = ["keep the source model", *own, *(validator.title for validator in VALIDATORS)]
     rows = []
     for result in chosen:
         assert result.before is not None
         kept = both_cell(result, result.before.accuracy, result.before.balanced_accuracy)
         # A result that was made before a validator came has no choice of it.
-        choices = [result.unlabelled.choices.get(name) for name in (LAST, *(one.name for one in VALIDATORS))]
+        choices = [result.unlabelled.choices.get(name) for name in (*own, *(one.name for one in VALIDATORS))]
         cells = [_choice_cell(result, one) if one else NOTHING for one in choices]
         rows.append([dataset_title(result.target), kept, *cells, oracle_cell(result)])
     origins = "; ".join(f"{validator.title}: {validator.origin}" for validator in VALIDATORS)
+    score = "The last epoch is the score unless `adapt.choose` names one of these. " if own else ""
     notes = [
-        "Accuracies (%) of the epoch, 0 being direct transfer, that is chosen without a label of the target: by the "
-        "predictions for at most 500 of its training pictures and at most 500 of the source's test pictures. The "
-        f"last epoch is the score unless `adapt.choose` names one of these. ({origins}.)"
+        f"Accuracies (%) of the {step}, 0 being direct transfer, that is chosen without a label of the target: by the "
+        "predictions for at most 500 of its training pictures and at most 500 of the source's test pictures. "
+        f"{score}({origins}.)"
     ]
-    return section("Choosing an epoch without labels", markdown_table(["Target", *titles, ORACLE], rows), notes)
+    return section(
+        f"Choosing {'an' if own else 'a'} {step} without labels",
+        markdown_table(["Target", *titles, ORACLE], rows),
+        notes,
+    )
 
 
 def _choice_cell(result: Result, chosen: ChosenEpoch) -> str:

@@ -263,12 +263,18 @@ def losses(name: str, title: str, table: pd.DataFrame, mark: str, note: str = ""
     return curves(name, f"{title}; the legend shows further curves", table, first, mark, note=note)
 
 
-def accuracy_by_epoch(table: pd.DataFrame, mark: str) -> list[Plot]:
-    """Accuracies in per cent, on an axis that a test part's own error does not fill."""
-    title = "Accuracy on the test pictures by epoch: seen by their labels, by which no epoch is chosen"
+def accuracy_by_step(table: pd.DataFrame, mark: str, step: str) -> list[Plot]:
+    """Accuracies in per cent, on an axis that a test part's own error does not fill.
+
+    Args:
+        table: with a column ``epoch``; of a search it has the places of the configurations.
+        mark: stands after every number.
+        step: what a row is of: epoch or configuration.
+    """
+    title = f"Accuracy on the test pictures by {step}: seen by their labels, by which no {step} is chosen"
     names = {"accuracy": "accuracy", "balanced_accuracy": "balanced accuracy"}
     scaled = table.mul(100).assign(epoch=table["epoch"]).rename(columns=names)
-    plots = curves("accuracy", title, scaled, list(names.values()), mark, unit="%")
+    plots = curves("accuracy", title, scaled, list(names.values()), mark, unit="%", step=step)
     for plot in plots:
         values = scaled.drop(columns="epoch").to_numpy(np.float64)
         low, high = float(np.nanmin(values)), float(np.nanmax(values))
@@ -278,7 +284,14 @@ def accuracy_by_epoch(table: pd.DataFrame, mark: str) -> list[Plot]:
 
 
 def curves(
-    name: str, title: str, table: pd.DataFrame, first: Sequence[str], mark: str, unit: str = "", note: str = ""
+    name: str,
+    title: str,
+    table: pd.DataFrame,
+    first: Sequence[str],
+    mark: str,
+    unit: str = "",
+    note: str = "",
+    step: str = "epoch",
 ) -> list[Plot]:
     """One plot of all columns against ``epoch``, ``first`` of them visible; none where nothing was trained."""
     columns = [column for column in table.columns if column != "epoch"]
@@ -295,10 +308,10 @@ def curves(
             name=column,
             line={"color": (AFTER_COLOUR, *COLOURS[:-1])[place % len(COLOURS)]},
             visible=True if column in first else "legendonly",
-            hovertemplate=f"epoch %{{x}}: %{{y:.4g}}{mark} {unit}<extra>{column}</extra>",
+            hovertemplate=f"{step} %{{x}}: %{{y:.4g}}{mark} {unit}<extra>{column}</extra>",
         )
     figure.update_layout(
-        xaxis={"title": {"text": "epoch", "standoff": 4}, "dtick": 1 if len(table) < FEW_EPOCHS else None},
+        xaxis={"title": {"text": step, "standoff": 4}, "dtick": 1 if len(table) < FEW_EPOCHS else None},
         height=420,
         showlegend=True,
         legend={**BELOW, "y": -0.25},

@@ -24,7 +24,7 @@ from pipeline.reporting.page.document import document
 from pipeline.reporting.page.pictures import SetPictures, page_predictions, sample_rows
 from pipeline.reporting.results import Evaluation, read_curve
 from pipeline.reporting.target_tables import gain, paired_gain
-from pipeline.reporting.titles import dataset_title, method_title, provenance_note
+from pipeline.reporting.titles import dataset_title, losses_title, method_title, provenance_note, step_word
 
 
 @dataclass(frozen=True)
@@ -144,11 +144,11 @@ def _card(result: Result) -> Card:
 
 
 def _training(evaluation: Evaluation, mark: str) -> list[Plot]:
-    """The curves of an adaptation; the accuracy by epoch, which labels were needed for, stands by itself."""
-    training, note = evaluation.training, ramp_note(evaluation.result.method)
+    """The curves of an adaptation; the accuracies, which labels were needed for, stand by themselves."""
+    result, training, note = evaluation.result, evaluation.training, ramp_note(evaluation.result.method)
     return [
-        *plots.losses("adaptation", "Adaptation by epoch", training.losses, mark, note),
-        *plots.accuracy_by_epoch(training.accuracy, mark),
+        *plots.losses("adaptation", losses_title(bool(result.candidates)), training.losses, mark, note),
+        *plots.accuracy_by_step(training.accuracy, mark, step_word(result)),
     ]
 
 
