@@ -18,7 +18,7 @@ from pipeline.errors import DivergedError
 from pipeline.methods import Method, SourceDomain, TargetDomain
 from pipeline.methods.parts.base import copied_state
 from pipeline.networks.network import Classifier
-from pipeline.training.loop import Epoch, Resumable, require_finite_weights
+from pipeline.training.loop import Epoch, Resumable
 from pipeline.validators import LAST, Validator, best_candidate
 
 NOTHING = Epoch(iter(()), 0, 0, {})
@@ -141,10 +141,10 @@ class Search(Resumable):
         return {} if self._failed else losses
 
     def judge(self, epoch: int, metrics: Mapping[str, float]) -> None:
-        """See whether a candidate's weights are finite; after its last epoch, what it has come to."""
+        """Let a candidate judge its epoch; after its last one, see what it has come to."""
         if not self._failed:
             try:
-                require_finite_weights(self._method.state(), self.name, epoch)
+                self._method.judge(epoch % self._method.epochs, metrics)
             except DivergedError:
                 self._failed = True
         if (epoch + 1) % self._method.epochs == 0:

@@ -159,8 +159,10 @@ class Pretraining(Resumable):
         """Stop a training whose projections are one point, or so near to one that the contrastive loss is no better.
 
         Raises:
-            TrainingError: they still are, ``PATIENCE`` steps after the warm-up.
+            DivergedError: a weight is not finite.
+            TrainingError: the projections still are one point, ``PATIENCE`` steps after the warm-up.
         """
+        super().judge(epoch, metrics)
         warm = (epoch + 1 - self._params.warmup_epochs) * self._steps
         chance = math.log(2 * min(self._params.batch_size, len(self._rows)) - 1)
         contrastive = metrics.get("supcon", metrics["loss"] if self._params.objective == "supcon" else -math.inf)

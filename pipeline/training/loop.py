@@ -1,6 +1,7 @@
 """The loop that every training stage shares: epochs, progress, the finite check, checkpoints and exact resume."""
 
 import math
+from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -62,7 +63,12 @@ class Task(Protocol):
         ...
 
     def judge(self, epoch: int, metrics: Mapping[str, float]) -> None:
-        """Look at what epoch ``epoch`` (from 0) came to: raise a TrainingError where going on is of no use."""
+        """Look at what epoch ``epoch`` (from 0) came to.
+
+        Raises:
+            DivergedError: a weight is not finite.
+            TrainingError: going on is of no use.
+        """
         ...
 
     def state(self) -> dict[str, Any]:
@@ -87,12 +93,22 @@ class Stateful(Protocol):
 
 
 class Resumable:
-    """``state`` and ``restore`` of a task whose whole state is that of its named parts."""
+    """``judge``, ``state`` and ``restore`` of a task whose whole state is that of its named parts."""
 
     parts: dict[str, Stateful]
 
+    @property
+    @abstractmethod
+    def name(self) -> str:
+        """What messages call the task."""
+
     def judge(self, epoch: int, metrics: Mapping[str, float]) -> None:
-        """Find every epoch good enough."""
+        """Refuse an epoch whose last step has broken weights, which no loss shows.
+
+        Raises:
+            DivergedError: it names the part.
+        """
+        require_finite_weights(self.state(), self.name, epoch)
 
     def state(self) -> dict[str, Any]:
         return {name: part.state_dict() for name, part in self.parts.items()}
@@ -141,10 +157,8 @@ def fit(task: Task, checkpoint: Checkpoint, log: Log, team: Team) -> list[dict[s
             task.judge(epoch, metrics)
             curve.append({"epoch": epoch + 1, **metrics})
             costs.append(cost)
-            state = task.state()
-            require_finite_weights(state, task.name, epoch)
             if team.leads:
-                checkpoint.save({"curve": curve, "costs": costs, "task": state})
+                checkpoint.save({"curve": curve, "costs": costs, "task": task.state()})
             # After the checkpoint: a server that has gone away must not cost the epoch.
             log(metrics | cost, epoch + 1)
     return curve
@@ -159,7 +173,7 @@ def fit_unseen(task: Task, device: torch.device) -> None:
     """Train to the last epoch without a bar, a log or checkpoints: where that takes seconds.
 
     Raises:
-        DivergedError: a loss is not finite.
+        DivergedError: a loss or a weight is not finite.
         TrainingError: the task's ``judge`` stops it.
     """
     with Progress(task.name, task.epochs, device, False) as progress:
