@@ -133,7 +133,7 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def code_digests(paths: Iterable[Path]) -> dict[str, str]:
+def python_digests(paths: Iterable[Path]) -> dict[str, str]:
     """The SHA-256 of Python files by their names.
 
     Args:

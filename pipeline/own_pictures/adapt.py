@@ -104,7 +104,7 @@ def _run(request: AdaptRequest) -> None:
 
 def _make_features(work: Adaptation, device: torch.device) -> None:
     """Compute the features that the adaptation reads, into the work in progress."""
-    for request in work.feature_requests():
+    for request in work.feature_requests:
         if request is not None:
             request.write(work.outputs.features / request.name, device)
 

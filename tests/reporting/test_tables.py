@@ -409,6 +409,6 @@ def test_the_configurations_of_a_search_stand_in_a_table(tmp_path: Path) -> None
     assert "POCAN, configuration by mutual information (measured)" in text
     assert "adaptation of each of 2 configurations" in text
     choice = section(text, "Choosing a configuration without labels")
-    assert "| Target | keep the source model | mutual information |" in choice  # none of them is the last
+    assert "| Target | keep the source model | entropy |" in choice  # none of them is the last
     assert "Accuracies (%) of the configuration, 0 being direct transfer" in choice
     assert "Configurations tried" not in text_of(tmp_path / "none", result("ckplus"))
