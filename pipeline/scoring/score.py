@@ -261,7 +261,9 @@ def scores_table(found: Comparison) -> pd.DataFrame:
     rows = []
     for number, one in enumerate(found.models, start=1):
         scored = one.metrics
-        (low, high), (balanced_low, balanced_high) = scored.interval or (0, 0), scored.balanced_interval or (0, 0)
+        unknown = (None, None)
+        low, high = scored.interval or unknown
+        balanced_low, balanced_high = scored.balanced_interval or unknown
         rows.append(
             {
                 "number": number,

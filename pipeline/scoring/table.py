@@ -3,7 +3,7 @@
 import textwrap
 from collections.abc import Iterator
 
-from pipeline.files.names import visible
+from pipeline.files.names import shortened, visible
 from pipeline.labels import DRAWN_MARK, EXPRESSIONS
 from pipeline.reporting.markdown import MARK_NOTE, NOTHING, signed
 from pipeline.reporting.text_table import text_table
@@ -98,8 +98,7 @@ def _wrapped(text: str) -> list[str]:
 
 def _name(number: int, one: ModelScores, width: int) -> str:
     """The number and the name of a model, its end where it is long."""
-    name, room = visible(one.name), width - len(f"{number} ") - 1
-    return f"{number} {name if len(name) <= room else f'…{name[1 - room :]}'}"
+    return f"{number} {shortened(one.name, width - len(f'{number} ') - 1)}"
 
 
 def _share(share: float, interval: tuple[float, float] | None) -> str:

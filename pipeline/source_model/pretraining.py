@@ -171,7 +171,7 @@ class Pretraining(Resumable):
             raise TrainingError(
                 f"pretrain: the projections have collapsed: in epoch {epoch + 1} all pictures point into one direction "
                 f"(spread {metrics['spread']:.1e}; the contrastive loss of that is log(2B − 1) = {chance:.2f}). Lower "
-                "pretrain.lr (an encoder with weights wants a hundredth of that of one without), raise pretrain.tau "
+                "pretrain.lr (for pre-trained weights to a hundredth of the rate for random ones), raise pretrain.tau "
                 "or pretrain.warmup_epochs, keep the projections apart by model.projection_norm: batch, or train by "
                 "cross entropy (pretrain.objective)"
             )

@@ -342,5 +342,5 @@ def test_the_source_model_is_kept_where_a_validator_prefers_it(name: str, monkey
 @pytest.mark.parametrize("name", NAMES)
 def test_nothing_to_adapt_to_is_told(name: str) -> None:
     none = TargetDomain(pictures(2, shifted=True), ROWS[:0], ROWS)
-    with pytest.raises(TrainingError, match="no pictures to adapt to"):
+    with pytest.raises(TrainingError, match=r"too few pictures for \w+ to adapt to \(0; 1 are needed\)"):
         method(name, target=none)

@@ -12,7 +12,7 @@ from pipeline.compute.team import Team
 from pipeline.config.learning import AugmentParams
 from pipeline.config.methods.base import AdaptParams
 from pipeline.data.batches import NetworkInputs
-from pipeline.errors import DivergedError, WeightsError
+from pipeline.errors import DivergedError, TrainingError, WeightsError
 from pipeline.methods.parts.linear import require_fitting
 from pipeline.networks.inference import classify
 from pipeline.networks.network import Classifier, PrototypeClassifier
@@ -147,6 +147,18 @@ class Method(Resumable, ABC):
         Returns:
             Its losses by name, scalars.
         """
+
+    def require_pictures(self, least: int) -> None:
+        """Check that the target has enough pictures to adapt to.
+
+        Raises:
+            TrainingError: it has fewer than ``least``.
+        """
+        if (found := len(self.target.train_rows)) < least:
+            raise TrainingError(
+                f"the target's split has too few pictures for {self.name} to adapt to ({found}; {least} are needed): "
+                "add pictures or change its split"
+            )
 
     def modules(self) -> dict[str, nn.Module]:
         """Return what is saved, by name: the parts of ``model``, and whatever else is worth keeping."""

@@ -13,7 +13,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from pipeline.errors import TrainingError
 from pipeline.labels import NUM_CLASSES
 from pipeline.methods.parts.base import Method
 from pipeline.methods.parts.decision import entropy
@@ -35,8 +34,7 @@ class TrainingFree(Method):
         Raises:
             TrainingError: the target has no pictures to adapt to.
         """
-        if not len(self.target.train_rows):
-            raise TrainingError("the target's split has no pictures to adapt to: add pictures or change its split")
+        self.require_pictures(1)
         self.model = self.predictor().to(self.team.device)
         self.parts = {"model": self.model}
 

@@ -147,67 +147,56 @@ def _title(text: str) -> dict[str, Any]:
 
 def _reliability(evaluation: Evaluation, mark: str) -> Plot:
     """Accuracy by bin of the confidence, as the model says it and at the temperature; a frame spans the error."""
-    calibration = evaluation.result.calibration
-    stages = (
-        (False, "before", "as it is"),
-        (True, "after", f"at temperature {calibration.temperature:.2f}{mark}"),
-    )
-    first = float(bin_edges(evaluation.reliability["confidence"]).min(initial=1 - 1 / BINS))
+    calibration, every = evaluation.result.calibration, evaluation.reliability
+    stages = ((False, "before", "as it is"), (True, "after", f"at temperature {calibration.temperature:.2f}{mark}"))
+    first = float(bin_edges(every["confidence"]).min(initial=1 - 1 / BINS))
     panels = []
     for scaled, key, name in stages:
-        table = evaluation.reliability[evaluation.reliability["scaled"] == scaled]
-        confidence, accuracy = table["confidence"].to_numpy(np.float64), table["accuracy"].to_numpy(np.float64)
-        bars = {"x": (bin_edges(table["confidence"]) + 0.5 / BINS).tolist(), "width": 0.9 / BINS}
-        counts = [f"n={count}" for count in table["count"]]
-        hover = f"confidence %{{customdata[0]:.1%}}{mark}, accuracy %{{customdata[1]:.1%}}{mark}, %{{customdata[2]}}"
-        figure = go.Figure()
-        figure.add_bar(
-            **bars,
-            y=accuracy.tolist(),
-            name="accuracy of the bin",
-            marker_color=BEFORE_COLOUR,
-            customdata=[list(row) for row in zip(confidence.tolist(), accuracy.tolist(), counts, strict=True)],
-            hovertemplate=f"{hover}{mark}<extra></extra>",
-        )
-        figure.add_bar(
-            **bars,
-            y=(confidence - accuracy).tolist(),
-            base=accuracy.tolist(),
-            name="from accuracy to mean confidence",
-            marker={"color": "rgba(0,0,0,0)", "line": {"color": WARNING_COLOUR, "width": 1.5}},
-            hoverinfo="skip",
-        )
-        figure.add_scatter(
-            x=bars["x"],
-            y=np.maximum(confidence, accuracy).tolist(),
-            mode="text",
-            text=counts,
-            textposition="top center",
-            textfont={"size": 10},
-            hoverinfo="skip",
-            showlegend=False,
-        )
-        figure.add_scatter(
-            x=[first, 1],
-            y=[first, 1],
-            mode="lines",
-            line={"dash": "dash", "color": "#8A8A8A", "width": 1},
-            name="confidence that is right",
-            hoverinfo="skip",
-        )
         found = calibration.target
         error = f"<br>expected calibration error {100 * getattr(found, key):.1f}{mark} %" if found else ""
-        figure.update_layout(
-            barmode="overlay",
-            xaxis={"range": [first - 0.01, 1.01], "title": "confidence", "tickformat": ".0%"},
-            yaxis={"range": [0, 1.12], "title": "accuracy", "tickformat": ".0%", "dtick": 0.2},
-            height=430,
-            legend={**BELOW, "y": -0.2},
-            **_title(f"{name}{error}"),
-        )
-        panels.append(figure)
+        panels.append(_reliability_panel(every[every["scaled"] == scaled], f"{name}{error}", first, mark))
     note = "n: test pictures in the bin. The temperature is fitted on the source's test pictures, not on the target's."
-    return Plot("reliability", "Reliability of the last model", panels, note)
+    return Plot("reliability", "Reliability of the model that is kept", panels, note)
+
+
+def _reliability_panel(table: pd.DataFrame, title: str, first: float, mark: str) -> go.Figure:
+    """The bins of one stage; ``first`` is the lower edge of the lowest bin of all stages, where the axes begin."""
+    confidence, accuracy = table["confidence"].to_numpy(np.float64), table["accuracy"].to_numpy(np.float64)
+    bars = {"x": (bin_edges(table["confidence"]) + 0.5 / BINS).tolist(), "width": 0.9 / BINS}
+    counts = [f"n={count}" for count in table["count"]]
+    hover = f"confidence %{{customdata[0]:.1%}}{mark}, accuracy %{{customdata[1]:.1%}}{mark}, %{{customdata[2]}}"
+    figure = go.Figure()
+    figure.add_bar(
+        **bars,
+        y=accuracy.tolist(),
+        name="accuracy of the bin",
+        marker_color=BEFORE_COLOUR,
+        customdata=[list(row) for row in zip(confidence.tolist(), accuracy.tolist(), counts, strict=True)],
+        hovertemplate=f"{hover}{mark}<extra></extra>",
+    )
+    figure.add_bar(
+        **bars,
+        y=(confidence - accuracy).tolist(),
+        base=accuracy.tolist(),
+        name="from accuracy to mean confidence",
+        marker={"color": "rgba(0,0,0,0)", "line": {"color": WARNING_COLOUR, "width": 1.5}},
+        hoverinfo="skip",
+    )
+    above = np.maximum(confidence, accuracy).tolist()
+    text = {"mode": "text", "text": counts, "textposition": "top center", "textfont": {"size": 10}}
+    figure.add_scatter(x=bars["x"], y=above, **text, hoverinfo="skip", showlegend=False)
+    line = {"dash": "dash", "color": "#8A8A8A", "width": 1}
+    ends = [first, 1]
+    figure.add_scatter(x=ends, y=ends, mode="lines", line=line, name="confidence that is right", hoverinfo="skip")
+    figure.update_layout(
+        barmode="overlay",
+        xaxis={"range": [first - 0.01, 1.01], "title": "confidence", "tickformat": ".0%"},
+        yaxis={"range": [0, 1.12], "title": "accuracy", "tickformat": ".0%", "dtick": 0.2},
+        height=430,
+        legend={**BELOW, "y": -0.2},
+        **_title(title),
+    )
+    return figure
 
 
 def tsne(stages: Sequence[tuple[str, Embedding]], source: SetPictures, target: SetPictures, coloured_by: str) -> Plot:
