@@ -390,8 +390,7 @@ def trials(
     prepare(settings.seed, team.device)
     source = PreparedData.open(settings.source)
     work = Trials(open_model(model), source, read, paths.TRIALS, settings.seed, team)
-    found = work.run(settings.adapt)
-    write_csv(out, found)
+    found = work.run(settings.adapt, lambda rows: write_csv(out, rows))
     for line in summary(found):
         typer.echo(line)
 

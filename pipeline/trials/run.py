@@ -3,7 +3,7 @@
 import copy
 import hashlib
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -56,11 +56,12 @@ class Trials:
     seed: int
     team: Team
 
-    def run(self, params: AdaptParams) -> pd.DataFrame:
+    def run(self, params: AdaptParams, keep: Callable[[pd.DataFrame], None] = lambda _: None) -> pd.DataFrame:
         """Adapt the head to every target.
 
         Args:
             params: of the method; what it ``trains`` is the head, whatever they say.
+            keep: is given the rows so far after each target, so that an interruption costs none of them.
 
         Returns:
             A row a target: camera, shares, draw, pictures, outcome (adapted or diverged), accuracy and balanced
@@ -80,29 +81,14 @@ class Trials:
             raise ParamsError("adapt.search: trial targets try one configuration; set adapt.search: 0")
         params = params.model_copy(update={"trains": "head"})
         source, targets = self._features(params)
-        rows = []
+        rows, found = [], pd.DataFrame()
         drawn = list(cases(self.suite, labels, self.seed))
         for case in progress_bar(drawn, desc=f"{params.title}, trial targets", unit="target"):
             method = self._method(params, source, targets[case.camera], case)
-            outcome = self._adapt(method, case)
-            # Of one that has diverged nothing but direct transfer is known.
-            epochs: list[int] = [0, method.kept_epoch] if outcome == ADAPTED else [0]
-            scores = [score(labels[case.rows], method.predictions[epoch].numpy().astype(np.int64)) for epoch in epochs]
-            rows.append(
-                {
-                    "camera": case.camera,
-                    "shares": case.shares,
-                    "draw": case.draw,
-                    "pictures": len(case.rows),
-                    "outcome": outcome,
-                    "dt_accuracy": scores[0].accuracy,
-                    "dt_balanced": scores[0].balanced_accuracy,
-                    "accuracy": scores[1].accuracy if scores[1:] else None,
-                    "balanced": scores[1].balanced_accuracy if scores[1:] else None,
-                    "kept_epoch": epochs[1] if epochs[1:] else None,
-                }
-            )
-        return pd.DataFrame(rows).astype({"accuracy": float, "balanced": float, "kept_epoch": "Int64"})
+            rows.append(_row(case, method, self._adapt(method, case), labels[case.rows]))
+            found = pd.DataFrame(rows).astype({"accuracy": float, "balanced": float, "kept_epoch": "Int64"})
+            keep(found)
+        return found
 
     def _adapt(self, method: Method, case: Case) -> str:
         """Train a method on a target to the last epoch; returns how that ended."""
@@ -158,6 +144,25 @@ class Trials:
         model = self.trained.model
         assert isinstance(model, PrototypeClassifier)
         return model
+
+
+def _row(case: Case, method: Method, outcome: str, labels: NDArray[np.int64]) -> dict[str, str | int | float | None]:
+    """What a target came to; of one that has diverged nothing but direct transfer is known."""
+    kept = method.kept_epoch if outcome == ADAPTED else None
+    before = score(labels, method.predictions[0].numpy().astype(np.int64))
+    after = None if kept is None else score(labels, method.predictions[kept].numpy().astype(np.int64))
+    return {
+        "camera": case.camera,
+        "shares": case.shares,
+        "draw": case.draw,
+        "pictures": len(case.rows),
+        "outcome": outcome,
+        "dt_accuracy": before.accuracy,
+        "dt_balanced": before.balanced_accuracy,
+        "accuracy": after.accuracy if after else None,
+        "balanced": after.balanced_accuracy if after else None,
+        "kept_epoch": kept,
+    }
 
 
 def through(camera: Camera, images: NDArray[np.uint8], rows: NDArray[np.int64], seed: int) -> NDArray[np.uint8]:

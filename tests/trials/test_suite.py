@@ -138,11 +138,14 @@ def test_a_target_that_diverges_is_a_row_and_the_others_go_on(tmp_path: Path, mo
     monkeypatch.chdir(tmp_path)
     write_project(tmp_path)
     Path("suite.yaml").write_text("cameras: {plain: {}, dark: {lift: 0}}\nshares: [even]\ndraws: 1\npictures: 21\n")
+    several = "cameras: {dark: {lift: 0}}\nshares: [even]\ndraws: 2\npictures: 21\n"
     trained, step = list[object](), Concord.step
 
     def diverging(method: Concord, batch: Any, progress: float) -> dict[str, torch.Tensor]:
         if method not in trained:
             trained.append(method)
+        if len(trained) == 3:
+            raise KeyboardInterrupt
         losses = step(method, batch, progress)
         return losses if len(trained) > 1 else {name: loss * torch.nan for name, loss in losses.items()}
 
@@ -156,3 +159,8 @@ def test_a_target_that_diverges_is_a_row_and_the_others_go_on(tmp_path: Path, mo
     assert found.dt_accuracy.notna().all()
     assert found.loc[0, ["accuracy", "balanced", "kept_epoch"]].isna().all()
     assert found.loc[1, "kept_epoch"] == 2
+
+    trained[1:] = []  # the first target is the second that trains, the second one is interrupted
+    Path("suite.yaml").write_text(several)
+    assert CliRunner().invoke(app, ["trials", "b.csv", "--suite", "suite.yaml", "--method", "concord"]).exit_code != 0
+    assert pd.read_csv("b.csv").outcome.tolist() == ["adapted"]
