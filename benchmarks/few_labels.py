@@ -154,7 +154,7 @@ def _adapted(
     """The unlabelled adaptation, trained to its end, and the processor seconds of its steps."""
     outputs = replace(AdaptationPaths.of_target(data.name), features=features)
     work = Adaptation(model, source(model, settings), data, settings.adapt, settings.augment, seed, None, {}, outputs)
-    for request in work.feature_requests():
+    for request in work.feature_requests:
         if request is not None:
             request.write(features / request.name, team.device)
     loop.prepare(seed, team.device)

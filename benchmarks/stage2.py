@@ -54,7 +54,7 @@ def measure(target: str, steps: int, through: int) -> str:
                 encoder(pictures)
             rate = ROUNDS * BATCH / (time.perf_counter() - began)
         rows, seconds = [["the encoder alone", "", f"{rate:.0f} views/s", ""]], {}
-        for request in on_features.feature_requests():
+        for request in on_features.feature_requests:
             assert request is not None
             began = time.perf_counter()
             request.write(outputs.features / request.name, team.device)

@@ -46,7 +46,8 @@ def run(out: Path, suite: Path, draws: int, only: Sequence[str]) -> None:
         if row.kind != AS_CONFIGURED or row.name == DT or row.name in found or (only and row.name not in only):
             continue
         loop.prepare(settings.seed, team.device)
-        found[row.name] = trials.run(load(changes=row.changes).adapt).to_dict("records")
+        came = trials.run(load(changes=row.changes).adapt).astype(object)
+        found[row.name] = came.where(came.notna(), None).to_dict("records")
         write_json(
             out,
             {
@@ -63,17 +64,24 @@ def table(files: Sequence[Path]) -> str:
     """A row a method, best mean balanced gain first, over all source models; in points."""
     read = [read_json(file)["rows"] for file in files]
     found = {name: pd.concat([pd.DataFrame(rows[name]) for rows in read if name in rows]) for name in read[0]}
-    gains = {name: of.assign(gain=100 * (of.balanced - of.dt_balanced)) for name, of in found.items()}
+    ended = {name: of.dropna(subset=["balanced"]) for name, of in found.items()}  # the others have diverged
+    gains = {name: of.assign(gain=100 * (of.balanced - of.dt_balanced).astype(float)) for name, of in ended.items()}
     lines = []
     for name, of in sorted(gains.items(), key=lambda item: -item[1].gain.mean()):
         by = of.groupby("shares").gain.mean()
         harmed = (of.gain < -100 * WORSE).sum()
         accuracy = 100 * (of.accuracy - of.dt_accuracy).mean()
         cells = [f"{signed(accuracy)} ({signed(of.gain.mean())})", *(signed(by[key]) for key in SHARES if key in by)]
-        lines.append([name, *cells, f"{signed(of.gain.min())}", f"{harmed} of {len(of)}"])
+        lines.append(
+            [name, *cells, f"{signed(of.gain.min())}", f"{harmed} of {len(of)}{_diverged(len(found[name]) - len(of))}"]
+        )
     first = next(iter(gains.values()))
     kinds = [title for key, title in SHARES.items() if key in set(first.shares)]
     return markdown_table(["", "gain (balanced)", *kinds, "worst", "harmed"], lines)
+
+
+def _diverged(count: int) -> str:
+    return f"; diverged {count}" if count else ""
 
 
 def page(files: Sequence[Path]) -> str:

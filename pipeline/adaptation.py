@@ -129,6 +129,7 @@ class Adaptation:
         """The encoder f of the source model."""
         return self.source_model.network.encoder
 
+    @cached_property
     def feature_requests(self) -> tuple[FeatureRequest | None, FeatureRequest]:
         """The features of source and target that an adaptation of the head reads; None without a source."""
         params, source = self.params, None
@@ -169,7 +170,7 @@ class Adaptation:
                 np.empty((0, CROP_SIZE, CROP_SIZE, 3), np.uint8) if self.source is None else self.source.store.images
             )
             return DeviceCrops(images, device), DeviceCrops(self.target.store.images, device)
-        source, target = self.feature_requests()
+        source, target = self.feature_requests
         of_target = target.read(self.outputs.features / self.target.name, device)
         if source is None:
             return DeviceFeatures.none_like(of_target), of_target

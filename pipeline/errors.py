@@ -42,6 +42,10 @@ class TrainingError(PipelineError):
     """Training cannot go on: a loss is not finite, or a split has nothing to train on."""
 
 
+class DivergedError(TrainingError):
+    """A loss, a weight or a prediction is not finite: another configuration or another target may go well."""
+
+
 class TrackingError(PipelineError):
     """The MLflow server cannot be reached or refuses the run."""
 

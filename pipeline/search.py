@@ -14,11 +14,11 @@ from tqdm import tqdm
 
 from pipeline.config.methods import AdaptParams
 from pipeline.config.methods.space import Times
-from pipeline.errors import TrainingError
+from pipeline.errors import DivergedError
 from pipeline.methods import Method, SourceDomain, TargetDomain
 from pipeline.methods.parts.base import copied_state
 from pipeline.networks.network import Classifier
-from pipeline.training.loop import Epoch, Resumable, require_finite_weights
+from pipeline.training.loop import Epoch, Resumable
 from pipeline.validators import LAST, Validator, best_candidate
 
 NOTHING = Epoch(iter(()), 0, 0, {})
@@ -120,7 +120,7 @@ class Search(Resumable):
         if not self._failed:
             try:
                 return self._method.begin_epoch(epoch)
-            except TrainingError:
+            except DivergedError:
                 if not self.validations:  # the source model's own predictions: nothing could be compared with them
                     raise
                 self._failed = True
@@ -141,11 +141,11 @@ class Search(Resumable):
         return {} if self._failed else losses
 
     def judge(self, epoch: int, metrics: Mapping[str, float]) -> None:
-        """See whether a candidate's weights are finite; after its last epoch, what it has come to."""
+        """Let a candidate judge its epoch; after its last one, see what it has come to."""
         if not self._failed:
             try:
-                require_finite_weights(self._method.state(), self.name, epoch)
-            except TrainingError:
+                self._method.judge(epoch % self._method.epochs, metrics)
+            except DivergedError:
                 self._failed = True
         if (epoch + 1) % self._method.epochs == 0:
             self._finish()
@@ -155,7 +155,7 @@ class Search(Resumable):
         if not self._failed:
             try:
                 self._method.predict_target()
-            except TrainingError:
+            except DivergedError:
                 self._failed = True
         if self._failed:
             if self._method.team.leads:

@@ -185,7 +185,10 @@ def adapt(
     ] = None,
     choose: Annotated[
         str | None,
-        typer.Option(help="The epoch to keep: last, or a validator's best; the default is a label-free rule."),
+        typer.Option(
+            help="The epoch to keep (in a search, the configuration): last, or a validator's best; the default is a "
+            "label-free rule."
+        ),
     ] = None,
     search: Annotated[int, typer.Option(min=0, help="Try this many configurations of the method.")] = 0,
     changes: Annotated[
@@ -399,8 +402,7 @@ def trials(
     prepare(settings.seed, team.device)
     source = PreparedData.open(settings.source)
     work = Trials(open_model(model), source, read, paths.TRIALS, settings.seed, team)
-    found = work.run(settings.adapt)
-    write_csv(out, found)
+    found = work.run(settings.adapt, lambda rows: write_csv(out, rows))
     for line in summary(found):
         typer.echo(line)
 

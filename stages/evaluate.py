@@ -21,6 +21,7 @@ from pipeline.labels import EXPRESSIONS
 from pipeline.networks.calibration import rescaled
 from pipeline.progress import working
 from pipeline.splits.report import SplitReport
+from pipeline.tracking.descriptions import with_units
 from pipeline.tracking.runs import StageRun, stage_run
 
 
@@ -60,7 +61,7 @@ def main(target: str) -> None:
         write_record(
             paths.result(target), result(settings, source, data, scores, unlabelled, calibrated, searched, tracked)
         )
-        tracked.log({key: float(value) for key, value in flatten(metrics).items()}, settings.adapt.passes)
+        tracked.log(with_units({key: float(value) for key, value in flatten(metrics).items()}), settings.adapt.passes)
         written = [paths.metrics(target), paths.result(target)]
         tracked.log_files([*written, *(paths.evaluation_table(target, name) for name in tables)], "evaluate")
 

@@ -20,6 +20,7 @@ from pipeline.networks.inference import classify, project
 from pipeline.networks.network import Decision, PrototypeClassifier
 from pipeline.networks.statistics import ClassStatistics
 from pipeline.source_model.prototypes import PrototypeLearning
+from pipeline.tracking.descriptions import with_units
 from pipeline.tracking.runs import stage_run
 from pipeline.training import loop
 from pipeline.training.checkpoints import Checkpoint
@@ -63,7 +64,7 @@ def main() -> None:
         write_csv(paths.curve("prototypes"), pd.DataFrame(curve))
         write_record(paths.SOURCE_REPORT, SourceReport(source=metrics))
         numbers = metrics.model_dump(exclude={"dataset", "provenance", "n_test"})
-        tracked.log({f"test_{key}": value for key, value in numbers.items()}, settings.prototypes.epochs)
+        tracked.log(with_units({f"test_{key}": value for key, value in numbers.items()}), settings.prototypes.epochs)
         files = [paths.model_description(paths.PROTOTYPES), paths.curve("prototypes"), paths.SOURCE_REPORT]
         tracked.log_files(files, "prototypes")
         tracked.log_model(model, made)

@@ -9,6 +9,7 @@ from pipeline.config.dependencies import flatten
 from pipeline.config.load import load
 from pipeline.files.io import read_json
 from pipeline.reporting import write_report
+from pipeline.tracking.descriptions import with_units
 from pipeline.tracking.tree import log_report
 
 MEANS = ("dt.accuracy", "accuracy", "gain", "dt.balanced_accuracy", "balanced_accuracy", "balanced_gain")
@@ -22,7 +23,7 @@ def main() -> None:
     metrics = headline_metrics({target: flatten(read_json(paths.metrics(target))) for target in settings.targets})
     # Faces of licensed sets stay where DVC keeps them.
     shared = [file for file in files if file != paths.PAGE or not settings.report.pictures]
-    log_report(settings, metrics, shared)
+    log_report(settings, with_units(metrics), shared)
 
 
 def headline_metrics(found: Mapping[str, Mapping[str, str | float]]) -> dict[str, float]:

@@ -169,3 +169,36 @@ def test_a_configuration_that_is_not_finite_is_left_out_and_the_others_go_on(
     assert task.validations[1] == whole.validations[1]
     assert task.validations[3] == whole.validations[3]
     assert task.kept_epoch != 2
+
+
+def test_a_configuration_whose_last_step_breaks_weights_is_left_out_by_one_look_an_epoch(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole, looks, look = search(), list[int](), loop.require_finite_weights
+    trained(whole, tmp_path / "whole.pt")
+
+    def counted(state: Any, stage: str, epoch: int, name: str = "") -> None:
+        if not name:  # the whole state, not a part of it
+            looks.append(epoch)
+        look(state, stage, epoch, name)
+
+    def broken(found: AdaptParams) -> Method:
+        method = make(found)
+        if found.model_dump() == {**whole.candidates[1].model_dump(), "search": 0, "choose": "last"}:
+            step, steps = method.step, iter(range(4))
+
+            def breaking(batch: Any, progress: float) -> dict[str, torch.Tensor]:
+                losses = step(batch, progress)
+                if next(steps) == 3:
+                    next(method.source_model.network.head.parameters()).data.fill_(math.inf)
+                return losses
+
+            monkeypatch.setattr(method, "step", breaking)
+        return method
+
+    monkeypatch.setattr(loop, "require_finite_weights", counted)
+    task = Search(whole.candidates, broken, whole._validator)
+    trained(task, tmp_path / "c.pt")
+    assert len(looks) == task.epochs == 6
+    assert all(math.isnan(value) for value in task.validations[2].values())
+    assert task.validations[3] == whole.validations[3]

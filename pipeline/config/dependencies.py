@@ -56,7 +56,7 @@ def code_digests(stage: str, params: Params, *plugins: Any) -> dict[str, str]:
     Raises:
         ParamsError: there is no dvc.yaml here.
     """
-    found = io.code_digests(declared_code(stage, params))
+    found = io.python_digests(declared_code(stage, params))
     for plugin in plugins:
         if not plugin.__module__.startswith("pipeline."):
             found[plugin.__module__] = io.sha256(Path(inspect.getfile(plugin)))

@@ -98,7 +98,7 @@ class CkPlus(TableOrFiles):
             return None
         if len(files) > 1:
             raise self.error(f"{sequence}: {len(files)} emotion files; keep the one that belongs to the sequence")
-        text = read_text(self, files[0]).strip()
+        text = read_text(files[0], self.error).strip()
         try:
             value = float(text)
         except ValueError:

@@ -276,6 +276,11 @@ class Result(Record):
         """Whether any picture behind these numbers is a drawn stand-in, in the source or in the target."""
         return "stand-in" in (self.provenance.source, self.provenance.target)
 
+    @property
+    def kept_source_model(self) -> bool:
+        """Whether the rule that chooses without labels has kept the source model, and no adapted one."""
+        return self.adapts and self.kept_epoch == 0
+
     def adapted(self) -> Metrics | None:
         """Metrics after adaptation; none where nothing was adapted or the target has no labels."""
         return self.after if self.adapts else None

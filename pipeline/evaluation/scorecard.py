@@ -88,7 +88,7 @@ def _with_intervals(labels: Indices, predicted: Indices, groups: Indices, resamp
 
 
 def headline(scores: Scores | None) -> dict[str, Any]:
-    """What ``dvc metrics show`` and MLflow list; accuracies are fractions."""
+    """The numbers of a target's metrics.json; accuracies are fractions."""
     if scores is None:
         return {"n_test": 0}
     before, after = scores.before, scores.after

@@ -15,8 +15,9 @@ from pipeline.evaluation.records import Metrics, Result
 from pipeline.exporting import use
 from pipeline.labels import EXPRESSIONS
 from pipeline.networks.trained import TrainedModel
-from pipeline.reporting.markdown import MARK_NOTE, NOTHING, markdown_table, marked, percent
+from pipeline.reporting.markdown import MARK_NOTE, NOTHING, accuracy_cells, markdown_table, marked, percent
 from pipeline.reporting.titles import dataset_title
+from pipeline.validators import LAST
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,6 +103,10 @@ def _origin(trained: TrainedModel, made: Mapping[str, Any]) -> str:
         lines.append(_data(f"Target, with {given} labels" if given else "Target, without labels", made["target"]))
         trained_for = "without training" if method.training_free else f"{made['adapt']['epochs']} epochs"
         lines.append(f"Method: {method.title} ({method.citation}), {trained_for}")
+        if method.adapts and not given and made.get("kept_epoch") == 0:
+            lines.append(
+                f"Kept without labels, by `adapt.choose: {made['adapt'].get('choose', LAST)}`: the source model"
+            )
         if given:
             said = made["labels"]
             kept = {"source": "the source model", "adapted": "the adapted model", "fit": "a fit to the labels"}
@@ -145,11 +150,10 @@ def _scores(scored: Scored | None) -> str:
     if scored is None or scored.result.after is None:
         return f"Its score is not known: its target has no labels, or its results were not here. {MEASURE}"
     result, after, before = scored.result, scored.result.after, scored.result.before
-    low, high = after.interval or (0.0, 0.0)
     earlier = f", before adaptation {percent(before.accuracy, result)} %" if before and result.adapts else ""
     text = (
         f"On {result.n_test:,} test pictures of {dataset_title(result.target)}: accuracy "
-        f"{percent(after.accuracy, result)} [{100 * low:.1f}, {100 * high:.1f}] %, balanced accuracy "
+        f"{accuracy_cells(result, after)[0]} %, balanced accuracy "
         f"{percent(after.balanced_accuracy, result)} %{earlier}."
     )
     cells = []

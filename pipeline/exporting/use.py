@@ -28,7 +28,7 @@ TERMS = {
     "fer2013": "the rules of Kaggle's challenge in representation learning",
     "sfew": "its authors' licence agreement",
 }
-"""What binds the pictures of a set, as its owners say where they hand it out (README)."""
+"""What binds the pictures of a set, as its owners say where they hand it out (docs/datasets.md)."""
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from pipeline.errors import DatasetError
 from pipeline.faces.batches import Batches, FaceBatches, batch_name, divide
 from pipeline.faces.processes import crop_batches
 from pipeline.faces.writer import CropWriter
-from pipeline.files.io import code_digests
+from pipeline.files.io import python_digests
 from pipeline.progress import progress_bar
 
 NAMED = 5
@@ -142,7 +142,7 @@ def _report_reading(dataset: Dataset) -> dict[str, int]:
 def _settings(params: FaceParams, device: torch.device) -> str:
     """A digest of all but the pictures that decides the crops: parameters, device, code and libraries."""
     library = Path(__file__).parent
-    code = code_digests([library, library.parent / "datasets", Path(crops.__file__)])
+    code = python_digests([library, library.parent / "datasets", Path(crops.__file__)])
     versions = [version(package) for package in ("torch", "numpy", "opencv-python-headless", "pillow", "mtcnn")]
     parts = {"params": params.model_dump(), "device": device.type, "versions": versions, "code": list(code.values())}
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()

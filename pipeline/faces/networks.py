@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from pipeline.errors import WeightsError
-from pipeline.files.io import package_folder
+from pipeline.files.io import package_file
 
 FILTERS = 16
 """Layers may be filled up with filters of zeros to a multiple of this."""
@@ -136,13 +136,7 @@ def weight_file(name: str) -> Path:
     Raises:
         WeightsError: the package is not installed or has no such file.
     """
-    package = package_folder("mtcnn")
-    if package is None:
-        raise WeightsError(f"the package mtcnn, which holds the weights of the face detector, is missing; {INSTALL}")
-    path = package / "assets" / "weights" / f"{name}.lz4"
-    if not path.is_file():
-        raise WeightsError(f"{path}: missing; the package mtcnn is damaged or has another version; {INSTALL}")
-    return path
+    return package_file("mtcnn", f"assets/weights/{name}.lz4", INSTALL)
 
 
 def load_weights(network: nn.Module, name: str) -> None:

@@ -10,7 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline.errors import DamagedFileError
+from pipeline.errors import DamagedFileError, WeightsError
 from pipeline.files.atomic import atomic_path
 
 if TYPE_CHECKING:
@@ -133,7 +133,7 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def code_digests(paths: Iterable[Path]) -> dict[str, str]:
+def python_digests(paths: Iterable[Path]) -> dict[str, str]:
     """The SHA-256 of Python files by their names.
 
     Args:
@@ -152,3 +152,23 @@ def package_folder(name: str) -> Path | None:
     spec = find_spec(name)
     locations = spec.submodule_search_locations if spec is not None else None
     return Path(locations[0]) if locations else None
+
+
+def package_file(package: str, file: str, advice: str) -> Path:
+    """A file of an installed package that has weights, found without importing it.
+
+    Args:
+        package: its name.
+        file: within it.
+        advice: what to do where the package is not there, for the message.
+
+    Raises:
+        WeightsError: the package is not installed, or has no such file.
+    """
+    folder = package_folder(package)
+    if folder is None:
+        raise WeightsError(f"the package {package}, which has the weights, is not installed: {advice}")
+    path = folder / file
+    if not path.is_file():
+        raise WeightsError(f"{path}: missing; the package {package} is damaged or has another version: {advice}")
+    return path

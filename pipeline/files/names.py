@@ -27,6 +27,12 @@ def visible(text: str) -> str:
     return "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in text)
 
 
+def shortened(text: str, width: int) -> str:
+    """``visible`` of a text; of a long one its last characters, after an ellipsis: ``width`` in all."""
+    shown = visible(text)
+    return shown if len(shown) <= width else f"…{shown[1 - width :]}"
+
+
 def title_of(path: Path) -> str:
     """What a file or folder of the user's is called in texts, and in the names of files that are made for it."""
     return fitted(as_text(path.name), "", LONGEST_TITLE)

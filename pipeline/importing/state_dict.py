@@ -16,8 +16,6 @@ from pipeline.importing.classes import class_map
 from pipeline.importing.network import FACES, ForeignNetwork
 
 LIBRARIES = ("timm", "torchvision")
-USUAL_SIZE = 224
-"""Side of the pictures, in pixels, where the library does not say another one."""
 
 Channels = tuple[float, float, float]
 """Of red, green and blue."""

@@ -14,7 +14,6 @@ from pipeline.compute.device import upload
 from pipeline.config.methods.pocan import PocanParams
 from pipeline.data.batches import generator_for, shuffled_batches
 from pipeline.data.views import Pictures, Views
-from pipeline.errors import TrainingError
 from pipeline.labels import EXPRESSIONS
 from pipeline.losses.classification import (
     TARGET_POWER,
@@ -85,10 +84,7 @@ class Pocan(Method):
         Raises:
             TrainingError: the target has fewer than two pictures to adapt to.
         """
-        if len(self.target.train_rows) < 2:
-            raise TrainingError(
-                "the target's split has fewer than two pictures to adapt to: add pictures or change its split"
-            )
+        self.require_pictures(2)
         params, source = self.params, self.source
         self.network, self.source_prototypes = self.source_model.network, self.source_model.prototypes
         self.target_prototypes = copy.deepcopy(self.source_prototypes)

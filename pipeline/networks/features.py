@@ -13,6 +13,7 @@ They are written batch by batch through a memory map, so that memory does not gr
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
@@ -74,8 +75,9 @@ class FeatureRequest:
         """What an adaptation reads of the target: all pictures, and views of those that it adapts to."""
         return cls(encoder, *_named(data), torch.arange(len(data.store.images)), data.train_rows, views, augment)
 
+    @cached_property
     def description(self) -> dict[str, Any]:
-        """What decides the features, as JSON."""
+        """What decides the features, as JSON; made once, as it has the digest of the whole encoder."""
         return {
             "encoder": digest(self.encoder),
             "crops": self.crops,
@@ -92,7 +94,7 @@ class FeatureRequest:
         Raises:
             DamagedFileError: there are none, or they were made from something else.
         """
-        if read_json(folder / "features.json") != self.description():
+        if read_json(folder / "features.json") != self.description:
             raise DamagedFileError(f"{folder}: features of another encoder, division or views; run dvc repro")
         array: NDArray[np.float32] = read_array(folder / "features.npy")
         return DeviceFeatures(array, device)
@@ -103,7 +105,7 @@ class FeatureRequest:
         Raises:
             StorageError: the disk is full or fails.
         """
-        wanted = self.description()
+        wanted = self.description
         if folder.exists():
             try:
                 if read_json(folder / "features.json") == wanted:

@@ -104,7 +104,7 @@ def _run(request: AdaptRequest) -> None:
 
 def _make_features(work: Adaptation, device: torch.device) -> None:
     """Compute the features that the adaptation reads, into the work in progress."""
-    for request in work.feature_requests():
+    for request in work.feature_requests:
         if request is not None:
             request.write(work.outputs.features / request.name, device)
 
@@ -139,10 +139,10 @@ def _claim(request: AdaptRequest, faces: FaceParams, given: Sequence[Given]) -> 
             found = read_json(note)
         except ValueError:  # damaged
             found = {}
-        if found != wanted:
+        if other := [name for name in ("pictures", "every", "faces", "labels") if found.get(name) != wanted.get(name)]:
             raise DatasetError(
-                f"{request.out}: holds unfinished work on {found.get('pictures', 'other pictures')} or with other "
-                "faces or labels; remove it or name another folder with --out"
+                f"{request.out}: holds unfinished work on {found.get('pictures', 'unknown pictures')}, with other "
+                f"{', '.join(other)}; remove it or name another folder with --out"
             )
     elif request.out.exists() and (not request.out.is_dir() or any(request.out.iterdir())):
         raise DatasetError(f"{request.out}: exists already; remove it or name another folder with --out")
@@ -206,7 +206,9 @@ def _write(
     text = report.text(told)
     curve = read_curve(work.outputs.curve, "the same command again")
     with working("draw the page"):
-        html = page.html(settings, text, work.source, target, outcome, scores, every, curve, provenance)
+        html = page.html(
+            settings, text, work.source, target, outcome, scores, every, curve, provenance, told.kept_source
+        )
     write_csv(out / NEXT, next_labels.table(asked, target.store))
     given = labelled.by_row if labelled else {}
     write_text(out / LABEL_PAGE, next_labels.html(target.name, asked, target.store, given))

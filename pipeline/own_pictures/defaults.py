@@ -30,7 +30,10 @@ RATES: dict[str, dict[str, Any]] = {
     "shot": {"prototype_lr": 3e-3, "ema": 0.99},
     "aad": {"prototype_lr": 3e-3, "ema": 0.99},
 }
-"""Rates for a head whose f does not move: ten times those through the whole network. Other methods have their own."""
+"""Rates for a head whose f does not move: ten times those through the whole network. Other methods have their own.
+
+params.yaml and params/fer2013-ckplus48.yaml repeat them, as each parameter file is complete; a test compares them.
+"""
 
 
 def changes(method: str, decision: dict[str, Any], has_head: bool = True) -> list[str]:

@@ -1,14 +1,12 @@
 """The expressions that a user gives of a few pictures: a CSV file, or sub-folders named after the classes.
 
 A CSV file has the columns ``picture`` and ``expression``; further ones are passed over. A picture is named as
-label-next.csv names it (below the folder of pictures, with ``/``), or by its path. A line without an expression is
-passed over, so that label-next.csv itself can be filled in and given.
+label-next.csv names it (below the folder of pictures, with ``/``), by its path, or by as much of its end as is enough.
+A line without an expression is passed over, so that label-next.csv itself can be filled in and given.
 """
 
-import csv
 import hashlib
-import io
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,8 +17,14 @@ from pipeline.errors import DatasetError, short_key
 from pipeline.files.io import sha256
 from pipeline.files.names import as_text
 from pipeline.labels import EXPRESSIONS
-
-PICTURE, EXPRESSION = "picture", "expression"
+from pipeline.prediction.picture_table import (
+    EXPRESSION,
+    EXPRESSION_COLUMNS,
+    PICTURE,
+    PictureNames,
+    PictureTable,
+    expression_of,
+)
 
 
 @dataclass(frozen=True)
@@ -100,44 +104,23 @@ def _without_repetitions(found: Sequence[Given]) -> list[Given]:
 
 
 def _from_csv(path: Path, pictures: Dataset) -> Iterator[Given]:
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise DatasetError(f"{as_text(path)}: cannot be read ({error}); save it as CSV in UTF-8") from error
-    names = _names(pictures)
-    try:
-        delimiter = ";" if ";" in text.partition("\n")[0] else ","
-        reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
-        lacking = [name for name in (PICTURE, EXPRESSION) if name not in (reader.fieldnames or ())]
-        if lacking:
-            raise DatasetError(
-                f"{as_text(path)}, line 1: no column {' or '.join(lacking)}; begin with {PICTURE},{EXPRESSION}"
-            )
-        for row in reader:
-            if word := (row[EXPRESSION] or "").strip():
-                yield _given(row[PICTURE] or "", word, f"{as_text(path)}, line {reader.line_num}", pictures, names)
-    except csv.Error as error:
-        raise DatasetError(f"{as_text(path)}, line {reader.line_num}: no CSV ({error}); save it again") from error
-
-
-def _names(pictures: Dataset) -> dict[str, str]:
-    """The key of each picture, by the names under which a file of labels may have it."""
+    table = PictureTable(path)
+    expression = table.place_of(EXPRESSION_COLUMNS)
+    if expression is None:
+        raise table.lacks(f"no column {EXPRESSION!r}")
     keys = [sample.key for sample in pictures.samples()]
-    roots = (pictures.root.resolve(), pictures.root)
-    return {as_text(root / key): key for root in roots for key in keys} | {key: key for key in keys}
-
-
-def _given(name: str, word: str, place: str, pictures: Dataset, names: Mapping[str, str]) -> Given:
-    label = class_of(word)
-    if label is None:
-        raise DatasetError(f"{place}: {short_key(word)} is no expression; use {', '.join(EXPRESSIONS)}")
-    key = names.get(name) or names.get(as_text(Path(name)))
-    if key is None:
-        raise DatasetError(
-            f"{place}: {short_key(name)}: no such {pictures.unit} in {as_text(pictures.root)}; name it as it lies "
-            "below that folder"
-        )
-    return Given(key, label, place)
+    names = PictureNames(keys)
+    for where, fields in table.rows():
+        name, word = fields[table.picture], fields[expression]
+        if not word:
+            continue
+        label, place = expression_of(where, word), names.place_of(where, name)
+        if place is None:
+            raise DatasetError(
+                f"{where}: {short_key(name)}: no such {pictures.unit} in {as_text(pictures.root)}; name it as it lies "
+                "below that folder"
+            )
+        yield Given(keys[place], label, where)
 
 
 def _from_folders(folder: Path, pictures: Dataset) -> Iterator[Given]:

@@ -123,12 +123,11 @@ class Labelled:
         plain = self.source_model.to(device).eval()
         swap_encoder(plain, GivenFeatures(plain.network.encoder.dim))
         work = _Fits(plain, method, torch.from_numpy(self.rows), torch.from_numpy(self.labels), self.seed)
-        found = [
-            self._candidate("source", "the source model as it is", 0.0, work.predicted(plain)),
-            self._candidate("adapted", f"adapted by {self.title} without labels", 0.0, work.predicted(method.model)),
-        ]
-        if _prefers_adapted(self.rule, method):
-            found.reverse()
+        found = [self._candidate("source", "the source model as it is", 0.0, work.predicted(plain))]
+        if method.kept_epoch > 0:  # else the method, too, has kept the source model
+            title = f"adapted by {self.title} without labels"
+            adapted = self._candidate("adapted", title, 0.0, work.predicted(method.model))
+            found.insert(0 if _prefers_adapted(self.rule, method) else 1, adapted)
         count = min(FOLDS, len(self.rows))
         parts = folds(self.labels, count, self.seed)
         bar: tqdm[Any] = progress_bar(total=count * len(STRENGTHS), desc="fit the labels", unit="fit")

@@ -2,7 +2,6 @@
 
 import base64
 import io
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
@@ -16,7 +15,8 @@ from PIL import Image
 
 from pipeline.data.crops import CropStore
 from pipeline.labels import EXPRESSIONS, NUM_CLASSES
-from pipeline.own_pictures.given import EXPRESSION, PICTURE
+from pipeline.prediction.picture_table import EXPRESSION, PICTURE
+from pipeline.reporting.page.document import embedded, head
 
 COUNT = 70
 """Pictures in the list: ten a class, where there are so many."""
@@ -126,9 +126,9 @@ def html(title: str, asked: Sequence[Asked], store: CropStore, labels: Mapping[i
     }
     template = Template(files(__package__).joinpath("label.html").read_text(encoding="utf-8"))
     return template.substitute(
+        head=head(f"{title}: label faces"),
         title=escape(title),
-        # No text within may end the script element that holds it.
-        data=json.dumps(data, ensure_ascii=True, separators=(",", ":")).replace("<", "\\u003c"),
+        data=embedded(data),
     )
 
 

@@ -18,6 +18,7 @@ from pipeline.reporting.page.content import Group, Plot, judged_card
 from pipeline.reporting.page.document import document
 from pipeline.reporting.page.pictures import SetPictures, page_predictions, sample_rows
 from pipeline.reporting.results import embedding
+from pipeline.reporting.titles import losses_title
 
 FEWEST = 5
 """Pictures without which t-SNE shows nothing."""
@@ -33,6 +34,7 @@ def html(
     table: pd.DataFrame,
     curve: pd.DataFrame,
     provenance: ProvenancePair,
+    kept_source: bool,
 ) -> str:
     """The text of index.html. The user's own pictures are shown on it; the source's only where ``report`` says so.
 
@@ -46,6 +48,7 @@ def html(
         table: the prediction of every picture of the store, at the model's temperature.
         curve: losses by epoch.
         provenance: whether the model's pictures and the user's are drawn.
+        kept_source: whether the source model is the one that is kept.
     """
     said = report.note(provenance, settings.source)
     mark = f" {DRAWN_MARK}" if said else ""
@@ -64,9 +67,11 @@ def html(
     found = page_predictions(table, unlabelled, rows, target.split.test, "pictures with a face", shown["target"])
     drawn = [
         *_tsne(points, shown),
-        *plots.losses("adaptation", "Adaptation by epoch", curve, mark, ramp_note(settings.adapt.method)),
+        *plots.losses(
+            "adaptation", losses_title(settings.adapt.search > 0), curve, mark, ramp_note(settings.adapt.method)
+        ),
     ]
-    card = judged_card(_numbers(target, outcome, table, mark), scores)
+    card = judged_card(_numbers(target, outcome, table, mark), scores, kept_source)
     group = Group(target.name, target.name, mark, said, drawn, card, found)
     sheets = {name: pictures.sheet(stores[name].images, one.cells) for name, one in shown.items() if one.cells}
     return document(text, None, [group], sheets, _expressions(target, outcome, mark), [report.HOW])

@@ -36,6 +36,7 @@ DOUBTFUL = (
     "model. Look at the predictions before you use it; `--method dt` keeps the source model."
 )
 NO_SIGN = "No sign of harm: mutual information did not fall."
+SAME = "The source model is kept, so both rows are of the same model."
 HOW = "How it was made"
 
 
@@ -106,6 +107,12 @@ class Told:
         return note(self.provenance, self.settings.source)
 
     @property
+    def kept_source(self) -> bool:
+        """Whether the source model is kept as it is: by a rule, by the labels, or as the method adapts nothing."""
+        fitted = self.verdict is not None and self.verdict.kept.name == "fit"
+        return self.kept_epoch == 0 and not fitted
+
+    @property
     def mark(self) -> str:
         """What stands after every number where pictures are drawn, else ""."""
         return f" {DRAWN_MARK}" if self.note else ""
@@ -115,10 +122,11 @@ def text(told: Told) -> str:
     """The text of report.md, in Markdown."""
     target, settings, mark = told.target, told.settings, told.mark
     rows = target.split.test
+    title, what = _heading(told)
     labels = 0 if told.verdict is None else len(told.verdict.labels)
     parts = [
-        f"# {target.name}: adapted by {settings.adapt.title}",
-        f"The model was adapted to {len(rows)} of {len(target.store.images)} readable {told.unit}s, those with a face: "
+        f"# {target.name}: {title}",
+        f"{what} {len(rows)} of {len(target.store.images)} readable {told.unit}s, those with a face: "
         f"{found_by(target.store)}. {_labels_used(told.verdict)} Predictions: [predictions.csv](predictions.csv).",
         told.note,
         "## What was done",
@@ -131,7 +139,7 @@ def text(told: Told) -> str:
         verdicts.next_labels(labels, told.asked),
         "## Judged without labels",
         _comparison(told.scores, told.with_source, mark),
-        DOUBTFUL if doubtful(told.scores) else NO_SIGN,
+        _sign(told),
         EXPLAINED,
         f"## {HOW}",
         f"Source model: `{told.model}`, trained on {source_title(told.provenance, settings.source)}. Faces: "
@@ -155,6 +163,23 @@ def judged(target: PreparedData, outcome: Outcome, source_labels: NDArray[np.int
     with_faces = replace(outcome, target=sample, before=_only(outcome.before, rows), after=_only(outcome.after, rows))
     labels = np.empty(0, np.int64) if source_labels is None else source_labels[outcome.source.rows]
     return scorecard.unlabelled_scores(with_faces, labels, range(NUM_CLASSES))
+
+
+def _heading(told: Told) -> tuple[str, str]:
+    """What the report is called, and the begin of the sentence on how many pictures there are."""
+    method = told.settings.adapt
+    if not method.adapts:
+        return "predicted by the source model", "The source model predicts"
+    if told.kept_source:
+        return "the source model is kept", f"{method.title} was tried on"
+    return f"adapted by {method.title}", "The model was adapted to"
+
+
+def _sign(told: Told) -> str:
+    """Whether the adaptation looks as if it had hurt."""
+    if told.kept_source:
+        return SAME
+    return DOUBTFUL if doubtful(told.scores) else NO_SIGN
 
 
 def _labels_used(verdict: Verdict | None) -> str:

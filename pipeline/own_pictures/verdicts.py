@@ -92,7 +92,7 @@ def of_labels(verdict: Verdict, mark: str) -> str:
     parts = [
         "## Your labels",
         f"{n} labelled pictures: {_counts(verdict.labels)}. Each fit was tested on labels that it had not used "
-        "(cross-validation). The first two rows used no labels.",
+        "(cross-validation). A model that was not fitted used no labels.",
         markdown_table(["model", "right", "accuracy (%) with its 95 % interval"], rows),
         f"**Kept: {best.title}**, accuracy {_accuracy(best.right, mark)} %. {_why(verdict)} The interval is Wilson's. "
         "It assumes independent pictures; for a series of similar pictures it is too narrow. The accuracy holds for "

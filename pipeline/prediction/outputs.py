@@ -19,7 +19,7 @@ from PIL import Image as Pillow
 from pipeline.datasets.parts.videos import DEFAULT_RATE, VideoWriter
 from pipeline.errors import ParamsError
 from pipeline.files.atomic import atomic_folder, atomic_path, require_free, storage_errors
-from pipeline.files.names import as_text, fitted, visible
+from pipeline.files.names import as_text, fitted, shortened
 from pipeline.labels import DRAWN_MARK, EXPRESSIONS
 from pipeline.prediction.drawing import draw_faces
 from pipeline.prediction.inputs import Frame
@@ -260,7 +260,7 @@ def _table(row: Row) -> str:
     other = f"{EXPRESSIONS[second]} {100 * found.probabilities[second]:.0f}"
     share = f"{100 * found.probabilities[best]:.0f}"
     name = f"{EXPRESSIONS[best]}{row.mark}"
-    return f"{_shortened(where, SOURCE_WIDTH)} {row.number:>5}  {name:<11} {share:>3}   {other:<16}\n"
+    return f"{shortened(where, SOURCE_WIDTH):<{SOURCE_WIDTH}} {row.number:>5}  {name:<11} {share:>3}   {other:<16}\n"
 
 
 def _wide(row: Row) -> str:
@@ -268,14 +268,9 @@ def _wide(row: Row) -> str:
     box = " ".join(f"{edge:5.0f}" for edge in found.face.box)
     label = f"{found.expression} {found.confidence:.0%}{row.mark}"
     probabilities = " ".join(f"{value:>9.1%}" for value in found.probabilities)
-    place = f"{_shortened(row.source, WIDE_SOURCE_WIDTH)} {_frame_number(row):>6} {row.number:>4} {box:>23}"
+    source = f"{shortened(row.source, WIDE_SOURCE_WIDTH):<{WIDE_SOURCE_WIDTH}}"
+    place = f"{source} {_frame_number(row):>6} {row.number:>4} {box:>23}"
     return f"{place} {found.face.score:5.2f} {label:>16} {probabilities}\n"
-
-
-def _shortened(text: str, width: int) -> str:
-    """A text of just so many characters; of a long one, its end."""
-    shown = visible(text)
-    return f"{shown if len(shown) <= width else f'…{shown[1 - width :]}':<{width}}"
 
 
 FORMATS: dict[Format, Callable[[Row], str]] = {"csv": _csv, "jsonl": _jsonl, "table": _table, "wide": _wide}

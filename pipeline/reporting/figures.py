@@ -50,7 +50,7 @@ CAPTIONS = {
     "confusion": "Confusion matrices",
     "reliability": "Reliability",
     "fig3": "t-SNE of the features",
-    "training": "Adaptation by epoch",
+    "training": "Adaptation by epoch, or by configuration of a search",
 }
 """By the first part of a figure's file name, KIND_TARGET.png."""
 
@@ -308,12 +308,17 @@ def loss_terms(losses: pd.DataFrame) -> list[str]:
 
 
 def _training(result: Result, training: Training) -> Figure:
-    """Panels by epoch; a dotted line stands where the kept model is, a hollow marker at the oracle."""
+    """Panels by epoch, of a search by configuration but for the losses.
+
+    A dotted line stands where the kept model is, a hollow marker at the oracle.
+    """
     count = 2 + (len(training.accuracy) > 0)
     figure = figure_below_head(4.2 * count, 4.2, result)
     losses, validations, *scored = figure.subplots(1, count)
     each = result.epochs.adapt if result.candidates else 1  # losses are by epoch, over all configurations of a search
     _loss_panel(losses, training.losses, each * result.kept_epoch)
+    if result.candidates:
+        losses.set_xlabel("epoch, over all configurations")
     _panel(validations, training.validations["epoch"], training.validations[VALIDATOR], result.kept_epoch)
     validations.set_title(f"mutual {VALIDATOR}, without labels")
     if scored:

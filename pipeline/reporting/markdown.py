@@ -7,6 +7,9 @@ from pipeline.evaluation.records import Metrics, Result
 from pipeline.labels import DRAWN_MARK
 from pipeline.reporting.titles import KNOWN_MARK, OTHER_CODE_MARK, UNLIKE_MARK, step_word
 
+KEPT_SOURCE = "kept the source model"
+"""The verdict where a rule without labels kept no adapted model."""
+
 NOTHING = "–"
 MARK_NOTE = f"{DRAWN_MARK} Measured on drawn stand-ins: never comparable with the other numbers."
 KNOWN_NOTE = (
@@ -22,11 +25,11 @@ HARDLY = 0.05
 
 ORACLE = "Oracle ‡"
 ORACLE_NOTE = (
-    "‡ Oracle is not a result: it is the best epoch by target test labels, which an unsupervised method does not have. "
-    "It never chooses a model. All other measured accuracies are from the last epoch, or from the epoch that a "
-    "validator chose without labels if the row says so. Brackets hold the 95 % interval (bootstrap over the test "
-    "part's subjects, or else its sequences, or else its pictures; each run says which). Balanced accuracy is "
-    "the mean of the classes' recalls."
+    "‡ Oracle is not a result: it is the best epoch (in a search, the best configuration) by target test labels, which "
+    "an unsupervised method does not have. It never chooses a model. All other measured accuracies are from the last "
+    "epoch, or from the epoch or configuration that a validator chose without labels if the row says so. Brackets hold "
+    "the 95 % interval (bootstrap over the test part's subjects, or else its sequences, or else its pictures; each run "
+    "says which). Balanced accuracy is the mean of the classes' recalls."
 )
 
 

@@ -1,6 +1,6 @@
 """The report: reports/tables.md, reports/figures/*.png and reports/index.html from what the other stages wrote.
 
-The score that counts is the last epoch's.
+The score that counts is the last epoch's, or that of the epoch or configuration that a rule without labels keeps.
 """
 
 from collections.abc import Sequence

@@ -18,7 +18,7 @@ Table = Annotated[int, Field(ge=1, le=3)]
 
 
 class StudyCell(Record):
-    """One row on one target: the accuracies at the last epoch.
+    """One row on one target: the accuracies of the models that its experiments ended with.
 
     Attributes:
         mean: over the seeds, in per cent.

@@ -6,6 +6,7 @@ from pipeline.evaluation.comparison import Comparison, compare
 from pipeline.evaluation.records import ChosenEpoch, Metrics, Result, Unlabelled
 from pipeline.labels import EXPRESSIONS
 from pipeline.reporting.markdown import (
+    KEPT_SOURCE,
     NOTHING,
     ORACLE,
     accuracy_cells,
@@ -95,11 +96,20 @@ def _where_adaptation_did_not_help(results: Sequence[Result]) -> str:
     gains = [(result, difference) for result in results if (difference := gain(result)) is not None]
     if not gains:
         return "No target has labels, so nobody can say whether adaptation helped."
-    failed = [(result, difference) for result, difference in gains if difference <= 0]
-    if not failed:
-        return f"Adaptation raised the accuracy on every labelled target ({len(gains)} of {len(gains)})."
-    items = [f"{dataset_title(r.target)} {marked(signed(difference), r)} points" for r, difference in failed]
-    return f"**Adaptation did not help** on {len(failed)} of {len(gains)} labelled targets: {'; '.join(items)}."
+    tried = [(result, difference) for result, difference in gains if not result.kept_source_model]
+    kept = [dataset_title(result.target) for result, _ in gains if result.kept_source_model]
+    failed = [(result, difference) for result, difference in tried if difference <= 0]
+    parts = []
+    if failed:
+        items = [f"{dataset_title(r.target)} {marked(signed(difference), r)} points" for r, difference in failed]
+        parts.append(
+            f"**Adaptation did not help** on {len(failed)} of {len(tried)} labelled targets: {'; '.join(items)}."
+        )
+    elif tried:
+        parts.append(f"Adaptation raised the accuracy on every labelled target ({len(tried)} of {len(tried)}).")
+    if kept:
+        parts.append(f"A label-free rule kept the source model for {', '.join(kept)}.")
+    return " ".join(parts)
 
 
 def gain(result: Result) -> float | None:
@@ -181,6 +191,8 @@ def unlabelled_section(results: Sequence[Result]) -> str:
 
 
 def _verdict(result: Result) -> str:
+    if result.kept_source_model:
+        return KEPT_SOURCE
     return "**doubtful**" if doubtful(result.unlabelled) else "no sign of harm"
 
 
@@ -190,26 +202,33 @@ def doubtful(scores: Unlabelled) -> bool:
 
 
 def choices_section(results: Sequence[Result]) -> str:
-    """The accuracy at the epoch that each validator would have stopped at, beside the last and the oracle."""
+    """The accuracy where each validator would have stopped (of a search what it would have kept), and the oracle."""
     chosen = [result for result in results if result.adapted() and result.unlabelled.choices]
     if not chosen:
         return ""
-    titles = ["keep the source model", "last", *(validator.title for validator in VALIDATORS)]
+    step = step_word(results[0])
+    own = [LAST] if step == "epoch" else []  # of the configurations of a search none is the last
+    titles = ["keep the source model", *own, *(validator.title for validator in VALIDATORS)]
     rows = []
     for result in chosen:
         assert result.before is not None
         kept = both_cell(result, result.before.accuracy, result.before.balanced_accuracy)
         # A result that was made before a validator came has no choice of it.
-        choices = [result.unlabelled.choices.get(name) for name in (LAST, *(one.name for one in VALIDATORS))]
+        choices = [result.unlabelled.choices.get(name) for name in (*own, *(one.name for one in VALIDATORS))]
         cells = [_choice_cell(result, one) if one else NOTHING for one in choices]
         rows.append([dataset_title(result.target), kept, *cells, oracle_cell(result)])
     origins = "; ".join(f"{validator.title}: {validator.origin}" for validator in VALIDATORS)
+    score = "The last epoch is the score unless `adapt.choose` names one of these. " if own else ""
     notes = [
-        "Accuracy (%) at the epoch that each rule chooses without a label of the target; epoch 0 is direct transfer. "
-        "The rules use predictions for at most 500 training pictures of the target and at most 500 test pictures of "
-        f"the source. The last epoch is the score unless `adapt.choose` names one of these. ({origins}.)"
+        f"Accuracy (%) at the {step} that each rule chooses without a label of the target; {step} 0 is direct "
+        "transfer. The rules use predictions for at most 500 training pictures of the target and at most 500 test "
+        f"pictures of the source. {score}({origins}.)"
     ]
-    return section("Choosing an epoch without labels", markdown_table(["Target", *titles, ORACLE], rows), notes)
+    return section(
+        f"Choosing {'an' if own else 'a'} {step} without labels",
+        markdown_table(["Target", *titles, ORACLE], rows),
+        notes,
+    )
 
 
 def _choice_cell(result: Result, chosen: ChosenEpoch) -> str:

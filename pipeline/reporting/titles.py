@@ -42,6 +42,11 @@ def step_word(result: Result) -> str:
     return "configuration" if result.candidates else "epoch"
 
 
+def losses_title(searched: bool) -> str:
+    """The title of an adaptation's losses, which are by epoch in a search, too."""
+    return f"Adaptation by epoch{', one configuration after the other' if searched else ''}"
+
+
 def epoch_chooser(result: Result) -> Validator | None:
     """The validator that chose the epoch; None: it is the last one."""
     return chooser(str(result.parameters["adapt.choose"]))

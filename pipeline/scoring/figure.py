@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-from pipeline.files.names import visible
+from pipeline.files.names import shortened
 from pipeline.labels import DRAWN_MARK, EXPRESSIONS, NUM_CLASSES
 from pipeline.reporting.figures import STYLE, WARNING_COLOUR, save
 from pipeline.scoring.records import Comparison, ModelScores
@@ -53,9 +53,7 @@ def _figure(found: Comparison) -> Figure:
 
 
 def _label(found: Comparison, number: int, one: ModelScores) -> str:
-    name = visible(one.name)
-    short = name if len(name) <= LONGEST_NAME else f"…{name[1 - LONGEST_NAME :]}"
-    return f"{number} {short}{f' {DRAWN_MARK}' if found.is_drawn(one) else ''}"
+    return f"{number} {shortened(one.name, LONGEST_NAME)}{f' {DRAWN_MARK}' if found.is_drawn(one) else ''}"
 
 
 def _colour(place: int) -> str:

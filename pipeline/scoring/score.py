@@ -99,7 +99,7 @@ def score(request: ScoreRequest) -> Comparison:
     pictures = LabelledPictures.open(request.pictures, request.reader, request.part, request.params)
     require_apart(request.out, pictures.dataset.root)
     device = pick(request.device)
-    given = [read_predictions(path, pictures.dataset, pictures.keys) for path in request.predictions]
+    given = [read_predictions(path, pictures.keys) for path in request.predictions]
     with exclusive(request.out):
         trained = [open_model(model) for model in request.models]
         crops = _Crops(pictures, request.in_progress, device)
@@ -261,7 +261,9 @@ def scores_table(found: Comparison) -> pd.DataFrame:
     rows = []
     for number, one in enumerate(found.models, start=1):
         scored = one.metrics
-        (low, high), (balanced_low, balanced_high) = scored.interval or (0, 0), scored.balanced_interval or (0, 0)
+        unknown = (None, None)
+        low, high = scored.interval or unknown
+        balanced_low, balanced_high = scored.balanced_interval or unknown
         rows.append(
             {
                 "number": number,

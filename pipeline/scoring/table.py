@@ -3,41 +3,62 @@
 import textwrap
 from collections.abc import Iterator
 
-from pipeline.evaluation.records import Metrics
-from pipeline.files.names import visible
+from pipeline.files.names import shortened, visible
 from pipeline.labels import DRAWN_MARK, EXPRESSIONS
 from pipeline.reporting.markdown import MARK_NOTE, NOTHING, signed
+from pipeline.reporting.text_table import text_table
 from pipeline.scoring.records import Comparison, ModelScores, Points
+
+Table = tuple[list[str], list[list[str]]]
+"""A head, and the rows below it."""
 
 WIDTH = 80
 NAME_WIDTH, F1_NAME_WIDTH = 25, 16
-"""Characters for a model's number and name."""
+"""Characters for a model's number and name: what the columns beside it leave."""
 
 
 def lines(found: Comparison) -> Iterator[str]:
     """Pictures, scores, F1 by class, paired differences, and what must be said of them."""
     yield from _pictures(found)
-    yield ""
-    yield f"{'':<{NAME_WIDTH}}{'accuracy %':>19}{'balanced %':>19}{'macro F1':>9}{'ECE %':>8}"
+    for head, rows in (_scores(found), _f1_by_class(found), _differences(found)):
+        if rows:
+            yield ""
+            yield from text_table(head, rows).splitlines()
+    yield from _notes(found)
+
+
+def _scores(found: Comparison) -> Table:
+    rows = []
     for number, one in enumerate(found.models, start=1):
         scored = one.metrics
-        both = _share(scored.accuracy, scored.interval), _share(scored.balanced_accuracy, scored.balanced_interval)
-        error = NOTHING if one.calibration_error is None else f"{100 * one.calibration_error:.1f}"
         mark = f" {DRAWN_MARK}" if found.is_drawn(one) else ""
-        name = _name(number, one, NAME_WIDTH - len(mark)) + mark
-        yield f"{name:<{NAME_WIDTH}}{both[0]:>19}{both[1]:>19}{scored.macro_f1:>9.3f}{error:>8}"
-    yield ""
-    yield f"{'F1':<{F1_NAME_WIDTH}}" + "".join(f"{name:>{len(name) + 2}}" for name in EXPRESSIONS)
-    for number, one in enumerate(found.models, start=1):
-        yield f"{_name(number, one, F1_NAME_WIDTH):<{F1_NAME_WIDTH}}" + _f1(one.metrics)
-    if found.differences:
-        yield ""
-        yield f"{'difference, points':<20}{'accuracy':>22}{'p':>7}{'balanced':>22}{'p':>7}"
-        numbers = {one.name: number for number, one in enumerate(found.models, start=1)}
-        for each in found.differences:
-            pair = f"{numbers[each.first]} − {numbers[each.second]}"
-            yield f"{pair:<20}{_points(each.accuracy)}{_points(each.balanced_accuracy)}"
-    yield from _notes(found)
+        rows.append(
+            [
+                _name(number, one, NAME_WIDTH - len(mark)) + mark,
+                _share(scored.accuracy, scored.interval),
+                _share(scored.balanced_accuracy, scored.balanced_interval),
+                f"{scored.macro_f1:.3f}",
+                NOTHING if one.calibration_error is None else f"{100 * one.calibration_error:.1f}",
+            ]
+        )
+    return ["", "accuracy %", "balanced %", "macro F1", "ECE %"], rows
+
+
+def _f1_by_class(found: Comparison) -> Table:
+    rows = [
+        [_name(number, one, F1_NAME_WIDTH), *(NOTHING if f1 is None else f"{f1:.3f}" for f1 in one.metrics.f1)]
+        for number, one in enumerate(found.models, start=1)
+    ]
+    return ["F1", *EXPRESSIONS], rows
+
+
+def _differences(found: Comparison) -> Table:
+    numbers = {one.name: number for number, one in enumerate(found.models, start=1)}
+    rows = [
+        [f"{numbers[each.first]} − {numbers[each.second]}", *_points(each.accuracy), *_points(each.balanced_accuracy)]
+        for each in found.differences
+    ]
+    return ["difference, points", "accuracy", "p", "balanced", "p"], rows
 
 
 def _pictures(found: Comparison) -> Iterator[str]:
@@ -77,8 +98,7 @@ def _wrapped(text: str) -> list[str]:
 
 def _name(number: int, one: ModelScores, width: int) -> str:
     """The number and the name of a model, its end where it is long."""
-    name, room = visible(one.name), width - len(f"{number} ") - 1
-    return f"{number} {name if len(name) <= room else f'…{name[1 - room :]}'}"
+    return f"{number} {shortened(one.name, width - len(f'{number} ') - 1)}"
 
 
 def _share(share: float, interval: tuple[float, float] | None) -> str:
@@ -86,11 +106,6 @@ def _share(share: float, interval: tuple[float, float] | None) -> str:
     return f"{100 * share:.1f}{bounds}"
 
 
-def _f1(scored: Metrics) -> str:
-    cells = [NOTHING if f1 is None else f"{f1:.3f}" for f1 in scored.f1]
-    return "".join(f"{cell:>{len(name) + 2}}" for cell, name in zip(cells, EXPRESSIONS, strict=True))
-
-
-def _points(found: Points) -> str:
+def _points(found: Points) -> list[str]:
     text = f"{signed(found.difference)} [{signed(found.low)}, {signed(found.high)}]"
-    return f"{text:>22}{'<0.001' if found.p < 0.001 else f'{found.p:.3f}':>7}"
+    return [text, "<0.001" if found.p < 0.001 else f"{found.p:.3f}"]

@@ -159,8 +159,10 @@ class Pretraining(Resumable):
         """Stop a training whose projections are one point, or so near to one that the contrastive loss is no better.
 
         Raises:
-            TrainingError: they still are, ``PATIENCE`` steps after the warm-up.
+            DivergedError: a weight is not finite.
+            TrainingError: the projections still are one point, ``PATIENCE`` steps after the warm-up.
         """
+        super().judge(epoch, metrics)
         warm = (epoch + 1 - self._params.warmup_epochs) * self._steps
         chance = math.log(2 * min(self._params.batch_size, len(self._rows)) - 1)
         contrastive = metrics.get("supcon", metrics["loss"] if self._params.objective == "supcon" else -math.inf)
@@ -169,7 +171,7 @@ class Pretraining(Resumable):
             raise TrainingError(
                 f"pretrain: the projections have collapsed: in epoch {epoch + 1} all pictures point into one direction "
                 f"(spread {metrics['spread']:.1e}; the contrastive loss of that is log(2B − 1) = {chance:.2f}). Lower "
-                "pretrain.lr (an encoder with weights wants a hundredth of that of one without), raise pretrain.tau "
+                "pretrain.lr (for pre-trained weights to a hundredth of the rate for random ones), raise pretrain.tau "
                 "or pretrain.warmup_epochs, keep the projections apart by model.projection_norm: batch, or train by "
                 "cross entropy (pretrain.objective)"
             )

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
@@ -14,6 +15,9 @@ from pipeline.splits import duplicates
 from pipeline.splits.duplicates import Fingerprints, Pairs
 
 PARTS = ("train", "test")
+
+Names = NDArray[Any]
+"""A text for each picture of a set, N object."""
 
 
 def count_shared(samples: pd.DataFrame, split: Split) -> dict[str, int | None]:
@@ -81,7 +85,7 @@ class Duplicates:
             "with": {name: _counts(pairs, pairs.first) for name, pairs in self.between.items()},
         }
 
-    def table(self, name: str, keys: Mapping[str, Indices | Any], split: Split) -> pd.DataFrame:
+    def table(self, name: str, keys: Mapping[str, Names], split: Split) -> pd.DataFrame:
         """All pairs as a table.
 
         Args:
@@ -128,7 +132,9 @@ def describe(report: Mapping[str, Any]) -> str:
     return "\n".join(lines) or "the parts share no picture, sequence or person that is known"
 
 
-def _table(pairs: Pairs, other: str, keys: Any, other_keys: Any, parts: Any, other_parts: Any) -> pd.DataFrame:
+def _table(
+    pairs: Pairs, other: str, keys: Names, other_keys: Names, parts: Names, other_parts: Names | None
+) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "picture": keys[pairs.first],

@@ -204,8 +204,8 @@ def _state(
     """How much of the study has results, and of which code they are."""
     lines = [
         f"{len(planned) - len(lacking)} of {len(planned)} experiments (variants: {len(study.variants)}; seeds: "
-        f"{', '.join(map(str, study.seeds))}). Accuracies in per cent at the last epoch, or at the one "
-        "that adapt.choose keeps; with several seeds mean ± standard deviation over seeds."
+        f"{', '.join(map(str, study.seeds))}). Accuracies in per cent at the last epoch, or at the epoch or "
+        "configuration that adapt.choose keeps; with several seeds mean ± standard deviation over seeds."
     ]
     if any(one.result.drawn for one in collected):
         lines.append(MARK_NOTE)
@@ -244,7 +244,7 @@ def _results(study: Study, targets: Sequence[str], collected: Sequence[Collected
     if acting := _acting(study, collected):
         parts += ["## How much a method's own loss acts", acting]
     if table := _choices(collected):
-        parts += ["## Choosing an epoch without labels", table]
+        parts += ["## Choosing an epoch, or a configuration, without labels", table]
     return parts
 
 

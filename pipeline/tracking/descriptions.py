@@ -1,20 +1,40 @@
 """What MLflow shows beside a run: a description in words, and a table of runs with the columns that matter."""
 
 import json
+from collections.abc import Mapping
 
 from pipeline.backbones import BACKBONES
 from pipeline.config.methods import METHODS
 from pipeline.config.schema import Params
 from pipeline.datasets import DATASETS
 
-VIEW_NAME = "results"
+VIEW_NAME = "percent"
+"""New with the new columns: an experiment keeps the table ``results``, of fractions, for its old runs."""
 
 COLUMNS = (
     "attributes.`Description`",
-    *(f"metrics.`{name}`" for name in ("dt.accuracy", "accuracy", "gain")),
+    *(f"metrics.`{name}`" for name in ("dt.accuracy_percent", "accuracy_percent", "gain_points")),
     "params.`adapt.method`",
 )
 """The metrics are those of the evaluate stage's runs; the run of a whole execution has their means over the targets."""
+
+
+def with_units(metrics: Mapping[str, float]) -> dict[str, float]:
+    """Metrics as runs have them: accuracies in per cent and gains in points, as in all tables, which their names say.
+
+    Runs of before have fractions under names without a unit: the two never stand in one column.
+
+    Args:
+        metrics: by name, of which the part behind the last point says what it is; accuracies are fractions.
+    """
+    units = {name: _unit(name.rpartition(".")[2]) for name in metrics}
+    return {f"{name}{units[name]}": value * (100 if units[name] else 1) for name, value in metrics.items()}
+
+
+def _unit(name: str) -> str:
+    if "accuracy" in name:
+        return "_percent"
+    return "_points" if name.endswith("gain") else ""
 
 
 def experiment_tags() -> dict[str, str]:
@@ -62,5 +82,6 @@ def describe_execution(params: Params) -> str:
     targets = ", ".join(map(DATASETS.title, params.targets))
     return (
         f"{METHODS.title(params.adapt.method)} from {DATASETS.title(params.source)} to {targets}. Below it is one run "
-        "for each executed stage. accuracy, dt.accuracy (direct transfer) and gain are means over the targets."
+        "for each executed stage. accuracy_percent, dt.accuracy_percent (direct transfer) and gain_points are means "
+        "over the targets."
     )

@@ -1,6 +1,7 @@
 """The loop that every training stage shares: epochs, progress, the finite check, checkpoints and exact resume."""
 
 import math
+from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -12,7 +13,7 @@ from tqdm import tqdm
 from pipeline.compute.device import keep_freed_memory
 from pipeline.compute.team import Team
 from pipeline.data.batches import prefetched
-from pipeline.errors import TrainingError
+from pipeline.errors import DivergedError, TrainingError
 from pipeline.training.checkpoints import Checkpoint
 from pipeline.training.progress import Progress
 
@@ -62,7 +63,12 @@ class Task(Protocol):
         ...
 
     def judge(self, epoch: int, metrics: Mapping[str, float]) -> None:
-        """Look at what epoch ``epoch`` (from 0) came to: raise a TrainingError where going on is of no use."""
+        """Look at what epoch ``epoch`` (from 0) came to.
+
+        Raises:
+            DivergedError: a weight is not finite.
+            TrainingError: going on is of no use.
+        """
         ...
 
     def state(self) -> dict[str, Any]:
@@ -87,12 +93,22 @@ class Stateful(Protocol):
 
 
 class Resumable:
-    """``state`` and ``restore`` of a task whose whole state is that of its named parts."""
+    """``judge``, ``state`` and ``restore`` of a task whose whole state is that of its named parts."""
 
     parts: dict[str, Stateful]
 
+    @property
+    @abstractmethod
+    def name(self) -> str:
+        """What messages call the task."""
+
     def judge(self, epoch: int, metrics: Mapping[str, float]) -> None:
-        """Find every epoch good enough."""
+        """Refuse an epoch whose last step has broken weights, which no loss shows.
+
+        Raises:
+            DivergedError: it names the part.
+        """
+        require_finite_weights(self.state(), self.name, epoch)
 
     def state(self) -> dict[str, Any]:
         return {name: part.state_dict() for name, part in self.parts.items()}
@@ -128,8 +144,8 @@ def fit(task: Task, checkpoint: Checkpoint, log: Log, team: Team) -> list[dict[s
         The curve: a row an epoch.
 
     Raises:
-        TrainingError: a loss or a weight is not finite, which names it and the epoch; the task's ``judge`` stops it; or
-            the team's processes do not find the same checkpoint. The last good one stays.
+        DivergedError: a loss or a weight is not finite, which names it and the epoch. The last good checkpoint stays.
+        TrainingError: the task's ``judge`` stops it, or the team's processes do not find the same checkpoint.
         StorageError: the checkpoint cannot be written. The last good one stays.
     """
     curve, costs = _resume(task, checkpoint, team)
@@ -141,10 +157,8 @@ def fit(task: Task, checkpoint: Checkpoint, log: Log, team: Team) -> list[dict[s
             task.judge(epoch, metrics)
             curve.append({"epoch": epoch + 1, **metrics})
             costs.append(cost)
-            state = task.state()
-            require_finite_weights(state, task.name, epoch)
             if team.leads:
-                checkpoint.save({"curve": curve, "costs": costs, "task": state})
+                checkpoint.save({"curve": curve, "costs": costs, "task": task.state()})
             # After the checkpoint: a server that has gone away must not cost the epoch.
             log(metrics | cost, epoch + 1)
     return curve
@@ -159,7 +173,8 @@ def fit_unseen(task: Task, device: torch.device) -> None:
     """Train to the last epoch without a bar, a log or checkpoints: where that takes seconds.
 
     Raises:
-        TrainingError: a loss is not finite, or the task's ``judge`` stops it.
+        DivergedError: a loss or a weight is not finite.
+        TrainingError: the task's ``judge`` stops it.
     """
     with Progress(task.name, task.epochs, device, False) as progress:
         for epoch in range(task.epochs):
@@ -208,7 +223,7 @@ def _run_epoch(task: Task, epoch: int, progress: Progress) -> tuple[dict[str, fl
 def _require_finite(means: Mapping[str, float], stage: str, epoch: int, step: int) -> None:
     wrong = [f"{name} is {value}" for name, value in means.items() if not math.isfinite(value)]
     if wrong:
-        raise TrainingError(
+        raise DivergedError(
             f"{stage}: not finite: {', '.join(wrong)}, in epoch {epoch + 1} at or shortly before step {step + 1}; "
             f"nothing of this epoch was saved. Lower the learning rate or raise the temperature"
         )
@@ -224,11 +239,11 @@ def require_finite_weights(state: Any, stage: str, epoch: int, name: str = "") -
         name: of the part.
 
     Raises:
-        TrainingError: it names the part.
+        DivergedError: it names the part.
     """
     if isinstance(state, Tensor):
         if state.is_floating_point() and not bool(state.isfinite().all()):
-            raise TrainingError(
+            raise DivergedError(
                 f"{stage}: {name} is not finite after epoch {epoch + 1}; nothing of this epoch was saved. "
                 "Lower the learning rate or raise the temperature"
             )

@@ -2,7 +2,8 @@
 
 import copy
 import hashlib
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -11,12 +12,13 @@ import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
+from tqdm import tqdm
 
 from pipeline.compute.team import Team
 from pipeline.config.methods import AdaptParams
 from pipeline.data.batches import DeviceFeatures
 from pipeline.data.prepared import PreparedData
-from pipeline.errors import DatasetError, ParamsError
+from pipeline.errors import DatasetError, DivergedError, ParamsError
 from pipeline.evaluation.scores import score
 from pipeline.methods import Method, SourceDomain, TargetDomain, implementation
 from pipeline.networks.features import FeatureRequest, GivenFeatures, source_rows, swap_encoder
@@ -29,6 +31,9 @@ from pipeline.trials.suite import Case, Suite, cases
 
 WORSE = 0.005
 """A target is counted as harmed where balanced accuracy falls by more than this."""
+
+ADAPTED, DIVERGED = "adapted", "diverged"
+"""How a target ends."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,39 +56,29 @@ class Trials:
     seed: int
     team: Team
 
-    def run(self, params: AdaptParams) -> pd.DataFrame:
+    def run(self, params: AdaptParams, keep: Callable[[pd.DataFrame], None] = lambda _: None) -> pd.DataFrame:
         """Adapt the head to every target.
 
         Args:
             params: of the method; what it ``trains`` is the head, whatever they say.
+            keep: is given the rows so far after each target, so that an interruption costs none of them.
 
         Returns:
-            A row a target: camera, shares, draw, pictures, accuracy and balanced accuracy of direct transfer and of the
-            epoch that ``params.choose`` keeps, and that epoch.
+            A row a target: camera, shares, draw, pictures, outcome (adapted or diverged), accuracy and balanced
+            accuracy of direct transfer and of the epoch that ``params.choose`` keeps, and that epoch. What a target
+            whose adaptation has diverged lacks is NaN; the others go on.
 
         Raises:
             DatasetError: the source's test part has no labels.
             ParamsError: a search is asked for.
-            TrainingError: an adaptation failed.
+            DivergedError: what the source model itself predicts is not finite.
         """
-        rows = []
-        for case, method in self.adaptations(params):
-            predicted = (method.predictions[epoch].numpy().astype(np.int64) for epoch in (0, method.kept_epoch))
-            before, after = (score(self.labels[case.rows], classes) for classes in predicted)
-            rows.append(
-                {
-                    "camera": case.camera,
-                    "shares": case.shares,
-                    "draw": case.draw,
-                    "pictures": len(case.rows),
-                    "dt_accuracy": before.accuracy,
-                    "dt_balanced": before.balanced_accuracy,
-                    "accuracy": after.accuracy,
-                    "balanced": after.balanced_accuracy,
-                    "kept_epoch": method.kept_epoch,
-                }
-            )
-        return pd.DataFrame(rows)
+        rows, found = [], pd.DataFrame()
+        for case, method in self._methods(params):
+            rows.append(_row(case, method, self._adapt(method, case), self.labels[case.rows]))
+            found = pd.DataFrame(rows).astype({"accuracy": float, "balanced": float, "kept_epoch": "Int64"})
+            keep(found)
+        return found
 
     @cached_property
     def labels(self) -> NDArray[np.int64]:
@@ -104,6 +99,12 @@ class Trials:
             ParamsError: a search is asked for.
             TrainingError: an adaptation failed.
         """
+        for case, method in self._methods(params):
+            self._train(method)
+            yield case, method
+
+    def _methods(self, params: AdaptParams) -> Iterator[tuple[Case, Method]]:
+        """The method before its training, for every target."""
         if not (self.labels >= 0).any():
             raise DatasetError(f"{self.source.name}: no picture of its test part has a label: nothing could be scored")
         if params.search:
@@ -112,10 +113,22 @@ class Trials:
         source, targets = self._features(params)
         drawn = list(cases(self.suite, self.labels, self.seed))
         for case in progress_bar(drawn, desc=f"{params.title}, trial targets", unit="target"):
-            method = self._method(params, source, targets[case.camera], case)
-            loop.fit_unseen(method, self.team.device)
-            method.predict_target()
-            yield case, method
+            yield case, self._method(params, source, targets[case.camera], case)
+
+    def _train(self, method: Method) -> None:
+        loop.fit_unseen(method, self.team.device)
+        method.predict_target()
+
+    def _adapt(self, method: Method, case: Case) -> str:
+        """Train a method on a target to the last epoch; returns how that ended."""
+        try:
+            self._train(method)
+        except DivergedError as error:
+            if not method.predictions:  # the source model's own: every other target would end alike
+                raise
+            tqdm.write(f"{case.camera}, {case.shares}, draw {case.draw}: {DIVERGED}: {error}", file=sys.stderr)
+            return DIVERGED
+        return ADAPTED
 
     def _features(self, params: AdaptParams) -> tuple[DeviceFeatures, dict[str, DeviceFeatures]]:
         """Compute the features of the source and of its test part through every camera, unless they are there."""
@@ -161,6 +174,25 @@ class Trials:
         return model
 
 
+def _row(case: Case, method: Method, outcome: str, labels: NDArray[np.int64]) -> dict[str, str | int | float | None]:
+    """What a target came to; of one that has diverged nothing but direct transfer is known."""
+    kept = method.kept_epoch if outcome == ADAPTED else None
+    before = score(labels, method.predictions[0].numpy().astype(np.int64))
+    after = None if kept is None else score(labels, method.predictions[kept].numpy().astype(np.int64))
+    return {
+        "camera": case.camera,
+        "shares": case.shares,
+        "draw": case.draw,
+        "pictures": len(case.rows),
+        "outcome": outcome,
+        "dt_accuracy": before.accuracy,
+        "dt_balanced": before.balanced_accuracy,
+        "accuracy": after.accuracy if after else None,
+        "balanced": after.balanced_accuracy if after else None,
+        "kept_epoch": kept,
+    }
+
+
 def through(camera: Camera, images: NDArray[np.uint8], rows: NDArray[np.int64], seed: int) -> NDArray[np.uint8]:
     """Some crops as a camera shows them: uint8 n×112×112×3. Each picture's draw depends on its row alone."""
     shown = np.empty((len(rows), *images.shape[1:]), np.uint8)
@@ -170,7 +202,10 @@ def through(camera: Camera, images: NDArray[np.uint8], rows: NDArray[np.int64], 
 
 
 def summary(found: pd.DataFrame) -> Iterator[str]:
-    """Lines that say what a suite came to, in per cent: all of it, by camera and by shares."""
+    """Lines that say what a suite came to, in per cent: all of it, by camera and by shares.
+
+    Direct transfer is of all targets, gains are of those that have not diverged.
+    """
     yield _line("all", found)
     for column in ("camera", "shares"):
         for name, group in found.groupby(column, sort=False):
@@ -178,10 +213,14 @@ def summary(found: pd.DataFrame) -> Iterator[str]:
 
 
 def _line(name: str, found: pd.DataFrame) -> str:
-    gain, balanced = found.accuracy - found.dt_accuracy, found.balanced - found.dt_balanced
-    harmed, kept = (balanced < -WORSE).sum(), (found.kept_epoch == 0).sum()
+    transfer = f"direct transfer {100 * found.dt_accuracy.mean():.1f} ({100 * found.dt_balanced.mean():.1f})"
+    ended = found[found.outcome == ADAPTED]
+    diverged = f"; diverged {len(found) - len(ended)}" if len(ended) < len(found) else ""
+    if not len(ended):
+        return f"{name:14} {transfer}{diverged} of {len(found)}"
+    gain, balanced = ended.accuracy - ended.dt_accuracy, ended.balanced - ended.dt_balanced
+    harmed, kept = (balanced < -WORSE).sum(), (ended.kept_epoch == 0).sum()
     return (
-        f"{name:14} direct transfer {100 * found.dt_accuracy.mean():.1f} ({100 * found.dt_balanced.mean():.1f}), "
-        f"gain {100 * gain.mean():+.1f} ({100 * balanced.mean():+.1f}), worst {100 * balanced.min():+.1f}; "
-        f"harmed {harmed}, source model kept {kept} of {len(found)}"
+        f"{name:14} {transfer}, gain {100 * gain.mean():+.1f} ({100 * balanced.mean():+.1f}), worst "
+        f"{100 * balanced.min():+.1f}{diverged}; harmed {harmed}, source model kept {kept} of {len(found)}"
     )

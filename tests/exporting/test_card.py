@@ -73,6 +73,21 @@ def test_confusion_and_groups(trained: TrainedModel) -> None:
     assert "It is not known whether the model was adapted to these pictures" in said
 
 
+def test_an_interval_that_is_not_known_is_not_made_up(trained: TrainedModel) -> None:
+    assert "accuracy 75.0 ◊ [68.0, 82.0] %, balanced" in text(trained, None)
+    after = {**made_results.result("jaffe")["after"], "interval": None}
+    assert "accuracy 75.0 ◊ %, balanced" in text(trained, None, after=after)
+
+
+def test_a_source_model_that_was_kept_is_told(trained: TrainedModel) -> None:
+    adapt = {**trained.description["adapt"], "choose": "information"}
+    for epoch, told in ((0, True), (3, False)):
+        made = {**trained.description, "adapt": adapt, "kept_epoch": epoch}
+        other = TrainedModel(trained.model, trained.params, trained.augment, trained.faces, made)
+        line = "- Kept without labels, by `adapt.choose: information`: the source model"
+        assert (line in card(other, "m", None, {}, LATENCY)) == told
+
+
 def test_accuracy_with_and_without_the_pictures_that_it_was_adapted_to(trained: TrainedModel) -> None:
     tested = result().tested
     assert tested is not None

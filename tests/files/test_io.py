@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline.errors import DamagedFileError
+from pipeline.errors import DamagedFileError, WeightsError
 from pipeline.files import io
-from pipeline.files.io import write_csv, write_json
+from pipeline.files.io import package_file, write_csv, write_json
 
 TABLE = pd.DataFrame({"epoch": range(40), "loss": [1.25] * 40})
 READERS: dict[str, tuple[Callable[[Path], object], Callable[[Path], object]]] = {
@@ -43,3 +43,15 @@ def test_a_file_cut_at_any_length_is_named_as_damaged(tmp_path: Path, ending: st
 def test_what_the_system_does_not_let_read_is_not_called_damaged(tmp_path: Path) -> None:
     with pytest.raises(DamagedFileError, match=r": cannot be read \(Is a directory\)$"):
         io.read_json(tmp_path)
+
+
+def test_a_file_of_a_package_is_found_or_its_absence_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Path(tmp_path, "weighty").mkdir()
+    Path(tmp_path, "weighty", "__init__.py").touch()
+    Path(tmp_path, "weighty", "w.bin").touch()
+    monkeypatch.syspath_prepend(tmp_path)
+    assert package_file("weighty", "w.bin", "install it") == tmp_path / "weighty/w.bin"
+    with pytest.raises(WeightsError, match=r"weighty/v\.bin: missing; the package weighty is damaged .*: install it"):
+        package_file("weighty", "v.bin", "install it")
+    with pytest.raises(WeightsError, match="the package no_such, which has the weights, is not installed: install it"):
+        package_file("no_such", "w.bin", "install it")

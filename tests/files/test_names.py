@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import DatasetError
-from pipeline.files.names import LONGEST, as_text, fitted, require_utf8, title_of, visible
+from pipeline.files.names import LONGEST, as_text, fitted, require_utf8, shortened, title_of, visible
 
 ODD = os.fsdecode(b"caf\xe9.png")
 """A name in Latin-1, as Python hands it on."""
@@ -34,6 +34,12 @@ def test_a_title_is_text_and_leaves_room_for_what_is_put_beside_it(tmp_path: Pat
 
 def test_signs_that_cannot_be_printed_are_shown() -> None:
     assert visible("a\nb\x1b[31m") == r"a\nb\x1b[31m"
+
+
+def test_of_a_long_text_the_end_is_shown() -> None:
+    assert shortened("abcdef", 6) == "abcdef"
+    assert shortened("abcdefg", 6) == "…cdefg"
+    assert shortened("ab\ncdefg", 6) == "…cdefg"
 
 
 def test_a_folder_that_libraries_cannot_name_is_refused() -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from pipeline.config.load import load
 from pipeline.config.methods import METHODS
@@ -14,6 +15,7 @@ from pipeline.data.batches import DeviceCrops, DeviceFeatures, generator_for
 from pipeline.data.prepared import PreparedData, Split
 from pipeline.errors import DamagedFileError, ParamsError, TrainingError
 from pipeline.methods import Method, SourceDomain, TargetDomain
+from pipeline.networks import features as features_module
 from pipeline.networks.features import FeatureRequest, GivenFeatures, source_rows, swap_encoder
 from pipeline.networks.network import Encoder, PrototypeClassifier
 from pipeline.training import loop
@@ -57,6 +59,23 @@ def test_features_are_those_of_the_evaluation_view_and_of_training_views(data: P
     torch.testing.assert_close(features.evaluation_view(stored, 1.0), expected)
     torch.testing.assert_close(stored[:14, 2], second)
     assert not stored[14:, 1:].any()
+
+
+def test_writing_and_reading_digest_the_encoder_once(
+    data: PreparedData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen, digest = list[nn.Module](), features_module.digest
+
+    def counted(encoder: nn.Module) -> str:
+        seen.append(encoder)
+        return digest(encoder)
+
+    monkeypatch.setattr(features_module, "digest", counted)
+    wanted = request(data)
+    wanted.write(tmp_path / "f", toy.CPU)
+    wanted.write(tmp_path / "f", toy.CPU)
+    wanted.read(tmp_path / "f", toy.CPU)
+    assert seen == [wanted.encoder]
 
 
 def test_features_are_computed_once(data: PreparedData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -270,6 +270,20 @@ def test_a_few_labels_choose_the_model_and_say_how_good_it_is(with_source: bool)
 
 
 @pytest.mark.usefixtures("project", "_without_export")
+def test_labels_do_not_call_the_source_model_adapted() -> None:
+    Path("few.csv").write_text("picture,expression\nsub/0.png,happy\nsub/1.png,happy\nsub/2.png,fear\n")
+    answer = invoke("album", "--out", "mine", "--labels", "few.csv", "--method", "dt")
+    assert answer.exit_code == 0, answer.output
+    report = Path("mine/report.md").read_text()
+    titles = [
+        line.split("|")[1].strip(" *") for line in report.splitlines() if " of 3" in line and line.count("|") == 4
+    ]
+    assert titles[0] == "the source model as it is"
+    assert [title.split(",")[0] for title in titles[1:]] == ["fitted to the labels"] * 2
+    assert "adapted by" not in report
+
+
+@pytest.mark.usefixtures("project", "_without_export")
 def test_a_source_model_of_before_its_statistics_were_kept_is_told() -> None:
     model = open_model(Path("models/prototypes"))
     older = {name: part for name, part in model.model.named_children() if name not in ("network", "statistics")}
@@ -287,7 +301,7 @@ def test_a_video_is_a_set_of_frames() -> None:
     assert table["source"].tolist() == ["film.mp4"] * 5
     assert table["frame"].tolist() == [0, 2, 4, 6, 8]
     assert "a face in 5 of 5 readable frames" in answer.stderr
-    assert "adapted to 5 of 5 readable frames" in Path("mine/report.md").read_text()
+    assert " 5 of 5 readable frames" in Path("mine/report.md").read_text()
 
 
 @pytest.mark.usefixtures("project", "_without_export")
@@ -345,6 +359,21 @@ def test_unfinished_work_is_not_mixed_with_other_pictures(monkeypatch: pytest.Mo
         patch.setattr(loop, "fit", interrupt)
         assert invoke("album", "--out", "mine").exit_code != 0
     refused("album/sub", "--out", "mine", message="mine: holds unfinished work on")
+
+
+@pytest.mark.usefixtures("project", "_without_export")
+def test_unfinished_work_is_not_continued_with_other_labels(monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("few.csv").write_text("picture,expression\nsub/0.png,happy\nsub/1.png,fear\n")
+    Path("other.csv").write_text("picture,expression\nsub/0.png,happy\nsub/1.png,sad\n")
+    with monkeypatch.context() as patch:
+        patch.setattr(loop, "fit", interrupt)
+        assert invoke("album", "--out", "mine", "--labels", "few.csv").exit_code != 0
+    message = "album, with other labels; remove it or name another folder"
+    refused("album", "--out", "mine", "--labels", "other.csv", message=message)
+    refused("album", "--out", "mine", message=message)
+    Path("other.csv").write_text("picture,expression\nsub/1.png,FEAR\nsub/0.png,happiness\n")  # the same in other words
+    answer = invoke("album", "--out", "mine", "--labels", "other.csv")
+    assert answer.exit_code == 0, answer.output
 
 
 @pytest.mark.usefixtures("project")

@@ -36,6 +36,17 @@ def test_a_csv_names_pictures_below_the_folder_or_by_their_path(album: Unlabelle
     assert read(album, "picture;expression\r\na.png;anger\r\nsub/b.png;disgust\r\n") == [("a.png", 0), ("sub/b.png", 1)]
 
 
+def test_a_csv_may_call_columns_and_pictures_as_predictions_do(album: UnlabelledFolder) -> None:
+    assert read(album, "\ufeffImage,Emotion\nb.png,SAD\nelsewhere\\album\\a.png, fear\n") == [
+        ("sub/b.png", 4),
+        ("a.png", 2),
+    ]
+    Path("album/other").mkdir()
+    Image.new("RGB", (4, 4), (9, 0, 0)).save("album/other/b.png")
+    with pytest.raises(DatasetError, match=r"line 2: several pictures are called 'b.png'; give their folders, too"):
+        read(UnlabelledFolder(Path("album")), "picture,expression\nb.png,sad\na.png,fear\n")
+
+
 def test_folders_of_classes_beside_the_album_or_within_it(album: UnlabelledFolder) -> None:
     for name, of_class in (("a.png", "happy"), ("sub/b.png", "sad")):
         Path("few", of_class).mkdir(parents=True)
@@ -57,17 +68,20 @@ def test_folders_of_classes_beside_the_album_or_within_it(album: UnlabelledFolde
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("picture,expression\na.png,happy\nb.png,hapy\n", "few.csv, line 3: hapy is no expression; use anger, disgust"),
-        ("picture,expression\nb.png,happy\n", "few.csv, line 2: b.png: no such picture in album"),
+        ("picture,expression\na.png,happy\nb.png,hapy\n", "few.csv, line 3: 'hapy' is none of anger, disgust"),
+        ("picture,expression\nz.png,happy\n", "few.csv, line 2: z.png: no such picture in album"),
         (
             "picture,expression\na.png,sad\nsub/b.png,sad\na.png,fear\n",
             "few.csv, line 4: a.png is fear here and sadness in few.csv, line 2; keep one",
         ),
         ("picture,expression\na.png,sad\nsub/b.png,sad\n", "all labels are sadness (from few.csv, line 2 on)"),
         ("picture,expression\na.png,\n", "few.csv: no label"),
-        ("", "few.csv, line 1: no column picture or expression"),
-        ("picture,label\na.png,sad\n", "few.csv, line 1: no column expression; begin with picture,expression"),
-        ('picture,expression\n"a.png,sad\n', "no CSV"),
+        ("", "few.csv: the file is empty; begin it with picture,expression"),
+        ("expression\nsad\n", "few.csv, line 1: no column 'picture'"),
+        ("picture,score\na.png,sad\n", "few.csv, line 1: no column 'expression'; found"),
+        ("picture,predicted\na.png,sad\n", "few.csv, line 1: no column 'expression'; found"),
+        ("source,expression\na.png,sad\n", "few.csv, line 1: no column 'picture'"),
+        ('picture,expression\n"a.png,sad\n', "few.csv, line 2: not a row of a table"),
     ],
 )
 def test_bad_labels_are_one_line_that_names_the_row(album: UnlabelledFolder, text: str, message: str) -> None:
@@ -81,7 +95,7 @@ def test_a_file_that_is_not_there_and_one_that_is_no_text(album: UnlabelledFolde
     with pytest.raises(DatasetError, match=r"nowhere.csv: no such file or folder"):
         read_labels(Path("nowhere.csv"), album)
     Path("few.csv").write_bytes(b"picture,expression\n\xff\xfe,sad\n")
-    with pytest.raises(DatasetError, match=r"few.csv: cannot be read"):
+    with pytest.raises(DatasetError, match=r"few.csv, line 2: not a text in UTF-8"):
         read_labels(Path("few.csv"), album)
 
 

@@ -1,6 +1,7 @@
 """What to label next: doubt, novelty and balance; the list, the page's data, and the page in a real browser."""
 
 import csv
+import json
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -73,6 +74,15 @@ def written(tmp_path: Path) -> Path:
     asked = [Asked(row, row % 7, 6, 0.4) for row in (4, 2, 1)]
     page.write_text(html("my <album>", asked, store, {0: 6}), encoding="utf-8")
     return page
+
+
+def test_the_page_may_ask_the_network_for_nothing_and_names_the_pictures(written: Path) -> None:
+    page = written.read_text(encoding="utf-8")
+    assert page.startswith('<!DOCTYPE html>\n<html lang="en">\n<head>\n')
+    assert page.count("<head>") == page.count("default-src 'none'") == 1
+    assert "<title>my &lt;album&gt;: label faces</title>\n<style>" in page
+    data = page.partition('type="application/json">')[2].partition("</script>")[0]
+    assert json.loads(data)["faces"][0]["picture"] == "c<b>, 4.png"
 
 
 @pytest.mark.browser

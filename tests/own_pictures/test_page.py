@@ -39,7 +39,7 @@ def predicted(shift: int, of_source: int) -> Predictions:
     return Predictions(probabilities, np.full((of_source, 7), 1 / 7, np.float32), source, target)
 
 
-def shown(folder: Path, with_source: bool = True, pictures: bool = False) -> dict[str, Any]:
+def shown(folder: Path, with_source: bool = True, pictures: bool = False, kept_source: bool = False) -> dict[str, Any]:
     """The data of the page."""
     source = prepared(folder, "rafdb", np.arange(6)) if with_source else None
     target = prepared(folder, "album", ROWS)
@@ -49,7 +49,7 @@ def shown(folder: Path, with_source: bool = True, pictures: bool = False) -> dic
     settings = PARAMS.model_copy(update={"report": ReportParams(pictures=pictures)})
     scores = report.judged(target, outcome, None if source is None else source.store.labels())
     text = "# album\n\n## Expressions\n"
-    html = page.html(settings, text, source, target, outcome, scores, table, CURVE, REAL)
+    html = page.html(settings, text, source, target, outcome, scores, table, CURVE, REAL, kept_source)
     start = html.index('type="application/json">') + len('type="application/json">')
     found: dict[str, Any] = json.loads(html[start : html.index("</script>", start)])
     return found
@@ -74,6 +74,7 @@ def test_the_card_says_what_changed_and_whether_it_looks_sound(tmp_path: Path) -
     card = shown(tmp_path)["groups"][0]["card"]
     assert card["numbers"] == [["with a face", "11"], ["predicted otherwise", "11"], ["sure (90%)", "0"]]
     assert card["verdict"] == "no sign of harm, judged without labels"
+    assert shown(tmp_path / "kept", kept_source=True)["groups"][0]["card"]["verdict"] == "kept the source model"
 
 
 def points(found: dict[str, Any]) -> list[dict[str, Any]]:

@@ -341,6 +341,17 @@ def test_what_no_label_says_of_an_adaptation(tmp_path: Path) -> None:
     assert "| JAFFE | after (POCAN) | 0.400 ◊ | 1.100 ◊ | 3.500 ◊ | 50.0 ◊ | **doubtful** |" in text
 
 
+def test_a_source_model_that_was_kept_is_no_adaptation(tmp_path: Path) -> None:
+    text = text_of(tmp_path, result("ckplus"), result("jaffe", kept_epoch=0))
+    assert "88.0 ◊ | kept the source model |" in section(text, "Judged without")
+    targets = section(text, "Measured, target by target")
+    assert (
+        "Adaptation raised the accuracy on every labelled target (1 of 1). The source model was kept, without a"
+        in targets
+    )
+    assert "for JAFFE." in targets
+
+
 def test_what_each_validator_would_have_chosen(tmp_path: Path) -> None:
     text = section(text_of(tmp_path, result("ckplus")), "Choosing an epoch")
     assert "| CK+ | 60.0 ◊, balanced 60.0 ◊ | 75.0 ◊ (epoch 5), balanced 72.0 ◊ | 70.0 ◊ (epoch 3) | " in text
@@ -397,4 +408,7 @@ def test_the_configurations_of_a_search_stand_in_a_table(tmp_path: Path) -> None
     assert row(table, "**2, kept**")[-2:] == ["70.0 ◊", "40.0 ◊"]
     assert "POCAN, configuration by mutual information (measured)" in text
     assert "adaptation of each of 2 configurations" in text
+    choice = section(text, "Choosing a configuration without labels")
+    assert "| Target | keep the source model | entropy |" in choice  # none of them is the last
+    assert "Accuracies (%) of the configuration, 0 being direct transfer" in choice
     assert "Configurations tried" not in text_of(tmp_path / "none", result("ckplus"))

@@ -5,7 +5,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.datasets.folder import FolderDataset
 from pipeline.errors import DatasetError
 from pipeline.labels import EXPRESSIONS, FEAR, HAPPINESS, NEUTRAL
 from pipeline.scoring.given import read_predictions
@@ -17,7 +16,7 @@ KEYS = ["fear/a.png", "fear/b.png", "happy/a.png", "happy/c.png"]
 def read(folder: Path, text: str | bytes) -> Predicted:
     path = folder / "other.csv"
     path.write_bytes(text.encode() if isinstance(text, str) else text)
-    return read_predictions(path, FolderDataset(folder, "mine"), KEYS)
+    return read_predictions(path, KEYS)
 
 
 def test_words_of_any_spelling_are_read_and_pictures_are_found_by_what_is_enough(tmp_path: Path) -> None:
@@ -47,6 +46,12 @@ def test_of_several_faces_the_first_counts_and_an_empty_row_predicts_nothing(tmp
     assert EXPRESSIONS[found.classes[0]] == "fear"
 
 
+def test_tables_of_other_separators_and_shorter_rows_are_read_as_labels_are(tmp_path: Path) -> None:
+    found = read(tmp_path, "picture;expression;note\n\nfear/a.png;fear\nhappy/c.png\nfear/b.png;sad;by me;\n")
+    assert found.known.tolist() == [True, True, False, False]
+    assert [EXPRESSIONS[label] for label in found.classes[:2]] == ["fear", "sadness"]
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -54,8 +59,9 @@ def test_of_several_faces_the_first_counts_and_an_empty_row_predicts_nothing(tmp
         ("file_x,expression\n", "line 1: no column 'picture'"),
         ("picture,score\n", "line 1: neither a column 'expression' nor columns of probabilities"),
         ("picture,expression\nfear/a.png,contempt\n", "line 2: 'contempt' is none of anger, disgust"),
-        ("picture,expression\nfear/a.png\n", "line 2: 1 columns instead of 2"),
+        ("picture,expression\nfear/a,b.png,fear\n", "line 2: 3 columns instead of 2"),
         ("picture,expression\nfear/a.png,fear\na/fear/a.png,fear\n", "line 3: a second row for fear/a.png"),
+        ("picture,p_fear,p_anger\nb.png,0.5\n", "line 2: '' is no probability of anger"),
         ("picture,expression\na.png,fear\n", "line 2: several pictures are called 'a.png'"),
         ("picture,expression\nz.png,fear\n", "none of its 1 rows is a prediction for one of the 4 pictures"),
         ("picture,p_fear,p_anger\nb.png,-1,2\n", "line 2: '-1' is no probability of fear"),
@@ -75,4 +81,4 @@ def test_what_is_wrong_is_named_by_file_and_line_in_one_line(tmp_path: Path, tex
 
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match=r"nowhere\.csv: no such file"):
-        read_predictions(tmp_path / "nowhere.csv", FolderDataset(tmp_path, "mine"), KEYS)
+        read_predictions(tmp_path / "nowhere.csv", KEYS)

@@ -180,11 +180,13 @@ def test_mlflow_has_the_execution_from_top_to_bottom(project: Path) -> None:
     assert parent.info.run_name == group
     assert group.startswith("repro 2")
     metrics = json.loads((project / "reports/evaluate/jaffe/metrics.json").read_text())
-    assert parent.data.metrics["jaffe.accuracy"] == pytest.approx(metrics["accuracy"])
-    gains = [parent.data.metrics[f"{target}.gain"] for target in DRAWN]
-    assert parent.data.metrics["gain"] == pytest.approx(sum(gains) / len(gains))
+    assert parent.data.metrics["jaffe.accuracy_percent"] == pytest.approx(100 * metrics["accuracy"])
+    gains = [parent.data.metrics[f"{target}.gain_points"] for target in DRAWN]
+    assert parent.data.metrics["gain_points"] == pytest.approx(sum(gains) / len(gains))
     by_name = {run.info.run_name: run for run in runs}
-    assert by_name["evaluate@jaffe"].data.metrics["dt.accuracy"] == pytest.approx(metrics["dt"]["accuracy"])
+    assert by_name["evaluate@jaffe"].data.metrics["dt.accuracy_percent"] == pytest.approx(
+        100 * metrics["dt"]["accuracy"]
+    )
     assert not any("accuracy" in key for key in by_name["adapt@jaffe"].data.metrics)  # it knows no label
     assert all(run.data.tags["mlflow.note.content"] for run in runs)
     for name, parts in {"adapt@jaffe": {"source", "target"}, "evaluate@jaffe": {"test"}}.items():

@@ -109,9 +109,9 @@ def test_an_experiment_offers_a_view_of_its_results_which_a_user_may_change(sett
     client = mlflow.MlflowClient()
     with runs.stage_run(settings, "pretrain") as tracked:
         experiment = client.get_run(tracked.id).info.experiment_id
-    key = "mlflow.sharedViewState.results"
+    key = "mlflow.sharedViewState.percent"
     columns = json.loads(client.get_experiment(experiment).tags[key])["selectedColumns"]
-    assert "metrics.`gain`" in columns
+    assert "metrics.`gain_points`" in columns
     client.set_experiment_tag(experiment, key, "{}")
     with runs.stage_run(settings, "pretrain"):
         pass

@@ -508,7 +508,7 @@ def test_predictions_have_a_row_before_every_epoch_and_one_after(tmp_path: Path)
 
 
 def test_a_target_with_one_picture_is_refused() -> None:
-    with pytest.raises(TrainingError, match="fewer than two"):
+    with pytest.raises(TrainingError, match=r"too few pictures for pocan to adapt to \(1; 2 are needed\)"):
         Pocan(
             PrototypeClassifier.untrained(MODEL),
             SourceDomain(pictures(1), ROWS, LABELS, ROWS[:4]),

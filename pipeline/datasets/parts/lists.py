@@ -6,11 +6,13 @@ system, and what is no such text is refused by file and line.
 
 import csv
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from pipeline.datasets.parts.base import Dataset
 from pipeline.errors import DatasetError, short_repr
+
+MakeError = Callable[[str], DatasetError]
 
 MARKS = (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")
 """Byte order marks: of UTF-8, and of UTF-16 in both orders."""
@@ -19,13 +21,17 @@ LONGEST_HEADER = 1 << 20
 """Bytes of a line that are looked at to recognise a table: any file may lie beside one."""
 
 
-def read_text(dataset: Dataset, path: Path) -> str:
+def read_text(path: Path, error: MakeError) -> str:
     """The whole text of a small file.
+
+    Args:
+        path: the file.
+        error: makes what is raised: a data set's ``error``, or ``DatasetError`` where the file belongs to no set.
 
     Raises:
         DatasetError: as ``list_lines``.
     """
-    return "".join(line for _, line in _lines(dataset, path))
+    return "".join(line for _, line in _lines(path, error))
 
 
 def list_lines(dataset: Dataset, path: Path) -> Iterator[tuple[str, str]]:
@@ -41,7 +47,7 @@ def list_lines(dataset: Dataset, path: Path) -> Iterator[tuple[str, str]]:
     Raises:
         DatasetError: the system refuses to read the file, or a line is not UTF-8.
     """
-    for where, line in _lines(dataset, path):
+    for where, line in _lines(path, dataset.error):
         if text := line.strip():
             yield where, text
 
@@ -109,7 +115,7 @@ def first_lines(path: Path, count: int) -> list[bytes]:
     return [line.replace(b"\0", b"") for line in lines]
 
 
-def require_utf8(dataset: Dataset, where: str, line: str) -> None:
+def require_utf8(error: MakeError, where: str, line: str) -> None:
     """Check a line that was decoded with ``errors="surrogateescape"``.
 
     Raises:
@@ -124,17 +130,17 @@ def require_utf8(dataset: Dataset, where: str, line: str) -> None:
         why = "zero bytes, as in UTF-16 or in a damaged file"
     else:
         return
-    raise dataset.error(f"{where}: not a text in UTF-8 ({why}); save the file as UTF-8, or unpack it again")
+    raise error(f"{where}: not a text in UTF-8 ({why}); save the file as UTF-8, or unpack it again")
 
 
-def _lines(dataset: Dataset, path: Path) -> Iterator[tuple[str, str]]:
+def _lines(path: Path, error: MakeError) -> Iterator[tuple[str, str]]:
     try:
         with path.open(encoding="utf-8", errors="surrogateescape") as file:
             for number, line in enumerate(file, start=1):
                 where = f"{path}, line {number}"
-                require_utf8(dataset, where, line)
+                require_utf8(error, where, line)
                 yield where, line.lstrip("\ufeff")
-    except OSError as error:
-        raise dataset.error(
-            f"{path}: cannot be read ({error.strerror}); make the file readable, or unpack it again"
-        ) from error
+    except OSError as refused:
+        raise error(
+            f"{path}: cannot be read ({refused.strerror}); make the file readable, or unpack it again"
+        ) from refused

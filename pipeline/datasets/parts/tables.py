@@ -102,7 +102,7 @@ class PixelTable:
 
     def _header(self, line: bytes) -> dict[str, int]:
         where = f"{self.path}, line 1"
-        require_utf8(self._dataset, where, line.decode("utf-8", "surrogateescape"))
+        require_utf8(self._dataset.error, where, line.decode("utf-8", "surrogateescape"))
         names = _header_names(line.removeprefix(b"\xef\xbb\xbf"))
         for column in PIXEL_COLUMNS:
             if column not in names:
@@ -113,7 +113,7 @@ class PixelTable:
 
     def _row(self, number: int, line: bytes) -> tuple[int | None, str]:
         fields, where = _fields(line), f"{self.path}, line {number}"
-        require_utf8(self._dataset, where, line.decode("utf-8", "surrogateescape"))
+        require_utf8(self._dataset.error, where, line.decode("utf-8", "surrogateescape"))
         if len(fields) != len(self._columns):
             raise self._dataset.error(
                 f"{where}: {len(fields)} columns instead of {len(self._columns)}; unpack the file again"

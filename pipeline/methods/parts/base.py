@@ -12,7 +12,7 @@ from pipeline.compute.team import Team
 from pipeline.config.learning import AugmentParams
 from pipeline.config.methods.base import AdaptParams
 from pipeline.data.batches import NetworkInputs
-from pipeline.errors import TrainingError, WeightsError
+from pipeline.errors import DivergedError, TrainingError, WeightsError
 from pipeline.methods.parts.linear import require_fitting
 from pipeline.networks.inference import classify
 from pipeline.networks.network import Classifier, PrototypeClassifier
@@ -148,6 +148,18 @@ class Method(Resumable, ABC):
             Its losses by name, scalars.
         """
 
+    def require_pictures(self, least: int) -> None:
+        """Check that the target has enough pictures to adapt to.
+
+        Raises:
+            TrainingError: it has fewer than ``least``.
+        """
+        if (found := len(self.target.train_rows)) < least:
+            raise TrainingError(
+                f"the target's split has too few pictures for {self.name} to adapt to ({found}; {least} are needed): "
+                "add pictures or change its split"
+            )
+
     def modules(self) -> dict[str, nn.Module]:
         """Return what is saved, by name: the parts of ``model``, and whatever else is worth keeping."""
         return dict(self.model.named_children())
@@ -171,7 +183,7 @@ class Method(Resumable, ABC):
         """Keep what is predicted for the test rows, and what the validators say of some of the training rows.
 
         Raises:
-            TrainingError: a prediction is not finite.
+            DivergedError: a prediction is not finite.
         """
         self._predict(self.target.train_rows[_evenly(len(self.target.train_rows))])
 
@@ -182,7 +194,7 @@ class Method(Resumable, ABC):
             Their embeddings (len(train_rows)×d) and probabilities (len(train_rows)×k), float on the training device.
 
         Raises:
-            TrainingError: a prediction is not finite.
+            DivergedError: a prediction is not finite.
         """
         return self._predict(self.target.train_rows)
 
@@ -192,7 +204,7 @@ class Method(Resumable, ABC):
         rows = torch.cat([train, test]).unique()
         embeddings, probabilities = self._classified(self.target.inputs, rows)
         if not bool(probabilities.isfinite().all()):
-            raise TrainingError(
+            raise DivergedError(
                 f"{self.name}: not finite: what is predicted for the target after epoch {len(self.predictions)}. "
                 "Lower the learning rate"
             )

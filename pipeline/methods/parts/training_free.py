@@ -13,9 +13,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from pipeline.errors import TrainingError
 from pipeline.labels import NUM_CLASSES
 from pipeline.methods.parts.base import Method
+from pipeline.methods.parts.decision import entropy
 from pipeline.networks.network import PrototypeClassifier, unit_rows
 from pipeline.training.loop import Epoch
 
@@ -34,8 +34,7 @@ class TrainingFree(Method):
         Raises:
             TrainingError: the target has no pictures to adapt to.
         """
-        if not len(self.target.train_rows):
-            raise TrainingError("the target's split has no pictures to adapt to: add pictures or change its split")
+        self.require_pictures(1)
         self.model = self.predictor().to(self.team.device)
         self.parts = {"model": self.model}
 
@@ -75,13 +74,7 @@ class TrainingFree(Method):
         z, before = batch
         after = self.correct(z, before)
         changed = (after.argmax(dim=1) != before.argmax(dim=1)).float().mean()
-        return {"loss": mean_entropy(after).float(), "changed": changed}
-
-
-def mean_entropy(probabilities: Tensor) -> Tensor:
-    """Mean over rows of −Σ p·log p, a scalar."""
-    mean: Tensor = torch.special.entr(probabilities).sum(dim=1).mean()
-    return mean
+        return {"loss": entropy(after).mean().float(), "changed": changed}
 
 
 def centroids(z: Tensor, probabilities: Tensor, rounds: int) -> tuple[Tensor, Tensor]:
@@ -128,17 +121,17 @@ def decide_by_directions(
     decision.possible &= found
     model.prototypes.replace(directions)
     similarities = model.prototypes(z).masked_fill(~decision.possible, -torch.inf)
-    model.prototypes.matrix.mul_(sharpness(similarities, mean_entropy(probabilities.double())))
+    model.prototypes.matrix.mul_(sharpness(similarities, entropy(probabilities.double()).mean()))
     decided: Tensor = decision(model.prototypes(z))
     return decided
 
 
-def sharpness(scores: Tensor, entropy: Tensor) -> float:
-    """Find s with which the mean entropy of softmax(s·scores) is ``entropy``: it falls as s rises, so s is enclosed.
+def sharpness(scores: Tensor, wanted: Tensor) -> float:
+    """Find s with which the mean entropy of softmax(s·scores) is ``wanted``: it falls as s rises, so s is enclosed.
 
     Args:
         scores: N×k float, −inf of a class that cannot be.
-        entropy: a float64 scalar.
+        wanted: a float64 scalar.
 
     Returns:
         s, within ``SHARPNESS``.
@@ -147,7 +140,7 @@ def sharpness(scores: Tensor, entropy: Tensor) -> float:
     low, high = map(math.log, SHARPNESS)
     for _ in range(40):
         middle = 0.5 * (low + high)
-        if mean_entropy(torch.softmax(math.exp(middle) * scores, dim=1)) > entropy:
+        if entropy(torch.softmax(math.exp(middle) * scores, dim=1)).mean() > wanted:
             low = middle
         else:
             high = middle

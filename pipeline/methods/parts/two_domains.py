@@ -13,7 +13,6 @@ from pipeline.compute.device import upload
 from pipeline.config.methods.two_domains import TwoDomainsParams
 from pipeline.data.batches import generator_for, shuffled_batches
 from pipeline.data.views import Pictures, Views
-from pipeline.errors import TrainingError
 from pipeline.losses.classification import source_weights, weighted_cross_entropy
 from pipeline.methods.parts.base import Method
 from pipeline.methods.parts.own_share import own_share
@@ -82,10 +81,7 @@ class TwoDomains(Method):
         Raises:
             TrainingError: the target has fewer than two pictures to adapt to.
         """
-        if len(self.target.train_rows) < 2:
-            raise TrainingError(
-                "the target's split has fewer than two pictures to adapt to: add pictures or change its split"
-            )
+        self.require_pictures(2)
         params, device = self.params, self.target.inputs.device
         self.network, self.prototypes = self.source_model.network, self.source_model.prototypes
         self.own = nn.ModuleDict(self.own_modules()).to(device)

@@ -7,6 +7,7 @@ from typing import Any, Literal
 import plotly.graph_objects as go
 
 from pipeline.evaluation.records import Unlabelled
+from pipeline.reporting.markdown import KEPT_SOURCE
 from pipeline.reporting.target_tables import doubtful
 
 
@@ -50,8 +51,16 @@ class Card:
     tone: Literal["good", "bad", "open"]
 
 
-def judged_card(numbers: Sequence[tuple[str, str]], scores: Unlabelled) -> Card:
-    """The card of an adaptation to pictures without labels."""
+def judged_card(numbers: Sequence[tuple[str, str]], scores: Unlabelled, kept_source: bool) -> Card:
+    """The card of an adaptation to pictures without labels.
+
+    Args:
+        numbers: what stands on it, by name.
+        scores: of both models, without labels.
+        kept_source: whether the source model is the one that is kept.
+    """
+    if kept_source:
+        return Card(numbers, KEPT_SOURCE, "open")
     if doubtful(scores):
         return Card(numbers, "doubtful, judged without labels: mutual information fell", "bad")
     return Card(numbers, "no sign of harm, judged without labels", "open")

@@ -9,6 +9,7 @@ from importlib.resources import files
 from itertools import pairwise
 from pathlib import Path
 from string import Template
+from typing import Any
 
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
@@ -16,6 +17,20 @@ from plotly.offline import get_plotlyjs
 
 from pipeline.labels import EXPRESSIONS
 from pipeline.reporting.page.content import Group, Plot, Sheet
+
+
+def head(title: str) -> str:
+    """The begin of a page that asks the network for nothing, up to its style.
+
+    Args:
+        title: what the browser calls the page, as text.
+    """
+    return Template(_read("head.html")).substitute(title=escape(title))
+
+
+def embedded(data: Any) -> str:
+    """Data as JSON within a page's script element, which no text in it may end."""
+    return json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")
 
 
 def document(
@@ -46,9 +61,8 @@ def document(
     sections = {title: f'<section id="part-{place}">\n{html}</section>' for place, (title, html) in enumerate(parts)}
     links = {title: f'<a href="#part-{place}">{escape(_short(title))}</a>' for place, title in enumerate(sections)}
     below = [title for title in sections if title in folded]
-    here = files(__package__)
-    return Template((here / "page.html").read_text(encoding="utf-8")).substitute(
-        title=escape(markdown.partition("\n")[0].removeprefix("# ")),
+    return Template(_read("page.html")).substitute(
+        head=head(markdown.partition("\n")[0].removeprefix("# ")),
         contents="\n".join(links[title] for title in sections if title not in below),
         contents_below="\n".join(links[title] for title in below),
         lead=lead[1],
@@ -56,12 +70,15 @@ def document(
         folded="\n".join(
             f"<details><summary>{escape(title)}</summary>\n{sections[title]}\n</details>" for title in below
         ),
-        # No text within may end the script element that holds it.
-        data=json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c"),
-        style=(here / "page.css").read_text(encoding="utf-8"),
-        script=(here / "page.js").read_text(encoding="utf-8"),
+        data=embedded(data),
+        style=_read("page.css"),
+        script=_read("page.js"),
         plotly=get_plotlyjs(),
     )
+
+
+def _read(name: str) -> str:
+    return files(__package__).joinpath(name).read_text(encoding="utf-8")
 
 
 def _short(title: str) -> str:

@@ -147,67 +147,59 @@ def _title(text: str) -> dict[str, Any]:
 
 def _reliability(evaluation: Evaluation, mark: str) -> Plot:
     """Accuracy by bin of the confidence, as the model says it and at the temperature; a frame spans the error."""
-    calibration = evaluation.result.calibration
+    calibration, every = evaluation.result.calibration, evaluation.reliability
     stages = (
         (False, "before", "without temperature"),
         (True, "after", f"at temperature {calibration.temperature:.2f}{mark}"),
     )
-    first = float(bin_edges(evaluation.reliability["confidence"]).min(initial=1 - 1 / BINS))
+    first = float(bin_edges(every["confidence"]).min(initial=1 - 1 / BINS))
     panels = []
     for scaled, key, name in stages:
-        table = evaluation.reliability[evaluation.reliability["scaled"] == scaled]
-        confidence, accuracy = table["confidence"].to_numpy(np.float64), table["accuracy"].to_numpy(np.float64)
-        bars = {"x": (bin_edges(table["confidence"]) + 0.5 / BINS).tolist(), "width": 0.9 / BINS}
-        counts = [f"n={count}" for count in table["count"]]
-        hover = f"confidence %{{customdata[0]:.1%}}{mark}, accuracy %{{customdata[1]:.1%}}{mark}, %{{customdata[2]}}"
-        figure = go.Figure()
-        figure.add_bar(
-            **bars,
-            y=accuracy.tolist(),
-            name="accuracy of the bin",
-            marker_color=BEFORE_COLOUR,
-            customdata=[list(row) for row in zip(confidence.tolist(), accuracy.tolist(), counts, strict=True)],
-            hovertemplate=f"{hover}{mark}<extra></extra>",
-        )
-        figure.add_bar(
-            **bars,
-            y=(confidence - accuracy).tolist(),
-            base=accuracy.tolist(),
-            name="gap between accuracy and mean confidence",
-            marker={"color": "rgba(0,0,0,0)", "line": {"color": WARNING_COLOUR, "width": 1.5}},
-            hoverinfo="skip",
-        )
-        figure.add_scatter(
-            x=bars["x"],
-            y=np.maximum(confidence, accuracy).tolist(),
-            mode="text",
-            text=counts,
-            textposition="top center",
-            textfont={"size": 10},
-            hoverinfo="skip",
-            showlegend=False,
-        )
-        figure.add_scatter(
-            x=[first, 1],
-            y=[first, 1],
-            mode="lines",
-            line={"dash": "dash", "color": "#8A8A8A", "width": 1},
-            name="perfect calibration",
-            hoverinfo="skip",
-        )
         found = calibration.target
         error = f"<br>expected calibration error {100 * getattr(found, key):.1f}{mark} %" if found else ""
-        figure.update_layout(
-            barmode="overlay",
-            xaxis={"range": [first - 0.01, 1.01], "title": "confidence", "tickformat": ".0%"},
-            yaxis={"range": [0, 1.12], "title": "accuracy", "tickformat": ".0%", "dtick": 0.2},
-            height=430,
-            legend={**BELOW, "y": -0.2},
-            **_title(f"{name}{error}"),
-        )
-        panels.append(figure)
+        panels.append(_reliability_panel(every[every["scaled"] == scaled], f"{name}{error}", first, mark))
     note = "n: test pictures in the bin. The temperature is fitted on the source's test pictures, not on the target's."
-    return Plot("reliability", "Reliability of the last model", panels, note)
+    return Plot("reliability", "Reliability of the model that is kept", panels, note)
+
+
+def _reliability_panel(table: pd.DataFrame, title: str, first: float, mark: str) -> go.Figure:
+    """The bins of one stage; ``first`` is the lower edge of the lowest bin of all stages, where the axes begin."""
+    confidence, accuracy = table["confidence"].to_numpy(np.float64), table["accuracy"].to_numpy(np.float64)
+    bars = {"x": (bin_edges(table["confidence"]) + 0.5 / BINS).tolist(), "width": 0.9 / BINS}
+    counts = [f"n={count}" for count in table["count"]]
+    hover = f"confidence %{{customdata[0]:.1%}}{mark}, accuracy %{{customdata[1]:.1%}}{mark}, %{{customdata[2]}}"
+    figure = go.Figure()
+    figure.add_bar(
+        **bars,
+        y=accuracy.tolist(),
+        name="accuracy of the bin",
+        marker_color=BEFORE_COLOUR,
+        customdata=[list(row) for row in zip(confidence.tolist(), accuracy.tolist(), counts, strict=True)],
+        hovertemplate=f"{hover}{mark}<extra></extra>",
+    )
+    figure.add_bar(
+        **bars,
+        y=(confidence - accuracy).tolist(),
+        base=accuracy.tolist(),
+        name="gap between accuracy and mean confidence",
+        marker={"color": "rgba(0,0,0,0)", "line": {"color": WARNING_COLOUR, "width": 1.5}},
+        hoverinfo="skip",
+    )
+    above = np.maximum(confidence, accuracy).tolist()
+    text = {"mode": "text", "text": counts, "textposition": "top center", "textfont": {"size": 10}}
+    figure.add_scatter(x=bars["x"], y=above, **text, hoverinfo="skip", showlegend=False)
+    line = {"dash": "dash", "color": "#8A8A8A", "width": 1}
+    ends = [first, 1]
+    figure.add_scatter(x=ends, y=ends, mode="lines", line=line, name="perfect calibration", hoverinfo="skip")
+    figure.update_layout(
+        barmode="overlay",
+        xaxis={"range": [first - 0.01, 1.01], "title": "confidence", "tickformat": ".0%"},
+        yaxis={"range": [0, 1.12], "title": "accuracy", "tickformat": ".0%", "dtick": 0.2},
+        height=430,
+        legend={**BELOW, "y": -0.2},
+        **_title(title),
+    )
+    return figure
 
 
 def tsne(stages: Sequence[tuple[str, Embedding]], source: SetPictures, target: SetPictures, coloured_by: str) -> Plot:
@@ -263,12 +255,18 @@ def losses(name: str, title: str, table: pd.DataFrame, mark: str, note: str = ""
     return curves(name, f"{title}; click the legend for more curves", table, first, mark, note=note)
 
 
-def accuracy_by_epoch(table: pd.DataFrame, mark: str) -> list[Plot]:
-    """Accuracies in per cent, on an axis that a test part's own error does not fill."""
-    title = "Accuracy on the test pictures by epoch; these labels choose no epoch"
+def accuracy_by_step(table: pd.DataFrame, mark: str, step: str) -> list[Plot]:
+    """Accuracies in per cent, on an axis that a test part's own error does not fill.
+
+    Args:
+        table: with a column ``epoch``; of a search it has the places of the configurations.
+        mark: stands after every number.
+        step: what a row is of: epoch or configuration.
+    """
+    title = f"Accuracy on the test pictures by {step}; these labels choose no {step}"
     names = {"accuracy": "accuracy", "balanced_accuracy": "balanced accuracy"}
     scaled = table.mul(100).assign(epoch=table["epoch"]).rename(columns=names)
-    plots = curves("accuracy", title, scaled, list(names.values()), mark, unit="%")
+    plots = curves("accuracy", title, scaled, list(names.values()), mark, unit="%", step=step)
     for plot in plots:
         values = scaled.drop(columns="epoch").to_numpy(np.float64)
         low, high = float(np.nanmin(values)), float(np.nanmax(values))
@@ -278,7 +276,14 @@ def accuracy_by_epoch(table: pd.DataFrame, mark: str) -> list[Plot]:
 
 
 def curves(
-    name: str, title: str, table: pd.DataFrame, first: Sequence[str], mark: str, unit: str = "", note: str = ""
+    name: str,
+    title: str,
+    table: pd.DataFrame,
+    first: Sequence[str],
+    mark: str,
+    unit: str = "",
+    note: str = "",
+    step: str = "epoch",
 ) -> list[Plot]:
     """One plot of all columns against ``epoch``, ``first`` of them visible; none where nothing was trained."""
     columns = [column for column in table.columns if column != "epoch"]
@@ -295,10 +300,10 @@ def curves(
             name=column,
             line={"color": (AFTER_COLOUR, *COLOURS[:-1])[place % len(COLOURS)]},
             visible=True if column in first else "legendonly",
-            hovertemplate=f"epoch %{{x}}: %{{y:.4g}}{mark} {unit}<extra>{column}</extra>",
+            hovertemplate=f"{step} %{{x}}: %{{y:.4g}}{mark} {unit}<extra>{column}</extra>",
         )
     figure.update_layout(
-        xaxis={"title": {"text": "epoch", "standoff": 4}, "dtick": 1 if len(table) < FEW_EPOCHS else None},
+        xaxis={"title": {"text": step, "standoff": 4}, "dtick": 1 if len(table) < FEW_EPOCHS else None},
         height=420,
         showlegend=True,
         legend={**BELOW, "y": -0.25},

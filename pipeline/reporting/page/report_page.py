@@ -17,14 +17,14 @@ from pipeline.files.io import read_csv
 from pipeline.labels import DRAWN_MARK, EXPRESSIONS
 from pipeline.reporting import protocol
 from pipeline.reporting.figures import ramp_note
-from pipeline.reporting.markdown import KNOWN_NOTE, NOTHING, marked, percent, signed
+from pipeline.reporting.markdown import KEPT_SOURCE, KNOWN_NOTE, NOTHING, marked, percent, signed
 from pipeline.reporting.page import pictures, plots
 from pipeline.reporting.page.content import Card, Group, Plot, Predictions, judged_card
 from pipeline.reporting.page.document import document
 from pipeline.reporting.page.pictures import SetPictures, page_predictions, sample_rows
 from pipeline.reporting.results import Evaluation, read_curve
 from pipeline.reporting.target_tables import gain, paired_gain
-from pipeline.reporting.titles import dataset_title, method_title, provenance_note
+from pipeline.reporting.titles import dataset_title, losses_title, method_title, provenance_note, step_word
 
 
 @dataclass(frozen=True)
@@ -123,7 +123,7 @@ def _card(result: Result) -> Card:
         numbers = [("DT", percent(result.before.accuracy, result) + " %")] if result.before else []
         return Card(numbers, "not adapted: direct transfer", "open")
     if result.before is None or result.after is None:
-        return judged_card([("labels", NOTHING)], result.unlabelled)
+        return judged_card([("labels", NOTHING)], result.unlabelled, result.kept_source_model)
     found, points = paired_gain(result), gain(result)
     assert points is not None
     numbers = [
@@ -133,6 +133,8 @@ def _card(result: Result) -> Card:
     ]
     if found is not None:
         numbers.append(("95 % interval", f"[{signed(found.accuracy.low)}, {signed(found.accuracy.high)}]"))
+    if result.kept_source_model:
+        return Card(numbers, KEPT_SOURCE, "open")
     if found is not None and found.accuracy.low > 0:
         return Card(numbers, "better than direct transfer", "good")
     if found is not None and found.accuracy.high < 0:
@@ -142,11 +144,11 @@ def _card(result: Result) -> Card:
 
 
 def _training(evaluation: Evaluation, mark: str) -> list[Plot]:
-    """The curves of an adaptation; the accuracy by epoch, which labels were needed for, stands by itself."""
-    training, note = evaluation.training, ramp_note(evaluation.result.method)
+    """The curves of an adaptation; the accuracies, which labels were needed for, stand by themselves."""
+    result, training, note = evaluation.result, evaluation.training, ramp_note(evaluation.result.method)
     return [
-        *plots.losses("adaptation", "Adaptation by epoch", training.losses, mark, note),
-        *plots.accuracy_by_epoch(training.accuracy, mark),
+        *plots.losses("adaptation", losses_title(bool(result.candidates)), training.losses, mark, note),
+        *plots.accuracy_by_step(training.accuracy, mark, step_word(result)),
     ]
 
 

@@ -192,6 +192,17 @@ def test_a_verdict_is_what_the_interval_says(tmp_path: Path, changes: dict[str, 
     assert card["tone"] == tone
 
 
+def test_a_search_is_shown_by_configuration(tmp_path: Path) -> None:
+    tried = [{"parameters": {"lr": 0.1}, "validations": {}, "accuracy": 0.5, "balanced_accuracy": 0.4}] * 5
+    parameters = result("ckplus")["parameters"] | {"adapt.choose": "information", "adapt.search": 5}
+    write(tmp_path, result("ckplus", candidates=tried, parameters=parameters))
+    losses, accuracy = group(page_of(tmp_path))["plots"][-2:]
+    assert losses["title"].startswith("Adaptation by epoch, one configuration after the other")
+    assert accuracy["title"].startswith("Accuracy on the test pictures by configuration")
+    assert accuracy["panels"][0]["layout"]["xaxis"]["title"]["text"] == "configuration"
+    assert accuracy["panels"][0]["data"][0]["hovertemplate"].startswith("configuration %{x}:")
+
+
 def test_a_picture_of_a_study_is_put_into_the_page_or_named_where_it_is_missing(tmp_path: Path) -> None:
     Image.new("RGB", (3, 2)).save(tmp_path / "there.png")
     html = document("# Title\n\n![one](there.png)\n\n![two](gone.png)\n", tmp_path, [], {})
