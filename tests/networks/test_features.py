@@ -61,7 +61,7 @@ def test_features_are_those_of_the_evaluation_view_and_of_training_views(data: P
 
 def test_features_are_computed_once(data: PreparedData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     request(data).write(tmp_path / "f", toy.CPU)
-    monkeypatch.setattr(FeatureRequest, "_compute", lambda *_: pytest.fail("computed again"))
+    monkeypatch.setattr(FeatureRequest, "compute", lambda *_: pytest.fail("computed again"))
     request(data).write(tmp_path / "f", toy.CPU)
 
 
