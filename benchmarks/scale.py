@@ -1,6 +1,6 @@
 """What ten million faces or ten thousand hours of video cost, from rates that are measured here: docs/scale.md.
 
-    python -m benchmarks.scale [--pictures 80]
+    python -m benchmarks.scale [--pictures 40]
 
 Rates are in processor seconds (user and system) of one process with one thread, so that other work on the machine
 changes them little. The pictures and the video are drawn, 640×480; networks are untrained, which changes nothing about
@@ -53,7 +53,7 @@ SETTINGS = params.load(Path(__file__).parents[1] / "params.yaml")
 def main() -> None:
     """Measure, and print rates and what follows from them."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--pictures", type=int, default=80)
+    parser.add_argument("--pictures", type=int, default=40)
     parser.add_argument("--peak-of", nargs=2, help=argparse.SUPPRESS)
     options = parser.parse_args()
     torch.set_num_threads(1)
@@ -88,7 +88,7 @@ def _rates(root: Path, count: int) -> dict[str, float]:
         found[f"features: ms a view, {backbone}"] = _features(backbone)
     found["features: bytes a view and dimension"] = 4.0
     names = root / "names"
-    listed = _names(names, 100)
+    listed = _names(names, 50)
     before = psutil.Process().memory_info().rss
     samples = UnlabelledFolder(names).samples()
     found["listing: bytes of memory a picture, faces"] = (psutil.Process().memory_info().rss - before) / listed
@@ -152,7 +152,7 @@ def _predict(predictor: Predictor, pictures: Path, rows: Path) -> float:
 def _features(backbone: str) -> float:
     """Processor milliseconds a view: loading, the view itself, the encoder."""
     encoder = untrained({"backbone": backbone}, "cpu")._model.network.encoder
-    count = 512
+    count = 192
     images = np.random.default_rng(0).integers(0, 256, (count, CROP_SIZE, CROP_SIZE, 3), dtype=np.uint8)
     rows = torch.arange(count)
     request = FeatureRequest(encoder, "noise", images, "", rows, rows[:0], 0, SETTINGS.augment)
@@ -172,14 +172,14 @@ def _names(root: Path, folders: int) -> int:
 def _joining(root: Path) -> dict[str, float]:
     """A join of a small and a large store: its time, and the peak memory of a process of its own."""
     found = {}
-    for count in (1024, 16384):
+    for count in (1024, 8192):
         part = _part(root / f"part-{count}", count)
         command = [sys.executable, "-m", "benchmarks.scale", "--peak-of", "join", str(part)]
         lines = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout.split()
         found[f"join: peak memory (MiB) of {count} crops"] = float(lines[-1])
-    shards = read_shards([root / "part-16384"])
-    found["join: ms a crop"] = _milliseconds(lambda: join_stores(shards, root / "joined")) / 16384
-    found["check before it: ms a crop"] = _milliseconds(lambda: read_shards([root / "part-16384"])) / 16384
+    shards = read_shards([root / "part-8192"])
+    found["join: ms a crop"] = _milliseconds(lambda: join_stores(shards, root / "joined")) / 8192
+    found["check before it: ms a crop"] = _milliseconds(lambda: read_shards([root / "part-8192"])) / 8192
     return found
 
 
@@ -212,10 +212,10 @@ def _dvc(root: Path) -> dict[str, float]:
     """``dvc add`` of a folder of many small files, and of one file of the same size."""
     project = root / "project"
     (project / "many").mkdir(parents=True)
-    count, content = 5000, os.urandom(1 << 12)
+    count, content = 2000, os.urandom(1 << 12)
     for number in range(count):
         (project / "many" / f"{number:06d}.jpg").write_bytes(content + number.to_bytes(4, "little"))
-    (project / "one").write_bytes(os.urandom(1 << 28))
+    (project / "one").write_bytes(os.urandom(1 << 26))
     dvc = [sys.executable, "-m", "dvc"]
     subprocess.run([*dvc, "init", "--no-scm", "--quiet"], cwd=project, check=True)
     subprocess.run([*dvc, "config", "core.analytics", "false"], cwd=project, check=True)
@@ -229,7 +229,7 @@ def _dvc(root: Path) -> dict[str, float]:
         )
     return {
         "dvc add: ms a small file": (times["many"] - times["one"]) / count,
-        "dvc add: ms for a file of 256 MiB, start included": times["one"],
+        "dvc add: ms for a file of 64 MiB, start included": times["one"],
     }
 
 

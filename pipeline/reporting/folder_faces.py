@@ -102,13 +102,14 @@ def shard_found(shard: Shard, out: Path) -> str:
 
 def faces_found(store: CropStore, unit: str) -> str:
     """In how many readable pictures there is a face; ``unit``: what these are, "picture" or "frame"."""
-    count = int((store.manifest["method"] != "whole").sum())
-    return f"a face in {count} of {len(store.manifest)} readable {unit}s: {found_by(store)}"
+    description = read_description(store.folder)
+    count = description["crops"] - description["methods"].get("whole", 0)
+    return f"a face in {count} of {description['crops']} readable {unit}s: {found_by(store)}"
 
 
 def found_by(store: CropStore) -> str:
     """In how many pictures which detector found the face."""
-    counts = store.manifest["method"].value_counts()
+    counts = read_description(store.folder)["methods"]
     haar = f", the Haar cascade in {counts['haar']} more, which pocan predict passes over" if "haar" in counts else ""
     return f"MTCNN found one in {counts.get('mtcnn', 0)}{haar}"
 
