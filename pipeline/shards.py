@@ -20,6 +20,7 @@ from pipeline.errors import DamagedFileError, DatasetError, ParamsError, short_r
 from pipeline.files.io import sha256
 from pipeline.files.names import as_text
 from pipeline.files.records import Record, read_record, write_record
+from pipeline.progress import progress_bar
 
 RECORD = "shard.json"
 NAMED = 10
@@ -146,7 +147,7 @@ def read_shards(folders: Sequence[Path]) -> list[FoundShard]:
     found = sorted(map(_found, folders), key=lambda one: one.record.number)
     _require_alike(found)
     _require_each_once(found)
-    for one in found:
+    for one in progress_bar(found, desc="check", unit="shard"):
         for name, digest in one.record.files.items():
             path = one.folder / name
             if not path.is_file() or sha256(path) != digest:

@@ -12,6 +12,7 @@ from pipeline.errors import DatasetError
 from pipeline.faces.packing import Packer, describe, packing
 from pipeline.files.atomic import atomic_folder
 from pipeline.files.io import damage_reported, read_json
+from pipeline.progress import progress_bar
 from pipeline.shards import FoundShard
 
 CROP_BYTES = CROP_SIZE * CROP_SIZE * 3
@@ -37,7 +38,7 @@ def join_stores(shards: Sequence[FoundShard], folder: Path) -> None:
         raise DatasetError(f"{folder}: none of the {pictures} pictures could be read by any shard")
     with atomic_folder(folder) as temporary:
         with packing(temporary, crops) as packer:
-            for shard in shards:
+            for shard in progress_bar(shards, desc="join", unit="shard"):
                 _copy(shard, packer)
         told = [read_json(shard.folder / "faces.json") for shard in shards]
         unreadable = {key: reason for one in told for key, reason in one["unreadable"].items()}

@@ -16,6 +16,7 @@ import torch
 from pipeline.files.atomic import atomic_folder, require_free
 from pipeline.files.io import read_array, read_json, write_json
 from pipeline.networks.features import FEATURES, NOTE, FeatureRequest, features_folder, open_features
+from pipeline.progress import progress_bar
 from pipeline.shards import RECORD, FoundShard, Shard, versions, write_shard
 
 KIND = "features"
@@ -65,7 +66,7 @@ def join_features(shards: Sequence[FoundShard], folder: Path) -> None:
     with atomic_folder(folder) as temporary:
         write_json(temporary / NOTE, read_json(shards[0].folder / NOTE))
         open_features(temporary, counts["pictures"], counts["views"], dim).flush()
-        for shard in shards:
+        for shard in progress_bar(shards, desc="join", unit="shard"):
             _copy(shard.folder, temporary / FEATURES)
 
 

@@ -10,6 +10,7 @@ from pipeline.prediction.inputs import Named, sources_of
 from pipeline.prediction.outputs import Destination, Format, header
 from pipeline.prediction.predict import Counts, in_words, predict
 from pipeline.prediction.predictor import Predictor
+from pipeline.progress import progress_bar
 from pipeline.shards import FoundShard, Shard, listing_digest, versions, write_shard
 
 KIND = "predictions"
@@ -85,7 +86,7 @@ def join_rows(shards: Sequence[FoundShard], out: Path) -> str:
     top = header(shards[0].record.made_from["--format"]).encode()
     with atomic_path(out) as temporary, temporary.open("wb") as rows:
         rows.write(top)
-        for shard in shards:
+        for shard in progress_bar(shards, desc="join", unit="shard"):
             with (shard.folder / ROWS).open("rb") as part:
                 part.seek(len(top) if shard.record.counts["faces"] else 0)
                 while block := part.read(AT_ONCE):
