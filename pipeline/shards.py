@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from pipeline.errors import DamagedFileError, DatasetError, ParamsError, short_repr
-from pipeline.files.io import sha256
+from pipeline.files.io import code_digests, sha256
 from pipeline.files.names import as_text
 from pipeline.files.records import Record, read_record, write_record
 from pipeline.progress import progress_bar
@@ -115,6 +115,12 @@ def listing_digest(names: Iterable[str]) -> str:
 def versions() -> dict[str, str]:
     """The versions of the libraries that decide bytes, by name."""
     return {name: version(name) for name in LIBRARIES}
+
+
+def computed_with() -> dict[str, str]:
+    """These versions, and a digest of this project's own code."""
+    code = code_digests([Path(__file__).parent])
+    return {**versions(), "code": listing_digest(code.values())}
 
 
 def write_shard(

@@ -17,7 +17,7 @@ from pipeline.files.atomic import atomic_folder, require_free
 from pipeline.files.io import read_array, read_json, write_json
 from pipeline.networks.features import FEATURES, NOTE, FeatureRequest, features_folder, open_features
 from pipeline.progress import progress_bar
-from pipeline.shards import RECORD, FoundShard, Shard, versions, write_shard
+from pipeline.shards import RECORD, FoundShard, Shard, computed_with, write_shard
 
 KIND = "features"
 PLACES = "places.npy"
@@ -46,7 +46,7 @@ def write_features_shard(request: FeatureRequest, folder: Path, device: torch.de
         features.flush()
         places.flush()
         counts = {"features": count, "pictures": len(request.images), "views": 1 + request.views}
-        decisive = {**made_from, "device": device.type, **versions()}
+        decisive = {**made_from, "device": device.type, **computed_with()}
         write_shard(temporary, KIND, shard, request.crops, decisive, counts)
 
 

@@ -11,7 +11,7 @@ from pipeline.prediction.outputs import Destination, Format, header
 from pipeline.prediction.predict import Counts, in_words, predict
 from pipeline.prediction.predictor import Predictor
 from pipeline.progress import progress_bar
-from pipeline.shards import FoundShard, Shard, listing_digest, versions, write_shard
+from pipeline.shards import FoundShard, Shard, computed_with, listing_digest, write_shard
 
 KIND = "predictions"
 ROWS = "rows"
@@ -61,7 +61,7 @@ def _made_from(predictor: Predictor, model: str, kind: Format, every: int) -> di
     """All but the pictures that decides the rows, by name."""
     faces = {f"faces.{name}": value for name, value in predictor.faces.model_dump(mode="json").items()}
     made_by = {"--model": model, "weights of the model": predictor.digest, "device": predictor.device.type}
-    return {**faces, **made_by, "--format": kind, "--every": every, **versions()}
+    return {**faces, **made_by, "--format": kind, "--every": every, **computed_with()}
 
 
 def join_rows(shards: Sequence[FoundShard], out: Path) -> str:
