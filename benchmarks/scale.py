@@ -25,6 +25,7 @@ from PIL import Image
 from benchmarks.memory import peak
 from benchmarks.predictors import untrained
 from pipeline.config import load as params
+from pipeline.config.learning import ModelParams
 from pipeline.data.crops import CROP_SIZE
 from pipeline.datasets import open_dataset
 from pipeline.datasets.folder import UnlabelledFolder
@@ -33,6 +34,7 @@ from pipeline.faces.extract import extract
 from pipeline.faces.joining import join_stores
 from pipeline.faces.writer import CropBatch, CropWriter
 from pipeline.networks.features import FeatureRequest
+from pipeline.networks.network import PrototypeClassifier
 from pipeline.prediction.inputs import list_inputs, sources
 from pipeline.prediction.outputs import Destination
 from pipeline.prediction.predict import predict
@@ -151,8 +153,8 @@ def _predict(predictor: Predictor, pictures: Path, rows: Path) -> float:
 
 def _features(backbone: str) -> float:
     """Processor milliseconds a view: loading, the view itself, the encoder."""
-    encoder = untrained({"backbone": backbone}, "cpu")._model.network.encoder
-    count = 192
+    chosen = ModelParams(backbone=backbone, weights="none", projection_hidden=512, projection_dim=256)
+    encoder, count = PrototypeClassifier.untrained(chosen).network.encoder, 192
     images = np.random.default_rng(0).integers(0, 256, (count, CROP_SIZE, CROP_SIZE, 3), dtype=np.uint8)
     rows = torch.arange(count)
     request = FeatureRequest(encoder, "noise", images, "", rows, rows[:0], 0, SETTINGS.augment)
