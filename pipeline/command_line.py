@@ -101,9 +101,10 @@ def run(main: Callable[..., None]) -> None:
 def _once_at_a_time(main: Callable[P, R], arguments: Sequence[str]) -> Callable[P, R]:
     """``main``, refused with a ``StorageError`` while another process runs it with the same arguments in this folder.
 
-    Processes that train together run the same program; the one that starts the others has the lock for them.
+    Processes that train together run the same program; the first one has the lock for them. It is the one that starts
+    the others; under torchrun, which counts the processes of all machines by RANK, it is that of the first machine.
     """
-    if os.environ.get("LOCAL_RANK", "0") != "0":
+    if os.environ.get("RANK", os.environ.get("LOCAL_RANK", "0")) != "0":
         return main
     stage = "@".join([Path(inspect.getfile(main)).stem, *(each for each in arguments if each != "--")])
 

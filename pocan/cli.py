@@ -12,11 +12,15 @@ import typer
 import pocan
 from pipeline.command_line import report_errors
 from pipeline.datasets import DATASETS
+from pipeline.errors import ParamsError
 from pipeline.files.names import as_text
+from pipeline.shards import WHOLE, Shard
 from pocan.api import EVERY, SOURCE_MODEL
 from pocan.pages import Command
 
 MODEL_HELP = "The folder of a trained model, or an MLflow URI, e.g. models:/pocan-ckplus@newest."
+
+SHARD_HELP = "Do only this part, e.g. 3/8, on one of several machines; pocan join puts the parts together."
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 
@@ -103,18 +107,21 @@ def faces(
     processes: Annotated[
         int | None, typer.Option(min=1, help="Number of processes; by default one a core, fewer for few pictures.")
     ] = None,
+    part: Annotated[str | None, typer.Option("--shard", metavar="I/N", help=SHARD_HELP)] = None,
 ) -> None:
     """Find and crop the faces in any folder of pictures. After an interruption the same command continues."""
     with _loading():
         # Imported here: PyTorch takes seconds to load, which --help and check need not wait for.
         from pipeline.config.load import load
         from pipeline.data.crops import CropStore
-        from pipeline.reporting.folder_faces import extract_folder, faces_found
+        from pipeline.reporting.folder_faces import extract_folder, faces_found, shard_found
 
+    shard = None if part is None else Shard.parse(part)
     settings = load(file, [f"faces.{change}" for change in changes or []])
-    for path in extract_folder(folder, out, settings.faces, device, processes):
+    for path in extract_folder(folder, out, settings.faces, device, processes, shard):
         typer.echo(path)
-    typer.echo(faces_found(CropStore.open(out / "crops"), "picture"), err=True)
+    found = faces_found(CropStore.open(out / "crops"), "picture") if shard is None else shard_found(shard, out)
+    typer.echo(found, err=True)
 
 
 @app.command()
@@ -143,17 +150,25 @@ def predict(
         typer.Option("--set", "-S", help="Change a value of the model's faces, e.g. min_face=60; may be repeated."),
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    part: Annotated[
+        str | None, typer.Option("--shard", metavar="I/N", help=f"{SHARD_HELP} --out is then a folder.")
+    ] = None,
 ) -> None:
     """Classify every face in pictures and videos: box, detector's score, seven probabilities."""
     with _loading():
         # Imported here: PyTorch takes seconds to load, which --help and check need not wait for.
         from pipeline.prediction import predict as prediction
-        from pipeline.prediction.inputs import sources
+        from pipeline.prediction.inputs import list_inputs, sources_of
         from pipeline.prediction.outputs import Destination, format_of
+        from pipeline.prediction.sharding import predict_shard
 
+    shard = None if part is None else Shard.parse(part)
     to = Destination(out, format_of(kind, out), draw)
     to.require_free()
-    found = sources(inputs)
+    if shard is not None and (out is None or draw is not None):
+        raise ParamsError("--shard: needs --out, a folder for the part, and makes no drawings (--draw)")
+    named = list_inputs(inputs)
+    found = sources_of(named, WHOLE) if shard is None else []
     with _loading():
         predictor = pocan.load_model(model, device=device, faces=changes or []).predictor
     if predictor.drawn:
@@ -161,11 +176,31 @@ def predict(
             f"note: {as_text(model)} was trained on drawn faces; its predictions on photographs are marked ◊", err=True
         )
     show_progress = out is not None or not sys.stdout.isatty()
-    counts = prediction.predict(found, predictor, model, to, every, show_progress)
+    if shard is None or out is None:
+        counts = prediction.predict(found, predictor, model, to, every, show_progress)
+    else:
+        counts = predict_shard(named, shard, predictor, model, out, to.format, every)
     for path in (out, draw):
         if path is not None:
             typer.echo(as_text(path))
     typer.echo(f"{counts.faces} face{'' if counts.faces == 1 else 's'} in {counts.total()}", err=True)
+
+
+@app.command()
+@report_errors
+def join(
+    parts: Annotated[list[Path], typer.Argument(metavar="FOLDER...", help="The folders of all parts, in any order.")],
+    out: Annotated[Path, typer.Option(help="A new folder (faces, features) or a new file (predictions).")],
+) -> None:
+    """Join the parts that --shard made; the bytes are those of one run."""
+    with _loading():
+        # Imported here: PyTorch takes seconds to load, which --help and check need not wait for.
+        from pipeline.joining import join as joined
+
+    written = joined(parts, out)
+    for path in written.paths:
+        typer.echo(as_text(path))
+    typer.echo(written.summary, err=True)
 
 
 @app.command()

@@ -12,6 +12,7 @@ EXAMPLES = {
     "compare": "pocan compare --num 3",
     "faces": "pocan faces holiday --out holiday-faces",
     "predict": "pocan predict party.jpg holiday --model mine/model --draw shown --out faces.csv",
+    "join": "pocan join parts/1 parts/2 parts/3 --out faces.csv",
     "adapt": "pocan adapt holiday --out mine",
     "check": "pocan check params/paper.yaml",
     "send": "pocan send",

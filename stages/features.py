@@ -4,24 +4,32 @@ from pipeline.command_line import run
 from pipeline.config import paths
 from pipeline.config.load import load
 from pipeline.config.schema import Params
+from pipeline.errors import ParamsError
 from pipeline.files.io import write_json
+from pipeline.shards import Shard
 
 
-def main(dataset: str) -> None:
-    """Write data/features/DATASET; where all of the network is trained nothing is needed, and a note says so."""
-    settings = load()
-    if settings.adapt.trains == "all":
+def main(dataset: str, shard: str | None = None) -> None:
+    """Write data/features/DATASET; where all of the network is trained nothing is needed, and a note says so.
+
+    With --shard 3/8 only the third of eight parts is written, for ``pocan join``.
+    """
+    settings, part = load(), None if shard is None else Shard.parse(shard)
+    if settings.adapt.trains == "head":
+        compute(settings, dataset, part)
+    elif part is None:
         write_json(paths.features(dataset) / "features.json", {"trains": "all"})
     else:
-        compute(settings, dataset)
+        raise ParamsError("--shard: adapt.trains is all, which needs no features; set adapt.trains: head")
 
 
-def compute(settings: Params, dataset: str) -> None:
-    """Compute the features of the source or of one target."""
+def compute(settings: Params, dataset: str, part: Shard | None) -> None:
+    """Compute the features of the source or of one target, or a part of them."""
     # Imported here: a note needs no PyTorch, which takes seconds to load.
     from pipeline.compute.device import pick
     from pipeline.data.prepared import PreparedData
     from pipeline.networks import trained
+    from pipeline.networks.feature_shards import write_features_shard
     from pipeline.networks.features import FeatureRequest
     from pipeline.training import loop
 
@@ -33,7 +41,12 @@ def compute(settings: Params, dataset: str) -> None:
         request = FeatureRequest.of_source(encoder, data, pictures, views, settings.augment)
     else:
         request = FeatureRequest.of_target(encoder, data, settings.adapt.target_views, settings.augment)
-    request.write(paths.features(dataset), device)
+    if part is None:
+        request.write(paths.features(dataset), device)
+        return
+    folder = paths.features_shard(dataset, part.number, part.count)
+    write_features_shard(request, folder, device, part)
+    print(folder)
 
 
 if __name__ == "__main__":

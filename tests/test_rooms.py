@@ -12,7 +12,7 @@ from pipeline.datasets import DATASETS
 ROOT = Path(__file__).parents[1]
 FLOORS = (
     ("command_line",),
-    ("own_pictures", "studies", "exporting", "importing", "trials", "scoring"),
+    ("own_pictures", "studies", "exporting", "importing", "trials", "scoring", "joining"),
     ("reporting",),
     ("adaptation",),
     ("tracking",),
@@ -28,7 +28,7 @@ FLOORS = (
     ("compute",),
     ("config",),
     ("standins", "datasets", "backbones", "validators"),
-    ("locks",),
+    ("locks", "shards"),
     ("registry", "files", "labels", "progress", "git"),
     ("errors",),
 )

@@ -80,6 +80,11 @@ def features(dataset: str) -> Path:
     return FEATURES / dataset
 
 
+def features_shard(dataset: str, number: int, count: int) -> Path:
+    """One of several parts of these features; not versioned."""
+    return Path("data/.shards/features") / dataset / f"{number}-of-{count}"
+
+
 def predictions(target: str) -> Path:
     """The adapted model's prediction for every picture of a target."""
     return Path("data/predictions") / f"{target}.csv"

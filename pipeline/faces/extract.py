@@ -4,7 +4,6 @@ import contextlib
 import hashlib
 import json
 from dataclasses import dataclass, field
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,10 @@ from pipeline.faces.processes import crop_batches
 from pipeline.faces.writer import CropWriter
 from pipeline.files.io import python_digests
 from pipeline.progress import progress_bar
+from pipeline.shards import WHOLE, Shard, listing_digest, versions, write_shard
+
+KIND = "faces"
+"""What the record of a part of a store calls it."""
 
 NAMED = 5
 """Unreadable files named in the error message."""
@@ -67,6 +70,7 @@ def extract(
     max_unreadable: float,
     device: torch.device,
     processes: int | None = None,
+    shard: Shard | None = None,
 ) -> None:
     """Detect, crop and pack every picture of a data set into a crop store, in the order of its samples.
 
@@ -85,23 +89,41 @@ def extract(
         max_unreadable: share of the set's pictures that may be unreadable, 0 to 1.
         device: where the detector computes.
         processes: by default one a core; more than one need a main module that can be imported.
+        shard: of the set's batches only this part; the store then has a ``shard.json``. None: all of them.
 
     Raises:
         DatasetError: more than ``max_unreadable`` of the pictures are unreadable, or all of them; a process died.
         StorageError: the system refuses to write, as on a full disk.
         WeightsError: a detector's files are missing.
     """
-    samples = dataset.samples()
-    batches = divide(samples, params.batch_size)
-    settings = _settings(params, device)
+    batches, listing = _list(dataset, params.batch_size, shard)
+    count = sum(map(len, batches))
+    made_from = decisive(dataset, params, device)
+    settings = hashlib.sha256(json.dumps(made_from, sort_keys=True).encode()).hexdigest()
     names = [batch_name(dataset, batch, settings) for batch in batches]
-    unreadable = Unreadable(dataset.name, len(samples), max_unreadable, dataset.unit)
+    unreadable = Unreadable(dataset.name, count, max_unreadable, dataset.unit)
     writer = CropWriter(partial)
     _fill(writer, names, batches, FaceBatches(dataset, params, device), processes, unreadable)
-    if len(unreadable.reasons) == len(samples):
-        raise DatasetError(f"{dataset.root}: none of the {len(samples)} pictures can be read; unpack the set again")
-    passed = _report_reading(dataset)
-    writer.finish(folder, dataset.name, dataset.provenance, params.model_dump(mode="json"), passed)
+    if shard is None and len(unreadable.reasons) == count:
+        raise DatasetError(f"{dataset.root}: none of the {count} pictures can be read; unpack the set again")
+    # Of several parts the last one counts what is none of the pictures, and looks through all folders for it.
+    passed = _report_reading(dataset) if shard is None or shard.is_last else {}
+
+    def record(store: Path) -> None:
+        assert shard is not None
+        found = {"pictures": count, "crops": count - len(unreadable.reasons), "unreadable": len(unreadable.reasons)}
+        write_shard(store, KIND, shard, listing, made_from, found)
+
+    complete = None if shard is None else record
+    writer.finish(folder, dataset.name, dataset.provenance, params.model_dump(mode="json"), passed, complete)
+
+
+def _list(dataset: Dataset, size: int, shard: Shard | None) -> tuple[Batches, str]:
+    """The batches of a part of a set, or of all of it, and a digest of the names of the whole set's samples."""
+    samples = dataset.samples()
+    batches = divide(samples, size)
+    listing = "" if shard is None else listing_digest(sample.key for sample in samples)
+    return batches[(shard or WHOLE).part(len(batches))], listing
 
 
 def _fill(
@@ -139,10 +161,10 @@ def _report_reading(dataset: Dataset) -> dict[str, int]:
     return passed
 
 
-def _settings(params: FaceParams, device: torch.device) -> str:
-    """A digest of all but the pictures that decides the crops: parameters, device, code and libraries."""
+def decisive(dataset: Dataset, params: FaceParams, device: torch.device) -> dict[str, Any]:
+    """All but the pictures that decides a store's bytes, by name: parameters, device, code and libraries."""
     library = Path(__file__).parent
     code = python_digests([library, library.parent / "datasets", Path(crops.__file__)])
-    versions = [version(package) for package in ("torch", "numpy", "opencv-python-headless", "pillow", "mtcnn")]
-    parts = {"params": params.model_dump(), "device": device.type, "versions": versions, "code": list(code.values())}
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+    made_from: dict[str, Any] = {f"faces.{name}": value for name, value in params.model_dump(mode="json").items()}
+    made_from |= {"data set": dataset.name, "device": device.type, **versions()}
+    return made_from | {"code": hashlib.sha256(json.dumps(list(code.values())).encode()).hexdigest()}

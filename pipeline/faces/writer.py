@@ -7,38 +7,28 @@ crops. A part that was cut short or damaged fails its checksum and is made again
 import json
 import shutil
 import zlib
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from pipeline.data.crops import CROP_SIZE, DIGESTED, MANIFEST_COLUMNS, SAMPLE_COLUMNS, digest, read_description
+from pipeline.data.crops import CROP_SIZE, MANIFEST_COLUMNS, read_description
 from pipeline.errors import StorageError
-from pipeline.files.atomic import atomic_path, move_folder, remove_folder, storage_errors
-from pipeline.files.io import read_parquet, write_json
+from pipeline.faces.packing import arrow_rows, describe, packing
+from pipeline.files.atomic import move_folder, remove_folder, storage_errors
+from pipeline.files.io import read_parquet
 
 BATCHES_A_GROUP = 64
-"""Batches whose rows make one row group of the tables, and are in memory together."""
+"""Batches whose rows are made a table, and are in memory, together."""
 
 METHODS = ("mtcnn", "haar", "whole", "given")
 """What finds a face, or stands for it, in the order of a summary."""
 
 PACKED = "packed"
 """Folder in the work in progress in which the store is put together."""
-
-_ARROW_SCHEMA = pa.schema(
-    [
-        pa.field(name, pa.list_(pa.float64()) if kind == "object" else getattr(pa, kind.lower())())
-        for name, kind in MANIFEST_COLUMNS.items()
-    ]
-)
 
 
 @dataclass(frozen=True)
@@ -134,6 +124,7 @@ class CropWriter:
         provenance: str,
         faces: Mapping[str, Any],
         skipped_files: Mapping[str, int] | None = None,
+        complete: Callable[[Path], None] | None = None,
     ) -> None:
         """Make what was appended the store at ``folder``, all at once; a store that was there is replaced.
 
@@ -145,6 +136,7 @@ class CropWriter:
             provenance: real or stand-in.
             faces: JSON values, the parameters of detection and cropping; a model that is trained on them hands them on.
             skipped_files: files that were no pictures, by ending.
+            complete: called with the folder of the store's files, to add to them, before it has its name.
 
         Raises:
             StorageError: the disk is full or fails; what was appended stays.
@@ -156,11 +148,11 @@ class CropWriter:
             shutil.rmtree(packed, ignore_errors=True)
             packed.mkdir()
             about = self._pack(packed)
-            write_json(packed / "faces.json", about | ({"passed_over": dict(skipped_files)} if skipped_files else {}))
             crops = sum(self._counts.values())
-            description = {"dataset": dataset, "provenance": provenance, "crops": crops, "faces": dict(faces)}
-            description["digest"] = digest(packed / name for name in DIGESTED)
-            write_json(packed / "store.json", description)
+            store = {"dataset": dataset, "provenance": provenance, "crops": crops, "faces": dict(faces)}
+            describe(packed, store, about | ({"passed_over": dict(skipped_files)} if skipped_files else {}))
+            if complete is not None:
+                complete(packed)
         with storage_errors(folder):
             if folder.exists():
                 remove_folder(folder)
@@ -170,18 +162,8 @@ class CropWriter:
     def _pack(self, packed: Path) -> dict[str, Any]:
         """Write crops, manifest and samples; returns counts by method of detection, and the unreadable pictures."""
         names = [name for name in self._inputs if name in self._counts]
-        shape = (sum(self._counts.values()), CROP_SIZE, CROP_SIZE, 3)
-        methods: Counter[str] = Counter()
         unreadable: dict[str, str] = {}
-        with (
-            atomic_path(packed / "crops.npy") as of_crops,
-            atomic_path(packed / "manifest.parquet") as of_faces,
-            atomic_path(packed / "samples.parquet") as of_samples,
-            of_crops.open("wb") as crops,
-            pq.ParquetWriter(of_faces, _arrow([]).schema) as manifest,
-            pq.ParquetWriter(of_samples, _arrow([]).select(SAMPLE_COLUMNS).schema) as samples,
-        ):
-            np.lib.format.write_array_header_1_0(crops, {"descr": "|u1", "fortran_order": False, "shape": shape})
+        with packing(packed, sum(self._counts.values())) as packer:
             for start in range(0, len(names), BATCHES_A_GROUP):
                 rows: list[dict[str, Any]] = []
                 for name in names[start : start + BATCHES_A_GROUP]:
@@ -191,14 +173,11 @@ class CropWriter:
                             f"{self._partial / name}: damaged since it was written; run the same command again, "
                             "which makes it anew"
                         )
-                    crops.write(batch.crops.data)
+                    packer.add_crops(batch.crops.data)
                     rows += batch.rows
                     unreadable |= batch.unreadable
-                table = _arrow(rows)
-                manifest.write_table(table)
-                samples.write_table(table.select(SAMPLE_COLUMNS))
-                methods.update(row["method"] for row in rows if "method" in row)
-        return {"methods": dict(sorted(methods.items())), "unreadable": unreadable}
+                packer.add_rows(arrow_rows(rows))
+        return {"methods": dict(sorted(packer.methods.items())), "unreadable": unreadable}
 
 
 def _checksum(about: bytes, pixels: bytes | memoryview) -> bytes:
@@ -217,12 +196,6 @@ def _read(part: Path) -> CropBatch | None:
         return None
     crops = np.frombuffer(pixels, dtype=np.uint8).reshape(-1, CROP_SIZE, CROP_SIZE, 3)
     return CropBatch(crops, *json.loads(about))
-
-
-def _arrow(rows: list[dict[str, Any]]) -> pa.Table:
-    """Manifest rows with the types that pandas reads back as those of ``MANIFEST_COLUMNS``."""
-    table = pd.DataFrame(rows, columns=list(MANIFEST_COLUMNS)).astype(MANIFEST_COLUMNS)
-    return pa.Table.from_pandas(table, schema=_ARROW_SCHEMA, preserve_index=False)
 
 
 def summary(folder: Path) -> dict[str, int | float]:

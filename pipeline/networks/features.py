@@ -11,7 +11,8 @@ They are written batch by batch through a memory map, so that memory does not gr
 """
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -31,9 +32,11 @@ from pipeline.files.io import read_array, read_json, write_json
 from pipeline.networks.inference import evaluating
 from pipeline.networks.network import Encoder, Network
 from pipeline.progress import progress_bar
+from pipeline.shards import WHOLE, Shard
 
 BATCH = 64
 """Pictures that pass f at a time: more take memory (256 of 112×112 a gigabyte) and are no faster on a CPU."""
+FEATURES, NOTE = "features.npy", "features.json"
 SEED = 0
 """Of the views: one of their own, so that every adaptation from the same encoder reads the same features."""
 
@@ -94,9 +97,9 @@ class FeatureRequest:
         Raises:
             DamagedFileError: there are none, or they were made from something else.
         """
-        if read_json(folder / "features.json") != self.description:
+        if read_json(folder / NOTE) != self.description:
             raise DamagedFileError(f"{folder}: features of another encoder, division or views; run dvc repro")
-        array: NDArray[np.float32] = read_array(folder / "features.npy")
+        array: NDArray[np.float32] = read_array(folder / FEATURES)
         return DeviceFeatures(array, device)
 
     def write(self, folder: Path, device: torch.device) -> None:
@@ -105,42 +108,88 @@ class FeatureRequest:
         Raises:
             StorageError: the disk is full or fails.
         """
-        wanted = self.description
-        if folder.exists():
-            try:
-                if read_json(folder / "features.json") == wanted:
-                    return
-            except DamagedFileError:
-                pass  # made anew below
-            with storage_errors(folder):
-                remove_folder(folder)
-        with atomic_folder(folder) as temporary:
-            self._compute(temporary / "features.npy", device)
-            write_json(temporary / "features.json", wanted)
+        with features_folder(folder, self.description, [FEATURES]) as temporary:
+            if temporary is not None:
+                features = open_features(temporary, len(self.images), 1 + self.views, self.encoder.dim)
+                for rows, view, found in self.compute(device):
+                    features[rows.numpy(), view] = found
+                features.flush()
 
     @torch.no_grad()
-    def _compute(self, path: Path, device: torch.device) -> None:
+    def compute(self, device: torch.device, shard: Shard = WHOLE) -> Iterator[tuple[Tensor, int, NDArray[np.float32]]]:
+        """Compute a part of the features.
+
+        Args:
+            device: where the encoder computes.
+            shard: which part; its batches are those that all the features have.
+
+        Yields:
+            Batches: rows of pictures, the number of their view, and its features, n×D.
+        """
         inputs, encoder = DeviceCrops(self.images, device), self.encoder.to(device)
-        shape = (inputs.count, 1 + self.views, encoder.dim)
-        features = np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=shape)
-        batches = len(self.rows.split(BATCH)) + self.views * len(self.train_rows.split(BATCH))
+        batches = len(self._batches(self.rows, shard)) + self.views * len(self._batches(self.train_rows, shard))
         title = f"features {self.name}"
         with evaluating(encoder):
-            for rows, view, images in progress_bar(self._views(inputs), total=batches, desc=title, unit="batch"):
-                features[rows.numpy(), view] = encoder(images).float().cpu().numpy()
-        features.flush()
+            for rows, view, images in progress_bar(self._views(inputs, shard), total=batches, desc=title, unit="batch"):
+                yield rows, view, encoder(images).float().cpu().numpy()
 
-    def _views(self, inputs: DeviceCrops) -> Iterator[tuple[Tensor, int, Tensor]]:
+    def count(self, shard: Shard) -> int:
+        """How many features a part has."""
+        all_rows, train_rows = self._batches(self.rows, shard), self._batches(self.train_rows, shard)
+        return sum(map(len, all_rows)) + self.views * sum(map(len, train_rows))
+
+    def _batches(self, rows: Tensor, shard: Shard) -> tuple[Tensor, ...]:
+        batches: tuple[Tensor, ...] = rows.split(BATCH)
+        return batches[shard.part(len(batches))]
+
+    def _views(self, inputs: DeviceCrops, shard: Shard) -> Iterator[tuple[Tensor, int, Tensor]]:
         """Batches of the pictures' rows, the number of the view, and the view, float n×3×112×112."""
-        batches = self.rows.split(BATCH)
+        batches = self._batches(self.rows, shard)
         for rows, stored in zip(batches, prefetched(map(inputs.batch, batches)), strict=True):
             yield rows, 0, inputs.evaluation_view(stored, self.augment.eval_crop)
-        batches = self.train_rows.split(BATCH)
+        batches = self._batches(self.train_rows, shard)
         for view in range(1, 1 + self.views):
             generator = generator_for(SEED, f"features {self.name}", view)
-            draws = inputs.draw(1, len(self.train_rows), generator)[0].split(BATCH)
+            draws = self._batches(inputs.draw(1, len(self.train_rows), generator)[0], shard)
             for rows, drawn, stored in zip(batches, draws, prefetched(map(inputs.batch, batches)), strict=True):
                 yield rows, view, inputs.training_views(stored, drawn, self.augment)
+
+
+@contextmanager
+def features_folder(folder: Path, made_from: dict[str, Any], files: Sequence[str]) -> Iterator[Path | None]:
+    """Yield a new folder for features, which replaces ``folder`` and gets a note of what they were made from.
+
+    Args:
+        folder: of the features.
+        made_from: ``FeatureRequest.description``.
+        files: that must be there.
+
+    Yields:
+        The folder to write into; None: those of the same description are there already.
+
+    Raises:
+        StorageError: the disk is full or fails.
+    """
+    if folder.exists():
+        try:
+            if read_json(folder / NOTE) == made_from and all((folder / name).exists() for name in files):
+                yield None
+                return
+        except DamagedFileError:
+            pass  # made anew below
+        with storage_errors(folder):
+            remove_folder(folder)
+    with atomic_folder(folder) as temporary:
+        write_json(temporary / NOTE, made_from)
+        yield temporary
+
+
+def open_features(folder: Path, *shape: int) -> "np.memmap[Any, np.dtype[np.float32]]":
+    """A new features.npy of zeros in a folder, by memory map."""
+    features: np.memmap[Any, np.dtype[np.float32]] = np.lib.format.open_memmap(
+        folder / FEATURES, mode="w+", dtype=np.float32, shape=shape
+    )
+    return features
 
 
 def _named(data: PreparedData) -> tuple[str, NDArray[np.uint8], str]:

@@ -16,6 +16,7 @@ from pipeline.errors import DatasetError, UnreadableImageError
 from pipeline.faces.crop import Image
 from pipeline.faces.mtcnn import STACKED_PIXELS
 from pipeline.files.names import as_text
+from pipeline.shards import WHOLE, Shard
 
 STDIN = "-"
 """Stands for a list of paths on the standard input, one a line."""
@@ -24,7 +25,11 @@ CAMERA_DIGITS = 2
 """Digits of a camera's number, at most: a longer number is a mistyped file or folder."""
 
 
-@dataclass(frozen=True)
+BLOCK = 64
+"""Pictures that a part of the inputs is made of: some batches, so that hardly any is cut short."""
+
+
+@dataclass(frozen=True, slots=True)
 class Source:
     """Something that frames come from.
 
@@ -34,6 +39,7 @@ class Source:
         path: of the file; empty for a camera, and for a picture that is in memory already.
         camera: its index; None for a file.
         video: what is known of a video's file; None for a picture or camera.
+        block: only faces of sources of one block are looked for together.
     """
 
     name: str
@@ -41,6 +47,7 @@ class Source:
     path: Path = Path()
     camera: int | None = None
     video: videos.VideoInfo | None = None
+    block: int = 0
 
     @property
     def is_video(self) -> bool:
@@ -68,6 +75,39 @@ class Frame:
         return cls(Source(name, Path(name)), 0, image)
 
 
+@dataclass(frozen=True, slots=True)
+class Named:
+    """Something that an input names; as little as possible, as there may be millions.
+
+    Attributes:
+        path: a file's path, or a camera's number.
+        folder: the folder that was named, in which the file was found; None: the file itself was named.
+        camera: whether it is one.
+    """
+
+    path: str
+    folder: Path | None = None
+    camera: bool = False
+
+    @property
+    def is_picture(self) -> bool:
+        """Whether it is neither a video nor a camera."""
+        return not self.camera and not videos.is_video(Path(self.path))
+
+    def source(self, block: int) -> Source:
+        """The source; of a video the first frame is read.
+
+        Raises:
+            DatasetError: there is no such file, or it is a video that cannot be opened.
+        """
+        if self.camera:
+            return Source(f"camera {self.path}", Path(f"camera-{self.path}"), camera=int(self.path), block=block)
+        path = Path(self.path)
+        # Below the folder's own name, so that two folders may have pictures of the same name.
+        below = self.folder and self.folder.resolve().name / path.relative_to(self.folder)
+        return _file(path, below or Path(path.name), block)
+
+
 def sources(inputs: Sequence[str]) -> list[Source]:
     """Everything that ``inputs`` name.
 
@@ -78,39 +118,72 @@ def sources(inputs: Sequence[str]) -> list[Source]:
     Raises:
         DatasetError: something is not there, a folder has neither pictures nor videos, or a video cannot be opened.
     """
-    found: list[Source] = []
+    return sources_of(list_inputs(inputs), WHOLE)
+
+
+def sources_of(named: Sequence[Named], shard: Shard) -> list[Source]:
+    """A part of what was named; the units that are divided are blocks of pictures, and videos.
+
+    Raises:
+        DatasetError: as ``sources``.
+    """
+    blocks = list(_blocks(named))
+    return [one.source(number) for number, block in enumerate(blocks[shard.part(len(blocks))]) for one in named[block]]
+
+
+def _blocks(named: Sequence[Named]) -> Iterator[slice]:
+    """Runs of at most ``BLOCK`` pictures, and each video or camera by itself."""
+    start, goes_on = 0, False
+    for place, one in enumerate(named):
+        is_picture = one.is_picture
+        if place > start and not (goes_on and is_picture and place - start < BLOCK):
+            yield slice(start, place)
+            start = place
+        goes_on = is_picture
+    yield slice(start, len(named))
+
+
+def list_inputs(inputs: Sequence[str]) -> list[Named]:
+    """Everything that ``inputs`` name, in order; no file is opened.
+
+    Args:
+        inputs: as ``sources`` takes them.
+
+    Raises:
+        DatasetError: a folder has neither pictures nor videos, or nothing is named.
+    """
+    found: list[Named] = []
     for text in inputs:
         if text == STDIN:
             # As bytes: a name may be none in the encoding of the standard input.
             lines = (os.fsdecode(line.strip()) for line in sys.stdin.buffer)
-            found += [_file(Path(line), Path(Path(line).name)) for line in lines if line]
+            found += [Named(line) for line in lines if line]
         elif text.isdecimal() and len(text) <= CAMERA_DIGITS and not Path(text).exists():
-            found.append(Source(f"camera {text}", Path(f"camera-{text}"), camera=int(text)))
+            found.append(Named(text, camera=True))
         elif Path(text).is_dir():
             found += _below(Path(text))
         else:
-            found.append(_file(Path(text), Path(Path(text).name)))
+            found.append(Named(text))
     if not found:
         raise DatasetError("nothing to predict: no path came on the standard input")
     return found
 
 
-def _below(folder: Path) -> list[Source]:
-    paths = list(files_below(folder, lambda path: is_picture(path) or videos.is_video(path)))
-    if not paths:
+def _below(folder: Path) -> list[Named]:
+    paths = files_below(folder, lambda path: is_picture(path) or videos.is_video(path))
+    if not (found := [Named(str(path), folder) for path in paths]):
         raise DatasetError(f"{folder}: neither pictures nor videos in this folder")
-    # Below the folder's own name, so that two folders may have pictures of the same name.
-    return [_file(path, folder.resolve().name / path.relative_to(folder)) for path in paths]
+    return found
 
 
-def _file(path: Path, drawing: Path) -> Source:
+def _file(path: Path, drawing: Path, block: int) -> Source:
     if not path.exists():
         nothing = "file, folder or camera" if str(path).isdecimal() else "file or folder"
         raise DatasetError(f"{path}: no such {nothing}")
     if path.is_dir():
         raise DatasetError(f"{path}: a folder; name folders as arguments, not in the list")
     video = videos.probe(path) if videos.is_video(path) else None
-    return Source(as_text(path), drawing.with_suffix(""), path, video=video)
+    return Source(as_text(path), drawing.with_suffix(""), path, video=video, block=block)
 
 
 def read_frames(inputs: Iterable[Source], every: int, on_unreadable: Callable[[str], None]) -> Iterator[Frame]:
@@ -136,10 +209,14 @@ def read_frames(inputs: Iterable[Source], every: int, on_unreadable: Callable[[s
 def batches(frames: Iterable[Frame], size: int) -> Iterator[list[Frame]]:
     """``size`` frames at a time, fewer where they are large; those of a camera one by one, as soon as they are there.
 
-    A batch has no more pixels than the detector takes at once: so a batch is predicted while the next is decoded.
+    A batch has no more pixels than the detector takes at once: so a batch is predicted while the next is decoded. It
+    ends with its block, so that a part of the inputs has the same batches as all of them.
     """
     batch: list[Frame] = []
     for frame in frames:
+        if batch and batch[-1].source.block != frame.source.block:
+            yield batch
+            batch = []
         batch.append(frame)
         pixels = sum(int(np.prod(each.image.shape[:2])) for each in batch)
         if len(batch) >= size or pixels >= STACKED_PIXELS or frame.source.camera is not None:

@@ -46,12 +46,19 @@ class Counts:
     searched: list[Searched] = field(default_factory=list)
     unreadable: list[str] = field(default_factory=list)
 
+    @property
+    def pictures(self) -> int:
+        """How many pictures were looked at."""
+        return sum(not one.source.is_video for one in self.searched)
+
+    @property
+    def frames(self) -> int:
+        """How many frames of videos and cameras were looked at."""
+        return sum(one.frames for one in self.searched if one.source.is_video)
+
     def total(self) -> str:
         """How much was looked at: "2 pictures and 48 frames"."""
-        pictures = sum(not one.source.is_video for one in self.searched)
-        frames = sum(one.frames for one in self.searched if one.source.is_video)
-        counted = ((pictures, "picture"), (frames, "frame"))
-        return " and ".join(f"{count} {name}{'' if count == 1 else 's'}" for count, name in counted if count)
+        return in_words(self.pictures, self.frames)
 
     def misses(self) -> list[str]:
         """A message for each picture without a face, and for each video with such frames."""
@@ -62,8 +69,20 @@ class Counts:
         ]
 
 
+def in_words(pictures: int, frames: int) -> str:
+    """Numbers of pictures and frames in words."""
+    counted = ((pictures, "picture"), (frames, "frame"))
+    return " and ".join(f"{count} {name}{'' if count == 1 else 's'}" for count, name in counted if count)
+
+
 def predict(
-    inputs: Sequence[Source], predictor: Predictor, model: str, to: Destination, every: int, show_progress: bool
+    inputs: Sequence[Source],
+    predictor: Predictor,
+    model: str,
+    to: Destination,
+    every: int,
+    show_progress: bool,
+    require_faces: bool = True,
 ) -> Counts:
     """Write every face of ``inputs``.
 
@@ -76,9 +95,10 @@ def predict(
         to: where they are written.
         every: of a video or camera, only every so many-th frame is looked at.
         show_progress: draw a progress bar.
+        require_faces: whether it is an error that there is none.
 
     Raises:
-        DatasetError: nothing could be read, or there is no face in it: then nothing is written.
+        DatasetError: nothing could be read, or there is no face in it, and faces are required: then nothing is written.
         StorageError: an output cannot be written.
     """
     counts = Counts()
@@ -92,7 +112,8 @@ def predict(
             _write(stream, outputs, counts, progress)
         for message in counts.unreadable:
             tqdm.write(message, file=sys.stderr)
-        _require_faces(counts, predictor)
+        if require_faces:
+            _require_faces(counts, predictor)
     for message in counts.misses():
         tqdm.write(message, file=sys.stderr)
     return counts

@@ -14,6 +14,7 @@ from pipeline.data.batches import DeviceCrops, NetworkInputs
 from pipeline.faces.crop import Face, Image, crop_face
 from pipeline.faces.finder import FaceFinder
 from pipeline.labels import EXPRESSIONS
+from pipeline.networks.features import digest as module_digest
 from pipeline.networks.inference import classify
 from pipeline.networks.network import Classifier
 from pipeline.networks.trained import TrainedModel
@@ -73,8 +74,14 @@ class Predictor:
         """
         self.faces = changed(trained.every_face, "faces", changes)
         self.drawn = trained.drawn
-        self._model, self._device, self._eval_crop = trained.model.to(device), device, trained.eval_crop
+        self.device = device
+        self._model, self._eval_crop = trained.model.to(device), trained.eval_crop
         self._finder = FaceFinder(self.faces, device)
+
+    @property
+    def digest(self) -> str:
+        """The SHA-256 of the model's parameters."""
+        return module_digest(self._model)
 
     def predict(self, images: Sequence[Image]) -> list[list[Prediction]]:
         """Every face of each picture.
@@ -103,7 +110,7 @@ class Predictor:
         """
         if not crops:
             return np.empty((0, len(EXPRESSIONS)), dtype=np.float32)
-        held = DeviceCrops(np.stack(crops), self._device)
+        held = DeviceCrops(np.stack(crops), self.device)
         return calibrated(self._model, held, torch.arange(held.count), self._eval_crop, show_progress=False)
 
 

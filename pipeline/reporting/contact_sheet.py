@@ -1,7 +1,8 @@
 """Contact sheets: a crop store as pictures, so that a person can judge it at a glance.
 
-One sheet shows a random sample, the faces MTCNN was least sure of and the most blurred crops; further pages show every
-crop in which MTCNN found no face. Crops are read one by one by memory map: memory does not grow with the store.
+One sheet shows a random sample, the faces MTCNN was least sure of and the most blurred crops; further pages show the
+crops in which MTCNN found no face, on ``MOST_PAGES`` pages at most. Crops are read one by one by memory map: memory
+does not grow with the store, but for three numbers a crop.
 """
 
 from collections.abc import Sequence
@@ -27,8 +28,11 @@ EXTREME_CROPS = 20
 """Crops shown of the lowest scores, and of the least sharp."""
 
 FALLBACKS_A_PAGE = 600
+MOST_PAGES = 20
+"""Pages of fallbacks: nobody looks through more, and of an archive there would be thousands."""
+
 FALLBACK_TITLES = {"haar": "Haar cascade", "whole": "no face found, whole picture"}
-"""The methods of which every crop is shown, in the order of the pages."""
+"""The methods whose crops are shown on further pages, in the order of these."""
 
 MARGIN = 24
 HEADER_HEIGHT = 70
@@ -135,10 +139,10 @@ def write_contact_sheets(store_folder: Path, name: str, title: str, folder: Path
     _write_page(written[0], SHEET_GRID, Header(title, count, drawn), _sections(manifest), crops)
     fallbacks = fallback_rows(manifest["method"])
     shown = sum(map(len, fallbacks.values()))
-    pages = _fallback_pages(fallbacks)
+    pages = _fallback_pages(fallbacks)[:MOST_PAGES]
     for number, sections in enumerate(pages, start=1):
         written.append(folder / f"{name}-fallbacks-{number}.png")
-        header = Header(f"{title}: every fallback", f"page {number} of {len(pages)}; {shown:,} of {count}", drawn)
+        header = Header(f"{title}: fallbacks", f"page {number} of {len(pages)}; {shown:,} of {count}", drawn)
         _write_page(written[-1], FALLBACK_GRID, header, sections, crops)
     return written
 

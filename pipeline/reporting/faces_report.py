@@ -10,13 +10,15 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+import pyarrow.parquet as pq
+
 from pipeline.data.crops import read_description
 from pipeline.faces.writer import summary
-from pipeline.files.io import read_parquet, write_text
+from pipeline.files.io import damage_reported, read_parquet, write_text
 from pipeline.files.names import visible
 from pipeline.labels import DRAWN_MARK
 from pipeline.progress import working
-from pipeline.reporting.contact_sheet import FALLBACK_TITLES, fallback_rows, write_contact_sheets
+from pipeline.reporting.contact_sheet import FALLBACK_TITLES, FALLBACKS_A_PAGE, fallback_rows, write_contact_sheets
 from pipeline.reporting.markdown import MARK_NOTE, NOTHING, markdown_table
 from pipeline.reporting.titles import dataset_title
 
@@ -161,16 +163,28 @@ def _fallbacks(faces: _Faces, pages: Sequence[str]) -> list[str]:
     """Counts with links to the pages, and the first files by name; nothing where MTCNN found all faces."""
     if not pages:
         return []
-    manifest = read_parquet(faces.store / "manifest.parquet", ["key", "method"])
-    rows = fallback_rows(manifest["method"])
+    rows = fallback_rows(read_parquet(faces.store / "manifest.parquet", ["method"])["method"])
     counts = [f"{FALLBACK_TITLES[method]} {faces.marked(f'{len(rows[method]):,}')}" for method in rows if rows[method]]
     links = ", ".join(f"[page {number}]({page})" for number, page in enumerate(pages, start=1))
     named = [(method, row) for method in rows for row in rows[method]]
-    lines = [
-        f"{_code(manifest['key'].iloc[row])} (row {row}): {FALLBACK_TITLES[method]}" for method, row in named[:NAMED]
-    ]
-    paragraph = f"**Fallbacks**: {'; '.join(counts)}. All of them: {links}."
+    keys = _keys(faces.store / "manifest.parquet", {row for _, row in named[:NAMED]})
+    lines = [f"{_code(keys[row])} (row {row}): {FALLBACK_TITLES[method]}" for method, row in named[:NAMED]]
+    shown = len(pages) * FALLBACKS_A_PAGE
+    which = "All of them" if len(named) <= shown else f"The first {faces.marked(f'{shown:,}')}"
+    paragraph = f"**Fallbacks**: {'; '.join(counts)}. {which}: {links}."
     return [paragraph, _list(faces, lines, len(named), "manifest.parquet")]
+
+
+def _keys(manifest: Path, rows: set[int]) -> dict[int, str]:
+    """The names of a few pictures by their rows; never all names at once, as there may be millions."""
+    found: dict[int, str] = {}
+    with damage_reported(manifest), pq.ParquetFile(manifest) as file:
+        start = 0
+        for part in file.iter_batches(columns=["key"]):
+            inside = [row for row in rows if start <= row < start + len(part)]
+            found |= {row: part["key"][row - start].as_py() for row in inside}
+            start += len(part)
+    return found
 
 
 def _unreadable(faces: _Faces) -> list[str]:

@@ -1,19 +1,24 @@
 """The faces of any folder of pictures, outside of the pipeline."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 
 from pipeline.compute import device
 from pipeline.config.pictures import FaceParams
-from pipeline.data.crops import CropStore
+from pipeline.data.crops import CropStore, read_description
 from pipeline.datasets.folder import UnlabelledFolder
 from pipeline.datasets.parts.base import Dataset
 from pipeline.errors import DatasetError
 from pipeline.faces.extract import extract
+from pipeline.faces.joining import join_stores
+from pipeline.files.atomic import remove_folder, require_free
 from pipeline.files.names import require_utf8
+from pipeline.files.records import read_record
 from pipeline.locks import exclusive
 from pipeline.reporting.faces_report import write_faces_report
+from pipeline.shards import RECORD, FoundShard, Shard, ShardRecord
 
 
 def require_apart(out: Path, folder: Path) -> None:
@@ -26,7 +31,9 @@ def require_apart(out: Path, folder: Path) -> None:
         raise DatasetError(f"{out}: is inside {folder}, whose pictures are read; name a folder beside it with --out")
 
 
-def extract_folder(folder: Path, out: Path, params: FaceParams, device_name: str, processes: int | None) -> list[Path]:
+def extract_folder(
+    folder: Path, out: Path, params: FaceParams, device_name: str, processes: int | None, shard: Shard | None = None
+) -> list[Path]:
     """What the faces stage does with a data set, for a folder of pictures.
 
     Any number of pictures may be unreadable: they are listed in the report.
@@ -37,6 +44,7 @@ def extract_folder(folder: Path, out: Path, params: FaceParams, device_name: str
         params: section faces.
         device_name: auto, cpu or cuda.
         processes: that read pictures; None: as many as there are cores for.
+        shard: only this part of the pictures, without a report; None: all of them.
 
     Returns:
         The files and folders made in ``out``.
@@ -50,20 +58,58 @@ def extract_folder(folder: Path, out: Path, params: FaceParams, device_name: str
     require_utf8(out, "--out")
     require_apart(out, folder)
     with exclusive(out):
-        if store.exists() and report.exists():
+        if store.exists() and (report.exists() or shard is not None or (store / RECORD).exists()):
             raise DatasetError(f"{store}: there are crops already; remove the folder or name another one with --out")
-        return extract_pictures(pictures, out, out / ".in-progress", params, device.pick(device_name), processes)
+        partial, on = out / ".in-progress", device.pick(device_name)
+        if shard is not None:
+            extract(pictures, store, partial, params, 1.0, on, processes, shard)
+            return [store]
+        return extract_pictures(pictures, out, partial, params, on, processes)
+
+
+def join_folders(shards: Sequence[FoundShard], out: Path) -> list[Path]:
+    """What ``extract_folder`` would have made of all pictures at once, from its parts.
+
+    Args:
+        shards: the parts, whole and in order.
+        out: a new folder for crops and report.
+
+    Returns:
+        The files and folders made in ``out``.
+
+    Raises:
+        DatasetError: ``out`` is there already, or no picture was readable.
+        StorageError: another process is at work on ``out``, or it cannot be written.
+    """
+    store, report = out / "crops", out / "faces.md"
+    require_utf8(out, "--out")
+    with exclusive(out):
+        if report.exists():
+            require_free(out, "--out")
+        if store.exists():  # a joining that was interrupted before the report
+            remove_folder(store)
+        join_stores(shards, store)
+        name = read_description(store)["dataset"]
+        return [store, *write_faces_report({name: store}, report, out / "contact-sheets")]
+
+
+def shard_found(shard: Shard, out: Path) -> str:
+    """What a part of the pictures came to, in words."""
+    record = read_record(ShardRecord, out / "crops" / RECORD, "pocan faces")
+    unreadable = record.counts["unreadable"]
+    return f"shard {shard}: {record.counts['crops']} crops, {unreadable} unreadable; join all with pocan join"
 
 
 def faces_found(store: CropStore, unit: str) -> str:
     """In how many readable pictures there is a face; ``unit``: what these are, "picture" or "frame"."""
-    count = int((store.manifest["method"] != "whole").sum())
-    return f"a face in {count} of {len(store.manifest)} readable {unit}s: {found_by(store)}"
+    description = read_description(store.folder)
+    count = description["crops"] - description["methods"].get("whole", 0)
+    return f"a face in {count} of {description['crops']} readable {unit}s: {found_by(store)}"
 
 
 def found_by(store: CropStore) -> str:
     """In how many pictures which detector found the face."""
-    counts = store.manifest["method"].value_counts()
+    counts = read_description(store.folder)["methods"]
     haar = f", the Haar cascade in {counts['haar']} more, which pocan predict ignores" if "haar" in counts else ""
     return f"MTCNN found one in {counts.get('mtcnn', 0)}{haar}"
 

@@ -1,5 +1,7 @@
 """Several processes against one: the same losses and gradients of the same batch."""
 
+import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -33,6 +35,27 @@ def two_processes(file: Path, dtype: str, launcher: tuple[str, ...] = ()) -> dic
     return found
 
 
+def two_nodes(command: list[str], folder: Path) -> list[str]:
+    """What each of two processes printed that torchrun starts as if each were on a machine of its own."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    launcher = ["-m", "torch.distributed.run", "--nnodes=2", "--nproc-per-node=1", "--master-addr=127.0.0.1"]
+    started = [
+        subprocess.Popen(
+            [sys.executable, *launcher, f"--master-port={port}", f"--node-rank={rank}", *command],
+            cwd=folder,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        for rank in (0, 1)
+    ]
+    printed = [process.communicate(timeout=600)[0] for process in started]
+    assert [process.returncode for process in started] == [0, 0], "\n".join(printed)[-4000:]
+    return printed
+
+
 def differences(found: dict[str, Tensor], expected: dict[str, Tensor]) -> dict[str, float]:
     """The largest difference of each tensor, as a share of its largest value where that is above 1."""
     assert found.keys() == expected.keys()
@@ -55,6 +78,16 @@ def test_two_processes_compute_what_one_does(launcher: tuple[str, ...], tmp_path
     found = two_processes(tmp_path / "found.pt", "float64", launcher)
     differ = differences(found, first_steps(start(1, "float64"), "float64"))
     assert sum("gradient" in name for name in differ) > 100
+    assert {name: value for name, value in differ.items() if value > 1e-5} == {}
+
+
+def test_two_nodes_compute_what_one_process_does(tmp_path: Path) -> None:
+    """As the test above; the rendezvous is torchrun's, on the loopback address."""
+    file = tmp_path / "found.pt"
+    two_nodes(["-m", "tests.compute.team_steps", str(file), "2", "float64"], ROOT)
+    saved = torch.load(file, weights_only=True)
+    assert saved["processes"] == 2
+    differ = differences(saved["found"], first_steps(start(1, "float64"), "float64"))
     assert {name: value for name, value in differ.items() if value > 1e-5} == {}
 
 

@@ -12,6 +12,7 @@ import pytest
 
 from pipeline.data.crops import CROP_SIZE, MANIFEST_COLUMNS, SAMPLE_COLUMNS, CropStore, read_description
 from pipeline.errors import DamagedFileError, DatasetError, StorageError
+from pipeline.faces import packing
 from pipeline.faces import writer as module
 from pipeline.faces.writer import CropBatch, CropWriter
 from tests.stores import flat
@@ -260,7 +261,7 @@ def test_a_full_disk_is_named_and_costs_nothing(tmp_path: Path, monkeypatch: pyt
 
     with monkeypatch.context() as patch:
         patch.setattr(json, "dumps", full)
-        patch.setattr(module, "write_json", full)
+        patch.setattr(packing, "write_json", full)
         with pytest.raises(StorageError, match=r"work: cannot be written \(No space left on device\)\. Make room"):
             write(tmp_path / "work")
     assert write(tmp_path / "work") == 2

@@ -13,11 +13,14 @@ from pipeline.config.load import load
 from pipeline.config.methods import METHODS
 from pipeline.data.batches import DeviceCrops, DeviceFeatures, generator_for
 from pipeline.data.prepared import PreparedData, Split
-from pipeline.errors import DamagedFileError, ParamsError, TrainingError
+from pipeline.errors import DamagedFileError, DatasetError, ParamsError, TrainingError
+from pipeline.joining import join
 from pipeline.methods import Method, SourceDomain, TargetDomain
 from pipeline.networks import features as features_module
+from pipeline.networks.feature_shards import write_features_shard
 from pipeline.networks.features import FeatureRequest, GivenFeatures, source_rows, swap_encoder
 from pipeline.networks.network import Encoder, PrototypeClassifier
+from pipeline.shards import Shard
 from pipeline.training import loop
 from pipeline.training.checkpoints import Checkpoint
 from tests.methods import toy
@@ -80,8 +83,41 @@ def test_writing_and_reading_digest_the_encoder_once(
 
 def test_features_are_computed_once(data: PreparedData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     request(data).write(tmp_path / "f", toy.CPU)
-    monkeypatch.setattr(FeatureRequest, "_compute", lambda *_: pytest.fail("computed again"))
+    monkeypatch.setattr(FeatureRequest, "compute", lambda *_: pytest.fail("computed again"))
     request(data).write(tmp_path / "f", toy.CPU)
+
+
+@pytest.mark.parametrize("count", [2, 5])
+def test_features_of_parts_are_those_of_one_run(
+    count: int, data: PreparedData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of 21 pictures six batches, and four of those that are trained on: of five parts one has no views."""
+    monkeypatch.setattr("pipeline.networks.features.BATCH", 4)
+    wanted = request(data)
+    wanted.write(tmp_path / "once", toy.CPU)
+    parts = [tmp_path / f"part {number}" for number in range(count)]
+    for number, folder in enumerate(parts, start=1):
+        write_features_shard(wanted, folder, toy.CPU, Shard(number, count))
+    join(parts, tmp_path / "joined")
+    for name in ("features.npy", "features.json"):
+        assert (tmp_path / "joined" / name).read_bytes() == (tmp_path / "once" / name).read_bytes()
+    assert sorted(path.name for path in (tmp_path / "joined").iterdir()) == ["features.json", "features.npy"]
+    with pytest.raises(DatasetError, match="joined: exists already"):
+        join(parts, tmp_path / "joined")
+    with pytest.raises(DatasetError, match=f"shards are missing: {count}/{count}"):
+        join(parts[:-1], tmp_path / "other")
+    monkeypatch.setattr(FeatureRequest, "compute", lambda *_: pytest.fail("computed again"))
+    write_features_shard(wanted, parts[0], toy.CPU, Shard(1, count))
+
+
+def test_more_parts_than_batches_leave_some_empty(data: PreparedData, tmp_path: Path) -> None:
+    wanted = request(data)
+    wanted.write(tmp_path / "once", toy.CPU)
+    parts = [tmp_path / "1", tmp_path / "2"]
+    for number, folder in enumerate(parts, start=1):
+        write_features_shard(wanted, folder, toy.CPU, Shard(number, 2))
+    join(parts, tmp_path / "joined")
+    assert (tmp_path / "joined/features.npy").read_bytes() == (tmp_path / "once/features.npy").read_bytes()
 
 
 @pytest.mark.parametrize("change", ["encoder", "views"])

@@ -8,6 +8,8 @@ from urllib.parse import unquote
 import pytest
 
 from pipeline.errors import DatasetError
+from pipeline.reporting import contact_sheet
+from pipeline.reporting.contact_sheet import FALLBACKS_A_PAGE
 from pipeline.reporting.faces_report import write_faces_report
 from tests.reporting.test_contact_sheet import mtcnn, other, write_store
 
@@ -53,6 +55,15 @@ def test_numbers_of_a_real_set(tmp_path: Path, reports: Path) -> None:
     assert cells(text, "RAF-DB") == expected
     assert "◊" not in text
     assert "stand-in" not in text
+
+
+def test_pages_of_fallbacks_end_somewhere(tmp_path: Path, reports: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(contact_sheet, "MOST_PAGES", 1)
+    store = write_store(tmp_path / "s", [mtcnn()] * 3 + [other("haar")] * (FALLBACKS_A_PAGE + 1))
+    text = text_of(reports, rafdb=store)
+    assert "The first 600: [page 1](contact-sheets/rafdb-fallbacks-1.png)." in text
+    assert names(reports / "contact-sheets") == ["rafdb-fallbacks-1.png", "rafdb.png"]
+    assert "`3.png` (row 3): Haar cascade" in text
 
 
 def test_every_number_of_a_stand_in_set_is_marked(tmp_path: Path, reports: Path) -> None:

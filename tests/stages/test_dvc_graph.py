@@ -25,6 +25,7 @@ PLUMBING = (
     "pipeline/files/",
     "pipeline/locks.py",
     "pipeline/registry.py",
+    "pipeline/shards.py",
     "pipeline/config/dependencies.py",
     "pipeline/config/paths.py",
     "pipeline/config/learning.py",

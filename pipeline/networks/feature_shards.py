@@ -1,0 +1,79 @@
+"""Features of a part of a set's pictures, and the parts as the features of one run.
+
+The folder of a part holds
+
+``features.npy``    float32 M×D: in the order in which they were computed
+``places.npy``      int64 M×2: the picture's row and the number of the view that each belongs to
+``features.json``   what they were made from, as ``pipeline.networks.features`` has it
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from pipeline.files.atomic import atomic_folder, require_free
+from pipeline.files.io import read_array, read_json, write_json
+from pipeline.networks.features import FEATURES, NOTE, FeatureRequest, features_folder, open_features
+from pipeline.progress import progress_bar
+from pipeline.shards import RECORD, FoundShard, Shard, computed_with, write_shard
+
+KIND = "features"
+PLACES = "places.npy"
+
+AT_ONCE = 4096
+"""Features that are in memory together."""
+
+
+def write_features_shard(request: FeatureRequest, folder: Path, device: torch.device, shard: Shard) -> None:
+    """Compute a part of what is requested into ``folder``, unless it is there.
+
+    Raises:
+        StorageError: the disk is full or fails.
+    """
+    made_from = request.description
+    with features_folder(folder, made_from, [FEATURES, PLACES, RECORD]) as temporary:
+        if temporary is None:
+            return
+        count, start = request.count(shard), 0
+        features = open_features(temporary, count, request.encoder.dim)
+        places = np.lib.format.open_memmap(temporary / PLACES, mode="w+", dtype=np.int64, shape=(count, 2))
+        for rows, view, found in request.compute(device, shard):
+            end = start + len(rows)
+            features[start:end], places[start:end, 0], places[start:end, 1] = found, rows.numpy(), view
+            start = end
+        features.flush()
+        places.flush()
+        counts = {"features": count, "pictures": len(request.images), "views": 1 + request.views}
+        decisive = {**made_from, "device": device.type, **computed_with()}
+        write_shard(temporary, KIND, shard, request.crops, decisive, counts)
+
+
+def join_features(shards: Sequence[FoundShard], folder: Path) -> None:
+    """Write the features of all parts as one run would have.
+
+    Args:
+        shards: as ``read_shards`` gives them.
+        folder: a new one.
+
+    Raises:
+        DatasetError: ``folder`` is there already.
+        StorageError: it cannot be written.
+    """
+    require_free(folder, "--out")
+    counts, dim = shards[0].record.counts, read_array(shards[0].folder / FEATURES).shape[1]
+    with atomic_folder(folder) as temporary:
+        write_json(temporary / NOTE, read_json(shards[0].folder / NOTE))
+        open_features(temporary, counts["pictures"], counts["views"], dim).flush()
+        for shard in progress_bar(shards, desc="join", unit="shard"):
+            _copy(shard.folder, temporary / FEATURES)
+
+
+def _copy(part: Path, to: Path) -> None:
+    """Put the features of a part in their places; the maps are closed with it, so that what was read may leave."""
+    features, places, joined = read_array(part / FEATURES), read_array(part / PLACES), np.load(to, mmap_mode="r+")
+    for start in range(0, len(features), AT_ONCE):
+        block = slice(start, start + AT_ONCE)
+        joined[places[block, 0], places[block, 1]] = features[block]
+    joined.flush()
