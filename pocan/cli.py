@@ -93,9 +93,10 @@ def compare(
 def faces(
     folder: Annotated[Path, typer.Argument(help="Pictures at any depth; sub-folders may have any names.")],
     out: Annotated[Path, typer.Option(help="Where the crops, faces.md and contact sheets go.")],
-    file: Annotated[Path, typer.Option("--params", help="The parameter file whose section faces is used.")] = Path(
-        "params.yaml"
-    ),
+    file: Annotated[
+        Path | None,
+        typer.Option("--params", help="A parameter file, whose section faces is used; by default params.yaml, if any."),
+    ] = None,
     changes: Annotated[
         list[str] | None, typer.Option("--set", "-S", help="Another value, as in align=similarity; may be repeated.")
     ] = None,
@@ -105,12 +106,11 @@ def faces(
     """Find, crop and pack the faces of any folder of pictures; started again after an interruption, it goes on."""
     with _loading():
         # Imported here: PyTorch takes seconds to load, which --help and check need not wait for.
-        from pipeline.config.load import load
+        from pipeline.config.project import face_params
         from pipeline.data.crops import CropStore
         from pipeline.reporting.folder_faces import extract_folder, faces_found
 
-    settings = load(file, [f"faces.{change}" for change in changes or []])
-    for path in extract_folder(folder, out, settings.faces, device, processes):
+    for path in extract_folder(folder, out, face_params(file, changes or []), device, processes):
         typer.echo(path)
     typer.echo(faces_found(CropStore.open(out / "crops"), "picture"), err=True)
 
@@ -242,9 +242,10 @@ def score(
     changes: Annotated[
         list[str] | None, typer.Option("--set", "-S", help="Of every model's faces, as margin=0.1; may be repeated.")
     ] = None,
-    file: Annotated[Path, typer.Option("--params", help="The parameter file that says where sets are.")] = Path(
-        "params.yaml"
-    ),
+    file: Annotated[
+        Path | None,
+        typer.Option("--params", help="A parameter file, which says where sets are; by default params.yaml, if any."),
+    ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
 ) -> None:
     """Say how good models are on labelled pictures, with intervals, and whether one is better than another."""

@@ -117,6 +117,23 @@ class FaceParams(Section):
         return self
 
 
+DEFAULT_FACES = FaceParams(
+    min_face=32,
+    scale_factor=0.709,
+    thresholds=(0.6, 0.7, 0.8),
+    search="exact",
+    enlarge_to=120,
+    choose="largest",
+    track=False,
+    align="square",
+    margin=0.1,
+    upscale="cubic",
+    keep_aligned=False,
+    batch_size=32,
+)
+"""How faces are found and cropped where nothing else is asked for."""
+
+
 class SplitParams(Section):
     """How one data set is divided (see pipeline/splits/protocols.py), and what is known of it.
 
