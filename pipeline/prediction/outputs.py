@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol, TextIO
+from typing import TYPE_CHECKING, Literal, Protocol, TextIO
 
 import numpy as np
 from PIL import Image as Pillow
@@ -26,6 +26,9 @@ from pipeline.prediction.inputs import Frame
 from pipeline.prediction.predictor import Prediction
 from pipeline.registry import unknown
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 Format = Literal["csv", "jsonl", "table", "wide"]
 
 COLUMNS = (
@@ -34,6 +37,13 @@ COLUMNS = (
     "model",
 )
 """``face`` is a number from 1: of a picture's face, or of a video's track."""
+
+DTYPES = {
+    **dict.fromkeys(COLUMNS, "float64"),
+    **dict.fromkeys(("source", "expression", "model"), "object"),
+    **{"frame": "Int64", "face": "int64"},
+}
+"""Of the columns of a table, also of one without rows."""
 
 SOURCE_WIDTH, WIDE_SOURCE_WIDTH = 38, 32
 """Characters for the name of the source in the tables for people: that of 80 columns, and that with everything."""
@@ -151,6 +161,31 @@ class Rows:
         for number, face in zip(numbers, faces, strict=True):
             self._file.write(FORMATS[self._kind](Row(frame.source.name, at, number, face, self._model, self._drawn)))
         self._file.flush()
+
+
+class Table:
+    """Rows for pandas, with the columns of the CSV; no number is rounded."""
+
+    def __init__(self, model: str, drawn: bool) -> None:
+        self._model, self._drawn = as_text(model), drawn
+        self._rows: list[tuple[object, ...]] = []
+
+    def add(self, frame: Frame, faces: Sequence[Prediction], numbers: Sequence[int]) -> None:
+        """Keep the rows."""
+        at = frame.number if frame.source.is_video else None
+        for number, found in zip(numbers, faces, strict=True):
+            row = Row(frame.source.name, at, number, found, self._model, self._drawn)
+            place, shares = found.face, found.by_expression().values()
+            model = f"{row.model}{row.mark}"
+            self._rows.append(
+                (row.source, at, number, *place.box, place.score, found.expression, found.confidence, *shares, model)
+            )
+
+    def frame(self) -> "pd.DataFrame":
+        """All rows; ``frame`` is empty (NA) where the source is a picture."""
+        import pandas as pd
+
+        return pd.DataFrame(self._rows, columns=list(COLUMNS)).astype(DTYPES)
 
 
 class Drawings:

@@ -81,20 +81,36 @@ def predict(
         DatasetError: nothing could be read, or there is no face in it: then nothing is written.
         StorageError: an output cannot be written.
     """
+    with open_outputs(to, model, predictor.drawn, every) as outputs:
+        counts = predict_to(inputs, predictor, outputs, every, show_progress)
+        _require_faces(counts, predictor)
+    for message in counts.misses():
+        tqdm.write(message, file=sys.stderr)
+    return counts
+
+
+def predict_to(
+    inputs: Sequence[Source], predictor: Predictor, outputs: Sequence[Output], every: int, show_progress: bool
+) -> Counts:
+    """Hand every face of ``inputs`` to some outputs; arguments as of ``predict``.
+
+    Raises:
+        DatasetError: nothing could be read.
+        StorageError: an output cannot be written.
+    """
     counts = Counts()
     camera = any(source.camera is not None for source in inputs)
     total = None if camera else sum(_length(source, every) for source in inputs)
     unit = "frame" if any(source.is_video for source in inputs) else "picture"
     progress: tqdm[Any] = progress_bar(total=total, desc="predict", unit=unit, disable=not show_progress)
-    with progress, open_outputs(to, model, predictor.drawn, every) as outputs:
+    with progress:
         stream = predict_frames(read_frames(inputs, every, counts.unreadable.append), predictor)
         with contextlib.closing(stream), _until_interrupted(camera):
             _write(stream, outputs, counts, progress)
-        for message in counts.unreadable:
-            tqdm.write(message, file=sys.stderr)
-        _require_faces(counts, predictor)
-    for message in counts.misses():
+    for message in counts.unreadable:
         tqdm.write(message, file=sys.stderr)
+    if not counts.searched:
+        raise DatasetError(f"nothing could be read: {'; '.join(counts.unreadable)}")
     return counts
 
 
@@ -137,8 +153,6 @@ def _length(source: Source, every: int) -> int:
 
 
 def _require_faces(counts: Counts, predictor: Predictor) -> None:
-    if not counts.searched:
-        raise DatasetError(f"nothing could be read: {'; '.join(counts.unreadable)}")
     if not counts.faces:
         raise DatasetError(
             f"no face found in {counts.total()}; faces smaller than {predictor.faces.min_face} pixels are not "
