@@ -120,7 +120,8 @@ def parse_as(raw: dict[str, Any], name: str, schema: type[P]) -> P:
     except ValidationError as error:
         faults += [describe(fault, schema) for fault in error.errors()]
     if faults:
-        raise ParamsError(f"{name}:\n" + "\n".join(f"  {fault}" for fault in faults)) from None
+        listed = f" {faults[0]}" if len(faults) == 1 else "".join(f"\n  {fault}" for fault in faults)
+        raise ParamsError(f"{name}:{listed}") from None
     return params
 
 

@@ -130,6 +130,14 @@ class UnlabelledFolder(Dataset):
         self.name = self.title = title_of(root.resolve())
         super().__init__(root)
 
+    @property
+    def advice(self) -> str:
+        return "name a folder of pictures"
+
+    def error(self, message: str) -> DatasetError:
+        """The message alone: any layout is right."""
+        return DatasetError(message)
+
     def skipped_files(self) -> dict[str, int]:
         """How many files are no pictures, by ending."""
         return skipped_files(self.root)

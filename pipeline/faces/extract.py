@@ -99,7 +99,7 @@ def extract(
     writer = CropWriter(partial)
     _fill(writer, names, batches, FaceBatches(dataset, params, device), processes, unreadable)
     if len(unreadable.reasons) == len(samples):
-        raise DatasetError(f"{dataset.root}: none of the {len(samples)} pictures can be read; unpack the set again")
+        raise DatasetError(f"{dataset.root}: none of the {len(samples)} pictures can be read; {dataset.advice}")
     passed = _report_reading(dataset)
     writer.finish(folder, dataset.name, dataset.provenance, params.model_dump(mode="json"), passed)
 

@@ -84,6 +84,8 @@ def sources(inputs: Sequence[str]) -> list[Source]:
             # As bytes: a name may be none in the encoding of the standard input.
             lines = (os.fsdecode(line.strip()) for line in sys.stdin.buffer)
             found += [_file(Path(line), Path(Path(line).name)) for line in lines if line]
+        elif not text:
+            raise DatasetError("an input without a name; give . for the current folder")
         elif text.isdecimal() and len(text) <= CAMERA_DIGITS and not Path(text).exists():
             found.append(Source(f"camera {text}", Path(f"camera-{text}"), camera=int(text)))
         elif Path(text).is_dir():

@@ -17,7 +17,7 @@ import numpy as np
 from PIL import Image as Pillow
 
 from pipeline.datasets.parts.videos import DEFAULT_RATE, VideoWriter
-from pipeline.errors import ParamsError
+from pipeline.errors import DatasetError, ParamsError
 from pipeline.files.atomic import atomic_folder, atomic_path, require_free, storage_errors
 from pipeline.files.names import as_text, fitted, visible
 from pipeline.labels import DRAWN_MARK, EXPRESSIONS
@@ -69,8 +69,12 @@ class Destination:
         """Refuse to overwrite anything.
 
         Raises:
-            DatasetError: an output is there already.
+            DatasetError: an output is there already, or one would lie in the other.
         """
+        if self.rows is not None and self.drawings is not None:
+            rows, drawings = self.rows.resolve(), self.drawings.resolve()
+            if rows.is_relative_to(drawings) or drawings.is_relative_to(rows):
+                raise DatasetError(f"{self.drawings}: --out and --draw lie in one another; name two places")
         require_free(self.rows, "--out")
         require_free(self.drawings, "--draw")
 

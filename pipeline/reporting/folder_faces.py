@@ -1,5 +1,8 @@
 """The faces of any folder of pictures, outside of the pipeline."""
 
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -52,7 +55,21 @@ def extract_folder(folder: Path, out: Path, params: FaceParams, device_name: str
     with exclusive(out):
         if store.exists() and report.exists():
             raise DatasetError(f"{store}: there are crops already; remove the folder or name another one with --out")
-        return extract_pictures(pictures, out, out / ".in-progress", params, device.pick(device_name), processes)
+        detector_device = device.pick(device_name)
+        with nothing_left(out, out / ".in-progress"):
+            return extract_pictures(pictures, out, out / ".in-progress", params, detector_device, processes)
+
+
+@contextmanager
+def nothing_left(out: Path, in_progress: Path) -> Iterator[None]:
+    """Remove the work in progress where the pictures turn out to be none, and ``out`` where it is empty then."""
+    try:
+        yield
+    except DatasetError:
+        shutil.rmtree(in_progress, ignore_errors=True)
+        if out.is_dir() and not any(out.iterdir()):
+            out.rmdir()
+        raise
 
 
 def faces_found(store: CropStore, unit: str) -> str:

@@ -99,7 +99,7 @@ def test_what_is_drawn_are_the_faces_that_are_given(model: pocan.Model) -> None:
     left, top, right, _ = map(int, faces[1].box)
     inside = np.s_[top : top + 3, (left + right) // 2]
     assert not np.array_equal(both[inside], two_faces()[inside])
-    assert np.array_equal(model.draw(two_faces(), []), two_faces())
+    assert np.array_equal(np.asarray(model.draw(two_faces(), [])), two_faces())
     assert not np.array_equal(first, both)
 
 

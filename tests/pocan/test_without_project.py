@@ -1,5 +1,9 @@
 """Commands in a folder of one's own, where no project of this pipeline is: a model folder and pictures are enough."""
 
+import os
+import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 import mlflow
@@ -15,10 +19,13 @@ from pipeline.data.crops import CropStore
 from pipeline.labels import EXPRESSIONS
 from pipeline.networks import saved
 from pipeline.networks.trained import open_model
+from pipeline.prediction.predictor import Predictor
 from pipeline.tracking.runs import StageRun
 from pocan.cli import app
 from tests.faces.scenes import photograph
 from tests.models import write_adapted, write_source
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(params=["empty", "foreign"])
@@ -105,6 +112,36 @@ def test_what_needs_a_project_says_so_in_one_line(command: list[str]) -> None:
     (line,) = answer.stderr.splitlines()
     assert line.startswith("error: ")
     assert "run from the project's root" in line
+    assert sorted(Path().rglob("*")) == before
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+@pytest.mark.usefixtures("here")
+def test_standard_output_that_is_closed_or_full_is_no_traceback() -> None:
+    program = f"{shlex.quote(sys.executable)} -c 'from pocan.cli import app; app()' predict album --model adapted"
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    closed, full = (
+        subprocess.run(f"{program} {to}", shell=True, env=environment, capture_output=True, text=True, check=False)
+        for to in (">&-", ">/dev/full")
+    )
+    assert closed.returncode == 0, closed.stderr
+    assert full.returncode == 1
+    (line,) = (line for line in full.stderr.splitlines() if line.startswith("error: "))
+    assert "the standard output: cannot be written (No space left on device)" in line
+    assert "Traceback" not in closed.stderr + full.stderr
+
+
+@pytest.mark.usefixtures("here")
+def test_ctrl_c_is_one_line_and_leaves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Predictor, "predict", interrupt)
+    before = sorted(Path().rglob("*"))
+    answer = invoke("predict", "album", "--model", "adapted", "--out", "rows.csv", "--draw", "drawn")
+    assert answer.exit_code == 130
+    assert answer.stderr.splitlines()[-1] == "interrupted"
     assert sorted(Path().rglob("*")) == before
 
 
