@@ -18,6 +18,7 @@ from pipeline.datasets.parts.classes import (
     unknown_codes,
 )
 from pipeline.datasets.parts.folders import folders_below, picture_folders, pictures_below, pictures_in, skipped_files
+from pipeline.errors import DatasetError
 from pipeline.files.names import title_of
 
 MAX_LISTED = 5
@@ -134,9 +135,9 @@ class UnlabelledFolder(Dataset):
     def advice(self) -> str:
         return "name a folder of pictures"
 
-    def error(self, message: str) -> DatasetError:
+    def error(self, what: str) -> DatasetError:
         """The message alone: any layout is right."""
-        return DatasetError(message)
+        return DatasetError(what)
 
     def skipped_files(self) -> dict[str, int]:
         """How many files are no pictures, by ending."""
