@@ -46,14 +46,15 @@ R = TypeVar("R")
 def report_errors(function: Callable[P, R]) -> Callable[P, R]:
     """Wrap a command: a ``PipelineError`` is printed to stderr as one message and ends the process with code 1.
 
-    Ctrl-C is one line, too, and code 130. So is a file that the system refuses, wherever that shows (``SYSTEM_REFUSALS``), and a name that is not UTF-8 where
-    a library takes no other. Any other exception is a fault of the project and keeps its traceback.
+    Ctrl-C is one line, too, and code 130. So is a file that the system refuses, wherever that shows
+    (``SYSTEM_REFUSALS``), and a name that is not UTF-8 where a library takes no other: code 1. Any other exception is a
+    fault of the project and keeps its traceback.
     """
 
     @functools.wraps(function)
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
         if sys.stdout is None:  # it is closed: what would be printed goes nowhere, as in Python's own print
-            sys.stdout = Path(os.devnull).open("w")
+            sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115  (open until the process ends)
         if isinstance(sys.stdout, io.TextIOWrapper):
             # What the terminal's encoding lacks is printed as an escape, which stderr does by itself.
             sys.stdout.reconfigure(errors="backslashreplace")

@@ -17,7 +17,7 @@ from pipeline.config.learning import AugmentParams, LinearModelParams, ModelPara
 from pipeline.config.methods import METHODS
 from pipeline.config.pictures import FaceParams
 from pipeline.config.section import Section
-from pipeline.errors import WeightsError
+from pipeline.errors import ParamsError, WeightsError
 from pipeline.networks import saved
 from pipeline.networks.network import Classifier, Network, PrototypeClassifier
 from pipeline.networks.statistics import ClassStatistics
@@ -95,6 +95,8 @@ def open_model(folder: Path) -> TrainedModel:
         faces = _section(FaceParams, (description.get("target") or description["source"])["faces"])
         kind = _kind(description)
         _require_data(description)
+    except ParamsError:
+        raise
     except (AttributeError, KeyError, TypeError, ValidationError) as error:
         raise WeightsError(
             f"{paths.model_description(folder)}: not as this version of the project writes it ({_reason(error)}); "
