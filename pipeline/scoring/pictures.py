@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from pipeline.config import paths
 from pipeline.config.load import load
 from pipeline.config.pictures import FaceParams
-from pipeline.config.project import params_file
+from pipeline.config.project import PARAMS, params_file
 from pipeline.config.schema import Params
 from pipeline.data.crops import CropStore
 from pipeline.data.prepared import PreparedData
@@ -136,8 +136,9 @@ def _opened(where: str, reader: str | None, params: Path | None) -> tuple[Datase
         if where in known:
             return open_dataset(where, Path(settings.data.root) / where), _prepared(settings, where)
     if not Path(where).is_dir():
-        sets = f", and no set of {file}; its sets: {', '.join(known)}" if known else ""
-        raise DatasetError(f"{where}: no such folder{sets}")
+        of = file or PARAMS
+        sets = f"; sets of {of}: {', '.join(known)}" if known else ""
+        raise DatasetError(f"{where}: no such folder, and no set of {of}{sets}")
     return FolderDataset(Path(where), title_of(Path(where).resolve())), None
 
 
