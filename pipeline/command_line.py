@@ -33,6 +33,9 @@ SYSTEM_REFUSALS = NOT_WRITABLE | {
 }
 """Errors of the system where a file cannot be written, or read: the program is not at fault."""
 
+INTERRUPTED = 130
+"""The exit code of a command that Ctrl-C has ended, as shells have it."""
+
 HINT_LOGGER = "lightning_fabric.utilities.rank_zero"
 """A logger that recommends, on every GPU with tensor cores, what ``compute.precision`` decides."""
 
@@ -43,17 +46,23 @@ R = TypeVar("R")
 def report_errors(function: Callable[P, R]) -> Callable[P, R]:
     """Wrap a command: a ``PipelineError`` is printed to stderr as one message and ends the process with code 1.
 
-    So is a file that the system refuses, wherever that shows (``SYSTEM_REFUSALS``), and a name that is not UTF-8 where
-    a library takes no other. Any other exception is a fault of the project and keeps its traceback.
+    Ctrl-C is one line, too, and code 130. So is a file that the system refuses, wherever that shows
+    (``SYSTEM_REFUSALS``), and a name that is not UTF-8 where a library takes no other: code 1. Any other exception is a
+    fault of the project and keeps its traceback.
     """
 
     @functools.wraps(function)
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
+        if sys.stdout is None:  # it is closed: what would be printed goes nowhere, as in Python's own print
+            sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115  (open until the process ends)
         if isinstance(sys.stdout, io.TextIOWrapper):
             # What the terminal's encoding lacks is printed as an escape, which stderr does by itself.
             sys.stdout.reconfigure(errors="backslashreplace")
         try:
             return function(*args, **kwargs)
+        except KeyboardInterrupt:
+            typer.echo("interrupted", err=True)
+            raise typer.Exit(INTERRUPTED) from None
         except PipelineError as error:
             raise _failed("\n".join([str(error), *getattr(error, "__notes__", ())])) from error
         except UnicodeEncodeError as error:
@@ -64,7 +73,7 @@ def report_errors(function: Callable[P, R]) -> Callable[P, R]:
             if error.errno not in SYSTEM_REFUSALS:
                 raise
             what = "written" if error.errno in NOT_WRITABLE else "read or written"
-            raise _failed(str(storage_error(error.filename or "a file", error, what))) from error
+            raise _failed(str(storage_error(error.filename or "a file or the standard output", error, what))) from error
 
     return wrapped
 

@@ -16,6 +16,7 @@ from pipeline.config import paths
 
 if TYPE_CHECKING:
     import numpy as np
+    import pandas as pd
     from numpy.typing import NDArray
     from PIL.Image import Image
 
@@ -67,9 +68,10 @@ class Model:
         drawn: whether it has learned from drawn faces; then little can be made of what it says of photographs.
     """
 
-    def __init__(self, predictor: "Predictor") -> None:
+    def __init__(self, predictor: "Predictor", name: str) -> None:
         self.predictor = predictor
         self.drawn = predictor.drawn
+        self._name = name
 
     @overload
     def predict(self, pictures: Picture) -> list[Face]: ...  # type: ignore[overload-overlap]  # a str is one picture
@@ -100,6 +102,54 @@ class Model:
             return self._predict(pictures)
         return self._predict([pictures])[0]
 
+    def table(self, inputs: AnyPath | Sequence[AnyPath], *, every: int = 1) -> "pd.DataFrame":
+        """Find every face of files and folders, as ``pocan predict`` does.
+
+        Pictures that cannot be read are named on stderr and left out.
+
+        Args:
+            inputs: pictures, videos, and folders of both at any depth: one path, or a list or tuple.
+            every: of a video look at every so many-th frame.
+
+        Returns:
+            A row a face, with the columns that docs/python.md describes.
+
+        Raises:
+            DatasetError: a path is not there, a folder has no pictures, or nothing could be read.
+            ValueError: ``every`` is less than 1.
+        """
+        from pipeline.prediction.inputs import sources
+        from pipeline.prediction.outputs import Table
+        from pipeline.prediction.predict import predict_to
+
+        if every < 1:
+            raise ValueError(f"every={every}: at least 1")
+        paths = [inputs] if isinstance(inputs, str | os.PathLike) else inputs
+        to = Table(self._name, self.drawn)
+        predict_to(sources([os.fspath(path) for path in paths]), self.predictor, [to], every, show_progress=False)
+        return to.frame()
+
+    def draw(self, picture: Picture, faces: Sequence[Face] | None = None) -> "Image":
+        """Draw the faces of a picture onto a copy of it: boxes with their numbers, expressions and probabilities.
+
+        Args:
+            picture: as of ``predict``.
+            faces: what ``predict`` has found in it, or some of these; None: they are looked for.
+
+        Returns:
+            The copy, an image of Pillow's: a notebook shows it, and ``save`` writes it.
+
+        Raises:
+            UnreadableImageError, TypeError, ValueError: as ``predict``.
+        """
+        from PIL import Image as Pillow
+
+        from pipeline.prediction.drawing import draw_faces
+
+        pixels = _pixels(picture)
+        found = [_prediction(face) for face in (self.predict(pixels) if faces is None else faces)]
+        return Pillow.fromarray(draw_faces(pixels, found, range(1, len(found) + 1), self.drawn))
+
     def _predict(self, pictures: Sequence[Picture]) -> list[list[Face]]:
         from pipeline.prediction.inputs import Frame
         from pipeline.prediction.predict import predict_frames
@@ -129,6 +179,13 @@ class AdaptResult:
     label_next: Path
     label_page: Path
 
+    def table(self) -> "pd.DataFrame":
+        """The predictions, with the columns of ``Model.table``, as the file has them: four digits."""
+        from pipeline.files.io import read_csv
+        from pipeline.prediction.outputs import DTYPES
+
+        return read_csv(self.predictions, dtype=DTYPES)
+
 
 def load_model(model: AnyPath, *, device: str = "auto", faces: Changes = ()) -> Model:
     """Load a trained model.
@@ -145,7 +202,8 @@ def load_model(model: AnyPath, *, device: str = "auto", faces: Changes = ()) -> 
     from pipeline.prediction.predictor import Predictor
     from pipeline.tracking.models import open_model
 
-    return Model(Predictor(open_model(os.fspath(model)), pick(device), _as_text(faces)))
+    name = os.fspath(model)
+    return Model(Predictor(open_model(name), pick(device), _as_text(faces)), name)
 
 
 def adapt(
@@ -284,3 +342,15 @@ def _pixels(picture: Picture) -> "NDArray[np.uint8]":
 
 def _face(prediction: "Prediction") -> Face:
     return Face(prediction.face.box, prediction.face.score or 0.0, prediction.by_expression())
+
+
+def _prediction(face: Face) -> "Prediction":
+    """A face as the library has it; how many there were is not known any more."""
+    import numpy as np
+
+    from pipeline.faces.crop import Face as Place
+    from pipeline.labels import EXPRESSIONS
+    from pipeline.prediction.predictor import Prediction
+
+    shares = np.array([face.probabilities[name] for name in EXPRESSIONS], dtype=np.float32)
+    return Prediction(Place("mtcnn", 1, face.box, face.score), shares)

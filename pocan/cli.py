@@ -97,9 +97,12 @@ def compare(
 def faces(
     folder: Annotated[Path, typer.Argument(help="Pictures at any depth; sub-folders may have any names.")],
     out: Annotated[Path, typer.Option(help="The folder for crops, faces.md and contact sheets.")],
-    file: Annotated[Path, typer.Option("--params", help="The parameter file; only its section faces is used.")] = Path(
-        "params.yaml"
-    ),
+    file: Annotated[
+        Path | None,
+        typer.Option(
+            "--params", help="A parameter file; only its section faces is used. Default: params.yaml, if any."
+        ),
+    ] = None,
     changes: Annotated[
         list[str] | None, typer.Option("--set", "-S", help="Change a value, e.g. align=similarity; may be repeated.")
     ] = None,
@@ -112,13 +115,12 @@ def faces(
     """Find and crop the faces in any folder of pictures. After an interruption the same command continues."""
     with _loading():
         # Imported here: PyTorch takes seconds to load, which --help and check need not wait for.
-        from pipeline.config.load import load
+        from pipeline.config.project import face_params
         from pipeline.data.crops import CropStore
         from pipeline.reporting.folder_faces import extract_folder, faces_found, shard_found
 
     shard = None if part is None else Shard.parse(part)
-    settings = load(file, [f"faces.{change}" for change in changes or []])
-    for path in extract_folder(folder, out, settings.faces, device, processes, shard):
+    for path in extract_folder(folder, out, face_params(file, changes or []), device, processes, shard):
         typer.echo(path)
     found = faces_found(CropStore.open(out / "crops"), "picture") if shard is None else shard_found(shard, out)
     typer.echo(found, err=True)
@@ -290,9 +292,10 @@ def score(
         list[str] | None,
         typer.Option("--set", "-S", help="Change a value of every model's faces, e.g. margin=0.1; may be repeated."),
     ] = None,
-    file: Annotated[Path, typer.Option("--params", help="The parameter file that says where sets are.")] = Path(
-        "params.yaml"
-    ),
+    file: Annotated[
+        Path | None,
+        typer.Option("--params", help="The parameter file that says where sets are. Default: params.yaml, if any."),
+    ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
 ) -> None:
     """Score models on labelled pictures, with intervals, and say whether one is better than another."""

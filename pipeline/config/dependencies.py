@@ -8,7 +8,9 @@ from typing import Any
 
 import yaml
 
-from pipeline.config.schema import Params
+import pipeline
+from pipeline.config.project import params_file
+from pipeline.config.schema import ModelRunParams, Params
 from pipeline.errors import ParamsError
 from pipeline.files import io
 
@@ -44,26 +46,24 @@ def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, str | int 
     return flat
 
 
-def code_digests(stage: str, params: Params, *plugins: Any) -> dict[str, str]:
-    """The SHA-256 of every file of code that ``stage`` depends on, by its name.
+def code_digests(stage: str, params: ModelRunParams, *plugins: Any) -> dict[str, str]:
+    """The SHA-256 of every file of code that ``stage`` depends on, by its name; outside of a project of the library's.
 
     Args:
         stage: its name in dvc.yaml, without the data set.
         params: they name the method and the backbone, whose files a stage depends on.
         plugins: classes or functions that decide the result too and may have been registered from outside of the
             project.
-
-    Raises:
-        ParamsError: there is no dvc.yaml here.
     """
-    found = io.python_digests(declared_code(stage, params))
+    here = io.python_digests(declared_code(stage, params)) if params_file() and GRAPH.is_file() else {}
+    found = here or io.python_digests([Path(pipeline.__file__).parent])
     for plugin in plugins:
         if not plugin.__module__.startswith("pipeline."):
             found[plugin.__module__] = io.sha256(Path(inspect.getfile(plugin)))
     return found
 
 
-def declared_code(stage: str, params: Params) -> list[Path]:
+def declared_code(stage: str, params: ModelRunParams) -> list[Path]:
     """The files and folders of code that ``stage`` depends on, relative to the project's root.
 
     Raises:

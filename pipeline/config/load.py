@@ -10,15 +10,19 @@ from pipeline.config import yaml_text
 from pipeline.config.methods import METHODS, AdaptParams
 from pipeline.config.methods.base import SHARED
 from pipeline.config.pictures import SplitParams
-from pipeline.config.schema import Params
+from pipeline.config.schema import Params, RunParams
 from pipeline.config.section import Section
 from pipeline.errors import ParamsError, short_key, short_repr
 from pipeline.registry import suggestion, unknown
 
 S = TypeVar("S", bound=Section)
+P = TypeVar("P", bound=RunParams)
 
 EXAMPLE = "params/paper.yaml"
 """A complete parameter file; of each method it writes what differs from the defaults."""
+
+OWN_SECTIONS = frozenset({"adapt", "faces", "methods", "prototypes", "standins"})
+"""A parameter file with none of these is another project's."""
 
 PLACEHOLDERS: dict[str, Any] = {"epochs": 1, "steps_per_epoch": None, "batch_size": 2}
 """Stand-ins for the keys that all methods share, where only a method's own keys are checked."""
@@ -36,10 +40,18 @@ def load(path: Path = Path("params.yaml"), changes: Sequence[str] = ()) -> Param
     Raises:
         ParamsError: the file is missing, is no YAML mapping, or a key or value is refused; every fault is named.
     """
-    raw = read(path)
+    return parse(with_changes(read(path), changes), str(path))
+
+
+def with_changes(raw: dict[str, Any], changes: Sequence[str]) -> dict[str, Any]:
+    """A parameter mapping, changed in place as ``load`` says.
+
+    Raises:
+        ParamsError: a change has another form.
+    """
     for change in changes:
         _change(raw, change)
-    return parse(raw, str(path))
+    return raw
 
 
 def changed(section: S, name: str, changes: Sequence[str]) -> S:
@@ -66,20 +78,34 @@ def read(path: Path) -> dict[str, Any]:
     """The unchecked content of a parameter file, with numbers as DVC reads them.
 
     Raises:
-        ParamsError: the file is missing or is no YAML mapping.
+        ParamsError: the file is missing, is no YAML mapping, or is another project's.
     """
     raw = yaml_text.read(path)
     if not isinstance(raw, dict):
         raise ParamsError(f"{path}: expected a mapping of sections, found {type(raw).__name__}")
+    if not is_own(raw):
+        lacking = ", ".join(sorted(OWN_SECTIONS))
+        raise ParamsError(f"{path}: none of the sections {lacking}: another project's; run from the project's root")
     return raw
 
 
+def is_own(raw: Any) -> bool:
+    """Whether the content of a file named params.yaml is meant for this project: DVC gives all projects such a file."""
+    return isinstance(raw, dict) and not OWN_SECTIONS.isdisjoint(raw)
+
+
 def parse(raw: dict[str, Any], name: str) -> Params:
+    """Check a whole parameter mapping; arguments and errors as of ``parse_as``."""
+    return parse_as(raw, name, Params)
+
+
+def parse_as(raw: dict[str, Any], name: str, schema: type[P]) -> P:
     """Check a parameter mapping.
 
     Args:
         raw: as ``read`` gives it.
         name: what errors call it.
+        schema: the sections that it must have.
 
     Raises:
         ParamsError: a key or value is refused; every fault is named.
@@ -90,11 +116,12 @@ def parse(raw: dict[str, Any], name: str) -> Params:
     # Where section adapt is at fault, a stand-in lets the other sections be checked at the same time.
     placeholder = AdaptParams.model_construct(method="", **PLACEHOLDERS)
     try:
-        params = Params.model_validate({**values, "adapt": adapt or placeholder})
+        params = schema.model_validate({**values, "adapt": adapt or placeholder})
     except ValidationError as error:
-        faults += [describe(fault, Params) for fault in error.errors()]
+        faults += [describe(fault, schema) for fault in error.errors()]
     if faults:
-        raise ParamsError(f"{name}:\n" + "\n".join(f"  {fault}" for fault in faults)) from None
+        listed = f" {faults[0]}" if len(faults) == 1 else "".join(f"\n  {fault}" for fault in faults)
+        raise ParamsError(f"{name}:{listed}") from None
     return params
 
 

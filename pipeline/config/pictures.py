@@ -77,7 +77,7 @@ class FaceParams(Section):
 
     Attributes:
         min_face: smallest face that is looked for, in pixels of the (possibly enlarged) picture.
-        scale_factor: ratio of neighbouring pyramid levels.
+        scale_factor: ratio of neighbouring pyramid levels; near 1 their number has no end.
         thresholds: scores of P-Net, R-Net and O-Net from which a candidate is kept.
         search: exact (every level of the pyramid) or large_first (finer levels only where the coarse ones show no large
             face; for sets with one face a picture it finds the same face several times faster).
@@ -94,7 +94,7 @@ class FaceParams(Section):
     """
 
     min_face: Annotated[int, Field(ge=12)]
-    scale_factor: Annotated[float, Field(gt=0.0, lt=1.0)]
+    scale_factor: Annotated[float, Field(gt=0.0, le=0.99)]
     thresholds: tuple[Fraction, Fraction, Fraction]
     search: Literal["exact", "large_first"]
     enlarge_to: PositiveInt
@@ -115,6 +115,23 @@ class FaceParams(Section):
                 f"{wanted} must see every face, but search: large_first passes over small ones; set search: exact"
             )
         return self
+
+
+DEFAULT_FACES = FaceParams(
+    min_face=32,
+    scale_factor=0.709,
+    thresholds=(0.6, 0.7, 0.8),
+    search="exact",
+    enlarge_to=120,
+    choose="largest",
+    track=False,
+    align="square",
+    margin=0.1,
+    upscale="cubic",
+    keep_aligned=False,
+    batch_size=32,
+)
+"""How faces are found and cropped where nothing else is asked for."""
 
 
 class SplitParams(Section):

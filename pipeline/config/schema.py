@@ -49,33 +49,46 @@ class TrackingParams(Section):
     experiment: Name
 
 
-class Params(Section):
-    """The whole of params.yaml; ``adapt`` has the chosen method's parameters, of section ``methods``, as well.
+class RunParams(Section):
+    """How an adaptation runs; ``adapt`` has the chosen method's parameters, of section ``methods``, as well.
 
     Attributes:
         seed: of all that is drawn at random in training.
         device: auto takes a GPU where there is one.
-        source: the labelled set that stage 1 learns from.
-        targets: the sets to adapt to, whose labels only the evaluation sees.
     """
 
     seed: Seed
     device: Literal["auto", "cpu", "cuda"]
-    source: Name
-    targets: Annotated[tuple[Name, ...], Field(min_length=1)]
-    data: DataParams
-    standins: StandinParams
-    faces: FaceParams
-    split: dict[Name, SplitParams]
-    model: ModelParams
-    augment: AugmentParams
-    pretrain: PretrainParams
-    prototypes: PrototypeParams
     adapt: SerializeAsAny[AdaptParams]
     evaluate: EvaluateParams
     compute: ComputeParams
     report: ReportParams = ReportParams()
     tracking: TrackingParams
+
+
+class ModelRunParams(RunParams):
+    """The same with what a trained model brings.
+
+    Attributes:
+        source: the labelled set that stage 1 learns from.
+        targets: the sets to adapt to, whose labels only the evaluation sees.
+    """
+
+    source: Name
+    targets: Annotated[tuple[Name, ...], Field(min_length=1)]
+    faces: FaceParams
+    model: ModelParams
+    augment: AugmentParams
+
+
+class Params(ModelRunParams):
+    """The whole of params.yaml."""
+
+    data: DataParams
+    standins: StandinParams
+    split: dict[Name, SplitParams]
+    pretrain: PretrainParams
+    prototypes: PrototypeParams
 
     @model_validator(mode="after")
     def _datasets_are_known(self) -> Self:

@@ -18,6 +18,7 @@ from pipeline.datasets.parts.classes import (
     unknown_codes,
 )
 from pipeline.datasets.parts.folders import folders_below, picture_folders, pictures_below, pictures_in, skipped_files
+from pipeline.errors import DatasetError
 from pipeline.files.names import title_of
 
 MAX_LISTED = 5
@@ -129,6 +130,14 @@ class UnlabelledFolder(Dataset):
     def __init__(self, root: Path) -> None:
         self.name = self.title = title_of(root.resolve())
         super().__init__(root)
+
+    @property
+    def advice(self) -> str:
+        return "name a folder of pictures"
+
+    def error(self, what: str) -> DatasetError:
+        """The message alone: any layout is right."""
+        return DatasetError(what)
 
     def skipped_files(self) -> dict[str, int]:
         """How many files are no pictures, by ending."""

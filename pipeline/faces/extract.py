@@ -105,7 +105,7 @@ def extract(
     writer = CropWriter(partial)
     _fill(writer, names, batches, FaceBatches(dataset, params, device), processes, unreadable)
     if shard is None and len(unreadable.reasons) == count:
-        raise DatasetError(f"{dataset.root}: none of the {count} pictures can be read; unpack the set again")
+        raise DatasetError(f"{dataset.root}: none of the {count} pictures can be read; {dataset.advice}")
     # Of several parts the last one counts what is none of the pictures, and looks through all folders for it.
     passed = _report_reading(dataset) if shard is None or shard.is_last else {}
 

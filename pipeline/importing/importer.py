@@ -5,11 +5,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pipeline.config.load import changed
+from pipeline.config.pictures import DEFAULT_FACES
 from pipeline.errors import ParamsError
 from pipeline.files.atomic import require_free
 from pipeline.files.names import require_utf8
 from pipeline.importing import fer, folder, state_dict
-from pipeline.importing.network import FACES, ForeignNetwork
+from pipeline.importing.network import ForeignNetwork
 from pipeline.importing.state_dict import Channels
 
 
@@ -48,7 +49,7 @@ class ImportRequest:
             ParamsError: an option is missing, or does not go with this source.
             WeightsError: the file is missing, holds more than tensors, or another network.
         """
-        faces = changed(FACES, "faces", self.faces)
+        faces = changed(DEFAULT_FACES, "faces", self.faces)
         if self.source == "fer" or Path(self.source).suffix in fer.ENDINGS:
             if self.network or self.classes or self.input_size or self.mean or self.std:
                 raise ParamsError("--network, --classes, --input-size, --mean and --std: those of fer are known")

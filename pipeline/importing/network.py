@@ -8,24 +8,8 @@ from torch import Tensor
 
 from pipeline.backbones.parts.entry import StateDict
 from pipeline.config.learning import AugmentParams, LinearModelParams
-from pipeline.config.pictures import FaceParams
+from pipeline.config.pictures import DEFAULT_FACES, FaceParams
 from pipeline.importing.classes import ClassMap
-
-FACES = FaceParams(
-    min_face=32,
-    scale_factor=0.709,
-    thresholds=(0.6, 0.7, 0.8),
-    search="exact",
-    enlarge_to=120,
-    choose="largest",
-    track=False,
-    align="square",
-    margin=0.1,
-    upscale="cubic",
-    keep_aligned=False,
-    batch_size=32,
-)
-"""How faces are found and cropped where nothing else is asked for."""
 
 AUGMENT = AugmentParams(crop=(0.85, 1.0), jitter=0.8, grayscale=0.2, blur=0.5, flip=0.5, eval_crop=1.0)
 """Training views of methods that train on the target; what is predicted from is the whole crop, as elsewhere."""
@@ -53,4 +37,4 @@ class ForeignNetwork:
     classes: ClassMap
     trained_on: str
     origin: Mapping[str, Any]
-    faces: FaceParams = field(default=FACES)
+    faces: FaceParams = field(default=DEFAULT_FACES)

@@ -10,10 +10,10 @@ from pipeline.backbones import BACKBONES
 from pipeline.backbones.parts.entry import StateDict
 from pipeline.backbones.parts.state_dicts import read_file
 from pipeline.config.learning import LinearModelParams
-from pipeline.config.pictures import FaceParams
+from pipeline.config.pictures import DEFAULT_FACES, FaceParams
 from pipeline.errors import ParamsError, WeightsError
 from pipeline.importing.classes import class_map
-from pipeline.importing.network import FACES, ForeignNetwork
+from pipeline.importing.network import ForeignNetwork
 
 LIBRARIES = ("timm", "torchvision")
 
@@ -30,7 +30,7 @@ def read(
     std: Channels | None = None,
     trained_on: str = "other pictures",
     licence: str = "",
-    faces: FaceParams = FACES,
+    faces: FaceParams = DEFAULT_FACES,
 ) -> ForeignNetwork:
     """Read a network's weights; no file can run code.
 

@@ -17,7 +17,7 @@ from pipeline.config.learning import AugmentParams, LinearModelParams, ModelPara
 from pipeline.config.methods import METHODS
 from pipeline.config.pictures import FaceParams
 from pipeline.config.section import Section
-from pipeline.errors import WeightsError
+from pipeline.errors import ParamsError, WeightsError
 from pipeline.networks import saved
 from pipeline.networks.network import Classifier, Network, PrototypeClassifier
 from pipeline.networks.statistics import ClassStatistics
@@ -93,12 +93,16 @@ def open_model(folder: Path) -> TrainedModel:
         params = _section(LinearModelParams if linear else ModelParams, description["model"])
         augment = _section(AugmentParams, description["augment"])
         faces = _section(FaceParams, (description.get("target") or description["source"])["faces"])
+        kind = _kind(description)
+        _require_data(description)
+    except ParamsError:
+        raise
     except (AttributeError, KeyError, TypeError, ValidationError) as error:
         raise WeightsError(
             f"{paths.model_description(folder)}: not as this version of the project writes it ({_reason(error)}); "
             "train the model again, or use the version that wrote it"
         ) from error
-    model, here = _kind(description).untrained(params), saved.parts(folder)
+    model, here = kind.untrained(params), saved.parts(folder)
     if "statistics" in here and isinstance(model, PrototypeClassifier):
         model.statistics = ClassStatistics(params.projection_dim)
     parts = dict(model.named_children())
@@ -125,6 +129,21 @@ def _kind(description: dict[str, Any]) -> type[Classifier]:
         return PrototypeClassifier
     found: type[Classifier] = pkgutil.resolve_name(METHODS[description["adapt"].get("method", "")].classifier)
     return found
+
+
+def _require_data(description: dict[str, Any]) -> None:
+    """Look for what is said of the data, which users of the model rely on.
+
+    Raises:
+        KeyError, TypeError: something is missing, or of another type.
+    """
+    roles = [role for role in ("source", "target") if role in description]
+    for data in (description["source"], *(description[role] for role in roles)):
+        for key in ("name", "provenance"):
+            if not isinstance(data[key], str):
+                raise TypeError(f"{key} is no text")
+    if not isinstance(description.get("prototypes", {}), dict):
+        raise TypeError("prototypes is no mapping")
 
 
 def _section(kind: type[S], values: Any) -> S:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from pipeline.adaptation import Adaptation, Final, adapt
+from pipeline.compute.device import pick
 from pipeline.compute.team import Team
 from pipeline.config import dependencies
 from pipeline.config.paths import AdaptationPaths
@@ -39,7 +40,7 @@ from pipeline.own_pictures.request import AdaptRequest, Plan
 from pipeline.prediction.outputs import Row, csv_text
 from pipeline.prediction.predictor import Prediction
 from pipeline.progress import working
-from pipeline.reporting.folder_faces import extract_pictures
+from pipeline.reporting.folder_faces import extract_pictures, nothing_left
 from pipeline.reporting.results import read_curve
 from pipeline.tracking import models
 from pipeline.tracking.runs import stage_run
@@ -65,6 +66,7 @@ def adapt_to_pictures(request: AdaptRequest) -> None:
 
 
 def _run(request: AdaptRequest) -> None:
+    pick(request.device)
     pictures = request.dataset()
     trained = models.open_model(request.model)
     given = [] if request.labels is None else read_labels(request.labels, pictures)
@@ -74,7 +76,8 @@ def _run(request: AdaptRequest) -> None:
         tqdm.write(f"note: {message}", file=sys.stderr)
     in_progress = _claim(request, settings.faces, given)
     with Team.start(settings.device, settings.compute) as team:
-        extract_pictures(pictures, request.out, in_progress / "crops", settings.faces, team.device, None)
+        with nothing_left(request.out, in_progress):
+            extract_pictures(pictures, request.out, in_progress / "crops", settings.faces, team.device, None)
         loop.prepare(settings.seed, team.device)
         work = Adaptation(
             trained,

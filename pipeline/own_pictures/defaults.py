@@ -2,6 +2,7 @@
 
 A folder of one's own gets these values, with which the head was measured on real faces (docs/results.md), whatever
 params.yaml says of the pipeline. A parameter file that is named with ``--params`` is taken as it is.
+``WITHOUT_PROJECT`` has the other values where there is no params.yaml.
 """
 
 import json
@@ -16,6 +17,15 @@ neither is."""
 LENGTH: dict[str, Any] = {"epochs": 10, "steps_per_epoch": 30, "batch_size": 64, "source_pictures": 2000}
 """300 steps of 64 pictures of each domain see a thousand pictures twenty times. 2,000 pictures of the source hold what
 g and M have to remember; the features of more would take longer than those of an album."""
+
+WITHOUT_PROJECT: dict[str, Any] = {
+    "seed": 0,
+    "device": "auto",
+    "evaluate": {"bootstrap": 2000, "tsne_samples": 200},
+    "compute": {"precision": "auto", "compile": False, "devices": 1},
+    "tracking": {"experiment": "pocan"},
+}
+"""What params.yaml says in a project, beside sections ``adapt`` and ``methods``."""
 
 RATES: dict[str, dict[str, Any]] = {
     "pocan": {

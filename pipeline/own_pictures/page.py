@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from pipeline.config.schema import Params
+from pipeline.config.schema import ModelRunParams
 from pipeline.data.crops import CropStore
 from pipeline.data.outcome import Outcome
 from pipeline.data.prepared import PreparedData
@@ -25,7 +25,7 @@ FEWEST = 5
 
 
 def html(
-    settings: Params,
+    settings: ModelRunParams,
     text: str,
     source: PreparedData | None,
     target: PreparedData,
@@ -86,7 +86,9 @@ def _numbers(target: PreparedData, outcome: Outcome, table: pd.DataFrame, mark: 
     return [(name, f"{count:,}{mark}") for name, count in (counts | {f"sure ({report.SURE:.0%})": sure}).items()]
 
 
-def _points(settings: Params, source: PreparedData | None, target: PreparedData, outcome: Outcome) -> pd.DataFrame:
+def _points(
+    settings: ModelRunParams, source: PreparedData | None, target: PreparedData, outcome: Outcome
+) -> pd.DataFrame:
     """t-SNE as the evaluate stage has it, except that a target picture's label is the class that is predicted."""
     if len(outcome.source.rows) + len(outcome.target.rows) < FEWEST:
         return pd.DataFrame(columns=["stage", "domain", "row", "label", "x", "y"])

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from pipeline.config.schema import Params
+from pipeline.config.schema import ModelRunParams
 from pipeline.data.outcome import Outcome, Predictions
 from pipeline.data.prepared import PreparedData
 from pipeline.evaluation import scorecard
@@ -84,7 +84,7 @@ class Told:
         imported: whether the model came from elsewhere, without a source.
     """
 
-    settings: Params
+    settings: ModelRunParams
     model: str
     why: str
     target: PreparedData

@@ -1,13 +1,15 @@
 """What ``pocan adapt`` was called with: pictures and parameters, checked before any work."""
 
+import copy
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from pipeline.config.load import changed, load
+from pipeline.config.load import changed, parse_as, read, with_changes
 from pipeline.config.methods import METHODS
-from pipeline.config.schema import Params
+from pipeline.config.project import params_file
+from pipeline.config.schema import ModelRunParams, RunParams
 from pipeline.data.outcome import Sample
 from pipeline.data.prepared import PreparedData, Split
 from pipeline.datasets.folder import UnlabelledFolder
@@ -43,8 +45,8 @@ class AdaptRequest:
             adaptation go wrong. None: by the label-free rule that what is at hand allows.
         changes: other values of parameters, as ``adapt.tau=0.6``.
         every: of a video, only every so many-th frame is taken.
-        params: the parameter file whose sections adapt and methods hold; None: ``defaults``, and of params.yaml the
-            rest.
+        params: the parameter file whose sections adapt and methods hold; None: ``defaults``, and the rest of
+            params.yaml where there is one.
         device: auto, cpu or cuda.
         labels: a CSV file or a folder with the expressions of a few of the pictures; None: none is known.
     """
@@ -149,7 +151,7 @@ class AdaptRequest:
         """Whether the user says which epoch is kept."""
         return self.choose is not None or bool(self._asked("adapt.choose"))
 
-    def _refuse_unfit_for_labels(self, trained: TrainedModel, settings: Params) -> None:
+    def _refuse_unfit_for_labels(self, trained: TrainedModel, settings: ModelRunParams) -> None:
         """Refuse what labels cannot be fitted on.
 
         Raises:
@@ -165,16 +167,13 @@ class AdaptRequest:
         if not isinstance(trained.model, PrototypeClassifier):
             raise ParamsError(f"--labels: {self.model} has no head g and no prototypes that could be fitted")
 
-    def _settings(self, trained: TrainedModel, name: str, method: str | None) -> Params:
+    def _settings(self, trained: TrainedModel, name: str, method: str | None) -> ModelRunParams:
         decision = trained.description.get("prototypes", {})
         own = defaults.changes(method, decision, not trained.imported) if method and self.params is None else []
         options = [*own, *([f"adapt.method={method}"] if method else [])]
         of_faces = [change for change in self.changes if change.startswith("faces.")]
         rest = [change for change in self.changes if change not in of_faces]
-        file = self.params or Path("params.yaml")
-        settings = load(file, [*options, f"adapt.choose={self.choose or CHOICE}", *rest])
-        if settings.adapt.source_free and not self._chosen:
-            settings = _choosing(settings, SOURCE_FREE_CHOICE)
+        settings = self._asked_for([*options, f"adapt.choose={self.choose or CHOICE}", *rest])
         made = {
             "source": trained.description["source"]["name"],
             "targets": (name,),
@@ -184,7 +183,17 @@ class AdaptRequest:
             "device": self.device,
             "compute": settings.compute.model_copy(update={"devices": 1}),
         }
-        return settings.model_copy(update=made)
+        whole = ModelRunParams.model_construct(**{**dict(settings), **made})  # any name of a folder is a target's here
+        free = settings.adapt.source_free and not self._chosen
+        return _choosing(whole, SOURCE_FREE_CHOICE) if free else whole
+
+    def _asked_for(self, changes: Sequence[str]) -> RunParams:
+        """What the parameter file says, or in a folder without one the defaults, but for ``changes``."""
+        file = params_file(self.params)
+        raw = copy.deepcopy(defaults.WITHOUT_PROJECT) if file is None else read(file)
+        sections = {"methods", *RunParams.model_fields}
+        own = {key: value for key, value in raw.items() if key in sections}
+        return parse_as(with_changes(own, changes), "the request" if file is None else str(file), RunParams)
 
 
 @dataclass(frozen=True)
@@ -199,17 +208,17 @@ class Plan:
             which of them comes first.
     """
 
-    settings: Params
+    settings: ModelRunParams
     source: PreparedData | None
     why: str
     rule: str
 
 
-def _choosing(settings: Params, rule: str) -> Params:
+def _choosing(settings: ModelRunParams, rule: str) -> ModelRunParams:
     return settings.model_copy(update={"adapt": settings.adapt.model_copy(update={"choose": rule})})
 
 
-def source(trained: TrainedModel, settings: Params, at_hand: PreparedData | None = None) -> PreparedData | None:
+def source(trained: TrainedModel, settings: ModelRunParams, at_hand: PreparedData | None = None) -> PreparedData | None:
     """The pictures that the model was trained on; None where the method needs none.
 
     Args:
@@ -253,7 +262,7 @@ def pictures_of(trained: TrainedModel) -> PreparedData:
     return found
 
 
-def _refuse_blind_choice(settings: Params) -> None:
+def _refuse_blind_choice(settings: ModelRunParams) -> None:
     """Refuse a validator that needs the source's pictures where the method does not use them.
 
     Raises:

@@ -11,13 +11,13 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol, TextIO
+from typing import TYPE_CHECKING, Literal, Protocol, TextIO
 
 import numpy as np
 from PIL import Image as Pillow
 
 from pipeline.datasets.parts.videos import DEFAULT_RATE, VideoWriter
-from pipeline.errors import ParamsError
+from pipeline.errors import DatasetError, ParamsError
 from pipeline.files.atomic import atomic_folder, atomic_path, require_free, storage_errors
 from pipeline.files.names import as_text, fitted, shortened
 from pipeline.labels import DRAWN_MARK, EXPRESSIONS
@@ -25,6 +25,9 @@ from pipeline.prediction.drawing import draw_faces
 from pipeline.prediction.inputs import Frame
 from pipeline.prediction.predictor import Prediction
 from pipeline.registry import unknown
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Format = Literal["csv", "jsonl", "table", "wide"]
 
@@ -34,6 +37,13 @@ COLUMNS = (
     "model",
 )
 """``face`` is a number from 1: of a picture's face, or of a video's track."""
+
+DTYPES = {
+    **dict.fromkeys(COLUMNS, "float64"),
+    **dict.fromkeys(("source", "expression", "model"), "object"),
+    **{"frame": "Int64", "face": "int64"},
+}
+"""Of the columns of a table, also of one without rows."""
 
 SOURCE_WIDTH, WIDE_SOURCE_WIDTH = 38, 32
 """Characters for the name of the source in the tables for people: that of 80 columns, and that with everything."""
@@ -59,8 +69,12 @@ class Destination:
         """Refuse to overwrite anything.
 
         Raises:
-            DatasetError: an output is there already.
+            DatasetError: an output is there already, or one would lie in the other.
         """
+        if self.rows is not None and self.drawings is not None:
+            rows, drawings = self.rows.resolve(), self.drawings.resolve()
+            if rows.is_relative_to(drawings) or drawings.is_relative_to(rows):
+                raise DatasetError(f"{self.drawings}: --out and --draw lie in one another; name two places")
         require_free(self.rows, "--out")
         require_free(self.drawings, "--draw")
 
@@ -151,6 +165,31 @@ class Rows:
         for number, face in zip(numbers, faces, strict=True):
             self._file.write(FORMATS[self._kind](Row(frame.source.name, at, number, face, self._model, self._drawn)))
         self._file.flush()
+
+
+class Table:
+    """Rows for pandas, with the columns of the CSV; no number is rounded."""
+
+    def __init__(self, model: str, drawn: bool) -> None:
+        self._model, self._drawn = as_text(model), drawn
+        self._rows: list[tuple[object, ...]] = []
+
+    def add(self, frame: Frame, faces: Sequence[Prediction], numbers: Sequence[int]) -> None:
+        """Keep the rows."""
+        at = frame.number if frame.source.is_video else None
+        for number, found in zip(numbers, faces, strict=True):
+            row = Row(frame.source.name, at, number, found, self._model, self._drawn)
+            place, shares = found.face, found.by_expression().values()
+            model = f"{row.model}{row.mark}"
+            self._rows.append(
+                (row.source, at, number, *place.box, place.score, found.expression, found.confidence, *shares, model)
+            )
+
+    def frame(self) -> "pd.DataFrame":
+        """All rows; ``frame`` is empty (NA) where the source is a picture."""
+        import pandas as pd
+
+        return pd.DataFrame(self._rows, columns=list(COLUMNS)).astype(DTYPES)
 
 
 class Drawings:

@@ -101,21 +101,50 @@ def predict(
         DatasetError: nothing could be read, or there is no face in it, and faces are required: then nothing is written.
         StorageError: an output cannot be written.
     """
+    with open_outputs(to, model, predictor.drawn, every) as outputs:
+        counts = predict_to(inputs, predictor, outputs, every, show_progress, require_faces)
+        if require_faces:
+            _require_faces(counts, predictor)
+    for message in counts.misses():
+        tqdm.write(message, file=sys.stderr)
+    return counts
+
+
+def predict_to(
+    inputs: Sequence[Source],
+    predictor: Predictor,
+    outputs: Sequence[Output],
+    every: int,
+    show_progress: bool,
+    require_pictures: bool = True,
+) -> Counts:
+    """Hand every face of ``inputs`` to some outputs.
+
+    Args:
+        inputs: as of ``predict``, like ``predictor``, ``every`` and ``show_progress``.
+        predictor: finds and classifies the faces.
+        outputs: take the faces.
+        every: of a video or camera, only every so many-th frame is looked at.
+        show_progress: draw a progress bar.
+        require_pictures: whether it is an error that nothing could be read.
+
+    Raises:
+        DatasetError: nothing could be read, and something must be.
+        StorageError: an output cannot be written.
+    """
     counts = Counts()
     camera = any(source.camera is not None for source in inputs)
     total = None if camera else sum(_length(source, every) for source in inputs)
     unit = "frame" if any(source.is_video for source in inputs) else "picture"
     progress: tqdm[Any] = progress_bar(total=total, desc="predict", unit=unit, disable=not show_progress)
-    with progress, open_outputs(to, model, predictor.drawn, every) as outputs:
+    with progress:
         stream = predict_frames(read_frames(inputs, every, counts.unreadable.append), predictor)
         with contextlib.closing(stream), _until_interrupted(camera):
             _write(stream, outputs, counts, progress)
-        for message in counts.unreadable:
-            tqdm.write(message, file=sys.stderr)
-        if require_faces:
-            _require_faces(counts, predictor)
-    for message in counts.misses():
+    for message in counts.unreadable:
         tqdm.write(message, file=sys.stderr)
+    if require_pictures and not counts.searched:
+        raise DatasetError(f"nothing could be read: {'; '.join(counts.unreadable)}")
     return counts
 
 
@@ -158,8 +187,6 @@ def _length(source: Source, every: int) -> int:
 
 
 def _require_faces(counts: Counts, predictor: Predictor) -> None:
-    if not counts.searched:
-        raise DatasetError(f"nothing could be read: {'; '.join(counts.unreadable)}")
     if not counts.faces:
         raise DatasetError(
             f"no face found in {counts.total()}; faces smaller than {predictor.faces.min_face} pixels are not "

@@ -1,6 +1,8 @@
 """The faces of any folder of pictures, outside of the pipeline."""
 
-from collections.abc import Sequence
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -61,10 +63,23 @@ def extract_folder(
         if store.exists() and (report.exists() or shard is not None or (store / RECORD).exists()):
             raise DatasetError(f"{store}: there are crops already; remove the folder or name another one with --out")
         partial, on = out / ".in-progress", device.pick(device_name)
-        if shard is not None:
+        with nothing_left(out, partial):
+            if shard is None:
+                return extract_pictures(pictures, out, partial, params, on, processes)
             extract(pictures, store, partial, params, 1.0, on, processes, shard)
             return [store]
-        return extract_pictures(pictures, out, partial, params, on, processes)
+
+
+@contextmanager
+def nothing_left(out: Path, in_progress: Path) -> Iterator[None]:
+    """Remove the work in progress where the pictures turn out to be none, and ``out`` where it is empty then."""
+    try:
+        yield
+    except DatasetError:
+        shutil.rmtree(in_progress, ignore_errors=True)
+        if out.is_dir() and not any(out.iterdir()):
+            out.rmdir()
+        raise
 
 
 def join_folders(shards: Sequence[FoundShard], out: Path) -> list[Path]:

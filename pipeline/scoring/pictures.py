@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from pipeline.config import paths
 from pipeline.config.load import load
 from pipeline.config.pictures import FaceParams
+from pipeline.config.project import PARAMS, params_file
 from pipeline.config.schema import Params
 from pipeline.data.crops import CropStore
 from pipeline.data.prepared import PreparedData
@@ -48,7 +49,7 @@ class LabelledPictures:
     prepared: PreparedData | None
 
     @classmethod
-    def open(cls, where: str, reader: str | None, part: str | None, params: Path) -> Self:
+    def open(cls, where: str, reader: str | None, part: str | None, params: Path | None) -> Self:
         """Find the pictures.
 
         Args:
@@ -56,7 +57,7 @@ class LabelledPictures:
             reader: the set whose layout the folder has; None: a sub-folder a class.
             part: one of ``CHOICES``; None: the test part that dvc repro has made, else the one that the set is
                 distributed with, else its validation part, else all.
-            params: the parameter file.
+            params: the parameter file; None: params.yaml, where there is one.
 
         Raises:
             DatasetError: there is no such set or folder, or fewer than two of the pictures have a label.
@@ -121,21 +122,23 @@ class _Chosen(Dataset):
         return self._whole.file(sample)
 
 
-def _opened(where: str, reader: str | None, params: Path) -> tuple[Dataset, PreparedData | None]:
+def _opened(where: str, reader: str | None, params: Path | None) -> tuple[Dataset, PreparedData | None]:
     """The set, and what dvc repro has made of it."""
     if reader is not None:
         if reader not in DATASETS:
             raise ParamsError(f"--reader: unknown data set {unknown(reader, DATASETS)}")
         return DATASETS[reader](Path(where)), None
     known: tuple[str, ...] = ()
-    if re.fullmatch(NAME, where) and params.is_file():
-        settings = load(params)
+    file = params_file(params)
+    if re.fullmatch(NAME, where) and file is not None:
+        settings = load(file)
         known = (*settings.data.sets, *settings.data.folder_sets)
         if where in known:
             return open_dataset(where, Path(settings.data.root) / where), _prepared(settings, where)
     if not Path(where).is_dir():
-        sets = f"; sets of {params}: {', '.join(known)}" if known else ""
-        raise DatasetError(f"{where}: no such folder, and no set of {params}{sets}")
+        of = file or PARAMS
+        sets = f"; sets of {of}: {', '.join(known)}" if known else ""
+        raise DatasetError(f"{where}: no such folder, and no set of {of}{sets}")
     return FolderDataset(Path(where), title_of(Path(where).resolve())), None
 
 

@@ -61,7 +61,7 @@ class ScoreRequest:
         reader: the set whose layout the folder has; None: a sub-folder a class.
         part: which of the pictures (``pipeline.scoring.pictures.CHOICES``); None: as ``LabelledPictures.open`` says.
         changes: other values of how each model's faces are found and cropped, as ``margin=0.1``.
-        params: the parameter file that names sets.
+        params: the parameter file that names sets; None: params.yaml, where there is one.
         device: auto, cpu or cuda.
     """
 
@@ -72,7 +72,7 @@ class ScoreRequest:
     reader: str | None
     part: str | None
     changes: Sequence[str]
-    params: Path
+    params: Path | None
     device: str
 
     @property

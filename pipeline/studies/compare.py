@@ -4,6 +4,7 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from pipeline.config.project import params_file
 from pipeline.config.schema import Params
 from pipeline.errors import PipelineError
 from pipeline.labels import DRAWN_MARK
@@ -49,7 +50,8 @@ def _shown(num: int) -> list[Row]:
     try:
         return list(exp_show(num=num))
     except (DvcException, SCMError) as error:
-        raise PipelineError(f"experiments cannot be compared: dvc exp show: {error}") from error
+        root = "" if params_file() else "; run from the project's root"
+        raise PipelineError(f"experiments cannot be compared: dvc exp show: {error}{root}") from error
 
 
 def table(shown: Sequence[Row], width: int = WIDTH) -> str:

@@ -140,7 +140,8 @@ def read(name: str, folder: Path = FOLDER) -> Study:
     path = Path(name) if name.endswith((".yaml", ".yml")) else folder / f"{name}.yaml"
     known = tuple(sorted(file.stem for file in folder.glob("*.yaml")))
     if not path.is_file():
-        raise ParamsError(f"{path}: no such study{suggestion(name, known)}; there are {', '.join(known) or 'none'}")
+        there = f"there are {', '.join(known)}" if known else "there are none: run from the project's root"
+        raise ParamsError(f"{path}: no such study{suggestion(name, known)}; {there}")
     raw = yaml_text.read(path)
     if not isinstance(raw, dict):
         raise ParamsError(f"{path}: expected a mapping (docs/studies.md), found {type(raw).__name__}")

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from pipeline.backbones import BACKBONES
 from pipeline.config.methods import METHODS
-from pipeline.config.schema import Params
+from pipeline.config.schema import ModelRunParams, Params
 from pipeline.datasets import DATASETS
 
 VIEW_NAME = "percent"
@@ -49,7 +49,7 @@ def experiment_tags() -> dict[str, str]:
     }
 
 
-def describe(params: Params, stage: str, target: str | None = None) -> str:
+def describe(params: ModelRunParams, stage: str, target: str | None = None) -> str:
     """A stage's run in words.
 
     Args:
@@ -65,8 +65,6 @@ def describe(params: Params, stage: str, target: str | None = None) -> str:
     encoder = f"{BACKBONES.title(params.model.backbone)}, weights: {params.model.weights}"
     searched = f" of each of {params.adapt.search} configurations" if params.adapt.search else ""
     texts = {
-        "pretrain": f"Stage 1: the encoder ({encoder}) and the projection head are trained on {source}, "
-        f"{params.pretrain.epochs} epochs by {params.pretrain.objective}.",
         "prototypes": f"The prototypes of {source}'s classes are trained; the encoder is fixed. "
         f"The metrics are the source model's on {source}'s own test part.",
         "adapt": f"Stage 2: {method} adapts the model from {source} to {to} in {params.adapt.passes} epochs{searched}. "
@@ -74,6 +72,11 @@ def describe(params: Params, stage: str, target: str | None = None) -> str:
         "evaluate": f"Scores on the test part of {to}: the model from {source} unchanged (direct transfer, dt.*), and "
         f"after adaptation by {method}.",
     }
+    if isinstance(params, Params):
+        texts["pretrain"] = (
+            f"Stage 1: the encoder ({encoder}) and the projection head are trained on {source}, "
+            f"{params.pretrain.epochs} epochs by {params.pretrain.objective}."
+        )
     return texts.get(stage, "")
 
 

@@ -30,7 +30,7 @@ def open_model(where: str) -> TrainedModel:
         StorageError: there is no room to fetch it from elsewhere.
     """
     if not re.match(r"\w[\w-]+:/", where):
-        return trained.open_model(Path(where))
+        return trained.open_model(_folder(where))
     # Imported here: MLflow takes a second to load, which a model in a folder does not need.
     import mlflow
     from mlflow.store.artifact.local_artifact_repo import LocalArtifactRepository
@@ -49,6 +49,19 @@ def open_model(where: str) -> TrainedModel:
         with short_timeouts(None):  # it answers; it may have to fetch a large file from elsewhere
             place.download_artifacts("", str(folder))  # type: ignore[no-untyped-call]
         return _opened(folder, where, place.artifact_uri)
+
+
+def _folder(where: str) -> Path:
+    """The folder of a model.
+
+    Raises:
+        WeightsError: there is none.
+    """
+    folder = Path(where)
+    if not (file := paths.model_description(folder)).exists():
+        made = "dvc repro makes it in a project; " if folder == paths.PROTOTYPES else ""
+        raise WeightsError(f"{file}: no such file; {made}name the folder of a trained model with --model")
+    return folder
 
 
 @contextmanager

@@ -20,7 +20,7 @@ from mlflow.models import Model, infer_signature
 from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT, MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NOTE
 
 from pipeline.config.dependencies import flatten
-from pipeline.config.schema import Params
+from pipeline.config.schema import ModelRunParams
 from pipeline.data.crops import CROP_SIZE, CropStore
 from pipeline.files.temporary import temporary_folder
 from pipeline.progress import working
@@ -132,7 +132,7 @@ def _save_flavour(network: nn.Module, extra_files: list[str], folder: Path) -> N
 
 @contextmanager
 def stage_run(
-    params: Params, stage: str, target: str | None = None, checkpoint: Checkpoint | None = None
+    params: ModelRunParams, stage: str, target: str | None = None, checkpoint: Checkpoint | None = None
 ) -> Iterator[StageRun]:
     """Open the run of a stage; it is marked failed when the body raises.
 

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -113,6 +114,12 @@ def test_a_description_that_lacks_something_is_told(tmp_path: Path) -> None:
     change(tmp_path, target={"name": "x"}, augment=ADAPTED["augment"])
     with pytest.raises(WeightsError, match="'faces' is missing"):
         open_model(tmp_path)
+    wrong: list[dict[str, Any]] = [{"source": {"faces": {}}}, {"labels": []}, {"adapt": []}, {"prototypes": []}]
+    for lacking in wrong:
+        change(tmp_path, target=ADAPTED["target"], **lacking)
+        with pytest.raises(WeightsError, match="not as this version of the project writes it"):
+            open_model(tmp_path)
+        write_adapted(tmp_path)
     change(tmp_path, target=ADAPTED["target"], model={**ADAPTED["model"], "projection_dim": "wide"})
     with pytest.raises(WeightsError, match="projection_dim: Input should be a valid integer"):
         open_model(tmp_path)

@@ -16,6 +16,7 @@ from pocan.cli import adapt as adapt_command
 from pocan.cli import app
 from tests.faces.scenes import noise, photograph, two_faces
 from tests.models import write_adapted
+from tests.prediction.videos import write_video
 
 ROOT = Path(__file__).parents[2]
 
@@ -63,6 +64,43 @@ def test_of_a_list_each_picture_has_its_faces(model: pocan.Model) -> None:
     same(found[2][0], model.predict(photograph())[0])
     assert model.predict([]) == []
     assert [len(faces) for faces in model.predict((photograph(),))] == [1]
+
+
+def test_a_folder_becomes_a_table(model: pocan.Model, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "album").mkdir()
+    Image.fromarray(two_faces()).save(tmp_path / "album/two.png")
+    Image.fromarray(noise(64, 64)).save(tmp_path / "album/none.png")
+    (tmp_path / "album/broken.jpg").write_bytes(b"no picture")
+    write_video(tmp_path / "film.mp4", 4)
+    table = model.table([tmp_path / "album", str(tmp_path / "film.mp4")], every=2)
+    assert f"passed over: {tmp_path}/album/broken.jpg" in capsys.readouterr().err
+    pictures, film = table[table["frame"].isna()], table[table["frame"].notna()]
+    assert pictures["source"].tolist() == [f"{tmp_path}/album/two.png"] * 2
+    assert pictures["face"].tolist() == [1, 2]
+    assert film["frame"].tolist() == [0, 2]
+    for row, face in zip(pictures.to_dict("records"), model.predict(two_faces()), strict=True):
+        assert [row[edge] for edge in ("x1", "y1", "x2", "y2")] == pytest.approx(face.box, abs=0.01)
+        assert [row[f"p_{name}"] for name in pocan.EXPRESSIONS] == pytest.approx(
+            [*face.probabilities.values()], abs=1e-4
+        )
+        assert (row["expression"], row["confidence"]) == (face.expression, pytest.approx(face.confidence, abs=1e-4))
+    none = model.table(tmp_path / "album/none.png")
+    assert (len(none), none.dtypes.tolist()) == (0, table.dtypes.tolist())
+    with pytest.raises(pocan.PipelineError, match="nothing could be read"):
+        model.table(tmp_path / "album/broken.jpg")
+    with pytest.raises(ValueError, match="every=0: at least 1"):
+        model.table(tmp_path, every=0)
+
+
+def test_what_is_drawn_are_the_faces_that_are_given(model: pocan.Model) -> None:
+    faces = model.predict(two_faces())
+    first, both, again = (np.asarray(model.draw(two_faces(), these)) for these in (faces[:1], faces, None))
+    np.testing.assert_array_equal(both, again)
+    left, top, right, _ = map(int, faces[1].box)
+    inside = np.s_[top : top + 3, (left + right) // 2]
+    assert not np.array_equal(both[inside], two_faces()[inside])
+    assert np.array_equal(np.asarray(model.draw(two_faces(), [])), two_faces())
+    assert not np.array_equal(first, both)
 
 
 def test_the_exif_orientation_of_an_image_is_applied(model: pocan.Model, tmp_path: Path) -> None:

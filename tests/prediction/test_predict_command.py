@@ -207,6 +207,8 @@ def test_bad_inputs_are_one_line() -> None:
     Path("empty").mkdir()
     Image.fromarray(noise(80, 80)).save("noise.png")
     refused("nowhere.jpg", message="nowhere.jpg: no such file or folder")
+    refused("", message="an input without a name; give . for the current folder")
+    refused("album", "-S", "scale_factor=0.999999", message="faces.scale_factor: input should be less than or equal to")
     refused("film.mp4", "--draw", "shown", message="film.mp4: not a video that can be read")
     refused("empty", message="empty: neither pictures nor videos")
     refused("album/broken.jpg", "--out", "rows.csv", message="nothing could be read: passed over: album/broken.jpg")
@@ -224,6 +226,8 @@ def test_outputs_that_are_there_are_kept() -> None:
     Path("shown").mkdir()
     refused("album", "--out", "rows.csv", message="rows.csv: exists already; remove it or name another one with --out")
     refused("album", "--draw", "shown", message="shown: exists already; remove it or name another one with --draw")
+    for out, draw in (("new", "new"), ("new/rows.csv", "new"), ("new", "new/drawn")):
+        refused("album", "--out", out, "--draw", draw, message="--out and --draw lie in one another; name two places")
     assert Path("rows.csv").read_text() == "mine"
 
 

@@ -134,7 +134,7 @@ def test_a_file_in_the_place_of_the_output_is_one_message(album: Path, tmp_path:
     [
         (errno.EROFS, True, ".contact-sheets.new: cannot be written"),
         (errno.EACCES, True, ".contact-sheets.new: cannot be read or written"),
-        (errno.ENOSPC, False, "error: a file: cannot be written"),
+        (errno.ENOSPC, False, "error: a file or the standard output: cannot be written"),
         (errno.EBADF, True, None),
     ],
 )

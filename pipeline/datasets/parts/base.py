@@ -73,7 +73,12 @@ class Dataset(ABC):
         self.root = root
         self._reading_notes: list[str] = []
         if not root.is_dir():
-            raise self.error(f"{root}: no such folder; unpack {self.title} there or set data.root in params.yaml")
+            raise self.error(f"{root}: no such folder; {self.advice}")
+
+    @property
+    def advice(self) -> str:
+        """What to do where there is no folder or no picture, as the end of a message."""
+        return f"unpack {self.title} there or set data.root in params.yaml"
 
     @property
     def provenance(self) -> Provenance:
@@ -113,7 +118,7 @@ class Dataset(ABC):
         self._reading_notes.clear()
         samples = sorted(self.scan(), key=lambda sample: sample.key)
         if not samples:
-            raise self.error(f"{self.root}: no pictures; unpack {self.title} there or set data.root in params.yaml")
+            raise self.error(f"{self.root}: no pictures; {self.advice}")
         for sample, following in pairwise(samples):
             if sample.key == following.key:
                 raise self.error(f"{self.root}: {sample.key} is listed twice")
