@@ -15,6 +15,7 @@ from pathlib import Path
 from pipeline.datasets.parts.base import Dataset
 from pipeline.datasets.parts.classes import class_of
 from pipeline.datasets.parts.folders import picture_folders, pictures_below
+from pipeline.datasets.parts.lists import delimiter_of
 from pipeline.errors import DatasetError, short_key
 from pipeline.files.io import sha256
 from pipeline.files.names import as_text
@@ -106,8 +107,9 @@ def _from_csv(path: Path, pictures: Dataset) -> Iterator[Given]:
         raise DatasetError(f"{as_text(path)}: cannot be read ({error}); save it as CSV in UTF-8") from error
     names = _names(pictures)
     try:
-        delimiter = ";" if ";" in text.partition("\n")[0] else ","
+        delimiter = delimiter_of(text.partition("\n")[0])
         reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+        reader.fieldnames = [name.strip().casefold() for name in reader.fieldnames or ()]
         lacking = [name for name in (PICTURE, EXPRESSION) if name not in (reader.fieldnames or ())]
         if lacking:
             raise DatasetError(

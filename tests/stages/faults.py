@@ -189,6 +189,8 @@ def begin(project: Path, stage: Stage, limit: int | None = None, back: float = 0
     os.chdir(project)
     os.dup2(write, 1)
     os.dup2(write, 2)
+    # Python's own may have been opened on a file, where a pipe cannot be sought in.
+    sys.stdout, sys.stderr = (open(number, "w", closefd=False) for number in (1, 2))  # noqa: SIM115
     if limit is not None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
     if back:
