@@ -80,7 +80,9 @@ class FerPlus(Dataset):
             raise self.error(f"{path}: {len(rows)} rows of votes for {len(pictures)} pictures; unpack both files again")
         read = alike = 0
         for sample, (where, (usage, name, *votes)) in zip(pictures, rows, strict=True):
-            if SPLITS.get(usage) != sample.split:
+            if usage not in SPLITS:
+                raise self.error(f"{where}: Usage {short_repr(usage)} is none of {', '.join(SPLITS)}; correct the line")
+            if SPLITS[usage] != sample.split:
                 raise self.error(
                     f"{where}: Usage {short_repr(usage)}, but {sample.key} is a picture of the part {sample.split}: "
                     "the rows of both tables are not in the same order; unpack both files again"

@@ -182,6 +182,9 @@ def test_votes_in_another_order_than_the_pictures_are_refused(tmp_path: Path) ->
         DatasetError, match=r"new\.csv, line 3: Usage 'PrivateTest', but fer2013\.csv:2 is a picture of the part val"
     ):
         found("ferplus", tmp_path)
+    write_votes(tmp_path, [("a.png", [10] + [0] * 9)] * 3, ("train", "PublicTest", "PrivateTest"))
+    with pytest.raises(DatasetError, match=r"new\.csv, line 2: Usage 'train' is none of Training, PublicTest, Private"):
+        found("ferplus", tmp_path)
 
 
 def test_votes_for_another_number_of_pictures_are_refused(tmp_path: Path) -> None:
