@@ -86,6 +86,8 @@ def sources(inputs: Sequence[str]) -> list[Source]:
             found += [_file(Path(line), Path(Path(line).name)) for line in lines if line]
         elif text.isdecimal() and len(text) <= CAMERA_DIGITS and not Path(text).exists():
             found.append(Source(f"camera {text}", Path(f"camera-{text}"), camera=int(text)))
+        elif not text:  # it would stand for the folder that the command is called in
+            raise DatasetError("an empty name: name files or folders, and the current folder as .")
         elif Path(text).is_dir():
             found += _below(Path(text))
         else:

@@ -6,6 +6,7 @@ from typing import Any
 
 from pipeline.config.schema import Params
 from pipeline.errors import PipelineError
+from pipeline.git import GitError, git
 from pipeline.labels import DRAWN_MARK
 from pipeline.reporting.markdown import MARK_NOTE, NOTHING, signed, with_marks
 from pipeline.reporting.text_table import GAP, text_table
@@ -35,7 +36,7 @@ def compare(num: int = 1, width: int = WIDTH) -> str:
         width: characters of the widest line.
 
     Raises:
-        PipelineError: this folder is in no project of DVC and git.
+        PipelineError: this folder is in no project of DVC and git, or git refuses it.
     """
     return table(_shown(num), width)
 
@@ -47,9 +48,10 @@ def _shown(num: int) -> list[Row]:
     from scmrepo.exceptions import SCMError
 
     try:
+        git("rev-parse", "--git-dir")  # where git refuses, it says why and what helps; DVC's library does not
         return list(exp_show(num=num))
-    except (DvcException, SCMError) as error:
-        raise PipelineError(f"experiments cannot be compared: dvc exp show: {error}") from error
+    except (GitError, DvcException, SCMError) as error:
+        raise PipelineError(f"experiments cannot be compared: {error}") from error
 
 
 def table(shown: Sequence[Row], width: int = WIDTH) -> str:

@@ -304,6 +304,7 @@ def test_what_could_be_read_of_half_a_film_is_told() -> None:
 def test_a_mistyped_name_of_digits_is_no_camera() -> None:
     for name in ("20240512", "20240512093000", "100", "٣٤٥"):
         refused(name, message=f"{name}: no such file, folder or camera")
+    refused("", message="an empty name")  # as of a shell variable that is not set
 
 
 @pytest.mark.usefixtures("here")

@@ -7,6 +7,7 @@ import pytest
 
 from pipeline.errors import PipelineError
 from pipeline.studies.compare import WIDTH, compare, table
+from tests.stages.repository import run
 
 
 def row(
@@ -79,4 +80,14 @@ def test_no_line_is_wider_than_asked_for() -> None:
 def test_a_folder_outside_of_a_project_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(PipelineError, match="experiments cannot be compared"):
+        compare()
+
+
+def test_a_repository_that_git_refuses_is_told_in_its_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run(tmp_path, "git", "init", "--quiet")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
+    with pytest.raises(
+        PipelineError, match=r"cannot be compared: git rev-parse: (?s:.)*git config --global --add safe"
+    ):
         compare()
