@@ -48,7 +48,7 @@ def test_a_folder_that_libraries_cannot_name_is_refused() -> None:
 def test_a_locale_in_which_libraries_find_another_folder_is_told() -> None:
     assert is_utf8(Path("größer"))
     assert not is_utf8(Path(os.fsdecode(b"out\xe9")))
-    code = "import sys, pathlib; from pipeline.files import names; names.require_utf8(pathlib.Path(sys.argv[1]), '--out')"
+    code = "import sys, pathlib, pipeline.files.names as n; n.require_utf8(pathlib.Path(sys.argv[1]), '--out')"
     ascii_alone = os.environ | {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0", "PYTHONPATH": str(ROOT)}
     for name, said in (("plain", ""), ("größer", "cannot be used in a locale of ascii; set LC_ALL=C.UTF-8, or name")):
         ran = subprocess.run([sys.executable, "-c", code, name], env=ascii_alone, capture_output=True, check=False)
