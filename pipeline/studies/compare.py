@@ -22,6 +22,9 @@ NO_RESULTS = (
     'git add dvc.lock reports && git commit -m "My first run"'
 )
 
+NOT_DONE = ("Queued", "Running", "Failed")
+"""States of experiments whose numbers are none: DVC gives them those of the commit that they started from."""
+
 SECTIONS = {*Params.model_fields, "methods"}
 """What params.yaml has at its top level."""
 
@@ -105,7 +108,9 @@ def _value(value: Any) -> str:
 
 
 def _numbers(row: Row) -> dict[str, float]:
-    """The accuracies of a row, by target and in the mean, in per cent."""
+    """The accuracies of a row, by target and in the mean, in per cent; none of an experiment that is not done."""
+    if row.get("State") in NOT_DONE:
+        return {}
     found = {name.partition(".")[2]: value for name, value in row.items() if name.startswith("accuracy.")}
     return {target: value for target, value in found.items() if isinstance(value, float)}
 

@@ -62,8 +62,11 @@ def test_a_commit_without_results_is_told_with_what_to_do() -> None:
 
 
 def test_what_has_no_numbers_yet_shows_its_state() -> None:
-    lines = lines_of(row(rev="workspace"), row(), row("next", "fed", "branch_base", None, State="Queued", seed=2.0))
+    queued = row("next", "fed", "branch_base", None, State="Queued", seed=2.0)
+    killed = row("other", "abc", "branch_base", State="Failed")  # with the numbers of the commit that it started from
+    lines = lines_of(row(rev="workspace"), row(), queued, killed)
     assert lines[2] == "  next          –  Queued     –  seed=2"
+    assert lines[3] == "  other         –  Failed     –"
 
 
 def test_no_line_is_wider_than_asked_for() -> None:
