@@ -5,7 +5,8 @@ A folder holds
 ``features.npy``    float32 N×(1 + views)×D: of every picture the evaluation view, then training views. Zero where a
                     picture has none: those that are not trained on have no training views.
 ``features.json``   what they were made from: digests of encoder, crops and rows; number, seed and parameters of the
-                    views. Where that is the same, they are read; else they are made anew.
+                    views; and the SHA-256 of ``features.npy``. Where all that is the same, they are read; else they are
+                    made anew.
 
 They are written batch by batch through a memory map, so that memory does not grow with the set.
 """
@@ -26,7 +27,7 @@ from pipeline.data.batches import DeviceCrops, DeviceFeatures, generator_for, pr
 from pipeline.data.prepared import PreparedData
 from pipeline.errors import DamagedFileError
 from pipeline.files.atomic import atomic_folder, remove_folder, storage_errors
-from pipeline.files.io import read_array, read_json, write_json
+from pipeline.files.io import damage_reported, read_array, read_json, sha256, write_json
 from pipeline.networks.inference import evaluating
 from pipeline.networks.network import Encoder, Network
 from pipeline.progress import progress_bar
@@ -90,10 +91,13 @@ class FeatureRequest:
         """The features in ``folder``, for ``device``.
 
         Raises:
-            DamagedFileError: there are none, or they were made from something else.
+            DamagedFileError: there are none, they were made from something else, or they are damaged.
         """
-        if read_json(folder / "features.json") != self.description():
-            raise DamagedFileError(f"{folder}: features of another encoder, division or views; run dvc repro")
+        if read_json(folder / "features.json") != self._with_digest(folder):
+            raise DamagedFileError(
+                f"{folder}: features of another encoder, division or views, or damaged ones; remove the folder and run "
+                "dvc repro"
+            )
         array: NDArray[np.float32] = read_array(folder / "features.npy")
         return DeviceFeatures(array, device)
 
@@ -103,10 +107,9 @@ class FeatureRequest:
         Raises:
             StorageError: the disk is full or fails.
         """
-        wanted = self.description()
         if folder.exists():
             try:
-                if read_json(folder / "features.json") == wanted:
+                if read_json(folder / "features.json") == self._with_digest(folder):
                     return
             except DamagedFileError:
                 pass  # made anew below
@@ -114,7 +117,13 @@ class FeatureRequest:
                 remove_folder(folder)
         with atomic_folder(folder) as temporary:
             self._compute(temporary / "features.npy", device)
-            write_json(temporary / "features.json", wanted)
+            write_json(temporary / "features.json", self._with_digest(temporary))
+
+    def _with_digest(self, folder: Path) -> dict[str, Any]:
+        """What decides the features, and the digest of those in ``folder``."""
+        path = folder / "features.npy"
+        with damage_reported(path):
+            return self.description() | {"sha256": sha256(path)}
 
     @torch.no_grad()
     def _compute(self, path: Path, device: torch.device) -> None:
