@@ -84,7 +84,7 @@ def test_damaged_features_are_made_anew(data: PreparedData, tmp_path: Path) -> N
     request(data).write(tmp_path / "f", toy.CPU)
     assert request(data).read(tmp_path / "f", toy.CPU).count == 21
     whole = (tmp_path / "f/features.npy").read_bytes()
-    (tmp_path / "f/features.npy").write_bytes(whole[:-64] + bytes(64))  # as after a power cut, of the same size
+    (tmp_path / "f/features.npy").write_bytes(whole[:-64] + b"\1" * 64)  # of the same size
     with pytest.raises(DamagedFileError, match="or damaged ones; remove the folder and run dvc repro"):
         request(data).read(tmp_path / "f", toy.CPU)
     request(data).write(tmp_path / "f", toy.CPU)
