@@ -119,10 +119,23 @@ def _once_at_a_time(main: Callable[P, R], arguments: Sequence[str]) -> Callable[
 
     @functools.wraps(main)
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
+        _require_path_for_dvc(Path.cwd())
         with exclusive(Path.cwd() / stage):
             return main(*args, **kwargs)
 
     return wrapped
+
+
+def _require_path_for_dvc(project: Path) -> None:
+    """Refuse a project in which DVC runs a stage, and then fails where it shows the path of its cache.
+
+    Raises:
+        PipelineError: the path has braces, which DVC's progress bars take for fields to be filled in.
+    """
+    if "DVC_STAGE" in os.environ and set("{}") & set(str(project)):
+        raise PipelineError(
+            f"{as_text(project)}: DVC fails in folders whose path has {{ or }}; move or rename the folder"
+        )
 
 
 def _leave(code: str | int | None) -> None:

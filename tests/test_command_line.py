@@ -55,6 +55,18 @@ def test_a_stage_runs_once_at_a_time_and_says_who_runs_it(project: Path) -> None
     assert third.returncode == 0
 
 
+def test_dvc_is_not_let_into_a_folder_in_which_it_fails(project: Path) -> None:
+    folder = project / "fer {x}"
+    folder.mkdir()
+    (project / "draw.py").rename(folder / "draw.py")
+    with start(folder, DVC_STAGE="draw@ckplus") as stage:
+        printed, error = stage.communicate("\n", timeout=60)
+    assert (stage.returncode, printed) == (1, "")
+    assert error == f"error: {folder}: DVC fails in folders whose path has {{ or }}; move or rename the folder\n"
+    with start(folder, "ckplus") as stage:  # without DVC
+        assert stage.communicate("\n", timeout=60)[0] == "at work\n"
+
+
 def test_stages_of_other_sets_and_processes_of_one_team_run_side_by_side(project: Path) -> None:
     with start(project, "ckplus") as first:
         assert first.stdout is not None

@@ -1,5 +1,6 @@
 """FERPlus (Barsoum et al., ICMI 2016): the pictures of FER2013 with the votes of ten annotators each."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -32,6 +33,8 @@ COLUMNS = {
 """Columns of votes in the authors' order; a row that contempt, unknown or nf (no face) wins is left out."""
 FEWEST = 2
 """Votes that a column must have for these to count."""
+NUMBER = re.compile("[0-9]{1,9}")
+"""A number of votes: Python refuses to read one of thousands of digits."""
 LEAST_ALIKE, ALIKE_OF = 0.4, 100
 """Below this share of labels that are FER2013's own, of at least so many, the order of the rows is in doubt.
 
@@ -77,7 +80,9 @@ class FerPlus(Dataset):
             raise self.error(f"{path}: {len(rows)} rows of votes for {len(pictures)} pictures; unpack both files again")
         read = alike = 0
         for sample, (where, (usage, name, *votes)) in zip(pictures, rows, strict=True):
-            if SPLITS.get(usage) != sample.split:
+            if usage not in SPLITS:
+                raise self.error(f"{where}: Usage {short_repr(usage)} is none of {', '.join(SPLITS)}; correct the line")
+            if SPLITS[usage] != sample.split:
                 raise self.error(
                     f"{where}: Usage {short_repr(usage)}, but {sample.key} is a picture of the part {sample.split}: "
                     "the rows of both tables are not in the same order; unpack both files again"
@@ -118,7 +123,7 @@ class FerPlus(Dataset):
     def _majority(self, where: str, fields: list[str]) -> int | None:
         """The label that most votes are for; None where there is no majority, or none for one of the seven."""
         plain = [plain_code(field) for field in fields]
-        if not all(field.isascii() and field.isdigit() for field in plain):
+        if not all(map(NUMBER.fullmatch, plain)):
             raise self.error(f"{where}: not ten whole numbers of votes; correct the line")
         votes = [number if number >= FEWEST else 0 for number in map(int, plain)]
         most = max(votes)

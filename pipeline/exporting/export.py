@@ -14,7 +14,7 @@ from pipeline.exporting import onnx, use
 from pipeline.exporting.card import Scored, card
 from pipeline.files.atomic import atomic_folder
 from pipeline.files.io import write_text
-from pipeline.files.names import as_text
+from pipeline.files.names import as_text, require_utf8
 from pipeline.networks.trained import TrainedModel
 
 COMPARED = 256
@@ -45,8 +45,10 @@ def export(trained: TrainedModel, called: str, out: Path, crops: Path | None, in
         The files.
 
     Raises:
-        PipelineError: ``out`` exists, packages are missing, or a file does not compute what the model does.
+        PipelineError: ``out`` exists or is not UTF-8, packages are missing, or a file does not compute what the model
+            does.
     """
+    require_utf8(out, "--out")
     if out.exists():
         raise PipelineError(f"{out}: is there already; remove it or name another folder with --out")
     pictures, store = _compared_crops(trained, crops)
@@ -117,7 +119,11 @@ def _scored(trained: TrainedModel) -> Scored | None:
         return None
     target = trained.description["target"]["name"]
     path, model = paths.result(target), paths.model_description(paths.adapted(target))
-    if not path.is_file() or not model.is_file() or trained.description["weights_sha256"] not in model.read_text():
+    if (
+        not path.is_file()
+        or not model.is_file()
+        or trained.description["weights_sha256"] not in model.read_text("utf-8")
+    ):
         return None
     result, seen = Result.model_validate_json(path.read_bytes()), None
     if paths.split(target).is_file():

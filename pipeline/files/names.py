@@ -2,6 +2,7 @@
 
 import os
 import re
+import sys
 from pathlib import Path
 
 from pipeline.errors import DatasetError
@@ -51,6 +52,11 @@ def fitted(stem: str, ending: str, room: int = LONGEST) -> str:
     return stem + ending
 
 
+def is_utf8(path: Path) -> bool:
+    """Whether libraries which take paths as UTF-8 find this one: its name, and the system's locale, must be that."""
+    return os.fsencode(path) == str(path).encode("utf-8", "surrogatepass")
+
+
 def require_utf8(path: Path, option: str) -> None:
     """Check that libraries which take paths as UTF-8 can write into a folder.
 
@@ -59,7 +65,14 @@ def require_utf8(path: Path, option: str) -> None:
         option: the command's option that names it, for the message.
 
     Raises:
-        DatasetError: the name is not UTF-8.
+        DatasetError: the name is not UTF-8, or the system's locale is not and the name has other letters than ASCII.
     """
-    if as_text(path) != str(path):
-        raise DatasetError(f"{path}: not UTF-8, so not all files could be written there; name another with {option}")
+    if is_utf8(path):
+        return
+    locale = sys.getfilesystemencoding()
+    if locale != "utf-8":
+        raise DatasetError(
+            f"{path}: cannot be used in a locale of {locale}; set LC_ALL=C.UTF-8, or name a folder of plain letters "
+            f"with {option}"
+        )
+    raise DatasetError(f"{path}: not UTF-8, so not all files could be written there; name another with {option}")

@@ -4,7 +4,7 @@ The folder of a part holds
 
 ``features.npy``    float32 M×D: in the order in which they were computed
 ``places.npy``      int64 M×2: the picture's row and the number of the view that each belongs to
-``features.json``   what they were made from, as ``pipeline.networks.features`` has it
+``features.json``   what they were made from and their digest, as ``pipeline.networks.features`` has it
 """
 
 from collections.abc import Sequence
@@ -14,8 +14,8 @@ import numpy as np
 import torch
 
 from pipeline.files.atomic import atomic_folder, require_free
-from pipeline.files.io import read_array, read_json, write_json
-from pipeline.networks.features import FEATURES, NOTE, FeatureRequest, features_folder, open_features
+from pipeline.files.io import read_array, read_json
+from pipeline.networks.features import FEATURES, NOTE, FeatureRequest, features_folder, open_features, write_note
 from pipeline.progress import progress_bar
 from pipeline.shards import RECORD, FoundShard, Shard, computed_with, write_shard
 
@@ -45,6 +45,7 @@ def write_features_shard(request: FeatureRequest, folder: Path, device: torch.de
             start = end
         features.flush()
         places.flush()
+        write_note(temporary, made_from)
         counts = {"features": count, "pictures": len(request.images), "views": 1 + request.views}
         decisive = {**made_from, "device": device.type, **computed_with()}
         write_shard(temporary, KIND, shard, request.crops, decisive, counts)
@@ -64,10 +65,10 @@ def join_features(shards: Sequence[FoundShard], folder: Path) -> None:
     require_free(folder, "--out")
     counts, dim = shards[0].record.counts, read_array(shards[0].folder / FEATURES).shape[1]
     with atomic_folder(folder) as temporary:
-        write_json(temporary / NOTE, read_json(shards[0].folder / NOTE))
         open_features(temporary, counts["pictures"], counts["views"], dim).flush()
         for shard in progress_bar(shards, desc="join", unit="shard"):
             _copy(shard.folder, temporary / FEATURES)
+        write_note(temporary, read_json(shards[0].folder / NOTE))  # with the digest of all, not of the part
 
 
 def _copy(part: Path, to: Path) -> None:

@@ -5,7 +5,8 @@ A folder holds
 ``features.npy``    float32 N×(1 + views)×D: of every picture the evaluation view, then training views. Zero where a
                     picture has none: those that are not trained on have no training views.
 ``features.json``   what they were made from: digests of encoder, crops and rows; number, seed and parameters of the
-                    views. Where that is the same, they are read; else they are made anew.
+                    views; and the SHA-256 of ``features.npy``. Where all that is the same, they are read; else they are
+                    made anew.
 
 They are written batch by batch through a memory map, so that memory does not grow with the set.
 """
@@ -28,7 +29,7 @@ from pipeline.data.batches import DeviceCrops, DeviceFeatures, generator_for, pr
 from pipeline.data.prepared import PreparedData
 from pipeline.errors import DamagedFileError
 from pipeline.files.atomic import atomic_folder, remove_folder, storage_errors
-from pipeline.files.io import read_array, read_json, write_json
+from pipeline.files.io import damage_reported, read_array, read_json, sha256, write_json
 from pipeline.networks.inference import evaluating
 from pipeline.networks.network import Encoder, Network
 from pipeline.progress import progress_bar
@@ -95,10 +96,13 @@ class FeatureRequest:
         """The features in ``folder``, for ``device``.
 
         Raises:
-            DamagedFileError: there are none, or they were made from something else.
+            DamagedFileError: there are none, they were made from something else, or they are damaged.
         """
-        if read_json(folder / NOTE) != self.description:
-            raise DamagedFileError(f"{folder}: features of another encoder, division or views; run dvc repro")
+        if read_json(folder / NOTE) != _with_digest(self.description, folder):
+            raise DamagedFileError(
+                f"{folder}: features of another encoder, division or views, or damaged ones; remove the folder and run "
+                "dvc repro"
+            )
         array: NDArray[np.float32] = read_array(folder / FEATURES)
         return DeviceFeatures(array, device)
 
@@ -114,6 +118,7 @@ class FeatureRequest:
                 for rows, view, found in self.compute(device):
                     features[rows.numpy(), view] = found
                 features.flush()
+                write_note(temporary, self.description)
 
     @torch.no_grad()
     def compute(self, device: torch.device, shard: Shard = WHOLE) -> Iterator[tuple[Tensor, int, NDArray[np.float32]]]:
@@ -157,7 +162,7 @@ class FeatureRequest:
 
 @contextmanager
 def features_folder(folder: Path, made_from: dict[str, Any], files: Sequence[str]) -> Iterator[Path | None]:
-    """Yield a new folder for features, which replaces ``folder`` and gets a note of what they were made from.
+    """Yield a new folder for features and their note (``write_note``), which replaces ``folder``.
 
     Args:
         folder: of the features.
@@ -172,7 +177,8 @@ def features_folder(folder: Path, made_from: dict[str, Any], files: Sequence[str
     """
     if folder.exists():
         try:
-            if read_json(folder / NOTE) == made_from and all((folder / name).exists() for name in files):
+            whole = all((folder / name).exists() for name in files)
+            if whole and read_json(folder / NOTE) == _with_digest(made_from, folder):
                 yield None
                 return
         except DamagedFileError:
@@ -180,8 +186,18 @@ def features_folder(folder: Path, made_from: dict[str, Any], files: Sequence[str
         with storage_errors(folder):
             remove_folder(folder)
     with atomic_folder(folder) as temporary:
-        write_json(temporary / NOTE, made_from)
         yield temporary
+
+
+def write_note(folder: Path, made_from: dict[str, Any]) -> None:
+    """Say beside finished features what they were made from, and their digest."""
+    write_json(folder / NOTE, _with_digest(made_from, folder))
+
+
+def _with_digest(made_from: dict[str, Any], folder: Path) -> dict[str, Any]:
+    path = folder / FEATURES
+    with damage_reported(path):
+        return made_from | {"sha256": sha256(path)}
 
 
 def open_features(folder: Path, *shape: int) -> "np.memmap[Any, np.dtype[np.float32]]":

@@ -17,6 +17,7 @@ from pipeline.config import paths
 from pipeline.errors import DamagedFileError, WeightsError
 from pipeline.files.atomic import atomic_path, storage_error
 from pipeline.files.io import read_json, sha256, write_json
+from pipeline.files.names import is_utf8
 
 WEIGHTS_FILE = "model.safetensors"
 
@@ -107,6 +108,10 @@ def parts(folder: Path) -> set[str]:
 
 @contextmanager
 def _reading(path: Path) -> Iterator[None]:
+    if not is_utf8(path):  # safetensors would say that the file is damaged
+        raise WeightsError(
+            f"{path}: not UTF-8, or the locale is not, so a model cannot be read there; rename the folder"
+        )
     try:
         yield
     except DamagedFileError as error:

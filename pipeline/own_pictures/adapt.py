@@ -22,7 +22,7 @@ from pipeline.config.pictures import FaceParams
 from pipeline.data.crops import CropStore
 from pipeline.data.outcome import Outcome
 from pipeline.data.prepared import PreparedData, Split
-from pipeline.errors import DatasetError
+from pipeline.errors import DamagedFileError, DatasetError
 from pipeline.evaluation.records import ProvenancePair
 from pipeline.evaluation.scorecard import predictions_table
 from pipeline.faces.crop import Face
@@ -140,8 +140,11 @@ def _claim(request: AdaptRequest, faces: FaceParams, given: Sequence[Given]) -> 
     if note.is_file():
         try:
             found = read_json(note)
-        except ValueError:  # damaged
-            found = {}
+        except DamagedFileError as error:
+            raise DatasetError(
+                f"{note}: damaged, so what the unfinished work there is on is unknown; remove {request.out} or name "
+                "another folder with --out"
+            ) from error
         if other := [name for name in ("pictures", "every", "faces", "labels") if found.get(name) != wanted.get(name)]:
             raise DatasetError(
                 f"{request.out}: holds unfinished work on {found.get('pictures', 'unknown pictures')}, with other "

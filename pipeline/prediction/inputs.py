@@ -158,8 +158,8 @@ def list_inputs(inputs: Sequence[str]) -> list[Named]:
             # As bytes: a name may be none in the encoding of the standard input.
             lines = (os.fsdecode(line.strip()) for line in sys.stdin.buffer)
             found += [Named(line) for line in lines if line]
-        elif not text:
-            raise DatasetError("an input without a name; give . for the current folder")
+        elif not text:  # it would stand for the folder that the command is called in
+            raise DatasetError("an empty name: give names of files or folders, and . for the current folder")
         elif text.isdecimal() and len(text) <= CAMERA_DIGITS and not Path(text).exists():
             found.append(Named(text, camera=True))
         elif Path(text).is_dir():

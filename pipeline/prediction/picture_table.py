@@ -1,7 +1,7 @@
 """CSV files in which a row is a picture and its expression: a user's labels, or somebody's predictions.
 
-They are UTF-8 with or without a byte order mark, with any line ends, and separated by ``,`` or ``;``. What is wrong is
-named by file and line.
+They are UTF-8 with or without a byte order mark, with any line ends, and separated by ``,``, ``;`` or tabs. What is
+wrong is named by file and line.
 """
 
 import csv
@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
 from pipeline.datasets.parts.classes import class_of
-from pipeline.datasets.parts.lists import read_text
+from pipeline.datasets.parts.lists import delimiter_of, read_text
 from pipeline.datasets.parts.tables import LABEL_COLUMNS, NAME_COLUMNS
 from pipeline.errors import DatasetError, short_repr
 from pipeline.files.names import as_text
@@ -135,8 +135,7 @@ def _ends(path: str) -> Iterator[str]:
 def _rows(path: Path) -> Iterator[tuple[str, list[str]]]:
     """The rows that are not blank, each with its first line; the header is the first of them."""
     text = read_text(path, DatasetError)
-    first = text.lstrip().partition("\n")[0]
-    separator = ";" if first.count(";") > first.count(",") else ","
+    separator = delimiter_of(text.lstrip().partition("\n")[0])
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True, skipinitialspace=True)
     while True:
         where = f"{as_text(path)}, line {reader.line_num + 1}"

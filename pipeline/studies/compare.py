@@ -7,6 +7,7 @@ from typing import Any
 from pipeline.config.project import params_file
 from pipeline.config.schema import Params
 from pipeline.errors import PipelineError
+from pipeline.git import GitError, git
 from pipeline.labels import DRAWN_MARK
 from pipeline.reporting.markdown import MARK_NOTE, NOTHING, signed, with_marks
 from pipeline.reporting.text_table import GAP, text_table
@@ -22,6 +23,9 @@ NO_RESULTS = (
     'git add dvc.lock reports && git commit -m "My first run"'
 )
 
+NOT_DONE = ("Queued", "Running", "Failed")
+"""States of experiments whose numbers are none: DVC gives them those of the commit that they started from."""
+
 SECTIONS = {*Params.model_fields, "methods"}
 """What params.yaml has at its top level."""
 
@@ -36,7 +40,7 @@ def compare(num: int = 1, width: int = WIDTH) -> str:
         width: characters of the widest line.
 
     Raises:
-        PipelineError: this folder is in no project of DVC and git.
+        PipelineError: this folder is in no project of DVC and git, or git refuses it.
     """
     return table(_shown(num), width)
 
@@ -48,10 +52,11 @@ def _shown(num: int) -> list[Row]:
     from scmrepo.exceptions import SCMError
 
     try:
+        git("rev-parse", "--git-dir")  # where git refuses, it says why and what helps; DVC's library does not
         return list(exp_show(num=num))
-    except (DvcException, SCMError) as error:
+    except (GitError, DvcException, SCMError) as error:
         root = "" if params_file() else "; run from the project's root"
-        raise PipelineError(f"experiments cannot be compared: dvc exp show: {error}{root}") from error
+        raise PipelineError(f"experiments cannot be compared: {error}{root}") from error
 
 
 def table(shown: Sequence[Row], width: int = WIDTH) -> str:
@@ -105,7 +110,9 @@ def _value(value: Any) -> str:
 
 
 def _numbers(row: Row) -> dict[str, float]:
-    """The accuracies of a row, by target and in the mean, in per cent."""
+    """The accuracies of a row, by target and in the mean, in per cent; none of an experiment that is not done."""
+    if row.get("State") in NOT_DONE:
+        return {}
     found = {name.partition(".")[2]: value for name, value in row.items() if name.startswith("accuracy.")}
     return {target: value for target, value in found.items() if isinstance(value, float)}
 

@@ -270,7 +270,11 @@ def free_name(name: str, existing: Sequence[Experiment]) -> None:
 def failure_message(name: str) -> str:
     """Why a task failed: the last lines of errors in its output ("error: …" or an exception), else its last lines."""
     result = subprocess.run(
-        [sys.executable, "-m", "dvc", "queue", "logs", name], capture_output=True, text=True, check=False
+        [sys.executable, "-m", "dvc", "queue", "logs", name],
+        capture_output=True,
+        encoding="utf-8",
+        errors="replace",
+        check=False,
     )
     said = [line.strip() for line in result.stdout.replace("\r", "\n").splitlines() if line.strip()]
     own = [line for line in said if re.match(r"error: |[A-Za-z.]+Error: ", line)]

@@ -85,6 +85,6 @@ def _identity(process: psutil.Process) -> str:
     """
     stat = Path(f"/proc/{process.pid}/stat")
     if stat.is_file() and BOOT.is_file():
-        ticks_since_boot = stat.read_text().rpartition(")")[2].split()[19]
+        ticks_since_boot = stat.read_text("utf-8", "replace").rpartition(")")[2].split()[19]
         return f"{process.pid}-{ticks_since_boot}-{BOOT.read_text().strip()}"
     return f"{process.pid}-{process.create_time():.0f}-{platform.node()}"

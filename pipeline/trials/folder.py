@@ -75,7 +75,7 @@ def bounds(at_most: Sequence[str]) -> dict[int, int]:
         expression, _, number = each.partition("=")
         if expression not in EXPRESSIONS:
             raise ParamsError(f"--at-most {each}: unknown expression {unknown(expression, EXPRESSIONS)}")
-        if not re.fullmatch("[0-9]+", number):
+        if not re.fullmatch("[0-9]{1,9}", number):
             raise ParamsError(f"--at-most {each}: give a number of pictures, as in {expression}=100")
         found[EXPRESSIONS.index(expression)] = int(number)
     return found

@@ -1,5 +1,6 @@
 """A user's own folder: labelled by class folders, unlabelled without them."""
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -68,11 +69,14 @@ def test_a_mixture_is_refused_by_name(tmp_path: Path, names: tuple[str, ...], me
         open_dataset("mine", tmp_path).samples()
 
 
-def test_a_file_name_that_is_not_unicode_is_refused(tmp_path: Path) -> None:
+def test_a_file_name_that_is_not_unicode_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     try:
         fill(tmp_path, "caf\udce9.png")
     except OSError as error:
         pytest.skip(f"this file system takes only UTF-8 names: {error}")
 
-    with pytest.raises(DatasetError, match="is not UTF-8; rename the file"):
+    with pytest.raises(DatasetError, match=r"the file name .*caf\\xe9.png is not UTF-8; rename the file"):
+        open_dataset("mine", tmp_path).samples()
+    monkeypatch.setattr(sys, "getfilesystemencoding", lambda: "ascii")
+    with pytest.raises(DatasetError, match=r"xe9.png cannot be read in a locale of ascii; set LC_ALL=C.UTF-8"):
         open_dataset("mine", tmp_path).samples()

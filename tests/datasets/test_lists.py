@@ -102,6 +102,43 @@ def test_byte_order_marks_and_line_ends_of_other_systems_change_nothing(name: st
     assert labels(name, tmp_path) == expected
 
 
+TABLES = ("affectnet", "rafdb ", "fer2013", "ckplus", "ferplus")
+"""Those with a header."""
+
+
+@pytest.mark.parametrize("delimiter", [";", "\t"])
+@pytest.mark.parametrize("name", TABLES)
+def test_columns_may_be_separated_as_spreadsheets_write_them(name: str, delimiter: str, tmp_path: Path) -> None:
+    listed = SETS[name](tmp_path)
+    expected = labels(name, tmp_path)
+    marks = "\ufeff\ufeff"  # as of files that were put together
+    listed.write_text(marks + listed.read_text().replace(",", delimiter), encoding="utf-8")
+    assert labels(name, tmp_path) == expected
+    dataset = open_dataset(name.strip(), tmp_path)
+    assert all(dataset.read(sample).size for sample in dataset.samples())
+
+
+@every_list
+def test_lines_that_end_with_cr_alone_are_read_or_told(name: str, tmp_path: Path) -> None:
+    listed = SETS[name](tmp_path)
+    expected = labels(name, tmp_path)
+    listed.write_bytes(listed.read_bytes().replace(b"\n", b"\r"))
+    if name in ("fer2013", "ckplus"):  # whose rows are read from their places in the file
+        with pytest.raises(DatasetError, match=rf"^{listed}, line 1: the lines end with CR alone; save the file with"):
+            labels(name, tmp_path)
+    else:
+        assert labels(name, tmp_path) == expected
+
+
+@pytest.mark.parametrize(("name", "column"), [("affectnet", "expression"), ("rafdb ", "label"), ("ferplus", "NF")])
+def test_a_column_that_is_there_twice_is_told(name: str, column: str, tmp_path: Path) -> None:
+    listed = SETS[name](tmp_path)
+    head, *rows = listed.read_text().splitlines()
+    listed.write_text("\n".join([f"{head},{column}", *(f"{row},7" for row in rows)]))
+    with pytest.raises(DatasetError, match=rf"^{listed}, line 1: (?i:two columns '{column}'); remove"):
+        labels(name, tmp_path)
+
+
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-be", "utf-16-le"])
 @every_list
 def test_another_encoding_is_told_by_file_and_line(name: str, encoding: str, tmp_path: Path) -> None:

@@ -119,6 +119,9 @@ def test_what_is_there_is_not_overwritten_and_nothing_is_half_written(
     answer = invoke(tmp_path / "model", "--out", tmp_path / "out")  # named as scripts of before do
     assert answer.exit_code == 1
     assert "is there already; remove it or name another folder" in answer.stderr
+    answer = invoke("--model", tmp_path / "model", "--out", tmp_path / "o\udce9")
+    assert answer.exit_code == 1
+    assert "not UTF-8, so not all files could be written there; name another with --out" in answer.stderr
     answer = invoke(tmp_path / "model", "--out", tmp_path / "other", "--int8")
     assert answer.exit_code == 1
     assert "name a crop store with --crops" in answer.stderr

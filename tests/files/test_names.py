@@ -1,13 +1,16 @@
 """Names of files as text, and short enough for a file system."""
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from pipeline.errors import DatasetError
-from pipeline.files.names import LONGEST, as_text, fitted, require_utf8, shortened, title_of, visible
+from pipeline.files.names import LONGEST, as_text, fitted, is_utf8, require_utf8, shortened, title_of, visible
 
+ROOT = Path(__file__).parents[2]
 ODD = os.fsdecode(b"caf\xe9.png")
 """A name in Latin-1, as Python hands it on."""
 
@@ -46,3 +49,14 @@ def test_a_folder_that_libraries_cannot_name_is_refused() -> None:
     require_utf8(Path("größer"), "--out")
     with pytest.raises(DatasetError, match="not UTF-8, so not all files could"):
         require_utf8(Path(os.fsdecode(b"out\xe9")), "--out")
+
+
+def test_a_locale_in_which_libraries_find_another_folder_is_told() -> None:
+    assert is_utf8(Path("größer"))
+    assert not is_utf8(Path(os.fsdecode(b"out\xe9")))
+    code = "import sys, pathlib, pipeline.files.names as n; n.require_utf8(pathlib.Path(sys.argv[1]), '--out')"
+    ascii_alone = os.environ | {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0", "PYTHONPATH": str(ROOT)}
+    for name, said in (("plain", ""), ("größer", "cannot be used in a locale of ascii; set LC_ALL=C.UTF-8, or name")):
+        ran = subprocess.run([sys.executable, "-c", code, name], env=ascii_alone, capture_output=True, check=False)
+        assert bool(ran.returncode) == bool(said)
+        assert said in ran.stderr.decode()

@@ -138,6 +138,12 @@ def test_damaged_features_are_made_anew(data: PreparedData, tmp_path: Path) -> N
     (tmp_path / "f/features.json").write_text("{")
     request(data).write(tmp_path / "f", toy.CPU)
     assert request(data).read(tmp_path / "f", toy.CPU).count == 21
+    whole = (tmp_path / "f/features.npy").read_bytes()
+    (tmp_path / "f/features.npy").write_bytes(whole[:-64] + b"\1" * 64)  # of the same size
+    with pytest.raises(DamagedFileError, match="or damaged ones; remove the folder and run dvc repro"):
+        request(data).read(tmp_path / "f", toy.CPU)
+    request(data).write(tmp_path / "f", toy.CPU)
+    assert (tmp_path / "f/features.npy").read_bytes() == whole
 
 
 def test_a_part_of_the_source_is_the_same_in_every_adaptation(data: PreparedData) -> None:

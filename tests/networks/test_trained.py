@@ -125,6 +125,15 @@ def test_a_description_that_lacks_something_is_told(tmp_path: Path) -> None:
         open_model(tmp_path)
 
 
+def test_a_folder_whose_name_is_not_utf8_is_told_as_such(tmp_path: Path) -> None:
+    write_adapted(tmp_path / "m")
+    (tmp_path / "m").rename(tmp_path / "m\udce9")
+    with pytest.raises(
+        WeightsError, match="not UTF-8, or the locale is not, so a model cannot be read there; rename the folder"
+    ):
+        open_model(tmp_path / "m\udce9")
+
+
 def test_a_method_that_is_not_there_is_named(tmp_path: Path) -> None:
     write_adapted(tmp_path, adapt={"method": "os:system"})
     with pytest.raises(ParamsError, match="unknown method 'os:system'"):

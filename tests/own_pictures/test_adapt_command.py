@@ -363,6 +363,8 @@ def test_unfinished_work_is_not_mixed_with_other_pictures(monkeypatch: pytest.Mo
         patch.setattr(loop, "fit", interrupt)
         assert invoke("album", "--out", "mine").exit_code != 0
     refused("album/sub", "--out", "mine", message="mine: holds unfinished work on")
+    Path("mine/.in-progress/pictures.json").write_text("{")
+    refused("album", "--out", "mine", message="mine/.in-progress/pictures.json: damaged, so what the unfinished work")
 
 
 @pytest.mark.usefixtures("project", "_without_export")

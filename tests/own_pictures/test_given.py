@@ -33,7 +33,11 @@ def test_a_csv_names_pictures_below_the_folder_or_by_their_path(album: Unlabelle
         ("sub/c, d.png", 2),
         ("sub/b.png", 6),
     ]
-    assert read(album, "picture;expression\r\na.png;anger\r\nsub/b.png;disgust\r\n") == [("a.png", 0), ("sub/b.png", 1)]
+    for text in (
+        "picture;expression\r\na.png;anger\r\nsub/b.png;disgust\r\n",
+        " Picture\tEXPRESSION\na.png\tanger\nsub/b.png\tdisgust",
+    ):
+        assert read(album, text) == [("a.png", 0), ("sub/b.png", 1)]
 
 
 def test_a_csv_may_call_columns_and_pictures_as_predictions_do(album: UnlabelledFolder) -> None:

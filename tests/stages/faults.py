@@ -1,7 +1,8 @@
 """Faults on purpose: every stage is killed at random moments, its newest files cut short, its inputs damaged.
 
 ``python -m tests.stages.faults 20`` does so 20 times a stage and kind of fault, on a tiny project, and prints counts.
-After each fault the stage runs again, and must end in the bytes of an undisturbed run or in one message.
+After each fault the stage runs again, and must end in the bytes of an undisturbed run or in one message. So do an
+adaptation that searches, one that trains all of the network, and ``pocan adapt --labels``.
 
 kill: SIGKILL at a random moment. power: the same, and files written since the start are cut short or zeroed, as
 after a power cut. clock: killed, and run again with the clock a day back. full: no file may grow beyond a random size,
@@ -9,6 +10,7 @@ as on a full disk. input: a file that the stage reads is cut short. The MLflow d
 through to the disk.
 """
 
+import atexit
 import contextlib
 import json
 import math
@@ -22,7 +24,7 @@ import signal
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -31,14 +33,28 @@ from typing import Any
 
 import yaml
 
+from pipeline.datasets import open_dataset
+from pipeline.labels import EXPRESSIONS
+from pocan.cli import app
 from tests.stages.repository import ROOT, tiny
 
 KINDS = ("kill", "power", "clock", "full", "input")
 DAY = 86_400.0
 CHAIN = (
     *("standins@rafdb", "standins@jaffe", "faces@rafdb", "faces@jaffe", "faces-report"),
-    *("split-source@rafdb", "split@jaffe", "pretrain", "prototypes", "adapt@jaffe", "evaluate@jaffe", "report"),
+    *("split-source@rafdb", "split@jaffe", "pretrain", "prototypes", "features-source@rafdb", "features@jaffe"),
+    *("adapt@jaffe", "evaluate@jaffe", "report"),
 )
+VARIANTS: dict[str, dict[str, Any]] = {
+    "search": {"search": 2, "choose": "information"},
+    "all of the network": {"trains": "all"},
+}
+"""Of the stage adapt@jaffe: what section adapt has otherwise."""
+OWN = (
+    *("adapt", "album", "--labels", "few.csv", "--out", "mine"),
+    *("-S", "adapt.epochs=4", "-S", "adapt.steps_per_epoch=1", "-S", "adapt.batch_size=4"),
+)
+"""The command that adapts to pictures of one's own."""
 PICTURES = ("stages.standins", "stages.faces")
 """Stages that read nothing, or pictures, whose damage is the business of tests/faces/hostile.py."""
 OF_THE_MOMENT = ("run_id", "revision", "experiment")
@@ -64,28 +80,56 @@ def make_project(folder: Path) -> Path:
 
 @dataclass
 class Stage:
-    """A stage of dvc.yaml by its name there: what it runs, reads and writes, below the project."""
+    """A stage of dvc.yaml, or a command.
+
+    Attributes:
+        name: of the stage, or what the command is called.
+        reads: the files and folders below the project that may be damaged.
+        writes: what it makes there.
+        module: that the stage runs.
+        command: arguments of ``pocan``, in the place of a module; it goes on, but never makes anew what is complete.
+        adapt: values of section adapt that are others than the project's.
+        seconds: that it takes.
+    """
 
     name: str
+    reads: list[str]
+    writes: list[str]
     module: str = ""
-    reads: list[str] = field(default_factory=list)
-    writes: list[str] = field(default_factory=list)
+    command: tuple[str, ...] = ()
+    adapt: Mapping[str, Any] = field(default_factory=dict)
     seconds: float = 0.0
 
-    def __post_init__(self) -> None:
-        name, _, item = self.name.partition("@")
-        stage = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"][name]
+    @classmethod
+    def of_pipeline(cls, name: str) -> "Stage":
+        """A stage of dvc.yaml by its name there."""
+        stem, _, item = name.partition("@")
+        stage = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"][stem]
         stage = stage.get("do", stage)
-        self.module = stage["cmd"].split()[2]
         listed = [path for key in ("outs", "plots", "metrics") for path in stage.get(key, ())]
         names = {"item": item, "source": "rafdb", "data.root": "data/standins"}
-        for paths, into in ((stage["deps"], self.reads), (listed, self.writes)):
+        below: tuple[list[str], list[str]] = [], []
+        for paths, into in zip((stage["deps"], listed), below, strict=True):
             for path in paths:
                 text = path if isinstance(path, str) else next(iter(path))
                 for key, value in names.items():
                     text = text.replace(f"${{{key}}}", value)
                 if not text.startswith(("stages/", "pipeline/")):
                     into.append(text)
+        return cls(name, *below, module=stage["cmd"].split()[2])
+
+    @classmethod
+    def further(cls) -> "list[Stage]":
+        """What runs beside the pipeline, in copies of the complete project."""
+        adapt = cls.of_pipeline("adapt@jaffe")
+        reads = ["models/pretrained", "models/prototypes", "data/crops/rafdb", "data/splits/rafdb.parquet"]
+        return [
+            *(
+                cls(f"{adapt.name}, {name}", adapt.reads, adapt.writes, adapt.module, adapt=values)
+                for name, values in VARIANTS.items()
+            ),
+            cls("pocan adapt --labels", reads, ["mine"], command=OWN),
+        ]
 
 
 def files_below(project: Path, paths: list[str]) -> dict[str, Path]:
@@ -145,16 +189,25 @@ def begin(project: Path, stage: Stage, limit: int | None = None, back: float = 0
     os.chdir(project)
     os.dup2(write, 1)
     os.dup2(write, 2)
+    # Python's own may have been opened on a file, where a pipe cannot be sought in.
+    sys.stdout, sys.stderr = (open(number, "w", closefd=False) for number in (1, 2))  # noqa: SIM115
     if limit is not None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
     if back:
         seconds, nanoseconds = time.time, time.time_ns
         time.time = lambda: seconds() - back
         time.time_ns = lambda: nanoseconds() - int(back * 1e9)
-    os.environ["DVC_STAGE"] = stage.name
-    sys.argv = ["-m"]
+    os.environ["DVC_STAGE"] = stage.name.partition(",")[0]
+    sys.argv = ["-m", *stage.command]
     try:
-        runpy.run_module(stage.module, run_name="__main__", alter_sys=True)
+        if stage.command:
+            app(stage.command)
+        else:
+            runpy.run_module(stage.module, run_name="__main__", alter_sys=True)
+    except SystemExit as end:
+        atexit._run_exitfuncs()
+        sys.stdout.flush()
+        os._exit(end.code if isinstance(end.code, int) else 0)
     except BaseException as error:
         sys.excepthook(type(error), error, error.__traceback__)
         sys.stderr.flush()
@@ -214,10 +267,13 @@ def ending(project: Path, stage: Stage, expected: dict[str, Any], kind: str, don
         FaultError: in anything else; a message, too, where nothing was lost that it cannot make again.
     """
     code, printed = begin(project, stage, back=DAY if kind == "clock" else 0.0).finish()
-    if code == 0 and contents(project, stage.writes) == expected:
+    same = contents(project, stage.writes) == expected
+    if same and code == 0:
         return "same bytes"
-    if told(code, printed) and kind == "input":
-        return "one message"
+    if same and stage.command and told(code, printed):
+        return "was complete"
+    if told(code, printed) and (kind == "input" or (kind == "power" and stage.command)):
+        return "one message"  # of a command: what says on which pictures it was at work is lost
     raise FaultError(done, "other bytes" if code == 0 else f"ended with {code}", printed)
 
 
@@ -237,25 +293,50 @@ def temporary() -> Iterator[Path]:
 
 @contextmanager
 def trial(complete: Path, stage: Stage, over: bool) -> Iterator[Path]:
-    """A copy of the complete project, without what the stage writes, or with it."""
+    """A copy of the complete project with the stage's parameters, without what the stage writes, or with it."""
     with temporary() as folder:
         project = folder / "project"
         shutil.copytree(complete, project, symlinks=True)
         for path in stage.writes if not over else ():
             place = project / path
-            shutil.rmtree(place) if place.is_dir() else place.unlink()
+            shutil.rmtree(place) if place.is_dir() else place.unlink(missing_ok=True)
+        if stage.adapt:
+            values = yaml.safe_load((project / "params.yaml").read_text())
+            values["adapt"] |= stage.adapt
+            (project / "params.yaml").write_text(yaml.safe_dump(values, sort_keys=False))
         yield project
 
 
+def run_whole(project: Path, stage: Stage) -> dict[str, Any]:
+    """Run a stage undisturbed; notes the seconds that it takes, and returns what it has made."""
+    began = time.monotonic()
+    code, printed = begin(project, stage).finish()
+    assert code == 0, (stage.name, printed[-3000:])
+    stage.seconds = time.monotonic() - began
+    return contents(project, stage.writes)
+
+
 def undisturbed(folder: Path) -> tuple[Path, list[Stage]]:
-    """A project in which every stage ran once; the stages with the seconds that each takes."""
-    complete, stages = make_project(folder / "complete"), [Stage(name) for name in CHAIN]
+    """A project in which every stage ran once, with an album of pictures and labels of some; the stages."""
+    complete, stages = make_project(folder / "complete"), [Stage.of_pipeline(name) for name in CHAIN]
     for stage in stages:
-        began = time.monotonic()
-        code, printed = begin(complete, stage).finish()
-        assert code == 0, (stage.name, printed[-3000:])
-        stage.seconds = time.monotonic() - began
+        run_whole(complete, stage)
+    write_album(complete)
     return complete, stages
+
+
+def write_album(project: Path) -> None:
+    """``album``, three pictures of each expression, and ``few.csv``, the labels of two of them."""
+    dataset = open_dataset("jaffe", project / "data/standins/jaffe")
+    (project / "album").mkdir()
+    lines, count = ["picture,expression"], Counter[int | None]()
+    for sample in dataset.samples():
+        count[sample.label] += 1
+        if sample.label is not None and count[sample.label] <= 3:
+            picture = dataset.file(sample)
+            shutil.copy(picture, project / "album")
+            lines += [f"{picture.name},{EXPRESSIONS[sample.label]}"] * (count[sample.label] <= 2)
+    (project / "few.csv").write_text("\n".join(lines) + "\n")
 
 
 def main(times: int, chosen: list[str]) -> None:
@@ -264,6 +345,7 @@ def main(times: int, chosen: list[str]) -> None:
     import stages.evaluate
     import stages.faces
     import stages.faces_report
+    import stages.features
     import stages.pretrain
     import stages.prototypes
     import stages.report
@@ -272,17 +354,22 @@ def main(times: int, chosen: list[str]) -> None:
 
     with temporary() as folder:
         complete, stages_there = undisturbed(folder)
-        for stage in stages_there:
+        further = Stage.further()
+        for stage in [*stages_there, *further]:
             if chosen and stage.name not in chosen:
                 continue
-            expected = contents(complete, stage.writes)
+            if stage in further:
+                with trial(complete, stage, over=False) as project:
+                    expected = run_whole(project, stage)
+            else:
+                expected = contents(complete, stage.writes)
             for kind in KINDS:
                 if kind == "input" and stage.module in PICTURES:
                     continue
                 counts: Counter[str] = Counter()
                 for number in range(times):
                     chance = random.Random(f"{stage.name} {kind} {number}")
-                    with trial(complete, stage, over=chance.random() < 0.5) as project:
+                    with trial(complete, stage, over=chance.random() < 0.5 and not stage.command) as project:
                         try:
                             done = disturb(project, stage, kind, chance)
                             counts[ending(project, stage, expected, kind, done)] += 1

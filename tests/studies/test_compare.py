@@ -7,6 +7,7 @@ import pytest
 
 from pipeline.errors import PipelineError
 from pipeline.studies.compare import WIDTH, compare, table
+from tests.stages.repository import run
 
 
 def row(
@@ -61,8 +62,11 @@ def test_a_commit_without_results_is_told_with_what_to_do() -> None:
 
 
 def test_what_has_no_numbers_yet_shows_its_state() -> None:
-    lines = lines_of(row(rev="workspace"), row(), row("next", "fed", "branch_base", None, State="Queued", seed=2.0))
+    queued = row("next", "fed", "branch_base", None, State="Queued", seed=2.0)
+    killed = row("other", "abc", "branch_base", State="Failed")  # with the numbers of the commit that it started from
+    lines = lines_of(row(rev="workspace"), row(), queued, killed)
     assert lines[2] == "  next          –  Queued     –  seed=2"
+    assert lines[3] == "  other         –  Failed     –"
 
 
 def test_no_line_is_wider_than_asked_for() -> None:
@@ -79,4 +83,14 @@ def test_no_line_is_wider_than_asked_for() -> None:
 def test_a_folder_outside_of_a_project_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(PipelineError, match="experiments cannot be compared"):
+        compare()
+
+
+def test_a_repository_that_git_refuses_is_told_in_its_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run(tmp_path, "git", "init", "--quiet")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
+    with pytest.raises(
+        PipelineError, match=r"cannot be compared: git rev-parse: (?s:.)*git config --global --add safe"
+    ):
         compare()

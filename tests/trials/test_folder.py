@@ -97,7 +97,7 @@ def test_bounds_name_what_is_wrong_with_them() -> None:
     assert bounds(["fear=0", "neutral=12"]) == {2: 0, 6: 12}
     with pytest.raises(ParamsError, match="--at-most hapiness=3: unknown expression 'hapiness'"):
         bounds(["hapiness=3"])
-    for wrong in ("fear", "fear=", "fear=-1", "fear=many"):
+    for wrong in ("fear", "fear=", "fear=-1", "fear=many", "fear=" + "9" * 5000):
         with pytest.raises(ParamsError, match=f"--at-most {wrong}: give a number of pictures, as in fear=100"):
             bounds([wrong])
 

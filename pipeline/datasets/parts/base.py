@@ -1,5 +1,6 @@
 """What every data set is: a list of samples, and a picture for each of them."""
 
+import sys
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from pipeline.datasets.parts.folders import folders_below
 from pipeline.datasets.parts.pictures import decode
 from pipeline.errors import DatasetError
+from pipeline.files.names import as_text
 from pipeline.labels import STAND_IN_MARK, Provenance
 
 
@@ -123,8 +125,13 @@ class Dataset(ABC):
             if sample.key == following.key:
                 raise self.error(f"{self.root}: {sample.key} is listed twice")
         for sample in samples:
-            if not sample.key.isascii() and not _is_unicode(sample.key):
-                raise self.error(f"{self.root}: the file name {sample.key!r} is not UTF-8; rename the file")
+            # Bytes of a file name that are not UTF-8 come as lone surrogates, which no manifest can store.
+            if not sample.key.isascii() and (shown := as_text(sample.key)) != sample.key:
+                locale = sys.getfilesystemencoding()
+                what = "is not UTF-8; rename the file"
+                if locale != "utf-8":
+                    what = f"cannot be read in a locale of {locale}; set LC_ALL=C.UTF-8"
+                raise self.error(f"{self.root}: the file name {shown} {what}")
         return samples
 
     def skipped_files(self) -> dict[str, int]:
@@ -185,8 +192,3 @@ class AlignedOrWhole(Dataset):
         if self._aligned is None:
             self.samples()
         return bool(self._aligned)
-
-
-def _is_unicode(text: str) -> bool:
-    # Bytes of a file name that are not UTF-8 come as lone surrogates, which no manifest can store.
-    return not any("\ud800" <= character <= "\udfff" for character in text)

@@ -18,7 +18,10 @@ MARKS = (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")
 """Byte order marks: of UTF-8, and of UTF-16 in both orders."""
 
 LONGEST_HEADER = 1 << 20
-"""Bytes of a line that are looked at to recognise a table: any file may lie beside one."""
+"""Bytes that are looked at to recognise a table: any file may lie beside one."""
+
+DELIMITERS = ",;\t"
+"""What separates the columns of tables: spreadsheets write semicolons where the comma is the decimal sign."""
 
 
 def read_text(path: Path, error: MakeError) -> str:
@@ -63,9 +66,11 @@ def table_rows(dataset: Dataset, path: Path) -> Iterator[tuple[str, list[str]]]:
     Raises:
         DatasetError: as ``list_lines``, or a row has a quote that is not closed or a field of more than 128 kB.
     """
+    delimiter = ""
     for where, line in list_lines(dataset, path):
+        delimiter = delimiter or delimiter_of(line)
         try:
-            fields = next(csv.reader([line], strict=True, skipinitialspace=True))
+            fields = next(csv.reader([line], strict=True, skipinitialspace=True, delimiter=delimiter))
         except csv.Error as error:
             raise dataset.error(f"{where}: not a row of a table ({error}); correct the line") from None
         yield where, [field.strip() for field in fields]
@@ -83,7 +88,8 @@ def columns_of(dataset: Dataset, path: Path, names: tuple[str, ...]) -> Iterator
         Where the row is (for errors), and a field for each of ``names``.
 
     Raises:
-        DatasetError: as ``table_rows``; a column is missing, or a row has another number of fields than the header.
+        DatasetError: as ``table_rows``; a column is missing or there twice, or a row has another number of fields than
+            the header.
     """
     rows = table_rows(dataset, path)
     where, header = next(rows, (f"{path}, line 1", []))
@@ -92,6 +98,8 @@ def columns_of(dataset: Dataset, path: Path, names: tuple[str, ...]) -> Iterator
         if name.casefold() not in head:
             found = short_repr(", ".join(header))
             raise dataset.error(f"{where}: no column {name!r}, found {found}; unpack the table again")
+        if head.count(name.casefold()) > 1:
+            raise dataset.error(f"{where}: two columns {name!r}; remove the one that is not the set's own")
     places = [head.index(name.casefold()) for name in names]
     for where, fields in rows:
         if len(fields) != len(head):
@@ -99,20 +107,29 @@ def columns_of(dataset: Dataset, path: Path, names: tuple[str, ...]) -> Iterator
         yield where, [fields[place] for place in places]
 
 
-def first_lines(path: Path, count: int) -> list[bytes]:
+def delimiter_of(header: str) -> str:
+    """What separates the columns of a table with this header: that of ``DELIMITERS`` which it has most of."""
+    return max(DELIMITERS, key=header.count)
+
+
+def first_lines(path: Path, count: int) -> list[str]:
     """The first lines of a file, by which a table is recognised whatever its encoding: without marks and zero bytes.
+
+    Returns:
+        So many, empty where the file has fewer.
 
     Raises:
         DatasetError: the file cannot be read.
     """
     try:
         with path.open("rb") as file:
-            lines = [file.readline(LONGEST_HEADER) for _ in range(count)]
+            start = file.read(LONGEST_HEADER)
     except OSError as error:
         raise DatasetError(f"{path}: {error.strerror}; make the file readable or move it away") from error
-    for mark in MARKS:
-        lines[0] = lines[0].removeprefix(mark)
-    return [line.replace(b"\0", b"") for line in lines]
+    while mark := next((mark for mark in MARKS if start.startswith(mark)), None):
+        start = start.removeprefix(mark)
+    lines = start.replace(b"\0", b"").splitlines()[:count]
+    return [line.decode("utf-8", errors="replace") for line in lines] + [""] * (count - len(lines))
 
 
 def require_utf8(error: MakeError, where: str, line: str) -> None:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from pipeline.datasets.parts.base import Dataset, Sample
 from pipeline.datasets.parts.classes import Codes, plain_code
 from pipeline.datasets.parts.folders import files_by_name
-from pipeline.datasets.parts.lists import first_lines, require_utf8, table_rows
+from pipeline.datasets.parts.lists import delimiter_of, first_lines, require_utf8, table_rows
 from pipeline.errors import UnreadableImageError, short_repr
 from pipeline.labels import ANGER, DISGUST, FEAR, HAPPINESS, NEUTRAL, SADNESS, SURPRISE
 
@@ -59,6 +59,7 @@ class PixelTable:
         self.path = path
         self._dataset, self._codes = dataset, codes
         self._columns: dict[str, int] = {}
+        self._delimiter = b","
         self._offsets = array("q")  # byte at which each data row begins
 
     def samples(self) -> Iterator[Sample]:
@@ -66,7 +67,7 @@ class PixelTable:
 
         Raises:
             DatasetError: a column is missing, a row has another number of columns, an unknown emotion code or
-                an unknown Usage, or a line is not UTF-8. File, line and value are named.
+                an unknown Usage, a line is not UTF-8, or lines end with CR alone. File, line and value are named.
         """
         self._offsets = array("q")
         key = self._dataset.key(self.path)
@@ -97,13 +98,17 @@ class PixelTable:
         row = int(sample.key.rpartition(":")[2])
         with self.path.open("rb") as file:
             file.seek(self._offsets[row - 1])
-            pixels = _fields(file.readline())[self._columns["pixels"]]
+            pixels = self._fields(file.readline())[self._columns["pixels"]]
         return np.repeat(_parse(pixels, sample.key)[:, :, np.newaxis], 3, axis=2)
 
     def _header(self, line: bytes) -> dict[str, int]:
         where = f"{self.path}, line 1"
-        require_utf8(self._dataset.error, where, line.decode("utf-8", "surrogateescape"))
-        names = _header_names(line.removeprefix(b"\xef\xbb\xbf"))
+        text = line.decode("utf-8", "surrogateescape")
+        require_utf8(self._dataset.error, where, text)
+        if "\r" in text.rstrip():
+            raise self._dataset.error(f"{where}: the lines end with CR alone; save the file with LF or CR LF")
+        self._delimiter = delimiter_of(text).encode()
+        names = _header_names(text.lstrip("\ufeff"))
         for column in PIXEL_COLUMNS:
             if column not in names:
                 raise self._dataset.error(
@@ -112,7 +117,7 @@ class PixelTable:
         return {name: place for place, name in enumerate(names)}
 
     def _row(self, number: int, line: bytes) -> tuple[int | None, str]:
-        fields, where = _fields(line), f"{self.path}, line {number}"
+        fields, where = self._fields(line), f"{self.path}, line {number}"
         require_utf8(self._dataset.error, where, line.decode("utf-8", "surrogateescape"))
         if len(fields) != len(self._columns):
             raise self._dataset.error(
@@ -132,13 +137,12 @@ class PixelTable:
             )
         return self._codes[emotion], SPLITS[usage]
 
+    def _fields(self, line: bytes) -> list[bytes]:
+        return [field.strip(b' \t\r\n"') for field in line.split(self._delimiter)]
 
-def _header_names(line: bytes) -> list[str]:
-    return [_text(field).casefold() for field in _fields(line)]
 
-
-def _fields(line: bytes) -> list[bytes]:
-    return [field.strip(b' \t\r\n"') for field in line.split(b",")]
+def _header_names(line: str) -> list[str]:
+    return [field.strip(' \t\r\n"').casefold() for field in line.split(delimiter_of(line))]
 
 
 def _text(field: bytes) -> str:
@@ -221,10 +225,13 @@ def label_rows(dataset: Dataset, path: Path) -> Iterator[tuple[str, str, str]]:
         Where the row is (for errors), the file's name without folders, and the set's code of the class.
 
     Raises:
-        DatasetError: the table is no text, or a row lacks the name or the code.
+        DatasetError: the table is no text, a column is there twice, or a row lacks the name or the code.
     """
     rows = table_rows(dataset, path)
-    columns = _columns(next(rows, ("", []))[1])
+    where, head = next(rows, ("", []))
+    columns = _columns(head)
+    if columns and (twice := [head[place] for place in columns if head.count(head[place]) > 1]):
+        raise dataset.error(f"{where}: two columns {twice[0]!r}; remove the one that is not the set's own")
     for where, fields in rows:
         if columns is None or len(fields) <= max(columns):
             raise dataset.error(f"{where}: no name of a picture or no label; correct the line")
