@@ -10,6 +10,9 @@ from ruamel.yaml import YAML
 ROOT = Path(__file__).parents[2]
 TEAM = "from pipeline.compute.team import Team; Team.single_process('cpu')"
 PREPARED = "import torch; from pipeline.training.loop import prepare; prepare(0, torch.device('cpu'))"
+JUDGED = (
+    "from numpy import eye; from pipeline.validators.source_risk import density_ratio; density_ratio(eye(8), eye(8))"
+)
 HEAVY = ("cv2", "numpy", "pandas", "PIL", "torch", "tqdm", "pipeline.standins.layouts", "pipeline.datasets.parts.base")
 
 
@@ -20,9 +23,10 @@ HEAVY = ("cv2", "numpy", "pandas", "PIL", "torch", "tqdm", "pipeline.standins.la
         ("import pocan.cli", (*HEAVY, "pydantic", "pipeline.config.schema")),
         (TEAM, ("lightning_fabric", "torch._dynamo", "sympy")),
         (PREPARED, ("torch._dynamo", "torch._inductor", "sympy")),
+        (JUDGED, ("sklearn", "scipy.stats", "torch", "pandas")),
         ("import stages.features", ("torch", "mlflow")),
     ],
-    ids=["reading parameters", "the command line", "a team of one process", "a seeded process", "the features stage"],
+    ids=["parameters", "the command line", "a team of one process", "a seeded process", "a validator", "features"],
 )
 def test_nothing_heavy_is_loaded(program: str, unloaded: tuple[str, ...]) -> None:
     shown = f"{program}; import sys; print(*sys.modules)"
