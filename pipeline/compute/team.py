@@ -140,6 +140,7 @@ class Team:
             network = batchnorm.over_processes(network, self.device)
         network.to(self.device)
         if self._compiles:
+            torch.use_deterministic_algorithms(torch.are_deterministic_algorithms_enabled())  # tells the compiler, too
             network.compile()
         wrapped: nn.Module = network
         if self._fabric:

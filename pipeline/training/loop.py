@@ -121,7 +121,8 @@ class Resumable:
 def prepare(seed: int, device: torch.device) -> None:
     """Seed PyTorch for the initialisation of weights; on the CPU also ask for deterministic algorithms."""
     torch.manual_seed(seed)
-    torch.use_deterministic_algorithms(device.type == "cpu")
+    # use_deterministic_algorithms would load torch.compile, a second or more, to tell it as well: see Team.setup.
+    torch.set_deterministic_debug_mode("error" if device.type == "cpu" else "default")
     # Deterministic mode would also fill all new memory, which decides nothing where every tensor is written whole.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     if device.type == "cpu":

@@ -164,3 +164,16 @@ def test_batch_norms_that_do_more_are_not_replaced_in_silence(device: str) -> No
     network = nn.Sequential(nn.BatchNorm2d(3), ActivatingNorm(3))
     with pytest.raises(ParamsError, match=r"cannot share \(ActivatingNorm\); set compute\.devices: 1"):
         over_processes(network, torch.device(device))
+
+
+@pytest.mark.parametrize("mode", ["default", "error"])
+def test_the_compiler_is_as_deterministic_as_pytorch(mode: str) -> None:
+    before = torch.get_deterministic_debug_mode()
+    torch.use_deterministic_algorithms(mode == "default")  # what the compiler has been told so far
+    torch.set_deterministic_debug_mode(mode)
+    try:
+        Team.start("cpu", COMPUTE.model_copy(update={"compile": True})).setup(nn.Linear(2, 2))
+        assert torch._inductor.config.deterministic == (mode == "error")
+    finally:
+        torch.use_deterministic_algorithms(False)
+        torch.set_deterministic_debug_mode(before)

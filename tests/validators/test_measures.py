@@ -8,6 +8,7 @@ import pytest
 from scipy.spatial.distance import cdist
 from scipy.special import softmax
 from scipy.stats import entropy as entropy_of
+from sklearn.linear_model import LogisticRegression
 
 from pipeline.validators import VALIDATORS, measures, source_risk, validate
 from pipeline.validators.measures import ValidatorInput
@@ -90,6 +91,16 @@ def test_the_ratio_of_densities_is_that_of_two_normal_distributions() -> None:
     found = source_risk.density_ratio(seen.source_embeddings, seen.embeddings)
     assert np.corrcoef(np.log(found), np.log(expected))[0, 1] > 0.97
     assert found.mean() == pytest.approx(1.0, abs=0.15)
+
+
+@pytest.mark.parametrize(("rows", "dim", "shift"), [(60, 4, 0.5), (150, 256, 0.05), (40, 2, 6.0)])
+def test_the_regression_is_that_of_scikit_learn(rows: int, dim: int, shift: float) -> None:
+    generator = np.random.Generator(np.random.PCG64(0))
+    features = np.concatenate([generator.normal(0, 1, (rows, dim)), generator.normal(shift, 1, (2 * rows, dim))])
+    classes = np.repeat([0, 1], [rows, 2 * rows])
+    expected = LogisticRegression(C=source_risk.STRENGTH, max_iter=200).fit(features, classes)
+    weights, offset = source_risk.logistic_regression(features, classes)
+    assert features @ weights + offset == pytest.approx(expected.decision_function(features), abs=1e-9)
 
 
 @pytest.mark.parametrize("scale", [1.0, 8.0])
