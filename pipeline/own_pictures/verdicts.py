@@ -92,7 +92,7 @@ def of_labels(verdict: Verdict, mark: str) -> str:
     parts = [
         "## Your labels",
         f"{n} labelled pictures: {_counts(verdict.labels)}. Each fit was tested on labels that it had not used "
-        "(cross-validation). The first two rows used no labels.",
+        "(cross-validation). The other two models used no labels.",
         markdown_table(["model", "right", "accuracy (%) with its 95 % interval"], rows),
         f"**Kept: {best.title}**, accuracy {_accuracy(best.right, mark)} %. {_why(verdict)} The interval is Wilson's. "
         "It assumes independent pictures; for a series of similar pictures it is too narrow. The accuracy holds for "
@@ -109,9 +109,10 @@ def of_labels(verdict: Verdict, mark: str) -> str:
 
 
 def _why(verdict: Verdict) -> str:
-    if verdict.chosen == 0:
-        return "No other model is better by more than a standard error, so the label-free choice is kept."
-    return "It is the simplest model within one standard error of the best."
+    if verdict.chosen:
+        return "It is the first of the table within one standard error of the best."
+    default = "what is preferred with so many labels" if verdict.kept.name == "fit" else "the label-free choice"
+    return f"No other model is better by more than a standard error, so {default} is kept."
 
 
 def _accuracy(right: NDArray[np.bool_], mark: str) -> str:
