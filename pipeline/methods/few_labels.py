@@ -176,11 +176,11 @@ def folds(labels: NDArray[np.int64], count: int, seed: int) -> NDArray[np.int64]
     return found
 
 
-def simplest_of_the_best(right: Sequence[NDArray[np.bool_]]) -> int:
+def first_of_the_best(right: Sequence[NDArray[np.bool_]]) -> int:
     """The first candidate that the best one does not beat by more than a standard error (Breiman et al. 1984).
 
     Args:
-        right: of each candidate, from the simplest on, whether it was right about each of n pictures.
+        right: of each candidate, in the order of preference, whether it was right about each of n pictures.
 
     Returns:
         Its place. The standard error is that of the mean difference from the best, picture by picture.

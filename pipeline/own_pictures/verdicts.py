@@ -109,9 +109,10 @@ def of_labels(verdict: Verdict, mark: str) -> str:
 
 
 def _why(verdict: Verdict) -> str:
-    if verdict.chosen == 0:
-        return "No other model is better by more than a standard error, so the label-free choice is kept."
-    return "It is the simplest model within one standard error of the best."
+    if verdict.chosen:
+        return "It is the first of the table within one standard error of the best."
+    default = "what is preferred with so many labels" if verdict.kept.name == "fit" else "the label-free choice"
+    return f"No other model is better by more than a standard error, so {default} is kept."
 
 
 def _accuracy(right: NDArray[np.bool_], mark: str) -> str:

@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from pipeline.methods.few_labels import Evidence, Objective, Weights, fit, folds, simplest_of_the_best, trained
+from pipeline.methods.few_labels import Evidence, Objective, Weights, first_of_the_best, fit, folds, trained
 from pipeline.networks.features import GivenFeatures
 from pipeline.networks.network import Decision, ProjectionHead, PrototypeClassifier, Prototypes
 
@@ -151,8 +151,8 @@ def test_folds_have_each_class_as_evenly_as_can_be() -> None:
     np.testing.assert_array_equal(parts, folds(labels, 5, seed=0))
 
 
-def test_the_simplest_of_those_that_are_as_good_is_taken() -> None:
+def test_the_first_of_those_that_are_as_good_is_taken() -> None:
     rights = [np.arange(40) < count for count in (20, 21, 34, 35)]
-    assert simplest_of_the_best(rights) == 2  # 35 of 40 is one more, with a standard error of one
-    assert simplest_of_the_best(rights[:2]) == 0
-    assert simplest_of_the_best([np.array([True])]) == 0
+    assert first_of_the_best(rights) == 2  # 35 of 40 is one more, with a standard error of one
+    assert first_of_the_best(rights[:2]) == 0
+    assert first_of_the_best([np.array([True])]) == 0
