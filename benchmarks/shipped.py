@@ -1,7 +1,9 @@
 """What the package facex predicts of a set's crops, as a file for ``pocan score --predictions``.
 
 pip install --no-deps facex ai-edge-litert scikit-image lazy_loader
-python -m benchmarks.shipped SET OUT.csv          in a project that has the set's crops
+python -m benchmarks.shipped SET OUT.csv [--all]   in a project that has the set's crops and split
+
+The test part is predicted, or with --all every picture.
 
 facex 1.1.0 (MIT) carries its weights. It asks for all of TensorFlow, of which it uses the interpreter: so it is never
 imported here, and its network is run on what it makes of a face (``facex.core``, ``facex.utils``): grey, 200×200, in
@@ -17,8 +19,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from pipeline.config import paths
-from pipeline.data.crops import CropStore
+from pipeline.data.prepared import PreparedData
 from pipeline.labels import EXPRESSIONS
 from pipeline.progress import progress_bar
 
@@ -63,10 +64,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("set")
     parser.add_argument("out", type=Path)
+    parser.add_argument("--all", action="store_true")
     options = parser.parse_args()
-    store = CropStore.open(paths.crops(options.set))
-    table = pd.DataFrame(probabilities(store.images), columns=[f"p_{name}" for name in EXPRESSIONS])
-    table.insert(0, "picture", store.samples["key"].to_numpy())
+    data = PreparedData.open(options.set)
+    rows = np.arange(len(data.store.images)) if options.all else data.split.test
+    table = pd.DataFrame(probabilities(data.store.images[rows]), columns=[f"p_{name}" for name in EXPRESSIONS])
+    table.insert(0, "picture", data.store.samples["key"].to_numpy()[rows])
     table.to_csv(options.out, index=False)
 
 
