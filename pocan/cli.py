@@ -14,7 +14,6 @@ from pipeline.command_line import report_errors
 from pipeline.datasets import DATASETS
 from pipeline.errors import ParamsError
 from pipeline.files.names import as_text
-from pipeline.shards import WHOLE, Shard
 from pocan.api import EVERY, SOURCE_MODEL
 from pocan.pages import Command
 
@@ -118,6 +117,7 @@ def faces(
         from pipeline.config.project import face_params
         from pipeline.data.crops import CropStore
         from pipeline.reporting.folder_faces import extract_folder, faces_found, shard_found
+        from pipeline.shards import Shard
 
     shard = None if part is None else Shard.parse(part)
     for path in extract_folder(folder, out, face_params(file, changes or []), device, processes, shard):
@@ -163,6 +163,7 @@ def predict(
         from pipeline.prediction.inputs import list_inputs, sources_of
         from pipeline.prediction.outputs import Destination, format_of
         from pipeline.prediction.sharding import predict_shard
+        from pipeline.shards import WHOLE, Shard
 
     shard = None if part is None else Shard.parse(part)
     to = Destination(out, format_of(kind, out), draw)
