@@ -162,7 +162,7 @@ def _report_reading(dataset: Dataset) -> dict[str, int]:
     return passed
 
 
-def decisive(dataset: Dataset, params: FaceParams, device: torch.device) -> dict[str, Any]:
+def _made_from(dataset: Dataset, params: FaceParams, device: torch.device) -> dict[str, Any]:
     """All but the pictures that decides a store's bytes, by name: parameters, device, code and libraries."""
     library = Path(__file__).parent
     code = python_digests([library, library.parent / "datasets", Path(crops.__file__)])
