@@ -130,7 +130,12 @@ def test_what_was_done_before_a_process_died_is_kept(
     assert answer.exit_code == 1
     assert "error: a process that reads pictures died" in answer.stderr
     taken, find = list[list[Any]](), FaceBatches.__getitem__
-    monkeypatch.setattr(FaceBatches, "__getitem__", lambda work, batch: taken.append(batch) or find(work, batch))
+
+    def counted(work: FaceBatches, batch: list[Any]) -> Any:
+        taken.append(batch)
+        return find(work, batch)
+
+    monkeypatch.setattr(FaceBatches, "__getitem__", counted)
     answer = invoke(*command, "--processes", "1")
     assert answer.exit_code == 0, answer.output
     assert len(taken) == 3  # of four pictures
