@@ -22,7 +22,7 @@ from pipeline.data.prepared import PreparedData
 from pipeline.files.io import read_json, write_json
 from pipeline.git import git
 from pipeline.networks.trained import open_model
-from pipeline.reporting.markdown import markdown_table, signed
+from pipeline.reporting.markdown import NOTHING, markdown_table, signed
 from pipeline.training import loop
 from pipeline.trials.run import WORSE, Trials
 from pipeline.trials.suite import read_suite
@@ -66,18 +66,21 @@ def table(files: Sequence[Path]) -> str:
     found = {name: pd.concat([pd.DataFrame(rows[name]) for rows in read if name in rows]) for name in read[0]}
     ended = {name: of.dropna(subset=["balanced"]) for name, of in found.items()}  # the others have diverged
     gains = {name: of.assign(gain=100 * (of.balanced - of.dt_balanced).astype(float)) for name, of in ended.items()}
+    kinds = [key for key in SHARES if any(key in set(of.shares) for of in found.values())]
     lines = []
     for name, of in sorted(gains.items(), key=lambda item: -item[1].gain.mean()):
         by = of.groupby("shares").gain.mean()
         harmed = (of.gain < -100 * WORSE).sum()
         accuracy = 100 * (of.accuracy - of.dt_accuracy).mean()
-        cells = [f"{signed(accuracy)} ({signed(of.gain.mean())})", *(signed(by[key]) for key in SHARES if key in by)]
+        cells = [
+            f"{signed(accuracy)} ({signed(of.gain.mean())})",
+            *(signed(by[key]) if key in by else NOTHING for key in kinds),
+        ]
         lines.append(
             [name, *cells, f"{signed(of.gain.min())}", f"{harmed} of {len(of)}{_diverged(len(found[name]) - len(of))}"]
         )
-    first = next(iter(gains.values()))
-    kinds = [title for key, title in SHARES.items() if key in set(first.shares)]
-    return markdown_table(["", "gain (balanced)", *kinds, "worst", "harmed"], lines)
+    titles = [SHARES[key] for key in kinds]
+    return markdown_table(["", "gain (balanced)", *titles, "worst", "harmed"], lines)
 
 
 def _diverged(count: int) -> str:

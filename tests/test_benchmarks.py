@@ -1,12 +1,13 @@
 """The benchmarks run with the parameters that the project has now; what they measure is not tested."""
 
+import json
 from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from benchmarks import loops, methods
+from benchmarks import loops, methods, trial_heads
 from pipeline.compute.team import Team
 from pipeline.config.load import load
 from tests.methods.test_contract import TRAINED
@@ -26,3 +27,15 @@ def test_every_training_loop_takes_steps(contestant: tuple[str, str], tmp_path: 
     setting = loops.Setting(contestant[1], "resnet10", BATCH, "cpu", "fp32", False, str(tmp_path))
     steps = loops.CONTESTANTS[contestant](setting, images, load())
     assert next(steps) == 2 * BATCH * int(contestant[1]), asdict(setting)
+
+
+def test_a_method_that_diverged_on_all_targets_of_a_kind_keeps_its_columns(tmp_path: Path) -> None:
+    def row(shares: str, balanced: float | None) -> dict[str, object]:
+        before = {"dt_accuracy": 0.5, "dt_balanced": 0.5}
+        return {"shares": shares, **before, "accuracy": balanced, "balanced": balanced}
+
+    rows = {"y": [row("even", None), row("dirichlet-1.0", 0.55)], "x": [row("even", 0.6), row("dirichlet-1.0", 0.7)]}
+    (tmp_path / "a.json").write_text(json.dumps({"rows": rows}))
+    lines = trial_heads.table([tmp_path / "a.json"]).splitlines()
+    assert lines[0] == "|  | gain (balanced) | even | Dirichlet 1.0 | worst | harmed |"
+    assert lines[3] == "| y | +5.0 (+5.0) | – | +5.0 | +5.0 | 0 of 1; diverged 1 |"

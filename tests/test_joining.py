@@ -104,8 +104,13 @@ def test_faces_are_joined_again_after_an_interruption(here: Path, monkeypatch: p
     with monkeypatch.context() as patch:
         patch.setattr("pipeline.reporting.folder_faces.write_faces_report", killed)
         assert invoke("join", *parts, "--out", "joined").exit_code != 0
+    assert sorted(path.name for path in here.iterdir()) == ["1", "2", "album", "models"]
     succeed("join", *parts, "--out", "joined")
     assert (here / "joined/faces.md").exists()
+    refused("join", *parts, "--out", "joined", message="joined: exists already")
+    # Neither a part nor crops whose report was interrupted are taken for what a joining has left.
+    refused("join", *parts, "--out", "1", message="1: exists already")
+    (here / "joined/faces.md").unlink()
     refused("join", *parts, "--out", "joined", message="joined: exists already")
 
 

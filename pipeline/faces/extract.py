@@ -92,13 +92,14 @@ def extract(
         shard: of the set's batches only this part; the store then has a ``shard.json``. None: all of them.
 
     Raises:
-        DatasetError: more than ``max_unreadable`` of the pictures are unreadable, or all of them; a process died.
+        DatasetError: more than ``max_unreadable`` of the pictures are unreadable, or all of them.
+        PipelineError: a process died; what is done is kept.
         StorageError: the system refuses to write, as on a full disk.
         WeightsError: a detector's files are missing.
     """
     batches, listing = _list(dataset, params.batch_size, shard)
     count = sum(map(len, batches))
-    made_from = decisive(dataset, params, device)
+    made_from = _made_from(dataset, params, device)
     settings = hashlib.sha256(json.dumps(made_from, sort_keys=True).encode()).hexdigest()
     names = [batch_name(dataset, batch, settings) for batch in batches]
     unreadable = Unreadable(dataset.name, count, max_unreadable, dataset.unit)
@@ -161,7 +162,7 @@ def _report_reading(dataset: Dataset) -> dict[str, int]:
     return passed
 
 
-def decisive(dataset: Dataset, params: FaceParams, device: torch.device) -> dict[str, Any]:
+def _made_from(dataset: Dataset, params: FaceParams, device: torch.device) -> dict[str, Any]:
     """All but the pictures that decides a store's bytes, by name: parameters, device, code and libraries."""
     library = Path(__file__).parent
     code = python_digests([library, library.parent / "datasets", Path(crops.__file__)])

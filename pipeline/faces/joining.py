@@ -35,7 +35,7 @@ def join_stores(shards: Sequence[FoundShard], folder: Path) -> None:
     crops = sum(shard.record.counts["crops"] for shard in shards)
     if not crops:
         pictures = sum(shard.record.counts["pictures"] for shard in shards)
-        raise DatasetError(f"{folder}: none of the {pictures} pictures could be read by any shard")
+        raise DatasetError(f"none of the {pictures} pictures of all shards can be read; name a folder of pictures")
     with atomic_folder(folder) as temporary:
         with packing(temporary, crops) as packer:
             for shard in progress_bar(shards, desc="join", unit="shard"):

@@ -10,7 +10,7 @@ import cv2
 import torch
 from torch.utils.data import DataLoader
 
-from pipeline.errors import DatasetError
+from pipeline.errors import PipelineError
 from pipeline.faces.batches import Batches, FaceBatches
 from pipeline.faces.writer import CropBatch
 from pipeline.locks import processes_allowed
@@ -36,7 +36,7 @@ def crop_batches(work: FaceBatches, batches: Batches, processes: int | None) -> 
         What becomes of each batch, in order.
 
     Raises:
-        DatasetError: a process died.
+        PipelineError: a process died.
         WeightsError: a detector's files are missing.
     """
     if processes is None:
@@ -66,7 +66,7 @@ def crop_batches(work: FaceBatches, batches: Batches, processes: int | None) -> 
     except RuntimeError as error:
         if not str(error).startswith("DataLoader worker"):  # else: "Caught … in DataLoader worker", a fault of ours
             raise
-        raise DatasetError(
+        raise PipelineError(  # no DatasetError: the pictures are not at fault, and what is done stays
             f"a process that reads pictures died ({error}); the memory may have run out. "
             f"What is done is kept: run it again, with fewer processes if it was the memory"
         ) from error

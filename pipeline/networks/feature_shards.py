@@ -47,8 +47,8 @@ def write_features_shard(request: FeatureRequest, folder: Path, device: torch.de
         places.flush()
         write_note(temporary, made_from)
         counts = {"features": count, "pictures": len(request.images), "views": 1 + request.views}
-        decisive = {**made_from, "device": device.type, **computed_with()}
-        write_shard(temporary, KIND, shard, request.crops, decisive, counts)
+        computed = {**made_from, "device": device.type, **computed_with()}
+        write_shard(temporary, KIND, shard, request.crops, computed, counts)
 
 
 def join_features(shards: Sequence[FoundShard], folder: Path) -> None:

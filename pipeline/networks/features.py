@@ -176,17 +176,23 @@ def features_folder(folder: Path, made_from: dict[str, Any], files: Sequence[str
         StorageError: the disk is full or fails.
     """
     if folder.exists():
-        try:
-            whole = all((folder / name).exists() for name in files)
-            if whole and read_json(folder / NOTE) == _with_digest(made_from, folder):
-                yield None
-                return
-        except DamagedFileError:
-            pass  # made anew below
+        if _is_whole(folder, made_from, files):
+            yield None
+            return
         with storage_errors(folder):
             remove_folder(folder)
     with atomic_folder(folder) as temporary:
         yield temporary
+
+
+def _is_whole(folder: Path, made_from: dict[str, Any], files: Sequence[str]) -> bool:
+    """Whether features of this description are there, undamaged, with their other files."""
+    if not all((folder / name).exists() for name in files):
+        return False
+    try:
+        return bool(read_json(folder / NOTE) == _with_digest(made_from, folder))
+    except DamagedFileError:
+        return False
 
 
 def write_note(folder: Path, made_from: dict[str, Any]) -> None:

@@ -137,10 +137,9 @@ def _require_data(description: dict[str, Any]) -> None:
     Raises:
         KeyError, TypeError: something is missing, or of another type.
     """
-    roles = [role for role in ("source", "target") if role in description]
-    for data in (description["source"], *(description[role] for role in roles)):
+    for role in ("source", "target") if "target" in description else ("source",):
         for key in ("name", "provenance"):
-            if not isinstance(data[key], str):
+            if not isinstance(description[role][key], str):
                 raise TypeError(f"{key} is no text")
     if not isinstance(description.get("prototypes", {}), dict):
         raise TypeError("prototypes is no mapping")

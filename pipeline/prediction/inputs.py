@@ -167,7 +167,8 @@ def list_inputs(inputs: Sequence[str]) -> list[Named]:
         else:
             found.append(Named(text))
     if not found:
-        raise DatasetError("nothing to predict: no path came on the standard input")
+        lacking = "came on the standard input" if STDIN in inputs else "is given"
+        raise DatasetError(f"nothing to predict: no path {lacking}")
     return found
 
 

@@ -52,9 +52,18 @@ class PictureTable:
         self.picture = picture
 
     def place_of(self, names: Sequence[str]) -> int | None:
-        """The place in a row of the first of some columns that is there; None where there is none of them."""
+        """The place in a row of the first of some columns that is there; None where there is none of them.
+
+        Raises:
+            DatasetError: that column is there twice.
+        """
         head = [name.casefold() for name in self.header]
-        return next((head.index(name) for name in names if name in head), None)
+        name = next((name for name in names if name in head), None)
+        if name is None:
+            return None
+        if head.count(name) > 1:
+            raise DatasetError(f"{self.where}: two columns {name!r}; remove one")
+        return head.index(name)
 
     def lacks(self, what: str) -> DatasetError:
         """The error of a column that is missing."""

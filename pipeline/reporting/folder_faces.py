@@ -15,7 +15,7 @@ from pipeline.datasets.parts.base import Dataset
 from pipeline.errors import DatasetError
 from pipeline.faces.extract import extract
 from pipeline.faces.joining import join_stores
-from pipeline.files.atomic import remove_folder, require_free
+from pipeline.files.atomic import atomic_folder, require_free
 from pipeline.files.names import require_utf8
 from pipeline.files.records import read_record
 from pipeline.locks import exclusive
@@ -83,7 +83,7 @@ def nothing_left(out: Path, in_progress: Path) -> Iterator[None]:
 
 
 def join_folders(shards: Sequence[FoundShard], out: Path) -> list[Path]:
-    """What ``extract_folder`` would have made of all pictures at once, from its parts.
+    """Write what ``extract_folder`` would have made of all pictures at once, from its parts, as a whole.
 
     Args:
         shards: the parts, whole and in order.
@@ -96,16 +96,15 @@ def join_folders(shards: Sequence[FoundShard], out: Path) -> list[Path]:
         DatasetError: ``out`` is there already, or no picture was readable.
         StorageError: another process is at work on ``out``, or it cannot be written.
     """
-    store, report = out / "crops", out / "faces.md"
     require_utf8(out, "--out")
     with exclusive(out):
-        if report.exists():
-            require_free(out, "--out")
-        if store.exists():  # a joining that was interrupted before the report
-            remove_folder(store)
-        join_stores(shards, store)
-        name = read_description(store)["dataset"]
-        return [store, *write_faces_report({name: store}, report, out / "contact-sheets")]
+        require_free(out, "--out")
+        with atomic_folder(out) as temporary:
+            store = temporary / "crops"
+            join_stores(shards, store)
+            name = read_description(store)["dataset"]
+            written = write_faces_report({name: store}, temporary / "faces.md", temporary / "contact-sheets")
+        return [out / path.relative_to(temporary) for path in (store, *written)]
 
 
 def shard_found(shard: Shard, out: Path) -> str:

@@ -146,6 +146,22 @@ def test_damaged_features_are_made_anew(data: PreparedData, tmp_path: Path) -> N
     assert (tmp_path / "f/features.npy").read_bytes() == whole
 
 
+def test_an_error_beside_features_that_are_there_is_not_taken_for_their_damage(
+    data: PreparedData, tmp_path: Path
+) -> None:
+    wanted = request(data)
+    wanted.write(tmp_path / "f", toy.CPU)
+
+    def fail() -> None:
+        with features_module.features_folder(tmp_path / "f", wanted.description, ["features.npy"]) as folder:
+            assert folder is None
+            raise DamagedFileError("another file")
+
+    with pytest.raises(DamagedFileError, match="another file"):
+        fail()
+    assert (tmp_path / "f/features.npy").exists()
+
+
 def test_a_part_of_the_source_is_the_same_in_every_adaptation(data: PreparedData) -> None:
     rows = source_rows(data, 5)
     assert len(rows) == 5

@@ -82,6 +82,7 @@ def test_folders_of_classes_beside_the_album_or_within_it(album: UnlabelledFolde
         ("picture,expression\na.png,\n", "few.csv: no label"),
         ("", "few.csv: the file is empty; begin it with picture,expression"),
         ("expression\nsad\n", "few.csv, line 1: no column 'picture'"),
+        ("picture,expression,Expression\na.png,sad,fear\n", "few.csv, line 1: two columns 'expression'; remove one"),
         ("picture,score\na.png,sad\n", "few.csv, line 1: no column 'expression'; found"),
         ("picture,predicted\na.png,sad\n", "few.csv, line 1: no column 'expression'; found"),
         ("source,expression\na.png,sad\n", "few.csv, line 1: no column 'picture'"),

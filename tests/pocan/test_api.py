@@ -88,6 +88,8 @@ def test_a_folder_becomes_a_table(model: pocan.Model, tmp_path: Path, capsys: py
     assert (len(none), none.dtypes.tolist()) == (0, table.dtypes.tolist())
     with pytest.raises(pocan.PipelineError, match="nothing could be read"):
         model.table(tmp_path / "album/broken.jpg")
+    with pytest.raises(pocan.PipelineError, match="nothing to predict: no path is given"):
+        model.table([])
     with pytest.raises(ValueError, match="every=0: at least 1"):
         model.table(tmp_path, every=0)
 

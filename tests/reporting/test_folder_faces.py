@@ -2,13 +2,16 @@
 
 import errno
 import os
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
 from typer.testing import CliRunner, Result
 
 from pipeline.data.crops import CropStore, read_description
+from pipeline.faces.batches import FaceBatches
 from pipeline.files.names import title_of
 from pocan.cli import app
 from tests.faces.scenes import noise, photograph
@@ -104,6 +107,38 @@ def test_crops_do_not_go_among_the_pictures(album: Path) -> None:
     assert answer.exit_code == 1
     assert "name a folder beside it" in answer.stderr
     assert not (album / "faces").exists()
+
+
+class DyingLoader:
+    """PyTorch's DataLoader, one of whose processes is killed behind its first batch."""
+
+    def __init__(self, work: Any, *, sampler: Any, **_: Any) -> None:
+        self._work, self._batches = work, sampler
+
+    def __iter__(self) -> Iterator[Any]:
+        yield self._work[self._batches[0]]
+        raise RuntimeError("DataLoader worker (pid 7) is killed by signal: Killed.")
+
+
+def test_what_was_done_before_a_process_died_is_kept(
+    album: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command = (str(album), "--out", str(tmp_path / "out"), "-S", "batch_size=1")
+    with monkeypatch.context() as patch:
+        patch.setattr("pipeline.faces.processes.DataLoader", DyingLoader)
+        answer = invoke(*command, "--processes", "2")
+    assert answer.exit_code == 1
+    assert "error: a process that reads pictures died" in answer.stderr
+    taken, find = list[list[Any]](), FaceBatches.__getitem__
+
+    def counted(work: FaceBatches, batch: list[Any]) -> Any:
+        taken.append(batch)
+        return find(work, batch)
+
+    monkeypatch.setattr(FaceBatches, "__getitem__", counted)
+    answer = invoke(*command, "--processes", "1")
+    assert answer.exit_code == 0, answer.output
+    assert len(taken) == 3  # of four pictures
 
 
 def test_a_device_that_there_is_not_is_named(album: Path, tmp_path: Path) -> None:
