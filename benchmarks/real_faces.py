@@ -133,7 +133,9 @@ def draw_front(transfer: float, found: Sequence[Row]) -> Figure:
     title.set(ha="center", va="bottom", fontsize=9)
     axes.text(1.02, -0.75, "mean   gain [95 %]", transform=axes.get_yaxis_transform(), va="bottom", fontsize=9)
     models = len(files("fer2013-ckplus48"))
-    axes.set_xlabel(f"accuracy on CK+48 (%); large dot: mean, small dots: the {models} source models")
+    axes.set_xlabel(
+        f"accuracy on CK+48 (%): direct transfer's mean plus the gain; small dots: the {models} source models"
+    )
     return figure
 
 

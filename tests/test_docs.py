@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
+import yaml
 
 from benchmarks.sample import sample_of
 
@@ -51,6 +52,27 @@ def test_the_readme_is_short_and_explains_its_words_where_they_first_stand() -> 
         "mutual information": "*mutual information* (",
     }.items():
         assert text.index(word) == text.index(explained) + explained.index(word), word
+
+
+def test_an_experiment_changes_keys_that_a_parameter_file_has_or_adds_them() -> None:
+    # DVC refuses -S KEY=… of a key that params.yaml lacks, unless a + is before it.
+    files = [
+        yaml.safe_load(path.read_text(encoding="utf-8"))
+        for path in [ROOT / "params.yaml", *(ROOT / "params").iterdir()]
+    ]
+    for page in PAGES:
+        for line in re.findall(r"dvc exp run .*", page.read_text(encoding="utf-8")):
+            for key in re.findall(r"-S '?([a-z][\w.]*)=", line):
+                assert any(has(one, key.split(".")) for one in files), f"{page.name}: {key}"
+
+
+def has(params: object, path: list[str]) -> bool:
+    """Whether parameters have a key below sections."""
+    for key in path:
+        if not isinstance(params, dict) or key not in params:
+            return False
+        params = params[key]
+    return True
 
 
 def test_the_sample_says_that_it_is_one_and_links_nothing_that_is_not_there() -> None:

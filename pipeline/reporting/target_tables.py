@@ -40,8 +40,8 @@ def targets_section(results: Sequence[Result]) -> str:
     notes = [
         "Train and Test are numbers of pictures; accuracy is in per cent, differences in percentage points. Balanced "
         "accuracy is the mean of the classes' recalls: each class counts the same. Brackets hold 95 % intervals; "
-        "differences are paired over the same pictures (pipeline.evaluation.comparison). This is one seed; other seeds "
-        "give other numbers."
+        "differences are paired over the same pictures, and their intervals are Student's t with the bootstrap's "
+        "variance (docs/studies.md). This is one seed; other seeds give other numbers."
     ]
     if results[0].adapts:
         notes.append(_where_adaptation_did_not_help(results))
