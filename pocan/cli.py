@@ -505,8 +505,8 @@ def export(
     crops: Annotated[
         Path | None,
         typer.Option(
-            help="Check on these crops, the folder of pocan faces or a crop store; by default those of the set that the "
-            "model was trained on last."
+            help="Check on these crops: the folder of pocan faces, or a crop store; by default those of the set that "
+            "the model was trained on last."
         ),
     ] = None,
     first: Annotated[str | None, typer.Argument(hidden=True)] = None,
