@@ -23,5 +23,7 @@ def test_every_file_beside_the_code_goes_into_the_wheel() -> None:
         if path.is_file() and path.suffix not in {".py", ".pyc"}
     }
     assert packed == beside
+    # Without the library's marker a user's type checker takes what pocan gives of it, as PipelineError, for Any.
+    assert {ROOT / "pipeline/py.typed", ROOT / "pocan/py.typed"} <= packed
     for path in (*(ROOT / "pipeline").rglob("*.py"), *(ROOT / "pocan").rglob("*.py")):
         assert (path.parent / "__init__.py").is_file(), path
