@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
 AnyPath = str | os.PathLike[str]
 
-Picture = Union[AnyPath, "NDArray[np.uint8]", "Image"]
-"""A picture's file, its pixels (uint8 H×W×3, RGB), or an image of Pillow's."""
+Picture = Union[AnyPath, bytes, "NDArray[np.uint8]", "Image"]
+"""A picture's file, the bytes of one, its pixels (uint8 H×W×3, RGB), or an image of Pillow's."""
 
 Changes = Mapping[str, object] | Sequence[str]
 """Other values of parameters: ``{"adapt.tau": 0.6}``, or as the command line has them, ``["adapt.tau=0.6"]``."""
@@ -83,11 +83,11 @@ class Model:
         """Find the faces of a picture, or of each picture of a list, and tell their expressions.
 
         Files and Pillow's images are turned upright as their Exif data say. Of a list of files only a few pictures are
-        in memory at a time.
+        in memory at a time. Several threads may call it at once.
 
         Args:
-            pictures: one picture, or a list or tuple of pictures: paths, arrays (uint8 H×W×3, RGB) or Pillow's images,
-                of any sizes.
+            pictures: one picture, or a list or tuple of pictures: paths, the bytes of files, arrays (uint8 H×W×3, RGB)
+                or Pillow's images, of any sizes.
 
         Returns:
             The faces of the picture, by falling score; empty where there is none. For a list of pictures a list of such
@@ -98,7 +98,7 @@ class Model:
             TypeError: something is none of these kinds of pictures.
             ValueError: an array has another shape or another type of numbers.
         """
-        if isinstance(pictures, Sequence) and not isinstance(pictures, str):
+        if isinstance(pictures, Sequence) and not isinstance(pictures, str | bytes | bytearray):
             return self._predict(pictures)
         return self._predict([pictures])[0]
 
@@ -154,7 +154,7 @@ class Model:
         from pipeline.prediction.inputs import Frame
         from pipeline.prediction.predict import predict_frames
 
-        frames = (Frame.of_picture("", _pixels(picture)) for picture in pictures)
+        frames = (Frame.of_picture("", _pixels(picture, f"picture {n}")) for n, picture in enumerate(pictures, 1))
         with contextlib.closing(predict_frames(frames, self.predictor)) as stream:
             return [[_face(prediction) for prediction in predictions] for _, predictions in stream]
 
@@ -321,8 +321,8 @@ def _as_text(changes: Changes) -> list[str]:
     return list(changes)
 
 
-def _pixels(picture: Picture) -> "NDArray[np.uint8]":
-    """A picture as uint8 H×W×3, RGB."""
+def _pixels(picture: Picture, called: str = "picture 1") -> "NDArray[np.uint8]":
+    """A picture as uint8 H×W×3, RGB; ``called``: the name of one without a path, in errors."""
     import numpy as np
     from PIL.Image import Image
 
@@ -330,13 +330,18 @@ def _pixels(picture: Picture) -> "NDArray[np.uint8]":
 
     if isinstance(picture, str | os.PathLike):
         return decode(Path(picture), os.fspath(picture))
+    if isinstance(picture, bytes | bytearray):
+        return decode(bytes(picture), called)
     if isinstance(picture, Image):
         return rgb_array(picture)
     if not isinstance(picture, np.ndarray):
-        raise TypeError(f"{type(picture).__name__}: a picture is a path, an array of NumPy's or an image of Pillow's")
+        kinds = "a path, the bytes of a file, an array of NumPy's or an image of Pillow's"
+        raise TypeError(f"{called}: {type(picture).__name__}; a picture is {kinds}, several are a list")
     if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3 or not picture.size:
         shape = "×".join(map(str, picture.shape))
-        raise ValueError(f"{picture.dtype} {shape}: a picture's array is uint8 H×W×3, channels red, green, blue")
+        wanted = "a picture's array is uint8 H×W×3, channels red, green, blue"
+        several = "; several pictures are a list of arrays" if picture.ndim == 4 else ""
+        raise ValueError(f"{called}: {picture.dtype} {shape}; {wanted}{several}")
     return np.ascontiguousarray(picture)
 
 

@@ -505,7 +505,10 @@ def export(
     ] = False,
     crops: Annotated[
         Path | None,
-        typer.Option(help="Check on these crops; by default those of the set that the model was trained on last."),
+        typer.Option(
+            help="Check on these crops: the folder of pocan faces, or a crop store; by default those of the set that "
+            "the model was trained on last."
+        ),
     ] = None,
     first: Annotated[str | None, typer.Argument(hidden=True)] = None,
 ) -> None:

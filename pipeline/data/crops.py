@@ -131,7 +131,10 @@ def read_description(folder: Path) -> dict[str, Any]:
 def _require(folder: Path, names: Sequence[str]) -> None:
     for name in names:
         if not (folder / name).is_file():
-            raise DatasetError(f"{folder / name}: missing; run the faces stage of this data set (dvc repro)")
+            raise DatasetError(
+                f"{folder / name}: missing; run the faces stage of this data set (dvc repro), "
+                "or pocan faces for other pictures"
+            )
 
 
 def digest(files: Iterable[Path]) -> str:

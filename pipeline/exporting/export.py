@@ -17,6 +17,9 @@ from pipeline.files.io import write_text
 from pipeline.files.names import as_text, require_utf8
 from pipeline.networks.trained import TrainedModel
 
+STORE, CROPS = "store.json", "crops"
+"""What every crop store has, and where ``pocan faces`` puts its store."""
+
 COMPARED = 256
 """Crops on which the files are compared with PyTorch, at most."""
 
@@ -37,8 +40,9 @@ def export(trained: TrainedModel, called: str, out: Path, crops: Path | None, in
         trained: the model.
         called: the folder or URI that it was opened from, for the card.
         out: a new folder for model.onnx, card.md, and with ``int8`` model-int8.onnx.
-        crops: a crop store to compare on, and to measure int8's ranges on; by default that of the set that the model
-            was trained on last, or noise where this is not at hand (then there is no int8).
+        crops: a crop store, or what ``pocan faces`` has written, to compare on, and to measure int8's ranges on; by
+            default that of the set that the model was trained on last, or noise where this is not at hand (then there
+            is no int8).
         int8: also write a model of 8-bit integers.
 
     Returns:
@@ -53,7 +57,11 @@ def export(trained: TrainedModel, called: str, out: Path, crops: Path | None, in
         raise PipelineError(f"{out}: is there already; remove it or name another folder with --out")
     pictures, store = _compared_crops(trained, crops)
     if int8 and (store is None or len(store.images) < FEWEST):
-        raise DatasetError(f"int8 needs {FEWEST} crops to measure activations on: name a crop store with --crops")
+        given = "there are none" if store is None else f"there are {len(store.images)}"
+        raise DatasetError(
+            f"int8 needs {FEWEST} crops to measure activations on, and {given}: make them of your own pictures with "
+            "pocan faces FOLDER --out DIR, and name them with --crops DIR"
+        )
     files = {}
     with atomic_folder(out) as folder:
         onnx.export(trained, folder / "model.onnx")
@@ -73,7 +81,9 @@ def _compared_crops(trained: TrainedModel, where: Path | None) -> tuple[onnx.Cro
     """The crops that PyTorch and the file are compared on, and the store that they are from; None: they are noise."""
     data = trained.description.get("target") or trained.description["source"]
     folder = where or paths.crops(data["name"])
-    if where is None and not (folder / "store.json").is_file():
+    if not (folder / STORE).is_file() and (folder / CROPS / STORE).is_file():
+        folder /= CROPS
+    if where is None and not (folder / STORE).is_file():
         return np.random.Generator(np.random.PCG64(0)).integers(0, 256, (16, 112, 112, 3), dtype=np.uint8), None
     store = CropStore.open(folder)
     return np.asarray(store.images[_spread(store, COMPARED)]), store

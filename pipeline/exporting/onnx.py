@@ -79,10 +79,12 @@ def export(trained: TrainedModel, path: Path) -> None:
 
 def metadata(trained: TrainedModel) -> dict[str, str]:
     """What a user of the file must know: texts by their keys."""
+    unknown = trained.imported and "labels" not in trained.description
+    calibrated = "the imported network's own, not calibrated" if unknown else "calibrated"
     return {
         "expressions": ",".join(EXPRESSIONS),
         "input": f"crops: uint8 N×{CROP_SIZE}×{CROP_SIZE}×3, RGB; one face each, found and cropped as faces says",
-        "output": "probabilities: float N×7, calibrated, in the order of expressions",
+        "output": f"probabilities: float N×7, {calibrated}, in the order of expressions",
         "preprocessing": f"inside: /255, central crop of {trained.eval_crop} of the side, resize, normalisation",
         "faces": trained.every_face.model_dump_json(),
         "opset": str(OPSET),

@@ -125,8 +125,9 @@ def crop_recipe(faces: FaceParams) -> str:
     else:
         square = " made a square as long as its longer side and" if faces.align == "square" else ""
         shape = (
-            f"its box,{square} widened by {faces.margin:g} of its width and height on each side and cut off at the "
-            f"picture's edge, is resized to {CROP_SIZE}×{CROP_SIZE} pixels, whatever its proportions"
+            f"its box,{square} widened by {faces.margin:g} of its width and height on each side, rounded to whole "
+            f"pixels and cut off at the picture's edge, is resized to {CROP_SIZE}×{CROP_SIZE} pixels, whatever its "
+            "proportions"
         )
     thresholds = ", ".join(f"{value:g}" for value in faces.thresholds)
     return "\n".join(
@@ -134,7 +135,8 @@ def crop_recipe(faces: FaceParams) -> str:
             "1. Turn the picture upright by its Exif data; RGB, 8 bits.",
             f"2. Find faces with MTCNN: at least {faces.min_face} pixels, scale factor {faces.scale_factor:g}, "
             f"thresholds {thresholds}. A picture with a shorter side below {faces.enlarge_to} is enlarged to it.",
-            f"3. Of each face {shape}. Smaller faces are enlarged by {faces.upscale} interpolation.",
+            f"3. Of each face {shape}. Larger faces are shrunk by area averages (OpenCV's INTER_AREA), smaller ones "
+            f"enlarged by {faces.upscale} interpolation.",
             f"4. The crop, uint8 {CROP_SIZE}×{CROP_SIZE}×3, is the input: scaling, central crop and normalisation "
             "are inside the file.",
             "",

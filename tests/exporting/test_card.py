@@ -43,6 +43,7 @@ def test_it_says_what_it_is_of_when_and_how_faces_are_cropped(trained: TrainedMo
     assert "pocan.load_model('mine/model')" in said
     assert "mlflow models serve -m MODEL" in said
     assert "its box, widened by 0.25 of its width and height on each side" in said  # the margin of this model
+    assert "Larger faces are shrunk by area averages (OpenCV's INTER_AREA), smaller ones enlarged by cubic" in said
     assert "Its score is not known" in said
     assert "1.2 ms for one crop, 0.5 ms a crop in batches of 32" in said
     assert "on A Processor, up to 2 threads" in said

@@ -9,6 +9,7 @@ import logging
 import os
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -19,6 +20,7 @@ from typer.testing import CliRunner
 
 from pipeline.data import augment
 from pipeline.exporting import onnx
+from pipeline.exporting.export import _compared_crops
 from pipeline.exporting.onnx import Exported
 from pipeline.labels import EXPRESSIONS
 from pipeline.networks import saved
@@ -124,7 +126,8 @@ def test_what_is_there_is_not_overwritten_and_nothing_is_half_written(
     assert "not UTF-8, so not all files could be written there; name another with --out" in answer.stderr
     answer = invoke(tmp_path / "model", "--out", tmp_path / "other", "--int8")
     assert answer.exit_code == 1
-    assert "name a crop store with --crops" in answer.stderr
+    assert "int8 needs 40 crops to measure activations on, and there are none" in answer.stderr
+    assert "pocan faces FOLDER --out DIR, and name them with --crops DIR" in answer.stderr
 
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
@@ -156,6 +159,22 @@ def test_an_int8_model_says_how_often_it_decides_alike(tmp_path: Path, store: Pa
     found = re.search(r"int8; decides as model.onnx on ([\d.]+) % of 30 other crops", card)
     assert found is not None
     assert float(found[1]) >= 95
+
+
+def test_crops_are_named_by_their_store_or_by_the_folder_of_pocan_faces(tmp_path: Path, store: Path) -> None:
+    write_adapted(tmp_path / "model")
+    for named in (store, store.parent):
+        crops, found = _compared_crops(open_model(tmp_path / "model"), named)
+        assert found is not None
+        assert (found.folder, len(crops)) == (store, 60)
+
+
+def test_an_imported_model_without_labels_is_not_called_calibrated(tmp_path: Path) -> None:
+    write_adapted(tmp_path / "model")
+    trained = open_model(tmp_path / "model")
+    assert onnx.metadata(trained)["output"] == "probabilities: float N×7, calibrated, in the order of expressions"
+    imported = replace(trained, description={**trained.description, "imported": {}})
+    assert "the imported network's own, not calibrated" in onnx.metadata(imported)["output"]
 
 
 @pytest.mark.slow

@@ -3,6 +3,7 @@
 import inspect
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import version
 from pathlib import Path
 
@@ -50,7 +51,8 @@ def test_a_picture_is_the_same_from_a_file_an_array_and_pillow(model: pocan.Mode
     image = Image.fromarray(photograph())
     image.save(tmp_path / "one.png")
     (expected,) = model.predict(photograph())
-    for picture in (tmp_path / "one.png", str(tmp_path / "one.png"), image, image.convert("RGBA")):
+    content = (tmp_path / "one.png").read_bytes()
+    for picture in (tmp_path / "one.png", str(tmp_path / "one.png"), content, image, image.convert("RGBA")):
         (found,) = model.predict(picture)
         same(found, expected)
     flipped = np.ascontiguousarray(photograph()[..., ::-1])
@@ -64,6 +66,13 @@ def test_of_a_list_each_picture_has_its_faces(model: pocan.Model) -> None:
     same(found[2][0], model.predict(photograph())[0])
     assert model.predict([]) == []
     assert [len(faces) for faces in model.predict((photograph(),))] == [1]
+
+
+def test_several_threads_get_the_same_faces_as_one(model: pocan.Model) -> None:
+    pictures = [photograph(), two_faces()] * 8
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(model.predict, pictures))
+    assert found == [model.predict(photograph()), model.predict(two_faces())] * 8
 
 
 def test_a_folder_becomes_a_table(model: pocan.Model, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -117,11 +126,14 @@ def test_the_exif_orientation_of_an_image_is_applied(model: pocan.Model, tmp_pat
 @pytest.mark.parametrize(
     ("picture", "error", "reason"),
     [
-        (photograph().astype(np.float32) / 255, ValueError, "float32 240×272×3: a picture's array is uint8 H×W×3"),
+        (photograph().astype(np.float32) / 255, ValueError, "picture 1: float32 240×272×3; a picture's array is uint8"),
         (photograph()[..., 0], ValueError, "uint8 240×272"),
-        (np.stack([photograph()] * 2), ValueError, "uint8 2×240×272×3"),
+        (np.stack([photograph()] * 2), ValueError, "uint8 2×240×272×3; .*; several pictures are a list of arrays"),
         (photograph()[:0], ValueError, "uint8 0×272×3"),
-        (7, TypeError, "int: a picture is a path, an array of NumPy's or an image of Pillow's"),
+        (7, TypeError, "picture 1: int; a picture is a path, the bytes of a file, an array of NumPy's or an image of"),
+        ([photograph(), None], TypeError, "picture 2: NoneType"),
+        (b"no picture", pocan.PipelineError, "picture 1: not a picture in a known format"),
+        ([photograph(), bytearray()], pocan.PipelineError, "picture 2: the file is empty"),
         ("nowhere.jpg", pocan.PipelineError, "nowhere.jpg: no such file"),
         ([photograph(), "nowhere.jpg"], pocan.PipelineError, "nowhere.jpg: no such file"),
     ],

@@ -1,6 +1,8 @@
 """``pocan score``: its numbers against other libraries' and plain formulas, its files, and what is refused."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -200,3 +202,16 @@ def test_bad_input_is_one_message_and_nothing_is_written(here: Path, arguments: 
     assert len(errors) == 1
     assert message in answer.stderr
     assert sorted(here.rglob("*")) == before
+
+
+@pytest.mark.parametrize(("right", "code"), [(12, 0), (3, 1)])
+def test_the_gate_of_the_page_stops_a_low_score(here: Path, right: int, code: int) -> None:
+    keys = sorted(path.relative_to(here / "faces").as_posix() for path in (here / "faces").rglob("*.png"))
+    rows = [(key, key.partition("/")[0] if number < right else "disgust") for number, key in enumerate(keys)]
+    pd.DataFrame(rows, columns=["picture", "expression"]).to_csv(here / "other.csv", index=False)
+    assert invoke("faces", "--predictions", "other.csv", "--out", "scores").exit_code == 0
+    page = (ROOT / "docs/scoring.md").read_text(encoding="utf-8")
+    script = page[page.index("import json, sys") :].partition("'\n```")[0]
+    ended = subprocess.run([sys.executable, "-c", script], cwd=here, capture_output=True, text=True, check=False)
+    assert ended.returncode == code
+    assert ended.stderr == ("balanced accuracy 0.250 is below 0.6\n" if code else "")
