@@ -10,7 +10,7 @@ def main() -> None:
     """The crop stores of the source and the targets -> reports/faces.md and reports/contact-sheets."""
     settings = load()
     stores = {name: paths.crops(name) for name in (settings.source, *settings.targets)}
-    write_faces_report(stores, paths.FACES_MARKDOWN, paths.CONTACT_SHEETS)
+    write_faces_report(stores, paths.FACES_MARKDOWN, paths.CONTACT_SHEETS, in_project=True)
 
 
 if __name__ == "__main__":

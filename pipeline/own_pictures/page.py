@@ -82,7 +82,7 @@ def _numbers(target: PreparedData, outcome: Outcome, table: pd.DataFrame, mark: 
     rows = target.split.test
     before, after = (one.probabilities[rows].argmax(axis=1) for one in (outcome.before, outcome.after))
     sure = int((table["confidence"].iloc[rows] >= report.SURE).sum())
-    counts = {"with a face": len(rows), "predicted otherwise": int((before != after).sum())}
+    counts = {"with a face": len(rows), "predictions changed": int((before != after).sum())}
     return [(name, f"{count:,}{mark}") for name, count in (counts | {f"sure ({report.SURE:.0%})": sure}).items()]
 
 

@@ -109,8 +109,12 @@ class Told:
     @property
     def kept_source(self) -> bool:
         """Whether the source model is kept as it is: by a rule, by the labels, or as the method adapts nothing."""
-        fitted = self.verdict is not None and self.verdict.kept.name == "fit"
-        return self.kept_epoch == 0 and not fitted
+        return self.kept_epoch == 0 and not self.fitted
+
+    @property
+    def fitted(self) -> bool:
+        """Whether a fit to the user's labels is kept."""
+        return self.verdict is not None and self.verdict.kept.name == "fit"
 
     @property
     def mark(self) -> str:
@@ -136,7 +140,7 @@ def text(told: Told) -> str:
         _classes(_only(told.outcome.before, rows), told.predictions, mark),
         f"Confidence is the probability of the predicted expression, {_calibrated(told)}. Sure means {SURE:.0%} or "
         f"more. {_how_often(told.verdict)}",
-        verdicts.next_labels(labels, told.asked),
+        verdicts.to_score(told.model) if told.imported else verdicts.next_labels(labels, told.asked),
         "## Judged without labels",
         _comparison(told.scores, told.with_source, mark),
         _sign(told),
@@ -168,6 +172,8 @@ def judged(target: PreparedData, outcome: Outcome, source_labels: NDArray[np.int
 def _heading(told: Told) -> tuple[str, str]:
     """What the report is called, and the begin of the sentence on how many pictures there are."""
     method = told.settings.adapt
+    if told.fitted:
+        return "fitted to your labels", "The fitted model predicts"
     if not method.adapts:
         return "predicted by the source model", "The source model predicts"
     if told.kept_source:

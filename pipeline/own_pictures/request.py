@@ -158,7 +158,10 @@ class AdaptRequest:
             ParamsError: the method does not work on features, or the model has no g and M.
         """
         if trained.imported:
-            raise ParamsError(f"--labels: {self.model} is an imported model, which has no head g that could be fitted")
+            raise ParamsError(
+                f"--labels: {self.model} is an imported model, which labels cannot be fitted to; they can measure it: "
+                "pocan score"
+            )
         if settings.adapt.trains != "head":
             raise ParamsError(
                 f"--labels: they are fitted on features of f, which {settings.adapt.title} does not train on alone; "

@@ -27,6 +27,8 @@ def done(params: AdaptParams, why: str) -> str:
         f"{'were corrected' if params.training_free else 'were trained'} on them.",
         "all": "The whole network was trained.",
     }[params.trains]
+    if params.method == "adabn":
+        how = "No weight was trained: means and variances in the batch norms became those of these pictures."
     length = "one pass without training" if params.training_free else f"{params.epochs} epochs"
     return f"Method: {params.title}, {why}; {length}. {how}"
 
@@ -43,9 +45,8 @@ def kept(params: AdaptParams, epoch: int, validations: pd.DataFrame, moved: floa
     """
     if not params.adapts:
         return ""
-    moves = (
-        f"{'The correction' if params.training_free else 'Training'} {{}} {100 * moved:.1f} %{mark} of the predictions"
-    )
+    trained = not params.training_free and params.method != "adabn"
+    moves = f"{'Training' if trained else 'The correction'} {{}} {100 * moved:.1f} %{mark} of the predictions"
     reason = _reason(params.choose, epoch, validations, mark)
     if epoch:
         of = "" if params.training_free else f", after epoch {epoch} of {params.passes}"
@@ -158,5 +159,19 @@ def next_labels(count: int, asked: Sequence[str]) -> str:
         f"## What to label next\n\n{begin}: [label-next.csv](label-next.csv) names {len(asked)} pictures, balanced "
         "over the classes. First come pictures that the model is unsure of and that differ from the labelled ones. "
         "Fill in the column `expression`, or open [label.html](label.html): it shows the faces, takes one key a class "
-        "and saves labels.csv. Then run `pocan adapt` again with `--labels` and a new `--out`."
+        "and saves labels.csv, in the browser's folder for downloads. Then run the same command again with `--labels "
+        "labels.csv` and a new `--out`."
+    )
+
+
+def to_score(model: str) -> str:
+    """The section on what labels are good for where the model is imported: they measure it, and cannot be fitted.
+
+    Args:
+        model: the source model, as the user named it.
+    """
+    return (
+        "## How good is it?\n\nLabels cannot be fitted to an imported model, but they can measure it. Copy some of "
+        "your pictures into a folder with one sub-folder a class (`anger`, `happiness`, …). Then run `pocan score "
+        f"FOLDER --model {model} --model OUT/model --out scores`, where OUT is this report's folder."
     )

@@ -141,6 +141,9 @@ def predict_to(
         stream = predict_frames(read_frames(inputs, every, counts.unreadable.append), predictor)
         with contextlib.closing(stream), _until_interrupted(camera):
             _write(stream, outputs, counts, progress)
+        if total is not None:  # what could not be read is not waited for
+            progress.total = progress.n
+            progress.refresh()
     for message in counts.unreadable:
         tqdm.write(message, file=sys.stderr)
     if require_pictures and not counts.searched:

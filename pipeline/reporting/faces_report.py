@@ -31,8 +31,9 @@ network's. **Haar**: MTCNN found no face, but the Haar cascade did. **Whole**: n
 the whole picture. **Given**: the set's authors have aligned the picture to the face, so it is used unchanged. \
 **Unreadable**: the picture cannot be decoded and has no crop. The detection rate is MTCNN's share of the readable \
 pictures that are not given. Sharpness is the variance of the crop's Laplacian, in squared grey levels: low if the \
-crop is blurred.
+crop is blurred."""
 
+WHERE_SHEETS_ARE = """\
 The contact sheets show the pictures themselves, and pictures of a licensed set must not be published. So the pipeline \
 keeps the sheets with DVC, not with git: `dvc pull` or `dvc repro` fetches them."""
 
@@ -76,7 +77,7 @@ class _Faces:
         return f"{text} {DRAWN_MARK}" if self.description["provenance"] == "stand-in" else text
 
 
-def write_faces_report(stores: Mapping[str, Path], report: Path, sheets: Path) -> list[Path]:
+def write_faces_report(stores: Mapping[str, Path], report: Path, sheets: Path, in_project: bool = False) -> list[Path]:
     """Write the Markdown file ``report`` and the contact sheets it shows.
 
     The folder ``sheets`` is replaced as a whole when all sheets are drawn: nothing of an earlier run stays in it, and
@@ -86,6 +87,7 @@ def write_faces_report(stores: Mapping[str, Path], report: Path, sheets: Path) -
         stores: the crop store's folder by data set, in the order of the report.
         report: the Markdown file.
         sheets: the folder of contact sheets.
+        in_project: whether DVC keeps the sheets, which the report then says.
 
     Returns:
         The files written: the report first, then the sheets.
@@ -97,7 +99,7 @@ def write_faces_report(stores: Mapping[str, Path], report: Path, sheets: Path) -
     link = Path(os.path.relpath(sheets, report.parent))
     with working("draw the contact sheets"), _replaced(sheets) as folder:
         faces = [_draw(name, store, folder) for name, store in stores.items()]
-        text = _render(faces, link)
+        text = _render(faces, link, in_project)
     write_text(report, text)
     return [report, *(sheets / sheet for one in faces for sheet in one.sheets)]
 
@@ -132,12 +134,13 @@ def _draw(name: str, store: Path, folder: Path) -> _Faces:
     return _Faces(name, store, summary(store), read_description(store), relative)
 
 
-def _render(faces: Sequence[_Faces], link: Path) -> str:
+def _render(faces: Sequence[_Faces], link: Path, in_project: bool) -> str:
     """The report; ``link``: the folder of the sheets relative to it."""
+    introduction = [INTRODUCTION, WHERE_SHEETS_ARE] if in_project else [INTRODUCTION]
     table = markdown_table(["Data set", *COLUMNS], [[dataset_title(one.name), *_cells(one)] for one in faces])
     note = [MARK_NOTE] if DRAWN_MARK in table else []
     sections = [_section(one, link) for one in faces]
-    return "\n\n".join(["# Faces: what was found in the pictures", INTRODUCTION, table, *note, *sections]) + "\n"
+    return "\n\n".join(["# Faces: what was found in the pictures", *introduction, table, *note, *sections]) + "\n"
 
 
 def _cells(faces: _Faces) -> list[str]:

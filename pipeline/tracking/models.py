@@ -59,8 +59,10 @@ def _folder(where: str) -> Path:
     """
     folder = Path(where)
     if not (file := paths.model_description(folder)).exists():
-        made = "dvc repro makes it in a project; " if folder == paths.PROTOTYPES else ""
-        raise WeightsError(f"{file}: no such file; {made}name the folder of a trained model with --model")
+        made, other = "", ""
+        if folder == paths.PROTOTYPES:
+            made, other = "dvc repro makes it in a project; ", ", or make one with pocan import-model"
+        raise WeightsError(f"{file}: no such file; {made}name the folder of a trained model with --model{other}")
     return folder
 
 

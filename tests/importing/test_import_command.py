@@ -140,6 +140,14 @@ def test_an_album_is_adapted_to_without_any_picture_of_the_source() -> None:
     assert "# album: adapted by AdaBN" in report
     assert "was adapted to 5 of 6 readable pictures" in report
     assert "trained on FER2013" in report
+    assert "No weight was trained: means and variances in the batch norms became those of these pictures." in report
+    assert "`pocan score FOLDER --model fer-model --model OUT/model --out scores`" in report
+    assert "--labels" not in report
+    assert not Path("mine/label.html").exists()
+    assert not Path("mine/label-next.csv").exists()
+    assert "label.html" not in answer.stdout
+    assert "album: adapted by AdaBN; why: mine/report.md" in answer.stderr
+    assert "dvc" not in Path("mine/faces.md").read_text()
     assert "not calibrated, because an imported model has no source pictures" in report
     table = pd.read_csv("mine/predictions.csv")
     assert table[[f"p_{name}" for name in EXPRESSIONS]].sum(axis=1).to_numpy() == pytest.approx(np.ones(5), abs=5e-4)
@@ -152,4 +160,8 @@ def test_an_album_is_adapted_to_without_any_picture_of_the_source() -> None:
     refusal = invoke("adapt", "album", "--model", "fer-model", "--out", "other", "--method", "pocan")
     assert refusal.exit_code == 1
     assert "adapt.method: POCAN trains on the source's labelled pictures" in refusal.stderr
+    Path("few.csv").write_text("picture,expression\nsub/0.png,happy\nsub/1.png,happy\nsub/2.png,fear\n")
+    refusal = invoke("adapt", "album", "--model", "fer-model", "--out", "other", "--labels", "few.csv")
+    assert refusal.exit_code == 1
+    assert "labels cannot be fitted to; they can measure it: pocan score" in refusal.stderr
     assert not Path("other").exists()

@@ -258,6 +258,7 @@ def test_a_few_labels_choose_the_model_and_say_how_good_it_is(with_source: bool)
     said = model.description["labels"]
     assert said["counts"]["happiness"] == 2
     assert f"| {said['right']} of 3 ◊ |" in kept
+    assert report.startswith("# album: fitted to your labels\n") == (said["kept"] == "fit")
     assert {"source": "as it is", "adapted": "without labels", "fit": "fitted"}[said["kept"]] in kept
     predicted = pd.read_csv("mine/predictions.csv")
     assert len(predicted) == 5

@@ -72,7 +72,7 @@ def test_expressions_are_counted_before_and_after(tmp_path: Path) -> None:
 
 def test_the_card_says_what_changed_and_whether_it_looks_sound(tmp_path: Path) -> None:
     card = shown(tmp_path)["groups"][0]["card"]
-    assert card["numbers"] == [["with a face", "11"], ["predicted otherwise", "11"], ["sure (90%)", "0"]]
+    assert card["numbers"] == [["with a face", "11"], ["predictions changed", "11"], ["sure (90%)", "0"]]
     assert card["verdict"] == "no sign of harm, judged without labels"
     assert shown(tmp_path / "kept", kept_source=True)["groups"][0]["card"]["verdict"] == "kept the source model"
 

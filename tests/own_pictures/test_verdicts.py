@@ -46,6 +46,8 @@ def test_what_was_done_names_method_reason_and_part() -> None:
         "Method: POCAN, as it is; 10 epochs. The encoder was fixed; its features of each picture were computed once. "
         "The layers after it were trained on them."
     )
+    assert "The whole network was trained." in verdicts.done(params("tent", trains="all"), "as it is")
+    assert "No weight was trained" in verdicts.done(params("adabn", trains="all"), "as it is")
     assert "one pass without training" in verdicts.done(params("shift"), "as it is")
     assert verdicts.done(params("dt"), "as requested").startswith("Nothing was adapted: ")
 

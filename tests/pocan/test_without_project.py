@@ -88,6 +88,7 @@ def test_a_model_that_is_not_there_is_asked_for() -> None:
         assert answer.exit_code == 1
         asked = f"error: {PROTOTYPES}/model.json: no such file; dvc repro makes it in a project; name the folder of a"
         assert asked in answer.stderr
+        assert answer.stderr.endswith("with --model, or make one with pocan import-model\n")
     assert not Path("mine").exists()
 
 

@@ -57,6 +57,13 @@ def test_numbers_of_a_real_set(tmp_path: Path, reports: Path) -> None:
     assert "stand-in" not in text
 
 
+def test_only_a_project_is_told_where_dvc_keeps_the_sheets(tmp_path: Path, reports: Path) -> None:
+    store = write_store(tmp_path / "s", MIXED)
+    assert "dvc" not in text_of(reports, rafdb=store)
+    write_faces_report({"rafdb": store}, reports / "faces.md", reports / "contact-sheets", in_project=True)
+    assert "`dvc pull` or `dvc repro` fetches them" in (reports / "faces.md").read_text(encoding="utf-8")
+
+
 def test_pages_of_fallbacks_end_somewhere(tmp_path: Path, reports: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(contact_sheet, "MOST_PAGES", 1)
     store = write_store(tmp_path / "s", [mtcnn()] * 3 + [other("haar")] * (FALLBACKS_A_PAGE + 1))
