@@ -191,7 +191,10 @@ def test_what_was_interrupted_goes_on(here: Path, monkeypatch: pytest.MonkeyPatc
         (("faces", "--model", "one", "-S", "margn=1"), "faces.margn: unknown key"),
         (("faces", "--predictions", "two/model.json"), "two/model.json, line 1: no column 'picture'"),
         (("faces", "--model", "one", "--out", "two"), "two: exists already; remove it or name another one with --out"),
-        (("faces", "--model", "one", "--out", "faces/scores"), "faces/scores: is inside faces, whose pictures are read"),
+        (
+            ("faces", "--model", "one", "--out", "faces/scores"),
+            "faces/scores: is inside faces, whose pictures are read",
+        ),
     ],
 )
 def test_bad_input_is_one_message_and_nothing_is_written(here: Path, arguments: tuple[str, ...], message: str) -> None:
