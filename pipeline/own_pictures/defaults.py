@@ -18,6 +18,9 @@ LENGTH: dict[str, Any] = {"epochs": 10, "steps_per_epoch": 30, "batch_size": 64,
 """300 steps of 64 pictures of each domain see a thousand pictures twenty times. 2,000 pictures of the source hold what
 g and M have to remember; the features of more would take longer than those of an album."""
 
+ONE_PASS: dict[str, Any] = {"epochs": 1, "steps_per_epoch": None}
+"""Of methods that only take statistics: later passes would give the same."""
+
 WITHOUT_PROJECT: dict[str, Any] = {
     "seed": 0,
     "device": "auto",
@@ -60,5 +63,6 @@ def changes(method: str, decision: dict[str, Any], has_head: bool = True) -> lis
         if key in decision:
             own["pocan"][key] = decision[key]
     whole = not has_head or (method in METHODS and METHODS[method].needs_encoder)
-    adapt = {"method": method, **LENGTH, "trains": "all" if whole else "head"}
+    length = {**LENGTH, **ONE_PASS} if method in METHODS and not METHODS[method].trains_weights else LENGTH
+    adapt = {"method": method, **length, "trains": "all" if whole else "head"}
     return [f"adapt={json.dumps(adapt)}", f"methods={json.dumps(own)}"]

@@ -27,9 +27,11 @@ def done(params: AdaptParams, why: str) -> str:
         f"{'were corrected' if params.training_free else 'were trained'} on them.",
         "all": "The whole network was trained.",
     }[params.trains]
-    if params.method == "adabn":
+    if not params.trains_weights:
         how = "No weight was trained: means and variances in the batch norms became those of these pictures."
-    length = "one pass without training" if params.training_free else f"{params.epochs} epochs"
+    length = f"{params.passes} epochs" if params.passes > 1 else "one pass"
+    if params.training_free:
+        length += " without training"
     return f"Method: {params.title}, {why}; {length}. {how}"
 
 
@@ -45,11 +47,11 @@ def kept(params: AdaptParams, epoch: int, validations: pd.DataFrame, moved: floa
     """
     if not params.adapts:
         return ""
-    trained = not params.training_free and params.method != "adabn"
+    trained = not params.training_free and params.trains_weights
     moves = f"{'Training' if trained else 'The correction'} {{}} {100 * moved:.1f} %{mark} of the predictions"
     reason = _reason(params.choose, epoch, validations, mark)
     if epoch:
-        of = "" if params.training_free else f", after epoch {epoch} of {params.passes}"
+        of = f", after epoch {epoch} of {params.passes}" if params.passes > 1 else ""
         if params.search:
             of = f" of configuration {epoch} of those tried ([validations.csv](validations.csv))"
         return f"**Kept the adapted model**{of}. {moves.format('changed')}; {reason}."

@@ -1,11 +1,12 @@
 """The rates of ``pocan adapt`` and those of the parameter files that train the head alone."""
 
+import json
 from pathlib import Path
 
 import pytest
 
 from pipeline.config.load import load
-from pipeline.own_pictures.defaults import RATES
+from pipeline.own_pictures.defaults import RATES, changes
 
 ROOT = Path(__file__).parents[2]
 
@@ -23,3 +24,9 @@ def test_parameter_files_have_the_same_rates(file: str, method: str, apart: set[
     written = load(ROOT / file, [f"adapt.method={method}"]).adapt.model_dump()
     expected = {name: value for name, value in RATES[method].items() if name not in apart}
     assert {name: written[name] for name in expected} == expected
+
+
+def test_a_method_that_only_takes_statistics_passes_over_the_pictures_once() -> None:
+    adapt = json.loads(changes("adabn", {})[0].removeprefix("adapt="))
+    assert (adapt["epochs"], adapt["steps_per_epoch"]) == (1, None)
+    assert json.loads(changes("tent", {})[0].removeprefix("adapt="))["epochs"] == 10

@@ -15,4 +15,5 @@ class AdabnParams(AdaptParams):
     )
     implementation: ClassVar[str] = "pipeline.methods.adabn:Adabn"
     source_free: ClassVar[bool] = True
+    trains_weights: ClassVar[bool] = False
     works_by_norms: ClassVar[Literal["none", "batch", "all"]] = "batch"

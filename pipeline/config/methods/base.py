@@ -54,6 +54,8 @@ class AdaptParams(Section):
     """Whether a study of every method has it: not where it cannot do here what it was published for."""
     training_free: ClassVar[bool] = False
     """Whether it corrects the source model in one pass over the target, without steps: ``epochs`` then says nothing."""
+    trains_weights: ClassVar[bool] = True
+    """Whether its steps change weights: AdaBN's change statistics alone, and one pass over the target is all of it."""
     ramp: ClassVar[str] = ""
     """What λ_t (``pipeline.losses.domain.lambda_t``), which rises over the training, weighs; empty: it has no λ_t."""
     needs_statistics: ClassVar[bool] = False
