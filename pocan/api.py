@@ -168,9 +168,8 @@ class AdaptResult:
         predictions: CSV: a row for each picture with a face, its expression and all probabilities.
         report: Markdown: the expressions before and after, and what can be said without labels.
         page: HTML: the same to look at, with plots.
-        label_next: CSV: the pictures to label next, the most telling first. Not written for an imported model, which
-            labels cannot be fitted to.
-        label_page: HTML: their faces, to label by a key a class. Not written for an imported model either.
+        label_next: CSV: the pictures to label next, the most telling first.
+        label_page: HTML: their faces, to label by a key a class.
     """
 
     model: Path

@@ -259,8 +259,7 @@ def adapt(
         device=device,
     )
     for path in (written.report, written.page, written.predictions, written.model, written.label_page):
-        if path.exists():  # an imported model has no page to label faces
-            typer.echo(path)
+        typer.echo(path)
     heading = written.report.read_text(encoding="utf-8").splitlines()[0].removeprefix("# ")
     typer.echo(f"{heading}; why: {written.report}", err=True)
     found = faces_found(CropStore.open(out / "crops"), "frame" if pictures.is_file() else "picture")

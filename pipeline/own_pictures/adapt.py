@@ -215,10 +215,9 @@ def _write(
         html = page.html(
             settings, text, work.source, target, outcome, scores, every, curve, provenance, told.kept_source
         )
-    if not told.imported:  # labels cannot be fitted to an imported model
-        write_csv(out / NEXT, next_labels.table(asked, target.store))
-        given = labelled.by_row if labelled else {}
-        write_text(out / LABEL_PAGE, next_labels.html(target.name, asked, target.store, given))
+    write_csv(out / NEXT, next_labels.table(asked, target.store))
+    given = labelled.by_row if labelled else {}
+    write_text(out / LABEL_PAGE, next_labels.html(target.name, asked, target.store, given))
     write_text(out / PREDICTIONS, csv_text(_rows(request, target, probabilities, drawn)))
     write_text(out / REPORT, text)
     write_text(out / PAGE, html)

@@ -9,6 +9,7 @@ import json
 from typing import Any
 
 from pipeline.config.methods import METHODS
+from pipeline.config.methods.base import AdaptParams
 
 WITH_SOURCE, WITH_STATISTICS, WITH_NOTHING = "pocan", "shift", "centroid"
 """The method where the source's pictures are at hand; where only their class statistics are, in the model; where
@@ -56,13 +57,15 @@ def changes(method: str, decision: dict[str, Any], has_head: bool = True) -> lis
         method: its name; a name that is none is refused where the changes are checked.
         decision: the parameters of the source model's prototypes. POCAN gets their class weights and adjustment of
             logits, so that before and after decide alike.
-        has_head: whether the model has a head g that can be trained alone: imported ones have none.
+        has_head: whether the model has a head g that can be trained alone: imported ones have none, and only methods
+            without training work on their features.
     """
     own: dict[str, dict[str, Any]] = {name: dict(RATES.get(name, {})) for name in METHODS}
     for key in ("class_weights", "logit_adjustment", "balance"):
         if key in decision:
             own["pocan"][key] = decision[key]
-    whole = not has_head or (method in METHODS and METHODS[method].needs_encoder)
-    length = {**LENGTH, **ONE_PASS} if method in METHODS and not METHODS[method].trains_weights else LENGTH
+    kind = METHODS.get(method, AdaptParams)
+    whole = kind.needs_encoder or not (has_head or kind.training_free)
+    length = LENGTH if kind.trains_weights else {**LENGTH, **ONE_PASS}
     adapt = {"method": method, **length, "trains": "all" if whole else "head"}
     return [f"adapt={json.dumps(adapt)}", f"methods={json.dumps(own)}"]

@@ -140,7 +140,7 @@ def text(told: Told) -> str:
         _classes(_only(told.outcome.before, rows), told.predictions, mark),
         f"Confidence is the probability of the predicted expression, {_calibrated(told)}. Sure means {SURE:.0%} or "
         f"more. {_how_often(told.verdict)}",
-        verdicts.to_score(told.model) if told.imported else verdicts.next_labels(labels, told.asked),
+        verdicts.next_labels(labels, told.asked),
         "## Judged without labels",
         _comparison(told.scores, told.with_source, mark),
         _sign(told),

@@ -132,7 +132,8 @@ class AdaptRequest:
         if self.params is not None:
             return None, f"from {self.params}", None
         if trained.imported:
-            return default_method(trained.model), "which needs no source pictures", None
+            method = default_method(trained.model) if self.labels is None else defaults.WITH_NOTHING
+            return method, "which needs no source pictures", None
         try:
             at_hand = pictures_of(trained)
         except DatasetError as error:
@@ -157,11 +158,6 @@ class AdaptRequest:
         Raises:
             ParamsError: the method does not work on features, or the model has no g and M.
         """
-        if trained.imported:
-            raise ParamsError(
-                f"--labels: {self.model} is an imported model, which labels cannot be fitted to; they can measure it: "
-                "pocan score"
-            )
         if settings.adapt.trains != "head":
             raise ParamsError(
                 f"--labels: they are fitted on features of f, which {settings.adapt.title} does not train on alone; "

@@ -114,7 +114,7 @@ def of_labels(verdict: Verdict, mark: str) -> str:
 def _why(verdict: Verdict) -> str:
     if verdict.chosen:
         return "It is the first of the table within one standard error of the best."
-    default = "what is preferred with so many labels" if verdict.kept.name == "fit" else "the label-free choice"
+    default = "the default for this number of labels" if verdict.kept.name == "fit" else "the label-free choice"
     return f"No other model is better by more than a standard error, so {default} is kept."
 
 
@@ -163,17 +163,4 @@ def next_labels(count: int, asked: Sequence[str]) -> str:
         "Fill in the column `expression`, or open [label.html](label.html): it shows the faces, takes one key a class "
         "and saves labels.csv, in the browser's folder for downloads. Then run the same command again with `--labels "
         "labels.csv` and a new `--out`."
-    )
-
-
-def to_score(model: str) -> str:
-    """The section on what labels are good for where the model is imported: they measure it, and cannot be fitted.
-
-    Args:
-        model: the source model, as the user named it.
-    """
-    return (
-        "## How good is it?\n\nLabels cannot be fitted to an imported model, but they can measure it. Copy some of "
-        "your pictures into a folder with one sub-folder a class (`anger`, `happiness`, …). Then run `pocan score "
-        f"FOLDER --model {model} --model OUT/model --out scores`, where OUT is this report's folder."
     )
