@@ -4,12 +4,13 @@ python -m benchmarks.trial_heads run OUT.json [--suite studies/trials/shifts.yam
 python -m benchmarks.trial_heads table OUT.json ...     a page with their table, in Markdown; a file a source model
 
 ``run`` works in a project with a source model. OUT.json is written after each row; it goes on where it was
-interrupted.
+interrupted, with the same targets and source model only.
 """
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import torch
@@ -19,7 +20,7 @@ from pipeline.compute.team import Team
 from pipeline.config import paths
 from pipeline.config.load import load
 from pipeline.data.prepared import PreparedData
-from pipeline.files.io import read_json, write_json
+from pipeline.files.io import read_json, sha256, write_json
 from pipeline.git import git
 from pipeline.networks.trained import open_model
 from pipeline.reporting.markdown import NOTHING, markdown_table, signed
@@ -41,7 +42,14 @@ def run(out: Path, suite: Path, draws: int, only: Sequence[str]) -> None:
     team, model = Team.single_process(settings.device), open_model(paths.PROTOTYPES)
     read = read_suite(suite).model_copy(update={"draws": draws})
     trials = Trials(model, PreparedData.open(settings.source), read, paths.TRIALS, settings.seed, team)
-    found = read_json(out)["rows"] if out.exists() else {}
+    of = {
+        "suite_sha256": sha256(suite),
+        "draws": draws,
+        "seed": settings.seed,
+        "source_seed": model.description["seed"],
+        "weights_sha256": model.description["weights_sha256"],
+    }
+    found = rows_so_far(out, of)
     for row in rows():
         if row.kind != AS_CONFIGURED or row.name == DT or row.name in found or (only and row.name not in only):
             continue
@@ -52,12 +60,32 @@ def run(out: Path, suite: Path, draws: int, only: Sequence[str]) -> None:
             out,
             {
                 "suite": str(suite),
-                "source_seed": model.description["seed"],
+                **of,
                 "commit": git("rev-parse", "HEAD").strip(),
                 "environment": team.environment(),
                 "rows": found,
             },
         )
+
+
+def rows_so_far(out: Path, of: Mapping[str, object]) -> dict[str, Any]:
+    """The rows that a file has already, none where it is not there.
+
+    Args:
+        out: the file.
+        of: what its rows must be of, by the file's keys.
+
+    Raises:
+        SystemExit: they are of something else, or the file does not say of what.
+    """
+    if not out.exists():
+        return {}
+    content = read_json(out)
+    unlike = [f"{key} {content.get(key)} (now {value})" for key, value in of.items() if content.get(key) != value]
+    if unlike:
+        raise SystemExit(f"{out}: its rows have {', '.join(unlike)}; name another file")
+    rows: dict[str, Any] = content["rows"]
+    return rows
 
 
 def table(files: Sequence[Path]) -> str:
