@@ -8,14 +8,13 @@ interrupted, with the same targets and source model only.
 """
 
 import argparse
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import torch
 
-from benchmarks.heads import AS_CONFIGURED, DT, rows
+from benchmarks.heads import AS_CONFIGURED, DT, rows, so_far
 from pipeline.compute.team import Team
 from pipeline.config import paths
 from pipeline.config.load import load
@@ -49,7 +48,7 @@ def run(out: Path, suite: Path, draws: int, only: Sequence[str]) -> None:
         "source_seed": model.description["seed"],
         "weights_sha256": model.description["weights_sha256"],
     }
-    found = rows_so_far(out, of)
+    found = so_far(out, "rows", of) or {}
     for row in rows():
         if row.kind != AS_CONFIGURED or row.name == DT or row.name in found or (only and row.name not in only):
             continue
@@ -66,26 +65,6 @@ def run(out: Path, suite: Path, draws: int, only: Sequence[str]) -> None:
                 "rows": found,
             },
         )
-
-
-def rows_so_far(out: Path, of: Mapping[str, object]) -> dict[str, Any]:
-    """The rows that a file has already, none where it is not there.
-
-    Args:
-        out: the file.
-        of: what its rows must be of, by the file's keys.
-
-    Raises:
-        SystemExit: they are of something else, or the file does not say of what.
-    """
-    if not out.exists():
-        return {}
-    content = read_json(out)
-    unlike = [f"{key} {content.get(key)} (now {value})" for key, value in of.items() if content.get(key) != value]
-    if unlike:
-        raise SystemExit(f"{out}: its rows have {', '.join(unlike)}; name another file")
-    rows: dict[str, Any] = content["rows"]
-    return rows
 
 
 def table(files: Sequence[Path]) -> str:
