@@ -82,14 +82,18 @@ def run(target: str, out: Path, only: Sequence[str], unsearched: bool) -> None:
     """Adapt to ``target`` by every row with each of its seeds; write what it came to, as JSON."""
     team = Team.single_process(load().device)
     model, source, data = open_model(paths.PROTOTYPES), PreparedData.open(load().source), PreparedData.open(target)
-    described = {
+    of = {
         "target": target,
         "source_seed": model.description["seed"],
+        "weights_sha256": model.description["weights_sha256"],
+    }
+    described = {
+        **of,
         "source": read_json(paths.SOURCE_REPORT)["source"],
         "commit": git("rev-parse", "HEAD").strip(),
         "environment": team.environment(),
     }
-    found = read_json(out)["runs"] if out.exists() else []
+    found = so_far(out, "runs", of) or []
     for row in rows():
         if (only and row.name not in only) or (unsearched and row.kind == SEARCHED):
             continue
@@ -107,6 +111,26 @@ def run(target: str, out: Path, only: Sequence[str], unsearched: bool) -> None:
             )
             print(row.name, row.kind, seed, *(f"{100 * value:.1f}" for value in found[-1]["scores"]), flush=True)
         write_json(out, {**described, "runs": found})
+
+
+def so_far(out: Path, key: str, of: Mapping[str, object]) -> Any:
+    """What an interrupted run has written already, None where there is no file.
+
+    Args:
+        out: the file.
+        key: where in it the results are.
+        of: what they must be of, by the file's keys.
+
+    Raises:
+        SystemExit: they are of something else, or the file does not say of what.
+    """
+    if not out.exists():
+        return None
+    content = read_json(out)
+    unlike = [f"{name} {content.get(name)} (now {value})" for name, value in of.items() if content.get(name) != value]
+    if unlike:
+        raise SystemExit(f"{out}: it has {', '.join(unlike)}; name another file")
+    return content[key]
 
 
 def _adapted(

@@ -56,12 +56,12 @@ def main() -> None:
     """Measure, and print rates and what follows from them."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pictures", type=int, default=40)
-    parser.add_argument("--peak-of", nargs=2, help=argparse.SUPPRESS)
+    parser.add_argument("--peak-of", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
     if options.peak_of:
-        print(_peak_of(options.peak_of[0], Path(options.peak_of[1])))
+        print(_peak_of(options.peak_of))
         return
     print(f"{_processor()}, PyTorch {torch.__version__}, one thread\n")
     with TemporaryDirectory() as folder:
@@ -176,7 +176,7 @@ def _joining(root: Path) -> dict[str, float]:
     found = {}
     for count in (1024, 8192):
         part = _part(root / f"part-{count}", count)
-        command = [sys.executable, "-m", "benchmarks.scale", "--peak-of", "join", str(part)]
+        command = [sys.executable, "-m", "benchmarks.scale", "--peak-of", str(part)]
         lines = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout.split()
         found[f"join: peak memory (MiB) of {count} crops"] = float(lines[-1])
     shards = read_shards([root / "part-8192"])
@@ -202,9 +202,8 @@ def _part(folder: Path, count: int) -> Path:
     return folder
 
 
-def _peak_of(what: str, folder: Path) -> float:
-    """MiB."""
-    assert what == "join"
+def _peak_of(folder: Path) -> float:
+    """Of a join of one part, in MiB."""
     with TemporaryDirectory(dir=folder.parent) as out:
         join_stores(read_shards([folder]), Path(out) / "joined")
     return peak()

@@ -4,7 +4,7 @@ python -m benchmarks.trial_heads run OUT.json [--suite studies/trials/shifts.yam
 python -m benchmarks.trial_heads table OUT.json ...     a page with their table, in Markdown; a file a source model
 
 ``run`` works in a project with a source model. OUT.json is written after each row; it goes on where it was
-interrupted.
+interrupted, with the same targets and source model only.
 """
 
 import argparse
@@ -14,12 +14,12 @@ from pathlib import Path
 import pandas as pd
 import torch
 
-from benchmarks.heads import AS_CONFIGURED, DT, rows
+from benchmarks.heads import AS_CONFIGURED, DT, rows, so_far
 from pipeline.compute.team import Team
 from pipeline.config import paths
 from pipeline.config.load import load
 from pipeline.data.prepared import PreparedData
-from pipeline.files.io import read_json, write_json
+from pipeline.files.io import read_json, sha256, write_json
 from pipeline.git import git
 from pipeline.networks.trained import open_model
 from pipeline.reporting.markdown import NOTHING, markdown_table, signed
@@ -41,7 +41,14 @@ def run(out: Path, suite: Path, draws: int, only: Sequence[str]) -> None:
     team, model = Team.single_process(settings.device), open_model(paths.PROTOTYPES)
     read = read_suite(suite).model_copy(update={"draws": draws})
     trials = Trials(model, PreparedData.open(settings.source), read, paths.TRIALS, settings.seed, team)
-    found = read_json(out)["rows"] if out.exists() else {}
+    of = {
+        "suite_sha256": sha256(suite),
+        "draws": draws,
+        "seed": settings.seed,
+        "source_seed": model.description["seed"],
+        "weights_sha256": model.description["weights_sha256"],
+    }
+    found = so_far(out, "rows", of) or {}
     for row in rows():
         if row.kind != AS_CONFIGURED or row.name == DT or row.name in found or (only and row.name not in only):
             continue
@@ -52,7 +59,7 @@ def run(out: Path, suite: Path, draws: int, only: Sequence[str]) -> None:
             out,
             {
                 "suite": str(suite),
-                "source_seed": model.description["seed"],
+                **of,
                 "commit": git("rev-parse", "HEAD").strip(),
                 "environment": team.environment(),
                 "rows": found,

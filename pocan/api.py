@@ -115,7 +115,8 @@ class Model:
             A row a face, with the columns that docs/python.md describes.
 
         Raises:
-            DatasetError: a path is not there, a folder has no pictures, or nothing could be read.
+            DatasetError: a path is not there or is a camera or ``-``, a folder has no pictures, or nothing could be
+                read.
             ValueError: ``every`` is less than 1.
         """
         from pipeline.prediction.inputs import sources

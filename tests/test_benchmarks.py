@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks import loops, methods, trial_heads
+from benchmarks import heads, loops, methods, trial_heads
 from pipeline.compute.team import Team
 from pipeline.config.load import load
 from tests.methods.test_contract import TRAINED
@@ -39,3 +39,20 @@ def test_a_method_that_diverged_on_all_targets_of_a_kind_keeps_its_columns(tmp_p
     lines = trial_heads.table([tmp_path / "a.json"]).splitlines()
     assert lines[0] == "|  | gain (balanced) | even | Dirichlet 1.0 | worst | harmed |"
     assert lines[3] == "| y | +5.0 (+5.0) | – | +5.0 | +5.0 | 0 of 1; diverged 1 |"
+
+
+def test_interrupted_rows_go_on_with_the_same_targets_and_source_model_only(tmp_path: Path) -> None:
+    out = tmp_path / "a.json"
+    of = {"suite_sha256": "12", "draws": 1, "source_seed": 0, "weights_sha256": "ab"}
+    assert heads.so_far(out, "rows", of) is None
+    out.write_text(json.dumps({**of, "commit": "c", "rows": {"x": [{"shares": "even"}]}}))
+    assert heads.so_far(out, "rows", of) == {"x": [{"shares": "even"}]}
+    with pytest.raises(SystemExit, match=r"a\.json: it has source_seed 0 \(now 1\); name another file"):
+        heads.so_far(out, "rows", {**of, "source_seed": 1})
+    with pytest.raises(SystemExit, match=r"suite_sha256 12 \(now 34\), draws 1 \(now 3\)"):
+        heads.so_far(out, "rows", {**of, "suite_sha256": "34", "draws": 3})
+    with pytest.raises(SystemExit, match=r"weights_sha256 ab \(now cd\)"):
+        heads.so_far(out, "rows", {**of, "weights_sha256": "cd"})
+    out.write_text(json.dumps({"source_seed": 0, "rows": {}}))
+    with pytest.raises(SystemExit, match=r"weights_sha256 None \(now ab\)"):
+        heads.so_far(out, "rows", of)

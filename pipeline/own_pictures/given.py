@@ -1,7 +1,8 @@
 """The expressions that a user gives of a few pictures: a CSV file, or sub-folders named after the classes.
 
 A CSV file has the columns ``picture`` and ``expression``; further ones are passed over. A picture is named as
-label-next.csv names it (below the folder of pictures, with ``/``), by its path, or by as much of its end as is enough.
+label-next.csv names it (below the folder of pictures, with ``/``), by a path that has the folder's name before that, or
+by as much of its end as is enough.
 A line without an expression is passed over, so that label-next.csv itself can be filled in and given.
 """
 
@@ -109,7 +110,8 @@ def _from_csv(path: Path, pictures: Dataset) -> Iterator[Given]:
     if expression is None:
         raise table.lacks(f"no column {EXPRESSION!r}")
     keys = [sample.key for sample in pictures.samples()]
-    names = PictureNames(keys)
+    # Pictures of other folders may have the same names: their labels must not be taken for these.
+    names = PictureNames(keys, {pictures.root.absolute().name, pictures.root.resolve().name})
     for where, fields in table.rows():
         name, word = fields[table.picture], fields[expression]
         if not word:

@@ -109,16 +109,16 @@ class Named:
 
 
 def sources(inputs: Sequence[str]) -> list[Source]:
-    """Everything that ``inputs`` name.
+    """Everything that files and folders name.
 
     Args:
-        inputs: files, folders (for the pictures and videos in them, at any depth), the numbers of cameras, or ``-`` for
-            paths from the standard input.
+        inputs: files, and folders for the pictures and videos in them, at any depth.
 
     Raises:
-        DatasetError: something is not there, a folder has neither pictures nor videos, or a video cannot be opened.
+        DatasetError: something is not there or is a camera or the standard input, a folder has neither pictures nor
+            videos, or a video cannot be opened.
     """
-    return sources_of(list_inputs(inputs), WHOLE)
+    return sources_of(list_inputs(inputs, files_only=True), WHOLE)
 
 
 def sources_of(named: Sequence[Named], shard: Shard) -> list[Source]:
@@ -143,24 +143,30 @@ def _blocks(named: Sequence[Named]) -> Iterator[slice]:
     yield slice(start, len(named))
 
 
-def list_inputs(inputs: Sequence[str]) -> list[Named]:
+def list_inputs(inputs: Sequence[str], *, files_only: bool = False) -> list[Named]:
     """Everything that ``inputs`` name, in order; no file is opened.
 
     Args:
-        inputs: as ``sources`` takes them.
+        inputs: files, folders (for the pictures and videos in them, at any depth), the numbers of cameras, or ``-`` for
+            paths from the standard input.
+        files_only: refuse cameras and the standard input.
 
     Raises:
-        DatasetError: a folder has neither pictures nor videos, or nothing is named.
+        DatasetError: a folder has neither pictures nor videos, nothing is named, or what is named is refused.
     """
     found: list[Named] = []
     for text in inputs:
+        is_camera = text.isdecimal() and len(text) <= CAMERA_DIGITS and not Path(text).exists()
+        if files_only and (is_camera or text == STDIN):
+            what = "a camera" if is_camera else "the standard input"
+            raise DatasetError(f"{text}: {what} cannot be used here; give files or folders, or arrays to model.predict")
         if text == STDIN:
             # As bytes: a name may be none in the encoding of the standard input.
             lines = (os.fsdecode(line.strip()) for line in sys.stdin.buffer)
             found += [Named(line) for line in lines if line]
         elif not text:  # it would stand for the folder that the command is called in
             raise DatasetError("an empty name: give names of files or folders, and . for the current folder")
-        elif text.isdecimal() and len(text) <= CAMERA_DIGITS and not Path(text).exists():
+        elif is_camera:
             found.append(Named(text, camera=True))
         elif Path(text).is_dir():
             found += _below(Path(text))

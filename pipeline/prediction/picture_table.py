@@ -6,7 +6,7 @@ wrong is named by file and line.
 
 import csv
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
 from pipeline.datasets.parts.classes import class_of
@@ -106,12 +106,15 @@ def expression_of(where: str, word: str) -> int:
 class PictureNames:
     """Finds a picture by what a file calls it: its key, a longer path that ends with it, or its last parts."""
 
-    def __init__(self, keys: Sequence[str]) -> None:
+    def __init__(self, keys: Sequence[str], folders: Collection[str] | None = None) -> None:
         """Take in the pictures.
 
         Args:
             keys: of the pictures in their set, in their order.
+            folders: the names of the folder that the keys are below; a longer path is a picture's only if one of them
+                stands before the key. None: whatever stands before it.
         """
+        self._folders = folders
         self._keys = {key: place for place, key in enumerate(keys)}
         self._ends: dict[str, int | None] = {}  # None: several pictures end so
         for place, key in enumerate(keys):
@@ -128,11 +131,15 @@ class PictureNames:
             return self._keys[name]
         plain = PurePosixPath(name.replace("\\", "/")).as_posix()
         for end in _ends(plain):
-            if end in self._keys:
+            if end in self._keys and self._may_follow(plain.removesuffix(end)):
                 return self._keys[end]
         if self._ends.get(plain, 0) is None:
             raise DatasetError(f"{where}: several pictures are called {short_repr(name)}; give their folders, too")
         return self._ends.get(plain)
+
+    def _may_follow(self, before: str) -> bool:
+        """Whether a key may stand after what a longer path has before it, which may be nothing."""
+        return not before or self._folders is None or PurePosixPath(before).name in self._folders
 
 
 def _ends(path: str) -> Iterator[str]:

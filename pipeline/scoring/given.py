@@ -17,8 +17,8 @@ from pipeline.labels import EXPRESSIONS, NUM_CLASSES
 from pipeline.prediction.picture_table import PictureNames, PictureTable, expression_of
 from pipeline.scoring.predicted import Predicted
 
-PICTURE_COLUMNS = ("picture", "source", *NAME_COLUMNS)
-EXPRESSION_COLUMNS = ("expression", "prediction", "predicted", "dominant_emotion", *LABEL_COLUMNS)
+PREDICTED_PICTURE_COLUMNS = ("picture", "source", *NAME_COLUMNS)
+PREDICTION_COLUMNS = ("expression", "prediction", "predicted", "dominant_emotion", *LABEL_COLUMNS)
 """Names of columns, in any case; the first that is there counts. Labels have fewer: a prediction is none."""
 
 FACE_COLUMN = "face"
@@ -32,7 +32,7 @@ class _Columns:
     """Where a table has what is read of it."""
 
     def __init__(self, table: PictureTable) -> None:
-        self.expression = table.place_of(EXPRESSION_COLUMNS)
+        self.expression = table.place_of(PREDICTION_COLUMNS)
         self.face = table.place_of((FACE_COLUMN,))
         words = [[f"p_{word}" for word in CLASS_WORDS[label]] + list(CLASS_WORDS[label]) for label in CLASS_WORDS]
         places = [table.place_of(names) for names in words]
@@ -61,7 +61,7 @@ def read_predictions(path: Path, keys: Sequence[str]) -> Predicted:
     """
     if not path.is_file():
         raise DatasetError(f"{path}: no such file; name a CSV of predictions with --predictions")
-    table = PictureTable(path, PICTURE_COLUMNS)
+    table = PictureTable(path, PREDICTED_PICTURE_COLUMNS)
     columns, names, found = _Columns(table), PictureNames(keys), dict[int, list[float]]()
     others = unequal = 0
     for where, fields in table.rows():

@@ -32,8 +32,8 @@ from pipeline.trials.suite import Case, Suite, cases
 WORSE = 0.005
 """A target is counted as harmed where balanced accuracy falls by more than this."""
 
-ADAPTED, DIVERGED = "adapted", "diverged"
-"""How a target ends."""
+ADAPTED, DIVERGED, MISSING = "adapted", "diverged", "missing"
+"""How a target ends; missing: it has not been run yet."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,7 +61,8 @@ class Trials:
 
         Args:
             params: of the method; what it ``trains`` is the head, whatever they say.
-            keep: is given the rows so far after each target, so that an interruption costs none of them.
+            keep: is given all rows after each target, so that an interruption costs none of those that are done; the
+                outcome of the others is ``missing``.
 
         Returns:
             A row a target: camera, shares, draw, pictures, outcome (adapted or diverged), accuracy and balanced
@@ -73,9 +74,9 @@ class Trials:
             ParamsError: a search is asked for.
             DivergedError: what the source model itself predicts is not finite.
         """
-        rows, found = [], pd.DataFrame()
-        for case, method in self._methods(params):
-            rows.append(_row(case, method, self._adapt(method, case), self.labels[case.rows]))
+        rows, found = [_named(case, MISSING) for case in self.drawn], pd.DataFrame()
+        for place, (case, method) in enumerate(self._methods(params)):
+            rows[place] = _row(case, method, self._adapt(method, case), self.labels[case.rows])
             found = pd.DataFrame(rows).astype({"accuracy": float, "balanced": float, "kept_epoch": "Int64"})
             keep(found)
         return found
@@ -84,6 +85,17 @@ class Trials:
     def labels(self) -> NDArray[np.int64]:
         """Of the pictures that the targets are drawn from, the source's test part, in its order."""
         return self.source.store.labels()[self.source.split.test]
+
+    @cached_property
+    def drawn(self) -> list[Case]:
+        """The targets.
+
+        Raises:
+            DatasetError: the source's test part has no labels.
+        """
+        if not (self.labels >= 0).any():
+            raise DatasetError(f"{self.source.name}: no picture of its test part has a label: nothing could be scored")
+        return list(cases(self.suite, self.labels, self.seed))
 
     def adaptations(self, params: AdaptParams) -> Iterator[tuple[Case, Method]]:
         """Adapt the head to every target, one after the other.
@@ -105,13 +117,11 @@ class Trials:
 
     def _methods(self, params: AdaptParams) -> Iterator[tuple[Case, Method]]:
         """The method before its training, for every target."""
-        if not (self.labels >= 0).any():
-            raise DatasetError(f"{self.source.name}: no picture of its test part has a label: nothing could be scored")
+        drawn = self.drawn
         if params.search:
             raise ParamsError("adapt.search: trial targets try one configuration; set adapt.search: 0")
         params = params.model_copy(update={"trains": "head"})
         source, targets = self._features(params)
-        drawn = list(cases(self.suite, self.labels, self.seed))
         for case in progress_bar(drawn, desc=f"{params.title}, trial targets", unit="target"):
             yield case, self._method(params, source, targets[case.camera], case)
 
@@ -174,17 +184,24 @@ class Trials:
         return model
 
 
-def _row(case: Case, method: Method, outcome: str, labels: NDArray[np.int64]) -> dict[str, str | int | float | None]:
-    """What a target came to; of one that has diverged nothing but direct transfer is known."""
-    kept = method.kept_epoch if outcome == ADAPTED else None
-    before = score(labels, method.predictions[0].numpy().astype(np.int64))
-    after = None if kept is None else score(labels, method.predictions[kept].numpy().astype(np.int64))
+def _named(case: Case, outcome: str) -> dict[str, str | int | float | None]:
+    """Which target, and how it ended."""
     return {
         "camera": case.camera,
         "shares": case.shares,
         "draw": case.draw,
         "pictures": len(case.rows),
         "outcome": outcome,
+    }
+
+
+def _row(case: Case, method: Method, outcome: str, labels: NDArray[np.int64]) -> dict[str, str | int | float | None]:
+    """What a target came to; of one that has diverged nothing but direct transfer is known."""
+    kept = method.kept_epoch if outcome == ADAPTED else None
+    before = score(labels, method.predictions[0].numpy().astype(np.int64))
+    after = None if kept is None else score(labels, method.predictions[kept].numpy().astype(np.int64))
+    return {
+        **_named(case, outcome),
         "dt_accuracy": before.accuracy,
         "dt_balanced": before.balanced_accuracy,
         "accuracy": after.accuracy if after else None,

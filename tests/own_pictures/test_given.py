@@ -51,6 +51,21 @@ def test_a_csv_may_call_columns_and_pictures_as_predictions_do(album: Unlabelled
         read(UnlabelledFolder(Path("album")), "picture,expression\nb.png,sad\na.png,fear\n")
 
 
+def test_a_path_of_another_folder_is_no_picture_of_the_album(
+    album: UnlabelledFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("/x/other/a.png", "other/a.png", "/a.png", "album/other/sub/b.png"):
+        with pytest.raises(DatasetError, match=f"few.csv, line 2: {name}: no such picture in album; name it as it"):
+            read(album, f"picture,expression\n{name},happy\nsub/b.png,sad\n")
+    expected = [("a.png", 3), ("sub/b.png", 4)]
+    text = f"picture,expression\n{Path('album/a.png').absolute()},happy\nalbum/sub/b.png,sad\n"
+    assert read(album, text) == expected
+    Path("link").symlink_to("album")
+    assert read(UnlabelledFolder(Path("link")), text.replace("album/sub", "link/sub")) == expected
+    monkeypatch.chdir("album")
+    assert read(UnlabelledFolder(Path()), text) == expected
+
+
 def test_folders_of_classes_beside_the_album_or_within_it(album: UnlabelledFolder) -> None:
     for name, of_class in (("a.png", "happy"), ("sub/b.png", "sad")):
         Path("few", of_class).mkdir(parents=True)

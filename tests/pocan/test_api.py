@@ -103,6 +103,18 @@ def test_a_folder_becomes_a_table(model: pocan.Model, tmp_path: Path, capsys: py
         model.table(tmp_path, every=0)
 
 
+@pytest.mark.parametrize(("name", "what"), [("0", "a camera"), ("-", "the standard input")])
+def test_a_table_is_of_files_not_of_a_camera_or_the_standard_input(
+    model: pocan.Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, what: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(pocan.PipelineError, match=f"^{name}: {what} cannot be used here; .* to model.predict$"):
+        model.table(["film.mp4", name])
+    Path("0").mkdir()
+    Image.fromarray(noise(64, 64)).save("0/none.png")
+    assert len(model.table("0")) == 0
+
+
 def test_what_is_drawn_are_the_faces_that_are_given(model: pocan.Model) -> None:
     faces = model.predict(two_faces())
     first, both, again = (np.asarray(model.draw(two_faces(), these)) for these in (faces[:1], faces, None))

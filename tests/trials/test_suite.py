@@ -163,4 +163,8 @@ def test_a_target_that_diverges_is_a_row_and_the_others_go_on(tmp_path: Path, mo
     trained[1:] = []  # the first target is the second that trains, the second one is interrupted
     Path("suite.yaml").write_text(several)
     assert CliRunner().invoke(app, ["trials", "b.csv", "--suite", "suite.yaml", "--method", "concord"]).exit_code != 0
-    assert pd.read_csv("b.csv").outcome.tolist() == ["adapted"]
+    found = pd.read_csv("b.csv")
+    assert found.outcome.tolist() == ["adapted", "missing"]
+    assert found.draw.tolist() == [0, 1]
+    assert (found.pictures > 0).all()
+    assert found.iloc[1, 5:].isna().all()
