@@ -63,8 +63,11 @@ def imports() -> set[tuple[str, str]]:
     return found
 
 
+NO_ROOMS = ("__init__.py", "__pycache__", "py.typed")
+
+
 def test_every_room_has_its_floor() -> None:
-    rooms = {path.stem for path in (ROOT / "pipeline").iterdir() if path.stem not in ("__init__", "__pycache__")}
+    rooms = {path.stem for path in (ROOT / "pipeline").iterdir() if path.name not in NO_ROOMS}
     assert rooms == set(HEIGHT)
 
 

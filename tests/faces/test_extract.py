@@ -236,9 +236,11 @@ def test_killed_at_any_moment_it_goes_on_and_its_processes_end(tmp_path: Path, h
     work, deadline = tmp_path / "work", time.monotonic() + 60
     while time.monotonic() < deadline and len(list(work.glob("*"))) < 3:
         time.sleep(0.01)
+    process.send_signal(signal.SIGSTOP)  # so that it does not end on a busy machine before it is killed
     children = psutil.Process(process.pid).children(recursive=True)
     assert len(children) >= 3  # two that work, and the one that they are forked from
     process.send_signal(how)
+    process.send_signal(signal.SIGCONT)
     process.wait(60)
     done = len(list(work.iterdir()))
     assert 3 <= done < 50

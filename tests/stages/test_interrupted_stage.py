@@ -81,11 +81,15 @@ def epochs_saved(checkpoint: Path) -> int:
 
 def interrupt_in_epoch(process: subprocess.Popen[str], checkpoint: Path, epoch: int, number: int) -> None:
     """Send a signal in the middle of the epoch that follows ``epoch``; 0: before there is any checkpoint."""
-    while epochs_saved(checkpoint) < epoch or not checkpoint.with_suffix(".run.json").is_file():
+    while True:
+        process.send_signal(signal.SIGSTOP)  # while it is looked at it does not go on, however busy the machine is
+        if epochs_saved(checkpoint) >= epoch and checkpoint.with_suffix(".run.json").is_file():
+            break
+        process.send_signal(signal.SIGCONT)
         assert process.poll() is None, process.communicate()[0][-3000:]
         time.sleep(0.01)
-    time.sleep(0.05)
     process.send_signal(number)
+    process.send_signal(signal.SIGCONT)
     process.communicate(timeout=60)
     assert process.returncode != 0
     assert epochs_saved(checkpoint) < EPOCHS
