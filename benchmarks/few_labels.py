@@ -23,6 +23,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from benchmarks.heads import made_by, which
 from pipeline.adaptation import Adaptation
 from pipeline.compute.team import Team
 from pipeline.config import paths
@@ -34,7 +35,6 @@ from pipeline.data.prepared import PreparedData, Split
 from pipeline.evaluation.scores import score
 from pipeline.files.io import read_json, write_json
 from pipeline.files.temporary import temporary_folder
-from pipeline.git import git
 from pipeline.labels import EXPRESSIONS
 from pipeline.methods import Method
 from pipeline.methods.few_labels import Evidence, Weights, fit
@@ -89,14 +89,10 @@ def run(target: str, folder: Path, counts: list[int], draws: int, seed: int) -> 
         method, seconds = _adapted(model, settings, data, features, seed, team)
         swap_encoder(plain, GivenFeatures(plain.network.encoder.dim))
         pictures = Pictures(target, method, plain.to(team.device).eval(), data.split.train, data.store.labels())
-        found = [
-            one
-            for count in counts
-            for draw in range(draws)
-            for one in _measured(pictures, count, draw, pictures.drawn(count, [seed, draw]), seed)
-        ]
+        found = [one for count in counts for draw in range(draws) for one in _measured(pictures, count, draw, seed)]
     return {
-        **_described(model, team),
+        **which(model),
+        **made_by(team),
         "target": target,
         "pictures": len(data.split.train),
         "adaptation_seconds": seconds,
@@ -114,9 +110,8 @@ def run_trials(out: Path, folder: Path, suite: Path, draws: int, counts: list[in
         name = f"{case.camera}, {case.shares}, {case.draw}"
         pictures = Pictures(name, method, copy.deepcopy(trials.head).eval(), case.rows, trials.labels)
         for count in counts:
-            measured = _measured(pictures, count, case.draw, pictures.drawn(count, [seed, case.draw]), seed)
-            found += [one | {"target": name} for one in measured]
-        write_json(out, {**_described(model, team), "target": str(suite), "runs": found})
+            found += [one | {"target": name} for one in _measured(pictures, count, case.draw, seed)]
+        write_json(out, {**which(model), **made_by(team), "target": str(suite), "runs": found})
 
 
 def _opened(folder: Path) -> tuple[TrainedModel, Params, Team]:
@@ -131,15 +126,6 @@ def _opened(folder: Path) -> tuple[TrainedModel, Params, Team]:
     )
     settings = settings.model_copy(update={"source": model.description["source"]["name"], "augment": model.augment})
     return model, settings, Team.single_process(settings.device)
-
-
-def _described(model: TrainedModel, team: Team) -> dict[str, Any]:
-    return {
-        "source_seed": model.description["seed"],
-        "weights_sha256": model.description["weights_sha256"],
-        "commit": git("rev-parse", "HEAD").strip(),
-        "environment": team.environment(),
-    }
 
 
 def _album(target: str) -> PreparedData:
@@ -166,11 +152,10 @@ def _adapted(
     return method, time.process_time() - started
 
 
-def _measured(
-    pictures: Pictures, count: int, draw: int, chosen: NDArray[np.int64], seed: int
-) -> Iterator[dict[str, Any]]:
-    """A row for each model, where the pictures ``chosen`` are labelled, ``count`` a class."""
+def _measured(pictures: Pictures, count: int, draw: int, seed: int) -> Iterator[dict[str, Any]]:
+    """A row for each model, where ``count`` pictures a class are labelled."""
     method, plain, labels = pictures.method, pictures.plain, pictures.labels
+    chosen = pictures.drawn(count, [seed, draw])
     rest = np.setdiff1d(pictures.rows, chosen)
     given = [Given(str(row), int(labels[row]), str(row)) for row in chosen]
     keys = [str(row) for row in range(len(labels))]

@@ -80,19 +80,11 @@ def rows() -> Iterator[Row]:
 
 def run(target: str, out: Path, only: Sequence[str], unsearched: bool) -> None:
     """Adapt to ``target`` by every row with each of its seeds; write what it came to, as JSON."""
-    team = Team.single_process(load().device)
-    model, source, data = open_model(paths.PROTOTYPES), PreparedData.open(load().source), PreparedData.open(target)
-    of = {
-        "target": target,
-        "source_seed": model.description["seed"],
-        "weights_sha256": model.description["weights_sha256"],
-    }
-    described = {
-        **of,
-        "source": read_json(paths.SOURCE_REPORT)["source"],
-        "commit": git("rev-parse", "HEAD").strip(),
-        "environment": team.environment(),
-    }
+    settings = load()
+    team = Team.single_process(settings.device)
+    model, source, data = open_model(paths.PROTOTYPES), PreparedData.open(settings.source), PreparedData.open(target)
+    of = {"target": target, **which(model)}
+    described = {**of, "source": read_json(paths.SOURCE_REPORT)["source"], **made_by(team)}
     found = so_far(out, "runs", of) or []
     for row in rows():
         if (only and row.name not in only) or (unsearched and row.kind == SEARCHED):
@@ -111,6 +103,16 @@ def run(target: str, out: Path, only: Sequence[str], unsearched: bool) -> None:
             )
             print(row.name, row.kind, seed, *(f"{100 * value:.1f}" for value in found[-1]["scores"]), flush=True)
         write_json(out, {**described, "runs": found})
+
+
+def which(model: TrainedModel) -> dict[str, Any]:
+    """Which source model results are of, as JSON."""
+    return {"source_seed": model.description["seed"], "weights_sha256": model.description["weights_sha256"]}
+
+
+def made_by(team: Team) -> dict[str, Any]:
+    """What results were computed by, as JSON: the revision and the environment."""
+    return {"commit": git("rev-parse", "HEAD").strip(), "environment": team.environment()}
 
 
 def so_far(out: Path, key: str, of: Mapping[str, object]) -> Any:

@@ -14,13 +14,12 @@ from pathlib import Path
 import pandas as pd
 import torch
 
-from benchmarks.heads import AS_CONFIGURED, DT, rows, so_far
+from benchmarks.heads import AS_CONFIGURED, DT, made_by, rows, so_far, which
 from pipeline.compute.team import Team
 from pipeline.config import paths
 from pipeline.config.load import load
 from pipeline.data.prepared import PreparedData
 from pipeline.files.io import read_json, sha256, write_json
-from pipeline.git import git
 from pipeline.networks.trained import open_model
 from pipeline.reporting.markdown import NOTHING, markdown_table, signed
 from pipeline.training import loop
@@ -45,8 +44,7 @@ def run(out: Path, suite: Path, draws: int, only: Sequence[str]) -> None:
         "suite_sha256": sha256(suite),
         "draws": draws,
         "seed": settings.seed,
-        "source_seed": model.description["seed"],
-        "weights_sha256": model.description["weights_sha256"],
+        **which(model),
     }
     found = so_far(out, "rows", of) or {}
     for row in rows():
@@ -55,16 +53,7 @@ def run(out: Path, suite: Path, draws: int, only: Sequence[str]) -> None:
         loop.prepare(settings.seed, team.device)
         came = trials.run(load(changes=row.changes).adapt).astype(object)
         found[row.name] = came.where(came.notna(), None).to_dict("records")
-        write_json(
-            out,
-            {
-                "suite": str(suite),
-                **of,
-                "commit": git("rev-parse", "HEAD").strip(),
-                "environment": team.environment(),
-                "rows": found,
-            },
-        )
+        write_json(out, {"suite": str(suite), **of, **made_by(team), "rows": found})
 
 
 def table(files: Sequence[Path]) -> str:

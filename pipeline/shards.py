@@ -112,15 +112,14 @@ def listing_digest(names: Iterable[str]) -> str:
     return found.hexdigest()
 
 
-def versions() -> dict[str, str]:
-    """The versions of the libraries that decide bytes, by name."""
-    return {name: version(name) for name in LIBRARIES}
+def computed_with(code_in: Sequence[Path] = (Path(__file__).parent,)) -> dict[str, str]:
+    """What decides bytes beside parameters, by name: the libraries' versions, and a digest of the project's code.
 
-
-def computed_with() -> dict[str, str]:
-    """These versions, and a digest of this project's own code."""
-    code = python_digests([Path(__file__).parent])
-    return {**versions(), "code": listing_digest(code.values())}
+    Args:
+        code_in: files and folders of code; by default all of the library.
+    """
+    code = python_digests(code_in)
+    return {**{name: version(name) for name in LIBRARIES}, "code": listing_digest(code.values())}
 
 
 def write_shard(

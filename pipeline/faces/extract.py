@@ -17,9 +17,8 @@ from pipeline.errors import DatasetError
 from pipeline.faces.batches import Batches, FaceBatches, batch_name, divide
 from pipeline.faces.processes import crop_batches
 from pipeline.faces.writer import CropWriter
-from pipeline.files.io import python_digests
 from pipeline.progress import progress_bar
-from pipeline.shards import WHOLE, Shard, listing_digest, versions, write_shard
+from pipeline.shards import WHOLE, Shard, computed_with, listing_digest, write_shard
 
 KIND = "faces"
 """What the record of a part of a store calls it."""
@@ -165,7 +164,6 @@ def _report_reading(dataset: Dataset) -> dict[str, int]:
 def _made_from(dataset: Dataset, params: FaceParams, device: torch.device) -> dict[str, Any]:
     """All but the pictures that decides a store's bytes, by name: parameters, device, code and libraries."""
     library = Path(__file__).parent
-    code = python_digests([library, library.parent / "datasets", Path(crops.__file__)])
+    code = [library, library.parent / "datasets", Path(crops.__file__)]
     made_from: dict[str, Any] = {f"faces.{name}": value for name, value in params.model_dump(mode="json").items()}
-    made_from |= {"data set": dataset.name, "device": device.type, **versions()}
-    return made_from | {"code": hashlib.sha256(json.dumps(list(code.values())).encode()).hexdigest()}
+    return made_from | {"data set": dataset.name, "device": device.type, **computed_with(code)}
