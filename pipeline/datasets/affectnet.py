@@ -12,7 +12,7 @@ from pipeline.datasets.parts.classes import plain_code
 from pipeline.datasets.parts.finder import find
 from pipeline.datasets.parts.folders import files_below, files_by_name, pictures_in, subfolders
 from pipeline.datasets.parts.lists import columns_of
-from pipeline.errors import short_key
+from pipeline.errors import short_repr
 from pipeline.labels import ANGER, DISGUST, FEAR, HAPPINESS, NEUTRAL, SADNESS, SURPRISE
 
 LABELS = {"0": NEUTRAL, "1": HAPPINESS, "2": SADNESS, "3": SURPRISE, "4": FEAR, "5": DISGUST, "6": ANGER}
@@ -94,5 +94,5 @@ class AffectNet(Dataset):
     def _label(self, code: str, where: str) -> int | None:
         number = plain_code(code)
         if number not in LABELS and number not in LEFT_OUT:
-            raise self.error(f"{where}: expression {short_key(code)} is not one of 0–10; correct it")
+            raise self.error(f"{where}: expression {short_repr(code)} is not one of 0–10; correct it")
         return LABELS.get(number)

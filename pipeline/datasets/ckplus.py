@@ -9,7 +9,7 @@ from pipeline.datasets.parts.base import Sample
 from pipeline.datasets.parts.classes import read_codes
 from pipeline.datasets.parts.finder import Condition, choose, matching_folders, not_found, note_choice
 from pipeline.datasets.parts.folders import files_by_name, subfolders
-from pipeline.datasets.parts.lists import read_text
+from pipeline.datasets.parts.lists import number_of, read_text
 from pipeline.datasets.parts.pictures import is_picture
 from pipeline.datasets.parts.sequences import neutral_and_peak
 from pipeline.datasets.parts.tables import FER2013_CODES, PixelTable, TableOrFiles, pixel_tables
@@ -100,7 +100,7 @@ class CkPlus(TableOrFiles):
             raise self.error(f"{sequence}: {len(files)} emotion files; keep the one that belongs to the sequence")
         text = read_text(files[0], self.error).strip()
         try:
-            value = float(text)
+            value = number_of(text)
         except ValueError:
             found = short_repr(text) if text else "an empty file"
             raise self.error(

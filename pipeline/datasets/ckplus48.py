@@ -34,6 +34,9 @@ class CkPlus48(Dataset):
         for sample in samples:
             match = re.fullmatch(r"(S[0-9]+)_([0-9]+)_([0-9]+)", PurePosixPath(sample.key).stem)
             if match is None:
-                raise self.error(f"{self.root / sample.key}: the name is not of the form S010_004_00000017.png")
+                raise self.error(
+                    f"{self.root / sample.key}: the name is not of the form S010_004_00000017.png; rename the file or "
+                    "move it away"
+                )
             subject, sequence, frame = match.groups()
             yield replace(sample, subject=subject, sequence=f"{subject}/{sequence}", frame=int(frame))

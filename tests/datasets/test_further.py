@@ -96,6 +96,7 @@ def test_expw_reads_each_face_of_a_picture_by_its_box(tmp_path: Path) -> None:
         ("a.png 0 1 2 3 4 99", "label.lst, line 1: 7 columns instead of 8"),
         ("a.png 0 1 2 3 4 99 7", "line 1: label '7' is not one of 0–6"),
         ("a.png 0 1 x 3 4 99 6", "line 1: '1 x 3 4' is no box"),
+        ("a.png 0 1 1_0 3 4 99 6", "line 1: '1 1_0 3 4' is no box"),
         ("\na.png 0 1 2 inf 4 99 6", "line 2: '1 2 inf 4' is no box"),
         ("a.png 0 1 2 -1e999 4 99 6", "line 1: '1 2 -1e999 4' is no box"),
         ("a.png 0 1 nan 3 4 99 6", "line 1: '1 nan 3 4' is no box"),
@@ -216,7 +217,7 @@ def test_affectnet_as_first_released(tmp_path: Path) -> None:
         "Manually_Annotated_Images/2/c.jpg": (NEUTRAL, "val"),
     }
     (tmp_path / "validation.csv").write_text(f"{head}2/c.jpg,3,11,0.1\n")
-    with pytest.raises(DatasetError, match=r"validation\.csv, line 2: expression 11 is not one of 0–10"):
+    with pytest.raises(DatasetError, match=r"validation\.csv, line 2: expression '11' is not one of 0–10"):
         found("affectnet", tmp_path)
 
 
@@ -262,10 +263,10 @@ def test_one_number_of_any_type_and_shape_is_an_annotation(value: np.generic | n
         (np.array([None]), "not an array of NumPy's"),
         (np.zeros(0), r"0 values \(shape \(0,\)\) instead of one"),
         (np.zeros((2, 4)), r"8 values \(shape \(2, 4\)\) instead of one"),
-        (np.array(6.5), "expression 6.5 is not one of 0–10"),
-        (np.array(np.nan), "expression nan is not one of 0–10"),
-        (np.array(11.0), "expression 11.0 is not one of 0–10"),
-        (np.array(True), "expression True is not one of 0–10"),
+        (np.array(6.5), "expression '6.5' is not one of 0–10"),
+        (np.array(np.nan), "expression 'nan' is not one of 0–10"),
+        (np.array(11.0), "expression '11.0' is not one of 0–10"),
+        (np.array(True), "expression 'True' is not one of 0–10"),
     ],
 )
 def test_an_annotation_that_is_none_is_named(content: bytes | np.ndarray, message: str, tmp_path: Path) -> None:

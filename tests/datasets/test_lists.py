@@ -182,9 +182,20 @@ def test_whole_numbers_are_codes_however_they_are_written(tmp_path: Path) -> Non
     table = affectnet(tmp_path)
     table.write_text("subDirectory_filePath,expression\n1/a.jpg,1.0\n1/b.jpg, 2\n1/c.jpg,3e0\n")
     assert labels("affectnet", tmp_path) == [3, 4, 5]
-    table.write_text("subDirectory_filePath,expression\n1/a.jpg,inf\n")
-    with pytest.raises(DatasetError, match=r"line 2: expression inf is not one of 0–10"):
-        labels("affectnet", tmp_path)
+    for wrong in ("inf", "1_0", "0x3", ""):
+        table.write_text(f"subDirectory_filePath,expression\n1/a.jpg,{wrong}\n")
+        with pytest.raises(DatasetError, match=rf"line 2: expression '{wrong}' is not one of 0–10"):
+            labels("affectnet", tmp_path)
+
+
+@pytest.mark.parametrize("name", ["../../b.jpg", "/b.jpg", "1/../../../b.jpg"])
+def test_a_list_names_no_picture_outside_of_its_set(name: str, tmp_path: Path) -> None:
+    (tmp_path / "set").mkdir()
+    table = affectnet(tmp_path / "set")
+    save(tmp_path / "b.jpg", "RGB")
+    table.write_text(f"subDirectory_filePath,expression\n{name},1\n")
+    with pytest.raises(DatasetError, match=rf"{name}: named by the set's list, but not in {tmp_path}/set; correct"):
+        labels("affectnet", tmp_path / "set")
 
 
 def test_a_table_without_its_columns_or_with_short_rows_is_told(tmp_path: Path) -> None:

@@ -167,9 +167,9 @@ class Dataset(ABC):
         Raises:
             DatasetError: the file lies elsewhere.
         """
-        if not path.is_relative_to(self.root):
+        if not path.is_relative_to(self.root) or ".." in (below := path.relative_to(self.root)).parts:
             raise self.error(f"{path}: named by the set's list, but not in {self.root}; correct the list")
-        return path.relative_to(self.root).as_posix()
+        return below.as_posix()
 
     def error(self, what: str) -> DatasetError:
         """An error to be raised that also says which layout is expected."""

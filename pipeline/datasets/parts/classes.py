@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pipeline.datasets.parts.base import Dataset, Sample
 from pipeline.datasets.parts.folders import picture_folders, pictures_below, pictures_in, subfolders
-from pipeline.datasets.parts.lists import read_text
+from pipeline.datasets.parts.lists import number_of, read_text
 from pipeline.labels import ANGER, DISGUST, FEAR, HAPPINESS, NEUTRAL, SADNESS, SURPRISE
 
 CLASS_WORDS = {
@@ -55,7 +55,7 @@ def is_code(name: str) -> bool:
 def plain_code(text: str) -> str:
     """A whole number in its plain form, "3" for 3.0, 3.000e+00 and +3; other text as it is."""
     try:
-        value = float(text)
+        value = number_of(text)
     except ValueError:
         return text
     return str(int(value)) if value.is_integer() else text

@@ -107,6 +107,17 @@ def columns_of(dataset: Dataset, path: Path, names: tuple[str, ...]) -> Iterator
         yield where, [fields[place] for place in places]
 
 
+def number_of(text: str) -> float:
+    """The decimal number that a field says; ``1_0`` is a misprint, though Python reads 10.
+
+    Raises:
+        ValueError: it is no number.
+    """
+    if "_" in text:
+        raise ValueError(f"no number: {text!r}")
+    return float(text)
+
+
 def delimiter_of(header: str) -> str:
     """What separates the columns of a table with this header: that of ``DELIMITERS`` which it has most of."""
     return max(DELIMITERS, key=header.count)
