@@ -4,13 +4,11 @@ They are UTF-8 with or without a byte order mark, with any line ends, and separa
 wrong is named by file and line.
 """
 
-import csv
-import io
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
 from pipeline.datasets.parts.classes import class_of
-from pipeline.datasets.parts.lists import delimiter_of, read_text
+from pipeline.datasets.parts.lists import table_rows
 from pipeline.datasets.parts.tables import LABEL_COLUMNS, NAME_COLUMNS
 from pipeline.errors import DatasetError, short_repr
 from pipeline.files.names import as_text
@@ -41,7 +39,7 @@ class PictureTable:
         Raises:
             DatasetError: the file cannot be read, is no text in UTF-8, is empty, or has no column of pictures.
         """
-        self._rows = _rows(path)
+        self._rows = table_rows(path, DatasetError)
         found = next(self._rows, None)
         if found is None:
             raise DatasetError(f"{as_text(path)}: the file is empty; begin it with {PICTURE},{EXPRESSION}")
@@ -146,20 +144,3 @@ def _ends(path: str) -> Iterator[str]:
     """A path, and what is left of it without its first folders."""
     parts = path.split("/")
     return ("/".join(parts[start:]) for start in range(len(parts)))
-
-
-def _rows(path: Path) -> Iterator[tuple[str, list[str]]]:
-    """The rows that are not blank, each with its first line; the header is the first of them."""
-    text = read_text(path, DatasetError)
-    separator = delimiter_of(text.lstrip().partition("\n")[0])
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True, skipinitialspace=True)
-    while True:
-        where = f"{as_text(path)}, line {reader.line_num + 1}"
-        try:
-            fields = [field.strip() for field in next(reader)]
-        except StopIteration:
-            return
-        except csv.Error as error:
-            raise DatasetError(f"{where}: not a row of a table ({error}); correct the line") from None
-        if any(fields):
-            yield where, fields

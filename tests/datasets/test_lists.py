@@ -170,6 +170,22 @@ def test_a_row_that_is_none_is_told_by_file_and_line(name: str, text: bytes, rea
         labels(name, tmp_path)
 
 
+@pytest.mark.parametrize("delimiter", [",", "\t"])
+@pytest.mark.parametrize("name", ["affectnet", "rafdb ", "ferplus"])
+def test_blank_rows_and_line_breaks_within_quotes_are_read(name: str, delimiter: str, tmp_path: Path) -> None:
+    listed = SETS[name](tmp_path)
+    expected = labels(name, tmp_path)
+    head, *rows = (line.replace(",", delimiter) for line in listed.read_text().splitlines())
+    blank = delimiter * head.count(delimiter)
+    rows = [f'{row}{delimiter}"a note\nof two lines"' for row in rows]
+    listed.write_text("\n".join([f"{head}{delimiter}note", rows[0], blank, *rows[1:], blank, ""]))
+    assert labels(name, tmp_path) == expected
+    with listed.open("a") as file:
+        file.write('"')
+    with pytest.raises(DatasetError, match=rf"^{listed}, line 10: not a row of a table"):
+        labels(name, tmp_path)
+
+
 @every_list
 def test_a_list_is_known_by_its_name_in_any_case(name: str, tmp_path: Path) -> None:
     listed = SETS[name](tmp_path)

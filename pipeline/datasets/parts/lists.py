@@ -7,10 +7,12 @@ system, and what is no such text is refused by file and line.
 import csv
 import re
 from collections.abc import Callable, Iterator
+from itertools import chain
 from pathlib import Path
 
 from pipeline.datasets.parts.base import Dataset
 from pipeline.errors import DatasetError, short_repr
+from pipeline.files.names import as_text
 
 MakeError = Callable[[str], DatasetError]
 
@@ -55,25 +57,37 @@ def list_lines(dataset: Dataset, path: Path) -> Iterator[tuple[str, str]]:
             yield where, text
 
 
-def table_rows(dataset: Dataset, path: Path) -> Iterator[tuple[str, list[str]]]:
-    """The rows of a CSV file that are not blank; the first is the header.
+def table_rows(path: Path, error: MakeError) -> Iterator[tuple[str, list[str]]]:
+    """The rows of a CSV file in which any field has a text; the first is the header.
 
-    No field of a set's table has line breaks, so each line is a row, and a quote that is not closed ends with its line.
+    A quoted field may have line breaks, as names of pictures may.
+
+    Args:
+        path: the file.
+        error: as in ``read_text``.
 
     Yields:
-        Where the row is (for errors), and its fields without blanks around them.
+        Where the row begins (for errors), and its fields without blanks around them.
 
     Raises:
-        DatasetError: as ``list_lines``, or a row has a quote that is not closed or a field of more than 128 kB.
+        DatasetError: as ``read_text``, or a row has a quote that is not closed or a field of more than 128 kB.
     """
-    delimiter = ""
-    for where, line in list_lines(dataset, path):
-        delimiter = delimiter or delimiter_of(line)
+    above, header, lines = 0, "", (line for _, line in _lines(path, error))
+    for header in lines:
+        if not header.isspace():
+            break
+        above += 1
+    reader = csv.reader(chain([header], lines), strict=True, skipinitialspace=True, delimiter=delimiter_of(header))
+    while True:
+        where = f"{as_text(path)}, line {above + reader.line_num + 1}"
         try:
-            fields = next(csv.reader([line], strict=True, skipinitialspace=True, delimiter=delimiter))
-        except csv.Error as error:
-            raise dataset.error(f"{where}: not a row of a table ({error}); correct the line") from None
-        yield where, [field.strip() for field in fields]
+            fields = [field.strip() for field in next(reader)]
+        except StopIteration:
+            return
+        except csv.Error as fault:
+            raise error(f"{where}: not a row of a table ({fault}); correct the line") from None
+        if any(fields):
+            yield where, fields
 
 
 def columns_of(dataset: Dataset, path: Path, names: tuple[str, ...]) -> Iterator[tuple[str, list[str]]]:
@@ -91,7 +105,7 @@ def columns_of(dataset: Dataset, path: Path, names: tuple[str, ...]) -> Iterator
         DatasetError: as ``table_rows``; a column is missing or there twice, or a row has another number of fields than
             the header.
     """
-    rows = table_rows(dataset, path)
+    rows = table_rows(path, dataset.error)
     where, header = next(rows, (f"{path}, line 1", []))
     head = [name.casefold() for name in header]
     for name in names:
@@ -165,10 +179,10 @@ def _lines(path: Path, error: MakeError) -> Iterator[tuple[str, str]]:
     try:
         with path.open(encoding="utf-8", errors="surrogateescape") as file:
             for number, line in enumerate(file, start=1):
-                where = f"{path}, line {number}"
+                where = f"{as_text(path)}, line {number}"
                 require_utf8(error, where, line)
                 yield where, line.lstrip("\ufeff")
     except OSError as refused:
         raise error(
-            f"{path}: cannot be read ({refused.strerror}); make the file readable, or unpack it again"
+            f"{as_text(path)}: cannot be read ({refused.strerror}); make the file readable, or unpack it again"
         ) from refused

@@ -227,7 +227,7 @@ def label_rows(dataset: Dataset, path: Path) -> Iterator[tuple[str, str, str]]:
     Raises:
         DatasetError: the table is no text, a column is there twice, or a row lacks the name or the code.
     """
-    rows = table_rows(dataset, path)
+    rows = table_rows(path, dataset.error)
     where, head = next(rows, ("", []))
     columns = _columns(head)
     if columns and (twice := [head[place] for place in columns if head.count(head[place]) > 1]):
