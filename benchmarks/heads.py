@@ -71,7 +71,7 @@ def rows() -> Iterator[Row]:
         if method.ranked and not method.needs_encoder and [f"adapt.method={name}"] not in variants.values():
             variants.setdefault(method.title, [f"adapt.method={name}"])
     for name, changes in variants.items():
-        free = METHODS[changes[0].partition("=")[2]].training_free or name == DT
+        free = METHODS[changes[0].partition("=")[2]].changes == "decision" or name == DT
         seeds = tuple(plan["seeds"])[: 1 if free else None]
         yield Row(name, (*plan["always"], *changes), AS_CONFIGURED, seeds)
         if name not in plan["not_searched"] and METHODS[changes[0].partition("=")[2]].space:

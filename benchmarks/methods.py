@@ -66,7 +66,7 @@ def main(
 ) -> None:
     """Print a line for each method, on the network of params.yaml."""
     team, tasks = Team.single_process(device), {}
-    for name in (name for name, params in METHODS.items() if params.adapts and not params.training_free):
+    for name in (name for name, params in METHODS.items() if params.adapts and params.changes != "decision"):
         tasks[name] = task(settings(name, epochs=rounds, steps_per_epoch=steps + 1, batch_size=batch_size), team)
     best = dict.fromkeys(tasks, float("inf"))
     for epoch in range(rounds):

@@ -101,7 +101,7 @@ def _origin(trained: TrainedModel, made: Mapping[str, Any]) -> str:
         method = METHODS[made["adapt"]["method"]]
         given = sum(made["labels"]["counts"].values()) if "labels" in made else 0
         lines.append(_data(f"Target, with {given} labels" if given else "Target, without labels", made["target"]))
-        trained_for = "without training" if method.training_free else f"{made['adapt']['epochs']} epochs"
+        trained_for = "without training" if method.changes == "decision" else f"{made['adapt']['epochs']} epochs"
         lines.append(f"Method: {method.title} ({method.citation}), {trained_for}")
         if method.adapts and not given and made.get("kept_epoch") == 0:
             lines.append(

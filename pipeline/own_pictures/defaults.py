@@ -65,7 +65,7 @@ def changes(method: str, decision: dict[str, Any], has_head: bool = True) -> lis
         if key in decision:
             own["pocan"][key] = decision[key]
     kind = METHODS.get(method, AdaptParams)
-    whole = kind.needs_encoder or not (has_head or kind.training_free)
-    length = LENGTH if kind.trains_weights else {**LENGTH, **ONE_PASS}
+    whole = kind.needs_encoder or not (has_head or kind.changes == "decision")
+    length = {**LENGTH, **ONE_PASS} if kind.changes == "statistics" else LENGTH
     adapt = {"method": method, **length, "trains": "all" if whole else "head"}
     return [f"adapt={json.dumps(adapt)}", f"methods={json.dumps(own)}"]

@@ -22,16 +22,15 @@ def done(params: AdaptParams, why: str) -> str:
     """
     if not params.adapts:
         return f"Nothing was adapted: {params.title}, {why}."
-    how = {
-        "head": "The encoder was fixed; its features of each picture were computed once. The layers after it "
-        f"{'were corrected' if params.training_free else 'were trained'} on them.",
-        "all": "The whole network was trained.",
-    }[params.trains]
-    if not params.trains_weights:
+    encoder = "The encoder was fixed; its features of each picture were computed once. The layers after it"
+    if params.changes == "weights":
+        length = f"{params.epochs} epoch{'s' * (params.epochs > 1)}"
+        how = f"{encoder} were trained on them." if params.trains == "head" else "The whole network was trained."
+    elif params.changes == "statistics":
+        length = f"{params.epochs} passes" if params.epochs > 1 else "one pass"
         how = "No weight was trained: means and variances in the batch norms became those of these pictures."
-    length = f"{params.passes} epochs" if params.passes > 1 else "one pass"
-    if params.training_free:
-        length += " without training"
+    else:
+        length, how = "one pass without training", f"{encoder} were corrected on them."
     return f"Method: {params.title}, {why}; {length}. {how}"
 
 
@@ -47,8 +46,8 @@ def kept(params: AdaptParams, epoch: int, validations: pd.DataFrame, moved: floa
     """
     if not params.adapts:
         return ""
-    trained = not params.training_free and params.trains_weights
-    moves = f"{'Training' if trained else 'The correction'} {{}} {100 * moved:.1f} %{mark} of the predictions"
+    moving = "Training" if params.changes == "weights" else "The correction"
+    moves = f"{moving} {{}} {100 * moved:.1f} %{mark} of the predictions"
     reason = _reason(params.choose, epoch, validations, mark)
     if epoch:
         of = f", after epoch {epoch} of {params.passes}" if params.passes > 1 else ""

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.slow
 
 TRAINED = [name for name, params in METHODS.items() if params.adapts]
 ADAPTING = [name for name in TRAINED if METHODS[name].uses_target]
-CORRECTING = [name for name in TRAINED if METHODS[name].training_free]
+CORRECTING = [name for name in TRAINED if METHODS[name].changes == "decision"]
 
 CHANGES: dict[str, dict[str, Any]] = {
     "agra": {"epochs": 2},

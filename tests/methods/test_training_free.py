@@ -33,7 +33,7 @@ from tests.tasks import adaptation
 
 pytestmark = pytest.mark.slow  # the toy source model is trained first
 
-NAMES = [name for name, params in METHODS.items() if params.training_free]
+NAMES = [name for name, params in METHODS.items() if params.changes == "decision"]
 Floats = NDArray[np.floating]
 
 

@@ -47,6 +47,9 @@ def test_what_was_done_names_method_reason_and_part() -> None:
         "The layers after it were trained on them."
     )
     assert "The whole network was trained." in verdicts.done(params("tent", trains="all"), "as it is")
+    assert "as it is; 1 epoch. The encoder" in verdicts.done(params("pocan", epochs=1), "as it is")
+    once = verdicts.done(params("adabn", trains="all", epochs=1), "as it is")
+    assert "as it is; one pass. No weight was trained" in once
     assert "No weight was trained" in verdicts.done(params("adabn", trains="all"), "as it is")
     assert "one pass without training" in verdicts.done(params("shift"), "as it is")
     assert verdicts.done(params("dt"), "as requested").startswith("Nothing was adapted: ")

@@ -2,7 +2,7 @@
 
 from typing import ClassVar, Literal
 
-from pipeline.config.methods.base import AdaptParams
+from pipeline.config.methods.base import AdaptParams, Changes
 
 
 class AdabnParams(AdaptParams):
@@ -15,5 +15,5 @@ class AdabnParams(AdaptParams):
     )
     implementation: ClassVar[str] = "pipeline.methods.adabn:Adabn"
     source_free: ClassVar[bool] = True
-    trains_weights: ClassVar[bool] = False
+    changes: ClassVar[Changes] = "statistics"
     works_by_norms: ClassVar[Literal["none", "batch", "all"]] = "batch"

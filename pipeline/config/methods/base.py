@@ -9,6 +9,8 @@ from pipeline.config.section import Name, PositiveInt, Section
 from pipeline.registry import unknown
 from pipeline.validators import LAST, VALIDATORS, chooser
 
+Changes = Literal["weights", "statistics", "decision"]
+
 
 class AdaptParams(Section):
     """Stage 2: the chosen method and how long it trains, the same for every method that is compared.
@@ -52,10 +54,9 @@ class AdaptParams(Section):
 
     ranked: ClassVar[bool] = True
     """Whether a study of every method has it: not where it cannot do here what it was published for."""
-    training_free: ClassVar[bool] = False
-    """Whether it corrects the source model in one pass over the target, without steps: ``epochs`` then says nothing."""
-    trains_weights: ClassVar[bool] = True
-    """Whether its steps change weights: AdaBN's change statistics alone, and one pass over the target is all of it."""
+    changes: ClassVar[Changes] = "weights"
+    """What it changes of the source model: weights, by training; the statistics of batch norms alone, in one pass over
+    the target; or how z is decided, in one pass without steps, so that ``epochs`` says nothing."""
     ramp: ClassVar[str] = ""
     """What λ_t (``pipeline.losses.domain.lambda_t``), which rises over the training, weighs; empty: it has no λ_t."""
     needs_statistics: ClassVar[bool] = False
@@ -101,7 +102,7 @@ class AdaptParams(Section):
     @property
     def passes(self) -> int:
         """How many times the target is gone through: ``epochs``, or once where nothing is trained on it."""
-        return 1 if self.training_free else self.epochs
+        return 1 if self.changes == "decision" else self.epochs
 
     def left_out(self) -> tuple[str, ...]:
         """Return the method's parts that these parameters switch off, as tables name them; empty: the whole method."""

@@ -2,7 +2,7 @@
 
 from typing import ClassVar
 
-from pipeline.config.methods.base import AdaptParams
+from pipeline.config.methods.base import AdaptParams, Changes
 from pipeline.config.methods.space import Space
 from pipeline.config.section import PositiveInt
 
@@ -20,7 +20,7 @@ class CentroidParams(AdaptParams):
     citation: ClassVar[str] = "pseudo-labels of Liang et al., Do we really need to access the source data?, ICML 2020"
     implementation: ClassVar[str] = "pipeline.methods.centroid:Centroid"
     source_free: ClassVar[bool] = True
-    training_free: ClassVar[bool] = True
+    changes: ClassVar[Changes] = "decision"
     space: ClassVar[Space] = {"rounds": (1, 2, 3)}
 
     rounds: PositiveInt = 2

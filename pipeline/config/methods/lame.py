@@ -4,7 +4,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from pipeline.config.methods.base import AdaptParams
+from pipeline.config.methods.base import AdaptParams, Changes
 from pipeline.config.methods.space import Space
 
 
@@ -22,7 +22,7 @@ class LameParams(AdaptParams):
     implementation: ClassVar[str] = "pipeline.methods.lame:Lame"
     classifier: ClassVar[str] = "pipeline.methods.lame:LameClassifier"
     source_free: ClassVar[bool] = True
-    training_free: ClassVar[bool] = True
+    changes: ClassVar[Changes] = "decision"
     space: ClassVar[Space] = {"neighbours": (1, 3, 5)}
 
     neighbours: Annotated[int, Field(ge=1, le=20)] = 5

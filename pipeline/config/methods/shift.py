@@ -2,7 +2,7 @@
 
 from typing import ClassVar, Literal
 
-from pipeline.config.methods.base import AdaptParams
+from pipeline.config.methods.base import AdaptParams, Changes
 from pipeline.config.methods.space import Space
 from pipeline.config.section import PositiveFloat, PositiveInt
 
@@ -28,7 +28,7 @@ class ShiftParams(AdaptParams):
     implementation: ClassVar[str] = "pipeline.methods.shift:ShiftMethod"
     classifier: ClassVar[str] = "pipeline.methods.parts.shift:ShiftedClassifier"
     source_free: ClassVar[bool] = True
-    training_free: ClassVar[bool] = True
+    changes: ClassVar[Changes] = "decision"
     space: ClassVar[Space] = {"form": ("class_aware", "mean", "coral"), "decide": ("centroids", "prototypes")}
     needs_statistics: ClassVar[bool] = True
 

@@ -2,7 +2,7 @@
 
 from typing import ClassVar
 
-from pipeline.config.methods.base import AdaptParams
+from pipeline.config.methods.base import AdaptParams, Changes
 from pipeline.config.methods.space import Space
 from pipeline.config.section import PositiveInt
 
@@ -23,7 +23,7 @@ class T3aParams(AdaptParams):
     )
     implementation: ClassVar[str] = "pipeline.methods.t3a:T3a"
     source_free: ClassVar[bool] = True
-    training_free: ClassVar[bool] = True
+    changes: ClassVar[Changes] = "decision"
     space: ClassVar[Space] = {"supports": (1, 5, 20, 50, 100, None)}
 
     supports: PositiveInt | None = 100

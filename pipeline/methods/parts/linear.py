@@ -22,7 +22,7 @@ def require_fitting(params: AdaptParams, model: nn.Module) -> None:
     if reason:
         able = (name for name, kind in METHODS.items() if kind.source_free and not kind.needs_statistics)
         raise ParamsError(f"adapt.method: {params.title} {reason}; methods for imported models: {', '.join(able)}")
-    if params.trains == "head" and params.adapts and not params.training_free:
+    if params.trains == "head" and params.adapts and params.changes != "decision":
         raise ParamsError(
             "adapt.trains: an imported model has no projection head that could be trained alone; set adapt.trains: all"
         )
