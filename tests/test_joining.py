@@ -1,5 +1,6 @@
 """``--shard`` and ``pocan join``: the bytes of one run, and nothing half done."""
 
+import json
 import shutil
 from pathlib import Path
 from typing import NoReturn
@@ -145,6 +146,27 @@ def test_parts_of_other_pictures_or_models_are_refused() -> None:
     shutil.copy("album/b.png", "album/d.png")
     succeed("predict", "album", "--out", "2", "--shard", "2/2")
     refused("join", "1", "2", "--out", "joined", message="unlike work: digest of what is listed")
+
+
+@pytest.mark.usefixtures("here")
+@pytest.mark.parametrize(
+    ("section", "key", "value", "told"),
+    [
+        ("augment", "eval_crop", 0.5, "augment.eval_crop of the model"),
+        ("source", "provenance", "real", "learned from drawings"),
+    ],
+)
+def test_parts_by_models_with_the_same_weights_and_other_descriptions_are_refused(
+    section: str, key: str, value: object, told: str
+) -> None:
+    succeed("predict", "album", "--out", "1", "--shard", "1/2")
+    path = Path("models/prototypes/model.json")
+    description = json.loads(path.read_text())
+    assert description[section][key] != value
+    description[section][key] = value
+    path.write_text(json.dumps(description))
+    succeed("predict", "album", "--out", "2", "--shard", "2/2")
+    refused("join", "1", "2", "--out", "joined", message=f"unlike work: {told}:")
 
 
 @pytest.mark.usefixtures("here")

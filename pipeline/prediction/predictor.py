@@ -75,7 +75,8 @@ class Predictor:
         self.faces = changed(trained.every_face, "faces", changes)
         self.drawn = trained.drawn
         self.device = device
-        self._model, self._eval_crop = trained.model.to(device), trained.eval_crop
+        self.eval_crop = trained.eval_crop
+        self._model = trained.model.to(device)
         self._finder = FaceFinder(self.faces, device)
 
     @property
@@ -111,7 +112,7 @@ class Predictor:
         if not crops:
             return np.empty((0, len(EXPRESSIONS)), dtype=np.float32)
         held = DeviceCrops(np.stack(crops), self.device)
-        return calibrated(self._model, held, torch.arange(held.count), self._eval_crop, show_progress=False)
+        return calibrated(self._model, held, torch.arange(held.count), self.eval_crop, show_progress=False)
 
 
 def calibrated(

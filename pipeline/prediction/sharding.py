@@ -60,7 +60,13 @@ def predict_shard(
 def _made_from(predictor: Predictor, model: str, kind: Format, every: int) -> dict[str, Any]:
     """All but the pictures that decides the rows, by name."""
     faces = {f"faces.{name}": value for name, value in predictor.faces.model_dump(mode="json").items()}
-    made_by = {"--model": model, "weights of the model": predictor.digest, "device": predictor.device.type}
+    made_by = {
+        "--model": model,
+        "weights of the model": predictor.digest,
+        "augment.eval_crop of the model": predictor.eval_crop,
+        "learned from drawings": predictor.drawn,
+        "device": predictor.device.type,
+    }
     return {**faces, **made_by, "--format": kind, "--every": every, **computed_with()}
 
 
