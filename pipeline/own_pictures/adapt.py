@@ -145,7 +145,7 @@ def _claim(request: AdaptRequest, faces: FaceParams, given: Sequence[Given]) -> 
                 f"{note}: damaged, so what the unfinished work there is on is unknown; remove {request.out} or name "
                 "another folder with --out"
             ) from error
-        if other := [name for name in ("pictures", "every", "faces", "labels") if found.get(name) != wanted.get(name)]:
+        if other := [name for name in wanted | found if found.get(name) != wanted.get(name)]:
             raise DatasetError(
                 f"{request.out}: holds unfinished work on {found.get('pictures', 'unknown pictures')}, with other "
                 f"{', '.join(other)}; remove it or name another folder with --out"
