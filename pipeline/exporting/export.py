@@ -1,9 +1,11 @@
 """What ``pocan export`` does: a model's ONNX files, compared with PyTorch, and its card."""
 
+import sys
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from tqdm import tqdm
 
 from pipeline.config import paths
 from pipeline.data.crops import CropStore
@@ -19,6 +21,9 @@ from pipeline.networks.trained import TrainedModel
 
 STORE, CROPS = "store.json", "crops"
 """What every crop store has, and where ``pocan faces`` puts its store."""
+
+CROPPING = ("align", "margin", "upscale")
+"""The parameters of faces that decide what a crop shows of a face."""
 
 COMPARED = 256
 """Crops on which the files are compared with PyTorch, at most."""
@@ -62,6 +67,8 @@ def export(trained: TrainedModel, called: str, out: Path, crops: Path | None, in
             f"int8 needs {FEWEST} crops to measure activations on, and {given}: make them of your own pictures with "
             "pocan faces FOLDER --out DIR, and name them with --crops DIR"
         )
+    if store is not None and (message := _cropped_otherwise(trained, store)):
+        tqdm.write(f"warning: {message}", file=sys.stderr)
     files = {}
     with atomic_folder(out) as folder:
         onnx.export(trained, folder / "model.onnx")
@@ -87,6 +94,19 @@ def _compared_crops(trained: TrainedModel, where: Path | None) -> tuple[onnx.Cro
         return np.random.Generator(np.random.PCG64(0)).integers(0, 256, (16, 112, 112, 3), dtype=np.uint8), None
     store = CropStore.open(folder)
     return np.asarray(store.images[_spread(store, COMPARED)]), store
+
+
+def _cropped_otherwise(trained: TrainedModel, store: CropStore) -> str:
+    """What to say of crops that show more or less of a face than the model has learned from; empty: they do not."""
+    found, own = store.description["faces"], trained.faces.model_dump(mode="json")
+    differ = [name for name in CROPPING if found.get(name) != own[name]]
+    if not differ:
+        return ""
+    theirs = ", ".join(f"{name} {found.get(name)}" for name in differ)
+    return (
+        f"{as_text(store.folder)}: crops with {theirs}, unlike those the model has learned from; make them again by "
+        f"pocan faces with {' '.join(f'-S {name}={own[name]}' for name in differ)}"
+    )
 
 
 def _spread(store: CropStore, most: int) -> NDArray[np.int64]:

@@ -19,8 +19,9 @@ import torch
 from typer.testing import CliRunner
 
 from pipeline.data import augment
+from pipeline.data.crops import CropStore
 from pipeline.exporting import onnx
-from pipeline.exporting.export import _compared_crops
+from pipeline.exporting.export import _compared_crops, _cropped_otherwise
 from pipeline.exporting.onnx import Exported
 from pipeline.labels import EXPRESSIONS
 from pipeline.networks import saved
@@ -159,6 +160,19 @@ def test_an_int8_model_says_how_often_it_decides_alike(tmp_path: Path, store: Pa
     found = re.search(r"int8; decides as model.onnx on ([\d.]+) % of 30 other crops", card)
     assert found is not None
     assert float(found[1]) >= 95
+
+
+def test_crops_by_another_recipe_than_the_models_are_told(tmp_path: Path, store: Path) -> None:
+    write_adapted(tmp_path / "model")
+    trained, found = open_model(tmp_path / "model"), CropStore.open(store)
+    theirs = found.description["faces"]
+    assert _cropped_otherwise(trained, found) == (
+        f"{store}: crops with margin {theirs['margin']}, unlike those the model has learned from; make them again by "
+        "pocan faces with -S margin=0.25"
+    )
+    theirs["margin"] = 0.25
+    theirs["min_face"] += 1  # decides which faces are found, not how they are cropped
+    assert _cropped_otherwise(trained, found) == ""
 
 
 def test_crops_are_named_by_their_store_or_by_the_folder_of_pocan_faces(tmp_path: Path, store: Path) -> None:
