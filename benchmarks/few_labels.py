@@ -42,9 +42,9 @@ from pipeline.networks.features import GivenFeatures, swap_encoder
 from pipeline.networks.network import Classifier, PrototypeClassifier
 from pipeline.networks.trained import TrainedModel, open_model
 from pipeline.own_pictures import defaults
-from pipeline.own_pictures.given import Given
 from pipeline.own_pictures.labelled import STRENGTHS, Labelled
 from pipeline.own_pictures.request import CHOICE, source
+from pipeline.own_pictures.user_labels import UserLabel
 from pipeline.reporting.markdown import markdown_table
 from pipeline.training import loop
 from pipeline.trials.run import Trials
@@ -157,7 +157,7 @@ def _measured(pictures: Pictures, count: int, draw: int, seed: int) -> Iterator[
     method, plain, labels = pictures.method, pictures.plain, pictures.labels
     chosen = pictures.drawn(count, [seed, draw])
     rest = np.setdiff1d(pictures.rows, chosen)
-    given = [Given(str(row), int(labels[row]), str(row)) for row in chosen]
+    given = [UserLabel(str(row), int(labels[row]), str(row)) for row in chosen]
     keys = [str(row) for row in range(len(labels))]
     work = Labelled(given, keys, pictures.rows, copy.deepcopy(plain), method.params.title, CHOICE, seed + draw)
     started = time.process_time()

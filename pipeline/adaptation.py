@@ -20,7 +20,7 @@ from pipeline.config.methods.base import AdaptParams
 from pipeline.config.paths import AdaptationPaths
 from pipeline.data.batches import DeviceCrops, DeviceFeatures, NetworkInputs
 from pipeline.data.crops import CROP_SIZE
-from pipeline.data.outcome import Outcome, Predictions, Sample
+from pipeline.data.outcome import Outcome, Predictions, RowSample
 from pipeline.data.prepared import Indices, PreparedData
 from pipeline.files.atomic import atomic_path
 from pipeline.files.io import write_csv
@@ -109,11 +109,11 @@ class Adaptation:
         }
 
     @property
-    def samples(self) -> tuple[Sample, Sample]:
+    def samples(self) -> tuple[RowSample, RowSample]:
         """The pictures of source and target whose embeddings are kept."""
         of_source = NO_ROWS if self.source is None else self.source.split.test
         of_target = np.union1d(self.target.split.train, self.target.split.test)
-        return Sample.draw(of_source, self.seed), Sample.draw(of_target, self.seed)
+        return RowSample.draw(of_source, self.seed), RowSample.draw(of_target, self.seed)
 
     @cached_property
     def source_model(self) -> PrototypeClassifier:

@@ -19,7 +19,7 @@ Floats = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
-class Sample:
+class RowSample:
     """Some of a domain's rows.
 
     Attributes:
@@ -70,8 +70,8 @@ class Outcome:
         after: by the adapted model.
     """
 
-    source: Sample
-    target: Sample
+    source: RowSample
+    target: RowSample
     before: Predictions
     after: Predictions
 
@@ -100,7 +100,9 @@ class Outcome:
         if not path.is_file():
             raise DatasetError(f"{path}: missing; run the adapt stage of this target ({path.stem}): dvc repro")
         with damage_reported(path), np.load(path) as arrays:
-            source, target = (Sample(arrays[f"{name}_rows"], arrays[f"{name}_ranks"]) for name in ("source", "target"))
+            source, target = (
+                RowSample(arrays[f"{name}_rows"], arrays[f"{name}_ranks"]) for name in ("source", "target")
+            )
             before, after = (
                 Predictions(**{key: arrays[f"{name}_{key}"] for key in Predictions.__dataclass_fields__})
                 for name in ("before", "after")

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from pipeline.data.batches import NetworkInputs, prefetched
-from pipeline.data.outcome import Predictions, Sample
+from pipeline.data.outcome import Predictions, RowSample
 from pipeline.networks.network import Classifier, Network
 from pipeline.progress import progress_bar
 
@@ -54,7 +54,11 @@ def classify(
 
 
 def predict_domains(
-    model: Classifier, source: NetworkInputs, target: NetworkInputs, samples: tuple[Sample, Sample], eval_crop: float
+    model: Classifier,
+    source: NetworkInputs,
+    target: NetworkInputs,
+    samples: tuple[RowSample, RowSample],
+    eval_crop: float,
 ) -> Predictions:
     """What ``model`` predicts for all the target's crops, and how it embeds the samples of source and target."""
     of_source, of_target = (torch.from_numpy(sample.rows) for sample in samples)

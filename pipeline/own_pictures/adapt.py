@@ -34,9 +34,9 @@ from pipeline.networks import saved
 from pipeline.networks.calibration import rescaled
 from pipeline.networks.network import PrototypeClassifier
 from pipeline.own_pictures import next_labels, page, report
-from pipeline.own_pictures.given import Given, digest, read_labels, single_labels
 from pipeline.own_pictures.labelled import Labelled
 from pipeline.own_pictures.request import AdaptRequest, Plan
+from pipeline.own_pictures.user_labels import UserLabel, digest, read_labels, single_labels
 from pipeline.prediction.outputs import Row, csv_text
 from pipeline.prediction.predictor import Prediction
 from pipeline.progress import working
@@ -112,7 +112,7 @@ def _make_features(work: Adaptation, device: torch.device) -> None:
             request.write(work.outputs.features / request.name, device)
 
 
-def _labelled(plan: Plan, work: Adaptation, given: Sequence[Given]) -> Labelled:
+def _labelled(plan: Plan, work: Adaptation, given: Sequence[UserLabel]) -> Labelled:
     """What the labels are compared by; the source model is copied before a method trains it in place.
 
     Raises:
@@ -124,7 +124,7 @@ def _labelled(plan: Plan, work: Adaptation, given: Sequence[Given]) -> Labelled:
     return Labelled(given, keys, faces, model, work.params.title, plan.rule, work.seed)
 
 
-def _claim(request: AdaptRequest, faces: FaceParams, given: Sequence[Given]) -> Path:
+def _claim(request: AdaptRequest, faces: FaceParams, given: Sequence[UserLabel]) -> Path:
     """The folder of work in progress within the output, marked as that of these pictures and parameters.
 
     Raises:
@@ -190,8 +190,8 @@ def _write(
     provenance = ProvenancePair(source=data[0]["provenance"], target=data[1]["provenance"])
     drawn = "stand-in" in (provenance.source, provenance.target)
     scores = report.judged(target, outcome, None if work.source is None else work.source.store.labels())
-    asked = _asked(outcome, probabilities, labelled)
-    told = report.Told(
+    queries = _queries(outcome, probabilities, labelled)
+    report_data = report.ReportData(
         settings=settings,
         model=as_text(request.model),
         why=plan.why,
@@ -205,26 +205,28 @@ def _write(
         predictions=every.iloc[target.split.test],
         validations=pd.read_csv(work.outputs.validations),
         verdict=labelled.verdict if labelled else None,
-        asked=target.store.samples["key"].iloc[[one.row for one in asked]].tolist(),
+        queries=target.store.samples["key"].iloc[[one.row for one in queries]].tolist(),
         provenance=provenance,
         imported=work.trained.imported,
     )
-    text = report.text(told)
+    text = report.text(report_data)
     curve = read_curve(work.outputs.curve, "the same command again")
     with working("draw the page"):
         html = page.html(
-            settings, text, work.source, target, outcome, scores, every, curve, provenance, told.kept_source
+            settings, text, work.source, target, outcome, scores, every, curve, provenance, report_data.kept_source
         )
-    write_csv(out / NEXT, next_labels.table(asked, target.store))
+    write_csv(out / NEXT, next_labels.table(queries, target.store))
     given = labelled.by_row if labelled else {}
-    write_text(out / LABEL_PAGE, next_labels.html(target.name, asked, target.store, given))
+    write_text(out / LABEL_PAGE, next_labels.html(target.name, queries, target.store, given))
     write_text(out / PREDICTIONS, csv_text(_rows(request, target, probabilities, drawn)))
     write_text(out / REPORT, text)
     write_text(out / PAGE, html)
     return [out / PREDICTIONS, out / REPORT]
 
 
-def _asked(outcome: Outcome, probabilities: NDArray[np.float64], labelled: Labelled | None) -> list[next_labels.Asked]:
+def _queries(
+    outcome: Outcome, probabilities: NDArray[np.float64], labelled: Labelled | None
+) -> list[next_labels.LabelQuery]:
     """What to label next, of the pictures with a face whose embeddings are kept."""
     rows = outcome.target.rows
     known = labelled.by_row if labelled else {}

@@ -19,7 +19,7 @@ from pipeline.methods.few_labels import Evidence, Weights, first_of_the_best, fi
 from pipeline.networks.calibration import rescaled
 from pipeline.networks.features import GivenFeatures, swap_encoder
 from pipeline.networks.network import Classifier, PrototypeClassifier
-from pipeline.own_pictures.given import Given
+from pipeline.own_pictures.user_labels import UserLabel
 from pipeline.progress import progress_bar
 from pipeline.search import Search
 from pipeline.validators import best_epoch, chooser
@@ -96,7 +96,7 @@ class Labelled:
         verdict: what came out, after the call.
     """
 
-    given: Sequence[Given]
+    given: Sequence[UserLabel]
     keys: Sequence[str]
     faces: NDArray[np.int64]
     source_model: PrototypeClassifier

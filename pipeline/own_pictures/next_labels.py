@@ -26,8 +26,8 @@ QUALITY = 85
 
 
 @dataclass(frozen=True)
-class Asked:
-    """A picture that is worth a label.
+class LabelQuery:
+    """A picture whose label is asked for: a query of active learning.
 
     Attributes:
         row: in the crop store.
@@ -48,7 +48,7 @@ def most_telling(
     z: NDArray[np.floating],
     labels: Mapping[int, int],
     count: int = COUNT,
-) -> list[Asked]:
+) -> list[LabelQuery]:
     """Order pictures by how much their label tells.
 
     In turn the class with the fewest labels, given and asked for, has one more picture that is predicted as it: the
@@ -75,16 +75,16 @@ def most_telling(
     if known.any():
         novelty = _distance(z, z[known])
     have = np.bincount(list(labels.values()), minlength=NUM_CLASSES) if labels else np.zeros(NUM_CLASSES, np.int64)
-    free, asked = ~known, list[Asked]()
-    while len(asked) < count and free.any():
+    free, queries = ~known, list[LabelQuery]()
+    while len(queries) < count and free.any():
         present = np.unique(order[free, 0])
         wanted = present[have[present].argmin()]
         place = int(np.where(free & (order[:, 0] == wanted), doubt * novelty, -1.0).argmax())
-        asked.append(Asked(int(rows[place]), int(wanted), int(order[place, 1]), float(sorted_p[place, 0])))
+        queries.append(LabelQuery(int(rows[place]), int(wanted), int(order[place, 1]), float(sorted_p[place, 0])))
         free[place] = False
         have[wanted] += 1
         novelty = np.minimum(novelty, _distance(z, z[place : place + 1]))
-    return asked
+    return queries
 
 
 def _distance(z: NDArray[np.floating], others: NDArray[np.floating]) -> NDArray[np.float64]:
@@ -93,26 +93,26 @@ def _distance(z: NDArray[np.floating], others: NDArray[np.floating]) -> NDArray[
     return found
 
 
-def table(asked: Sequence[Asked], store: CropStore) -> pd.DataFrame:
+def table(queries: Sequence[LabelQuery], store: CropStore) -> pd.DataFrame:
     """label-next.csv: an empty column ``expression`` to fill in, and what is predicted."""
     keys = store.samples["key"]
     return pd.DataFrame(
         {
-            PICTURE: [keys.iloc[one.row] for one in asked],
+            PICTURE: [keys.iloc[one.row] for one in queries],
             EXPRESSION: "",
-            "predicted": [EXPRESSIONS[one.first] for one in asked],
-            "confidence": [round(one.confidence, 3) for one in asked],
-            "second": [EXPRESSIONS[one.second] for one in asked],
+            "predicted": [EXPRESSIONS[one.first] for one in queries],
+            "confidence": [round(one.confidence, 3) for one in queries],
+            "second": [EXPRESSIONS[one.second] for one in queries],
         }
     )
 
 
-def html(title: str, asked: Sequence[Asked], store: CropStore, labels: Mapping[int, int]) -> str:
-    """label.html: the faces of ``asked`` one by one, a key a class, and a button that saves the CSV of labels.
+def html(title: str, queries: Sequence[LabelQuery], store: CropStore, labels: Mapping[int, int]) -> str:
+    """label.html: the faces of ``queries`` one by one, a key a class, and a button that saves the CSV of labels.
 
     Args:
         title: what the pictures are called.
-        asked: the pictures.
+        queries: the pictures.
         store: their crops.
         labels: class by row of what is labelled already; it is in the saved file, too.
     """
@@ -121,7 +121,8 @@ def html(title: str, asked: Sequence[Asked], store: CropStore, labels: Mapping[i
         "expressions": EXPRESSIONS,
         "given": [[keys.iloc[row], label] for row, label in sorted(labels.items())],
         "faces": [
-            {"picture": keys.iloc[one.row], "guess": one.first, "image": _jpeg(store.images[one.row])} for one in asked
+            {"picture": keys.iloc[one.row], "guess": one.first, "image": _jpeg(store.images[one.row])}
+            for one in queries
         ],
     }
     template = Template(files(__package__).joinpath("label.html").read_text(encoding="utf-8"))

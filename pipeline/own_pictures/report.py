@@ -62,8 +62,8 @@ def source_title(provenance: ProvenancePair, source: str) -> str:
 
 
 @dataclass(frozen=True, eq=False)
-class Told:
-    """What the report tells of.
+class ReportData:
+    """What the report is made from.
 
     Attributes:
         settings: the parameters of the run.
@@ -79,7 +79,7 @@ class Told:
         predictions: expression and calibrated confidence of every picture that is predicted.
         validations: what validators say, a row an epoch.
         verdict: what the user's labels say; None without labels.
-        asked: the pictures to label next.
+        queries: the pictures to label next.
         provenance: whether the model's pictures and the user's are drawn.
         imported: whether the model came from elsewhere, without a source.
     """
@@ -97,7 +97,7 @@ class Told:
     predictions: pd.DataFrame
     validations: pd.DataFrame
     verdict: Verdict | None
-    asked: Sequence[str]
+    queries: Sequence[str]
     provenance: ProvenancePair
     imported: bool
 
@@ -122,31 +122,31 @@ class Told:
         return f" {DRAWN_MARK}" if self.note else ""
 
 
-def text(told: Told) -> str:
+def text(data: ReportData) -> str:
     """The text of report.md, in Markdown."""
-    target, settings, mark = told.target, told.settings, told.mark
+    target, settings, mark = data.target, data.settings, data.mark
     rows = target.split.test
-    title, what = _heading(told)
-    labels = 0 if told.verdict is None else len(told.verdict.labels)
+    title, what = _heading(data)
+    labels = 0 if data.verdict is None else len(data.verdict.labels)
     parts = [
         f"# {target.name}: {title}",
-        f"{what} {len(rows)} of {len(target.store.images)} readable {told.unit}s, those with a face: "
-        f"{found_by(target.store)}. {_labels_used(told.verdict)} Predictions: [predictions.csv](predictions.csv).",
-        told.note,
+        f"{what} {len(rows)} of {len(target.store.images)} readable {data.unit}s, those with a face: "
+        f"{found_by(target.store)}. {_labels_used(data.verdict)} Predictions: [predictions.csv](predictions.csv).",
+        data.note,
         "## What was done",
-        verdicts.done(settings.adapt, told.why),
-        *_kept(told),
+        verdicts.done(settings.adapt, data.why),
+        *_kept(data),
         "## Expressions",
-        _classes(_only(told.outcome.before, rows), told.predictions, mark),
-        f"Confidence is the probability of the predicted expression, {_calibrated(told)}. Sure means {SURE:.0%} or "
-        f"more. {_how_often(told.verdict)}",
-        verdicts.next_labels(labels, told.asked),
+        _classes(_only(data.outcome.before, rows), data.predictions, mark),
+        f"Confidence is the probability of the predicted expression, {_calibrated(data)}. Sure means {SURE:.0%} or "
+        f"more. {_how_often(data.verdict)}",
+        verdicts.next_labels(labels, data.queries),
         "## Judged without labels",
-        _comparison(told.scores, told.with_source, mark),
-        _sign(told),
+        _comparison(data.scores, data.with_source, mark),
+        _sign(data),
         EXPLAINED,
         f"## {HOW}",
-        f"Source model: `{told.model}`, trained on {source_title(told.provenance, settings.source)}. Faces: "
+        f"Source model: `{data.model}`, trained on {source_title(data.provenance, settings.source)}. Faces: "
         "[faces.md](faces.md) and the [contact sheets](contact-sheets). Adapted model: `model/`, for `pocan "
         "predict --model`. Training curves: [curve.csv](curve.csv).",
     ]
@@ -169,40 +169,40 @@ def judged(target: PreparedData, outcome: Outcome, source_labels: NDArray[np.int
     return scorecard.unlabelled_scores(with_faces, labels, range(NUM_CLASSES))
 
 
-def _heading(told: Told) -> tuple[str, str]:
+def _heading(data: ReportData) -> tuple[str, str]:
     """What the report is called, and the begin of the sentence on how many pictures there are."""
-    method = told.settings.adapt
-    if told.fitted:
+    method = data.settings.adapt
+    if data.fitted:
         return "fitted to your labels", "The fitted model predicts"
     if not method.adapts:
         return "predicted by the source model", "The source model predicts"
-    if told.kept_source:
+    if data.kept_source:
         return "the source model is kept", f"{method.title} was tried on"
     return f"adapted by {method.title}", "The model was adapted to"
 
 
-def _sign(told: Told) -> str:
+def _sign(data: ReportData) -> str:
     """Whether the adaptation looks as if it had hurt."""
-    if told.kept_source:
+    if data.kept_source:
         return SAME
-    return DOUBTFUL if doubtful(told.scores) else NO_SIGN
+    return DOUBTFUL if doubtful(data.scores) else NO_SIGN
 
 
 def _labels_used(verdict: Verdict | None) -> str:
     return "No label was used." if verdict is None else f"{len(verdict.labels)} of your labels were used."
 
 
-def _kept(told: Told) -> list[str]:
+def _kept(data: ReportData) -> list[str]:
     """Which model is kept and why: by the labels, where there are any."""
-    if told.verdict is not None:
-        return [verdicts.of_labels(told.verdict, told.mark)]
-    return [verdicts.kept(told.settings.adapt, told.kept_epoch, told.validations, told.moved, told.mark)]
+    if data.verdict is not None:
+        return [verdicts.of_labels(data.verdict, data.mark)]
+    return [verdicts.kept(data.settings.adapt, data.kept_epoch, data.validations, data.moved, data.mark)]
 
 
-def _calibrated(told: Told) -> str:
-    if told.verdict is not None:
+def _calibrated(data: ReportData) -> str:
+    if data.verdict is not None:
         return "calibrated by your labels"
-    return UNCALIBRATED if told.imported else CALIBRATED
+    return UNCALIBRATED if data.imported else CALIBRATED
 
 
 def _how_often(verdict: Verdict | None) -> str:

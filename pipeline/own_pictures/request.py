@@ -10,7 +10,7 @@ from pipeline.config.load import changed, parse_as, read, with_changes
 from pipeline.config.methods import METHODS
 from pipeline.config.project import params_file
 from pipeline.config.schema import ModelRunParams, RunParams
-from pipeline.data.outcome import Sample
+from pipeline.data.outcome import RowSample
 from pipeline.data.prepared import PreparedData, Split
 from pipeline.datasets.folder import UnlabelledFolder
 from pipeline.datasets.parts.base import Dataset
@@ -240,7 +240,7 @@ def source(trained: TrainedModel, settings: ModelRunParams, at_hand: PreparedDat
         ) from None
     if settings.adapt.trains == "all":
         return found
-    judges = Sample.draw(found.split.test, 0).rows  # more are not looked at, and their features take time
+    judges = RowSample.draw(found.split.test, 0).rows  # more are not looked at, and their features take time
     return replace(found, split=Split(found.split.train, judges))
 
 

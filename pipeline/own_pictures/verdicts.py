@@ -146,18 +146,18 @@ def _recalls(verdict: Verdict, mark: str) -> str:
     return markdown_table(["expression", "right"], cells)
 
 
-def next_labels(count: int, asked: Sequence[str]) -> str:
+def next_labels(count: int, queries: Sequence[str]) -> str:
     """The section on what to label next.
 
     Args:
         count: how many labels there are.
-        asked: the pictures, the most telling first.
+        queries: the pictures, the most telling first.
     """
-    if not asked:
+    if not queries:
         return ""
     begin = "A few labels of your own show how good the model is, and make it better" if not count else "More labels"
     return (
-        f"## What to label next\n\n{begin}: [label-next.csv](label-next.csv) names {len(asked)} pictures, balanced "
+        f"## What to label next\n\n{begin}: [label-next.csv](label-next.csv) names {len(queries)} pictures, balanced "
         "over the classes. First come pictures that the model is unsure of and that differ from the labelled ones. "
         "Fill in the column `expression`, or open [label.html](label.html): it shows the faces, takes one key a class "
         "and saves labels.csv, in the browser's folder for downloads. Then run the same command again with `--labels "

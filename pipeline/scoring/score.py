@@ -36,9 +36,9 @@ from pipeline.prediction.predictor import calibrated
 from pipeline.progress import working
 from pipeline.reporting.folder_faces import require_apart
 from pipeline.scoring import figure
-from pipeline.scoring.given import read_predictions
 from pipeline.scoring.pictures import LabelledPictures
 from pipeline.scoring.predicted import Predicted
+from pipeline.scoring.predictions_csv import read_predictions
 from pipeline.scoring.records import Bin, Comparison, Difference, ModelScores, Points
 from pipeline.tracking.models import open_model
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from pipeline.data.outcome import Outcome, Predictions, Sample
+from pipeline.data.outcome import Outcome, Predictions, RowSample
 from pipeline.evaluation import scorecard
 from pipeline.evaluation.records import ChosenEpoch
 from pipeline.evaluation.scores import ByEpoch
@@ -16,7 +16,7 @@ SURE = np.eye(7, dtype=np.float32)
 
 def test_before_and_after_are_judged_on_target_and_source() -> None:
     rows = np.arange(4)
-    sample = Sample(rows, rows)
+    sample = RowSample(rows, rows)
     z = np.eye(4, dtype=np.float32)
     before, after = (Predictions(p, SURE[:4], z, z) for p in (EVEN, SURE[:4]))
     judged = scorecard.unlabelled_scores(Outcome(sample, sample, before, after), np.array([0, 1, 2, 6]), range(7))

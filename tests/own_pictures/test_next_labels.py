@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from pipeline.labels import EXPRESSIONS
-from pipeline.own_pictures.next_labels import Asked, html, most_telling, table
+from pipeline.own_pictures.next_labels import LabelQuery, html, most_telling, table
 from tests.stores import flat, write_store
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def test_of_like_pictures_one_is_asked_for_before_others() -> None:
 
 def test_the_list_has_a_column_to_fill_in(tmp_path: Path) -> None:
     store = write_store(tmp_path / "crops", [flat(50 * row) for row in range(3)], manifest(3), "album")
-    found = table([Asked(2, 3, 4, 0.4), Asked(0, 1, 3, 0.51234)], store)
+    found = table([LabelQuery(2, 3, 4, 0.4), LabelQuery(0, 1, 3, 0.51234)], store)
     assert found.columns.tolist() == ["picture", "expression", "predicted", "confidence", "second"]
     assert found["picture"].tolist() == ["c<b>, 2.png", "c<b>, 0.png"]
     assert found["expression"].tolist() == ["", ""]
@@ -71,7 +71,7 @@ def manifest(count: int) -> list[dict[str, object]]:
 def written(tmp_path: Path) -> Path:
     store = write_store(tmp_path / "crops", [flat(40 * row) for row in range(5)], manifest(5), "album")
     page = tmp_path / "label.html"
-    asked = [Asked(row, row % 7, 6, 0.4) for row in (4, 2, 1)]
+    asked = [LabelQuery(row, row % 7, 6, 0.4) for row in (4, 2, 1)]
     page.write_text(html("my <album>", asked, store, {0: 6}), encoding="utf-8")
     return page
 

@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from pipeline.config.schema import ReportParams
-from pipeline.data.outcome import Outcome, Predictions, Sample
+from pipeline.data.outcome import Outcome, Predictions, RowSample
 from pipeline.data.prepared import PreparedData, Split
 from pipeline.evaluation.records import ProvenancePair
 from pipeline.evaluation.scorecard import predictions_table
@@ -43,7 +43,7 @@ def shown(folder: Path, with_source: bool = True, pictures: bool = False, kept_s
     """The data of the page."""
     source = prepared(folder, "rafdb", np.arange(6)) if with_source else None
     target = prepared(folder, "album", ROWS)
-    drawn = Sample.draw(np.arange(6 if with_source else 0), 0), Sample.draw(ROWS, 0)
+    drawn = RowSample.draw(np.arange(6 if with_source else 0), 0), RowSample.draw(ROWS, 0)
     outcome = Outcome(*drawn, predicted(0, len(drawn[0].rows)), predicted(1, len(drawn[0].rows)))
     table = predictions_table(target, outcome.after.probabilities.astype(np.float64))
     settings = PARAMS.model_copy(update={"report": ReportParams(pictures=pictures)})

@@ -8,7 +8,7 @@ from PIL import Image
 
 from pipeline.datasets.folder import UnlabelledFolder
 from pipeline.errors import DatasetError
-from pipeline.own_pictures.given import digest, read_labels, single_labels
+from pipeline.own_pictures.user_labels import digest, read_labels, single_labels
 
 
 @pytest.fixture

@@ -7,8 +7,8 @@ import pytest
 
 from pipeline.errors import DatasetError
 from pipeline.labels import EXPRESSIONS, FEAR, HAPPINESS, NEUTRAL
-from pipeline.scoring.given import read_predictions
 from pipeline.scoring.predicted import Predicted
+from pipeline.scoring.predictions_csv import read_predictions
 
 KEYS = ["fear/a.png", "fear/b.png", "happy/a.png", "happy/c.png"]
 

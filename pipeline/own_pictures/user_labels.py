@@ -29,7 +29,7 @@ from pipeline.prediction.picture_table import (
 
 
 @dataclass(frozen=True)
-class Given:
+class UserLabel:
     """One label.
 
     Attributes:
@@ -43,7 +43,7 @@ class Given:
     place: str
 
 
-def read_labels(path: Path, pictures: Dataset) -> list[Given]:
+def read_labels(path: Path, pictures: Dataset) -> list[UserLabel]:
     """Read the labels of some pictures.
 
     Args:
@@ -75,9 +75,9 @@ def read_labels(path: Path, pictures: Dataset) -> list[Given]:
     return given
 
 
-def single_labels(given: Sequence[Given]) -> list[str]:
+def single_labels(given: Sequence[UserLabel]) -> list[str]:
     """A message for each class with one label: its cross-validation can use the source's prototype alone."""
-    by_class: dict[int, list[Given]] = {}
+    by_class: dict[int, list[UserLabel]] = {}
     for one in given:
         by_class.setdefault(one.label, []).append(one)
     return [
@@ -87,13 +87,13 @@ def single_labels(given: Sequence[Given]) -> list[str]:
     ]
 
 
-def _without_repetitions(found: Sequence[Given]) -> list[Given]:
+def _without_repetitions(found: Sequence[UserLabel]) -> list[UserLabel]:
     """Each picture once.
 
     Raises:
         DatasetError: a picture has two expressions.
     """
-    by_key: dict[str, Given] = {}
+    by_key: dict[str, UserLabel] = {}
     for one in found:
         before = by_key.setdefault(one.key, one)
         if before.label != one.label:
@@ -104,7 +104,7 @@ def _without_repetitions(found: Sequence[Given]) -> list[Given]:
     return list(by_key.values())
 
 
-def _from_csv(path: Path, pictures: Dataset) -> Iterator[Given]:
+def _from_csv(path: Path, pictures: Dataset) -> Iterator[UserLabel]:
     table = PictureTable(path)
     expression = table.place_of(EXPRESSION_COLUMNS)
     if expression is None:
@@ -122,10 +122,10 @@ def _from_csv(path: Path, pictures: Dataset) -> Iterator[Given]:
                 f"{where}: {short_key(name)}: no such {pictures.unit} in {as_text(pictures.root)}; name it as it lies "
                 "below that folder"
             )
-        yield Given(keys[place], label, where)
+        yield UserLabel(keys[place], label, where)
 
 
-def _from_folders(folder: Path, pictures: Dataset) -> Iterator[Given]:
+def _from_folders(folder: Path, pictures: Dataset) -> Iterator[UserLabel]:
     """Pictures in class folders: those of the set where the folder lies in it, else copies of them.
 
     Raises:
@@ -158,7 +158,7 @@ def _from_folders(folder: Path, pictures: Dataset) -> Iterator[Given]:
                     f"{as_text(path)}: none of the pictures in {as_text(pictures.root)} has the same content; copy it "
                     "there as well"
                 )
-            yield Given(key, label, as_text(path))
+            yield UserLabel(key, label, as_text(path))
 
 
 class _Contents:
@@ -181,7 +181,7 @@ class _Contents:
         return self._digests.setdefault(path, sha256(path))
 
 
-def digest(given: Sequence[Given]) -> str:
+def digest(given: Sequence[UserLabel]) -> str:
     """The SHA-256 of labels: which picture has which."""
     lines = sorted(f"{one.key}\t{one.label}" for one in given)
     return hashlib.sha256("\n".join(lines).encode("utf-8", "surrogateescape")).hexdigest()
