@@ -145,7 +145,7 @@ class Adaptation:
         Raises:
             DamagedFileError: the features are missing or of something else.
         """
-        source_inputs, target_inputs = self._inputs(team.device)
+        source_inputs, target_inputs = self._inputs(team)
         if self.params.trains == "head":
             swap_encoder(self.source_model, GivenFeatures(self.encoder.dim))
         source = self._source_domain(source_inputs)
@@ -163,18 +163,19 @@ class Adaptation:
             return begin(self.params, self.source_model)
         return Search(candidates(self.params, self.params.search, self.seed), begin_anew, validator)
 
-    def _inputs(self, device: torch.device) -> tuple[NetworkInputs, NetworkInputs]:
+    def _inputs(self, team: Team) -> tuple[NetworkInputs, NetworkInputs]:
         """What the network takes of source and target: crops, or features where the head alone is trained."""
+        device = team.device
         if self.params.trains == "all":
             images = (
                 np.empty((0, CROP_SIZE, CROP_SIZE, 3), np.uint8) if self.source is None else self.source.store.images
             )
             return DeviceCrops(images, device), DeviceCrops(self.target.store.images, device)
         source, target = self.feature_requests
-        of_target = target.read(self.outputs.features / self.target.name, device)
+        of_target = target.read(self.outputs.features / self.target.name, device, team.leads)
         if source is None:
             return DeviceFeatures.none_like(of_target), of_target
-        return source.read(self.outputs.features / source.name, device), of_target
+        return source.read(self.outputs.features / source.name, device, team.leads), of_target
 
     def _source_domain(self, inputs: NetworkInputs) -> SourceDomain:
         if self.source is None:

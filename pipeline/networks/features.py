@@ -92,13 +92,24 @@ class FeatureRequest:
             "augment": self.augment.model_dump(mode="json"),
         }
 
-    def read(self, folder: Path, device: torch.device) -> DeviceFeatures:
+    @cached_property
+    def _written(self) -> set[Path]:
+        """Folders whose features this request has written, or has found to be those that it would write."""
+        return set()
+
+    def read(self, folder: Path, device: torch.device, verify: bool = True) -> DeviceFeatures:
         """The features in ``folder``, for ``device``.
+
+        Args:
+            folder: of the features.
+            device: where they are needed.
+            verify: whether their bytes are checked, unless this request has written them itself: one process of a team
+                does so, and ends the work of all where they are damaged.
 
         Raises:
             DamagedFileError: there are none, they were made from something else, or they are damaged.
         """
-        if read_json(folder / NOTE) != _with_digest(self.description, folder):
+        if _made_from(folder, verify and folder not in self._written) != self.description:
             raise DamagedFileError(
                 f"{folder}: features of another encoder, division or views, or damaged ones; remove the folder and run "
                 "dvc repro"
@@ -119,6 +130,7 @@ class FeatureRequest:
                     features[rows.numpy(), view] = found
                 features.flush()
                 write_note(temporary, self.description)
+        self._written.add(folder)
 
     @torch.no_grad()
     def compute(self, device: torch.device, shard: Shard = WHOLE) -> Iterator[tuple[Tensor, int, NDArray[np.float32]]]:
@@ -190,20 +202,27 @@ def _is_whole(folder: Path, made_from: dict[str, Any], files: Sequence[str]) -> 
     if not all((folder / name).exists() for name in files):
         return False
     try:
-        return bool(read_json(folder / NOTE) == _with_digest(made_from, folder))
+        return _made_from(folder, verify=True) == made_from
     except DamagedFileError:
         return False
 
 
 def write_note(folder: Path, made_from: dict[str, Any]) -> None:
     """Say beside finished features what they were made from, and their digest."""
-    write_json(folder / NOTE, _with_digest(made_from, folder))
+    write_json(folder / NOTE, made_from | {"sha256": sha256(folder / FEATURES)})
 
 
-def _with_digest(made_from: dict[str, Any], folder: Path) -> dict[str, Any]:
+def _made_from(folder: Path, verify: bool) -> Any:
+    """What features were made from; None: with ``verify``, they are not the bytes that were written.
+
+    Raises:
+        DamagedFileError: there are none, or their note is damaged.
+    """
     path = folder / FEATURES
+    note = read_json(folder / NOTE)
+    digest = note.pop("sha256", None) if isinstance(note, dict) else None
     with damage_reported(path):
-        return made_from | {"sha256": sha256(path)}
+        return None if verify and sha256(path) != digest else note
 
 
 def open_features(folder: Path, *shape: int) -> "np.memmap[Any, np.dtype[np.float32]]":

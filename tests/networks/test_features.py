@@ -146,6 +146,26 @@ def test_damaged_features_are_made_anew(data: PreparedData, tmp_path: Path) -> N
     assert (tmp_path / "f/features.npy").read_bytes() == whole
 
 
+def test_bytes_are_checked_once_where_they_were_made_and_once_by_whoever_reads_them_later(
+    data: PreparedData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checked, sha256 = list[Path](), features_module.sha256
+    monkeypatch.setattr(features_module, "sha256", lambda path: checked.append(path) or sha256(path))
+    made, later = request(data), request(data)
+    made.write(tmp_path / "f", toy.CPU)
+    made.read(tmp_path / "f", toy.CPU)
+    assert len(checked) == 1
+    later.read(tmp_path / "f", toy.CPU)
+    assert len(checked) == 2
+    later.read(tmp_path / "f", toy.CPU, verify=False)  # another process of the same team has done so
+    assert len(checked) == 2
+    later.write(tmp_path / "f", toy.CPU)
+    later.read(tmp_path / "f", toy.CPU)
+    assert len(checked) == 3
+    with pytest.raises(DamagedFileError, match="features of another encoder, division or views"):
+        request(data, views=1).read(tmp_path / "f", toy.CPU, verify=False)
+
+
 def test_an_error_beside_features_that_are_there_is_not_taken_for_their_damage(
     data: PreparedData, tmp_path: Path
 ) -> None:
