@@ -202,7 +202,7 @@ def _is_whole(folder: Path, made_from: dict[str, Any], files: Sequence[str]) -> 
     if not all((folder / name).exists() for name in files):
         return False
     try:
-        return _made_from(folder, verify=True) == made_from
+        return bool(_made_from(folder, verify=True) == made_from)
     except DamagedFileError:
         return False
 

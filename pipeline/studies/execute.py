@@ -43,11 +43,12 @@ def begin(planned: Sequence[Run], jobs: int) -> tuple[list[str], dict[str, str]]
         The names of those that wait or run, and those that DVC refuses with its message; the others go on.
 
     Raises:
-        PipelineError: code or params.yaml is not committed, or DVC's queue fails.
+        PipelineError: the clone is shallow, code or params.yaml is not committed, or DVC's queue fails.
     """
     if changed := experiments.uncommitted():
         raise PipelineError(f"experiments start from the last commit: commit {', '.join(changed)} first")
     existing = experiments.finished()
+    experiments.require_whole_history()
     wanted = [run for run in planned if state_of(run, existing) != "done"]
     refused = _queue(wanted, existing)
     queued = [run.name for run in wanted if run.name not in refused]

@@ -91,6 +91,19 @@ def finished() -> dict[str, list[Experiment]]:
     return found
 
 
+def require_whole_history() -> None:
+    """Refuse a shallow clone: DVC cannot fetch into it what an experiment has made, drops it, and says "Success".
+
+    Raises:
+        PipelineError: the repository has not its whole history.
+    """
+    if git("rev-parse", "--is-shallow-repository").strip() == "true":
+        raise PipelineError(
+            "this clone is shallow (git clone --depth), and DVC loses the results of experiments in such a clone; "
+            "fetch the whole history first: git fetch --unshallow"
+        )
+
+
 @cache
 def tracked_objects(commit: str) -> dict[str, str]:
     """Git's object id of every file and folder of code at a commit, by its path in the project."""

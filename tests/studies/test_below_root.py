@@ -1,11 +1,12 @@
 """A project below the root of its repository: what git keeps of it is found by its place in the project."""
 
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
 from pipeline.errors import PipelineError
-from pipeline.studies import experiments
+from pipeline.studies import execute, experiments
 from pipeline.tracking import execution
 from tests.stages.repository import commit, name_author, run
 
@@ -65,6 +66,19 @@ def test_git_that_refuses_another_owners_repository_is_quoted(monkeypatch: pytes
     assert "git config --global --add safe.directory" in here.unknown
     with pytest.raises(PipelineError, match=r"DVC experiments, which need git: (?s:.)*dubious ownership"):
         experiments.finished()
+
+
+def test_a_study_in_a_shallow_clone_is_refused_before_any_work(
+    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(tmp_path, "git", "commit", "--quiet", "--allow-empty", "--message", "next")
+    clone = tmp_path / "clone"
+    run(tmp_path, "git", "clone", "--quiet", "--depth", "1", f"file://{quote(str(tmp_path))}", str(clone))
+    monkeypatch.chdir(clone / project.relative_to(tmp_path))
+    with pytest.raises(PipelineError, match=r"this clone is shallow .*git fetch --unshallow$"):
+        execute.begin([], jobs=1)
+    run(clone, "git", "fetch", "--quiet", "--unshallow")
+    assert execute.begin([], jobs=1) == ([], {})
 
 
 def test_outside_of_a_repository_nothing_is_unknown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
