@@ -29,6 +29,12 @@ def level(picture: np.ndarray) -> int:
     return round(float(picture.mean()) / 20) - 1
 
 
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.avi")
+    with pytest.raises(DatasetError, match=r"pipe\.avi: not a regular file$"):
+        videos.probe(tmp_path / "pipe.avi")
+
+
 def test_every_third_frame_is_a_sample(film: Path) -> None:
     video = VideoDataset(film, 3)
     samples = video.samples()

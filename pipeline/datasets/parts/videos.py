@@ -147,6 +147,8 @@ class VideoWriter:
 
 @contextmanager
 def _capture(source: Path | int) -> Iterator[cv2.VideoCapture]:
+    if isinstance(source, Path) and source.exists() and not source.is_file():
+        raise DatasetError(f"{source}: not a regular file")  # a pipe would be waited for without end
     # OpenCV would print messages on a broken file; the error says it.
     level = cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
     capture = cv2.VideoCapture(source if isinstance(source, int) else _opencv_path(source))
