@@ -9,7 +9,6 @@ labels and subjects, which the files do not hold.
 
 import argparse
 import copy
-import math
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -40,6 +39,7 @@ from pipeline.networks.trained import TrainedModel, open_model
 from pipeline.reporting.markdown import difference_text, markdown_table, signed
 from pipeline.search import Search
 from pipeline.training import loop
+from pipeline.validators import computed
 
 ROWS = Path(__file__).with_name("heads.yaml")
 DT = "DT"
@@ -155,7 +155,7 @@ def _adapted(
         "confusion": kept.confusion,
         "kept": adapted.kept_epoch,
         "each": [[one.accuracy, one.balanced_accuracy] for one in scores],
-        "validations": [{} if any(map(math.isnan, one.values())) else one for one in adapted.validations],
+        "validations": [computed(one) for one in adapted.validations],
         "configurations": adapted.varied if isinstance(adapted, Search) else [],
         "predicted": "".join(map(str, predicted[adapted.kept_epoch])),
         "seconds": seconds,
