@@ -39,8 +39,16 @@ def predicted(shift: int, of_source: int) -> Predictions:
     return Predictions(probabilities, np.full((of_source, 7), 1 / 7, np.float32), source, target)
 
 
-def shown(folder: Path, with_source: bool = True, pictures: bool = False, kept_source: bool = False) -> dict[str, Any]:
+def shown(folder: Path, **options: bool) -> dict[str, Any]:
     """The data of the page."""
+    html = written(folder, **options)
+    start = html.index('type="application/json">') + len('type="application/json">')
+    found: dict[str, Any] = json.loads(html[start : html.index("</script>", start)])
+    return found
+
+
+def written(folder: Path, with_source: bool = True, pictures: bool = False, kept_source: bool = False) -> str:
+    """The page."""
     source = prepared(folder, "rafdb", np.arange(6)) if with_source else None
     target = prepared(folder, "album", ROWS)
     drawn = Sample.draw(np.arange(6 if with_source else 0), 0), Sample.draw(ROWS, 0)
@@ -49,10 +57,7 @@ def shown(folder: Path, with_source: bool = True, pictures: bool = False, kept_s
     settings = PARAMS.model_copy(update={"report": ReportParams(pictures=pictures)})
     scores = report.judged(target, outcome, None if source is None else source.store.labels())
     text = "# album\n\n## Expressions\n"
-    html = page.html(settings, text, source, target, outcome, scores, table, CURVE, REAL, kept_source)
-    start = html.index('type="application/json">') + len('type="application/json">')
-    found: dict[str, Any] = json.loads(html[start : html.index("</script>", start)])
-    return found
+    return page.html(settings, text, source, target, outcome, scores, table, CURVE, REAL, kept_source)
 
 
 def test_pictures_with_a_face_are_listed_without_labels(tmp_path: Path) -> None:
