@@ -13,7 +13,8 @@ from pipeline.data.prepared import PreparedData
 from pipeline.evaluation import scorecard
 from pipeline.evaluation.records import ProvenancePair, Unlabelled
 from pipeline.labels import DRAWN_MARK, EXPRESSIONS, NUM_CLASSES
-from pipeline.own_pictures import verdicts
+from pipeline.own_pictures import changed, verdicts
+from pipeline.own_pictures.changed import Change
 from pipeline.own_pictures.labelled import Verdict
 from pipeline.reporting.folder_faces import found_by
 from pipeline.reporting.markdown import MARK_NOTE, NOTHING, markdown_table
@@ -77,6 +78,7 @@ class Told:
         scores: by ``judged``.
         with_source: whether the source is at hand.
         predictions: expression and calibrated confidence of every picture that is predicted.
+        changes: the pictures that are predicted otherwise than before.
         validations: what validators say, a row an epoch.
         verdict: what the user's labels say; None without labels.
         asked: the pictures to label next.
@@ -95,6 +97,7 @@ class Told:
     scores: Unlabelled
     with_source: bool
     predictions: pd.DataFrame
+    changes: Sequence[Change]
     validations: pd.DataFrame
     verdict: Verdict | None
     asked: Sequence[str]
@@ -140,6 +143,7 @@ def text(told: Told) -> str:
         _classes(_only(told.outcome.before, rows), told.predictions, mark),
         f"Confidence is the probability of the predicted expression, {_calibrated(told)}. Sure means {SURE:.0%} or "
         f"more. {_how_often(told.verdict)}",
+        changed.section(told.changes, told.unit, mark),
         verdicts.next_labels(labels, told.asked),
         "## Judged without labels",
         _comparison(told.scores, told.with_source, mark),

@@ -66,6 +66,11 @@ def markdown_table(head: Sequence[str], rows: Sequence[Sequence[str]], left: int
     return "\n".join("| " + " | ".join(c.replace("|", "\\|") for c in row) + " |" for row in (head, rule, *rows))
 
 
+def code(text: str) -> str:
+    """Text in which no sign means anything, such as the name of a file."""
+    return f"`` {text} ``" if "`" in text else f"`{text}`"
+
+
 def accuracy_cell(result: Result, metrics: Metrics | None) -> str:
     """The cell, "61.3 ◊ [52.0, 70.0], balanced 58.1 ◊"; "no labels" where the target has none."""
     if metrics is None:

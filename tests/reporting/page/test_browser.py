@@ -249,3 +249,16 @@ def test_a_row_has_its_picture_where_the_page_has_pictures(opened: Opened, tmp_p
         assert abs(level - row) <= 3
     page = opened(written)
     assert page.locator(".face").count() == 0
+
+
+def test_changed_pictures_are_chosen_with_their_faces(opened: Opened, tmp_path: Path) -> None:
+    path = tmp_path / "index.html"
+    path.write_text(test_page.written(tmp_path, with_source=False, same=4), encoding="utf-8")
+    page = opened(path)
+    rows = page.locator("#predictions tbody tr")
+    assert rows.count() == 11
+    page.get_by_label("Expression").select_option("changed")
+    assert rows.count() == 10
+    assert rows.locator(".face").count() == 10
+    assert rows.first.inner_text().split("\n")[-1] == "was disgust 0.700"
+    assert "album-4.png" not in page.locator("#predictions").inner_text()
