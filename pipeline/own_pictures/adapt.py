@@ -75,7 +75,7 @@ def _run(request: AdaptRequest) -> None:
     given = [] if request.labels is None else read_labels(request.labels, pictures)
     plan = request.plan(trained, pictures.name)
     settings = plan.settings
-    for message in single_labels(given):
+    for message in filter(None, [request.videos_left_out(pictures), *single_labels(given)]):
         tqdm.write(f"note: {message}", file=sys.stderr)
     in_progress = _claim(request, settings.faces, given)
     with Team.start(settings.device, settings.compute) as team:
