@@ -94,7 +94,12 @@ def run(
     model, source, data = open_model(paths.PROTOTYPES), PreparedData.open(settings.source), PreparedData.open(target)
     known = occurring(data) if known_classes else None
     of = {"target": target, "known_classes": known, "set": [*changes], **which(model)}
-    described = {**of, "source": read_json(paths.SOURCE_REPORT)["source"], **made_by(team)}
+    described = {
+        **of,
+        "source": read_json(paths.SOURCE_REPORT)["source"],
+        "data": [source.description(), data.description()],  # with the splits' digests
+        **made_by(team),
+    }
     found = so_far(out, "runs", of) or []
     for row in rows(changes):
         if (only and row.name not in only) or (unsearched and row.kind == SEARCHED):
