@@ -19,8 +19,7 @@ from pipeline.config.load import load
 from pipeline.config.paths import AdaptationPaths
 from pipeline.data.crops import CROP_SIZE
 from pipeline.data.prepared import PreparedData
-from pipeline.networks.features import BATCH
-from pipeline.networks.inference import evaluating
+from pipeline.networks.inference import BATCH, evaluating
 from pipeline.networks.trained import open_model
 from pipeline.reporting.markdown import markdown_table
 from pipeline.training import loop

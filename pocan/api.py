@@ -7,7 +7,8 @@ and so ``pocan --help``, must not wait for.
 import contextlib
 import json
 import os
-from collections.abc import Mapping, Sequence
+import sys
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Union, overload
@@ -77,13 +78,14 @@ class Model:
     def predict(self, pictures: Picture) -> list[Face]: ...  # type: ignore[overload-overlap]  # a str is one picture
 
     @overload
-    def predict(self, pictures: Sequence[Picture]) -> list[list[Face]]: ...
+    def predict(self, pictures: Sequence[Picture]) -> list[list[Face] | None]: ...
 
-    def predict(self, pictures: Picture | Sequence[Picture]) -> list[Face] | list[list[Face]]:
+    def predict(self, pictures: Picture | Sequence[Picture]) -> list[Face] | list[list[Face] | None]:
         """Find the faces of a picture, or of each picture of a list, and tell their expressions.
 
         Files and Pillow's images are turned upright as their Exif data say. Of a list of files only a few pictures are
-        in memory at a time. Several threads may call it at once.
+        in memory at a time. One that cannot be read does not stop the others: it is named on stderr, as by ``pocan
+        predict``, and has None in its place. Several threads may call it at once.
 
         Args:
             pictures: one picture, or a list or tuple of pictures: paths, the bytes of files, arrays (uint8 H×W×3, RGB)
@@ -91,16 +93,18 @@ class Model:
 
         Returns:
             The faces of the picture, by falling score; empty where there is none. For a list of pictures a list of such
-            lists.
+            lists, with None for each picture that cannot be read.
 
         Raises:
-            UnreadableImageError: a file is missing or cannot be decoded.
+            UnreadableImageError: the picture, or every picture of the list, is missing or cannot be decoded.
             TypeError: something is none of these kinds of pictures.
             ValueError: an array has another shape or another type of numbers.
         """
         if isinstance(pictures, Sequence) and not isinstance(pictures, str | bytes | bytearray):
             return self._predict(pictures)
-        return self._predict([pictures])[0]
+        found = self._predict([pictures])[0]
+        assert found is not None  # else it would have been refused
+        return found
 
     def table(self, inputs: AnyPath | Sequence[AnyPath], *, every: int = 1) -> "pd.DataFrame":
         """Find every face of files and folders, as ``pocan predict`` does.
@@ -151,13 +155,33 @@ class Model:
         found = [_prediction(face) for face in (self.predict(pixels) if faces is None else faces)]
         return Pillow.fromarray(draw_faces(pixels, found, range(1, len(found) + 1), self.drawn))
 
-    def _predict(self, pictures: Sequence[Picture]) -> list[list[Face]]:
+    def _predict(self, pictures: Sequence[Picture]) -> list[list[Face] | None]:
+        from pipeline.errors import UnreadableImageError
         from pipeline.prediction.inputs import Frame
         from pipeline.prediction.predict import predict_frames
 
-        frames = (Frame.of_picture("", _pixels(picture, f"picture {n}")) for n, picture in enumerate(pictures, 1))
-        with contextlib.closing(predict_frames(frames, self.predictor)) as stream:
-            return [[_face(prediction) for prediction in predictions] for _, predictions in stream]
+        places, refused = list[int](), list[str]()
+
+        def readable() -> Iterator[Frame]:
+            for place, picture in enumerate(pictures):
+                try:
+                    frame = Frame.of_picture("", _pixels(picture, f"picture {place + 1}"))
+                except UnreadableImageError as error:
+                    refused.append(str(error))
+                    continue
+                places.append(place)
+                yield frame
+
+        found: list[list[Face] | None] = [None] * len(pictures)
+        with contextlib.closing(predict_frames(readable(), self.predictor)) as stream:
+            predicted = [[_face(prediction) for prediction in predictions] for _, predictions in stream]
+        if refused and not places:
+            raise UnreadableImageError("; ".join(refused))
+        for message in refused:
+            print(f"passed over: {message}", file=sys.stderr)
+        for place, faces in zip(places, predicted, strict=True):
+            found[place] = faces
+        return found
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,9 @@ from pocan.pages import Command
 
 MODEL_HELP = "The folder of a trained model, or an MLflow URI, e.g. models:/pocan-ckplus@newest."
 
+BELOW = 2
+"""The exit code of ``pocan score --at-least`` where an accuracy is below it: other than that of an error."""
+
 SHARD_HELP = "Do only this part, e.g. 3/8, on one of several machines; pocan join puts the parts together."
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
@@ -275,7 +278,12 @@ def score(
             metavar="SET_OR_FOLDER", help="A set of the parameter file, or a folder with one sub-folder a class."
         ),
     ],
-    out: Annotated[Path, typer.Option(help="A new folder for scores.csv, .json, .png and the predictions.")],
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="A new folder for scores.csv, .json, .png and the predictions; without it nothing is written."
+        ),
+    ] = None,
     model: Annotated[list[str] | None, typer.Option(help=f"{MODEL_HELP} May be repeated.")] = None,
     predictions: Annotated[
         list[Path] | None,
@@ -300,18 +308,30 @@ def score(
         typer.Option("--params", help="The parameter file that says where sets are. Default: params.yaml, if any."),
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    at_least: Annotated[
+        float | None,
+        typer.Option(metavar="PERCENT", help="End with code 2 if an accuracy is below this, e.g. 70 (per cent)."),
+    ] = None,
 ) -> None:
     """Score models on labelled pictures, with intervals, and say whether one is better than another."""
+    if at_least is not None and not 1 <= at_least <= 100:
+        raise ParamsError(f"--at-least {at_least:g}: per cent, from 1 to 100, as 70; the table has the same unit")
     with _loading():
         # Imported here: PyTorch takes seconds to load, which --help and check need not wait for.
-        from pipeline.scoring.score import ScoreRequest
+        from pipeline.scoring.score import ScoreRequest, below
         from pipeline.scoring.score import score as scored
         from pipeline.scoring.table import lines
 
     request = ScoreRequest(pictures, model or [], predictions or [], out, reader, part, changes or [], file, device)
-    for line in lines(scored(request)):
+    found = scored(request)
+    for line in lines(found):
         typer.echo(line)
-    typer.echo(f"{as_text(out)}: scores.csv, scores.json, scores.png, predictions", err=True)
+    if out is not None:
+        typer.echo(f"{as_text(out)}: scores.csv, scores.json, scores.png, predictions", err=True)
+    if at_least is not None and (told := below(found, at_least)):
+        for line in told:
+            typer.echo(as_text(line), err=True)
+        raise typer.Exit(BELOW)
 
 
 @app.command()

@@ -21,7 +21,7 @@ EXAMPLES = {
     "trials": "pocan trials trials.csv --method shot",
     "export": "pocan export --model mine/model --out mine-onnx",
     "import-model": "pocan import-model fer --out fer-model",
-    "score": "pocan score faces-by-class --model mine/model --model models/prototypes --out scores",
+    "score": "pocan score faces-by-class --model mine/model --at-least 70",
 }
 """A call of each command that works, with one's own files in place of these."""
 

@@ -8,6 +8,7 @@ simulated worlds in which neither method is better it calls 4 to 6.5 % of differ
 7 % (three seeds, whose own luck weighs as much as that of the pictures).
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -130,6 +131,23 @@ def _judged(plain: Floats, drawn: Floats, of_seeds: Floats, groups: int) -> Pair
     reach = float(t.ppf(0.975, freedom)) * error
     p = float(2 * t.sf(abs(mean) / error, freedom))
     return PairedDifference(100 * mean, 100 * (mean - reach), 100 * (mean + reach), p)
+
+
+def mean_interval(found: Sequence[PairedDifference]) -> tuple[float, float]:
+    """The 95 % interval of the mean difference over these targets.
+
+    No picture is of two targets, so the errors are independent, and half widths add as their squares do. It is of other
+    pictures of the same targets: of other targets it says nothing.
+
+    Args:
+        found: of each target, at least one.
+
+    Returns:
+        Lower and upper bound, in points.
+    """
+    mean = sum(one.difference for one in found) / len(found)
+    reach = math.hypot(*(one.high - one.difference for one in found)) / len(found)
+    return mean - reach, mean + reach
 
 
 def holm(p: Sequence[float]) -> list[float]:

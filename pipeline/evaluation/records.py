@@ -184,7 +184,7 @@ class Candidate(Record):
 
     Attributes:
         parameters: those in which the candidates differ.
-        validations: what the validators say of its model; empty where its training failed.
+        validations: what the validators say of its model, without those not computed; empty where its training failed.
         accuracy: on the test part; None where the target has no labels. It chooses nothing.
         balanced_accuracy: likewise.
     """

@@ -29,7 +29,7 @@ from pipeline.evaluation.resampling import units
 from pipeline.evaluation.scores import ByEpoch
 from pipeline.labels import EXPRESSIONS
 from pipeline.networks.calibration import rescaled
-from pipeline.validators import LAST, VALIDATORS, best_candidate, best_epoch, measures
+from pipeline.validators import LAST, VALIDATORS, best_candidate, best_epoch, computed, measures
 
 
 @dataclass(frozen=True)
@@ -134,16 +134,19 @@ def unlabelled_scores(outcome: Outcome, source_labels: NDArray[np.int64], possib
 def chosen_epochs(validations: pd.DataFrame, by_epoch: ByEpoch, searched: bool = False) -> dict[str, ChosenEpoch]:
     """The epoch that each validator finds best and the test accuracies there, and those of the last epoch.
 
+    A validator that was not computed chooses none, and is left out.
+
     Args:
-        validations: a row an epoch from 0 (the source model), a column a validator.
+        validations: a row an epoch from 0 (the source model), a column a validator; NaN: not computed.
         by_epoch: the accuracies at these epochs.
         searched: whether these are the configurations of a search in place of epochs, of which none is the last.
     """
+    able = [one for one in VALIDATORS if not math.isnan(validations[one.name][0])]
     if searched:
-        said = [{one.name: float(row[one.name]) for one in VALIDATORS} for _, row in validations.iterrows()]
-        epochs = {one.name: best_candidate(one, said) for one in VALIDATORS}
+        said = [{one.name: float(row[one.name]) for one in able} for _, row in validations.iterrows()]
+        epochs = {one.name: best_candidate(one, said) for one in able}
     else:
-        epochs = {one.name: best_epoch(one, validations[one.name].tolist()) for one in VALIDATORS}
+        epochs = {one.name: best_epoch(one, validations[one.name].tolist()) for one in able}
         epochs[LAST] = len(by_epoch.accuracy) - 1
     return {
         name: ChosenEpoch(
@@ -162,13 +165,13 @@ def candidates(
 
     Args:
         varied: the parameters in which they differ.
-        validations: the source model's row, then theirs; a column a validator.
+        validations: the source model's row, then theirs; a column a validator. NaN: not computed; the whole row of a
+            configuration whose training failed.
         scores: of the target; None where it has no labels.
     """
     found = []
     for place, parameters in enumerate(varied, start=1):
-        said = {one.name: float(validations[one.name][place]) for one in VALIDATORS}
-        said = {} if any(map(math.isnan, said.values())) else said
+        said = computed({one.name: float(validations[one.name][place]) for one in VALIDATORS})
         by_epoch = scores.by_epoch if scores and said else None
         found.append(
             Candidate(

@@ -30,13 +30,11 @@ from pipeline.data.prepared import PreparedData
 from pipeline.errors import DamagedFileError
 from pipeline.files.atomic import atomic_folder, remove_folder, storage_errors
 from pipeline.files.io import damage_reported, read_array, read_json, sha256, write_json
-from pipeline.networks.inference import evaluating
+from pipeline.networks.inference import BATCH, evaluating
 from pipeline.networks.network import Encoder, Network
 from pipeline.progress import progress_bar
 from pipeline.shards import WHOLE, Shard
 
-BATCH = 64
-"""Pictures that pass f at a time: more take memory (256 of 112×112 a gigabyte) and are no faster on a CPU."""
 FEATURES, NOTE = "features.npy", "features.json"
 SEED = 0
 """Of the views: one of their own, so that every adaptation from the same encoder reads the same features."""

@@ -60,6 +60,19 @@ class TrainedModel:
         return "imported" in self.description
 
     @property
+    def name(self) -> str:
+        """Which model it is, by the names of its data sets: "rafdb → ckplus, pocan" or "rafdb, source model"."""
+        source = self.description["source"]["name"]
+        if not self.adapted:
+            return f"{source}, {'imported' if self.imported else 'source model'}"
+        return f"{source} → {self.description['target']['name']}, {self.description['adapt']['method']}"
+
+    @property
+    def short_digest(self) -> str:
+        """The first twelve digits of model.json's ``weights_sha256``, which tell one training from another."""
+        return str(self.description["weights_sha256"])[:12]
+
+    @property
     def drawn(self) -> bool:
         """Whether it has learned from drawn stand-ins, be it from their labels or without them."""
         learned_from = (self.description[role] for role in ("source", "target") if role in self.description)

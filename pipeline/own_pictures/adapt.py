@@ -34,6 +34,7 @@ from pipeline.networks import saved
 from pipeline.networks.calibration import rescaled
 from pipeline.networks.network import PrototypeClassifier
 from pipeline.own_pictures import next_labels, page, report
+from pipeline.own_pictures.changed import changes
 from pipeline.own_pictures.labelled import Labelled
 from pipeline.own_pictures.request import AdaptRequest, Plan
 from pipeline.own_pictures.user_labels import UserLabel, digest, read_labels, single_labels
@@ -69,10 +70,12 @@ def _run(request: AdaptRequest) -> None:
     pick(request.device)
     pictures = request.dataset()
     trained = models.open_model(request.model)
+    # Now: a method may train this very model.
+    temperature = float(trained.model.calibration.temperature)
     given = [] if request.labels is None else read_labels(request.labels, pictures)
     plan = request.plan(trained, pictures.name)
     settings = plan.settings
-    for message in single_labels(given):
+    for message in filter(None, [request.videos_left_out(pictures), *single_labels(given)]):
         tqdm.write(f"note: {message}", file=sys.stderr)
     in_progress = _claim(request, settings.faces, given)
     with Team.start(settings.device, settings.compute) as team:
@@ -99,7 +102,7 @@ def _run(request: AdaptRequest) -> None:
             lambda checkpoint: stage_run(settings, "adapt", name, checkpoint),
             team,
             f"{settings.tracking.experiment}-own-{name}",
-            lambda outcome: _write(request, plan, work, outcome, labelled),
+            lambda outcome: _write(request, plan, work, outcome, temperature, labelled),
             labelled or Final.of,
         )
     shutil.rmtree(in_progress)
@@ -174,9 +177,22 @@ def _target(name: str, crops: Path) -> PreparedData:
 
 
 def _write(
-    request: AdaptRequest, plan: Plan, work: Adaptation, outcome: Outcome, labelled: Labelled | None
+    request: AdaptRequest,
+    plan: Plan,
+    work: Adaptation,
+    outcome: Outcome,
+    temperature: float,
+    labelled: Labelled | None,
 ) -> list[Path]:
     """Write the predictions of every picture with a face, what to label next, the report and the page.
+
+    Args:
+        request: what the user wants.
+        plan: what was done.
+        work: the adaptation.
+        outcome: what both models predict.
+        temperature: the source model's.
+        labelled: the user's labels; None: there are none.
 
     Returns:
         What MLflow keeps.
@@ -185,6 +201,7 @@ def _write(
     description = saved.describe(work.outputs.model)
     probabilities = rescaled(outcome.after.probabilities, description["temperature"])
     every = predictions_table(target, probabilities)
+    before = rescaled(outcome.before.probabilities, temperature)
     # Numbers of a model that has learned from drawn faces are as little comparable as those on drawn pictures.
     data = work.trained.description["source"], target.store.description
     provenance = ProvenancePair(source=data[0]["provenance"], target=data[1]["provenance"])
@@ -203,6 +220,7 @@ def _write(
         scores=scores,
         with_source=work.source is not None,
         predictions=every.iloc[target.split.test],
+        changes=changes(target, before, probabilities),
         validations=pd.read_csv(work.outputs.validations),
         verdict=labelled.verdict if labelled else None,
         queries=target.store.samples["key"].iloc[[one.row for one in queries]].tolist(),
@@ -213,7 +231,17 @@ def _write(
     curve = read_curve(work.outputs.curve, "the same command again")
     with working("draw the page"):
         html = page.html(
-            settings, text, work.source, target, outcome, scores, every, curve, provenance, report_data.kept_source
+            settings,
+            text,
+            work.source,
+            target,
+            outcome,
+            scores,
+            every,
+            before,
+            curve,
+            provenance,
+            report_data.kept_source,
         )
     write_csv(out / NEXT, next_labels.table(queries, target.store))
     given = labelled.by_row if labelled else {}

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
+from numpy.typing import NDArray
 
 from pipeline.config.schema import ModelRunParams
 from pipeline.data.crops import CropStore
@@ -32,6 +33,7 @@ def html(
     outcome: Outcome,
     scores: Unlabelled,
     table: pd.DataFrame,
+    before: NDArray[np.float64],
     curve: pd.DataFrame,
     provenance: ProvenancePair,
     kept_source: bool,
@@ -46,6 +48,7 @@ def html(
         outcome: what both models predict.
         scores: of both models, without labels.
         table: the prediction of every picture of the store, at the model's temperature.
+        before: the source model's calibrated probabilities of each, N×k.
         curve: losses by epoch.
         provenance: whether the model's pictures and the user's are drawn.
         kept_source: whether the source model is the one that is kept.
@@ -64,7 +67,9 @@ def html(
         for domain, title in (("source", report.source_title(provenance, settings.source)), ("target", target.name))
     }
     unlabelled = np.full(len(table), -1, np.int64)
-    found = page_predictions(table, unlabelled, rows, target.split.test, "pictures with a face", shown["target"])
+    found = page_predictions(
+        table, unlabelled, rows, target.split.test, "pictures with a face", shown["target"], before
+    )
     drawn = [
         *_tsne(points, shown),
         *plots.losses(

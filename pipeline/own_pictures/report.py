@@ -13,7 +13,8 @@ from pipeline.data.prepared import PreparedData
 from pipeline.evaluation import scorecard
 from pipeline.evaluation.records import ProvenancePair, Unlabelled
 from pipeline.labels import DRAWN_MARK, EXPRESSIONS, NUM_CLASSES
-from pipeline.own_pictures import verdicts
+from pipeline.own_pictures import changed, verdicts
+from pipeline.own_pictures.changed import Change
 from pipeline.own_pictures.labelled import Verdict
 from pipeline.reporting.folder_faces import found_by
 from pipeline.reporting.markdown import MARK_NOTE, NOTHING, markdown_table
@@ -77,6 +78,7 @@ class ReportData:
         scores: by ``judged``.
         with_source: whether the source is at hand.
         predictions: expression and calibrated confidence of every picture that is predicted.
+        changes: the pictures that are predicted otherwise than before.
         validations: what validators say, a row an epoch.
         verdict: what the user's labels say; None without labels.
         queries: the pictures to label next.
@@ -95,6 +97,7 @@ class ReportData:
     scores: Unlabelled
     with_source: bool
     predictions: pd.DataFrame
+    changes: Sequence[Change]
     validations: pd.DataFrame
     verdict: Verdict | None
     queries: Sequence[str]
@@ -140,6 +143,7 @@ def text(data: ReportData) -> str:
         _classes(_only(data.outcome.before, rows), data.predictions, mark),
         f"Confidence is the probability of the predicted expression, {_calibrated(data)}. Sure means {SURE:.0%} or "
         f"more. {_how_often(data.verdict)}",
+        changed.section(data.changes, data.unit, mark),
         verdicts.next_labels(labels, data.queries),
         "## Judged without labels",
         _comparison(data.scores, data.with_source, mark),

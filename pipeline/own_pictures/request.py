@@ -14,10 +14,10 @@ from pipeline.data.outcome import RowSample
 from pipeline.data.prepared import PreparedData, Split
 from pipeline.datasets.folder import UnlabelledFolder
 from pipeline.datasets.parts.base import Dataset
-from pipeline.datasets.parts.videos import is_video
+from pipeline.datasets.parts.videos import SUFFIXES, is_video
 from pipeline.datasets.video import VideoDataset
 from pipeline.errors import DatasetError, ParamsError
-from pipeline.files.names import require_utf8
+from pipeline.files.names import as_text, require_utf8
 from pipeline.methods import default_method, require_fitting, require_statistics
 from pipeline.networks.network import PrototypeClassifier
 from pipeline.networks.trained import TrainedModel
@@ -87,6 +87,21 @@ class AdaptRequest:
         require_apart(self.out, self.pictures)
         found.samples()
         return found
+
+    def videos_left_out(self, found: Dataset) -> str:
+        """What to say of the videos in the folder, which are not adapted to; empty: there is none.
+
+        Args:
+            found: what ``dataset`` has returned.
+        """
+        count = 0 if self.is_video else sum(n for kind, n in found.skipped_files().items() if kind in SUFFIXES)
+        if not count:
+            return ""
+        told = "1 video was" if count == 1 else f"{count} videos were"
+        return (
+            f"{as_text(self.pictures)}: {told} left out, as only the pictures of a folder are adapted to; for the "
+            "frames of a video name the video itself: pocan adapt clip.mp4 --out of-clip"
+        )
 
     def plan(self, trained: TrainedModel, name: str) -> "Plan":
         """The parameters of the run: the defaults or the parameter file, the changes, and what the model was made with.

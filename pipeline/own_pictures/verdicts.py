@@ -62,6 +62,8 @@ def _reason(rule: str, epoch: int, validations: pd.DataFrame, mark: str) -> str:
     if validator is None:
         return "kept without a rule, because of `--choose last`"
     values = validations[rule].to_numpy()
+    if np.isnan(values[0]):
+        return f"{validator.title} needs test pictures of the source, and there are none"
     if rule == "warrant":
         seen = f"(warrant {values[0]:.2f}{mark}; an adaptation is kept from 1 on)"
         if epoch:

@@ -73,7 +73,7 @@ class Predictor:
             WeightsError: a detector's files are missing.
         """
         self.faces = changed(trained.every_face, "faces", changes)
-        self.drawn = trained.drawn
+        self.drawn, self.name, self.short_digest = trained.drawn, trained.name, trained.short_digest
         self.device = device
         self.eval_crop = trained.eval_crop
         self._model = trained.model.to(device)

@@ -45,20 +45,21 @@ class ServedModel:
         Returns:
             For each picture ``faces``, all faces by falling score of the detector, as ``Prediction.as_json`` gives them
             (boxes in pixels of the upright picture), with ``mark``: None, or that of a model that has learned from
-            drawn faces; and ``error``: None, or why the picture could not be read. A picture without a face has [] and
-            None.
+            drawn faces; ``error``: None, or why the picture could not be read; and which model answers: ``model``, its
+            name, and ``digest``, the first digits of its weights' SHA-256. A picture without a face has [] and None.
         """
         mark = {"mark": DRAWN_MARK if self._predictor.drawn else None}
         pictures = model_input.iloc[:, 0].tolist()
         names = [f"picture {number}" for number in range(1, len(pictures) + 1)]
-        answers = {name: _answer([], None) for name in names}
+        answers: dict[str, dict[str, Any]] = {name: {"faces": [], "error": None} for name in names}
         with (
             self._lock,
             contextlib.closing(predict_frames(_frames(names, pictures, answers), self._predictor)) as stream,
         ):
             for frame, faces in stream:
-                answers[frame.source.name] = _answer([found.as_json() | mark for found in faces], None)
-        return list(answers.values())
+                answers[frame.source.name]["faces"] = [found.as_json() | mark for found in faces]
+        model = {"model": self._predictor.name, "digest": self._predictor.short_digest}
+        return [answer | model for answer in answers.values()]
 
 
 def _load_pyfunc(path: str, model_config: Mapping[str, Any]) -> ServedModel:
@@ -75,17 +76,13 @@ def _load_pyfunc(path: str, model_config: Mapping[str, Any]) -> ServedModel:
     return ServedModel(Predictor(trained.open_model(Path(path)), pick(model_config["device"]), model_config["faces"]))
 
 
-def _answer(faces: list[dict[str, Any]], error: str | None) -> dict[str, Any]:
-    return {"faces": faces, "error": error}
-
-
 def _frames(names: Sequence[str], pictures: Sequence[Any], answers: dict[str, dict[str, Any]]) -> Iterator[Frame]:
     """The pictures that can be read; why the others cannot is put into ``answers``."""
     for name, picture in zip(names, pictures, strict=True):
         try:
             yield Frame.of_picture(name, decode(_content(picture, name), name))
         except UnreadableImageError as error:
-            answers[name] = _answer([], str(error))
+            answers[name]["error"] = str(error)
 
 
 def _content(picture: Any, name: str) -> bytes:

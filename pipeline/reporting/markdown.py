@@ -66,6 +66,11 @@ def markdown_table(head: Sequence[str], rows: Sequence[Sequence[str]], left: int
     return "\n".join("| " + " | ".join(c.replace("|", "\\|") for c in row) + " |" for row in (head, rule, *rows))
 
 
+def code(text: str) -> str:
+    """Text in which no sign means anything, such as the name of a file."""
+    return f"`` {text} ``" if "`" in text else f"`{text}`"
+
+
 def accuracy_cell(result: Result, metrics: Metrics | None) -> str:
     """The cell, "61.3 ◊ [52.0, 70.0], balanced 58.1 ◊"; "no labels" where the target has none."""
     if metrics is None:
@@ -96,7 +101,12 @@ def _with_interval(result: Result, share: float, interval: tuple[float, float] |
 
 def difference_text(found: PairedDifference, marks: Iterable[str]) -> str:
     """A difference in points with its interval, "+3.1 ◊ [+1.0, +5.2]"."""
-    return f"{with_marks(signed(found.difference), marks)} [{signed(found.low)}, {signed(found.high)}]"
+    return f"{with_marks(signed(found.difference), marks)} {interval_text(found.low, found.high)}"
+
+
+def interval_text(low: float | None, high: float | None) -> str:
+    """The interval of a difference in points, "[+1.0, +5.2]"; nothing where it is not known."""
+    return NOTHING if low is None or high is None else f"[{signed(low)}, {signed(high)}]"
 
 
 def share_text(share: float, marks: Iterable[str]) -> str:

@@ -3,12 +3,13 @@
 The score that counts is the last epoch's, or that of the epoch or configuration that a rule without labels keeps.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from pipeline.config import paths
 from pipeline.config.load import load
 from pipeline.config.schema import Params
+from pipeline.evaluation.comparison import Comparison, mean_interval
 from pipeline.evaluation.records import Result, SourceMetrics
 from pipeline.files.io import write_json, write_text
 from pipeline.progress import progress_bar, working
@@ -24,10 +25,14 @@ from pipeline.reporting.target_tables import (
     candidates_section,
     choices_section,
     f1_section,
+    paired_gain,
     targets_section,
     unlabelled_section,
 )
 from pipeline.reporting.titles import dataset_title
+
+BOUNDS = ("gain_low", "gain_high")
+"""Those of the gain's 95 % interval, as metrics.json calls them."""
 
 
 def write_report(params: Params, root: Path = Path()) -> list[Path]:
@@ -69,9 +74,9 @@ def headlines(results: Sequence[Result]) -> dict[str, dict[str, float]]:
     """The few numbers that people compare between experiments (``dvc exp show``), by target, and their means.
 
     Accuracy and balanced accuracy, and their gains over DT, in per cent, macro F1 as a fraction; of what the method
-    ended with.
+    ended with. The gain in accuracy has the bounds of its 95 % interval where the pictures are known.
     """
-    names = ("accuracy", "gain", "balanced", "balanced_gain", "f1")
+    names = ("accuracy", "gain", *BOUNDS, "balanced", "balanced_gain", "f1")
     found: dict[str, dict[str, float]] = {name: {} for name in names}
     for result in results:
         if result.before is not None and result.after is not None:
@@ -81,10 +86,22 @@ def headlines(results: Sequence[Result]) -> dict[str, dict[str, float]]:
             gain = result.after.balanced_accuracy - result.before.balanced_accuracy
             found["balanced_gain"][result.target] = 100 * gain
             found["f1"][result.target] = result.after.macro_f1
-    for values in found.values():
-        if values:
+    for name, values in found.items():
+        if values and name not in BOUNDS:
             values["mean"] = sum(values.values()) / len(values)
+    _add_intervals(found, {result.target: paired_gain(result) for result in results})
     return {name: {key: round(value, 3) for key, value in values.items()} for name, values in found.items()}
+
+
+def _add_intervals(found: dict[str, dict[str, float]], gains: Mapping[str, Comparison | None]) -> None:
+    """Add the bounds of each target's gain, and those of the mean where every target that is in it has some."""
+    known = {target: gain.accuracy for target, gain in gains.items() if gain is not None}
+    bounds = {target: (gain.low, gain.high) for target, gain in known.items()}
+    if known and known.keys() == found["gain"].keys() - {"mean"}:
+        bounds["mean"] = mean_interval([*known.values()])
+    for target, both in bounds.items():
+        for name, bound in zip(BOUNDS, both, strict=True):
+            found[name][target] = bound
 
 
 def render(

@@ -1,5 +1,6 @@
 """The few numbers that a run came to, for the terminal."""
 
+import textwrap
 from pathlib import Path
 
 from pipeline.config import paths
@@ -7,10 +8,18 @@ from pipeline.config.schema import Params
 from pipeline.evaluation.records import Result
 from pipeline.files.records import read_record
 from pipeline.labels import DRAWN_MARK
-from pipeline.reporting.markdown import KNOWN_NOTE, MARK_NOTE, marks_of, signed, with_marks
+from pipeline.reporting.markdown import KNOWN_NOTE, MARK_NOTE, interval_text, marks_of, signed, with_marks
 from pipeline.reporting.report import headlines
 from pipeline.reporting.text_table import text_table
 from pipeline.reporting.titles import KNOWN_MARK, dataset_title, method_title
+
+WIDTH = 80
+"""Characters of the widest line of words."""
+
+EXPLAINED = (
+    "DT: direct transfer, the source model as it is. The gain over it is in points; the interval is over other test "
+    "pictures of these targets, not over other seeds."
+)
 
 
 def summary(params: Params, root: Path = Path()) -> str:
@@ -33,9 +42,19 @@ def summary(params: Params, root: Path = Path()) -> str:
     rows = []
     for key, (title, marks) in names.items():
         after, gain = numbers["accuracy"][key], numbers["gain"][key]
-        rows.append(
-            [title, *(with_marks(text, marks) for text in (f"{after - gain:.1f}", f"{after:.1f}", signed(gain)))]
-        )
-    head = ["accuracy (%)", "direct transfer (DT)", method_title(scored[0]), "gain"]
+        told = (with_marks(text, marks) for text in (f"{after - gain:.1f}", f"{after:.1f}", signed(gain)))
+        rows.append([title, *told, interval_text(numbers["gain_low"].get(key), numbers["gain_high"].get(key))])
+    head = ["accuracy (%)", "DT", "adapted", "gain", "95 % interval"]
     notes = {DRAWN_MARK: MARK_NOTE, KNOWN_MARK: KNOWN_NOTE}
-    return "\n".join([text_table(head, rows), *(notes[mark] for mark in names["mean"][1])])
+    return "\n".join(
+        [
+            *_wrapped(f"adapted: {method_title(scored[0])}"),
+            text_table(head, rows),
+            *_wrapped(EXPLAINED),
+            *(line for mark in names["mean"][1] for line in _wrapped(notes[mark])),
+        ]
+    )
+
+
+def _wrapped(text: str) -> list[str]:
+    return textwrap.wrap(text, WIDTH, break_on_hyphens=False)

@@ -29,6 +29,7 @@ from pipeline.files.atomic import atomic_folder, require_free
 from pipeline.files.io import write_csv
 from pipeline.files.names import as_text, require_utf8
 from pipeline.files.records import write_record
+from pipeline.files.temporary import temporary_folder
 from pipeline.labels import EXPRESSIONS
 from pipeline.locks import exclusive
 from pipeline.networks.trained import TrainedModel
@@ -57,7 +58,7 @@ class ScoreRequest:
         pictures: a set of the parameter file, or a folder.
         models: trained models, folders or MLflow URIs.
         predictions: CSV files of predictions.
-        out: a new folder for the results.
+        out: a new folder for the results; None: nothing is written.
         reader: the set whose layout the folder has; None: a sub-folder a class.
         part: which of the pictures (``pipeline.scoring.pictures.CHOICES``); None: as ``LabelledPictures.open`` says.
         changes: other values of how each model's faces are found and cropped, as ``margin=0.1``.
@@ -68,23 +69,18 @@ class ScoreRequest:
     pictures: str
     models: Sequence[str]
     predictions: Sequence[Path]
-    out: Path
+    out: Path | None
     reader: str | None
     part: str | None
     changes: Sequence[str]
     params: Path | None
     device: str
 
-    @property
-    def in_progress(self) -> Path:
-        """Where crops are kept until all is written: beside ``out``."""
-        return self.out.with_name(f".{self.out.name}.in-progress")
-
 
 def score(request: ScoreRequest) -> Comparison:
     """Score models and predictions on the same labelled pictures, and write what was found into ``request.out``.
 
-    Interrupted, the same request goes on with the crops that are done.
+    Interrupted, the same request goes on with the crops that are done; without ``out`` it begins again.
 
     Returns:
         What was found.
@@ -97,30 +93,40 @@ def score(request: ScoreRequest) -> Comparison:
     """
     _check(request)
     pictures = LabelledPictures.open(request.pictures, request.reader, request.part, request.params)
+    if request.out is None:
+        with temporary_folder() as folder:
+            return _scored(request, pictures, folder)[0]
     require_apart(request.out, pictures.dataset.root)
+    with exclusive(request.out):
+        in_progress = request.out.with_name(f".{request.out.name}.in-progress")
+        found, predicted = _scored(request, pictures, in_progress)
+        with atomic_folder(request.out) as folder:
+            _write(folder, found, pictures, predicted)
+        shutil.rmtree(in_progress, ignore_errors=True)
+    return found
+
+
+def _scored(request: ScoreRequest, pictures: LabelledPictures, in_progress: Path) -> tuple[Comparison, list[Predicted]]:
+    """What is found, and the predictions of each; crops are made in ``in_progress``."""
     device = pick(request.device)
     given = [read_predictions(path, pictures.keys) for path in request.predictions]
-    with exclusive(request.out):
-        trained = [open_model(model) for model in request.models]
-        crops = _Crops(pictures, request.in_progress, device)
-        faces = [changed(one.faces, "faces", request.changes) for one in trained]
-        predicted = [
-            _predict(as_text(name), one, crops.of(faced), pictures, device)
-            for name, one, faced in zip(request.models, trained, faces, strict=True)
-        ]
-        digests = [one.description["weights_sha256"] for one in trained] + [None] * len(given)
-        with working("scores"):
-            found = _compared(pictures, [*predicted, *given], digests, len(crops.unreadable))
-        with atomic_folder(request.out) as folder:
-            _write(folder, found, pictures, [*predicted, *given])
-        shutil.rmtree(request.in_progress, ignore_errors=True)
-    return found
+    trained = [open_model(model) for model in request.models]
+    crops = _Crops(pictures, in_progress, device)
+    faces = [changed(one.faces, "faces", request.changes) for one in trained]
+    predicted = [
+        _predict(as_text(name), one, crops.of(faced), pictures, device)
+        for name, one, faced in zip(request.models, trained, faces, strict=True)
+    ] + given
+    digests = [one.description["weights_sha256"] for one in trained] + [None] * len(given)
+    with working("scores"):
+        return _compared(pictures, predicted, digests, len(crops.unreadable)), predicted
 
 
 def _check(request: ScoreRequest) -> None:
     """Refuse what can be seen to be wrong before anything is opened."""
-    require_utf8(request.out, "--out")
-    require_free(request.out, "--out")
+    if request.out is not None:
+        require_utf8(request.out, "--out")
+        require_free(request.out, "--out")
     names = [*map(as_text, request.models), *map(as_text, request.predictions)]
     if not names:
         raise ParamsError("nothing to score: name a model with --model, or a CSV of predictions with --predictions")
@@ -254,6 +260,15 @@ def _write(folder: Path, found: Comparison, pictures: LabelledPictures, predicte
         write_csv(folder / f"predictions-{number}.csv", _predictions_table(pictures, one))
     figure.write(found, folder / "scores.png")
     write_record(folder / "scores.json", found)
+
+
+def below(found: Comparison, least: float) -> list[str]:
+    """A message for each model whose accuracy is below ``least`` per cent, by the number that the table has for it."""
+    return [
+        f"{number} {one.name}: accuracy {100 * one.metrics.accuracy:.1f} % is below {least:g} %"
+        for number, one in enumerate(found.models, start=1)
+        if 100 * one.metrics.accuracy < least
+    ]
 
 
 def scores_table(found: Comparison) -> pd.DataFrame:

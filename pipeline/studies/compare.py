@@ -9,7 +9,7 @@ from pipeline.config.schema import Params
 from pipeline.errors import PipelineError
 from pipeline.git import GitError, git
 from pipeline.labels import DRAWN_MARK
-from pipeline.reporting.markdown import MARK_NOTE, NOTHING, signed, with_marks
+from pipeline.reporting.markdown import MARK_NOTE, NOTHING, interval_text, signed, with_marks
 from pipeline.reporting.text_table import GAP, text_table
 
 WIDTH = 160
@@ -17,6 +17,10 @@ WIDTH = 160
 
 CHANGES_WIDTH = 30
 """Characters that the parameters have at least; with more targets than fit beside them, only the means are shown."""
+
+EXPLAINED = (
+    "accuracy in per cent; gain: the mean's, over direct transfer, in points, with its 95 % interval over test pictures"
+)
 
 NO_RESULTS = (
     "note: {0} has no results of its own to compare with. Commit those of a run without experiments: dvc repro && "
@@ -88,8 +92,8 @@ def table(shown: Sequence[Row], width: int = WIDTH) -> str:
     notes = [NO_RESULTS.format(rest[0]["rev"])] if rest and not _numbers(rest[0]) else []
     if any(DRAWN_MARK in cell for line in cells for cell in line):
         notes.append(MARK_NOTE)
-    notes = [line for note in notes for line in textwrap.wrap(note, width, break_on_hyphens=False)]
-    return "\n".join([*lines, "", "accuracy in per cent; gain: the mean's, over direct transfer, in points", *notes])
+    notes = [line for note in [EXPLAINED, *notes] for line in textwrap.wrap(note, width, break_on_hyphens=False)]
+    return "\n".join([*lines, "", *notes])
 
 
 def changes(row: Row, baseline: Row) -> list[str]:
@@ -131,7 +135,12 @@ def _cells(row: Row, targets: Sequence[str]) -> list[str]:
         marked(f"{accuracies[target]:.1f}", target) if target in accuracies else NOTHING
         for target in [*targets, "mean"]
     ]
-    return [*cells, marked(signed(gain), "mean") if isinstance(gain, float) else NOTHING]
+    if not isinstance(gain, float):
+        return [*cells, NOTHING]
+    told = marked(signed(gain), "mean")
+    low, high = row.get("gain_low.mean"), row.get("gain_high.mean")
+    known = isinstance(low, float) and isinstance(high, float)
+    return [*cells, f"{told} {interval_text(low, high)}" if known else told]
 
 
 def _drawn(row: Row, target: str) -> bool:

@@ -113,11 +113,23 @@ def best_epoch(validator: Validator, values: Sequence[float]) -> int:
 
     Args:
         validator: it decides whether more or less is better.
-        values: its numbers of the models of all epochs, from 0 for the source model.
+        values: its numbers of the models of all epochs, from 0 for the source model. NaN: it was not computed, and
+            the source model stays.
     """
+    if math.isnan(values[0]):
+        return 0
     if validator.at_start:
         return len(values) - 1 if values[0] >= 1.0 else 0
     return max(range(len(values)), key=lambda epoch: validator.sign * values[epoch])
+
+
+def computed(said: Mapping[str, float]) -> dict[str, float]:
+    """What validators say of a model, without those that said nothing: of a failed training none says anything.
+
+    Args:
+        said: by the name of the validator; NaN: not computed.
+    """
+    return {name: value for name, value in said.items() if not math.isnan(value)}
 
 
 def best_candidate(validator: Validator, said: Sequence[Mapping[str, float]]) -> int:
@@ -129,8 +141,11 @@ def best_candidate(validator: Validator, said: Sequence[Mapping[str, float]]) ->
 
     Args:
         validator: as configured.
-        said: what all validators say of the source model, then of each candidate; NaN of one that has failed.
+        said: what all validators say of the source model, then of each candidate; NaN of one that has failed. A
+            validator that was not computed keeps the source model.
     """
+    if math.isnan(said[0][validator.name]):
+        return 0
     places = [place for place, one in enumerate(said) if not math.isnan(one[validator.name])]
     if not validator.at_start:
         return places[best_epoch(validator, [said[place][validator.name] for place in places])]
@@ -140,5 +155,9 @@ def best_candidate(validator: Validator, said: Sequence[Mapping[str, float]]) ->
 
 
 def validate(inputs: "ValidatorInput") -> dict[str, float]:
-    """Return every validator's number, by its name."""
-    return {validator.name: validator.measure(inputs) for validator in VALIDATORS}
+    """Return every validator's number, by its name; NaN: not computed, as the source's pictures are not at hand."""
+    with_source = len(inputs.source_labels) > 0
+    return {
+        validator.name: validator.measure(inputs) if with_source or not validator.needs_source else math.nan
+        for validator in VALIDATORS
+    }

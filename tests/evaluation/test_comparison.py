@@ -6,7 +6,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy import stats
 
-from pipeline.evaluation.comparison import compare, holm, sign_test
+from pipeline.evaluation.comparison import PairedDifference, compare, holm, mean_interval, sign_test
 from pipeline.evaluation.resampling import Grouped, units
 
 Ints = NDArray[np.int64]
@@ -160,3 +160,10 @@ def test_signs_over_targets() -> None:
     assert sign_test(5, 0) == pytest.approx(2 * 0.5**5)
     assert sign_test(0, 0) == 1.0
     assert sign_test(2, 2) == 1.0
+
+
+def test_the_interval_of_a_mean_over_targets_is_that_of_independent_errors() -> None:
+    one = PairedDifference(2.0, -1.0, 5.0, 0.2)
+    assert mean_interval([one]) == pytest.approx((-1.0, 5.0))
+    other = PairedDifference(4.0, 0.0, 8.0, 0.05)
+    assert mean_interval([one, other]) == pytest.approx((3.0 - 2.5, 3.0 + 2.5))  # (3² + 4²)^½ / 2

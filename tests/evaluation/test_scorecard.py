@@ -1,5 +1,9 @@
 """Models judged without labels, and the epochs that this would choose."""
 
+import math
+from pathlib import Path
+from unittest.mock import Mock
+
 import numpy as np
 import pandas as pd
 
@@ -7,6 +11,7 @@ from pipeline.data.outcome import Outcome, Predictions, RowSample
 from pipeline.evaluation import scorecard
 from pipeline.evaluation.records import ChosenEpoch
 from pipeline.evaluation.scores import ByEpoch
+from pipeline.files.io import read_csv, write_csv
 from pipeline.validators import VALIDATORS
 from tests.evaluation.test_calibration import drawn
 
@@ -33,6 +38,25 @@ def test_a_validator_chooses_its_best_epoch_and_of_equal_ones_the_first() -> Non
     assert chosen["information"] == ChosenEpoch(epoch=2, accuracy=0.4, balanced_accuracy=0.3)
     assert chosen["entropy"] == ChosenEpoch(epoch=0, accuracy=0.5, balanced_accuracy=0.1)
     assert chosen["last"] == ChosenEpoch(epoch=3, accuracy=0.7, balanced_accuracy=0.4)
+
+
+def test_what_was_not_computed_stays_an_empty_cell_and_chooses_nothing(tmp_path: Path) -> None:
+    without = [one.name for one in VALIDATORS if one.needs_source]
+    told = [{one.name: math.nan if one.needs_source else value for one in VALIDATORS} for value in (0.0, 1.0)]
+    failed = dict.fromkeys(told[0], math.nan)
+    write_csv(tmp_path / "said.csv", pd.DataFrame([*told, failed]).rename_axis("epoch").reset_index())
+    assert (tmp_path / "said.csv").read_text().splitlines()[1] == "0,0,0,0,0,,,"
+    said = read_csv(tmp_path / "said.csv")
+    by_epoch = ByEpoch(np.array([0.5, 0.6, 0.5]), np.array([0.1, 0.2, 0.1]))
+    for searched in (False, True):
+        chosen = scorecard.chosen_epochs(said.iloc[:2], by_epoch, searched)
+        assert chosen["information"].epoch == 1
+        assert not chosen.keys() & {*without}
+    scored = Mock(by_epoch=by_epoch)
+    first, second = scorecard.candidates([{"lr": 1.0}, {"lr": 2.0}], said, scored)
+    assert first.validations == {name: 1.0 for name in told[0] if name not in without}
+    assert first.accuracy == 0.6
+    assert (second.validations, second.accuracy) == ({}, None)
 
 
 def test_a_target_without_labels_has_no_calibration_error() -> None:

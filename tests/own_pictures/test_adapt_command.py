@@ -85,8 +85,15 @@ def predicts_as_written() -> None:
 def test_an_album_becomes_a_model_with_predictions_and_a_report() -> None:
     before = Path("params.yaml").read_bytes()
     changes = ("-S", "adapt.tau=0.6", "-S", "seed=3", "-S", "faces.margin=0.1")
+    others = [Path("album", name) for name in ("clip.MP4", "sub/other.mov", "notes.txt")]
+    for path in others:
+        path.touch()
     answer = invoke("album", "--out", "mine", "--choose", "last", *changes)
     assert answer.exit_code == 0, answer.output
+    assert "note: album: 2 videos were left out" in answer.stderr
+    assert "pocan adapt clip.mp4 --out of-clip" in answer.stderr
+    for path in others:  # pocan predict would read the videos
+        path.unlink()
     assert answer.stdout.splitlines()[-5:] == [
         f"mine/{name}" for name in ("report.md", "index.html", "predictions.csv", "model", "label.html")
     ]

@@ -39,20 +39,30 @@ def predicted(shift: int, of_source: int) -> Predictions:
     return Predictions(probabilities, np.full((of_source, 7), 1 / 7, np.float32), source, target)
 
 
-def shown(folder: Path, with_source: bool = True, pictures: bool = False, kept_source: bool = False) -> dict[str, Any]:
+def shown(folder: Path, **options: Any) -> dict[str, Any]:
     """The data of the page."""
+    html = written(folder, **options)
+    start = html.index('type="application/json">') + len('type="application/json">')
+    found: dict[str, Any] = json.loads(html[start : html.index("</script>", start)])
+    return found
+
+
+def written(
+    folder: Path, with_source: bool = True, pictures: bool = False, kept_source: bool = False, same: int | None = None
+) -> str:
+    """The page; the expression of picture ``same`` stays what it was."""
     source = prepared(folder, "rafdb", np.arange(6)) if with_source else None
     target = prepared(folder, "album", ROWS)
     drawn = RowSample.draw(np.arange(6 if with_source else 0), 0), RowSample.draw(ROWS, 0)
     outcome = Outcome(*drawn, predicted(0, len(drawn[0].rows)), predicted(1, len(drawn[0].rows)))
+    if same is not None:
+        outcome.after.probabilities[same] = outcome.before.probabilities[same]
     table = predictions_table(target, outcome.after.probabilities.astype(np.float64))
     settings = PARAMS.model_copy(update={"report": ReportParams(pictures=pictures)})
     scores = report.judged(target, outcome, None if source is None else source.store.labels())
     text = "# album\n\n## Expressions\n"
-    html = page.html(settings, text, source, target, outcome, scores, table, CURVE, REAL, kept_source)
-    start = html.index('type="application/json">') + len('type="application/json">')
-    found: dict[str, Any] = json.loads(html[start : html.index("</script>", start)])
-    return found
+    before = outcome.before.probabilities.astype(np.float64)
+    return page.html(settings, text, source, target, outcome, scores, table, before, CURVE, REAL, kept_source)
 
 
 def test_pictures_with_a_face_are_listed_without_labels(tmp_path: Path) -> None:
@@ -60,6 +70,8 @@ def test_pictures_with_a_face_are_listed_without_labels(tmp_path: Path) -> None:
     assert found["picture"] == [f"album-{row}.png" for row in ROWS]
     assert found["expression"] == [(row + 1) % 7 for row in ROWS]
     assert found["confidence"] == pytest.approx([0.7] * 11)
+    assert found["before"] == [row % 7 for row in ROWS]
+    assert found["share"] == pytest.approx([0.7] * 11)
     assert set(found["label"]) == {-1}
     assert found["note"] == "11 pictures with a face"
 

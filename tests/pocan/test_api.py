@@ -35,6 +35,12 @@ def same(first: pocan.Face, second: pocan.Face) -> None:
     assert dict(first.probabilities) == pytest.approx(dict(second.probabilities), abs=1e-4)
 
 
+def same_all(first: list[pocan.Face] | None, second: list[pocan.Face]) -> None:
+    assert first is not None
+    for one, other in zip(first, second, strict=True):
+        same(one, other)
+
+
 def test_a_face_has_a_box_a_score_and_a_probability_for_each_expression(model: pocan.Model) -> None:
     first, second = model.predict(two_faces())
     assert first.score >= second.score > 0.8
@@ -62,10 +68,27 @@ def test_a_picture_is_the_same_from_a_file_an_array_and_pillow(model: pocan.Mode
 
 def test_of_a_list_each_picture_has_its_faces(model: pocan.Model) -> None:
     found = model.predict([two_faces(), Image.fromarray(noise(64, 64)), photograph()])
-    assert [len(faces) for faces in found] == [2, 0, 1]
-    same(found[2][0], model.predict(photograph())[0])
+    assert [len(faces or ()) for faces in found] == [2, 0, 1]
+    assert found[1] == []
+    same_all(found[2], model.predict(photograph()))
     assert model.predict([]) == []
-    assert [len(faces) for faces in model.predict((photograph(),))] == [1]
+    (alone,) = model.predict((photograph(),))
+    same_all(alone, model.predict(photograph()))
+
+
+def test_of_a_list_what_cannot_be_read_is_told_and_the_others_keep_their_places(
+    model: pocan.Model, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "broken.jpg").write_bytes(b"no picture")
+    pictures: list[pocan.api.Picture] = ["nowhere.jpg", *[photograph()] * 70, tmp_path / "broken.jpg", two_faces(), b""]
+    found = model.predict(pictures)
+    assert [place for place, faces in enumerate(found) if faces is None] == [0, 71, 73]
+    same_all(found[70], model.predict(photograph()))
+    same_all(found[72], model.predict(two_faces()))
+    first, second, third = capsys.readouterr().err.splitlines()
+    assert first == "passed over: nowhere.jpg: no such file"
+    assert second.startswith(f"passed over: {tmp_path}/broken.jpg: not a picture")
+    assert third == "passed over: picture 74: the file is empty"
 
 
 def test_several_threads_get_the_same_faces_as_one(model: pocan.Model) -> None:
@@ -145,9 +168,8 @@ def test_the_exif_orientation_of_an_image_is_applied(model: pocan.Model, tmp_pat
         (7, TypeError, "picture 1: int; a picture is a path, the bytes of a file, an array of NumPy's or an image of"),
         ([photograph(), None], TypeError, "picture 2: NoneType"),
         (b"no picture", pocan.PipelineError, "picture 1: not a picture in a known format"),
-        ([photograph(), bytearray()], pocan.PipelineError, "picture 2: the file is empty"),
+        ([bytearray(), "nowhere.jpg"], pocan.PipelineError, "picture 1: the file is empty; nowhere.jpg: no such file"),
         ("nowhere.jpg", pocan.PipelineError, "nowhere.jpg: no such file"),
-        ([photograph(), "nowhere.jpg"], pocan.PipelineError, "nowhere.jpg: no such file"),
     ],
 )
 def test_what_is_no_picture_is_refused(

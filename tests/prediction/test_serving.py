@@ -2,6 +2,7 @@
 
 import base64
 import importlib
+import json
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -14,10 +15,11 @@ import pytest
 
 from pipeline.errors import ParamsError, WeightsError
 from pipeline.faces.crop import Image
+from pipeline.networks.trained import open_model
 from pipeline.prediction.predictor import Prediction, Predictor
 from pipeline.prediction.serving import ServedModel, _load_pyfunc
 from tests.faces.scenes import noise, photograph, two_faces
-from tests.models import write_adapted
+from tests.models import write_adapted, write_source
 from tests.prediction.encoded import in_base64, png
 
 CONFIG: dict[str, Any] = {"device": "cpu", "faces": []}
@@ -72,7 +74,21 @@ def test_a_picture_that_cannot_be_read_is_told_and_the_others_are_answered(
     assert (len(good["faces"]), good["error"]) == (1, None)
     assert bad["faces"] == []
     assert bad["error"].startswith(reason)
-    assert faceless == {"faces": [], "error": None}
+    assert (faceless["faces"], faceless["error"]) == ([], None)
+
+
+def test_every_answer_names_the_model(served: ServedModel, folder: Path) -> None:
+    answers = ask(served, png(photograph()), png(noise(64, 64)), b"broken")
+    made = json.loads((folder / "model.json").read_text())["weights_sha256"]
+    told = ("rafdb → jaffe, pocan", made[:12])
+    assert [(answer["model"], answer["digest"]) for answer in answers] == [told] * 3
+
+
+def test_the_name_says_whether_a_model_is_a_source_model_or_imported(tmp_path: Path) -> None:
+    write_source(tmp_path)
+    assert open_model(tmp_path / "prototypes").name == "rafdb, source model"
+    write_source(tmp_path / "other", imported={})
+    assert open_model(tmp_path / "other/prototypes").name == "rafdb, imported"
 
 
 def test_requests_take_turns_and_get_their_own_answers(served: ServedModel, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -218,3 +218,36 @@ def test_the_gate_of_the_page_stops_a_low_score(here: Path, right: int, code: in
     ended = subprocess.run([sys.executable, "-c", script], cwd=here, capture_output=True, text=True, check=False)
     assert ended.returncode == code
     assert ended.stderr == ("balanced accuracy 0.250 is below 0.6\n" if code else "")
+
+
+def test_without_out_the_same_table_is_printed_and_nothing_is_written(here: Path) -> None:
+    before = sorted(here.rglob("*"))
+    bare = invoke("faces", "--model", "one", "--device", "cpu")
+    assert bare.exit_code == 0, bare.output
+    assert sorted(here.rglob("*")) == before
+    written = invoke("faces", "--model", "one", "--device", "cpu", "--out", "scores")
+    assert bare.stdout == written.stdout
+
+
+def test_a_score_below_the_threshold_ends_with_code_2_and_names_the_model(here: Path) -> None:
+    (here / "right.csv").write_text(
+        "picture,expression\n"
+        + "".join(f"{name}/{n}.png,{name}\n" for name, count in COUNTS.items() for n in range(count))
+    )
+    (here / "wrong.csv").write_text((here / "right.csv").read_text().replace(",neutral", ",fear"))  # 9 of 12 are right
+    both = ("faces", "--predictions", "right.csv", "--predictions", "wrong.csv")
+    low = invoke(*both, "--at-least", "75.1")
+    assert (low.exit_code, low.stderr.splitlines()[-1]) == (2, "2 wrong.csv: accuracy 75.0 % is below 75.1 %")
+    assert "right.csv: accuracy" not in low.stderr
+    assert low.stdout == invoke(*both).stdout
+    kept = invoke(*both, "--at-least", "75.1", "--out", "scores")
+    assert (kept.exit_code, (here / "scores/scores.json").is_file()) == (2, True)
+    assert invoke(*both, "--at-least", "75").exit_code == 0
+
+
+@pytest.mark.parametrize("wrong", ["0.7", "101", "nan", "-5"])
+@pytest.mark.usefixtures("here")
+def test_a_threshold_that_is_not_in_per_cent_is_refused(wrong: str) -> None:
+    answer = invoke("faces", "--model", "one", f"--at-least={wrong}")
+    assert answer.exit_code == 1
+    assert answer.stderr == f"error: --at-least {wrong}: per cent, from 1 to 100, as 70; the table has the same unit\n"

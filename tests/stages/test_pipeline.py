@@ -160,7 +160,10 @@ def test_dvc_shows_metrics_and_plots(project: Path) -> None:
     metrics = files["metrics.json"]
     result = json.loads((project / "reports/evaluate/jaffe/metrics.json").read_text())
     assert metrics["accuracy"]["jaffe"] == pytest.approx(100 * result["accuracy"], abs=1e-3)
-    expected = {name: {*DRAWN, "mean"} for name in ("accuracy", "gain", "balanced", "balanced_gain", "f1")}
+    expected = {
+        name: {*DRAWN, "mean"}
+        for name in ("accuracy", "gain", "gain_low", "gain_high", "balanced", "balanced_gain", "f1")
+    }
     assert {name: set(values) for name, values in metrics.items()} == expected
     page = run(project, "dvc", "plots", "show", "--out", str(project.parent / "plots"))
     html = (project.parent / "plots/index.html").read_text()
@@ -255,8 +258,10 @@ def test_what_the_demo_ends_with_shows_an_experiment_beside_the_first_run_and_le
 def test_the_summary_has_the_numbers_of_the_tables(project: Path) -> None:
     shown = run(project, "pocan", "summary")
     metrics = json.loads((project / "reports/metrics.json").read_text())
-    (mean,) = re.findall(r"^mean +(\S+) ◊ +(\S+) ◊ +(\S+) ◊$", shown, re.MULTILINE)
-    before, after, gain = (float(number.replace("−", "-")) for number in mean)
+    (mean,) = re.findall(r"^mean +(\S+) ◊ +(\S+) ◊ +(\S+) ◊ +\[(\S+), (\S+)\]$", shown, re.MULTILINE)
+    before, after, gain, low, high = (float(number.replace("−", "-")) for number in mean)
+    assert low <= gain <= high
+    assert max(map(len, shown.splitlines())) <= 80
     assert after == pytest.approx(metrics["accuracy"]["mean"], abs=0.06)
     assert gain == pytest.approx(metrics["gain"]["mean"], abs=0.06)
     assert before == pytest.approx(after - gain, abs=0.11)

@@ -35,6 +35,16 @@ def test_an_experiment_stands_below_its_commit_with_what_differs() -> None:
     assert "◊" not in "".join(lines)
 
 
+def test_the_gain_has_its_interval_where_it_is_known() -> None:
+    known = {"gain_low__mean": -4.04, "gain_high__mean": 1.0}
+    lines = lines_of(row(rev="workspace"), row(), row("warmer", "abc", "branch_base", 77.5, adapt__tau=0.6, **known))
+    assert [line.rstrip() for line in lines[:3]] == [
+        "experiment  jaffe  mean               gain  parameters that differ",
+        "main         80.0  80.0                0.0",
+        "  warmer     77.5  77.5  −2.5 [−4.0, +1.0]  adapt.tau=0.6",
+    ]
+
+
 def test_a_workspace_that_has_changed_has_a_row() -> None:
     lines = lines_of(row(rev="workspace", adapt__tau=0.9), row())
     assert lines[1] == "workspace    80.0  80.0   0.0  adapt.tau=0.9"

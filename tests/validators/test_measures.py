@@ -10,7 +10,7 @@ from scipy.special import softmax
 from scipy.stats import entropy as entropy_of
 from sklearn.linear_model import LogisticRegression
 
-from pipeline.validators import VALIDATORS, measures, source_risk, validate
+from pipeline.validators import VALIDATORS, best_candidate, best_epoch, computed, measures, source_risk, validate
 from pipeline.validators.measures import ValidatorInput
 
 EVEN = np.full((4, 7), 1 / 7, dtype=np.float32)
@@ -139,3 +139,18 @@ def test_every_validator_says_one_number() -> None:
     assert list(found) == [validator.name for validator in VALIDATORS]
     assert all(math.isfinite(value) for value in found.values())
     assert {validator.sign for validator in VALIDATORS} == {1, -1}
+
+
+def test_without_source_pictures_what_needs_them_is_not_computed() -> None:
+    nothing = np.empty((0, 7), np.float32)
+    said = validate(ValidatorInput(EVEN, EVEN, nothing, nothing, np.empty(0, np.int64)))
+    lacking = {name for name, value in said.items() if math.isnan(value)}
+    assert lacking == {one.name for one in VALIDATORS if one.needs_source} != set()
+    assert computed(said).keys() == said.keys() - lacking
+
+
+def test_a_validator_that_was_not_computed_keeps_the_source_model() -> None:
+    for validator in VALIDATORS:
+        assert best_epoch(validator, [math.nan, math.nan]) == 0
+        said = [dict.fromkeys((one.name for one in VALIDATORS), 1.0) | {validator.name: math.nan}] * 2
+        assert best_candidate(validator, said) == 0

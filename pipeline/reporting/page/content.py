@@ -91,6 +91,8 @@ class Predictions:
         expression: the expression predicted, an index into ``pipeline.labels.EXPRESSIONS``.
         confidence: calibrated.
         label: an index likewise; -1 where there is none.
+        before: what the source model predicts, an index likewise; empty: that is not shown.
+        share: its confidence.
         sheet: the name of the sheet that shows the pictures.
         cell: each one's place on it; empty without a sheet.
     """
@@ -100,6 +102,8 @@ class Predictions:
     expression: Sequence[int]
     confidence: Sequence[float]
     label: Sequence[int]
+    before: Sequence[int]
+    share: Sequence[float]
     sheet: str
     cell: Sequence[int]
 

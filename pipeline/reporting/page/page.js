@@ -158,7 +158,8 @@ function hide() {
 
 /* Predictions: filtered and sorted in memory, and written so many at a time. */
 
-const HEADS = ["Picture", "Predicted", "Confidence", "True", "Outcome"];
+const HEADS = ["Picture", "Predicted", "Confidence", "True", "Outcome", "Before"];
+const CLASSES = ["", "", "", "labelled", "labelled", "earlier"];
 const view = { group: null, order: [], shown: 0, column: "", direction: 0 };
 
 function outcome(found, row) {
@@ -166,11 +167,16 @@ function outcome(found, row) {
   return found.label[row] === found.expression[row] ? "right" : "wrong";
 }
 
+function changed(found, row) {
+  return found.before.length > 0 && found.before[row] !== found.expression[row];
+}
+
 function cells(row) {
   const found = view.group.predictions;
   const name = (index) => page.expressions[index] ?? "–";
   const confidence = `${found.confidence[row].toFixed(3)}${view.group.mark}`;
-  return [found.picture[row], name(found.expression[row]), confidence, name(found.label[row]), outcome(found, row)];
+  const before = changed(found, row) ? `was ${name(found.before[row])} ${found.share[row].toFixed(3)}${view.group.mark}` : "";
+  return [found.picture[row], name(found.expression[row]), confidence, name(found.label[row]), outcome(found, row), before];
 }
 
 function filtered() {
@@ -182,6 +188,7 @@ function filtered() {
     found.confidence[row] >= from && found.confidence[row] <= to
     && (wanted.expression === "" || found.expression[row] === Number(wanted.expression))
     && (wanted.label === "" || found.label[row] === Number(wanted.label))
+    && (wanted.changed === "" || changed(found, row))
     && (wanted.outcome === "" || outcome(found, row) === wanted.outcome)
     && found.picture[row].toLowerCase().includes(part));
 }
@@ -210,7 +217,7 @@ function more() {
     cells(row).forEach((text, column) => {
       const cell = line.insertCell();
       cell.textContent = text;
-      if (column >= 3) cell.className = "labelled";
+      cell.className = CLASSES[column];
     });
     const picture = element("span", "face");
     if (paint(picture, view.group.predictions.sheet, view.group.predictions.cell[row])) line.cells[0].prepend(picture);
@@ -226,6 +233,7 @@ function choose(group) {
   for (const id of ["filter", "predictions"]) {
     at(id).hidden = !found;
     at(id).classList.toggle("unlabelled", !found?.label.some((label) => label >= 0));
+    at(id).classList.toggle("unchanged", !found?.before.length);
   }
   at("predictions").classList.toggle("pictures", Boolean(found?.cell.length));
   hide();
@@ -238,7 +246,7 @@ function preparePredictions() {
   for (const title of HEADS) {
     const head = document.createElement("th");
     head.textContent = title;
-    if (row.cells.length >= 3) head.className = "labelled";
+    head.className = CLASSES[row.cells.length];
     row.append(head);
   }
   heads(row, (column, direction) => {

@@ -78,7 +78,13 @@ def sample_rows(rows: Indices) -> Indices:
 
 
 def page_predictions(
-    table: pd.DataFrame, labels: NDArray[np.int64], rows: Indices, of: Indices, what: str, shown: SetPictures
+    table: pd.DataFrame,
+    labels: NDArray[np.int64],
+    rows: Indices,
+    of: Indices,
+    what: str,
+    shown: SetPictures,
+    before: NDArray[np.float64] | None = None,
 ) -> Predictions:
     """The table of predictions of some pictures.
 
@@ -89,16 +95,20 @@ def page_predictions(
         of: the rows that these were chosen from.
         what: what the pictures are: "test pictures".
         shown: what the page shows of the set's pictures.
+        before: the source model's calibrated probabilities of each picture of the store, N×k; None: not shown.
     """
     note = f"{len(of):,} {what}" if len(rows) == len(of) else f"{len(rows):,}, drawn at random, of {len(of):,} {what}"
     taken = table.iloc[rows]
     cells: Sequence[int] = [shown.cells[row] for row in rows.tolist()] if shown.cells else []
+    earlier = np.empty((0, 1)) if before is None else before[rows]
     return Predictions(
         note=note,
         picture=taken["picture"].tolist(),
         expression=[EXPRESSIONS.index(name) for name in taken["expression"]],
         confidence=taken["confidence"].round(4).tolist(),
         label=labels[rows].tolist(),
+        before=earlier.argmax(axis=1).tolist(),
+        share=earlier.max(axis=1).round(4).tolist(),
         sheet=shown.sheet,
         cell=cells,
     )

@@ -133,6 +133,7 @@ def _card(result: Result) -> Card:
     ]
     if found is not None:
         numbers.append(("95 % interval", f"[{signed(found.accuracy.low)}, {signed(found.accuracy.high)}]"))
+    numbers += _test_part(result)
     if result.kept_source_model:
         return Card(numbers, KEPT_SOURCE, "open")
     if found is not None and found.accuracy.low > 0:
@@ -141,6 +142,16 @@ def _card(result: Result) -> Card:
         return Card(numbers, "worse than direct transfer", "bad")
     why = "there is no interval" if found is None else "the interval contains 0"
     return Card(numbers, f"no clear difference: {why}", "open")
+
+
+def _test_part(result: Result) -> list[tuple[str, str]]:
+    """How many pictures are scored, of how many persons, and whether the model was adapted to these very pictures."""
+    numbers = [("test pictures", f"{result.n_test:,}")]
+    if result.tested is not None and result.tested.unit == "subject":
+        numbers.append(("subjects", f"{len(set(result.tested.units)):,}"))
+    if shared := result.split.test_in_train.picture:
+        numbers.append(("adapted on its test pictures", "yes" if shared == result.n_test else f"{shared:,} of them"))
+    return [(name, marked(number, result)) for name, number in numbers]
 
 
 def _training(evaluation: Evaluation, mark: str) -> list[Plot]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from PIL import Image, ImageColor
 
+from tests.own_pictures import test_page
 from tests.reporting.page.made_project import (
     CONFIDENCE,
     HOSTILE,
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.browser
 
+SCROLLBAR = 15
+"""Pixels of the window's width that Chromium's scrollbar takes."""
+
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 
 
@@ -34,7 +38,8 @@ def browser() -> Iterator["Browser"]:
     if path is None:
         pytest.skip("there is no Chromium here: apt install chromium")
     with playwright.sync_playwright() as driver:
-        started = driver.chromium.launch(executable_path=path)
+        # Playwright hides scrollbars; those of most computers take width from the page.
+        started = driver.chromium.launch(executable_path=path, ignore_default_args=["--hide-scrollbars"])
         yield started
         started.close()
 
@@ -55,8 +60,8 @@ class Opened:
         self.said: list[str] = []
         self.asked: set[str] = set()
 
-    def __call__(self, path: Path, scheme: Any = "light", width: int = 1280) -> "Page":
-        size: Any = {"width": width, "height": 800}
+    def __call__(self, path: Path, scheme: Any = "light", width: int = 1280, height: int = 800) -> "Page":
+        size: Any = {"width": width, "height": height}
         page = self.browser.new_context(color_scheme=scheme, offline=True, viewport=size).new_page()
         page.set_default_timeout(60_000)  # other tests may run beside it
         page.on("console", lambda message: self.said.append(message.text))
@@ -132,6 +137,25 @@ def test_a_table_is_sorted_within_its_groups_and_back(opened: Opened, written: P
     assert (column(page, "Table 1", 3), column(page, "Table 1", 0)) == (before, names)
 
 
+def require_room(page: "Page", width: int) -> int:
+    """Nothing runs off the page, which has a scrollbar in a window of this width; returns what is left of it."""
+    room: int = page.evaluate("document.documentElement.clientWidth")
+    assert room == width - SCROLLBAR
+    assert page.evaluate("document.documentElement.scrollWidth") == room
+    right = "(found) => found.map((one) => one.getBoundingClientRect().right)"
+    panels, plots = (page.locator(f".panel{each}").evaluate_all(right) for each in ("", " .main-svg:first-child"))
+    assert len(panels) == len(plots) > 0
+    assert all(plot <= panel < room for plot, panel in zip(plots, panels, strict=True))
+    return room
+
+
+def test_the_report_on_own_pictures_fits_a_telephone(opened: Opened, tmp_path: Path) -> None:
+    path = tmp_path / "index.html"
+    path.write_text(test_page.written(tmp_path, with_source=False), encoding="utf-8")
+    page = opened(path, width=390, height=3000)  # so tall that there is something to scroll only once all is drawn
+    require_room(page, 390)
+
+
 @pytest.mark.parametrize("width", [1280, 390])
 def test_a_report_with_studies_fits_the_page_and_shows_their_pictures(
     opened: Opened, tmp_path: Path, width: int
@@ -139,16 +163,12 @@ def test_a_report_with_studies_fits_the_page_and_shows_their_pictures(
     write_project(tmp_path)
     write_study(tmp_path)
     page = opened(page_of(tmp_path), width=width)
-    assert page.evaluate("document.documentElement.scrollWidth") == width
+    room = require_room(page, width)
     picture = page.get_by_alt_text("Two")
     assert picture.evaluate("(image) => [image.complete, image.naturalWidth]") == [True, 1600]
     box = picture.bounding_box()
     assert box is not None
-    assert box["x"] + box["width"] <= width
-    for plot in page.locator(".panel .main-svg:first-child").all():
-        box = plot.bounding_box()
-        assert box is not None
-        assert box["x"] + box["width"] <= width
+    assert box["x"] + box["width"] <= room
     if width == 1280:
         for table in page.locator("#tables table").all():
             assert table.evaluate("(table) => table.scrollWidth <= table.clientWidth")
@@ -229,3 +249,16 @@ def test_a_row_has_its_picture_where_the_page_has_pictures(opened: Opened, tmp_p
         assert abs(level - row) <= 3
     page = opened(written)
     assert page.locator(".face").count() == 0
+
+
+def test_changed_pictures_are_chosen_with_their_faces(opened: Opened, tmp_path: Path) -> None:
+    path = tmp_path / "index.html"
+    path.write_text(test_page.written(tmp_path, with_source=False, same=4), encoding="utf-8")
+    page = opened(path)
+    rows = page.locator("#predictions tbody tr")
+    assert rows.count() == 11
+    page.get_by_label("Expression").select_option("changed")
+    assert rows.count() == 10
+    assert rows.locator(".face").count() == 10
+    assert rows.first.inner_text().split("\n")[-1] == "was disgust 0.700"
+    assert "album-4.png" not in page.locator("#predictions").inner_text()

@@ -192,6 +192,21 @@ def test_a_verdict_is_what_the_interval_says(tmp_path: Path, changes: dict[str, 
     assert card["tone"] == tone
 
 
+def test_the_card_says_of_how_many_it_is_and_whether_these_were_adapted_to(tmp_path: Path) -> None:
+    plain = result("ckplus")
+    write(tmp_path / "plain", plain)
+    assert group(page_of(tmp_path / "plain"))["card"]["numbers"][4:] == [["test pictures", "140 ◊"]]
+    tested = {**plain["tested"], "unit": "subject", "units": [row % 7 for row in range(140)]}
+    for shared, told in ((140, "yes ◊"), (12, "12 of them ◊")):
+        split = {**plain["split"], "test_in_train": {"picture": shared, "sequence": 0, "subject": 0}}
+        write(tmp_path / str(shared), result("ckplus", tested=tested, split=split))
+        assert group(page_of(tmp_path / str(shared)))["card"]["numbers"][4:] == [
+            ["test pictures", "140 ◊"],
+            ["subjects", "7 ◊"],
+            ["adapted on its test pictures", told],
+        ]
+
+
 def test_a_search_is_shown_by_configuration(tmp_path: Path) -> None:
     tried = [{"parameters": {"lr": 0.1}, "validations": {}, "accuracy": 0.5, "balanced_accuracy": 0.4}] * 5
     parameters = result("ckplus")["parameters"] | {"adapt.choose": "information", "adapt.search": 5}
