@@ -14,6 +14,7 @@ from pipeline.config.methods import METHODS
 from pipeline.data.batches import DeviceCrops, DeviceFeatures, generator_for
 from pipeline.data.prepared import PreparedData, Split
 from pipeline.errors import DamagedFileError, DatasetError, ParamsError, TrainingError
+from pipeline.files.io import sha256
 from pipeline.joining import join
 from pipeline.methods import Method, SourceDomain, TargetDomain
 from pipeline.networks import features as features_module
@@ -149,8 +150,13 @@ def test_damaged_features_are_made_anew(data: PreparedData, tmp_path: Path) -> N
 def test_bytes_are_checked_once_where_they_were_made_and_once_by_whoever_reads_them_later(
     data: PreparedData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    checked, sha256 = list[Path](), features_module.sha256
-    monkeypatch.setattr(features_module, "sha256", lambda path: checked.append(path) or sha256(path))
+    checked = list[Path]()
+
+    def noted(path: Path) -> str:
+        checked.append(path)
+        return sha256(path)
+
+    monkeypatch.setattr(features_module, "sha256", noted)
     made, later = request(data), request(data)
     made.write(tmp_path / "f", toy.CPU)
     made.read(tmp_path / "f", toy.CPU)
