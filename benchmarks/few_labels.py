@@ -1,13 +1,14 @@
 """What a few labels are worth: 1, 5 and 10 a class, beside unlabelled adaptation and beside fitting the labels alone.
 
 python -m benchmarks.few_labels run TARGET OUT.json [--model models/prototypes] [--counts 1,5,10] [--draws 5]
-python -m benchmarks.few_labels trials OUT.json [--suite studies/trials/shifts.yaml] [--draws 3]
+python -m benchmarks.few_labels trials OUT.json [--suite studies/trials/shifts.yaml] [--draws 3] [--label-draws 1]
 python -m benchmarks.few_labels table OUT.json ...
 
 It runs in a project that has the source model, its source's crops and split, and the labelled crops of TARGET. All
 pictures of TARGET with a label are adapted to, as an album; so many of each class are drawn as labelled, at most half
 of it, and the rest is scored: the same people are on both sides. ``trials`` does so on the trial targets of the
-source, one draw of labels each. ``chosen`` is what ``pocan adapt --labels`` keeps, with what its cross-validation said.
+source, with so many draws of labels each. ``chosen`` is what ``pocan adapt --labels`` keeps, with what its
+cross-validation said.
 """
 
 import argparse
@@ -100,8 +101,10 @@ def run(target: str, folder: Path, counts: list[int], draws: int, seed: int) -> 
     }
 
 
-def run_trials(out: Path, folder: Path, suite: Path, draws: int, counts: list[int], seed: int) -> None:
-    """Measure on ``draws`` trial targets of each kind, one draw of labels each; write after each."""
+def run_trials(
+    out: Path, folder: Path, suite: Path, draws: int, label_draws: int, counts: list[int], seed: int
+) -> None:
+    """Measure on ``draws`` trial targets of each kind, each with ``label_draws`` draws of labels; write after each."""
     model, settings, team = _opened(folder)
     read = read_suite(suite).model_copy(update={"draws": draws})
     trials = Trials(model, PreparedData.open(settings.source), read, paths.TRIALS, seed, team)
@@ -110,7 +113,9 @@ def run_trials(out: Path, folder: Path, suite: Path, draws: int, counts: list[in
         name = f"{case.camera}, {case.shares}, {case.draw}"
         pictures = Pictures(name, method, copy.deepcopy(trials.head).eval(), case.rows, trials.labels)
         for count in counts:
-            found += [one | {"target": name} for one in _measured(pictures, count, case.draw, seed)]
+            for draw in range(label_draws):
+                of_labels = case.draw * label_draws + draw
+                found += [one | {"target": name} for one in _measured(pictures, count, of_labels, seed)]
         write_json(out, {**which(model), **made_by(team), "target": str(suite), "runs": found})
 
 
@@ -233,6 +238,7 @@ def main() -> None:
     running.add_argument("--draws", type=int, default=5)
     trying.add_argument("--suite", type=Path, default=Path("studies/trials/shifts.yaml"))
     trying.add_argument("--draws", type=int, default=3)
+    trying.add_argument("--label-draws", type=int, default=1)
     for each in (running, trying):
         each.add_argument("out", type=Path)
         each.add_argument("--model", type=Path, default=paths.PROTOTYPES)
@@ -246,7 +252,8 @@ def main() -> None:
         return
     counts = [int(count) for count in options.counts.split(",")]
     if options.command == "trials":
-        run_trials(options.out, options.model, options.suite, options.draws, counts, options.seed)
+        draws = options.draws, options.label_draws
+        run_trials(options.out, options.model, options.suite, *draws, counts, options.seed)
     else:
         found = run(options.target, options.model, counts, options.draws, options.seed)
         write_json(options.out, found)

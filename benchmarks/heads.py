@@ -1,14 +1,17 @@
 """Methods that adapt the head, from the source model at hand: every row of benchmarks/heads.yaml, several seeds each.
 
-python -m benchmarks.heads run TARGET OUT.json [--only NAME ...] [--unsearched]   in a project with models and features
+python -m benchmarks.heads run TARGET OUT.json [--only NAME ...] [--unsearched] [--known-classes] [--set KEY=VALUE ...]
 python -m benchmarks.heads table TARGET FILE.json ...                a page with their table, in Markdown
 
-OUT.json is written after each row, and goes on where it was interrupted. The table needs the target's crops, for their
-labels and subjects, which the files do not hold.
+``run`` works in a project with models and features. With --known-classes nothing is predicted but the expressions that
+occur in the target (``split.TARGET.classes``), for targets that lack some of the source's. --set changes parameters of
+every row, such as ``adapt.steps_per_epoch=100``. OUT.json is written after each row, and goes on where it was
+interrupted. The table needs the target's crops, for their labels and subjects, which the files do not hold.
 """
 
 import argparse
 import copy
+import json
 import math
 import time
 from collections import defaultdict
@@ -43,6 +46,10 @@ from pipeline.training import loop
 
 ROWS = Path(__file__).with_name("heads.yaml")
 DT = "DT"
+KNOWN = (
+    "The classes that occur in the target are known: no other is predicted, by direct transfer either "
+    "(`split.TARGET.classes`).\n\n"
+)
 AS_CONFIGURED, SEARCHED = "as configured", "searched"
 
 
@@ -63,30 +70,38 @@ class Row:
     seeds: tuple[int, ...]
 
 
-def rows() -> Iterator[Row]:
-    """The rows of benchmarks/heads.yaml, and of every other method."""
+def rows(changes: Sequence[str] = ()) -> Iterator[Row]:
+    """The rows of benchmarks/heads.yaml, and of every other method, with these ``changes`` of their parameters."""
     plan = yaml.safe_load(ROWS.read_text(encoding="utf-8"))
-    variants = {DT: ["adapt.method=dt"], **plan["variants"]}
+    always, variants = (*plan["always"], *changes), {DT: ["adapt.method=dt"], **plan["variants"]}
     for name, method in METHODS.items():
         if method.ranked and not method.needs_encoder and [f"adapt.method={name}"] not in variants.values():
             variants.setdefault(method.title, [f"adapt.method={name}"])
-    for name, changes in variants.items():
-        free = METHODS[changes[0].partition("=")[2]].training_free or name == DT
-        seeds = tuple(plan["seeds"])[: 1 if free else None]
-        yield Row(name, (*plan["always"], *changes), AS_CONFIGURED, seeds)
-        if name not in plan["not_searched"] and METHODS[changes[0].partition("=")[2]].space:
-            yield Row(name, (*plan["always"], *plan["searched"], *changes), SEARCHED, seeds[:1])
+    for name, own in variants.items():
+        method = METHODS[own[0].partition("=")[2]]
+        seeds = tuple(plan["seeds"])[: 1 if method.training_free or name == DT else None]
+        yield Row(name, (*always, *own), AS_CONFIGURED, seeds)
+        if name not in plan["not_searched"] and method.space:
+            yield Row(name, (*always, *plan["searched"], *own), SEARCHED, seeds[:1])
 
 
-def run(target: str, out: Path, only: Sequence[str], unsearched: bool) -> None:
-    """Adapt to ``target`` by every row with each of its seeds; write what it came to, as JSON."""
+def run(
+    target: str, out: Path, only: Sequence[str], unsearched: bool, known_classes: bool, changes: Sequence[str]
+) -> None:
+    """Adapt to ``target`` by every row with its seeds, after ``changes`` of parameters; write the results as JSON."""
     settings = load()
     team = Team.single_process(settings.device)
     model, source, data = open_model(paths.PROTOTYPES), PreparedData.open(settings.source), PreparedData.open(target)
-    of = {"target": target, **which(model)}
-    described = {**of, "source": read_json(paths.SOURCE_REPORT)["source"], **made_by(team)}
+    known = occurring(data) if known_classes else None
+    of = {"target": target, "known_classes": known, "set": [*changes], **which(model)}
+    described = {
+        **of,
+        "source": read_json(paths.SOURCE_REPORT)["source"],
+        "data": [source.description(), data.description()],  # with the splits' digests
+        **made_by(team),
+    }
     found = so_far(out, "runs", of) or []
-    for row in rows():
+    for row in rows(changes):
         if (only and row.name not in only) or (unsearched and row.kind == SEARCHED):
             continue
         for seed in row.seeds:
@@ -98,11 +113,17 @@ def run(target: str, out: Path, only: Sequence[str], unsearched: bool) -> None:
                     "row": row.name,
                     "kind": row.kind,
                     "seed": seed,
-                    **_adapted(copy.deepcopy(model), source, data, row, seed, team),
+                    **_adapted(copy.deepcopy(model), source, data, known, row, seed, team),
                 }
             )
             print(row.name, row.kind, seed, *(f"{100 * value:.1f}" for value in found[-1]["scores"]), flush=True)
         write_json(out, {**described, "runs": found})
+
+
+def occurring(data: PreparedData) -> list[str]:
+    """The expressions among the labels of a set's test part."""
+    labels = data.store.labels()[data.split.test]
+    return [name for index, name in enumerate(EXPRESSIONS) if (labels == index).any()]
 
 
 def which(model: TrainedModel) -> dict[str, Any]:
@@ -136,12 +157,19 @@ def so_far(out: Path, key: str, of: Mapping[str, object]) -> Any:
 
 
 def _adapted(
-    model: TrainedModel, source: PreparedData, data: PreparedData, row: Row, seed: int, team: Team
+    model: TrainedModel,
+    source: PreparedData,
+    data: PreparedData,
+    known_classes: Sequence[str] | None,
+    row: Row,
+    seed: int,
+    team: Team,
 ) -> dict[str, Any]:
     """One adaptation, and what came out of it."""
     settings, outputs = load(changes=row.changes), AdaptationPaths.of_target(data.name)
     started = time.perf_counter()
-    work = Adaptation(model, source, data, settings.adapt, settings.augment, seed, None, {}, outputs)
+    known = tuple(known_classes) if known_classes else None
+    work = Adaptation(model, source, data, settings.adapt, settings.augment, seed, known, {}, outputs)
     adapted = work.method(team)
     loop.fit_unseen(adapted, team.device)
     adapted.predict_target()
@@ -254,16 +282,22 @@ def table(target: str, files: Sequence[Path]) -> str:
 def page(target: str, files: Sequence[Path]) -> str:
     """The table with what it is of: an appendix of docs/results.md."""
     first = [read_json(file) for file in files]
+    for key in ("known_classes", "set"):
+        if len({json.dumps(one.get(key) or []) for one in first}) > 1:
+            raise SystemExit(f"the files differ in {key}: make a table of those that are alike")
     source = first[0]["source"]
     title = f"{DATASETS.title(source['dataset'])} → {DATASETS.title(target)}"
     own = ", ".join(f"{100 * one['source']['own_shares_accuracy']:.1f}" for one in first)
     made = {f"{one['environment']['hardware']}, {one['environment']['precision']}" for one in first}
     commits = {one["commit"][:7] for one in first}
     seeds = ", ".join(str(one["source_seed"]) for one in first)
+    known, changes = first[0].get("known_classes"), first[0].get("set")
+    changed = f"Every row has {', '.join(f'`{change}`' for change in changes)}.\n\n" if changes else ""
     text = (
         f"Written by `python -m benchmarks.heads table {target} heads-*.json` from the files beside it. Conclusions: "
         f"[results.md](../results.md).\n\n{len(files)} source models (seeds {seeds}; accuracy {own} % on the "
         "source's own test part with its own class shares). In per cent and points.\n\n"
+        f"{KNOWN if known else ''}{changed}"
         f"- *{AS_CONFIGURED}*: the last epoch with the values of params.yaml and benchmarks/heads.yaml.\n"
         f"- *{SEARCHED}*: the choice of `adapt.choose: warrant` among twelve configurations and the source model.\n"
         "- Brackets: 95 % intervals. p: for the balanced gain, corrected over all rows (Holm).\n"
@@ -272,7 +306,7 @@ def page(target: str, files: Sequence[Path]) -> str:
         "adaptation.\n\n"
         f"Computed on {', '.join(sorted(made))}; revision {', '.join(sorted(commits))}."
     )
-    return f"# {title}: the head alone\n\n{text}\n\n{table(target, files)}\n"
+    return f"# {title}: the head alone{', with known classes' if known else ''}\n\n{text}\n\n{table(target, files)}\n"
 
 
 def _line(name: str, kind: str, each: Runs, transfer: Runs, found: Comparison, p: float) -> list[str]:
@@ -310,6 +344,8 @@ def main() -> None:
     running.add_argument("out", type=Path)
     running.add_argument("--only", nargs="+", default=[])
     running.add_argument("--unsearched", action="store_true")
+    running.add_argument("--known-classes", action="store_true")
+    running.add_argument("--set", nargs="+", default=[], metavar="KEY=VALUE")
     showing = commands.add_parser("table")
     showing.add_argument("target")
     showing.add_argument("files", nargs="+", type=Path)
@@ -318,7 +354,7 @@ def main() -> None:
         print(page(options.target, options.files), end="")
         return
     torch.set_num_threads(1)
-    run(options.target, options.out, options.only, options.unsearched)
+    run(options.target, options.out, options.only, options.unsearched, options.known_classes, options.set)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,9 @@
-"""Draw what methods gain on real faces, from the stored results in docs/results.
+"""Show what methods gain on real faces, from the stored results in docs/results.
 
 python -m benchmarks.real_faces
 
-Two pictures: docs/fer2013-ckplus48.png, the README's, has some of the rows, docs/real-faces.png has all of them in both
+The short tables of docs/results.md are the rows that its page names, out of the whole tables beside the files. Two
+pictures: docs/fer2013-ckplus48.png, the README's, has some of the rows, docs/real-faces.png has all of them in both
 directions. A dot is a source model's mean over seeds (the JSON files that benchmarks.heads writes). A line is the 95 %
 interval of the mean gain (the tables that benchmarks.heads makes of the same files).
 """
@@ -19,9 +20,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from benchmarks.heads import AS_CONFIGURED, DT, SEARCHED
-from pipeline.files.io import read_json
+from pipeline.files.io import read_json, write_text
 from pipeline.reporting.figures import AFTER_COLOUR, STYLE, WARNING_COLOUR
-from pipeline.reporting.markdown import signed
+from pipeline.reporting.markdown import markdown_table, signed
 
 DOCS = Path(__file__).parents[1] / "docs"
 FRONT, EVERY = DOCS / "fer2013-ckplus48.png", DOCS / "real-faces.png"
@@ -40,6 +41,11 @@ SHOWN = (
 )
 """The rows of the README's picture, as configured: the methods of both families and the controls."""
 NEUTRAL = "#777777"
+PAGE = DOCS / "results.md"
+TABLE = re.compile(r"(<!-- rows of results/(\S+)\.md: (.+?) -->\n\n).*?(?=\n\n)", re.DOTALL)
+"""A short table on the page: the comment before it names the whole table and the rows, split by semicolons."""
+COLUMNS = ("accuracy", "gain", "balanced gain")
+"""Of a short table, after the row's name and before how many runs there were: the first of the whole table."""
 
 
 @dataclass(frozen=True)
@@ -168,6 +174,26 @@ def _panel(axes: Axes, found: Sequence[Row], transfer: float) -> None:
     axes.spines["left"].set_visible(False)
 
 
+def with_tables(page: str) -> str:
+    """The page with its short tables made anew.
+
+    Raises:
+        ValueError: a whole table lacks a row that the page names.
+    """
+    return TABLE.sub(lambda found: found[1] + _short(found[2], found[3].split("; ")), page)
+
+
+def _short(table: str, wanted: Sequence[str]) -> str:
+    """Some rows of a whole table, in its order, the best in balanced accuracy first; a name says if it was searched."""
+    text = (DOCS / f"results/{table}.md").read_text(encoding="utf-8")
+    whole = [[cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines() if line[:1] == "|"]
+    found = {f"{name}, {SEARCHED}" if kind == SEARCHED else name: cells for name, kind, *cells in whole[2:]}
+    if missing := [name for name in wanted if name not in found]:
+        raise ValueError(f"docs/results/{table}.md: has no row {', '.join(missing)}")
+    lines = [[name, *cells[: len(COLUMNS)], cells[-2]] for name, cells in found.items() if name in wanted]
+    return markdown_table(["in per cent (balanced)", *COLUMNS, "models × seeds"], lines)
+
+
 def described(tables: Sequence[tuple[float, Sequence[Row]]]) -> str:
     """What was measured, in words: it goes into a picture's file, so that a test can tell an old picture."""
     return "\n".join(
@@ -176,7 +202,8 @@ def described(tables: Sequence[tuple[float, Sequence[Row]]]) -> str:
 
 
 def main() -> None:
-    """Draw both."""
+    """Draw both pictures, and write the short tables."""
+    write_text(PAGE, with_tables(PAGE.read_text(encoding="utf-8")))
     tables, shown_first = {direction: rows(direction) for direction in DIRECTIONS if files(direction)}, front()
     with matplotlib.style.context(STYLE, after_reset=True):
         for path, figure, shown in (

@@ -1,14 +1,16 @@
 """Methods that adapt the head, on trial targets: every row of benchmarks/heads.yaml, as configured.
 
 python -m benchmarks.trial_heads run OUT.json [--suite studies/trials/shifts.yaml] [--draws 1] [--only NAME ...]
+                                     [--shares one-missing ...] [--known-classes]
 python -m benchmarks.trial_heads table OUT.json ...     a page with their table, in Markdown; a file a source model
 
-``run`` works in a project with a source model. OUT.json is written after each row; it goes on where it was
-interrupted, with the same targets and source model only.
+``run`` works in a project with a source model. With --known-classes nothing is predicted but the expressions that occur
+in a target. OUT.json is written after each row; it goes on where it was interrupted, with the same targets and source
+model only.
 """
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -34,15 +36,16 @@ SHARES = {
 }
 
 
-def run(out: Path, suite: Path, draws: int, only: Sequence[str]) -> None:
-    """Adapt to ``draws`` trial targets of each kind by every row; write what it came to, as JSON."""
+def run(out: Path, suite: Path, changes: Mapping[str, object], known_classes: bool, only: Sequence[str]) -> None:
+    """Adapt to the trial targets of the suite with these ``changes`` by every row; write what it came to, as JSON."""
     settings = load()
     team, model = Team.single_process(settings.device), open_model(paths.PROTOTYPES)
-    read = read_suite(suite).model_copy(update={"draws": draws})
-    trials = Trials(model, PreparedData.open(settings.source), read, paths.TRIALS, settings.seed, team)
+    read = read_suite(suite).model_copy(update=changes)
+    trials = Trials(model, PreparedData.open(settings.source), read, paths.TRIALS, settings.seed, team, known_classes)
     of = {
         "suite_sha256": sha256(suite),
-        "draws": draws,
+        **changes,
+        "known_classes": known_classes,
         "seed": settings.seed,
         **which(model),
     }
@@ -90,13 +93,15 @@ def page(files: Sequence[Path]) -> str:
     made = sorted({f"{one['environment']['hardware']}, {one['environment']['precision']}" for one in first})
     commits = sorted({one["commit"][:7] for one in first})
     seeds = ", ".join(str(one["source_seed"]) for one in first)
+    known = " Nothing is predicted but the expressions that occur." if first[0]["known_classes"] else ""
     transfer = f"{100 * sample.dt_accuracy.mean():.1f} ({100 * sample.dt_balanced.mean():.1f})"
     text = (
         "Written by `python -m benchmarks.trial_heads table trials-*.json` from the files beside it. "
         f"{len(sample)} [trial targets](../training.md#a-suite-of-trial-targets) of each source model (seeds {seeds}). "
         f"Direct transfer has {transfer} % on those of the first. In points: the mean gain in accuracy (in balanced "
         "accuracy), the balanced gain by the targets' class shares, the worst balanced gain, and how many targets lost "
-        "more than half a point of balanced accuracy. Last epoch, values of params.yaml and benchmarks/heads.yaml.\n\n"
+        "more than half a point of balanced accuracy. Last epoch, values of params.yaml and benchmarks/heads.yaml."
+        f"{known}\n\n"
         f"Computed on {', '.join(made)}; revision {', '.join(commits)}."
     )
     return f"# Every method on trial targets\n\n{text}\n\n{table(files)}\n"
@@ -110,6 +115,8 @@ def main() -> None:
     running.add_argument("out", type=Path)
     running.add_argument("--suite", type=Path, default=Path("studies/trials/shifts.yaml"))
     running.add_argument("--draws", type=int, default=1)
+    running.add_argument("--shares", nargs="+", choices=SHARES, default=[*SHARES])
+    running.add_argument("--known-classes", action="store_true")
     running.add_argument("--only", nargs="+", default=[])
     showing = commands.add_parser("table")
     showing.add_argument("files", nargs="+", type=Path)
@@ -118,7 +125,8 @@ def main() -> None:
         print(page(options.files), end="")
         return
     torch.set_num_threads(1)
-    run(options.out, options.suite, options.draws, options.only)
+    changes = {"draws": options.draws, "shares": options.shares}
+    run(options.out, options.suite, changes, options.known_classes, options.only)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,6 @@ ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 FENCE = re.compile(r"^ *```.*?^ *```", re.MULTILINE | re.DOTALL)
-RESULTS = (ROOT / "docs/results.md").read_text(encoding="utf-8")
 
 
 def anchors(page: Path) -> set[str]:

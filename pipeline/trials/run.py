@@ -47,6 +47,7 @@ class Trials:
         folder: where features are kept, which later runs read.
         seed: of the targets and of each adaptation.
         team: the process that computes.
+        known_classes: whether nothing is predicted but the expressions that occur in a target.
     """
 
     trained: TrainedModel
@@ -55,6 +56,7 @@ class Trials:
     folder: Path
     seed: int
     team: Team
+    known_classes: bool = False
 
     def run(self, params: AdaptParams, keep: Callable[[pd.DataFrame], None] = lambda _: None) -> pd.DataFrame:
         """Adapt the head to every target.
@@ -159,9 +161,12 @@ class Trials:
     def _method(self, params: AdaptParams, source: DeviceFeatures, target: DeviceFeatures, case: Case) -> Method:
         data, rows = self.source, torch.from_numpy(case.rows)
         labelled = SourceDomain(source, source_rows(data, params.source_pictures), data.source_labels(), data.test_rows)
+        head = copy.deepcopy(self.head)
+        if self.known_classes:
+            head.decision.restrict(np.unique(self.labels[case.rows]).tolist())
         torch.manual_seed(self.seed)
         return implementation(params)(
-            copy.deepcopy(self.head),
+            head,
             labelled,
             TargetDomain(target, rows, rows),
             params,

@@ -29,6 +29,14 @@ def test_the_pictures_are_of_these_tables() -> None:
         assert drawn == real_faces.described(shown), "draw it again: python -m benchmarks.real_faces"
 
 
+def test_the_pages_short_tables_are_of_the_whole_tables() -> None:
+    page = real_faces.PAGE.read_text(encoding="utf-8")
+    assert real_faces.with_tables(page) == page, "write them again: python -m benchmarks.real_faces"
+    assert len(real_faces.TABLE.findall(page)) > 0
+    with pytest.raises(ValueError, match=r"fer2013-ckplus48\.md: has no row Magic"):
+        real_faces.with_tables("<!-- rows of results/fer2013-ckplus48.md: DT; Magic -->\n\n\n\n")
+
+
 def test_a_line_is_an_interval_and_a_dot_a_source_model() -> None:
     transfer, found = real_faces.front()
     assert sorted(row.name for row in found) == sorted(real_faces.SHOWN)

@@ -9,10 +9,15 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
+from pipeline.compute.team import Team
+from pipeline.config import paths
+from pipeline.config.load import load
+from pipeline.data.prepared import PreparedData
 from pipeline.errors import ParamsError
 from pipeline.methods.concord import Concord
+from pipeline.networks.trained import open_model
 from pipeline.trials.camera import Camera
-from pipeline.trials.run import summary, through
+from pipeline.trials.run import Trials, summary, through
 from pipeline.trials.suite import Suite, cases, read_suite
 from pocan.cli import app
 from tests.own_pictures.projects import write_project
@@ -131,6 +136,24 @@ def test_a_method_runs_on_the_whole_suite_and_again_on_the_same_features(
     chosen = pd.read_csv("c.csv")
     assert (chosen[chosen.kept_epoch == 0].accuracy == chosen[chosen.kept_epoch == 0].dt_accuracy).all()
     assert Path("data/trials/dark/features.json").is_file()
+
+
+@pytest.mark.slow
+def test_where_the_classes_are_known_no_other_is_predicted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_project(tmp_path)
+    settings, team = load(changes=["adapt.method=dt"]), Team.single_process("cpu")
+    suite = SUITE.model_copy(update={"shares": ["one-missing"], "draws": 3})
+    predicted = {}
+    for known in (False, True):
+        model, source = open_model(paths.PROTOTYPES), PreparedData.open(settings.source)
+        trials = Trials(model, source, suite, paths.TRIALS, settings.seed, team, known_classes=known)
+        predicted[known] = [
+            (set(method.predictions[0].tolist()), set(trials.labels[case.rows].tolist()))
+            for case, method in trials.adaptations(settings.adapt)
+        ]
+    assert any(classes - occur for classes, occur in predicted[False])
+    assert not any(classes - occur for classes, occur in predicted[True])
 
 
 @pytest.mark.slow
