@@ -45,7 +45,7 @@ from pipeline.training import loop
 from pipeline.validators import computed
 
 ROWS = Path(__file__).with_name("heads.yaml")
-DT = "DT"
+DT, POCAN = "DT", "POCAN"
 KNOWN = (
     "The classes that occur in the target are known: no other is predicted, by direct transfer either "
     "(`split.TARGET.classes`).\n\n"
@@ -196,6 +196,7 @@ class Runs:
 
     Attributes:
         models: the source model's seed of each run.
+        seeds: of its stage 2.
         predicted: runs × pictures, classes.
         scores: runs × 2, accuracy and balanced accuracy of what is kept.
         oracle: runs × 2, of the best epoch or configuration by the labels.
@@ -204,6 +205,7 @@ class Runs:
     """
 
     models: list[int]
+    seeds: list[int]
     predicted: NDArray[np.int64]
     scores: NDArray[np.float64]
     oracle: NDArray[np.float64]
@@ -216,12 +218,33 @@ class Runs:
         each = [run for _, run in found]
         return cls(
             [model for model, _ in found],
+            [run["seed"] for run in each],
             np.array([list(map(int, run["predicted"])) for run in each]),
             np.array([run["scores"] for run in each]),
             np.array([np.max(run["each"], axis=0) for run in each]),
             np.sum([run["confusion"] for run in each], axis=0),
             float(np.median([run["seconds"] for run in each])),
         )
+
+    def over(self, other: "Runs", labels: NDArray[np.int64], groups: NDArray[Any]) -> Comparison:
+        """Their gain over other runs from the same source models, seed by seed; what has one seed stands for all."""
+        own, others = self._by_start(), other._by_start()
+        pairs = [
+            (model, one[min(at, len(one) - 1)], others[model][min(at, len(others[model]) - 1)])
+            for model, one in own.items()
+            for at in range(max(len(one), len(others[model])))
+        ]
+        models, first, second = zip(*pairs, strict=True)
+        return compare(np.array(first), np.array(second), labels, groups, models)
+
+    def _by_start(self) -> dict[int, list[NDArray[np.int64]]]:
+        """The predictions from each source model, in the order of their seeds."""
+        found = defaultdict(list)
+        for model, _, predicted in sorted(
+            zip(self.models, self.seeds, self.predicted, strict=True), key=lambda of: of[:2]
+        ):
+            found[model].append(predicted)
+        return found
 
 
 def read(files: Sequence[Path]) -> dict[tuple[str, str], Runs]:
@@ -237,20 +260,18 @@ def read(files: Sequence[Path]) -> dict[tuple[str, str], Runs]:
 def table(target: str, files: Sequence[Path]) -> str:
     """A row for each row and kind, best balanced accuracy first.
 
-    Gains over direct transfer are with 95 % intervals over subjects (else sequences, else pictures), source models and
-    seeds at once; p values are of the balanced gain, by Holm over the rows.
+    Gains over direct transfer and POCAN are with 95 % intervals over subjects (else sequences, else pictures), source
+    models and seeds at once; p values are of the balanced gain over direct transfer, by Holm over the rows.
     """
     data = PreparedData.open(target)
     labels, samples = data.store.labels()[data.split.test], data.store.samples.iloc[data.split.test]
     unit, groups = units(samples)
     every = read(files)
     transfer = every.pop((DT, AS_CONFIGURED))
-    before = dict(zip(transfer.models, transfer.predicted, strict=True))
+    pocan = every.get((POCAN, AS_CONFIGURED))
     ranked = sorted(every.items(), key=lambda item: -item[1].scores[:, 1].mean())
-    compared = [
-        compare(each.predicted, np.array([before[model] for model in each.models]), labels, groups, each.models)
-        for _, each in ranked
-    ]
+    compared = [each.over(transfer, labels, groups) for _, each in ranked]
+    beside = [None if pocan is None or each is pocan else each.over(pocan, labels, groups) for _, each in ranked]
     head = [
         "",
         "",
@@ -258,20 +279,21 @@ def table(target: str, files: Sequence[Path]) -> str:
         f"gain ({unit}s, seeds)",
         "balanced gain",
         "p (Holm)",
+        "balanced, over POCAN",
         "worst gain (balanced)",
     ]
     head += ["oracle ‡", *EXPRESSIONS, "models × seeds", "time (s)"]
     p_values = holm([one.balanced_accuracy.p for one in compared])
     lines = [
-        _line(name, kind, each, transfer, found, p)
-        for ((name, kind), each), found, p in zip(ranked, compared, p_values, strict=True)
+        _line(name, kind, each, transfer, found, other, p)
+        for ((name, kind), each), found, other, p in zip(ranked, compared, beside, p_values, strict=True)
     ]
     means = 100 * transfer.scores.mean(axis=0)
     first = [
         "DT",
         "",
         f"{means[0]:.1f} ({means[1]:.1f})",
-        *[""] * 5,
+        *[""] * 6,
         *_recalls(transfer.confusion),
         f"{len(transfer.models)} × 1",
         "",
@@ -300,7 +322,7 @@ def page(target: str, files: Sequence[Path]) -> str:
         f"{KNOWN if known else ''}{changed}"
         f"- *{AS_CONFIGURED}*: the last epoch with the values of params.yaml and benchmarks/heads.yaml.\n"
         f"- *{SEARCHED}*: the choice of `adapt.choose: warrant` among twelve configurations and the source model.\n"
-        "- Brackets: 95 % intervals. p: for the balanced gain, corrected over all rows (Holm).\n"
+        "- Brackets: 95 % intervals. p: for the balanced gain over DT, corrected over all rows (Holm).\n"
         "- ‡: the best epoch or configuration by the target's labels; it is not a result.\n"
         "- The other columns: recall by class, source models × seeds of stage 2, and the median seconds of an "
         "adaptation.\n\n"
@@ -309,7 +331,9 @@ def page(target: str, files: Sequence[Path]) -> str:
     return f"# {title}: the head alone{', with known classes' if known else ''}\n\n{text}\n\n{table(target, files)}\n"
 
 
-def _line(name: str, kind: str, each: Runs, transfer: Runs, found: Comparison, p: float) -> list[str]:
+def _line(
+    name: str, kind: str, each: Runs, transfer: Runs, found: Comparison, beside: Comparison | None, p: float
+) -> list[str]:
     before = dict(zip(transfer.models, transfer.scores, strict=True))
     worst = 100 * (each.scores - np.array([before[model] for model in each.models])).min(axis=0)
     means, oracle = 100 * each.scores.mean(axis=0), 100 * each.oracle.mean(axis=0)
@@ -321,6 +345,7 @@ def _line(name: str, kind: str, each: Runs, transfer: Runs, found: Comparison, p
         difference_text(found.accuracy, ()),
         difference_text(found.balanced_accuracy, ()),
         f"{p:.3f}",
+        difference_text(beside.balanced_accuracy, ()) if beside else "",
         f"{signed(worst[0])} ({signed(worst[1])})",
         f"{oracle[0]:.1f} ({oracle[1]:.1f})",
         *_recalls(each.confusion),

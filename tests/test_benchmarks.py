@@ -10,6 +10,7 @@ import pytest
 from benchmarks import heads, loops, methods, trial_heads
 from pipeline.compute.team import Team
 from pipeline.config.load import load
+from pipeline.evaluation.comparison import compare
 from tests.methods.test_contract import TRAINED
 
 BATCH = 4
@@ -56,3 +57,23 @@ def test_interrupted_rows_go_on_with_the_same_targets_and_source_model_only(tmp_
     out.write_text(json.dumps({"source_seed": 0, "rows": {}}))
     with pytest.raises(SystemExit, match=r"weights_sha256 None \(now ab\)"):
         heads.so_far(out, "rows", of)
+
+
+def test_runs_are_compared_from_the_same_source_model_and_one_seed_stands_for_all() -> None:
+    labels, groups = np.arange(40) % 7, np.arange(40)
+    generator = np.random.Generator(np.random.PCG64(0))
+
+    def runs(of: list[tuple[int, int]]) -> heads.Runs:
+        each = [{"seed": seed, "predicted": "".join(map(str, generator.integers(0, 7, 40)))} for _, seed in of]
+        shown = {"scores": [0.5, 0.5], "each": [[0.5, 0.5]], "confusion": [[0]], "seconds": 1.0}
+        return heads.Runs.of([(model, {**run, **shown}) for (model, _), run in zip(of, each, strict=True)])
+
+    trained, single = runs([(3, 0), (3, 1), (4, 1), (4, 0)]), runs([(4, 0), (3, 0), (5, 0)])
+    first = trained.predicted[[3, 2, 0, 1]]  # by model and seed: 4, then 3, as the other has them
+    second = single.predicted[[0, 0, 1, 1]]
+    by_hand = compare(first, second, labels, groups, [4, 4, 3, 3])
+    assert trained.over(single, labels, groups) == by_hand
+    other = runs([(3, 0), (4, 0)])
+    assert other.over(trained, labels, groups).accuracy.difference == pytest.approx(
+        -trained.over(other, labels, groups).accuracy.difference
+    )

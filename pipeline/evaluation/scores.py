@@ -90,7 +90,7 @@ def tsne(projections: NDArray[np.float32], seed: int) -> NDArray[np.float32]:
     from sklearn.manifold import TSNE
 
     perplexity = min(30.0, (len(projections) - 1) / 3.0)
-    coordinates: NDArray[np.float32] = TSNE(perplexity=perplexity, init="pca", random_state=seed).fit_transform(
-        projections
-    )
+    # Half of scikit-learn's number of steps: of a few hundred points the divergence falls by a thousandth afterwards.
+    embedding = TSNE(perplexity=perplexity, init="pca", max_iter=500, random_state=seed)
+    coordinates: NDArray[np.float32] = embedding.fit_transform(projections)
     return coordinates

@@ -38,7 +38,8 @@ class Source:
         drawing: where its annotated copy goes: a path relative to the folder of drawings, without a suffix.
         path: of the file; empty for a camera, and for a picture that is in memory already.
         camera: its index; None for a file.
-        video: what is known of a video's file; None for a picture or camera.
+        video: what is known of a video's file; None for a picture, a camera or a video that cannot be opened.
+        broken: why a video cannot be opened; empty: it is none, or it can.
         block: only faces of sources of one block are looked for together.
     """
 
@@ -47,6 +48,7 @@ class Source:
     path: Path = Path()
     camera: int | None = None
     video: videos.VideoInfo | None = None
+    broken: str = ""
     block: int = 0
 
     @property
@@ -98,7 +100,7 @@ class Named:
         """The source; of a video the first frame is read.
 
         Raises:
-            DatasetError: there is no such file, or it is a video that cannot be opened.
+            DatasetError: there is no such file.
         """
         if self.camera:
             return Source(f"camera {self.path}", Path(f"camera-{self.path}"), camera=int(self.path), block=block)
@@ -115,8 +117,8 @@ def sources(inputs: Sequence[str]) -> list[Source]:
         inputs: files, and folders for the pictures and videos in them, at any depth.
 
     Raises:
-        DatasetError: something is not there or is a camera or the standard input, a folder has neither pictures nor
-            videos, or a video cannot be opened.
+        DatasetError: something is not there or is a camera or the standard input, or a folder has neither pictures nor
+            videos.
     """
     return sources_of(list_inputs(inputs, files_only=True), WHOLE)
 
@@ -191,8 +193,13 @@ def _file(path: Path, drawing: Path, block: int) -> Source:
         raise DatasetError(f"{path}: no such {nothing}")
     if path.is_dir():
         raise DatasetError(f"{path}: a folder; name folders as arguments, not in the list")
-    video = videos.probe(path) if videos.is_video(path) else None
-    return Source(as_text(path), drawing.with_suffix(""), path, video=video, block=block)
+    video, broken = None, ""
+    if videos.is_video(path):
+        try:
+            video = videos.probe(path)
+        except DatasetError as error:  # like a picture that cannot be decoded, it does not stop the others
+            broken = str(error)
+    return Source(as_text(path), drawing.with_suffix(""), path, video=video, broken=broken, block=block)
 
 
 def read_frames(inputs: Iterable[Source], every: int, on_unreadable: Callable[[str], None]) -> Iterator[Frame]:
@@ -201,10 +208,13 @@ def read_frames(inputs: Iterable[Source], every: int, on_unreadable: Callable[[s
     Args:
         inputs: where they come from.
         every: of a video or camera, only every so many-th frame is taken.
-        on_unreadable: called with a message for each picture that cannot be decoded, which is passed over, and for each
-            video whose frames end too early.
+        on_unreadable: called with a message for each picture that cannot be decoded and each video that cannot be
+            opened, which are passed over, and for each video whose frames end too early.
     """
     for source in inputs:
+        if source.broken:
+            on_unreadable(f"passed over: {source.broken}")
+            continue
         if source.is_video:
             read = videos.frames(source.path if source.camera is None else source.camera, every, on_unreadable)
             yield from (Frame(source, number, image) for number, image in read)

@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -78,6 +79,17 @@ def test_a_folder_becomes_a_row_a_face(here: Path) -> None:
     assert answer.stdout == "faces.csv\n"
     assert "passed over: album/broken.jpg: not a picture in a known format" in answer.stderr
     assert "3 faces in 2 pictures" in answer.stderr
+
+
+@pytest.mark.usefixtures("here")
+def test_a_video_that_cannot_be_opened_does_not_stop_the_others() -> None:
+    Path("mixed").mkdir()
+    Path("mixed/film.mp4").write_bytes(b"no film" * 100)
+    shutil.copy("album/two.png", "mixed/two.png")
+    answer = invoke("mixed", "--out", "faces.csv")
+    assert answer.exit_code == 0, answer.output
+    assert {row["source"] for row in rows(Path("faces.csv"))} == {"mixed/two.png"}
+    assert "passed over: mixed/film.mp4: not a video that can be read" in answer.stderr
 
 
 @pytest.mark.usefixtures("here")
@@ -209,7 +221,9 @@ def test_bad_inputs_are_one_line() -> None:
     refused("nowhere.jpg", message="nowhere.jpg: no such file or folder")
     refused("", message="an empty name: give names of files or folders, and . for the current folder")
     refused("album", "-S", "scale_factor=0.999999", message="faces.scale_factor: input should be less than or equal to")
-    refused("film.mp4", "--draw", "shown", message="film.mp4: not a video that can be read")
+    refused(
+        "film.mp4", "--draw", "shown", message="nothing could be read: passed over: film.mp4: not a video that can be"
+    )
     refused("empty", message="empty: neither pictures nor videos")
     refused("album/broken.jpg", "--out", "rows.csv", message="nothing could be read: passed over: album/broken.jpg")
     refused("noise.png", "--out", "rows.csv", "--draw", "shown", message="no face found in 1 picture;")
