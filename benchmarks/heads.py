@@ -97,6 +97,7 @@ def run(
     described = {
         **of,
         "source": read_json(paths.SOURCE_REPORT)["source"],
+        "pretrain": model.description["pretrain"],
         "data": [source.description(), data.description()],  # with the splits' digests
         **made_by(team),
     }
@@ -313,12 +314,13 @@ def page(target: str, files: Sequence[Path]) -> str:
     made = {f"{one['environment']['hardware']}, {one['environment']['precision']}" for one in first}
     commits = {one["commit"][:7] for one in first}
     seeds = ", ".join(str(one["source_seed"]) for one in first)
+    losses = sorted({one["pretrain"]["objective"] for one in first})
     known, changes = first[0].get("known_classes"), first[0].get("set")
     changed = f"Every row has {', '.join(f'`{change}`' for change in changes)}.\n\n" if changes else ""
     text = (
         f"Written by `python -m benchmarks.heads table {target} heads-*.json` from the files beside it. Conclusions: "
-        f"[results.md](../results.md).\n\n{len(files)} source models (seeds {seeds}; accuracy {own} % on the "
-        "source's own test part with its own class shares). In per cent and points.\n\n"
+        f"[results.md](../results.md).\n\n{len(files)} source models (seeds {seeds}; stage 1: {', '.join(losses)}; "
+        f"accuracy {own} % on the source's own test part with its own class shares). In per cent and points.\n\n"
         f"{KNOWN if known else ''}{changed}"
         f"- *{AS_CONFIGURED}*: the last epoch with the values of params.yaml and benchmarks/heads.yaml.\n"
         f"- *{SEARCHED}*: the choice of `adapt.choose: warrant` among twelve configurations and the source model.\n"

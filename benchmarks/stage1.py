@@ -1,0 +1,72 @@
+"""What stage 1 is trained on, and what becomes of it: a table from stored results.
+
+python -m benchmarks.stage1 docs/results
+
+A row a loss, means ± deviation over its source models. For each of them the folder has two files, of projects that
+differ in ``pretrain`` alone: stage1-LOSS-SEED.json by ``benchmarks.heads run`` and trials-LOSS-SEED.json by
+``benchmarks.trial_heads run``.
+"""
+
+import argparse
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.heads import DT, POCAN
+from pipeline.files.io import read_json
+from pipeline.reporting.markdown import markdown_table
+
+LOSSES = {"cross_entropy": "cross entropy", "supcon": "contrastive (eq. 4)", "both": "both"}
+COLUMNS = (DT, POCAN, "POCAN, consistent loss")
+
+
+def table(folder: Path) -> str:
+    """The table: in per cent, balanced accuracy in brackets."""
+    heads = ["stage 1", "source's own test", *(f"{on}: {row}" for on in ("trials", "CK+48") for row in COLUMNS)]
+    lines = []
+    for loss, words in LOSSES.items():
+        real = [read_json(file) for file in sorted(folder.glob(f"stage1-{loss}-*.json"))]
+        trials = [read_json(file) for file in sorted(folder.glob(f"trials-{loss}-*.json"))]
+        if [one["weights_sha256"] for one in real] != [one["weights_sha256"] for one in trials]:
+            raise SystemExit(f"{folder}: the files of {loss} are not of the same source models")
+        own = 100 * np.array([one["source"]["own_shares_accuracy"] for one in real])
+        columns = *zip(*map(_of_trials, trials), strict=True), *zip(*map(_of_real, real), strict=True)
+        lines.append([f"{words}, {len(real)} models", f"{own.mean():.1f} ± {own.std():.1f}", *map(_cell, columns)])
+    return markdown_table(heads, lines)
+
+
+def _of_real(content: Any) -> Iterator[NDArray[np.float64]]:
+    """Accuracy and balanced accuracy of each column, in per cent, means over seeds of stage 2."""
+    for name in COLUMNS:
+        yield 100 * np.mean([run["scores"] for run in content["runs"] if run["row"] == name], axis=0)
+
+
+def _of_trials(content: Any) -> Iterator[NDArray[np.float64]]:
+    """The same on trial targets, means over targets; on one where a method has diverged, it is the source model's."""
+    for name in COLUMNS:
+        rows = content["rows"][POCAN if name == DT else name]
+        kept = [row if name != DT and row["accuracy"] is not None else _transfer(row) for row in rows]
+        yield 100 * np.mean([[row["accuracy"], row["balanced"]] for row in kept], axis=0)
+
+
+def _transfer(row: dict[str, Any]) -> dict[str, Any]:
+    return {"accuracy": row["dt_accuracy"], "balanced": row["dt_balanced"]}
+
+
+def _cell(models: Sequence[NDArray[np.float64]]) -> str:
+    accuracy, balanced = np.array(models).T
+    return f"{accuracy.mean():.1f} ± {accuracy.std():.1f} ({balanced.mean():.1f})"
+
+
+def main() -> None:
+    """Parse the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path)
+    print(table(parser.parse_args().folder))
+
+
+if __name__ == "__main__":
+    main()
