@@ -15,7 +15,7 @@ from tests.models import ADAPTED, small
 from tests.stores import FACES
 from tests.tasks import CPU, MODEL, VIEWS
 
-TRAINED = TrainedModel(small(), MODEL, VIEWS, FACES, ADAPTED)
+TRAINED = TrainedModel(small(), MODEL, VIEWS, FACES, {**ADAPTED, "weights_sha256": "ab" * 32})
 
 
 def test_every_face_of_a_picture_is_found_although_training_took_the_largest() -> None:

@@ -145,7 +145,7 @@ def test_a_killed_a_stopped_and_a_starved_pretraining_end_in_the_same_bytes(undi
     assert "models/.checkpoints/pretrain.pt: cannot be written" in printed
     assert "Traceback" not in printed
     assert {path.name for path in checkpoint.parent.iterdir()} == {"pretrain.pt", "pretrain.run.json"}
-    interrupt_in_epoch(start(project, "stages.pretrain"), checkpoint, 3, signal.SIGINT)
+    interrupt_in_epoch(start(project, "stages.pretrain"), checkpoint, 2, signal.SIGINT)
     assert "going on after epoch" in finish(start(project, "stages.pretrain"))
     outputs = ["models/pretrained/model.safetensors", "models/pretrained/model.json", "reports/curves/pretrain.csv"]
     check_like(undisturbed, project, outputs, "pretrain")
