@@ -30,6 +30,7 @@ from pipeline.data.prepared import PreparedData
 from pipeline.errors import DamagedFileError
 from pipeline.files.atomic import atomic_folder, remove_folder, storage_errors
 from pipeline.files.io import damage_reported, read_array, read_json, sha256, write_json
+from pipeline.locks import exclusive
 from pipeline.networks.inference import BATCH, evaluating
 from pipeline.networks.network import Encoder, Network
 from pipeline.progress import progress_bar
@@ -183,16 +184,17 @@ def features_folder(folder: Path, made_from: dict[str, Any], files: Sequence[str
         The folder to write into; None: those of the same description are there already.
 
     Raises:
-        StorageError: the disk is full or fails.
+        StorageError: another process computes them, or the disk is full or fails.
     """
-    if folder.exists():
-        if _is_whole(folder, made_from, files):
-            yield None
-            return
-        with storage_errors(folder):
-            remove_folder(folder)
-    with atomic_folder(folder) as temporary:
-        yield temporary
+    if _is_whole(folder, made_from, files):
+        yield None
+        return
+    with exclusive(folder):
+        if folder.exists():
+            with storage_errors(folder):
+                remove_folder(folder)
+        with atomic_folder(folder) as temporary:
+            yield temporary
 
 
 def _is_whole(folder: Path, made_from: dict[str, Any], files: Sequence[str]) -> bool:

@@ -13,9 +13,10 @@ from pipeline.config.load import load
 from pipeline.config.methods import METHODS
 from pipeline.data.batches import DeviceCrops, DeviceFeatures, generator_for
 from pipeline.data.prepared import PreparedData, Split
-from pipeline.errors import DamagedFileError, DatasetError, ParamsError, TrainingError
+from pipeline.errors import DamagedFileError, DatasetError, ParamsError, StorageError, TrainingError
 from pipeline.files.io import sha256
 from pipeline.joining import join
+from pipeline.locks import exclusive
 from pipeline.methods import Method, SourceDomain, TargetDomain
 from pipeline.networks import features as features_module
 from pipeline.networks.feature_shards import write_features_shard
@@ -86,6 +87,15 @@ def test_features_are_computed_once(data: PreparedData, tmp_path: Path, monkeypa
     request(data).write(tmp_path / "f", toy.CPU)
     monkeypatch.setattr(FeatureRequest, "compute", lambda *_: pytest.fail("computed again"))
     request(data).write(tmp_path / "f", toy.CPU)
+
+
+def test_features_that_another_process_computes_are_waited_for(data: PreparedData, tmp_path: Path) -> None:
+    with (
+        exclusive(tmp_path / "f"),
+        pytest.raises(StorageError, match=r"f: process \d+ .* is at work there; wait for it"),
+    ):
+        request(data).write(tmp_path / "f", toy.CPU)
+    assert not (tmp_path / "f").exists()
 
 
 @pytest.mark.parametrize("count", [2, 5])
