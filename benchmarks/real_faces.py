@@ -19,6 +19,7 @@ import matplotlib.style
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from benchmarks import stage1
 from benchmarks.heads import AS_CONFIGURED, DT, SEARCHED
 from pipeline.files.io import read_json, write_text
 from pipeline.reporting.figures import AFTER_COLOUR, STYLE, WARNING_COLOUR
@@ -26,7 +27,11 @@ from pipeline.reporting.markdown import markdown_table, signed
 
 DOCS = Path(__file__).parents[1] / "docs"
 FRONT, EVERY = DOCS / "fer2013-ckplus48.png", DOCS / "real-faces.png"
-DIRECTIONS: Mapping[str, str] = {"fer2013-ckplus48": "FER2013 → CK+48", "ckplus48-fer2013": "CK+48 → FER2013"}
+DIRECTIONS: Mapping[str, str] = {
+    "fer2013-ckplus48": "FER2013 → CK+48",
+    "cross-entropy-fer2013-ckplus48": "FER2013 → CK+48, stage 1 by cross entropy",
+    "ckplus48-fer2013": "CK+48 → FER2013",
+}
 """The names of the stored results, and what they are of."""
 SHOWN = (
     "POCAN",
@@ -44,6 +49,8 @@ NEUTRAL = "#777777"
 PAGE = DOCS / "results.md"
 TABLE = re.compile(r"(<!-- rows of results/(\S+)\.md: (.+?) -->\n\n).*?(?=\n\n)", re.DOTALL)
 """A short table on the page: the comment before it names the whole table and the rows, split by semicolons."""
+STAGE_1 = re.compile(r"(<!-- losses of stage 1 -->\n\n).*?(?=\n\n)", re.DOTALL)
+"""The table of ``benchmarks.stage1`` on the page."""
 COLUMNS = ("accuracy", "gain", "balanced gain")
 """Of a short table, after the row's name and before how many runs there were: the first of the whole table."""
 
@@ -138,6 +145,7 @@ def draw_front(transfer: float, found: Sequence[Row]) -> Figure:
     title = axes.annotate(f"direct transfer, {transfer:.1f} %", (transfer, -0.75), annotation_clip=False)
     title.set(ha="center", va="bottom", fontsize=9)
     axes.text(1.02, -0.75, "mean   gain [95 %]", transform=axes.get_yaxis_transform(), va="bottom", fontsize=9)
+    axes.set_xlim(right=min(axes.get_xlim()[1], 100.0))  # an interval may end beyond what an accuracy can be
     models = len(files("fer2013-ckplus48"))
     axes.set_xlabel(
         f"accuracy on CK+48 (%): direct transfer's mean plus the gain; small dots: the {models} source models"
@@ -180,6 +188,7 @@ def with_tables(page: str) -> str:
     Raises:
         ValueError: a whole table lacks a row that the page names.
     """
+    page = STAGE_1.sub(lambda found: found[1] + stage1.table(DOCS / "results"), page)
     return TABLE.sub(lambda found: found[1] + _short(found[2], found[3].split("; ")), page)
 
 

@@ -3,7 +3,7 @@
 python -m benchmarks.stage1 docs/results
 
 A row a loss, means ± deviation over its source models. For each of them the folder has two files, of projects that
-differ in ``pretrain`` alone: stage1-LOSS-SEED.json by ``benchmarks.heads run`` and trials-LOSS-SEED.json by
+differ in ``pretrain`` alone: heads-NAME-SEED.json by ``benchmarks.heads run`` and trials-NAME-SEED.json by
 ``benchmarks.trial_heads run``.
 """
 
@@ -19,7 +19,12 @@ from benchmarks.heads import DT, POCAN
 from pipeline.files.io import read_json
 from pipeline.reporting.markdown import markdown_table
 
-LOSSES = {"cross_entropy": "cross entropy", "supcon": "contrastive (eq. 4)", "both": "both"}
+LOSSES = {
+    "cross-entropy-fer2013-ckplus48": "cross entropy",
+    "fer2013-ckplus48": "contrastive (eq. 4)",
+    "both-fer2013-ckplus48": "both",
+}
+"""The names of the files, and what stage 1 was trained on."""
 COLUMNS = (DT, POCAN, "POCAN, consistent loss")
 
 
@@ -28,13 +33,14 @@ def table(folder: Path) -> str:
     heads = ["stage 1", "source's own test", *(f"{on}: {row}" for on in ("trials", "CK+48") for row in COLUMNS)]
     lines = []
     for loss, words in LOSSES.items():
-        real = [read_json(file) for file in sorted(folder.glob(f"stage1-{loss}-*.json"))]
         trials = [read_json(file) for file in sorted(folder.glob(f"trials-{loss}-*.json"))]
+        real = [read_json(folder / f"heads-{loss}-{one['source_seed']}.json") for one in trials]
         if [one["weights_sha256"] for one in real] != [one["weights_sha256"] for one in trials]:
             raise SystemExit(f"{folder}: the files of {loss} are not of the same source models")
         own = 100 * np.array([one["source"]["own_shares_accuracy"] for one in real])
         columns = *zip(*map(_of_trials, trials), strict=True), *zip(*map(_of_real, real), strict=True)
-        lines.append([f"{words}, {len(real)} models", f"{own.mean():.1f} ± {own.std():.1f}", *map(_cell, columns)])
+        seeds = ", ".join(str(one["source_seed"]) for one in real)
+        lines.append([f"{words} (seeds {seeds})", f"{own.mean():.1f} ± {own.std():.1f}", *map(_cell, columns)])
     return markdown_table(heads, lines)
 
 
