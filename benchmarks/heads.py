@@ -315,11 +315,12 @@ def page(target: str, files: Sequence[Path]) -> str:
     commits = {one["commit"][:7] for one in first}
     seeds = ", ".join(str(one["source_seed"]) for one in first)
     losses = sorted({one["pretrain"]["objective"] for one in first})
+    pattern = f"{files[0].stem.rpartition('-')[0]}-*.json"
     known, changes = first[0].get("known_classes"), first[0].get("set")
     changed = f"Every row has {', '.join(f'`{change}`' for change in changes)}.\n\n" if changes else ""
     text = (
-        f"Written by `python -m benchmarks.heads table {target} heads-*.json` from the files beside it. Conclusions: "
-        f"[results.md](../results.md).\n\n{len(files)} source models (seeds {seeds}; stage 1: {', '.join(losses)}; "
+        f"Written by `python -m benchmarks.heads table {target} {pattern}` from the files beside it. Conclusions: "
+        f"[results.md](../results.md).\n\n{len(files)} source models (seeds {seeds}; "
         f"accuracy {own} % on the source's own test part with its own class shares). In per cent and points.\n\n"
         f"{KNOWN if known else ''}{changed}"
         f"- *{AS_CONFIGURED}*: the last epoch with the values of params.yaml and benchmarks/heads.yaml.\n"
@@ -330,6 +331,7 @@ def page(target: str, files: Sequence[Path]) -> str:
         "adaptation.\n\n"
         f"Computed on {', '.join(sorted(made))}; revision {', '.join(sorted(commits))}."
     )
+    title = f"{title}, stage 1 by {', '.join(losses)}"
     return f"# {title}: the head alone{', with known classes' if known else ''}\n\n{text}\n\n{table(target, files)}\n"
 
 

@@ -51,7 +51,7 @@ TABLE = re.compile(r"(<!-- rows of results/(\S+)\.md: (.+?) -->\n\n).*?(?=\n\n)"
 """A short table on the page: the comment before it names the whole table and the rows, split by semicolons."""
 STAGE_1 = re.compile(r"(<!-- losses of stage 1 -->\n\n).*?(?=\n\n)", re.DOTALL)
 """The table of ``benchmarks.stage1`` on the page."""
-COLUMNS = ("accuracy", "gain", "balanced gain")
+COLUMNS = ("accuracy", "gain", "balanced gain", "p (Holm)")
 """Of a short table, after the row's name and before how many runs there were: the first of the whole table."""
 
 
