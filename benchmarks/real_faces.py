@@ -107,15 +107,11 @@ def rows(direction: str) -> tuple[float, list[Row]]:
             runs[one["row"], one["kind"]][content["source_seed"]].append(100 * one["scores"][0])
         transfer[content["source_seed"]] = runs[DT, AS_CONFIGURED][content["source_seed"]][0]
     del runs[DT, AS_CONFIGURED]
-    table = (DOCS / f"results/{direction}.md").read_text(encoding="utf-8").replace("−", "-")
-    number = r"([-+]?[\d.]+)"
     found = []
-    for name, kind, *values in re.findall(
-        rf"^\| ([^|]+) \| ({AS_CONFIGURED}|{SEARCHED}) \|[^|]*\| {number} \[{number}, {number}\] \|",
-        table,
-        re.MULTILINE,
-    ):
-        gain, low, high = map(float, values)
+    for (name, kind), cells in _whole(direction).items():
+        if name == DT:
+            continue
+        gain, low, high = (float(number) for number in re.findall(r"[-+]?[\d.]+", cells[1].replace("−", "-")))
         of_models = runs.pop((name, kind))
         gains = tuple(fmean(of_model) - transfer[seed] for seed, of_model in of_models.items())
         mean = fmean(score - transfer[seed] for seed, of_model in of_models.items() for score in of_model)
@@ -126,6 +122,13 @@ def rows(direction: str) -> tuple[float, list[Row]]:
     if runs:
         raise ValueError(f"docs/results/{direction}.md: lacks {', '.join(' '.join(key) for key in runs)}")
     return fmean(transfer.values()), sorted(found, key=lambda row: -row.gain)
+
+
+def _whole(table: str) -> dict[tuple[str, str], list[str]]:
+    """The rows of a whole table in its order: by name and kind the cells after these."""
+    text = (DOCS / f"results/{table}.md").read_text(encoding="utf-8")
+    lines = [[cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines() if line[:1] == "|"]
+    return {(name, kind): cells for name, kind, *cells in lines[2:]}
 
 
 def front() -> tuple[float, list[Row]]:
@@ -194,9 +197,7 @@ def with_tables(page: str) -> str:
 
 def _short(table: str, wanted: Sequence[str]) -> str:
     """Some rows of a whole table, in its order, the best in balanced accuracy first; a name says if it was searched."""
-    text = (DOCS / f"results/{table}.md").read_text(encoding="utf-8")
-    whole = [[cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines() if line[:1] == "|"]
-    found = {f"{name}, {SEARCHED}" if kind == SEARCHED else name: cells for name, kind, *cells in whole[2:]}
+    found = {f"{name}, {kind}" if kind == SEARCHED else name: cells for (name, kind), cells in _whole(table).items()}
     if missing := [name for name in wanted if name not in found]:
         raise ValueError(f"docs/results/{table}.md: has no row {', '.join(missing)}")
     lines = [[name, *cells[: len(COLUMNS)], cells[-2]] for name, cells in found.items() if name in wanted]
