@@ -186,15 +186,16 @@ def features_folder(folder: Path, made_from: dict[str, Any], files: Sequence[str
     Raises:
         StorageError: another process computes them, or the disk is full or fails.
     """
-    if _is_whole(folder, made_from, files):
-        yield None
-        return
-    with exclusive(folder):
-        if folder.exists():
-            with storage_errors(folder):
-                remove_folder(folder)
-        with atomic_folder(folder) as temporary:
-            yield temporary
+    if not _is_whole(folder, made_from, files):
+        with exclusive(folder):
+            if not _is_whole(folder, made_from, files):  # another process may have written them in between
+                if folder.exists():
+                    with storage_errors(folder):
+                        remove_folder(folder)
+                with atomic_folder(folder) as temporary:
+                    yield temporary
+                return
+    yield None
 
 
 def _is_whole(folder: Path, made_from: dict[str, Any], files: Sequence[str]) -> bool:

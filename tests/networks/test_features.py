@@ -89,7 +89,7 @@ def test_features_are_computed_once(data: PreparedData, tmp_path: Path, monkeypa
     request(data).write(tmp_path / "f", toy.CPU)
 
 
-def test_features_that_another_process_computes_are_waited_for(data: PreparedData, tmp_path: Path) -> None:
+def test_features_that_another_process_computes_are_left_to_it(data: PreparedData, tmp_path: Path) -> None:
     with (
         exclusive(tmp_path / "f"),
         pytest.raises(StorageError, match=r"f: process \d+ .* is at work there; wait for it"),
