@@ -30,12 +30,13 @@ from pipeline.config import paths
 from pipeline.config.load import load
 from pipeline.config.methods import METHODS
 from pipeline.config.paths import AdaptationPaths
+from pipeline.config.project import PARAMS
 from pipeline.data.prepared import PreparedData
 from pipeline.datasets import DATASETS
 from pipeline.evaluation.comparison import Comparison, compare, holm
 from pipeline.evaluation.resampling import units
 from pipeline.evaluation.scores import score
-from pipeline.files.io import read_json, write_json
+from pipeline.files.io import read_json, sha256, write_json
 from pipeline.git import git
 from pipeline.labels import EXPRESSIONS
 from pipeline.networks.trained import TrainedModel, open_model
@@ -128,8 +129,12 @@ def occurring(data: PreparedData) -> list[str]:
 
 
 def which(model: TrainedModel) -> dict[str, Any]:
-    """Which source model results are of, as JSON."""
-    return {"source_seed": model.description["seed"], "weights_sha256": model.description["weights_sha256"]}
+    """Which source model results are of, and which parameter file, as JSON."""
+    return {
+        "source_seed": model.description["seed"],
+        "weights_sha256": model.description["weights_sha256"],
+        "params_sha256": sha256(PARAMS),
+    }
 
 
 def made_by(team: Team) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from pipeline.files.names import visible
 from pipeline.labels import DRAWN_MARK
 from pipeline.progress import working
 from pipeline.reporting.contact_sheet import FALLBACK_TITLES, FALLBACKS_A_PAGE, fallback_rows, write_contact_sheets
-from pipeline.reporting.markdown import MARK_NOTE, NOTHING, markdown_table
+from pipeline.reporting.markdown import MARK_NOTE, NOTHING, code, markdown_table
 from pipeline.reporting.titles import dataset_title
 
 NAMED = 20
@@ -171,7 +171,7 @@ def _fallbacks(faces: _Faces, pages: Sequence[str]) -> list[str]:
     links = ", ".join(f"[page {number}]({page})" for number, page in enumerate(pages, start=1))
     named = [(method, row) for method in rows for row in rows[method]]
     keys = _keys(faces.store / "manifest.parquet", {row for _, row in named[:NAMED]})
-    lines = [f"{_code(keys[row])} (row {row}): {FALLBACK_TITLES[method]}" for method, row in named[:NAMED]]
+    lines = [f"{code(keys[row])} (row {row}): {FALLBACK_TITLES[method]}" for method, row in named[:NAMED]]
     shown = len(pages) * FALLBACKS_A_PAGE
     which = "All of them" if len(named) <= shown else f"The first {faces.marked(f'{shown:,}')}"
     paragraph = f"**Fallbacks**: {'; '.join(counts)}. {which}: {links}."
@@ -195,9 +195,7 @@ def _unreadable(faces: _Faces) -> list[str]:
     reasons: dict[str, str] = faces.description["unreadable"]
     if not reasons:
         return []
-    lines = [
-        f"{_code(key)}: {_plain(reason.removeprefix(f'{key}: '))}" for key, reason in list(reasons.items())[:NAMED]
-    ]
+    lines = [f"{code(key)}: {_plain(reason.removeprefix(f'{key}: '))}" for key, reason in list(reasons.items())[:NAMED]]
     paragraph = f"**Unreadable**: {faces.marked(f'{len(reasons):,}')}."
     return [paragraph, _list(faces, lines, len(reasons), "store.json")]
 
@@ -205,23 +203,15 @@ def _unreadable(faces: _Faces) -> list[str]:
 def _skipped_files(faces: _Faces) -> list[str]:
     """What lay among the pictures and is none; nothing where there is nothing, or where the set's files are known."""
     counts: dict[str, int] = faces.description.get("passed_over", {})
-    named = [f"{faces.marked(f'{count:,}')} {_code(kind)}" for kind, count in counts.items()]
+    named = [f"{faces.marked(f'{count:,}')} {code(kind)}" for kind, count in counts.items()]
     return [f"**Passed over**, because they are not pictures: {', '.join(named)}."] if named else []
 
 
 def _list(faces: _Faces, lines: Sequence[str], total: int, file: str) -> str:
     """A Markdown list of ``lines``; when it names fewer than ``total``, the store's file that names all."""
     more = total - len(lines)
-    rest = [f"and {faces.marked(f'{more:,}')} more: {_code((faces.store / file).as_posix())}"] if more else []
+    rest = [f"and {faces.marked(f'{more:,}')} more: {code((faces.store / file).as_posix())}"] if more else []
     return "\n".join(f"- {line}" for line in (*lines, *rest))
-
-
-def _code(text: str) -> str:
-    """A code span of any text; file names may hold backticks and line breaks."""
-    text = visible(text)
-    fence = "`" * (1 + max(map(len, re.findall("`+", text)), default=0))
-    pad = " " if text.startswith("`") or text.endswith("`") else ""
-    return f"{fence}{pad}{text}{pad}{fence}"
 
 
 def _plain(text: str) -> str:

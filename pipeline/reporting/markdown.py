@@ -1,9 +1,11 @@
 """Cells and tables in Markdown."""
 
+import re
 from collections.abc import Iterable, Sequence
 
 from pipeline.evaluation.comparison import PairedDifference
 from pipeline.evaluation.records import Metrics, Result
+from pipeline.files.names import visible
 from pipeline.labels import DRAWN_MARK
 from pipeline.reporting.titles import KNOWN_MARK, OTHER_CODE_MARK, UNLIKE_MARK, step_word
 
@@ -67,8 +69,11 @@ def markdown_table(head: Sequence[str], rows: Sequence[Sequence[str]], left: int
 
 
 def code(text: str) -> str:
-    """Text in which no sign means anything, such as the name of a file."""
-    return f"`` {text} ``" if "`" in text else f"`{text}`"
+    """A code span of any text; file names may hold backticks and line breaks."""
+    text = visible(text)
+    fence = "`" * (1 + max(map(len, re.findall("`+", text)), default=0))
+    pad = " " if text.startswith("`") or text.endswith("`") else ""
+    return f"{fence}{pad}{text}{pad}{fence}"
 
 
 def accuracy_cell(result: Result, metrics: Metrics | None) -> str:

@@ -43,4 +43,4 @@ def test_of_many_the_report_lists_a_part_and_of_none_nothing() -> None:
 
 def test_signs_in_names_of_files_mean_nothing() -> None:
     text = section([Change("a|b`c_d_e.png", 0, 0.5, 1, 0.5)], "picture", "")
-    assert "| `` a\\|b`c_d_e.png `` | anger 50 % | disgust 50 % |" in text
+    assert "| ``a\\|b`c_d_e.png`` | anger 50 % | disgust 50 % |" in text
