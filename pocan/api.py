@@ -267,11 +267,12 @@ def adapt(
     Raises:
         PipelineError: the pictures, the model, a value or the disk; the message says which, and what to do.
     """
-    from pipeline.own_pictures import adapt as own
+    from pipeline.own_pictures import outputs
+    from pipeline.own_pictures.adapt import adapt_to_pictures
     from pipeline.own_pictures.request import AdaptRequest
 
     folder = Path(out)
-    own.adapt_to_pictures(
+    adapt_to_pictures(
         AdaptRequest(
             Path(pictures),
             folder,
@@ -285,7 +286,14 @@ def adapt(
             None if labels is None else Path(labels),
         )
     )
-    names = own.MODEL, own.PREDICTIONS, own.REPORT, own.PAGE, own.NEXT, own.LABEL_PAGE
+    names = (
+        outputs.MODEL,
+        outputs.PREDICTIONS,
+        outputs.REPORT,
+        outputs.PAGE,
+        outputs.NEXT,
+        outputs.LABEL_PAGE,
+    )
     return AdaptResult(*(folder / name for name in names))
 
 

@@ -4,13 +4,11 @@ import copy
 import re
 import shutil
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import torch
-from numpy.typing import NDArray
 from tqdm import tqdm
 
 from pipeline.adaptation import Adaptation, Final, adapt
@@ -20,36 +18,20 @@ from pipeline.config import dependencies
 from pipeline.config.paths import AdaptationPaths
 from pipeline.config.pictures import FaceParams
 from pipeline.data.crops import CropStore
-from pipeline.data.outcome import Outcome
 from pipeline.data.prepared import PreparedData, Split
 from pipeline.errors import DamagedFileError, DatasetError
-from pipeline.evaluation.records import ProvenancePair
-from pipeline.evaluation.scorecard import predictions_table
-from pipeline.faces.crop import Face
-from pipeline.files.io import read_json, read_parquet, write_csv, write_json, write_text
-from pipeline.files.names import as_text
+from pipeline.files.io import read_json, write_json
 from pipeline.locks import exclusive
 from pipeline.methods import implementation
-from pipeline.networks import saved
-from pipeline.networks.calibration import rescaled
 from pipeline.networks.network import PrototypeClassifier
-from pipeline.own_pictures import next_labels, page, report
-from pipeline.own_pictures.changed import changes
+from pipeline.own_pictures import outputs
 from pipeline.own_pictures.labelled import Labelled
 from pipeline.own_pictures.request import AdaptRequest, Plan
 from pipeline.own_pictures.user_labels import UserLabel, digest, read_labels, single_labels
-from pipeline.prediction.outputs import Row, csv_text
-from pipeline.prediction.predictor import Prediction
-from pipeline.progress import working
 from pipeline.reporting.folder_faces import extract_pictures, nothing_left
-from pipeline.reporting.results import read_curve
 from pipeline.tracking import models
 from pipeline.tracking.runs import stage_run
 from pipeline.training import loop
-
-REPORT, PREDICTIONS, PAGE, MODEL = "report.md", "predictions.csv", "index.html", "model"
-NEXT, LABEL_PAGE = "label-next.csv", "label.html"
-"""What is written for the user into the folder of the request, beside faces.md, contact sheets, crops and curves."""
 
 
 def adapt_to_pictures(request: AdaptRequest) -> None:
@@ -102,7 +84,7 @@ def _run(request: AdaptRequest) -> None:
             lambda checkpoint: stage_run(settings, "adapt", name, checkpoint),
             team,
             f"{settings.tracking.experiment}-own-{name}",
-            lambda outcome: _write(request, plan, work, outcome, temperature, labelled),
+            lambda outcome: outputs.write(request, plan, work, outcome, temperature, labelled),
             labelled or Final.of,
         )
     shutil.rmtree(in_progress)
@@ -174,121 +156,3 @@ def _target(name: str, crops: Path) -> PreparedData:
             f"{crops.parent / 'faces.md'}, try -S faces.min_face=20, or add pictures"
         )
     return PreparedData(name, store, Split(rows, rows))
-
-
-def _write(
-    request: AdaptRequest,
-    plan: Plan,
-    work: Adaptation,
-    outcome: Outcome,
-    temperature: float,
-    labelled: Labelled | None,
-) -> list[Path]:
-    """Write the predictions of every picture with a face, what to label next, the report and the page.
-
-    Args:
-        request: what the user wants.
-        plan: what was done.
-        work: the adaptation.
-        outcome: what both models predict.
-        temperature: the source model's.
-        labelled: the user's labels; None: there are none.
-
-    Returns:
-        What MLflow keeps.
-    """
-    settings, target, out = plan.settings, work.target, request.out
-    description = saved.describe(work.outputs.model)
-    probabilities = rescaled(outcome.after.probabilities, description["temperature"])
-    every = predictions_table(target, probabilities)
-    before = rescaled(outcome.before.probabilities, temperature)
-    # Numbers of a model that has learned from drawn faces are as little comparable as those on drawn pictures.
-    data = work.trained.description["source"], target.store.description
-    provenance = ProvenancePair(source=data[0]["provenance"], target=data[1]["provenance"])
-    drawn = "stand-in" in (provenance.source, provenance.target)
-    scores = report.judged(target, outcome, None if work.source is None else work.source.store.labels())
-    queries = _queries(outcome, probabilities, labelled)
-    report_data = report.ReportData(
-        settings=settings,
-        model=as_text(request.model),
-        why=plan.why,
-        target=target,
-        unit=request.unit,
-        outcome=outcome,
-        kept_epoch=description["kept_epoch"],
-        moved=_moved(work, description["kept_epoch"]),
-        scores=scores,
-        with_source=work.source is not None,
-        predictions=every.iloc[target.split.test],
-        changes=changes(target, before, probabilities),
-        validations=pd.read_csv(work.outputs.validations),
-        verdict=labelled.verdict if labelled else None,
-        queries=target.store.samples["key"].iloc[[one.row for one in queries]].tolist(),
-        provenance=provenance,
-        imported=work.trained.imported,
-    )
-    text = report.text(report_data)
-    curve = read_curve(work.outputs.curve, "the same command again")
-    with working("draw the page"):
-        html = page.html(
-            settings,
-            text,
-            work.source,
-            target,
-            outcome,
-            scores,
-            every,
-            before,
-            curve,
-            provenance,
-            report_data.kept_source,
-        )
-    write_csv(out / NEXT, next_labels.table(queries, target.store))
-    given = labelled.by_row if labelled else {}
-    write_text(out / LABEL_PAGE, next_labels.html(target.name, queries, target.store, given))
-    write_text(out / PREDICTIONS, csv_text(_rows(request, target, probabilities, drawn)))
-    write_text(out / REPORT, text)
-    write_text(out / PAGE, html)
-    return [out / PREDICTIONS, out / REPORT]
-
-
-def _queries(
-    outcome: Outcome, probabilities: NDArray[np.float64], labelled: Labelled | None
-) -> list[next_labels.LabelQuery]:
-    """What to label next, of the pictures with a face whose embeddings are kept."""
-    rows = outcome.target.rows
-    known = labelled.by_row if labelled else {}
-    return next_labels.most_telling(rows, probabilities[rows], outcome.after.target, known)
-
-
-def _moved(work: Adaptation, kept_epoch: int) -> float:
-    """The share of pictures whose class is another after adaptation than before.
-
-    Of a search that of the kept configuration; where the source model is kept, of the one that moves most.
-    """
-    classes = read_parquet(work.outputs.epochs)
-    moved = (classes.iloc[:, 1:].ne(classes.iloc[:, 0], axis=0)).mean()
-    if not len(moved):
-        return 0.0
-    if work.params.search:
-        return float(moved.iloc[kept_epoch - 1] if kept_epoch else moved.max())
-    return float(moved.iloc[-1])
-
-
-def _rows(
-    request: AdaptRequest, target: PreparedData, probabilities: NDArray[np.float64], drawn: bool
-) -> Iterator[Row]:
-    """The predictions as ``pocan predict`` has them, but of one face a picture, the one that was adapted to.
-
-    The model is named from the folder of the file: the same work gives the same bytes wherever it lies.
-    """
-    faces = target.store.manifest.iloc[target.split.test].to_dict("records")
-    for face, shares in zip(faces, probabilities[target.split.test], strict=True):
-        left, top, right, bottom = face["box"]
-        score = None if pd.isna(face["score"]) else float(face["score"])
-        place = Face(face["method"], face["faces"], (left, top, right, bottom), score)
-        found = Prediction(place, shares.astype(np.float32))
-        if request.is_video:
-            yield Row(as_text(request.pictures), int(face["frame"]), 1, found, MODEL, drawn)
-        else:
-            yield Row(as_text(request.pictures / face["key"]), None, 1, found, MODEL, drawn)

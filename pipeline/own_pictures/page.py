@@ -9,9 +9,8 @@ from pipeline.config.schema import ModelRunParams
 from pipeline.data.crops import CropStore
 from pipeline.data.outcome import Outcome
 from pipeline.data.prepared import PreparedData
-from pipeline.evaluation.records import ProvenancePair, Unlabelled
 from pipeline.evaluation.scorecard import tsne_points
-from pipeline.labels import DRAWN_MARK, EXPRESSIONS, NUM_CLASSES
+from pipeline.labels import EXPRESSIONS, NUM_CLASSES
 from pipeline.own_pictures import report
 from pipeline.reporting.figures import ramp_note
 from pipeline.reporting.page import pictures, plots
@@ -26,35 +25,24 @@ FEWEST = 5
 
 
 def html(
-    settings: ModelRunParams,
+    data: report.ReportData,
     text: str,
     source: PreparedData | None,
-    target: PreparedData,
-    outcome: Outcome,
-    scores: Unlabelled,
     table: pd.DataFrame,
     before: NDArray[np.float64],
     curve: pd.DataFrame,
-    provenance: ProvenancePair,
-    kept_source: bool,
 ) -> str:
     """The text of index.html. The user's own pictures are shown on it; the source's only where ``report`` says so.
 
     Args:
-        settings: the parameters of the run.
+        data: what report.md is made from.
         text: of report.md.
         source: the source's pictures; None where they are not at hand.
-        target: the user's pictures.
-        outcome: what both models predict.
-        scores: of both models, without labels.
         table: the prediction of every picture of the store, at the model's temperature.
         before: the source model's calibrated probabilities of each, N×k.
         curve: losses by epoch.
-        provenance: whether the model's pictures and the user's are drawn.
-        kept_source: whether the source model is the one that is kept.
     """
-    said = report.note(provenance, settings.source)
-    mark = f" {DRAWN_MARK}" if said else ""
+    settings, target, outcome, mark = data.settings, data.target, data.outcome, data.mark
     points = _points(settings, source, target, outcome)
     rows = sample_rows(target.split.test)
     copied = {
@@ -64,7 +52,10 @@ def html(
     stores: dict[str, CropStore] = {"target": target.store} | ({} if source is None else {"source": source.store})
     shown = {
         domain: pictures.set_pictures(title, domain, stores.get(domain), sorted(copied[domain]))
-        for domain, title in (("source", report.source_title(provenance, settings.source)), ("target", target.name))
+        for domain, title in (
+            ("source", report.source_title(data.provenance, settings.source)),
+            ("target", target.name),
+        )
     }
     unlabelled = np.full(len(table), -1, np.int64)
     found = page_predictions(
@@ -76,8 +67,8 @@ def html(
             "adaptation", losses_title(settings.adapt.search > 0), curve, mark, ramp_note(settings.adapt.method)
         ),
     ]
-    card = judged_card(_numbers(target, outcome, table, mark), scores, kept_source)
-    group = Group(target.name, target.name, mark, said, drawn, card, found)
+    card = judged_card(_numbers(target, outcome, table, mark), data.scores, data.kept_source)
+    group = Group(target.name, target.name, mark, data.note, drawn, card, found)
     sheets = {name: pictures.sheet(stores[name].images, one.cells) for name, one in shown.items() if one.cells}
     return document(text, None, [group], sheets, _expressions(target, outcome, mark), [report.HOW])
 

@@ -58,11 +58,27 @@ def written(
     if same is not None:
         outcome.after.probabilities[same] = outcome.before.probabilities[same]
     table = predictions_table(target, outcome.after.probabilities.astype(np.float64))
-    settings = PARAMS.model_copy(update={"report": ReportParams(pictures=pictures)})
-    scores = report.judged(target, outcome, None if source is None else source.store.labels())
-    text = "# album\n\n## Expressions\n"
     before = outcome.before.probabilities.astype(np.float64)
-    return page.html(settings, text, source, target, outcome, scores, table, before, CURVE, REAL, kept_source)
+    data = report.ReportData(
+        settings=PARAMS.model_copy(update={"report": ReportParams(pictures=pictures)}),
+        model="models/source",
+        why="",
+        target=target,
+        unit="picture",
+        outcome=outcome,
+        kept_epoch=0 if kept_source else 2,
+        moved=1.0,
+        scores=report.judged(target, outcome, None if source is None else source.store.labels()),
+        with_source=with_source,
+        predictions=table.iloc[ROWS],
+        changes=(),
+        validations=pd.DataFrame(),
+        verdict=None,
+        queries=(),
+        provenance=REAL,
+        imported=False,
+    )
+    return page.html(data, "# album\n\n## Expressions\n", source, table, before, CURVE)
 
 
 def test_pictures_with_a_face_are_listed_without_labels(tmp_path: Path) -> None:
