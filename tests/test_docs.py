@@ -7,6 +7,9 @@ import pytest
 import yaml
 
 from benchmarks.sample import sample_of
+from pipeline.config.methods import METHODS, AdaptParams
+from pipeline.config.methods.two_domains import TwoDomainsParams
+from pipeline.config.yaml_text import parse
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -72,6 +75,43 @@ def has(params: object, path: list[str]) -> bool:
             return False
         params = params[key]
     return True
+
+
+def written_defaults() -> list[tuple[list[type[AdaptParams]], dict[str, str]]]:
+    """The rows of docs/methods.md's table of defaults: methods, and values by parameter ("" where it has none)."""
+    table = (ROOT / "docs/methods.md").read_text(encoding="utf-8").split("## Where the defaults come from")[1]
+    rows: list[tuple[list[type[AdaptParams]], dict[str, str]]] = []
+    for method, cell in re.findall(r"^\| (?!method|---)(.*?) ?\| (.+?) \| .+ \|$", table, re.MULTILINE):
+        methods = [METHODS[name] for name in re.findall(r"`(\w+)`", method)]
+        if not methods:  # a row for all methods, or a further one for those of the row above
+            methods = [TwoDomainsParams] if method else rows[-1][0]
+        values: dict[str, str] = {}
+        for name, inside, after in re.findall(r"`(\w+)(?:: (\w+))?`(?: ([\w.-]+))?", re.sub(r"\(.*?\)", "", cell)):
+            values[name] = inside or after
+            values |= {earlier: values[name] for earlier, value in values.items() if not value}
+        rows.append((methods, {} if "all but" in cell else values))
+    return rows
+
+
+def test_the_table_of_defaults_has_the_values_of_the_code() -> None:
+    for methods, values in written_defaults():
+        for name, value in values.items():
+            defaults = [one.model_fields[name].default for one in methods if name in one.model_fields]
+            assert defaults, f"there is no parameter {name}"
+            if value:
+                assert set(defaults) == {parse(value, "")}, f"{methods}: {name}"
+
+
+def test_the_table_of_defaults_has_every_parameter_that_a_method_does_not_share() -> None:
+    shared = {
+        name: field.default for one in (AdaptParams, TwoDomainsParams) for name, field in one.model_fields.items()
+    }
+    for method in set(METHODS) - {"pocan", "shift"}:  # the table says of both where to look
+        params = METHODS[method]
+        own = {
+            name for name, field in params.model_fields.items() if name not in shared or shared[name] != field.default
+        }
+        assert own <= {name for methods, values in written_defaults() if params in methods for name in values}, method
 
 
 def test_the_sample_says_that_it_is_one_and_links_nothing_that_is_not_there() -> None:

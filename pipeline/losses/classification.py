@@ -19,7 +19,7 @@ SOURCE_POWER, TARGET_POWER = 2, 1
 def weighted_cross_entropy(z: Tensor, matrix: Tensor, labels: Tensor, weights: Tensor) -> Tensor:
     """Mean of w_y · CE(softmax(z·Mᵀ), y): eqs. 2, 3, the prototype terms of eqs. 5, 6, and eq. 8.
 
-    The mean divides by the number of samples, as printed, not by the sum of the weights.
+    The mean divides by the number of samples, as printed (in eq. 8 a sum is), not by the sum of the weights.
 
     Args:
         z: projections, N×d float, unit rows.

@@ -283,7 +283,7 @@ class Pocan(Method):
         return terms
 
     def _pseudo_cross_entropy(self, z: Projections, matrix: Tensor) -> Tensor:
-        """Return the cross entropy of the trusted samples' pseudo-labels against M_s or M_t: eqs. 3, 7 and 9.
+        """Return the cross entropy of the trusted samples' pseudo-labels against M_s or M_t: eqs. 3, 5 and 9.
 
         As ``pseudo_loss`` says, of softmax(z·Mᵀ), or of the decision that pseudo-labels and predicts,
         softmax(z·Mᵀ − A) among the possible classes. Where labels are as frequent as this decision says, the second is

@@ -43,7 +43,7 @@ class PocanParams(BothDomainsParams):
             evaluation mode; code) or training (those of the step's own pass, which saves a quarter of the step).
         logit_adjustment: τ of Menon et al. (ICLR 2021), from 0 to 1, in what pseudo-labels and predicts: by the
             source's shares, its class weights included.
-        pseudo_loss: what the cross entropy of pseudo-labels is of: printed (softmax(z·Mᵀ), eqs. 3, 7 and 9) or
+        pseudo_loss: what the cross entropy of pseudo-labels is of: printed (softmax(z·Mᵀ), eqs. 3, 5 and 9) or
             consistent (the decision that pseudo-labels and predicts, logit adjustment and possible classes included).
         target_shares: from which shares the target's class weights are made: those of the pseudo_labels (the paper), or
             estimated by expectation maximisation, em (Saerens et al. 2002).
