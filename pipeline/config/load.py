@@ -192,8 +192,9 @@ def _misplaced(key: str, schema: type[AdaptParams], place: str = "adapt") -> str
     if key in SHARED:
         return f"{place}.{key}: the same for all methods; move it to adapt.{key}"
     if owners := _owners(key):
-        homes = " or ".join(f"methods.{owner}.{key}" for owner in owners)
-        return f"{place}.{key}: {schema.name} has no such parameter, {' and '.join(owners)} has; move it to {homes}"
+        has = f"{owners[0]} has" if len(owners) == 1 else f"{', '.join(owners)} have"
+        to = "" if len(owners) == 1 else "the section of one of them, as "
+        return f"{place}.{key}: {schema.name} has no such parameter, {has}; move it to {to}methods.{owners[0]}.{key}"
     shown = short_key(key)
     return f"{place}.{shown}: unknown key{suggestion(shown, tuple(schema.model_fields))}; remove or correct it"
 
@@ -240,7 +241,10 @@ def describe(fault: Any, model: type[BaseModel], place: str = "", example: str =
         return _missing(key, example)
     if fault["type"] == "value_error":
         message = str(fault["ctx"]["error"])
-        return f"{key}: {message}" if key else message
+        if not key:
+            return message
+        # A check of a whole section begins with the key that is at fault ("backbone: unknown ...").
+        return f"{key}{'.' if message.partition(':')[0] in _known_keys(model, fault['loc']) else ': '}{message}"
     if fault["type"] == "string_pattern_mismatch":
         return (
             f"{key}: {short_repr(fault['input'])} is no name: use letters, digits, _ and -, the first a letter or digit"
