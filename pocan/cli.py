@@ -266,7 +266,7 @@ def adapt(
     heading = written.report.read_text(encoding="utf-8").splitlines()[0].removeprefix("# ")
     typer.echo(f"{heading}; why: {written.report}", err=True)
     found = faces_found(CropStore.open(out / "crops"), "frame" if pictures.is_file() else "picture")
-    typer.echo(f"{found}; the others: {out / 'faces.md'}", err=True)
+    typer.echo(f"{found}; details: {out / 'faces.md'}", err=True)
 
 
 @app.command()

@@ -29,8 +29,9 @@ UNCALIBRATED = "not calibrated, because an imported model has no source pictures
 
 EXPLAINED = (
     "Entropy of the predictions: low if the model is certain. Mutual information: the entropy of the mean prediction "
-    "minus the mean entropy; high if each prediction is certain and all together are varied. Soft neighbourhood "
-    "density of the predictions. Accuracy on the source's test pictures, if they exist here."
+    "minus the mean entropy; high if each prediction is certain and all together are varied. Neighbourhood density: "
+    "high if most pictures have many others that are predicted alike. Source accuracy: on the test pictures of the set "
+    "that the source model was trained on, if they are here."
 )
 DOUBTFUL = (
     "**Doubtful**: mutual information fell, so the adapted model separates these pictures less well than the source "
@@ -140,7 +141,7 @@ def text(data: ReportData) -> str:
         verdicts.done(settings.adapt, data.why),
         *_kept(data),
         "## Expressions",
-        _classes(_only(data.outcome.before, rows), data.predictions, mark),
+        _classes(_only(data.outcome.before, rows), data.predictions, data.unit, mark),
         f"Confidence is the probability of the predicted expression, {_calibrated(data)}. Sure means {SURE:.0%} or "
         f"more. {_how_often(data.verdict)}",
         changed.section(data.changes, data.unit, mark),
@@ -219,7 +220,7 @@ def _only(predicted: Predictions, rows: NDArray[np.int64]) -> Predictions:
     return replace(predicted, probabilities=predicted.probabilities[rows])
 
 
-def _classes(before: Predictions, predictions: pd.DataFrame, mark: str) -> str:
+def _classes(before: Predictions, predictions: pd.DataFrame, unit: str, mark: str) -> str:
     counts = np.bincount(before.probabilities.argmax(axis=1), minlength=NUM_CLASSES)
     rows = []
     for name, count in [*zip(EXPRESSIONS, counts, strict=True), ("all", len(predictions))]:
@@ -227,7 +228,7 @@ def _classes(before: Predictions, predictions: pd.DataFrame, mark: str) -> str:
         mean = f"{mine['confidence'].mean():.2f}{mark}" if len(mine) else NOTHING
         sure = int((mine["confidence"] >= SURE).sum())
         rows.append([name, f"{count}{mark}", f"{len(mine)}{mark}", mean, f"{sure}{mark}"])
-    return markdown_table(["Expression", "before", "after", "mean confidence", "sure"], rows)
+    return markdown_table(["Expression", f"{unit}s before", f"{unit}s after", "mean confidence", f"sure {unit}s"], rows)
 
 
 def _comparison(scores: Unlabelled, with_source: bool, mark: str) -> str:

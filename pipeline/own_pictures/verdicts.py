@@ -101,7 +101,7 @@ def of_labels(verdict: Verdict, mark: str) -> str:
         f"**Kept: {best.title}**, accuracy {_accuracy(best.right, mark)} %. {_why(verdict)} The interval is Wilson's. "
         "It assumes independent pictures; for a series of similar pictures it is too narrow. The accuracy holds for "
         "pictures like the labelled ones, with the same class shares. It is slightly too high, because the same labels "
-        "chose the model. Confidence is scaled so that its mean equals this accuracy.",
+        "chose the model. Confidence is scaled so that its mean over the labelled pictures equals this accuracy.",
         _recalls(verdict, mark),
     ]
     if verdict.faceless:

@@ -15,6 +15,7 @@ from pipeline.datasets.parts.base import Dataset
 from pipeline.errors import DatasetError
 from pipeline.faces.extract import extract
 from pipeline.faces.joining import join_stores
+from pipeline.faces.writer import summary
 from pipeline.files.atomic import atomic_folder, require_free
 from pipeline.files.names import require_utf8
 from pipeline.files.records import read_record
@@ -116,16 +117,21 @@ def shard_found(shard: Shard, out: Path) -> str:
 
 def faces_found(store: CropStore, unit: str) -> str:
     """In how many readable pictures there is a face; ``unit``: what these are, "picture" or "frame"."""
-    description = read_description(store.folder)
-    count = description["crops"] - description["methods"].get("whole", 0)
-    return f"a face in {count} of {description['crops']} readable {unit}s: {found_by(store)}"
+    counts = summary(store.folder)
+    return f"a face in {counts['crops'] - counts['whole']} of {counts['crops']} readable {unit}s: {found_by(store)}"
 
 
 def found_by(store: CropStore) -> str:
-    """In how many pictures which detector found the face."""
-    counts = read_description(store.folder)["methods"]
-    haar = f", the Haar cascade in {counts['haar']} more, which pocan predict ignores" if "haar" in counts else ""
-    return f"MTCNN found one in {counts.get('mtcnn', 0)}{haar}"
+    """In how many pictures which detector found the face, and what of the pictures is not used."""
+    counts = summary(store.folder)
+    parts = [f"MTCNN found one in {counts['mtcnn']}"]
+    if counts["haar"]:
+        parts[0] += f", the Haar cascade in {counts['haar']} more, which pocan predict ignores"
+    if counts["several_faces"]:
+        parts.append(f"several in {counts['several_faces']}, of which one each is used")
+    if counts["unreadable"]:
+        parts.append(f"{counts['unreadable']} could not be read")
+    return "; ".join(parts)
 
 
 def extract_pictures(

@@ -170,7 +170,7 @@ def unlabelled_section(results: Sequence[Result]) -> str:
     """What each adaptation looks like to one who has no labels of the target."""
     if not results[0].adapts:
         return ""
-    head = ["Target", "", "entropy", "mutual information", "neighbourhood density", "source accuracy", "verdict"]
+    head = ["Target", "", "entropy", "mutual information", "neighbourhood density", "source accuracy (%)", "verdict"]
     rows = []
     for result in results:
         scores = result.unlabelled
@@ -182,10 +182,10 @@ def unlabelled_section(results: Sequence[Result]) -> str:
     notes = [
         "This table uses no label of a target. Entropy: mean entropy of the predictions (natural logarithm; low means "
         "certain). Mutual information: entropy of the mean prediction minus the mean entropy, high if each prediction "
-        "is certain and all together are varied (Shi and Sha, ICML 2012). Neighbourhood density: soft neighbourhood "
-        "density of the predictions (Saito et al., ICCV 2021). Source accuracy (%): on up to 1,000 of the source's "
-        "test pictures. *Doubtful*: mutual information fell, so the adapted model separates the target's pictures less "
-        "well than the source model; look at its predictions before you use it."
+        "is certain and all together are varied (Shi and Sha, ICML 2012). Neighbourhood density: high if most pictures "
+        "have many others that are predicted alike (Saito et al., ICCV 2021). Source accuracy: on up to 1,000 of the "
+        "source's test pictures. *Doubtful*: mutual information fell, so the adapted model separates the target's "
+        "pictures less well than the source model; look at its predictions before you use it."
     ]
     return section("Judged without the target's labels", markdown_table(head, rows, left=2), notes)
 

@@ -67,17 +67,21 @@ def describe(params: ModelRunParams, stage: str, target: str | None = None) -> s
     texts = {
         "prototypes": f"The prototypes of {source}'s classes are trained; the encoder is fixed. "
         f"The metrics are the source model's on {source}'s own test part.",
-        "adapt": f"Stage 2: {method} adapts the model from {source} to {to} in {params.adapt.passes} epochs{searched}. "
-        f"The method sees no label of {to}. In the pipeline the run evaluate@{target} has its accuracy.",
+        "adapt": f"Stage 2: {method} adapts the model from {source} to {to} in {_epochs(params.adapt.passes)}"
+        f"{searched}. The method sees no label of {to}. In the pipeline the run evaluate@{target} has its accuracy.",
         "evaluate": f"Scores on the test part of {to}: the model from {source} unchanged (direct transfer, dt.*), and "
         f"after adaptation by {method}.",
     }
     if isinstance(params, Params):
         texts["pretrain"] = (
             f"Stage 1: the encoder ({encoder}) and the projection head are trained on {source}, "
-            f"{params.pretrain.epochs} epochs by {params.pretrain.objective}."
+            f"{_epochs(params.pretrain.epochs)} by {params.pretrain.objective}."
         )
     return texts.get(stage, "")
+
+
+def _epochs(count: int) -> str:
+    return f"{count} epoch{'s' * (count != 1)}"
 
 
 def describe_execution(params: Params) -> str:

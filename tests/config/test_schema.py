@@ -203,8 +203,8 @@ def test_the_papers_protocol_stands_in_its_file() -> None:
         (
             "adapt.weight",
             3,
-            r"adapt\.weight: pocan has no such parameter, lpl, dann, .* have; move it to the section of one of them, as "
-            r"methods\.lpl\.weight",
+            r"adapt\.weight: pocan has no such parameter, lpl, dann, .* have; move it to the section of one of them, "
+            r"as methods\.lpl\.weight",
         ),
         ("methods.pocan.tau", -1, r"methods\.pocan\.tau: input should be greater than 0"),
         ("methods.pokan", {}, r"methods: unknown method 'pokan' \(did you mean 'pocan'\?\)"),

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from PIL import Image
 from typer.testing import CliRunner, Result
@@ -22,7 +23,8 @@ ROOT = Path(__file__).parents[2]
 @pytest.fixture
 def album(tmp_path: Path) -> Path:
     """Sub-folders that would be no data set: one is named after a class, one is not, and a picture lies beside them."""
-    pictures = {"Ä lake/one.png": photograph(), "happy/two.png": noise(40, 40), "three.png": photograph()[:, ::-1]}
+    group = np.hstack([photograph(), photograph()[:, ::-1]])
+    pictures = {"Ä lake/one.png": photograph(), "happy/two.png": noise(40, 40), "three.png": group}
     for name, picture in pictures.items():
         path = tmp_path / "album" / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -44,6 +46,8 @@ def test_every_picture_of_any_folder_is_taken(album: Path, tmp_path: Path) -> No
     assert store.manifest["method"].tolist() == ["whole", "mtcnn", "mtcnn"]
     assert store.labels().tolist() == [-1, -1, -1]
     assert read_description(store.folder)["unreadable"] == {"broken.jpg": "broken.jpg: the file is empty"}
+    found = "a face in 2 of 3 readable pictures: MTCNN found one in 2; several in 1, of which one each is used; 1 could"
+    assert found in answer.stderr
     written = ["crops", "faces.md", "contact-sheets/album.png", "contact-sheets/album-fallbacks-1.png"]
     assert answer.stdout.splitlines() == [str(out / name) for name in written]
     assert all((out / name).exists() for name in written)
@@ -197,7 +201,7 @@ def test_any_name_of_a_folder_is_taken(name: bytes, album: Path, tmp_path: Path)
     answer = invoke(str(folder), "--out", str(tmp_path / "out"))
     assert answer.exit_code == 0, answer.output
     assert read_description(tmp_path / "out/crops")["dataset"] == title_of(folder)
-    assert "a face in 2 of 3 readable pictures: MTCNN found one in 2\n" in answer.stderr
+    assert "a face in 2 of 3 readable pictures: MTCNN found one in 2; " in answer.stderr
     answer = invoke(str(folder), "--out", str(tmp_path / os.fsdecode(b"out\xe9")))
     assert answer.exit_code == 1
     assert r"out\xe9: not UTF-8" in answer.stderr
