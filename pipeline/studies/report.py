@@ -224,7 +224,8 @@ def _state(
             said = failed[run.name].replace("\n", " / ")
             lines.append(f"- **failed**: {run.variant}, seed {run.seed} (`{run.name}`): {said}")
         elif run.name in lacking:
-            lines.append(f"- missing: {run.variant}, seed {run.seed} (`{run.name}`): {lacking[run.name]}")
+            found = "" if lacking[run.name] == "missing" else f": found one of {lacking[run.name]}"
+            lines.append(f"- missing: {run.variant}, seed {run.seed} (`{run.name}`){found}")
     return "\n\n".join(lines[:1]) + "\n\n" + "\n".join(lines[1:])
 
 
