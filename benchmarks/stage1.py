@@ -40,7 +40,7 @@ def table(folder: Path) -> str:
         own = 100 * np.array([one["source"]["own_shares_accuracy"] for one in real])
         columns = *zip(*map(_of_trials, trials), strict=True), *zip(*map(_of_real, real), strict=True)
         seeds = ", ".join(str(one["source_seed"]) for one in real)
-        lines.append([f"{words} (seeds {seeds})", f"{own.mean():.1f} ± {own.std():.1f}", *map(_cell, columns)])
+        lines.append([f"{words} (seeds {seeds})", _spread(own), *map(_cell, columns)])
     return markdown_table(heads, lines)
 
 
@@ -64,7 +64,12 @@ def _transfer(row: dict[str, Any]) -> dict[str, Any]:
 
 def _cell(models: Sequence[NDArray[np.float64]]) -> str:
     accuracy, balanced = np.array(models).T
-    return f"{accuracy.mean():.1f} ± {accuracy.std():.1f} ({balanced.mean():.1f})"
+    return f"{_spread(accuracy)} ({balanced.mean():.1f})"
+
+
+def _spread(models: NDArray[np.float64]) -> str:
+    """The mean, and the deviation where there is more than one source model."""
+    return f"{models.mean():.1f} ± {models.std():.1f}" if len(models) > 1 else f"{models.mean():.1f}"
 
 
 def main() -> None:
