@@ -53,8 +53,10 @@ def report_errors(function: Callable[P, R]) -> Callable[P, R]:
 
     @functools.wraps(function)
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
-        if sys.stdout is None:  # it is closed: what would be printed goes nowhere, as in Python's own print
-            sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115  (open until the process ends)
+        # Where one is closed, nothing comes from it, and what would be printed goes nowhere, as in Python's own print.
+        for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+            if getattr(sys, name) is None:
+                setattr(sys, name, Path(os.devnull).open(mode))  # noqa: SIM115  (open until the process ends)
         if isinstance(sys.stdout, io.TextIOWrapper):
             # What the terminal's encoding lacks is printed as an escape, which stderr does by itself.
             sys.stdout.reconfigure(errors="backslashreplace")
@@ -73,7 +75,9 @@ def report_errors(function: Callable[P, R]) -> Callable[P, R]:
             if error.errno not in SYSTEM_REFUSALS:
                 raise
             what = "written" if error.errno in NOT_WRITABLE else "read or written"
-            raise _failed(str(storage_error(error.filename or "a file or the standard output", error, what))) from error
+            # Of a copy the second is what could not be written.
+            name = error.filename2 or error.filename or "a file or the standard output"
+            raise _failed(str(storage_error(name, error, what))) from error
 
     return wrapped
 

@@ -1,6 +1,7 @@
 """How a stage runs: once at a time in one project, with its errors as one message."""
 
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -53,6 +54,16 @@ def test_a_stage_runs_once_at_a_time_and_says_who_runs_it(project: Path) -> None
     with start(project, "ckplus") as third:
         assert third.communicate("\n", timeout=60)[0] == "at work\n"
     assert third.returncode == 0
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a shell's way to close them")
+def test_closed_streams_are_like_empty_ones(project: Path) -> None:
+    run = f"{shlex.quote(sys.executable)} draw.py ckplus"
+    for closed, printed in (("2>&- < /dev/null", "at work\n"), ("<&- 2>&1", "at work\n"), ("< /dev/null >&- 2>&-", "")):
+        done = subprocess.run(
+            f"{run} {closed}", shell=True, cwd=project, env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True
+        )
+        assert (done.returncode, done.stdout.decode()) == (0, printed)
 
 
 def test_dvc_is_not_let_into_a_folder_in_which_it_fails(project: Path) -> None:

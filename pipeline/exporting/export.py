@@ -14,7 +14,7 @@ from pipeline.errors import DatasetError, PipelineError
 from pipeline.evaluation.records import Result
 from pipeline.exporting import onnx, use
 from pipeline.exporting.card import Scored, card
-from pipeline.files.atomic import atomic_folder
+from pipeline.files.atomic import atomic_folder, require_free
 from pipeline.files.io import write_text
 from pipeline.files.names import as_text, require_utf8
 from pipeline.networks.trained import TrainedModel
@@ -58,8 +58,7 @@ def export(trained: TrainedModel, called: str, out: Path, crops: Path | None, in
             does.
     """
     require_utf8(out, "--out")
-    if out.exists():
-        raise PipelineError(f"{out}: is there already; remove it or name another folder with --out")
+    require_free(out, "--out")
     pictures, store = _compared_crops(trained, crops)
     if int8 and (store is None or len(store.images) < FEWEST):
         given = "there are none" if store is None else f"there are {len(store.images)}"

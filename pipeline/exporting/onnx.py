@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -181,5 +182,17 @@ class _Reader:
 
 
 def _require(*packages: str) -> None:
+    """Check that packages are there and can be loaded.
+
+    Raises:
+        ParamsError: one is not installed, or is of another system, or lacks a library.
+    """
     if missing := [name for name in packages if package_folder(name) is None]:
         raise ParamsError(f"{', '.join(missing)}: not installed; pip install 'pocan[onnx]'")
+    for name in packages:
+        try:
+            import_module(name)
+        except ImportError as error:
+            raise ParamsError(
+                f"{name}: installed, but cannot be loaded ({error}); pip install --force-reinstall --no-deps {name}"
+            ) from error

@@ -82,7 +82,7 @@ def atomic_folder(path: Path) -> Iterator[Path]:
 
 
 def require_free(path: Path | None, option: str) -> None:
-    """Check that an output is not there yet.
+    """Check that an output is not there yet, not even as a link that leads nowhere.
 
     Args:
         path: of the output; None: there will be none.
@@ -91,7 +91,7 @@ def require_free(path: Path | None, option: str) -> None:
     Raises:
         DatasetError: it is there already.
     """
-    if path is not None and path.exists():
+    if path is not None and os.path.lexists(path):
         raise DatasetError(f"{path}: exists already; remove it or name another one with {option}")
 
 

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -14,6 +15,9 @@ NEARLY_NOTHING = 1 << 20
 """Bytes of room at which a disk counts as full: a library that met the end of it may not say so."""
 
 FULL = os.strerror(errno.ENOSPC), os.strerror(errno.EDQUOT)
+
+COPIED_FROM = re.compile("'[^']*' -> ")
+"""What an error of a copy says before the file that could not be written."""
 
 
 def temporary_root() -> Path:
@@ -42,10 +46,10 @@ def temporary_folder() -> Iterator[Path]:
     with tempfile.TemporaryDirectory(dir=root, ignore_cleanup_errors=True) as name:
         try:
             yield Path(name)
-        except PipelineError:
-            raise
         except Exception as error:
-            if any(reason in str(error) and name in str(error) for reason in FULL) or _is_full(root):
+            written = COPIED_FROM.sub("", str(error))
+            named = name in written and any(reason in written for reason in FULL)
+            if named or (not isinstance(error, PipelineError) and _is_full(root)):
                 raise StorageError(
                     f"{root}: there is no room for temporary files. Make room there, or name a folder with more in "
                     "TMPDIR, and run the same command again; what was complete before is kept"

@@ -1,5 +1,6 @@
 """What is predicted: pictures, folders of them, videos and cameras, as one stream of frames in constant memory."""
 
+import codecs
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -39,7 +40,7 @@ class Source:
         path: of the file; empty for a camera, and for a picture that is in memory already.
         camera: its index; None for a file.
         video: what is known of a video's file; None for a picture, a camera or a video that cannot be opened.
-        broken: why a video cannot be opened; empty: it is none, or it can.
+        broken: why a video cannot be opened, or a file of a folder is gone; empty: neither is the case.
         block: only faces of sources of one block are looked for together.
     """
 
@@ -105,9 +106,14 @@ class Named:
         if self.camera:
             return Source(f"camera {self.path}", Path(f"camera-{self.path}"), camera=int(self.path), block=block)
         path = Path(self.path)
+        if self.folder is None:
+            return _file(path, Path(path.name), block)
         # Below the folder's own name, so that two folders may have pictures of the same name.
-        below = self.folder and self.folder.resolve().name / path.relative_to(self.folder)
-        return _file(path, below or Path(path.name), block)
+        drawing = self.folder.resolve().name / path.relative_to(self.folder)
+        if not path.exists():  # it was there: nobody named it, and it must not stop the others
+            broken = f"{as_text(path)}: a link that leads nowhere, or a file that vanished"
+            return Source(as_text(path), drawing.with_suffix(""), path, broken=broken, block=block)
+        return _file(path, drawing, block)
 
 
 def sources(inputs: Sequence[str]) -> list[Source]:
@@ -163,9 +169,7 @@ def list_inputs(inputs: Sequence[str], *, files_only: bool = False) -> list[Name
             what = "a camera" if is_camera else "the standard input"
             raise DatasetError(f"{text}: {what} cannot be used here; give files or folders, or arrays to model.predict")
         if text == STDIN:
-            # As bytes: a name may be none in the encoding of the standard input.
-            lines = (os.fsdecode(line.strip()) for line in sys.stdin.buffer)
-            found += [Named(line) for line in lines if line]
+            found += [Named(line) for line in _listed()]
         elif not text:  # it would stand for the folder that the command is called in
             raise DatasetError("an empty name: give names of files or folders, and . for the current folder")
         elif is_camera:
@@ -178,6 +182,24 @@ def list_inputs(inputs: Sequence[str], *, files_only: bool = False) -> list[Name
         lacking = "came on the standard input" if STDIN in inputs else "is given"
         raise DatasetError(f"nothing to predict: no path {lacking}")
     return found
+
+
+def _listed() -> Iterator[str]:
+    """The paths on the standard input, one a line.
+
+    They are read as bytes: a name may be none in the encoding of the standard input.
+
+    Raises:
+        DatasetError: there are zero bytes, which no path has.
+    """
+    for number, line in enumerate(sys.stdin.buffer, start=1):
+        if b"\0" in line:
+            raise DatasetError(
+                f"the standard input, line {number}: zero bytes, as in UTF-16 or from find -print0; give one path a "
+                "line, in UTF-8"
+            )
+        if path := line.removeprefix(codecs.BOM_UTF8).strip():
+            yield os.fsdecode(path)
 
 
 def _below(folder: Path) -> list[Named]:

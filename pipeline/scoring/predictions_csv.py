@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.datasets.parts.classes import CLASS_WORDS
+from pipeline.datasets.parts.lists import number_of
 from pipeline.datasets.parts.tables import LABEL_COLUMNS, NAME_COLUMNS
 from pipeline.errors import DatasetError, short_repr
 from pipeline.files.names import as_text
@@ -76,7 +77,9 @@ def read_predictions(path: Path, keys: Sequence[str]) -> Predicted:
         row = _row(where, fields, columns)
         unequal += columns.gives_probabilities and bool(row) and abs(sum(row) - 1.0) > ROUNDING
         found[place] = row
-    if not any(found.values()):
+    if found and not any(found.values()):
+        raise DatasetError(f"{path}: no prediction in the {len(found)} rows of these pictures; fill in their columns")
+    if not found:
         raise DatasetError(
             f"{path}: none of its {len(found) + others} rows is a prediction for one of the {len(keys)} pictures, as "
             f"{keys[0]}; give paths from the set's own folder"
@@ -133,7 +136,7 @@ def _row(where: str, fields: Sequence[str], columns: _Columns) -> list[float]:
 
 def _number(where: str, name: str, text: str) -> float:
     try:
-        value = float(text)
+        value = number_of(text.replace(",", "."))  # as spreadsheets write it, with semicolons between the columns
     except ValueError:
         value = math.nan
     if not (math.isfinite(value) and value >= 0):

@@ -5,20 +5,22 @@ import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import mlflow
 from mlflow import MlflowClient
 from mlflow.entities import Dataset, DatasetInput, InputTag, LoggedModelOutput, LoggedModelStatus, Metric, Run, RunTag
 from mlflow.models import Model
 from mlflow.models.model import MLMODEL_FILE_NAME
+from mlflow.utils.file_utils import local_file_uri_to_path
 from tqdm import tqdm
 
 from pipeline.errors import StorageError, TrackingError
-from pipeline.files.atomic import storage_errors
+from pipeline.files.atomic import storage_error, storage_errors
 from pipeline.files.io import read_json, write_json
 from pipeline.locks import exclusive
 from pipeline.tracking import execution, store
@@ -255,14 +257,16 @@ def send(
 
     Raises:
         MlflowException: the server, or its bucket, does not answer, or refuses (or another of ``store.failures``).
+        StorageError: the folder of the run's files cannot be written.
     """
-    client = MlflowClient()
+    client, place = MlflowClient(), ""
     if paths:
         store.mend_places()  # another process may have used the project by another path, as a container's, meanwhile
         # A dead one would cost minutes where a file is sent, and MLflow would keep a failed model of every attempt.
         with store.short_timeouts():
-            store.require_bucket(str(client.get_run(run_id).info.artifact_uri))
-    with store.short_timeouts(None if paths else store.QUICK):
+            place = str(client.get_run(run_id).info.artifact_uri)
+            store.require_bucket(place)
+    with store.short_timeouts(None if paths else store.QUICK), _place_named(place):
         match kind:
             case "metrics":  # of one step: values, step, time
                 step, moment = content["step"], content["time"]
@@ -283,6 +287,21 @@ def send(
                 if client.get_run(run_id).info.status == "RUNNING":
                     for ended in (run_id, content["parent"]):
                         client.set_terminated(ended, content["status"], content["time"])
+
+
+@contextmanager
+def _place_named(place: str) -> Iterator[None]:
+    """Name the folder of a run's files where it cannot be written: the system names the file that is copied, or none.
+
+    Raises:
+        StorageError: it cannot be written.
+    """
+    try:
+        yield
+    except OSError as error:  # as requests' are, too
+        if isinstance(error, store.failures()) or not place or urlsplit(place).scheme not in ("", "file"):
+            raise
+        raise storage_error(local_file_uri_to_path(place), error) from error
 
 
 def _send_model(client: MlflowClient, run_id: str, folder: Path, name: str | None, moment: int) -> None:

@@ -20,6 +20,7 @@ from typer.testing import CliRunner
 
 from pipeline.data import augment
 from pipeline.data.crops import CropStore
+from pipeline.errors import ParamsError
 from pipeline.exporting import onnx
 from pipeline.exporting.export import _compared_crops, _cropped_otherwise
 from pipeline.exporting.onnx import Exported
@@ -121,7 +122,7 @@ def test_what_is_there_is_not_overwritten_and_nothing_is_half_written(
     (tmp_path / "out").mkdir()
     answer = invoke(tmp_path / "model", "--out", tmp_path / "out")  # named as scripts of before do
     assert answer.exit_code == 1
-    assert "is there already; remove it or name another folder" in answer.stderr
+    assert "out: exists already; remove it or name another one with --out" in answer.stderr
     answer = invoke("--model", tmp_path / "model", "--out", tmp_path / "o\udce9")
     assert answer.exit_code == 1
     assert "not UTF-8, so not all files could be written there; name another with --out" in answer.stderr
@@ -136,6 +137,22 @@ def test_what_is_there_is_not_overwritten_and_nothing_is_half_written(
     monkeypatch.setattr(onnx, "difference", full)
     assert invoke(tmp_path / "model", "--out", tmp_path / "other").exit_code == 1
     assert sorted(path.name for path in tmp_path.iterdir()) == ["model", "out"]
+
+
+@pytest.mark.parametrize("package", ["onnx", "onnxscript", "onnxruntime"])
+def test_a_package_that_is_missing_or_cannot_be_loaded_is_told(package: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(name: str) -> None:
+        if name == package:
+            raise ImportError("libpython.so: cannot open shared object file")
+
+    monkeypatch.setattr(onnx, "import_module", broken)
+    with pytest.raises(
+        ParamsError, match=f"^{package}: installed, but cannot be loaded .libpython.*pip install --force"
+    ):
+        onnx._require("onnx", "onnxscript", "onnxruntime")
+    monkeypatch.setattr(onnx, "package_folder", lambda name: None if name == package else Path(name))
+    with pytest.raises(ParamsError, match=rf"^{package}: not installed; pip install 'pocan\[onnx\]'"):
+        onnx._require("onnx", "onnxscript", "onnxruntime")
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import StorageError, WeightsError
+from pipeline.files.atomic import storage_error
 from pipeline.files.temporary import temporary_folder, temporary_root
 
 Usage = namedtuple("Usage", "total used free")
@@ -43,6 +44,21 @@ def test_a_library_that_does_not_say_it_has_failed_for_want_of_room(
         fail_within(RuntimeError("unexpected pos 640 vs 533"))
     with pytest.raises(WeightsError, match="its own message"):
         fail_within(WeightsError("its own message"))
+
+
+def test_a_message_of_this_project_says_what_to_do_with_that_folder(root: Path) -> None:
+    with (
+        pytest.raises(StorageError, match=rf"{root}: there is no room for temporary files.*TMPDIR"),
+        temporary_folder() as folder,
+    ):
+        raise storage_error(folder / "model", OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
+
+
+@pytest.mark.usefixtures("root")
+def test_the_disk_that_a_file_is_copied_to_is_not_taken_for_that_of_the_folder() -> None:
+    with pytest.raises(OSError, match="No space left") as raised, temporary_folder() as folder:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), f"{folder}/a", None, "/project/mlruns/a")
+    assert not isinstance(raised.value, StorageError)
 
 
 @pytest.mark.usefixtures("root")

@@ -243,6 +243,30 @@ def test_outputs_that_are_there_are_kept() -> None:
     for out, draw in (("new", "new"), ("new/rows.csv", "new"), ("new", "new/drawn")):
         refused("album", "--out", out, "--draw", draw, message="--out and --draw lie in one another; name two places")
     assert Path("rows.csv").read_text() == "mine"
+    Path("link.csv").symlink_to("nowhere/link.csv")
+    refused("album", "--out", "link.csv", message="link.csv: exists already; remove it or name another one with --out")
+
+
+@pytest.mark.usefixtures("here")
+def test_a_link_that_leads_nowhere_does_not_stop_the_others_of_its_folder() -> None:
+    for name in ("gone.jpg", "gone.mp4"):
+        Path("album", name).symlink_to("nowhere")
+    answer = invoke("album", "--model", "mine", "--format", "csv")
+    assert answer.exit_code == 0, answer.output
+    for name in ("gone.jpg", "gone.mp4"):
+        assert f"passed over: album/{name}: a link that leads nowhere, or a file that vanished" in answer.stderr
+    refused("album/gone.jpg", "--model", "mine", message="album/gone.jpg: no such file or folder")
+
+
+@pytest.mark.usefixtures("here")
+def test_a_list_of_paths_is_read_whatever_wrote_it() -> None:
+    answer = invoke("-", "--model", "mine", "--format", "csv", stdin="\ufeffalbum/two.png\r\n\r\n")
+    assert answer.exit_code == 0, answer.output
+    assert "\nalbum/two.png," in answer.stdout
+    for encoded in ("album/two.png\n".encode("utf-16"), b"album/two.png\0album/sub/one.png\0"):
+        answer = CliRunner().invoke(app, ["predict", "-", "--model", "mine"], input=encoded)
+        assert answer.exit_code == 1
+        assert "error: the standard input, line 1: zero bytes, as in UTF-16 or from find -print0" in answer.stderr
 
 
 @pytest.mark.usefixtures("here")

@@ -52,6 +52,12 @@ def test_tables_of_other_separators_and_shorter_rows_are_read_as_labels_are(tmp_
     assert [EXPRESSIONS[label] for label in found.classes[:2]] == ["fear", "sadness"]
 
 
+def test_a_decimal_comma_is_read(tmp_path: Path) -> None:
+    found = read(tmp_path, "picture;p_fear;p_happy\nfear/a.png;0,25;0,75\n")
+    assert found.probabilities is not None
+    np.testing.assert_allclose(found.probabilities[0, [FEAR, HAPPINESS]], [0.25, 0.75])
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -65,6 +71,8 @@ def test_tables_of_other_separators_and_shorter_rows_are_read_as_labels_are(tmp_
         ("picture,expression\na.png,fear\n", "line 2: several pictures are called 'a.png'"),
         ("picture,expression\nz.png,fear\n", "none of its 1 rows is a prediction for one of the 4 pictures"),
         ("picture,p_fear,p_anger\nb.png,-1,2\n", "line 2: '-1' is no probability of fear"),
+        ("picture,p_fear,p_anger\nb.png,1_0,2\n", "line 2: '1_0' is no probability of fear"),
+        ("picture,p_fear,p_anger\nb.png,,\nhappy/c.png,,\n", "no prediction in the 2 rows of these pictures; fill in"),
         ("picture,p_fear,p_anger\nb.png,nan,2\n", "line 2: 'nan' is no probability of fear"),
         ("picture,p_fear,p_anger\nb.png,0,0\n", "line 2: all probabilities are 0"),
         ('picture,expression\n"b.png,fear\n', "line 2: not a row of a table"),

@@ -1,6 +1,7 @@
 """MLflow runs: grouped by execution, complete, failed when the stage fails, refused where no server answers."""
 
 import contextlib
+import errno
 import json
 import os
 import subprocess
@@ -407,6 +408,23 @@ def test_a_damaged_entry_is_named(settings: Params) -> None:
         TrackingError, match=r"0001\.json: cannot be read \(JSONDecode.*remove this file, and send again"
     ):
         list(offline_queue.send_unsent())
+
+
+@pytest.mark.parametrize("named", [(), ("/tmp/of-mine/a", None, "elsewhere")], ids=["nameless", "of a copy"])
+def test_the_full_disk_of_the_runs_files_is_named(
+    settings: Params, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, named: tuple[str | None, ...]
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), *named)
+
+    (tmp_path / "a").write_text("a")
+    monkeypatch.setattr(mlflow.MlflowClient, "log_artifact", full)
+    with (
+        pytest.raises(StorageError, match=rf"^{tmp_path / 'mlruns'}/\w+/artifacts: cannot be written \(No space left"),
+        runs.stage_run(settings, "pretrain") as run,
+    ):
+        run.log_files([tmp_path / "a"], "here")
+    assert mlflow.get_run(run.id).info.status == "FAILED"
 
 
 def log_one_metric(settings: Params) -> None:
