@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from multiprocessing import get_all_start_methods, get_context
 from multiprocessing.context import BaseContext
 from pathlib import Path
 
@@ -16,6 +17,9 @@ from pipeline.errors import StorageError
 from pipeline.files.atomic import storage_errors
 from pipeline.files.io import read_json, write_json
 from pipeline.files.temporary import temporary_root
+
+JOBLIB_SWITCH = "JOBLIB_MULTIPROCESSING"
+"""The variable by which joblib is told whether it may have processes."""
 
 
 @contextmanager
@@ -60,15 +64,41 @@ def processes_allowed(wanted: int, context: BaseContext) -> int:
     Returns:
         ``wanted``; or 1, which is said on stderr, where the system refuses such locks.
     """
-    if wanted > 1:
-        try:
-            context.Lock()
-        except (OSError, ImportError) as error:
-            print(
-                f"one process instead of {wanted}, as they could share no lock in /dev/shm ({error})", file=sys.stderr
-            )
-            return 1
+    if wanted > 1 and (refusal := _refusal(context)):
+        print(f"one process instead of {wanted}, as they could share no lock in /dev/shm ({refusal})", file=sys.stderr)
+        return 1
     return wanted
+
+
+@contextmanager
+def importing_joblib() -> Iterator[None]:
+    """Within, the import of joblib, and of what imports it, does not look for locks that the system refuses.
+
+    joblib would warn of them, though nothing here uses its processes. Where there are locks, it finds them.
+    """
+    methods = get_all_start_methods()
+    # Of a fork's lock no process need keep count.
+    if "joblib" in sys.modules or not _refusal(get_context("fork" if "fork" in methods else methods[0])):
+        yield
+        return
+    before = os.environ.get(JOBLIB_SWITCH)
+    os.environ[JOBLIB_SWITCH] = "0"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[JOBLIB_SWITCH]
+        else:
+            os.environ[JOBLIB_SWITCH] = before
+
+
+def _refusal(context: BaseContext) -> Exception | None:
+    """Why processes can share no lock; None: they can."""
+    try:
+        context.Lock()
+    except (OSError, ImportError) as error:
+        return error
+    return None
 
 
 def _opened(path: Path) -> int:

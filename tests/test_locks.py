@@ -112,3 +112,28 @@ def test_without_shared_memory_one_process_works_and_says_so(
     assert "one process instead of 4" in capsys.readouterr().err
     assert processes_allowed(1, context) == 1
     assert capsys.readouterr().err == ""
+
+
+NO_LOCKS = """
+import multiprocessing.synchronize, _multiprocessing, os, sys
+
+def refuse(*_, **__):
+    raise FileNotFoundError(2, "No such file or directory")
+
+multiprocessing.synchronize._multiprocessing.SemLock = _multiprocessing.SemLock = refuse
+from pipeline.locks import importing_joblib
+if sys.argv[1:]:
+    import joblib
+with importing_joblib():
+    import joblib
+assert "JOBLIB_MULTIPROCESSING" not in os.environ
+print(joblib.__name__)
+"""
+
+
+def test_joblib_does_not_warn_where_there_is_no_shared_memory() -> None:
+    run = [sys.executable, "-c", NO_LOCKS]
+    done = subprocess.run(run, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == ("joblib\n", "")
+    done = subprocess.run([*run, "by itself"], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert "joblib will operate in serial mode" in done.stderr  # so the case is the one that it warns of

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from pipeline.evaluation.records import Metrics, Oracle
 from pipeline.evaluation.resampling import Grouped
 from pipeline.labels import NUM_CLASSES
+from pipeline.locks import importing_joblib
 
 Interval = tuple[float, float]
 
@@ -87,7 +88,8 @@ def scores_by_epoch(labels: NDArray[np.int64], predicted: NDArray[np.uint8]) -> 
 def tsne(projections: NDArray[np.float32], seed: int) -> NDArray[np.float32]:
     """t-SNE coordinates, N×2 float32, of N×d projections (van der Maaten and Hinton 2008; the paper's Fig. 3)."""
     # Imported here: scikit-learn takes a second to load, which stages that only score need not wait for.
-    from sklearn.manifold import TSNE
+    with importing_joblib():
+        from sklearn.manifold import TSNE
 
     perplexity = min(30.0, (len(projections) - 1) / 3.0)
     # Half of scikit-learn's number of steps: of a few hundred points the divergence falls by a thousandth afterwards.

@@ -13,6 +13,7 @@ from pipeline.config.pictures import FaceParams
 from pipeline.data.crops import CROP_SIZE
 from pipeline.exporting import onnx
 from pipeline.labels import EXPRESSIONS
+from pipeline.locks import importing_joblib
 from pipeline.networks.trained import TrainedModel
 
 BATCH = 32
@@ -54,7 +55,8 @@ def measured(path: Path) -> Latency:
     Raises:
         ParamsError: ONNX Runtime is not installed.
     """
-    from joblib import cpu_count
+    with importing_joblib():
+        from joblib import cpu_count
 
     predict = onnx.predictor(path)
     crops = np.random.Generator(np.random.PCG64(0)).integers(0, 256, (BATCH, CROP_SIZE, CROP_SIZE, 3), dtype=np.uint8)

@@ -12,7 +12,6 @@ or 16 channels in one instruction, and fall back to single numbers where the cha
 
 from pathlib import Path
 
-import joblib
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -21,6 +20,7 @@ from torch.nn import functional as F
 
 from pipeline.errors import WeightsError
 from pipeline.files.io import package_file
+from pipeline.locks import importing_joblib
 
 FILTERS = 16
 """Layers may be filled up with filters of zeros to a multiple of this."""
@@ -150,6 +150,8 @@ def load_weights(network: nn.Module, name: str) -> None:
         WeightsError: the file is missing, or does not fit the network.
     """
     path = weight_file(name)
+    with importing_joblib():
+        import joblib
     arrays: list[NDArray[np.float32]] = joblib.load(path)
     parameters = list(network.named_parameters())
     if len(arrays) != len(parameters):
