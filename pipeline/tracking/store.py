@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import unquote, urlsplit, urlunsplit
 
 import mlflow
 from filelock import FileLock
@@ -16,6 +16,7 @@ from mlflow.protos.databricks_pb2 import PERMISSION_DENIED, ErrorCode
 from requests import HTTPError, RequestException
 
 from pipeline.errors import TrackingError
+from pipeline.files.names import as_text
 from pipeline.tracking import execution, places
 from pipeline.tracking.database import find_fault, remove_side_files, wait_for_maker
 from pipeline.tracking.descriptions import experiment_tags
@@ -105,11 +106,12 @@ def choose() -> bool:
         Whether it is the project's own.
 
     Raises:
-        TrackingError: the project was moved, and its store cannot be written to note that.
+        TrackingError: the project was moved, and its store cannot be written to note that; or no store can lie there.
     """
     # MLflow keeps what it was told in the same variable, where this process finds it the next time.
     own = os.environ.get("MLFLOW_TRACKING_URI", "") in ("", _own())
     if own:
+        _require_address(execution.store_root())
         mlflow.set_tracking_uri(_own())
         mend_places()
     return own
@@ -177,8 +179,22 @@ def _own() -> str:
     return f"{SQLITE}{execution.store_root() / DATABASE}"
 
 
+def _require_address(folder: Path) -> None:
+    """Refuse a folder that an address cannot name: MLflow reads it in one place as it stands, in another decoded.
+
+    Raises:
+        TrackingError: its path has ``?``, or ``%`` with two digits behind it.
+    """
+    if _database(f"{SQLITE}{folder}") != folder:
+        raise TrackingError(
+            f"{as_text(folder)}: MLflow finds no store in a folder whose path has ? or %20 and the like; move or "
+            f"rename the folder, or name a store elsewhere: MLFLOW_TRACKING_URI={SQLITE}/FOLDER/{DATABASE}"
+        )
+
+
 def _database(uri: str) -> Path:
-    return Path(uri.removeprefix(SQLITE))
+    """The file of a SQLite store; what may follow it is for the driver."""
+    return Path(unquote(uri.removeprefix(SQLITE).partition("?")[0]))
 
 
 def _create(database: Path) -> None:
