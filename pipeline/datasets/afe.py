@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import ClassVar
 
 from pipeline.datasets.parts.base import Sample
-from pipeline.datasets.parts.boxed import Box, BoxedFaces
+from pipeline.datasets.parts.boxed import Box, BoxedFaces, whole_pixels
+from pipeline.datasets.parts.classes import plain_code
 from pipeline.datasets.parts.finder import find
 from pipeline.datasets.parts.folders import files_by_name
 from pipeline.datasets.parts.lists import list_lines
@@ -58,9 +59,13 @@ class Afe(BoxedFaces):
         """
         name, *values = line.rsplit(maxsplit=VALUES)
         try:
-            left, top, right, bottom, code = (int(value) for value in values)
+            *box, label = values
+            left, top, right, bottom = whole_pixels(box)
+            code = int(plain_code(label))
         except ValueError:
-            raise self.error(f"{where}: not a picture and five whole numbers; unpack the list again") from None
+            raise self.error(
+                f"{where}: not a picture, four numbers and a whole number for the label; unpack the list again"
+            ) from None
         if code not in LABELS and code not in LEFT_OUT:
             raise self.error(f"{where}: label {code} is not one of 0–10; correct the line")
         file = home / PICTURES / name

@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import ClassVar
 
 from pipeline.datasets.parts.base import Sample
-from pipeline.datasets.parts.boxed import Box, BoxedFaces
+from pipeline.datasets.parts.boxed import Box, BoxedFaces, whole_pixels
 from pipeline.datasets.parts.classes import plain_code
 from pipeline.datasets.parts.finder import find_file
-from pipeline.datasets.parts.lists import list_lines, number_of
+from pipeline.datasets.parts.lists import list_lines
 from pipeline.errors import short_repr
 from pipeline.labels import ANGER, DISGUST, FEAR, HAPPINESS, NEUTRAL, SADNESS, SURPRISE
 
@@ -49,8 +49,8 @@ class ExpW(BoxedFaces):
         if code not in LABELS:
             raise self.error(f"{where}: label {short_repr(code)} is not one of 0–6; correct the line")
         try:
-            top, left, right, bottom = (int(number_of(value)) for value in box)
-        except (ValueError, OverflowError):  # not a number, or an infinite one
+            top, left, right, bottom = whole_pixels(box)
+        except ValueError:
             raise self.error(
                 f"{where}: {short_repr(' '.join(box))} is no box of four numbers; correct the line"
             ) from None

@@ -107,7 +107,7 @@ class RafDb(AlignedOrWhole):
     def _lines(self, path: Path) -> Iterator[tuple[str, str, str]]:
         """The picture's stem, its suffix and the code of each line of the list."""
         for where, line in list_lines(self, path):
-            match = re.fullmatch(r"((?:train|test)_[0-9]+)(\.jpg) +(\S+)", line)
+            match = re.fullmatch(r"((?:train|test)_[0-9]+)(\.(?i:jpg))\s+(\S+)", line)
             if match is None:
                 raise self.error(f"{where}: {short_repr(line)} is not of the form 'train_00001.jpg 5'; unpack it again")
             code = plain_code(match[3])

@@ -46,7 +46,9 @@ def test_a_face_is_cut_with_half_as_much_around(tmp_path: Path) -> None:
     assert np.array_equal(dataset.read(dataset.samples()[0]), picture[0:81, 20:61])
 
 
-HUGE = "1" + "0" * 400
+FAR = "1" + "0" * 300
+TOO_FAR = "1" + "0" * 400
+"""No float is as large."""
 
 
 @pytest.mark.parametrize(
@@ -57,7 +59,7 @@ HUGE = "1" + "0" * 400
         ("121 20 125 40", "does not lie in its picture"),  # half as much around would reach into the picture
         ("110 20 150 40", "does not lie in its picture"),  # only a quarter of it does
         ("-5000 -5000 5000 5000", "does not lie in its picture"),
-        (f"-{HUGE} -{HUGE} {HUGE} {HUGE}", "does not lie in its picture"),
+        (f"-{FAR} -{FAR} {FAR} {FAR}", "does not lie in its picture"),
         ("50 20 30 60", "is empty"),
         ("30 20 30 60", "is empty"),
         ("30 60 50 20", "is empty"),
@@ -84,8 +86,11 @@ def test_a_face_at_the_edge_is_read_as_far_as_it_is_there(tmp_path: Path) -> Non
     ("line", "message"),
     [
         ("a.jpg 1 2 3 4 11", r"train_list\.txt, line 1: label 11 is not one of 0–10"),
-        ("a.jpg 1 2 3 4", "line 1: not a picture and five whole numbers"),
-        ("a.jpg 1 2 x 4 5", "line 1: not a picture and five whole numbers"),
+        ("a.jpg 1 2 3 4", "line 1: not a picture, four numbers and a whole number for the label"),
+        (f"a.jpg 1 2 {TOO_FAR} 4 5", "line 1: not a picture, four numbers and a whole number for the label"),
+        ("a.jpg 1 2 inf 4 5", "line 1: not a picture, four numbers and a whole number for the label"),
+        ("a.jpg 1 2 3 4 5.5", "line 1: not a picture, four numbers and a whole number for the label"),
+        ("a.jpg 1 2 x 4 5", "line 1: not a picture, four numbers and a whole number for the label"),
         ("/films/a.jpg 1 2 3 4 5", r"/films/a\.jpg: named by the set's list, but not in"),
     ],
 )

@@ -102,6 +102,18 @@ def test_byte_order_marks_and_line_ends_of_other_systems_change_nothing(name: st
     assert labels(name, tmp_path) == expected
 
 
+@pytest.mark.parametrize("name", ["afe", "expw"])
+def test_whole_numbers_may_be_written_as_floats(name: str, tmp_path: Path) -> None:
+    listed = SETS[name](tmp_path)
+    dataset = open_dataset(name, tmp_path)
+    expected = [(sample.label, dataset.read(sample).shape) for sample in dataset.samples()]
+    lines = [line.split() for line in listed.read_text().splitlines()]
+    floats = [" ".join([line[0], *(f"{value}.0" for value in line[1:])]) for line in lines]
+    listed.write_text("\n".join(floats))
+    dataset = open_dataset(name, tmp_path)
+    assert [(sample.label, dataset.read(sample).shape) for sample in dataset.samples()] == expected
+
+
 TABLES = ("affectnet", "rafdb ", "fer2013", "ckplus", "ferplus")
 """Those with a header."""
 

@@ -63,6 +63,14 @@ def test_a_listed_picture_that_is_missing_is_unreadable(root: Path) -> None:
         dataset.read(samples[3])
 
 
+def test_a_list_with_tabs_and_endings_in_capitals_is_read(root: Path) -> None:
+    write_list(root, "train_00001.JPG\t5\ntest_0001.jpg  4\n")
+    assert [sample.key for sample in open_dataset("rafdb", root).samples()] == [
+        "Image/aligned/test_0001_aligned.jpg",
+        "Image/aligned/train_00001_aligned.jpg",
+    ]
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -71,7 +79,7 @@ def test_a_listed_picture_that_is_missing_is_unreadable(root: Path) -> None:
         ("train_00001.jpg x\n", r"line 1: label 'x' is not one of 1–7"),
         ("train_00001.jpg 5\n\ntrain_00002.jpg\n", r"line 3: 'train_00002.jpg' is not of the form"),
         ("../secret.jpg 5\n", r"line 1: '../secret.jpg 5' is not of the form"),
-        ("train_00001.jpg 5\ntrain_00001.jpg 4\n", r"train_00001_aligned\.jpg is listed twice"),
+        ("train_00001.jpg 5\ntrain_00001.jpg 4\n", r"train_00001_aligned\.jpg is listed twice; keep one of the lines"),
         ("\n", r"no pictures"),
     ],
 )

@@ -123,7 +123,7 @@ class Dataset(ABC):
             raise self.error(f"{self.root}: no pictures; {self.advice}")
         for sample, following in pairwise(samples):
             if sample.key == following.key:
-                raise self.error(f"{self.root}: {sample.key} is listed twice")
+                raise self.error(f"{self.root}: {sample.key} is listed twice; keep one of the lines")
         for sample in samples:
             # Bytes of a file name that are not UTF-8 come as lone surrogates, which no manifest can store.
             if not sample.key.isascii() and (shown := as_text(sample.key)) != sample.key:

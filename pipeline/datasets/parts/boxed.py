@@ -1,5 +1,7 @@
 """Sets that list faces by their boxes in pictures; one picture may show several of them."""
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -7,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.datasets.parts.base import Dataset, Sample
+from pipeline.datasets.parts.lists import number_of
 from pipeline.datasets.parts.pictures import decode
 from pipeline.errors import UnreadableImageError, short_key
 
@@ -35,6 +38,18 @@ class Box:
     top: int
     right: int
     bottom: int
+
+
+def whole_pixels(numbers: Sequence[str]) -> list[int]:
+    """The pixels that numbers of a list say, without what is behind their decimal point.
+
+    Raises:
+        ValueError: one is no number, or no finite one.
+    """
+    values = [number_of(text) for text in numbers]
+    if not all(map(math.isfinite, values)):
+        raise ValueError("no finite number")
+    return list(map(int, values))
 
 
 class BoxedFaces(Dataset):
