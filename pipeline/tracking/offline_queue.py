@@ -9,14 +9,13 @@ from contextlib import ExitStack, contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import mlflow
 from mlflow import MlflowClient
 from mlflow.entities import Dataset, DatasetInput, InputTag, LoggedModelOutput, LoggedModelStatus, Metric, Run, RunTag
 from mlflow.models import Model
 from mlflow.models.model import MLMODEL_FILE_NAME
-from mlflow.utils.file_utils import local_file_uri_to_path
 from tqdm import tqdm
 
 from pipeline.errors import StorageError, TrackingError
@@ -299,9 +298,10 @@ def _place_named(place: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:  # as requests' are, too
-        if isinstance(error, store.failures()) or not place or urlsplit(place).scheme not in ("", "file"):
+        parts = urlsplit(place)
+        if isinstance(error, store.failures()) or not place or parts.scheme not in ("", "file"):
             raise
-        raise storage_error(local_file_uri_to_path(place), error) from error
+        raise storage_error(unquote(parts.path) if parts.scheme else place, error) from error
 
 
 def _send_model(client: MlflowClient, run_id: str, folder: Path, name: str | None, moment: int) -> None:
