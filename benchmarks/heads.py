@@ -52,6 +52,8 @@ KNOWN = (
     "(`split.TARGET.classes`).\n\n"
 )
 AS_CONFIGURED, SEARCHED = "as configured", "searched"
+LOSSES = {"supcon": "the contrastive loss", "cross_entropy": "cross entropy", "both": "both losses"}
+"""The values of ``pretrain.objective`` in words."""
 
 
 @dataclass(frozen=True)
@@ -319,7 +321,7 @@ def page(target: str, files: Sequence[Path]) -> str:
     made = {f"{one['environment']['hardware']}, {one['environment']['precision']}" for one in first}
     commits = {one["commit"][:7] for one in first}
     seeds = ", ".join(str(one["source_seed"]) for one in first)
-    losses = sorted({one["pretrain"]["objective"] for one in first})
+    losses = sorted({LOSSES[one["pretrain"]["objective"]] for one in first})
     pattern = f"{files[0].stem.rpartition('-')[0]}-*.json"
     known, changes = first[0].get("known_classes"), first[0].get("set")
     changed = f"Every row has {', '.join(f'`{change}`' for change in changes)}.\n\n" if changes else ""

@@ -2,10 +2,11 @@
 
 python -m benchmarks.real_faces
 
-The short tables of docs/results.md are the rows that its page names, out of the whole tables beside the files. Two
-pictures: docs/fer2013-ckplus48.png, the README's, has some of the rows, docs/real-faces.png has all of them in both
-directions. A dot is a source model's mean over seeds (the JSON files that benchmarks.heads writes). A line is the 95 %
-interval of the mean gain (the tables that benchmarks.heads makes of the same files).
+The short tables of docs/results.md are the rows that its page names, out of the whole tables beside the files; the one
+of docs/first-run.md has a row a source model of the preset. Two pictures: docs/fer2013-ckplus48.png, the README's, has
+some of the rows, docs/real-faces.png has all of them in both directions. A dot is a source model's mean over seeds (the
+JSON files that benchmarks.heads writes). A line is the 95 % interval of the mean gain (the tables that benchmarks.heads
+makes of the same files).
 """
 
 import re
@@ -14,13 +15,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
+from textwrap import indent
+from typing import Any
 
 import matplotlib.style
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from benchmarks import stage1
-from benchmarks.heads import AS_CONFIGURED, DT, SEARCHED
+from benchmarks.heads import AS_CONFIGURED, DT, POCAN, SEARCHED
 from pipeline.files.io import read_json, write_text
 from pipeline.reporting.figures import AFTER_COLOUR, STYLE, WARNING_COLOUR
 from pipeline.reporting.markdown import markdown_table, signed
@@ -33,9 +36,10 @@ DIRECTIONS: Mapping[str, str] = {
     "ckplus48-fer2013": "CK+48 → FER2013",
 }
 """The names of the stored results, and what they are of."""
+CONSISTENT = "POCAN, consistent loss"
 SHOWN = (
-    "POCAN",
-    "POCAN, consistent loss",
+    POCAN,
+    CONSISTENT,
     "Concord",
     "LAME",
     "Centroids",
@@ -46,11 +50,15 @@ SHOWN = (
 )
 """The rows of the README's picture, as configured: the methods of both families and the controls."""
 NEUTRAL = "#777777"
-PAGE = DOCS / "results.md"
+PAGES = DOCS / "results.md", DOCS / "first-run.md"
+PRESET = "fer2013-ckplus48"
+"""The stored results of params/fer2013-ckplus48.yaml."""
 TABLE = re.compile(r"(<!-- rows of results/(\S+)\.md: (.+?) -->\n\n).*?(?=\n\n)", re.DOTALL)
 """A short table on the page: the comment before it names the whole table and the rows, split by semicolons."""
 STAGE_1 = re.compile(r"(<!-- losses of stage 1 -->\n\n).*?(?=\n\n)", re.DOTALL)
 """The table of ``benchmarks.stage1`` on the page."""
+MODELS = re.compile(r"( *)(<!-- source models of the preset -->\n\n).*?(?=\n\n)", re.DOTALL)
+"""The table of ``source_models`` on the page, indented as the comment before it."""
 COLUMNS = ("accuracy", "gain", "balanced gain", "p (Holm)")
 """Of a short table, after the row's name and before how many runs there were: the first of the whole table."""
 
@@ -192,6 +200,7 @@ def with_tables(page: str) -> str:
         ValueError: a whole table lacks a row that the page names.
     """
     page = STAGE_1.sub(lambda found: found[1] + stage1.table(DOCS / "results"), page)
+    page = MODELS.sub(lambda found: found[1] + found[2] + indent(source_models(), found[1]), page)
     return TABLE.sub(lambda found: found[1] + _short(found[2], found[3].split("; ")), page)
 
 
@@ -204,6 +213,28 @@ def _short(table: str, wanted: Sequence[str]) -> str:
     return markdown_table(["in per cent (balanced)", *COLUMNS, "models × seeds"], lines)
 
 
+def source_models() -> str:
+    """A row a source model of the preset: accuracy (balanced) in per cent, means over seeds of stage 2."""
+    lines = []
+    for file in files(PRESET):
+        content = read_json(file)
+        own = [content["source"]["accuracy"], content["source"]["balanced_accuracy"]]
+        scores = [own, *(_mean_scores(content["runs"], row) for row in (DT, CONSISTENT, POCAN))]
+        lines.append(
+            [
+                str(content["source_seed"]),
+                *(f"{100 * accuracy:.1f} ({100 * balanced:.1f})" for accuracy, balanced in scores),
+            ]
+        )
+    head = ["source model", "FER2013's own test", "CK+48 before (direct transfer, DT)"]
+    return markdown_table([*head, "after (POCAN, consistent loss)", "after (POCAN, printed loss)"], lines)
+
+
+def _mean_scores(runs: Sequence[Mapping[str, Any]], row: str) -> list[float]:
+    each = [one["scores"] for one in runs if (one["row"], one["kind"]) == (row, AS_CONFIGURED)]
+    return [fmean(of_one) for of_one in zip(*each, strict=True)]
+
+
 def described(tables: Sequence[tuple[float, Sequence[Row]]]) -> str:
     """What was measured, in words: it goes into a picture's file, so that a test can tell an old picture."""
     return "\n".join(
@@ -213,7 +244,8 @@ def described(tables: Sequence[tuple[float, Sequence[Row]]]) -> str:
 
 def main() -> None:
     """Draw both pictures, and write the short tables."""
-    write_text(PAGE, with_tables(PAGE.read_text(encoding="utf-8")))
+    for page in PAGES:
+        write_text(page, with_tables(page.read_text(encoding="utf-8")))
     tables, shown_first = {direction: rows(direction) for direction in DIRECTIONS if files(direction)}, front()
     with matplotlib.style.context(STYLE, after_reset=True):
         for path, figure, shown in (

@@ -2,13 +2,13 @@
 
 python -m benchmarks.stage1 docs/results
 
-A row a loss, means ± deviation over its source models. For each of them the folder has two files, of projects that
-differ in ``pretrain`` alone: heads-NAME-SEED.json by ``benchmarks.heads run`` and trials-NAME-SEED.json by
+A row a loss, means ± deviation over its source models, which differ in ``pretrain`` alone. The folder has of each
+heads-NAME-SEED.json by ``benchmarks.heads run`` and, where that was run, trials-NAME-SEED.json by
 ``benchmarks.trial_heads run``.
 """
 
 import argparse
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from benchmarks.heads import DT, POCAN
 from pipeline.files.io import read_json
-from pipeline.reporting.markdown import markdown_table
+from pipeline.reporting.markdown import NOTHING, markdown_table
 
 LOSSES = {
     "cross-entropy-fer2013-ckplus48": "cross entropy",
@@ -26,6 +26,8 @@ LOSSES = {
 }
 """The names of the files, and what stage 1 was trained on."""
 COLUMNS = (DT, POCAN, "POCAN, consistent loss")
+SEEDS = (3, 4, 5)
+"""Of the source models that were trained with every loss."""
 
 
 def table(folder: Path) -> str:
@@ -33,15 +35,28 @@ def table(folder: Path) -> str:
     heads = ["stage 1", "source's own test", *(f"{on}: {row}" for on in ("trials", "CK+48") for row in COLUMNS)]
     lines = []
     for loss, words in LOSSES.items():
-        trials = [read_json(file) for file in sorted(folder.glob(f"trials-{loss}-*.json"))]
-        real = [read_json(folder / f"heads-{loss}-{one['source_seed']}.json") for one in trials]
-        if [one["weights_sha256"] for one in real] != [one["weights_sha256"] for one in trials]:
+        real = _stored(folder, f"heads-{loss}")
+        trials = _stored(folder, f"trials-{loss}")
+        if any(one["weights_sha256"] != real[seed]["weights_sha256"] for seed, one in trials.items()):
             raise SystemExit(f"{folder}: the files of {loss} are not of the same source models")
-        own = 100 * np.array([one["source"]["own_shares_accuracy"] for one in real])
-        columns = *zip(*map(_of_trials, trials), strict=True), *zip(*map(_of_real, real), strict=True)
-        seeds = ", ".join(str(one["source_seed"]) for one in real)
-        lines.append([f"{words} (seeds {seeds})", _spread(own), *map(_cell, columns)])
+        own = 100 * np.array([one["source"]["own_shares_accuracy"] for one in real.values()])
+        columns = [
+            *zip(*map(_of_trials, trials.values()), strict=True),
+            *zip(*map(_of_real, real.values()), strict=True),
+        ]
+        seeds = f"seeds {_listed(real)}" if [*trials] == [*real] else f"seeds {_listed(real)}; trials {_listed(trials)}"
+        lines.append([f"{words} ({seeds})", _spread(own), *map(_cell, columns)])
     return markdown_table(heads, lines)
+
+
+def _stored(folder: Path, name: str) -> dict[int, Any]:
+    """By seed the contents of the files that are there."""
+    files = {seed: folder / f"{name}-{seed}.json" for seed in SEEDS}
+    return {seed: read_json(file) for seed, file in files.items() if file.exists()}
+
+
+def _listed(seeds: Iterable[int]) -> str:
+    return ", ".join(map(str, seeds))
 
 
 def _of_real(content: Any) -> Iterator[NDArray[np.float64]]:
@@ -63,6 +78,8 @@ def _transfer(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def _cell(models: Sequence[NDArray[np.float64]]) -> str:
+    if not models:
+        return NOTHING
     accuracy, balanced = np.array(models).T
     return f"{_spread(accuracy)} ({balanced.mean():.1f})"
 

@@ -29,10 +29,11 @@ def test_the_pictures_are_of_these_tables() -> None:
         assert drawn == real_faces.described(shown), "draw it again: python -m benchmarks.real_faces"
 
 
-def test_the_pages_short_tables_are_of_the_whole_tables() -> None:
-    page = real_faces.PAGE.read_text(encoding="utf-8")
-    assert real_faces.with_tables(page) == page, "write them again: python -m benchmarks.real_faces"
-    assert len(real_faces.TABLE.findall(page)) > 0
+@pytest.mark.parametrize("page", real_faces.PAGES, ids=lambda page: page.name)
+def test_the_tables_of_a_page_are_of_the_stored_results(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    assert real_faces.with_tables(text) == text, "write them again: python -m benchmarks.real_faces"
+    assert [*real_faces.TABLE.findall(text), *real_faces.MODELS.findall(text)]
     with pytest.raises(ValueError, match=r"fer2013-ckplus48\.md: has no row Magic"):
         real_faces.with_tables("<!-- rows of results/fer2013-ckplus48.md: DT; Magic -->\n\n\n\n")
 
