@@ -237,6 +237,7 @@ def adapt(
     *,
     model: AnyPath = SOURCE_MODEL,
     labels: AnyPath | None = None,
+    expressions: Sequence[str] | None = None,
     method: str | None = None,
     choose: str | None = None,
     search: int = 0,
@@ -255,6 +256,8 @@ def adapt(
         model: the source model: its folder, or an MLflow URI.
         labels: the expressions of a few of the pictures: a CSV with the columns picture and expression, or a folder
             with a sub-folder a class. None: none is known.
+        expressions: those that occur in the pictures, as ``["anger", "happiness"]``; no other is predicted. None: that
+            is not known.
         method: the method; None: by what is at hand.
         choose: the epoch whose model is kept: "last", or by a validator that needs no label; None: by a label-free
             rule, or by the labels.
@@ -284,6 +287,7 @@ def adapt(
             None if params is None else Path(params),
             device,
             None if labels is None else Path(labels),
+            expressions,
         )
     )
     names = (

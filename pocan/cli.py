@@ -221,6 +221,10 @@ def adapt(
         Path | None,
         typer.Option(help="Labels of a few pictures: a CSV (picture, expression), or a folder of class folders."),
     ] = None,
+    expressions: Annotated[
+        str | None,
+        typer.Option(help="If you know which expressions occur: only these are predicted, e.g. anger,happiness."),
+    ] = None,
     method: Annotated[
         str | None, typer.Option(help="The method; the default depends on whether the source's pictures exist.")
     ] = None,
@@ -253,6 +257,7 @@ def adapt(
         out,
         model=model,
         labels=labels,
+        expressions=None if expressions is None else [name.strip() for name in expressions.split(",")],
         method=method,
         choose=choose,
         search=search,

@@ -1,5 +1,6 @@
 """The sections of params.yaml on pictures: which sets, how stand-ins are drawn, faces found and sets divided."""
 
+from collections.abc import Sequence
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
@@ -134,6 +135,20 @@ DEFAULT_FACES = FaceParams(
 """How faces are found and cropped where nothing else is asked for."""
 
 
+def distinct_expressions(names: Sequence[str]) -> tuple[str, ...]:
+    """Names of expressions, each once.
+
+    Raises:
+        ValueError: one is no expression, or is named twice.
+    """
+    for name in names:
+        if name not in EXPRESSIONS:
+            raise ValueError(f"unknown expression {unknown(name, EXPRESSIONS)}")
+    if len(set(names)) < len(names):
+        raise ValueError(f"an expression is named twice in {[*names]}")
+    return tuple(names)
+
+
 class SplitParams(Section):
     """How one data set is divided (see pipeline/splits/protocols.py), and what is known of it.
 
@@ -157,12 +172,7 @@ class SplitParams(Section):
     @field_validator("classes")
     @classmethod
     def _classes_are_expressions(cls, classes: tuple[str, ...] | None) -> tuple[str, ...] | None:
-        for name in classes or ():
-            if name not in EXPRESSIONS:
-                raise ValueError(f"unknown expression {unknown(name, EXPRESSIONS)}")
-        if classes and len(set(classes)) < len(classes):
-            raise ValueError(f"an expression is named twice in {list(classes)}")
-        return classes
+        return None if classes is None else distinct_expressions(classes)
 
     @model_validator(mode="after")
     def _test_goes_with_protocol(self) -> Self:

@@ -21,9 +21,9 @@ from pipeline.data.crops import CropStore
 from pipeline.data.prepared import PreparedData, Split
 from pipeline.errors import DamagedFileError, DatasetError
 from pipeline.files.io import read_json, write_json
+from pipeline.labels import EXPRESSIONS
 from pipeline.locks import exclusive
 from pipeline.methods import implementation
-from pipeline.networks.network import PrototypeClassifier
 from pipeline.own_pictures import outputs
 from pipeline.own_pictures.labelled import Labelled
 from pipeline.own_pictures.request import AdaptRequest, Plan
@@ -50,11 +50,13 @@ def adapt_to_pictures(request: AdaptRequest) -> None:
 
 def _run(request: AdaptRequest) -> None:
     pick(request.device)
+    known = request.known_expressions
     pictures = request.dataset()
     trained = models.open_model(request.model)
     # Now: a method may train this very model.
     temperature = float(trained.model.calibration.temperature)
     given = [] if request.labels is None else read_labels(request.labels, pictures)
+    _require_known(given, known)
     plan = request.plan(trained, pictures.name)
     settings = plan.settings
     for message in filter(None, [request.videos_left_out(pictures), *single_labels(given)]):
@@ -71,7 +73,7 @@ def _run(request: AdaptRequest) -> None:
             settings.adapt,
             settings.augment,
             settings.seed,
-            None,
+            known,
             dependencies.code_digests("adapt", settings, implementation(settings.adapt)),
             AdaptationPaths.below(request.out, in_progress),
         )
@@ -97,14 +99,24 @@ def _make_features(work: Adaptation, device: torch.device) -> None:
             request.write(work.outputs.features / request.name, device)
 
 
+def _require_known(given: Sequence[UserLabel], known: Sequence[str] | None) -> None:
+    """Check the labels against the expressions that occur.
+
+    Raises:
+        DatasetError: a label is of another one.
+    """
+    for one in given:
+        if known and EXPRESSIONS[one.label] not in known:
+            raise DatasetError(f"{one.place}: {EXPRESSIONS[one.label]} is not among --expressions; correct one of them")
+
+
 def _labelled(plan: Plan, work: Adaptation, given: Sequence[UserLabel]) -> Labelled:
     """What the labels are compared by; the source model is copied before a method trains it in place.
 
     Raises:
         DatasetError: too few labelled pictures have a face.
     """
-    model = copy.deepcopy(work.trained.model)
-    assert isinstance(model, PrototypeClassifier)
+    model = copy.deepcopy(work.source_model)
     keys, faces = work.target.store.samples["key"].tolist(), work.target.split.train
     return Labelled(given, keys, faces, model, work.params.title, plan.rule, work.seed)
 
@@ -122,6 +134,8 @@ def _claim(request: AdaptRequest, faces: FaceParams, given: Sequence[UserLabel])
         "every": request.every,
         "faces": faces.model_dump(mode="json"),
     } | ({"labels": digest(given)} if given else {})
+    if request.expressions is not None:
+        wanted["expressions"] = [*request.expressions]
     if note.is_file():
         try:
             found = read_json(note)

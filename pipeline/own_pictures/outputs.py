@@ -82,6 +82,7 @@ def _report_data(
 ) -> report.ReportData:
     """What the report is made from; ``before`` and ``adapted`` are calibrated probabilities, N×k."""
     target, kept_epoch = work.target, saved.describe(work.outputs.model)["kept_epoch"]
+    source_labels = None if work.source is None else work.source.store.labels()
     of_source, of_target = work.trained.description["source"], target.store.description
     return report.ReportData(
         settings=plan.settings,
@@ -92,7 +93,7 @@ def _report_data(
         outcome=outcome,
         kept_epoch=kept_epoch,
         moved=_moved(work, kept_epoch),
-        scores=report.judged(target, outcome, None if work.source is None else work.source.store.labels()),
+        scores=report.judged(target, outcome, source_labels, work.known_classes),
         with_source=work.source is not None,
         predictions=predictions_table(target, adapted).iloc[target.split.test],
         changes=changes(target, before, adapted),
@@ -101,6 +102,7 @@ def _report_data(
         queries=target.store.samples["key"].iloc[[one.row for one in queries]].tolist(),
         provenance=ProvenancePair(source=of_source["provenance"], target=of_target["provenance"]),
         imported=work.trained.imported,
+        known=work.known_classes,
     )
 
 

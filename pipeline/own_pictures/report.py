@@ -85,6 +85,7 @@ class ReportData:
         queries: the pictures to label next.
         provenance: whether the model's pictures and the user's are drawn.
         imported: whether the model came from elsewhere, without a source.
+        known: the expressions that occur, as the user says; None: that is not known.
     """
 
     settings: ModelRunParams
@@ -104,6 +105,7 @@ class ReportData:
     queries: Sequence[str]
     provenance: ProvenancePair
     imported: bool
+    known: Sequence[str] | None = None
 
     @property
     def note(self) -> str:
@@ -139,6 +141,9 @@ def text(data: ReportData) -> str:
         data.note,
         "## What was done",
         verdicts.done(settings.adapt, data.why),
+        ""
+        if data.known is None
+        else f"No expression but these can be predicted, as you named them: {', '.join(data.known)}.",
         *_kept(data),
         "## Expressions",
         _classes(_only(data.outcome.before, rows), data.predictions, data.unit, mark),
@@ -158,20 +163,27 @@ def text(data: ReportData) -> str:
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def judged(target: PreparedData, outcome: Outcome, source_labels: NDArray[np.int64] | None) -> Unlabelled:
+def judged(
+    target: PreparedData,
+    outcome: Outcome,
+    source_labels: NDArray[np.int64] | None,
+    known: Sequence[str] | None = None,
+) -> Unlabelled:
     """Both models' scores on the user's pictures with a face, without labels of these.
 
     Args:
         target: the user's pictures.
         outcome: what both models predict.
         source_labels: of each of the source's crops; None where the source is not at hand.
+        known: the expressions that occur; None: that is not known.
     """
     rows = target.split.test
     embedded, ranks = outcome.target.rows, outcome.target.ranks[np.isin(outcome.target.rows, rows)]
     sample = replace(outcome.target, rows=np.flatnonzero(np.isin(rows, embedded)), ranks=ranks)
     with_faces = replace(outcome, target=sample, before=_only(outcome.before, rows), after=_only(outcome.after, rows))
     labels = np.empty(0, np.int64) if source_labels is None else source_labels[outcome.source.rows]
-    return scorecard.unlabelled_scores(with_faces, labels, range(NUM_CLASSES))
+    possible = [EXPRESSIONS.index(name) for name in known or EXPRESSIONS]
+    return scorecard.unlabelled_scores(with_faces, labels, possible)
 
 
 def _heading(data: ReportData) -> tuple[str, str]:

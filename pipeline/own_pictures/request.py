@@ -8,6 +8,7 @@ from pathlib import Path
 
 from pipeline.config.load import changed, parse_as, read, with_changes
 from pipeline.config.methods import METHODS
+from pipeline.config.pictures import distinct_expressions
 from pipeline.config.project import params_file
 from pipeline.config.schema import ModelRunParams, RunParams
 from pipeline.data.outcome import RowSample
@@ -49,6 +50,7 @@ class AdaptRequest:
             params.yaml where there is one.
         device: auto, cpu or cuda.
         labels: a CSV file or a folder with the expressions of a few of the pictures; None: none is known.
+        expressions: those that occur in the pictures; no other is predicted. None: that is not known.
     """
 
     pictures: Path
@@ -61,6 +63,24 @@ class AdaptRequest:
     params: Path | None
     device: str
     labels: Path | None = None
+    expressions: Sequence[str] | None = None
+
+    @property
+    def known_expressions(self) -> tuple[str, ...] | None:
+        """``expressions``, checked.
+
+        Raises:
+            ParamsError: one is unknown or named twice, or there are fewer than two.
+        """
+        if self.expressions is None:
+            return None
+        try:
+            found = distinct_expressions(self.expressions)
+        except ValueError as error:
+            raise ParamsError(f"--expressions: {error}") from error
+        if len(found) < 2:
+            raise ParamsError("--expressions: name at least two, with commas between them, as anger,happiness")
+        return found
 
     @property
     def is_video(self) -> bool:

@@ -335,6 +335,21 @@ def test_a_name_that_cannot_be_kept_is_one_line() -> None:
     assert "is not UTF-8; rename the file" in answer.stderr
 
 
+@pytest.mark.usefixtures("project", "_without_export")
+@pytest.mark.parametrize("labels", [(), ("--labels", "few.csv")], ids=["unlabelled", "labelled"])
+def test_only_the_expressions_that_occur_are_predicted(labels: tuple[str, ...]) -> None:
+    Path("few.csv").write_text("picture,expression\nsub/0.png,happy\nsub/1.png,fear\n")
+    answer = invoke("album", "--out", "mine", "--expressions", "fear, happiness", *labels)
+    assert answer.exit_code == 0, answer.output
+    predicted = pd.read_csv("mine/predictions.csv")
+    np.testing.assert_allclose(predicted["p_fear"] + predicted["p_happiness"], 1.0, atol=1e-3)
+    rows = [line.split(" | ") for line in Path("mine/report.md").read_text().splitlines() if line.startswith("| ")]
+    before = {cells[0].removeprefix("| "): cells[1] for cells in rows if cells[0] in ("| anger", "| neutral", "| all")}
+    assert before == {"anger": "0 ◊", "neutral": "0 ◊", "all": "5 ◊"}  # so is the source model that it is compared with
+    assert "named them: fear, happiness." in Path("mine/report.md").read_text()
+    predicts_as_written()
+
+
 @pytest.mark.usefixtures("project")
 def test_bad_requests_are_one_line_and_leave_nothing() -> None:
     Path("film.mp4").write_bytes(b"no film" * 100)
@@ -362,6 +377,13 @@ def test_bad_requests_are_one_line_and_leave_nothing() -> None:
     message = "few.csv, line 3: sub/9.png: no such picture in album"
     refused("album", "--out", "mine", "--labels", "few.csv", message=message)
     Path("few.csv").write_text("picture,expression\nsub/0.png,happy\nsub/1.png,sad\n")
+    refused("album", "--out", "mine", "--expressions", "fear", message="--expressions: name at least two")
+    refused("album", "--out", "mine", "--expressions", "fear,joy", message="--expressions: unknown expression 'joy'")
+    refused(
+        "album", "--out", "mine", "--expressions", "fear,fear", message="--expressions: an expression is named twice"
+    )
+    named = ("--labels", "few.csv", "--expressions", "happiness,fear")
+    refused("album", "--out", "mine", *named, message="few.csv, line 3: sadness is not among --expressions")
     whole = ("--labels", "few.csv", "--method", "agra")
     refused("album", "--out", "mine", *whole, message="--labels: they are fitted on features of f, which AGRA")
 
@@ -372,6 +394,10 @@ def test_unfinished_work_is_not_mixed_with_other_pictures(monkeypatch: pytest.Mo
         patch.setattr(loop, "fit", interrupt)
         assert invoke("album", "--out", "mine").exit_code != 0
     refused("album/sub", "--out", "mine", message="mine: holds unfinished work on")
+    others = ("--expressions", "fear,happiness")
+    refused(
+        "album", "--out", "mine", *others, message="album, with other expressions; remove it or name another folder"
+    )
     Path("mine/.in-progress/pictures.json").write_text("{")
     refused("album", "--out", "mine", message="mine/.in-progress/pictures.json: damaged, so what the unfinished work")
 
