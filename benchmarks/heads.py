@@ -46,13 +46,13 @@ from pipeline.training import loop
 from pipeline.validators import computed
 
 ROWS = Path(__file__).with_name("heads.yaml")
-DT, POCAN = "DT", "POCAN"
+DT, POCAN, CONSISTENT = "DT", "POCAN", "POCAN, consistent loss"
 KNOWN = (
     "The classes that occur in the target are known: no other is predicted, by direct transfer either "
     "(`split.TARGET.classes`).\n\n"
 )
 AS_CONFIGURED, SEARCHED = "as configured", "searched"
-LOSSES = {"supcon": "the contrastive loss", "cross_entropy": "cross entropy", "both": "both losses"}
+OBJECTIVES = {"supcon": "the contrastive loss", "cross_entropy": "cross entropy", "both": "both losses"}
 """The values of ``pretrain.objective`` in words."""
 
 
@@ -265,6 +265,13 @@ def read(files: Sequence[Path]) -> dict[tuple[str, str], Runs]:
     return {key: Runs.of(each) for key, each in found.items()}
 
 
+def mean_scores(runs: Sequence[Mapping[str, Any]], row: str) -> tuple[float, float]:
+    """Accuracy and balanced accuracy of a row as configured, means over the seeds of stage 2, of one file's runs."""
+    each = [one["scores"] for one in runs if (one["row"], one["kind"]) == (row, AS_CONFIGURED)]
+    accuracy, balanced = np.mean(each, axis=0)
+    return float(accuracy), float(balanced)
+
+
 def table(target: str, files: Sequence[Path]) -> str:
     """A row for each row and kind, best balanced accuracy first.
 
@@ -321,7 +328,7 @@ def page(target: str, files: Sequence[Path]) -> str:
     made = {f"{one['environment']['hardware']}, {one['environment']['precision']}" for one in first}
     commits = {one["commit"][:7] for one in first}
     seeds = ", ".join(str(one["source_seed"]) for one in first)
-    losses = sorted({LOSSES[one["pretrain"]["objective"]] for one in first})
+    losses = sorted({OBJECTIVES[one["pretrain"]["objective"]] for one in first})
     pattern = f"{files[0].stem.rpartition('-')[0]}-*.json"
     known, changes = first[0].get("known_classes"), first[0].get("set")
     changed = f"Every row has {', '.join(f'`{change}`' for change in changes)}.\n\n" if changes else ""

@@ -16,14 +16,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
 from textwrap import indent
-from typing import Any
 
 import matplotlib.style
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from benchmarks import stage1
-from benchmarks.heads import AS_CONFIGURED, DT, POCAN, SEARCHED
+from benchmarks.heads import AS_CONFIGURED, CONSISTENT, DT, POCAN, SEARCHED, mean_scores
 from pipeline.files.io import read_json, write_text
 from pipeline.reporting.figures import AFTER_COLOUR, STYLE, WARNING_COLOUR
 from pipeline.reporting.markdown import markdown_table, signed
@@ -36,7 +35,6 @@ DIRECTIONS: Mapping[str, str] = {
     "ckplus48-fer2013": "CK+48 → FER2013",
 }
 """The names of the stored results, and what they are of."""
-CONSISTENT = "POCAN, consistent loss"
 SHOWN = (
     POCAN,
     CONSISTENT,
@@ -218,8 +216,8 @@ def source_models() -> str:
     lines = []
     for file in files(PRESET):
         content = read_json(file)
-        own = [content["source"]["accuracy"], content["source"]["balanced_accuracy"]]
-        scores = [own, *(_mean_scores(content["runs"], row) for row in (DT, CONSISTENT, POCAN))]
+        own = content["source"]["accuracy"], content["source"]["balanced_accuracy"]
+        scores = [own, *(mean_scores(content["runs"], row) for row in (DT, CONSISTENT, POCAN))]
         lines.append(
             [
                 str(content["source_seed"]),
@@ -228,11 +226,6 @@ def source_models() -> str:
         )
     head = ["source model", "FER2013's own test", "CK+48 before (direct transfer, DT)"]
     return markdown_table([*head, "after (POCAN, consistent loss)", "after (POCAN, printed loss)"], lines)
-
-
-def _mean_scores(runs: Sequence[Mapping[str, Any]], row: str) -> list[float]:
-    each = [one["scores"] for one in runs if (one["row"], one["kind"]) == (row, AS_CONFIGURED)]
-    return [fmean(of_one) for of_one in zip(*each, strict=True)]
 
 
 def described(tables: Sequence[tuple[float, Sequence[Row]]]) -> str:

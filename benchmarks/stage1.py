@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.heads import DT, POCAN
+from benchmarks.heads import CONSISTENT, DT, POCAN, mean_scores
 from pipeline.files.io import read_json
 from pipeline.reporting.markdown import NOTHING, markdown_table
 
@@ -25,7 +25,7 @@ LOSSES = {
     "both-fer2013-ckplus48": "both",
 }
 """The names of the files, and what stage 1 was trained on."""
-COLUMNS = (DT, POCAN, "POCAN, consistent loss")
+COLUMNS = (DT, POCAN, CONSISTENT)
 SEEDS = (3, 4, 5)
 """Of the source models that were trained with every loss."""
 
@@ -62,7 +62,7 @@ def _listed(seeds: Iterable[int]) -> str:
 def _of_real(content: Any) -> Iterator[NDArray[np.float64]]:
     """Accuracy and balanced accuracy of each column, in per cent, means over seeds of stage 2."""
     for name in COLUMNS:
-        yield 100 * np.mean([run["scores"] for run in content["runs"] if run["row"] == name], axis=0)
+        yield 100 * np.array(mean_scores(content["runs"], name))
 
 
 def _of_trials(content: Any) -> Iterator[NDArray[np.float64]]:

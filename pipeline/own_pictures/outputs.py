@@ -18,7 +18,7 @@ from pipeline.files.names import as_text
 from pipeline.networks import saved
 from pipeline.networks.calibration import rescaled
 from pipeline.own_pictures import next_labels, page, report
-from pipeline.own_pictures.changed import changes
+from pipeline.own_pictures.changed import Change, changes
 from pipeline.own_pictures.labelled import Labelled
 from pipeline.own_pictures.request import AdaptRequest, Plan
 from pipeline.prediction.outputs import Row, csv_text
@@ -53,14 +53,16 @@ def write(
         What MLflow keeps.
     """
     target, out = work.target, request.out
-    adapted = rescaled(outcome.after.probabilities, saved.describe(work.outputs.model)["temperature"])
+    description = saved.describe(work.outputs.model)
+    adapted = rescaled(outcome.after.probabilities, description["temperature"])
     before = rescaled(outcome.before.probabilities, temperature)
     queries = _queries(outcome, adapted, labelled)
-    data = _report_data(request, plan, work, outcome, before, adapted, queries, labelled)
+    every, changed = predictions_table(target, adapted), changes(target, before, adapted)
+    data = _report_data(request, plan, work, outcome, description["kept_epoch"], every, changed, queries, labelled)
     text = report.text(data)
     with working("draw the page"):
         curve = read_curve(work.outputs.curve, "the same command again")
-        html = page.html(data, text, work.source, predictions_table(target, adapted), before, curve)
+        html = page.html(data, text, work.source, every, before, curve)
     write_csv(out / NEXT, next_labels.table(queries, target.store))
     given = labelled.by_row if labelled else {}
     write_text(out / LABEL_PAGE, next_labels.html(target.name, queries, target.store, given))
@@ -75,13 +77,14 @@ def _report_data(
     plan: Plan,
     work: Adaptation,
     outcome: Outcome,
-    before: NDArray[np.float64],
-    adapted: NDArray[np.float64],
+    kept_epoch: int,
+    every: pd.DataFrame,
+    changed: Sequence[Change],
     queries: Sequence[next_labels.LabelQuery],
     labelled: Labelled | None,
 ) -> report.ReportData:
-    """What the report is made from; ``before`` and ``adapted`` are calibrated probabilities, N×k."""
-    target, kept_epoch = work.target, saved.describe(work.outputs.model)["kept_epoch"]
+    """What the report is made from; ``every`` has the prediction of each picture of the store."""
+    target = work.target
     source_labels = None if work.source is None else work.source.store.labels()
     of_source, of_target = work.trained.description["source"], target.store.description
     return report.ReportData(
@@ -95,8 +98,8 @@ def _report_data(
         moved=_moved(work, kept_epoch),
         scores=report.judged(target, outcome, source_labels, work.known_classes),
         with_source=work.source is not None,
-        predictions=predictions_table(target, adapted).iloc[target.split.test],
-        changes=changes(target, before, adapted),
+        predictions=every.iloc[target.split.test],
+        changes=changed,
         validations=pd.read_csv(work.outputs.validations),
         verdict=labelled.verdict if labelled else None,
         queries=target.store.samples["key"].iloc[[one.row for one in queries]].tolist(),
