@@ -16,8 +16,7 @@ from pipeline.config.methods import AdaptParams
 from pipeline.config.methods.space import Times
 from pipeline.errors import DivergedError
 from pipeline.methods import Method, SourceDomain, TargetDomain
-from pipeline.methods.parts.base import copied_state
-from pipeline.networks.network import Classifier
+from pipeline.networks.network import PrototypeClassifier
 from pipeline.training.loop import Epoch, Resumable
 from pipeline.validators import LAST, Validator, best_candidate
 
@@ -90,7 +89,7 @@ class Search(Resumable):
         return self.candidates[max(self.kept_epoch - 1, 0)]
 
     @property
-    def model(self) -> Classifier:
+    def model(self) -> PrototypeClassifier:
         """What predicts."""
         return self._method.model
 
@@ -209,7 +208,7 @@ class Search(Resumable):
         self.predictions.append(self._method.predictions[-1])
         self.validations.append(self._method.validations[-1])
         if self.kept_epoch == len(self.validations) - 1:
-            self._kept = copied_state(self.modules())
+            self._kept = self._method.kept_state()
 
 
 def candidates(params: AdaptParams, count: int, seed: int) -> tuple[AdaptParams, ...]:

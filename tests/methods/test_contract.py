@@ -1,5 +1,6 @@
 """What holds for every method of the registry, on a toy problem (``tests/methods/toy.py``)."""
 
+import copy
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from pipeline.methods import Method, SourceDomain, TargetDomain
 from pipeline.methods.parts import base
 from pipeline.training import loop
 from pipeline.training.checkpoints import Checkpoint
-from tests.methods.toy import CPU, LABELS, ROWS, TEAM, accuracy, method, pictures
+from tests.methods.toy import CPU, LABELS, ROWS, TEAM, accuracy, method, pictures, source_model
 
 pytestmark = pytest.mark.slow
 
@@ -160,6 +161,30 @@ def test_the_model_of_the_epoch_that_a_validator_chooses_is_kept(
     assert task.kept_epoch == best
     assert torch.equal(task.probabilities(ROWS).argmax(dim=1).to(torch.uint8), task.predictions[best])
     assert not torch.equal(task.predictions[best], task.predictions[best - 1])
+
+
+@pytest.mark.parametrize("name", TRAINED)
+def test_where_nothing_is_better_the_source_model_stays_with_its_own_decision(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = copy.deepcopy(source_model())
+    model.decision.adjust(torch.tensor([0.6, 0.05, 0.05, 0.1, 0.1, 0.05, 0.05]), 1.0)
+    dt = method("dt", model=copy.deepcopy(model))
+    expected = {name: tensor.clone() for name, tensor in dt.model.state_dict().items()}
+    dt.predict_target()
+    plain = method("dt")
+    plain.predict_target()
+    assert not torch.equal(dt.predictions[0], plain.predictions[0])
+    monkeypatch.setattr(base, "best_epoch", lambda *_: 0)
+    task = method(name, model=model, choose="information", epochs=1)
+    fit(task, tmp_path / "c.pt")
+    task.load_kept_epoch()
+    assert torch.equal(task.predictions[0], dt.predictions[0])
+    for said in ("entropy", "information", "source_accuracy"):
+        assert task.validations[0][said] == pytest.approx(dt.validations[0][said], rel=1e-5)
+    assert torch.equal(task.probabilities(ROWS).argmax(dim=1).to(torch.uint8), dt.predictions[0])
+    kept = task.model.state_dict()
+    assert all(torch.equal(kept[key], value) for key, value in expected.items() if key in kept)
 
 
 def test_predictions_that_are_not_finite_stop_by_name() -> None:

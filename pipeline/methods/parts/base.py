@@ -1,7 +1,6 @@
 """What an adaptation method is given and what it must do."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -86,7 +85,8 @@ class Method(Resumable, ABC):
             saved; what else is saved, ``modules`` says.
         parts: what resuming needs beside the predictions, set by the method.
         predictions: grows by one row before every epoch and one at the end: the predicted class of each test row
-            (uint8), from which the evaluation stage, which alone sees labels, finds the last and the oracle epoch.
+            (uint8), from which the evaluation stage, which alone sees labels, finds the last and the oracle epoch. The
+            first row is the source model's, by its own decision.
         validations: grows likewise, by what the validators say without the target's labels.
     """
 
@@ -99,7 +99,7 @@ class Method(Resumable, ABC):
     team: Team
 
     epochs: int = field(init=False)
-    model: Classifier = field(init=False)
+    model: PrototypeClassifier = field(init=False)
     parts: dict[str, Stateful] = field(init=False, default_factory=dict)
     predictions: list[Tensor] = field(init=False, default_factory=list)
     validations: list[dict[str, float]] = field(init=False, default_factory=list)
@@ -208,13 +208,28 @@ class Method(Resumable, ABC):
                 f"{self.name}: not finite: what is predicted for the target after epoch {len(self.predictions)}. "
                 "Lower the learning rate"
             )
+        decided = self._decided(probabilities)
         place = torch.searchsorted(rows, test).to(probabilities.device)
-        self.predictions.append(probabilities[place].argmax(dim=1).to(torch.uint8).cpu())
+        self.predictions.append(decided[place].argmax(dim=1).to(torch.uint8).cpu())
         place = torch.searchsorted(rows, train).to(probabilities.device)
         sample = place[_evenly(len(train))]
-        self._validate(embeddings[sample], probabilities[sample])
+        self._validate(embeddings[sample], decided[sample])
         self._keep_where_best()
         return embeddings[place], probabilities[place]
+
+    def _decided(self, probabilities: Tensor) -> Tensor:
+        """What counts as predicted: before training the source model's own decision, not yet the method's."""
+        if self.validations:
+            return probabilities
+        return self.model.decision.convert(probabilities, self.source_model.decision)
+
+    def kept_state(self) -> dict[str, dict[str, Tensor]]:
+        """Copy the state of ``modules`` by which the last predictions were made; before training the source model's."""
+        decision = {"decision": self.source_model.decision} if len(self.validations) == 1 else {}
+        return {
+            name: {key: value.detach().cpu().clone() for key, value in module.state_dict().items()}
+            for name, module in {**self.modules(), **decision}.items()
+        }
 
     def load_kept_epoch(self) -> None:
         """Let ``model`` be that of ``kept_epoch``, after the last epoch and its predictions."""
@@ -225,7 +240,7 @@ class Method(Resumable, ABC):
     def _keep_where_best(self) -> None:
         """Copy the model where a validator chooses and finds it better than all before."""
         if chooser(self.params.choose) is not None and self.kept_epoch == len(self.validations) - 1:
-            self._kept_state = copied_state(self.modules())
+            self._kept_state = self.kept_state()
 
     def _validate(self, embeddings: Tensor, probabilities: Tensor) -> None:
         source_embeddings, source_probabilities = self._classified(self.source.inputs, self._held_out)
@@ -233,7 +248,7 @@ class Method(Resumable, ABC):
             embeddings.cpu().numpy(),
             probabilities.cpu().numpy(),
             source_embeddings.cpu().numpy(),
-            source_probabilities.cpu().numpy(),
+            self._decided(source_probabilities).cpu().numpy(),
             self.source.labels[self._held_out].numpy(),
         )
         self.validations.append(validate(inputs))
@@ -244,14 +259,6 @@ class Method(Resumable, ABC):
         found = classify(self.model, inputs, own, self.augment_params.eval_crop, show_progress=self.team.leads)
         embeddings, probabilities = (self.team.from_leader(self.team.gather(part, len(rows))) for part in found)
         return embeddings, probabilities
-
-
-def copied_state(modules: Mapping[str, nn.Module]) -> dict[str, dict[str, Tensor]]:
-    """The state of modules by name, copied to the CPU: what is kept of a model that goes on training."""
-    return {
-        name: {key: value.detach().cpu().clone() for key, value in module.state_dict().items()}
-        for name, module in modules.items()
-    }
 
 
 def _evenly(count: int) -> Tensor:

@@ -26,8 +26,6 @@ SHARPNESS = (1e-2, 1e4)
 class TrainingFree(Method):
     """One epoch of one step: the whole target is predicted, and the model corrected by that."""
 
-    model: PrototypeClassifier
-
     def prepare(self) -> None:
         """Begin with the source model.
 

@@ -71,7 +71,6 @@ class TwoDomains(Method):
     """
 
     params: TwoDomainsParams
-    model: PrototypeClassifier
     views: ClassVar[int] = 1
     averages_statistics: ClassVar[bool] = True
 
