@@ -111,7 +111,8 @@ def run_trials(
     found: list[dict[str, Any]] = []
     for case, method in trials.adaptations(settings.adapt):
         name = f"{case.camera}, {case.shares}, {case.draw}"
-        pictures = Pictures(name, method, copy.deepcopy(trials.head).eval(), case.rows, trials.labels)
+        labels = trials.labels[case.rows]
+        pictures = Pictures(name, method, copy.deepcopy(trials.head).eval(), np.arange(len(labels)), labels)
         for count in counts:
             for draw in range(label_draws):
                 of_labels = case.draw * label_draws + draw

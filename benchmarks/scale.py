@@ -158,8 +158,8 @@ def _features(backbone: str) -> float:
     images = np.random.default_rng(0).integers(0, 256, (count, CROP_SIZE, CROP_SIZE, 3), dtype=np.uint8)
     rows = torch.arange(count)
     request = FeatureRequest(encoder, "noise", images, "", rows, rows[:0], 0, SETTINGS.augment)
-    next(iter(request.compute(CPU)))
-    return _milliseconds(lambda: sum(len(found) for _, _, found in request.compute(CPU))) / count
+    next(iter(request.compute(encoder, CPU)))
+    return _milliseconds(lambda: sum(len(found) for _, _, found in request.compute(encoder, CPU))) / count
 
 
 def _names(root: Path, folders: int) -> int:

@@ -3,7 +3,7 @@
 import copy
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ from pipeline.labels import EXPRESSIONS
 from pipeline.methods import Method, SourceDomain, TargetDomain, implementation
 from pipeline.networks import saved, trained
 from pipeline.networks.calibration import fitted_temperature
+from pipeline.networks.encoder_statistics import StatisticsChoice
 from pipeline.networks.features import FeatureRequest, GivenFeatures, source_rows, swap_encoder
 from pipeline.networks.inference import predict_domains
 from pipeline.networks.network import Classifier, Encoder, PrototypeClassifier
@@ -137,7 +138,35 @@ class Adaptation:
             source = FeatureRequest.of_source(
                 self.encoder, self.source, params.source_pictures, params.source_views, self.augment
             )
-        return source, FeatureRequest.of_target(self.encoder, self.target, params.target_views, self.augment)
+        return source, FeatureRequest.of_target(
+            self.encoder, self.target, params.target_views, self.augment, params.encoder_statistics, self.source_model
+        )
+
+    @cached_property
+    def statistics(self) -> StatisticsChoice:
+        """Whose statistics the encoder's batch norms have for the target.
+
+        Raises:
+            DamagedFileError: the features are missing or of something else.
+        """
+        if self.params.trains == "all" or not self.params.adapts:
+            return StatisticsChoice("source")
+        return self.feature_requests[1].read_choice(self._target_features)
+
+    @cached_property
+    def target_encoder(self) -> Encoder:
+        """The encoder f with the statistics that were chosen for the target.
+
+        Raises:
+            DamagedFileError: as of ``statistics``.
+        """
+        if self.statistics.chosen == "source":
+            return self.encoder
+        return self.feature_requests[1].read_encoder(self._target_features)
+
+    @property
+    def _target_features(self) -> Path:
+        return self.outputs.features / self.target.name
 
     def method(self, team: Team) -> Method | Search:
         """Make the training task, on the team's device: the method, or a search among its configurations.
@@ -172,10 +201,18 @@ class Adaptation:
             )
             return DeviceCrops(images, device), DeviceCrops(self.target.store.images, device)
         source, target = self.feature_requests
-        of_target = target.read(self.outputs.features / self.target.name, device, team.leads)
+        of_target = target.read(self._target_features, device, team.leads)
+        if not self.params.adapts:
+            of_target = target.read_by_source(self._target_features, device)
         if source is None:
             return DeviceFeatures.none_like(of_target), of_target
         return source.read(self.outputs.features / source.name, device, team.leads), of_target
+
+    def direct_inputs(self, target: TargetDomain) -> NetworkInputs:
+        """What direct transfer predicts the target from: in features those with the source's statistics."""
+        if self.statistics.chosen == "source":
+            return target.inputs
+        return self.feature_requests[1].read_by_source(self._target_features, target.inputs.device)
 
     def _source_domain(self, inputs: NetworkInputs) -> SourceDomain:
         if self.source is None:
@@ -220,21 +257,22 @@ def adapt(
         return
     with run(checkpoint) as tracked:
         _log_inputs(work, tracked, team)
-        domains = method.source.inputs, method.target.inputs, work.samples, work.augment.eval_crop
+        source, target, more = method.source.inputs, method.target, (work.samples, work.augment.eval_crop)
         # Here the source model is still what it was: a checkpoint is taken over within ``fit``.
-        before = predict_domains(work.source_model, *domains)
+        before = predict_domains(work.source_model, source, work.direct_inputs(target), *more)
         curve = loop.fit(method, checkpoint, tracked.log, team)
         method.predict_target()
         method.load_kept_epoch()
         final = conclude(method)
-        after = predict_domains(final.model, *domains)
+        after = predict_domains(final.model, source, target.inputs, *more)
         if work.params.trains == "head":
             for module in final.modules.values():
-                swap_encoder(module, work.encoder)
+                swap_encoder(module, work.target_encoder)
         fitted = final.temperature or _temperature(work, after)
         final.model.calibration.temperature.fill_(fitted)
         environment = {**description["environment"], "adapt": team.environment()}
         described = {**description, "environment": environment, "temperature": fitted, "kept_epoch": method.kept_epoch}
+        described["encoder_statistics"] = asdict(work.statistics)
         trained_by = curve
         if isinstance(method, Search):
             described |= {"adapt": method.kept_params.model_dump(), "candidates": method.varied}

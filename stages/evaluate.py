@@ -109,6 +109,7 @@ def result(
         ),
         parameters=result_params(settings, data.name),
         kept_epoch=model["kept_epoch"],
+        encoder_statistics=model["encoder_statistics"]["chosen"],
         candidates=tuple(searched),
         own_share=model.get("own_share"),
         environment=model["environment"],

@@ -16,6 +16,10 @@ def main(dataset: str, shard: str | None = None) -> None:
     """
     settings, part = load(), None if shard is None else Shard.parse(shard)
     if settings.adapt.trains == "head":
+        if part and dataset != settings.source and settings.adapt.encoder_statistics != "source":
+            raise ParamsError(
+                "--shard: the target's own statistics are of all its pictures; set adapt.encoder_statistics: source"
+            )
         compute(settings, dataset, part)
     elif part is None:
         write_json(paths.features(dataset) / "features.json", {"trains": "all"})
@@ -31,16 +35,23 @@ def compute(settings: Params, dataset: str, part: Shard | None) -> None:
     from pipeline.networks import trained
     from pipeline.networks.feature_shards import write_features_shard
     from pipeline.networks.features import FeatureRequest
+    from pipeline.networks.network import PrototypeClassifier
     from pipeline.training import loop
 
-    device = pick(settings.device)
+    device, adapt = pick(settings.device), settings.adapt
     loop.prepare(settings.seed, device)
-    encoder, data = trained.pretrained_network(settings.model).encoder, PreparedData.open(dataset)
+    data = PreparedData.open(dataset)
     if dataset == settings.source:
-        pictures, views = settings.adapt.source_pictures, settings.adapt.source_views
-        request = FeatureRequest.of_source(encoder, data, pictures, views, settings.augment)
+        encoder = trained.pretrained_network(settings.model).encoder
+        request = FeatureRequest.of_source(encoder, data, adapt.source_pictures, adapt.source_views, settings.augment)
+    elif adapt.encoder_statistics == "source":
+        encoder = trained.pretrained_network(settings.model).encoder
+        request = FeatureRequest.of_target(encoder, data, adapt.target_views, settings.augment)
     else:
-        request = FeatureRequest.of_target(encoder, data, settings.adapt.target_views, settings.augment)
+        model, statistics = trained.open_model(paths.PROTOTYPES).model, adapt.encoder_statistics
+        assert isinstance(model, PrototypeClassifier)
+        encoder = model.network.encoder
+        request = FeatureRequest.of_target(encoder, data, adapt.target_views, settings.augment, statistics, model)
     if part is None:
         request.write(paths.features(dataset), device)
         return

@@ -214,6 +214,7 @@ class Result(Record):
         parameters: every one that decided the numbers, by its full name.
         kept_epoch: the epoch of adaptation that the adapted model is of, the last one but where ``adapt.choose`` names
             a validator; of a search the place of the configuration in ``candidates``, from 1. 0 is the source model.
+        encoder_statistics: whose statistics the encoder's batch norms have in the adapted model: source or target.
         candidates: the configurations of a search.
         own_share: how much the method's own terms act (``pipeline.methods.parts.own_share``): the length of their
             gradient on z over that of the source's cross entropy, mean over epochs; None where nothing tells.
@@ -244,6 +245,7 @@ class Result(Record):
     epochs: Epochs
     parameters: dict[str, str | int | float | bool]
     kept_epoch: Count
+    encoder_statistics: Literal["source", "target"] = "source"
     candidates: tuple[Candidate, ...] = ()
     own_share: Annotated[float, Field(ge=0)] | None = None
     environment: dict[str, dict[str, str | bool]]
@@ -279,7 +281,7 @@ class Result(Record):
     @property
     def kept_source_model(self) -> bool:
         """Whether the rule that chooses without labels has kept the source model, and no adapted one."""
-        return self.adapts and self.kept_epoch == 0
+        return self.adapts and self.kept_epoch == 0 and self.encoder_statistics == "source"
 
     def adapted(self) -> Metrics | None:
         """Metrics after adaptation; none where nothing was adapted or the target has no labels."""

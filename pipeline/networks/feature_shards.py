@@ -39,7 +39,7 @@ def write_features_shard(request: FeatureRequest, folder: Path, device: torch.de
         count, start = request.count(shard), 0
         features = open_features(temporary, count, request.encoder.dim)
         places = np.lib.format.open_memmap(temporary / PLACES, mode="w+", dtype=np.int64, shape=(count, 2))
-        for rows, view, found in request.compute(device, shard):
+        for rows, view, found in request.compute(request.encoder, device, shard):
             end = start + len(rows)
             features[start:end], places[start:end, 0], places[start:end, 1] = found, rows.numpy(), view
             start = end

@@ -5,23 +5,31 @@ A folder holds
 ``features.npy``    float32 N×(1 + views)×D: of every picture the evaluation view, then training views. Zero where a
                     picture has none: those that are not trained on have no training views.
 ``features.json``   what they were made from: digests of encoder, crops and rows; number, seed and parameters of the
-                    views; and the SHA-256 of ``features.npy``. Where all that is the same, they are read; else they are
-                    made anew.
+                    views; whose statistics the encoder's batch norms had; and the SHA-256 of the other files. Where all
+                    that is the same, they are read; else they are made anew.
+
+and, where the encoder had the target's statistics (``pipeline.networks.encoder_statistics``),
+
+``by_source.npy``   float32 N×1×D: of every picture the evaluation view by the encoder with the source's statistics
+``statistics.safetensors``  the target's statistics
 
 They are written batch by batch through a memory map, so that memory does not grow with the set.
 """
 
+import copy
 import hashlib
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from pipeline.config.learning import AugmentParams
@@ -31,12 +39,15 @@ from pipeline.errors import DamagedFileError
 from pipeline.files.atomic import atomic_folder, remove_folder, storage_errors
 from pipeline.files.io import damage_reported, read_array, read_json, sha256, write_json
 from pipeline.locks import exclusive
+from pipeline.networks import encoder_statistics
+from pipeline.networks.encoder_statistics import StatisticsChoice
 from pipeline.networks.inference import BATCH, evaluating
-from pipeline.networks.network import Encoder, Network
+from pipeline.networks.network import Encoder, Network, PrototypeClassifier
 from pipeline.progress import progress_bar
 from pipeline.shards import WHOLE, Shard
 
 FEATURES, NOTE = "features.npy", "features.json"
+BY_SOURCE, STATISTICS, CHOICE = "by_source.npy", "statistics.safetensors", "choice"
 SEED = 0
 """Of the views: one of their own, so that every adaptation from the same encoder reads the same features."""
 
@@ -54,6 +65,8 @@ class FeatureRequest:
         train_rows: those that training views are made of, int64.
         views: how many training views of each.
         augment: parameters of the views.
+        statistics: whose statistics the encoder's batch norms have: as ``adapt.encoder_statistics`` says.
+        model: the source model of this encoder, where ``statistics`` is not source: its predictions decide.
     """
 
     encoder: Encoder
@@ -64,6 +77,8 @@ class FeatureRequest:
     train_rows: Tensor
     views: int
     augment: AugmentParams
+    statistics: Literal["source", "target", "information"] = "source"
+    model: PrototypeClassifier | None = None
 
     @classmethod
     def of_source(
@@ -74,14 +89,23 @@ class FeatureRequest:
         return cls(encoder, *_named(data), torch.cat([train, data.test_rows]).unique(), train, views, augment)
 
     @classmethod
-    def of_target(cls, encoder: Encoder, data: PreparedData, views: int, augment: AugmentParams) -> Self:
+    def of_target(
+        cls,
+        encoder: Encoder,
+        data: PreparedData,
+        views: int,
+        augment: AugmentParams,
+        statistics: Literal["source", "target", "information"] = "source",
+        model: PrototypeClassifier | None = None,
+    ) -> Self:
         """What an adaptation reads of the target: all pictures, and views of those that it adapts to."""
-        return cls(encoder, *_named(data), torch.arange(len(data.store.images)), data.train_rows, views, augment)
+        every = torch.arange(len(data.store.images))
+        return cls(encoder, *_named(data), every, data.train_rows, views, augment, statistics, model)
 
     @cached_property
     def description(self) -> dict[str, Any]:
         """What decides the features, as JSON; made once, as it has the digest of the whole encoder."""
-        return {
+        described = {
             "encoder": digest(self.encoder),
             "crops": self.crops,
             "rows": _digest_rows(self.rows),
@@ -90,6 +114,14 @@ class FeatureRequest:
             "seed": SEED,
             "augment": self.augment.model_dump(mode="json"),
         }
+        if self.model is not None and self.statistics != "source":
+            described |= {
+                "statistics": self.statistics,
+                "head": digest(self.model.network.head),
+                "prototypes": digest(self.model.prototypes),
+                "adjustment": self.model.decision.adjustment.tolist(),
+            }
+        return described
 
     @cached_property
     def _written(self) -> set[Path]:
@@ -108,41 +140,114 @@ class FeatureRequest:
         Raises:
             DamagedFileError: there are none, they were made from something else, or they are damaged.
         """
+        self._require_made(folder, verify)
+        array: NDArray[np.float32] = read_array(folder / FEATURES)
+        return DeviceFeatures(array, device)
+
+    def read_by_source(self, folder: Path, device: torch.device) -> DeviceFeatures:
+        """What direct transfer predicts from: features by the encoder with the source's statistics.
+
+        Raises:
+            DamagedFileError: as of ``read``.
+        """
+        self._require_made(folder, verify=False)
+        array: NDArray[np.float32] = read_array(folder / (BY_SOURCE if (folder / BY_SOURCE).exists() else FEATURES))
+        return DeviceFeatures(array, device)
+
+    def read_encoder(self, folder: Path) -> Encoder:
+        """The encoder that made the features in ``folder``, on the CPU: a copy of this request's.
+
+        Raises:
+            DamagedFileError: as of ``read``.
+        """
+        self._require_made(folder, verify=False)
+        encoder = copy.deepcopy(self.encoder).cpu()
+        if (folder / STATISTICS).exists():
+            with damage_reported(folder / STATISTICS):
+                encoder.load_state_dict(load_file(folder / STATISTICS), strict=False)
+        return encoder
+
+    def read_choice(self, folder: Path) -> StatisticsChoice:
+        """Whose statistics the encoder had.
+
+        Raises:
+            DamagedFileError: the note is damaged.
+        """
+        return StatisticsChoice(**read_json(folder / NOTE).get(CHOICE, {"chosen": "source"}))
+
+    def _require_made(self, folder: Path, verify: bool) -> None:
         if _made_from(folder, verify and folder not in self._written) != self.description:
             raise DamagedFileError(
                 f"{folder}: features of another encoder, division or views, or damaged ones; remove the folder and run "
                 "dvc repro"
             )
-        array: NDArray[np.float32] = read_array(folder / FEATURES)
-        return DeviceFeatures(array, device)
 
     def write(self, folder: Path, device: torch.device) -> None:
         """Compute the features into ``folder``, unless they are there.
 
         Raises:
             StorageError: the disk is full or fails.
+            ParamsError: see ``encoder_statistics.choose``.
         """
         with features_folder(folder, self.description, [FEATURES]) as temporary:
             if temporary is not None:
+                encoder, choice = self.encoder.to(device), None
+                if self.statistics != "source" and len(self.train_rows):
+                    choice, encoder = self._choose(device)
+                    if choice.chosen == "target":
+                        self._write_statistics(temporary, encoder, device)
                 features = open_features(temporary, len(self.images), 1 + self.views, self.encoder.dim)
-                for rows, view, found in self.compute(device):
+                for rows, view, found in self.compute(encoder, device):
                     features[rows.numpy(), view] = found
                 features.flush()
-                write_note(temporary, self.description)
+                write_note(temporary, self.description, choice)
         self._written.add(folder)
 
+    def _choose(self, device: torch.device) -> tuple[StatisticsChoice, Encoder]:
+        """Decide whose statistics the encoder has, by pictures drawn from ``train_rows``."""
+        assert self.model is not None
+        assert self.statistics != "source"
+        generator = generator_for(SEED, f"statistics {self.name}", 0)
+        drawn = self.train_rows[torch.randperm(len(self.train_rows), generator=generator)]
+        drawn = drawn[: encoder_statistics.PICTURES]
+        batches, inputs = drawn.tensor_split(math.ceil(len(drawn) / BATCH)), DeviceCrops(self.images, device)
+
+        def views() -> Iterator[Tensor]:
+            for stored in progress_bar(
+                prefetched(map(inputs.batch, batches)),
+                total=len(batches),
+                desc=f"statistics {self.name}",
+                unit="batch",
+                leave=False,
+            ):
+                yield inputs.evaluation_view(stored, self.augment.eval_crop)
+
+        return encoder_statistics.choose(self.model.to(device).eval(), self.statistics, views)
+
+    def _write_statistics(self, folder: Path, encoder: Encoder, device: torch.device) -> None:
+        """Write the encoder's statistics, and what the encoder with the source's makes of the evaluation views."""
+        with storage_errors(folder):
+            save_file(encoder_statistics.statistics(encoder), folder / STATISTICS)
+        by_source = open_array(folder / BY_SOURCE, len(self.images), 1, encoder.dim)
+        for rows, view, found in replace(self, views=0).compute(self.encoder, device):
+            by_source[rows.numpy(), view] = found
+        by_source.flush()
+
     @torch.no_grad()
-    def compute(self, device: torch.device, shard: Shard = WHOLE) -> Iterator[tuple[Tensor, int, NDArray[np.float32]]]:
+    def compute(
+        self, encoder: Encoder, device: torch.device, shard: Shard = WHOLE
+    ) -> Iterator[tuple[Tensor, int, NDArray[np.float32]]]:
         """Compute a part of the features.
 
         Args:
+            encoder: this request's, with its own statistics or with the target's.
             device: where the encoder computes.
             shard: which part; its batches are those that all the features have.
 
         Yields:
             Batches: rows of pictures, the number of their view, and its features, n×D.
         """
-        inputs, encoder = DeviceCrops(self.images, device), self.encoder.to(device)
+        inputs, encoder = DeviceCrops(self.images, device), encoder.to(device)
         batches = len(self._batches(self.rows, shard)) + self.views * len(self._batches(self.train_rows, shard))
         title = f"features {self.name}"
         with evaluating(encoder):
@@ -208,9 +313,11 @@ def _is_whole(folder: Path, made_from: dict[str, Any], files: Sequence[str]) -> 
         return False
 
 
-def write_note(folder: Path, made_from: dict[str, Any]) -> None:
-    """Say beside finished features what they were made from, and their digest."""
-    write_json(folder / NOTE, made_from | {"sha256": sha256(folder / FEATURES)})
+def write_note(folder: Path, made_from: dict[str, Any], choice: StatisticsChoice | None = None) -> None:
+    """Say beside finished features what they were made from, whose statistics were chosen, and the files' digests."""
+    digests = {name: sha256(folder / name) for name in (BY_SOURCE, STATISTICS) if (folder / name).exists()}
+    note = made_from | {"sha256": sha256(folder / FEATURES)} | ({"more_sha256": digests} if digests else {})
+    write_json(folder / NOTE, note | ({CHOICE: asdict(choice)} if choice else {}))
 
 
 def _made_from(folder: Path, verify: bool) -> Any:
@@ -221,17 +328,25 @@ def _made_from(folder: Path, verify: bool) -> Any:
     """
     path = folder / FEATURES
     note = read_json(folder / NOTE)
-    digest = note.pop("sha256", None) if isinstance(note, dict) else None
+    if not isinstance(note, dict):
+        return note
+    digests = {FEATURES: note.pop("sha256", None)} | note.pop("more_sha256", {})
+    note.pop(CHOICE, None)
     with damage_reported(path):
-        return None if verify and sha256(path) != digest else note
+        return None if verify and any(sha256(folder / name) != found for name, found in digests.items()) else note
 
 
 def open_features(folder: Path, *shape: int) -> "np.memmap[Any, np.dtype[np.float32]]":
     """A new features.npy of zeros in a folder, by memory map."""
-    features: np.memmap[Any, np.dtype[np.float32]] = np.lib.format.open_memmap(
-        folder / FEATURES, mode="w+", dtype=np.float32, shape=shape
+    return open_array(folder / FEATURES, *shape)
+
+
+def open_array(path: Path, *shape: int) -> "np.memmap[Any, np.dtype[np.float32]]":
+    """A new file of zeros, by memory map."""
+    array: np.memmap[Any, np.dtype[np.float32]] = np.lib.format.open_memmap(
+        path, mode="w+", dtype=np.float32, shape=shape
     )
-    return features
+    return array
 
 
 def _named(data: PreparedData) -> tuple[str, NDArray[np.uint8], str]:

@@ -22,7 +22,8 @@ from pipeline.errors import DatasetError, DivergedError, ParamsError
 from pipeline.evaluation.scores import score
 from pipeline.methods import Method, SourceDomain, TargetDomain, implementation
 from pipeline.networks.features import FeatureRequest, GivenFeatures, source_rows, swap_encoder
-from pipeline.networks.network import PrototypeClassifier
+from pipeline.networks.inference import classify
+from pipeline.networks.network import Encoder, PrototypeClassifier
 from pipeline.networks.trained import TrainedModel
 from pipeline.progress import progress_bar
 from pipeline.training import loop
@@ -34,6 +35,23 @@ WORSE = 0.005
 
 ADAPTED, DIVERGED, MISSING = "adapted", "diverged", "missing"
 """How a target ends; missing: it has not been run yet."""
+
+
+@dataclass(frozen=True, eq=False)
+class Trial:
+    """One target.
+
+    Attributes:
+        case: which pictures it has.
+        method: its adaptation, to be trained.
+        direct: the classes that direct transfer predicts, int64.
+        statistics: whose statistics the encoder's batch norms have: source or target.
+    """
+
+    case: Case
+    method: Method
+    direct: NDArray[np.int64]
+    statistics: str
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,9 +85,9 @@ class Trials:
                 outcome of the others is ``missing``.
 
         Returns:
-            A row a target: camera, shares, draw, pictures, outcome (adapted or diverged), accuracy and balanced
-            accuracy of direct transfer and of the epoch that ``params.choose`` keeps, and that epoch. What a target
-            whose adaptation has diverged lacks is NaN; the others go on.
+            A row a target: camera, shares, draw, pictures, outcome (adapted or diverged), whose statistics the encoder
+            has, accuracy and balanced accuracy of direct transfer and of the epoch that ``params.choose`` keeps, and
+            that epoch. What a target whose adaptation has diverged lacks is NaN; the others go on.
 
         Raises:
             DatasetError: the source's test part has no labels.
@@ -77,8 +95,8 @@ class Trials:
             DivergedError: what the source model itself predicts is not finite.
         """
         rows, found = [_named(case, MISSING) for case in self.drawn], pd.DataFrame()
-        for place, (case, method) in enumerate(self._methods(params)):
-            rows[place] = _row(case, method, self._adapt(method, case), self.labels[case.rows])
+        for place, trial in enumerate(self._trials(params)):
+            rows[place] = _row(trial, self._adapt(trial), self.labels[trial.case.rows])
             found = pd.DataFrame(rows).astype({"accuracy": float, "balanced": float, "kept_epoch": "Int64"})
             keep(found)
         return found
@@ -113,76 +131,82 @@ class Trials:
             ParamsError: a search is asked for.
             TrainingError: an adaptation failed.
         """
-        for case, method in self._methods(params):
-            self._train(method)
-            yield case, method
+        for trial in self._trials(params):
+            self._train(trial.method)
+            yield trial.case, trial.method
 
-    def _methods(self, params: AdaptParams) -> Iterator[tuple[Case, Method]]:
+    def _trials(self, params: AdaptParams) -> Iterator[Trial]:
         """The method before its training, for every target."""
         drawn = self.drawn
         if params.search:
             raise ParamsError("adapt.search: trial targets try one configuration; set adapt.search: 0")
         params = params.model_copy(update={"trains": "head"})
-        source, targets = self._features(params)
+        request = FeatureRequest.of_source(
+            self._encoder, self.source, params.source_pictures, params.source_views, self.trained.augment
+        )
+        request.write(self.folder / "source", self.team.device)
+        source = request.read(self.folder / "source", self.team.device)
         for case in progress_bar(drawn, desc=f"{params.title}, trial targets", unit="target"):
-            yield case, self._method(params, source, targets[case.camera], case)
+            yield self._trial(params, source, case)
 
     def _train(self, method: Method) -> None:
         loop.fit_unseen(method, self.team.device)
         method.predict_target()
 
-    def _adapt(self, method: Method, case: Case) -> str:
-        """Train a method on a target to the last epoch; returns how that ended."""
+    def _adapt(self, trial: Trial) -> str:
+        """Train the method to the last epoch; returns how that ended."""
+        case = trial.case
         try:
-            self._train(method)
+            self._train(trial.method)
         except DivergedError as error:
-            if not method.predictions:  # the source model's own: every other target would end alike
+            if not trial.method.predictions:  # the source model's own: every other target would end alike
                 raise
             tqdm.write(f"{case.camera}, {case.shares}, draw {case.draw}: {DIVERGED}: {error}", file=sys.stderr)
             return DIVERGED
         return ADAPTED
 
-    def _features(self, params: AdaptParams) -> tuple[DeviceFeatures, dict[str, DeviceFeatures]]:
-        """Compute the features of the source and of its test part through every camera, unless they are there."""
-        device, augment, model = self.team.device, self.trained.augment, self._model()
-        encoder, images, tested = model.network.encoder, self.source.store.images, self.source.split.test
-        request = FeatureRequest.of_source(encoder, self.source, params.source_pictures, params.source_views, augment)
-        request.write(self.folder / "source", device)
-        source, targets = request.read(self.folder / "source", device), {}
-        for name, camera in self.suite.cameras.items():
-            shown = through(camera, images, tested, self.seed)
-            digest = hashlib.sha256(shown.tobytes()).hexdigest()
-            every = torch.arange(len(shown))
-            request = FeatureRequest(encoder, name, shown, digest, every, every, params.target_views, augment)
-            request.write(self.folder / name, device)
-            targets[name] = request.read(self.folder / name, device)
-        return source, targets
-
-    def _method(self, params: AdaptParams, source: DeviceFeatures, target: DeviceFeatures, case: Case) -> Method:
-        data, rows = self.source, torch.from_numpy(case.rows)
-        labelled = SourceDomain(source, source_rows(data, params.source_pictures), data.source_labels(), data.test_rows)
+    def _trial(self, params: AdaptParams, source: DeviceFeatures, case: Case) -> Trial:
+        """Compute a target's features, unless they are there, and set up its adaptation."""
+        device, data, augment = self.team.device, self.source, self.trained.augment
+        shown = through(self.suite.cameras[case.camera], data.store.images, data.split.test[case.rows], self.seed)
+        digest, every = hashlib.sha256(shown.tobytes()).hexdigest(), torch.arange(len(shown))
+        request = FeatureRequest(
+            encoder=self._encoder,
+            name=f"{case.camera}-{case.shares}-{case.draw}",
+            images=shown,
+            crops=digest,
+            rows=every,
+            train_rows=every,
+            views=params.target_views,
+            augment=augment,
+            statistics=params.encoder_statistics if params.adapts else "source",
+            model=self._model,
+        )
+        folder = self.folder / request.name
+        request.write(folder, device)
         head = copy.deepcopy(self.head)
         if self.known_classes:
             head.decision.restrict(np.unique(self.labels[case.rows]).tolist())
+        head.to(device)
+        direct = classify(head, request.read_by_source(folder, device), every, augment.eval_crop, show_progress=False)
+        labelled = SourceDomain(source, source_rows(data, params.source_pictures), data.source_labels(), data.test_rows)
+        target = TargetDomain(request.read(folder, device), every, every)
         torch.manual_seed(self.seed)
-        return implementation(params)(
-            head,
-            labelled,
-            TargetDomain(target, rows, rows),
-            params,
-            self.trained.augment,
-            self.seed,
-            self.team,
-        )
+        method = implementation(params)(head, labelled, target, params, augment, self.seed, self.team)
+        return Trial(case, method, direct[1].argmax(dim=1).cpu().numpy(), request.read_choice(folder).chosen)
 
     @cached_property
     def head(self) -> PrototypeClassifier:
         """The source model without f: it takes features."""
-        encoder = self._model().network.encoder
-        head = copy.deepcopy(self._model(), {id(encoder): encoder})
-        swap_encoder(head, GivenFeatures(encoder.dim))
+        head = copy.deepcopy(self._model, {id(self._encoder): self._encoder})
+        swap_encoder(head, GivenFeatures(self._encoder.dim))
         return head
 
+    @property
+    def _encoder(self) -> Encoder:
+        return self._model.network.encoder
+
+    @property
     def _model(self) -> PrototypeClassifier:
         model = self.trained.model
         assert isinstance(model, PrototypeClassifier)
@@ -200,13 +224,14 @@ def _named(case: Case, outcome: str) -> dict[str, str | int | float | None]:
     }
 
 
-def _row(case: Case, method: Method, outcome: str, labels: NDArray[np.int64]) -> dict[str, str | int | float | None]:
+def _row(trial: Trial, outcome: str, labels: NDArray[np.int64]) -> dict[str, str | int | float | None]:
     """What a target came to; of one that has diverged nothing but direct transfer is known."""
-    kept = method.kept_epoch if outcome == ADAPTED else None
-    before = score(labels, method.predictions[0].numpy().astype(np.int64))
-    after = None if kept is None else score(labels, method.predictions[kept].numpy().astype(np.int64))
+    kept = trial.method.kept_epoch if outcome == ADAPTED else None
+    before = score(labels, trial.direct)
+    after = None if kept is None else score(labels, trial.method.predictions[kept].numpy().astype(np.int64))
     return {
-        **_named(case, outcome),
+        **_named(trial.case, outcome),
+        "statistics": trial.statistics,
         "dt_accuracy": before.accuracy,
         "dt_balanced": before.balanced_accuracy,
         "accuracy": after.accuracy if after else None,
@@ -241,8 +266,9 @@ def _line(name: str, found: pd.DataFrame) -> str:
     if not len(ended):
         return f"{name:14} {transfer}{diverged} of {len(found)}"
     gain, balanced = ended.accuracy - ended.dt_accuracy, ended.balanced - ended.dt_balanced
-    harmed, kept = (balanced < -WORSE).sum(), (ended.kept_epoch == 0).sum()
+    harmed, kept = (balanced < -WORSE).sum(), ((ended.kept_epoch == 0) & (ended.statistics == "source")).sum()
     return (
         f"{name:14} {transfer}, gain {100 * gain.mean():+.1f} ({100 * balanced.mean():+.1f}), worst "
-        f"{100 * balanced.min():+.1f}{diverged}; harmed {harmed}, source model kept {kept} of {len(found)}"
+        f"{100 * balanced.min():+.1f}{diverged}; harmed {harmed}, source model kept {kept}, target's statistics "
+        f"{(ended.statistics == 'target').sum()} of {len(found)}"
     )

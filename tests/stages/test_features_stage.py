@@ -25,15 +25,15 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-def set_trains(value: str) -> None:
+def set_adapt(**changes: str) -> None:
     values = yaml.safe_load(Path("params.yaml").read_text())
-    values["adapt"]["trains"] = value
+    values["adapt"] |= changes
     Path("params.yaml").write_text(yaml.safe_dump(values, sort_keys=False))
 
 
 @pytest.mark.parametrize("dataset", ["jaffe", "rafdb"])
 def test_parts_are_the_features_of_one_run(dataset: str, project: Path) -> None:
-    set_trains("head")
+    set_adapt(trains="head", encoder_statistics="source")
     features.main(dataset)
     for number in (1, 2):
         features.main(dataset, f"{number}/2")
@@ -46,7 +46,9 @@ def test_parts_are_the_features_of_one_run(dataset: str, project: Path) -> None:
 def test_what_cannot_be_divided_is_refused() -> None:
     with pytest.raises(ParamsError, match=r"adapt\.trains is all, which needs no features"):
         features.main("jaffe", "1/2")
-    set_trains("head")
+    set_adapt(trains="head", encoder_statistics="information")
     with pytest.raises(ParamsError, match="--shard: '3/2' is no part of the work"):
         features.main("jaffe", "3/2")
+    with pytest.raises(ParamsError, match=r"are of all its pictures; set adapt\.encoder_statistics: source"):
+        features.main("jaffe", "1/2")
     assert not Path("data/.shards").exists()

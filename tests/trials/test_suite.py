@@ -101,18 +101,20 @@ def test_the_summary_counts_targets_that_are_harmed_and_those_left_alone() -> No
             "accuracy": [0.6, 0.5, 0.4],
             "balanced": [0.5, 0.396, 0.394],
             "kept_epoch": [5, 0, 5],
+            "statistics": ["source", "source", "target"],
         }
     )
     lines = list(summary(found))
     assert lines[0] == (
-        "all            direct transfer 50.0 (40.0), gain +0.0 (+3.0), worst -0.6; harmed 1, source model kept 1 of 3"
+        "all            direct transfer 50.0 (40.0), gain +0.0 (+3.0), worst -0.6; harmed 1, source model kept 1, "
+        "target's statistics 1 of 3"
     )
     assert [line.split()[0] for line in lines] == ["all", "a", "b", "even"]
     lost = {"outcome": "diverged", "accuracy": np.nan, "balanced": np.nan, "kept_epoch": np.nan}
     lines = list(summary(pd.DataFrame([*found.to_dict("records")[:2], {**found.to_dict("records")[2], **lost}])))
     assert lines[0] == (
         "all            direct transfer 50.0 (40.0), gain +5.0 (+4.8), worst -0.4; diverged 1; harmed 0, source model "
-        "kept 1 of 3"
+        "kept 1, target's statistics 0 of 3"
     )
     assert lines[2] == "b              direct transfer 50.0 (40.0); diverged 1 of 1"
 
@@ -128,14 +130,16 @@ def test_a_method_runs_on_the_whole_suite_and_again_on_the_same_features(
         options = ["--suite", "suite.yaml", "--method", "concord", "-S", f"adapt.choose={choose}"]
         answer = CliRunner().invoke(app, ["trials", out, *options])
         assert answer.exit_code == 0, answer.output
-    assert "source model kept 0 of 2" in CliRunner().invoke(app, ["trials", "a.csv", *options[:4]]).output
+    assert (
+        "source model kept 0, target's statistics" in CliRunner().invoke(app, ["trials", "a.csv", *options[:4]]).output
+    )
     first = pd.read_csv("a.csv")
     assert first.equals(pd.read_csv("b.csv"))
     assert first.camera.tolist() == ["plain", "dark"]
     assert (first.kept_epoch == 2).all()
     chosen = pd.read_csv("c.csv")
     assert (chosen[chosen.kept_epoch == 0].accuracy == chosen[chosen.kept_epoch == 0].dt_accuracy).all()
-    assert Path("data/trials/dark/features.json").is_file()
+    assert Path("data/trials/dark-even-0/features.json").is_file()
 
 
 @pytest.mark.slow

@@ -27,6 +27,9 @@ class AdaptParams(Section):
         source_pictures: of head: how many of the source's training pictures are drawn from; null: all.
         source_views: of head: training views of each of them whose features are computed, beside the evaluation view.
         target_views: the same of each of the target's pictures.
+        encoder_statistics: of head: whose statistics the encoder's batch norms have for the target: source; target,
+            the target's own (AdaBN); or information, whichever gives the higher mutual information of the source
+            model's predictions, which needs no label.
         search: how many configurations of the method are trained, of whose last epochs ``choose`` keeps one, or the
             source model; 0: the configured one alone, of which it keeps an epoch.
         choose: the epoch whose model is kept and scored: the last one, or that which a validator
@@ -76,6 +79,7 @@ class AdaptParams(Section):
     source_pictures: Annotated[int, Field(ge=2)] | None = None
     source_views: PositiveInt = 1
     target_views: PositiveInt = 3
+    encoder_statistics: Literal["source", "target", "information"] = "source"
     search: Annotated[int, Field(ge=0)] = 0
     choose: Name = LAST
 

@@ -1,0 +1,137 @@
+"""The target's own statistics in the encoder's batch norms, and the choice between them and the source's."""
+
+import copy
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from pipeline.data.prepared import PreparedData, Split
+from pipeline.errors import DamagedFileError, ParamsError
+from pipeline.networks.encoder_statistics import choose, with_statistics
+from pipeline.networks.features import FeatureRequest
+from pipeline.networks.network import Encoder, PrototypeClassifier
+from pipeline.validators.measures import information
+from tests.methods import toy
+from tests.stores import write_store
+
+pytestmark = pytest.mark.slow  # the toy source model is trained first
+
+
+def views(shifted: bool, seed: int = 2) -> list[Tensor]:
+    crops = toy.pictures(seed, shifted)
+    return [crops.evaluation_view(crops.batch(rows), 1.0) for rows in toy.ROWS.split(70)]
+
+
+def test_every_batch_norm_has_the_mean_statistics_of_the_batches() -> None:
+    encoder = toy.source_model().network.encoder
+    before = copy.deepcopy(encoder.state_dict())
+    found = with_statistics(encoder, views(shifted=True))
+
+    first, norm, relu, second, then = list(encoder.trunk.children())[:5]
+    assert isinstance(first, nn.Conv2d)
+    inputs = [first(images) for images in views(shifted=True)]
+    means = torch.stack([part.mean(dim=(0, 2, 3)) for part in inputs]).mean(dim=0)
+    variances = torch.stack([part.var(dim=(0, 2, 3)) for part in inputs]).mean(dim=0)
+    torch.testing.assert_close(found.get_buffer("trunk.1.running_mean"), means)
+    torch.testing.assert_close(found.get_buffer("trunk.1.running_var"), variances)
+    deeper = [
+        second(relu(F.batch_norm(part, None, None, norm.weight, norm.bias, training=True, eps=norm.eps)))
+        for part in inputs
+    ]
+    means = torch.stack([part.mean(dim=(0, 2, 3)) for part in deeper]).mean(dim=0)
+    torch.testing.assert_close(found.get_buffer("trunk.4.running_mean"), means)
+    assert not found.training
+    assert found.trunk[1].momentum == norm.momentum
+    assert then.running_mean is not found.trunk[4].running_mean
+    assert all(torch.equal(value, before[key]) for key, value in encoder.state_dict().items())
+
+
+def test_the_target_keeps_its_own_statistics_where_information_rises() -> None:
+    model = copy.deepcopy(toy.source_model()).eval()
+    choice, encoder = choose(model, "information", lambda: views(shifted=True))
+    of_source = information(torch.cat([model.embed(images)[1] for images in views(True)]).detach().numpy())
+    assert choice.of_source == pytest.approx(of_source, abs=1e-5)
+    assert choice.of_target is not None
+    assert choice.of_target > of_source
+    assert choice.chosen == "target"
+    assert _right(model, encoder) > _right(model, model.network.encoder) + 4.0
+
+    one_class = [torch.cat(views(False, seed=1))[toy.LABELS == 3]]
+    choice, encoder = choose(model, "information", lambda: one_class)
+    assert choice.chosen == "source"
+    assert encoder is model.network.encoder
+    choice, encoder = choose(model, "target", lambda: one_class)
+    assert (choice.chosen, choice.of_source) == ("target", None)
+    assert encoder is not model.network.encoder
+
+
+def _right(model: PrototypeClassifier, encoder: Encoder) -> float:
+    z = torch.cat([model.network.head(encoder(images)) for images in views(True)])
+    return 100.0 * float((model.prototypes(z).argmax(dim=1) == toy.LABELS).double().mean())
+
+
+def test_an_encoder_without_batch_norms_keeps_what_it_has() -> None:
+    model = copy.deepcopy(toy.source_model()).eval()
+    model.network.encoder.trunk = nn.Sequential(nn.AdaptiveAvgPool2d(13), nn.Flatten())
+    choice, encoder = choose(model, "information", lambda: views(True))
+    assert choice.chosen == "source"
+    assert encoder is model.network.encoder
+    with pytest.raises(ParamsError, match=r"adapt\.encoder_statistics: this encoder has no batch norms"):
+        choose(model, "target", lambda: views(True))
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> PreparedData:
+    """The toy target: 100 pictures to adapt to, 40 to test."""
+    crops = toy.pictures(2, shifted=True).batch(toy.ROWS).permute(0, 2, 3, 1).numpy()
+    rows = [{"key": f"{row}.png", "method": "mtcnn"} for row in range(toy.COUNT)]
+    store = write_store(tmp_path_factory.mktemp("statistics") / "crops", list(crops), rows)
+    return PreparedData("toy", store, Split(np.arange(100), np.arange(100, 140)))
+
+
+def request(data: PreparedData) -> FeatureRequest:
+    model = copy.deepcopy(toy.source_model())
+    return FeatureRequest.of_target(model.network.encoder, data, 1, toy.VIEWS, "information", model)
+
+
+def test_features_have_the_chosen_statistics_and_direct_transfer_has_the_sources(
+    data: PreparedData, tmp_path: Path
+) -> None:
+    wanted, plain = request(data), FeatureRequest.of_target(toy.source_model().network.encoder, data, 1, toy.VIEWS)
+    wanted.write(tmp_path / "own", toy.CPU)
+    plain.write(tmp_path / "plain", toy.CPU)
+    assert wanted.read_choice(tmp_path / "own").chosen == "target"
+    assert plain.read_choice(tmp_path / "plain").chosen == "source"
+    own, direct, by_source = (
+        wanted.read(tmp_path / "own", toy.CPU),
+        wanted.read_by_source(tmp_path / "own", toy.CPU),
+        plain.read(tmp_path / "plain", toy.CPU),
+    )
+    assert torch.equal(direct.batch(toy.ROWS)[:, 0], by_source.batch(toy.ROWS)[:, 0])
+    assert torch.equal(plain.read_by_source(tmp_path / "plain", toy.CPU).batch(toy.ROWS), by_source.batch(toy.ROWS))
+    again = replace(plain, encoder=wanted.read_encoder(tmp_path / "own"))
+    again.write(tmp_path / "again", toy.CPU)
+    torch.testing.assert_close(
+        again.read(tmp_path / "again", toy.CPU).batch(toy.ROWS), own.batch(toy.ROWS), rtol=0, atol=1e-6
+    )
+
+
+def test_features_by_another_decision_or_with_a_damaged_file_are_refused(data: PreparedData, tmp_path: Path) -> None:
+    request(data).write(tmp_path / "f", toy.CPU)
+    other = request(data)
+    assert other.model is not None
+    other.model.decision.adjust(torch.tensor([0.4, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1]), 1.0)
+    with pytest.raises(DamagedFileError, match="features of another encoder, division or views"):
+        other.read(tmp_path / "f", toy.CPU)
+    with (tmp_path / "f/by_source.npy").open("r+b") as file:
+        file.seek(-4, 2)
+        file.write(b"\0\0\x80?")
+    with pytest.raises(DamagedFileError, match="damaged ones; remove the folder and run dvc repro"):
+        request(data).read(tmp_path / "f", toy.CPU)
+    request(data).write(tmp_path / "f", toy.CPU)
+    request(data).read(tmp_path / "f", toy.CPU)
