@@ -165,7 +165,8 @@ def _measured(pictures: Pictures, count: int, draw: int, seed: int) -> Iterator[
     rest = np.setdiff1d(pictures.rows, chosen)
     given = [UserLabel(str(row), int(labels[row]), str(row)) for row in chosen]
     keys = [str(row) for row in range(len(labels))]
-    work = Labelled(given, keys, pictures.rows, copy.deepcopy(plain), method.params.title, CHOICE, seed + draw)
+    start, title = copy.deepcopy(plain), method.params.title
+    work = Labelled(given, keys, pictures.rows, start, title, False, CHOICE, seed + draw)
     started = time.process_time()
     final = work(method)
     seconds = time.process_time() - started

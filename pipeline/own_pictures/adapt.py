@@ -118,7 +118,8 @@ def _labelled(plan: Plan, work: Adaptation, given: Sequence[UserLabel]) -> Label
     """
     model = copy.deepcopy(work.source_model)
     keys, faces = work.target.store.samples["key"].tolist(), work.target.split.train
-    return Labelled(given, keys, faces, model, work.params.title, plan.rule, work.seed)
+    own_statistics = work.statistics.chosen == "target"
+    return Labelled(given, keys, faces, model, work.params.title, own_statistics, plan.rule, work.seed)
 
 
 def _claim(request: AdaptRequest, faces: FaceParams, given: Sequence[UserLabel]) -> Path:

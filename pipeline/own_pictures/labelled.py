@@ -91,6 +91,7 @@ class Labelled:
         faces: rows of the store in which a face was found, int64.
         source_model: a copy of its own of the source model.
         title: of the method.
+        own_statistics: whether the encoder has the target's statistics.
         rule: the label-free rule by which the source model or the adapted one comes first.
         seed: of the folds and of which pictures a fit looks at.
         verdict: what came out, after the call.
@@ -101,6 +102,7 @@ class Labelled:
     faces: NDArray[np.int64]
     source_model: PrototypeClassifier
     title: str
+    own_statistics: bool
     rule: str
     seed: int
     verdict: Verdict = field(init=False)
@@ -127,7 +129,8 @@ class Labelled:
         plain = self.source_model.to(device).eval()
         swap_encoder(plain, GivenFeatures(plain.network.encoder.dim))
         work = _Fits(plain, method, torch.from_numpy(self.rows), torch.from_numpy(self.labels), self.seed)
-        found = [self._candidate("source", "the source model as it is", 0.0, work.predicted(plain))]
+        start = "with the statistics of your pictures" if self.own_statistics else "as it is"
+        found = [self._candidate("source", f"the source model {start}", 0.0, work.predicted(plain))]
         if method.kept_epoch > 0:  # else the method, too, has kept the source model
             title = f"adapted by {self.title} without labels"
             adapted = self._candidate("adapted", title, 0.0, work.predicted(method.model))

@@ -95,6 +95,7 @@ def _report_data(
         unit=request.unit,
         outcome=outcome,
         kept_epoch=kept_epoch,
+        statistics=work.statistics,
         moved=_moved(work, kept_epoch),
         scores=report.judged(target, outcome, source_labels, work.known_classes),
         with_source=work.source is not None,

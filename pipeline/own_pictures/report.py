@@ -13,6 +13,7 @@ from pipeline.data.prepared import PreparedData
 from pipeline.evaluation import scorecard
 from pipeline.evaluation.records import ProvenancePair, Unlabelled
 from pipeline.labels import DRAWN_MARK, EXPRESSIONS, NUM_CLASSES
+from pipeline.networks.encoder_statistics import StatisticsChoice
 from pipeline.own_pictures import changed, verdicts
 from pipeline.own_pictures.changed import Change
 from pipeline.own_pictures.labelled import Verdict
@@ -74,7 +75,8 @@ class ReportData:
         target: the user's pictures.
         unit: what these are: "picture" or "frame".
         outcome: what both models predict.
-        kept_epoch: the epoch that the adapted model is of; 0: the source model.
+        kept_epoch: the epoch that the adapted model is of; 0: the model before training.
+        statistics: whose statistics the encoder has.
         moved: the share of pictures that the last epoch's model predicts otherwise than the source model.
         scores: by ``judged``.
         with_source: whether the source is at hand.
@@ -95,6 +97,7 @@ class ReportData:
     unit: str
     outcome: Outcome
     kept_epoch: int
+    statistics: StatisticsChoice
     moved: float
     scores: Unlabelled
     with_source: bool
@@ -115,7 +118,7 @@ class ReportData:
     @property
     def kept_source(self) -> bool:
         """Whether the source model is kept as it is: by a rule, by the labels, or as the method adapts nothing."""
-        return self.kept_epoch == 0 and not self.fitted
+        return self.kept_epoch == 0 and self.statistics.chosen == "source" and not self.fitted
 
     @property
     def fitted(self) -> bool:
@@ -141,6 +144,7 @@ def text(data: ReportData) -> str:
         data.note,
         "## What was done",
         verdicts.done(settings.adapt, data.why),
+        verdicts.of_statistics(data.statistics, mark),
         ""
         if data.known is None
         else f"No expression but these can be predicted, as you named them: {', '.join(data.known)}.",
@@ -195,6 +199,8 @@ def _heading(data: ReportData) -> tuple[str, str]:
         return "predicted by the source model", "The source model predicts"
     if data.kept_source:
         return "the source model is kept", f"{method.title} was tried on"
+    if data.kept_epoch == 0:
+        return "the source model with the statistics of these pictures", f"{method.title} was tried on"
     return f"adapted by {method.title}", "The model was adapted to"
 
 
@@ -213,7 +219,8 @@ def _kept(data: ReportData) -> list[str]:
     """Which model is kept and why: by the labels, where there are any."""
     if data.verdict is not None:
         return [verdicts.of_labels(data.verdict, data.mark)]
-    return [verdicts.kept(data.settings.adapt, data.kept_epoch, data.validations, data.moved, data.mark)]
+    own = data.statistics.chosen == "target"
+    return [verdicts.kept(data.settings.adapt, data.kept_epoch, data.validations, data.moved, data.mark, own)]
 
 
 def _calibrated(data: ReportData) -> str:

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from pipeline.config.methods import AdaptParams
 from pipeline.labels import EXPRESSIONS, NUM_CLASSES
+from pipeline.networks.encoder_statistics import StatisticsChoice
 from pipeline.own_pictures.labelled import Candidate, Verdict
 from pipeline.reporting.markdown import markdown_table
 from pipeline.validators import chooser
@@ -34,15 +35,34 @@ def done(params: AdaptParams, why: str) -> str:
     return f"Method: {params.title}, {why}; {length}. {how}"
 
 
-def kept(params: AdaptParams, epoch: int, validations: pd.DataFrame, moved: float, mark: str) -> str:
+def of_statistics(choice: StatisticsChoice, mark: str) -> str:
+    """A sentence on whose statistics the encoder has; empty: there was no choice."""
+    if choice.of_source is None or choice.of_target is None:
+        return ""
+    numbers = f"from {choice.of_source:.3f}{mark} to {choice.of_target:.3f}{mark}"
+    if choice.chosen == "target":
+        return (
+            "Before that, the means and variances in the encoder's batch norms became those of these pictures, because "
+            f"this raised mutual information {numbers}."
+        )
+    return (
+        "The encoder's batch norms kept the source's means and variances: those of these pictures would have changed "
+        f"mutual information {numbers}."
+    )
+
+
+def kept(
+    params: AdaptParams, epoch: int, validations: pd.DataFrame, moved: float, mark: str, own_statistics: bool = False
+) -> str:
     """Sentences on which model is kept, and by which rule.
 
     Args:
         params: of the method.
-        epoch: that of the model that is kept; 0: the source model.
+        epoch: that of the model that is kept; 0: the model before training.
         validations: what validators say, a row an epoch from 0 on.
         moved: the share of pictures of which the last epoch's model predicts another class than the source model.
         mark: stands after every number where pictures are drawn, else "".
+        own_statistics: whether the encoder has the statistics of these pictures.
     """
     if not params.adapts:
         return ""
@@ -54,7 +74,8 @@ def kept(params: AdaptParams, epoch: int, validations: pd.DataFrame, moved: floa
         if params.search:
             of = f" of configuration {epoch} of those tried ([validations.csv](validations.csv))"
         return f"**Kept the adapted model**{of}. {moves.format('changed')}; {reason}."
-    return f"**Kept the source model**: {reason}. {moves.format('would have changed')}."
+    start = " with the statistics of these pictures" if own_statistics else ""
+    return f"**Kept the source model{start}**: {reason}. {moves.format('would have changed')}."
 
 
 def _reason(rule: str, epoch: int, validations: pd.DataFrame, mark: str) -> str:

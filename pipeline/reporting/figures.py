@@ -25,7 +25,7 @@ from pipeline.evaluation.records import Metrics, Result
 from pipeline.files.atomic import atomic_path
 from pipeline.labels import DRAWN_MARK, EXPRESSIONS, NUM_CLASSES
 from pipeline.reporting.results import Embedding, Evaluation, Training
-from pipeline.reporting.titles import dataset_title, method_title, provenance_note, step_word
+from pipeline.reporting.titles import dataset_title, method_title, provenance_note, start_title, step_word
 
 CLASS_COLOURS = ("#D55E00", "#009E73", "#CC79A7", "#E69F00", "#0072B2", "#56B4E9", "#4D4D4D")
 """anger, disgust, fear, happiness, sadness, surprise, neutral"""
@@ -325,8 +325,9 @@ def _training(result: Result, training: Training) -> Figure:
         _accuracy_panel(scored[0], training.accuracy, result)
     step = step_word(result)
     head(figure, f"{dataset_title(result.target)}: {method_title(result)} by {step}", result)
-    kept = "the source model" if result.kept_epoch == 0 else f"the model after {step} {result.kept_epoch}"
-    said = f"{step}; 0 is the source model, dotted is what is kept: {kept}\n{ramp_note(result.method)}".rstrip()
+    start = start_title(result)
+    kept = start if result.kept_epoch == 0 else f"the model after {step} {result.kept_epoch}"
+    said = f"{step}; 0 is {start}, dotted is what is kept: {kept}\n{ramp_note(result.method)}".rstrip()
     figure.supxlabel(said, fontsize=9)
     return figure
 

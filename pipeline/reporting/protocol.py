@@ -76,7 +76,7 @@ def describe(results: Sequence[Result], source: SourceMetrics, paper: Params) ->
         "the measured score.",
     ]
     paragraphs.append("\n".join(f"- {dataset_title(result.target)}: {_run(result)}" for result in results))
-    return "\n\n".join((*paragraphs, *_differences(results, paper), *_divisions(results)))
+    return "\n\n".join((*paragraphs, *_statistics(results), *_differences(results, paper), *_divisions(results)))
 
 
 def _run(result: Result) -> str:
@@ -107,8 +107,24 @@ def _scored(results: Sequence[Result]) -> str:
     word = step_word(results[0])
     return (
         f"Measured scores are from the {word} chosen without the target's labels, by {validator.title} "
-        f"(`adapt.choose`; {validator.origin}); 0 is direct transfer: {kept}."
+        f"(`adapt.choose`; {validator.origin}); 0 is the model before training: {kept}."
     )
+
+
+def _statistics(results: Sequence[Result]) -> list[str]:
+    """Whose statistics the encoders' batch norms have, where they may be the target's own."""
+    rule = results[0].parameters.get("adapt.encoder_statistics", "source")
+    if rule == "source" or not results[0].adapts:
+        return []
+    own, others = (
+        ", ".join(dataset_title(result.target) for result in results if result.encoder_statistics == whose) or "none"
+        for whose in ("target", "source")
+    )
+    reason = "" if rule == "target" else ", where they raised mutual information; no label was used"
+    return [
+        f"Batch norms of the encoder: the target's own statistics for {own}{reason}; the source's for {others} "
+        f"(`adapt.encoder_statistics: {rule}`)."
+    ]
 
 
 def _environments(results: Sequence[Result]) -> str:

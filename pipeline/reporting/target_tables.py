@@ -21,7 +21,7 @@ from pipeline.reporting.markdown import (
     share_text,
     signed,
 )
-from pipeline.reporting.titles import dataset_title, method_title, step_word
+from pipeline.reporting.titles import dataset_title, method_title, start_title, step_word
 from pipeline.validators import LAST, VALIDATORS, chooser
 
 
@@ -220,9 +220,9 @@ def choices_section(results: Sequence[Result]) -> str:
     origins = "; ".join(f"{validator.title}: {validator.origin}" for validator in VALIDATORS)
     score = "The last epoch is the score unless `adapt.choose` names one of these. " if own else ""
     notes = [
-        f"Accuracy (%) at the {step} that each rule chooses without a label of the target; {step} 0 is direct "
-        "transfer. The rules use predictions for at most 500 training pictures of the target and at most 500 test "
-        f"pictures of the source. {score}({origins}.)"
+        f"Accuracy (%) at the {step} that each rule chooses without a label of the target; {step} 0 is the "
+        "model before training. The rules use predictions for at most 500 training pictures of the target and at most "
+        f"500 test pictures of the source. {score}({origins}.)"
     ]
     return section(
         f"Choosing {'an' if own else 'a'} {step} without labels",
@@ -255,7 +255,9 @@ def _candidates(result: Result) -> str:
         said = (NOTHING if value is None else marked(f"{value:.3f}", result) for value in numbers)
         kept = f"**{place}, kept**" if place == result.kept_epoch else str(place)
         rows.append([kept, *(str(one.parameters[name]) for name in varied), *said, *scores])
-    what = "the source model was kept" if result.kept_epoch == 0 else f"configuration {result.kept_epoch} was kept"
+    what = (
+        f"{start_title(result)} was kept" if result.kept_epoch == 0 else f"configuration {result.kept_epoch} was kept"
+    )
     notes = [
         f"Each was trained from the source model. By {validator.title}, without a label of the target, {what}. The "
         "first is the configured one. The accuracies (%) choose nothing."

@@ -37,6 +37,12 @@ def method_title(result: Result) -> str:
     return f"{title}, {step_word(result)} by {validator.title}" if validator else title
 
 
+def start_title(result: Result) -> str:
+    """What the training started from: the model of epoch 0, which a rule may keep."""
+    own = " with the target's statistics in its encoder" if result.encoder_statistics == "target" else ""
+    return f"the source model{own}"
+
+
 def step_word(result: Result) -> str:
     """What an adaptation is judged after: an epoch, or the training of a configuration in a search."""
     return "configuration" if result.candidates else "epoch"

@@ -146,7 +146,8 @@ def test_an_album_becomes_a_model_with_predictions_and_a_report() -> None:
 @pytest.mark.usefixtures("project", "_without_export")
 @pytest.mark.parametrize("method", ["pocan", "shot"])
 def test_an_adaptation_of_the_head_leaves_the_encoder_as_it_was(method: str) -> None:
-    answer = invoke("album", "--out", "mine", "--method", method, "--choose", "last")
+    kept = ("-S", "adapt.encoder_statistics=source")
+    answer = invoke("album", "--out", "mine", "--method", method, "--choose", "last", *kept)
     assert answer.exit_code == 0, answer.output
     source, adapted = (open_model(Path(folder)).model.state_dict() for folder in ("models/prototypes", "mine/model"))
     encoder = [key for key in source if key.startswith("network.encoder.")]
@@ -154,6 +155,27 @@ def test_an_adaptation_of_the_head_leaves_the_encoder_as_it_was(method: str) -> 
     assert all(torch.equal(source[key], adapted[key]) for key in encoder)
     assert not torch.equal(source["network.head.layers.0.weight"], adapted["network.head.layers.0.weight"])
     assert not Path("mine/.in-progress").exists()
+
+
+@pytest.mark.usefixtures("project", "_without_export")
+@pytest.mark.parametrize("method", ["pocan", "dt"])
+def test_the_encoder_has_the_statistics_of_the_pictures_where_they_are_asked_for(method: str) -> None:
+    own = ("-S", "adapt.encoder_statistics=target")
+    answer = invoke("album", "--out", "mine", "--method", method, "--choose", "last", *own)
+    assert answer.exit_code == 0, answer.output
+    source, adapted = (open_model(Path(folder)).model.state_dict() for folder in ("models/prototypes", "mine/model"))
+    encoder = [key for key in source if key.startswith("network.encoder.")]
+    changed = {key.rpartition(".")[2] for key in encoder if not torch.equal(source[key], adapted[key])}
+    assert changed == ({"running_mean", "running_var"} if method == "pocan" else set())
+    predicts_as_written()
+    # What the report calls "before" is the source model with its own statistics.
+    predicted = CliRunner().invoke(app, ["predict", "album", "--model", "models/prototypes", "--out", "before.csv"])
+    assert predicted.exit_code == 0, predicted.output
+    before = pd.read_csv("before.csv").expression.value_counts()
+    lines = Path("mine/report.md").read_text().splitlines()
+    for name in EXPRESSIONS:
+        row = next(line for line in lines if line.startswith(f"| {name} |"))
+        assert row.split(" | ")[1] == f"{before.get(name, 0)} ◊"
 
 
 @pytest.mark.usefixtures("project", "_without_export")

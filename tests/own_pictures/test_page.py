@@ -14,6 +14,7 @@ from pipeline.data.outcome import Outcome, Predictions, RowSample
 from pipeline.data.prepared import PreparedData, Split
 from pipeline.evaluation.records import ProvenancePair
 from pipeline.evaluation.scorecard import predictions_table
+from pipeline.networks.encoder_statistics import StatisticsChoice
 from pipeline.own_pictures import page, report
 from tests.reporting.made_results import PARAMS
 from tests.stores import flat, write_store
@@ -67,6 +68,7 @@ def written(
         unit="picture",
         outcome=outcome,
         kept_epoch=0 if kept_source else 2,
+        statistics=StatisticsChoice("source"),
         moved=1.0,
         scores=report.judged(target, outcome, None if source is None else source.store.labels()),
         with_source=with_source,
