@@ -1,11 +1,11 @@
 """Methods that adapt the head, on trial targets: every row of benchmarks/heads.yaml, as configured.
 
 python -m benchmarks.trial_heads run OUT.json [--suite studies/trials/shifts.yaml] [--draws 1] [--only NAME ...]
-                                     [--shares one-missing ...] [--known-classes]
+                                     [--shares one-missing ...] [--known-classes] [--set KEY=VALUE ...]
 python -m benchmarks.trial_heads table OUT.json ...     a page with their table, in Markdown; a file a source model
 
 ``run`` works in a project with a source model. With --known-classes nothing is predicted but the expressions that occur
-in a target. OUT.json is written after each row; it goes on where it was interrupted, with the same targets and source
+in a target. --set changes parameters of every row, such as ``adapt.encoder_statistics=target``. OUT.json is written after each row; it goes on where it was interrupted, with the same targets and source
 model only.
 """
 
@@ -36,8 +36,24 @@ SHARES = {
 }
 
 
-def run(out: Path, suite: Path, changes: Mapping[str, object], known_classes: bool, only: Sequence[str]) -> None:
-    """Adapt to the trial targets of the suite with these ``changes`` by every row; write what it came to, as JSON."""
+def run(
+    out: Path,
+    suite: Path,
+    changes: Mapping[str, object],
+    known_classes: bool,
+    only: Sequence[str],
+    of_rows: Sequence[str] = (),
+) -> None:
+    """Adapt to the trial targets of the suite with these ``changes`` by every row; write what it came to, as JSON.
+
+    Args:
+        out: the file.
+        suite: the file of the targets.
+        changes: of the suite.
+        known_classes: whether nothing is predicted but what occurs in a target.
+        only: the rows' names; none: all.
+        of_rows: changes of every row's parameters.
+    """
     settings = load()
     team, model = Team.single_process(settings.device), open_model(paths.PROTOTYPES)
     read = read_suite(suite).model_copy(update=changes)
@@ -46,11 +62,12 @@ def run(out: Path, suite: Path, changes: Mapping[str, object], known_classes: bo
         "suite_sha256": sha256(suite),
         **changes,
         "known_classes": known_classes,
+        "set": [*of_rows],
         "seed": settings.seed,
         **which(model),
     }
     found = so_far(out, "rows", of) or {}
-    for row in rows():
+    for row in rows(of_rows):
         if row.kind != AS_CONFIGURED or row.name == DT or row.name in found or (only and row.name not in only):
             continue
         loop.prepare(settings.seed, team.device)
@@ -118,6 +135,7 @@ def main() -> None:
     running.add_argument("--shares", nargs="+", choices=SHARES, default=[*SHARES])
     running.add_argument("--known-classes", action="store_true")
     running.add_argument("--only", nargs="+", default=[])
+    running.add_argument("--set", nargs="+", default=[], dest="changes")
     showing = commands.add_parser("table")
     showing.add_argument("files", nargs="+", type=Path)
     options = parser.parse_args()
@@ -126,7 +144,7 @@ def main() -> None:
         return
     torch.set_num_threads(1)
     changes = {"draws": options.draws, "shares": options.shares}
-    run(options.out, options.suite, changes, options.known_classes, options.only)
+    run(options.out, options.suite, changes, options.known_classes, options.only, options.changes)
 
 
 if __name__ == "__main__":

@@ -86,8 +86,9 @@ class Trials:
 
         Returns:
             A row a target: camera, shares, draw, pictures, outcome (adapted or diverged), whose statistics the encoder
-            has, accuracy and balanced accuracy of direct transfer and of the epoch that ``params.choose`` keeps, and
-            that epoch. What a target whose adaptation has diverged lacks is NaN; the others go on.
+            has, accuracy and balanced accuracy of direct transfer (dt_), of the same with these statistics (start_) and
+            of the epoch that ``params.choose`` keeps, and that epoch. What a target whose adaptation has diverged lacks
+            is NaN; the others go on.
 
         Raises:
             DatasetError: the source's test part has no labels.
@@ -228,12 +229,15 @@ def _row(trial: Trial, outcome: str, labels: NDArray[np.int64]) -> dict[str, str
     """What a target came to; of one that has diverged nothing but direct transfer is known."""
     kept = trial.method.kept_epoch if outcome == ADAPTED else None
     before = score(labels, trial.direct)
+    start = score(labels, trial.method.predictions[0].numpy().astype(np.int64))
     after = None if kept is None else score(labels, trial.method.predictions[kept].numpy().astype(np.int64))
     return {
         **_named(trial.case, outcome),
         "statistics": trial.statistics,
         "dt_accuracy": before.accuracy,
         "dt_balanced": before.balanced_accuracy,
+        "start_accuracy": start.accuracy,
+        "start_balanced": start.balanced_accuracy,
         "accuracy": after.accuracy if after else None,
         "balanced": after.balanced_accuracy if after else None,
         "kept_epoch": kept,
