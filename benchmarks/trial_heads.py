@@ -5,8 +5,8 @@ python -m benchmarks.trial_heads run OUT.json [--suite studies/trials/shifts.yam
 python -m benchmarks.trial_heads table OUT.json ...     a page with their table, in Markdown; a file a source model
 
 ``run`` works in a project with a source model. With --known-classes nothing is predicted but the expressions that occur
-in a target. --set changes parameters of every row, such as ``adapt.encoder_statistics=target``. OUT.json is written after each row; it goes on where it was interrupted, with the same targets and source
-model only.
+in a target. --set changes parameters of every row, such as ``adapt.encoder_statistics=target``. OUT.json is written
+after each row; it goes on where it was interrupted, with the same targets and source model only.
 """
 
 import argparse
