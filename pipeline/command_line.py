@@ -11,9 +11,10 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 import typer
+from typer.core import TyperCommand, TyperGroup
 
 from pipeline.errors import PipelineError
 from pipeline.files.atomic import storage_error
@@ -82,6 +83,36 @@ def report_errors(function: Callable[P, R]) -> Callable[P, R]:
     return wrapped
 
 
+class ReportedCommand(TyperCommand):
+    """A program of one command whose help page, too, is printed or ends with one message."""
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        """Run it."""
+        return _ended(super().main)(*args, **kwargs)
+
+
+class ReportedGroup(TyperGroup):
+    """The same for a program of several commands."""
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        """Run it."""
+        return _ended(super().main)(*args, **kwargs)
+
+
+def _ended(main: Callable[P, R]) -> Callable[P, R]:
+    """A program's ``main`` with its errors as one message: help is printed before any command runs."""
+    reported = report_errors(main)
+
+    @functools.wraps(main)
+    def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return reported(*args, **kwargs)
+        except typer.Exit as end:
+            sys.exit(end.exit_code)
+
+    return wrapped
+
+
 def _failed(message: str) -> typer.Exit:
     """The end of a command, after its message."""
     typer.echo(f"error: {as_text(message)}", err=True)
@@ -104,7 +135,7 @@ def run(main: Callable[..., None]) -> None:
     logging.getLogger(HINT_LOGGER).setLevel(logging.WARNING)
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
     arguments = sys.argv[1:] or (_named_by_dvc() if inspect.signature(main).parameters else [])
-    app.command()(report_errors(_once_at_a_time(main, arguments)))
+    app.command(cls=ReportedCommand)(report_errors(_once_at_a_time(main, arguments)))
     try:
         app(arguments)
     except SystemExit as end:

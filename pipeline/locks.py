@@ -3,11 +3,13 @@
 import hashlib
 import os
 import shlex
+import signal
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from multiprocessing import get_all_start_methods, get_context
+from multiprocessing import get_all_start_methods, get_context, resource_tracker
 from multiprocessing.context import BaseContext
 from pathlib import Path
 
@@ -68,6 +70,32 @@ def processes_allowed(wanted: int, context: BaseContext) -> int:
         print(f"one process instead of {wanted}, as they could share no lock in /dev/shm ({refusal})", file=sys.stderr)
         return 1
     return wanted
+
+
+@contextmanager
+def out_of_reach_of_ctrl_c() -> Iterator[None]:
+    """Within, processes are started that Ctrl-C does not reach: their parent ends them.
+
+    A terminal sends it to all processes of a command, and each would print where it was.
+
+    Raises:
+        KeyboardInterrupt: at the end, where it came within: a parent that left before would take from the processes
+            what they are about to share with it.
+    """
+    if not hasattr(signal, "pthread_sigmask") or threading.current_thread() is not threading.main_thread():
+        yield  # Windows has no masks that processes inherit; handlers belong to the main thread
+        return
+    resource_tracker.ensure_running()  # now: where it is started, it lets the signal through again
+    came: list[int] = []
+    handler = signal.signal(signal.SIGINT, lambda number, _: came.append(number))  # it may reach any thread
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        signal.signal(signal.SIGINT, handler)
+    if came:
+        raise KeyboardInterrupt
 
 
 @contextmanager

@@ -33,6 +33,11 @@ def progress_bar(over: Iterable[T] | None = None, *, leave: bool = True, **optio
     return made
 
 
+def say(message: str) -> None:
+    """Print a message on stderr, above bars that are drawn there: standard output is for results alone."""
+    tqdm.write(message, file=sys.stderr)
+
+
 @contextmanager
 def working(title: str) -> Iterator[None]:
     """Show that something goes on whose steps cannot be counted: its title and the time it has taken.

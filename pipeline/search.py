@@ -10,13 +10,13 @@ from typing import Any
 import torch
 from pydantic import ValidationError
 from torch import Tensor, nn
-from tqdm import tqdm
 
 from pipeline.config.methods import AdaptParams
 from pipeline.config.methods.space import Times
 from pipeline.errors import DivergedError
 from pipeline.methods import Method, SourceDomain, TargetDomain
 from pipeline.networks.network import PrototypeClassifier
+from pipeline.progress import say
 from pipeline.training.loop import Epoch, Resumable
 from pipeline.validators import LAST, Validator, best_candidate
 
@@ -159,9 +159,7 @@ class Search(Resumable):
         if self._failed:
             if self._method.team.leads:
                 said = ", ".join(f"{name} {value}" for name, value in self.varied[self._index].items())
-                tqdm.write(
-                    f"{self._method.name}: configuration {self._index + 1} is not finite and is left out: {said}"
-                )
+                say(f"{self._method.name}: configuration {self._index + 1} is not finite and is left out: {said}")
             self.predictions.append(self.predictions[0])
             self.validations.append(dict.fromkeys(self.validations[0], math.nan))
         else:

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 import pocan
-from pipeline.command_line import report_errors
+from pipeline.command_line import ReportedGroup, report_errors
 from pipeline.datasets import DATASETS
 from pipeline.errors import ParamsError
 from pipeline.files.names import as_text
@@ -24,7 +24,7 @@ BELOW = 2
 
 SHARD_HELP = "Do only this part, e.g. 3/8, on one of several machines; pocan join puts the parts together."
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+app = typer.Typer(cls=ReportedGroup, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 
 
 @contextmanager

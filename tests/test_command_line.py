@@ -1,12 +1,17 @@
-"""How a stage runs: once at a time in one project, with its errors as one message."""
+"""How a stage or command runs: once at a time in one project, with its errors as one message."""
 
+import errno
 import os
 import shlex
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import typer
+
+from pipeline.command_line import report_errors
 
 ROOT = Path(__file__).parents[1]
 STAGE = """
@@ -96,3 +101,54 @@ def test_hints_about_what_parameters_decide_are_not_shown(project: Path) -> None
     (project / "draw.py").write_text(STAGE.replace("    print", f"    {hint}\n    print"))
     with start(project, "ckplus") as stage:
         assert stage.communicate("\n", timeout=60) == ("at work\n", "")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+@pytest.mark.parametrize("arguments", [["--help"], ["ckplus"]])
+def test_what_nobody_can_take_is_one_message(project: Path, arguments: list[str]) -> None:
+    own = [sys.executable, str(project / "draw.py"), *arguments]
+    of_pocan = [sys.executable, "-c", "from pocan.cli import app; app()", "predict", "--help"]
+    for command in (own, of_pocan, of_pocan[:3], [*of_pocan[:3], "--version"]):
+        with Path("/dev/full").open("w") as full:
+            done = subprocess.run(
+                command,
+                cwd=project,
+                env=os.environ | {"PYTHONPATH": str(ROOT)},
+                stdin=subprocess.DEVNULL,
+                stdout=full,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+        assert done.returncode == 1
+        assert done.stderr.startswith("error: a file or the standard output: cannot be written (No space left on dev")
+        assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.skipif(os.name == "nt", reason="its Ctrl-C is no signal")
+def test_ctrl_c_while_a_stage_loads_its_libraries_is_one_line(project: Path) -> None:
+    (project / "stages").mkdir()
+    (project / "stages/__init__.py").write_text((ROOT / "stages/__init__.py").read_text())
+    (project / "stages/slow.py").write_text("import time\nprint('loading', flush=True)\ntime.sleep(60)\n")
+    with subprocess.Popen(
+        [sys.executable, "-m", "stages.slow"], cwd=project, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as stage:
+        assert stage.stdout is not None
+        assert stage.stdout.readline() == "loading\n"
+        stage.send_signal(signal.SIGINT)
+        assert stage.communicate(timeout=60) == ("", "interrupted\n")
+    assert stage.returncode == -signal.SIGINT  # 130 in a shell
+
+
+def test_of_a_refused_rename_the_name_that_could_not_be_written_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    refused = PermissionError(errno.EACCES, os.strerror(errno.EACCES), "made.part", None, "models/mine")
+
+    @report_errors
+    def command() -> None:
+        raise refused
+
+    with pytest.raises(typer.Exit) as ended:
+        command()
+    assert ended.value.exit_code == 1
+    told = capsys.readouterr().err
+    assert told.startswith("error: models/mine: cannot be read or written (Permission denied). ")
+    assert "made.part" not in told

@@ -137,3 +137,38 @@ def test_joblib_does_not_warn_where_there_is_no_shared_memory() -> None:
     assert (done.stdout, done.stderr) == ("joblib\n", "")
     done = subprocess.run([*run, "by itself"], cwd=ROOT, capture_output=True, text=True, check=True)
     assert "joblib will operate in serial mode" in done.stderr  # so the case is the one that it warns of
+
+
+TEAM = """
+import os, signal, time
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pipeline.locks import out_of_reach_of_ctrl_c
+
+if __name__ == "__main__":
+    with ProcessPoolExecutor(2, get_context("spawn")) as pool:
+        try:
+            with out_of_reach_of_ctrl_c():
+                works = pool.map(time.sleep, [0.1] * 50)
+                os.killpg(0, signal.SIGINT)  # as a terminal does, while the processes are loading
+                time.sleep(1)
+                print("deferred", flush=True)
+            list(works)
+        except KeyboardInterrupt:
+            print("interrupted", flush=True)
+            pool.shutdown(cancel_futures=True)
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="its Ctrl-C is no signal")
+def test_ctrl_c_reaches_the_parent_alone_and_when_its_processes_are_started(tmp_path: Path) -> None:
+    (tmp_path / "team.py").write_text(TEAM)
+    done = subprocess.run(
+        [sys.executable, str(tmp_path / "team.py")],
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        start_new_session=True,
+        timeout=120,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "deferred\ninterrupted\n", "")

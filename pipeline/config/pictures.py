@@ -136,7 +136,7 @@ DEFAULT_FACES = FaceParams(
 
 
 def distinct_expressions(names: Sequence[str]) -> tuple[str, ...]:
-    """Names of expressions, each once.
+    """Names of expressions, each once, in the order of ``EXPRESSIONS``: no result depends on the order that was given.
 
     Raises:
         ValueError: one is no expression, or is named twice.
@@ -146,7 +146,7 @@ def distinct_expressions(names: Sequence[str]) -> tuple[str, ...]:
             raise ValueError(f"unknown expression {unknown(name, EXPRESSIONS)}")
     if len(set(names)) < len(names):
         raise ValueError(f"an expression is named twice in {[*names]}")
-    return tuple(names)
+    return tuple(name for name in EXPRESSIONS if name in names)
 
 
 class SplitParams(Section):

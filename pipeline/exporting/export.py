@@ -1,11 +1,9 @@
 """What ``pocan export`` does: a model's ONNX files, compared with PyTorch, and its card."""
 
-import sys
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from pipeline.config import paths
 from pipeline.data.crops import CropStore
@@ -18,6 +16,7 @@ from pipeline.files.atomic import atomic_folder, require_free
 from pipeline.files.io import write_text
 from pipeline.files.names import as_text, require_utf8
 from pipeline.networks.trained import TrainedModel
+from pipeline.progress import say
 
 STORE, CROPS = "store.json", "crops"
 """What every crop store has, and where ``pocan faces`` puts its store."""
@@ -67,7 +66,7 @@ def export(trained: TrainedModel, called: str, out: Path, crops: Path | None, in
             "pocan faces FOLDER --out DIR, and name them with --crops DIR"
         )
     if store is not None and (message := _cropped_otherwise(trained, store)):
-        tqdm.write(f"warning: {message}", file=sys.stderr)
+        say(f"warning: {message}")
     files = {}
     with atomic_folder(out) as folder:
         onnx.export(trained, folder / "model.onnx")

@@ -17,7 +17,7 @@ from pipeline.errors import DatasetError
 from pipeline.faces.batches import Batches, FaceBatches, batch_name, divide
 from pipeline.faces.processes import crop_batches
 from pipeline.faces.writer import CropWriter
-from pipeline.progress import progress_bar
+from pipeline.progress import progress_bar, say
 from pipeline.shards import WHOLE, Shard, computed_with, listing_digest, write_shard
 
 KIND = "faces"
@@ -154,10 +154,10 @@ def _fill(
 def _report_reading(dataset: Dataset) -> dict[str, int]:
     """Print how the set was read where there are several ways, and how many files were no pictures; returns these."""
     if dataset.reading_notes:
-        tqdm.write(f"faces {dataset.name}: read {dataset.reading_notes}")
+        say(f"faces {dataset.name}: read {dataset.reading_notes}")
     if passed := dataset.skipped_files():
         counts = ", ".join(f"{count} {kind}" for kind, count in passed.items())
-        tqdm.write(f"faces {dataset.name}: passed over, because they are not pictures: {counts}")
+        say(f"faces {dataset.name}: passed over, because they are not pictures: {counts}")
     return passed
 
 

@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader
 from pipeline.errors import PipelineError
 from pipeline.faces.batches import Batches, FaceBatches
 from pipeline.faces.writer import CropBatch
-from pipeline.locks import processes_allowed
+from pipeline.locks import out_of_reach_of_ctrl_c, processes_allowed
 
 WORTH_A_PROCESS = 512
 """Pictures from which one more process saves more than its start takes."""
@@ -62,7 +62,9 @@ def crop_batches(work: FaceBatches, batches: Batches, processes: int | None) -> 
         worker_init_fn=_begin,
     )
     try:
-        yield from loader
+        with out_of_reach_of_ctrl_c():
+            cropped = iter(loader)
+        yield from cropped
     except RuntimeError as error:
         if not str(error).startswith("DataLoader worker"):  # else: "Caught … in DataLoader worker", a fault of ours
             raise

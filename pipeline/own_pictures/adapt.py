@@ -3,13 +3,11 @@
 import copy
 import re
 import shutil
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
-from tqdm import tqdm
 
 from pipeline.adaptation import Adaptation, Final, adapt
 from pipeline.compute.device import pick
@@ -28,6 +26,7 @@ from pipeline.own_pictures import outputs
 from pipeline.own_pictures.labelled import Labelled
 from pipeline.own_pictures.request import AdaptRequest, Plan
 from pipeline.own_pictures.user_labels import UserLabel, digest, read_labels, single_labels
+from pipeline.progress import say
 from pipeline.reporting.folder_faces import extract_pictures, nothing_left
 from pipeline.tracking import models
 from pipeline.tracking.runs import stage_run
@@ -60,7 +59,7 @@ def _run(request: AdaptRequest) -> None:
     plan = request.plan(trained, pictures.name)
     settings = plan.settings
     for message in filter(None, [request.videos_left_out(pictures), *single_labels(given)]):
-        tqdm.write(f"note: {message}", file=sys.stderr)
+        say(f"note: {message}")
     in_progress = _claim(request, settings.faces, given)
     with Team.start(settings.device, settings.compute) as team:
         with nothing_left(request.out, in_progress):
@@ -135,8 +134,8 @@ def _claim(request: AdaptRequest, faces: FaceParams, given: Sequence[UserLabel])
         "every": request.every,
         "faces": faces.model_dump(mode="json"),
     } | ({"labels": digest(given)} if given else {})
-    if request.expressions is not None:
-        wanted["expressions"] = [*request.expressions]
+    if known := request.known_expressions:
+        wanted["expressions"] = [*known]
     if note.is_file():
         try:
             found = read_json(note)

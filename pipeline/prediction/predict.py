@@ -1,7 +1,6 @@
 """A run of ``pocan predict``: frames are read, their faces found, classified, numbered and written."""
 
 import contextlib
-import sys
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,7 +13,7 @@ from pipeline.prediction.inputs import Frame, Source, batches, read_frames
 from pipeline.prediction.outputs import Destination, Output, open_outputs
 from pipeline.prediction.predictor import Prediction, Predictor
 from pipeline.prediction.tracks import Tracks
-from pipeline.progress import progress_bar
+from pipeline.progress import progress_bar, say
 
 
 @dataclass
@@ -106,7 +105,7 @@ def predict(
         if require_faces:
             _require_faces(counts, predictor)
     for message in counts.misses():
-        tqdm.write(message, file=sys.stderr)
+        say(message)
     return counts
 
 
@@ -145,7 +144,7 @@ def predict_to(
             progress.total = progress.n
             progress.refresh()
     for message in counts.unreadable:
-        tqdm.write(message, file=sys.stderr)
+        say(message)
     if require_pictures and not counts.searched:
         raise DatasetError(f"nothing could be read: {'; '.join(counts.unreadable)}")
     return counts

@@ -14,7 +14,7 @@ from pipeline.errors import DatasetError
 from pipeline.files.atomic import atomic_folder, remove_folder
 from pipeline.files.io import write_json
 from pipeline.labels import STAND_IN_MARK
-from pipeline.locks import processes_allowed
+from pipeline.locks import out_of_reach_of_ctrl_c, processes_allowed
 from pipeline.progress import progress_bar
 from pipeline.standins.camera import draw_picture
 from pipeline.standins.layouts import Picture, Plan
@@ -68,7 +68,9 @@ def _write_pictures(pictures: list[Picture], dataset: str, root: Path, seed: int
         _write_rows(progress(map(draw, pictures)), pictures, root)
         return
     with ProcessPoolExecutor(workers, context, initializer=cv2.setNumThreads, initargs=(1,)) as pool:
-        _write_rows(progress(pool.map(draw, pictures, chunksize=8)), pictures, root)
+        with out_of_reach_of_ctrl_c():
+            drawn = pool.map(draw, pictures, chunksize=8)
+        _write_rows(progress(drawn), pictures, root)
 
 
 def _write_rows(drawn: Iterable[str | None], pictures: list[Picture], root: Path) -> None:

@@ -8,7 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
+from pipeline.progress import say
 
 UNCHANGED = 3.0
 """Seconds without a change after which nobody is at work on a half-made store; its maker writes many times a second."""
@@ -52,7 +52,7 @@ def wait_for_maker(database: Path) -> None:
     said = False
     while database.is_file() and _in_the_making(database):
         if not said:
-            tqdm.write(f"{database} is not complete; waiting as long as another program is making it")
+            say(f"{database} is not complete; waiting as long as another program is making it")
             said = True
         before = _state(database)
         time.sleep(UNCHANGED)

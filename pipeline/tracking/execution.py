@@ -41,7 +41,7 @@ def current() -> Execution:
     experiment = os.environ.get("DVC_EXP_NAME") or None
     revision, dirty, unknown = os.environ.get("DVC_EXP_BASELINE_REV"), None, None
     try:
-        revision = revision or git("rev-parse", "HEAD").strip()
+        revision = revision or git("log", "--max-count=1", "--format=%H").strip()
         # Parameters are logged themselves, and stages rewrite the reports that git tracks: neither makes the code
         # dirty.
         dirty = bool(git("status", "--porcelain", "--", "pipeline", "stages", "dvc.yaml"))

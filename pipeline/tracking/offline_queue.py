@@ -16,12 +16,12 @@ from mlflow import MlflowClient
 from mlflow.entities import Dataset, DatasetInput, InputTag, LoggedModelOutput, LoggedModelStatus, Metric, Run, RunTag
 from mlflow.models import Model
 from mlflow.models.model import MLMODEL_FILE_NAME
-from tqdm import tqdm
 
 from pipeline.errors import StorageError, TrackingError
 from pipeline.files.atomic import storage_error, storage_errors
 from pipeline.files.io import read_json, write_json
 from pipeline.locks import exclusive
+from pipeline.progress import say
 from pipeline.tracking import execution, store
 
 ALIAS = "newest"
@@ -101,14 +101,12 @@ class OfflineQueue:
         """
         with self._lock:
             if self.waiting and patience and not self._flush():
-                tqdm.write(
-                    f"MLflow server {self._store} still does not answer: waiting {patience:.0f} seconds for it, once"
-                )
+                say(f"MLflow server {self._store} still does not answer: waiting {patience:.0f} seconds for it, once")
                 until = time.monotonic() + patience
                 while time.monotonic() < until and not self._flush():
                     time.sleep(min(PAUSE, patience))
             if self.waiting:
-                tqdm.write(
+                say(
                     f"MLflow server {self._store} has not taken all that {self._name} had to log: "
                     f"{len(_kept_in(self.folder))} entries are kept in {self.folder}. When it is back: pocan send"
                 )
@@ -117,7 +115,7 @@ class OfflineQueue:
         self._lock.enter_context(exclusive(self.folder))
         self.waiting, self._kept = True, 0
         server = "The bucket of MLflow server" if store.is_bucket_error(error) else "MLflow server"
-        tqdm.write(
+        say(
             f"{server} {self._store} does not answer since {datetime.now():%H:%M:%S} ({store.innermost(error)}). The "
             f"stage goes on; what it has to log waits in {self.folder}, and goes to the server when it is back"
         )
@@ -146,7 +144,7 @@ class OfflineQueue:
             return False
         self._lock.pop_all().close()
         self.waiting = False
-        tqdm.write(f"MLflow server {self._store} is back: {count} entries that waited are logged")
+        say(f"MLflow server {self._store} is back: {count} entries that waited are logged")
         return True
 
 
@@ -154,7 +152,7 @@ def mention_unsent() -> None:
     """Say, where earlier runs have left something to send, how to send it."""
     if count := len(_folders_kept()):
         folder = execution.store_root() / UNSENT
-        tqdm.write(f"{folder}: what {count} earlier run(s) had to log still waits there; send it by: pocan send")
+        say(f"{folder}: what {count} earlier run(s) had to log still waits there; send it by: pocan send")
 
 
 def send_unsent() -> Iterator[str]:

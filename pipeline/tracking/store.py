@@ -208,11 +208,15 @@ def _create(database: Path) -> None:
         making = database.with_name(f".{database.name}.making")
         making.unlink(missing_ok=True)  # of a process that was killed
         remove_side_files(making)
-        client = mlflow.MlflowClient(f"sqlite:///{making}", registry_uri=f"sqlite:///{making}")
-        client.search_experiments(max_results=1)
-        client.search_registered_models(max_results=1)
-        remove_side_files(database)
-        making.replace(database)
+        try:
+            client = mlflow.MlflowClient(f"sqlite:///{making}", registry_uri=f"sqlite:///{making}")
+            client.search_experiments(max_results=1)
+            client.search_registered_models(max_results=1)
+            remove_side_files(database)
+            making.replace(database)
+        finally:
+            making.unlink(missing_ok=True)
+            remove_side_files(making)
 
 
 def _open(experiment: str, root: Path | None) -> Experiment:

@@ -8,10 +8,10 @@ from mlflow.entities import LifecycleStage, Run, RunTag
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE, RESOURCE_DOES_NOT_EXIST, ErrorCode
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NOTE
-from tqdm import tqdm
 
 from pipeline.config.paths import REPORTS
 from pipeline.config.schema import Params
+from pipeline.progress import say
 from pipeline.tracking import execution, offline_queue
 from pipeline.tracking.descriptions import describe_execution
 from pipeline.tracking.execution import Execution
@@ -79,7 +79,7 @@ def parent_run(experiment_id: str, here: Execution, interrupted: Run | None = No
     if found:
         return found[0]
     if here.unknown:  # said here, once for all stages
-        tqdm.write(f"warning: the runs of this execution do not have the commit that they are of: {here.unknown}")
+        say(f"warning: the runs of this execution do not have the commit that they are of: {here.unknown}")
     tags = {**tags_of(here), "pocan.stage": EXECUTION}
     if interrupted and (parent := existing_run(interrupted.data.tags[MLFLOW_PARENT_RUN_ID])):
         # It keeps its name, which its other children share.

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from tqdm import tqdm
 
 from pipeline.config.dependencies import flatten
 from pipeline.files.atomic import atomic_path, remove_leftovers, storage_error
 from pipeline.files.io import read_json, write_json
+from pipeline.progress import say
 
 SHOWN_DIFFERENCES = 8
 
@@ -76,14 +76,14 @@ class Checkpoint:
         found = _read(self.path, mapped=True)
         if found is not None and found["fingerprint"] != self.fingerprint:
             kept = self._aside(found["fingerprint"])
-            tqdm.write(
+            say(
                 f"{self.path}: the state after epoch {len(found.get('curve', ()))} of another training, which differs "
                 f"in {_differences(found.get('made_from', {}), flatten(self.made_from))}. It is kept as {kept}"
                 f"{'' if aside.is_file() else '; this training starts from the beginning'}"
             )
             _move(self.path, kept)
         if aside.is_file() and not self.path.is_file():
-            tqdm.write(f"{aside}: a state of this very training was put aside; it goes on")
+            say(f"{aside}: a state of this very training was put aside; it goes on")
             _move(aside, self.path)
 
     def keep_run(self, run: Mapping[str, Any]) -> None:
@@ -100,7 +100,7 @@ class Checkpoint:
             return run if run.pop("fingerprint") == self.fingerprint else None
         except (OSError, ValueError, AttributeError, KeyError, TypeError, RecursionError) as error:
             reason = str(error.__cause__ or error) or type(error).__name__
-            tqdm.write(f"{path} cannot be read ({reason}); a new MLflow run is opened")
+            say(f"{path} cannot be read ({reason}); a new MLflow run is opened")
             return None
 
     def remove(self) -> None:
@@ -140,7 +140,7 @@ def _read(path: Path, mapped: bool = False) -> dict[str, Any] | None:
         # An empty file cannot be mapped, which the system calls invalid; anything else it says is no fault of the file.
         if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
             raise
-        tqdm.write(f"{path} cannot be read ({error}); training starts from the beginning")
+        say(f"{path} cannot be read ({error}); training starts from the beginning")
         return None
     return content
 

@@ -8,12 +8,12 @@ from typing import Any, Protocol
 
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
 from pipeline.compute.device import keep_freed_memory
 from pipeline.compute.team import Team
 from pipeline.data.batches import prefetched
 from pipeline.errors import DivergedError, TrainingError
+from pipeline.progress import say
 from pipeline.training.checkpoints import Checkpoint
 from pipeline.training.progress import Progress
 
@@ -199,7 +199,7 @@ def _resume(task: Task, checkpoint: Checkpoint, team: Team) -> tuple[list[dict[s
         return [], []
     task.restore(saved["task"])
     if team.leads:
-        tqdm.write(f"{task.name}: going on after epoch {epochs} of {task.epochs} ({checkpoint.path})")
+        say(f"{task.name}: going on after epoch {epochs} of {task.epochs} ({checkpoint.path})")
     return saved["curve"], saved["costs"]
 
 

@@ -2,7 +2,6 @@
 
 import copy
 import hashlib
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,7 +11,6 @@ import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from pipeline.compute.team import Team
 from pipeline.config.methods import AdaptParams
@@ -25,7 +23,7 @@ from pipeline.networks.features import FeatureRequest, GivenFeatures, source_row
 from pipeline.networks.inference import classify
 from pipeline.networks.network import Encoder, PrototypeClassifier
 from pipeline.networks.trained import TrainedModel
-from pipeline.progress import progress_bar
+from pipeline.progress import progress_bar, say
 from pipeline.training import loop
 from pipeline.trials.camera import Camera
 from pipeline.trials.suite import Case, Suite, cases
@@ -162,7 +160,7 @@ class Trials:
         except DivergedError as error:
             if not trial.method.predictions:  # the source model's own: every other target would end alike
                 raise
-            tqdm.write(f"{case.camera}, {case.shares}, draw {case.draw}: {DIVERGED}: {error}", file=sys.stderr)
+            say(f"{case.camera}, {case.shares}, draw {case.draw}: {DIVERGED}: {error}")
             return DIVERGED
         return ADAPTED
 

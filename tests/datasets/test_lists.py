@@ -131,6 +131,22 @@ def test_columns_may_be_separated_as_spreadsheets_write_them(name: str, delimite
 
 
 @every_list
+def test_a_line_that_names_the_separator_to_a_spreadsheet_counts_as_blank(name: str, tmp_path: Path) -> None:
+    listed = SETS[name](tmp_path)
+    expected = labels(name, tmp_path)
+    text = listed.read_text()
+    for said, delimiter in (("sep=;", ";"), ('"sep=,"', ","), ("SEP=\t", "\t"), ("\ufeffsep=;;;", ";")):
+        listed.write_text(f"{said}\r\n\n{text.replace(',', delimiter)}", encoding="utf-8")
+        assert labels(name, tmp_path) == expected
+        dataset = open_dataset(name.strip(), tmp_path)
+        assert all(dataset.read(sample).size for sample in dataset.samples())
+    if name in TABLES:  # where a fault is, is still counted from the file's first line
+        changed(listed, 4, b"\xff")
+        with pytest.raises(DatasetError, match=rf"^{listed}, line 4: not a text in UTF-8"):
+            labels(name, tmp_path)
+
+
+@every_list
 def test_lines_that_end_with_cr_alone_are_read_or_told(name: str, tmp_path: Path) -> None:
     listed = SETS[name](tmp_path)
     expected = labels(name, tmp_path)

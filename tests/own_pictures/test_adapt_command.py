@@ -420,6 +420,12 @@ def test_unfinished_work_is_not_mixed_with_other_pictures(monkeypatch: pytest.Mo
     refused(
         "album", "--out", "mine", *others, message="album, with other expressions; remove it or name another folder"
     )
+    shutil.rmtree("mine")
+    with monkeypatch.context() as patch:
+        patch.setattr(loop, "fit", interrupt)
+        assert invoke("album", "--out", "mine", *others).exit_code != 0
+        again = invoke("album", "--out", "mine", "--expressions", "happiness,fear")  # the same in another order
+        assert again.exit_code == 130, again.output
     Path("mine/.in-progress/pictures.json").write_text("{")
     refused("album", "--out", "mine", message="mine/.in-progress/pictures.json: damaged, so what the unfinished work")
 

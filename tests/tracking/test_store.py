@@ -5,6 +5,7 @@ import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import unquote
 
 import mlflow
 import pytest
@@ -12,7 +13,7 @@ import sqlalchemy
 from sqlalchemy.exc import OperationalError
 
 from pipeline.errors import TrackingError
-from pipeline.tracking.store import DATABASE, choose, connect, short_message
+from pipeline.tracking.store import DATABASE, choose, connect, short_message, store_fault
 
 
 def test_an_error_of_the_database_is_reported_without_its_statement() -> None:
@@ -65,3 +66,20 @@ def test_a_folder_that_addresses_cannot_name_is_refused(
     assert list(odd.iterdir()) == []
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/{DATABASE}")
     assert not choose()
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("unset")
+@pytest.mark.parametrize("written", ["a%20b", "größer", "a%2525b"])
+def test_an_address_of_a_users_own_store_is_read_as_the_driver_reads_it(
+    written: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / unquote(written)
+    folder.mkdir()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/{written}/own.db")
+    connect("own")
+    assert (folder / "own.db").is_file()  # where the driver has it
+    assert store_fault() is None
+    (folder / "own.db").write_bytes(b"no database" * 100)
+    assert str(folder / "own.db") in (store_fault() or "")

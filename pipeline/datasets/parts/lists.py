@@ -1,13 +1,13 @@
 """The text files of sets, all opened in one way: lists with a picture a line, tables, single labels.
 
-They are UTF-8. Byte order marks are left out (files that were put together have several), line ends are those of any
-system, and what is no such text is refused by file and line.
+They are UTF-8. Byte order marks are left out (files that were put together have several), and so is a line that names
+the separator to a spreadsheet. Line ends are those of any system. What is no such text is refused by file and line.
 """
 
 import csv
 import re
 from collections.abc import Callable, Iterator
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 
 from pipeline.datasets.parts.base import Dataset
@@ -24,6 +24,14 @@ LONGEST_HEADER = 1 << 20
 
 DELIMITERS = ",;\t"
 """What separates the columns of tables: spreadsheets write semicolons where the comma is the decimal sign."""
+
+SEPARATOR = re.compile(r'\s*"?sep=[,;\s]"?[,;\s]*', re.IGNORECASE)
+"""What spreadsheets read above the header, and some programs write there: ``sep=;``."""
+
+
+def is_blank(line: str) -> bool:
+    """Whether a line has nothing of a list or table: only blanks, or the separator's name for a spreadsheet."""
+    return not line or line.isspace() or SEPARATOR.fullmatch(line) is not None
 
 
 def read_text(path: Path, error: MakeError) -> str:
@@ -53,8 +61,8 @@ def list_lines(dataset: Dataset, path: Path) -> Iterator[tuple[str, str]]:
         DatasetError: the system refuses to read the file, or a line is not UTF-8.
     """
     for where, line in _lines(path, dataset.error):
-        if text := line.strip():
-            yield where, text
+        if not is_blank(line):
+            yield where, line.strip()
 
 
 def table_rows(path: Path, error: MakeError) -> Iterator[tuple[str, list[str]]]:
@@ -72,11 +80,8 @@ def table_rows(path: Path, error: MakeError) -> Iterator[tuple[str, list[str]]]:
     Raises:
         DatasetError: as ``read_text``, or a row has a quote that is not closed or a field of more than 128 kB.
     """
-    above, header, lines = 0, "", (line for _, line in _lines(path, error))
-    for header in lines:
-        if not header.isspace():
-            break
-        above += 1
+    lines = (line for _, line in _lines(path, error))
+    above, header = next(((above, line) for above, line in enumerate(lines) if not is_blank(line)), (0, ""))
     reader = csv.reader(chain([header], lines), strict=True, skipinitialspace=True, delimiter=delimiter_of(header))
     while True:
         where = f"{as_text(path)}, line {above + reader.line_num + 1}"
@@ -138,7 +143,9 @@ def delimiter_of(header: str) -> str:
 
 
 def first_lines(path: Path, count: int) -> list[str]:
-    """The first lines of a file, by which a table is recognised whatever its encoding: without marks and zero bytes.
+    """The first lines of a file that are not blank, by which a table is recognised whatever its encoding.
+
+    They are without marks and zero bytes.
 
     Returns:
         So many, empty where the file has fewer.
@@ -153,8 +160,8 @@ def first_lines(path: Path, count: int) -> list[str]:
         raise DatasetError(f"{path}: {error.strerror}; make the file readable or move it away") from error
     while mark := next((mark for mark in MARKS if start.startswith(mark)), None):
         start = start.removeprefix(mark)
-    lines = start.replace(b"\0", b"").splitlines()[:count]
-    return [line.decode("utf-8", errors="replace") for line in lines] + [""] * (count - len(lines))
+    decoded = (line.decode("utf-8", errors="replace") for line in start.replace(b"\0", b"").splitlines())
+    return [*islice((line for line in decoded if not is_blank(line)), count), *[""] * count][:count]
 
 
 def require_utf8(error: MakeError, where: str, line: str) -> None:

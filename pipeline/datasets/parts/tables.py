@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from pipeline.datasets.parts.base import Dataset, Sample
 from pipeline.datasets.parts.classes import Codes, plain_code
 from pipeline.datasets.parts.folders import files_by_name
-from pipeline.datasets.parts.lists import delimiter_of, first_lines, require_utf8, table_rows
+from pipeline.datasets.parts.lists import delimiter_of, first_lines, is_blank, require_utf8, table_rows
 from pipeline.errors import UnreadableImageError, short_repr
 from pipeline.labels import ANGER, DISGUST, FEAR, HAPPINESS, NEUTRAL, SADNESS, SURPRISE
 
@@ -72,10 +72,13 @@ class PixelTable:
         self._offsets = array("q")
         key = self._dataset.key(self.path)
         with self.path.open("rb") as file:
-            header = file.readline()
-            self._columns = self._header(header)
-            offset = len(header)
-            for number, line in enumerate(file, start=2):
+            lines = enumerate(file, start=1)
+            number, header = next(
+                ((n, line) for n, line in lines if not is_blank(_text(line).lstrip("\ufeff"))), (1, b"")
+            )
+            self._columns = self._header(number, header)
+            offset = file.tell()
+            for number, line in lines:
                 if line.strip():
                     self._offsets.append(offset)
                     label, split = self._row(number, line)
@@ -101,8 +104,8 @@ class PixelTable:
             pixels = self._fields(file.readline())[self._columns["pixels"]]
         return np.repeat(_parse(pixels, sample.key)[:, :, np.newaxis], 3, axis=2)
 
-    def _header(self, line: bytes) -> dict[str, int]:
-        where = f"{self.path}, line 1"
+    def _header(self, number: int, line: bytes) -> dict[str, int]:
+        where = f"{self.path}, line {number}"
         text = line.decode("utf-8", "surrogateescape")
         require_utf8(self._dataset.error, where, text)
         if "\r" in text.rstrip():
