@@ -147,7 +147,7 @@ BY_NAME = pytest.mark.parametrize(
     ("folder", "names"),
     [("methods", METHODS), ("config/methods", METHODS), ("backbones", BACKBONES), ("datasets", DATASETS)],
 )
-NO_ENTRIES = {"__init__", "base", "space", "two_domains", "few_labels", "folder"}
+NO_ENTRIES = {"__init__", "base", "space", "two_domains", "few_labels", "folder", "video"}
 """Modules beside the entries of registries: what entries share, and what is used without being chosen by a name."""
 
 
