@@ -4,6 +4,7 @@ import difflib
 import pkgutil
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from importlib.util import find_spec
 from typing import Any, Generic, TypeVar
 
 from pipeline.errors import ParamsError, short_repr
@@ -22,15 +23,16 @@ class Registry(Mapping[str, E], Generic[E]):
     Code outside of this package adds its own with ``add``.
     """
 
-    def __init__(self, kind: str, entries: Iterable[E] | Mapping[str, str] = ()) -> None:
+    def __init__(self, kind: str, entries: Iterable[E] | Mapping[str, str] = (), package: str = "") -> None:
         """Register the entries.
 
         Args:
             kind: what errors call an entry ("data set").
             entries: the objects themselves, or by their names where they are ("module:object"): these are imported when
                 they are asked for, so that knowing the names loads nothing.
+            package: where their modules are, each by its entry's name.
         """
-        self.kind = kind
+        self.kind, self._package = kind, package
         self._entries: dict[str, E | str] = dict(entries) if isinstance(entries, Mapping) else {}
         for entry in () if isinstance(entries, Mapping) else entries:
             self.add(entry)
@@ -53,7 +55,7 @@ class Registry(Mapping[str, E], Generic[E]):
 
     def __getitem__(self, name: str) -> E:
         if name not in self._entries:
-            raise UnknownNameError(f"unknown {self.kind} {unknown(name, tuple(self))}")
+            raise UnknownNameError(self.absent(name))
         entry = self._entries[name]
         if not isinstance(entry, str):
             return entry
@@ -69,6 +71,14 @@ class Registry(Mapping[str, E], Generic[E]):
 
     def __len__(self) -> int:
         return len(self._entries)
+
+    def absent(self, name: str) -> str:
+        """What to say of a name that no entry has; a module of that name may only lack its line in the registry."""
+        said = f"unknown {self.kind} {unknown(name, self)}"
+        if self._package and re.fullmatch(NAME, name) and find_spec(f"{self._package}.{name}"):
+            folder = self._package.replace(".", "/")
+            said += f". If {folder}/{name}.py is a {self.kind}, add its line to {folder}/__init__.py"
+        return said
 
     def title(self, name: str) -> str:
         """The title of an entry; a name that is not registered is its own title."""

@@ -106,6 +106,25 @@ class Model:
         assert found is not None  # else it would have been refused
         return found
 
+    def embed(self, faces: "Sequence[Picture]") -> "tuple[NDArray[np.float32], NDArray[np.float32]]":
+        """Embed and classify pictures that are one face each already, as crops of a data set: no face is looked for.
+
+        Args:
+            faces: the pictures, as of ``predict``; each is resized to 112×112 pixels as a whole.
+
+        Returns:
+            A row a picture: z, from which the model decides (float32 n×d), and the calibrated probabilities in the
+            order of ``pocan.EXPRESSIONS`` (float32 n×7).
+
+        Raises:
+            UnreadableImageError, TypeError: as ``predict``.
+            ValueError: as ``predict``, or there is no picture.
+        """
+        pixels = [_pixels(face, f"picture {place}") for place, face in enumerate(faces, start=1)]
+        if not pixels:
+            raise ValueError("no picture to embed; give at least one")
+        return self.predictor.embed(pixels)
+
     def table(self, inputs: AnyPath | Sequence[AnyPath], *, every: int = 1) -> "pd.DataFrame":
         """Find every face of files and folders, as ``pocan predict`` does.
 

@@ -111,7 +111,8 @@ def test_the_table_of_defaults_has_every_parameter_that_a_method_does_not_share(
         own = {
             name for name, field in params.model_fields.items() if name not in shared or shared[name] != field.default
         }
-        assert own <= {name for methods, values in written_defaults() if params in methods for name in values}, method
+        written = {name for methods, values in written_defaults() if params in methods for name in values}
+        assert own <= written, f"docs/methods.md, Where the defaults come from: no row of {method} has {own - written}"
 
 
 def test_the_sample_says_that_it_is_one_and_links_nothing_that_is_not_there() -> None:

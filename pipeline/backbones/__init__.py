@@ -33,4 +33,5 @@ BACKBONES: Registry[Backbone | Family] = Registry(
         TIMM,
         TORCHVISION,
     ],
+    __name__,
 )

@@ -49,7 +49,7 @@ class ModelParams(Section):
     @model_validator(mode="after")
     def _weights_fit_backbone(self) -> Self:
         if self.backbone not in BACKBONES:
-            raise ValueError(f"backbone: unknown backbone {unknown(self.backbone, BACKBONES)}")
+            raise ValueError(f"backbone: {BACKBONES.absent(self.backbone)}")
         self._check_architecture_and_size()
         weights = BACKBONES[self.backbone].weights
         if self.weights not in weights:
@@ -190,7 +190,7 @@ class PretrainParams(Section):
 
     @model_validator(mode="after")
     def _two_views_are_compared(self) -> Self:
-        if self.views == 1 and self.objective != "cross_entropy":
+        if self.views == 1 and self.objective in ("supcon", "both"):
             raise ValueError(f"views: objective {self.objective} compares two views of each picture; set views: 2")
         return self
 

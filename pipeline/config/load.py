@@ -13,7 +13,7 @@ from pipeline.config.pictures import SplitParams
 from pipeline.config.schema import Params, RunParams
 from pipeline.config.section import Section
 from pipeline.errors import ParamsError, short_key, short_repr
-from pipeline.registry import suggestion, unknown
+from pipeline.registry import suggestion
 
 S = TypeVar("S", bound=Section)
 P = TypeVar("P", bound=RunParams)
@@ -140,7 +140,7 @@ def _chosen_method(adapt: Any, methods: Any, faults: list[str]) -> AdaptParams |
         _check_method_section(method, values, faults)
     name = adapt.get("method")
     if not isinstance(name, str) or name not in METHODS:
-        faults.append(f"adapt.method: unknown method {unknown(short_key(name), METHODS)}")
+        faults.append(f"adapt.method: {METHODS.absent(short_key(name))}")
     elif name not in methods:
         faults.append(f"methods: no section for {name}; add methods.{name}: {{}} for its published values")
     if len(faults) > before:
@@ -160,7 +160,7 @@ def _check_method_section(method: str, values: Any, faults: list[str]) -> None:
     """Check one section of ``methods``, whether or not its method is chosen."""
     place = f"methods.{short_key(method)}"
     if method not in METHODS:
-        faults.append(f"methods: unknown method {unknown(short_key(method), METHODS)}; remove or correct {place}")
+        faults.append(f"methods: {METHODS.absent(short_key(method))}; remove or correct {place}")
         return
     schema = METHODS[method]
     if not isinstance(values, dict):

@@ -42,8 +42,7 @@ class DataParams(Section):
         for name in self.sets:
             if name not in DATASETS:
                 raise ValueError(
-                    f"sets: unknown data set {unknown(name, DATASETS)}. "
-                    "A folder of your own pictures is named in data.folder_sets"
+                    f"sets: {DATASETS.absent(name)}. A folder of your own pictures is named in data.folder_sets"
                 )
         for name in self.folder_sets:
             if name in DATASETS:

@@ -31,6 +31,7 @@ DATASETS: Registry[type["Dataset"]] = Registry(
         "mmi": "pipeline.datasets.mmi:Mmi",
         "tfeid": "pipeline.datasets.tfeid:Tfeid",
     },
+    __name__,
 )
 """The sets with a reader of their own; a reader is imported when it is asked for."""
 

@@ -12,7 +12,7 @@ from torch import Tensor
 from pipeline.config.load import changed
 from pipeline.data.batches import DeviceCrops, NetworkInputs
 from pipeline.faces.crop import Face, Image, crop_face
-from pipeline.faces.finder import FaceFinder
+from pipeline.faces.finder import FaceFinder, whole_picture
 from pipeline.labels import EXPRESSIONS
 from pipeline.networks.features import digest as module_digest
 from pipeline.networks.inference import classify
@@ -111,13 +111,27 @@ class Predictor:
         """
         if not crops:
             return np.empty((0, len(EXPRESSIONS)), dtype=np.float32)
+        return self._calibrated(crops)[1]
+
+    def embed(self, images: Sequence[Image]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Embeddings and expressions of pictures that are one face each already: none is looked for.
+
+        Args:
+            images: uint8 H×W×3 RGB, at least one; each is resized to a crop as a whole.
+
+        Returns:
+            What the decision is made from (z), float32 n×d, and calibrated probabilities, float32 n×7.
+        """
+        return self._calibrated([crop_face(image, whole_picture(image, "given"), self.faces) for image in images])
+
+    def _calibrated(self, crops: Sequence[Image]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         held = DeviceCrops(np.stack(crops), self.device)
         return calibrated(self._model, held, torch.arange(held.count), self.eval_crop, show_progress=False)
 
 
 def calibrated(
     model: Classifier, inputs: NetworkInputs, rows: Tensor, eval_crop: float, show_progress: bool
-) -> NDArray[np.float32]:
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """What users are shown of some pictures.
 
     Args:
@@ -128,9 +142,9 @@ def calibrated(
         show_progress: whether there is a progress bar.
 
     Returns:
-        Calibrated probabilities, float32 len(rows)×7.
+        Embeddings, float32 len(rows)×d, and calibrated probabilities, float32 len(rows)×7.
     """
-    _, found = classify(model, inputs, rows, eval_crop, show_progress)
+    embeddings, found = classify(model, inputs, rows, eval_crop, show_progress)
     with torch.no_grad():
         probabilities = model.calibration(found)
-    return np.asarray(probabilities.float().cpu().numpy())
+    return embeddings.float().cpu().numpy(), probabilities.float().cpu().numpy()

@@ -126,7 +126,7 @@ def _opened(where: str, reader: str | None, params: Path | None) -> tuple[Datase
     """The set, and what dvc repro has made of it."""
     if reader is not None:
         if reader not in DATASETS:
-            raise ParamsError(f"--reader: unknown data set {unknown(reader, DATASETS)}")
+            raise ParamsError(f"--reader: {DATASETS.absent(reader)}")
         return DATASETS[reader](Path(where)), None
     known: tuple[str, ...] = ()
     file = params_file(params)

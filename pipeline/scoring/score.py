@@ -163,7 +163,7 @@ def _predict(
     rows = torch.tensor([places[key] for key in pictures.keys if key in places], dtype=torch.int64)
     p = np.zeros((len(known), len(EXPRESSIONS)))
     model = trained.model.to(device)
-    p[known] = calibrated(model, DeviceCrops(store.images, device), rows, trained.eval_crop, show_progress=True)
+    _, p[known] = calibrated(model, DeviceCrops(store.images, device), rows, trained.eval_crop, show_progress=True)
     model.cpu()
     whole = int((store.manifest["method"].to_numpy()[rows.numpy()] == "whole").sum())
     notes = (f"{whole} pictures in which no face was found were predicted whole",) if whole else ()

@@ -13,6 +13,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 import pocan
+from pipeline.faces.crop import region
 from pocan.cli import adapt as adapt_command
 from pocan.cli import app
 from tests.faces.scenes import noise, photograph, two_faces
@@ -214,3 +215,16 @@ def test_python_and_the_command_adapt_with_the_same_defaults() -> None:
     for name in ("model", "labels", "method", "choose", "search", "every", "device"):
         assert command[name].default == function[name].default
     assert command["file"].default == function["params"].default
+
+
+def test_a_crop_is_embedded_as_the_face_that_is_found_there(model: pocan.Model) -> None:
+    (face,) = model.predict(photograph())
+    left, top, right, bottom = region(face.box, model.predictor.faces.margin, 272, 240)
+    crop = photograph()[top:bottom, left:right]
+    embeddings, probabilities = model.embed([crop, Image.fromarray(crop), noise(64, 64)])
+    assert len(embeddings) == len(probabilities) == 3
+    assert probabilities[0] == pytest.approx(list(face.probabilities.values()), abs=1e-4)
+    assert np.array_equal(embeddings[0], embeddings[1])
+    assert not np.allclose(embeddings[0], embeddings[2], atol=1e-4)
+    with pytest.raises(ValueError, match="at least one"):
+        model.embed([])

@@ -143,10 +143,21 @@ def entries(path: str) -> list[Path]:
     raise AssertionError(path)
 
 
-@pytest.mark.parametrize(
+BY_NAME = pytest.mark.parametrize(
     ("folder", "names"),
     [("methods", METHODS), ("config/methods", METHODS), ("backbones", BACKBONES), ("datasets", DATASETS)],
 )
+NO_ENTRIES = {"__init__", "base", "space", "two_domains", "few_labels", "folder", "video"}
+"""Modules beside the entries of registries: what entries share, and what is used without being chosen by a name."""
+
+
+@BY_NAME
+def test_every_module_of_a_registry_is_registered(folder: str, names: Iterable[str]) -> None:
+    modules = {path.stem for path in (ROOT / "pipeline" / folder).glob("*.py")} - NO_ENTRIES
+    assert modules - set(names) == set(), "add their lines to the registry: docs/extending.md"
+
+
+@BY_NAME
 def test_what_is_added_by_name_stands_alone(folder: str, names: Iterable[str]) -> None:
     """A stage depends on the one module that is chosen: what this shares with another is below parts."""
     files = {f"pipeline/{folder}/{name}.py" for name in names}

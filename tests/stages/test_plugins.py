@@ -128,3 +128,13 @@ def test_a_name_is_registered_once_and_is_a_name() -> None:
         BACKBONES.add(Backbone(name="../squares", title="", features=1, build=SQUARES.build))
     with pytest.raises(ParamsError, match=r"unknown backbone 'square' \(did you mean 'squares'\?\)"):
         BACKBONES["square"]
+
+
+def test_a_module_that_is_not_registered_is_named() -> None:
+    empty = Registry[Any]("method", package="pipeline.methods")
+    with pytest.raises(
+        ParamsError, match=r"If pipeline/methods/dann\.py is a method, add its line to pipeline/methods/__"
+    ):
+        empty["dann"]
+    for name in ("dan", "..", "parts/base"):
+        assert ("add its line" in empty.absent(name)) == (name == "dan")

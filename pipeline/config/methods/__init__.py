@@ -71,4 +71,5 @@ METHODS: Registry[type[AdaptParams]] = Registry(
         ConcordParams,
         PocanParams,
     ],
+    __name__,
 )
