@@ -235,7 +235,7 @@ def read_frames(inputs: Iterable[Source], every: int, on_unreadable: Callable[[s
     """
     for source in inputs:
         if source.broken:
-            on_unreadable(f"passed over: {source.broken}")
+            on_unreadable(f"skipped: {source.broken}")
             continue
         if source.is_video:
             read = videos.frames(source.path if source.camera is None else source.camera, every, on_unreadable)
@@ -244,7 +244,7 @@ def read_frames(inputs: Iterable[Source], every: int, on_unreadable: Callable[[s
         try:
             yield Frame(source, 0, decode(source.path, source.name))
         except UnreadableImageError as error:
-            on_unreadable(f"passed over: {error}")
+            on_unreadable(f"skipped: {error}")
 
 
 def batches(frames: Iterable[Frame], size: int) -> Iterator[list[Frame]]:

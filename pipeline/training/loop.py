@@ -193,8 +193,8 @@ def _resume(task: Task, checkpoint: Checkpoint, team: Team) -> tuple[list[dict[s
     epochs = len(saved["curve"]) if saved else 0
     if not team.all_equal(epochs):
         raise TrainingError(
-            f"{checkpoint.path}: the processes of the team do not see the same checkpoint; "
-            "let all machines work in one shared folder"
+            f"{checkpoint.path}: the processes of the team find different checkpoints; "
+            "run all machines in one shared folder"
         )
     if saved is None:
         return [], []

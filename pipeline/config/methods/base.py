@@ -88,14 +88,14 @@ class AdaptParams(Section):
     @model_validator(mode="after")
     def _features_suffice(self) -> Self:
         if self.trains == "head" and self.needs_encoder:
-            raise ValueError(f"trains: {self.title} needs more of f than its features; set adapt.trains: all")
+            raise ValueError(f"trains: {self.title} needs more than the features of f; set adapt.trains: all")
         return self
 
     @model_validator(mode="after")
     def _search_has_a_rule(self) -> Self:
         if self.search and self.choose == LAST:
             names = ", ".join(one.name for one in VALIDATORS)
-            raise ValueError(f"search: somebody must choose among the configurations; set adapt.choose to {names}")
+            raise ValueError(f"search: it needs a rule that chooses a configuration; set adapt.choose to {names}")
         return self
 
     @property
