@@ -84,9 +84,7 @@ def read(path: Path) -> dict[str, Any]:
         raise ParamsError(f"{path}: expected a mapping of sections, found {type(raw).__name__}")
     if not is_own(raw):
         lacking = ", ".join(sorted(OWN_SECTIONS))
-        raise ParamsError(
-            f"{path}: another project's, with none of the sections {lacking}; run from the project's root"
-        )
+        raise ParamsError(f"{path}: another project's, with no section of {lacking}; run from the project's root")
     return raw
 
 
