@@ -191,7 +191,7 @@ def test_the_papers_protocol_stands_in_its_file() -> None:
         ("data.sets", ["rafdb"], r"targets: data set 'ckplus' is not in data\.sets; add it there"),
         ("model.backbone", "resnet81", r"model\.backbone: unknown backbone 'resnet81' \(did you mean 'resnet18'\?\)"),
         ("model.weights", "imagnet", r"model\.weights: unknown weights 'imagnet' \(did you mean 'imagenet'\?\)"),
-        ("split.jaffe.duplicates", "drop", r"split\.jaffe: protocol all tests the pictures it trains on"),
+        ("split.jaffe.duplicates", "drop", r"split\.jaffe: protocol all uses every picture for training and test"),
         ("adapt.pull", 0.1, r"adapt\.pull: unknown key"),
         ("methods.pocan.epochs", 3, r"methods\.pocan\.epochs: the same for all methods; move it to adapt\.epochs"),
         (
