@@ -1,6 +1,6 @@
-"""The face detectors that are compared, behind one signature; each is used in its own batch mode.
+"""The face detectors that benchmarks/faces.py compares, with a common signature, each in its batch mode.
 
-As a program it times one of them: python -m benchmarks.detectors NAME PICTURES.npy SECONDS DEVICE
+As a program it measures one of them: python -m benchmarks.detectors NAME PICTURES.npy SECONDS DEVICE
 """
 
 import json
@@ -23,24 +23,24 @@ from pipeline.faces.mtcnn import MTCNN
 Image = NDArray[np.uint8]
 Batches = Sequence[Sequence[Image]]
 Detector = Callable[[], list[NDArray[np.float64]]]
-"""Goes through the batches it was made for: the largest face's box (4) in each picture, NaN where there is none."""
+"""Yields, by batch, the box (4) of the largest face of each picture; NaN if there is none."""
 
 BATCH = 16
-"""Pictures a batch."""
+"""Pictures per batch."""
 
 MIN_FACE, SCALE_FACTOR, THRESHOLDS = 20, 0.709, (0.6, 0.7, 0.8)
-"""The same search for all of them."""
+"""The search parameters, the same for all detectors."""
 
 NOTHING = np.full(4, np.nan)
 
 
 def largest(boxes: NDArray[np.floating] | None) -> NDArray[np.float64]:
-    """The largest of the boxes (n×4)."""
+    """Return the largest of the boxes (n×4)."""
     return NOTHING if boxes is None or len(boxes) == 0 else np.asarray(boxes[int(area(boxes).argmax())], dtype=float)
 
 
 def project(batches: Batches, device: str, large_first: bool) -> Detector:
-    """This project's detector; on a CPU a process for each core, with one thread, as in the faces stage."""
+    """This project's detector; on a CPU one process per core, with one thread each, as in the faces stage."""
     detector = MTCNN(MIN_FACE, SCALE_FACTOR, THRESHOLDS, torch.device(device), large_first)
 
     def one(index: int) -> list[NDArray[np.float64]]:
@@ -56,7 +56,7 @@ def project(batches: Batches, device: str, large_first: bool) -> Detector:
 
 
 _inherited: list[Callable[[int], list[NDArray[np.float64]]]] = []
-"""What a forked process finds in its memory, pictures and all, without a copy."""
+"""The batches, which forked processes share without a copy."""
 
 
 def _call(index: int) -> list[NDArray[np.float64]]:
@@ -95,7 +95,7 @@ def facenet(batches: Batches, device: str) -> Detector:
 
 
 PEERS = {"mtcnn package, TensorFlow": "tensorflow", "facenet-pytorch": "facenet_pytorch"}
-"""The peers, and the module that each needs beyond the project's own."""
+"""The peers, and the additional module that each needs."""
 
 DETECTORS: dict[str, Callable[[Batches, str], Detector]] = {
     "mtcnn package, TensorFlow": mtcnn_package,
@@ -106,7 +106,7 @@ DETECTORS: dict[str, Callable[[Batches, str], Detector]] = {
 
 
 def run(detector: str, pictures: Path, seconds: float, device: str) -> None:
-    """Time one detector; prints JSON: pictures a second, and the largest face of each picture."""
+    """Measure one detector; print JSON: pictures per second, and the largest face of each picture."""
     images = list(np.load(pictures))
     detect = DETECTORS[detector]([images[start : start + BATCH] for start in range(0, len(images), BATCH)], device)
     boxes = detect()  # and every size, thread and graph is warm

@@ -1,11 +1,11 @@
-"""Near duplicates among many crops: this project beside a perceptual hash of 64 bits.
+"""Compare the search for near duplicates among many crops with a 64-bit perceptual hash.
 
     python -m benchmarks.duplicates
 
-The hash is imagehash's where that is installed, else much the same by a loop over OpenCV; it takes one picture at a
-time and compares all pairs bit by bit. It gets fewer crops; what it would need for all is extrapolated, and said to be.
-The crops are random, but in one light, so that as many of them look alike at first as of FER2013's; some are copies,
-shifted, lightened and saved as JPEG, every other mirrored.
+The hash is imagehash's, or a similar one in OpenCV if that is not installed. It processes one picture at a time and
+compares all pairs. It gets fewer crops, and its time for all is extrapolated and marked as such. The crops are random,
+but with a common lighting, so that the first filter passes about as many pairs as in FER2013. Some are copies: shifted,
+lightened and saved as JPEG, every second one mirrored.
 """
 
 import time
@@ -27,14 +27,14 @@ Pairs = set[tuple[int, int]]
 
 SIDE, WIDE = 112, 118
 COPIED = 50
-"""Every so manieth crop is a copy of the one before."""
+"""Every n-th crop is a copy of the previous one."""
 
 BITS = 8
-"""Difference from which two hashes are two pictures."""
+"""Minimum difference of hashes of different pictures."""
 
 
 def textures(count: int) -> Images:
-    """Random crops and their copies: uint8 count×112×112×3."""
+    """Create random crops and copies: uint8 count×112×112×3."""
     generator = np.random.Generator(np.random.PCG64(0))
     light = _smooth(generator.normal(0, 31, (5, 5, 1)).repeat(3, axis=2))
     images = np.empty((count, SIDE, SIDE, 3), dtype=np.uint8)
@@ -59,12 +59,12 @@ def _copy(wide: Images, generator: np.random.Generator) -> Images:
 
 
 def planted(count: int) -> Pairs:
-    """The pairs of crops and their copies."""
+    """Return the pairs of crops and their copies."""
     return {(index - 1, index) for index in range(COPIED - 1, count, COPIED)}
 
 
 def timed(steps: list[Callable[[], object]]) -> list[float]:
-    """Seconds of each step."""
+    """Durations of the steps, in seconds."""
     seconds = []
     for step in steps:
         began = time.perf_counter()
@@ -74,7 +74,7 @@ def timed(steps: list[Callable[[], object]]) -> list[float]:
 
 
 def project(images: Images) -> tuple[list[float], Pairs]:
-    """Seconds of fingerprints, within, and between a tenth of the crops and the others; and the pairs within."""
+    """Return durations of fingerprints and of the searches (all crops; a tenth against the rest), and the pairs."""
     prints = duplicates.fingerprints(images[:0])
     pairs = duplicates.within(prints)
 
@@ -96,21 +96,21 @@ def project(images: Images) -> tuple[list[float], Pairs]:
 
 
 def hash_by_opencv(image: Images) -> NDArray[np.bool_]:
-    """As imagehash's phash: the signs of the low frequencies about their median; 64 bits."""
+    """Compute a hash like imagehash's phash: low frequencies compared with their median; 64 bits."""
     small = cv2.resize(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), (32, 32), interpolation=cv2.INTER_AREA)
     low = cv2.dct(small.astype(np.float32))[:8, :8].ravel()
     return np.asarray(low > np.median(low))
 
 
 def hash_by_imagehash(image: Images) -> NDArray[np.bool_]:
-    """Imagehash's phash; 64 bits."""
+    """Compute imagehash's phash; 64 bits."""
     from imagehash import phash
 
     return np.asarray(phash(Image.fromarray(image)).hash.ravel())
 
 
 def peer() -> tuple[str, Callable[[Images], NDArray[np.bool_]]]:
-    """What it is called, and its hash of one picture."""
+    """Return name and function of the hash."""
     try:
         import imagehash
     except ImportError:
@@ -119,7 +119,7 @@ def peer() -> tuple[str, Callable[[Images], NDArray[np.bool_]]]:
 
 
 def hashed(images: Images, hash_one: Callable[[Images], NDArray[np.bool_]]) -> tuple[list[float], Pairs]:
-    """Seconds of hashing pictures and their mirror images, and of comparing all pairs; and the pairs found."""
+    """Return durations of hashing pictures and mirror images and of comparing all pairs; and the pairs found."""
     bits: list[NDArray[np.uint64]] = []
     found: Pairs = set()
 
@@ -139,7 +139,7 @@ def hashed(images: Images, hash_one: Callable[[Images], NDArray[np.bool_]]) -> t
 
 
 def described(found: Pairs, count: int) -> str:
-    """How many of the copies were found, and how many other pairs."""
+    """Return the number of copies found, and of other pairs."""
     copies = planted(count)
     return f"{len(found & copies)} of {len(copies)} copies found, and {len(found - copies)} other pairs"
 
@@ -148,7 +148,7 @@ def main(
     count: Annotated[int, typer.Option(help="Crops for this project.")] = 36_000,
     peer_count: Annotated[int, typer.Option(help="Crops for the hash.")] = 3_000,
 ) -> None:
-    """Print seconds, memory, what was found, and the ratio."""
+    """Print durations, memory, pairs found and the ratio."""
     images = textures(count)
     duplicates.within(duplicates.fingerprints(images[:100]))  # and libraries are loaded
     before = peak()

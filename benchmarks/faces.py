@@ -1,11 +1,11 @@
-"""Face detection: pictures a second of this project and of two peers, on the same pictures in one run.
+"""Compare face detection of this project and two peers, in pictures per second, on the same pictures.
 
     python -m benchmarks.faces
 
-Each detector runs in a process of its own, in turn, several rounds; the medians are printed with their ratios to the
-better peer. The pictures are drawn stand-ins in the sizes of four data sets; decoding is left out, since it is the
-same for all. Then the whole way from files to the crop store, with all cores. benchmarks/README.md: how to install the
-peers, and what was measured.
+Each detector runs in a separate process, in turn, for several rounds; medians and ratios to the better peer are
+printed. The pictures are drawn stand-ins in the sizes of four data sets; decoding is not included, because it is the
+same for all. A second table measures the whole extraction, from files to the crop store, with all cores. Installation
+of the peers and results: benchmarks/README.md.
 """
 
 import json
@@ -86,13 +86,13 @@ def _compare_detection(root: Path, name: str, title: str, rounds: int, seconds: 
 
 
 def _pictures(root: Path, name: str) -> NDArray[np.uint8]:
-    """The set's pictures as the detectors see them; N×H×W×3."""
+    """Return the pictures of a data set in the detectors' input size, N×H×W×3."""
     dataset = open_dataset(name, root / name)
     return np.stack([for_detection(dataset.read(sample), ENLARGE_TO) for sample in dataset.samples()])
 
 
 def _measured(detector: str, pictures: Path, seconds: float, device: str) -> dict[str, Any]:
-    """One detector in a process of its own."""
+    """Run one detector in a separate process."""
     command = [sys.executable, "-m", "benchmarks.detectors", detector, str(pictures), str(seconds), device]
     quiet = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"}
     done = subprocess.run(command, env=quiet, stdout=subprocess.PIPE, text=True, check=True)
@@ -101,7 +101,7 @@ def _measured(detector: str, pictures: Path, seconds: float, device: str) -> dic
 
 
 def _same_face(exact: NDArray[np.float64], boxes: NDArray[np.float64]) -> float:
-    """Share of pictures in which the largest faces overlap by 0.95 or more, or there is none in both."""
+    """Return the share of pictures whose largest faces have an IoU of at least 0.95, or neither has a face."""
     same = [
         bool(np.isnan(one).any() and np.isnan(other).any()) or bool(iou(one, other[None])[0] >= 0.95)
         for one, other in zip(exact, boxes, strict=True)
@@ -110,7 +110,7 @@ def _same_face(exact: NDArray[np.float64], boxes: NDArray[np.float64]) -> float:
 
 
 class Repeated(Dataset):
-    """A data set with every sample several times."""
+    """A data set that contains every sample several times."""
 
     layout = "that of the data set"
 
@@ -137,7 +137,7 @@ class Repeated(Dataset):
 
 
 def _from_files(root: Path, name: str, device: str) -> tuple[float, float]:
-    """Pictures a second from files to crops, without the start of the processes, and the peak memory in MiB."""
+    """Return pictures per second from files to crops, without start-up of processes, and peak memory in MiB."""
     once, often = (Repeated(open_dataset(name, root / name), times) for times in (1, 6))
     extra = _seconds(root, often, device) - _seconds(root, once, device)
     with _memory() as peaks:  # which slows the work down, so that its time does not count
@@ -146,7 +146,7 @@ def _from_files(root: Path, name: str, device: str) -> tuple[float, float]:
 
 
 def _seconds(root: Path, dataset: Dataset, device: str) -> float:
-    """How long the whole extraction takes, with all cores."""
+    """Measure the duration of the whole extraction with all cores."""
     settings = params.load(Path(__file__).parents[1] / "params.yaml").faces
     settings = settings.model_copy(update={"min_face": MIN_FACE, "scale_factor": SCALE_FACTOR})
     start = time.perf_counter()
@@ -157,7 +157,7 @@ def _seconds(root: Path, dataset: Dataset, device: str) -> float:
 
 @contextmanager
 def _memory() -> Iterator[list[float]]:
-    """Samples the proportional memory (PSS) of this process and all below it, in MiB."""
+    """Samples the proportional set size (PSS) of this process and its children, in MiB."""
     peaks, stop = [0.0], threading.Event()
 
     def sample() -> None:

@@ -1,14 +1,14 @@
-"""What a few labels are worth: 1, 5 and 10 a class, beside unlabelled adaptation and beside fitting the labels alone.
+"""Measure the value of 1, 5 and 10 labels per class, compared with adaptation without labels and simpler fits.
 
 python -m benchmarks.few_labels run TARGET OUT.json [--model models/prototypes] [--counts 1,5,10] [--draws 5]
 python -m benchmarks.few_labels trials OUT.json [--suite studies/trials/shifts.yaml] [--draws 3] [--label-draws 1]
 python -m benchmarks.few_labels table OUT.json ...
 
-It runs in a project that has the source model, its source's crops and split, and the labelled crops of TARGET. All
-pictures of TARGET with a label are adapted to, as an album; so many of each class are drawn as labelled, at most half
-of it, and the rest is scored: the same people are on both sides. ``trials`` does so on the trial targets of the
-source, with so many draws of labels each. ``chosen`` is what ``pocan adapt --labels`` keeps, with what its
-cross-validation said.
+It needs a project with the source model, the source's crops and split, and labelled crops of TARGET. All labelled
+pictures of TARGET are the pictures to adapt to. The given number per class, at most half of a class, is drawn as
+labelled; the others are scored, so both may contain the same people. ``trials`` does the same on trial targets of the
+source, with several draws of labels each. ``chosen`` is the model that ``pocan adapt --labels`` keeps, with the result
+of its cross-validation.
 """
 
 import argparse
@@ -57,13 +57,13 @@ TOGETHER = {f"labels, source, rest, {words}": Weights(hold=hold) for words, hold
 
 @dataclass(frozen=True, eq=False)
 class Pictures:
-    """Labelled pictures, to which a method was adapted without their labels.
+    """Labelled pictures, and a method adapted to them without their labels.
 
     Attributes:
-        name: of the target.
-        method: after its last epoch, on features.
+        name: name of the target.
+        method: the method after its last epoch, on features.
         plain: the source model on features.
-        rows: of the pictures among those whose labels these are, n.
+        rows: rows of the pictures in ``labels``, n.
         labels: int64.
     """
 
@@ -74,14 +74,14 @@ class Pictures:
     labels: NDArray[np.int64]
 
     def drawn(self, count: int, seed: Sequence[int]) -> NDArray[np.int64]:
-        """Rows of ``count`` pictures a class, of a class at most half."""
+        """Draw ``count`` pictures per class, at most half of a class; return their rows."""
         generator = np.random.Generator(np.random.PCG64(seed))
         members = (self.rows[self.labels[self.rows] == label] for label in np.unique(self.labels[self.rows]))
         return np.concatenate([generator.permutation(of)[: min(count, max(1, len(of) // 2))] for of in members])
 
 
 def run(target: str, folder: Path, counts: list[int], draws: int, seed: int) -> dict[str, Any]:
-    """Measure on ``target``; return what came out, as JSON."""
+    """Measure on ``target``; return the results as JSON."""
     model, settings, team = _opened(folder)
     data = _album(target)
     plain = copy.deepcopy(model.model)
@@ -104,7 +104,7 @@ def run(target: str, folder: Path, counts: list[int], draws: int, seed: int) -> 
 def run_trials(
     out: Path, folder: Path, suite: Path, draws: int, label_draws: int, counts: list[int], seed: int
 ) -> None:
-    """Measure on ``draws`` trial targets of each kind, each with ``label_draws`` draws of labels; write after each."""
+    """Measure on ``draws`` trial targets of each kind, with ``label_draws`` draws of labels each; write after each."""
     model, settings, team = _opened(folder)
     read = read_suite(suite).model_copy(update={"draws": draws})
     trials = Trials(model, PreparedData.open(settings.source), read, paths.TRIALS, seed, team)
@@ -121,7 +121,7 @@ def run_trials(
 
 
 def _opened(folder: Path) -> tuple[TrainedModel, Params, Team]:
-    """The source model, and how ``pocan adapt`` would adapt it."""
+    """Return the source model and the parameters of ``pocan adapt``."""
     model = open_model(folder)
     settings = load(
         changes=[
@@ -143,7 +143,7 @@ def _album(target: str) -> PreparedData:
 def _adapted(
     model: TrainedModel, settings: Params, data: PreparedData, features: Path, seed: int, team: Team
 ) -> tuple[Method, float]:
-    """The unlabelled adaptation, trained to its end, and the processor seconds of its steps."""
+    """Return the method adapted without labels, and the CPU seconds of its training."""
     outputs = replace(AdaptationPaths.of_target(data.name), features=features)
     work = Adaptation(model, source(model, settings), data, settings.adapt, settings.augment, seed, None, {}, outputs)
     for request in work.feature_requests:
@@ -159,7 +159,7 @@ def _adapted(
 
 
 def _measured(pictures: Pictures, count: int, draw: int, seed: int) -> Iterator[dict[str, Any]]:
-    """A row for each model, where ``count`` pictures a class are labelled."""
+    """Yield one row per model, with ``count`` labelled pictures per class."""
     method, plain, labels = pictures.method, pictures.plain, pictures.labels
     chosen = pictures.drawn(count, [seed, draw])
     rest = np.setdiff1d(pictures.rows, chosen)
@@ -191,7 +191,7 @@ def _fits(
     rest: NDArray[np.int64],
     labels: NDArray[np.int64],
 ) -> dict[str, Classifier]:
-    """Fits of all the labels, with less or more beside them."""
+    """Fit all labels with different sets of further terms."""
     views = method.target.inputs.batch(torch.from_numpy(chosen))
     pictures = method.source.rows
     evidence = Evidence(
@@ -212,7 +212,7 @@ def _predicted(model: Classifier, method: Method, rows: NDArray[np.int64]) -> ND
 
 
 def table(files: list[Path]) -> str:
-    """A row a model, a column a number of labels: mean accuracy over draws and files ± its deviation (balanced)."""
+    """Return a table by model and number of labels: mean accuracy over draws and files ± deviation (balanced)."""
     runs: dict[tuple[str, int], list[tuple[float, float]]] = defaultdict(list)
     said: dict[int, list[float]] = defaultdict(list)
     for file in files:

@@ -1,12 +1,12 @@
-"""Methods that adapt the head, from the source model at hand: every row of benchmarks/heads.yaml, several seeds each.
+"""Compare methods that adapt the head of the project's source model: all rows of benchmarks/heads.yaml, several seeds.
 
 python -m benchmarks.heads run TARGET OUT.json [--only NAME ...] [--unsearched] [--known-classes] [--set KEY=VALUE ...]
 python -m benchmarks.heads table TARGET FILE.json ...                a page with their table, in Markdown
 
-``run`` works in a project with models and features. With --known-classes nothing is predicted but the expressions that
-occur in the target (``split.TARGET.classes``), for targets that lack some of the source's. --set changes parameters of
-every row, such as ``adapt.steps_per_epoch=100``. OUT.json is written after each row, and goes on where it was
-interrupted. The table needs the target's crops, for their labels and subjects, which the files do not hold.
+``run`` needs a project with models and features. With --known-classes only the expressions that occur in the target are
+predicted (``split.TARGET.classes``), for targets that lack some of the source's. --set changes parameters of every row,
+such as ``adapt.steps_per_epoch=100``. OUT.json is written after each row; an interrupted run continues from it. The
+table needs the target's crops, because the files do not contain labels and subjects.
 """
 
 import argparse
@@ -61,10 +61,10 @@ class Row:
     """A row of the comparison.
 
     Attributes:
-        name: in the table.
-        changes: of params.yaml.
-        kind: whether the configured values are trained, or a search among configurations.
-        seeds: of stage 2.
+        name: name in the table.
+        changes: changes to params.yaml.
+        kind: as configured, or a search over configurations.
+        seeds: seeds of stage 2.
     """
 
     name: str
@@ -74,7 +74,7 @@ class Row:
 
 
 def rows(changes: Sequence[str] = ()) -> Iterator[Row]:
-    """The rows of benchmarks/heads.yaml, and of every other method, with these ``changes`` of their parameters."""
+    """Yield the rows of benchmarks/heads.yaml and of every other method, with ``changes`` to their parameters."""
     plan = yaml.safe_load(ROWS.read_text(encoding="utf-8"))
     always, variants = (*plan["always"], *changes), {DT: ["adapt.method=dt"], **plan["variants"]}
     for name, method in METHODS.items():
@@ -91,7 +91,7 @@ def rows(changes: Sequence[str] = ()) -> Iterator[Row]:
 def run(
     target: str, out: Path, only: Sequence[str], unsearched: bool, known_classes: bool, changes: Sequence[str]
 ) -> None:
-    """Adapt to ``target`` by every row with its seeds, after ``changes`` of parameters; write the results as JSON."""
+    """Adapt to ``target`` with every row and seed, with ``changes`` to parameters; write the results as JSON."""
     settings = load()
     team = Team.single_process(settings.device)
     model, source, data = open_model(paths.PROTOTYPES), PreparedData.open(settings.source), PreparedData.open(target)
@@ -125,13 +125,13 @@ def run(
 
 
 def occurring(data: PreparedData) -> list[str]:
-    """The expressions among the labels of a set's test part."""
+    """Return the expressions that occur among the labels of the test rows."""
     labels = data.store.labels()[data.split.test]
     return [name for index, name in enumerate(EXPRESSIONS) if (labels == index).any()]
 
 
 def which(model: TrainedModel) -> dict[str, Any]:
-    """Which source model results are of, and which parameter file, as JSON."""
+    """Return the identity of source model and parameter file, as JSON."""
     return {
         "source_seed": model.description["seed"],
         "weights_sha256": model.description["weights_sha256"],
@@ -140,20 +140,20 @@ def which(model: TrainedModel) -> dict[str, Any]:
 
 
 def made_by(team: Team) -> dict[str, Any]:
-    """What results were computed by, as JSON: the revision and the environment."""
+    """Return git revision and environment, as JSON."""
     return {"commit": git("rev-parse", "HEAD").strip(), "environment": team.environment()}
 
 
 def so_far(out: Path, key: str, of: Mapping[str, object]) -> Any:
-    """What an interrupted run has written already, None where there is no file.
+    """Return the results of an interrupted run; None if there is no file.
 
     Args:
         out: the file.
-        key: where in it the results are.
-        of: what they must be of, by the file's keys.
+        key: key of the results in the file.
+        of: expected values of other keys of the file.
 
     Raises:
-        SystemExit: they are of something else, or the file does not say of what.
+        SystemExit: a value differs or is missing.
     """
     if not out.exists():
         return None
@@ -173,7 +173,7 @@ def _adapted(
     seed: int,
     team: Team,
 ) -> dict[str, Any]:
-    """One adaptation, and what came out of it."""
+    """Run one adaptation and return its results."""
     settings, outputs = load(changes=row.changes), AdaptationPaths.of_target(data.name)
     started = time.perf_counter()
     known = tuple(known_classes) if known_classes else None
@@ -203,13 +203,13 @@ class Runs:
     """The runs of one row, from every source model.
 
     Attributes:
-        models: the source model's seed of each run.
-        seeds: of its stage 2.
-        predicted: runs × pictures, classes.
-        scores: runs × 2, accuracy and balanced accuracy of what is kept.
-        oracle: runs × 2, of the best epoch or configuration by the labels.
-        confusion: summed over runs.
-        seconds: median.
+        models: seed of the source model of each run.
+        seeds: seed of stage 2 of each run.
+        predicted: predicted classes, runs × pictures.
+        scores: accuracy and balanced accuracy of the kept model, runs × 2.
+        oracle: the same of the best epoch or configuration by the labels, runs × 2.
+        confusion: confusion matrix, summed over runs.
+        seconds: median duration of a run.
     """
 
     models: list[int]
@@ -222,7 +222,7 @@ class Runs:
 
     @classmethod
     def of(cls, found: Sequence[tuple[int, Mapping[str, Any]]]) -> "Runs":
-        """From pairs of a source model's seed and a run."""
+        """Create from pairs of a source model's seed and a run."""
         each = [run for _, run in found]
         return cls(
             [model for model, _ in found],
@@ -235,7 +235,7 @@ class Runs:
         )
 
     def over(self, other: "Runs", labels: NDArray[np.int64], groups: NDArray[Any]) -> Comparison:
-        """Their gain over other runs from the same source models, seed by seed; what has one seed stands for all."""
+        """Compare with other runs from the same source models, seed by seed; a single seed is compared with all."""
         own, others = self._by_start(), other._by_start()
         pairs = [
             (model, one[min(at, len(one) - 1)], others[model][min(at, len(others[model]) - 1)])
@@ -246,7 +246,7 @@ class Runs:
         return compare(np.array(first), np.array(second), labels, groups, models)
 
     def _by_start(self) -> dict[int, list[NDArray[np.int64]]]:
-        """The predictions from each source model, in the order of their seeds."""
+        """Return the predictions by source model, ordered by seed."""
         found = defaultdict(list)
         for model, _, predicted in sorted(
             zip(self.models, self.seeds, self.predicted, strict=True), key=lambda of: of[:2]
@@ -256,7 +256,7 @@ class Runs:
 
 
 def read(files: Sequence[Path]) -> dict[tuple[str, str], Runs]:
-    """The runs of every row and kind."""
+    """Read the runs, by row and kind."""
     found: dict[tuple[str, str], list[tuple[int, Mapping[str, Any]]]] = defaultdict(list)
     for file in files:
         content = read_json(file)
@@ -266,17 +266,17 @@ def read(files: Sequence[Path]) -> dict[tuple[str, str], Runs]:
 
 
 def mean_scores(runs: Sequence[Mapping[str, Any]], row: str) -> tuple[float, float]:
-    """Accuracy and balanced accuracy of a row as configured, means over the seeds of stage 2, of one file's runs."""
+    """Return mean accuracy and balanced accuracy, over seeds of stage 2, of a row as configured."""
     each = [one["scores"] for one in runs if (one["row"], one["kind"]) == (row, AS_CONFIGURED)]
     accuracy, balanced = np.mean(each, axis=0)
     return float(accuracy), float(balanced)
 
 
 def table(target: str, files: Sequence[Path]) -> str:
-    """A row for each row and kind, best balanced accuracy first.
+    """Return the table of all rows, sorted by balanced accuracy.
 
-    Gains over direct transfer and POCAN are with 95 % intervals over subjects (else sequences, else pictures), source
-    models and seeds at once; p values are of the balanced gain over direct transfer, by Holm over the rows.
+    95 % intervals of gains over direct transfer and POCAN resample subjects (else sequences, else pictures), source
+    models and seeds together. p values are of the balanced gain over direct transfer, Holm-adjusted over the rows.
     """
     data = PreparedData.open(target)
     labels, samples = data.store.labels()[data.split.test], data.store.samples.iloc[data.split.test]
@@ -317,7 +317,7 @@ def table(target: str, files: Sequence[Path]) -> str:
 
 
 def page(target: str, files: Sequence[Path]) -> str:
-    """The table with what it is of: an appendix of docs/results.md."""
+    """Return the table with its description, an appendix of docs/results.md."""
     first = [read_json(file) for file in files]
     for key in ("known_classes", "set"):
         if len({json.dumps(one.get(key) or []) for one in first}) > 1:
@@ -373,7 +373,7 @@ def _line(
 
 
 def _recalls(confusion: NDArray[np.int64]) -> list[str]:
-    """Each class's recall over all runs; a class without pictures has none."""
+    """Return the recall of each class over all runs; a dash for classes without pictures."""
     present = confusion.sum(axis=1)
     return [f"{hits / count:.2f}" if count else "–" for hits, count in zip(np.diag(confusion), present, strict=True)]
 

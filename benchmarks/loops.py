@@ -1,6 +1,6 @@
-"""The contestants of benchmarks/training.py. Each is an iterator that does one step for every item asked of it.
+"""The training loops that benchmarks/training.py compares. Each is an iterator that makes one step per item.
 
-An item is the number of images (views) that the step trained on.
+An item is the number of images (views) in the step.
 """
 
 from collections.abc import Callable, Iterator
@@ -32,12 +32,12 @@ from pipeline.training import loop
 Crops = NDArray[np.uint8]
 
 PICTURES = 12_271
-"""Rows of the training part, as many as RAF-DB has: shuffling few of them costs less than it does in earnest."""
+"""Number of training rows, as in RAF-DB: shuffling fewer would be unrealistically fast."""
 
 
 @dataclass(frozen=True)
 class Setting:
-    """What is measured. crops: the path of an array, uint8 N×112×112×3."""
+    """The configuration of a measurement. crops: path of an array, uint8 N×112×112×3."""
 
     stage: str
     backbone: str
@@ -49,12 +49,12 @@ class Setting:
 
 
 def rows_of(images: Crops) -> Tensor:
-    """``PICTURES`` rows (int64), which go through ``images`` again and again."""
+    """Return ``PICTURES`` rows (int64), which repeat those of ``images``."""
     return torch.arange(PICTURES) % len(images)
 
 
 def labels_of(images: Crops) -> Tensor:
-    """Seven classes in turn: what they are does not matter to the speed."""
+    """Return the seven classes in turn; speed does not depend on labels."""
     return torch.arange(len(images)) % 7
 
 
@@ -62,7 +62,7 @@ def labels_of(images: Crops) -> Tensor:
 
 
 def project_stage_1(setting: Setting, images: Crops, params: Params) -> Iterator[int]:
-    """The pretrain stage's own task."""
+    """Create the task of the pretrain stage."""
     team = _team(setting)
     loop.prepare(0, team.device)
     rows = rows_of(images)
@@ -72,7 +72,7 @@ def project_stage_1(setting: Setting, images: Crops, params: Params) -> Iterator
 
 
 def project_stage_2(setting: Setting, images: Crops, params: Params) -> Iterator[int]:
-    """The adapt stage's own task; the prediction of the target before an epoch is not timed."""
+    """Create the task of the adapt stage; the prediction before an epoch is not timed."""
     team = _team(setting)
     loop.prepare(0, team.device)
     rows, crops = rows_of(images), DeviceCrops(images, team.device)
@@ -104,7 +104,7 @@ def _network(setting: Setting, params: Params) -> Network:
 
 
 class _Bare:
-    """The network alone, in the project's precision and memory layout, on one fixed batch of views."""
+    """Train only the network, in the project's precision and memory layout, on one fixed batch of views."""
 
     def __init__(self, setting: Setting, images: Crops, params: Params) -> None:
         self.team = _team(setting)
@@ -123,7 +123,7 @@ class _Bare:
 
 
 def bare_stage_1(setting: Setting, images: Crops, params: Params) -> Iterator[int]:
-    """Forward and backward pass and update."""
+    """Make one step: forward pass, backward pass and update."""
     bare = _Bare(setting, images, params)
     while True:
         bare.update(bare.project(bare.views))
@@ -131,7 +131,7 @@ def bare_stage_1(setting: Setting, images: Crops, params: Params) -> Iterator[in
 
 
 def bare_stage_2(setting: Setting, images: Crops, params: Params) -> Iterator[int]:
-    """The passes that stage 2 cannot avoid: both domains forward and backward, then both in evaluation mode."""
+    """Make the minimum passes of stage 2: both domains forward and backward, then both in evaluation mode."""
     bare = _Bare(setting, images, params)
     while True:
         bare.update(bare.project(bare.views), bare.project(bare.views))
@@ -146,7 +146,7 @@ def bare_stage_2(setting: Setting, images: Crops, params: Params) -> Iterator[in
 
 
 class TwoViewDataset(Dataset[tuple[Tensor, Tensor, int]]):
-    """Two views of each picture by torchvision's transforms of single images, and its label."""
+    """Two views of each picture by torchvision's transforms on single images, and its label."""
 
     def __init__(self, images: Crops, params: Params) -> None:
         self._images, views = images, params.augment
@@ -173,7 +173,7 @@ class TwoViewDataset(Dataset[tuple[Tensor, Tensor, int]]):
 
 
 def plain_stage_1(setting: Setting, images: Crops, params: Params) -> Iterator[int]:
-    """Stage 1 as one would write it first; the same network, loss and optimiser, everything at PyTorch's defaults."""
+    """Train stage 1 by a straightforward loop: the same network, loss and optimiser, with PyTorch's defaults."""
     device = torch.device(setting.device)
     network = _plain_network(setting, params, device)
     optimiser = torch.optim.SGD(network.parameters(), lr=1e-3, momentum=0.9, weight_decay=1e-5)
@@ -186,7 +186,7 @@ def plain_stage_1(setting: Setting, images: Crops, params: Params) -> Iterator[i
 
 
 def plain_stage_2(setting: Setting, images: Crops, params: Params) -> Iterator[int]:
-    """Stage 2 likewise; half of the target's pictures are taken as trusted, as in a real run."""
+    """Train stage 2 likewise; half of the target's pictures are trusted, as in a real run."""
     device = torch.device(setting.device)
     network, dim = _plain_network(setting, params, device), params.model.projection_dim
     m_s, m_t = Prototypes(dim).to(device).matrix, Prototypes(dim).to(device).matrix
@@ -238,7 +238,7 @@ class _PlainEncoder(nn.Module):
 
 
 def _plain_batches(setting: Setting, images: Crops, params: Params) -> Iterator[tuple[Tensor, Tensor]]:
-    """Both views of a batch stacked, and their labels, for ever."""
+    """Yield both views of a batch, stacked, and their labels, endlessly."""
     loader = DataLoader(
         TwoViewDataset(images, params),
         batch_size=setting.batch_size,

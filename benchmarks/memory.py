@@ -1,10 +1,10 @@
-"""How much memory this process has held at most."""
+"""The peak memory of this process."""
 
 from pathlib import Path
 
 
 def peak() -> float:
-    """MiB. Linux's own count: that of ``getrusage`` begins at what the process that started this one held."""
+    """Return peak memory in MiB from /proc: the value of ``getrusage`` would include that of the parent process."""
     lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
     (held,) = (line.split()[1] for line in lines if line.startswith("VmHWM:"))
     return int(held) / 1024

@@ -1,9 +1,9 @@
-"""Stage 2: the time of a step of every method as a multiple of DANN's, in one process, the methods in turn.
+"""Measure the duration of a step of stage 2 for every method, relative to DANN.
 
     python -m benchmarks.methods
 
-The pictures are noise: what is in them does not matter to the speed. The least time of several rounds is printed, since
-other work on the machine can only slow a step down.
+All methods run in turn in one process, on noise, because speed does not depend on the pictures. The minimum of several
+rounds is printed, because other work on the machine can only slow a step down.
 """
 
 import time
@@ -28,14 +28,14 @@ PICTURES = 256
 
 
 def settings(method: str, **adapt: int) -> Params:
-    """params.yaml with another method by its own parameters, and these values alone in its section adapt."""
+    """Return params.yaml with another method and its default parameters, and these values in section adapt."""
     raw = read(Path("params.yaml"))
     raw["adapt"] = {"method": method} | adapt
     return parse(raw, "params.yaml")
 
 
 def task(params: Params, team: Team) -> Method:
-    """The method of ``params`` on noise."""
+    """Create the method of ``params`` on noise."""
     loop.prepare(0, team.device)
     images = np.random.Generator(np.random.PCG64(0)).integers(0, 256, (PICTURES, CROP_SIZE, CROP_SIZE, 3), np.uint8)
     rows, crops = torch.arange(PICTURES), DeviceCrops(images, team.device)
@@ -47,7 +47,7 @@ def task(params: Params, team: Team) -> Method:
 
 
 def seconds_a_step(method: Method, epoch: int, steps: int) -> float:
-    """The mean over ``steps`` steps; the prediction before them is not timed, the pictures' views are."""
+    """Return the mean duration of a step, including the views, without the prediction before the epoch."""
     plan = method.begin_epoch(epoch)
     method.step(next(plan.batches), 0.5)
     started = time.perf_counter()

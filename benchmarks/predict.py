@@ -1,10 +1,10 @@
-"""``pocan predict``: its speed from files to rows against that of detection and network alone, and its memory.
+"""Compare the speed of ``pocan predict`` with that of detection and network alone, and measure its memory.
 
     python -m benchmarks.predict
 
-Everything in one process and one run, in turn, several rounds; the median of each is printed. The pictures are drawn
-stand-ins; the network is untrained, which changes nothing about its speed. Memory is measured in processes of their
-own, on a short and on a long video.
+Everything runs in turn in one process, for several rounds; medians are printed. The pictures are drawn stand-ins. The
+network is untrained, which does not affect its speed. Memory is measured in separate processes, on a short and on a
+long video.
 """
 
 import os
@@ -34,7 +34,7 @@ from pipeline.standins import draw
 
 BACKBONES = ("resnet10", "resnet50")
 SHORT, LONG = 100, 800
-"""Frames of the two videos whose memory is compared."""
+"""Number of frames of the two videos for which memory is measured."""
 
 
 def main(
@@ -67,7 +67,7 @@ def main(
 
 
 def _film(path: Path, pictures: Path, count: int) -> None:
-    """A video of the drawn pictures, each for ten frames."""
+    """Write a video of the drawn pictures, ten frames each."""
     dataset = open_dataset("sfew", pictures)
     samples = dataset.samples()
     first = dataset.read(samples[0])
@@ -79,7 +79,7 @@ def _film(path: Path, pictures: Path, count: int) -> None:
 
 
 def _row(inputs: Path, backbone: str, device: str, rounds: int) -> str:
-    """Milliseconds a picture."""
+    """Return milliseconds per picture."""
     predictor = untrained({"backbone": backbone}, device)
     held = list(batches(_frames(inputs), predictor.faces.batch_size))
     count = sum(map(len, held))

@@ -1,10 +1,10 @@
-"""From files to faces with probabilities: pictures a second of this project and of its peers on the same pictures.
+"""Compare predictions from files of this project and its peers, in pictures per second, on the same pictures.
 
     python -m benchmarks.predict_peers
 
-Each runs in a process of its own, on one core, with its models loaded, in turn, several rounds. Seconds are those of
-the core's time; the best round is printed, since other work on the machine can only slow a run down. The pictures are
-drawn stand-ins. benchmarks/README.md: how to install the peers, and what was measured.
+Each runs in a separate process on one core, with its models loaded, in turn, for several rounds. Seconds are CPU time;
+the best round is printed, because other work on the machine can only slow a run down. The pictures are drawn stand-ins.
+Installation of the peers and results: benchmarks/README.md.
 """
 
 import json
@@ -48,7 +48,7 @@ def compare(
 
 
 def _measured(contestant: str, pictures: Path, seconds: float, home: Path) -> dict[str, Any]:
-    """One contestant in a process of its own, which finds its weights in ``home``."""
+    """Run one program in a separate process, with its weights in ``home``."""
     command = [sys.executable, "-m", "benchmarks.predictors", contestant, str(pictures), str(seconds)]
     variables = os.environ | {"HOME": str(home), "OMP_NUM_THREADS": "1", "TF_CPP_MIN_LOG_LEVEL": "3"}
     done = subprocess.run(command, env=variables, capture_output=True, text=True, check=False)

@@ -1,9 +1,9 @@
-"""What predicts expressions from files, behind one signature: this project and its peers, each by its own interface.
+"""The programs that benchmarks/predict_peers.py compares, with a common signature: this project and its peers.
 
-As a program it times one of them on one core: python -m benchmarks.predictors NAME PICTURES SECONDS
+As a program it measures one of them on one core: python -m benchmarks.predictors NAME PICTURES SECONDS
 
-The weights of deepface and HSEmotion are no part of their packages: ``write_weights`` puts random ones of the same
-shapes where both look for them, which changes what they say and nothing about their speed.
+The packages of deepface and HSEmotion do not contain weights. ``write_weights`` writes random weights of the same
+shapes to where both expect them, which affects predictions, but not speed.
 """
 
 import json
@@ -34,15 +34,15 @@ from pipeline.prediction.predict import predict
 from pipeline.prediction.predictor import Predictor
 
 Contestant = Callable[[Sequence[str]], int]
-"""Goes through files, from reading them to the probabilities of each face; returns how many faces."""
+"""Predicts files, from reading to the probabilities of each face; returns the number of faces."""
 
 MIN_FACE = 20
-"""Pixels; facenet-pytorch's own, which all peers with MTCNN use."""
+"""Minimum face size in pixels: facenet-pytorch's default, used for all peers with MTCNN."""
 
 DEEPFACE_WEIGHTS = Path(".deepface/weights/facial_expression_model_weights.pth")
 HSEMOTION_MODEL = "enet_b0_8_best_vgaf"
 HSEMOTION_WEIGHTS = Path(f".hsemotion/{HSEMOTION_MODEL}.onnx")
-"""Where the two packages keep what they download, below the user's home."""
+"""Download folders of the two packages, below the user's home."""
 
 
 def untrained(network: Mapping[str, Any], device: str, changes: Sequence[str] = ()) -> Predictor:
@@ -56,7 +56,7 @@ def untrained(network: Mapping[str, Any], device: str, changes: Sequence[str] = 
 
 
 def to_rows(predictor: Predictor, inputs: Sequence[str], drawn: bool) -> int:
-    """``pocan predict`` without its start, from files to a CSV; returns how many faces."""
+    """Run ``pocan predict`` without start-up, from files to a CSV; return the number of faces."""
     with tempfile.TemporaryDirectory() as folder:
         out, drawings = Path(folder) / "rows.csv", Path(folder) / "drawn" if drawn else None
         to = Destination(out, "csv", drawings)
@@ -64,13 +64,13 @@ def to_rows(predictor: Predictor, inputs: Sequence[str], drawn: bool) -> int:
 
 
 def project(network: Mapping[str, Any], min_face: int = MIN_FACE) -> Contestant:
-    """This project, looking for faces from ``min_face`` pixels."""
+    """This project, with faces from ``min_face`` pixels."""
     predictor = untrained(network, "cpu", [f"min_face={min_face}"])
     return lambda files: to_rows(predictor, files, drawn=False)
 
 
 def fer(mtcnn: bool) -> Contestant:
-    """The package fer: TensorFlow Lite and its own weights, behind the Haar cascade or facenet-pytorch's MTCNN."""
+    """The package fer: TensorFlow Lite with its own weights, and the Haar cascade or facenet-pytorch's MTCNN."""
     if mtcnn:
         import facenet_pytorch  # noqa: F401  # before TensorFlow: their copies of LLVM clash in the other order
     from fer.fer import FER
@@ -80,7 +80,7 @@ def fer(mtcnn: bool) -> Contestant:
 
 
 def deepface(detector: str) -> Contestant:
-    """Deepface's analysis by PyTorch, behind one of its detectors."""
+    """Deepface's analysis by PyTorch, with one of its detectors."""
     os.environ["DEEPFACE_BACKEND_ENGINE"] = "pytorch"
     from deepface import DeepFace
 
@@ -92,7 +92,7 @@ def deepface(detector: str) -> Contestant:
 
 
 def hsemotion() -> Contestant:
-    """HSEmotion by ONNX Runtime, behind facenet-pytorch's MTCNN."""
+    """HSEmotion by ONNX Runtime, with facenet-pytorch's MTCNN."""
     import onnxruntime
     from facenet_pytorch import MTCNN
     from hsemotion_onnx.facial_emotions import HSEmotionRecognizer
@@ -116,7 +116,7 @@ def hsemotion() -> Contestant:
 
 
 def _crops(image: NDArray[np.uint8], boxes: NDArray[np.float32]) -> list[NDArray[np.uint8]]:
-    """The boxes' parts of the picture (H×W×3); boxes: n×4."""
+    """Return the parts of a picture (H×W×3) in boxes (n×4)."""
     return [image[top:bottom, left:right] for left, top, right, bottom in boxes.clip(0).astype(int)]
 
 
@@ -127,7 +127,7 @@ MODULES = {
     "deepface, MTCNN": ("deepface", "gdown", "facenet_pytorch"),
     "HSEmotion, MTCNN": ("hsemotion_onnx", "facenet_pytorch"),
 }
-"""The peers, and the modules that each needs beyond the project's own."""
+"""The peers, and the additional modules that each needs."""
 
 CONTESTANTS: dict[str, Callable[[], Contestant]] = {
     "fer, Haar cascade": partial(fer, mtcnn=False),
@@ -145,7 +145,7 @@ CONTESTANTS: dict[str, Callable[[], Contestant]] = {
 
 
 def write_weights(home: Path, peers: Sequence[str]) -> None:
-    """Write random weights for those of the peers that would download theirs, below what will be their home."""
+    """Write random weights for peers that would download theirs, below their future home folder."""
     if any(peer.startswith("deepface") for peer in peers):
         from deepface.models.demography.pytorch.Emotion import base_model
 
@@ -169,9 +169,9 @@ def write_weights(home: Path, peers: Sequence[str]) -> None:
 
 
 def run(contestant: str, pictures: Path, seconds: float) -> None:
-    """Time one contestant on one core; prints JSON: pictures a second, faces and the peak memory in MiB.
+    """Measure one program on one core; print JSON: pictures per second, faces and peak memory in MiB.
 
-    What counts is the core's time that it took, all threads together: other work on the machine takes none of it.
+    The time is CPU time of all threads, which does not include other work on the machine.
     """
     os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
     torch.set_num_threads(1)

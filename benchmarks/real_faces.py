@@ -1,12 +1,11 @@
-"""Show what methods gain on real faces, from the stored results in docs/results.
+"""Update the tables and figures on real faces in docs/ from the stored results in docs/results.
 
 python -m benchmarks.real_faces
 
-The short tables of docs/results.md are the rows that its page names, out of the whole tables beside the files; the one
-of docs/first-run.md has a row a source model of the preset. Two pictures: docs/fer2013-ckplus48.png, the README's, has
-some of the rows, docs/real-faces.png has all of them in both directions. A dot is a source model's mean over seeds (the
-JSON files that benchmarks.heads writes). A line is the 95 % interval of the mean gain (the tables that benchmarks.heads
-makes of the same files).
+The short tables of docs/results.md have the rows that its comments name, from the whole tables in docs/results; the
+table of docs/first-run.md has one row per source model of the preset. docs/fer2013-ckplus48.png, in the README, shows
+some of the rows, docs/real-faces.png all of them in both directions. A dot is a source model's mean over seeds (JSON
+files written by benchmarks.heads). A line is the 95 % interval of the mean gain (tables written by benchmarks.heads).
 """
 
 import re
@@ -34,7 +33,7 @@ DIRECTIONS: Mapping[str, str] = {
     "cross-entropy-fer2013-ckplus48": "FER2013 → CK+48, stage 1 by cross entropy",
     "ckplus48-fer2013": "CK+48 → FER2013",
 }
-"""The names of the stored results, and what they are of."""
+"""Titles of the stored results, by name."""
 SHOWN = (
     POCAN,
     CONSISTENT,
@@ -46,19 +45,19 @@ SHOWN = (
     "SHOT",
     "AdaBN",
 )
-"""The rows of the README's picture, as configured: the methods of both families and the controls."""
+"""The rows of the README's figure, as configured: methods of both families, and controls."""
 NEUTRAL = "#777777"
 PAGES = DOCS / "results.md", DOCS / "first-run.md"
 PRESET = "fer2013-ckplus48"
-"""The stored results of params/fer2013-ckplus48.yaml."""
+"""Name of the stored results of params/fer2013-ckplus48.yaml."""
 TABLE = re.compile(r"(<!-- rows of results/(\S+)\.md: (.+?) -->\n\n).*?(?=\n\n)", re.DOTALL)
-"""A short table on the page: the comment before it names the whole table and the rows, split by semicolons."""
+"""A short table on a page; the comment before it names the whole table and the rows, separated by semicolons."""
 STAGE_1 = re.compile(r"(<!-- losses of stage 1 -->\n\n).*?(?=\n\n)", re.DOTALL)
 """The table of ``benchmarks.stage1`` on the page."""
 MODELS = re.compile(r"( *)(<!-- source models of the preset -->\n\n).*?(?=\n\n)", re.DOTALL)
 """The table of ``source_models`` on the page, indented as the comment before it."""
 COLUMNS = ("accuracy", "gain", "balanced gain", "p (Holm)")
-"""Of a short table, after the row's name and before how many runs there were: the first of the whole table."""
+"""The columns of a short table between name and number of runs: the first ones of the whole table."""
 
 
 @dataclass(frozen=True)
@@ -66,13 +65,13 @@ class Row:
     """A row of a table.
 
     Attributes:
-        name: of the method.
+        name: name of the method.
         kind: as configured or searched.
-        mean: of the accuracies, in per cent.
-        gain: the mean over source models and seeds, in points, as the table has it.
-        low: of its 95 % interval.
-        high: of the same.
-        gains: a source model's mean over seeds each, in points.
+        mean: mean accuracy, in per cent.
+        gain: mean gain over source models and seeds, in points, from the table.
+        low: lower bound of its 95 % interval.
+        high: upper bound of its 95 % interval.
+        gains: mean gain over seeds of each source model, in points.
     """
 
     name: str
@@ -85,25 +84,25 @@ class Row:
 
     @property
     def title(self) -> str:
-        """As the pictures call it."""
+        """The title in figures."""
         return f"{self.name}, searched" if self.kind == SEARCHED else self.name
 
     @property
     def colour(self) -> str:
-        """Of a gain or a loss that is beyond chance; grey: it is not."""
+        """The colour of a significant gain or loss; grey if it is not significant."""
         return AFTER_COLOUR if self.low > 0 else WARNING_COLOUR if self.high < 0 else NEUTRAL
 
 
 def files(direction: str) -> list[Path]:
-    """The stored runs of a direction, one file a source model."""
+    """Return the stored runs of a direction, one file per source model."""
     return sorted((DOCS / "results").glob(f"heads-{direction}-*.json"))
 
 
 def rows(direction: str) -> tuple[float, list[Row]]:
-    """Direct transfer's mean accuracy in per cent, and the rows of a table, the largest gain first.
+    """Return direct transfer's mean accuracy in per cent, and the rows of a table, the largest gain first.
 
     Raises:
-        ValueError: a row of the table has another mean gain than the files, or the files have other rows.
+        ValueError: table and files differ in a mean gain or in their rows.
     """
     runs: dict[tuple[str, str], dict[int, list[float]]] = defaultdict(lambda: defaultdict(list))
     transfer: dict[int, float] = {}
@@ -131,20 +130,20 @@ def rows(direction: str) -> tuple[float, list[Row]]:
 
 
 def _whole(table: str) -> dict[tuple[str, str], list[str]]:
-    """The rows of a whole table in its order: by name and kind the cells after these."""
+    """Return the rows of a whole table in order: cells by name and kind."""
     text = (DOCS / f"results/{table}.md").read_text(encoding="utf-8")
     lines = [[cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines() if line[:1] == "|"]
     return {(name, kind): cells for name, kind, *cells in lines[2:]}
 
 
 def front() -> tuple[float, list[Row]]:
-    """What the README's picture shows."""
+    """Return direct transfer's accuracy and the rows of the README's figure."""
     transfer, found = rows("fer2013-ckplus48")
     return transfer, [row for row in found if row.kind == AS_CONFIGURED and row.name in SHOWN]
 
 
 def draw_front(transfer: float, found: Sequence[Row]) -> Figure:
-    """A line a row: its interval, its mean, and a dot a source model, beside direct transfer."""
+    """Draw one line per row with interval, mean and one dot per source model."""
     figure = Figure(figsize=(8.4, 1.5 + 0.36 * len(found)), layout="constrained")
     axes = figure.subplots()
     _panel(axes, found, transfer)
@@ -163,7 +162,7 @@ def draw_front(transfer: float, found: Sequence[Row]) -> Figure:
 
 
 def draw_every(tables: Mapping[str, tuple[float, Sequence[Row]]]) -> Figure:
-    """A panel a direction with all of its rows: gains over direct transfer."""
+    """Draw one panel per direction with the gains of all rows over direct transfer."""
     longest = max(len(found) for _, found in tables.values())
     figure = Figure(figsize=(6.2 * len(tables), 1.4 + 0.26 * longest), layout="constrained")
     for axes, (direction, (transfer, found)) in zip(
@@ -192,7 +191,7 @@ def _panel(axes: Axes, found: Sequence[Row], transfer: float) -> None:
 
 
 def with_tables(page: str) -> str:
-    """The page with its short tables made anew.
+    """Return the page with updated short tables.
 
     Raises:
         ValueError: a whole table lacks a row that the page names.
@@ -203,7 +202,7 @@ def with_tables(page: str) -> str:
 
 
 def _short(table: str, wanted: Sequence[str]) -> str:
-    """Some rows of a whole table, in its order, the best in balanced accuracy first; a name says if it was searched."""
+    """Return some rows of a whole table, in its order, which is by balanced accuracy."""
     found = {f"{name}, {kind}" if kind == SEARCHED else name: cells for (name, kind), cells in _whole(table).items()}
     if missing := [name for name in wanted if name not in found]:
         raise ValueError(f"docs/results/{table}.md: has no row {', '.join(missing)}")
@@ -212,7 +211,7 @@ def _short(table: str, wanted: Sequence[str]) -> str:
 
 
 def source_models() -> str:
-    """A row a source model of the preset: accuracy (balanced) in per cent, means over seeds of stage 2."""
+    """Return one row per source model of the preset: accuracy (balanced) in per cent, means over seeds of stage 2."""
     lines = []
     for file in files(PRESET):
         content = read_json(file)

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 DOCS = Path(__file__).parents[1] / "docs"
 DEMO = DOCS / "demo"
 FIGURE_OF = "oulu"
-"""The target whose figure is shown: it has at least thirty test pictures of each expression."""
+"""The target of the figure; it has at least thirty test pictures of each expression."""
 
 VIEW = f"runs?workflowType=machine_learning&viewStateShareKey={VIEW_NAME}"
 ASSISTANT = "[data-component-id='mlflow.assistant.chat_panel.close']"
@@ -39,7 +39,7 @@ START_SECONDS = 120
 
 
 def main() -> None:
-    """Write all of it."""
+    """Write all files of the sample."""
     drawn = set(load().standins.sets)
     if not {load().source, *load().targets} <= drawn:
         raise PipelineError("the sample is of the demo, whose sets are drawn: run it with the parameters of the demo")
@@ -53,7 +53,7 @@ def main() -> None:
 
 
 def sample_of(tables: str) -> str:
-    """The tables without the figures, which are not beside them here, and with a line that says what they are."""
+    """Return the tables without figures, and with a note on their origin."""
     text, _, _ = tables.partition("\n## Figures\n")
     title, _, rest = text.partition("\n")
     note = (
@@ -67,7 +67,7 @@ def sample_of(tables: str) -> str:
 
 @contextmanager
 def browser() -> Iterator["Browser"]:
-    """A Chromium without a window."""
+    """Start a headless Chromium."""
     from playwright.sync_api import sync_playwright
 
     path = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -80,14 +80,14 @@ def browser() -> Iterator["Browser"]:
 
 
 def shoot(opened: "Browser", address: str, to: Path, size: tuple[int, int], seconds: float) -> None:
-    """Save what a page shows once it has been drawn.
+    """Save a screenshot of a page.
 
     Args:
         opened: the browser.
-        address: of the page.
+        address: address of the page.
         to: the PNG file.
-        size: of the window, in pixels.
-        seconds: for which is waited.
+        size: size of the window, in pixels.
+        seconds: waiting time before the screenshot.
     """
     page = opened.new_page(viewport={"width": size[0], "height": size[1]})
     page.goto(address)
@@ -101,7 +101,7 @@ def shoot(opened: "Browser", address: str, to: Path, size: tuple[int, int], seco
 
 @contextmanager
 def mlflow_pages() -> Iterator[str]:
-    """MLflow's pages of the project's store while they are needed; the address."""
+    """Serve MLflow's pages of the project's store during the block; yield their address."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]

@@ -1,10 +1,10 @@
-"""What ten million faces or ten thousand hours of video cost, from rates that are measured here: docs/scale.md.
+"""Estimate the cost of ten million faces or ten thousand hours of video from measured rates (docs/scale.md).
 
     python -m benchmarks.scale [--pictures 40]
 
-Rates are in processor seconds (user and system) of one process with one thread, so that other work on the machine
-changes them little. The pictures and the video are drawn, 640×480; networks are untrained, which changes nothing about
-their speed. What an archive takes is computed from these rates and sizes, not measured.
+Rates are CPU seconds (user and system) of one process with one thread, which other work on the machine affects little.
+Pictures and video are drawn, 640×480. Networks are untrained, which does not affect their speed. The cost of an archive
+is computed from these rates and sizes, not measured.
 """
 
 import argparse
@@ -46,14 +46,14 @@ from pipeline.standins import draw
 WIDTH, HEIGHT, RATE = 640, 480, 25
 NAMES_A_FOLDER = 2000
 FACES, HOURS = 10_000_000, 10_000
-"""The archives that are computed."""
+"""Sizes of the archives whose cost is computed."""
 
 CPU = torch.device("cpu")
 SETTINGS = params.load(Path(__file__).parents[1] / "params.yaml")
 
 
 def main() -> None:
-    """Measure, and print rates and what follows from them."""
+    """Measure and print rates and the resulting costs."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pictures", type=int, default=40)
     parser.add_argument("--peak-of", type=Path, help=argparse.SUPPRESS)
@@ -72,7 +72,7 @@ def main() -> None:
 
 
 def _rates(root: Path, count: int) -> dict[str, float]:
-    """Processor milliseconds, and bytes, of each thing."""
+    """Return CPU milliseconds, or bytes, of each operation."""
     album, film = _album(root / "album", count), _film(root / "film.mp4", root / "album", 10 * count)
     predictor, crops, rows = untrained({"backbone": "resnet10"}, "cpu"), root / "store", root / "rows.csv"
     found = {
@@ -104,14 +104,14 @@ def _rates(root: Path, count: int) -> dict[str, float]:
 
 
 def _milliseconds(work: Callable[[], object]) -> float:
-    """Processor time of this process."""
+    """Return the CPU time of this process."""
     start = time.process_time()
     work()
     return 1000 * (time.process_time() - start)
 
 
 def _more(work: Callable[[Path], object], album: Path) -> float:
-    """Processor milliseconds a picture, without what a run takes whatever its length."""
+    """Return CPU milliseconds per picture, without the fixed cost of a run."""
     few, many = album / "0", album
     work(few)
     counts = [sum(1 for _ in folder.rglob("*.jpg")) for folder in (few, many)]
@@ -120,7 +120,7 @@ def _more(work: Callable[[Path], object], album: Path) -> float:
 
 
 def _album(folder: Path, count: int) -> Path:
-    """JPEGs of drawn photographs; a quarter of them in a sub-folder of its own."""
+    """Write JPEGs of drawn photographs, a quarter of them in a sub-folder."""
     draw("ckplus", folder.with_name("drawn"), seed=7, scale=0.5)
     dataset = open_dataset("ckplus", folder.with_name("drawn"))
     samples = dataset.samples()
@@ -146,13 +146,13 @@ def _extract(pictures: Path, store: Path) -> None:
 
 
 def _predict(predictor: Predictor, pictures: Path, rows: Path) -> float:
-    """``pocan predict`` without its start; returns how many faces there are."""
+    """Run ``pocan predict`` without start-up; return the number of faces."""
     rows.unlink(missing_ok=True)
     return predict(sources([str(pictures)]), predictor, "untrained", Destination(rows, "csv", None), 1, False).faces
 
 
 def _features(backbone: str) -> float:
-    """Processor milliseconds a view: loading, the view itself, the encoder."""
+    """Return CPU milliseconds per view: loading, augmentation, encoder."""
     chosen = ModelParams(backbone=backbone, weights="none", projection_hidden=512, projection_dim=256)
     encoder, count = PrototypeClassifier.untrained(chosen).network.encoder, 192
     images = np.random.default_rng(0).integers(0, 256, (count, CROP_SIZE, CROP_SIZE, 3), dtype=np.uint8)
@@ -163,7 +163,7 @@ def _features(backbone: str) -> float:
 
 
 def _names(root: Path, folders: int) -> int:
-    """Empty files with the names of pictures; how many."""
+    """Write empty files with names of pictures; return their number."""
     for folder in range(folders):
         (root / f"folder-{folder:04d}").mkdir(parents=True)
         for index in range(NAMES_A_FOLDER):
@@ -172,7 +172,7 @@ def _names(root: Path, folders: int) -> int:
 
 
 def _joining(root: Path) -> dict[str, float]:
-    """A join of a small and a large store: its time, and the peak memory of a process of its own."""
+    """Measure the time of joining a small and a large store, and the peak memory in a separate process."""
     found = {}
     for count in (1024, 8192):
         part = _part(root / f"part-{count}", count)
@@ -186,7 +186,7 @@ def _joining(root: Path) -> dict[str, float]:
 
 
 def _part(folder: Path, count: int) -> Path:
-    """A store as the only part of itself."""
+    """Return a store as a single shard."""
     names = [str(number) for number in range(count // 32)]
     writer = CropWriter(folder.with_name("writing"))
     list(writer.resume(names))
@@ -203,14 +203,14 @@ def _part(folder: Path, count: int) -> Path:
 
 
 def _peak_of(folder: Path) -> float:
-    """Of a join of one part, in MiB."""
+    """Return the peak memory of joining one shard, in MiB."""
     with TemporaryDirectory(dir=folder.parent) as out:
         join_stores(read_shards([folder]), Path(out) / "joined")
     return peak()
 
 
 def _dvc(root: Path) -> dict[str, float]:
-    """``dvc add`` of a folder of many small files, and of one file of the same size."""
+    """Measure ``dvc add`` for a folder of many small files, and for one file of the same size."""
     project = root / "project"
     (project / "many").mkdir(parents=True)
     count, content = 2000, os.urandom(1 << 12)
@@ -235,7 +235,7 @@ def _dvc(root: Path) -> dict[str, float]:
 
 
 def _archives(rates: dict[str, float]) -> list[list[str]]:
-    """Rows: what, processor hours, GB."""
+    """Return rows of name, CPU hours and GB."""
     crop, row = rates["faces: bytes a crop in a store"], rates["predict: bytes a row"]
     faces, found = (
         rates["faces: ms a picture, from JPEG to crop"],

@@ -1,10 +1,10 @@
-"""How PyTorch's threads should wait: seconds a training step on a quiet machine, and beside one busy process.
+"""Compare wait policies of PyTorch's threads: seconds per training step, on a quiet machine and beside a busy process.
 
     python -m benchmarks.shared_machine
 
-OpenMP's threads spin for a while before they sleep, and a spinning thread takes the core that another process needs.
-Each way of waiting runs in a process of its own, in turn, several rounds; medians are printed. Stage 1 of the demo's
-network, drawn stand-ins. benchmarks/README.md: what was measured.
+OpenMP's threads spin for a while before they sleep, and a spinning thread occupies a core that another process needs.
+Each policy runs in a separate process, in turn, for several rounds; medians are printed. The task is stage 1 of the
+demo's network on drawn stand-ins. Results: benchmarks/README.md.
 """
 
 import multiprocessing
@@ -54,7 +54,7 @@ def compare(
 
 
 def _step(setting: Setting, environment: dict[str, str], busy: bool, seconds: float) -> float:
-    """Seconds a step."""
+    """Return seconds per step."""
     own = {name: value for name, value in os.environ.items() if not name.startswith(("OMP_", "GOMP_"))}
     with _neighbour(busy):
         rate = in_own_process("project", setting, seconds, own | environment)["rate"]
@@ -63,7 +63,7 @@ def _step(setting: Setting, environment: dict[str, str], busy: bool, seconds: fl
 
 @contextmanager
 def _neighbour(busy: bool) -> Iterator[None]:
-    """Another process that computes all the time, where there is one."""
+    """Run a busy process during the block, if ``busy``."""
     process = multiprocessing.Process(target=_compute, daemon=True)
     if busy:
         process.start()

@@ -1,13 +1,13 @@
-"""What the package facex predicts of a set's crops, as a file for ``pocan score --predictions``.
+"""Predict the crops of a data set with the package facex, and write a file for ``pocan score --predictions``.
 
 pip install --no-deps facex ai-edge-litert scikit-image lazy_loader
 python -m benchmarks.shipped SET OUT.csv [--all]   in a project that has the set's crops and split
 
-The test part is predicted, or with --all every picture.
+The test rows are predicted, or with --all every picture.
 
-facex 1.1.0 (MIT) carries its weights. It asks for all of TensorFlow, of which it uses the interpreter: so it is never
-imported here, and its network is run on what it makes of a face (``facex.core``, ``facex.utils``): grey, 200×200, in
-[0, 1]. It sees the same crops as the other models in place of what its Haar cascade would find.
+facex 1.1.0 (MIT) contains its weights. It requires all of TensorFlow but uses only the interpreter. So it is not
+imported here; its network is run on faces preprocessed as in ``facex.core`` and ``facex.utils``: grey, 200×200, in
+[0, 1]. It gets the same crops as the other models instead of those of its Haar cascade.
 """
 
 import argparse
@@ -24,11 +24,11 @@ from pipeline.labels import EXPRESSIONS
 from pipeline.progress import progress_bar
 
 CLASSES = ("anger", "disgust", "fear", "happiness", "neutral", "sadness", "surprise")
-"""In the order of the network's outputs."""
+"""The classes, in the order of the network's outputs."""
 
 
 def weights() -> Path:
-    """The network's file in the installed package."""
+    """Return the path of the network in the installed package."""
     found = find_spec("facex")
     if found is None or found.submodule_search_locations is None:
         raise SystemExit("facex is not installed: pip install --no-deps facex ai-edge-litert scikit-image lazy_loader")
@@ -36,7 +36,7 @@ def weights() -> Path:
 
 
 def prepared(crop: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """A crop as facex hands it to its network: uint8 H×W×3, RGB, in; 1×200×200×3 in [0, 1] out."""
+    """Preprocess a crop as facex does: uint8 H×W×3, RGB, in; 1×200×200×3 in [0, 1] out."""
     from skimage.transform import resize
 
     grey = cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY)
@@ -44,7 +44,7 @@ def prepared(crop: NDArray[np.uint8]) -> NDArray[np.float32]:
 
 
 def probabilities(crops: NDArray[np.uint8]) -> NDArray[np.float64]:
-    """Of each crop (uint8 n×H×W×3), in the order of ``EXPRESSIONS``: n×7."""
+    """Return probabilities of crops (uint8 n×H×W×3) in the order of ``EXPRESSIONS``: n×7."""
     from ai_edge_litert.interpreter import Interpreter
 
     network = Interpreter(str(weights()), num_threads=1)

@@ -1,9 +1,9 @@
-"""What stage 1 is trained on, and what becomes of it: a table from stored results.
+"""Compare losses of stage 1: a table from stored results.
 
 python -m benchmarks.stage1 docs/results
 
-A row a loss, means ± deviation over its source models, which differ in ``pretrain`` alone. The folder has of each
-heads-NAME-SEED.json by ``benchmarks.heads run`` and, where that was run, trials-NAME-SEED.json by
+One row per loss: means ± deviation over source models, which differ only in ``pretrain``. The folder contains
+heads-NAME-SEED.json, written by ``benchmarks.heads run``, and optionally trials-NAME-SEED.json, written by
 ``benchmarks.trial_heads run``.
 """
 
@@ -24,14 +24,14 @@ LOSSES = {
     "fer2013-ckplus48": "contrastive (eq. 4)",
     "both-fer2013-ckplus48": "both",
 }
-"""The names of the files, and what stage 1 was trained on."""
+"""The losses of stage 1, by name in the files."""
 COLUMNS = (DT, POCAN, CONSISTENT)
 SEEDS = (3, 4, 5)
-"""Of the source models that were trained with every loss."""
+"""Seeds of the source models that were trained with every loss."""
 
 
 def table(folder: Path) -> str:
-    """The table: in per cent, balanced accuracy in brackets."""
+    """Return the table: in per cent, balanced accuracy in brackets."""
     heads = ["stage 1", "source's own test", *(f"{on}: {row}" for on in ("trials", "CK+48") for row in COLUMNS)]
     lines = []
     for loss, words in LOSSES.items():
@@ -50,7 +50,7 @@ def table(folder: Path) -> str:
 
 
 def _stored(folder: Path, name: str) -> dict[int, Any]:
-    """By seed the contents of the files that are there."""
+    """Return the contents of existing files, by seed."""
     files = {seed: folder / f"{name}-{seed}.json" for seed in SEEDS}
     return {seed: read_json(file) for seed, file in files.items() if file.exists()}
 
@@ -60,13 +60,13 @@ def _listed(seeds: Iterable[int]) -> str:
 
 
 def _of_real(content: Any) -> Iterator[NDArray[np.float64]]:
-    """Accuracy and balanced accuracy of each column, in per cent, means over seeds of stage 2."""
+    """Return accuracy and balanced accuracy of each column, in per cent, means over seeds of stage 2."""
     for name in COLUMNS:
         yield 100 * np.array(mean_scores(content["runs"], name))
 
 
 def _of_trials(content: Any) -> Iterator[NDArray[np.float64]]:
-    """The same on trial targets, means over targets; on one where a method has diverged, it is the source model's."""
+    """Return the same on trial targets, means over targets; a diverged method counts as the source model."""
     for name in COLUMNS:
         rows = content["rows"][POCAN if name == DT else name]
         kept = [row if name != DT and row["accuracy"] is not None else _transfer(row) for row in rows]
@@ -85,7 +85,7 @@ def _cell(models: Sequence[NDArray[np.float64]]) -> str:
 
 
 def _spread(models: NDArray[np.float64]) -> str:
-    """The mean, and the deviation where there is more than one source model."""
+    """Format the mean, with the deviation if there are several source models."""
     return f"{models.mean():.1f} ± {models.std():.1f}" if len(models) > 1 else f"{models.mean():.1f}"
 
 

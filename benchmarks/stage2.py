@@ -1,4 +1,4 @@
-"""Stage 2 on features against stage 2 through the whole network, and what the features cost, in one run.
+"""Compare the speed of stage 2 on features and through the whole network, and measure the cost of the features.
 
 python -m benchmarks.stage2 TARGET [--steps 300] [--through 10]     in a project with models/prototypes and crops
 """
@@ -25,7 +25,7 @@ from pipeline.reporting.markdown import markdown_table
 from pipeline.training import loop
 
 ROUNDS = 8
-"""Batches by which the encoder's own rate is measured."""
+"""Number of batches for the encoder's speed."""
 
 
 def measure(target: str, steps: int, through: int) -> str:

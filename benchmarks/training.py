@@ -1,11 +1,10 @@
-"""Training: images a second of this project, of a plain loop, and of the bare network on one fixed batch.
+"""Measure training speed, in images per second: this project, a plain loop, and only the network on a fixed batch.
 
     python -m benchmarks.training
 
-Every contestant runs in a process of its own, in turn, several rounds; the best is printed, since other work on the
-machine can only slow a run down.
-Images are views that f and g are trained on: two a picture, and in stage 2 those of both domains. The pictures are
-drawn stand-ins that lie as crops in memory. benchmarks/README.md: what was measured.
+Each loop runs in a separate process, in turn, for several rounds. The best round is printed, because other work on the
+machine can only slow a run down. Images are the views on which f and g are trained: two per picture, in stage 2 of both
+domains. The pictures are drawn stand-ins, as crops in memory. Results: benchmarks/README.md.
 """
 
 import json
@@ -84,7 +83,7 @@ def _print_table(found: dict[str, list[dict[str, float]]], stage: str) -> None:
 def in_own_process(
     name: str, setting: Setting, seconds: float, environment: dict[str, str] | None = None
 ) -> dict[str, float]:
-    """What ``measure`` finds in a process of its own; environment: its variables, None: those of this process."""
+    """Run ``measure`` in a separate process; environment: its variables, None: those of this process."""
     command = [sys.executable, "-m", "benchmarks.training", "measure", name, json.dumps(vars(setting)), str(seconds)]
     result = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
     if result.returncode:
@@ -94,7 +93,7 @@ def in_own_process(
 
 
 def measure(name: str, setting: str, seconds: float) -> None:
-    """Run one contestant and print its images a second and peak memory as JSON."""
+    """Run one loop and print images per second and peak memory as JSON."""
     given = Setting(**json.loads(setting))
     device = torch.device(given.device)
     images = np.load(given.crops, mmap_mode="r")
@@ -110,7 +109,7 @@ def profile(
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
     precision: Annotated[str, typer.Option(help="auto, fp32 or bf16.")] = "auto",
 ) -> None:
-    """Print where one contestant's steps spend their time: the twenty dearest operations."""
+    """Profile the steps of one loop: print the twenty most expensive operations."""
     with tempfile.TemporaryDirectory() as folder:
         crops = Path(folder) / "crops.npy"
         draw_crops(crops)
@@ -124,7 +123,7 @@ def profile(
 
 
 def _rate(steps: Iterator[int], device: torch.device, seconds: float) -> float:
-    """Images a second. ``steps`` does a step whenever its next item, the number of images, is asked for."""
+    """Return images per second; ``steps`` makes one step per item, the number of images."""
     synchronize: Callable[[], Any] = torch.cuda.synchronize if device.type == "cuda" else lambda: None
     _take(steps, 2)
     synchronize()

@@ -1,12 +1,12 @@
-"""Methods that adapt the head, on trial targets: every row of benchmarks/heads.yaml, as configured.
+"""Compare methods that adapt the head on trial targets: all rows of benchmarks/heads.yaml, as configured.
 
 python -m benchmarks.trial_heads run OUT.json [--suite studies/trials/shifts.yaml] [--draws 1] [--only NAME ...]
                                      [--shares one-missing ...] [--known-classes] [--set KEY=VALUE ...]
 python -m benchmarks.trial_heads table OUT.json ...     a page with their table, in Markdown; a file a source model
 
-``run`` works in a project with a source model. With --known-classes nothing is predicted but the expressions that occur
-in a target. --set changes parameters of every row, such as ``adapt.encoder_statistics=target``. OUT.json is written
-after each row; it goes on where it was interrupted, with the same targets and source model only.
+``run`` needs a project with a source model. With --known-classes only the expressions that occur in a target are
+predicted. --set changes parameters of every row, such as ``adapt.encoder_statistics=target``. OUT.json is written after
+each row; an interrupted run continues from it if targets and source model are the same.
 """
 
 import argparse
@@ -77,7 +77,7 @@ def run(
 
 
 def table(files: Sequence[Path]) -> str:
-    """A row a method, best mean balanced gain first, over all source models; in points."""
+    """Return one row per method, in points, sorted by mean balanced gain over all source models."""
     read = [read_json(file)["rows"] for file in files]
     found = {name: pd.concat([pd.DataFrame(rows[name]) for rows in read if name in rows]) for name in read[0]}
     ended = {name: of.dropna(subset=["balanced"]) for name, of in found.items()}  # the others have diverged
@@ -104,7 +104,7 @@ def _diverged(count: int) -> str:
 
 
 def page(files: Sequence[Path]) -> str:
-    """The table with what it is of: an appendix of docs/results.md."""
+    """Return the table with its description, an appendix of docs/results.md."""
     first = [read_json(file) for file in files]
     sample = pd.DataFrame(next(iter(first[0]["rows"].values())))
     made = sorted({f"{one['environment']['hardware']}, {one['environment']['precision']}" for one in first})

@@ -1,4 +1,4 @@
-"""A source model adapted to an unlabelled target by any method: trained, saved, predicted with and logged."""
+"""Stage 2 as a whole: adapt a source model to an unlabelled target, save the model and its predictions, log the run."""
 
 import copy
 from collections.abc import Callable, Mapping, Sequence
@@ -42,21 +42,22 @@ from pipeline.validators import chooser
 NO_ROWS: Indices = np.empty(0, dtype=np.int64)
 
 Run = Callable[[Checkpoint], AbstractContextManager[StageRun]]
-"""Opens the MLflow run of a training with this checkpoint."""
+"""Opens the MLflow run of a training; takes the checkpoint of that training."""
 
 Finish = Callable[[Outcome], Sequence[Path]]
-"""Makes more of the outcome, before the training counts as done; returns the files to log."""
+"""Writes further outputs from the predictions, and returns the files to log. It runs before the checkpoint is deleted,
+so that an interruption repeats it."""
 
 
 @dataclass(frozen=True, eq=False)
 class Final:
-    """The model that an adaptation ends with.
+    """The model that an adaptation returns.
 
     Attributes:
-        model: predicts.
-        modules: what is saved, by name.
-        temperature: of its calibration; None: to be fitted on the source's test part.
-        description: more of what made it, as JSON.
+        model: the classifier.
+        modules: the modules to save, by name.
+        temperature: calibration temperature; None: fit it on the source's test rows.
+        description: further entries for the model's JSON.
     """
 
     model: Classifier
@@ -66,24 +67,24 @@ class Final:
 
     @classmethod
     def of(cls, method: Method | Search) -> "Final":
-        """What a method has adapted."""
+        """Return the model that ``method`` has adapted."""
         return cls(method.model, method.modules())
 
 
 @dataclass(frozen=True, eq=False)
 class Adaptation:
-    """What is adapted to what, and how.
+    """The inputs of an adaptation: model, data, parameters and output paths.
 
     Attributes:
         trained: the source model.
-        source: None where it is not at hand, for methods that need nothing of it.
-        target: what the model is adapted to.
-        params: of the chosen method.
-        augment: how views are drawn.
-        seed: of all chance.
-        known_classes: the expressions that occur in the target, where that is known.
-        code: digests of all code that decides the result.
-        outputs: where what is made of it goes.
+        source: the source data; None if not available, for source-free methods.
+        target: the target data.
+        params: the parameters of the chosen method.
+        augment: augmentation of the training views.
+        seed: seed of all random numbers.
+        known_classes: the expressions that occur in the target; None if unknown.
+        code: SHA-256 by file, of all code that the result depends on.
+        outputs: the output paths.
     """
 
     trained: TrainedModel
@@ -97,7 +98,7 @@ class Adaptation:
     outputs: AdaptationPaths
 
     def description(self, team: Team) -> dict[str, Any]:
-        """Return all that decides the result, but for the code: what the model's JSON says."""
+        """Return everything that the result depends on except the code, as it is written to the model's JSON."""
         made = self.trained.description
         return {
             **made,
@@ -111,14 +112,14 @@ class Adaptation:
 
     @property
     def samples(self) -> tuple[RowSample, RowSample]:
-        """The pictures of source and target whose embeddings are kept."""
+        """Return the sampled rows of source and target whose embeddings are kept."""
         of_source = NO_ROWS if self.source is None else self.source.split.test
         of_target = np.union1d(self.target.split.train, self.target.split.test)
         return RowSample.draw(of_source, self.seed), RowSample.draw(of_target, self.seed)
 
     @cached_property
     def source_model(self) -> PrototypeClassifier:
-        """The source model, which predicts nothing but what can occur."""
+        """The source model, restricted to ``known_classes``."""
         model = self.trained.model
         assert isinstance(model, PrototypeClassifier)
         if self.known_classes:
@@ -132,7 +133,7 @@ class Adaptation:
 
     @cached_property
     def feature_requests(self) -> tuple[FeatureRequest | None, FeatureRequest]:
-        """The features of source and target that an adaptation of the head reads; None without a source."""
+        """The features of source (None without a source) and target that are needed to train the head alone."""
         params, source = self.params, None
         if self.source is not None:
             source = FeatureRequest.of_source(
@@ -169,10 +170,10 @@ class Adaptation:
         return self.outputs.features / self.target.name
 
     def method(self, team: Team) -> Method | Search:
-        """Make the training task, on the team's device: the method, or a search among its configurations.
+        """Create the training task on the team's device: the method, or a search over its configurations.
 
         Raises:
-            DamagedFileError: the features are missing or of something else.
+            DamagedFileError: the features are missing, or were computed from other inputs.
         """
         source_inputs, target_inputs = self._inputs(team)
         if self.params.trains == "head":
@@ -193,7 +194,7 @@ class Adaptation:
         return Search(candidates(self.params, self.params.search, self.seed), begin_anew, validator)
 
     def _inputs(self, team: Team) -> tuple[NetworkInputs, NetworkInputs]:
-        """What the network takes of source and target: crops, or features where the head alone is trained."""
+        """Return the network inputs of source and target: crops, or features if only the head is trained."""
         device = team.device
         if self.params.trains == "all":
             images = (
@@ -231,17 +232,18 @@ def adapt(
     finish: Finish = lambda _outcome: (),
     conclude: Callable[[Method | Search], Final] = Final.of,
 ) -> None:
-    """Adapt and write all of ``work.outputs``; every process of the team calls it, after ``loop.prepare``.
+    """Adapt the source model and write ``work.outputs``.
 
-    Interrupted at any moment, also within ``finish``, the same work goes on after its last complete epoch.
+    Every process of the team calls this after ``loop.prepare``. If it is interrupted, even within ``finish``, the next
+    call with the same inputs continues after the last complete epoch.
 
     Args:
-        work: what is adapted to what.
+        work: the inputs.
         run: opens the MLflow run.
         team: the processes that train together.
-        registered_name: under which the model is registered in MLflow.
-        finish: makes more of the outcome, before the training counts as done.
-        conclude: what is saved of a method that has trained and taken the epoch to keep.
+        registered_name: name of the registered model in MLflow.
+        finish: writes further outputs.
+        conclude: chooses the model to save; called after training, with the weights of the kept epoch loaded.
 
     Raises:
         TrainingError: see ``loop.fit``.
@@ -253,12 +255,12 @@ def adapt(
     if not team.leads:
         loop.follow(method, checkpoint, team)
         method.predict_target()
-        method.load_kept_epoch()  # a search makes the kept configuration anew, in which all processes take part
+        method.load_kept_epoch()  # a search rebuilds the kept configuration, which needs all processes
         return
     with run(checkpoint) as tracked:
         _log_inputs(work, tracked, team)
         source, target, more = method.source.inputs, method.target, (work.samples, work.augment.eval_crop)
-        # Here the source model is still what it was: a checkpoint is taken over within ``fit``.
+        # Predict before ``fit``: a method may train the source model in place, and ``fit`` loads the checkpoint.
         before = predict_domains(work.source_model, source, work.direct_inputs(target), *more)
         curve = loop.fit(method, checkpoint, tracked.log, team)
         method.predict_target()
@@ -271,13 +273,8 @@ def adapt(
         fitted = final.temperature or _temperature(work, after)
         final.model.calibration.temperature.fill_(fitted)
         environment = {**description["environment"], "adapt": team.environment()}
-        described = {**description, "environment": environment, "temperature": fitted, "kept_epoch": method.kept_epoch}
+        described = {**description, "environment": environment, "temperature": fitted, **_kept(method, curve)}
         described["encoder_statistics"] = asdict(work.statistics)
-        trained_by = curve
-        if isinstance(method, Search):
-            described |= {"adapt": method.kept_params.model_dump(), "candidates": method.varied}
-            trained_by = [row for row in curve if row["candidate"] == max(method.kept_epoch, 1)]
-        described["own_share"] = _own_share(trained_by)
         saved.save(work.outputs.model, final.modules, {**described, **final.description})
         _write_tables(work.outputs, method, curve)
         outcome = Outcome(*work.samples, before, after)
@@ -290,16 +287,23 @@ def adapt(
 
 
 def _temperature(work: Adaptation, after: Predictions) -> float:
-    """Fit the temperature on the source's test part; without the source take that of the source model."""
+    """Fit the temperature on the source's test rows; without the source, return that of the source model."""
     if work.source is None:
         return float(work.trained.model.calibration.temperature)
     return fitted_temperature(after.source_probabilities, work.source.store.labels()[work.samples[0].rows])
 
 
-def _own_share(curve: Sequence[dict[str, float]]) -> float | None:
-    """The mean over epochs of how much the method's own terms acted; None where it was never measured."""
+def _kept(method: Method | Search, curve: Sequence[dict[str, float]]) -> dict[str, Any]:
+    """Return what the model's JSON says of the kept epoch, and of the kept configuration of a search.
+
+    ``own_share`` is the mean over epochs (``pipeline.methods.parts.own_share``); None if it was never measured.
+    """
+    kept: dict[str, Any] = {"kept_epoch": method.kept_epoch}
+    if isinstance(method, Search):
+        kept |= {"adapt": method.kept_params.model_dump(), "candidates": method.varied}
+        curve = [row for row in curve if row["candidate"] == max(method.kept_epoch, 1)]
     shares = [row["own_share"] for row in curve if "own_share" in row]
-    return sum(shares) / len(shares) if shares else None
+    return {**kept, "own_share": sum(shares) / len(shares) if shares else None}
 
 
 def _log_inputs(work: Adaptation, tracked: StageRun, team: Team) -> None:
@@ -310,10 +314,10 @@ def _log_inputs(work: Adaptation, tracked: StageRun, team: Team) -> None:
 
 
 def _write_tables(to: AdaptationPaths, method: Method | Search, curve: Sequence[dict[str, float]]) -> None:
-    """Write the tables of epochs, validations and losses.
+    """Write the predictions, the validators' values and the losses of every epoch.
 
-    That of epochs has a column an epoch (0: before adaptation) and a row a test picture: the predicted class as uint8.
-    Of a search both have the candidates in place of epochs.
+    The table of predictions has one column per epoch (0: before adaptation) and one row per test picture, uint8. For a
+    search, predictions and validators' values are by configuration instead of by epoch.
     """
     epochs = pd.DataFrame({f"epoch_{epoch}": rows.numpy() for epoch, rows in enumerate(method.predictions)})
     with atomic_path(to.epochs) as temporary:

@@ -1,4 +1,4 @@
-"""How a stage or command runs: typed arguments from the command line, user errors as one message."""
+"""Running stages and commands: typed arguments from the command line, and user errors as one message."""
 
 import atexit
 import errno
@@ -22,7 +22,7 @@ from pipeline.files.names import as_text
 from pipeline.locks import exclusive
 
 GARBAGE_THRESHOLDS = 50_000, 20, 20
-"""Of Python's garbage collector: stages leave little, but it would look through the libraries' million objects."""
+"""Thresholds of Python's garbage collector: stages create little garbage, but libraries a million objects to scan."""
 
 NOT_WRITABLE = {
     *(errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EFBIG),
@@ -32,13 +32,13 @@ SYSTEM_REFUSALS = NOT_WRITABLE | {
     *(errno.EACCES, errno.EPERM, errno.EIO, errno.ESTALE, errno.ETIMEDOUT),
     *(errno.ELOOP, errno.ENAMETOOLONG, errno.EMFILE, errno.ENFILE, errno.EBUSY),
 }
-"""Errors of the system where a file cannot be written, or read: the program is not at fault."""
+"""Error numbers of files that cannot be written or read, for which the program is not at fault."""
 
 INTERRUPTED = 130
-"""The exit code of a command that Ctrl-C has ended, as shells have it."""
+"""The exit code after Ctrl-C, as in shells."""
 
 HINT_LOGGER = "lightning_fabric.utilities.rank_zero"
-"""A logger that recommends, on every GPU with tensor cores, what ``compute.precision`` decides."""
+"""A logger with a recommendation, on GPUs with tensor cores, that ``compute.precision`` makes unnecessary."""
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -47,19 +47,18 @@ R = TypeVar("R")
 def report_errors(function: Callable[P, R]) -> Callable[P, R]:
     """Wrap a command: a ``PipelineError`` is printed to stderr as one message and ends the process with code 1.
 
-    Ctrl-C is one line, too, and code 130. So is a file that the system refuses, wherever that shows
-    (``SYSTEM_REFUSALS``), and a name that is not UTF-8 where a library takes no other: code 1. Any other exception is a
-    fault of the project and keeps its traceback.
+    The same applies to system errors of files (``SYSTEM_REFUSALS``), and to names that are not UTF-8 if a library
+    requires UTF-8. Ctrl-C prints one line and gives code 130. Any other exception is a bug and keeps its traceback.
     """
 
     @functools.wraps(function)
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
-        # Where one is closed, nothing comes from it, and what would be printed goes nowhere, as in Python's own print.
+        # Replace closed streams by /dev/null: Python's print ignores them as well.
         for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
             if getattr(sys, name) is None:
                 setattr(sys, name, Path(os.devnull).open(mode))  # noqa: SIM115  (open until the process ends)
         if isinstance(sys.stdout, io.TextIOWrapper):
-            # What the terminal's encoding lacks is printed as an escape, which stderr does by itself.
+            # Escape characters that the terminal's encoding lacks, as stderr does by default.
             sys.stdout.reconfigure(errors="backslashreplace")
         try:
             return function(*args, **kwargs)
@@ -76,7 +75,7 @@ def report_errors(function: Callable[P, R]) -> Callable[P, R]:
             if error.errno not in SYSTEM_REFUSALS:
                 raise
             what = "written" if error.errno in NOT_WRITABLE else "read or written"
-            # Of a copy the second is what could not be written.
+            # For a copy, the second file name is the one that cannot be written.
             name = error.filename2 or error.filename or "a file or the standard output"
             raise _failed(str(storage_error(name, error, what))) from error
 
@@ -114,17 +113,17 @@ def _ended(main: Callable[P, R]) -> Callable[P, R]:
 
 
 def _failed(message: str) -> typer.Exit:
-    """The end of a command, after its message."""
+    """Print an error message, and return the exception that ends the command."""
     typer.echo(f"error: {as_text(message)}", err=True)
     return typer.Exit(1)
 
 
 def run(main: Callable[..., None]) -> None:
-    """Run a stage with arguments from the command line; without any, for the data set that DVC names.
+    """Run a stage with arguments from the command line, or, without any, for the data set in ``DVC_STAGE``.
 
-    In one project a stage runs once at a time: two would write the same files.
+    dvc.yaml has no names in its commands, because a shell would execute ``x; rm …`` from params.yaml.
 
-    dvc.yaml writes no name into its commands: a shell would read ``x; rm …`` in params.yaml as two commands.
+    A stage of a project runs only once at a time, because two processes would write the same files.
 
     Args:
         main: the stage; its arguments become those of the command line.
@@ -143,10 +142,10 @@ def run(main: Callable[..., None]) -> None:
 
 
 def _once_at_a_time(main: Callable[P, R], arguments: Sequence[str]) -> Callable[P, R]:
-    """``main``, refused with a ``StorageError`` while another process runs it with the same arguments in this folder.
+    """Wrap ``main`` in a lock: it raises ``StorageError`` while another process runs it here with the same arguments.
 
-    Processes that train together run the same program; the first one has the lock for them. It is the one that starts
-    the others; under torchrun, which counts the processes of all machines by RANK, it is that of the first machine.
+    Of several processes that train together, only the first takes the lock: the one that starts the others, or, under
+    torchrun, the one with RANK 0.
     """
     if os.environ.get("RANK", os.environ.get("LOCAL_RANK", "0")) != "0":
         return main
@@ -162,10 +161,10 @@ def _once_at_a_time(main: Callable[P, R], arguments: Sequence[str]) -> Callable[
 
 
 def _require_path_for_dvc(project: Path) -> None:
-    """Refuse a project in which DVC runs a stage, and then fails where it shows the path of its cache.
+    """Check the project's path: DVC would run the stage and then fail when it shows the path of its cache.
 
     Raises:
-        PipelineError: the path has braces, which DVC's progress bars take for fields to be filled in.
+        PipelineError: the path contains braces, which DVC's progress bars treat as format fields.
     """
     if "DVC_STAGE" in os.environ and set("{}") & set(str(project)):
         raise PipelineError(
@@ -174,7 +173,7 @@ def _require_path_for_dvc(project: Path) -> None:
 
 
 def _leave(code: str | int | None) -> None:
-    """End the process at once: taking PyTorch apart, object by object, would cost two seconds and give nothing back."""
+    """End the process immediately: destroying PyTorch's objects one by one would take two seconds."""
     atexit._run_exitfuncs()
     sys.stdout.flush()
     sys.stderr.flush()
@@ -182,6 +181,6 @@ def _leave(code: str | int | None) -> None:
 
 
 def _named_by_dvc() -> list[str]:
-    """The data set of the stage that DVC runs here: "ckplus" of "adapt@ckplus"."""
+    """Return the data set of the stage that DVC runs: "ckplus" for "adapt@ckplus"."""
     _, at, name = os.environ.get("DVC_STAGE", "").partition("@")
     return ["--", name] if at else []

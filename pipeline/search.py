@@ -1,4 +1,4 @@
-"""Several configurations of a method, trained one after the other, of which a rule keeps one without labels."""
+"""Search over configurations of a method: each is trained in turn, and a label-free rule keeps one."""
 
 import itertools
 import math
@@ -21,27 +21,27 @@ from pipeline.training.loop import Epoch, Resumable
 from pipeline.validators import LAST, Validator, best_candidate
 
 NOTHING = Epoch(iter(()), 0, 0, {})
-"""An epoch of a candidate that has failed."""
+"""The epoch of a failed candidate: no batches."""
 State = dict[str, dict[str, Tensor]]
-"""Of the parts of a model, by name."""
+"""State dicts of a model's modules, by module name."""
 
 
 class Search(Resumable):
-    """A training task (see ``pipeline.training.loop.Task``) made of the trainings of all candidates.
+    """A training task (see ``pipeline.training.loop.Task``) that trains all candidates one after the other.
 
-    A candidate whose losses or predictions are not finite ends there and is out of the comparison; the others go on.
+    A candidate whose losses or predictions are not finite is stopped and cannot be kept; the others go on.
 
-    Where a ``Method`` has an entry for each of its epochs, this has one for each candidate: the first is the source
-    model, then come the candidates after their last epoch, in their order.
+    A ``Method`` has one entry of ``predictions`` and ``validations`` per epoch. A search has one per candidate, after
+    its last epoch; the first entry is the source model.
 
     Args:
         candidates: at least one configuration.
-        make: begins the training of one of them, from the source model and with the same chance, whatever came before.
-        validator: compares their models without the target's labels.
+        make: creates the method of a configuration, always from the source model and with the same random seed.
+        validator: compares the trained models without the target's labels.
 
     Attributes:
         predictions: the predicted class of each test row, uint8.
-        validations: what the validators say; NaN of a candidate that has failed.
+        validations: the validators' values; NaN for a failed candidate.
     """
 
     _method: Method
@@ -60,12 +60,12 @@ class Search(Resumable):
 
     @property
     def name(self) -> str:
-        """What the progress bar calls it."""
+        """The name in the progress bar."""
         return f"{self._method.name}, {len(self.candidates)} configurations"
 
     @property
     def epochs(self) -> int:
-        """Those of all candidates."""
+        """The number of epochs of all candidates together."""
         return len(self.candidates) * self._method.epochs
 
     @property
@@ -80,30 +80,30 @@ class Search(Resumable):
 
     @property
     def kept_epoch(self) -> int:
-        """The place of the model that is kept; 0 is the source model."""
+        """The index of the kept model among ``validations``; 0 is the source model."""
         return best_candidate(self._validator, self.validations)
 
     @property
     def kept_params(self) -> AdaptParams:
-        """The configuration of the model that is kept; where it is the source model, the first one."""
+        """The configuration of the kept model; the first one if that is the source model."""
         return self.candidates[max(self.kept_epoch - 1, 0)]
 
     @property
     def model(self) -> PrototypeClassifier:
-        """What predicts."""
+        """The model of the current candidate."""
         return self._method.model
 
     @property
     def varied(self) -> list[dict[str, Any]]:
-        """The parameters in which the candidates differ, of each."""
+        """The values of the searched parameters, for each candidate."""
         return [{name: getattr(params, name) for name in params.space} for params in self.candidates]
 
     def modules(self) -> dict[str, nn.Module]:
-        """What is saved, by name."""
+        """Return the modules to save, by name."""
         return self._method.modules()
 
     def begin_epoch(self, epoch: int) -> Epoch:
-        """Begin an epoch of a candidate; with its first one the candidate."""
+        """Begin an epoch; create the next candidate if it is its first."""
         index, own = divmod(epoch, self._method.epochs)
         if own == 0 and index > 0:
             self._begin(index)
@@ -115,32 +115,32 @@ class Search(Resumable):
         return replace(plan, metrics={**plan.metrics, "candidate": index + 1})
 
     def _begun(self, epoch: int) -> Epoch:
-        """An epoch of the candidate; without steps where it has failed."""
+        """Begin an epoch of the candidate; one without steps if it has failed."""
         if not self._failed:
             try:
                 return self._method.begin_epoch(epoch)
             except DivergedError:
-                if not self.validations:  # the source model's own predictions: nothing could be compared with them
+                if not self.validations:  # the source model itself predicts NaN: nothing can be compared with it
                     raise
                 self._failed = True
         return NOTHING
 
     def step(self, batch: Any, progress: float) -> dict[str, Tensor]:
-        """Make one update of a candidate.
+        """Make one update of the current candidate.
 
         Args:
-            batch: one of those that ``begin_epoch`` announced.
-            progress: share of the whole search that is done.
+            batch: a batch from ``begin_epoch``.
+            progress: share of the whole search that is done, in [0, 1).
         """
         if self._failed:
             return {}
         losses = self._method.step(batch, progress * len(self.candidates) - self._index)
         finite = torch.stack([loss.detach().isfinite().all() for loss in losses.values()]).all()
-        self._failed = not bool(self._method.team.from_leader(finite.float()))  # one decision for all processes
+        self._failed = not bool(self._method.team.from_leader(finite.float()))  # the same for all processes
         return {} if self._failed else losses
 
     def judge(self, epoch: int, metrics: Mapping[str, float]) -> None:
-        """Let a candidate judge its epoch; after its last one, see what it has come to."""
+        """Check the candidate's weights; after its last epoch, add it to the comparison."""
         if not self._failed:
             try:
                 self._method.judge(epoch % self._method.epochs, metrics)
@@ -150,7 +150,7 @@ class Search(Resumable):
             self._finish()
 
     def _finish(self) -> None:
-        """Compare the candidate as it is; where it has failed, say so in its place."""
+        """Add the candidate to the comparison; if it has failed, report that and add NaN."""
         if not self._failed:
             try:
                 self._method.predict_target()
@@ -166,24 +166,24 @@ class Search(Resumable):
             self._enter()
 
     def predict_target(self) -> None:
-        """Nothing: every candidate has been predicted with."""
+        """Do nothing: ``judge`` has predicted with every candidate."""
 
     def load_kept_epoch(self) -> None:
-        """Let ``model`` be the one that is kept."""
+        """Load the weights of the kept model into ``model``."""
         if self.kept_params != self.candidates[self._index]:
             self._begin(self.candidates.index(self.kept_params))
         for name, module in self.modules().items():
             module.load_state_dict(self._kept[name])
 
     def state(self) -> dict[str, Any]:
-        """Return all that resuming needs: what is known of the candidates so far, and the training of the last one."""
+        """Return what is needed to resume: the results so far and the state of the current candidate."""
         return {
             "predictions": self.predictions,
             "validations": self.validations,
             "kept": self._kept,
             "index": self._index,
             "failed": self._failed,
-            # The weights of one that has failed are not finite, and are of no more use.
+            # The weights of a failed candidate are not finite and no longer needed.
             "method": None if self._failed else self._method.state(),
         }
 
@@ -191,7 +191,7 @@ class Search(Resumable):
         self.predictions, self.validations = list(state["predictions"]), list(state["validations"])
         self._kept = state["kept"]
         device = self.target.inputs.device
-        with torch.random.fork_rng([device] if device.type == "cuda" else []):  # the checkpoint's own chance goes on
+        with torch.random.fork_rng([device] if device.type == "cuda" else []):  # _begin seeds; keep the restored state
             self._begin(state["index"])
         self._failed = state["failed"]
         if not self._failed:
@@ -202,7 +202,7 @@ class Search(Resumable):
         self._method = self._make(self.candidates[index].model_copy(update={"search": 0, "choose": LAST}))
 
     def _enter(self) -> None:
-        """Add the model as it is to the comparison, and keep it where it is the best so far."""
+        """Add the current model to the comparison, and keep its weights if it is the best so far."""
         self.predictions.append(self._method.predictions[-1])
         self.validations.append(self._method.validations[-1])
         if self.kept_epoch == len(self.validations) - 1:
@@ -210,15 +210,15 @@ class Search(Resumable):
 
 
 def candidates(params: AdaptParams, count: int, seed: int) -> tuple[AdaptParams, ...]:
-    """The configurations that a search of ``count`` tries.
+    """Return the configurations that a search tries.
 
     Args:
-        params: as configured.
-        count: how many, at most: a small space has fewer.
-        seed: of the draws.
+        params: the configured parameters.
+        count: number of configurations, at most: a small space has fewer.
+        seed: seed of the random draws.
 
     Returns:
-        Different ones: the configured one, that with the published values of what is varied, then draws.
+        Distinct configurations: the configured one, the one with the published values, then random draws.
     """
     values = {name: _values(params, name) for name in params.space}
     published = {name: type(params).model_fields[name].default for name in params.space}
@@ -228,7 +228,7 @@ def candidates(params: AdaptParams, count: int, seed: int) -> tuple[AdaptParams,
             break
         try:
             candidate = type(params).model_validate({**params.model_dump(), **varied})
-        except ValidationError:  # values that do not go together, such as statistics of the target and joint passes
+        except ValidationError:  # incompatible values, such as batch_norm: target with joint passes
             continue
         if candidate not in found:
             found.append(candidate)
@@ -243,7 +243,7 @@ def _values(params: AdaptParams, name: str) -> tuple[Any, ...]:
 
 
 def _draws(values: Mapping[str, tuple[Any, ...]], seed: int) -> Iterator[dict[str, Any]]:
-    """Every combination of the values once, in an order that the seed decides."""
+    """Yield every combination of the values once, in random order."""
     size = 1
     for options in values.values():
         size *= len(options)

@@ -197,7 +197,7 @@ class Model:
         if refused and not places:
             raise UnreadableImageError("; ".join(refused))
         for message in refused:
-            print(f"passed over: {message}", file=sys.stderr)
+            print(f"skipped: {message}", file=sys.stderr)
         for place, faces in zip(places, predicted, strict=True):
             found[place] = faces
         return found

@@ -1,4 +1,4 @@
-"""The thin upper layer: one module for each DVC stage, run as ``python -m stages.NAME``."""
+"""One module for each DVC stage, run as ``python -m stages.NAME``. Stages only call the library ``pipeline``."""
 
 import gc
 import sys
@@ -13,8 +13,8 @@ def _interrupted(kind: type[BaseException], error: BaseException, trace: Traceba
         sys.__excepthook__(kind, error, trace)
 
 
-if sys.argv[0] == "-m":  # the program is one of these modules, and Python is looking for it
-    # Loading PyTorch and MLflow makes a million objects that stay. Looking through them for garbage again and again
-    # takes a third of the loading time; ``pipeline.command_line.run`` sets the collector going when it is done.
+if sys.argv[0] == "-m":  # Python was started with -m and is importing the stage's module
+    # Importing PyTorch and MLflow creates a million long-lived objects. Repeated garbage collection would take a third
+    # of the import time. ``pipeline.command_line.run`` enables the collector afterwards.
     gc.disable()
     sys.excepthook = _interrupted

@@ -16,7 +16,7 @@ from pipeline.training import loop
 
 
 def main(target: str) -> None:
-    """Adapt to TARGET without its labels; write models/adapted/TARGET, its predictions and the curve."""
+    """Adapt to TARGET without its labels; write models/adapted/TARGET, its predictions and the loss curve."""
     settings = load()
     require_target(settings, target)
     with Team.start(settings.device, settings.compute) as team:
@@ -24,18 +24,18 @@ def main(target: str) -> None:
 
 
 def train(settings: Params, target: str, team: Team) -> None:
-    """One process of the team."""
+    """Adapt in one process of the team."""
     loop.prepare(settings.seed, team.device)
     work = Adaptation(
-        trained.open_model(paths.PROTOTYPES),
-        PreparedData.open(settings.source),
-        PreparedData.open(target),
-        settings.adapt,
-        settings.augment,
-        settings.seed,
-        settings.split[target].classes,
-        dependencies.code_digests("adapt", settings, implementation(settings.adapt)),
-        AdaptationPaths.of_target(target),
+        trained=trained.open_model(paths.PROTOTYPES),
+        source=PreparedData.open(settings.source),
+        target=PreparedData.open(target),
+        params=settings.adapt,
+        augment=settings.augment,
+        seed=settings.seed,
+        known_classes=settings.split[target].classes,
+        code=dependencies.code_digests("adapt", settings, implementation(settings.adapt)),
+        outputs=AdaptationPaths.of_target(target),
     )
     adapt(
         work,

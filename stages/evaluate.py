@@ -1,4 +1,4 @@
-"""The evaluate stage: scores of the source model (DT) and of the adapted model on one target's test part."""
+"""The evaluate stage: scores of the source model (DT) and of the adapted model on a target's test rows."""
 
 from collections.abc import Sequence
 
@@ -26,7 +26,7 @@ from pipeline.tracking.runs import StageRun, stage_run
 
 
 def main(target: str) -> None:
-    """Score ``target`` before and after adaptation; write reports/evaluate/TARGET and data/predictions/TARGET.csv."""
+    """Score TARGET before and after adaptation; write reports/evaluate/TARGET and data/predictions/TARGET.csv."""
     settings = load()
     require_target(settings, target)
     source, data = PreparedData.open(settings.source), PreparedData.open(target)
@@ -76,16 +76,16 @@ def result(
     searched: Sequence[Candidate],
     tracked: StageRun,
 ) -> Result:
-    """All that the report needs to know of this target: what was run on what, and what came out.
+    """Return the target's result: what was run on which data, and the scores. The report reads nothing else.
 
     Args:
         settings: the parameters of the run.
-        source: the source's data.
-        data: the target's.
-        scores: None where the target has no labels.
-        unlabelled: what can be said without them.
-        calibrated: what the temperature does.
-        searched: the configurations of a search.
+        source: the source data.
+        data: the target data.
+        scores: the scores by the target's labels; None if it has none.
+        unlabelled: the label-free scores.
+        calibrated: the calibration errors with and without the temperature.
+        searched: the configurations that a search has trained.
         tracked: the MLflow run.
     """
     model = read_json(paths.model_description(paths.adapted(data.name)))

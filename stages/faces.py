@@ -14,7 +14,7 @@ from pipeline.files.io import write_json
 
 
 def main(dataset: str) -> None:
-    """data.root/DATASET -> the store data/crops/DATASET, with counts in data/faces/DATASET.json."""
+    """Crop the faces of data.root/DATASET into data/crops/DATASET; write counts to data/faces/DATASET.json."""
     settings = load()
     require_set(settings, dataset)
     opened = open_dataset(dataset, Path(settings.data.root) / dataset)

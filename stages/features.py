@@ -1,4 +1,4 @@
-"""The features stage: features f(x) of one set, computed once for every adaptation of the head."""
+"""The features stage: features f(x) of one data set, computed once for all adaptations that train only the head."""
 
 from pipeline.command_line import run
 from pipeline.config import paths
@@ -10,7 +10,7 @@ from pipeline.shards import Shard
 
 
 def main(dataset: str, shard: str | None = None) -> None:
-    """Write data/features/DATASET; where all of the network is trained nothing is needed, and a note says so.
+    """Write data/features/DATASET. If adapt.trains is all, no features are needed and only a note is written.
 
     With --shard 3/8 only the third of eight parts is written, for ``pocan join``.
     """
@@ -28,8 +28,8 @@ def main(dataset: str, shard: str | None = None) -> None:
 
 
 def compute(settings: Params, dataset: str, part: Shard | None) -> None:
-    """Compute the features of the source or of one target, or a part of them."""
-    # Imported here: a note needs no PyTorch, which takes seconds to load.
+    """Compute the features of the source or of a target, or one shard of them."""
+    # Imported here, because writing the note needs no PyTorch, which takes seconds to import.
     from pipeline.compute.device import pick
     from pipeline.data.prepared import PreparedData
     from pipeline.networks import trained

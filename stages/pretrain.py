@@ -20,14 +20,14 @@ from pipeline.training.checkpoints import Checkpoint
 
 
 def main() -> None:
-    """Train f and g on the source and write models/pretrained and the curve of the loss."""
+    """Train f and g on the source; write models/pretrained and the loss curve."""
     settings = load()
     with Team.start(settings.device, settings.compute) as team:
         train(settings, team)
 
 
 def train(settings: Params, team: Team) -> None:
-    """One process of the team."""
+    """Train in one process of the team."""
     data = PreparedData.open(settings.source)
     loop.prepare(settings.seed, team.device)
     network = Network(settings.model)

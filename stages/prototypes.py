@@ -27,9 +27,9 @@ from pipeline.training.checkpoints import Checkpoint
 
 
 def main() -> None:
-    """Learn M_s on the frozen projections of the source; write models/prototypes, the curve and reports/source.json."""
+    """Learn M_s on frozen projections of the source; write models/prototypes, the curve and reports/source.json."""
     settings = load()
-    # It takes seconds, so one device does it.
+    # This takes seconds, so one device is enough.
     team = Team.single_process(settings.device)
     on = team.device
     data = PreparedData.open(settings.source)
@@ -72,34 +72,34 @@ def main() -> None:
 
 
 def by_own_shares(decision: Decision, found: Tensor, trained_shares: Tensor, train_labels: Tensor) -> Tensor:
-    """The probabilities that count the classes as the source has them, whatever is decided for the targets.
+    """Return the probabilities under the source's own class prior, whatever prior the model assumes for targets.
 
-    With them source models of unlike class weights and logit adjustment can be compared.
+    They make source models with different class weights and logit adjustments comparable.
 
     Args:
-        decision: how the model counts the classes for the targets.
-        found: its probabilities, N×k float.
-        trained_shares: how much each class counted in the training, k float.
-        train_labels: int64, one a training picture.
+        decision: the model's decision, with its logit adjustment.
+        found: probabilities by ``decision``, N×k float.
+        trained_shares: class shares in training, class weights included, k float.
+        train_labels: labels of the training pictures, int64.
 
     Returns:
         Probabilities, N×k float.
     """
-    # The logits reflect how much each class counted in the training; without that the source's own shares are left.
-    counted = trained_shares / class_shares(train_labels)
-    return decision.convert(found, decision.adjusted(counted, 1.0))
+    # The logits contain the class shares times the class weights. Without the weights the source's own prior is left.
+    relative_weights = trained_shares / class_shares(train_labels)
+    return decision.convert(found, decision.adjusted(relative_weights, 1.0))
 
 
 def source_metrics(
     data: PreparedData, model: PrototypeClassifier, found: Tensor, own: Tensor, test_labels: Tensor
 ) -> SourceMetrics:
-    """Fit the model's temperature on the test part of the source; returns what the model scores there.
+    """Fit the model's temperature on the source's test rows and return its scores there.
 
     Args:
         data: the source.
-        model: its temperature is set.
-        found: the model's probabilities, N×k float.
-        own: those by the source's own shares, N×k float.
+        model: the source model; its temperature is set.
+        found: the model's probabilities for the test rows, N×k float.
+        own: the same under the source's own class prior, N×k float.
         test_labels: N int64.
     """
     probabilities, labels = found.cpu().numpy(), test_labels.numpy()

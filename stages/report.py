@@ -13,24 +13,24 @@ from pipeline.tracking.descriptions import with_units
 from pipeline.tracking.tree import log_report
 
 MEANS = ("dt.accuracy", "accuracy", "gain", "dt.balanced_accuracy", "balanced_accuracy", "balanced_gain")
-"""Metrics of the targets of which the whole execution's run has the mean."""
+"""The metrics that are averaged over the targets in the MLflow run of the whole execution."""
 
 
 def main() -> None:
-    """Write tables, figures and page in reports/, and put them on the MLflow run of the whole execution."""
+    """Write tables, figures and the page to reports/, and log them to the MLflow run of the whole execution."""
     settings = load()
     files = write_report(settings)
     metrics = headline_metrics({target: flatten(read_json(paths.metrics(target))) for target in settings.targets})
-    # Faces of licensed sets stay where DVC keeps them.
+    # A page with faces of licensed data sets must stay in DVC's storage.
     shared = [file for file in files if file != paths.PAGE or not settings.report.pictures]
     log_report(settings, with_units(metrics), shared)
 
 
 def headline_metrics(found: Mapping[str, Mapping[str, str | float]]) -> dict[str, float]:
-    """The metrics of the whole execution's run: those of every target as ``TARGET.KEY``, and means as ``KEY``.
+    """Return the metrics for the MLflow run of the whole execution: ``TARGET.KEY`` per target, and means as ``KEY``.
 
     Args:
-        found: the metrics by target; one without labels has fewer, and no part in the means.
+        found: the metrics by target. A target without labels has fewer; the means leave it out.
     """
     metrics = {f"{target}.{key}": float(value) for target, values in found.items() for key, value in values.items()}
     for key in MEANS:

@@ -1,4 +1,4 @@
-"""The split stage: divides the crops of one data set into the part adapted on and the part tested on."""
+"""The split stage: divides the crops of one data set into training and test rows."""
 
 import numpy as np
 
@@ -17,10 +17,10 @@ from pipeline.splits.report import DuplicateReport, Protocol, SharedPictures, Sp
 
 
 def main(dataset: str) -> None:
-    """data/crops/DATASET -> data/splits/DATASET.parquet, which holds no labels: adaptation must not see them.
+    """Split data/crops/DATASET; write data/splits/DATASET.parquet, without labels, which adaptation must not see.
 
-    Also data/splits/DATASET.json, what the parts share, and data/duplicates/DATASET.csv, which pictures are
-    duplicates. A target is compared with the source, the source with every other set that has crops.
+    Also write data/splits/DATASET.json (what training and test rows share) and data/duplicates/DATASET.csv. Duplicates
+    are searched within the set, and between a target and the source; for the source, in all other sets with crops.
     """
     settings = load()
     require_set(settings, dataset)
@@ -30,7 +30,7 @@ def main(dataset: str) -> None:
     store = CropStore.open(paths.crops(dataset))
     others = every_other(dataset) if dataset == settings.source else [settings.source]
     stores = {name: CropStore.open(paths.crops(name)) for name in others}
-    # The source is divided before anything is trained: a target that nothing can adapt to is refused by then.
+    # The source is split before any training: check here that every target has enough pictures.
     require_enough(settings, {name: len(other.images) for name, other in stores.items()})
     split = protocols.make_split(store.samples, division, dataset)
     found = Duplicates.find(
@@ -64,12 +64,12 @@ def main(dataset: str) -> None:
 
 
 def every_other(dataset: str) -> list[str]:
-    """The other sets whose crops are at hand."""
+    """Return the names of all other data sets that have crops."""
     folders = paths.crops(dataset).parent.iterdir()
     return sorted(
         folder.name
         for folder in folders
-        # A hidden one is a copy from another disk that was killed.
+        # A hidden folder is left over from an interrupted copy.
         if folder.name != dataset and not folder.name.startswith(".") and (folder / "store.json").is_file()
     )
 

@@ -1,4 +1,4 @@
-"""The standins stage: draws the stand-in of one data set, in the set's own layout, where the set itself would be."""
+"""The standins stage: draws a stand-in for one data set, in the file layout of that set."""
 
 from pipeline.command_line import run
 from pipeline.config import paths
@@ -8,7 +8,7 @@ from pipeline.standins import draw
 
 
 def main(dataset: str) -> None:
-    """Write data/standins/DATASET."""
+    """Draw the stand-in data/standins/DATASET."""
     settings = load()
     if dataset not in settings.standins.sets:
         known = ", ".join(settings.standins.sets) or "none"

@@ -1,4 +1,4 @@
-"""What ``pocan check`` says: what the sets of a parameter file hold, and which inputs copies of the project lack."""
+"""The output of ``pocan check``: the content of the data sets, and inputs that are not under version control."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -17,17 +17,17 @@ if TYPE_CHECKING:
 
 PARTS = ("train", "val", "test")
 UNDIVIDED = "all"
-"""How the part of a set is called that is not divided."""
+"""The name of the only part of a data set without an official split."""
 
 
 def listings(params: Params) -> list[str]:
-    """A paragraph for each set: pictures by part and class beside the published numbers, and where they differ.
+    """Return one paragraph per data set: numbers of pictures by part and class, compared with the published ones.
 
-    Sets that will be drawn are left out. The last paragraph warns of classes that the source has no picture of.
+    Sets that will be drawn are omitted. A last paragraph warns if the source lacks classes.
 
     Raises:
-        ParamsError: as ``require_inputs``.
-        DatasetError: inputs are missing, or sets are laid out otherwise than documented; every one is named.
+        ParamsError: see ``require_inputs``.
+        DatasetError: inputs are missing, or do not have the documented layout; all faults are listed.
     """
     root = Path(params.data.root)
     paragraphs, warnings, faults = list[str](), list[str](), list[str]()
@@ -53,20 +53,20 @@ def listings(params: Params) -> list[str]:
 
 
 def _training_labels(params: Params, samples: "Sequence[Sample]") -> set[int | None]:
-    """The labels that training pictures of the source can have, before it is divided."""
+    """Return the labels that the source's training pictures can have, before it is split."""
     division = params.split.get(params.source)
     official = division is not None and division.protocol == "official"
     return {sample.label for sample in samples if not official or sample.split == "train"}
 
 
 def describe(dataset: "Dataset", samples: "Sequence[Sample]") -> str:
-    """Counts of one set, the reading that was taken of its folder, and what differs from a whole copy.
+    """Describe one data set: counts, how its folder was read, and differences from the published numbers.
 
-    A drawn set is not meant to be a whole copy: nothing is said to differ.
+    A drawn set is not compared with them.
 
     Args:
-        dataset: the set.
-        samples: all of it, as it lists them.
+        dataset: the data set.
+        samples: all its samples.
     """
     counts: dict[str, Counter[int | None]] = {}
     for sample in samples:
@@ -81,18 +81,18 @@ def describe(dataset: "Dataset", samples: "Sequence[Sample]") -> str:
         lines.append(f"  read: {dataset.reading_notes}")
     if passed := dataset.skipped_files():
         lines.append(
-            "  passed over, because they are not pictures: " + ", ".join(f"{n} {what}" for what, n in passed.items())
+            "  skipped, because they are not pictures: " + ", ".join(f"{n} {what}" for what, n in passed.items())
         )
     return "\n".join(lines)
 
 
 def _part(part: str, found: Counter[int | None], published: int | Sequence[int] | None) -> list[str]:
-    """The line of a part, and a warning where it is not the published one.
+    """Return the line of one part, and a warning if it differs from the published numbers.
 
     Args:
         part: train, val, test or all.
-        found: pictures by class, None those without a label.
-        published: as many as there should be, in all or by class; None: nothing is known.
+        found: number of pictures by class; None: without a label.
+        published: the published number, in total or by class; None: unknown.
     """
     whole = {} if published is None or isinstance(published, int) else dict(enumerate(published))
     total = sum(whole.values()) if whole else published
@@ -108,13 +108,14 @@ def _part(part: str, found: Counter[int | None], published: int | Sequence[int] 
         f"  {part}: {_beside(count, total if isinstance(total, int) else None)}: {', '.join(numbers) or 'nothing'}"
     ]
     if isinstance(total, int) and count != total:
-        why = "pictures are missing" if count < total else "pictures were added, as copies with altered pictures have"
+        why = "pictures are missing" if count < total else "pictures were added, as in augmented copies"
         lines.append(
             f"  warning: {part}: {abs(count - total)} {'fewer' if count < total else 'more'} than published: {why}"
         )
     elif any(found[label] != number for label, number in whole.items()):
         lines.append(
-            f"  warning: {part}: as many as published, but of other classes: labels were changed or mean others"
+            f"  warning: {part}: the published number of pictures, but other class counts: labels were changed or mean "
+            "something else"
         )
     return lines
 
@@ -124,10 +125,10 @@ def _beside(count: int, published: int | None) -> str:
 
 
 def unversioned(params: Params) -> list[str]:
-    """Paths of sets and weights that are given relative to the project, and are under no version control.
+    """Return the relative paths of data sets and weights that are not under version control.
 
-    ``dvc exp run --temp`` and ``--queue`` work in copies of what DVC and git know. A set that is drawn is drawn there
-    too, and an absolute path leads out of the copy. Outside of a git repository there are no experiments.
+    ``dvc exp run --temp`` and ``--queue`` run in a copy that contains only files known to DVC and git. Drawn sets are
+    drawn there again, and absolute paths work from the copy. Outside of a git repository there are no experiments.
     """
     root = Path(params.data.root)
     sets = [root / name for name in (*params.data.sets, *params.data.folder_sets) if not will_be_drawn(params, name)]
@@ -138,12 +139,12 @@ def unversioned(params: Params) -> list[str]:
 
 
 def _by_dvc(path: Path) -> bool:
-    """Whether ``dvc add`` was called for it, or for a folder above it."""
+    """Return whether DVC tracks the path or a folder above it (``dvc add``)."""
     return any(place.with_name(f"{place.name}.dvc").is_file() for place in (path, *path.parents) if place.name)
 
 
 def _not_by_git(path: Path) -> bool:
-    """Whether there is a git repository that git uses, and no file of ``path`` is in it."""
+    """Return whether there is a git repository here that does not contain ``path``."""
     try:
         return not git("ls-files", "--", str(path))
     except GitError:

@@ -1,4 +1,4 @@
-"""What decides a result: the code that dvc.yaml declares for each stage, and the parameters a result carries."""
+"""What a result depends on: the code that dvc.yaml declares for each stage, and the parameters."""
 
 import inspect
 import re
@@ -18,22 +18,22 @@ GRAPH = Path("dvc.yaml")
 CODE = ("pipeline/", "stages/")
 
 RESULT_SECTIONS = ("seed", "source", "faces", "model", "augment", "pretrain", "prototypes", "adapt", "evaluate")
-"""The sections that decide a result, beside the splits of source and target: not how and where it is computed."""
+"""The sections that affect a result, in addition to ``split``. Device, precision and tracking are not among them."""
 
 
 def result_params(params: Params, target: str) -> dict[str, str | int | float | bool]:
-    """Every parameter that decides what is measured on ``target``, by its full name ("adapt.tau")."""
+    """Return every parameter that affects the result on ``target``, by its full name ("adapt.tau")."""
     values = params.model_dump()
     chosen = {name: values[name] for name in RESULT_SECTIONS}
     return flatten({**chosen, "split": {name: values["split"][name] for name in (params.source, target)}})
 
 
 def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, str | int | float | bool]:
-    """Nested values by their full names ("adapt.tau"), as DVC and MLflow show them.
+    """Flatten nested mappings to full names ("adapt.tau"), as DVC and MLflow show them.
 
     Args:
-        values: mappings in mappings; a list becomes comma-separated text, None ``null``.
-        prefix: what every name begins with.
+        values: nested mappings; a list becomes comma-separated text, None becomes ``null``.
+        prefix: prefix of every name.
     """
     flat: dict[str, str | int | float | bool] = {}
     for key, value in values.items():
@@ -47,13 +47,14 @@ def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, str | int 
 
 
 def code_digests(stage: str, params: ModelRunParams, *plugins: Any) -> dict[str, str]:
-    """The SHA-256 of every file of code that ``stage`` depends on, by its name; outside of a project of the library's.
+    """Return the SHA-256 of every code file that a stage depends on, by path.
+
+    Outside of a project, these are all files of the library.
 
     Args:
-        stage: its name in dvc.yaml, without the data set.
-        params: they name the method and the backbone, whose files a stage depends on.
-        plugins: classes or functions that decide the result too and may have been registered from outside of the
-            project.
+        stage: the stage's name in dvc.yaml, without the data set.
+        params: the parameters; they determine the files of the method and the backbone.
+        plugins: classes or functions that also affect the result and may be defined outside of the project.
     """
     here = io.python_digests(declared_code(stage, params)) if params_file() and GRAPH.is_file() else {}
     found = here or io.python_digests([Path(pipeline.__file__).parent])
@@ -64,7 +65,7 @@ def code_digests(stage: str, params: ModelRunParams, *plugins: Any) -> dict[str,
 
 
 def declared_code(stage: str, params: ModelRunParams) -> list[Path]:
-    """The files and folders of code that ``stage`` depends on, relative to the project's root.
+    """Return the code files and folders that ``stage`` depends on, relative to the project's root.
 
     Raises:
         ParamsError: there is no dvc.yaml here.
@@ -73,7 +74,7 @@ def declared_code(stage: str, params: ModelRunParams) -> list[Path]:
 
 
 def deciding_code(params: Params) -> set[Path]:
-    """All code that the results of a run depend on, from the pictures to the scores, and dvc.yaml.
+    """Return all code that the results of a run depend on, in all stages up to evaluate, and dvc.yaml.
 
     Raises:
         ParamsError: there is no dvc.yaml here.
@@ -100,7 +101,7 @@ def _stages() -> dict[str, Any]:
 
 
 def _resolved(stage: dict[str, Any], chosen: Mapping[str, Any]) -> list[Path]:
-    """The code among a stage's dependencies; a name in ``${…}`` that ``chosen`` lacks stays as it is."""
+    """Return the code among a stage's dependencies; ``${…}`` is filled in from ``chosen`` if the name is there."""
     deps = stage.get("do", stage)["deps"]
     paths = (re.sub(r"\$\{(.+?)\}", lambda match: str(chosen.get(match[1], match[0])), path) for path in deps)
     return [Path(path) for path in paths if path.startswith(CODE)]

@@ -1,6 +1,6 @@
-"""The sections of params.yaml on learning: the networks, training views, both parts of the source model, computing.
+"""The sections of params.yaml on training: model, augment, pretrain, prototypes and compute.
 
-What stage 2 takes is declared by each adaptation method, in ``pipeline.config.methods``.
+The parameters of stage 2 are in ``pipeline.config.methods``, one module per method.
 """
 
 from typing import Annotated, Literal, Self
@@ -26,15 +26,15 @@ class ModelParams(Section):
     """Encoder and projection head (docs/method.md). Backbones and their weights: docs/backbones.md.
 
     Attributes:
-        backbone: a name of ``pipeline.backbones.BACKBONES``.
-        architecture: which one of a family of backbones (timm), by its own name.
-        weights: what the encoder starts from; each backbone knows its own.
-        weights_file: your copy of these, where they are not downloaded.
-        input_size: in pixels; the 112×112 crops are resized to it inside the encoder. null: they are taken as they are.
+        backbone: a key of ``pipeline.backbones.BACKBONES``.
+        architecture: model name within a family of backbones (timm).
+        weights: initial weights of the encoder; the names depend on the backbone.
+        weights_file: path of your copy of the weights, if they are not downloaded.
+        input_size: side in pixels to which the encoder resizes the 112×112 crops; null: no resizing.
         projection_hidden: width of the head's hidden layer.
         projection_dim: length of a projection z.
-        projection_norm: what stands between g's last layer and the L2 norm: none (the paper), or batch, a batch norm
-            without scale and shift as in SimCLR's released code, so that projections cannot all become one point.
+        projection_norm: normalisation between g's last layer and the L2 norm: none (the paper) or batch (a batch norm
+            without scale and shift, as in SimCLR's released code; projections then cannot collapse to one point).
     """
 
     backbone: Name
@@ -74,7 +74,7 @@ class ModelParams(Section):
             raise ValueError(f"input_size: pictures for {self.backbone} may have a side of {span}")
 
     def chosen_backbone(self) -> Backbone:
-        """What these name: a backbone by itself, or an architecture of a family.
+        """Return the backbone, or the architecture of a family.
 
         Raises:
             ParamsError: the family has no such architecture, or its library is not installed.
@@ -82,15 +82,15 @@ class ModelParams(Section):
         return BACKBONES[self.backbone].of(self.architecture, self.input_size)
 
     def input_norm(self, backbone: Backbone) -> InputNorm | None:
-        """What the weights expect of RGB in [0, 1]; None: as it is.
+        """Return how RGB in [0, 1] is normalised for the weights; None: not at all.
 
         Args:
-            backbone: the chosen one.
+            backbone: the chosen backbone.
         """
         return backbone.weights[self.weights].norm
 
     def _misfit(self) -> str:
-        """What to say where the backbone has no such weights."""
+        """Return the error message for weights that the backbone does not have."""
         owners = [name for name, entry in BACKBONES.items() if self.weights in entry.weights]
         if not owners:
             names = dict.fromkeys(name for entry in BACKBONES.values() for name in entry.weights)
@@ -101,14 +101,15 @@ class ModelParams(Section):
 
 
 class LinearModelParams(ModelParams):
-    """Of a network that was trained elsewhere and ends in a linear layer (docs/import-model.md); it has no head g.
+    """An imported network with a linear classifier and without a head g (docs/import-model.md).
 
-    z is what that layer sees, f's features as they are; ``projection_dim`` and ``projection_hidden`` are its length.
+    z are the features of f, not normalised; ``projection_dim`` and ``projection_hidden`` are their number.
 
     Attributes:
-        classifier: tells models of this kind from others.
-        input_mean: of red, green and blue in [0, 1], which the network expects to be taken off; null: as its weights.
-        input_std: by which it expects them to be divided then; null: as its weights.
+        classifier: marks models of this kind.
+        input_mean: mean of red, green and blue in [0, 1] that the network expects to be subtracted; null: as for the
+            backbone's weights.
+        input_std: standard deviation by which it expects the difference to be divided; null: likewise.
     """
 
     classifier: Literal["linear"] = "linear"
@@ -124,15 +125,15 @@ class LinearModelParams(ModelParams):
 
 
 class AugmentParams(Section):
-    """Training views (docs/method.md).
+    """Augmentation of training views (docs/method.md).
 
     Attributes:
-        crop: range of the side that a random crop keeps, as shares.
-        jitter: probability of another brightness, contrast, saturation and hue.
+        crop: range of the side of a random crop, as a share of the picture's side.
+        jitter: probability of a random change of brightness, contrast, saturation and hue.
         grayscale: probability of a grey view.
         blur: probability of a blurred view.
         flip: probability of a mirrored view.
-        eval_crop: share of the side that the centre crop keeps, where nothing is trained.
+        eval_crop: side of the centre crop in evaluation, as a share of the picture's side.
     """
 
     crop: tuple[Fraction, Fraction]
@@ -151,27 +152,26 @@ class AugmentParams(Section):
 
 
 class PretrainParams(Section):
-    """Stage 1.
+    """Stage 1: training of f and g on the source.
 
     Attributes:
-        objective: supcon (eq. 4, the paper), cross_entropy (of z·Wᵀ, with a matrix W that only stage 1 has) or both,
-            added.
-        label_smoothing: of the cross entropy: the share of a label that is spread evenly over all classes (Szegedy et
-            al., CVPR 2016), for labels on which annotators disagree.
-        epochs: passes over the source's training part.
-        warmup_epochs: epochs in which the learning rates rise from 0 before their cosine decay begins; the paper, which
-            starts from a pre-trained encoder, has none. Without one, an encoder that starts from nothing tends to
-            collapse where ``model.projection_norm`` is none.
-        batch_size: pictures in a step.
-        views: training views of each picture in a step; contrastive losses compare two.
-        sampling: uniform (every picture once an epoch, the paper) or balanced (every class equally often).
-        lr: of the encoder f.
-        head_lr: of the projection head g and of W; null: the same.
-        momentum: of stochastic gradient descent.
-        weight_decay: of the optimiser.
-        tau: the temperature τ' of the supervised contrastive loss.
-        ema: decay of an average of f and g over the steps, which is the source model then (Tarvainen and Valpola,
-            NeurIPS 2017); 0: none, the last step's weights.
+        objective: supcon (eq. 4, the paper), cross_entropy (softmax(z·Wᵀ), with a matrix W that only stage 1 uses) or
+            both (their sum).
+        label_smoothing: label smoothing of the cross entropy (Szegedy et al., CVPR 2016).
+        epochs: number of epochs.
+        warmup_epochs: epochs in which learning rates rise from 0, before cosine decay. The paper starts from a
+            pre-trained encoder and has none. Without warm-up, training from random weights tends to collapse if
+            ``model.projection_norm`` is none.
+        batch_size: pictures per step.
+        views: training views per picture and step; contrastive losses need 2.
+        sampling: uniform (every picture once per epoch, the paper) or balanced (every class equally often).
+        lr: learning rate of the encoder f.
+        head_lr: learning rate of the projection head g and of W; null: as lr.
+        momentum: momentum of SGD.
+        weight_decay: weight decay of SGD.
+        tau: τ', temperature of the supervised contrastive loss.
+        ema: decay of a moving average of f and g, which becomes the source model (Tarvainen and Valpola, NeurIPS 2017);
+            0: none, the last step's weights.
     """
 
     objective: Literal["supcon", "cross_entropy", "both"] = "supcon"
@@ -205,14 +205,14 @@ class PrototypeParams(Section):
     """Source prototypes, eq. 2.
 
     Attributes:
-        epochs: passes over the source's training part.
-        batch_size: pictures in a step.
-        lr: of the prototypes M_s.
-        momentum: of stochastic gradient descent.
-        class_weights: printed (eq. 13), code, balanced (as ``balance`` says) or none.
-        balance: how balanced weights are made.
-        logit_adjustment: τ of Menon et al. (ICLR 2021) in what the source model predicts: 0 (the paper) decides by the
-            probabilities, 1 as if the classes were alike in number in the training (their weights included).
+        epochs: number of epochs.
+        batch_size: pictures per step.
+        lr: learning rate of the prototypes M_s.
+        momentum: momentum of SGD.
+        class_weights: printed (eq. 13), code, balanced (see ``balance``) or none.
+        balance: settings of balanced class weights.
+        logit_adjustment: τ of logit adjustment in the source model's predictions (Menon et al., ICLR 2021): 0 (the
+            paper): none; 1: as if all classes had the same total weight in training.
     """
 
     epochs: PositiveInt
@@ -225,13 +225,14 @@ class PrototypeParams(Section):
 
 
 class ComputeParams(Section):
-    """How stages 1 and 2 compute; what they compute is the same but for rounding.
+    """How stages 1 and 2 are computed. Results are the same up to rounding.
 
     Attributes:
-        precision: of the training passes through f and g: auto is bf16 on GPUs that multiply it, fp32 on every CPU. L2
-            norms, losses, prototypes and everything that is predicted or scored stay fp32.
-        compile: let torch.compile fuse f and g (worth its minutes in long runs; needs a C++ compiler on the CPU).
-        devices: processes that share every batch, one a GPU; on the CPU they share its cores.
+        precision: precision of training passes through f and g; auto: bf16 on GPUs that support it, fp32 on CPUs. L2
+            norms, losses, prototypes, predictions and scores are always fp32.
+        compile: use torch.compile for f and g (takes minutes, so only useful in long runs; on a CPU it needs a C++
+            compiler).
+        devices: number of processes that share every batch, one per GPU; on a CPU they share its cores.
     """
 
     precision: Literal["auto", "fp32", "bf16"]

@@ -1,4 +1,4 @@
-"""Reading params.yaml: every unknown key, wrong type and value out of range is named before any work starts."""
+"""Reading and checking params.yaml. All faults are reported at once, before any work starts."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,13 +19,13 @@ S = TypeVar("S", bound=Section)
 P = TypeVar("P", bound=RunParams)
 
 EXAMPLE = "params/paper.yaml"
-"""A complete parameter file; of each method it writes what differs from the defaults."""
+"""A complete parameter file; for each method it lists the values that differ from the defaults."""
 
 OWN_SECTIONS = frozenset({"adapt", "faces", "methods", "prototypes", "standins"})
-"""A parameter file with none of these is another project's."""
+"""A parameter file with none of these sections belongs to another project."""
 
 PLACEHOLDERS: dict[str, Any] = {"epochs": 1, "steps_per_epoch": None, "batch_size": 2}
-"""Stand-ins for the keys that all methods share, where only a method's own keys are checked."""
+"""Values for the shared keys when only a method's own keys are checked."""
 
 
 def load(path: Path = Path("params.yaml"), changes: Sequence[str] = ()) -> Params:
@@ -33,21 +33,20 @@ def load(path: Path = Path("params.yaml"), changes: Sequence[str] = ()) -> Param
 
     Args:
         path: the file.
-        changes: other values for some keys, written as ``faces.margin=0.1``. What the file does not write out, a
-            section or a key, may be given with or without the ``+`` that DVC wants for it
-            (``+methods.dann.weight=3``).
+        changes: changed values, such as ``faces.margin=0.1``. Keys that the file does not contain may have the prefix
+            ``+``, which DVC requires for them (``+methods.dann.weight=3``).
 
     Raises:
-        ParamsError: the file is missing, is no YAML mapping, or a key or value is refused; every fault is named.
+        ParamsError: the file is missing or not a YAML mapping, or keys or values are invalid; all faults are listed.
     """
     return parse(with_changes(read(path), changes), str(path))
 
 
 def with_changes(raw: dict[str, Any], changes: Sequence[str]) -> dict[str, Any]:
-    """A parameter mapping, changed in place as ``load`` says.
+    """Apply changes (see ``load``) to a parameter mapping in place, and return it.
 
     Raises:
-        ParamsError: a change has another form.
+        ParamsError: a change does not have the form section.key=value.
     """
     for change in changes:
         _change(raw, change)
@@ -55,15 +54,15 @@ def with_changes(raw: dict[str, Any], changes: Sequence[str]) -> dict[str, Any]:
 
 
 def changed(section: S, name: str, changes: Sequence[str]) -> S:
-    """A section with other values for some of its keys.
+    """Return a copy of a section with changed values.
 
     Args:
-        section: it stays as it is.
-        name: what it is called in a parameter file.
-        changes: the values, written as ``margin=0.1``.
+        section: the section.
+        name: its name in a parameter file.
+        changes: changed values, such as ``margin=0.1``.
 
     Raises:
-        ParamsError: a key or value is refused; every fault is named.
+        ParamsError: keys or values are invalid; all faults are listed.
     """
     raw: dict[str, Any] = {name: section.model_dump()}
     for change in changes:
@@ -75,45 +74,45 @@ def changed(section: S, name: str, changes: Sequence[str]) -> S:
 
 
 def read(path: Path) -> dict[str, Any]:
-    """The unchecked content of a parameter file, with numbers as DVC reads them.
+    """Return the content of a parameter file before validation, with numbers parsed as DVC parses them.
 
     Raises:
-        ParamsError: the file is missing, is no YAML mapping, or is another project's.
+        ParamsError: the file is missing, not a YAML mapping, or belongs to another project.
     """
     raw = yaml_text.read(path)
     if not isinstance(raw, dict):
         raise ParamsError(f"{path}: expected a mapping of sections, found {type(raw).__name__}")
     if not is_own(raw):
         lacking = ", ".join(sorted(OWN_SECTIONS))
-        raise ParamsError(f"{path}: none of the sections {lacking}: another project's; run from the project's root")
+        raise ParamsError(f"{path}: another project's, with no section of {lacking}; run from the project's root")
     return raw
 
 
 def is_own(raw: Any) -> bool:
-    """Whether the content of a file named params.yaml is meant for this project: DVC gives all projects such a file."""
+    """Return whether a params.yaml belongs to this project: other DVC projects have a file of the same name."""
     return isinstance(raw, dict) and not OWN_SECTIONS.isdisjoint(raw)
 
 
 def parse(raw: dict[str, Any], name: str) -> Params:
-    """Check a whole parameter mapping; arguments and errors as of ``parse_as``."""
+    """Validate a whole parameter mapping; see ``parse_as``."""
     return parse_as(raw, name, Params)
 
 
 def parse_as(raw: dict[str, Any], name: str, schema: type[P]) -> P:
-    """Check a parameter mapping.
+    """Validate a parameter mapping.
 
     Args:
-        raw: as ``read`` gives it.
-        name: what errors call it.
-        schema: the sections that it must have.
+        raw: the mapping, from ``read``.
+        name: its name in error messages.
+        schema: the model to validate against.
 
     Raises:
-        ParamsError: a key or value is refused; every fault is named.
+        ParamsError: keys or values are invalid; all faults are listed.
     """
     faults: list[str] = []
     values = _lists_to_tuples(raw)
     adapt = _chosen_method(values.pop("adapt", None), values.pop("methods", None), faults)
-    # Where section adapt is at fault, a stand-in lets the other sections be checked at the same time.
+    # If section adapt is invalid, a placeholder allows the other sections to be validated as well.
     placeholder = AdaptParams.model_construct(method="", **PLACEHOLDERS)
     try:
         params = schema.model_validate({**values, "adapt": adapt or placeholder})
@@ -126,10 +125,10 @@ def parse_as(raw: dict[str, Any], name: str, schema: type[P]) -> P:
 
 
 def _chosen_method(adapt: Any, methods: Any, faults: list[str]) -> AdaptParams | None:
-    """The parameters of the method that section ``adapt`` chooses; None where ``faults`` got new entries.
+    """Return the parameters of the chosen method; None if faults were found, which are appended to ``faults``.
 
-    They are its published values, then those of its own section in ``methods``, then those of ``adapt`` that are not
-    null. So an experiment changes one value of the chosen method (-S adapt.tau=0.6), or the method alone.
+    A value comes from section ``adapt`` if it is there and not null, else from the method's section in ``methods``,
+    else from the published defaults. So an experiment can change one value of the chosen method (-S adapt.tau=0.6).
     """
     before = len(faults)
     faults += [_missing(key) for key, value in (("adapt", adapt), ("methods", methods)) if not isinstance(value, dict)]
@@ -157,7 +156,7 @@ def _chosen_method(adapt: Any, methods: Any, faults: list[str]) -> AdaptParams |
 
 
 def _check_method_section(method: str, values: Any, faults: list[str]) -> None:
-    """Check one section of ``methods``, whether or not its method is chosen."""
+    """Validate one section of ``methods``, even if its method is not chosen."""
     place = f"methods.{short_key(method)}"
     if method not in METHODS:
         faults.append(f"methods: {METHODS.absent(short_key(method))}; remove or correct {place}")
@@ -169,7 +168,7 @@ def _check_method_section(method: str, values: Any, faults: list[str]) -> None:
     foreign = [key for key in values if key in SHARED or key not in schema.model_fields]
     faults += [_misplaced(key, schema, place) for key in foreign]
     own = {key: value for key, value in values.items() if key not in foreign}
-    if not own:  # the defaults are right; not to check them saves a method's schema, a hundredth of a second
+    if not own:  # only defaults; skipping them saves building the schema, 10 ms per method
         return
     try:
         schema.model_validate({**own, "method": method, **PLACEHOLDERS})
@@ -178,17 +177,17 @@ def _check_method_section(method: str, values: Any, faults: list[str]) -> None:
 
 
 def _is_misplaced(key: str, value: Any, schema: type[AdaptParams]) -> bool:
-    """Whether ``key`` of section adapt is none of the chosen method's; null stands for "not changed" in any method."""
+    """Return whether ``key`` of section adapt is not a parameter of the chosen method; other methods' may be null."""
     return key not in schema.model_fields and (value is not None or not _owners(key))
 
 
 def _owners(key: str) -> list[str]:
-    """The methods that have a parameter of this name of their own."""
+    """Return the methods that have an own parameter of this name."""
     return [name for name, schema in METHODS.items() if key in schema.model_fields and key not in SHARED]
 
 
 def _misplaced(key: str, schema: type[AdaptParams], place: str = "adapt") -> str:
-    """What to say of a key that stands in a section of a method that does not have it."""
+    """Return the error message for a key in a section of a method that does not have it."""
     if key in SHARED:
         return f"{place}.{key}: the same for all methods; move it to adapt.{key}"
     if owners := _owners(key):
@@ -200,10 +199,10 @@ def _misplaced(key: str, schema: type[AdaptParams], place: str = "adapt") -> str
 
 
 def _change(raw: dict[str, Any], change: str) -> None:
-    """Put the value of ``change`` ("faces.margin=0.1") into a parameter mapping, in a new section where there is none.
+    """Apply one change ("faces.margin=0.1") to a parameter mapping; missing sections are created.
 
     Raises:
-        ParamsError: it has another form, or the value is no YAML.
+        ParamsError: the change has another form, or its value is not valid YAML.
     """
     key, equals, value = change.partition("=")
     *sections, last = key.lstrip("+").split(".")
@@ -216,7 +215,7 @@ def _change(raw: dict[str, Any], change: str) -> None:
 
 
 def _lists_to_tuples(value: Any) -> Any:
-    """YAML has lists; the frozen models hold tuples, which strict validation does not make from lists."""
+    """Convert YAML's lists to tuples, which the frozen models contain and strict validation requires."""
     if isinstance(value, dict):
         return {key: _lists_to_tuples(item) for key, item in value.items()}
     if isinstance(value, list):
@@ -225,13 +224,13 @@ def _lists_to_tuples(value: Any) -> Any:
 
 
 def describe(fault: Any, model: type[BaseModel], place: str = "", example: str = EXAMPLE) -> str:
-    """What to tell of one fault that pydantic found: where, what, and what to do.
+    """Return the message for one of pydantic's errors: the key, the fault and what to do.
 
     Args:
         fault: one of ``ValidationError.errors()``.
-        model: what was checked.
-        place: where it stands in its file ("adapt"); "" for the whole file.
-        example: a file that is right.
+        model: the validated model.
+        place: the model's key in the file ("adapt"); "" for the whole file.
+        example: a valid file to refer to.
     """
     key = ".".join(part for part in (place, *map(short_key, fault["loc"])) if part)
     if fault["type"] == "extra_forbidden":
@@ -243,12 +242,11 @@ def describe(fault: Any, model: type[BaseModel], place: str = "", example: str =
         message = str(fault["ctx"]["error"])
         if not key:
             return message
-        # A check of a whole section begins with the key that is at fault ("backbone: unknown ...").
+        # Messages of a section's validator may start with the key ("backbone: unknown ...").
         return f"{key}{'.' if message.partition(':')[0] in _known_keys(model, fault['loc']) else ': '}{message}"
     if fault["type"] == "string_pattern_mismatch":
-        return (
-            f"{key}: {short_repr(fault['input'])} is no name: use letters, digits, _ and -, the first a letter or digit"
-        )
+        shown = short_repr(fault["input"])
+        return f"{key}: {shown} is not a valid name: use letters, digits, _ and -, and start with a letter or digit"
     return f"{key}: {fault['msg'][0].lower()}{fault['msg'][1:]}, found {short_repr(fault['input'])}"
 
 

@@ -1,4 +1,4 @@
-"""Where each stage's outputs lie, relative to the project's root; dvc.yaml names the same paths."""
+"""The paths of all stages' outputs, relative to the project's root. dvc.yaml has the same paths."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +21,7 @@ CONTACT_SHEETS = REPORTS / "contact-sheets"
 
 
 def standins(dataset: str) -> Path:
-    """The drawn stand-in of a data set, in the set's own layout."""
+    """The drawn stand-in for a data set, in its file layout."""
     return Path("data/standins") / dataset
 
 
@@ -31,7 +31,7 @@ def crops(dataset: str) -> Path:
 
 
 def crops_in_progress(dataset: str) -> Path:
-    """Where a store that was interrupted goes on; not versioned."""
+    """Intermediate files from which an interrupted faces stage continues; not versioned."""
     return Path("data/.in-progress/crops") / dataset
 
 
@@ -46,12 +46,12 @@ def split(dataset: str) -> Path:
 
 
 def split_report(dataset: str) -> Path:
-    """Protocol, counts and overlaps of a data set's division."""
+    """Protocol, counts and overlaps of a data set's split."""
     return Path("data/splits") / f"{dataset}.json"
 
 
 def duplicates(dataset: str) -> Path:
-    """The pairs of pictures of a data set, or of it and another one, that are the same picture or nearly so."""
+    """Pairs of (nearly) identical pictures, within a data set or between it and another one."""
     return Path("data/duplicates") / f"{dataset}.csv"
 
 
@@ -61,27 +61,27 @@ def adapted(target: str) -> Path:
 
 
 def model_description(folder: Path) -> Path:
-    """What made the model in ``folder``."""
+    """The JSON file that describes the model in ``folder``."""
     return folder / "model.json"
 
 
 def outcome(target: str) -> Path:
-    """Predictions and embeddings of a target by the source model and by the adapted one."""
+    """Predictions and embeddings of a target by the source model and the adapted one."""
     return Path("data/outcomes") / f"{target}.npz"
 
 
 def epochs(target: str) -> Path:
-    """The predicted class of every test picture of a target before each epoch and after the last."""
+    """The predicted class of every test picture of a target, by epoch."""
     return Path("data/epochs") / f"{target}.parquet"
 
 
 def features(dataset: str) -> Path:
-    """Features of a data set's pictures, for adaptations that train the head alone."""
+    """Features of a data set's pictures, for adaptations that train only the head."""
     return FEATURES / dataset
 
 
 def features_shard(dataset: str, number: int, count: int) -> Path:
-    """One of several parts of these features; not versioned."""
+    """One shard of these features; not versioned."""
     return Path("data/.shards/features") / dataset / f"{number}-of-{count}"
 
 
@@ -91,12 +91,12 @@ def predictions(target: str) -> Path:
 
 
 def curve(name: str) -> Path:
-    """Metrics by epoch of a training stage."""
+    """Training metrics by epoch."""
     return REPORTS / "curves" / f"{name}.csv"
 
 
 def validations(target: str) -> Path:
-    """What validators say of a target's model before each epoch and after the last, without its labels."""
+    """The validators' values for a target, by epoch, without its labels."""
     return REPORTS / "validations" / f"{target}.csv"
 
 
@@ -106,12 +106,12 @@ def evaluation(target: str) -> Path:
 
 
 def result(target: str) -> Path:
-    """Everything that made a target's numbers, and these (``pipeline.evaluation.records.Result``)."""
+    """The scores of a target and what they depend on (``pipeline.evaluation.records.Result``)."""
     return evaluation(target) / "result.json"
 
 
 def metrics(target: str) -> Path:
-    """The few numbers of a target that DVC and MLflow list."""
+    """The metrics of a target that DVC and MLflow show."""
     return evaluation(target) / "metrics.json"
 
 
@@ -121,27 +121,27 @@ def evaluation_table(target: str, name: str) -> Path:
 
 
 def figure(target: str, kind: str) -> Path:
-    """A picture of the report (``pipeline.reporting.figures``)."""
+    """A figure of the report (``pipeline.reporting.figures``)."""
     return FIGURES / f"{kind}_{target}.png"
 
 
 def checkpoint(name: str) -> Path:
-    """Where a training that was interrupted goes on; not versioned."""
+    """The checkpoint from which an interrupted training continues; not versioned."""
     return Path("models/.checkpoints") / f"{name}.pt"
 
 
 @dataclass(frozen=True)
 class AdaptationPaths:
-    """Where an adaptation leaves what it made.
+    """The output paths of an adaptation.
 
     Attributes:
-        model: a folder, of the adapted model.
+        model: folder of the adapted model.
         outcome: predictions and embeddings of the target.
-        epochs: the predicted class of every test picture by epoch.
-        validations: what validators say by epoch.
+        epochs: the predicted class of every test picture, by epoch.
+        validations: the validators' values, by epoch.
         curve: losses by epoch.
-        checkpoint: where what was interrupted goes on.
-        features: the folders of features, by set, where the head alone is trained.
+        checkpoint: checkpoint from which an interrupted training continues.
+        features: parent folder of the features of each data set, if only the head is trained.
     """
 
     model: Path
@@ -154,7 +154,7 @@ class AdaptationPaths:
 
     @classmethod
     def of_target(cls, target: str) -> Self:
-        """Those of the pipeline's adapt stage."""
+        """Return the paths of the adapt stage."""
         return cls(
             adapted(target),
             outcome(target),
@@ -167,11 +167,11 @@ class AdaptationPaths:
 
     @classmethod
     def below(cls, folder: Path, in_progress: Path) -> Self:
-        """Those of an adaptation outside of the pipeline.
+        """Return the paths of an adaptation outside of the pipeline.
 
         Args:
-            folder: for model, validations and curve.
-            in_progress: for what only matters until all is done.
+            folder: folder for model, validations and curve.
+            in_progress: folder for intermediate files.
         """
         return cls(
             folder / "model",

@@ -1,4 +1,4 @@
-"""The sections of params.yaml on pictures: which sets, how stand-ins are drawn, faces found and sets divided."""
+"""The sections of params.yaml on data: data, standins, faces and split."""
 
 from collections.abc import Sequence
 from typing import Annotated, Literal, Self
@@ -27,9 +27,9 @@ class DataParams(Section):
 
     Attributes:
         root: folder with one sub-folder per data set, named as in params.yaml.
-        sets: the sets with a reader of their own that are there (``pipeline.datasets.DATASETS``).
-        folder_sets: names of further sub-folders: plain folders of pictures (see pipeline/datasets/folder.py).
-        max_unreadable: share of a set's pictures that may be unreadable before the faces stage fails.
+        sets: the data sets with a reader (``pipeline.datasets.DATASETS``) that are present.
+        folder_sets: other sub-folders, which contain plain pictures (see pipeline/datasets/folder.py).
+        max_unreadable: maximum share of unreadable pictures; the faces stage fails above it.
     """
 
     root: str
@@ -54,9 +54,9 @@ class StandinParams(Section):
     """The drawn stand-ins.
 
     Attributes:
-        sets: which sets are drawn.
-        seed: of all random numbers.
-        scale: a factor on the number of pictures.
+        sets: the data sets to draw.
+        seed: seed of all random numbers.
+        scale: factor on the number of pictures.
     """
 
     sets: tuple[Name, ...]
@@ -73,24 +73,24 @@ class StandinParams(Section):
 
 
 class FaceParams(Section):
-    """Detection, choice and cropping of one face a picture.
+    """Detection, selection and cropping of one face per picture.
 
     Attributes:
-        min_face: smallest face that is looked for, in pixels of the (possibly enlarged) picture.
-        scale_factor: ratio of neighbouring pyramid levels; near 1 their number has no end.
-        thresholds: scores of P-Net, R-Net and O-Net from which a candidate is kept.
-        search: exact (every level of the pyramid) or large_first (finer levels only where the coarse ones show no large
-            face; for sets with one face a picture it finds the same face several times faster).
-        enlarge_to: pictures with a shorter side below this are enlarged to it before detection (48×48 sets), in pixels.
-        choose: which face is taken: largest, central (nearest to the picture's centre) or confident (highest score).
-        track: in a sequence, take the face that continues the one taken before, where there is one.
-        align: box (the detected box, as the paper has it, whose aspect ratio is not kept), square (the box, lengthened
-            to a square about its centre) or similarity (five landmarks onto the standard template).
-        margin: widening on each side, as a share of the box's size (similarity: of the crop's side).
-        upscale: how a face smaller than the crop is enlarged.
-        keep_aligned: take pictures that the set's own authors have aligned (RAF-DB's) whole, without detection.
-        turned: where no face is seen, look again at the picture turned by 90, 180 and 270 degrees.
-        batch_size: pictures detected at a time.
+        min_face: side of the smallest face to detect, in pixels of the (possibly enlarged) picture.
+        scale_factor: ratio of neighbouring pyramid levels; the number of levels grows without limit near 1.
+        thresholds: minimum scores of P-Net, R-Net and O-Net.
+        search: exact (all pyramid levels) or large_first (finer levels only if the coarse ones show no large face; for
+            data with one face per picture it finds the same face several times faster).
+        enlarge_to: pictures with a shorter side are enlarged to this side before detection, in pixels (48×48 sets).
+        choose: which face is used: largest, central (nearest to the picture's centre) or confident (highest score).
+        track: in a sequence, prefer the face that continues the previous one.
+        align: box (the detected box, as in the paper; its aspect ratio is not kept), square (the box, extended to a
+            square about its centre) or similarity (five landmarks mapped to the standard template).
+        margin: margin on each side, as a share of the box's size (similarity: of the crop's side).
+        upscale: interpolation for faces smaller than the crop.
+        keep_aligned: use pictures that the set's authors have aligned (RAF-DB) whole, without detection.
+        turned: if no face is found, search the picture rotated by 90, 180 and 270 degrees.
+        batch_size: pictures per detection batch.
     """
 
     min_face: Annotated[int, Field(ge=12)]
@@ -112,7 +112,7 @@ class FaceParams(Section):
         wanted = "track: true" if self.track else f"choose: {self.choose}"
         if self.search == "large_first" and wanted != "choose: largest":
             raise ValueError(
-                f"{wanted} must see every face, but search: large_first passes over small ones; set search: exact"
+                f"{wanted} must see every face, but search: large_first skips small ones; set search: exact"
             )
         return self
 
@@ -131,14 +131,14 @@ DEFAULT_FACES = FaceParams(
     keep_aligned=False,
     batch_size=32,
 )
-"""How faces are found and cropped where nothing else is asked for."""
+"""The default parameters outside of a project."""
 
 
 def distinct_expressions(names: Sequence[str]) -> tuple[str, ...]:
-    """Names of expressions, each once, in the order of ``EXPRESSIONS``: no result depends on the order that was given.
+    """Check names of expressions and return each once, in the order of ``EXPRESSIONS``: the given order is ignored.
 
     Raises:
-        ValueError: one is no expression, or is named twice.
+        ValueError: a name is not an expression, or occurs twice.
     """
     for name in names:
         if name not in EXPRESSIONS:
@@ -149,17 +149,17 @@ def distinct_expressions(names: Sequence[str]) -> tuple[str, ...]:
 
 
 class SplitParams(Section):
-    """How one data set is divided (see pipeline/splits/protocols.py), and what is known of it.
+    """How one data set is split (see pipeline/splits/protocols.py), and its known classes.
 
     Attributes:
-        protocol: official (as distributed), all (every picture for adaptation and for the test), stratified (by class)
-            or subject (no subject in both parts).
-        test: number (int) or share (float) of test pictures, for the last two protocols.
-        seed: of the draw of test pictures.
-        duplicates: keep, or drop from the training part what is, or nearly is, a test picture; from the source's also
-            what is in another set of this project.
-        classes: of a target, the expressions that occur in it where this is known (CK+48 has no neutral face); no other
-            is predicted. null: nothing is known.
+        protocol: official (as distributed), all (every picture for both training and test), stratified (by class) or
+            subject (no subject in both parts).
+        test: number (int) or share (float) of test pictures, for stratified and subject.
+        seed: seed of the random draw of test pictures.
+        duplicates: keep, or drop: remove training pictures that are (nearly) identical to a test picture and, from the
+            source, those that also occur in another set of this project.
+        classes: for a target: the expressions that occur, if known (CK+48 has no neutral faces); no other is predicted.
+            null: unknown.
     """
 
     protocol: Literal["official", "all", "stratified", "subject"]
@@ -185,5 +185,5 @@ class SplitParams(Section):
         if isinstance(self.test, int) and self.test < 1:
             raise ValueError("test as a number must be at least 1")
         if self.protocol == "all" and self.duplicates == "drop":
-            raise ValueError("protocol all tests the pictures it trains on: duplicates: drop has nothing to keep apart")
+            raise ValueError("protocol all uses every picture for training and test, so duplicates must be keep")
         return self

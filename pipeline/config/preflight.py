@@ -1,4 +1,4 @@
-"""What can be found wrong before anything runs: inputs that a parameter file names and that are not there."""
+"""Checks of a run's inputs before any work starts."""
 
 from collections.abc import Collection, Mapping
 from pathlib import Path
@@ -11,11 +11,11 @@ from pipeline.labels import EXPRESSIONS
 from pipeline.registry import unknown
 
 FEWEST = 2
-"""Pictures to adapt to: batch norms and contrastive losses compare."""
+"""Minimum number of target pictures: batch norms and contrastive losses need two."""
 
 
 def will_be_drawn(params: Params, name: str) -> bool:
-    """Whether a stage draws the stand-in of the set ``name`` where the set is looked for."""
+    """Return whether the standins stage draws ``name``, at the path where the data set is expected."""
     return name in params.standins.sets and Path(params.data.root) / name == paths.standins(name)
 
 
@@ -23,7 +23,7 @@ def require_set(params: Params, name: str) -> None:
     """Check that ``name`` is a data set of this project.
 
     Raises:
-        ParamsError: it is not; names what may have been meant.
+        ParamsError: it is not; the message suggests similar names.
     """
     present = (*params.data.sets, *params.data.folder_sets)
     if name not in present:
@@ -34,17 +34,21 @@ def require_target(params: Params, name: str) -> None:
     """Check that ``name`` is a target of this run.
 
     Raises:
-        ParamsError: it is not; names what may have been meant.
+        ParamsError: it is not; the message suggests similar names.
     """
     if name not in params.targets:
         raise ParamsError(f"unknown target {unknown(name, params.targets)}; add it to targets")
 
 
 def require_enough(params: Params, pictures: Mapping[str, int]) -> None:
-    """Check that every target among ``pictures``, counts of sets by name, has enough of them to adapt to.
+    """Check that every target has enough pictures to adapt to.
+
+    Args:
+        params: the parameters, which name the targets.
+        pictures: number of pictures by data set.
 
     Raises:
-        DatasetError: one has not.
+        DatasetError: a target has too few.
     """
     for name, count in pictures.items():
         if name in params.targets and count < FEWEST:
@@ -55,13 +59,13 @@ def require_enough(params: Params, pictures: Mapping[str, int]) -> None:
 
 
 def unlearnable(labels: Collection[int | None]) -> str:
-    """A warning on the classes that are not among the labels of the source's training pictures; empty: all are."""
+    """Return a warning if classes are missing from the labels of the source's training pictures; else ""."""
     missing = [name for label, name in enumerate(EXPRESSIONS) if label not in labels]
     if not missing:
         return ""
     return (
-        f"warning: the source has no training picture of {', '.join(missing)}: a model of it cannot learn "
-        f"{'this class' if len(missing) == 1 else 'these classes'}, and takes such faces for others; add pictures, or "
+        f"warning: the source has no training picture of {', '.join(missing)}: the model cannot learn "
+        f"{'this class' if len(missing) == 1 else 'these classes'} and predicts other ones instead; add pictures, or "
         "choose another source"
     )
 
@@ -70,8 +74,8 @@ def require_inputs(params: Params) -> None:
     """Check that every data set of the project is in ``data.root`` or will be drawn there, and that the weights exist.
 
     Raises:
-        ParamsError: the library that ``model.backbone`` needs is not installed, or has no such architecture.
-        DatasetError: something is missing; every fault is named with what to do.
+        ParamsError: the library of ``model.backbone`` is not installed, or does not have the architecture.
+        DatasetError: inputs are missing; the message lists all of them, and what to do.
     """
     backbone = params.model.chosen_backbone()
     root = Path(params.data.root)
@@ -98,5 +102,5 @@ def require_inputs(params: Params) -> None:
 
 
 def _uses(params: Params, name: str) -> list[str]:
-    """The keys, beside section data, that name a set."""
+    """Return the keys outside section data that name a data set."""
     return [key for key, names in (("source", (params.source,)), ("targets", params.targets)) if name in names]

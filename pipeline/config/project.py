@@ -1,4 +1,4 @@
-"""The project in the current folder, where there is one: elsewhere commands work with the package's own defaults."""
+"""Parameters of commands: those of the project in the current folder, else the package's defaults."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,16 +11,16 @@ PARAMS = Path("params.yaml")
 
 
 def params_file(named: Path | None = None) -> Path | None:
-    """The parameter file that a command reads.
+    """Return the parameter file that a command reads.
 
     Args:
-        named: the one that the user names.
+        named: the file that the user names, if any.
 
     Returns:
-        ``named``, or params.yaml of the project in the current folder; None: there is no project.
+        ``named``, or params.yaml of the project in the current folder; None if there is no project.
 
     Raises:
-        ParamsError: there is a params.yaml that cannot be read.
+        ParamsError: params.yaml exists but cannot be read.
     """
     if named is not None or not PARAMS.exists():
         return named
@@ -28,11 +28,11 @@ def params_file(named: Path | None = None) -> Path | None:
 
 
 def face_params(named: Path | None, changes: Sequence[str]) -> FaceParams:
-    """How faces are found and cropped: by ``params_file``, else by ``DEFAULT_FACES``.
+    """Return the face parameters of ``params_file``, or ``DEFAULT_FACES`` if there is none.
 
     Args:
-        named: the parameter file that the user names.
-        changes: other values, as ``margin=0.1``.
+        named: the parameter file that the user names, if any.
+        changes: changed values, such as ``margin=0.1``.
 
     Raises:
         ParamsError: the file or a change is refused.

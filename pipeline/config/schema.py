@@ -1,8 +1,8 @@
-"""The typed schema of params.yaml: the only way in which a run's configuration enters the code.
+"""The typed schema of params.yaml, the only source of a run's configuration.
 
-The models are frozen: a stage hands its section down as a function argument and nothing changes on the way. Most
-sections are in ``pipeline.config.pictures`` and ``pipeline.config.learning``; what an adaptation method takes is
-declared by the method, in ``pipeline.config.methods``. Reading: ``pipeline.config.load``.
+The models are frozen. A stage passes its section on as a function argument. Most sections are defined in
+``pipeline.config.pictures`` and ``pipeline.config.learning``, the parameters of adaptation methods in
+``pipeline.config.methods``. ``pipeline.config.load`` reads the file.
 """
 
 from typing import Annotated, Literal, Self
@@ -21,7 +21,7 @@ class EvaluateParams(Section):
     """How a target is scored.
 
     Attributes:
-        bootstrap: resamples of the 95 % interval.
+        bootstrap: number of bootstrap resamples for the 95 % interval.
         tsne_samples: pictures per domain in the t-SNE figure.
     """
 
@@ -33,28 +33,29 @@ class ReportParams(Section):
     """The report.
 
     Attributes:
-        pictures: whether reports/index.html holds small copies of the crops, which licensed sets forbid to pass on.
+        pictures: embed small copies of the crops in reports/index.html, which licensed sets do not allow to be shared.
     """
 
     pictures: bool = False
 
 
 class TrackingParams(Section):
-    """MLflow. The server is named by MLFLOW_TRACKING_URI alone.
+    """MLflow. The server is set only by the environment variable MLFLOW_TRACKING_URI.
 
     Attributes:
-        experiment: the name under which runs are logged.
+        experiment: name of the MLflow experiment.
     """
 
     experiment: Name
 
 
 class RunParams(Section):
-    """How an adaptation runs; ``adapt`` has the chosen method's parameters, of section ``methods``, as well.
+    """The parameters of an adaptation run.
 
     Attributes:
-        seed: of all that is drawn at random in training.
-        device: auto takes a GPU where there is one.
+        seed: seed of all random numbers in training.
+        device: auto uses a GPU if there is one.
+        adapt: section ``adapt`` together with the chosen method's section of ``methods``.
     """
 
     seed: Seed
@@ -67,11 +68,11 @@ class RunParams(Section):
 
 
 class ModelRunParams(RunParams):
-    """The same with what a trained model brings.
+    """The same with the parameters that are stored in a trained model.
 
     Attributes:
-        source: the labelled set that stage 1 learns from.
-        targets: the sets to adapt to, whose labels only the evaluation sees.
+        source: the labelled data set of stage 1.
+        targets: the data sets to adapt to; only the evaluation reads their labels.
     """
 
     source: Name
@@ -111,7 +112,7 @@ class Params(ModelRunParams):
 
 
 def _absent(name: str, present: tuple[str, ...]) -> str:
-    """What to say of a set that is not among those that are there."""
+    """Return the error message for a data set that is not listed in section data."""
     if name in DATASETS:
         return f"data set {name!r} is not in data.sets; add it there"
     return f"unknown data set {unknown(name, present)}. A folder of your own pictures is named in data.folder_sets"

@@ -1,4 +1,4 @@
-"""What every section of params.yaml is made of."""
+"""The base class of the sections of params.yaml, and their common types."""
 
 from typing import Annotated, Literal
 
@@ -14,28 +14,28 @@ Momentum = Annotated[float, Field(ge=0.0, lt=1.0)]
 Decay = Annotated[float, Field(gt=0.0, lt=1.0)]
 Name = Annotated[str, Field(pattern=f"^{NAME}$")]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
-"""What NumPy's, PyTorch's and scikit-learn's generators all take."""
+"""A seed that NumPy, PyTorch and scikit-learn all accept."""
 ClassWeights = Literal["printed", "code", "balanced", "none"]
 """See ``pipeline.losses.classification.class_weights``."""
 BatchNormMode = Literal["shared", "source", "target", "frozen"]
-"""Whose training passes the running statistics of batch norms follow: both domains', one's, or nobody's."""
+"""Which training passes update the running statistics of batch norms: both domains, one domain, or none."""
 
 
 class Section(BaseModel):
-    """A section of params.yaml: every key must be known, every value of its type, nothing changes later.
+    """A section of params.yaml: unknown keys and wrong types are errors, and instances are frozen.
 
-    pydantic builds what checks a section at its first use: of all methods' sections a run needs one or two.
+    pydantic builds a section's validator at its first use, because a run needs only one or two methods' sections.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False, defer_build=True)
 
 
 class Balance(Section):
-    """Of ``class_weights: balanced``: (1 / (classes · share))^exponent, at most ``cap``.
+    """Settings of ``class_weights: balanced``: the weight is (1 / (classes · share))^exponent, at most ``cap``.
 
     Attributes:
-        exponent: 1 makes all classes weigh the same, 0 is no weight.
-        cap: what a class of a few pictures cannot exceed.
+        exponent: 1: all classes have the same total weight; 0: no weights.
+        cap: maximum weight, for classes with few pictures.
     """
 
     exponent: Annotated[float, Field(ge=0.0, le=1.0)] = 1.0

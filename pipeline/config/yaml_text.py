@@ -1,4 +1,4 @@
-"""YAML as people write it into files and on command lines: plain values, or one error."""
+"""Parsing of YAML from files and command lines, with one error type for all faults."""
 
 from pathlib import Path
 from typing import Any
@@ -10,17 +10,17 @@ from ruamel.yaml.error import YAMLError
 from pipeline.errors import ParamsError
 
 MOST_VALUES = 100_000
-"""In one text, each counted as often as aliases repeat it."""
+"""Maximum number of values in a text; values repeated by aliases count each time."""
 
 MOST_BITS = 1024
-"""Of a whole number: what a float still holds."""
+"""Maximum size of an integer, in bits: the range of a float."""
 
 
 def read(path: Path) -> Any:
-    """The value of a YAML file.
+    """Read a YAML file.
 
     Raises:
-        ParamsError: the file is missing, cannot be read, is not UTF-8 or no YAML.
+        ParamsError: the file is missing or unreadable, not UTF-8, or not valid YAML.
     """
     try:
         content = path.read_bytes()
@@ -37,14 +37,14 @@ def read(path: Path) -> Any:
 
 
 def parse(text: str, fault: str) -> Any:
-    """The value of a YAML 1.2 text, read as DVC reads it: ``1e-5`` is a number, and a key stands once in a mapping.
+    """Parse YAML 1.2 as DVC does: ``1e-5`` is a number, and duplicate keys are an error.
 
     Args:
-        text: what was written.
-        fault: how the error's message begins.
+        text: the YAML text.
+        fault: beginning of the error message.
 
     Raises:
-        ParamsError: it is no YAML, or its aliases make it endless or too large.
+        ParamsError: the text is not valid YAML, or its aliases make it infinite or too large.
     """
     try:
         value = YAML(typ="safe", pure=True).load(text)
@@ -53,8 +53,8 @@ def parse(text: str, fault: str) -> Any:
     except DuplicateKeyError as error:
         raise ParamsError(f"{fault}: {error.problem} in line {error.problem_mark.line + 1}") from None
     except Exception as error:
-        # Scalars become values by int(), datetime() and their like: "2024-99-99" or "!!bool x" raise whatever these
-        # do. Nothing but the reader of YAML runs above, so each says that this text cannot be read.
+        # The parser converts scalars by int(), datetime() and others, which raise various exceptions ("2024-99-99",
+        # "!!bool x"). Only the parser runs above, so any exception means that the text is invalid.
         reason = str(error) if isinstance(error, YAMLError) else f"{type(error).__name__}: {error}"
         raise ParamsError(f"{fault}: {reason}") from error
     _require_bounded(value, fault)
@@ -62,15 +62,15 @@ def parse(text: str, fault: str) -> Any:
 
 
 def _require_bounded(value: Any, fault: str) -> None:
-    """Refuse what nobody could work with: lists that hold themselves, millions of values, thousands of digits."""
+    """Refuse lists that contain themselves, too many values, and integers that are too large."""
     pending, seen = [value], 0
     while pending:
         item = pending.pop()
         seen += 1
         if seen > MOST_VALUES:
-            raise ParamsError(f"{fault}: more than {MOST_VALUES} values, or one that holds itself by an alias (*)")
+            raise ParamsError(f"{fault}: more than {MOST_VALUES} values, or an alias (*) that contains itself")
         if isinstance(item, int) and item.bit_length() > MOST_BITS:
-            raise ParamsError(f"{fault}: a whole number of more than {MOST_BITS} bits")
+            raise ParamsError(f"{fault}: an integer of more than {MOST_BITS} bits")
         if isinstance(item, dict):
             pending += [*item, *item.values()]
         elif isinstance(item, list | tuple | set):

@@ -1,4 +1,4 @@
-"""What an adaptation leaves for the evaluation: predictions and embeddings before and after it. It knows no labels."""
+"""Predictions and embeddings before and after an adaptation, for the evaluation. They contain no labels."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,18 +13,18 @@ from pipeline.files.atomic import atomic_path
 from pipeline.files.io import damage_reported
 
 EMBEDDED = 1000
-"""Pictures of each domain whose embeddings are kept, however many there are."""
+"""Maximum number of pictures per domain whose embeddings are kept."""
 
 Floats = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
 class RowSample:
-    """Some of a domain's rows.
+    """A random sample of a domain's rows.
 
     Attributes:
-        rows: int64, ascending.
-        ranks: of each row its place in the order in which they were drawn; int64.
+        rows: the rows, ascending, int64.
+        ranks: position of each row in the order of drawing, int64.
     """
 
     rows: Indices
@@ -32,25 +32,25 @@ class RowSample:
 
     @classmethod
     def draw(cls, rows: Indices, seed: int) -> Self:
-        """At most ``EMBEDDED`` of ``rows``, drawn without replacement."""
+        """Draw at most ``EMBEDDED`` of ``rows`` without replacement."""
         drawn = np.random.Generator(np.random.PCG64(seed)).permutation(rows)[:EMBEDDED]
         order = np.argsort(drawn)
         return cls(drawn[order], order)
 
     def first(self, count: int) -> NDArray[np.bool_]:
-        """Which of ``rows`` were among the ``count`` rows that were drawn first."""
+        """Return which of ``rows`` are among the first ``count`` drawn."""
         return self.ranks < count
 
 
 @dataclass(frozen=True)
 class Predictions:
-    """What one model makes of the target's crops and of a sample of the source's; all float32.
+    """Predictions of one model, float32.
 
     Attributes:
-        probabilities: of all the target's crops, N×k.
-        source_probabilities: of the source's sample, n×k.
-        source: embeddings of the source's sample, n×d.
-        target: embeddings of the target's sample, n×d.
+        probabilities: probabilities of all target crops, N×k.
+        source_probabilities: probabilities of the source sample, n×k.
+        source: embeddings of the source sample, n×d.
+        target: embeddings of the target sample, n×d.
     """
 
     probabilities: Floats
@@ -61,13 +61,13 @@ class Predictions:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What the source model and the adapted model predict.
+    """The predictions of the source model and the adapted model.
 
     Attributes:
-        source: the source's pictures whose embeddings are kept.
-        target: the target's.
-        before: by the source model (DT).
-        after: by the adapted model.
+        source: the source sample.
+        target: the target sample.
+        before: predictions of the source model (DT).
+        after: predictions of the adapted model.
     """
 
     source: RowSample
@@ -76,7 +76,7 @@ class Outcome:
     after: Predictions
 
     def write(self, path: Path) -> None:
-        """Write as one .npz, atomically; the same outcome gives the same bytes.
+        """Write a .npz file atomically; the same outcome gives the same bytes.
 
         Raises:
             StorageError: it cannot be written.
@@ -91,7 +91,7 @@ class Outcome:
 
     @classmethod
     def read(cls, path: Path) -> Self:
-        """Read what ``write`` wrote.
+        """Read a file that ``write`` has written.
 
         Raises:
             DatasetError: the file is missing.

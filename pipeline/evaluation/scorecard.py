@@ -1,4 +1,4 @@
-"""What is said of one target: scores before and after adaptation, with its labels and without, and tables of them."""
+"""All scores of one target, before and after adaptation, with and without labels, and tables of them."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -34,13 +34,13 @@ from pipeline.validators import LAST, VALIDATORS, best_candidate, best_epoch, co
 
 @dataclass(frozen=True)
 class Scores:
-    """What the labels of the test part say.
+    """Scores on the test rows, by their labels.
 
     Attributes:
-        before: of the source model.
-        after: of the adapted one.
-        tested: the test pictures one by one.
-        oracle: the best epoch.
+        before: scores of the source model.
+        after: scores of the adapted model.
+        tested: labels and predictions of the single test pictures.
+        oracle: scores of the best epoch.
         by_epoch: accuracies after 0, 1, … epochs.
     """
 
@@ -54,14 +54,14 @@ class Scores:
 def score(
     target: PreparedData, outcome: Outcome, by_epoch: NDArray[np.uint8], params: EvaluateParams, seed: int
 ) -> Scores | None:
-    """Scores on the test rows; None where there are none, as no picture has a label.
+    """Score both models on the test rows; None if there are none, because no picture has a label.
 
     Args:
         target: the data set, with its labels.
-        outcome: what the adaptation left of it.
-        by_epoch: E×N_test, the classes predicted for the test rows after 0, 1, … epochs.
+        outcome: the predictions of both models.
+        by_epoch: classes predicted for the test rows after 0, 1, … epochs, E×N_test.
         params: section evaluate.
-        seed: of the bootstrap.
+        seed: seed of the bootstrap.
     """
     test = target.split.test
     if len(test) == 0:
@@ -69,7 +69,9 @@ def score(
     labels = target.store.labels()[test]
     unit, groups = units(target.store.samples.iloc[test])
     predicted = [one.probabilities[test].argmax(axis=1) for one in (outcome.before, outcome.after)]
-    before, after = (_with_intervals(labels, classes, groups, params.bootstrap, seed) for classes in predicted)
+    before, after = (
+        scores.score_with_intervals(labels, classes, groups, params.bootstrap, seed) for classes in predicted
+    )
     digits = ["".join(map(str, classes.tolist())) for classes in (labels, *predicted)]
     numbers = () if unit == "picture" else tuple(groups.tolist())
     return Scores(
@@ -81,14 +83,8 @@ def score(
     )
 
 
-def _with_intervals(labels: Indices, predicted: Indices, groups: Indices, resamples: int, seed: int) -> Metrics:
-    intervals = scores.bootstrap_intervals(labels, predicted, groups, resamples, seed)
-    found = dict(zip(("interval", "balanced_interval"), intervals, strict=True))
-    return scores.score(labels, predicted).model_copy(update=found)
-
-
 def headline(scores: Scores | None) -> dict[str, Any]:
-    """The numbers of a target's metrics.json; accuracies are fractions."""
+    """Return the content of a target's metrics.json; accuracies are fractions."""
     if scores is None:
         return {"n_test": 0}
     before, after = scores.before, scores.after
@@ -111,12 +107,12 @@ def headline(scores: Scores | None) -> dict[str, Any]:
 
 
 def unlabelled_scores(outcome: Outcome, source_labels: NDArray[np.int64], possible: Sequence[int]) -> Unlabelled:
-    """How sure, varied and clustered the target's pictures are, and the accuracy on the source's test sample.
+    """Compute label-free scores on the target, and the accuracy on the source's test sample, for both models.
 
     Args:
-        outcome: predictions before and after adaptation.
-        source_labels: int64, one for each embedded picture of the source (``outcome.source.rows``).
-        possible: the classes that may be predicted; the source's pictures of others are left out.
+        outcome: the predictions of both models.
+        source_labels: labels of the source's sample (``outcome.source.rows``), int64.
+        possible: the classes that can be predicted; source pictures of other classes are ignored.
     """
     counted = np.isin(source_labels, possible)
     before, after = (
@@ -132,14 +128,14 @@ def unlabelled_scores(outcome: Outcome, source_labels: NDArray[np.int64], possib
 
 
 def chosen_epochs(validations: pd.DataFrame, by_epoch: ByEpoch, searched: bool = False) -> dict[str, ChosenEpoch]:
-    """The epoch that each validator finds best and the test accuracies there, and those of the last epoch.
+    """Return the epoch that each validator chooses, and the last one, with their test accuracies.
 
-    A validator that was not computed chooses none, and is left out.
+    Validators that were not computed are left out.
 
     Args:
-        validations: a row an epoch from 0 (the source model), a column a validator; NaN: not computed.
-        by_epoch: the accuracies at these epochs.
-        searched: whether these are the configurations of a search in place of epochs, of which none is the last.
+        validations: one row per epoch from 0 (the source model), one column per validator; NaN: not computed.
+        by_epoch: test accuracies of these epochs.
+        searched: whether rows are configurations of a search instead of epochs; then there is no last epoch.
     """
     able = [one for one in VALIDATORS if not math.isnan(validations[one.name][0])]
     if searched:
@@ -161,13 +157,13 @@ def chosen_epochs(validations: pd.DataFrame, by_epoch: ByEpoch, searched: bool =
 def candidates(
     varied: Sequence[Mapping[str, Any]], validations: pd.DataFrame, scores: Scores | None
 ) -> list[Candidate]:
-    """The configurations of a search, with what is known of them.
+    """Return the configurations of a search with their scores.
 
     Args:
-        varied: the parameters in which they differ.
-        validations: the source model's row, then theirs; a column a validator. NaN: not computed; the whole row of a
-            configuration whose training failed.
-        scores: of the target; None where it has no labels.
+        varied: the searched parameters of each configuration.
+        validations: one row for the source model, then one per configuration; one column per validator. NaN: not
+            computed; all values of a configuration are NaN if its training failed.
+        scores: the scores of the target; None if it has no labels.
     """
     found = []
     for place, parameters in enumerate(varied, start=1):
@@ -191,17 +187,17 @@ def calibration_scores(
     rows: Indices,
     labels: NDArray[np.int64],
 ) -> tuple[CalibrationScores, pd.DataFrame]:
-    """What the temperature does to the calibration error of the source's sample and of the target's test part.
+    """Compute calibration errors, with and without temperature, on the source's sample and the target's test rows.
 
     Args:
-        predicted: by the adapted model.
-        temperature: the adapted model's.
-        source_labels: int64, of the source's sample.
-        rows: int64, the target's test rows; none where it has no labels.
-        labels: int64, their labels.
+        predicted: predictions of the adapted model.
+        temperature: temperature of the adapted model.
+        source_labels: labels of the source's sample, int64.
+        rows: test rows of the target, int64; empty if it has no labels.
+        labels: labels of ``rows``, int64.
 
     Returns:
-        The errors, and the bins of the target's test part: columns scaled, count, confidence, accuracy.
+        The errors, and the bins of the target's test rows: columns scaled, count, confidence, accuracy.
     """
     tables = [pd.DataFrame(columns=["scaled", "count", "confidence", "accuracy"])]
     target = None
@@ -218,7 +214,7 @@ def calibration_scores(
 def _calibration_error(
     p: NDArray[np.floating[Any]], temperature: float, labels: NDArray[np.int64]
 ) -> CalibrationError | None:
-    """None where there is no picture."""
+    """Return the errors; None if there is no picture."""
     if len(labels) == 0:
         return None
     return CalibrationError(before=expected_error(p, labels), after=expected_error(rescaled(p, temperature), labels))
@@ -227,17 +223,17 @@ def _calibration_error(
 def tsne_points(
     source: PreparedData | None, target: PreparedData, outcome: Outcome, count: int, seed: int
 ) -> pd.DataFrame:
-    """t-SNE of some pictures of each domain, before and after adaptation.
+    """Compute t-SNE of a sample of both domains, before and after adaptation.
 
     Args:
-        source: None where nothing of it was embedded.
-        target: the data set adapted to.
-        outcome: what the adaptation left of it.
-        count: pictures of each domain, at most.
-        seed: of t-SNE.
+        source: the source data; None if no source picture was embedded.
+        target: the target data.
+        outcome: the embeddings of both models.
+        count: maximum number of pictures per domain.
+        seed: seed of t-SNE.
 
     Returns:
-        Columns stage, domain, row (the picture's place in its set's crop store), label (-1 where it has none), x, y.
+        Columns stage, domain, row (in the crop store of the picture's set), label (-1: none), x, y.
     """
     of_source, of_target = outcome.source.first(count), outcome.target.first(count)
     rows = outcome.source.rows[of_source], outcome.target.rows[of_target]
@@ -256,7 +252,7 @@ def tsne_points(
 
 
 def predictions_table(target: PreparedData, probabilities: NDArray[np.float64]) -> pd.DataFrame:
-    """A row a picture of the store: source file, expression, confidence and all probabilities (N×7)."""
+    """Return one row per picture of the store: source file, expression, confidence and all probabilities (N×7)."""
     table = pd.DataFrame(probabilities, columns=[f"p_{name}" for name in EXPRESSIONS])
     table.insert(0, "picture", target.store.samples["key"].to_numpy())
     table.insert(1, "expression", [EXPRESSIONS[index] for index in probabilities.argmax(axis=1)])
@@ -265,7 +261,7 @@ def predictions_table(target: PreparedData, probabilities: NDArray[np.float64]) 
 
 
 def plot_tables(scores: Scores | None) -> dict[str, pd.DataFrame]:
-    """The tables behind ``dvc plots show``, by name: F1, confusion (a row a picture) and accuracy by epoch."""
+    """Return the tables for ``dvc plots show``, by name: F1, confusion (one row per picture), accuracy by epoch."""
     f1, confusion, accuracy = [], [], pd.DataFrame(columns=["epoch", *ByEpoch._fields])
     if scores is not None:
         for expression, before, after in zip(EXPRESSIONS, scores.before.f1, scores.after.f1, strict=True):

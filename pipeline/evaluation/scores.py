@@ -14,11 +14,11 @@ Interval = tuple[float, float]
 
 
 def score(labels: NDArray[np.int64], predicted: NDArray[np.int64]) -> Metrics:
-    """Accuracy, F1 and confusion matrix, without intervals.
+    """Compute accuracy, F1 and confusion matrix, without intervals.
 
     Args:
-        labels: N int64 (N ≥ 1), the true classes.
-        predicted: N int64, the predicted ones.
+        labels: true classes, N int64 (N ≥ 1).
+        predicted: predicted classes, N int64.
     """
     cells = np.bincount(labels * NUM_CLASSES + predicted, minlength=NUM_CLASSES**2)
     matrix = cells.reshape(NUM_CLASSES, NUM_CLASSES)
@@ -39,17 +39,18 @@ def score(labels: NDArray[np.int64], predicted: NDArray[np.int64]) -> Metrics:
 def bootstrap_intervals(
     labels: NDArray[np.int64], predicted: NDArray[np.int64], groups: NDArray[np.int64], resamples: int, seed: int
 ) -> tuple[Interval, Interval]:
-    """The 95 % percentile bootstrap intervals of accuracy and balanced accuracy (Efron and Tibshirani 1993, ch. 13).
+    """Compute 95 % percentile bootstrap intervals (Efron and Tibshirani 1993, ch. 13).
 
     Args:
-        labels: N int64 (N ≥ 1), the true classes.
-        predicted: N int64.
-        groups: which pictures are drawn together, N int64 (``pipeline.evaluation.resampling.units``).
-        resamples: how often the groups are drawn anew.
-        seed: of the draws.
+        labels: true classes, N int64 (N ≥ 1).
+        predicted: predicted classes, N int64.
+        groups: the group of each picture; groups are resampled as a whole, N int64
+            (``pipeline.evaluation.resampling.units``).
+        resamples: number of bootstrap resamples.
+        seed: seed of the resampling.
 
     Returns:
-        The lower and the upper bound of each.
+        Lower and upper bound of accuracy, and of balanced accuracy.
     """
     right = Grouped.of((predicted == labels)[None], labels, groups)
     drawn = right.drawn(resamples, np.random.Generator(np.random.PCG64(seed)))[:, :, 0]
@@ -57,15 +58,23 @@ def bootstrap_intervals(
     return (accuracy[0], accuracy[1]), (balanced[0], balanced[1])
 
 
+def score_with_intervals(
+    labels: NDArray[np.int64], predicted: NDArray[np.int64], groups: NDArray[np.int64], resamples: int, seed: int
+) -> Metrics:
+    """``score`` with ``bootstrap_intervals``; the arguments are those of the latter."""
+    accuracy, balanced = bootstrap_intervals(labels, predicted, groups, resamples, seed)
+    return score(labels, predicted).model_copy(update={"interval": accuracy, "balanced_interval": balanced})
+
+
 def oracle(labels: NDArray[np.int64], predicted: NDArray[np.uint8]) -> Oracle:
-    """The best epoch by test labels, which an unsupervised method must not choose by; only ever a column of its own.
+    """Find the best epoch by test labels. It is reported separately, because no method may be selected by it.
 
     Args:
-        labels: N int64, the true classes.
-        predicted: E×N uint8, row e the classes predicted after e epochs.
+        labels: true classes, N int64.
+        predicted: E×N uint8; row e: the classes predicted after e epochs.
 
     Returns:
-        The epoch of the best accuracy and what it has; of equal ones the earliest.
+        The earliest epoch with the best accuracy, and its scores.
     """
     by_epoch = scores_by_epoch(labels, predicted)
     accuracies = by_epoch.accuracy.tolist()

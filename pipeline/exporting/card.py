@@ -1,4 +1,4 @@
-"""A model card (Mitchell et al., FAT* 2019): what a model was made from, how good it is, what it is not for."""
+"""Model cards (Mitchell et al., FAT* 2019): a model's data, scores, intended use and licences."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,11 +22,11 @@ from pipeline.validators import LAST
 
 @dataclass(frozen=True, eq=False)
 class Scored:
-    """What is known of how good a model is.
+    """The scores of a model.
 
     Attributes:
-        result: its scores.
-        adapted_to: for each test picture whether the model was adapted to it, n_test bool; None: that is not known.
+        result: the scores.
+        adapted_to: whether the model was adapted to each test picture, n_test bool; None: unknown.
     """
 
     result: Result
@@ -36,14 +36,14 @@ class Scored:
 def card(
     trained: TrainedModel, called: str, scored: Scored | None, files: Mapping[str, str], latency: use.Latency
 ) -> str:
-    """The text of card.md, in Markdown.
+    """Return the text of card.md.
 
     Args:
         trained: the model.
-        called: the folder or URI that it was exported from.
-        scored: its scores, where it has any.
-        files: for each exported file what it is, and how exact.
-        latency: of the exported file.
+        called: the folder or URI from which it was exported.
+        scored: its scores, if known.
+        files: description of each exported file.
+        latency: latency of the exported file.
     """
     made = trained.description
     name = dataset_title(made["target"]["name"]) if trained.adapted else dataset_title(made["source"]["name"])
@@ -125,7 +125,7 @@ def _origin(trained: TrainedModel, made: Mapping[str, Any]) -> str:
 
 
 def _imported(made: Mapping[str, Any]) -> list[str]:
-    """What is known of a network that was trained elsewhere."""
+    """Return the lines on the origin of an imported network."""
     origin = made["imported"]
     kind = made["model"]["architecture"] or BACKBONES.title(made["model"]["backbone"])
     lines = [
@@ -187,7 +187,7 @@ def _confusion(after: Metrics) -> str:
 
 
 def _adapted_to(scored: Scored) -> str:
-    """Accuracy on the test pictures that the model was adapted to, without their labels, and on the others."""
+    """Describe accuracy on the test pictures that the model was adapted to, and on the others."""
     result, seen = scored.result, scored.adapted_to
     if seen is None or result.tested is None:
         return "It is not known whether the model was adapted to these pictures (without their labels)."

@@ -1,4 +1,4 @@
-"""What ``pocan export`` does: a model's ONNX files, compared with PyTorch, and its card."""
+"""The work of ``pocan export``: a model's ONNX files, checked against PyTorch, and its model card."""
 
 from pathlib import Path
 
@@ -19,42 +19,41 @@ from pipeline.networks.trained import TrainedModel
 from pipeline.progress import say
 
 STORE, CROPS = "store.json", "crops"
-"""What every crop store has, and where ``pocan faces`` puts its store."""
+"""A file in every crop store, and the sub-folder with the store of ``pocan faces``."""
 
 CROPPING = ("align", "margin", "upscale")
-"""The parameters of faces that decide what a crop shows of a face."""
+"""The face parameters that determine the content of a crop."""
 
 COMPARED = 256
-"""Crops on which the files are compared with PyTorch, at most."""
+"""Maximum number of crops on which the files are compared with PyTorch."""
 
 TOLERANCE = 1e-4
-"""Difference of a probability above which an export is refused as wrong."""
+"""Maximum difference of a probability; above it the export fails."""
 
 AGREEMENT = 0.95
-"""Share of crops on which an int8 model must decide as the float one does."""
+"""Minimum share of crops for which the int8 model predicts the same class as the float model."""
 
 FEWEST = 40
-"""Crops without which that share says little."""
+"""Minimum number of crops for int8."""
 
 
 def export(trained: TrainedModel, called: str, out: Path, crops: Path | None, int8: bool) -> list[Path]:
-    """Write a model as ONNX with its card.
+    """Write a model as ONNX with its model card.
 
     Args:
         trained: the model.
-        called: the folder or URI that it was opened from, for the card.
-        out: a new folder for model.onnx, card.md, and with ``int8`` model-int8.onnx.
-        crops: a crop store, or what ``pocan faces`` has written, to compare on, and to measure int8's ranges on; by
-            default that of the set that the model was trained on last, or noise where this is not at hand (then there
-            is no int8).
-        int8: also write a model of 8-bit integers.
+        called: the folder or URI from which it was opened, for the card.
+        out: a new folder for model.onnx, card.md and, with ``int8``, model-int8.onnx.
+        crops: a crop store, or the output of ``pocan faces``, for the comparison and for int8 calibration. Default: the
+            store of the model's last training set, or noise if that is not available (int8 is then impossible).
+        int8: also write an int8 model.
 
     Returns:
         The files.
 
     Raises:
-        PipelineError: ``out`` exists or is not UTF-8, packages are missing, or a file does not compute what the model
-            does.
+        PipelineError: ``out`` exists or is not UTF-8, packages are missing, or a file's predictions differ from the
+            model's.
     """
     require_utf8(out, "--out")
     require_free(out, "--out")
@@ -83,7 +82,7 @@ def export(trained: TrainedModel, called: str, out: Path, crops: Path | None, in
 
 
 def _compared_crops(trained: TrainedModel, where: Path | None) -> tuple[onnx.Crops, CropStore | None]:
-    """The crops that PyTorch and the file are compared on, and the store that they are from; None: they are noise."""
+    """Return the crops for the comparison with PyTorch, and their store; None if they are noise."""
     data = trained.description.get("target") or trained.description["source"]
     folder = where or paths.crops(data["name"])
     if not (folder / STORE).is_file() and (folder / CROPS / STORE).is_file():
@@ -95,7 +94,7 @@ def _compared_crops(trained: TrainedModel, where: Path | None) -> tuple[onnx.Cro
 
 
 def _cropped_otherwise(trained: TrainedModel, store: CropStore) -> str:
-    """What to say of crops that show more or less of a face than the model has learned from; empty: they do not."""
+    """Return a warning if the crops were cut differently than those in the model's training; else empty."""
     found, own = store.description["faces"], trained.faces.model_dump(mode="json")
     differ = [name for name in CROPPING if found.get(name) != own[name]]
     if not differ:
@@ -108,18 +107,18 @@ def _cropped_otherwise(trained: TrainedModel, store: CropStore) -> str:
 
 
 def _spread(store: CropStore, most: int) -> NDArray[np.int64]:
-    """Rows of a store, at most so many, spread evenly over it."""
+    """Return at most ``most`` evenly spaced rows of a store."""
     count = min(len(store.images), most)
     return np.arange(count) * len(store.images) // count
 
 
 def _int8(folder: Path, store: CropStore) -> str:
-    """Write the int8 model; returns a sentence on what it costs: changed decisions, and accuracy where known.
+    """Write the int8 model; return a sentence on its agreement with the float model and, if known, its accuracy.
 
     Raises:
-        PipelineError: it decides otherwise too often.
+        PipelineError: the agreement is too low.
     """
-    # Every second crop is one that the ranges were not measured on.
+    # Calibrate on every second crop and compare on the others.
     rows = _spread(store, 2 * COMPARED)
     measured, compared = rows[::2], rows[1::2]
     pictures = np.asarray(store.images[compared])
@@ -142,7 +141,7 @@ def _int8(folder: Path, store: CropStore) -> str:
 
 
 def _scored(trained: TrainedModel) -> Scored | None:
-    """The scores of this very model, where its evaluation is at hand."""
+    """Return the scores of this model if its evaluation is available."""
     if not trained.adapted:
         return None
     target = trained.description["target"]["name"]
@@ -156,6 +155,6 @@ def _scored(trained: TrainedModel) -> Scored | None:
     result, seen = Result.model_validate_json(path.read_bytes()), None
     if paths.split(target).is_file():
         split = read_split(paths.split(target))
-        # Of another division than the scores', it would say the wrong thing.
+        # A split of another size is not that of the scores.
         seen = np.isin(split.test, split.train) if len(split.test) == result.n_test else None
     return Scored(result, seen)

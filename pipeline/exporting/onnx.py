@@ -1,4 +1,4 @@
-"""A trained model as one ONNX file: uint8 crops in, calibrated probabilities out, all that lies between inside."""
+"""Export of a trained model to ONNX, with preprocessing: uint8 crops in, calibrated probabilities out."""
 
 import json
 from collections.abc import Callable
@@ -22,7 +22,7 @@ from pipeline.networks.network import Classifier
 from pipeline.networks.trained import TrainedModel
 
 OPSET = 20
-"""The oldest whose GridSample is what PyTorch's is; ONNX Runtime has it since 1.17."""
+"""The oldest opset whose GridSample equals PyTorch's; supported by ONNX Runtime since 1.17."""
 
 Crops = NDArray[np.uint8]
 
@@ -35,7 +35,7 @@ class Exported(nn.Module):
     def __init__(self, model: Classifier, eval_crop: float) -> None:
         super().__init__()
         self.model = model
-        # That of data.augment.evaluation_view, which is the same for every picture.
+        # The sampling grid of data.augment.evaluation_view, which is the same for every picture.
         centres = eval_crop * ((2.0 * torch.arange(CROP_SIZE) + 1.0) / CROP_SIZE - 1.0)
         y, x = torch.meshgrid(centres, centres, indexing="ij")
         self.register_buffer("grid", torch.stack([x, y], dim=2)[None])
@@ -49,10 +49,10 @@ class Exported(nn.Module):
 
 
 def export(trained: TrainedModel, path: Path) -> None:
-    """Write the model at ``path``; its metadata say what goes in, what comes out and what made it.
+    """Write the model to ``path``, with metadata on inputs, outputs and training.
 
     Raises:
-        ParamsError: the packages that write ONNX are not installed.
+        ParamsError: the packages for ONNX are not installed.
         StorageError: the file cannot be written.
     """
     _require("onnx", "onnxscript")
@@ -79,7 +79,7 @@ def export(trained: TrainedModel, path: Path) -> None:
 
 
 def metadata(trained: TrainedModel) -> dict[str, str]:
-    """What a user of the file must know: texts by their keys."""
+    """Return the file's metadata."""
     unknown = trained.imported and "labels" not in trained.description
     calibrated = "the imported network's own, not calibrated" if unknown else "calibrated"
     return {
@@ -94,7 +94,7 @@ def metadata(trained: TrainedModel) -> dict[str, str]:
 
 
 def predict(path: Path, crops: Crops) -> NDArray[np.float32]:
-    """What ONNX Runtime predicts.
+    """Predict with ONNX Runtime.
 
     Args:
         path: an exported model.
@@ -110,7 +110,7 @@ def predict(path: Path, crops: Crops) -> NDArray[np.float32]:
 
 
 def predictor(path: Path) -> Callable[[Crops], NDArray[np.float32]]:
-    """What predicts by an exported model, as ``predict`` does, any number of times.
+    """Return a function that predicts with an exported model.
 
     Raises:
         ParamsError: ONNX Runtime is not installed.
@@ -129,21 +129,21 @@ def predictor(path: Path) -> Callable[[Crops], NDArray[np.float32]]:
 
 @torch.no_grad()
 def difference(trained: TrainedModel, path: Path, crops: Crops) -> float:
-    """The largest difference of a probability between the file and PyTorch."""
+    """Return the largest difference of a probability between the file and PyTorch."""
     expected = Exported(trained.model, trained.eval_crop).eval()(torch.from_numpy(crops)).numpy()
     return float(np.abs(predict(path, crops) - expected).max())
 
 
 def quantise(path: Path, to: Path, crops: Crops) -> None:
-    """Write a model with int8 weights and activations, of convolutions and linear layers.
+    """Quantise weights and activations of convolutions and linear layers to int8.
 
-    Weights have one scale a channel and use 7 of the 8 bits: processors without VNNI add two products of an activation
-    and a weight in 16 bits, which larger ones overflow, unsaid. So every processor computes the same.
+    Weights have one scale per channel and use 7 of 8 bits. Processors without VNNI add two products of activation and
+    weight in 16 bits, which silently overflows with 8-bit weights. With 7 bits all processors compute the same.
 
     Args:
         path: the exported model.
         to: the new file.
-        crops: uint8 N×112×112×3, RGB, on which the ranges of activations are measured.
+        crops: calibration crops, uint8 N×112×112×3, RGB.
 
     Raises:
         ParamsError: the packages for it are not installed.
@@ -155,7 +155,7 @@ def quantise(path: Path, to: Path, crops: Crops) -> None:
 
     with TemporaryDirectory(dir=to.parent) as folder, atomic_path(to) as temporary:
         prepared = Path(folder) / path.name
-        quant_pre_process(path, prepared, skip_symbolic_shape=True)  # it has no rule for shapes that depend on a batch
+        quant_pre_process(path, prepared, skip_symbolic_shape=True)  # symbolic inference fails for a dynamic batch
         quantize_static(
             prepared,
             temporary,
@@ -165,27 +165,27 @@ def quantise(path: Path, to: Path, crops: Crops) -> None:
             reduce_range=True,
             weight_type=QuantType.QInt8,
             activation_type=QuantType.QUInt8,
-            op_types_to_quantize=["Conv", "Gemm"],  # not MatMul, with the prototypes: it is small, and decides
+            op_types_to_quantize=["Conv", "Gemm"],  # not the prototypes' MatMul, which is small and decisive
         )
 
 
 class _Reader:
-    """The crops one by one, as ONNX Runtime's quantiser asks for them."""
+    """Passes crops one by one to ONNX Runtime's quantiser."""
 
     def __init__(self, crops: Crops) -> None:
         self._crops = iter(crops)
 
     def get_next(self) -> dict[str, Any] | None:
-        """A batch of one crop; None at the end."""
+        """Return a batch of one crop; None at the end."""
         crop = next(self._crops, None)
         return None if crop is None else {"crops": crop[None]}
 
 
 def _require(*packages: str) -> None:
-    """Check that packages are there and can be loaded.
+    """Check that packages are installed and can be imported.
 
     Raises:
-        ParamsError: one is not installed, or is of another system, or lacks a library.
+        ParamsError: a package is not installed, or its import fails.
     """
     if missing := [name for name in packages if package_folder(name) is None]:
         raise ParamsError(f"{', '.join(missing)}: not installed; pip install 'pocan[onnx]'")

@@ -1,4 +1,4 @@
-"""Sections of a model card on use: in Python, by ONNX Runtime, by HTTP; how faces are cropped; speed; licences."""
+"""Sections of a model card: use in Python, ONNX Runtime and HTTP, cropping of faces, speed, licences."""
 
 import platform
 import statistics
@@ -18,7 +18,7 @@ from pipeline.networks.trained import TrainedModel
 
 BATCH = 32
 RUNS, FEWEST_RUNS, SECONDS = 30, 5, 2.0
-"""Of a measurement: as many runs as this, or as fit into so many seconds, but not fewer than five."""
+"""A measurement has 30 runs, or as many as fit into 2 seconds, but at least 5."""
 
 TERMS = {
     "rafdb": "its authors' terms, given on request to institutions",
@@ -29,18 +29,18 @@ TERMS = {
     "fer2013": "the rules of Kaggle's challenge in representation learning",
     "sfew": "its authors' licence agreement",
 }
-"""What binds the pictures of a set, as its owners say where they hand it out (docs/datasets.md)."""
+"""Terms of use of the data sets, as published by their owners (docs/datasets.md)."""
 
 
 @dataclass(frozen=True)
 class Latency:
-    """Milliseconds a crop, by ONNX Runtime on this processor.
+    """Latency of ONNX Runtime on this processor, in milliseconds per crop.
 
     Attributes:
-        one: for a crop alone, the median.
-        batch: for each crop of a batch of ``BATCH``, the median.
-        processor: its name.
-        threads: what may run at once here.
+        one: median for a single crop.
+        batch: median per crop, in batches of ``BATCH``.
+        processor: name of the processor.
+        threads: number of usable processor cores.
     """
 
     one: float
@@ -50,7 +50,7 @@ class Latency:
 
 
 def measured(path: Path) -> Latency:
-    """Measure an exported model, after a run that is not counted.
+    """Measure the latency of an exported model, after a warm-up run.
 
     Raises:
         ParamsError: ONNX Runtime is not installed.
@@ -73,7 +73,7 @@ def measured(path: Path) -> Latency:
 
 
 def _processor() -> str:
-    """The processor's name; where the system does not tell, its kind."""
+    """Return the processor's name, or its architecture if the name is unknown."""
     listed = Path("/proc/cpuinfo")
     for line in listed.read_text(encoding="utf-8", errors="replace").splitlines() if listed.is_file() else ():
         key, _, value = line.partition(":")
@@ -83,7 +83,7 @@ def _processor() -> str:
 
 
 def how_to_use(called: str) -> str:
-    """Code for the three ways; ``called`` is the folder or URI that the model was exported from."""
+    """Return code for three ways of use; ``called`` is the folder or URI of the model."""
     return f"""\
 In Python, from pictures to faces with their expressions (needs this project: `pip install` from its folder):
 
@@ -118,7 +118,7 @@ printf '{{"inputs": ["%s"]}}' "$(base64 -w0 party.jpg)" |
 
 
 def crop_recipe(faces: FaceParams) -> str:
-    """How a face becomes the crop that the model takes."""
+    """Describe how faces are cropped for the model."""
     if faces.align == "similarity":
         shape = (
             "its five landmarks (eyes, nose, corners of the mouth) are moved by rotation, scale and shift onto the "
@@ -149,7 +149,7 @@ def crop_recipe(faces: FaceParams) -> str:
 
 
 def speed(found: Latency) -> str:
-    """What was measured at the export."""
+    """Describe the measured latency."""
     return (
         f"{found.one:.1f} ms for one crop, {found.batch:.1f} ms a crop in batches of {BATCH}: model.onnx with ONNX "
         f"Runtime on {found.processor}, up to {found.threads} threads. These are medians, measured at the export "
@@ -158,7 +158,7 @@ def speed(found: Latency) -> str:
 
 
 def licences(trained: TrainedModel) -> str:
-    """What binds the model, by name."""
+    """List the licences and terms that apply to the model."""
     made = trained.description
     lines = ["Code: MIT (this project)"]
     if trained.params.backbone in BACKBONES and trained.params.weights in BACKBONES[trained.params.backbone].weights:

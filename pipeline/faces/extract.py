@@ -157,7 +157,7 @@ def _report_reading(dataset: Dataset) -> dict[str, int]:
         say(f"faces {dataset.name}: read {dataset.reading_notes}")
     if passed := dataset.skipped_files():
         counts = ", ".join(f"{count} {kind}" for kind, count in passed.items())
-        say(f"faces {dataset.name}: passed over, because they are not pictures: {counts}")
+        say(f"faces {dataset.name}: skipped, because they are not pictures: {counts}")
     return passed
 
 

@@ -1,4 +1,4 @@
-"""The adaptation methods: one module each, found by what ``pipeline.config.methods`` says of it."""
+"""The adaptation methods, one module each. Their parameters are in ``pipeline.config.methods``."""
 
 import pkgutil
 
@@ -18,6 +18,6 @@ __all__ = [
 
 
 def implementation(params: AdaptParams) -> type[Method]:
-    """Import and return the class that trains the method of these parameters."""
+    """Import and return the method's class."""
     found: type[Method] = pkgutil.resolve_name(params.implementation)
     return found

@@ -1,4 +1,4 @@
-"""AaD: predictions drawn to those of neighbours and away from those of the batch (Yang et al., NeurIPS 2022)."""
+"""AaD: attract predictions to those of neighbours, disperse those within a batch (Yang et al., NeurIPS 2022)."""
 
 import torch
 from torch import Tensor
@@ -10,12 +10,12 @@ from pipeline.methods.parts.two_domains import Domains, TwoDomains
 
 
 class Aad(TwoDomains):
-    """Neighbours lie near in z, among all pictures to adapt to: a bank holds what each was when it was last seen."""
+    """A memory bank holds the last z and prediction of every target picture; neighbours are the nearest by cosine."""
 
     params: AadParams
 
     def prepare_epoch(self, epoch: int) -> dict[str, float]:
-        """Fill the bank anew with evaluation views, so that an epoch depends on the model alone that begins it."""
+        """Refill the bank from evaluation views, so that an epoch depends only on the model at its start."""
         z, probabilities = self.predict_whole_target()
         self._bank, self._predicted = self.prototypes.directions(z).clone(), probabilities.clone()
         return {}
@@ -32,22 +32,22 @@ class Aad(TwoDomains):
 
     @torch.no_grad()
     def _neighbours(self, batch: Domains, probabilities: Tensor) -> Tensor:
-        """Put the batch into the bank, and return what was last predicted of each picture's neighbours: T×n×k."""
+        """Update the bank with the batch, and return the stored predictions of each picture's neighbours: T×n×k."""
         index = upload(batch.target_index, self.team.device)
         directions = self.prototypes.directions(batch.target.detach())
         self._bank[index], self._predicted[index] = directions, probabilities
         likeness = directions @ self._bank.T
-        likeness.scatter_(1, index[:, None], -torch.inf)  # none is its own neighbour
+        likeness.scatter_(1, index[:, None], -torch.inf)  # a picture is not its own neighbour
         count = min(self.params.neighbours, len(self._bank) - 1)
         return self._predicted[likeness.topk(count, dim=1).indices]
 
 
 def attraction(probabilities: Tensor, near: Tensor) -> Tensor:
-    """The mean over pictures of −Σ_j p·p_j over their neighbours j.
+    """Return the mean over pictures of −Σ_j p·p_j, over their neighbours j.
 
     Args:
         probabilities: N×k float.
-        near: of the neighbours, N×n×k float.
+        near: probabilities of the neighbours, N×n×k float.
 
     Returns:
         A scalar.
@@ -56,6 +56,6 @@ def attraction(probabilities: Tensor, near: Tensor) -> Tensor:
 
 
 def dispersion(probabilities: Tensor) -> Tensor:
-    """The mean over pictures of Σ_m p·p_m over the others m of the batch: N×k float in, a scalar out."""
+    """Return the mean over pictures of Σ_m p·p_m, over the others m of the batch: N×k float in, a scalar out."""
     alike = probabilities @ probabilities.T
     return (alike.sum() - alike.trace()) / len(alike)

@@ -12,7 +12,7 @@ from pipeline.training.loop import Epoch
 
 
 class Adabn(Method):
-    """No weight changes: statistics become the mean over all batches so far, of the views that are predicted."""
+    """Batch-norm statistics become the mean over all target batches so far, of evaluation views. No weight changes."""
 
     params: AdabnParams
 
@@ -32,24 +32,24 @@ class Adabn(Method):
         return Epoch(self._batches(shuffled_batches(rows, size, steps, generator)), steps, steps * size, {})
 
     def _batches(self, draws: Iterator[Tensor]) -> Iterator[tuple[Tensor, int]]:
-        """Yield this process's pictures, as they are stored, and how many the whole team's batch has."""
+        """Yield this process's stored pictures, and the size of the whole team's batch."""
         for rows in draws:
             yield self.target.inputs.batch(rows[self.team.part(len(rows))]), len(rows)
 
     @torch.no_grad()
     def step(self, batch: tuple[Tensor, int], progress: float) -> dict[str, Tensor]:
-        """Take a batch into the statistics.
+        """Update the statistics with one batch.
 
         Args:
-            batch: this process's pictures, as they are stored, and how many the whole team's batch has.
+            batch: this process's stored pictures, and the size of the whole team's batch.
             progress: not used.
 
         Returns:
-            The entropy of the batch's predictions, which is reported and not minimised.
+            ``loss``: mean entropy of the batch's predictions, which is not minimised.
         """
         self._seen += 1
         for norm in self._norms:
-            norm.momentum = 1.0 / self._seen  # the first batch replaces the source's, the n-th counts 1/n
+            norm.momentum = 1.0 / self._seen  # the first batch replaces the source's statistics, the n-th counts 1/n
         self.network.train()
         stored, count = batch
         z = self._embed(self.target.inputs.evaluation_view(stored, self.augment_params.eval_crop))

@@ -1,15 +1,13 @@
-"""AGRA: holistic and local features that pass through graphs within and between domains (Xie et al., ACM MM 2020).
+"""AGRA: graph convolutions on holistic and local features, within and between domains (Xie et al., ACM MM 2020).
 
-From top to bottom: what a face shows around its landmarks (``Landmarks``, ``Regions``, ``WithRegions``), the graphs
-that these features pass through (``DomainMeans``, ``Propagation``, ``Graphs``), the model that predicts
-(``AgraClassifier``) and its training (``Agra``). Sizes and links of the graphs are those of the released code.
+From top to bottom: local features around landmarks (``Landmarks``, ``Regions``, ``WithRegions``), the graphs
+(``DomainMeans``, ``Propagation``, ``Graphs``), the classifier (``AgraClassifier``) and its training (``Agra``). Sizes
+and initial links of the graphs are those of the released code.
 
-Landmarks are found in the very picture that the network sees, a view of a crop, by the last network of MTCNN. So they
-follow a picture's crop, mirroring and enlargement; faces that another detector found have them as well; and whatever
-predicts needs nothing but pictures.
+O-Net of MTCNN finds the landmarks in the view that the network sees. So they follow cropping, mirroring and resizing,
+they exist for faces found by any detector, and the classifier needs nothing but pictures.
 
-It is one module because a stage depends on its method's module alone: what only AGRA uses makes only AGRA's results
-stale.
+It is one module because the adapt stage depends only on its method's module. A change here affects only AGRA's results.
 """
 
 import itertools
@@ -42,38 +40,38 @@ REGIONS = 5
 """Left eye, right eye, nose, left and right mouth corner, as the viewer sees them."""
 
 BORDER = 16
-"""Pixels around a view in which O-Net looks for landmarks: a view shows less than the whole face that it expects."""
+"""Pixels of padding around a view for O-Net, which expects a whole face; a view shows less."""
 
 CELLS, SHARE = 7, 1 / 28
-"""A region is 7×7 places, each a 28th of the picture's side from the next: 7×7 of the published 28×28 feature map."""
+"""A region has 7×7 sample points, spaced by a 28th of the picture's side: 7×7 of the published 28×28 feature map."""
 
 LEAST_SHARE = 1 / 5
-"""A feature map is fine enough when its side is at least this share of the picture's, in pixels."""
+"""Minimum side of the feature map, as a share of the picture's side in pixels."""
 
 WIDTH = 64
-"""Features of a region."""
+"""Number of features of a region."""
 
 WIDEST = (256, 512)
-"""Channels of a region's two stages, at most: those of the published network, twice and four times its map's 128."""
+"""Maximum channels of a region's two stages: those of the published network, twice and four times its map's 128."""
 
 NODES = 1 + REGIONS
-"""Of a domain: the holistic feature, then the local ones."""
+"""Nodes of a domain: the holistic feature, then the local ones."""
 
 INNER = 128
-"""Features of a node between the two convolutions within its domain."""
+"""Number of features of a node between the two convolutions within its domain."""
 
 HOLISTIC_LOCAL, LOCAL_LOCAL = 0.8, 0.5
-"""Links within a domain to begin with."""
+"""Initial links within a domain."""
 
 SAME_PLACE, HOLISTIC_LOCAL_ACROSS, LOCAL_LOCAL_ACROSS = 0.9, 0.4, 0.25
-"""Links between the domains to begin with."""
+"""Initial links between the domains."""
 
 CLUSTERED = 4096
-"""Pictures of each domain from which its clusters are made, at most."""
+"""Maximum number of pictures of each domain that are clustered."""
 
 
 class Landmarks(nn.Module):
-    """Finds the five landmarks of faces; it has no gradient and is not trained.
+    """Finds the five landmarks of a face by O-Net, which is not trained.
 
     Float N×3×112×112 in [0, 1] in; N×5×2 out, x and y as shares of the picture's side.
     """
@@ -83,7 +81,7 @@ class Landmarks(nn.Module):
         self.onet = ONet().requires_grad_(False)
 
     def load(self) -> None:
-        """Take over the weights of the ``mtcnn`` package.
+        """Load the weights of the ``mtcnn`` package.
 
         Raises:
             WeightsError: they are missing.
@@ -92,7 +90,7 @@ class Landmarks(nn.Module):
 
     @torch.no_grad()
     def forward(self, images: Tensor) -> Tensor:
-        with torch.autocast(images.device.type, enabled=False):  # bf16 would move them by a pixel
+        with torch.autocast(images.device.type, enabled=False):  # bf16 would move landmarks by a pixel
             known = images.to(self.onet.landmarks.weight.dtype)
             bordered = F.pad(known, (BORDER,) * 4, mode="replicate")
             patches = F.avg_pool2d(bordered, bordered.shape[-1] // ONet.SIZE)
@@ -103,13 +101,13 @@ class Landmarks(nn.Module):
 
 
 class Regions(nn.Module):
-    """A branch of two residual stages for each landmark, on its region of the encoder's feature map.
+    """One branch of two residual stages for each landmark, on its region of the encoder's feature map.
 
-    The map is the last one that is at least a fifth as wide as the picture.
+    The map is the last one whose side is at least a fifth of the picture's.
     """
 
     def __init__(self, encoder: Encoder) -> None:
-        """Find the feature map and make the branches.
+        """Find the feature map and create the branches.
 
         Raises:
             ParamsError: the backbone has no such feature map.
@@ -134,7 +132,7 @@ class Regions(nn.Module):
 
 
 class WithRegions(nn.Module):
-    """z, then what the regions show: float N×3×112×112 in, N×(d + 5·64) out."""
+    """Embeds pictures as z followed by the local features: float N×3×112×112 in, N×(d + 5·64) out."""
 
     def __init__(self, network: Network, regions: Regions) -> None:
         super().__init__()
@@ -153,7 +151,7 @@ class WithRegions(nn.Module):
 
 
 def regions(features: Tensor, landmarks: Tensor) -> Tensor:
-    """Sample the 7×7 places around each landmark, moved where they would reach beyond the picture.
+    """Sample 7×7 points around each landmark; regions that would cross the border are moved inside.
 
     Args:
         features: N×C×H×W float.
@@ -175,10 +173,13 @@ def regions(features: Tensor, landmarks: Tensor) -> Tensor:
 
 
 def fine_layer(encoder: Encoder) -> tuple[str, int]:
-    """Find the layer whose output is taken: its name within the encoder's trunk, and its channels.
+    """Find the layer whose output is the feature map for ``Regions``.
+
+    Returns:
+        Its name within the encoder's trunk, and its number of channels.
 
     Raises:
-        ParamsError: no layer gives such a feature map.
+        ParamsError: no layer has such an output.
     """
     shapes: dict[str, torch.Size] = {}
 
@@ -205,7 +206,7 @@ def fine_layer(encoder: Encoder) -> tuple[str, int]:
 
 
 def _last_fine(module: nn.Module, prefix: str, shapes: dict[str, torch.Size], least: int) -> str:
-    """Find the last of the layers in a row, and in chains of such, whose map has a side of ``least``; "": none."""
+    """Return the name of the last layer, in nested sequences too, whose map has a side of ``least``; "" if none."""
     found = ""
     for name, child in module.named_children():
         shape = shapes.get(f"{prefix}{name}", torch.Size())
@@ -219,7 +220,7 @@ def _last_fine(module: nn.Module, prefix: str, shapes: dict[str, torch.Size], le
 
 
 def _branch(channels: int) -> nn.Module:
-    """Make two stages of two residual blocks, each at half the resolution before it, and a mean: N×C×7×7 to N×64."""
+    """Create two stages of two residual blocks, each halving the resolution, and a mean: N×C×7×7 in, N×64 out."""
     widths = [channels, *(min(factor * channels, most) for factor, most in zip((2, 4), WIDEST, strict=True))]
     layers: list[nn.Module] = []
     for narrow, wide in itertools.pairwise(widths):
@@ -234,13 +235,13 @@ def _branch(channels: int) -> nn.Module:
 
 
 class DomainMeans(nn.Module):
-    """The statistics of one domain: the mean features of its clusters, and how the domain's features are normalised.
+    """The statistics of one domain: the means of its k clusters, and the batch norm of its features.
 
     Attributes:
-        means: of k clusters of features of length n, k×n float.
-        sums: of the features that came nearest to each mean since it moved last, k×n float.
-        counts: how many these are, k float.
-        norm: normalises the domain's features.
+        means: cluster means, k×n float.
+        sums: sum of the features assigned to each cluster since its mean was last updated, k×n float.
+        counts: number of these features, k float.
+        norm: batch norm of the domain's features.
     """
 
     means: Tensor
@@ -257,11 +258,11 @@ class DomainMeans(nn.Module):
 
     @torch.no_grad()
     def restart(self, means: Tensor, features: Tensor) -> None:
-        """Begin anew.
+        """Reset all statistics.
 
         Args:
-            means: k×n float.
-            features: what these are the means of, N×n float, by which the domain is also normalised from now on.
+            means: the new cluster means, k×n float.
+            features: the clustered features, N×n float; their mean and variance become the batch norm's statistics.
         """
         self.means.copy_(means)
         self.sums.zero_()
@@ -273,12 +274,12 @@ class DomainMeans(nn.Module):
 
     @torch.no_grad()
     def update(self, features: Tensor, momentum: float, gathered: int) -> None:
-        """Take in a batch of the domain's features.
+        """Update the cluster means with a batch of the domain's features.
 
         Args:
             features: N×n float.
-            momentum: how far a mean goes to that of its new features.
-            gathered: it does so as soon as there are more than this many of them.
+            momentum: weight of the new features' mean in the update of a cluster mean.
+            gathered: a cluster mean is updated once more than this many features were assigned to it.
         """
         members = F.one_hot(self.nearest(features), NUM_CLASSES).to(features.dtype)
         self.sums += members.T @ features
@@ -291,23 +292,23 @@ class DomainMeans(nn.Module):
 
     @torch.no_grad()
     def nearest(self, features: Tensor) -> Tensor:
-        """Return the cluster whose mean is nearest to each of ``features`` (N×n): N int64."""
+        """Return the nearest cluster of each of ``features`` (N×n): N int64."""
         return (features[:, None] - self.means).square().sum(dim=2).argmin(dim=1)
 
     def nearest_mean(self, features: Tensor) -> Tensor:
-        """Return the mean that is nearest to each of ``features`` (N×n, of the other domain), normalised: N×n."""
+        """Return the normalised cluster mean nearest to each of the other domain's ``features`` (N×n): N×n."""
         norm = self.norm
         assert norm.running_mean is not None
         assert norm.running_var is not None
-        # By the running statistics: a batch of a few means has none of its own.
+        # Normalise by the running statistics: those of a batch of a few means would be meaningless.
         known = F.batch_norm(self.means, norm.running_mean.clone(), norm.running_var.clone(), norm.weight, norm.bias)
         return known[self.nearest(features)]
 
 
 class Propagation(nn.Module):
-    """Two graph convolutions within each domain, then one between them: N×12×64 in and out.
+    """Two graph convolutions within each domain, then one between the domains: N×12×64 in and out.
 
-    Nodes: the source's six, then the target's. Links are learned, but never below 0, and those to a node sum to 1.
+    The nodes are the source's six, then the target's six. Links are learned, not negative, and sum to 1 for each node.
     """
 
     across_only: Tensor
@@ -325,12 +326,11 @@ class Propagation(nn.Module):
         self.register_buffer("across_only", (across > 0).float())
 
     def forward(self, nodes: Tensor, dropout: Tensor | None = None) -> Tensor:
-        """Pass features along the links.
+        """Apply the graph convolutions.
 
         Args:
             nodes: N×12×64 float.
-            dropout: what inner features are multiplied by, N×12×128 float: 0 where one is left out, else above 1 by as
-                much; None: all stay.
+            dropout: factors of the inner features, N×12×128 float: 0, or 1 / (1 − rate); None: no dropout.
 
         Returns:
             N×12×64 float.
@@ -346,13 +346,13 @@ class Propagation(nn.Module):
 
 
 def link_shares(links: Tensor) -> Tensor:
-    """Make links, m×m float, such that are not negative and sum to 1 in each row."""
+    """Clamp links (m×m float) at 0 and normalise each row to the sum 1."""
     positive = links.clamp(min=0.0)
     return positive / positive.sum(dim=1, keepdim=True).clamp(min=1e-12)
 
 
 def _links() -> tuple[Tensor, Tensor]:
-    """Return the links to begin with: within a domain 6×6, and between the domains 12×12."""
+    """Return the initial links: 6×6 within a domain, and 12×12 between the domains."""
     within = torch.full((NODES, NODES), LOCAL_LOCAL)
     within[0, :] = within[:, 0] = HOLISTIC_LOCAL
     within.fill_diagonal_(1.0)
@@ -364,15 +364,15 @@ def _links() -> tuple[Tensor, Tensor]:
 
 
 class Graphs(nn.Module):
-    """All that stands behind z and the local features: nodes, both domains' statistics, the graphs and their scores.
+    """The layers on top of z and the local features: nodes, both domains' statistics, graph convolutions, classifiers.
 
     Attributes:
-        scores: what classes are scored by from the nodes after the graphs, k×(6·64) float; 0 to begin with.
-        local_scores: the same from the local nodes alone, k×(5·64) float.
+        scores: weights of the classifier on all nodes of a domain, k×(6·64) float; initially 0.
+        local_scores: weights of the classifier on the local nodes alone, k×(5·64) float.
     """
 
     def __init__(self, dim: int) -> None:
-        """Make all of it for a z of ``dim`` numbers."""
+        """Create the layers for a z of length ``dim``."""
         super().__init__()
         self.factor = dim**0.5
         self.holistic = nn.Linear(dim, WIDTH)
@@ -382,16 +382,16 @@ class Graphs(nn.Module):
         self.local_scores = nn.Parameter(nn.init.xavier_normal_(torch.empty(NUM_CLASSES, REGIONS * WIDTH)))
 
     def features(self, observed: Tensor) -> Tensor:
-        """Turn z with the local features (``WithRegions``) into holistic and local features: N×(6·64)."""
+        """Turn the output of ``WithRegions`` into holistic and local features: N×(6·64)."""
         z, local = observed.tensor_split([observed.shape[1] - REGIONS * WIDTH], dim=1)
         return torch.cat([F.relu(self.holistic(self.factor * z)), local], dim=1)
 
     def of_source(self, features: Tensor, dropout: Tensor | None = None) -> Tensor:
-        """Pass source pictures' features (N×(6·64)) on beside the target's nearest means: N×(6·64)."""
+        """Propagate source features (N×(6·64)) together with the nearest target means: N×(6·64)."""
         return self._propagated(self.source.norm(features), self.target.nearest_mean(features), dropout)[:, 0]
 
     def of_target(self, features: Tensor, dropout: Tensor | None = None) -> Tensor:
-        """Pass target pictures' features (N×(6·64)) on beside the source's nearest means: N×(6·64)."""
+        """Propagate target features (N×(6·64)) together with the nearest source means: N×(6·64)."""
         return self._propagated(self.source.nearest_mean(features), self.target.norm(features), dropout)[:, 1]
 
     def _propagated(self, source: Tensor, target: Tensor, dropout: Tensor | None) -> Tensor:
@@ -401,10 +401,10 @@ class Graphs(nn.Module):
 
 
 class AgraClassifier(PrototypeClassifier):
-    """softmax(z·Mᵀ + what the graphs score), for pictures of the target; other pictures are taken for such, too."""
+    """softmax(z·Mᵀ + scores of the graphs). Every picture is treated as one of the target."""
 
     def __init__(self, plain: PrototypeClassifier, regions: Regions, graphs: Graphs) -> None:
-        """Put regions and graphs beside f, g and M of ``plain``, which are shared."""
+        """Add regions and graphs to f, g and M of ``plain``, whose modules are shared, not copied."""
         super().__init__(plain.network, plain.prototypes, plain.decision)
         self.regions, self.graphs = regions, graphs
 
@@ -414,7 +414,7 @@ class AgraClassifier(PrototypeClassifier):
         return cls(plain, Regions(plain.network.encoder), Graphs(params.projection_dim))
 
     def embed(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """Return z with the features after the graphs, made unit ones, and the probabilities."""
+        """Return z with the normalised features after the graphs, and the probabilities."""
         observed = WithRegions(self.network, self.regions)(images)
         z = observed[:, : self.network.head.dim]
         after = self.graphs.of_target(self.graphs.features(observed))
@@ -423,23 +423,23 @@ class AgraClassifier(PrototypeClassifier):
 
 
 class Agra(TwoDomains):
-    """CDAN+E on the features after the graphs; the local branches and the graphs start from nothing, beside M_s."""
+    """CDAN+E on the features after the graphs. Branches and graphs are trained from scratch, M from M_s."""
 
     params: AgraParams
     model: AgraClassifier
 
     def prepare(self) -> None:
-        """Train the branches, too: by all processes' parts, at the rate of the graphs.
+        """Add the branches to what is trained, at the learning rate of the graphs.
 
         Raises:
             TrainingError: the target has fewer than two pictures to adapt to.
-            ParamsError: the backbone has no feature map to take regions from.
-            WeightsError: those of the ``mtcnn`` package are missing.
+            ParamsError: the backbone has no suitable feature map.
+            WeightsError: the weights of the ``mtcnn`` package are missing.
         """
         network = self.source_model.network
         self.regions = Regions(network.encoder)
         self.regions.landmarks.load()
-        self.regions.to(self.target.inputs.device, next(network.parameters()).dtype)  # as f, whose map it takes
+        self.regions.to(self.target.inputs.device, next(network.parameters()).dtype)  # the dtype of f's feature map
         super().prepare()
         self.optimiser.add_param_group({"params": list(self.regions.branches.parameters()), "lr": self._rates[-1]})
         self._rates.append(self._rates[-1])
@@ -465,16 +465,16 @@ class Agra(TwoDomains):
         return AgraClassifier(super()._predictor(), regions, graphs)
 
     def prepare_epoch(self, epoch: int) -> dict[str, float]:
-        """Begin the epoch's dropout; cluster both domains before the first, the second and every tenth epoch."""
+        """Seed the epoch's dropout; cluster both domains before epochs 0 and 1 and then every ``recluster`` epochs."""
         self._generator = generator_for(self.seed, f"{self.name} dropout", epoch)
-        # The branches start from nothing, so that the first clusters mean little after an epoch.
+        # The branches start from random weights, so the first clusters mean little after one epoch.
         if epoch == 1 or epoch % self.params.recluster == 0:
             self._restart(self.graphs.source, self.source.inputs, self.source.rows)
             self._restart(self.graphs.target, self.target.inputs, self.target.train_rows)
         return super().prepare_epoch(epoch)
 
     def _restart(self, domain: DomainMeans, inputs: NetworkInputs, rows: Tensor) -> None:
-        """Cluster the features of ``rows`` anew; of fewer pictures than classes some means come twice."""
+        """Cluster the features of ``rows``; with fewer pictures than classes, some means occur twice."""
         from sklearn.cluster import KMeans
 
         chosen = min(len(rows), CLUSTERED)
@@ -513,7 +513,7 @@ class Agra(TwoDomains):
         }
 
     def _domain(self, z: tuple[Tensor, Tensor], after: tuple[Tensor, Tensor], progress: float) -> Tensor:
-        """Return the domain loss of CDAN+E, of the directions of both domains' features after the graphs."""
+        """Return CDAN+E's domain loss on the normalised features of both domains after the graphs."""
         logits, weights = [], []
         for of_one, features in zip(z, after, strict=True):
             scores = self.prototypes(of_one) + features @ self.graphs.scores.T
@@ -524,7 +524,7 @@ class Agra(TwoDomains):
         return domain_loss(*logits, *weights)
 
     def _dropout(self, count: int) -> Tensor:
-        """Draw the dropout of ``count`` pictures' inner features: every process draws the same for all pictures."""
+        """Draw the dropout factors for ``count`` pictures; every process draws the same for the whole batch."""
         share = 1.0 - self.params.dropout
         drawn = torch.rand(count, 2 * NODES, INNER, generator=self._generator) < share
         return upload(drawn, self.team.device).float() / share

@@ -1,4 +1,4 @@
-"""CDAN+E: a discriminator that sees z together with what is predicted of it (Long et al., NeurIPS 2018)."""
+"""CDAN+E: a domain discriminator conditioned on the predictions (Long et al., NeurIPS 2018)."""
 
 import torch
 from torch import Tensor, nn

@@ -1,13 +1,14 @@
-"""Centroids: the target's pictures by the nearest class mean, SHOT's relabelling alone (Liang et al., ICML 2020)."""
+"""Centroids: classify the target by the nearest class centroid, SHOT's relabelling (Liang et al., ICML 2020)."""
 
 from torch import Tensor
 
 from pipeline.config.methods.centroid import CentroidParams
-from pipeline.methods.parts.training_free import TrainingFree, centroids, decide_by_directions
+from pipeline.methods.parts.directions import centroids, decide_by_directions
+from pipeline.methods.parts.training_free import TrainingFree
 
 
 class Centroid(TrainingFree):
-    """f and g stay; the target's centroids take the place of the prototypes."""
+    """f and g are fixed; the target's centroids replace the prototypes."""
 
     params: CentroidParams
 

@@ -1,4 +1,4 @@
-"""Concord: taught by the pictures on which prototypes and the target's own centroids agree (docs/concord.md)."""
+"""Concord: pseudo-labels on which prototypes and the target's own centroids agree (docs/concord.md)."""
 
 import torch
 from torch import Tensor
@@ -8,24 +8,24 @@ from pipeline.compute.device import upload
 from pipeline.config.methods.concord import ConcordParams
 from pipeline.losses.classification import class_shares
 from pipeline.methods.parts.decision import decision_logits, entropy
+from pipeline.methods.parts.directions import centroids, nearest_centroid
 from pipeline.methods.parts.shift import ClassAware, class_aware
-from pipeline.methods.parts.training_free import centroids
 from pipeline.methods.parts.two_domains import Domains, TwoDomains
 from pipeline.networks.network import unit_rows
 from pipeline.networks.statistics import ClassStatistics
 
 ROUNDS = 2
-"""How many times centroids are made; SHOT's."""
+"""How often centroids are computed, as in SHOT."""
 
 TINY = 1e-3
-"""Added to the shares of pseudo-labels: the divergence from a class that nobody has is finite."""
+"""Added to the shares of pseudo-labels, so that the divergence is finite for a class without any."""
 
 
 class Concord(TwoDomains):
-    """The source's cross entropy, that of agreed pseudo-labels, and information towards their shares.
+    """Cross entropy on the source and on agreed pseudo-labels, and information maximisation towards their shares.
 
-    All of it is of the decision that also predicts, softmax(z·Mᵀ − A), so that labels, losses and predictions do not
-    pull against each other.
+    Pseudo-labels, losses on the target and predictions use the same decision, softmax(z·Mᵀ − A), so that they do not
+    contradict each other.
     """
 
     params: ConcordParams
@@ -35,7 +35,7 @@ class Concord(TwoDomains):
         if self.params.shift:
             z, probabilities = self._shifted(z)
         means, found = centroids(z, probabilities, ROUNDS)
-        nearest = (z @ means.T).masked_fill(~found, -torch.inf).argmax(dim=1)
+        nearest = nearest_centroid(z, means, found)
         self._labels = nearest
         self._trusted = trusted(nearest, probabilities, self.params.agreement, self.params.trusted_share)
         self._shares = class_shares(nearest) + TINY
@@ -58,7 +58,7 @@ class Concord(TwoDomains):
 
     @torch.no_grad()
     def _shifted(self, z: Tensor) -> tuple[Tensor, Tensor]:
-        """Z of the target's training pictures moved to where the source's is now, and what is predicted of it."""
+        """Return z of the target's training pictures aligned with the source's current z, and its probabilities."""
         rows, model = self.source.rows, self.model
         source = self._classified(self.source.inputs, rows)[0]
         statistics = ClassStatistics.of(source, upload(self.source.labels[rows], source.device))
@@ -68,13 +68,13 @@ class Concord(TwoDomains):
 
 
 def trusted(nearest: Tensor, probabilities: Tensor, agreement: bool, share: float) -> Tensor:
-    """Choose the pictures whose pseudo-labels are learned: of each class the surest ones.
+    """Choose the pictures whose pseudo-labels are trusted: the most confident ones of each class.
 
     Args:
         nearest: the class of each picture's nearest centroid, N int64.
-        probabilities: by the prototypes, N×k float.
-        agreement: leave out the pictures that the prototypes predict as another class.
-        share: how many of the pictures nearest to a class's centroid are trusted at most, at least one.
+        probabilities: predictions by the prototypes, N×k float.
+        agreement: leave out pictures for which prototypes and centroids disagree.
+        share: maximum share of trusted pictures among those nearest to a class's centroid; at least one picture.
 
     Returns:
         N bool.

@@ -1,4 +1,4 @@
-"""Deep CORAL: class scores of both domains with the same covariance (Sun and Saenko, ECCV 2016 workshops)."""
+"""Deep CORAL: align the covariances of both domains' class scores (Sun and Saenko, ECCV 2016 workshops)."""
 
 import torch
 from torch import Tensor, nn
@@ -8,10 +8,10 @@ from pipeline.methods.parts.two_domains import Domains, TwoDomains
 
 
 class Balance(nn.Module):
-    """The weight with which a loss would have been as large as the source's cross entropy in the epoch before.
+    """The weight that would have made a loss as large as the source's cross entropy in the previous epoch.
 
     Attributes:
-        weight: a scalar, at first 1.
+        weight: a scalar, initially 1.
     """
 
     weight: Tensor
@@ -24,19 +24,19 @@ class Balance(nn.Module):
 
     @torch.no_grad()
     def begin_epoch(self) -> None:
-        """Take over what the last epoch's losses say."""
+        """Set the weight from the last epoch's losses."""
         source, other = self.sums
         self.weight.copy_(torch.where(other > 0, source / other.clamp(min=1e-12), self.weight))
         self.sums.zero_()
 
     @torch.no_grad()
     def add(self, source: Tensor, other: Tensor) -> None:
-        """Take in the source's cross entropy and the other loss, without weight, of one step (scalars)."""
+        """Add one step's cross entropy on the source and the other loss, unweighted (scalars)."""
         self.sums += torch.stack([source, other]).to(self.sums.dtype)
 
 
 class Coral(TwoDomains):
-    """The paper's eq. 6, on the output of the last layer, z·Mᵀ, as published."""
+    """The paper's eq. 6, on the output of the last layer, z·Mᵀ."""
 
     params: CoralParams
 
@@ -60,7 +60,7 @@ class Coral(TwoDomains):
 
 
 def coral(x: Tensor, y: Tensor) -> Tensor:
-    """‖C_x − C_y‖² / (4 d²) of two samples, with unbiased covariances (eqs. 1 to 3).
+    """Return ‖C_x − C_y‖² / (4 d²) of two samples, with unbiased covariances (eqs. 1 to 3).
 
     Args:
         x: S×d float.

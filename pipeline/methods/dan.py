@@ -1,4 +1,4 @@
-"""DAN: embeddings of both domains with the same distribution by many kernels (Long et al., ICML 2015)."""
+"""DAN: minimise the multi-kernel MMD between both domains' embeddings (Long et al., ICML 2015)."""
 
 from torch import Tensor
 
@@ -8,7 +8,7 @@ from pipeline.methods.parts.two_domains import Domains, TwoDomains
 
 
 class Dan(TwoDomains):
-    """The paper's objective with one layer, z, and kernels that weigh the same."""
+    """The paper's objective for one layer, z, with equally weighted kernels."""
 
     params: DanParams
 

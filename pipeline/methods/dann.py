@@ -1,4 +1,4 @@
-"""DANN: features in which a discriminator cannot tell the domains apart (Ganin et al., JMLR 2016, eqs. 9 to 14)."""
+"""DANN: adversarial training against a domain discriminator (Ganin et al., JMLR 2016, eqs. 9 to 14)."""
 
 from torch import Tensor, nn
 
@@ -9,7 +9,7 @@ from pipeline.methods.parts.two_domains import Domains, TwoDomains
 
 
 class Dann(TwoDomains):
-    """The discriminator sees z, from which M decides; its gradient comes to f and g reversed, times λ_t."""
+    """The discriminator sees z. Its gradient reaches f and g reversed and multiplied by λ_t."""
 
     params: DannParams
 

@@ -1,4 +1,4 @@
-"""DETN: MMD of the domains with the source's classes weighted as the target has them (Li and Deng, ICPR 2018)."""
+"""DETN: MMD between the domains, with the source re-weighted to the target's class shares (Li and Deng, ICPR 2018)."""
 
 from torch import Tensor
 
@@ -9,7 +9,7 @@ from pipeline.methods.parts.two_domains import Domains, TwoDomains
 
 
 class Detn(TwoDomains):
-    """The ratios of classes are learned from each epoch's predictions for the target."""
+    """The class ratios are estimated from each epoch's predictions for the target."""
 
     params: DetnParams
 

@@ -1,4 +1,4 @@
-"""DFA: domains with the same gist, classes that are compact and apart (Zhu, Sang and Zhao, ICB 2016)."""
+"""DFA: align the domains' means ("gist"), make classes compact and separate (Zhu, Sang and Zhao, ICB 2016)."""
 
 import torch
 from torch import Tensor
@@ -10,7 +10,7 @@ from pipeline.methods.parts.two_domains import Domains, TwoDomains
 
 
 class Dfa(TwoDomains):
-    """Likeness is a Gaussian kernel of z: of the domains' means (gist), within and between the source's classes."""
+    """A Gaussian kernel of z compares the domains' means, and pictures within and between the source's classes."""
 
     params: DfaParams
 
@@ -26,25 +26,25 @@ class Dfa(TwoDomains):
 
 
 def likeness(x: Tensor, y: Tensor) -> Tensor:
-    """exp(−‖a − b‖² / 2) of all pairs: S×d and T×d float in, S×T out."""
+    """Return exp(−‖a − b‖² / 2) for all pairs: S×d and T×d float in, S×T out."""
     squared = x.square().sum(dim=1)[:, None] + y.square().sum(dim=1)[None, :] - 2.0 * x @ y.T
     return torch.exp(-squared.clamp(min=0.0) / 2.0)
 
 
 def class_likeness(z: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-    """How alike pictures of one class are, and pictures of unlike classes.
+    """Return the mean similarity of pictures within and between classes.
 
     Args:
         z: N×d float.
         labels: N int64.
 
     Returns:
-        The mean likeness of two pictures of one class, averaged over the classes that have two (1 where there is none);
-        and that of two pictures of unlike classes (0 where there is no such pair). Both are scalars.
+        Within: the mean over pairs of one class, then over the classes with a pair (1 if there is none). Between: the
+        mean over pairs of different classes (0 if there is none). Both are scalars.
     """
     kernel, member = likeness(z, z), F.one_hot(labels, NUM_CLASSES).to(z.dtype)
     counts = member.sum(dim=0)
-    within = (member * (kernel @ member)).sum(dim=0) - counts  # without each picture's likeness to itself, 1
+    within = (member * (kernel @ member)).sum(dim=0) - counts  # without each picture's similarity to itself, 1
     pairs = counts * (counts - 1)
     paired = pairs > 0
     intra = torch.where(paired, within / pairs.clamp(min=1), 0.0).sum() / paired.sum().clamp(min=1)

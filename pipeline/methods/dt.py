@@ -1,4 +1,4 @@
-"""DT: the source model is transferred directly, M_t = M_s and no training (paper, sec. 4.3)."""
+"""DT, direct transfer: the source model unchanged, M_t = M_s (paper, sec. 4.3)."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from pipeline.training.loop import Epoch
 
 
 class DirectTransfer(Method):
-    """It has no epochs, so ``fit`` calls none of the training functions."""
+    """A method with 0 epochs: ``fit`` calls neither ``begin_epoch`` nor ``step``."""
 
     def prepare(self) -> None:
         self.model = self.source_model

@@ -1,4 +1,4 @@
-"""ECAN: the domains alike as wholes, classes re-weighted, and class by class (Li and Deng, IEEE TAC 2020)."""
+"""ECAN: class-re-weighted marginal MMD plus class-conditional MMD (Li and Deng, IEEE TAC 2020)."""
 
 from torch import Tensor
 
@@ -10,7 +10,7 @@ from pipeline.methods.parts.two_domains import Domains, TwoDomains
 
 
 class Ecan(TwoDomains):
-    """Ratios of classes and pseudo-labels are those of each epoch's predictions for the target."""
+    """Class ratios and pseudo-labels come from each epoch's predictions for the target."""
 
     params: EcanParams
 

@@ -1,19 +1,18 @@
-"""A few labels: g and M fitted on them, on the unlabelled rest and on what the source model knew.
+"""Fit of g and M on a few labelled target pictures, on unlabelled ones and on the source.
 
-f stays; everything is on features of it. The fit minimises, over all weights θ of g and M,
+f is fixed, so the fit works on its features. It minimises, over all weights θ of g and M,
 
-    Σ_i w_i·CE(p(x_i), y_i)                    the labels; each class weighs the same
-  + s · mean CE(softmax(z·Mᵀ), y)              pictures of the source, where they are at hand
-  + u · (mean H(p) + KL(mean p ‖ π))           the unlabelled rest: sure of each picture, varied over all of them
-  + h/2 · Σ_t ‖θ_t − θ⁰_t‖² / ‖θ⁰_t‖²          how firmly each tensor is held at the source model's, θ⁰
+    Σ_i w_i·CE(p(x_i), y_i)                    labelled pictures; every class has the same total weight
+  + s · mean CE(softmax(z·Mᵀ), y)              source pictures, if available
+  + u · (mean H(p) + KL(mean p ‖ π))           unlabelled pictures: certain predictions, with class shares near π
+  + h/2 · Σ_t ‖θ_t − θ⁰_t‖² / ‖θ⁰_t‖²          distance of each tensor from the source model's, θ⁰
 
-p is what the decision makes of z = g(f(x)), logit adjustment included; batch norms keep the source model's statistics.
-π are the shares of the classes among the rest as the source model predicts them, each class counted once more
-(Laplace), and stay fixed. There is no chance in it: the same pictures give the same weights, by L-BFGS over all
-pictures at once (Liu and Nocedal 1989).
+p are the probabilities of z = g(f(x)), logit adjustment included. Batch norms keep the source model's statistics. π are
+the class shares of the unlabelled pictures as the source model predicts them, with one added to every count (Laplace);
+they are fixed. L-BFGS uses all pictures at once (Liu and Nocedal 1989), so the fit is deterministic.
 
-The label term alone is a maximum a posteriori fit of a classifier with a Gaussian prior at the source's; the third is
-information maximisation (Shi and Sha, ICML 2012), semi-supervised by the first (Grandvalet and Bengio, NeurIPS 2004).
+The first and last terms alone are a maximum a posteriori fit with a Gaussian prior centred at the source model. The
+third is information maximisation (Shi and Sha, ICML 2012), here semi-supervised (Grandvalet and Bengio, NeurIPS 2004).
 """
 
 import copy
@@ -31,18 +30,18 @@ from pipeline.methods.parts.decision import decision_logits, entropy
 from pipeline.networks.network import PrototypeClassifier
 
 ITERATIONS = 40
-"""Of L-BFGS. More change what is learned by heart, not what is predicted of the rest."""
+"""Maximum number of L-BFGS iterations. More fit the labelled pictures better, but do not change other predictions."""
 
 
 @dataclass(frozen=True, eq=False)
 class Evidence:
-    """What a fit learns from; all features are f(x), float ·×D.
+    """The training data of a fit. All features are f(x), float.
 
     Attributes:
-        labelled: of the labelled pictures, n×D; several views of a picture may be among them.
+        labelled: features of the labelled pictures, n×D; a picture may occur in several views.
         labels: n int64.
-        rest: of pictures without a label, R×D.
-        source: of the source's pictures, S×D; empty where they are not at hand.
+        rest: features of unlabelled pictures, R×D.
+        source: features of source pictures, S×D; empty if not available.
         source_labels: S int64.
     """
 
@@ -55,12 +54,12 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Weights:
-    """Of the terms beside that of the labels.
+    """Weights of the terms of the objective, relative to that of the labelled pictures.
 
     Attributes:
-        source: s.
-        rest: u.
-        hold: h.
+        source: s, source pictures.
+        rest: u, unlabelled pictures.
+        hold: h, distance from the source model.
     """
 
     source: float = 1.0
@@ -69,25 +68,25 @@ class Weights:
 
 
 def label_weights(labels: Tensor) -> Tensor:
-    """Weights by which each class that occurs counts the same: n int64 in, n float that sum to 1 out."""
+    """Return weights that give every occurring class the same total: n int64 in, n float that sum to 1 out."""
     counts = torch.bincount(labels, minlength=NUM_CLASSES).to(torch.get_default_dtype())
     weights = 1.0 / counts[labels]
     return weights / weights.sum()
 
 
 def expected_shares(probabilities: Tensor) -> Tensor:
-    """Shares of the predicted classes, each counted once more: N×k in, k out."""
+    """Return the shares of the predicted classes, with one added to every count: N×k in, k out."""
     counts = torch.bincount(probabilities.argmax(dim=1), minlength=NUM_CLASSES) + 1.0
     return counts / counts.sum()
 
 
 class Objective:
-    """What a fit minimises.
+    """The objective of a fit.
 
     Args:
-        model: the source model, on features (``GivenFeatures`` in the place of f), in evaluation mode; it stays.
-        evidence: what is learned from, on the model's device.
-        weights: of the terms.
+        model: the source model on features (``GivenFeatures`` instead of f), in evaluation mode; not changed.
+        evidence: the training data, on the model's device.
+        weights: weights of the terms.
     """
 
     def __init__(self, model: PrototypeClassifier, evidence: Evidence, weights: Weights) -> None:
@@ -98,7 +97,7 @@ class Objective:
             self._shares = expected_shares(model.embed(evidence.rest)[1]) if len(evidence.rest) else None
 
     def __call__(self, model: PrototypeClassifier) -> Tensor:
-        """Its value at a model, a scalar with gradients to ``trained(model)``."""
+        """Return the objective's value for a model, a scalar with gradients to ``trained(model)``."""
         evidence, weights = self._evidence, self._weights
         losses = F.cross_entropy(self._logits(model, evidence.labelled), evidence.labels, reduction="none")
         value = (self._counted * losses).sum()
@@ -121,7 +120,7 @@ class Objective:
 
 
 def trained(model: PrototypeClassifier) -> list[nn.Parameter]:
-    """The weights that a fit moves: of g and M."""
+    """Return the parameters that a fit changes: those of g and M."""
     return [*model.network.head.parameters(), *model.prototypes.parameters()]
 
 
@@ -131,13 +130,13 @@ def fit(
     """Fit g and M.
 
     Args:
-        model: the source model on features; it stays as it is.
-        evidence: what is learned from.
-        weights: of the terms.
-        iterations: of L-BFGS, at most.
+        model: the source model on features; not changed.
+        evidence: the training data.
+        weights: weights of the objective's terms.
+        iterations: maximum number of L-BFGS iterations.
 
     Returns:
-        Another model on features, in evaluation mode. Every labelled class can be predicted by it.
+        A new model on features, in evaluation mode. It can predict every labelled class.
     """
     fitted = copy.deepcopy(model).eval()
     fitted.decision.possible[evidence.labels.unique()] = True
@@ -157,39 +156,39 @@ def fit(
 
 
 def folds(labels: NDArray[np.int64], count: int, seed: int) -> NDArray[np.int64]:
-    """Divide labelled pictures into parts in which each class comes as evenly as can be.
+    """Divide labelled pictures into stratified folds.
 
     Args:
         labels: n int64.
-        count: how many parts.
-        seed: of the order within a class.
+        count: number of folds.
+        seed: seed of the order within each class.
 
     Returns:
-        The part of each, n int64 in [0, count).
+        The fold of each picture, n int64 in [0, count).
     """
     generator = np.random.Generator(np.random.PCG64(seed))
     found, place = np.empty(len(labels), np.int64), 0
     for label in np.unique(labels):
         members = generator.permutation(np.flatnonzero(labels == label))
         found[members] = (place + np.arange(len(members))) % count
-        place += len(members)  # the next class goes on where this one ended: parts are alike in size, too
+        place += len(members)  # the next class continues at the next fold, so that folds have equal sizes
     return found
 
 
 def first_of_the_best(right: Sequence[NDArray[np.bool_]]) -> int:
-    """The first candidate that the best one does not beat by more than a standard error (Breiman et al. 1984).
+    """Return the first candidate within one standard error of the best (Breiman et al. 1984).
 
     Args:
-        right: of each candidate, in the order of preference, whether it was right about each of n pictures.
+        right: for each candidate, in order of preference, whether it was right about each of n pictures.
 
     Returns:
-        Its place. The standard error is that of the mean difference from the best, picture by picture.
+        The candidate's index. The standard error is that of the paired difference from the best, over pictures.
     """
     shares = [float(one.mean()) for one in right]
     best = right[shares.index(max(shares))].astype(np.float64)
     for place, one in enumerate(right):
         difference = best - one
         error = difference.std(ddof=1) / np.sqrt(len(difference)) if len(difference) > 1 else 0.0
-        if difference.mean() <= error + 1e-9:  # a single picture more is one standard error, up to rounding
+        if difference.mean() <= error + 1e-9:  # a difference of one picture is one standard error, up to rounding
             return place
     raise AssertionError("the best does not beat itself")

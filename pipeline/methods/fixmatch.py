@@ -1,4 +1,4 @@
-"""FixMatch (Sohn et al., NeurIPS 2020) with RLSbench's two steps for unlike class shares (Garg et al., ICML 2023)."""
+"""FixMatch (Sohn et al., NeurIPS 2020) with RLSbench's two steps against label shift (Garg et al., ICML 2023)."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -13,19 +13,19 @@ from pipeline.data.batches import balanced_batches
 from pipeline.data.views import Views
 from pipeline.labels import EXPRESSIONS
 from pipeline.methods.parts.decision import decision_logits
-from pipeline.methods.parts.reweighting import estimated_shares
+from pipeline.methods.parts.reweighting import adjusted_prior, estimated_shares
 from pipeline.methods.parts.two_domains import Batch, Domains, TwoDomains
 from pipeline.networks.network import Decision
 
 WEAK = {"jitter": 0.0, "grayscale": 0.0, "blur": 0.0}
-"""What a training view leaves out to be a weak one: it keeps crop and flip."""
+"""Augmentations that a weak view does not have; it keeps crop and flip."""
 
 
 class Fixmatch(TwoDomains):
-    """A target picture's training view is taught what is predicted of its weak one, where that is sure.
+    """The training view of a target picture learns the prediction for its weak view, if that is confident.
 
-    Both domains are sampled with classes alike in number, the target's by pseudo-labels, and what predicts is weighted
-    by the shares that the target's classes are estimated to have.
+    RLSbench's two steps: both domains are sampled with balanced classes (the target by pseudo-labels), and predictions
+    are re-weighted by the estimated class shares of the target.
     """
 
     params: FixmatchParams
@@ -35,12 +35,12 @@ class Fixmatch(TwoDomains):
         super().prepare()
         strengths = self.augment_params, self.augment_params.model_copy(update=WEAK)
         self._strengths = [Views(self.target.inputs, params, self.team, 1) for params in strengths]
-        self._teacher_decision = self._decision()  # without the target's shares, which would feed back on themselves
+        self._teacher_decision = self._decision()  # without the estimated shares, which would reinforce themselves
         self.parts["decision"] = self.model.decision
 
     def _decision(self) -> Decision:
         if self.params.sampling == "balanced":
-            # Every class is met as often as any other, and then counts by its weight.
+            # Balanced sampling makes class shares equal; only the class weights are left.
             weighted = torch.where(self._trained_shares > 0, self._weights.cpu(), 0.0)
             self._trained_shares = weighted / weighted.sum().clamp(min=1e-12)
         return super()._decision()
@@ -51,8 +51,7 @@ class Fixmatch(TwoDomains):
         self._pseudo_labels = plain.argmax(dim=1)
         if not self.params.reweighted:
             return {}
-        prior = torch.where(self._trained_shares > 0, self._trained_shares ** (1.0 - self.params.logit_adjustment), 0.0)
-        prior = prior / prior.sum()
+        prior = adjusted_prior(self._trained_shares, self.params.logit_adjustment)
         shares = estimated_shares(plain, prior).clamp(min=0.5 / len(plain))  # half a picture: no class is ruled out
         ratios = torch.where(prior > 0, shares / prior.clamp(min=1e-12), 1.0).to(predicted.device)
         self.model.decision.adjustment.copy_(self._teacher_decision.adjustment - ratios.log())
@@ -82,7 +81,7 @@ class Fixmatch(TwoDomains):
 
     @torch.no_grad()
     def _weak_probabilities(self, batch: Domains) -> Tensor:
-        """What is predicted of the weak views of the whole team's batch, in a training pass of their own: T×k."""
+        """Return the predictions for the weak views of the whole team's batch, by a separate training pass: T×k."""
         _, weak = batch.target_views.chunk(2)
         z = self.team.gather(self.embed(weak, "target"), len(batch.target_index))
         probabilities: Tensor = self._teacher_decision(self.prototypes(z))
@@ -90,12 +89,12 @@ class Fixmatch(TwoDomains):
 
 
 def consistency(strong: Tensor, weak: Tensor, threshold: float) -> Tensor:
-    """The cross entropy of what weak views are predicted as, 0 where that is not sure; the mean over all pictures.
+    """Return the cross entropy of strong views against the classes predicted for weak ones, averaged over all pictures.
 
     Args:
         strong: logits of the strong views, N×k float.
         weak: probabilities of the weak views, N×k float without gradient.
-        threshold: a prediction is sure where its largest probability is at least this.
+        threshold: pictures whose largest weak probability is below this contribute 0.
 
     Returns:
         A scalar.

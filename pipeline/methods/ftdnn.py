@@ -1,4 +1,4 @@
-"""FTDNN: the source model trained on by cross entropy, the target unseen (Zavarez et al., SIBGRAPI 2017)."""
+"""FTDNN: fine-tune the source model on the source, without the target (Zavarez et al., SIBGRAPI 2017)."""
 
 from torch import Tensor
 
@@ -7,7 +7,7 @@ from pipeline.methods.parts.two_domains import Domains, TwoDomains
 
 
 class Ftdnn(TwoDomains):
-    """Trains f, g and M together, where the source model's M was learned on a network that stood still."""
+    """Trains f, g and M together; the source model's M was trained with f and g frozen."""
 
     params: FtdnnParams
 

@@ -1,4 +1,4 @@
-"""ICID: what a class has in common and what tells classes apart, fused; the target unseen (Ji et al., 2019)."""
+"""ICID: fused intra-class common and inter-class distinct features, without the target (Ji et al., 2019)."""
 
 import torch
 from torch import Tensor, nn
@@ -11,10 +11,10 @@ from pipeline.networks.network import Prototypes
 
 
 class Icid(TwoDomains):
-    """Two linear channels of z, d to d, and the mean of both, from which a prototype matrix decides.
+    """Two linear channels of z, d to d, and a prototype matrix on their mean, the fused features.
 
-    The channels begin as the identity and the matrices as M_s, so that the source model is what training starts from.
-    All of it is linear in z: M, which predicts, is the matrix of the fused features times the mean of the channels.
+    Channels start as the identity and matrices as M_s, so training starts from the source model. Everything is linear
+    in z, so M, which predicts, is the matrix of the fused features times the mean of the channels.
     """
 
     params: IcidParams
@@ -41,13 +41,13 @@ class Icid(TwoDomains):
         }
 
     def descend(self, loss: Tensor) -> None:
-        """Take a step; M then follows the channels and the matrix of the fused features."""
+        """Take an optimiser step, then update M."""
         super().descend(loss)
         self.fuse()
 
     @torch.no_grad()
     def fuse(self) -> None:
-        """Set M to what the matrix of the fused features is for z itself."""
+        """Set M to the matrix of the fused features, expressed for z."""
         mean = 0.5 * (self.own.get_parameter("common.weight") + self.own.get_parameter("distinct.weight"))
         self.prototypes.matrix.copy_(self.own.get_parameter("of_fused.matrix") @ mean)
 
@@ -63,8 +63,8 @@ def pairs(features: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         labels: N int64.
 
     Returns:
-        √d·|difference|, N×d (so unit features have the size that a linear layer's default initialisation counts on),
-        and whether both are of one class (N float, 1 or 0).
+        √d·|difference|, N×d (scaled as a linear layer's default initialisation expects of unit features), and whether
+        both are of one class (N float, 1 or 0).
     """
     different = features.shape[1] ** 0.5 * (features - features.roll(-1, dims=0)).abs()
     return different, (labels == labels.roll(-1)).to(features.dtype)

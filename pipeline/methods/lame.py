@@ -1,8 +1,8 @@
-"""LAME: probabilities that agree with those of the nearest pictures, nothing else changed (Boudiaf et al., CVPR 2022).
+"""LAME: smooth the probabilities over nearest neighbours, with the model unchanged (Boudiaf et al., CVPR 2022).
 
-The paper corrects the probabilities of the pictures that it is given, all together, and says nothing of others. What
-predicts here remembers the target's training pictures: for one of these it gives what the paper does, for another
-picture one step of the same with the neighbours that it has among them.
+The paper corrects the probabilities of a given set of pictures together, and defines nothing for other pictures. The
+classifier here stores the target's training pictures. For these it predicts as the paper does; for any other picture it
+makes one step of the same iteration with its neighbours among the stored ones.
 """
 
 from typing import Self
@@ -17,25 +17,25 @@ from pipeline.methods.parts.training_free import TrainingFree
 from pipeline.networks.network import PrototypeClassifier
 
 REMEMBERED = 4096
-"""Pictures of the target that the model keeps, at most; of more, so many evenly spread."""
+"""Maximum number of stored target pictures; if there are more, this many are chosen, evenly spaced."""
 
 NEAREST = 20
-"""Neighbours that are looked for, of which the nearest ``neighbours`` count."""
+"""Number of neighbours that are searched; the nearest ``neighbours`` of them are used."""
 
 SAME = 1.0 - 1e-5
-"""Cosine above which two pictures are one: a picture is no neighbour of itself."""
+"""Cosine above which two pictures count as the same, which is not its own neighbour."""
 
 STEPS, TOLERANCE = 100, 1e-8
-"""When the iteration ends, as in the released code: after so many steps, or so small a relative change of energy."""
+"""Maximum number of iterations, and the relative change of energy at which they end; as in the released code."""
 
 
 class Memory(nn.Module):
-    """The target's pictures and their probabilities after agreement; empty to begin with.
+    """The stored target pictures and their corrected probabilities; initially empty.
 
     Attributes:
-        z: REMEMBERED×d float, unit rows; 0 where nothing is remembered.
-        agreed: REMEMBERED×k float, their probabilities.
-        neighbours: int64, how many count.
+        z: REMEMBERED×d float, unit rows; 0 for unused rows.
+        agreed: corrected probabilities, REMEMBERED×k float.
+        neighbours: number of neighbours that are used, int64.
     """
 
     z: Tensor
@@ -55,7 +55,7 @@ class Memory(nn.Module):
             z: N×d float, unit rows.
 
         Returns:
-            Their places (N×NEAREST int64) and whether each counts (N×NEAREST float, 1 or 0).
+            Their rows (N×NEAREST int64) and whether each is used (N×NEAREST float, 1 or 0).
         """
         cosines = z @ self.z.T
         empty = self.z.abs().sum(dim=1) == 0
@@ -64,7 +64,7 @@ class Memory(nn.Module):
         return found.indices, ((ranks < self.neighbours) & found.values.isfinite()).to(z.dtype)
 
     def forward(self, z: Tensor) -> Tensor:
-        """N×d float in, the sum of the neighbours' probabilities out, N×k."""
+        """Return the sum of the neighbours' probabilities: N×d float in, N×k out."""
         places, counts = self.nearest(z)
         return (self.agreed[places] * counts[:, :, None]).sum(dim=1)
 
@@ -73,7 +73,7 @@ class LameClassifier(PrototypeClassifier):
     """softmax(log p + the sum of the neighbours' probabilities) of p = softmax(z·Mᵀ)."""
 
     def __init__(self, plain: PrototypeClassifier) -> None:
-        """Put a memory beside f, g and M of ``plain``, which are shared."""
+        """Add a memory to f, g and M of ``plain``, whose modules are shared, not copied."""
         super().__init__(plain.network, plain.prototypes, plain.decision, plain.statistics)
         self.memory = Memory(plain.network.head.dim)
 
@@ -82,18 +82,18 @@ class LameClassifier(PrototypeClassifier):
         return cls(PrototypeClassifier.untrained(params))
 
     def embed(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """Return z and the probabilities that agree with the memory's."""
+        """Return z and the corrected probabilities."""
         z, probabilities = super().embed(images)
         return z, self.agreeing(probabilities, self.memory(self.prototypes.directions(z)))
 
     def agreeing(self, probabilities: Tensor, around: Tensor) -> Tensor:
-        """One step: N×k probabilities and sums of the neighbours' in, N×k out."""
+        """Make one step of the iteration: N×k probabilities and sums over the neighbours in, N×k out."""
         scores = (probabilities + 1e-10).log() + around
         return torch.softmax(scores.masked_fill(~self.decision.possible, -torch.inf), dim=1)
 
 
 class Lame(TrainingFree):
-    """f, g and M stay; the model remembers the target."""
+    """f, g and M are fixed; the model stores the target."""
 
     params: LameParams
     model: LameClassifier
@@ -111,9 +111,9 @@ class Lame(TrainingFree):
         return self.model.agreeing(probabilities, memory(z))
 
     def _agreed(self, z: Tensor, probabilities: Tensor) -> Tensor:
-        """Iterate over the remembered pictures to a minimum of the paper's energy: n×d and n×k in, n×k out."""
+        """Iterate over the stored pictures to a minimum of the paper's energy: n×d and n×k in, n×k out."""
         places, counts = self.model.memory.nearest(z)
-        places = places.clamp(max=len(z) - 1)  # with few pictures some places are empty, and count for nothing
+        places = places.clamp(max=len(z) - 1)  # with few pictures some rows are unused; their count is 0
         unary, agreed, last = (probabilities + 1e-10).log(), probabilities, torch.inf
         for step in range(STEPS):
             around = (agreed[places] * counts[:, :, None]).sum(dim=1)

@@ -1,4 +1,4 @@
-"""LPL: pictures of a class near their nearest like ones, the target unseen (Li, Deng and Du, CVPR 2017)."""
+"""LPL: locality-preserving loss within the source's classes, without the target (Li, Deng and Du, CVPR 2017)."""
 
 import torch
 from torch import Tensor, nn
@@ -8,12 +8,12 @@ from pipeline.methods.parts.two_domains import Domains, TwoDomains
 
 
 class Bank(nn.Module):
-    """Features of the pictures of the last steps with their labels, the oldest replaced first.
+    """A ring buffer of the features and labels of the last steps.
 
     Attributes:
         features: n×d float.
-        labels: n int64; −1 where there is none yet.
-        place: the oldest one's.
+        labels: n int64; −1 for unused entries.
+        place: index of the oldest entry, which is replaced next.
     """
 
     features: Tensor
@@ -21,7 +21,7 @@ class Bank(nn.Module):
     place: Tensor
 
     def __init__(self, size: int, dim: int) -> None:
-        """Make an empty bank of ``size`` features of length ``dim``."""
+        """Create an empty bank of ``size`` features of length ``dim``."""
         super().__init__()
         self.register_buffer("features", torch.zeros(size, dim))
         self.register_buffer("labels", torch.full((size,), -1))
@@ -29,7 +29,7 @@ class Bank(nn.Module):
 
     @torch.no_grad()
     def add(self, features: Tensor, labels: Tensor) -> None:
-        """Take in a step's features (N×d, N no larger than the bank) and labels (N)."""
+        """Add a step's features (N×d, N no larger than the bank) and labels (N)."""
         places = (self.place + torch.arange(len(labels), device=labels.device)) % len(self.labels)
         self.features[places] = features.detach().to(self.features.dtype)
         self.labels[places] = labels
@@ -37,16 +37,16 @@ class Bank(nn.Module):
 
 
 class Lpl(TwoDomains):
-    """The paper's eq. 5 on √d·z, whose dimensions vary as those of features do that are not made unit ones.
+    """The paper's eq. 5 on √d·z, whose dimensions have the variance of features that are not normalised.
 
-    A batch has fewer of a class than k, and its mean would be that of the class: a centre loss. So the nearest are
-    looked for among those of the last steps, too.
+    A batch has fewer than k pictures of a class, so the mean of the k nearest would be the class mean, as in centre
+    loss. Therefore neighbours are also searched among the pictures of the last steps.
     """
 
     params: LplParams
 
     def own_modules(self) -> dict[str, nn.Module]:
-        # Less than an epoch, so that hardly a picture is its own neighbour as it was before.
+        # Smaller than an epoch, so that a picture rarely meets its own earlier features.
         size = max(self.params.batch_size, min(self.params.bank, len(self.source.rows) - self.params.batch_size))
         return {"bank": Bank(size, self.network.head.dim)}
 
@@ -63,14 +63,15 @@ class Lpl(TwoDomains):
 def locality_preserving(
     features: Tensor, labels: Tensor, others: Tensor, other_labels: Tensor, neighbours: int
 ) -> Tensor:
-    """½ · mean of ‖x − mean of the k nearest of its class‖² (eq. 4), which draws x alone, as in the paper's eq. 6.
+    """Return ½ · mean of ‖x − mean of its k nearest neighbours in its class‖² (eq. 4).
 
-    Where a class has fewer others, the mean is over these; a picture alone contributes 0.
+    Only x has a gradient, as in the paper's eq. 6. If a class has fewer neighbours, all of them are used; a picture
+    without any contributes 0.
 
     Args:
         features: N×d float.
         labels: N int64.
-        others: what neighbours are looked for among, n×d float, first the N themselves.
+        others: candidates for neighbours, n×d float; the first N are ``features`` themselves.
         other_labels: n int64.
         neighbours: k.
 

@@ -1,4 +1,4 @@
-"""MCC: predictions of the target that confuse classes as little as can be (Jin et al., ECCV 2020)."""
+"""MCC: minimum class confusion of the predictions for the target (Jin et al., ECCV 2020)."""
 
 import torch
 from torch import Tensor
@@ -10,7 +10,7 @@ from pipeline.methods.parts.two_domains import Domains, TwoDomains
 
 
 class Mcc(TwoDomains):
-    """The source's cross entropy and the target's class confusion; no alignment of the domains."""
+    """Cross entropy on the source and class confusion on the target; the domains are not aligned."""
 
     params: MccParams
 
@@ -22,14 +22,14 @@ class Mcc(TwoDomains):
 
 
 def class_confusion(logits: Tensor, temperature: float) -> Tensor:
-    """The mean over classes of the share of its row of the confusion matrix that other classes have (eqs. 3 to 7).
+    """Return the mean over classes of the off-diagonal share of their row in the confusion matrix (eqs. 3 to 7).
 
-    The matrix is Σ_i w_i·p_i·p_iᵀ of the pictures i, with weights w that are larger where a prediction is sure, sum to
-    their number and have no gradient. A class that nobody is given any probability of is not confused.
+    The matrix is Σ_i w_i·p_i·p_iᵀ over pictures i. The weights w grow with the certainty of a prediction, sum to N and
+    have no gradient. A class without any probability contributes 0.
 
     Args:
         logits: N×k float.
-        temperature: by which they are divided, so that sure predictions of wrong classes count less.
+        temperature: divides the logits, so that overconfident predictions count less.
 
     Returns:
         A scalar.

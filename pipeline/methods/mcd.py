@@ -1,4 +1,4 @@
-"""MCD: two classifiers that disagree where the target is far from the source (Saito et al., CVPR 2018)."""
+"""MCD: maximum classifier discrepancy (Saito et al., CVPR 2018)."""
 
 import torch
 from torch import Tensor

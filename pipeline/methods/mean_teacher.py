@@ -1,4 +1,4 @@
-"""Mean teacher: the target's pictures predicted as an average of former selves does (French et al., ICLR 2018)."""
+"""Mean teacher: consistency with a weight-averaged teacher on the target (French et al., ICLR 2018)."""
 
 from typing import ClassVar
 
@@ -11,10 +11,10 @@ from pipeline.methods.parts.two_domains import Domains, TwoDomains
 
 
 class MeanTeacher(TwoDomains):
-    """The student sees one view and the teacher another; the teacher is the average of f, g and M, and predicts.
+    """The student sees one view, the teacher another. The teacher is the average of f, g and M; it is the final model.
 
-    As in the released code the teacher's batch norms are in training mode: normalised by the batch of target pictures,
-    which alone their running statistics follow.
+    As in the released code, the teacher's batch norms are in training mode. They normalise by the batch of target
+    pictures, and their running statistics follow only these.
     """
 
     params: MeanTeacherParams
@@ -33,7 +33,7 @@ class MeanTeacher(TwoDomains):
 
     @torch.no_grad()
     def _teacher_probabilities(self, batch: Domains) -> Tensor:
-        """What the teacher predicts for the second views of the whole team's batch: T×k."""
+        """Return the teacher's predictions for the second views of the whole team's batch: T×k."""
         _, second = batch.target_views.chunk(2)
         teacher = self.model.network
         teacher.train()
@@ -44,12 +44,12 @@ class MeanTeacher(TwoDomains):
 
 
 def consistency(student: Tensor, teacher: Tensor, threshold: float) -> Tensor:
-    """Mean over pictures and classes of the squared difference, 0 where the teacher is not sure (secs. 3.1 and 3.2).
+    """Return the mean squared difference over pictures and classes (secs. 3.1 and 3.2).
 
     Args:
         student: probabilities, N×k float.
         teacher: probabilities, N×k float.
-        threshold: the teacher is sure where its largest probability is at least this.
+        threshold: pictures whose largest teacher probability is below this contribute 0.
 
     Returns:
         A scalar.

@@ -27,7 +27,7 @@ from pipeline.losses.domain import domain_confusion, domain_discrimination, lamb
 from pipeline.methods.parts import pseudolabels
 from pipeline.methods.parts.base import Method
 from pipeline.methods.parts.decision import decision_logits
-from pipeline.methods.parts.reweighting import estimated_shares
+from pipeline.methods.parts.reweighting import adjusted_prior, estimated_shares
 from pipeline.networks.network import Network, PrototypeClassifier, Prototypes
 from pipeline.training.average import Average
 from pipeline.training.loop import Epoch
@@ -35,13 +35,13 @@ from pipeline.training.loop import Epoch
 
 @dataclass(frozen=True)
 class Batch:
-    """One step's pictures.
+    """The pictures of one step.
 
     Attributes:
-        source: of the source.
-        target: of the target; the trusted ones come first.
-        labels: of the source's pictures in the whole team's batch, int64 on the device.
-        pseudo_labels: of the trusted target's pictures in the whole team's batch, int64 on the device.
+        source: this process's source pictures.
+        target: this process's target pictures; the trusted ones come first.
+        labels: labels of the source pictures in the whole team's batch, int64 on the device.
+        pseudo_labels: labels of the trusted target pictures in the whole team's batch, int64 on the device.
     """
 
     source: Pictures
@@ -52,14 +52,14 @@ class Batch:
 
 @dataclass(frozen=True)
 class Projections:
-    """z of both views of a step's pictures, of the whole team's batch.
+    """Projections z of both views of each picture in the whole team's batch.
 
     Attributes:
         source: 2S×d float.
         source_labels: 2S int64.
         target: 2T×d float.
-        trusted: those of the target that have a pseudo-label.
-        pseudo_labels: one for each of ``trusted``, int64.
+        trusted: the rows of ``target`` that have a trusted pseudo-label.
+        pseudo_labels: the pseudo-labels of ``trusted``, int64.
     """
 
     source: Tensor
@@ -69,17 +69,17 @@ class Projections:
     pseudo_labels: Tensor
 
     def detached(self) -> "Projections":
-        """Return the same without gradients to f and g."""
+        """Return the same projections without gradients to f and g."""
         return replace(self, source=self.source.detach(), target=self.target.detach(), trusted=self.trusted.detach())
 
 
 class Pocan(Method):
-    """The training task of stage 2: eqs. 15 and 16 in turn at every step."""
+    """The training task of stage 2. Every step minimises eq. 15, then eq. 16."""
 
     params: PocanParams
 
     def prepare(self) -> None:
-        """Let M_t start as a copy of M_s; f, g and M_s go on from the source model.
+        """Start M_t as a copy of M_s; train f, g and M_s of the source model in place.
 
         Raises:
             TrainingError: the target has fewer than two pictures to adapt to.
@@ -122,14 +122,14 @@ class Pocan(Method):
         }
 
     def _weigh_classes(self) -> None:
-        """Set the source's class weights, and the shares that the classes then have in the training."""
+        """Set the source's class weights and the resulting class shares in training."""
         labels = self.source.labels[self.source.rows]
         weights, self._trained_shares = source_weights(labels, self.params.class_weights, self.params.balance)
         self._source_weights = weights.to(self.target.inputs.device)
         self._target_weights = torch.ones_like(self._source_weights)
 
     def _predictor(self) -> PrototypeClassifier:
-        """Return what pseudo-labels and predicts: f, g and M_t, or their averages."""
+        """Return the classifier that pseudo-labels and predicts: f, g and M_t, or their averages (``ema``)."""
         network, prototypes = self._average["network"], self._average["target_prototypes"]
         assert isinstance(network, Network)
         assert isinstance(prototypes, Prototypes)
@@ -150,7 +150,7 @@ class Pocan(Method):
         return Epoch(self._batches(epoch, steps, pools, pseudo.labels), steps, images, metrics)
 
     def _pseudo_label(self) -> pseudolabels.PseudoLabels:
-        """Pseudo-label the training rows, on the CPU; also predict the test rows and set the epoch's class weights."""
+        """Pseudo-label the training rows (on the CPU), predict the test rows and set the target's class weights."""
         params = self.params
         probabilities = self.predict_whole_target()[1].cpu()
         if self._at_start is None:
@@ -159,9 +159,8 @@ class Pocan(Method):
         bounds = pseudolabels.Bounds(params.trusted_floor, params.trusted_cap, alive)
         pseudo = pseudolabels.assign(probabilities, params.beta, bounds)
         if params.target_shares == "em":
-            adjusted = self._trained_shares ** (1.0 - params.logit_adjustment)
-            prior = torch.where(self._trained_shares > 0, adjusted, 0.0)
-            target_shares = estimated_shares(probabilities, prior / prior.sum())
+            prior = adjusted_prior(self._trained_shares, params.logit_adjustment)
+            target_shares = estimated_shares(probabilities, prior)
         else:
             target_shares = class_shares(pseudo.labels)
         weights = class_weights(target_shares, params.class_weights, TARGET_POWER, params.balance)
@@ -169,7 +168,7 @@ class Pocan(Method):
         return pseudo
 
     def _pseudo_label_metrics(self, pseudo: pseudolabels.PseudoLabels) -> dict[str, float]:
-        """Return what shows that pseudo-labels run away: the share of every class, and how many have died out."""
+        """Return metrics that show drifting pseudo-labels: the share of each class, and how many have died out."""
         finite = pseudo.thresholds[pseudo.thresholds.isfinite()]
         given = class_shares(pseudo.labels)
         assert self._at_start is not None
@@ -182,11 +181,11 @@ class Pocan(Method):
         }
 
     def _pools(self, pseudo: pseudolabels.PseudoLabels) -> tuple[tuple[Tensor, int], ...]:
-        """Return what batches are drawn from, each with its number of pictures in a batch.
+        """Return what batches are drawn from, each with its number of pictures per batch.
 
-        They are source rows, and indices of trusted and of untrusted training rows. The target's part of a batch is
-        divided between trusted and untrusted as the whole set is. The released code's epoch is as long as the longest
-        of these three lasts.
+        These are source rows, indices of trusted target rows and indices of untrusted ones. A batch has the same
+        proportion of trusted pictures as the whole target. As in the released code, an epoch lasts until each of the
+        three has been seen once.
         """
         size = self.params.batch_size
         trusted, untrusted = (chosen.nonzero().squeeze(1) for chosen in (pseudo.trusted, ~pseudo.trusted))
@@ -209,8 +208,8 @@ class Pocan(Method):
         Args:
             source_rows: rows of the source, int64 on the CPU.
             target_index: indices into the target's training rows, trusted ones first, int64 on the CPU.
-            pseudo_labels: of the trusted ones, int64 on the CPU.
-            generator: of the views' chance.
+            pseudo_labels: labels of the trusted ones, int64 on the CPU.
+            generator: random generator of the views.
         """
         return Batch(
             self._source_views.pictures(source_rows, generator),
@@ -220,7 +219,7 @@ class Pocan(Method):
         )
 
     def step(self, batch: Batch, progress: float) -> dict[str, Tensor]:
-        """Move f and g by eq. 15, then M_s and M_t by eq. 16."""
+        """Update f and g by eq. 15, then M_s and M_t by eq. 16."""
         weight = lambda_t(progress)
         views = self._source_views.views(batch.source), self._target_views.views(batch.target)
         z = self._with_labels(*self._training_projections(*views), batch)
@@ -245,8 +244,8 @@ class Pocan(Method):
         """Return the terms of eq. 15, L_in + L_cross + L_st, with M_s and M_t frozen.
 
         Args:
-            z: with gradients to f and g.
-            pseudo_weight: λ_t, of the trusted samples' cross entropy in L_in.
+            z: projections with gradients to f and g.
+            pseudo_weight: λ_t, the weight of the trusted samples' cross entropy in L_in.
         """
         m_s, m_t = self.source_prototypes.matrix.detach(), self.target_prototypes.matrix.detach()
         w_s = self._source_weights
@@ -269,8 +268,8 @@ class Pocan(Method):
         """Return the terms of eq. 16, L_sp + L_tp + L_dis.
 
         Args:
-            z: without gradients to f and g.
-            pseudo_weight: λ_t, of L_tp where ``lambda_on_prototypes`` says so.
+            z: projections without gradients to f and g.
+            pseudo_weight: λ_t, the weight of L_tp if ``lambda_on_prototypes`` is set.
         """
         m_s, m_t = self.source_prototypes.matrix, self.target_prototypes.matrix
         factor = pseudo_weight if self.params.lambda_on_prototypes else 1.0
@@ -283,11 +282,11 @@ class Pocan(Method):
         return terms
 
     def _pseudo_cross_entropy(self, z: Projections, matrix: Tensor) -> Tensor:
-        """Return the cross entropy of the trusted samples' pseudo-labels against M_s or M_t: eqs. 3, 5 and 9.
+        """Return the cross entropy of the trusted pseudo-labels with M_s or M_t (eqs. 3, 5 and 9).
 
-        As ``pseudo_loss`` says, of softmax(z·Mᵀ), or of the decision that pseudo-labels and predicts,
-        softmax(z·Mᵀ − A) among the possible classes. Where labels are as frequent as this decision says, the second is
-        at its minimum, while the first goes on to raise the classes that A favours.
+        By ``pseudo_loss`` it uses softmax(z·Mᵀ), or the decision that makes the pseudo-labels: softmax(z·Mᵀ − A) over
+        the possible classes. The second loss is minimal when the predicted shares equal those of the pseudo-labels; the
+        first keeps raising the classes that A favours.
         """
         if self.params.pseudo_loss == "printed" or len(z.pseudo_labels) == 0:
             return weighted_cross_entropy(z.trusted, matrix, z.pseudo_labels, self._target_weights)
@@ -296,7 +295,7 @@ class Pocan(Method):
         return (self._target_weights[z.pseudo_labels] * losses).mean()
 
     def _training_projections(self, source_views: Tensor, target_views: Tensor) -> tuple[Tensor, Tensor]:
-        """Project both domains' views, with gradients; batch norm sees the domains as ``domain_passes`` says."""
+        """Project the views of both domains with gradients, jointly or separately (``domain_passes``)."""
         if self.params.domain_passes == "joint":
             with following(self.network, self.params.batch_norm, "both"):
                 both = self._project(torch.cat([source_views, target_views]))
@@ -309,7 +308,7 @@ class Pocan(Method):
 
     @torch.no_grad()
     def _evaluation_projections(self, source_views: Tensor, target_views: Tensor) -> tuple[Tensor, Tensor]:
-        """Project by the updated f and g in evaluation mode, for eq. 16 (docs/method.md; as the released code does)."""
+        """Project with the updated f and g in evaluation mode, for eq. 16, as the released code does."""
         self.network.eval()
         with self.team.autocast():
             projections = self.network(source_views), self.network(target_views)
@@ -317,14 +316,14 @@ class Pocan(Method):
         return projections
 
     def _with_labels(self, z_source: Tensor, z_target: Tensor, batch: Batch) -> Projections:
-        """Gather the whole team's projections from each process's own, and put their labels beside them."""
+        """Gather the projections of all processes of the team, and add the labels."""
         z_source = self.team.gather_views(z_source, batch.source.count)
         z_target = self.team.gather_views(z_target, batch.target.count)
         trusted = torch.cat([view[: len(batch.pseudo_labels)] for view in z_target.chunk(2)])
         return Projections(z_source, batch.labels.repeat(2), z_target, trusted, batch.pseudo_labels.repeat(2))
 
     def state(self) -> dict[str, Any]:
-        """Return that of every method, and which classes were pseudo-labels at the start."""
+        """Return the state of every method, and which classes were predicted at the start."""
         return {**super().state(), "at_start": self._at_start}
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -332,12 +331,12 @@ class Pocan(Method):
         self._at_start = state["at_start"]
 
     def modules(self) -> dict[str, nn.Module]:
-        """Return f, g, M_t and M_s, as they predict."""
+        """Return f, g, M_t and M_s, or their averages (``ema``)."""
         return {**super().modules(), "source_prototypes": self._average["source_prototypes"]}
 
 
 def _share_of_batch(size: int, share: float) -> int:
-    """Return how many of a batch are trusted: in proportion, but not 0 or all while both kinds exist."""
+    """Return the number of trusted pictures in a batch: in proportion, but neither 0 nor all if both kinds exist."""
     if share in (0.0, 1.0):
         return round(size * share)
     return min(max(round(size * share), 1), size - 1)

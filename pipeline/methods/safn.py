@@ -1,4 +1,4 @@
-"""SAFN: features of both domains whose norms grow step by step (Xu et al., ICCV 2019)."""
+"""SAFN: stepwise growth of the feature norms of both domains (Xu et al., ICCV 2019)."""
 
 import torch
 from torch import Tensor, nn
@@ -9,7 +9,7 @@ from pipeline.networks.network import Network, unit_rows
 
 
 class WithNorms(nn.Module):
-    """z, and the norm that f's features have before they are made unit ones: float N×3×112×112 in, N×(d + 1) out."""
+    """Embeds pictures as z and the norm of f's features before L2 normalisation: N×3×112×112 in, N×(d + 1) out."""
 
     def __init__(self, network: Network) -> None:
         super().__init__()
@@ -22,10 +22,10 @@ class WithNorms(nn.Module):
 
 
 class Safn(TwoDomains):
-    """The paper's eq. 7; f's unit features hide their norm, so it is taken before.
+    """The paper's eq. 7, on the norm of f's features before their L2 normalisation.
 
-    In the paper the classifier sees features as long as they are. Here f's features and z are made unit ones, so that
-    a norm which grows changes no prediction: what the loss is for cannot act, and the method is not ranked.
+    In the paper the classifier sees unnormalised features. Here f's features and z are normalised, so a growing norm
+    changes no prediction. The loss cannot have its intended effect, and the method is not ranked.
     """
 
     params: SafnParams
@@ -46,7 +46,7 @@ class Safn(TwoDomains):
 
 
 def stepwise(norms: Tensor, step: float) -> Tensor:
-    """Mean of (‖f‖ − (‖f‖ now + Δr))²; its value is Δr², and only its gradient counts.
+    """Return the mean of (‖f‖ − (sg(‖f‖) + Δr))², sg: stop gradient. Its value is always Δr²; its gradient matters.
 
     Args:
         norms: ‖f‖ of each picture, N float.

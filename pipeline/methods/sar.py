@@ -1,4 +1,4 @@
-"""SAR: entropy of reliable predictions, minimised where it is also flat (Niu et al., ICLR 2023)."""
+"""SAR: sharpness-aware entropy minimisation of reliable predictions (Niu et al., ICLR 2023)."""
 
 import math
 
@@ -12,11 +12,11 @@ from pipeline.methods.parts.two_domains import Batch, Domains, TwoDomains
 
 
 class Recovery(nn.Module):
-    """Notices that a model collapses: the moving average of the entropy that is minimised.
+    """Detects the collapse of a model by the moving average of the minimised entropy.
 
     Attributes:
-        average: a float; 0 before the first step.
-        steps: how many it is of, int64.
+        average: the moving average, a float; 0 before the first step.
+        steps: number of steps in the average, int64.
     """
 
     average: Tensor
@@ -28,7 +28,7 @@ class Recovery(nn.Module):
         self.register_buffer("steps", torch.zeros((), dtype=torch.int64))
 
     def collapsed(self, value: Tensor, bound: float) -> bool:
-        """Take in a step's entropy; where the average falls below ``bound`` say so, and begin anew."""
+        """Add a step's entropy; if the average falls below ``bound``, restart it and return True."""
         self.average.copy_(torch.where(self.steps > 0, 0.9 * self.average + 0.1 * value, value))
         self.steps += 1
         if bool(self.average >= bound):
@@ -38,7 +38,7 @@ class Recovery(nn.Module):
 
 
 class Sar(TwoDomains):
-    """Scale and shift of the earlier normalisation layers learn; what predicts and is seen is as in Tent."""
+    """Trains scale and shift of the earlier normalisation layers, on the target alone, as Tent does."""
 
     params: SarParams
 
@@ -59,7 +59,7 @@ class Sar(TwoDomains):
         return {"entropy": mean_where(found, found < self._margin)}
 
     def step(self, batch: Batch, progress: float) -> dict[str, Tensor]:
-        """Go up to the sharpest point near by, and take the gradient there (eqs. 3 and 4)."""
+        """Climb to the point of highest loss nearby, and descend by the gradient there (eqs. 3 and 4)."""
         self.set_rates(progress)
         seen = self.embedded(batch, progress)
         found = self._entropies(seen.target)
@@ -88,7 +88,7 @@ class Sar(TwoDomains):
 
     @torch.no_grad()
     def _recover(self, value: Tensor, counted: Tensor) -> None:
-        """Go back to the source model's layers where the model has become sure of everything (sec. 3.3)."""
+        """Reset the layers to the source model's if the model has collapsed (sec. 3.3)."""
         recovery = self.own["recovery"]
         assert isinstance(recovery, Recovery)
         value, any_counted = self.team.from_leader(torch.stack([value, counted.any().to(value.dtype)]))
@@ -99,13 +99,13 @@ class Sar(TwoDomains):
 
 
 def mean_where(values: Tensor, chosen: Tensor) -> Tensor:
-    """The mean of the chosen values, of which there may be none: then 0 with a gradient of 0 (N float, N bool)."""
+    """Return the mean of the chosen values (N float, N bool); 0 with gradient 0 if none is chosen."""
     return torch.where(chosen, values, 0.0).sum() / chosen.sum().clamp(min=1)
 
 
 @torch.no_grad()
 def climb(parameters: list[nn.Parameter], radius: float) -> None:
-    """Move parameters along their common gradient, by ``radius`` in all (Foret et al., ICLR 2021)."""
+    """Move the parameters by a step of length ``radius`` along their joint gradient (Foret et al., ICLR 2021)."""
     gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
     length = torch.stack([gradient.norm() for gradient in gradients]).norm()
     for parameter in parameters:

@@ -1,14 +1,15 @@
-"""Shift: the target's z moved to the source's, by class shares, by means or by covariances, and then classified."""
+"""Shift: align the target's z with the source's (class-aware shift, means or covariances), then classify it."""
 
 from torch import Tensor
 
 from pipeline.config.methods.shift import ShiftParams
+from pipeline.methods.parts.directions import centroids, decide_by_directions
 from pipeline.methods.parts.shift import ClassAware, ShiftedClassifier, alignment, class_aware
-from pipeline.methods.parts.training_free import TrainingFree, centroids, decide_by_directions
+from pipeline.methods.parts.training_free import TrainingFree
 
 
 class ShiftMethod(TrainingFree):
-    """f and g stay; what is known of the source are its class means, their shares and the covariance of its z."""
+    """f and g are fixed; of the source only class means, class shares and the covariance of z are used."""
 
     params: ShiftParams
     model: ShiftedClassifier

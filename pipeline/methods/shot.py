@@ -1,4 +1,4 @@
-"""SHOT: sure and varied predictions for the target under the source's classifier (Liang et al., ICML 2020)."""
+"""SHOT: information maximisation and pseudo-labels with the source's classifier fixed (Liang et al., ICML 2020)."""
 
 import torch
 from torch import Tensor
@@ -7,12 +7,12 @@ from torch.nn import functional as F
 from pipeline.compute.device import upload
 from pipeline.config.methods.shot import ShotParams
 from pipeline.methods.parts.decision import decision_logits, entropy
-from pipeline.methods.parts.training_free import centroids
+from pipeline.methods.parts.directions import centroids, nearest_centroid
 from pipeline.methods.parts.two_domains import Domains, TwoDomains
 
 
 class Shot(TwoDomains):
-    """M stays the source's; f and g learn from the target's pictures alone, the source's are not looked at."""
+    """M of the source model is fixed; f and g are trained on the target alone, without source pictures."""
 
     params: ShotParams
 
@@ -41,20 +41,20 @@ class Shot(TwoDomains):
 def clustered(z: Tensor, probabilities: Tensor) -> Tensor:
     """Label every picture by the nearest centroid, by cosine distance (eqs. 5 and 6): N×d and N×k in, N int64 out."""
     means, found = centroids(z, probabilities, rounds=2)
-    return (z @ means.T).masked_fill(~found, -torch.inf).argmax(dim=1)
+    return nearest_centroid(z, means, found)
 
 
 def smoothed_shares(labels: Tensor, possible: Tensor) -> Tensor:
-    """Return the share of each class, each possible one counted once more (Laplace's rule of succession).
+    """Return the share of each class, with one added to every possible class's count (Laplace).
 
-    So the divergence from these shares is finite for a class that nobody has.
+    The divergence from these shares is then finite for a class without pictures.
 
     Args:
         labels: N int64, on the device of ``possible``.
         possible: k bool.
 
     Returns:
-        k float that sum to 1 over the possible classes; 1 for the others, whose logarithm is 0.
+        k float that sum to 1 over the possible classes; 1 for the others, so that their logarithm is 0.
     """
     counts = F.one_hot(labels, len(possible)).sum(dim=0) + 1.0
     return torch.where(possible, counts / counts[possible].sum(), 1.0)

@@ -1,4 +1,4 @@
-"""SWD: MCD whose discrepancy is a sliced Wasserstein distance (Lee et al., CVPR 2019)."""
+"""SWD: MCD with a sliced Wasserstein discrepancy (Lee et al., CVPR 2019)."""
 
 import torch
 from torch import Tensor
@@ -11,7 +11,7 @@ from pipeline.methods.parts.two_classifiers import TwoClassifiers
 
 
 class Swd(TwoClassifiers):
-    """Directions are drawn anew for each comparison, from a stream of the epoch's own."""
+    """New directions are drawn for each comparison, from a random generator per epoch."""
 
     params: SwdParams
 
@@ -27,9 +27,9 @@ class Swd(TwoClassifiers):
 
 
 def sliced_wasserstein(x: Tensor, y: Tensor, directions: Tensor) -> Tensor:
-    """Mean over directions of the squared Wasserstein-2 distance of two samples (eq. 7).
+    """Return the mean over directions of the squared Wasserstein-2 distance of two samples (eq. 7).
 
-    In one dimension it is that of the sorted values.
+    In one dimension it is the mean squared difference of the sorted values.
 
     Args:
         x: N×k float.

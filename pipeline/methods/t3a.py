@@ -1,16 +1,17 @@
-"""T3A: prototypes from the target's surest pictures and the classifier's own rows (Iwasawa & Matsuo, NeurIPS 2021)."""
+"""T3A: prototypes from the target's most confident pictures and the rows of M (Iwasawa & Matsuo, NeurIPS 2021)."""
 
 import torch
 from torch import Tensor
 
 from pipeline.config.methods.t3a import T3aParams
 from pipeline.labels import NUM_CLASSES
-from pipeline.methods.parts.training_free import TrainingFree, decide_by_directions
+from pipeline.methods.parts.directions import decide_by_directions
+from pipeline.methods.parts.training_free import TrainingFree
 from pipeline.networks.network import PrototypeClassifier, unit_rows
 
 
 class T3a(TrainingFree):
-    """f and g stay; the directions of the mean supports take the place of the prototypes."""
+    """f and g are fixed; the normalised means of the supports replace the prototypes."""
 
     params: T3aParams
 
@@ -20,16 +21,16 @@ class T3a(TrainingFree):
 
 
 def templates(z: Tensor, probabilities: Tensor, model: PrototypeClassifier, most: int | None) -> Tensor:
-    """The mean direction of each class's supports.
+    """Return the normalised mean of each class's supports.
 
-    A class's supports are its row of M and all pictures that are predicted as it, made unit vectors; of these the
-    ``most`` with the least entropy of what is predicted for them are kept.
+    A class's supports are its row of M and all pictures predicted as it, as unit vectors. The ``most`` supports with
+    the lowest prediction entropy are kept.
 
     Args:
-        z: of the target's pictures, N×d float.
-        probabilities: what is predicted for them, N×k float.
-        model: its prototypes are M, and with its decision they predict for their own rows, too.
-        most: M in the paper; None: all.
+        z: embeddings of the target's pictures, N×d float.
+        probabilities: predictions for them, N×k float.
+        model: the source model; its M also predicts the class of its own rows.
+        most: maximum number of supports per class (M in the paper); None: all.
 
     Returns:
         Unit rows, k×d float.

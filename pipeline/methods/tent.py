@@ -1,4 +1,4 @@
-"""Tent: the scale and shift of batch norms trained by the entropy of predictions (Wang et al., ICLR 2021)."""
+"""Tent: train scale and shift of batch norms by entropy minimisation (Wang et al., ICLR 2021)."""
 
 import torch
 from torch import Tensor
@@ -10,7 +10,7 @@ from pipeline.methods.parts.two_domains import Domains, TwoDomains
 
 
 class Tent(TwoDomains):
-    """Sees the target alone: batches normalise themselves in training, and their running statistics predict."""
+    """Uses the target alone. Training passes normalise by the batch; predictions use the running statistics."""
 
     params: TentParams
 

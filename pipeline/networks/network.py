@@ -1,7 +1,7 @@
 """The networks: encoder f, projection head g and the prototype matrices M_s and M_t (paper, sec. 3; Fig. 1).
 
-Images enter as float NCHW in [0, 1], RGB, 112×112; the encoder gives them the size (``model.input_size``) and the
-normalisation that its weights were trained with, so no caller needs to know either.
+Inputs are RGB images, float N×3×112×112 in [0, 1]. The encoder resizes (``model.input_size``) and normalises them as
+its weights expect, so callers need to do neither.
 """
 
 import math
@@ -21,7 +21,7 @@ from pipeline.networks.statistics import ClassStatistics
 
 
 class InputNorm(nn.Module):
-    """Turns RGB in [0, 1] into what the encoder's weights expect."""
+    """Normalises RGB in [0, 1] as the encoder's weights expect."""
 
     factor: Tensor
     offset: Tensor
@@ -41,7 +41,7 @@ class InputNorm(nn.Module):
 
 
 class InputSize(nn.Module):
-    """Resizes to size×size, bilinearly; where that shrinks, with the filter widened (antialiasing)."""
+    """Resizes to size×size by bilinear interpolation, with antialiasing when shrinking."""
 
     def __init__(self, size: int) -> None:
         super().__init__()
@@ -54,34 +54,34 @@ class InputSize(nn.Module):
 
 
 def unit_rows(vectors: Tensor) -> Tensor:
-    """Normalise rows to length 1, in float32 at least: bf16 keeps three digits, too few for a length."""
+    """Normalise rows to length 1, at least in float32: the precision of bf16 is too low for norms."""
     return F.normalize(vectors.to(torch.promote_types(vectors.dtype, torch.float32)))
 
 
 class Encoder(nn.Module):
-    """f: a backbone with global average pooling, L2-normalised features; ‖f(x)‖ = 1.
+    """f: a backbone with global average pooling and L2-normalised features, ‖f(x)‖ = 1.
 
-    N×3×112×112 float in, N×``dim`` float out. Where a linear classifier stands on them, features stay as they are.
+    N×3×112×112 float in, N×``dim`` float out. In an imported model (linear classifier) features are not normalised.
 
     Attributes:
-        trunk: the backbone itself.
+        trunk: the backbone.
         dim: number of features.
 
     Raises:
-        ParamsError: there is no such architecture, or it does not take pictures of this size.
+        ParamsError: the architecture does not exist, or does not take pictures of this size.
     """
 
     def __init__(self, params: ModelParams) -> None:
         super().__init__()
         backbone = params.chosen_backbone()
         norm = params.input_norm(backbone)
-        # By default the crops are what the network sees, and no resizing stands in the graph.
+        # By default crops are not resized, and the graph has no resizing operation.
         self.size = nn.Identity() if params.input_size in (None, CROP_SIZE) else InputSize(params.input_size)
         self.norm = nn.Identity() if norm is None else InputNorm(norm)
         self.trunk = backbone.build(params.weights)
         self.dim = backbone.width(self.trunk)
         self._unit = not isinstance(params, LinearModelParams)
-        # Channels last is the layout that convolutions are fast in, on CPUs and on tensor cores.
+        # Convolutions are faster in channels-last layout, on CPUs and on tensor cores.
         self.trunk.to(memory_format=torch.channels_last)
 
     def forward(self, images: Tensor) -> Tensor:
@@ -89,7 +89,7 @@ class Encoder(nn.Module):
         return unit_rows(features) if self._unit else features
 
     def features(self, images: Tensor) -> Tensor:
-        """The features before they are normalised, N×``dim``."""
+        """Return the features before L2 normalisation, N×``dim``."""
         images = self.norm(self.size(images)).contiguous(memory_format=torch.channels_last)
         features: Tensor = self.trunk(images)
         return features
@@ -98,9 +98,9 @@ class Encoder(nn.Module):
 class ProjectionHead(nn.Module):
     """g: Linear → BatchNorm → ReLU → Linear without bias → L2 norm; N×``features`` in, N×``dim`` out, ‖z‖ = 1.
 
-    With ``model.projection_norm: batch`` a BatchNorm without scale and shift stands before the L2 norm, as in SimCLR's
-    released code (Chen et al., ICML 2020). Each dimension of a batch then has mean 0 and variance 1: its projections
-    point into all directions, whatever the weights.
+    With ``model.projection_norm: batch`` a BatchNorm without scale and shift precedes the L2 norm, as in SimCLR's
+    released code (Chen et al., ICML 2020). Each dimension then has mean 0 and variance 1 over a batch, so projections
+    cannot collapse to one point.
     """
 
     def __init__(self, features: int, hidden: int, dim: int, norm: Literal["none", "batch"] = "none") -> None:
@@ -114,8 +114,8 @@ class ProjectionHead(nn.Module):
         )
         if norm == "batch":
             self.layers.append(nn.BatchNorm1d(dim, affine=False))
-        # The features have norm 1, not the √n that a layer's default initialisation counts on. Left at that, the
-        # spread of its outputs would drown in the batch norm's epsilon, and little gradient would reach the encoder.
+        # Features have norm 1, not the √n that a linear layer's default initialisation assumes. With that
+        # initialisation, the variance of the outputs would be below the batch norm's epsilon, and gradients tiny.
         first = self.layers[0]
         assert isinstance(first, nn.Linear)
         nn.init.normal_(first.weight)
@@ -125,7 +125,7 @@ class ProjectionHead(nn.Module):
 
 
 class NoHead(nn.Module):
-    """In the place of g where a linear classifier stands on the features: z = f(x)."""
+    """Replaces g in an imported model, whose linear classifier works on features: z = f(x)."""
 
     def __init__(self, dim: int) -> None:
         super().__init__()
@@ -155,7 +155,7 @@ class Network(nn.Module):
 
 
 class Prototypes(nn.Module):
-    """A learnable prototype matrix M (paper, sec. 3.1): logits = z·Mᵀ, no bias, no temperature.
+    """A learnable prototype matrix M (paper, sec. 3.1): logits = z·Mᵀ, without bias and temperature.
 
     Attributes:
         matrix: k×d.
@@ -163,7 +163,7 @@ class Prototypes(nn.Module):
 
     def __init__(self, dim: int) -> None:
         super().__init__()
-        # The scale of a linear layer's default initialisation: small against the learned prototypes.
+        # The range of a linear layer's default initialisation: small compared with learned prototypes.
         self.matrix = nn.Parameter(torch.empty(NUM_CLASSES, dim).uniform_(-(dim**-0.5), dim**-0.5))
 
     def forward(self, projections: Tensor) -> Tensor:
@@ -171,24 +171,24 @@ class Prototypes(nn.Module):
         return projections @ self.matrix.T
 
     def fixed(self, projections: Tensor) -> Tensor:
-        """The logits, through which no gradient reaches M."""
+        """Return the logits without a gradient to M."""
         return projections @ self.matrix.detach().T
 
     def directions(self, projections: Tensor) -> Tensor:
-        """The projections (N×d) as unit rows, for what compares directions: they are already."""
+        """Return the projections (N×d) as unit rows, which here they are already."""
         return projections
 
     @torch.no_grad()
     def replace(self, directions: Tensor) -> None:
-        """Let these directions (k×d) take the place of M, and of all else that decides here."""
+        """Replace M (and the bias, if there is one) by these class vectors, k×d."""
         self.matrix.copy_(directions)
 
 
 class LinearClassifier(Prototypes):
-    """The last layer of a network that was trained elsewhere: logits = z·Wᵀ + b, where z is no unit vector.
+    """The last layer of an imported network: logits = z·Wᵀ + b, where z is not normalised.
 
     Attributes:
-        matrix: W, k×d; 0 of an expression that the network does not know.
+        matrix: W, k×d; rows of expressions that the network does not know are 0.
         bias: b, k.
     """
 
@@ -212,12 +212,14 @@ class LinearClassifier(Prototypes):
 
 
 class Decision(nn.Module):
-    """From logits to probabilities: the softmax, after what is known of the classes. To begin with nothing is.
+    """Turns logits into probabilities: logit adjustment, restriction to possible classes, softmax.
+
+    Initially there is no adjustment, and all classes are possible.
 
     Attributes:
-        adjustment: k float, subtracted from the logits: τ·log of the classes' shares in training (logit adjustment,
+        adjustment: subtracted from the logits, k float: τ·log of the class shares in training (logit adjustment,
             Menon et al., ICLR 2021).
-        possible: k bool, the classes that occur in the target; the others get the probability 0.
+        possible: the classes that occur in the target, k bool; the others get probability 0.
     """
 
     adjustment: Tensor
@@ -229,23 +231,20 @@ class Decision(nn.Module):
         self.register_buffer("possible", torch.ones(NUM_CLASSES, dtype=torch.bool))
 
     def adjust(self, shares: Tensor, strength: float) -> None:
-        """Decide as if all classes were equally frequent.
+        """Set the logit adjustment; with τ = 1 it predicts as if all classes were equally frequent.
 
         Args:
-            shares: k float, of the classes in training, weights included; 0: unknown.
+            shares: class shares in training, class weights included, k float; 0: unknown, not adjusted.
             strength: τ.
         """
         self.adjustment.copy_(strength * torch.where(shares > 0, shares, 1.0).log())
 
     def adjusted(self, shares: Tensor, strength: float) -> "Decision":
-        """Another decision among the same possible classes, for a training in which they have other shares.
+        """Return a new decision with the same possible classes and another logit adjustment, on the same device.
 
         Args:
             shares: as in ``adjust``.
             strength: as in ``adjust``.
-
-        Returns:
-            The new decision, on the device of this one.
         """
         other = Decision()
         other.adjust(shares, strength)
@@ -253,20 +252,20 @@ class Decision(nn.Module):
         return other.to(self.possible.device)
 
     def convert(self, probabilities: Tensor, other: "Decision") -> Tensor:
-        """Turn probabilities of this decision into those that another one makes of the same logits.
+        """Convert probabilities by this decision to those that another decision gives for the same logits.
 
         Args:
-            probabilities: N×k, of this decision.
-            other: a decision among the same possible classes.
+            probabilities: probabilities by this decision, N×k.
+            other: a decision with the same possible classes.
 
         Returns:
-            N×k probabilities.
+            Probabilities, N×k.
         """
         weighed = probabilities * (self.adjustment - other.adjustment).exp()
         return weighed / weighed.sum(dim=1, keepdim=True)
 
     def restrict(self, classes: Iterable[int]) -> None:
-        """Only these can be predicted, of those that could be before."""
+        """Make all other classes impossible."""
         named = torch.zeros_like(self.possible)
         named[list(classes)] = True
         self.possible &= named
@@ -277,10 +276,10 @@ class Decision(nn.Module):
 
 
 class Calibration(nn.Module):
-    """Probabilities as certain as they are right: softmax(log p / T) (Guo et al., ICML 2017). It changes no decision.
+    """Temperature scaling: softmax(log p / T) (Guo et al., ICML 2017). It does not change the predicted class.
 
     Attributes:
-        temperature: T, a float fitted on the source's test part; 1 to begin with.
+        temperature: T, a float fitted on the source's test rows; initially 1.
     """
 
     temperature: Tensor
@@ -291,16 +290,16 @@ class Calibration(nn.Module):
 
     def forward(self, probabilities: Tensor) -> Tensor:
         """N×k probabilities in, N×k out."""
-        # p^(1/T) of the largest's share: a class with probability 0 keeps it, and nothing underflows.
+        # Powers of p / max(p): probability 0 stays 0, and nothing underflows.
         powers = (probabilities / probabilities.amax(dim=1, keepdim=True)) ** (1.0 / self.temperature)
         return powers / powers.sum(dim=1, keepdim=True)
 
 
 class Classifier(nn.Module, ABC):
-    """A model that predicts: images in, class probabilities out, in the order of EXPRESSIONS.
+    """A model that maps images to class probabilities, in the order of EXPRESSIONS.
 
-    What a method adapts is one of these; it is saved, scored, exported and registered as such. Training, scores and
-    validators use the probabilities of ``embed``; users are shown those after ``calibration``.
+    Every adapted model is one, and is saved, scored, exported and registered as one. Training, scores and validators
+    use the probabilities of ``embed``; users see those after ``calibration``.
     """
 
     def __init__(self) -> None:
@@ -310,7 +309,7 @@ class Classifier(nn.Module, ABC):
     @classmethod
     @abstractmethod
     def untrained(cls, params: ModelParams) -> Self:
-        """A model with random weights, into which saved ones can be loaded."""
+        """Create a model with random weights, into which saved ones can be loaded."""
 
     @abstractmethod
     def embed(self, images: Tensor) -> tuple[Tensor, Tensor]:
@@ -320,7 +319,7 @@ class Classifier(nn.Module, ABC):
             images: float N×3×112×112 in [0, 1].
 
         Returns:
-            N×d, what the decision is made from, and N×k probabilities.
+            The embeddings that are classified, N×d, and probabilities, N×k.
         """
 
     def forward(self, images: Tensor) -> Tensor:
@@ -330,13 +329,13 @@ class Classifier(nn.Module, ABC):
 
 
 class PrototypeClassifier(Classifier):
-    """softmax(z·Mᵀ) of z = g(f(x)): the source model with M_s (DT), POCAN's with M_t (docs/method.md).
+    """softmax(z·Mᵀ) of z = g(f(x)): the source model with M_s (DT), POCAN's model with M_t (docs/method.md).
 
-    Of a network that was trained elsewhere ``prototypes`` is its linear classifier, and z are its features.
+    In an imported model ``prototypes`` is its linear classifier, and z are its features.
 
     Attributes:
-        statistics: of the source's z, in a source model; it decides nothing. None in most adapted models, whose z is
-            another one, and in source models of before it was kept.
+        statistics: class statistics of the source's z, in a source model; predictions do not depend on it. None in most
+            adapted models, whose z differs, and in source models of older versions.
     """
 
     def __init__(

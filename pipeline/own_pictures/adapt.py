@@ -1,4 +1,4 @@
-"""What ``pocan adapt`` does: a model adapted to a folder of pictures or a video, and its predictions."""
+"""The work of ``pocan adapt``: adapt a model to a folder of pictures or a video, and predict its faces."""
 
 import copy
 import re
@@ -36,12 +36,12 @@ from pipeline.training import loop
 def adapt_to_pictures(request: AdaptRequest) -> None:
     """Find the faces of ``request.pictures``, adapt the model to them, and write all results into ``request.out``.
 
-    Interrupted at any moment, the same request goes on where it was.
+    If it is interrupted, the next call with the same request continues.
 
     Raises:
-        DatasetError: there is nothing to adapt to, the source's pictures are missing where the method needs them, or
-            the output is there already.
-        PipelineError: a parameter, the model, the disk or MLflow is at fault.
+        DatasetError: there is nothing to adapt to, the method needs source pictures that are missing, or the output
+            already exists.
+        PipelineError: a parameter or the model is invalid, or the disk or MLflow fails.
     """
     with exclusive(request.out):
         _run(request)
@@ -52,7 +52,7 @@ def _run(request: AdaptRequest) -> None:
     known = request.known_expressions
     pictures = request.dataset()
     trained = models.open_model(request.model)
-    # Now: a method may train this very model.
+    # Read it now, because a method may train this model in place.
     temperature = float(trained.model.calibration.temperature)
     given = [] if request.labels is None else read_labels(request.labels, pictures)
     _require_known(given, known)
@@ -66,15 +66,15 @@ def _run(request: AdaptRequest) -> None:
             extract_pictures(pictures, request.out, in_progress / "crops", settings.faces, team.device, None)
         loop.prepare(settings.seed, team.device)
         work = Adaptation(
-            trained,
-            plan.source,
-            _target(pictures.name, request.out / "crops"),
-            settings.adapt,
-            settings.augment,
-            settings.seed,
-            known,
-            dependencies.code_digests("adapt", settings, implementation(settings.adapt)),
-            AdaptationPaths.below(request.out, in_progress),
+            trained=trained,
+            source=plan.source,
+            target=_target(pictures.name, request.out / "crops"),
+            params=settings.adapt,
+            augment=settings.augment,
+            seed=settings.seed,
+            known_classes=known,
+            code=dependencies.code_digests("adapt", settings, implementation(settings.adapt)),
+            outputs=AdaptationPaths.below(request.out, in_progress),
         )
         if settings.adapt.trains == "head":
             _make_features(work, team.device)
@@ -92,17 +92,17 @@ def _run(request: AdaptRequest) -> None:
 
 
 def _make_features(work: Adaptation, device: torch.device) -> None:
-    """Compute the features that the adaptation reads, into the work in progress."""
+    """Compute the features that the adaptation reads; they are intermediate files."""
     for request in work.feature_requests:
         if request is not None:
             request.write(work.outputs.features / request.name, device)
 
 
 def _require_known(given: Sequence[UserLabel], known: Sequence[str] | None) -> None:
-    """Check the labels against the expressions that occur.
+    """Check that every label is one of the known expressions.
 
     Raises:
-        DatasetError: a label is of another one.
+        DatasetError: a label is another expression.
     """
     for one in given:
         if known and EXPRESSIONS[one.label] not in known:
@@ -110,7 +110,7 @@ def _require_known(given: Sequence[UserLabel], known: Sequence[str] | None) -> N
 
 
 def _labelled(plan: Plan, work: Adaptation, given: Sequence[UserLabel]) -> Labelled:
-    """What the labels are compared by; the source model is copied before a method trains it in place.
+    """Prepare the choice of a model by the user's labels, with a copy of the source model.
 
     Raises:
         DatasetError: too few labelled pictures have a face.
@@ -122,10 +122,10 @@ def _labelled(plan: Plan, work: Adaptation, given: Sequence[UserLabel]) -> Label
 
 
 def _claim(request: AdaptRequest, faces: FaceParams, given: Sequence[UserLabel]) -> Path:
-    """The folder of work in progress within the output, marked as that of these pictures and parameters.
+    """Return the folder of intermediate files in the output folder, with a note of the pictures and parameters.
 
     Raises:
-        DatasetError: the output is there already, and is no unfinished work on these pictures.
+        DatasetError: the output folder exists, and is not unfinished work on the same pictures and parameters.
     """
     in_progress = request.out / ".in-progress"
     note = in_progress / "pictures.json"
@@ -141,7 +141,7 @@ def _claim(request: AdaptRequest, faces: FaceParams, given: Sequence[UserLabel])
             found = read_json(note)
         except DamagedFileError as error:
             raise DatasetError(
-                f"{note}: damaged, so what the unfinished work there is on is unknown; remove {request.out} or name "
+                f"{note}: damaged, so the unfinished work there cannot be identified; remove {request.out} or name "
                 "another folder with --out"
             ) from error
         if other := [name for name in wanted | found if found.get(name) != wanted.get(name)]:
@@ -157,7 +157,7 @@ def _claim(request: AdaptRequest, faces: FaceParams, given: Sequence[UserLabel])
 
 
 def _target(name: str, crops: Path) -> PreparedData:
-    """The pictures in which there is a face: all of them are adapted to and predicted.
+    """Return the user's pictures with a face as the target: all of them are training and test rows.
 
     Raises:
         DatasetError: there are fewer than two.

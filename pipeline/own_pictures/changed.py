@@ -1,4 +1,4 @@
-"""The pictures whose expression an adaptation has changed: listed in the report, and marked on the page."""
+"""The section of the report on pictures whose predicted expression the adaptation has changed."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,19 +11,19 @@ from pipeline.labels import EXPRESSIONS
 from pipeline.reporting.markdown import code, markdown_table
 
 LISTED = 50
-"""Pictures in the report, at most; predictions.csv and the page have the others."""
+"""Maximum number of pictures in the report; predictions.csv and the page contain the others."""
 
 
 @dataclass(frozen=True)
 class Change:
-    """A picture that is predicted otherwise than before.
+    """A picture whose predicted class has changed.
 
     Attributes:
         picture: its file.
-        before: the class that the source model predicts.
-        share: its calibrated probability then, from 0 to 1.
-        after: the class that the kept model predicts.
-        confidence: its calibrated probability.
+        before: the class predicted by the source model.
+        share: calibrated probability of ``before`` by the source model, in [0, 1].
+        after: the class predicted by the kept model.
+        confidence: calibrated probability of ``after`` by the kept model, in [0, 1].
     """
 
     picture: str
@@ -34,12 +34,12 @@ class Change:
 
 
 def changes(target: PreparedData, before: NDArray[np.float64], after: NDArray[np.float64]) -> list[Change]:
-    """The changed ones of the pictures with a face, the most certain first.
+    """Return the pictures with a face whose predicted class has changed, the most certain first.
 
     Args:
         target: the user's pictures.
-        before: calibrated probabilities of the source model for each picture of the store, N×k.
-        after: those of the kept model, N×k.
+        before: calibrated probabilities by the source model for every picture of the store, N×k.
+        after: the same by the kept model, N×k.
     """
     rows = target.split.test
     rows = rows[before[rows].argmax(axis=1) != after[rows].argmax(axis=1)]
@@ -58,12 +58,12 @@ def changes(target: PreparedData, before: NDArray[np.float64], after: NDArray[np
 
 
 def section(found: Sequence[Change], unit: str, mark: str) -> str:
-    """The section of the report; empty where nothing has changed.
+    """Return the section of the report; empty if nothing has changed.
 
     Args:
-        found: as ``changes`` has them.
-        unit: what the pictures are: "picture" or "frame".
-        mark: stands after every number where pictures are drawn, else "".
+        found: the result of ``changes``.
+        unit: "picture" or "frame".
+        mark: appended to every number if pictures are drawn, else "".
     """
     if not found:
         return ""

@@ -1,8 +1,7 @@
-"""How ``pocan adapt`` adapts where nothing else is asked for.
+"""Default parameters of ``pocan adapt``.
 
-A folder of one's own gets these values, with which the head was measured on real faces (docs/results.md), whatever
-params.yaml says of the pipeline. A parameter file that is named with ``--params`` is taken as it is.
-``WITHOUT_PROJECT`` has the other values where there is no params.yaml.
+They replace sections adapt and methods of params.yaml, and were evaluated on real faces (docs/results.md). A parameter
+file given by ``--params`` is used unchanged. ``WITHOUT_PROJECT`` has the other sections if there is no params.yaml.
 """
 
 import json
@@ -12,15 +11,14 @@ from pipeline.config.methods import METHODS
 from pipeline.config.methods.base import AdaptParams
 
 WITH_SOURCE, WITH_STATISTICS, WITH_NOTHING = "pocan", "shift", "centroid"
-"""The method where the source's pictures are at hand; where only their class statistics are, in the model; where
-neither is."""
+"""The default method: with source pictures; with only class statistics of the source, in the model; with neither."""
 
 LENGTH: dict[str, Any] = {"epochs": 10, "steps_per_epoch": 30, "batch_size": 64, "source_pictures": 2000}
-"""300 steps of 64 pictures of each domain see a thousand pictures twenty times. 2,000 pictures of the source hold what
-g and M have to remember; the features of more would take longer than those of an album."""
+"""300 steps of 64 pictures per domain: twenty passes over a thousand pictures. 2,000 source pictures are enough for g
+and M; computing the features of more would take longer than those of an album."""
 
 ONE_PASS: dict[str, Any] = {"epochs": 1, "steps_per_epoch": None}
-"""Of methods that only take statistics: later passes would give the same."""
+"""For methods that only re-estimate statistics, which further passes would not change."""
 
 WITHOUT_PROJECT: dict[str, Any] = {
     "seed": 0,
@@ -29,7 +27,7 @@ WITHOUT_PROJECT: dict[str, Any] = {
     "compute": {"precision": "auto", "compile": False, "devices": 1},
     "tracking": {"experiment": "pocan"},
 }
-"""What params.yaml says in a project, beside sections ``adapt`` and ``methods``."""
+"""The sections that params.yaml has in a project, except ``adapt`` and ``methods``."""
 
 RATES: dict[str, dict[str, Any]] = {
     "pocan": {
@@ -44,20 +42,19 @@ RATES: dict[str, dict[str, Any]] = {
     "shot": {"prototype_lr": 3e-3, "ema": 0.99},
     "aad": {"prototype_lr": 3e-3, "ema": 0.99},
 }
-"""Rates for a head whose f does not move: ten times those through the whole network. Other methods have their own.
-
-params.yaml and params/fer2013-ckplus48.yaml repeat them, as each parameter file is complete; a test compares them.
+"""Parameters for training the head alone; learning rates are ten times those for the whole network. Methods that are
+not listed keep their defaults. params.yaml and params/fer2013-ckplus48.yaml repeat them; a test compares them.
 """
 
 
 def changes(method: str, decision: dict[str, Any], has_head: bool = True) -> list[str]:
-    """The values of sections ``adapt`` and ``methods``, as changes of a parameter file.
+    """Return sections ``adapt`` and ``methods``, as changes to a parameter file.
 
     Args:
-        method: its name; a name that is none is refused where the changes are checked.
-        decision: the parameters of the source model's prototypes. POCAN gets their class weights and adjustment of
-            logits, so that before and after decide alike.
-        has_head: whether the model has a head g that can be trained alone: imported ones have none, and only methods
+        method: name of the method; unknown names are refused later, when the changes are validated.
+        decision: parameters of the source model's prototypes. POCAN gets the same class weights and logit adjustment,
+            so that both models predict alike.
+        has_head: whether the model has a head g that can be trained alone. Imported models have none, and only methods
             without training work on their features.
     """
     own: dict[str, dict[str, Any]] = {name: dict(RATES.get(name, {})) for name in METHODS}

@@ -1,4 +1,4 @@
-"""A few labels of the user's own: which model they speak for, found by cross-validation, and how good it is then."""
+"""Choice of a model by a few labels of the user, by cross-validation, and an estimate of its accuracy."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -25,29 +25,29 @@ from pipeline.search import Search
 from pipeline.validators import best_epoch, chooser
 
 STRENGTHS = {"firmly": 30.0, "freely": 1.0}
-"""How a fit is held at the source model: in words, and as ``Weights.hold``."""
+"""How strongly a fit is regularised towards the source model: in words, and as ``Weights.hold``."""
 
 ENOUGH = 3.0
-"""Labels a class, in the mean over the labelled classes, from which the firmly held fit is preferred. On trial targets
-it lost accuracy with one label a class, and gained with five and ten (docs/results.md, "A few labels")."""
+"""Mean number of labels per labelled class from which the strongly regularised fit is preferred. On trial targets it
+lost accuracy with one label per class, and gained with five and ten (docs/results.md, "A few labels")."""
 
 FOLDS = 5
 REST = 1000
-"""Pictures without a label, and of the source, that a fit looks at: more change its time and little else."""
+"""Maximum number of unlabelled pictures, and of source pictures, in a fit: more take longer and change little."""
 
 TEMPERATURES = (0.05, 20.0)
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """A model that the labels may speak for.
+    """A model among which the labels choose.
 
     Attributes:
         name: source, adapted or fit.
-        title: in words.
-        hold: of a fit, how firmly it is held at the source model.
-        probabilities: what it predicts of the labelled pictures, of a fit by the folds without them: n×k.
-        right: whether the most probable class is the label, n bool.
+        title: description in words.
+        hold: for a fit: strength of the regularisation towards the source model.
+        probabilities: predictions for the labelled pictures, n×k; for a fit: by cross-validation.
+        right: whether the prediction equals the label, n bool.
     """
 
     name: str
@@ -59,14 +59,14 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What cross-validation came to.
+    """The result of the cross-validation.
 
     Attributes:
-        candidates: in the order of preference.
-        chosen: the place of the one that is kept.
-        labels: of the labelled pictures, n int64.
-        faceless: labels that are not used, as no face was found in their pictures.
-        rule: what put the first candidate first.
+        candidates: the candidates, in order of preference.
+        chosen: index of the kept candidate.
+        labels: labels of the labelled pictures, n int64.
+        faceless: labels that are not used, because no face was found in their pictures.
+        rule: the label-free rule that ordered the source model and the adapted one.
     """
 
     candidates: Sequence[Candidate]
@@ -83,18 +83,18 @@ class Verdict:
 
 @dataclass(eq=False)
 class Labelled:
-    """Ends an adaptation with the model that the user's labels speak for (``pipeline.adaptation.adapt``).
+    """Chooses the model to keep by the user's labels; the argument ``conclude`` of ``pipeline.adaptation.adapt``.
 
     Attributes:
         given: the labels.
-        keys: of the pictures in the crop store, in its order.
+        keys: keys of the pictures in the crop store, in its order.
         faces: rows of the store in which a face was found, int64.
-        source_model: a copy of its own of the source model.
-        title: of the method.
+        source_model: a separate copy of the source model.
+        title: title of the method.
         own_statistics: whether the encoder has the target's statistics.
-        rule: the label-free rule by which the source model or the adapted one comes first.
-        seed: of the folds and of which pictures a fit looks at.
-        verdict: what came out, after the call.
+        rule: the label-free rule that decides whether the source model or the adapted one is preferred.
+        seed: seed of the folds and of the pictures used in a fit.
+        verdict: the result, set by the call.
     """
 
     given: Sequence[UserLabel]
@@ -120,18 +120,18 @@ class Labelled:
 
     @property
     def by_row(self) -> dict[int, int]:
-        """The class of each labelled picture by its row."""
+        """The class of each labelled picture, by its row in the store."""
         return dict(zip(self.rows.tolist(), self.labels.tolist(), strict=True))
 
     def __call__(self, method: Method | Search) -> Final:
-        """Compare the source model, what the method has adapted, and fits of the labels; keep one."""
+        """Compare the source model, the adapted model and fits to the labels, and return one."""
         device = method.target.inputs.device
         plain = self.source_model.to(device).eval()
         swap_encoder(plain, GivenFeatures(plain.network.encoder.dim))
         work = _Fits(plain, method, torch.from_numpy(self.rows), torch.from_numpy(self.labels), self.seed)
         start = "with the statistics of your pictures" if self.own_statistics else "as it is"
         found = [self._candidate("source", f"the source model {start}", 0.0, work.predicted(plain))]
-        if method.kept_epoch > 0:  # else the method, too, has kept the source model
+        if method.kept_epoch > 0:  # otherwise the method has kept the source model as well
             title = f"adapted by {self.title} without labels"
             adapted = self._candidate("adapted", title, 0.0, work.predicted(method.model))
             found.insert(0 if _prefers_adapted(self.rule, method) else 1, adapted)
@@ -170,25 +170,25 @@ class Labelled:
             return Final(method.model, method.modules(), temperature, {"labels": said})
         model = plain if kept.name == "source" else work.fitted(torch.arange(len(self.rows)), kept.hold)
         if kept.name == "fit":
-            model.statistics = None  # of another z than the fitted g makes
+            model.statistics = None  # they do not describe z of the fitted g
         epoch = {"kept_epoch": 0} if kept.name == "source" else {}
         return Final(model, dict(model.named_children()), temperature, {"labels": said, **epoch})
 
 
 def in_order(unlabelled: Sequence[Candidate], fits: Sequence[Candidate], labels: NDArray[np.int64]) -> list[Candidate]:
-    """Candidates in the order of preference: from ``ENOUGH`` labels a class on the first fit leads.
+    """Return candidates in order of preference: with ``ENOUGH`` labels per class, the first fit comes first.
 
     Args:
-        unlabelled: the models that no label has shaped, in the order of the label-free rule.
-        fits: from the one that is held most firmly on.
-        labels: of the labelled pictures, n int64.
+        unlabelled: the models that were not fitted to labels, in the order of the label-free rule.
+        fits: the fits, the most strongly regularised first.
+        labels: labels of the labelled pictures, n int64.
     """
     leading = 1 if len(labels) >= ENOUGH * len(np.unique(labels)) else 0
     return [*fits[:leading], *unlabelled, *fits[leading:]]
 
 
 class _Fits:
-    """Fits of parts of the labels, and what a model predicts of the labelled pictures."""
+    """Fits models to subsets of the labels, and predicts the labelled pictures."""
 
     def __init__(
         self, plain: PrototypeClassifier, method: Method | Search, rows: Tensor, labels: Tensor, seed: int
@@ -203,7 +203,7 @@ class _Fits:
         self._source, self._source_labels = _features(source.inputs, of_source), source.labels[of_source].to(device)
 
     def fitted(self, places: Tensor, hold: float) -> PrototypeClassifier:
-        """A model fitted on the labelled pictures at ``places``, all their stored views."""
+        """Return a model fitted to all stored views of the labelled pictures at ``places``."""
         views, labels = self._views[places], self._labels[places]
         evidence = Evidence(
             views.flatten(0, 1),
@@ -216,7 +216,7 @@ class _Fits:
 
     @torch.no_grad()
     def predicted(self, model: Classifier) -> NDArray[np.float64]:
-        """What a model predicts of the labelled pictures' evaluation views, n×k."""
+        """Return a model's predictions for the evaluation views of the labelled pictures, n×k."""
         found: NDArray[np.float64] = model.eval().embed(self._views[:, 0])[1].double().cpu().numpy()
         return found
 
@@ -226,12 +226,12 @@ def _drawn(rows: Tensor, generator: torch.Generator) -> Tensor:
 
 
 def _features(inputs: NetworkInputs, rows: Tensor) -> Tensor:
-    """Features of the evaluation views of some pictures."""
+    """Return the features of the evaluation views of ``rows``."""
     return inputs.evaluation_view(inputs.batch(rows), 1.0) if len(rows) else inputs.nothing()
 
 
 def _prefers_adapted(rule: str, method: Method | Search) -> bool:
-    """Whether the label-free rule would not keep the source model."""
+    """Return whether the label-free rule prefers the adapted model to the source model."""
     if isinstance(method, Search):
         return method.kept_epoch > 0
     validator = chooser(rule)
@@ -239,14 +239,14 @@ def _prefers_adapted(rule: str, method: Method | Search) -> bool:
 
 
 def matching_temperature(p: NDArray[np.float64], confidence: float) -> float:
-    """The temperature with which the mean of the highest probabilities is ``confidence``.
+    """Find the temperature at which the mean of the highest probabilities is ``confidence``, by bisection.
 
     Args:
-        p: probabilities of pictures, n×k.
-        confidence: a share, as (right + 1) / (n + 2), by the rule of succession.
+        p: probabilities, n×k.
+        confidence: the wanted mean, such as (right + 1) / (n + 2), the rule of succession.
 
     Returns:
-        Within ``TEMPERATURES``: the nearer end where no temperature between does it.
+        The temperature, limited to ``TEMPERATURES``.
     """
     low, high = np.log(TEMPERATURES)
     for _ in range(50):

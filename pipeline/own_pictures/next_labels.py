@@ -1,4 +1,4 @@
-"""Which pictures to label next: those that tell most, balanced over the classes, as a list and as a page of faces."""
+"""Pictures to label next: the most informative ones, balanced over classes, as a CSV and as a page of faces."""
 
 import base64
 import io
@@ -19,21 +19,21 @@ from pipeline.prediction.picture_table import EXPRESSION, PICTURE
 from pipeline.reporting.page.document import embedded, head
 
 COUNT = 70
-"""Pictures in the list: ten a class, where there are so many."""
+"""Maximum number of pictures in the list: ten per class."""
 
 QUALITY = 85
-"""Of the JPEG copies on the page."""
+"""Quality of the JPEG copies on the page."""
 
 
 @dataclass(frozen=True)
 class LabelQuery:
-    """A picture whose label is asked for: a query of active learning.
+    """A picture whose label is requested: a query of active learning.
 
     Attributes:
-        row: in the crop store.
-        first: the class that is predicted.
-        second: the next probable.
-        confidence: the probability of the first.
+        row: row in the crop store.
+        first: the predicted class.
+        second: the second most probable class.
+        confidence: probability of the predicted class.
     """
 
     row: int
@@ -49,22 +49,22 @@ def most_telling(
     labels: Mapping[int, int],
     count: int = COUNT,
 ) -> list[LabelQuery]:
-    """Order pictures by how much their label tells.
+    """Choose the pictures whose labels are most informative.
 
-    In turn the class with the fewest labels, given and asked for, has one more picture that is predicted as it: the
-    one with the largest product of doubt (1 less the distance of the two highest probabilities; margin sampling,
-    Scheffer et al. 2001) and novelty (its cosine distance from the nearest picture that is labelled or asked for
-    already), so that a row of like pictures is asked for once.
+    Each step takes the class with the fewest labels and queries, and among the pictures predicted as it the one with
+    the largest product of doubt and novelty. Doubt is 1 minus the difference of the two highest probabilities (margin
+    sampling, Scheffer et al. 2001). Novelty is the cosine distance to the nearest labelled or chosen picture, so that
+    only one of several similar pictures is chosen.
 
     Args:
-        rows: the pictures in question, N int64.
-        probabilities: of them, N×k.
-        z: of them, N×d.
-        labels: class by row of what is labelled.
-        count: how many are wanted, at most.
+        rows: the candidates, N int64.
+        probabilities: their probabilities, N×k.
+        z: their embeddings, N×d.
+        labels: class of the labelled pictures, by row.
+        count: maximum number of pictures.
 
     Returns:
-        The most telling first.
+        The chosen pictures, the most informative first.
     """
     z = z / np.maximum(np.linalg.norm(z, axis=1, keepdims=True), 1e-12)
     order = probabilities.argsort(axis=1)[:, ::-1]
@@ -88,13 +88,13 @@ def most_telling(
 
 
 def _distance(z: NDArray[np.floating], others: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Cosine distance of each row of z from the nearest of some others, in [0, 2]."""
+    """Return the cosine distance of each row of z to the nearest row of ``others``, in [0, 2]."""
     found: NDArray[np.float64] = np.maximum(1.0 - (z.astype(np.float64) @ others.astype(np.float64).T).max(axis=1), 0.0)
     return found
 
 
 def table(queries: Sequence[LabelQuery], store: CropStore) -> pd.DataFrame:
-    """label-next.csv: an empty column ``expression`` to fill in, and what is predicted."""
+    """Return the table of label-next.csv: an empty column ``expression`` to fill in, and the predictions."""
     keys = store.samples["key"]
     return pd.DataFrame(
         {
@@ -108,13 +108,13 @@ def table(queries: Sequence[LabelQuery], store: CropStore) -> pd.DataFrame:
 
 
 def html(title: str, queries: Sequence[LabelQuery], store: CropStore, labels: Mapping[int, int]) -> str:
-    """label.html: the faces of ``queries`` one by one, a key a class, and a button that saves the CSV of labels.
+    """Return label.html, which shows the faces one by one, takes one key per class and saves the labels as CSV.
 
     Args:
-        title: what the pictures are called.
-        queries: the pictures.
-        store: their crops.
-        labels: class by row of what is labelled already; it is in the saved file, too.
+        title: name of the set of pictures.
+        queries: the pictures to label.
+        store: the crop store.
+        labels: class of the pictures that are already labelled, by row; the saved CSV contains them as well.
     """
     keys = store.samples["key"]
     data = {
@@ -134,7 +134,7 @@ def html(title: str, queries: Sequence[LabelQuery], store: CropStore, labels: Ma
 
 
 def _jpeg(crop: NDArray[np.uint8]) -> str:
-    """A crop as the address of an image in itself; the same crop gives the same text."""
+    """Return a crop as a data URI of a JPEG; the same crop gives the same text."""
     file = io.BytesIO()
     Image.fromarray(np.array(crop)).save(file, "JPEG", quality=QUALITY)
     return f"data:image/jpeg;base64,{base64.b64encode(file.getvalue()).decode()}"

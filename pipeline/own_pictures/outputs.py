@@ -1,4 +1,4 @@
-"""What ``pocan adapt`` leaves: predictions, what to label next, the report and the page."""
+"""The output files of ``pocan adapt``: predictions, pictures to label next, the report and the page."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -28,7 +28,7 @@ from pipeline.reporting.results import read_curve
 
 REPORT, PREDICTIONS, PAGE, MODEL = "report.md", "predictions.csv", "index.html", "model"
 NEXT, LABEL_PAGE = "label-next.csv", "label.html"
-"""What is written for the user into the folder of the request, beside faces.md, contact sheets, crops and curves."""
+"""Files in the output folder; other modules write faces.md, contact sheets, crops and curves."""
 
 
 def write(
@@ -39,18 +39,18 @@ def write(
     temperature: float,
     labelled: Labelled | None,
 ) -> list[Path]:
-    """Write the predictions of every picture with a face, what to label next, the report and the page.
+    """Write the predictions of every picture with a face, the pictures to label next, the report and the page.
 
     Args:
-        request: what the user wants.
-        plan: what was done.
+        request: the user's request.
+        plan: the parameters of the run.
         work: the adaptation.
-        outcome: what both models predict.
-        temperature: the source model's.
-        labelled: the user's labels; None: there are none.
+        outcome: the predictions of both models.
+        temperature: temperature of the source model.
+        labelled: the user's labels; None if there are none.
 
     Returns:
-        What MLflow keeps.
+        The files to log to MLflow.
     """
     target, out = work.target, request.out
     description = saved.describe(work.outputs.model)
@@ -83,7 +83,7 @@ def _report_data(
     queries: Sequence[next_labels.LabelQuery],
     labelled: Labelled | None,
 ) -> report.ReportData:
-    """What the report is made from; ``every`` has the prediction of each picture of the store."""
+    """Collect the data of the report; ``every`` has the prediction for each picture of the store."""
     target = work.target
     source_labels = None if work.source is None else work.source.store.labels()
     of_source, of_target = work.trained.description["source"], target.store.description
@@ -113,16 +113,16 @@ def _report_data(
 def _queries(
     outcome: Outcome, probabilities: NDArray[np.float64], labelled: Labelled | None
 ) -> list[next_labels.LabelQuery]:
-    """What to label next, of the pictures with a face whose embeddings are kept."""
+    """Choose the pictures to label next, among those with a face whose embeddings are kept."""
     rows = outcome.target.rows
     known = labelled.by_row if labelled else {}
     return next_labels.most_telling(rows, probabilities[rows], outcome.after.target, known)
 
 
 def _moved(work: Adaptation, kept_epoch: int) -> float:
-    """The share of pictures whose class is another after adaptation than before.
+    """Return the share of pictures whose predicted class the adaptation has changed.
 
-    Of a search that of the kept configuration; where the source model is kept, of the one that moves most.
+    For a search: by the kept configuration, or, if the source model is kept, by the one that changes most.
     """
     classes = read_parquet(work.outputs.epochs)
     moved = (classes.iloc[:, 1:].ne(classes.iloc[:, 0], axis=0)).mean()
@@ -136,9 +136,9 @@ def _moved(work: Adaptation, kept_epoch: int) -> float:
 def _rows(
     request: AdaptRequest, target: PreparedData, probabilities: NDArray[np.float64], drawn: bool
 ) -> Iterator[Row]:
-    """The predictions as ``pocan predict`` has them, but of one face a picture, the one that was adapted to.
+    """Yield rows as ``pocan predict`` writes them, but only for the one face per picture that was adapted to.
 
-    The model is named from the folder of the file: the same work gives the same bytes wherever it lies.
+    The model is named relative to the output folder, so that the file does not depend on where it lies.
     """
     faces = target.store.manifest.iloc[target.split.test].to_dict("records")
     for face, shares in zip(faces, probabilities[target.split.test], strict=True):

@@ -1,4 +1,4 @@
-"""index.html of an adaptation to the user's own pictures: the report to look at, with plots and predictions."""
+"""index.html of ``pocan adapt``: the report with interactive plots and predictions."""
 
 import numpy as np
 import pandas as pd
@@ -21,7 +21,7 @@ from pipeline.reporting.results import embedding
 from pipeline.reporting.titles import losses_title
 
 FEWEST = 5
-"""Pictures without which t-SNE shows nothing."""
+"""Minimum number of pictures for t-SNE."""
 
 
 def html(
@@ -32,14 +32,14 @@ def html(
     before: NDArray[np.float64],
     curve: pd.DataFrame,
 ) -> str:
-    """The text of index.html. The user's own pictures are shown on it; the source's only where ``report`` says so.
+    """Return the text of index.html. It shows the user's pictures; the source's only with ``report.pictures``.
 
     Args:
-        data: what report.md is made from.
-        text: of report.md.
-        source: the source's pictures; None where they are not at hand.
-        table: the prediction of every picture of the store, at the model's temperature.
-        before: the source model's calibrated probabilities of each, N×k.
+        data: the data of the report.
+        text: text of report.md.
+        source: the source pictures; None if not available.
+        table: calibrated predictions for every picture of the store.
+        before: calibrated probabilities by the source model for each of them, N×k.
         curve: losses by epoch.
     """
     settings, target, outcome, mark = data.settings, data.target, data.outcome, data.mark
@@ -74,7 +74,7 @@ def html(
 
 
 def _numbers(target: PreparedData, outcome: Outcome, table: pd.DataFrame, mark: str) -> list[tuple[str, str]]:
-    """What the card says of the pictures with a face."""
+    """Return the numbers of the page's card, on the pictures with a face."""
     rows = target.split.test
     before, after = (one.probabilities[rows].argmax(axis=1) for one in (outcome.before, outcome.after))
     sure = int((table["confidence"].iloc[rows] >= report.SURE).sum())
@@ -85,7 +85,7 @@ def _numbers(target: PreparedData, outcome: Outcome, table: pd.DataFrame, mark: 
 def _points(
     settings: ModelRunParams, source: PreparedData | None, target: PreparedData, outcome: Outcome
 ) -> pd.DataFrame:
-    """t-SNE as the evaluate stage has it, except that a target picture's label is the class that is predicted."""
+    """Return t-SNE points as in the evaluate stage, but with predicted classes as labels of the target."""
     if len(outcome.source.rows) + len(outcome.target.rows) < FEWEST:
         return pd.DataFrame(columns=["stage", "domain", "row", "label", "x", "y"])
     points = tsne_points(source, target, outcome, settings.evaluate.tsne_samples, settings.seed)
@@ -106,7 +106,7 @@ def _tsne(points: pd.DataFrame, shown: dict[str, SetPictures]) -> list[Plot]:
 
 
 def _expressions(target: PreparedData, outcome: Outcome, mark: str) -> Plot:
-    """How many pictures are predicted each expression, before and after."""
+    """Plot the number of pictures by predicted expression, before and after."""
     figure = go.Figure()
     stages = (("before", outcome.before, plots.BEFORE_COLOUR), ("after", outcome.after, plots.AFTER_COLOUR))
     for name, predicted, colour in stages:

@@ -1,4 +1,4 @@
-"""The report of an adaptation to the user's own pictures: predictions, and what can be said of them without labels."""
+"""report.md of ``pocan adapt``: what was done, the predictions, and label-free scores."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -23,7 +23,7 @@ from pipeline.reporting.target_tables import doubtful
 from pipeline.reporting.titles import dataset_title
 
 SURE = 0.9
-"""The probability from which a prediction counts as sure in the report."""
+"""Minimum probability of a prediction that the report calls sure."""
 
 CALIBRATED = "calibrated on the source's test pictures"
 UNCALIBRATED = "not calibrated, because an imported model has no source pictures"
@@ -44,10 +44,10 @@ HOW = "How it was made"
 
 
 def note(provenance: ProvenancePair, source: str) -> str:
-    """What the mark means here: which of the pictures behind the numbers are drawn; empty: none is.
+    """Return the explanation of the mark for drawn pictures; empty if none are drawn.
 
     Args:
-        provenance: of the model's pictures, and of the user's.
+        provenance: provenance of the model's pictures and of the user's.
         source: the data set that the model was trained on.
     """
     drawn_source, drawn_target = (one == "stand-in" for one in (provenance.source, provenance.target))
@@ -60,34 +60,34 @@ def note(provenance: ProvenancePair, source: str) -> str:
 
 
 def source_title(provenance: ProvenancePair, source: str) -> str:
-    """What the model was trained on."""
+    """Return the name of the data that the model was trained on."""
     return f"{'drawn stand-ins of ' * (provenance.source == 'stand-in')}{dataset_title(source)}"
 
 
 @dataclass(frozen=True, eq=False)
 class ReportData:
-    """What the report is made from.
+    """The data of the report.
 
     Attributes:
         settings: the parameters of the run.
         model: the source model, as the user named it.
-        why: why this method, as the end of a sentence.
+        why: the reason for the method, as the end of a sentence.
         target: the user's pictures.
-        unit: what these are: "picture" or "frame".
-        outcome: what both models predict.
-        kept_epoch: the epoch that the adapted model is of; 0: the model before training.
-        statistics: whose statistics the encoder has.
-        moved: the share of pictures that the last epoch's model predicts otherwise than the source model.
-        scores: by ``judged``.
-        with_source: whether the source is at hand.
-        predictions: expression and calibrated confidence of every picture that is predicted.
-        changes: the pictures that are predicted otherwise than before.
-        validations: what validators say, a row an epoch.
-        verdict: what the user's labels say; None without labels.
+        unit: "picture" or "frame".
+        outcome: the predictions of both models.
+        kept_epoch: the kept epoch; 0: the model before training.
+        statistics: which statistics the encoder has.
+        moved: share of pictures whose predicted class differs between the last epoch's model and the source model.
+        scores: the label-free scores (``judged``).
+        with_source: whether the source pictures are available.
+        predictions: expression and calibrated confidence of every predicted picture.
+        changes: the pictures whose predicted class has changed.
+        validations: the validators' values, one row per epoch.
+        verdict: the result of the user's labels; None without labels.
         queries: the pictures to label next.
         provenance: whether the model's pictures and the user's are drawn.
-        imported: whether the model came from elsewhere, without a source.
-        known: the expressions that occur, as the user says; None: that is not known.
+        imported: whether the model is an imported one, without source pictures.
+        known: the expressions that occur, as the user has stated; None: unknown.
     """
 
     settings: ModelRunParams
@@ -112,12 +112,12 @@ class ReportData:
 
     @property
     def note(self) -> str:
-        """What the mark means here; empty: nothing is drawn."""
+        """The explanation of the mark for drawn pictures; empty if none are drawn."""
         return note(self.provenance, self.settings.source)
 
     @property
     def kept_source(self) -> bool:
-        """Whether the source model is kept as it is: by a rule, by the labels, or as the method adapts nothing."""
+        """Whether the source model is kept unchanged: by a rule, by labels, or because the method is DT."""
         return self.kept_epoch == 0 and self.statistics.chosen == "source" and not self.fitted
 
     @property
@@ -127,12 +127,12 @@ class ReportData:
 
     @property
     def mark(self) -> str:
-        """What stands after every number where pictures are drawn, else ""."""
+        """The mark appended to every number if pictures are drawn, else ""."""
         return f" {DRAWN_MARK}" if self.note else ""
 
 
 def text(data: ReportData) -> str:
-    """The text of report.md, in Markdown."""
+    """Return the text of report.md."""
     target, settings, mark = data.target, data.settings, data.mark
     rows = target.split.test
     title, what = _heading(data)
@@ -145,9 +145,7 @@ def text(data: ReportData) -> str:
         "## What was done",
         verdicts.done(settings.adapt, data.why),
         verdicts.of_statistics(data.statistics, mark),
-        ""
-        if data.known is None
-        else f"No expression but these can be predicted, as you named them: {', '.join(data.known)}.",
+        "" if data.known is None else f"Only the expressions that you named can be predicted: {', '.join(data.known)}.",
         *_kept(data),
         "## Expressions",
         _classes(_only(data.outcome.before, rows), data.predictions, data.unit, mark),
@@ -173,13 +171,13 @@ def judged(
     source_labels: NDArray[np.int64] | None,
     known: Sequence[str] | None = None,
 ) -> Unlabelled:
-    """Both models' scores on the user's pictures with a face, without labels of these.
+    """Return label-free scores of both models on the user's pictures with a face.
 
     Args:
         target: the user's pictures.
-        outcome: what both models predict.
-        source_labels: of each of the source's crops; None where the source is not at hand.
-        known: the expressions that occur; None: that is not known.
+        outcome: the predictions of both models.
+        source_labels: labels of all source crops; None if the source is not available.
+        known: the expressions that occur; None: unknown.
     """
     rows = target.split.test
     embedded, ranks = outcome.target.rows, outcome.target.ranks[np.isin(outcome.target.rows, rows)]
@@ -191,7 +189,7 @@ def judged(
 
 
 def _heading(data: ReportData) -> tuple[str, str]:
-    """What the report is called, and the begin of the sentence on how many pictures there are."""
+    """Return the report's title, and the beginning of the sentence with the number of pictures."""
     method = data.settings.adapt
     if data.fitted:
         return "fitted to your labels", "The fitted model predicts"
@@ -205,7 +203,7 @@ def _heading(data: ReportData) -> tuple[str, str]:
 
 
 def _sign(data: ReportData) -> str:
-    """Whether the adaptation looks as if it had hurt."""
+    """Return the sentence on whether the adaptation looks harmful."""
     if data.kept_source:
         return SAME
     return DOUBTFUL if doubtful(data.scores) else NO_SIGN
@@ -216,7 +214,7 @@ def _labels_used(verdict: Verdict | None) -> str:
 
 
 def _kept(data: ReportData) -> list[str]:
-    """Which model is kept and why: by the labels, where there are any."""
+    """Return the paragraph on which model is kept and why."""
     if data.verdict is not None:
         return [verdicts.of_labels(data.verdict, data.mark)]
     own = data.statistics.chosen == "target"
@@ -251,7 +249,7 @@ def _classes(before: Predictions, predictions: pd.DataFrame, unit: str, mark: st
 
 
 def _comparison(scores: Unlabelled, with_source: bool, mark: str) -> str:
-    """A table that compares both models without the target's labels."""
+    """Return the table of both models' label-free scores."""
     rows = []
     for name, found in (("before", scores.before), ("after", scores.after)):
         known = f"{100 * found.source_accuracy:.1f}{mark}" if with_source else NOTHING

@@ -1,4 +1,4 @@
-"""What ``pocan adapt`` was called with: pictures and parameters, checked before any work."""
+"""The arguments of ``pocan adapt``, and the parameters of the run; checked before any work."""
 
 import copy
 import re
@@ -27,30 +27,29 @@ from pipeline.reporting.folder_faces import require_apart
 from pipeline.validators import LAST, VALIDATORS, chooser
 
 CHANGEABLE = ("adapt", "methods", "compute", "tracking", "seed", "faces", "report")
-"""Sections of the parameter file that a request may change; the others come from the model."""
+"""Sections of the parameter file that a request may change; the others are stored in the model."""
 
 CHOICE, SOURCE_FREE_CHOICE = "warrant", "information"
-"""What decides whether the adapted model is kept: the first looks at the source's test pictures, too."""
+"""Default validators that decide which model is kept. The first needs the source's test pictures."""
 
 
 @dataclass(frozen=True)
 class AdaptRequest:
-    """What a user wants.
+    """The arguments of ``pocan adapt``.
 
     Attributes:
-        pictures: a folder, or a video.
-        out: a new folder.
+        pictures: a folder of pictures, or a video.
+        out: the output folder, a new one.
         model: the source model, a folder or an MLflow URI.
-        method: None: that of the parameter file where one is named, else by what is at hand (``plan``).
-        choose: the epoch whose model is kept, whatever the parameter file says: nobody has labels here to see an
-            adaptation go wrong. None: by the label-free rule that what is at hand allows.
-        changes: other values of parameters, as ``adapt.tau=0.6``.
-        every: of a video, only every so many-th frame is taken.
-        params: the parameter file whose sections adapt and methods hold; None: ``defaults``, and the rest of
-            params.yaml where there is one.
+        method: name of the method; None: that of ``params`` if given, else by the available data (``plan``).
+        choose: ``adapt.choose``, which replaces that of the parameter file; None: ``CHOICE`` or ``SOURCE_FREE_CHOICE``.
+        changes: changed parameters, such as ``adapt.tau=0.6``.
+        every: for a video: use only every n-th frame.
+        params: a parameter file whose sections adapt and methods are used; None: ``defaults``, with the other sections
+            of params.yaml if there is one.
         device: auto, cpu or cuda.
-        labels: a CSV file or a folder with the expressions of a few of the pictures; None: none is known.
-        expressions: those that occur in the pictures; no other is predicted. None: that is not known.
+        labels: a CSV file or a folder with the expressions of a few pictures; None: no labels.
+        expressions: the expressions that occur in the pictures; no other is predicted. None: unknown.
     """
 
     pictures: Path
@@ -67,10 +66,10 @@ class AdaptRequest:
 
     @property
     def known_expressions(self) -> tuple[str, ...] | None:
-        """``expressions``, checked.
+        """``expressions``, after validation.
 
         Raises:
-            ParamsError: one is unknown or named twice, or there are fewer than two.
+            ParamsError: a name is unknown or repeated, or there are fewer than two.
         """
         if self.expressions is None:
             return None
@@ -79,24 +78,24 @@ class AdaptRequest:
         except ValueError as error:
             raise ParamsError(f"--expressions: {error}") from error
         if len(found) < 2:
-            raise ParamsError("--expressions: name at least two, with commas between them, as anger,happiness")
+            raise ParamsError("--expressions: name at least two, separated by commas, such as anger,happiness")
         return found
 
     @property
     def is_video(self) -> bool:
-        """Whether the frames of a video are adapted to, and not the pictures of a folder."""
+        """Whether ``pictures`` is a video."""
         return self.pictures.is_file()
 
     @property
     def unit(self) -> str:
-        """What is adapted to, in the singular."""
+        """The word for one picture: "frame" or "picture"."""
         return "frame" if self.is_video else "picture"
 
     def dataset(self) -> Dataset:
-        """The user's pictures or video.
+        """Open the user's pictures or video.
 
         Raises:
-            DatasetError: they are missing, the video cannot be read, or the output would lie among the pictures.
+            DatasetError: they are missing, the video cannot be read, or ``out`` is inside the folder of pictures.
         """
         require_utf8(self.out, "--out")
         if self.is_video:
@@ -109,10 +108,10 @@ class AdaptRequest:
         return found
 
     def videos_left_out(self, found: Dataset) -> str:
-        """What to say of the videos in the folder, which are not adapted to; empty: there is none.
+        """Return a message on videos in the folder of pictures, which are not used; empty if there are none.
 
         Args:
-            found: what ``dataset`` has returned.
+            found: the result of ``dataset``.
         """
         count = 0 if self.is_video else sum(n for kind, n in found.skipped_files().items() if kind in SUFFIXES)
         if not count:
@@ -124,22 +123,22 @@ class AdaptRequest:
         )
 
     def plan(self, trained: TrainedModel, name: str) -> "Plan":
-        """The parameters of the run: the defaults or the parameter file, the changes, and what the model was made with.
+        """Return the parameters of the run: defaults or parameter file, then changes, and those stored in the model.
 
         Args:
             trained: the source model.
-            name: what the pictures are called.
+            name: name of the set of pictures.
 
         Raises:
-            DatasetError: the method that is asked for needs the source's pictures, and they are missing or changed.
-            ParamsError: a change is refused, the model was adapted already, the method cannot adapt an imported one, or
-                the epoch would be chosen by pictures of the source, which are not used.
+            DatasetError: the requested method needs source pictures that are missing or have changed.
+            ParamsError: a change is invalid, the model is already an adapted one, the method cannot adapt an imported
+                model, or the validator needs source pictures that the method does not use.
             WeightsError: the method needs class statistics, and the model has none.
         """
         for change in self.changes:
             if re.split(r"[.=]", change)[0] not in CHANGEABLE:
                 raise ParamsError(
-                    f"{change}: only {', '.join(CHANGEABLE)} can be changed here; the model brings the rest with it"
+                    f"{change}: only {', '.join(CHANGEABLE)} can be changed here; the rest is stored in the model"
                 )
         if trained.adapted:
             raise ParamsError(
@@ -155,12 +154,16 @@ class AdaptRequest:
         rule = settings.adapt.choose
         if self.labels is not None:
             self._refuse_unfit_for_labels(trained, settings)
-            if not (self._chosen or settings.adapt.search):  # the labels compare the source model with the last epoch
+            if not (self._chosen or settings.adapt.search):  # labels then choose between source model and last epoch
                 settings = _choosing(settings, LAST)
         return Plan(settings, pictures, why, rule)
 
     def _method(self, trained: TrainedModel) -> tuple[str | None, str, PreparedData | None]:
-        """The method's name, None where the parameter file says it; why that one; the source's pictures, if opened."""
+        """Choose the method.
+
+        Returns:
+            Its name (None: the parameter file names it), the reason, and the source pictures if they were opened.
+        """
         asked = self._asked("adapt.method")
         if self.method or asked:
             return self.method or asked[-1], "as requested", None
@@ -179,24 +182,24 @@ class AdaptRequest:
         return defaults.WITH_SOURCE, "because the model's training pictures are here", at_hand
 
     def _asked(self, key: str) -> list[str]:
-        """The values that changes give a key."""
+        """Return the values that ``changes`` gives to a key."""
         return [change.partition("=")[2] for change in self.changes if change.partition("=")[0] == key]
 
     @property
     def _chosen(self) -> bool:
-        """Whether the user says which epoch is kept."""
+        """Whether the user has set ``adapt.choose``."""
         return self.choose is not None or bool(self._asked("adapt.choose"))
 
     def _refuse_unfit_for_labels(self, trained: TrainedModel, settings: ModelRunParams) -> None:
-        """Refuse what labels cannot be fitted on.
+        """Check that method and model allow a fit to labels.
 
         Raises:
             ParamsError: the method does not work on features, or the model has no g and M.
         """
         if settings.adapt.trains != "head":
             raise ParamsError(
-                f"--labels: they are fitted on features of f, which {settings.adapt.title} does not train on alone; "
-                "choose another --method"
+                f"--labels: the fit works on features of f, but {settings.adapt.title} needs more than these; choose "
+                "another --method"
             )
         if not isinstance(trained.model, PrototypeClassifier):
             raise ParamsError(f"--labels: {self.model} has no head g and no prototypes that could be fitted")
@@ -217,12 +220,12 @@ class AdaptRequest:
             "device": self.device,
             "compute": settings.compute.model_copy(update={"devices": 1}),
         }
-        whole = ModelRunParams.model_construct(**{**dict(settings), **made})  # any name of a folder is a target's here
+        whole = ModelRunParams.model_construct(**{**dict(settings), **made})  # not validated: targets may be any name
         free = settings.adapt.source_free and not self._chosen
         return _choosing(whole, SOURCE_FREE_CHOICE) if free else whole
 
     def _asked_for(self, changes: Sequence[str]) -> RunParams:
-        """What the parameter file says, or in a folder without one the defaults, but for ``changes``."""
+        """Return the parameters of the parameter file, or the defaults if there is none, with ``changes`` applied."""
         file = params_file(self.params)
         raw = copy.deepcopy(defaults.WITHOUT_PROJECT) if file is None else read(file)
         sections = {"methods", *RunParams.model_fields}
@@ -232,14 +235,14 @@ class AdaptRequest:
 
 @dataclass(frozen=True)
 class Plan:
-    """What is done.
+    """The parameters of a run.
 
     Attributes:
         settings: all parameters.
-        source: the pictures that the model was trained on; None where the method needs none.
-        why: why this method, as the end of a sentence.
-        rule: the label-free rule that says whether the source model or the adapted one is kept; where there are labels,
-            which of them comes first.
+        source: the source pictures; None if the method needs none.
+        why: the reason for the method, as the end of a sentence.
+        rule: the label-free rule that decides whether the source model or the adapted one is kept. With labels, it
+            decides which of the two is preferred.
     """
 
     settings: ModelRunParams
@@ -253,12 +256,12 @@ def _choosing(settings: ModelRunParams, rule: str) -> ModelRunParams:
 
 
 def source(trained: TrainedModel, settings: ModelRunParams, at_hand: PreparedData | None = None) -> PreparedData | None:
-    """The pictures that the model was trained on; None where the method needs none.
+    """Return the pictures that the model was trained on; None if the method needs none.
 
     Args:
         trained: the model.
-        settings: of the run.
-        at_hand: the pictures, where they are open already.
+        settings: the parameters of the run.
+        at_hand: the pictures, if they are already open.
 
     Raises:
         DatasetError: they are missing, or have changed since.
@@ -275,12 +278,12 @@ def source(trained: TrainedModel, settings: ModelRunParams, at_hand: PreparedDat
         ) from None
     if settings.adapt.trains == "all":
         return found
-    judges = RowSample.draw(found.split.test, 0).rows  # more are not looked at, and their features take time
+    judges = RowSample.draw(found.split.test, 0).rows  # no more are used, and their features would take time
     return replace(found, split=Split(found.split.train, judges))
 
 
 def pictures_of(trained: TrainedModel) -> PreparedData:
-    """The pictures that a model was trained on.
+    """Open the pictures that a model was trained on.
 
     Raises:
         DatasetError: they are missing, or have changed since.
@@ -297,15 +300,15 @@ def pictures_of(trained: TrainedModel) -> PreparedData:
 
 
 def _refuse_blind_choice(settings: ModelRunParams) -> None:
-    """Refuse a validator that needs the source's pictures where the method does not use them.
+    """Check that the validator does not need source pictures if the method does not use them.
 
     Raises:
-        ParamsError: the validator needs them.
+        ParamsError: it needs them.
     """
     validator = chooser(settings.adapt.choose)
     if settings.adapt.source_free and validator and validator.needs_source:
         able = ", ".join(one.name for one in VALIDATORS if not one.needs_source)
         raise ParamsError(
-            f"adapt.choose: {validator.name} judges by the source's pictures, without which {settings.adapt.title} "
-            f"adapts here; choose {LAST}, {able}"
+            f"adapt.choose: {validator.name} needs source pictures, which {settings.adapt.title} does not use; choose "
+            f"{LAST}, {able}"
         )

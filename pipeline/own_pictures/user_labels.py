@@ -1,9 +1,9 @@
-"""The expressions that a user gives of a few pictures: a CSV file, or sub-folders named after the classes.
+"""The user's labels of a few pictures, from a CSV file or from sub-folders named after the classes.
 
-A CSV file has the columns ``picture`` and ``expression``; further ones are passed over. A picture is named as
-label-next.csv names it (below the folder of pictures, with ``/``), by a path that has the folder's name before that, or
-by as much of its end as is enough.
-A line without an expression is passed over, so that label-next.csv itself can be filled in and given.
+A CSV file has the columns ``picture`` and ``expression``; other columns are ignored. A picture is named as in
+label-next.csv (its path below the folder of pictures, with ``/``), by a path that starts with the folder's name, or by
+the last parts of its path if they are unique. Lines without an expression are skipped, so that label-next.csv itself
+can be filled in.
 """
 
 import hashlib
@@ -33,9 +33,9 @@ class UserLabel:
     """One label.
 
     Attributes:
-        key: of the picture in its set.
+        key: the picture's key in its data set.
         label: index into ``EXPRESSIONS``.
-        place: where it was given, for messages: "few.csv, line 3".
+        place: where the label comes from, for messages: "few.csv, line 3".
     """
 
     key: str
@@ -44,18 +44,18 @@ class UserLabel:
 
 
 def read_labels(path: Path, pictures: Dataset) -> list[UserLabel]:
-    """Read the labels of some pictures.
+    """Read the user's labels.
 
     Args:
-        path: a CSV file, or a folder with a sub-folder a class.
-        pictures: those that are adapted to.
+        path: a CSV file, or a folder with one sub-folder per class.
+        pictures: the pictures to adapt to.
 
     Returns:
-        One for each labelled picture, in the order in which they were given.
+        One label for each labelled picture, in the order of the file.
 
     Raises:
-        DatasetError: the file cannot be read, names a picture or an expression that is none, contradicts itself, or
-            has labels of one class alone. The message names the line.
+        DatasetError: the file cannot be read, contains unknown pictures or expressions, contradicts itself, or has
+            labels of only one class. The message names the line.
     """
     if path.is_dir():
         found = list(_from_folders(path, pictures))
@@ -65,33 +65,33 @@ def read_labels(path: Path, pictures: Dataset) -> list[UserLabel]:
         raise DatasetError(f"{path}: no such file or folder; name a CSV with the columns {PICTURE} and {EXPRESSION}")
     given = _without_repetitions(found)
     if not given:
-        raise DatasetError(f"{as_text(path)}: no label; give each {PICTURE} an {EXPRESSION}, or leave --labels out")
+        raise DatasetError(f"{as_text(path)}: no label; give each {PICTURE} an {EXPRESSION}, or omit --labels")
     first = given[0]
     if all(one.label == first.label for one in given):
         raise DatasetError(
             f"{as_text(path)}: all labels are {EXPRESSIONS[first.label]} (from {first.place} on); label pictures "
-            "of two expressions at least"
+            "of at least two expressions"
         )
     return given
 
 
 def single_labels(given: Sequence[UserLabel]) -> list[str]:
-    """A message for each class with one label: its cross-validation can use the source's prototype alone."""
+    """Return a message for each class with only one label, for which cross-validation has no training picture."""
     by_class: dict[int, list[UserLabel]] = {}
     for one in given:
         by_class.setdefault(one.label, []).append(one)
     return [
-        f"{of_class[0].place}: the only label of {EXPRESSIONS[label]}; whether it is fitted well can be tried from 2 on"
+        f"{of_class[0].place}: the only label of {EXPRESSIONS[label]}; testing a fit of this class needs at least 2"
         for label, of_class in by_class.items()
         if len(of_class) == 1
     ]
 
 
 def _without_repetitions(found: Sequence[UserLabel]) -> list[UserLabel]:
-    """Each picture once.
+    """Remove repeated labels.
 
     Raises:
-        DatasetError: a picture has two expressions.
+        DatasetError: a picture has two different labels.
     """
     by_key: dict[str, UserLabel] = {}
     for one in found:
@@ -110,7 +110,7 @@ def _from_csv(path: Path, pictures: Dataset) -> Iterator[UserLabel]:
     if expression is None:
         raise table.lacks(f"no column {EXPRESSION!r}")
     keys = [sample.key for sample in pictures.samples()]
-    # Pictures of other folders may have the same names: their labels must not be taken for these.
+    # Pictures of other folders may have the same file names; their labels must not be used.
     names = PictureNames(keys, {pictures.root.absolute().name, pictures.root.resolve().name})
     for where, fields in table.rows():
         name, word = fields[table.picture], fields[expression]
@@ -119,22 +119,20 @@ def _from_csv(path: Path, pictures: Dataset) -> Iterator[UserLabel]:
         label, place = expression_of(where, word), names.place_of(where, name)
         if place is None:
             raise DatasetError(
-                f"{where}: {short_key(name)}: no such {pictures.unit} in {as_text(pictures.root)}; name it as it lies "
-                "below that folder"
+                f"{where}: {short_key(name)}: no such {pictures.unit} in {as_text(pictures.root)}; give its path below "
+                "that folder"
             )
         yield UserLabel(keys[place], label, where)
 
 
 def _from_folders(folder: Path, pictures: Dataset) -> Iterator[UserLabel]:
-    """Pictures in class folders: those of the set where the folder lies in it, else copies of them.
+    """Yield labels from class folders, which are inside the folder of pictures or contain copies of them.
 
     Raises:
-        DatasetError: a sub-folder is no class, or a picture is none of the set.
+        DatasetError: a sub-folder is not named after a class, or a picture is not among those to adapt to.
     """
     if pictures.unit == "frame":
-        raise DatasetError(
-            f"{as_text(folder)}: frames of a video are named by a CSV; take label-next.csv as it is made"
-        )
+        raise DatasetError(f"{as_text(folder)}: labels of video frames must be a CSV file; fill in label-next.csv")
     home = folder.resolve()
     inside = home.is_relative_to(pictures.root.resolve())
     known = {sample.key for sample in pictures.samples()}
@@ -142,14 +140,14 @@ def _from_folders(folder: Path, pictures: Dataset) -> Iterator[UserLabel]:
     for of_class in picture_folders(folder):
         label = class_of(of_class.name)
         if label is None:
-            if inside:  # the unlabelled rest may lie beside
+            if inside:  # unlabelled pictures may be in neighbouring folders
                 continue
             raise DatasetError(
-                f"{as_text(of_class)}: {of_class.name!r} is no expression; rename it, use {', '.join(EXPRESSIONS)}"
+                f"{as_text(of_class)}: {of_class.name!r} is not an expression; rename it: {', '.join(EXPRESSIONS)}"
             )
         for path in pictures_below(of_class):
             if copies is None:
-                below = home / path.relative_to(folder)  # a link is the picture that it is named as
+                below = home / path.relative_to(folder)  # a link counts by its own path, not by its target's
                 key: str | None = below.relative_to(pictures.root.resolve()).as_posix()
             else:
                 key = copies.key(path)
@@ -162,7 +160,7 @@ def _from_folders(folder: Path, pictures: Dataset) -> Iterator[UserLabel]:
 
 
 class _Contents:
-    """The pictures of a set by what is in their files; only those of a wanted size are read."""
+    """Finds pictures of a set by file content; only files of the same size are read."""
 
     def __init__(self, pictures: Dataset) -> None:
         self._by_size: dict[int, list[tuple[str, Path]]] = {}
@@ -172,7 +170,7 @@ class _Contents:
             self._by_size.setdefault(path.stat().st_size, []).append((sample.key, path))
 
     def key(self, path: Path) -> str | None:
-        """The key of the picture with the same bytes, None where there is none."""
+        """Return the key of the picture with the same bytes; None if there is none."""
         wanted = self._digest(path)
         alike = self._by_size.get(path.stat().st_size, [])
         return next((key for key, other in alike if self._digest(other) == wanted), None)
@@ -182,6 +180,6 @@ class _Contents:
 
 
 def digest(given: Sequence[UserLabel]) -> str:
-    """The SHA-256 of labels: which picture has which."""
+    """Return the SHA-256 of the labels and their pictures, independent of the order."""
     lines = sorted(f"{one.key}\t{one.label}" for one in given)
     return hashlib.sha256("\n".join(lines).encode("utf-8", "surrogateescape")).hexdigest()

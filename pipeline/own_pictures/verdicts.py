@@ -1,4 +1,4 @@
-"""What an adaptation came to, in words: which method and why, which model is kept and why, and what labels say."""
+"""Sentences of the report: which method was used, which model is kept and why, and the results of labels."""
 
 from collections.abc import Sequence
 
@@ -15,11 +15,11 @@ from pipeline.validators import chooser
 
 
 def done(params: AdaptParams, why: str) -> str:
-    """Sentences on what was done.
+    """Describe the method and its training.
 
     Args:
-        params: of the method.
-        why: why this method, as the end of a sentence.
+        params: parameters of the method.
+        why: the reason for the method, as the end of a sentence.
     """
     if not params.adapts:
         return f"Nothing was adapted: {params.title}, {why}."
@@ -36,7 +36,7 @@ def done(params: AdaptParams, why: str) -> str:
 
 
 def of_statistics(choice: StatisticsChoice, mark: str) -> str:
-    """A sentence on whose statistics the encoder has; empty: there was no choice."""
+    """Say which statistics the encoder has; empty if there was no choice."""
     if choice.of_source is None or choice.of_target is None:
         return ""
     numbers = f"from {choice.of_source:.3f}{mark} to {choice.of_target:.3f}{mark}"
@@ -54,14 +54,14 @@ def of_statistics(choice: StatisticsChoice, mark: str) -> str:
 def kept(
     params: AdaptParams, epoch: int, validations: pd.DataFrame, moved: float, mark: str, own_statistics: bool = False
 ) -> str:
-    """Sentences on which model is kept, and by which rule.
+    """Describe which model is kept, and by which rule.
 
     Args:
-        params: of the method.
-        epoch: that of the model that is kept; 0: the model before training.
-        validations: what validators say, a row an epoch from 0 on.
-        moved: the share of pictures of which the last epoch's model predicts another class than the source model.
-        mark: stands after every number where pictures are drawn, else "".
+        params: parameters of the method.
+        epoch: the kept epoch; 0: the model before training.
+        validations: the validators' values, one row per epoch from 0.
+        moved: share of pictures whose predicted class differs between the last epoch's model and the source model.
+        mark: appended to every number if pictures are drawn, else "".
         own_statistics: whether the encoder has the statistics of these pictures.
     """
     if not params.adapts:
@@ -104,7 +104,7 @@ def _reason(rule: str, epoch: int, validations: pd.DataFrame, mark: str) -> str:
 
 
 def of_labels(verdict: Verdict, mark: str) -> str:
-    """The section on the user's labels: what each candidate is right about, which is kept, and how good it is."""
+    """Return the section on the user's labels: accuracy of each candidate, and which one is kept."""
     n, best = len(verdict.labels), verdict.kept
     rows = [
         [
@@ -146,8 +146,8 @@ def _accuracy(right: NDArray[np.bool_], mark: str) -> str:
 
 
 def wilson(right: int, n: int) -> tuple[float, float]:
-    """The 95 % interval of a share (Wilson 1927)."""
-    # Imported here: SciPy's statistics take a second to load.
+    """Return the 95 % confidence interval of a proportion (Wilson 1927)."""
+    # Imported here, because scipy.stats takes a second to import.
     from scipy.stats import binomtest
 
     found = binomtest(right, n).proportion_ci(0.95, method="wilson")
@@ -170,11 +170,11 @@ def _recalls(verdict: Verdict, mark: str) -> str:
 
 
 def next_labels(count: int, queries: Sequence[str]) -> str:
-    """The section on what to label next.
+    """Return the section on the pictures to label next.
 
     Args:
-        count: how many labels there are.
-        queries: the pictures, the most telling first.
+        count: number of labels that the user has given.
+        queries: the pictures, the most informative first.
     """
     if not queries:
         return ""

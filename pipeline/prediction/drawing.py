@@ -1,7 +1,7 @@
-"""Predictions drawn onto pictures: a box, the face's number and expression over a bar, all seven bars beside it.
+"""Drawing of predictions: a box, a label with the face's number and expression, and bars of all probabilities.
 
-Frames of faces that the model is unsure of are dashed, and their expression has a question mark. No label leaves the
-picture or covers another; where a crowd leaves no room for one, the number alone stands in the face's own box.
+Boxes of uncertain predictions are dashed, and their expression has a question mark. Labels do not leave the picture or
+cover each other; if there is no space for one, only the number is written, inside the face's box.
 """
 
 from collections.abc import Iterator, Sequence
@@ -22,26 +22,26 @@ COLOURS = dict(
         strict=True,
     )
 )
-"""Of Okabe and Ito (2008): told apart by people who see few colours."""
+"""The palette of Okabe and Ito (2008), distinguishable by colour-blind people."""
 
 PLATE, TRACK, TEXT = "#141414", "#505050", "#ffffff"
-"""Colours behind text, behind a bar, and of text."""
+"""Colours of the background of text, of the background of a bar, and of text."""
 
 SMALLEST, LARGEST = 11, 44
-"""Height of text in pixels."""
+"""Minimum and maximum height of text, in pixels."""
 
 UNSURE = 0.5
-"""Probability below which a face is drawn as unsure: another expression is as likely, or more."""
+"""Probability below which a prediction is drawn as uncertain: it is more likely wrong than right."""
 
 
 def draw_faces(image: Image, faces: Sequence[Prediction], numbers: Sequence[int], drawn: bool = False) -> Image:
-    """A copy of a picture with its faces drawn.
+    """Draw faces on a copy of a picture.
 
     Args:
-        image: uint8 H×W×3 RGB; it is not changed.
-        faces: what is drawn.
-        numbers: what each face is called, as in the rows.
-        drawn: whether the model has learned from drawn faces; then every face has the mark, a lozenge.
+        image: uint8 H×W×3 RGB; not changed.
+        faces: the predictions to draw.
+        numbers: the number of each face, as in the rows.
+        drawn: whether the model was trained on drawn faces; every label then has the mark, a lozenge.
 
     Returns:
         uint8 H×W×3 RGB.
@@ -65,7 +65,7 @@ def draw_faces(image: Image, faces: Sequence[Prediction], numbers: Sequence[int]
 
 
 def _size(pen: ImageDraw.ImageDraw, found: Prediction) -> int:
-    """Height of a face's text: readable in the picture as a whole, larger on a large face."""
+    """Return the height of a face's text, which grows with the picture and with the face."""
     left, _, right, _ = found.face.box
     return int(np.clip(max(min(pen.im.size) / 40, (right - left) / 10), SMALLEST, LARGEST))
 
@@ -82,7 +82,7 @@ def _outline(pen: ImageDraw.ImageDraw, found: Prediction, size: int) -> None:
 
 
 def _dashes(box: Box, line: int) -> Iterator[Box]:
-    """The dashes of a frame: each four lines long, with gaps of three."""
+    """Yield the dashes of a box: four line widths long, with gaps of three."""
     left, top, right, bottom = box
     for x in np.arange(left, right - line, 7.0 * line):
         end = min(x + 4.0 * line, right)
@@ -96,14 +96,14 @@ def _dashes(box: Box, line: int) -> Iterator[Box]:
 
 @dataclass(frozen=True)
 class _Label:
-    """What is written beside a face.
+    """The label of a face.
 
     Attributes:
         pen: draws on the picture.
         found: the face.
-        number: what it is called.
-        size: height of the text in pixels.
-        drawn: whether it has the mark.
+        number: the face's number.
+        size: height of the text, in pixels.
+        drawn: whether the label has the mark.
     """
 
     pen: ImageDraw.ImageDraw
@@ -113,14 +113,14 @@ class _Label:
     drawn: bool
 
     def write(self, others: Sequence[Box], labels: Sequence[Box]) -> list[Box]:
-        """Write number and expression where they hide nothing, else the number alone in the face's own box.
+        """Write number and expression next to the face; if there is no free space, only the number inside its box.
 
         Args:
-            others: boxes of other faces, and what is written already: neither is covered by the whole label.
-            labels: what is written already: it is covered by nothing.
+            others: boxes of other faces and labels, which the full label must not cover.
+            labels: boxes of labels, which the number must not cover.
 
         Returns:
-            What it covers; empty where there is no room for anything.
+            The covered box; empty if there is no space at all.
         """
         font, space = ImageFont.load_default(self.size), self.size // 3
         doubt = "?" if self.found.confidence < UNSURE else ""
@@ -140,7 +140,7 @@ class _Label:
         return [place]
 
     def _free(self, wide: float, high: float, others: Sequence[Box]) -> Box | None:
-        """The first place for the whole label: above the box, below it, beside it, else within it."""
+        """Return the first free box for the full label: above the face, below, beside or inside it."""
         left, top, right, bottom = self.found.face.box
         width, height = self.pen.im.size
         shifted = float(np.clip(left, 0, max(0.0, width - wide)))
@@ -161,7 +161,7 @@ class _Label:
         return None
 
     def _corner(self, wide: float, high: float, labels: Sequence[Box]) -> Box | None:
-        """The first corner of the box, moved into the picture, where the number covers nothing that is written."""
+        """Return the first corner of the face's box, within the picture, where the number covers no label."""
         left, top, right, bottom = self.found.face.box
         width, height = self.pen.im.size
         for x, y in ((left, top), (right - wide, top), (left, bottom - high), (right - wide, bottom - high)):
@@ -172,7 +172,7 @@ class _Label:
         return None
 
     def _whole(self, place: Box, text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, written: float) -> None:
-        """Write the expression over a bar as long as it is probable."""
+        """Write the expression above a bar of its probability."""
         x, y, right, bottom = place
         space = self.size // 3
         self.pen.rectangle(place, fill=PLATE)
@@ -184,7 +184,7 @@ class _Label:
 
 
 def _meet(first: Box, second: Box) -> bool:
-    """Whether two rectangles share a pixel."""
+    """Return whether two boxes overlap."""
     return first[0] < second[2] and second[0] < first[2] and first[1] < second[3] and second[1] < first[3]
 
 
@@ -193,7 +193,7 @@ def _within(place: Box, picture: tuple[int, int]) -> bool:
 
 
 def _lozenge(pen: ImageDraw.ImageDraw, left: float, middle: float, size: int) -> None:
-    """Draw DRAWN_MARK, which the font lacks, beside text of this height."""
+    """Draw DRAWN_MARK, which the font does not contain, next to text of this height."""
     wide, high = size * 0.55, size * 0.45
     corners = [
         (left, middle),
@@ -205,7 +205,7 @@ def _lozenge(pen: ImageDraw.ImageDraw, left: float, middle: float, size: int) ->
 
 
 def _free_place(box: Box, size: int, picture: tuple[int, int], taken: Sequence[Box]) -> Box | None:
-    """Where the seven bars fit beside a face: right or left of it, not over anything drawn; None where they do not."""
+    """Return a free box for the seven bars, right or left of the face; None if there is none."""
     wide, high = 13 * _small(size), len(EXPRESSIONS) * _row(size) + size
     left, top, right, _ = box
     top = min(max(0.0, top), picture[1] - high)
@@ -232,7 +232,7 @@ def _bars(pen: ImageDraw.ImageDraw, found: Prediction, place: Box, size: int) ->
 
 
 def _bar(pen: ImageDraw.ImageDraw, place: tuple[float, float, float, float], filled: float, expression: str) -> None:
-    """Draw one bar, filled to a share of it; ``place`` is left, top, width and height."""
+    """Draw a bar, filled to the share ``filled``; ``place`` is left, top, width and height."""
     left, top, wide, high = place
     pen.rectangle((left, top, left + wide, top + high), fill=TRACK)
     if filled * wide >= 1.0:

@@ -1,4 +1,4 @@
-"""What is predicted: pictures, folders of them, videos and cameras, as one stream of frames in constant memory."""
+"""The inputs of predictions: pictures, folders, videos and cameras, read as one stream in constant memory."""
 
 import codecs
 import os
@@ -20,28 +20,27 @@ from pipeline.files.names import as_text
 from pipeline.shards import WHOLE, Shard
 
 STDIN = "-"
-"""Stands for a list of paths on the standard input, one a line."""
+"""Means: read paths from the standard input, one per line."""
 
 CAMERA_DIGITS = 2
-"""Digits of a camera's number, at most: a longer number is a mistyped file or folder."""
-
+"""Maximum number of digits of a camera's number: a longer number is a mistyped file or folder."""
 
 BLOCK = 64
-"""Pictures that a part of the inputs is made of: some batches, so that hardly any is cut short."""
+"""Pictures per block, the unit of sharding: several batches, so that few batches are incomplete."""
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Something that frames come from.
+    """A source of frames: a picture, a video or a camera.
 
     Attributes:
-        name: what rows call it; for a file its path.
-        drawing: where its annotated copy goes: a path relative to the folder of drawings, without a suffix.
-        path: of the file; empty for a camera, and for a picture that is in memory already.
-        camera: its index; None for a file.
-        video: what is known of a video's file; None for a picture, a camera or a video that cannot be opened.
-        broken: why a video cannot be opened, or a file of a folder is gone; empty: neither is the case.
-        block: only faces of sources of one block are looked for together.
+        name: name in the rows; for a file its path.
+        drawing: path of its annotated copy, relative to the folder of drawings, without suffix.
+        path: path of the file; empty for a camera, and for a picture in memory.
+        camera: index of the camera; None for a file.
+        video: properties of the video; None for a picture, a camera or a video that cannot be opened.
+        broken: why a video cannot be opened, or a file in a folder is missing; else empty.
+        block: number of its block; a batch contains frames of only one block.
     """
 
     name: str
@@ -63,8 +62,8 @@ class Frame:
     """A picture, or one frame of a video or camera.
 
     Attributes:
-        source: what it comes from.
-        number: of the frame, from 0; of a picture 0.
+        source: the frame's source.
+        number: number of the frame, from 0; 0 for a picture.
         image: uint8 H×W×3 RGB.
     """
 
@@ -74,18 +73,18 @@ class Frame:
 
     @classmethod
     def of_picture(cls, name: str, image: Image) -> Self:
-        """A picture that is in memory already (uint8 H×W×3 RGB)."""
+        """Create the frame of a picture in memory (uint8 H×W×3 RGB)."""
         return cls(Source(name, Path(name)), 0, image)
 
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """Something that an input names; as little as possible, as there may be millions.
+    """An input by name, before it is opened; small, because there may be millions.
 
     Attributes:
-        path: a file's path, or a camera's number.
-        folder: the folder that was named, in which the file was found; None: the file itself was named.
-        camera: whether it is one.
+        path: path of a file, or number of a camera.
+        folder: the named folder in which the file was found; None if the file itself was named.
+        camera: whether it is a camera.
     """
 
     path: str
@@ -98,7 +97,7 @@ class Named:
         return not self.camera and not videos.is_video(Path(self.path))
 
     def source(self, block: int) -> Source:
-        """The source; of a video the first frame is read.
+        """Create the source; a video is opened and its first frame read.
 
         Raises:
             DatasetError: there is no such file.
@@ -108,39 +107,38 @@ class Named:
         path = Path(self.path)
         if self.folder is None:
             return _file(path, Path(path.name), block)
-        # Below the folder's own name, so that two folders may have pictures of the same name.
+        # Includes the folder's name, because two folders may contain pictures of the same name.
         drawing = self.folder.resolve().name / path.relative_to(self.folder)
-        if not path.exists():  # it was there: nobody named it, and it must not stop the others
+        if not path.exists():  # found in a folder, not named by the user: it must not stop the others
             broken = f"{as_text(path)}: a link that leads nowhere, or a file that vanished"
             return Source(as_text(path), drawing.with_suffix(""), path, broken=broken, block=block)
         return _file(path, drawing, block)
 
 
 def sources(inputs: Sequence[str]) -> list[Source]:
-    """Everything that files and folders name.
+    """Return the sources of files and folders.
 
     Args:
-        inputs: files, and folders for the pictures and videos in them, at any depth.
+        inputs: files, and folders, which are searched for pictures and videos at any depth.
 
     Raises:
-        DatasetError: something is not there or is a camera or the standard input, or a folder has neither pictures nor
-            videos.
+        DatasetError: an input is missing, a camera or the standard input, or a folder has neither pictures nor videos.
     """
     return sources_of(list_inputs(inputs, files_only=True), WHOLE)
 
 
 def sources_of(named: Sequence[Named], shard: Shard) -> list[Source]:
-    """A part of what was named; the units that are divided are blocks of pictures, and videos.
+    """Return the sources of one shard; the units are blocks of pictures, and single videos.
 
     Raises:
-        DatasetError: as ``sources``.
+        DatasetError: see ``sources``.
     """
     blocks = list(_blocks(named))
     return [one.source(number) for number, block in enumerate(blocks[shard.part(len(blocks))]) for one in named[block]]
 
 
 def _blocks(named: Sequence[Named]) -> Iterator[slice]:
-    """Runs of at most ``BLOCK`` pictures, and each video or camera by itself."""
+    """Yield runs of at most ``BLOCK`` pictures, and each video or camera separately."""
     start, goes_on = 0, False
     for place, one in enumerate(named):
         is_picture = one.is_picture
@@ -152,15 +150,15 @@ def _blocks(named: Sequence[Named]) -> Iterator[slice]:
 
 
 def list_inputs(inputs: Sequence[str], *, files_only: bool = False) -> list[Named]:
-    """Everything that ``inputs`` name, in order; no file is opened.
+    """List all inputs in order, without opening files.
 
     Args:
-        inputs: files, folders (for the pictures and videos in them, at any depth), the numbers of cameras, or ``-`` for
-            paths from the standard input.
-        files_only: refuse cameras and the standard input.
+        inputs: files, folders (searched for pictures and videos at any depth), numbers of cameras, or ``-`` for paths
+            from the standard input.
+        files_only: do not allow cameras and the standard input.
 
     Raises:
-        DatasetError: a folder has neither pictures nor videos, nothing is named, or what is named is refused.
+        DatasetError: a folder has neither pictures nor videos, nothing is named, or an input is not allowed.
     """
     found: list[Named] = []
     for text in inputs:
@@ -170,7 +168,7 @@ def list_inputs(inputs: Sequence[str], *, files_only: bool = False) -> list[Name
             raise DatasetError(f"{text}: {what} cannot be used here; give files or folders, or arrays to model.predict")
         if text == STDIN:
             found += [Named(line) for line in _listed()]
-        elif not text:  # it would stand for the folder that the command is called in
+        elif not text:  # Path("") is the current folder
             raise DatasetError("an empty name: give names of files or folders, and . for the current folder")
         elif is_camera:
             found.append(Named(text, camera=True))
@@ -185,12 +183,12 @@ def list_inputs(inputs: Sequence[str], *, files_only: bool = False) -> list[Name
 
 
 def _listed() -> Iterator[str]:
-    """The paths on the standard input, one a line.
+    """Yield the paths on the standard input, one per line.
 
-    They are read as bytes: a name may be none in the encoding of the standard input.
+    They are read as bytes, because a file name may be invalid in the encoding of the standard input.
 
     Raises:
-        DatasetError: there are zero bytes, which no path has.
+        DatasetError: there are zero bytes, which cannot occur in a path.
     """
     for number, line in enumerate(sys.stdin.buffer, start=1):
         if b"\0" in line:
@@ -219,23 +217,23 @@ def _file(path: Path, drawing: Path, block: int) -> Source:
     if videos.is_video(path):
         try:
             video = videos.probe(path)
-        except DatasetError as error:  # like a picture that cannot be decoded, it does not stop the others
+        except DatasetError as error:  # like an unreadable picture, it does not stop the others
             broken = str(error)
     return Source(as_text(path), drawing.with_suffix(""), path, video=video, broken=broken, block=block)
 
 
 def read_frames(inputs: Iterable[Source], every: int, on_unreadable: Callable[[str], None]) -> Iterator[Frame]:
-    """All pictures and frames, in order, read one by one.
+    """Yield all pictures and frames in order, reading one at a time.
 
     Args:
-        inputs: where they come from.
-        every: of a video or camera, only every so many-th frame is taken.
-        on_unreadable: called with a message for each picture that cannot be decoded and each video that cannot be
-            opened, which are passed over, and for each video whose frames end too early.
+        inputs: the sources.
+        every: use only every n-th frame of a video or camera.
+        on_unreadable: called with a message for each unreadable picture or video, which is skipped, and for each video
+            whose frames end too early.
     """
     for source in inputs:
         if source.broken:
-            on_unreadable(f"passed over: {source.broken}")
+            on_unreadable(f"skipped: {source.broken}")
             continue
         if source.is_video:
             read = videos.frames(source.path if source.camera is None else source.camera, every, on_unreadable)
@@ -244,14 +242,14 @@ def read_frames(inputs: Iterable[Source], every: int, on_unreadable: Callable[[s
         try:
             yield Frame(source, 0, decode(source.path, source.name))
         except UnreadableImageError as error:
-            on_unreadable(f"passed over: {error}")
+            on_unreadable(f"skipped: {error}")
 
 
 def batches(frames: Iterable[Frame], size: int) -> Iterator[list[Frame]]:
-    """``size`` frames at a time, fewer where they are large; those of a camera one by one, as soon as they are there.
+    """Yield batches of ``size`` frames, or fewer large ones; frames of a camera one by one, without delay.
 
-    A batch has no more pixels than the detector takes at once: so a batch is predicted while the next is decoded. It
-    ends with its block, so that a part of the inputs has the same batches as all of them.
+    A batch has no more pixels than the detector processes at once, so that it is predicted while the next is decoded.
+    A batch does not cross blocks, so that a shard has the same batches as a run on all inputs.
     """
     batch: list[Frame] = []
     for frame in frames:

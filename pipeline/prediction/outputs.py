@@ -1,6 +1,6 @@
-"""Where predictions go: rows to the terminal or into a file, drawings into a folder; all of it or nothing.
+"""The outputs of predictions: rows to the terminal or a file, annotated copies to a folder. Files appear only complete.
 
-Rows are CSV, JSON lines, or a table for people, narrow or with everything.
+Rows are CSV, JSON lines, or a human-readable table, narrow or wide.
 """
 
 import csv
@@ -36,29 +36,29 @@ COLUMNS = (
     *(f"p_{name}" for name in EXPRESSIONS),
     "model",
 )
-"""``face`` is a number from 1: of a picture's face, or of a video's track."""
+"""``face`` is the number of a picture's face, or of a video's track, from 1."""
 
 DTYPES = {
     **dict.fromkeys(COLUMNS, "float64"),
     **dict.fromkeys(("source", "expression", "model"), "object"),
     **{"frame": "Int64", "face": "int64"},
 }
-"""Of the columns of a table, also of one without rows."""
+"""The dtypes of a table's columns, also without rows."""
 
 SOURCE_WIDTH, WIDE_SOURCE_WIDTH = 38, 32
-"""Characters for the name of the source in the tables for people: that of 80 columns, and that with everything."""
+"""Width of the source's name in the table of 80 columns and in the wide table, in characters."""
 
 JPEG_QUALITY = 92
 
 
 @dataclass(frozen=True)
 class Destination:
-    """Where a run writes.
+    """The output paths of a run.
 
     Attributes:
-        rows: the file of the rows; None: the terminal.
-        format: of the rows.
-        drawings: the folder of annotated copies; None: none are drawn.
+        rows: file of the rows; None: the terminal.
+        format: format of the rows.
+        drawings: folder of annotated copies; None: no copies.
     """
 
     rows: Path | None
@@ -66,10 +66,10 @@ class Destination:
     drawings: Path | None
 
     def require_free(self) -> None:
-        """Refuse to overwrite anything.
+        """Check that nothing would be overwritten.
 
         Raises:
-            DatasetError: an output is there already, or one would lie in the other.
+            DatasetError: an output already exists, or one is inside the other.
         """
         if self.rows is not None and self.drawings is not None:
             rows, drawings = self.rows.resolve(), self.drawings.resolve()
@@ -81,15 +81,15 @@ class Destination:
 
 @dataclass(frozen=True)
 class Row:
-    """A face and where it was found.
+    """One predicted face.
 
     Attributes:
-        source: the path of its picture or video, as text.
-        frame: its number in a video, from 0; None: it is a picture.
-        number: of the face, from 1.
-        found: the face.
-        model: what predicted, as the user calls it.
-        drawn: whether that has learned from drawn faces; then the row has the mark.
+        source: path of the picture or video, as text.
+        frame: number of the frame in a video, from 0; None for a picture.
+        number: number of the face, from 1.
+        found: the prediction.
+        model: the model, as the user named it.
+        drawn: whether the model was trained on drawn faces; the row then has the mark.
     """
 
     source: str
@@ -101,12 +101,12 @@ class Row:
 
     @property
     def mark(self) -> str:
-        """What stands behind the model and its predictions."""
+        """The mark appended to the model's name and predictions; may be empty."""
         return f" {DRAWN_MARK}" if self.drawn else ""
 
 
 class Output(Protocol):
-    """Takes the faces of each frame, in order."""
+    """Receives the faces of each frame, in order."""
 
     def add(self, frame: Frame, faces: Sequence[Prediction], numbers: Sequence[int]) -> None:
         """Write the faces of a frame.
@@ -114,7 +114,7 @@ class Output(Protocol):
         Args:
             frame: the picture or frame.
             faces: its faces.
-            numbers: of each face, or in a video of its track.
+            numbers: the number of each face, in a video that of its track.
 
         Raises:
             StorageError: they cannot be written.
@@ -124,16 +124,16 @@ class Output(Protocol):
 
 @contextmanager
 def open_outputs(to: Destination, model: str, drawn: bool, every: int) -> Iterator[list[Output]]:
-    """The outputs of one run; what is written appears under its name when all went well.
+    """Open the outputs of a run. Files get their final names only if the run succeeds.
 
     Args:
-        to: where they are.
-        model: what predicts, as the user calls it.
-        drawn: whether it has learned from drawn faces, which rows and drawings then say.
-        every: of a video, only every so many-th frame will come; its copy runs so much slower.
+        to: the output paths.
+        model: the model, as the user named it.
+        drawn: whether the model was trained on drawn faces; rows and drawings are then marked.
+        every: only every n-th frame of a video is predicted; the frame rate of its copy is divided by n.
 
     Raises:
-        StorageError: something cannot be written.
+        StorageError: an output cannot be written.
     """
     with ExitStack() as stack:
         drawings = None
@@ -144,20 +144,20 @@ def open_outputs(to: Destination, model: str, drawn: bool, every: int) -> Iterat
             temporary = stack.enter_context(atomic_path(to.rows))
             file = stack.enter_context(temporary.open("w", encoding="utf-8", newline=""))
         yield [Rows(file, to.format, as_text(model), drawn), *([drawings] if drawings else [])]
-        # A drawing that fails must fail before anything gets its name.
+        # Finish the drawings here: if that fails, no output gets its final name.
         if drawings is not None:
             drawings.close()
 
 
 class Rows:
-    """One row a face."""
+    """Writes one row per face."""
 
     def __init__(self, file: TextIO, kind: Format, model: str, drawn: bool) -> None:
         self._file, self._kind, self._has_header = file, kind, False
         self._model, self._drawn = model, drawn
 
     def add(self, frame: Frame, faces: Sequence[Prediction], numbers: Sequence[int]) -> None:
-        """Write the rows, before the first of all the header."""
+        """Write the rows, after the header if they are the first."""
         if faces and not self._has_header:
             self._file.write(header(self._kind))
             self._has_header = True
@@ -168,14 +168,14 @@ class Rows:
 
 
 class Table:
-    """Rows for pandas, with the columns of the CSV; no number is rounded."""
+    """Collects rows for pandas, with the columns of the CSV; numbers are not rounded."""
 
     def __init__(self, model: str, drawn: bool) -> None:
         self._model, self._drawn = as_text(model), drawn
         self._rows: list[tuple[object, ...]] = []
 
     def add(self, frame: Frame, faces: Sequence[Prediction], numbers: Sequence[int]) -> None:
-        """Keep the rows."""
+        """Store the rows."""
         at = frame.number if frame.source.is_video else None
         for number, found in zip(numbers, faces, strict=True):
             row = Row(frame.source.name, at, number, found, self._model, self._drawn)
@@ -186,14 +186,14 @@ class Table:
             )
 
     def frame(self) -> "pd.DataFrame":
-        """All rows; ``frame`` is empty (NA) where the source is a picture."""
+        """Return all rows; column ``frame`` is NA for pictures."""
         import pandas as pd
 
         return pd.DataFrame(self._rows, columns=list(COLUMNS)).astype(DTYPES)
 
 
 class Drawings:
-    """An annotated copy of every picture and video, in a folder."""
+    """Writes an annotated copy of every picture and video to a folder."""
 
     def __init__(self, folder: Path, drawn: bool, every: int) -> None:
         self._folder, self._drawn, self._every = folder, drawn, every
@@ -202,7 +202,7 @@ class Drawings:
         self._last: Frame | None = None
 
     def add(self, frame: Frame, faces: Sequence[Prediction], numbers: Sequence[int]) -> None:
-        """Draw a frame, also one without faces."""
+        """Draw a frame, even if it has no faces."""
         if not frame.source.is_video:
             image = draw_faces(frame.image, faces, numbers, self._drawn)
             with storage_errors(path := self._new_path(frame, ".jpg")):
@@ -229,7 +229,7 @@ class Drawings:
         self._last = frame
 
     def _new_path(self, frame: Frame, suffix: str) -> Path:
-        """A path that no other drawing has: pictures from several folders may have the same name."""
+        """Return an unused path: pictures from several folders may have the same name."""
         plain = frame.source.drawing
         name, number = plain.with_name(fitted(plain.name, suffix)), 2
         while name in self._names:
@@ -242,10 +242,10 @@ class Drawings:
 
 
 def format_of(name: str | None, out: Path | None) -> Format:
-    """The format of the rows: as ``name`` says; without it as ``out`` ends, else CSV; without a file the table.
+    """Return the format ``name``; by default that of the suffix of ``out``, else CSV, or the table without a file.
 
     Raises:
-        ParamsError: there is no format of this name.
+        ParamsError: the name is unknown.
     """
     if name is None:
         by_suffix: Format = "jsonl" if out and out.suffix in (".jsonl", ".ndjson") else "csv"
@@ -256,7 +256,7 @@ def format_of(name: str | None, out: Path | None) -> Format:
 
 
 def header(kind: Format) -> str:
-    """The lines before the rows."""
+    """Return the lines before the rows."""
     if kind == "csv":
         return _line(COLUMNS)
     if kind == "table":
@@ -268,7 +268,7 @@ def header(kind: Format) -> str:
 
 
 def csv_text(rows: Iterable[Row]) -> str:
-    """A whole CSV file: the header and the rows."""
+    """Return a whole CSV file: header and rows."""
     return header("csv") + "".join(map(_csv, rows))
 
 
@@ -292,7 +292,7 @@ def _jsonl(row: Row) -> str:
 
 
 def _table(row: Row) -> str:
-    """A line of 80 columns: the two best expressions, in per cent."""
+    """Return a line of 80 columns, with the two most probable expressions in per cent."""
     found = row.found
     best, second = np.argsort(-found.probabilities, kind="stable")[:2]
     where = row.source if row.frame is None else f"{row.source}, frame {row.frame}"
@@ -313,7 +313,7 @@ def _wide(row: Row) -> str:
 
 
 FORMATS: dict[Format, Callable[[Row], str]] = {"csv": _csv, "jsonl": _jsonl, "table": _table, "wide": _wide}
-"""Writes a row with the end of its line: boxes to a tenth of a pixel, probabilities to four digits."""
+"""Functions that format a row, with line end: boxes to a tenth of a pixel, probabilities to four digits."""
 
 
 def _frame_number(row: Row) -> str:

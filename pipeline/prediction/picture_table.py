@@ -1,7 +1,7 @@
-"""CSV files in which a row is a picture and its expression: a user's labels, or somebody's predictions.
+"""CSV files of pictures and their expressions: a user's labels, or predictions of another program.
 
-They are UTF-8 with or without a byte order mark, with any line ends, and separated by ``,``, ``;`` or tabs. What is
-wrong is named by file and line.
+They are UTF-8 with or without a byte order mark, with any line ends, and separated by ``,``, ``;`` or tabs. Errors name
+file and line.
 """
 
 from collections.abc import Collection, Iterator, Sequence
@@ -17,16 +17,16 @@ from pipeline.labels import EXPRESSIONS
 PICTURE, EXPRESSION = "picture", "expression"
 PICTURE_COLUMNS = (PICTURE, *NAME_COLUMNS)
 EXPRESSION_COLUMNS = (EXPRESSION, *LABEL_COLUMNS)
-"""Names of columns, in any case; the first that is there counts."""
+"""Possible names of the columns, in any case; the first one found is used."""
 
 
 class PictureTable:
-    """One CSV file, whose header is read at once and whose rows are read one by one.
+    """A CSV file. The constructor reads the header; ``rows`` reads the rows one by one.
 
     Attributes:
-        where: the file and the line of the header, for errors.
-        header: the columns' names as they are written.
-        picture: the place of the column with the pictures' names.
+        where: file and line of the header, for errors.
+        header: the column names as written.
+        picture: index of the column with the pictures' names.
     """
 
     def __init__(self, path: Path, picture_columns: Sequence[str] = PICTURE_COLUMNS) -> None:
@@ -34,10 +34,10 @@ class PictureTable:
 
         Args:
             path: the CSV file.
-            picture_columns: what the column of pictures may be called.
+            picture_columns: possible names of the column of pictures.
 
         Raises:
-            DatasetError: the file cannot be read, is no text in UTF-8, is empty, or has no column of pictures.
+            DatasetError: the file cannot be read, is not UTF-8 text, is empty, or has no column of pictures.
         """
         self._rows = table_rows(path, DatasetError)
         found = next(self._rows, None)
@@ -50,10 +50,10 @@ class PictureTable:
         self.picture = picture
 
     def place_of(self, names: Sequence[str]) -> int | None:
-        """The place in a row of the first of some columns that is there; None where there is none of them.
+        """Return the index of the first of these columns that exists; None if none does.
 
         Raises:
-            DatasetError: that column is there twice.
+            DatasetError: that column occurs twice.
         """
         head = [name.casefold() for name in self.header]
         name = next((name for name in names if name in head), None)
@@ -64,15 +64,14 @@ class PictureTable:
         return head.index(name)
 
     def lacks(self, what: str) -> DatasetError:
-        """The error of a column that is missing."""
+        """Return the error for a missing column."""
         return DatasetError(f"{self.where}: {what}; found {short_repr(', '.join(self.header))}")
 
     def rows(self) -> Iterator[tuple[str, list[str]]]:
-        """The rows below the header that are not blank.
+        """Yield the rows below the header that are not blank.
 
         Yields:
-            Where the row is (for errors), and its fields, as many as the header has: a row may leave out its last
-            ones.
+            File and line (for errors), and the fields; missing fields at the end of a row are empty.
 
         Raises:
             DatasetError: a row is malformed, or has more fields than the header.
@@ -87,10 +86,10 @@ class PictureTable:
 
 
 def expression_of(where: str, word: str) -> int:
-    """The index into ``EXPRESSIONS`` of what a row calls an expression.
+    """Return the index into ``EXPRESSIONS`` of a word in a row.
 
     Raises:
-        DatasetError: it is no expression.
+        DatasetError: the word is not an expression.
     """
     label = class_of(word)
     if label is None:
@@ -102,15 +101,15 @@ def expression_of(where: str, word: str) -> int:
 
 
 class PictureNames:
-    """Finds a picture by what a file calls it: its key, a longer path that ends with it, or its last parts."""
+    """Finds a picture by its key, by a longer path that ends with the key, or by the last parts of the key."""
 
     def __init__(self, keys: Sequence[str], folders: Collection[str] | None = None) -> None:
-        """Take in the pictures.
+        """Index the pictures.
 
         Args:
-            keys: of the pictures in their set, in their order.
-            folders: the names of the folder that the keys are below; a longer path is a picture's only if one of them
-                stands before the key. None: whatever stands before it.
+            keys: keys of the pictures, in order.
+            folders: possible names of the folder that contains the keys; in a longer path, one of them must precede the
+                key. None: anything may precede it.
         """
         self._folders = folders
         self._keys = {key: place for place, key in enumerate(keys)}
@@ -120,10 +119,10 @@ class PictureNames:
                 self._ends[end] = None if end in self._ends else place
 
     def place_of(self, where: str, name: str) -> int | None:
-        """The place of a picture among the keys; None where it is none of them.
+        """Return the index of a picture among the keys; None if it is not among them.
 
         Raises:
-            DatasetError: several pictures are called so.
+            DatasetError: several pictures match the name.
         """
         if name in self._keys:
             return self._keys[name]
@@ -136,11 +135,11 @@ class PictureNames:
         return self._ends.get(plain)
 
     def _may_follow(self, before: str) -> bool:
-        """Whether a key may stand after what a longer path has before it, which may be nothing."""
+        """Return whether ``before``, which may be empty, may precede a key in a longer path."""
         return not before or self._folders is None or PurePosixPath(before).name in self._folders
 
 
 def _ends(path: str) -> Iterator[str]:
-    """A path, and what is left of it without its first folders."""
+    """Yield a path, and the path without its first 1, 2, … folders."""
     parts = path.split("/")
     return ("/".join(parts[start:]) for start in range(len(parts)))

@@ -1,4 +1,4 @@
-"""A run of ``pocan predict``: frames are read, their faces found, classified, numbered and written."""
+"""The work of ``pocan predict``: read frames, find and classify their faces, and write them."""
 
 import contextlib
 from collections.abc import Generator, Iterator, Sequence
@@ -18,12 +18,12 @@ from pipeline.progress import progress_bar, say
 
 @dataclass
 class Searched:
-    """A picture, or a video or camera, that was looked at.
+    """A picture, video or camera that was searched for faces.
 
     Attributes:
-        source: which.
-        frames: how many were read; of a picture 1.
-        empty: those of them without a face.
+        source: the picture, video or camera.
+        frames: number of frames read; 1 for a picture.
+        empty: number of frames without a face.
     """
 
     source: Source
@@ -33,12 +33,12 @@ class Searched:
 
 @dataclass
 class Counts:
-    """What a run came to.
+    """The counts of a run.
 
     Attributes:
-        faces: that were found.
-        searched: all in which they were looked for.
-        unreadable: a message for each picture that could not be read, and each video that could not be read whole.
+        faces: number of faces found.
+        searched: all pictures, videos and cameras that were searched.
+        unreadable: one message per picture that could not be read, and per video that could not be read to the end.
     """
 
     faces: int = 0
@@ -47,20 +47,20 @@ class Counts:
 
     @property
     def pictures(self) -> int:
-        """How many pictures were looked at."""
+        """The number of pictures that were searched."""
         return sum(not one.source.is_video for one in self.searched)
 
     @property
     def frames(self) -> int:
-        """How many frames of videos and cameras were looked at."""
+        """The number of frames of videos and cameras that were searched."""
         return sum(one.frames for one in self.searched if one.source.is_video)
 
     def total(self) -> str:
-        """How much was looked at: "2 pictures and 48 frames"."""
+        """Return the number of pictures and frames in words: "2 pictures and 48 frames"."""
         return in_words(self.pictures, self.frames)
 
     def misses(self) -> list[str]:
-        """A message for each picture without a face, and for each video with such frames."""
+        """Return one message per picture without a face, and per video with such frames."""
         return [
             f"{one.source.name}: no face" + (f" in {one.empty} of {one.frames} frames" if one.source.is_video else "")
             for one in self.searched
@@ -69,7 +69,7 @@ class Counts:
 
 
 def in_words(pictures: int, frames: int) -> str:
-    """Numbers of pictures and frames in words."""
+    """Return numbers of pictures and frames in words: "2 pictures and 48 frames"."""
     counted = ((pictures, "picture"), (frames, "frame"))
     return " and ".join(f"{count} {name}{'' if count == 1 else 's'}" for count, name in counted if count)
 
@@ -83,21 +83,21 @@ def predict(
     show_progress: bool,
     require_faces: bool = True,
 ) -> Counts:
-    """Write every face of ``inputs``.
+    """Predict and write every face of ``inputs``.
 
-    Memory does not grow with the number or length of the inputs. A camera is watched until Ctrl-C.
+    Memory does not grow with the number or length of the inputs. A camera is read until Ctrl-C.
 
     Args:
         inputs: pictures, videos and cameras.
         predictor: finds and classifies the faces.
-        model: what its model is called in the rows.
-        to: where they are written.
-        every: of a video or camera, only every so many-th frame is looked at.
-        show_progress: draw a progress bar.
-        require_faces: whether it is an error that there is none.
+        model: name of the model in the rows.
+        to: where to write.
+        every: use only every n-th frame of a video or camera.
+        show_progress: show a progress bar.
+        require_faces: raise an error, and write nothing, if there is no face.
 
     Raises:
-        DatasetError: nothing could be read, or there is no face in it, and faces are required: then nothing is written.
+        DatasetError: faces are required, and nothing could be read or no face was found.
         StorageError: an output cannot be written.
     """
     with open_outputs(to, model, predictor.drawn, every) as outputs:
@@ -117,18 +117,18 @@ def predict_to(
     show_progress: bool,
     require_pictures: bool = True,
 ) -> Counts:
-    """Hand every face of ``inputs`` to some outputs.
+    """Predict every face of ``inputs`` and pass it to the outputs.
 
     Args:
-        inputs: as of ``predict``, like ``predictor``, ``every`` and ``show_progress``.
+        inputs: pictures, videos and cameras.
         predictor: finds and classifies the faces.
-        outputs: take the faces.
-        every: of a video or camera, only every so many-th frame is looked at.
-        show_progress: draw a progress bar.
-        require_pictures: whether it is an error that nothing could be read.
+        outputs: receive the faces.
+        every: use only every n-th frame of a video or camera.
+        show_progress: show a progress bar.
+        require_pictures: raise an error if nothing could be read.
 
     Raises:
-        DatasetError: nothing could be read, and something must be.
+        DatasetError: pictures are required, and nothing could be read.
         StorageError: an output cannot be written.
     """
     counts = Counts()
@@ -140,7 +140,7 @@ def predict_to(
         stream = predict_frames(read_frames(inputs, every, counts.unreadable.append), predictor)
         with contextlib.closing(stream), _until_interrupted(camera):
             _write(stream, outputs, counts, progress)
-        if total is not None:  # what could not be read is not waited for
+        if total is not None:  # unreadable inputs do not count
             progress.total = progress.n
             progress.refresh()
     for message in counts.unreadable:
@@ -151,7 +151,7 @@ def predict_to(
 
 
 def predict_frames(frames: Iterator[Frame], predictor: Predictor) -> Generator[tuple[Frame, list[Prediction]]]:
-    """The frames with their faces. A thread reads and decodes frames while earlier ones are predicted."""
+    """Yield frames with their faces. A thread reads and decodes frames while earlier ones are predicted."""
     for batch in prefetched(batches(frames, predictor.faces.batch_size)):
         yield from zip(batch, predictor.predict([frame.image for frame in batch]), strict=True)
 
@@ -176,7 +176,7 @@ def _write(
 
 @contextlib.contextmanager
 def _until_interrupted(camera: bool) -> Iterator[None]:
-    """Let Ctrl-C end the watching of a camera, and nothing else."""
+    """End the block silently on Ctrl-C if a camera is read; otherwise let the exception pass."""
     try:
         yield
     except KeyboardInterrupt:

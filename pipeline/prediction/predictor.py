@@ -1,4 +1,4 @@
-"""Every face of a picture with its expression: detection, crops and the network, each on whole batches."""
+"""Detection and classification of all faces of pictures, in batches."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,8 +25,8 @@ class Prediction:
     """A face and its expression.
 
     Attributes:
-        face: where it is, in pixels of the picture.
-        probabilities: 7 float32, in the order of EXPRESSIONS.
+        face: the face's position, in pixels of the picture.
+        probabilities: calibrated probabilities in the order of EXPRESSIONS, 7 float32.
     """
 
     face: Face
@@ -43,11 +43,11 @@ class Prediction:
         return float(self.probabilities.max())
 
     def by_expression(self) -> dict[str, float]:
-        """The probabilities by the names of the expressions."""
+        """Return the probabilities by name of the expression."""
         return {name: float(value) for name, value in zip(EXPRESSIONS, self.probabilities, strict=True)}
 
     def as_json(self) -> dict[str, Any]:
-        """The same for JSON: ``box`` to a tenth of a pixel, ``score`` and ``probabilities`` to four digits."""
+        """Return values for JSON: ``box`` to a tenth of a pixel, ``score`` and ``probabilities`` to four digits."""
         return {
             "box": [round(edge, 1) for edge in self.face.box],
             "score": round(self.face.score or 0.0, 4),
@@ -58,19 +58,19 @@ class Prediction:
 
 
 class Predictor:
-    """Finds, crops and classifies faces as when the model was trained, but all faces of a picture, not one."""
+    """Finds, crops and classifies faces as in the model's training, but all faces of a picture instead of one."""
 
     def __init__(self, trained: TrainedModel, device: torch.device, changes: Sequence[str] = ()) -> None:
         """Move the model to ``device`` and load the detector.
 
         Args:
             trained: the model.
-            device: where detector and network compute.
-            changes: other values of the model's parameters ``faces``, as ``min_face=60``.
+            device: the device of detector and network.
+            changes: changes to the model's section ``faces``, such as ``min_face=60``.
 
         Raises:
-            ParamsError: a change is refused.
-            WeightsError: a detector's files are missing.
+            ParamsError: a change is invalid.
+            WeightsError: a detector's weights are missing.
         """
         self.faces = changed(trained.every_face, "faces", changes)
         self.drawn, self.name, self.short_digest = trained.drawn, trained.name, trained.short_digest
@@ -85,13 +85,13 @@ class Predictor:
         return module_digest(self._model)
 
     def predict(self, images: Sequence[Image]) -> list[list[Prediction]]:
-        """Every face of each picture.
+        """Find and classify every face of each picture.
 
         Args:
-            images: uint8 H×W×3 RGB; their sizes may differ.
+            images: uint8 H×W×3 RGB; sizes may differ.
 
         Returns:
-            For each picture its faces, by falling score of the detector; [] where there is none.
+            For each picture its faces, by descending score of the detector; [] if there is none.
         """
         found = self._finder.find_all(images)
         crops = [
@@ -101,7 +101,7 @@ class Predictor:
         return [[Prediction(face, next(rows)) for face in faces] for faces in found]
 
     def classify(self, crops: Sequence[Image]) -> NDArray[np.float32]:
-        """The expressions of faces that are cropped already.
+        """Classify cropped faces.
 
         Args:
             crops: uint8 112×112×3 RGB.
@@ -132,14 +132,14 @@ class Predictor:
 def calibrated(
     model: Classifier, inputs: NetworkInputs, rows: Tensor, eval_crop: float, show_progress: bool
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """What users are shown of some pictures.
+    """Return embeddings and calibrated probabilities, as users see them.
 
     Args:
-        model: that predicts.
+        model: the classifier.
         inputs: the pictures.
-        rows: int64, on the CPU.
-        eval_crop: the share of a crop's side that is predicted from.
-        show_progress: whether there is a progress bar.
+        rows: rows of ``inputs`` to predict, int64, on the CPU.
+        eval_crop: side of the centre crop, as a share of the picture's side.
+        show_progress: show a progress bar.
 
     Returns:
         Embeddings, float32 len(rows)×d, and calibrated probabilities, float32 len(rows)×7.

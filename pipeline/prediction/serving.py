@@ -1,6 +1,6 @@
-"""What MLflow loads to serve a model: pictures of a request in, an answer for each of them out.
+"""The loader module of served models: MLflow's pyfunc flavour calls ``_load_pyfunc`` here.
 
-MLflow's pyfunc flavour names this module (``pipeline.tracking.flavour``) and calls ``_load_pyfunc``.
+``pipeline.tracking.flavour`` registers it.
 """
 
 import base64
@@ -22,14 +22,14 @@ from pipeline.prediction.predict import predict_frames
 from pipeline.prediction.predictor import Predictor
 
 DATA_URL = "data:"
-"""How base64 begins where a browser has made it; this part ends with a comma."""
+"""Prefix of base64 data URLs, as browsers create them; the header ends with a comma."""
 
 EXPECTED = 'send the bytes of a picture\'s file in base64, as {"inputs": ["iVBORw0K…"]}'
-"""The end of an error message."""
+"""The end of error messages."""
 
 
 class ServedModel:
-    """Answers requests, from any number of threads: one at a time, so that memory does not grow with their number."""
+    """Answers requests of any number of threads one at a time, so that memory does not grow with their number."""
 
     def __init__(self, predictor: Predictor) -> None:
         self._predictor = predictor
@@ -39,14 +39,14 @@ class ServedModel:
         """Answer one request.
 
         Args:
-            model_input: a picture a row, in the first column: the bytes of its file, or these in base64, also as a data
-                URL. The name of this argument is MLflow's.
+            model_input: one picture per row, in the first column: the bytes of its file, or base64 of these, also as a
+                data URL. MLflow prescribes the name of this argument.
 
         Returns:
-            For each picture ``faces``, all faces by falling score of the detector, as ``Prediction.as_json`` gives them
-            (boxes in pixels of the upright picture), with ``mark``: None, or that of a model that has learned from
-            drawn faces; ``error``: None, or why the picture could not be read; and which model answers: ``model``, its
-            name, and ``digest``, the first digits of its weights' SHA-256. A picture without a face has [] and None.
+            For each picture a mapping. ``faces``: all faces by descending score of the detector, as
+            ``Prediction.as_json`` returns them (boxes in pixels of the upright picture), with ``mark``: the mark of a
+            model trained on drawn faces, else None. ``error``: why the picture could not be read, else None. ``model``
+            and ``digest``: name of the model and the first digits of its weights' SHA-256.
         """
         mark = {"mark": DRAWN_MARK if self._predictor.drawn else None}
         pictures = model_input.iloc[:, 0].tolist()
@@ -63,21 +63,21 @@ class ServedModel:
 
 
 def _load_pyfunc(path: str, model_config: Mapping[str, Any]) -> ServedModel:
-    """Load a model; MLflow calls this by its name.
+    """Load a model; MLflow calls this function by name.
 
     Args:
-        path: a folder with the files of the project's own form.
-        model_config: "device", and in "faces" other values of these parameters of the model, as ["min_face=60"].
+        path: a model folder of this project.
+        model_config: "device", and "faces": changes to the model's section ``faces``, such as ["min_face=60"].
 
     Raises:
         WeightsError: the model is damaged or of another version.
-        ParamsError: a change in ``faces`` is refused.
+        ParamsError: a change in ``faces`` is invalid.
     """
     return ServedModel(Predictor(trained.open_model(Path(path)), pick(model_config["device"]), model_config["faces"]))
 
 
 def _frames(names: Sequence[str], pictures: Sequence[Any], answers: dict[str, dict[str, Any]]) -> Iterator[Frame]:
-    """The pictures that can be read; why the others cannot is put into ``answers``."""
+    """Yield the readable pictures; write the errors of the others into ``answers``."""
     for name, picture in zip(names, pictures, strict=True):
         try:
             yield Frame.of_picture(name, decode(_content(picture, name), name))
@@ -86,7 +86,7 @@ def _frames(names: Sequence[str], pictures: Sequence[Any], answers: dict[str, di
 
 
 def _content(picture: Any, name: str) -> bytes:
-    """The bytes of a picture's file, as a request has it.
+    """Return the bytes of a picture's file from a request.
 
     Raises:
         UnreadableImageError: ``picture`` is neither bytes nor base64.

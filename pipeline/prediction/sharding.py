@@ -1,4 +1,4 @@
-"""Predictions of a part of the inputs, and the parts as the rows of one run."""
+"""Predictions of one shard of the inputs, and joining the rows of all shards."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,10 +15,10 @@ from pipeline.shards import FoundShard, Shard, computed_with, listing_digest, wr
 
 KIND = "predictions"
 ROWS = "rows"
-"""The file of the rows, whatever their format."""
+"""Name of the file with the rows, in any format."""
 
 AT_ONCE = 1 << 20
-"""Bytes that are copied at a time."""
+"""Block size for copying, in bytes."""
 
 
 def predict_shard(
@@ -30,19 +30,19 @@ def predict_shard(
     kind: Format,
     every: int,
 ) -> Counts:
-    """Write every face of a part of the inputs.
+    """Predict and write every face of one shard of the inputs.
 
     Args:
         named: all inputs.
-        shard: which part.
+        shard: the shard.
         predictor: finds and classifies the faces.
-        model: what its model is called in the rows.
-        folder: a new one, for the rows and what they are.
-        kind: the format of the rows.
-        every: of a video, only every so many-th frame is looked at.
+        model: name of the model in the rows.
+        folder: a new folder for the rows and the shard's record.
+        kind: format of the rows.
+        every: use only every n-th frame of a video.
 
     Raises:
-        DatasetError: an input of this part is not there or cannot be opened, or there is a camera among all.
+        DatasetError: an input of this shard is missing or cannot be opened, or one of the inputs is a camera.
         StorageError: the folder cannot be written.
     """
     if any(one.camera for one in named):
@@ -58,7 +58,7 @@ def predict_shard(
 
 
 def _made_from(predictor: Predictor, model: str, kind: Format, every: int) -> dict[str, Any]:
-    """All but the pictures that decides the rows, by name."""
+    """Return everything that the rows depend on except the pictures, by name."""
     faces = {f"faces.{name}": value for name, value in predictor.faces.model_dump(mode="json").items()}
     made_by = {
         "--model": model,
@@ -71,17 +71,17 @@ def _made_from(predictor: Predictor, model: str, kind: Format, every: int) -> di
 
 
 def join_rows(shards: Sequence[FoundShard], out: Path) -> str:
-    """Write the rows of all parts as one run would have.
+    """Write the rows of all shards to one file, identical to that of a single run.
 
     Args:
-        shards: as ``read_shards`` gives them.
+        shards: the result of ``read_shards``.
         out: a new file.
 
     Returns:
-        How many faces there are in how much, in words.
+        The number of faces, pictures and frames in words.
 
     Raises:
-        DatasetError: ``out`` is there already, or no part has a face.
+        DatasetError: ``out`` already exists, or no shard has a face.
         StorageError: it cannot be written.
     """
     require_free(out, "--out")

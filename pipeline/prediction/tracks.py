@@ -1,4 +1,4 @@
-"""Faces that keep their number from frame to frame of a video."""
+"""Tracking: faces of a video keep their number from frame to frame."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -10,14 +10,14 @@ from pipeline.faces.crop import Box
 from pipeline.faces.finder import SAME_FACE
 
 PATIENCE = 10
-"""Frames for which a face may be missing and still be the same: someone looks away, or the detector fails."""
+"""Maximum number of frames in which a tracked face may be missing: someone looks away, or the detector fails."""
 
 
 @dataclass
 class Tracks:
-    """Follows the faces of one video by the overlap of their boxes.
+    """Tracks the faces of one video by the overlap (IoU) of their boxes.
 
-    Pairs of a box and a track are taken by falling overlap; each box and each track is taken once.
+    Boxes and tracks are matched greedily by descending overlap, each at most once.
     """
 
     _last: dict[int, tuple[Boxes, int]] = field(default_factory=dict)
@@ -25,7 +25,7 @@ class Tracks:
     _count: int = 0
 
     def follow(self, boxes: Sequence[Box]) -> list[int]:
-        """Take the boxes of the next frame; returns the number (from 1) of each box's track."""
+        """Return the track number (from 1) of each box of the next frame."""
         self._frame += 1
         self._last = {number: last for number, last in self._last.items() if self._frame - last[1] <= PATIENCE}
         found = self._continued(boxes)
@@ -38,7 +38,7 @@ class Tracks:
         return [found[row] for row in range(len(boxes))]
 
     def _continued(self, boxes: Sequence[Box]) -> dict[int, int]:
-        """The track of each box that continues one, by the box's row."""
+        """Return the existing tracks that boxes continue, by the box's index."""
         if not boxes or not self._last:
             return {}
         tracks = list(self._last)

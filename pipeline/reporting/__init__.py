@@ -1,4 +1,4 @@
-"""Tables and figures, made from the evaluate stage's files alone; the report on faces, from the crop stores."""
+"""Tables, figures and page from the results of the evaluate stage, and the report on faces from the crop stores."""
 
 from pipeline.reporting.report import write_report
 

@@ -1,7 +1,6 @@
-"""The paper's tables as printed, with this run's measured rows and those of studies below.
+"""The paper's tables as printed, followed by measured rows of this run and of studies.
 
-What was measured with drawn stand-ins carries a mark in every cell, because cells are copied out of tables without
-their legend.
+Every number measured on drawn stand-ins is marked in its cell, because people copy cells without the legend.
 """
 
 from collections.abc import Callable, Sequence
@@ -14,7 +13,7 @@ from pipeline.reporting.titles import backbone_title, dataset_note, dataset_titl
 
 
 def comparison_section(quoted: QuotedTable, by_target: dict[str, Result], studies: Sequence[StudySummary]) -> str:
-    """Table 1 or 2: the quoted groups, then the measured rows."""
+    """Return Table 1 or 2: the quoted rows, then the measured ones."""
     blank = [""] * (len(quoted.targets) + 3)
     rows: list[list[str]] = []
     for group in quoted.groups:
@@ -32,7 +31,7 @@ def comparison_section(quoted: QuotedTable, by_target: dict[str, Result], studie
 
 
 def further_section(results: Sequence[Result], studies: Sequence[StudySummary]) -> str:
-    """Targets that the paper has no column for."""
+    """Return the table of targets that are not in the paper's tables."""
     if not results:
         return ""
     titles = [dataset_title(result.target) for result in results]
@@ -46,7 +45,7 @@ def further_section(results: Sequence[Result], studies: Sequence[StudySummary]) 
 
 
 def ablation_section(by_target: dict[str, Result], studies: Sequence[StudySummary]) -> str:
-    """Table 3: the quoted ablations, then the configuration of this run."""
+    """Return Table 3: the quoted ablations, then the configuration of this run."""
     (group,) = TABLE_3.groups
     rows = [[f"*quoted, {group.origin}*", *[""] * (len(TABLE_3.targets) + 1)]]
     rows += [[row.method, *row.numbers, row.average] for row in group.rows]
@@ -73,7 +72,7 @@ def ablation_section(by_target: dict[str, Result], studies: Sequence[StudySummar
 
 
 def _study_rows(studies: Sequence[StudySummary], targets: Sequence[str], results: Sequence[Result]) -> list[list[str]]:
-    """What studies have measured, each under its own line; a study scores no best epoch by target labels here."""
+    """Return the rows of studies, each study with a heading; they have no oracle."""
     rows: list[list[str]] = []
     for study in studies:
         rows.append([f"*{study.heading(results)}*", *[""] * (len(targets) + 3)])
@@ -82,7 +81,7 @@ def _study_rows(studies: Sequence[StudySummary], targets: Sequence[str], results
 
 
 def _measured_rows(results: Sequence[Result | None]) -> list[list[str]]:
-    """The rows "DT (measured)" and "POCAN (measured)"; ``results`` per column, missing where it was not run."""
+    """Return the rows "DT (measured)" and "POCAN (measured)"; ``results`` by column, None if it was not run."""
     rows: list[list[str]] = []
     for measured, alike in _computed_alike(results):
         run = [result for result in alike if result is not None]
@@ -96,9 +95,10 @@ def _measured_rows(results: Sequence[Result | None]) -> list[list[str]]:
 
 
 def _computed_alike(results: Sequence[Result | None]) -> list[tuple[str, list[Result | None]]]:
-    """The results by how they were computed (precision, device, versions): no row holds what was computed unlike.
+    """Group results by environment (precision, device, versions), so that a row never mixes environments.
 
-    Each with what its rows are called: "measured", with the way of computing where there are several.
+    Returns:
+        For each environment the name of its rows, "measured" (with the environment if there are several), and results.
     """
     titles = {result.target: environment_title(result.environment) for result in results if result is not None}
     several = len(set(titles.values())) > 1
@@ -116,7 +116,7 @@ def _cells(results: Sequence[Result | None], choose: Callable[[Result], Metrics 
 
 
 def _average_cell(results: Sequence[Result], columns: int) -> str:
-    """Means over all columns, marked if any of them is; a mean over fewer would not be the paper's AVG."""
+    """Return the mean over all columns, as the paper's AVG; nothing if a column is missing."""
     found = [after for result in results if (after := result.adapted()) is not None]
     if len(found) < columns:
         return NOTHING

@@ -1,8 +1,8 @@
-"""Contact sheets: a crop store as pictures, so that a person can judge it at a glance.
+"""Contact sheets of a crop store, for visual inspection.
 
-One sheet shows a random sample, the faces MTCNN was least sure of and the most blurred crops; further pages show the
-crops in which MTCNN found no face, on ``MOST_PAGES`` pages at most. Crops are read one by one by memory map: memory
-does not grow with the store, but for three numbers a crop.
+One sheet shows a random sample, the faces with the lowest MTCNN scores and the most blurred crops. At most
+``MOST_PAGES`` further pages show crops without a face found by MTCNN. Crops are read one by one from a memory map, so
+memory does not grow with the store, except for three numbers per crop.
 """
 
 from collections.abc import Sequence
@@ -25,14 +25,14 @@ from pipeline.reporting.figures import WARNING_COLOUR
 
 RANDOM_CROPS = 40
 EXTREME_CROPS = 20
-"""Crops shown of the lowest scores, and of the least sharp."""
+"""Number of crops shown with the lowest scores, and with the lowest sharpness."""
 
 FALLBACKS_A_PAGE = 600
 MOST_PAGES = 20
-"""Pages of fallbacks: nobody looks through more, and of an archive there would be thousands."""
+"""Maximum number of pages of fallbacks: a large archive would have thousands."""
 
 FALLBACK_TITLES = {"haar": "Haar cascade", "whole": "no face found, whole picture"}
-"""The methods whose crops are shown on further pages, in the order of these."""
+"""The detection methods whose crops are on further pages, in order."""
 
 MARGIN = 24
 HEADER_HEIGHT = 70
@@ -43,13 +43,13 @@ DRAWN = "drawn stand-ins"
 
 @dataclass(frozen=True)
 class Grid:
-    """How thumbnails lie.
+    """The layout of thumbnails.
 
     Attributes:
-        side: of a thumbnail, in pixels.
-        gap: between two of them, in pixels.
-        columns: thumbnails in a row.
-        text: size of the captions below them, in pixels.
+        side: side of a thumbnail, in pixels.
+        gap: gap between thumbnails, in pixels.
+        columns: thumbnails per row.
+        text: text size of captions, in pixels.
     """
 
     side: int
@@ -59,16 +59,16 @@ class Grid:
 
     @property
     def width(self) -> int:
-        """From the left edge of the first thumbnail to the right edge of the last one of a row."""
+        """The width of a row, in pixels."""
         return self.columns * (self.side + self.gap) - self.gap
 
     @property
     def row_height(self) -> int:
-        """A thumbnail, its caption and the gap to the next row."""
+        """The height of a row with captions and gap, in pixels."""
         return self.side + self.text + 4 + self.gap
 
     def rows(self, count: int) -> int:
-        """Rows that ``count`` thumbnails take."""
+        """Return the number of rows for ``count`` thumbnails."""
         return -(-count // self.columns)
 
 
@@ -78,12 +78,12 @@ FALLBACK_GRID = Grid(side=56, gap=6, columns=15, text=9)
 
 @dataclass(frozen=True)
 class Section:
-    """Crops under a title.
+    """A titled section of crops.
 
     Attributes:
-        title: what stands above them.
-        rows: their rows in the manifest.
-        values: what is written below each, if anything.
+        title: the title.
+        rows: rows of the crops in the manifest.
+        values: captions of the crops, if any.
     """
 
     title: str
@@ -93,12 +93,12 @@ class Section:
 
 @dataclass(frozen=True)
 class Header:
-    """The top of a page.
+    """The header of a page.
 
     Attributes:
-        title: in large letters.
-        facts: below it.
-        drawn: whether the pictures are stand-ins.
+        title: the title.
+        facts: the line below the title.
+        drawn: whether the pictures are drawn stand-ins.
     """
 
     title: str
@@ -107,23 +107,23 @@ class Header:
 
 
 def write_contact_sheets(store_folder: Path, name: str, title: str, folder: Path) -> list[Path]:
-    """Draw the store at ``store_folder`` as ``<name>.png`` and ``<name>-fallbacks-1.png``, ``-2.png``, … in ``folder``.
+    """Write the contact sheet ``<name>.png`` of a store, and the pages ``<name>-fallbacks-1.png``, ``-2.png``, ….
 
-    Below each thumbnail stands the crop's row in the manifest, counted from 0. The same store gives the same bytes.
-    Files that are already in ``folder`` stay, those of an earlier, larger store too.
+    The caption of a thumbnail is the crop's row in the manifest, from 0. The same store gives the same bytes. Other
+    files in ``folder`` are not deleted.
 
     Args:
         store_folder: the crop store.
-        name: the set's, for the files.
-        title: the set's name as people write it.
-        folder: where the sheets go.
+        name: name of the data set, for the file names.
+        title: title of the data set.
+        folder: the output folder.
 
     Returns:
-        The files written: the sheet, then the pages of fallbacks; no page where MTCNN found all faces.
+        The files written: the sheet, then the pages of fallbacks, if any.
 
     Raises:
-        DatasetError: a file of the store is missing, or array and manifest do not have the same length.
-        DamagedFileError: one is damaged.
+        DatasetError: a file of the store is missing, or array and manifest differ in length.
+        DamagedFileError: a file is damaged.
     """
     description = read_description(store_folder)
     crops = store_folder / "crops.npy"
@@ -148,12 +148,12 @@ def write_contact_sheets(store_folder: Path, name: str, title: str, folder: Path
 
 
 def fallback_rows(methods: "pd.Series[Any]") -> dict[str, list[int]]:
-    """The manifest rows of every fallback by method, in the order of the pages; ``methods``: the manifest's column."""
+    """Return the manifest rows of fallbacks by method, in page order; ``methods``: the manifest's column."""
     return {method: np.flatnonzero(methods == method).tolist() for method in FALLBACK_TITLES}
 
 
 def _sections(manifest: pd.DataFrame) -> list[Section]:
-    """Random, lowest scores and least sharp; without those that have no crop."""
+    """Return the sections of the sheet: random, lowest scores and least sharp, without empty ones."""
     count = len(manifest)
     drawn = np.sort(np.random.default_rng(0).choice(count, min(RANDOM_CROPS, count), replace=False))
     scores, sharpness = manifest["score"][manifest["method"] == "mtcnn"], manifest["sharpness"]
@@ -166,13 +166,13 @@ def _sections(manifest: pd.DataFrame) -> list[Section]:
 
 
 def _lowest(title: str, values: "pd.Series[Any]", written: str) -> Section:
-    """The crops of the lowest values, lowest first; among equal ones the first of the manifest."""
+    """Return a section of the crops with the lowest values, in ascending order."""
     lowest = values.dropna().sort_values(kind="stable")[:EXTREME_CROPS]
     return Section(title, lowest.index.tolist(), [written.format(value) for value in lowest])
 
 
 def _fallback_pages(fallbacks: dict[str, list[int]]) -> list[list[Section]]:
-    """The fallbacks, so many a page; a section that goes over pages says which of its crops are on each."""
+    """Distribute fallbacks over pages; titles of divided sections state the range of crops."""
     pages: list[list[Section]] = []
     free = 0
     for method, rows in fallbacks.items():
@@ -211,13 +211,13 @@ def _write_page(path: Path, grid: Grid, header: Header, sections: Sequence[Secti
 
 
 def _read(crops: Path, row: int) -> Image.Image:
-    # Opened anew for each crop: a map that stays open keeps what was read, and in time the whole array, resident.
+    # Opened for each crop: a memory map that stays open keeps all pages that were read in memory.
     array: NDArray[np.uint8] = read_array(crops)
     return Image.fromarray(np.array(array[row]))
 
 
 def _draw_header(draw: ImageDraw.ImageDraw, header: Header, right: int) -> None:
-    """Title and facts one below the other at the left, the warning at the ``right`` edge."""
+    """Draw title and facts at the left, and the warning for stand-ins at the ``right`` edge."""
     room = right - MARGIN
     if header.drawn:
         draw.text((right, 34), DRAWN, WARNING_COLOUR, _font(16, bold=True), anchor="rs")
@@ -231,14 +231,14 @@ def _draw_header(draw: ImageDraw.ImageDraw, header: Header, right: int) -> None:
 def _draw_crop(
     page: Image.Image, draw: ImageDraw.ImageDraw, grid: Grid, corner: tuple[int, int], crop: Image.Image
 ) -> None:
-    """The thumbnail in a frame: some crops are as white as the page at their edges."""
+    """Draw a thumbnail with a frame, because some crops have white edges."""
     left, upper = corner
     draw.rectangle((left - 1, upper - 1, left + grid.side, upper + grid.side), outline=LINE)
     page.paste(crop.resize((grid.side, grid.side), Image.Resampling.LANCZOS), corner)
 
 
 def _draw_caption(draw: ImageDraw.ImageDraw, grid: Grid, corner: tuple[int, int], row: int, value: str) -> None:
-    """Below a thumbnail: the value at its left edge, the manifest row at its right edge or, without value, the left."""
+    """Draw a caption: the value at the left and the manifest row at the right, or only the row at the left."""
     left, baseline = corner[0], corner[1] + grid.text + 3
     if value:
         draw.text((left, baseline), value, INK, _font(grid.text), anchor="ls")
@@ -248,7 +248,7 @@ def _draw_caption(draw: ImageDraw.ImageDraw, grid: Grid, corner: tuple[int, int]
 
 
 def _fitting(text: str, font: ImageFont.FreeTypeFont, width: int) -> str:
-    """``text``, or as much of its beginning as fits with an ellipsis."""
+    """Return ``text``, shortened with an ellipsis if it is too wide."""
     if font.getlength(text) <= width:
         return text
     while text and font.getlength(f"{text}…") > width:
@@ -258,8 +258,8 @@ def _fitting(text: str, font: ImageFont.FreeTypeFont, width: int) -> str:
 
 @cache
 def _font(size: int, bold: bool = False) -> ImageFont.FreeTypeFont:
-    """The typeface of the figures: Pillow's own has no letters beyond ASCII."""
+    """Return the font of the figures; Pillow's default font has only ASCII."""
     name = "DejaVuSans-Bold.ttf" if bold else "DejaVuSans.ttf"
     path = Path(matplotlib.get_data_path()) / "fonts" / "ttf" / name
-    # The other layout engine is there or not, as Pillow was built; the sheets are to be the same bytes everywhere.
+    # The other layout engine is optional in Pillow; with this one the sheets have the same bytes everywhere.
     return ImageFont.truetype(path, size, layout_engine=ImageFont.Layout.BASIC)

@@ -1,4 +1,4 @@
-"""The text of reports/faces.md: what became of every picture of every data set, with the contact sheets beside it."""
+"""reports/faces.md: numbers of detected faces and unreadable files of every data set, with contact sheets."""
 
 import os
 import re
@@ -23,7 +23,7 @@ from pipeline.reporting.markdown import MARK_NOTE, NOTHING, code, markdown_table
 from pipeline.reporting.titles import dataset_title
 
 NAMED = 20
-"""Files named in each list of the report."""
+"""Maximum number of files in each list of the report."""
 
 INTRODUCTION = """\
 Every readable picture becomes one crop of 112×112 pixels. **MTCNN**: its networks found a face; the score is the last \
@@ -51,19 +51,19 @@ COLUMNS = {
     "Median score": "median_score",
     "Median sharpness": "median_sharpness",
 }
-"""Heads of the table, and what they are called in the summary of a store."""
+"""Column heads of the table, and their keys in the summary of a store."""
 
 
 @dataclass(frozen=True)
 class _Faces:
-    """A store's numbers.
+    """The data of one store.
 
     Attributes:
-        name: the set's.
-        store: the crop store's folder.
-        counts: as its summary has them.
-        description: its store.json.
-        sheets: relative to their folder, the contact sheet first.
+        name: name of the data set.
+        store: folder of the crop store.
+        counts: the store's summary.
+        description: the store's store.json.
+        sheets: paths relative to the folder of sheets, the contact sheet first.
     """
 
     name: str
@@ -73,29 +73,28 @@ class _Faces:
     sheets: list[Path]
 
     def marked(self, text: str) -> str:
-        """``text``, a number, with the mark where the set is drawn."""
+        """Append the mark to a number if the set is drawn."""
         return f"{text} {DRAWN_MARK}" if self.description["provenance"] == "stand-in" else text
 
 
 def write_faces_report(stores: Mapping[str, Path], report: Path, sheets: Path, in_project: bool = False) -> list[Path]:
-    """Write the Markdown file ``report`` and the contact sheets it shows.
+    """Write the Markdown file ``report`` and the contact sheets.
 
-    The folder ``sheets`` is replaced as a whole when all sheets are drawn: nothing of an earlier run stays in it, and
-    on any error it is left as it was.
+    The folder ``sheets`` is replaced as a whole after all sheets are drawn; on any error it is not changed.
 
     Args:
-        stores: the crop store's folder by data set, in the order of the report.
+        stores: folder of the crop store by data set, in the order of the report.
         report: the Markdown file.
         sheets: the folder of contact sheets.
-        in_project: whether DVC keeps the sheets, which the report then says.
+        in_project: whether DVC stores the sheets; the report then says so.
 
     Returns:
-        The files written: the report first, then the sheets.
+        The files written: the report, then the sheets.
 
     Raises:
-        DatasetError: a file of a store is missing, or its array and its manifest do not have the same length.
+        DatasetError: a file of a store is missing, or its array and manifest differ in length.
     """
-    # Links are relative: the same wherever the project lies.
+    # Relative links do not depend on the project's path.
     link = Path(os.path.relpath(sheets, report.parent))
     with working("draw the contact sheets"), _replaced(sheets) as folder:
         faces = [_draw(name, store, folder) for name, store in stores.items()]
@@ -106,9 +105,9 @@ def write_faces_report(stores: Mapping[str, Path], report: Path, sheets: Path, i
 
 @contextmanager
 def _replaced(folder: Path) -> Iterator[Path]:
-    """Yield an empty folder beside ``folder``; on success it takes its place, on any error it is removed."""
+    """Yield an empty folder that replaces ``folder`` on success and is deleted on any error."""
     new, old = (folder.with_name(f".{folder.name}.{age}") for age in ("new", "old"))
-    _settle(folder, new, old)  # what a run that was killed has left behind
+    _settle(folder, new, old)  # clean up after a killed run
     new.mkdir(parents=True)
     try:
         yield new
@@ -120,7 +119,7 @@ def _replaced(folder: Path) -> Iterator[Path]:
 
 
 def _settle(folder: Path, new: Path, old: Path) -> None:
-    """Put ``old`` back if nothing has taken its place; then only ``folder`` stays."""
+    """Restore ``old`` if ``folder`` does not exist, then delete ``new`` and ``old``."""
     if old.exists() and not folder.exists():
         old.rename(folder)
     for rest in (new, old):
@@ -135,7 +134,7 @@ def _draw(name: str, store: Path, folder: Path) -> _Faces:
 
 
 def _render(faces: Sequence[_Faces], link: Path, in_project: bool) -> str:
-    """The report; ``link``: the folder of the sheets relative to it."""
+    """Return the report's text; ``link``: the relative path of the folder of sheets."""
     introduction = [INTRODUCTION, WHERE_SHEETS_ARE] if in_project else [INTRODUCTION]
     table = markdown_table(["Data set", *COLUMNS], [[dataset_title(one.name), *_cells(one)] for one in faces])
     note = [MARK_NOTE] if DRAWN_MARK in table else []
@@ -154,7 +153,7 @@ def _number(key: str, value: float) -> str:
 
 
 def _section(faces: _Faces, link: Path) -> str:
-    """One set: its sheet, its fallbacks, its unreadable files."""
+    """Return the section of one data set: sheet, fallbacks, unreadable and skipped files."""
     title = dataset_title(faces.name)
     sheet, *pages = (quote((link / path).as_posix()) for path in faces.sheets)
     picture = f"![Contact sheet: {_plain(title)}]({sheet})"
@@ -163,7 +162,7 @@ def _section(faces: _Faces, link: Path) -> str:
 
 
 def _fallbacks(faces: _Faces, pages: Sequence[str]) -> list[str]:
-    """Counts with links to the pages, and the first files by name; nothing where MTCNN found all faces."""
+    """Return counts of fallbacks with links to pages, and the first files; empty if MTCNN found all faces."""
     if not pages:
         return []
     rows = fallback_rows(read_parquet(faces.store / "manifest.parquet", ["method"])["method"])
@@ -179,7 +178,7 @@ def _fallbacks(faces: _Faces, pages: Sequence[str]) -> list[str]:
 
 
 def _keys(manifest: Path, rows: set[int]) -> dict[int, str]:
-    """The names of a few pictures by their rows; never all names at once, as there may be millions."""
+    """Read the keys of a few rows, without loading all keys, of which there may be millions."""
     found: dict[int, str] = {}
     with damage_reported(manifest), pq.ParquetFile(manifest) as file:
         start = 0
@@ -191,7 +190,7 @@ def _keys(manifest: Path, rows: set[int]) -> dict[int, str]:
 
 
 def _unreadable(faces: _Faces) -> list[str]:
-    """The first unreadable files with their reasons; nothing where there is none."""
+    """Return the first unreadable files with reasons; empty if there are none."""
     reasons: dict[str, str] = faces.description["unreadable"]
     if not reasons:
         return []
@@ -201,19 +200,19 @@ def _unreadable(faces: _Faces) -> list[str]:
 
 
 def _skipped_files(faces: _Faces) -> list[str]:
-    """What lay among the pictures and is none; nothing where there is nothing, or where the set's files are known."""
+    """Return counts of skipped files by kind; empty if there are none, or if the set's files are known."""
     counts: dict[str, int] = faces.description.get("passed_over", {})
     named = [f"{faces.marked(f'{count:,}')} {code(kind)}" for kind, count in counts.items()]
-    return [f"**Passed over**, because they are not pictures: {', '.join(named)}."] if named else []
+    return [f"**Skipped**, because they are not pictures: {', '.join(named)}."] if named else []
 
 
 def _list(faces: _Faces, lines: Sequence[str], total: int, file: str) -> str:
-    """A Markdown list of ``lines``; when it names fewer than ``total``, the store's file that names all."""
+    """Return a Markdown list; if it has fewer than ``total`` lines, the last one names the file with all."""
     more = total - len(lines)
     rest = [f"and {faces.marked(f'{more:,}')} more: {code((faces.store / file).as_posix())}"] if more else []
     return "\n".join(f"- {line}" for line in (*lines, *rest))
 
 
 def _plain(text: str) -> str:
-    """``text`` without any effect of its signs as Markdown or HTML."""
+    """Escape Markdown and HTML characters."""
     return re.sub(r"([\\`*_\[\]<>&|#])", r"\\\1", visible(text))

@@ -1,7 +1,7 @@
-"""The figures of one target: F1 per class (the paper's Fig. 2(b)), t-SNE (its Fig. 3), confusions, reliability.
+"""The figures of one target: F1 by class (the paper's Fig. 2(b)), t-SNE (its Fig. 3), confusions, reliability.
 
-Colours are those of Okabe and Ito, "Color Universal Design" (2008), which stay apart for the colour-blind. A class has
-the same colour in every figure. The same results give the same bytes: no pyplot state, no user style, no metadata.
+Colours are the colour-blind-safe palette of Okabe and Ito, "Color Universal Design" (2008). A class has the same colour
+in every figure. The same results give the same bytes: no pyplot state, no user style, no metadata.
 """
 
 from pathlib import Path
@@ -52,25 +52,25 @@ CAPTIONS = {
     "fig3": "t-SNE of the features",
     "training": "Adaptation by epoch, or by configuration of a search",
 }
-"""By the first part of a figure's file name, KIND_TARGET.png."""
+"""Titles by the first part of a figure's file name, KIND_TARGET.png."""
 
 LOSS, VALIDATOR = "loss", "information"
-"""What is drawn of a training's curves: its loss with the terms of it, and one measure that needs no labels."""
+"""The training curves that are drawn: the loss with its terms, and one label-free validator."""
 
 DARK_TEXT_BELOW = 0.74
-"""The share up to which dark text on the colour of a confusion has more contrast than white (WCAG's ratio)."""
+"""Maximum share at which dark text on a cell's colour has more contrast than white text (WCAG ratio)."""
 
 LEAST_SPAN = 10.0
-"""Points of accuracy that the axis spans at least: a test part's own error must not look like a trend."""
+"""Minimum span of the accuracy axis, in points, so that sampling error does not look like a trend."""
 
 
 def write_figures(evaluation: Evaluation, source: str, root: Path) -> list[Path]:
-    """Draw what the results allow: a target without labels has no scores to draw, and direct transfer no training.
+    """Draw all figures for which there are results: scores need labels, and training curves an adaptation.
 
     Args:
-        evaluation: one target.
-        source: the source data set's name.
-        root: the project's.
+        evaluation: the results of one target.
+        source: name of the source data set.
+        root: root of the project.
 
     Returns:
         The files written: fig2b_<target>.png, confusion_<target>.png, reliability_<target>.png, fig3_<target>.png,
@@ -91,7 +91,7 @@ def write_figures(evaluation: Evaluation, source: str, root: Path) -> list[Path]
 
 
 def _f1_bars(result: Result, before: Metrics) -> Figure:
-    """Grouped bars: F1 of every class before and after adaptation; a class without F1 gets a dash."""
+    """Draw F1 of every class before and after adaptation as grouped bars; a class without F1 has a dash."""
     figure = figure_below_head(9.0, 4.2, result)
     axes = figure.add_subplot()
     series = [("after stage 1: DT", BEFORE_COLOUR, before)]
@@ -117,11 +117,11 @@ def _f1_bars(result: Result, before: Metrics) -> Figure:
 
 
 def _confusions(result: Result, before: Metrics) -> Figure:
-    """Row-normalised confusion matrices; the colour is the share of the true class, the number the count."""
+    """Draw row-normalised confusion matrices: colours show the share of the true class, numbers the counts."""
     panels = [("after stage 1: DT", before)]
     if (after := result.adapted()) is not None:
         panels.append((f"after stage 2: {method_title(result)}", after))
-    # Placed by hand, in inches: the automatic layout does not know that the panels stay square.
+    # Placed manually, in inches, because the automatic layout does not know that panels are square.
     side, gap, left, right, bottom = 4.3, 0.35, 1.75, 1.2, 1.1
     width = left + len(panels) * (side + gap) + right
     height = bottom + side + 0.55 + _head_height(result)
@@ -145,7 +145,7 @@ def _confusions(result: Result, before: Metrics) -> Figure:
 
 def _confusion_panel(axes: Axes, metrics: Metrics) -> None:
     counts = np.array(metrics.confusion)
-    # An empty row is a class without test pictures: it stays white.
+    # An empty row is a class without test pictures and remains white.
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     axes.imshow(shares, cmap=CONFUSION_COLOURS, vmin=0, vmax=1)
     for row, column in zip(*np.nonzero(counts), strict=True):
@@ -171,12 +171,12 @@ def _confusion_panel(axes: Axes, metrics: Metrics) -> None:
 
 
 def bin_edges(confidence: "pd.Series[float]") -> NDArray[np.float64]:
-    """The lower edge of the bin that each mean confidence lies in (``pipeline.evaluation.calibration.bins``)."""
+    """Return the lower edge of the bin of each mean confidence (``pipeline.evaluation.calibration.bins``)."""
     return np.minimum(np.floor(confidence.to_numpy(np.float64) * BINS), BINS - 1) / BINS
 
 
 def _reliability(evaluation: Evaluation) -> Figure:
-    """Accuracy by bin of the confidence, as the model says it and at the temperature; a red frame spans the error."""
+    """Draw accuracy by bin of confidence, without and with the temperature; red frames show the error."""
     result, errors = evaluation.result, evaluation.result.calibration
     figure = figure_below_head(9.4, 4.9, result)
     name = method_title(result)
@@ -209,7 +209,7 @@ def _reliability_bars(axes: Axes, table: pd.DataFrame) -> None:
 
 
 def _tsne(evaluation: Evaluation, source: str) -> Figure:
-    """Panels before and after, as ``_scatter`` draws them. Axes have no unit, so none is drawn."""
+    """Draw panels before and after adaptation; t-SNE axes have no unit and are not drawn."""
     result = evaluation.result
     panels = [("after stage 1: DT", evaluation.tsne["before"])]
     if "after" in evaluation.tsne and result.adapts:
@@ -235,7 +235,7 @@ def _tsne(evaluation: Evaluation, source: str) -> Figure:
 
 
 def _scatter(axes: Axes, embedding: Embedding) -> None:
-    """Colour and marker are the class, a source picture is an outline, a target picture is filled."""
+    """Draw points: colour and marker show the class; source pictures are outlines, target pictures filled."""
     for of_target in (False, True):
         for label in np.unique(embedding.label):
             chosen = (embedding.target == of_target) & (embedding.label == label)
@@ -252,7 +252,7 @@ def _scatter(axes: Axes, embedding: Embedding) -> None:
 
 
 def _class_style(label: int) -> tuple[str, str]:
-    """Colour and marker; of -1, no label, the last ones."""
+    """Return colour and marker of a class; the last ones for -1, no label."""
     return (*CLASS_COLOURS, UNLABELLED_COLOUR)[label], (*CLASS_MARKERS, UNLABELLED_MARKER)[label]
 
 
@@ -268,7 +268,7 @@ def _tsne_legend(source: str, target: str, unlabelled: bool) -> list[Line2D]:
 
 
 def head(figure: Figure, title: str, result: Result) -> None:
-    """Title, and below it in a colour of its own what is drawn."""
+    """Draw the title, and below it in another colour which data are drawn."""
     height = figure.get_figheight()
     figure.text(0.5, 1 - 0.14 / height, title, ha="center", va="top", fontsize=12.5, fontweight="bold")
     if note := provenance_note(result):
@@ -277,18 +277,18 @@ def head(figure: Figure, title: str, result: Result) -> None:
 
 
 def _head_height(result: Result) -> float:
-    """Inches that ``head`` needs at the top."""
+    """Return the height of ``head``, in inches."""
     return 0.68 if provenance_note(result) else 0.42
 
 
 def figure_below_head(width: float, height: float, result: Result) -> Figure:
-    """A figure (inches) whose automatic layout leaves the head's space free."""
+    """Create a figure (in inches) whose automatic layout leaves space for the head."""
     rect = (0.0, 0.0, 1.0, 1 - _head_height(result) / height)
     return Figure(figsize=(width, height), layout=ConstrainedLayoutEngine(rect=rect, w_pad=0.06, h_pad=0.06))
 
 
 def save(figure: Figure, path: Path) -> Path:
-    """Write a figure as PNG, the same bytes for the same figure; returns ``path``."""
+    """Write a figure as PNG, with the same bytes for the same figure; return ``path``."""
     with atomic_path(path) as temporary:
         # By default the file would name the version of the library that wrote it.
         figure.savefig(temporary, format="png", metadata={"Software": None})
@@ -296,7 +296,7 @@ def save(figure: Figure, path: Path) -> Path:
 
 
 def loss_terms(losses: pd.DataFrame) -> list[str]:
-    """The columns right before the loss that add up to it: its terms, whatever a method calls them; empty: one term."""
+    """Return the columns directly before the loss that add up to it, its terms; empty if it has only one."""
     if LOSS not in losses:
         return []
     losses = losses.dropna(subset=[LOSS])  # a configuration that failed in a search has none
@@ -308,9 +308,9 @@ def loss_terms(losses: pd.DataFrame) -> list[str]:
 
 
 def _training(result: Result, training: Training) -> Figure:
-    """Panels by epoch, of a search by configuration but for the losses.
+    """Draw panels by epoch; for a search, by configuration except for the losses.
 
-    A dotted line stands where the kept model is, a hollow marker at the oracle.
+    A dotted line marks the kept model, a hollow marker the oracle.
     """
     count = 2 + (len(training.accuracy) > 0)
     figure = figure_below_head(4.2 * count, 4.2, result)
@@ -333,14 +333,14 @@ def _training(result: Result, training: Training) -> Figure:
 
 
 def ramp_note(method: str) -> str:
-    """A line on the weight that grows while a method trains, so that its loss may rise; empty where it has none."""
+    """Return a note on the weight that grows during training, so that the loss may rise; empty if there is none."""
     weighed = METHODS[method].ramp if method in METHODS else ""
     rises = "λ = 2 / (1 + exp(−10 p)) − 1 rises from 0 to 1 with the progress p of the training; it weighs"
     return f"{rises} {weighed}" if weighed else ""
 
 
 def _loss_panel(axes: Axes, losses: pd.DataFrame, kept: int) -> None:
-    """The loss and each of its terms."""
+    """Draw the loss and each of its terms."""
     loss = LOSS if LOSS in losses else next(name for name in losses if name != "epoch")
     _panel(axes, losses["epoch"], losses[loss], kept)
     terms = loss_terms(losses)

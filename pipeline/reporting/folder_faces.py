@@ -1,4 +1,4 @@
-"""The faces of any folder of pictures, outside of the pipeline."""
+"""Face extraction from any folder of pictures, outside of the pipeline: ``pocan faces``."""
 
 import shutil
 from collections.abc import Iterator, Sequence
@@ -25,10 +25,10 @@ from pipeline.shards import RECORD, FoundShard, Shard, ShardRecord
 
 
 def require_apart(out: Path, folder: Path) -> None:
-    """Check that ``out`` does not lie in ``folder``, where its pictures would be taken for the user's.
+    """Check that ``out`` is not inside ``folder``, where output pictures would be read as inputs.
 
     Raises:
-        DatasetError: it does.
+        DatasetError: it is.
     """
     if out.resolve().is_relative_to(folder.resolve()):
         raise DatasetError(f"{out}: is inside {folder}, whose pictures are read; name a folder beside it with --out")
@@ -37,24 +37,24 @@ def require_apart(out: Path, folder: Path) -> None:
 def extract_folder(
     folder: Path, out: Path, params: FaceParams, device_name: str, processes: int | None, shard: Shard | None = None
 ) -> list[Path]:
-    """What the faces stage does with a data set, for a folder of pictures.
+    """Extract the faces of a folder of pictures, as the faces stage does for a data set.
 
-    Any number of pictures may be unreadable: they are listed in the report.
+    Any number of pictures may be unreadable; the report lists them.
 
     Args:
         folder: the pictures.
-        out: where crops and report go.
+        out: output folder for crops and report.
         params: section faces.
         device_name: auto, cpu or cuda.
-        processes: that read pictures; None: as many as there are cores for.
-        shard: only this part of the pictures, without a report; None: all of them.
+        processes: number of processes that read pictures; None: by the number of cores.
+        shard: extract only this shard, without a report; None: all pictures.
 
     Returns:
-        The files and folders made in ``out``.
+        The files and folders created in ``out``.
 
     Raises:
-        DatasetError: there is no such folder or no readable picture in it, ``out`` has crops already or lies in it.
-        StorageError: another process is at work on ``out``, or it cannot be written.
+        DatasetError: the folder does not exist or has no readable picture, or ``out`` has crops or is inside it.
+        StorageError: another process uses ``out``, or it cannot be written.
     """
     pictures, store = UnlabelledFolder(folder), out / "crops"
     report = out / "faces.md"
@@ -73,7 +73,7 @@ def extract_folder(
 
 @contextmanager
 def nothing_left(out: Path, in_progress: Path) -> Iterator[None]:
-    """Remove the work in progress where the pictures turn out to be none, and ``out`` where it is empty then."""
+    """If the block fails because there is no usable picture, delete intermediate files, and ``out`` if it is empty."""
     try:
         yield
     except DatasetError:
@@ -84,18 +84,18 @@ def nothing_left(out: Path, in_progress: Path) -> Iterator[None]:
 
 
 def join_folders(shards: Sequence[FoundShard], out: Path) -> list[Path]:
-    """Write what ``extract_folder`` would have made of all pictures at once, from its parts, as a whole.
+    """Join shards to the output that ``extract_folder`` would have written for all pictures.
 
     Args:
-        shards: the parts, whole and in order.
+        shards: all shards, in order.
         out: a new folder for crops and report.
 
     Returns:
-        The files and folders made in ``out``.
+        The files and folders created in ``out``.
 
     Raises:
-        DatasetError: ``out`` is there already, or no picture was readable.
-        StorageError: another process is at work on ``out``, or it cannot be written.
+        DatasetError: ``out`` already exists, or no picture was readable.
+        StorageError: another process uses ``out``, or it cannot be written.
     """
     require_utf8(out, "--out")
     with exclusive(out):
@@ -109,20 +109,20 @@ def join_folders(shards: Sequence[FoundShard], out: Path) -> list[Path]:
 
 
 def shard_found(shard: Shard, out: Path) -> str:
-    """What a part of the pictures came to, in words."""
+    """Describe the counts of a shard in words."""
     record = read_record(ShardRecord, out / "crops" / RECORD, "pocan faces")
     unreadable = record.counts["unreadable"]
     return f"shard {shard}: {record.counts['crops']} crops, {unreadable} unreadable; join all with pocan join"
 
 
 def faces_found(store: CropStore, unit: str) -> str:
-    """In how many readable pictures there is a face; ``unit``: what these are, "picture" or "frame"."""
+    """Describe in how many readable pictures there is a face; ``unit``: "picture" or "frame"."""
     counts = summary(store.folder)
     return f"a face in {counts['crops'] - counts['whole']} of {counts['crops']} readable {unit}s: {found_by(store)}"
 
 
 def found_by(store: CropStore) -> str:
-    """In how many pictures which detector found the face, and what of the pictures is not used."""
+    """Describe how many faces each detector found, and which pictures are not used."""
     counts = summary(store.folder)
     parts = [f"MTCNN found one in {counts['mtcnn']}"]
     if counts["haar"]:
@@ -142,18 +142,18 @@ def extract_pictures(
     detector_device: torch.device,
     processes: int | None,
 ) -> list[Path]:
-    """Crops, faces.md and contact sheets in ``out``, as far as they are not there.
+    """Write crops, faces.md and contact sheets to ``out``, unless they exist already.
 
     Args:
-        pictures: what is read.
-        out: where crops and report go.
-        partial: where extraction goes on that was interrupted.
+        pictures: the data set.
+        out: output folder.
+        partial: folder of intermediate files, from which an interrupted extraction continues.
         params: section faces.
-        detector_device: the device of the detector.
-        processes: that read pictures; None: as many as there are cores for.
+        detector_device: device of the detector.
+        processes: number of processes that read pictures; None: by the number of cores.
 
     Returns:
-        The paths of what was made.
+        The paths of all outputs.
 
     Raises:
         DatasetError: no picture is readable.

@@ -1,4 +1,4 @@
-"""Cells and tables in Markdown."""
+"""Formatting of table cells and tables in Markdown."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -10,7 +10,7 @@ from pipeline.labels import DRAWN_MARK
 from pipeline.reporting.titles import KNOWN_MARK, OTHER_CODE_MARK, UNLIKE_MARK, step_word
 
 KEPT_SOURCE = "kept the source model"
-"""The verdict where a rule without labels kept no adapted model."""
+"""The verdict if a label-free rule has kept the source model."""
 
 NOTHING = "–"
 MARK_NOTE = f"{DRAWN_MARK} Measured on drawn stand-ins: never comparable with the other numbers."
@@ -23,7 +23,7 @@ OTHER_CODE_NOTE = f"{OTHER_CODE_MARK} Computed with other code than the last com
 UNLIKE_NOTE = f"{UNLIKE_MARK} A mean over results with different precision, devices or versions."
 
 HARDLY = 0.05
-"""Below this share of the source's cross entropy a method's own loss hardly acts."""
+"""A method's own loss hardly acts if its share of the source's cross entropy is below this."""
 
 ORACLE = "Oracle ‡"
 ORACLE_NOTE = (
@@ -36,40 +36,40 @@ ORACLE_NOTE = (
 
 
 def percent(fraction: float, result: Result) -> str:
-    """A measured share as a cell: per cent with one decimal, marked where stand-ins were used."""
+    """Format a fraction in per cent with one decimal, with the result's marks."""
     return marked(f"{100 * fraction:.1f}", result)
 
 
 def signed(points: float) -> str:
-    """A difference with its sign; a minus sign instead of a hyphen, no sign on 0.0."""
+    """Format a difference with its sign: a minus sign instead of a hyphen, no sign for 0.0."""
     text = f"{points:+.1f}"
     return "0.0" if text in ("+0.0", "-0.0") else text.replace("-", "−")
 
 
 def marked(text: str, result: Result) -> str:
-    """``text`` with the marks of ``result``."""
+    """Append the marks of ``result`` to ``text``."""
     return with_marks(text, marks_of(result))
 
 
 def marks_of(result: Result) -> list[str]:
-    """The marks of stand-ins, in the source or the target of ``result``, and of a given label set."""
+    """Return the marks of a result: for drawn stand-ins in source or target, and for known classes."""
     marks = ((DRAWN_MARK, result.drawn), (KNOWN_MARK, result.split.protocol.classes is not None))
     return [mark for mark, holds in marks if holds]
 
 
 def with_marks(text: str, marks: Iterable[str]) -> str:
-    """``text`` and what stands beside it."""
+    """Append marks to ``text``."""
     return " ".join([text, *marks])
 
 
 def markdown_table(head: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1) -> str:
-    """A Markdown table; the first ``left`` columns are aligned left, the others right."""
+    """Return a Markdown table; the first ``left`` columns are left-aligned, the others right-aligned."""
     rule = [":---" if column < left else "---:" for column in range(len(head))]
     return "\n".join("| " + " | ".join(c.replace("|", "\\|") for c in row) + " |" for row in (head, rule, *rows))
 
 
 def code(text: str) -> str:
-    """A code span of any text; file names may hold backticks and line breaks."""
+    """Return a code span of any text; file names may contain backticks and line breaks."""
     text = visible(text)
     fence = "`" * (1 + max(map(len, re.findall("`+", text)), default=0))
     pad = " " if text.startswith("`") or text.endswith("`") else ""
@@ -77,7 +77,7 @@ def code(text: str) -> str:
 
 
 def accuracy_cell(result: Result, metrics: Metrics | None) -> str:
-    """The cell, "61.3 ◊ [52.0, 70.0], balanced 58.1 ◊"; "no labels" where the target has none."""
+    """Return a cell such as "61.3 ◊ [52.0, 70.0], balanced 58.1 ◊", or "no labels"."""
     if metrics is None:
         return _nothing(result)
     accuracy = _with_interval(result, metrics.accuracy, metrics.interval)
@@ -85,7 +85,7 @@ def accuracy_cell(result: Result, metrics: Metrics | None) -> str:
 
 
 def accuracy_cells(result: Result, metrics: Metrics | None) -> tuple[str, str]:
-    """Accuracy and balanced accuracy in a cell each, "61.3 ◊ [52.0, 70.0]"; "no labels" where the target has none."""
+    """Return separate cells of accuracy and balanced accuracy, such as "61.3 ◊ [52.0, 70.0]", or "no labels"."""
     if metrics is None:
         return _nothing(result), _nothing(result)
     return (
@@ -105,36 +105,36 @@ def _with_interval(result: Result, share: float, interval: tuple[float, float] |
 
 
 def difference_text(found: PairedDifference, marks: Iterable[str]) -> str:
-    """A difference in points with its interval, "+3.1 ◊ [+1.0, +5.2]"."""
+    """Format a difference in points with its interval: "+3.1 ◊ [+1.0, +5.2]"."""
     return f"{with_marks(signed(found.difference), marks)} {interval_text(found.low, found.high)}"
 
 
 def interval_text(low: float | None, high: float | None) -> str:
-    """The interval of a difference in points, "[+1.0, +5.2]"; nothing where it is not known."""
+    """Format the interval of a difference in points, "[+1.0, +5.2]"; empty if it is unknown."""
     return NOTHING if low is None or high is None else f"[{signed(low)}, {signed(high)}]"
 
 
 def share_text(share: float, marks: Iterable[str]) -> str:
-    """How much a method's own terms act, "0.8 % ◊, **its own loss hardly acts**"."""
+    """Format the share of a method's own loss terms: "0.8 % ◊, **its own loss hardly acts**"."""
     said = ", **its own loss hardly acts**" if share < HARDLY else ""
     return f"{with_marks(f'{100 * share:.1f} %', marks)}{said}"
 
 
 def both_cell(result: Result, accuracy: float, balanced_accuracy: float | None, said: str = "") -> str:
-    """The cell, "61.3 ◊ (epoch 3), balanced 58.1 ◊"; a result of an earlier version has no balanced accuracy there.
+    """Return a cell such as "61.3 ◊ (epoch 3), balanced 58.1 ◊"; older results have no balanced accuracy.
 
     Args:
-        result: whose marks stand beside each number.
+        result: its marks are appended to each number.
         accuracy: a fraction.
         balanced_accuracy: a fraction.
-        said: what stands beside the first.
+        said: text after the accuracy.
     """
     first = f"{percent(accuracy, result)}{said}"
     return first if balanced_accuracy is None else f"{first}, balanced {percent(balanced_accuracy, result)}"
 
 
 def oracle_cell(result: Result) -> str:
-    """The best epoch's accuracies and its number, where something was adapted and scored."""
+    """Return the cell of the oracle, if there is one."""
     best = result.oracle
     if best is None or not result.adapts:
         return NOTHING
@@ -142,7 +142,7 @@ def oracle_cell(result: Result) -> str:
 
 
 def section(title: str, table: str, notes: Sequence[str]) -> str:
-    """A table under its title; every sign in it is explained below it."""
+    """Return a table with title, notes and explanations of all marks in it."""
     explained = (
         (ORACLE[-1], ORACLE_NOTE),
         (DRAWN_MARK, MARK_NOTE),

@@ -1,4 +1,4 @@
-"""What the measured numbers are: of which run, on what, by which protocol, and where that is not the paper's."""
+"""The section on the run's protocol: parameters, environment, splits, and differences from the paper."""
 
 from collections.abc import Sequence
 
@@ -22,14 +22,14 @@ from pipeline.splits.report import SplitReport
 Value = str | int | float | bool
 
 NOT_PROTOCOL = ("seed", "evaluate.", "model.weights_file")
-"""Parameters that may differ from the paper's file without leaving its protocol."""
+"""Parameters that may differ from the paper's without changing the protocol."""
 
 
 TITLE = "What these numbers are"
 
 
 def lead(results: Sequence[Result]) -> str:
-    """What must be known before the first number is read."""
+    """Return the introduction, which precedes all numbers."""
     first = results[0]
     targets = ", ".join(dataset_title(result.target) for result in results)
     text = (
@@ -47,11 +47,11 @@ def lead(results: Sequence[Result]) -> str:
 
 
 def describe(results: Sequence[Result], source: SourceMetrics, paper: Params) -> str:
-    """The section ``TITLE``: the run, its parameters that are not the paper's, and the divisions.
+    """Return the section ``TITLE``: the run, parameters that differ from the paper's, and the splits.
 
     Args:
-        results: one a target.
-        source: the source model's scores.
+        results: one result per target.
+        source: scores of the source model.
         paper: the parameters of params/paper.yaml.
     """
     first = results[0]
@@ -99,7 +99,7 @@ def _epochs(result: Result) -> str:
 
 
 def _scored(results: Sequence[Result]) -> str:
-    """Which epoch's model is scored."""
+    """Describe which epoch's model is scored."""
     validator = epoch_chooser(results[0])
     if validator is None:
         return "Measured scores are from the last epoch."
@@ -128,7 +128,7 @@ def _statistics(results: Sequence[Result]) -> list[str]:
 
 
 def _environments(results: Sequence[Result]) -> str:
-    """How it was computed, and for which targets, where that differs."""
+    """Describe the environment; by target if targets differ."""
     titles: dict[str, list[str]] = {}
     for result in results:
         titles.setdefault(environment_title(result.environment), []).append(dataset_title(result.target))
@@ -138,7 +138,7 @@ def _environments(results: Sequence[Result]) -> str:
 
 
 def _differences(results: Sequence[Result], paper: Params) -> list[str]:
-    """Where the run leaves the paper's protocol: in a sentence, and every parameter in a table."""
+    """Describe differences from the paper's protocol, with a table of all parameters."""
     first = results[0]
     named = []
     if first.source != paper.source:
@@ -156,7 +156,7 @@ def _differences(results: Sequence[Result], paper: Params) -> list[str]:
 
 
 def _differing(results: Sequence[Result], paper: Params) -> dict[str, tuple[Value | None, Value | None]]:
-    """Parameters that are not the paper's, with both values. A method is only compared with itself."""
+    """Return parameters that differ from the paper's, with both values; method parameters only for the same method."""
     found: dict[str, tuple[Value | None, Value | None]] = {}
     for result in results:
         theirs = (
@@ -186,7 +186,7 @@ def _as_text(value: Value | None) -> str:
 
 
 def _divisions(results: Sequence[Result]) -> list[str]:
-    """How each target was divided, and what its test part shares with what was trained on."""
+    """Describe each target's split, and what its test rows share with training rows."""
     head = ["Target", "Split", "Test", "adapted on", "sequence shared", "subject shared"]
     head += ["training like test", "like source"]
     rows = []

@@ -1,6 +1,6 @@
-"""The report: reports/tables.md, reports/figures/*.png and reports/index.html from what the other stages wrote.
+"""The report: reports/tables.md, reports/figures/*.png and reports/index.html from the other stages' outputs.
 
-The score that counts is the last epoch's, or that of the epoch or configuration that a rule without labels keeps.
+Scores are those of the last epoch, or of the epoch or configuration that a label-free rule has kept.
 """
 
 from collections.abc import Mapping, Sequence
@@ -32,27 +32,27 @@ from pipeline.reporting.target_tables import (
 from pipeline.reporting.titles import dataset_title
 
 BOUNDS = ("gain_low", "gain_high")
-"""Those of the gain's 95 % interval, as metrics.json calls them."""
+"""Keys of the gain's 95 % interval in metrics.json."""
 
 
 def write_report(params: Params, root: Path = Path()) -> list[Path]:
-    """Write tables, figures and page of every target of ``params``; nothing is written unless all results can be read.
+    """Write tables, figures and the page. Nothing is written unless all results can be read.
 
     Args:
-        params: names the source and the targets.
-        root: the project's, with the folders reports/ and data/.
+        params: the parameters, which name the source and the targets.
+        root: root of the project, with the folders reports/ and data/.
 
     Returns:
         The files written: tables.md first, then metrics.json, the figures and index.html.
 
     Raises:
-        PipelineError: a result is missing, damaged, or was run with another configuration than the first.
+        PipelineError: a result is missing, damaged, or of another configuration than the first.
     """
     source = load_source(params, root)
     studies = load_studies(root / paths.STUDIES)
     evaluations = load_evaluations(params, root)
     results, paper = [evaluation.result for evaluation in evaluations], load(paths.PAPER)
-    # Made before anything is written: it reads more files than the tables do.
+    # Created before anything is written, because it reads more files than the tables.
     with working("draw the page"):
         html = page(params, evaluations, source, render(results, source, [], paper, studies), root)
     figures = [
@@ -71,10 +71,10 @@ def write_report(params: Params, root: Path = Path()) -> list[Path]:
 
 
 def headlines(results: Sequence[Result]) -> dict[str, dict[str, float]]:
-    """The few numbers that people compare between experiments (``dvc exp show``), by target, and their means.
+    """Return the headline metrics for comparing experiments (``dvc exp show``), by target, and their means.
 
-    Accuracy and balanced accuracy, and their gains over DT, in per cent, macro F1 as a fraction; of what the method
-    ended with. The gain in accuracy has the bounds of its 95 % interval where the pictures are known.
+    These are accuracy, balanced accuracy and their gains over DT in per cent, and macro F1 as a fraction, of the kept
+    model. The gain in accuracy has a 95 % interval if single predictions are known.
     """
     names = ("accuracy", "gain", *BOUNDS, "balanced", "balanced_gain", "f1")
     found: dict[str, dict[str, float]] = {name: {} for name in names}
@@ -94,7 +94,7 @@ def headlines(results: Sequence[Result]) -> dict[str, dict[str, float]]:
 
 
 def _add_intervals(found: dict[str, dict[str, float]], gains: Mapping[str, Comparison | None]) -> None:
-    """Add the bounds of each target's gain, and those of the mean where every target that is in it has some."""
+    """Add the bounds of each target's gain, and those of the mean gain if all its targets have them."""
     known = {target: gain.accuracy for target, gain in gains.items() if gain is not None}
     bounds = {target: (gain.low, gain.high) for target, gain in known.items()}
     if known and known.keys() == found["gain"].keys() - {"mean"}:
@@ -111,14 +111,14 @@ def render(
     paper: Params,
     studies: Sequence[StudySummary] = (),
 ) -> str:
-    """The whole report as Markdown.
+    """Return the whole report as Markdown.
 
     Args:
-        results: one per target, all of one configuration, at least one.
-        source: the source model's score on its own test part.
-        figures: per target, the paths of its figures relative to the report; none: no section of figures.
+        results: at least one result, one per target, all of the same configuration.
+        source: scores of the source model on its own test rows.
+        figures: paths of figures by target, relative to the report; if empty, there is no section of figures.
         paper: the parameters of the paper's protocol.
-        studies: those that were collected.
+        studies: the collected studies.
     """
     by_target = {result.target: result for result in results}
     in_paper = {*TABLE_1.targets, *TABLE_2.targets}

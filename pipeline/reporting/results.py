@@ -1,6 +1,6 @@
-"""What was written of every target, read back and checked: the report is a function of these files alone.
+"""Reading and checking the results of all targets. The report depends only on these files.
 
-Paths are those of ``pipeline.config.paths`` below the project's root.
+Paths are those of ``pipeline.config.paths``, below the project's root.
 """
 
 from dataclasses import dataclass
@@ -28,9 +28,9 @@ class Embedding:
 
     Attributes:
         points: n×2 float64.
-        row: n int64, each picture's place in the crop store of its set.
-        label: n int64, -1 for none.
-        target: n bool, whether a picture is the target's.
+        row: row of each picture in the crop store of its set, n int64.
+        label: n int64; -1: none.
+        target: whether a picture is of the target, n bool.
     """
 
     points: NDArray[np.float64]
@@ -41,12 +41,12 @@ class Embedding:
 
 @dataclass(frozen=True)
 class Training:
-    """What was written of an adaptation by epoch; each table has a column ``epoch``.
+    """The curves of an adaptation; each table has a column ``epoch``.
 
     Attributes:
-        losses: from epoch 1.
-        validations: a column a validator; from epoch 0, the source model.
-        accuracy: on the test part, from epoch 0; no row where the target has no labels.
+        losses: losses from epoch 1.
+        validations: validators' values from epoch 0, the source model; one column per validator.
+        accuracy: accuracies on the test rows from epoch 0; empty if the target has no labels.
     """
 
     losses: pd.DataFrame
@@ -56,14 +56,14 @@ class Training:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Everything the report knows of one target.
+    """All results of one target.
 
     Attributes:
-        result: its result.json.
-        tsne: by stage; no ``after`` where nothing was adapted.
-        reliability: the bins of the adapted model's confidence (``pipeline.evaluation.calibration.bins``), as it is and
-            ``scaled``; empty where the target has no labels.
-        training: its curves.
+        result: the content of result.json.
+        tsne: t-SNE points by stage; without ``after`` if nothing was adapted.
+        reliability: bins of the adapted model's confidence (``pipeline.evaluation.calibration.bins``), unscaled and
+            ``scaled``; empty if the target has no labels.
+        training: the curves.
     """
 
     result: Result
@@ -73,14 +73,14 @@ class Evaluation:
 
 
 def load_evaluations(params: Params, root: Path) -> list[Evaluation]:
-    """Read the results of every target of ``params``, in its order.
+    """Read the results of all targets, in the order of ``params``.
 
     Args:
-        params: names the targets.
-        root: the project's.
+        params: the parameters, which name the targets.
+        root: root of the project.
 
     Raises:
-        PipelineError: a file is missing or damaged, belongs to another target, or two targets were run differently.
+        PipelineError: a file is missing, damaged or of another target, or targets have different configurations.
     """
     evaluations = [_load_evaluation(target, root) for target in params.targets]
     _refuse_mixture([evaluation.result for evaluation in evaluations], root)
@@ -91,11 +91,11 @@ def load_source(params: Params, root: Path) -> SourceMetrics:
     """Read the source's own test metrics.
 
     Args:
-        params: names the source.
-        root: the project's.
+        params: the parameters, which name the source.
+        root: root of the project.
 
     Raises:
-        PipelineError: reports/source.json is missing, damaged or belongs to another source.
+        PipelineError: reports/source.json is missing, damaged or of another source.
     """
     path = root / paths.SOURCE_REPORT
     source = read_record(SourceReport, path, "dvc repro prototypes").source
@@ -152,7 +152,7 @@ def _read_tsne(path: Path, command: str) -> dict[Stage, Embedding]:
 
 
 def embedding(rows: pd.DataFrame) -> Embedding:
-    """The rows of one stage of a tsne.csv."""
+    """Return the t-SNE points of one stage of a tsne.csv."""
     return Embedding(
         points=rows[["x", "y"]].to_numpy(np.float64),
         row=rows["row"].to_numpy(np.int64),
@@ -162,7 +162,7 @@ def embedding(rows: pd.DataFrame) -> Embedding:
 
 
 def _refuse_mixture(results: list[Result], root: Path) -> None:
-    """One row of a table is one configuration: results of different ones must not share it."""
+    """Check that all results have the same configuration, because they share a row of a table."""
     first = results[0]
     for result in results[1:]:
         configuration = _configuration(result)
@@ -176,7 +176,7 @@ def _refuse_mixture(results: list[Result], root: Path) -> None:
 
 
 def _configuration(result: Result) -> dict[str, object]:
-    """What was run, by every parameter but the target's own division, and whether the source is drawn."""
+    """Return all parameters except the target's own split, and the source's provenance."""
     shared = ("source", "method", "without", "backbone", "weights", "seed")
     own = f"split.{result.target}."
     return {
@@ -188,12 +188,12 @@ def _configuration(result: Result) -> dict[str, object]:
 
 
 def read_table(path: Path, command: str, **options: Any) -> pd.DataFrame:
-    """The table at ``path``.
+    """Read a CSV file.
 
     Args:
         path: the CSV file.
-        command: what makes it; errors say to run it.
-        **options: of pandas.
+        command: the command that creates it, for error messages.
+        **options: options of ``pandas.read_csv``.
 
     Raises:
         PipelineError: the file is missing or damaged.
@@ -207,11 +207,11 @@ def read_table(path: Path, command: str, **options: Any) -> pd.DataFrame:
 
 
 def read_curve(path: Path, command: str) -> pd.DataFrame:
-    """A table with a column ``epoch``, all of numbers; without rows where nothing was trained.
+    """Read a numeric table with a column ``epoch``; it has no rows if nothing was trained.
 
     Args:
         path: the CSV file.
-        command: what makes it; errors say to run it.
+        command: the command that creates it, for error messages.
 
     Raises:
         PipelineError: the file is missing or damaged.

@@ -1,4 +1,4 @@
-"""Results of studies, as ``pocan study`` leaves them in reports/studies, as rows of the paper's tables."""
+"""Results of studies, read from reports/studies, as rows of the paper's tables."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,18 +18,18 @@ Table = Annotated[int, Field(ge=1, le=3)]
 
 
 class StudyCell(Record):
-    """One row on one target: the accuracies of the models that its experiments ended with.
+    """The accuracies of one variant on one target, over seeds.
 
     Attributes:
-        mean: over the seeds, in per cent.
-        deviation: the standard deviation over the seeds, 0 of one seed.
-        balanced: the mean balanced accuracy, in per cent; None in a study that was collected before it was kept.
-        balanced_deviation: its standard deviation.
-        seeds: how many there are.
-        drawn: whether stand-ins were used.
-        known: whether the target's label set was given.
-        current: whether all of it was made by the code of the last commit.
-        alike: whether one precision, device and set of versions computed it.
+        mean: mean accuracy, in per cent.
+        deviation: standard deviation over the seeds; 0 for one seed.
+        balanced: mean balanced accuracy, in per cent; None in studies collected by older versions.
+        balanced_deviation: standard deviation of the balanced accuracy.
+        seeds: number of seeds.
+        drawn: whether drawn stand-ins were used.
+        known: whether the target's classes were given.
+        current: whether all results were computed by the code of the last commit.
+        alike: whether all results have the same precision, device and versions.
     """
 
     mean: float
@@ -43,7 +43,7 @@ class StudyCell(Record):
     alike: bool
 
     def text(self) -> str:
-        """The cell, "79.1 ± 1.2 (3) ◊, balanced 75.0 ± 1.4 ◊"; the number of seeds only where there are several."""
+        """The cell, "79.1 ± 1.2 (3) ◊, balanced 75.0 ± 1.4 ◊"; the number of seeds is omitted for one seed."""
         spread = f" ± {self.deviation:.1f} ({self.seeds})" if self.seeds > 1 else ""
         accuracy = with_marks(f"{self.mean:.1f}{spread}", self.marks())
         if self.balanced is None:
@@ -52,14 +52,14 @@ class StudyCell(Record):
         return f"{accuracy}, balanced {with_marks(f'{self.balanced:.1f}{spread}', self.marks())}"
 
     def marks(self) -> list[str]:
-        """Those that stand beside all that is made of it."""
+        """The marks of the cell's numbers."""
         marks = {DRAWN_MARK: self.drawn, KNOWN_MARK: self.known, OTHER_CODE_MARK: not self.current}
         marks[UNLIKE_MARK] = not self.alike
         return [mark for mark, holds in marks.items() if holds]
 
 
 class StudyRow(Record):
-    """A variant, or the direct transfer that it starts from: by target, what was measured."""
+    """The results of a variant, or of its direct transfer, by target."""
 
     name: str
     source: str
@@ -71,16 +71,16 @@ class StudySummary(Record):
     """A study's state when it was collected.
 
     Attributes:
-        name: the study's.
-        title: what people call it.
-        tables: those of the paper that its rows stand in.
-        found: experiments that are there.
-        planned: experiments in all.
-        revisions: of the code behind it.
-        parameters: those that have one value in all of it, by their full names.
-        rows: one a variant.
-        pictures: files beside it.
-        committed: whether git has it as it is here: then it came with the repository, and this run has not made it.
+        name: name of the study.
+        title: title of the study.
+        tables: the paper's tables in which its rows are shown.
+        found: number of finished experiments.
+        planned: number of planned experiments.
+        revisions: git revisions of the code.
+        parameters: parameters with the same value in all experiments, by full name.
+        rows: one row per variant.
+        pictures: figures of the study.
+        committed: whether the files are committed unchanged, so that they came with the repository.
     """
 
     name: str
@@ -95,14 +95,14 @@ class StudySummary(Record):
     committed: bool = Field(default=False, exclude=True)
 
     def rows_of(self, targets: Sequence[str]) -> list[StudyRow]:
-        """The rows that have a number for one of ``targets``."""
+        """Return the rows with a result on one of ``targets``."""
         return [row for row in self.rows if any(target in row.cells for target in targets)]
 
     def heading(self, results: Sequence[Result] = ()) -> str:
-        """The line above its rows.
+        """Return the heading of the study's rows.
 
         Args:
-            results: of the run that the rows stand beside; parameters that have another value there are named.
+            results: results of the current run; parameters with other values there are listed.
         """
         missing = f", {self.planned - self.found} of {self.planned} experiments missing" * (self.found < self.planned)
         revision = f", revision {', '.join(self.revisions)}" * bool(self.revisions)
@@ -118,7 +118,7 @@ class StudySummary(Record):
 
 
 def load_studies(folder: Path) -> list[StudySummary]:
-    """The studies that were collected, by name.
+    """Return the collected studies, by name.
 
     Raises:
         PipelineError: a file is damaged.
@@ -131,7 +131,7 @@ def load_studies(folder: Path) -> list[StudySummary]:
 
 
 def _committed(folder: Path) -> set[str]:
-    """The files in ``folder`` that git has as they are here."""
+    """Return the files in ``folder`` that are committed and unchanged."""
     if not folder.is_dir():
         return set()
     try:
@@ -145,17 +145,17 @@ def _committed(folder: Path) -> set[str]:
 
 
 def in_table(studies: Sequence[StudySummary], number: int, targets: Sequence[str]) -> list[StudySummary]:
-    """The studies that table ``number`` has rows of for one of ``targets``."""
+    """Return the studies with rows in table ``number`` for one of ``targets``."""
     return [study for study in studies if number in study.tables and study.rows_of(targets)]
 
 
 def row_cells(row: StudyRow, targets: Sequence[str]) -> list[str]:
-    """A row's cells, one a target."""
+    """Return a row's cells, one per target."""
     return [row.cells[target].text() if target in row.cells else NOTHING for target in targets]
 
 
 def average(row: StudyRow, targets: Sequence[str]) -> str:
-    """The mean over all targets with the marks of each; a mean over fewer would not be the paper's AVG."""
+    """Return the mean over all targets with their marks, as the paper's AVG; nothing if a target is missing."""
     if any(target not in row.cells for target in targets):
         return NOTHING
     found = [row.cells[target] for target in targets]
@@ -173,7 +173,7 @@ def average(row: StudyRow, targets: Sequence[str]) -> str:
 
 
 def studies_section(studies: Sequence[StudySummary], folder: str) -> str:
-    """Every study that has results, its report and its pictures; ``folder`` is theirs, seen from the report."""
+    """Return the section of all studies with results; ``folder``: relative path from the report to their files."""
     there = [study for study in studies if study.found]
     if not there:
         return ""

@@ -1,4 +1,4 @@
-"""The few numbers that a run came to, for the terminal."""
+"""The main results of a run, for the terminal."""
 
 import textwrap
 from pathlib import Path
@@ -14,7 +14,7 @@ from pipeline.reporting.text_table import text_table
 from pipeline.reporting.titles import KNOWN_MARK, dataset_title, method_title
 
 WIDTH = 80
-"""Characters of the widest line of words."""
+"""Maximum width of lines of text, in characters."""
 
 EXPLAINED = (
     "DT: direct transfer, the source model as it is. The gain over it is in points; the interval is over other test "
@@ -23,14 +23,14 @@ EXPLAINED = (
 
 
 def summary(params: Params, root: Path = Path()) -> str:
-    """Accuracy of every target before and after adaptation, and the means; targets without labels are left out.
+    """Return accuracies of every target before and after adaptation, and means; without unlabelled targets.
 
     Args:
-        params: names the targets.
-        root: the project's, with the folder reports/.
+        params: the parameters, which name the targets.
+        root: root of the project, with the folder reports/.
 
     Raises:
-        PipelineError: a target has no result, or it is damaged.
+        PipelineError: a result is missing or damaged.
     """
     results = [read_record(Result, root / paths.result(name), f"dvc repro evaluate@{name}") for name in params.targets]
     scored = [result for result in results if result.before is not None]

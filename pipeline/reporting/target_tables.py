@@ -1,4 +1,4 @@
-"""The sections of reports/tables.md on this run, target by target: with the target's labels and without them."""
+"""The sections of reports/tables.md on the targets of this run, with and without labels."""
 
 from collections.abc import Sequence
 
@@ -26,7 +26,7 @@ from pipeline.validators import LAST, VALIDATORS, chooser
 
 
 def targets_section(results: Sequence[Result]) -> str:
-    """One row per target: pictures, accuracies, difference, macro F1, oracle."""
+    """Return the table of targets: pictures, accuracies, difference, macro F1, oracle."""
     method = method_title(results[0]) if results[0].adapts else "Adapted"
     head = ["Target", "Train", "Test", "DT", method, f"{method} − DT"]
     head += [
@@ -71,7 +71,7 @@ def _target_row(result: Result) -> list[str]:
 
 
 def _difference_cells(result: Result) -> tuple[str, str]:
-    """What adaptation changed in accuracy and balanced accuracy, with intervals where the pictures are known."""
+    """Return cells of the gains in accuracy and balanced accuracy, with intervals if single predictions are known."""
     before, after = result.before, result.adapted()
     if before is None or after is None:
         return NOTHING, NOTHING
@@ -85,7 +85,7 @@ def _difference_cells(result: Result) -> tuple[str, str]:
 
 
 def paired_gain(result: Result) -> Comparison | None:
-    """What adaptation changed on the same pictures; None: nothing was adapted, or no pictures or one unit is known."""
+    """Return the paired gain of adaptation; None without adaptation, single predictions, or several units."""
     tested = result.tested
     if result.adapted() is None or tested is None or len(set(tested.groups)) < 2:
         return None
@@ -113,7 +113,7 @@ def _where_adaptation_did_not_help(results: Sequence[Result]) -> str:
 
 
 def gain(result: Result) -> float | None:
-    """Accuracy after less before in percentage points; None without labels or adaptation."""
+    """Return accuracy after minus before adaptation, in percentage points; None without labels or adaptation."""
     after = result.adapted()
     if result.before is None or after is None:
         return None
@@ -121,7 +121,7 @@ def gain(result: Result) -> float | None:
 
 
 def calibration_section(results: Sequence[Result]) -> str:
-    """How far the adapted models' confidence can be believed."""
+    """Return the table of calibration errors."""
     rows = []
     for result in results:
         cells = [marked(f"{result.calibration.temperature:.2f}", result)]
@@ -141,7 +141,7 @@ def calibration_section(results: Sequence[Result]) -> str:
 
 
 def f1_section(results: Sequence[Result]) -> str:
-    """F1 per class before and after, and the test pictures per class."""
+    """Return the table of F1 by class before and after adaptation, and test pictures by class."""
     rows: list[list[str]] = []
     for result in results:
         title = dataset_title(result.target)
@@ -167,7 +167,7 @@ def _f1_cells(result: Result, metrics: Metrics) -> list[str]:
 
 
 def unlabelled_section(results: Sequence[Result]) -> str:
-    """What each adaptation looks like to one who has no labels of the target."""
+    """Return the table of label-free scores."""
     if not results[0].adapts:
         return ""
     head = ["Target", "", "entropy", "mutual information", "neighbourhood density", "source accuracy (%)", "verdict"]
@@ -197,12 +197,12 @@ def _verdict(result: Result) -> str:
 
 
 def doubtful(scores: Unlabelled) -> bool:
-    """Whether the adaptation looks as if it had hurt, to one who has no labels."""
+    """Return whether label-free scores suggest that the adaptation was harmful."""
     return scores.after.information < scores.before.information
 
 
 def choices_section(results: Sequence[Result]) -> str:
-    """The accuracy where each validator would have stopped (of a search what it would have kept), and the oracle."""
+    """Return the table of accuracies at each validator's choice of epoch or configuration, and of the oracle."""
     chosen = [result for result in results if result.adapted() and result.unlabelled.choices]
     if not chosen:
         return ""
@@ -236,7 +236,7 @@ def _choice_cell(result: Result, chosen: ChosenEpoch) -> str:
 
 
 def candidates_section(results: Sequence[Result]) -> str:
-    """The configurations that a search tried, a table a target."""
+    """Return one table per target of the configurations of a search."""
     return "\n\n".join(_candidates(result) for result in results if result.candidates)
 
 

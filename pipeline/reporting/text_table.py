@@ -6,7 +6,7 @@ GAP = "  "
 
 
 def text_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table in plain text under its head; the first column is aligned left, the others right."""
+    """Return a plain-text table; the first column is left-aligned, the others right-aligned."""
     widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
     lines = [
         GAP.join(

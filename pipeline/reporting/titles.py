@@ -1,4 +1,4 @@
-"""How tables and figures write the names that params.yaml spells in lower case."""
+"""Titles of data sets, methods, backbones and environments, for tables and figures."""
 
 from collections.abc import Mapping
 
@@ -9,27 +9,27 @@ from pipeline.evaluation.records import Result
 from pipeline.validators import Validator, chooser
 
 KNOWN_MARK = "§"
-"""Stands beside every number of a target whose label set was given."""
+"""Marks numbers of a target whose classes were given."""
 
 OTHER_CODE_MARK = "¶"
-"""Stands beside every number of a study that other code has made than that of the last commit when it was collected."""
+"""Marks numbers of a study that were computed by other code than the last commit's when it was collected."""
 
 UNLIKE_MARK = "≠"
-"""Stands beside every number of a study that is a mean over what was computed unlike (precision, device, versions)."""
+"""Marks means of a study over results with different precision, device or versions."""
 
 
 def dataset_title(name: str) -> str:
-    """The data set's name as people write it; a folder of the user's own keeps its name."""
+    """Return the title of a data set; a folder of the user keeps its name."""
     return DATASETS.title(name)
 
 
 def dataset_note(name: str) -> str:
-    """What a reader of a table must know of a data set; mostly nothing."""
+    """Return a remark on a data set for readers of tables; usually empty."""
     return DATASETS[name].caveat if name in DATASETS else ""
 
 
 def method_title(result: Result) -> str:
-    """The configuration in the paper's words: "DT", "POCAN", "POCAN (w/o L_in, weights)"; and who chose the epoch."""
+    """Return a configuration in the paper's words, "POCAN (w/o L_in, weights)", and its validator, if any."""
     title = METHODS.title(result.method)
     if result.without:
         title = f"{title} (w/o {', '.join(result.without)})"
@@ -44,35 +44,35 @@ def start_title(result: Result) -> str:
 
 
 def step_word(result: Result) -> str:
-    """What an adaptation is judged after: an epoch, or the training of a configuration in a search."""
+    """Return the word for a step of an adaptation: epoch, or configuration in a search."""
     return "configuration" if result.candidates else "epoch"
 
 
 def losses_title(searched: bool) -> str:
-    """The title of an adaptation's losses, which are by epoch in a search, too."""
+    """Return the title of an adaptation's losses, which are by epoch also in a search."""
     return f"Adaptation by epoch{', one configuration after the other' if searched else ''}"
 
 
 def epoch_chooser(result: Result) -> Validator | None:
-    """The validator that chose the epoch; None: it is the last one."""
+    """Return the validator that chose the epoch; None for the last epoch."""
     return chooser(str(result.parameters["adapt.choose"]))
 
 
 def backbone_title(result: Result) -> str:
-    """The encoder and what it was pre-trained on: "ResNet-10, no pre-training"."""
+    """Return the encoder and its pre-training: "ResNet-10, no pre-training"."""
     architecture = result.parameters.get("model.architecture", "null")
     return network_title(result.backbone, result.weights, "" if architecture == "null" else str(architecture))
 
 
 def network_title(backbone: str, weights: str, architecture: str = "") -> str:
-    """A backbone and its weights by their titles; names that are not registered are their own titles."""
+    """Return the titles of a backbone and its weights; unregistered names are used unchanged."""
     known = BACKBONES[backbone].weights if backbone in BACKBONES else {}
     title = f"{BACKBONES.title(backbone)} {architecture}".rstrip()
     return f"{title}, {known[weights].title if weights in known else weights}"
 
 
 def environment_title(environment: Mapping[str, Mapping[str, str | bool]]) -> str:
-    """How and on what a result was computed: "fp32 on cpu (AVX2), torch 2.11.0, numpy 2.4.1"; by stage where unlike."""
+    """Describe an environment: "fp32 on cpu (AVX2), torch 2.11.0, numpy 2.4.1"; by stage if stages differ."""
     by_stage = {stage: _computed(values) for stage, values in environment.items()}
     if len(set(by_stage.values())) == 1:
         return next(iter(by_stage.values()))
@@ -87,7 +87,7 @@ def _computed(values: Mapping[str, str | bool]) -> str:
 
 
 def provenance_note(result: Result) -> str:
-    """What is drawn in this run, in a few words; empty where everything is real."""
+    """Return which data of this run are drawn, in a few words; empty if everything is real."""
     return {
         ("stand-in", "stand-in"): "drawn stand-ins",
         ("stand-in", "real"): "source: drawn stand-ins",

@@ -1,1 +1,1 @@
-"""How good models, and other people's predictions, are on labelled pictures: ``pocan score``."""
+"""Scores of models, and of other programs' predictions, on labelled pictures: ``pocan score``."""

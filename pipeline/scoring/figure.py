@@ -1,4 +1,4 @@
-"""A comparison as one picture: scores, paired differences, F1 by class and reliability."""
+"""The figure of a comparison: scores, paired differences, F1 by class and reliability."""
 
 from pathlib import Path
 
@@ -14,16 +14,16 @@ from pipeline.reporting.figures import STYLE, WARNING_COLOUR, save
 from pipeline.scoring.records import Comparison, ModelScores
 
 COLOURS = ("#1F4E79", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#4D4D4D")
-"""Of Okabe and Ito (2008), but for the first, which is the blue of the other figures; by model."""
+"""Colours by model: the palette of Okabe and Ito (2008), except the first, the blue of the other figures."""
 HOLLOW = "white"
 LONGEST_NAME = 36
 WIDTH, PANEL = 11.0, 3.4
 ROW = 0.42
-"""Inches: of the figure, of the lower panels' height, and of a row of the upper ones."""
+"""Width of the figure, height of the lower panels, and height of a row in the upper panels, in inches."""
 
 
 def write(found: Comparison, path: Path) -> None:
-    """Draw a comparison into a PNG; the same comparison gives the same bytes."""
+    """Write a comparison as PNG; the same comparison gives the same bytes."""
     with matplotlib.style.context(STYLE, after_reset=True):
         save(_figure(found), path)
 
@@ -61,7 +61,7 @@ def _colour(place: int) -> str:
 
 
 def _scores(axes: Axes, found: Comparison) -> None:
-    """Accuracy as a filled dot and balanced accuracy as a hollow one, a row a model."""
+    """Draw accuracy (filled) and balanced accuracy (hollow), one row per model."""
     for place, one in enumerate(found.models):
         scored, colour = one.metrics, _colour(place)
         pairs = ((scored.accuracy, scored.interval), (scored.balanced_accuracy, scored.balanced_interval))
@@ -76,7 +76,7 @@ def _scores(axes: Axes, found: Comparison) -> None:
 
 
 def _differences(axes: Axes, found: Comparison) -> None:
-    """Paired differences in points, in the same two signs; an interval that meets the line tells no difference."""
+    """Draw paired differences in points, with the same two symbols, and a line at 0."""
     if not found.differences:
         axes.axis("off")
         return
@@ -101,7 +101,7 @@ def _rows(axes: Axes, count: int) -> None:
 
 
 def _f1(axes: Axes, found: Comparison) -> None:
-    """F1 by class; a dash where a class is neither there nor predicted."""
+    """Draw F1 by class; a dash if a class neither occurs nor is predicted."""
     support = found.models[0].metrics.support
     spread = np.linspace(-0.25, 0.25, len(found.models)) if len(found.models) > 1 else [0.0]
     for place, (one, shift) in enumerate(zip(found.models, spread, strict=True)):
@@ -121,7 +121,7 @@ def _f1(axes: Axes, found: Comparison) -> None:
 
 
 def _reliability(axes: Axes, found: Comparison) -> None:
-    """Accuracy against confidence; on the diagonal a model is as sure as it is right."""
+    """Draw accuracy against confidence; a calibrated model is on the diagonal."""
     axes.plot([0, 1], [0, 1], color="#999999", lw=1, ls="--")
     for place, (number, one) in enumerate(enumerate(found.models, start=1)):
         if one.calibration_error is None:

@@ -1,4 +1,4 @@
-"""The labelled pictures that are scored: of a set of params.yaml, or of a folder."""
+"""The labelled pictures to score: a data set of params.yaml, or a folder."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -27,20 +27,20 @@ from pipeline.registry import NAME, unknown
 PARTS = ("train", "val", "test")
 ALL = "all"
 DIVIDED = "divided"
-"""Ways to choose the pictures: a part as the set is distributed, all of it, or the test part that dvc repro made."""
+"""Choices of ``--part``: an official part, all pictures, or the test rows of the split made by dvc repro."""
 
 CHOICES = (DIVIDED, *PARTS, ALL)
 
 
 @dataclass(frozen=True, eq=False)
 class LabelledPictures:
-    """Labelled pictures of one set.
+    """Labelled pictures of one data set.
 
     Attributes:
-        dataset: reads them; it lists these alone.
-        samples: what is known of each, at least two, by key.
-        part: which of the set's pictures these are, in words.
-        prepared: the set as dvc repro has left it; None where it has not.
+        dataset: reader of these pictures only.
+        samples: the samples, at least two, sorted by key.
+        part: the chosen part, in words.
+        prepared: the crops and split made by dvc repro; None if there are none.
     """
 
     dataset: Dataset
@@ -53,15 +53,15 @@ class LabelledPictures:
         """Find the pictures.
 
         Args:
-            where: a set of the parameter file, or a folder.
-            reader: the set whose layout the folder has; None: a sub-folder a class.
-            part: one of ``CHOICES``; None: the test part that dvc repro has made, else the one that the set is
-                distributed with, else its validation part, else all.
-            params: the parameter file; None: params.yaml, where there is one.
+            where: a data set of the parameter file, or a folder.
+            reader: the data set whose layout the folder has; None: one sub-folder per class.
+            part: one of ``CHOICES``; None: the test rows made by dvc repro, else the official test part, else the
+                official validation part, else all.
+            params: the parameter file; None: params.yaml, if there is one.
 
         Raises:
-            DatasetError: there is no such set or folder, or fewer than two of the pictures have a label.
-            ParamsError: there is no such reader or part.
+            DatasetError: the data set or folder does not exist, or fewer than two pictures have a label.
+            ParamsError: reader or part is unknown.
         """
         if part is not None and part not in CHOICES:
             raise ParamsError(f"--part: unknown part {unknown(part, CHOICES)}")
@@ -79,20 +79,20 @@ class LabelledPictures:
 
     @property
     def keys(self) -> list[str]:
-        """The key of each picture."""
+        """The keys of the pictures."""
         return [sample.key for sample in self.samples]
 
     def labels(self) -> NDArray[np.int64]:
-        """The label of each picture, N int64."""
+        """Return the labels, N int64."""
         return np.array([sample.label for sample in self.samples], dtype=np.int64)
 
     def table(self) -> pd.DataFrame:
-        """A row a picture: ``subject`` and ``sequence``, as ``pipeline.evaluation.resampling.units`` takes them."""
+        """Return columns ``subject`` and ``sequence`` for ``pipeline.evaluation.resampling.units``."""
         rows = [(sample.subject, sample.sequence) for sample in self.samples]
         return pd.DataFrame(rows, columns=["subject", "sequence"], dtype="string")
 
     def at_hand(self, faces: FaceParams) -> CropStore | None:
-        """The crops of the prepared set, where its faces were found and cropped so and it has every picture."""
+        """Return the crops made by dvc repro if they have these face parameters and contain every picture."""
         if self.prepared is None or self.prepared.store.description["faces"] != faces.model_dump(mode="json"):
             return None
         store = self.prepared.store
@@ -100,7 +100,7 @@ class LabelledPictures:
 
 
 class _Chosen(Dataset):
-    """Some pictures of a set."""
+    """A data set restricted to some of its samples."""
 
     def __init__(self, whole: Dataset, samples: Iterable[Sample]) -> None:
         self.name, self.title, self.layout, self.unit = whole.name, whole.title, whole.layout, whole.unit
@@ -123,7 +123,7 @@ class _Chosen(Dataset):
 
 
 def _opened(where: str, reader: str | None, params: Path | None) -> tuple[Dataset, PreparedData | None]:
-    """The set, and what dvc repro has made of it."""
+    """Return the data set, and the crops and split made by dvc repro, if any."""
     if reader is not None:
         if reader not in DATASETS:
             raise ParamsError(f"--reader: {DATASETS.absent(reader)}")
@@ -155,13 +155,13 @@ def _keys(prepared: PreparedData, rows: NDArray[np.int64]) -> list[str]:
 def _part(
     dataset: Dataset, samples: Sequence[Sample], part: str | None, tested: set[str] | None
 ) -> tuple[list[Sample], str]:
-    """The pictures of a part, and what it is in words.
+    """Return the samples of a part, and its description.
 
     Args:
-        dataset: the set.
-        samples: all of it.
+        dataset: the data set.
+        samples: all its samples.
         part: as in ``LabelledPictures.open``.
-        tested: the keys of the test part that dvc repro has made; None where it has not.
+        tested: keys of the test rows made by dvc repro; None if there are none.
     """
     if part == DIVIDED and tested is None:
         raise DatasetError(

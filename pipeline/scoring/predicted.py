@@ -1,4 +1,4 @@
-"""What one model, or somebody's file, predicts for each of the pictures."""
+"""Predictions of one model, or from a file, for the pictures that are scored."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -14,13 +14,13 @@ class Predicted:
     """Predictions of N pictures.
 
     Attributes:
-        name: what predicts, as the user calls it.
+        name: the model or file, as the user named it.
         kind: a model, or predictions from a file.
-        drawn: whether it has learned from drawn faces.
-        known: which pictures it predicts, N bool; of the others the rows below mean nothing.
+        drawn: whether the model was trained on drawn faces.
+        known: which pictures are predicted, N bool; other rows of the arrays below have no meaning.
         classes: N int64.
-        probabilities: N×7 float; None where only classes are known.
-        notes: what must be said of them.
+        probabilities: N×7 float; None if only classes are known.
+        notes: remarks for the user.
     """
 
     name: str
@@ -32,7 +32,7 @@ class Predicted:
     notes: tuple[str, ...] = ()
 
     def at(self, rows: NDArray[np.int64]) -> "Predicted":
-        """The predictions of some pictures."""
+        """Return the predictions of ``rows``."""
         p = self.probabilities
         return Predicted(
             self.name,

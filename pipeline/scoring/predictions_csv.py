@@ -1,6 +1,6 @@
-"""Other people's predictions, read from a CSV file and matched with the pictures of a set.
+"""Predictions of other programs, read from a CSV file and matched with the pictures of a data set.
 
-A row is a picture: its path or name, and the expression, or a probability for each expression.
+A row has the path or name of a picture, and its expression or a probability for each expression.
 """
 
 import math
@@ -20,17 +20,17 @@ from pipeline.scoring.predicted import Predicted
 
 PREDICTED_PICTURE_COLUMNS = ("picture", "source", *NAME_COLUMNS)
 PREDICTION_COLUMNS = ("expression", "prediction", "predicted", "dominant_emotion", *LABEL_COLUMNS)
-"""Names of columns, in any case; the first that is there counts. Labels have fewer: a prediction is none."""
+"""Possible names of the columns, in any case; the first one found is used."""
 
 FACE_COLUMN = "face"
-"""Of ``pocan predict``: a picture's faces by number, of which the first is taken."""
+"""A column of ``pocan predict``: the number of the face; only face 1 of a picture is used."""
 
 ROUNDING = 0.02
-"""Probabilities whose sum is nearer to 1 than this are taken as rounded; others are said to have been made to fit."""
+"""Deviation of a sum of probabilities from 1 that counts as rounding; larger ones are reported."""
 
 
 class _Columns:
-    """Where a table has what is read of it."""
+    """The indices of the columns that are read."""
 
     def __init__(self, table: PictureTable) -> None:
         self.expression = table.place_of(PREDICTION_COLUMNS)
@@ -47,18 +47,18 @@ class _Columns:
 
 
 def read_predictions(path: Path, keys: Sequence[str]) -> Predicted:
-    """Read the predictions of some pictures.
+    """Read predictions for some pictures.
 
-    Where there are probabilities they decide, and the column of the expression is not read. A row without a
-    prediction, as of a picture in which no face was found, counts as none; rows of other pictures are passed over.
+    If there are probabilities, the column of the expression is not read. A row without a prediction, for example
+    because no face was found, counts as not predicted. Rows of other pictures are skipped.
 
     Args:
         path: the CSV file.
-        keys: of the pictures, in their order.
+        keys: keys of the pictures, in order.
 
     Raises:
-        DatasetError: the file cannot be read, has no fitting columns, a row is malformed, a picture is named twice or
-            ambiguously, or no picture of the set is in it.
+        DatasetError: the file cannot be read or has no suitable columns, a row is malformed, a picture occurs twice or
+            ambiguously, or none of the pictures is in the file.
     """
     if not path.is_file():
         raise DatasetError(f"{path}: no such file; name a CSV of predictions with --predictions")
@@ -81,8 +81,8 @@ def read_predictions(path: Path, keys: Sequence[str]) -> Predicted:
         raise DatasetError(f"{path}: no prediction in the {len(found)} rows of these pictures; fill in their columns")
     if not found:
         raise DatasetError(
-            f"{path}: none of its {len(found) + others} rows is a prediction for one of the {len(keys)} pictures, as "
-            f"{keys[0]}; give paths from the set's own folder"
+            f"{path}: none of its {len(found) + others} rows is a prediction for one of the {len(keys)} pictures, such "
+            f"as {keys[0]}; give paths relative to the set's folder"
         )
     return _predicted(path, keys, found, columns, others, unequal)
 
@@ -117,7 +117,7 @@ def _predicted(
 
 
 def _row(where: str, fields: Sequence[str], columns: _Columns) -> list[float]:
-    """A weight for each expression; [] where the row predicts nothing."""
+    """Return a weight for each expression; [] if the row has no prediction."""
     if columns.gives_probabilities:
         texts = ["0" if place is None else fields[place] for place in columns.probabilities]
         if not any(fields[place] for place in columns.probabilities if place is not None):
@@ -140,5 +140,5 @@ def _number(where: str, name: str, text: str) -> float:
     except ValueError:
         value = math.nan
     if not (math.isfinite(value) and value >= 0):
-        raise DatasetError(f"{where}: {short_repr(text)} is no probability of {name}; correct the line")
+        raise DatasetError(f"{where}: {short_repr(text)} is not a probability of {name}; correct the line")
     return value

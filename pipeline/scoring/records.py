@@ -1,4 +1,4 @@
-"""scores.json: what a comparison on labelled pictures has found."""
+"""The content of scores.json: a comparison of models on labelled pictures."""
 
 from typing import Annotated
 
@@ -14,7 +14,7 @@ from pipeline.splits.report import Count
 
 
 class Bin(Record):
-    """The pictures whose confidence is alike: their number, mean confidence and accuracy."""
+    """A bin of pictures by confidence: their number, mean confidence and accuracy."""
 
     count: Count
     confidence: Fraction
@@ -25,15 +25,15 @@ class ModelScores(Record):
     """One model, or the predictions of a file.
 
     Attributes:
-        name: as the user calls it.
+        name: name, as the user gave it.
         kind: a model, or predictions from a file.
-        drawn: whether it has learned from drawn faces.
-        unpredicted: labelled pictures that it predicts nothing for; nobody is scored on them.
-        notes: what must be said of it.
-        weights_sha256: of a model.
-        metrics: its scores, with 95 % intervals.
-        calibration_error: the expected calibration error; None without probabilities.
-        reliability: by confidence; empty without probabilities.
+        drawn: whether the model was trained on drawn faces.
+        unpredicted: number of labelled pictures without a prediction, on which no model is scored.
+        notes: remarks for the user.
+        weights_sha256: SHA-256 of a model's weights.
+        metrics: scores with 95 % intervals.
+        calibration_error: expected calibration error; None without probabilities.
+        reliability: bins by confidence; empty without probabilities.
     """
 
     name: str
@@ -57,13 +57,13 @@ class Points(Record):
 
 
 class Difference(Record):
-    """One less another, on the same pictures; p values are adjusted for the number of pairs (Holm).
+    """The difference of two models (first minus second) on the same pictures; p values are Holm-adjusted.
 
     Attributes:
-        first: what is compared, by its name.
-        second: what it is compared with.
-        accuracy: of the accuracies.
-        balanced_accuracy: of the balanced accuracies.
+        first: name of the first model.
+        second: name of the second model.
+        accuracy: difference of the accuracies.
+        balanced_accuracy: difference of the balanced accuracies.
     """
 
     first: str
@@ -76,18 +76,18 @@ class Comparison(Record):
     """Scores of models and predictions on the same labelled pictures.
 
     Attributes:
-        title: of the set.
-        part: which of its pictures, in words.
-        caveat: what must be said of the set; mostly empty.
-        provenance: whether they are real.
-        labelled: labelled pictures of that part.
-        pictures: those that everybody predicts, which are scored.
-        unreadable: those that could not be decoded.
-        unit: what is drawn as a whole where chance is judged.
-        units: how many of them.
-        models: in the order in which they were named.
-        differences: each with each that comes later.
-        version: of this project.
+        title: title of the data set.
+        part: the scored part, in words.
+        caveat: a remark on the data set; usually empty.
+        provenance: whether the pictures are real or drawn.
+        labelled: number of labelled pictures in the part.
+        pictures: number of pictures that all models predict, on which they are scored.
+        unreadable: number of pictures that could not be decoded.
+        unit: the unit of resampling.
+        units: number of units.
+        models: the models, in the order given by the user.
+        differences: differences of each model and every later one.
+        version: version of this project.
     """
 
     title: str
@@ -104,5 +104,5 @@ class Comparison(Record):
     version: str
 
     def is_drawn(self, model: ModelScores) -> bool:
-        """Whether drawn stand-ins are behind the numbers of a model."""
+        """Return whether a model's scores depend on drawn faces."""
         return model.drawn or self.provenance == "stand-in"

@@ -1,4 +1,4 @@
-"""What ``pocan score`` does: crops, predictions, scores and their files."""
+"""The work of ``pocan score``: crops, predictions, scores and output files."""
 
 import hashlib
 import json
@@ -22,7 +22,6 @@ from pipeline.data.crops import CropStore, read_description
 from pipeline.errors import DatasetError, ParamsError
 from pipeline.evaluation import comparison, scores
 from pipeline.evaluation.calibration import bins, expected_error
-from pipeline.evaluation.records import Metrics
 from pipeline.evaluation.resampling import units
 from pipeline.faces.extract import extract
 from pipeline.files.atomic import atomic_folder, require_free
@@ -44,25 +43,25 @@ from pipeline.scoring.records import Bin, Comparison, Difference, ModelScores, P
 from pipeline.tracking.models import open_model
 
 SEED = 0
-"""Of the draws that intervals are made of."""
+"""Seed of the resampling for intervals."""
 
 UNREADABLE_ALLOWED = 1.0
-"""Of the pictures: those that cannot be read are counted and left out, for everybody alike."""
+"""Allowed share of unreadable pictures: they are counted and left out, for all models alike."""
 
 
 @dataclass(frozen=True)
 class ScoreRequest:
-    """What a user wants scored.
+    """The arguments of ``pocan score``.
 
     Attributes:
-        pictures: a set of the parameter file, or a folder.
+        pictures: a data set of the parameter file, or a folder.
         models: trained models, folders or MLflow URIs.
         predictions: CSV files of predictions.
-        out: a new folder for the results; None: nothing is written.
-        reader: the set whose layout the folder has; None: a sub-folder a class.
-        part: which of the pictures (``pipeline.scoring.pictures.CHOICES``); None: as ``LabelledPictures.open`` says.
-        changes: other values of how each model's faces are found and cropped, as ``margin=0.1``.
-        params: the parameter file that names sets; None: params.yaml, where there is one.
+        out: a new folder for the results; None: write nothing.
+        reader: the data set whose layout the folder has; None: one sub-folder per class.
+        part: a part of the pictures (``pipeline.scoring.pictures.CHOICES``); None: see ``LabelledPictures.open``.
+        changes: changes to each model's section ``faces``, such as ``margin=0.1``.
+        params: the parameter file that lists data sets; None: params.yaml, if there is one.
         device: auto, cpu or cuda.
     """
 
@@ -78,18 +77,18 @@ class ScoreRequest:
 
 
 def score(request: ScoreRequest) -> Comparison:
-    """Score models and predictions on the same labelled pictures, and write what was found into ``request.out``.
+    """Score models and predictions on the same labelled pictures, and write the results to ``request.out``.
 
-    Interrupted, the same request goes on with the crops that are done; without ``out`` it begins again.
+    If it is interrupted, the same request reuses finished crops; without ``out`` it starts again.
 
     Returns:
-        What was found.
+        The scores.
 
     Raises:
-        DatasetError: the pictures, their labels or a file of predictions; or ``out`` is there.
-        ParamsError: an option is wrong.
+        DatasetError: pictures, labels or a file of predictions are missing or faulty, or ``out`` exists.
+        ParamsError: an option is invalid.
         WeightsError: a model is missing or damaged.
-        StorageError: something cannot be written.
+        StorageError: a file cannot be written.
     """
     _check(request)
     pictures = LabelledPictures.open(request.pictures, request.reader, request.part, request.params)
@@ -107,7 +106,7 @@ def score(request: ScoreRequest) -> Comparison:
 
 
 def _scored(request: ScoreRequest, pictures: LabelledPictures, in_progress: Path) -> tuple[Comparison, list[Predicted]]:
-    """What is found, and the predictions of each; crops are made in ``in_progress``."""
+    """Return the scores and all predictions; crops are stored in ``in_progress``."""
     device = pick(request.device)
     given = [read_predictions(path, pictures.keys) for path in request.predictions]
     trained = [open_model(model) for model in request.models]
@@ -123,7 +122,7 @@ def _scored(request: ScoreRequest, pictures: LabelledPictures, in_progress: Path
 
 
 def _check(request: ScoreRequest) -> None:
-    """Refuse what can be seen to be wrong before anything is opened."""
+    """Check the request before any file is opened."""
     if request.out is not None:
         require_utf8(request.out, "--out")
         require_free(request.out, "--out")
@@ -135,14 +134,14 @@ def _check(request: ScoreRequest) -> None:
 
 
 class _Crops:
-    """The crops of the pictures, made once for all models that take them alike."""
+    """The crops of the pictures, computed once for all models with the same face parameters."""
 
     def __init__(self, pictures: LabelledPictures, folder: Path, device: torch.device) -> None:
         self._pictures, self._folder, self._device = pictures, folder, device
         self.unreadable: dict[str, str] = {}
 
     def of(self, faces: FaceParams) -> CropStore:
-        """The crops as ``faces`` says: those of dvc repro where they are at hand, else made here."""
+        """Return the crops for these face parameters: those of dvc repro if available, else computed here."""
         if store := self._pictures.at_hand(faces):
             return store
         listed = [self._pictures.dataset.root.resolve().as_posix(), self._pictures.keys, faces.model_dump(mode="json")]
@@ -157,7 +156,7 @@ class _Crops:
 def _predict(
     name: str, trained: TrainedModel, store: CropStore, pictures: LabelledPictures, device: torch.device
 ) -> Predicted:
-    """What a model predicts for each picture that has a crop."""
+    """Predict every picture that has a crop."""
     places = {key: row for row, key in enumerate(store.samples["key"].tolist())}
     known = np.array([key in places for key in pictures.keys])
     rows = torch.tensor([places[key] for key in pictures.keys if key in places], dtype=torch.int64)
@@ -173,13 +172,13 @@ def _predict(
 def _compared(
     pictures: LabelledPictures, predicted: Sequence[Predicted], digests: Sequence[str | None], unreadable: int
 ) -> Comparison:
-    """Scores on the pictures that everybody predicts."""
+    """Score all models on the pictures that all of them predict."""
     known = np.stack([one.known for one in predicted])
     rows = np.flatnonzero(known.all(axis=0)).astype(np.int64)
     if len(rows) < 2:
         raise DatasetError(
-            f"{len(rows)} of {len(pictures.samples)} pictures are predicted by everybody, too few to compare: see that "
-            "the files of predictions are of these pictures"
+            f"{len(rows)} of {len(pictures.samples)} pictures are predicted by all, too few to compare: check that the "
+            "files of predictions are for these pictures"
         )
     labels = pictures.labels()[rows]
     unit, groups = units(pictures.table().iloc[rows])
@@ -192,7 +191,7 @@ def _compared(
             unpredicted=int((~whole.known).sum()),
             notes=one.notes,
             weights_sha256=digest,
-            metrics=_metrics(labels, one.classes, groups),
+            metrics=scores.score_with_intervals(labels, one.classes, groups, comparison.RESAMPLES, SEED),
             calibration_error=None if one.probabilities is None else expected_error(one.probabilities, labels),
             reliability=() if one.probabilities is None else _reliability(one.probabilities, labels),
         )
@@ -214,12 +213,6 @@ def _compared(
     )
 
 
-def _metrics(labels: NDArray[np.int64], classes: NDArray[np.int64], groups: NDArray[np.int64]) -> Metrics:
-    interval, balanced = scores.bootstrap_intervals(labels, classes, groups, comparison.RESAMPLES, SEED)
-    found = {"interval": interval, "balanced_interval": balanced}
-    return scores.score(labels, classes).model_copy(update=found)
-
-
 def _reliability(p: NDArray[np.float64], labels: NDArray[np.int64]) -> tuple[Bin, ...]:
     rows = bins(p, labels).to_dict("records")
     return tuple(
@@ -231,7 +224,7 @@ def _reliability(p: NDArray[np.float64], labels: NDArray[np.int64]) -> tuple[Bin
 def _differences(
     common: Sequence[Predicted], labels: NDArray[np.int64], groups: NDArray[np.int64]
 ) -> tuple[Difference, ...]:
-    """Each less each that comes later."""
+    """Compare each model with every later one."""
     pairs = list(combinations(common, 2))
     compared = [comparison.compare(one.classes, other.classes, labels, groups, seed=SEED) for one, other in pairs]
     plain = comparison.holm([each.accuracy.p for each in compared])
@@ -252,7 +245,7 @@ def _points(found: comparison.PairedDifference, p: float) -> Points:
 
 
 def _write(folder: Path, found: Comparison, pictures: LabelledPictures, predicted: Sequence[Predicted]) -> None:
-    """Write scores.csv, differences.csv, scores.json, scores.png and the predictions of each, by its number."""
+    """Write scores.csv, differences.csv, scores.json, scores.png and one numbered file of predictions per model."""
     write_csv(folder / "scores.csv", scores_table(found))
     if found.differences:
         write_csv(folder / "differences.csv", pd.json_normalize([one.to_json() for one in found.differences], sep="_"))
@@ -263,7 +256,7 @@ def _write(folder: Path, found: Comparison, pictures: LabelledPictures, predicte
 
 
 def below(found: Comparison, least: float) -> list[str]:
-    """A message for each model whose accuracy is below ``least`` per cent, by the number that the table has for it."""
+    """Return one message per model whose accuracy is below ``least`` per cent, with its number in the table."""
     return [
         f"{number} {one.name}: accuracy {100 * one.metrics.accuracy:.1f} % is below {least:g} %"
         for number, one in enumerate(found.models, start=1)
@@ -272,7 +265,7 @@ def below(found: Comparison, least: float) -> list[str]:
 
 
 def scores_table(found: Comparison) -> pd.DataFrame:
-    """A row a model: its scores as fractions, with the bounds of their 95 % intervals."""
+    """Return one row per model: scores as fractions, with the bounds of 95 % intervals."""
     rows = []
     for number, one in enumerate(found.models, start=1):
         scored = one.metrics
@@ -301,7 +294,7 @@ def scores_table(found: Comparison) -> pd.DataFrame:
 
 
 def _predictions_table(pictures: LabelledPictures, one: Predicted) -> pd.DataFrame:
-    """A row a picture that is predicted; ``--predictions`` reads it again."""
+    """Return one row per predicted picture, in a form that ``--predictions`` reads."""
     table = pd.DataFrame({"picture": pictures.keys, "label": [EXPRESSIONS[label] for label in pictures.labels()]})
     table["expression"] = [EXPRESSIONS[index] for index in one.classes]
     if one.probabilities is not None:

@@ -10,15 +10,15 @@ from pipeline.reporting.text_table import text_table
 from pipeline.scoring.records import Comparison, ModelScores, Points
 
 Table = tuple[list[str], list[list[str]]]
-"""A head, and the rows below it."""
+"""The head and the rows."""
 
 WIDTH = 80
 NAME_WIDTH, F1_NAME_WIDTH = 25, 16
-"""Characters for a model's number and name: what the columns beside it leave."""
+"""Width of a model's number and name, in characters: the space that the other columns leave."""
 
 
 def lines(found: Comparison) -> Iterator[str]:
-    """Pictures, scores, F1 by class, paired differences, and what must be said of them."""
+    """Yield the lines: pictures, scores, F1 by class, paired differences and notes."""
     yield from _pictures(found)
     for head, rows in (_scores(found), _f1_by_class(found), _differences(found)):
         if rows:
@@ -65,11 +65,11 @@ def _pictures(found: Comparison) -> Iterator[str]:
     units = "" if found.unit == "picture" else f" of {found.units:,} {found.unit}s"
     yield f"{found.title}, {found.part}: {found.pictures:,} labelled pictures{units}"
     if found.pictures < found.labelled:
-        yield f"{found.labelled - found.pictures:,} more are not predicted by everybody, and nobody is scored on them"
+        yield f"{found.labelled - found.pictures:,} more are not predicted by all and not scored"
     resampled = {
         "subject": "of whole subjects",
-        "sequence": "of whole sequences, as nothing says who is shown",
-        "picture": "of single pictures, as nothing says who is shown: people who are shown often make them too narrow",
+        "sequence": "of whole sequences, because subjects are unknown",
+        "picture": "of single pictures, because subjects are unknown: repeated subjects make them too narrow",
     }[found.unit]
     text = f"In brackets 95 % intervals, by resampling {resampled}"
     yield from _wrapped(text)
@@ -97,7 +97,7 @@ def _wrapped(text: str) -> list[str]:
 
 
 def _name(number: int, one: ModelScores, width: int) -> str:
-    """The number and the name of a model, its end where it is long."""
+    """Return number and name of a model; a long name is shortened to its end."""
     return f"{number} {shortened(one.name, width - len(f'{number} ') - 1)}"
 
 

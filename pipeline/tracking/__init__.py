@@ -1,9 +1,9 @@
-"""All that touches MLflow, and which execution of the pipeline this is."""
+"""Tracking with MLflow, and the identity of an execution of the pipeline."""
 
 import os
 
-# MLflow reads these when it is imported: a run must not talk to anyone the user has not named, what a model needs is
-# named where it is logged, and a bar for every file that goes to or comes from the store would fill a log.
+# MLflow reads these when it is imported. A run must not contact servers that the user has not named. Requirements of a
+# model are given when it is logged. One progress bar per file would flood a log.
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("MLFLOW_SKIP_PIP_REQUIREMENTS_CHECK", "true")
 os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")

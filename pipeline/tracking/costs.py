@@ -1,4 +1,4 @@
-"""What adaptations cost, as their MLflow runs say."""
+"""Training time and memory of adaptations, from their MLflow runs."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -16,11 +16,11 @@ NEWEST_FIRST = ["attributes.start_time DESC"]
 
 @dataclass(frozen=True)
 class Cost:
-    """What one target's adaptation took.
+    """The cost of an adaptation to one target.
 
     Attributes:
-        seconds: of all its epochs.
-        memory: at its peak, in MiB.
+        seconds: duration of all epochs.
+        memory: peak memory, in MiB.
     """
 
     seconds: float
@@ -28,17 +28,17 @@ class Cost:
 
 
 def adaptation_costs(experiment: str, wanted: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Cost]]:
-    """What finished adaptations of DVC experiments have cost.
+    """Return the costs of finished adaptations of DVC experiments.
 
-    An experiment that took its models from DVC's run cache has no run of its own; then the run of the same parameters
-    that trained them counts. Of several runs of a target the last counts, those of the experiment itself before others.
+    An experiment whose models came from DVC's run cache has no run of its own; a run with the same parameters is used
+    instead. If there are several runs for a target, the newest is used, and the experiment's own runs come first.
 
     Args:
-        experiment: MLflow's, ``tracking.experiment``.
-        wanted: all parameters, flat, by the name of the DVC experiment.
+        experiment: name of the MLflow experiment, ``tracking.experiment``.
+        wanted: all parameters, flattened, by name of the DVC experiment.
 
     Returns:
-        The cost by the name of the DVC experiment and the target; what has no run is left out.
+        The cost by name of the DVC experiment and by target; those without a run are missing.
 
     Raises:
         TrackingError: the store fails.
@@ -63,7 +63,7 @@ def adaptation_costs(experiment: str, wanted: Mapping[str, Mapping[str, Any]]) -
 
 
 def _adaptations(client: mlflow.MlflowClient, experiment: str) -> Iterator[Run]:
-    """The runs of finished adaptations whose cost is known, the newest first."""
+    """Yield the runs of finished adaptations with a known cost, the newest first."""
     of = client.get_experiment_by_name(experiment)
     if of is None:
         return

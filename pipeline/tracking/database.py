@@ -1,4 +1,4 @@
-"""What state an MLflow store that is a SQLite file is in: whole, half made, damaged, of another version."""
+"""The state of an MLflow store in a SQLite file: complete, half created, damaged or of another version."""
 
 import shlex
 import sqlite3
@@ -11,18 +11,18 @@ from typing import Any
 from pipeline.progress import say
 
 UNCHANGED = 3.0
-"""Seconds without a change after which nobody is at work on a half-made store; its maker writes many times a second."""
+"""Seconds without a change after which no process is creating the store any more; it writes many times a second."""
 
 SIDE_FILES = "-journal", "-wal", "-shm"
-"""Endings of the files in which SQLite keeps what it has not yet written into the database."""
+"""Suffixes of the files with changes that SQLite has not yet written to the database."""
 
 
 def find_fault(database: Path) -> str | None:
-    """What is wrong with the store itself and what to do; None: it is whole, or only cannot be read at the moment."""
+    """Return what is wrong with the store and what to do; None if it is complete, or cannot be read at the moment."""
     move = f"or move it away, and the next stage makes a new one: {_move(database)}"
     try:
         revision, runs = _look(database)
-    except sqlite3.OperationalError:  # it is locked, or may not be read: no fault of what it holds
+    except sqlite3.OperationalError:  # locked or not readable, which says nothing about its content
         return None
     except sqlite3.DatabaseError as error:
         return f"{database} is damaged, or is no database ({error}). Put a backup in its place; {move}"
@@ -48,7 +48,7 @@ def find_fault(database: Path) -> str | None:
 
 
 def wait_for_maker(database: Path) -> None:
-    """Wait while another program, such as ``mlflow ui``, makes the store: two at it would spoil it."""
+    """Wait while another program, such as ``mlflow ui``, creates the store: two at once would corrupt it."""
     said = False
     while database.is_file() and _in_the_making(database):
         if not said:
@@ -61,13 +61,13 @@ def wait_for_maker(database: Path) -> None:
 
 
 def remove_side_files(database: Path) -> None:
-    """Remove what SQLite left beside a database that is gone, and would write into the next one of that name."""
+    """Delete SQLite's side files of a deleted database, which it would apply to the next one of that name."""
     for ending in SIDE_FILES:
         database.with_name(f"{database.name}{ending}").unlink(missing_ok=True)
 
 
 def _look(database: Path) -> tuple[str | None, int]:
-    """The version of the schema (None: it has none), and the number of runs."""
+    """Return the version of the schema (None if there is none) and the number of runs."""
     with closing(sqlite3.connect(f"{database.absolute().as_uri()}?mode=rw", uri=True)) as connection:
         tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
         revision = (
@@ -78,7 +78,7 @@ def _look(database: Path) -> tuple[str | None, int]:
 
 
 def _in_the_making(database: Path) -> bool:
-    """Whether another program may be making it: it has no runs, as every used store has, and is not complete."""
+    """Return whether another program may be creating the store: it is incomplete and has no runs."""
     try:
         revision, runs = _look(database)
     except sqlite3.DatabaseError:
@@ -92,8 +92,8 @@ def _value(connection: sqlite3.Connection, query: str) -> Any:
 
 
 def _revisions() -> tuple[str | None, set[str]]:
-    """The newest version of the schema that the installed MLflow knows, and all of them."""
-    from alembic.script import ScriptDirectory  # half a second, which only a store without runs, or at fault, costs
+    """Return the newest version of the schema that the installed MLflow knows, and all versions."""
+    from alembic.script import ScriptDirectory  # takes half a second, and is rarely needed
 
     package = find_spec("mlflow")
     assert package is not None
@@ -108,6 +108,6 @@ def _state(database: Path) -> tuple[int, int]:
 
 
 def _move(database: Path) -> str:
-    """The shell command that moves a store away, with its side files."""
+    """Return the shell command that moves a store and its side files away."""
     aside = shlex.quote(str(database.with_name(f"{database.stem}-aside")))
     return f"mkdir -p {aside} && mv {shlex.quote(str(database))}* {aside}"

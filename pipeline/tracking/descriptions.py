@@ -1,4 +1,4 @@
-"""What MLflow shows beside a run: a description in words, and a table of runs with the columns that matter."""
+"""What MLflow shows of runs: their descriptions, metrics with units, and the columns of its table."""
 
 import json
 from collections.abc import Mapping
@@ -9,23 +9,23 @@ from pipeline.config.schema import ModelRunParams, Params
 from pipeline.datasets import DATASETS
 
 VIEW_NAME = "percent"
-"""New with the new columns: an experiment keeps the table ``results``, of fractions, for its old runs."""
+"""Name of the view. Older runs, whose accuracies are fractions, have the view ``results``."""
 
 COLUMNS = (
     "attributes.`Description`",
     *(f"metrics.`{name}`" for name in ("dt.accuracy_percent", "accuracy_percent", "gain_points")),
     "params.`adapt.method`",
 )
-"""The metrics are those of the evaluate stage's runs; the run of a whole execution has their means over the targets."""
+"""Runs of the evaluate stage have these metrics; the run of a whole execution has their means over the targets."""
 
 
 def with_units(metrics: Mapping[str, float]) -> dict[str, float]:
-    """Metrics as runs have them: accuracies in per cent and gains in points, as in all tables, which their names say.
+    """Convert accuracies to per cent and gains to points, and add the unit to their names.
 
-    Runs of before have fractions under names without a unit: the two never stand in one column.
+    Older runs have fractions under names without a unit, so the two never share a column.
 
     Args:
-        metrics: by name, of which the part behind the last point says what it is; accuracies are fractions.
+        metrics: values by name; accuracies are fractions. The last part of the name ("dt.accuracy") is the quantity.
     """
     units = {name: _unit(name.rpartition(".")[2]) for name in metrics}
     return {f"{name}{units[name]}": value * (100 if units[name] else 1) for name, value in metrics.items()}
@@ -38,10 +38,9 @@ def _unit(name: str) -> str:
 
 
 def experiment_tags() -> dict[str, str]:
-    """Tags of an MLflow experiment with which its pages offer the table of ``VIEW_NAME``.
+    """Return the tags of an MLflow experiment that add the view ``VIEW_NAME`` to its pages.
 
-    They are the form in which MLflow itself keeps a view that was shared; a version that does not know it shows its
-    usual columns.
+    MLflow stores shared views in this form; a version that does not know it shows its default columns.
     """
     return {
         "mlflow.experimentKind": "custom_model_development",
@@ -50,15 +49,15 @@ def experiment_tags() -> dict[str, str]:
 
 
 def describe(params: ModelRunParams, stage: str, target: str | None = None) -> str:
-    """A stage's run in words.
+    """Describe a stage's run in words.
 
     Args:
         params: all parameters.
-        stage: its name.
+        stage: name of the stage.
         target: the data set that it adapts to or evaluates on, if any.
 
     Returns:
-        A sentence or two; nothing for a stage that is not one of the pipeline's.
+        One or two sentences; empty for other stages.
     """
     source, method = DATASETS.title(params.source), METHODS.title(params.adapt.method)
     to = DATASETS.title(target or "")
@@ -85,7 +84,7 @@ def _epochs(count: int) -> str:
 
 
 def describe_execution(params: Params) -> str:
-    """A whole execution of the pipeline in words."""
+    """Describe a whole execution of the pipeline in words."""
     targets = ", ".join(map(DATASETS.title, params.targets))
     return (
         f"{METHODS.title(params.adapt.method)} from {DATASETS.title(params.source)} to {targets}. Below it is one run "

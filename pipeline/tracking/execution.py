@@ -1,4 +1,4 @@
-"""Which execution of the pipeline this process belongs to: the link between a row of ``dvc exp show`` and its runs."""
+"""The execution of the pipeline that this process belongs to; it links a row of ``dvc exp show`` to its MLflow runs."""
 
 import os
 import platform
@@ -11,7 +11,7 @@ import psutil
 from pipeline.git import GitError, git, under_git
 
 BOOT = Path("/proc/sys/kernel/random/boot_id")
-"""What Linux calls the time since it started: no two machines, nor two starts of one, have the same."""
+"""Linux's boot ID, which is different on every machine and after every start."""
 
 
 @dataclass(frozen=True)
@@ -19,13 +19,12 @@ class Execution:
     """One execution of the pipeline.
 
     Attributes:
-        group: a name for people: the DVC experiment's, or the start of the ``dvc repro`` that runs the stages.
-        process: tells executions apart, also those of one experiment's name: the process that runs the stages.
-        experiment: the name in ``dvc exp show``; None outside of ``dvc exp run``.
-        revision: the git commit it started from (the experiment's baseline); None outside of git.
-        dirty: the code differed from that commit; None: unknown.
-        unknown: why commit or changes are unknown although the project is in a repository, in git's words; None: they
-            are known, or there is no repository.
+        group: a readable name: the DVC experiment, or the start time of ``dvc repro``.
+        process: unique ID of the process that runs the stages; experiments of the same name have different ones.
+        experiment: name in ``dvc exp show``; None outside of ``dvc exp run``.
+        revision: git commit at the start (the experiment's baseline); None outside of git.
+        dirty: whether the code differed from that commit; None: unknown.
+        unknown: git's message, if commit or changes are unknown although there is a repository; else None.
     """
 
     group: str
@@ -37,13 +36,12 @@ class Execution:
 
 
 def current() -> Execution:
-    """The execution of this process, from the variables and the process that DVC runs a stage with."""
+    """Return the execution of this process, from DVC's environment variables and parent processes."""
     experiment = os.environ.get("DVC_EXP_NAME") or None
     revision, dirty, unknown = os.environ.get("DVC_EXP_BASELINE_REV"), None, None
     try:
         revision = revision or git("log", "--max-count=1", "--format=%H").strip()
-        # Parameters are logged themselves, and stages rewrite the reports that git tracks: neither makes the code
-        # dirty.
+        # Only code counts: parameters are logged separately, and stages rewrite reports that git tracks.
         dirty = bool(git("status", "--porcelain", "--", "pipeline", "stages", "dvc.yaml"))
     except GitError as error:
         unknown = str(error) if under_git() else None
@@ -53,10 +51,10 @@ def current() -> Execution:
 
 
 def store_root() -> Path:
-    """The folder of the project whose MLflow store is used.
+    """Return the folder of the project whose MLflow store is used.
 
-    ``dvc exp run --temp`` and ``--queue`` execute in a copy below ``.dvc/tmp``, which is deleted afterwards: their
-    runs belong in the store of the project around it.
+    ``dvc exp run --temp`` and ``--queue`` run in a copy below ``.dvc/tmp`` that is deleted afterwards. Their runs
+    belong in the store of the original project.
     """
     here = Path.cwd().resolve()
     for folder in here.parents:
@@ -66,12 +64,12 @@ def store_root() -> Path:
 
 
 def _runner() -> tuple[psutil.Process, str]:
-    """The process that runs all stages of this execution: dvc, or this one when a stage is run by hand."""
+    """Return the process that runs all stages of this execution: dvc, or this one if a stage is run by hand."""
     process = psutil.Process()
     for ancestor in process.parents():
         try:
             command = ancestor.cmdline()
-        except psutil.Error:  # it ended, or belongs to another user: then it is not our dvc
+        except psutil.Error:  # it has ended or belongs to another user, so it is not our dvc
             continue
         if any(Path(word).name == "dvc" for word in command[:3]) or command[1:3] == ["-m", "dvc"]:
             return ancestor, "repro"
@@ -79,9 +77,9 @@ def _runner() -> tuple[psutil.Process, str]:
 
 
 def _identity(process: psutil.Process) -> str:
-    """A text that all stages of an execution share, and no other execution on any machine that uses the same store.
+    """Return an ID of the process that is unique over all machines that use the same store.
 
-    The time at which the process started would not do: it differs by stage where the clock is adjusted meanwhile.
+    The start time in seconds is not reliable: it changes if the clock is adjusted between stages.
     """
     stat = Path(f"/proc/{process.pid}/stat")
     if stat.is_file() and BOOT.is_file():

@@ -1,7 +1,7 @@
-"""The MLflow flavour of models that predict: PyTorch's, of which the pyfunc part takes pictures instead of crops.
+"""The MLflow flavour of classifiers: MLflow's PyTorch flavour with a pyfunc part that takes pictures.
 
-``mlflow.pytorch`` opens the network alone, as a graph that needs nothing of this project. ``mlflow.pyfunc``, and so
-``mlflow models serve``, open the model in this project's own form with all that ``pocan predict`` does around it
+``mlflow.pytorch`` loads only the network, as a graph that does not need this project. ``mlflow.pyfunc``, and so
+``mlflow models serve``, load this project's model folder, with face detection as in ``pocan predict``
 (docs/serving.md).
 """
 
@@ -14,26 +14,25 @@ from mlflow.models.model import MLMODEL_FILE_NAME
 from mlflow.types.schema import AnyType, ColSpec, Schema
 
 LOADER = "pipeline.prediction.serving"
-"""The module that opens a model and predicts; its name alone, as importing it takes seconds."""
+"""The loader module, by name, because importing it takes seconds."""
 
 OWN_FILES = "extra_files"
-"""Where MLflow puts the files of the project's own form, in the model's folder."""
+"""The folder, within the logged model, of this project's model files."""
 
 CONFIG = {"device": "auto", "faces": []}
-"""What whoever serves a model may change: the device, and parameters of its faces, as ["min_face=60"]."""
+"""Options when a model is served: the device, and changes to its section ``faces``, such as ["min_face=60"]."""
 
 SIGNATURE = ModelSignature(inputs=Schema([ColSpec(AnyType())]))  # type: ignore[no-untyped-call]
-"""One column. MLflow's binary type would refuse all pictures of a request for one that is not base64."""
+"""One column of any type: MLflow's binary type would reject a whole request for one picture that is not base64."""
 
 
 def save_model(path: str, mlflow_model: Model, **pytorch: Any) -> None:
-    """Write the model into a new folder, as every MLflow flavour does.
+    """Save a model to a new folder, as every MLflow flavour does.
 
     Args:
         path: the folder.
-        mlflow_model: its description, which is filled in and written along.
-        pytorch: arguments of ``mlflow.pytorch.save_model``, with the files of the project's own form as
-            ``extra_files``.
+        mlflow_model: the MLmodel configuration, which is filled in and saved as well.
+        pytorch: arguments of ``mlflow.pytorch.save_model``, with this project's model files as ``extra_files``.
     """
     mlflow.pytorch.save_model(path=path, mlflow_model=mlflow_model, **pytorch)
     environment = mlflow_model.flavors[mlflow.pyfunc.FLAVOR_NAME][mlflow.pyfunc.ENV]
@@ -45,7 +44,7 @@ def save_model(path: str, mlflow_model: Model, **pytorch: Any) -> None:
         python_env=environment["virtualenv"],
         model_config=CONFIG,
     )
-    # The example is of crops.
+    # Remove the PyTorch flavour's example, which has crops.
     for example in Path(path).glob("*input_example*.json"):
         example.unlink()
     mlflow_model.saved_input_example_info = None  # type: ignore[assignment]

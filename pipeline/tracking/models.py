@@ -1,4 +1,4 @@
-"""Trained models wherever they are: in a folder, or in an MLflow store."""
+"""Opening trained models from a folder or an MLflow store."""
 
 from __future__ import annotations
 
@@ -52,10 +52,10 @@ def open_model(where: str) -> TrainedModel:
 
 
 def _folder(where: str) -> Path:
-    """The folder of a model.
+    """Return the folder of a model.
 
     Raises:
-        WeightsError: there is none.
+        WeightsError: it does not exist.
     """
     folder = Path(where)
     if not (file := paths.model_description(folder)).exists():
@@ -68,10 +68,10 @@ def _folder(where: str) -> Path:
 
 @contextmanager
 def _errors(where: str) -> Iterator[None]:
-    """Report what a store or a bucket raises as one message.
+    """Convert any exception of a store or bucket to a ``TrackingError``.
 
     Raises:
-        TrackingError: what is run within raised anything but an error that is one message already.
+        TrackingError: the block raised an exception that is not a ``PipelineError``.
     """
     from pipeline.tracking.store import store_fault
 
@@ -85,7 +85,7 @@ def _errors(where: str) -> Iterator[None]:
 
 
 def _place(where: str) -> ArtifactRepository:
-    """Where the files of a model are."""
+    """Return the artifact repository with the files of a model."""
     import mlflow
     from mlflow.exceptions import MlflowException
     from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
@@ -107,8 +107,8 @@ def _place(where: str) -> ArtifactRepository:
 
 
 def _opened(folder: Path, where: str, place: str) -> TrainedModel:
-    """The model in ``folder``, which MLflow has in ``place``."""
-    # Whether the folder may be read at all is asked first: looking below it would pass over what may not be.
+    """Open the model in ``folder``, whose original is at ``place`` in the MLflow store."""
+    # iterdir raises if the folder may not be read; rglob would silently skip it.
     if folder.is_dir() and any(folder.iterdir()):
         if found := next(folder.rglob(paths.model_description(Path()).name), None):
             return trained.open_model(found.parent)

@@ -1,4 +1,4 @@
-"""What a run logs goes to MLflow at once, or waits in a folder while the server does not answer."""
+"""Logging to MLflow that survives an outage: while the server does not answer, entries wait in a folder."""
 
 import os
 import shutil
@@ -25,28 +25,28 @@ from pipeline.progress import say
 from pipeline.tracking import execution, store
 
 ALIAS = "newest"
-"""Alias of the version of a registered model that was trained last ("latest" is reserved by MLflow)."""
+"""Alias of the most recently trained version of a registered model (MLflow reserves "latest")."""
 
 UNSENT = "mlflow-unsent"
-"""The folder, in the project, of what no server has taken yet: a folder for each run, by its id."""
+"""The folder in the project with entries that have not been sent: one sub-folder per run, named by its ID."""
 
 PATIENCE = 60.0
-"""Seconds that the end of a stage waits, once, for a server that does not answer."""
+"""Maximum waiting time, in seconds, for an unavailable server at the end of a stage."""
 
 PAUSE = 2.0
-"""Seconds between two attempts at the end of a stage. In training a tenth of the time is spent on them at most."""
+"""Seconds between two attempts at the end of a stage. During training, attempts take at most a tenth of the time."""
 
 Logged = AbstractSet[tuple[str, int]]
-"""Name and step of every metric that a run has in the store."""
+"""Names and steps of the metrics that are already in the store."""
 
 
 class OfflineQueue:
-    """Sends what one run logs, in order. Where a server stops answering it says so, and training goes on.
+    """Sends the entries of one run in order. If the server stops answering, it prints a message and keeps them.
 
     Attributes:
-        folder: where entries wait; they can be sent from there at any later time (``send_unsent``).
-        waiting: whether entries wait.
-        logged: metrics that the run has from before, which are not logged again.
+        folder: folder of waiting entries, from which they can be sent at any later time (``send_unsent``).
+        waiting: whether entries are waiting.
+        logged: metrics that are already in the store and are not logged again.
     """
 
     def __init__(self, run_id: str, name: str) -> None:
@@ -59,7 +59,7 @@ class OfflineQueue:
         self._lock = ExitStack()
 
     def discard(self) -> None:
-        """Remove what was kept when this run was interrupted: a stage that goes on logs all of it again."""
+        """Delete waiting entries from an interrupted execution of this run: the resumed stage logs them again."""
         if self.folder.exists():
             with exclusive(self.folder):
                 shutil.rmtree(self.folder)
@@ -67,17 +67,17 @@ class OfflineQueue:
     def put(
         self, kind: str, content: Mapping[str, Any], paths: Sequence[Path] = (), ahead: Callable[[], None] | None = None
     ) -> None:
-        """Send an entry (see ``send``), or keep it behind those that wait.
+        """Send an entry (see ``send``), or append it to the waiting ones.
 
         Args:
-            kind: what it is.
+            kind: kind of the entry.
             content: JSON values.
-            paths: files, or a folder, that go along; no two have the same name.
-            ahead: sends it before those that wait; left out: it is sent after them.
+            paths: files or a folder to send with it; their names must differ.
+            ahead: a function that sends the entry before the waiting ones; None: send it after them.
 
         Raises:
-            MlflowException: the store refuses it (or another of ``store.failures``).
-            StorageError: it cannot be kept.
+            MlflowException: the store rejects it (also another of ``store.failures``).
+            StorageError: it cannot be written to disk.
         """
         if self.waiting and ahead is None:
             self._keep(kind, content, paths)
@@ -94,10 +94,10 @@ class OfflineQueue:
             self._keep(kind, content, paths)
 
     def close(self, patience: float) -> None:
-        """Send what waits, for ``patience`` seconds where the server does not answer; what is left is named.
+        """Send the waiting entries; try for ``patience`` seconds, and print a message if some remain.
 
         Raises:
-            MlflowException: the store refuses an entry (or another of ``store.failures``); it stays in the folder.
+            MlflowException: the store rejects an entry (also another of ``store.failures``), which remains on disk.
         """
         with self._lock:
             if self.waiting and patience and not self._flush():
@@ -122,7 +122,7 @@ class OfflineQueue:
         write_json(self.folder / "run.json", {"store": self._store, "run": self._name})
 
     def _keep(self, kind: str, content: Mapping[str, Any], paths: Sequence[Path]) -> None:
-        """Write an entry as a file NUMBER.json, after copies of its files in the folder NUMBER."""
+        """Copy the entry's files to the folder NUMBER, then write the entry as NUMBER.json."""
         self._kept += 1
         place = self.folder / f"{self._kept:06}"
         with storage_errors(self.folder):
@@ -133,7 +133,7 @@ class OfflineQueue:
             write_json(place.with_suffix(".json"), entry)
 
     def _flush(self) -> bool:
-        """Try to send all that waits; returns whether all of it went."""
+        """Try to send all waiting entries; return whether all were sent."""
         began = time.monotonic()
         try:
             count = _send_folder(self.folder)
@@ -149,24 +149,24 @@ class OfflineQueue:
 
 
 def mention_unsent() -> None:
-    """Say, where earlier runs have left something to send, how to send it."""
+    """If entries of earlier runs are waiting, print how to send them."""
     if count := len(_folders_kept()):
         folder = execution.store_root() / UNSENT
         say(f"{folder}: what {count} earlier run(s) had to log still waits there; send it by: pocan send")
 
 
 def send_unsent() -> Iterator[str]:
-    """Log what runs of this project could not log while their server did not answer.
+    """Send all waiting entries of this project's runs.
 
-    The server is the one of the run, or the one that MLFLOW_TRACKING_URI names, where it has moved. One run's fault
-    does not keep the others' entries back, unless a server does not answer.
+    They go to the server of the run, or to the one in MLFLOW_TRACKING_URI, if it has moved. After a fault of one run
+    the others are still sent, unless a server does not answer.
 
     Yields:
-        A line for each run.
+        One line per run.
 
     Raises:
-        TrackingError: a server does not answer, or refuses; a file is damaged; or a stage of that run is at work. Every
-            fault is named.
+        TrackingError: a server does not answer or rejects an entry, a file is damaged, or a stage of a run is still
+            running. All faults are listed.
     """
     moved_to = os.environ.get("MLFLOW_TRACKING_URI")
     faults = []
@@ -185,7 +185,7 @@ def send_unsent() -> Iterator[str]:
                 "again; where the run was deleted on the server, remove the folder"
             )
             if store.is_unreachable(error):
-                break  # it is mostly the others' server, too, and each attempt may take twenty seconds
+                break  # the others usually have the same server, and each attempt may take twenty seconds
         else:
             yield f"{name} ({folder.name}): {count} entries logged to {store.address()}"
     if faults:
@@ -193,13 +193,13 @@ def send_unsent() -> Iterator[str]:
 
 
 def logged_metrics(run: Run) -> Logged:
-    """Name and step of every metric that the run has in the store."""
+    """Return names and steps of the metrics that the run has in the store."""
     client = MlflowClient()
     return {(m.key, m.step) for key in run.data.metrics for m in client.get_metric_history(run.info.run_id, key)}
 
 
 def now() -> int:
-    """Milliseconds since 1970, as MLflow counts."""
+    """Return the time in milliseconds since 1970, MLflow's unit."""
     return time.time_ns() // 1_000_000
 
 
@@ -212,9 +212,9 @@ def _kept_in(folder: Path) -> list[Path]:
 
 
 def _send_folder(folder: Path) -> int:
-    """Log what waits in ``folder``, in order, to the store that is chosen, and remove it; returns how much it was."""
+    """Send the entries in ``folder`` in order to the current store, and delete them; return their number."""
     run_id, kept = folder.name, _kept_in(folder)
-    with store.short_timeouts():  # whether the last request arrived is not known
+    with store.short_timeouts():  # the last request may have arrived without an answer
         logged = logged_metrics(mlflow.get_run(run_id))
     for path in kept:
         kind, content, names = _read(path, "remove this file")
@@ -225,10 +225,10 @@ def _send_folder(folder: Path) -> int:
 
 
 def _read(path: Path, advice: str) -> list[Any]:
-    """The values of a file that was kept, in order.
+    """Return the values of a waiting entry's file, in order.
 
     Raises:
-        TrackingError: it is damaged.
+        TrackingError: the file is damaged.
     """
     keys = ("store", "run") if path.name == "run.json" else ("kind", "content", "paths")
     try:
@@ -246,26 +246,27 @@ def send(
     """Log one entry.
 
     Args:
-        run_id: of the run.
-        kind: metrics, tags, data, files, model or ended; comments below say what the content of each is.
+        run_id: ID of the run.
+        kind: metrics, tags, data, files, model or ended; comments below describe the content of each.
         content: JSON values.
-        paths: files, or a folder, that go along.
-        logged: metrics that the run has, which are left out.
+        paths: files or a folder to send.
+        logged: metrics that are already in the store and are not sent.
 
     Raises:
-        MlflowException: the server, or its bucket, does not answer, or refuses (or another of ``store.failures``).
-        StorageError: the folder of the run's files cannot be written.
+        MlflowException: the server or its bucket does not answer, or rejects the entry (also another of
+            ``store.failures``).
+        StorageError: the run's artifact folder cannot be written.
     """
     client, place = MlflowClient(), ""
     if paths:
-        store.mend_places()  # another process may have used the project by another path, as a container's, meanwhile
-        # A dead one would cost minutes where a file is sent, and MLflow would keep a failed model of every attempt.
+        store.mend_places()  # meanwhile another process may have used the project by another path, as in a container
+        # Check the bucket first: sending to a dead one takes minutes, and each attempt would leave a failed model.
         with store.short_timeouts():
             place = str(client.get_run(run_id).info.artifact_uri)
             store.require_bucket(place)
     with store.short_timeouts(None if paths else store.QUICK), _place_named(place):
         match kind:
-            case "metrics":  # of one step: values, step, time
+            case "metrics":  # values of one step: values, step, time
                 step, moment = content["step"], content["time"]
                 values = {key: value for key, value in content["values"].items() if (key, step) not in logged}
                 client.log_batch(run_id, metrics=[Metric(key, value, moment, step) for key, value in values.items()])
@@ -274,13 +275,13 @@ def send(
             case "data":  # an input of the run: dataset (``Dataset.to_dict``), tags
                 tags = [InputTag(key, value) for key, value in content["tags"].items()]
                 client.log_inputs(run_id, datasets=[DatasetInput(Dataset(**content["dataset"]), tags)])
-            case "files":  # folder, below which they go, or None
+            case "files":  # folder among the artifacts, or None
                 for path in paths:
                     client.log_artifact(run_id, str(path), content["folder"])
-            case "model":  # that MLflow has saved in a folder: registered_name (or None), time
+            case "model":  # a model folder saved by MLflow: registered_name (or None), time
                 _send_model(client, run_id, paths[0], content["registered_name"], content["time"])
-            case "ended":  # the run, and for now its parent: status, time, parent (its id)
-                # A run that was gone on with meanwhile has had its own end.
+            case "ended":  # end of the run and its parent: status, time, parent (ID)
+                # If the run was resumed meanwhile, it has already ended.
                 if client.get_run(run_id).info.status == "RUNNING":
                     for ended in (run_id, content["parent"]):
                         client.set_terminated(ended, content["status"], content["time"])
@@ -288,14 +289,14 @@ def send(
 
 @contextmanager
 def _place_named(place: str) -> Iterator[None]:
-    """Name the folder of a run's files where it cannot be written: the system names the file that is copied, or none.
+    """Name the artifact folder in errors of the system, which name the copied file or nothing.
 
     Raises:
-        StorageError: it cannot be written.
+        StorageError: the folder cannot be written.
     """
     try:
         yield
-    except OSError as error:  # as requests' are, too
+    except OSError as error:  # exceptions of requests are OSErrors as well
         parts = urlsplit(place)
         if isinstance(error, store.failures()) or not place or parts.scheme not in ("", "file"):
             raise
@@ -319,7 +320,7 @@ def _send_model(client: MlflowClient, run_id: str, folder: Path, name: str | Non
 
 
 def _trained_later(client: MlflowClient, name: str, moment: int) -> bool:
-    """Whether the newest version so far is of a run that ended after ``moment``: this one was sent late."""
+    """Return whether the current newest version is of a run that ended after ``moment``."""
     newest = client.get_registered_model(name).aliases.get(ALIAS)
     run_id = client.get_model_version(name, newest).run_id if newest else None
     return run_id is not None and (client.get_run(run_id).info.end_time or 0) > moment

@@ -1,7 +1,7 @@
-"""Where the files are that the project's own MLflow store has: always below the project, wherever that is moved to.
+"""Repair of the artifact paths in the project's own MLflow store after the project was moved or copied.
 
-MLflow notes an absolute place for every run and model. In a project that was moved these places are gone; in a copy
-they are the original's, which the copy would read and write.
+MLflow stores an absolute path for every run and model. After a move these paths do not exist; in a copy they are the
+original's, which the copy would read and write.
 """
 
 import os
@@ -14,7 +14,7 @@ from urllib.parse import unquote, urlsplit
 from pipeline.errors import TrackingError
 
 FILES = "mlruns"
-"""The folder of the files, in the project; MLflow's own default."""
+"""The folder of the artifacts in the project; MLflow's default."""
 
 PLACES = (
     ("experiments", "artifact_location"),
@@ -23,19 +23,19 @@ PLACES = (
     ("model_versions", "source"),
     ("model_versions", "storage_location"),
 )
-"""Tables and columns of the store that hold places."""
+"""Tables and columns of the store that contain paths."""
 
 
 def mend(database: Path) -> None:
-    """Let the places in a project's own store lead to this project, where they lead to where it once was.
+    """Replace the project's former path by its current one in its own store.
 
-    Places that a user has chosen, in a bucket or a folder elsewhere, stay.
+    Artifact locations that the user has chosen, such as a bucket or another folder, are not changed.
 
     Args:
-        database: the store, in the project; where there is none, or it is at fault, nothing is done.
+        database: the store in the project; if it does not exist or is faulty, nothing is done.
 
     Raises:
-        TrackingError: the places are to be changed, and the store cannot be written.
+        TrackingError: paths must be changed, and the store cannot be written.
     """
     if not database.is_file():
         return
@@ -43,7 +43,7 @@ def mend(database: Path) -> None:
     try:
         with closing(sqlite3.connect(f"{database.as_uri()}?mode=ro", uri=True)) as store:
             left = [place for place in _foreign(store, project) if _is_left(place, store, database)]
-    except sqlite3.DatabaseError:  # ``database.find_fault`` says what is wrong where it is used
+    except sqlite3.DatabaseError:  # ``database.find_fault`` reports it when the store is used
         return
     if not left:
         return
@@ -59,7 +59,7 @@ def mend(database: Path) -> None:
 
 
 def _foreign(store: sqlite3.Connection, project: Path) -> list[Path]:
-    """The folders other than ``project`` of which experiments of the store have their files in ``FILES``."""
+    """Return the other project folders whose ``FILES`` contain artifacts of the store's experiments."""
     found: dict[Path, None] = {}
     for (location,) in store.execute("SELECT DISTINCT artifact_location FROM experiments"):
         for folder in _folders(location):
@@ -69,7 +69,7 @@ def _foreign(store: sqlite3.Connection, project: Path) -> list[Path]:
 
 
 def _folders(location: str | None) -> Iterator[Path]:
-    """A local place, and what it lies in: MLflow itself has an experiment's files in a folder of its own."""
+    """Yield a local path and its parent: by default MLflow uses a sub-folder for each experiment."""
     parts = urlsplit(location or "")
     if parts.path and (not parts.scheme or (parts.scheme == "file" and parts.netloc in ("", "localhost"))):
         path = Path(unquote(parts.path) if parts.scheme else parts.path)
@@ -77,19 +77,20 @@ def _folders(location: str | None) -> Iterator[Path]:
 
 
 def _is_left(place: Path, store: sqlite3.Connection, database: Path) -> bool:
-    """Whether the project was once at ``place``; if not, somebody has chosen to have files in ``place/FILES``."""
+    """Return whether the project was once at ``place``; otherwise the user has chosen ``place/FILES``."""
     if os.path.isfile(place / database.name):  # noqa: PTH113 - Path.is_file raises where it may not be looked into
-        return True  # this one is a copy of it
+        return True  # this project is a copy of that one
     if os.path.isdir(place / FILES):  # noqa: PTH112
         return False
-    # The disk of a chosen place may only be away: the files have come along, or even the folder is gone.
+    # A chosen folder's disk may only be unmounted. So the project has moved only if the artifacts are here, or if
+    # ``place`` itself does not exist.
     here = database.parent / FILES
     runs = (run for (run,) in store.execute("SELECT run_uuid FROM runs"))
     return not os.path.isdir(place) or any((here / run).is_dir() for run in runs)  # noqa: PTH112
 
 
 def _lead(store: sqlite3.Connection, old: Path, new: Path) -> None:
-    """Replace the beginning of every place in ``old``, as a path and as a URI."""
+    """Replace ``old`` by ``new`` at the beginning of every stored path and URI."""
     for before, after in ((old.as_uri(), new.as_uri()), (str(old), str(new))):
         for table, column in PLACES:
             store.execute(

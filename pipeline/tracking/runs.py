@@ -1,7 +1,7 @@
 """One MLflow run for each execution of a training or evaluation stage.
 
-Runs of one execution of the pipeline hang below a parent run and share the tag ``pocan.group``, which is the name that
-``dvc exp show`` lists. PyTorch is loaded where a model is logged.
+The runs of one execution of the pipeline have a common parent run and the same tag ``pocan.group``, which is the name
+in ``dvc exp show``. PyTorch is imported only when a model is logged.
 """
 
 from __future__ import annotations
@@ -38,11 +38,11 @@ if TYPE_CHECKING:
 
 
 class StageRun:
-    """The MLflow run of one stage, through which it logs everything; that waits while the server does not answer.
+    """The MLflow run of one stage. Entries wait on disk while the server does not answer.
 
     Attributes:
-        id: the run's.
-        execution: of the pipeline, of which this stage is a part.
+        id: ID of the run.
+        execution: the execution of the pipeline.
     """
 
     def __init__(self, run: Run, here: Execution, queue: OfflineQueue) -> None:
@@ -51,22 +51,22 @@ class StageRun:
         self._queue = queue
 
     def log(self, metrics: Mapping[str, float], epoch: int) -> None:
-        """Log metrics of one epoch (from 1), except those that are logged already; usable as ``training.Log``."""
+        """Log the metrics of one epoch (from 1) unless they are already logged; a ``pipeline.training.loop.Log``."""
         self._queue.put("metrics", {"values": dict(metrics), "step": epoch, "time": now()})
 
     def log_tags(self, tags: Mapping[str, str]) -> None:
-        """Log facts of this run that are no parameters, such as the hardware, as tags ``pocan.KEY``."""
+        """Log properties of this run that are not parameters, such as the hardware, as tags ``pocan.KEY``."""
         self._queue.put("tags", {f"pocan.{key}": value for key, value in tags.items()})
 
     def log_dataset(self, store: CropStore, rows: np.ndarray[Any, Any], part: str) -> None:
-        """Log the rows of a store that this run reads as an MLflow input: name, count, digest, provenance. No labels.
+        """Log rows of a store as an MLflow input: name, count, digest, provenance, but no labels.
 
-        The digest is that of the store and of the rows: other rows of the same store are another data set.
+        The digest covers the store and the rows: other rows of the same store are another data set.
 
         Args:
-            store: of the crops.
-            rows: N, int64, of the store.
-            part: what they are used for, as "train".
+            store: the crop store.
+            rows: rows of the store, N int64.
+            part: their use, such as "train".
         """
         description = store.description
         digest = hashlib.sha256(f"{description['digest']} {rows.tolist()}".encode()).hexdigest()
@@ -90,10 +90,11 @@ class StageRun:
         """Log a model in MLflow's PyTorch flavour.
 
         Args:
-            network: takes float32, N×3×112×112, RGB in [0, 1]; it is moved to the CPU and into evaluation mode.
-            description: of what made it. With one, the model is also logged in this project's own form, from which
-                ``tracking.models`` opens it, and its pyfunc flavour takes pictures (``tracking.flavour``).
-            registered_name: it is registered under this name and becomes the version "newest"; None: it is not.
+            network: a network on RGB in [0, 1], N×3×112×112 float32; it is moved to the CPU and to evaluation mode.
+            description: content of the model's JSON. If given, this project's model folder is logged as well, which
+                ``tracking.models`` opens, and the pyfunc flavour takes pictures (``tracking.flavour``).
+            registered_name: name of the registered model, whose new version gets the alias "newest"; None: the model is
+                not registered.
         """
         with temporary_folder() as folder:
             own, model = folder / "own", folder / "model"
@@ -108,10 +109,10 @@ class StageRun:
 
 
 def _save_flavour(network: nn.Module, extra_files: list[str], folder: Path) -> None:
-    """Save what MLflow's own ``log_model`` would log into a folder, from which it can also be sent later."""
+    """Save to a folder what MLflow's ``log_model`` would log, so that it can be sent later."""
     import torch
 
-    # Contiguous: of weights in another order PyTorch's file would say that they are parts of larger tensors.
+    # Contiguous, because PyTorch's file would describe weights in another layout as parts of larger tensors.
     network = network.cpu().eval().to(memory_format=torch.contiguous_format)
     # Two images: an exported graph specialises a batch of one.
     example = np.zeros((2, 3, CROP_SIZE, CROP_SIZE), dtype=np.float32)
@@ -124,7 +125,7 @@ def _save_flavour(network: nn.Module, extra_files: list[str], folder: Path) -> N
         pytorch_model=network,
         signature=infer_signature(example, output),
         input_example=example,
-        # Named here because inferring them would load the model once more in a second process.
+        # Given here, because inferring them would load the model again in a second process.
         pip_requirements=["torch", "torchvision", "numpy"],
         extra_files=extra_files or None,
     )
@@ -134,20 +135,20 @@ def _save_flavour(network: nn.Module, extra_files: list[str], folder: Path) -> N
 def stage_run(
     params: ModelRunParams, stage: str, target: str | None = None, checkpoint: Checkpoint | None = None
 ) -> Iterator[StageRun]:
-    """Open the run of a stage; it is marked failed when the body raises.
+    """Open the run of a stage; it is marked as failed if the block raises.
 
     Args:
         params: all parameters, which are logged.
-        stage: its name.
+        stage: name of the stage.
         target: the data set that it adapts to or evaluates on, if any.
-        checkpoint: of the training in this stage. Where that was interrupted, its run is opened again, and moves to
-            the execution that goes on with it.
+        checkpoint: checkpoint of the stage's training. If that was interrupted, its run is reopened and moved to the
+            current execution.
 
     Yields:
         The run.
 
     Raises:
-        TrackingError: the store or server cannot be reached, raised before anything is trained; or it fails later.
+        TrackingError: the store cannot be reached (raised before any training), or fails later.
     """
     here = execution.current()
     experiment_id = connect(params.tracking.experiment)
@@ -173,7 +174,7 @@ def stage_run(
                 if checkpoint:
                     checkpoint.keep_run({**origin, "run_id": run.info.run_id})
                 mlflow.log_params(flatten(params.model_dump()))
-                queue.logged = logged_metrics(run)  # of a run that goes on; a new one has none
+                queue.logged = logged_metrics(run)  # of a reopened run; a new one has none
             queue.discard()
             mention_unsent()
             yield StageRun(run, here, queue)
@@ -184,10 +185,10 @@ def stage_run(
 
 
 def _end(queue: OfflineQueue, parent: Run, status: str, error: BaseException | None = None) -> None:
-    """End the stage's run, and for now its parent, whose duration is then that of the execution.
+    """End the stage's run, and its parent, so that the parent's duration is that of the execution so far.
 
-    Where the stage has failed with ``error`` no server is waited for, and a store that fails too is noted on it and
-    does not take its place.
+    If the stage has failed with ``error``, do not wait for the server; a failure of the store is added as a note to
+    ``error`` and does not replace it.
     """
 
     def end() -> None:
@@ -205,10 +206,10 @@ def _end(queue: OfflineQueue, parent: Run, status: str, error: BaseException | N
 
 
 def _interrupted_run(checkpoint: Checkpoint, origin: Mapping[str, Any]) -> Run | None:
-    """The run of an interrupted training, if it was in this store, with these parameters, and is still there."""
+    """Return the run of an interrupted training if it is in this store and has the same parameters; else None."""
     noted = checkpoint.run()
     if noted is None or {key: noted.get(key) for key in origin} != origin:
         return None
     run = existing_run(str(noted.get("run_id")))
-    # Without its checkpoint the training begins anew: its epochs must not mix with those of before.
+    # Without its checkpoint, training starts again, and its epochs must not mix with the old ones.
     return None if run is None or (run.data.metrics and not checkpoint.path.is_file()) else run

@@ -1,4 +1,4 @@
-"""The MLflow store: a SQLite file in the project, or the server that MLFLOW_TRACKING_URI names."""
+"""The MLflow store: a SQLite file in the project, or the one in the environment variable MLFLOW_TRACKING_URI."""
 
 import logging
 import os
@@ -26,26 +26,26 @@ DATABASE = "mlflow.db"
 SQLITE = "sqlite:///"
 
 QUICK = 10
-"""Seconds that a server gets to answer a request that carries no file."""
+"""Timeout in seconds for requests without a file."""
 
 BUCKET_LIBRARIES = "boto3", "botocore", "s3transfer"
-"""What MLflow writes to a bucket with where a server does not pass files through; their errors come out as they are."""
+"""Libraries that MLflow uses for a bucket if the server does not proxy files; it does not wrap their exceptions."""
 
-# What MLflow raises is reported by this project; MLflow would print a traceback of it before.
+# This project reports MLflow's exceptions; MLflow would also log a traceback.
 logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL + 1)
 
 
 def connect(experiment: str) -> str:
     """Choose the store and open the experiment.
 
-    This proves that the store answers, and its bucket where it has one, and soon: MLflow's own retries would wait for
-    minutes.
+    This checks that the store, and its bucket if there is one, answers. It uses short timeouts, because MLflow's
+    default retries take minutes.
 
     Args:
-        experiment: its name; where there is none, it is made.
+        experiment: name of the experiment; created if it does not exist.
 
     Returns:
-        The experiment's id.
+        The experiment's ID.
 
     Raises:
         TrackingError: the store or its bucket does not answer, or the experiment was deleted.
@@ -58,13 +58,13 @@ def connect(experiment: str) -> str:
             if own:
                 _create(root / DATABASE)
             if uri.startswith(SQLITE):
-                # Two stages that start at once must not both make the experiment.
+                # Two stages that start at the same time must not both create the experiment.
                 with FileLock(root / f"{DATABASE}.lock"):
                     wait_for_maker(_database(uri))
                     opened = _open(experiment, root)
             else:
                 opened = _open(experiment, None)
-    except Exception as error:  # the client raises requests', SQLAlchemy's and its own errors, by store
+    except Exception as error:  # depends on the store: exceptions of requests, SQLAlchemy or MLflow
         elsewhere = "Start the server, or correct or unset MLFLOW_TRACKING_URI"
         here = f"Make room for {DATABASE}, change its permissions, or name another store with MLFLOW_TRACKING_URI"
         if wrong := store_fault():
@@ -87,28 +87,28 @@ def connect(experiment: str) -> str:
 
 
 def short_message(error: BaseException) -> str:
-    """The part of an error's message that helps: SQLAlchemy puts the statement and a page of parameters behind it."""
+    """Return an exception's message without the SQL statement and parameters that SQLAlchemy appends."""
     lines = str(error).partition("\n[SQL:")[0].splitlines()
     return "\n".join(line for line in lines if not line.startswith("(raised as a result of Query-invoked autoflush"))
 
 
 def address() -> str:
-    """Where the store is, for messages and notes: without the name and password that a server's URI may have."""
+    """Return the store's URI without user name and password, for messages and files."""
     uri = mlflow.get_tracking_uri()
     parts = urlsplit(uri)
     return uri if "@" not in parts.netloc else urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
 
 
 def choose() -> bool:
-    """Make MLflow use the store that MLFLOW_TRACKING_URI names, or else the project's own.
+    """Make MLflow use the store in MLFLOW_TRACKING_URI, or else the project's own.
 
     Returns:
         Whether it is the project's own.
 
     Raises:
-        TrackingError: the project was moved, and its store cannot be written to note that; or no store can lie there.
+        TrackingError: the project was moved and its store cannot be updated, or MLflow cannot use a store at this path.
     """
-    # MLflow keeps what it was told in the same variable, where this process finds it the next time.
+    # MLflow saves the chosen URI in the same variable, so it may already contain the project's own store.
     own = os.environ.get("MLFLOW_TRACKING_URI", "") in ("", _own())
     if own:
         _require_address(execution.store_root())
@@ -118,26 +118,26 @@ def choose() -> bool:
 
 
 def mend_places() -> None:
-    """Let the project's own store, where it is the chosen one, lead to the files of this project (``places.mend``).
+    """Update the paths in the project's own store, if it is used and the project was moved (``places.mend``).
 
     Raises:
-        TrackingError: the project was moved, and its store cannot be written to note that.
+        TrackingError: the store cannot be written.
     """
     if mlflow.get_tracking_uri() == _own():
         places.mend(execution.store_root() / DATABASE)
 
 
 def identity() -> str:
-    """What the store is called in notes: the project's own has one name wherever the project is moved to."""
+    """Return the store's name for files; that of the project's own does not depend on the project's path."""
     return DATABASE if mlflow.get_tracking_uri() == _own() else address()
 
 
 @contextmanager
 def store_errors() -> Iterator[None]:
-    """Report a store that fails in the middle of a stage as one message.
+    """Convert failures of the store during a stage to a ``TrackingError``.
 
     Raises:
-        TrackingError: what is run within raised one of ``failures``.
+        TrackingError: the block raised one of ``failures``.
     """
     try:
         yield
@@ -149,17 +149,17 @@ def store_errors() -> Iterator[None]:
 
 
 def store_fault() -> str | None:
-    """What is wrong with the chosen store and what to do, where it is a SQLite file that is itself at fault."""
+    """Return what is wrong with the store and what to do, if it is a faulty SQLite file; else None."""
     uri = mlflow.get_tracking_uri()
     database = _database(uri)
     return find_fault(database) if uri.startswith(SQLITE) and database.is_file() else None
 
 
 def require_bucket(location: str) -> None:
-    """Prove that the bucket of ``location`` answers, and knows these keys; any other location is passed over.
+    """Check that the bucket of ``location`` answers and accepts the credentials; other locations always pass.
 
     Raises:
-        MlflowException: it does not (or another of ``failures``), or boto3 is not installed.
+        MlflowException: it does not (also another of ``failures``), or boto3 is not installed.
     """
     if not location.startswith("s3://"):
         return
@@ -170,20 +170,20 @@ def require_bucket(location: str) -> None:
             raise
         raise MlflowException(f"{error.name} is not installed: pip install 'pocan[s3]'") from error
     except MlflowException as error:
-        if error.error_code != ErrorCode.Name(PERMISSION_DENIED):  # who may write need not be allowed to list
+        if error.error_code != ErrorCode.Name(PERMISSION_DENIED):  # write permission does not require list permission
             raise
 
 
 def _own() -> str:
-    """The URI of the project's own store."""
+    """Return the URI of the project's own store."""
     return f"{SQLITE}{execution.store_root() / DATABASE}"
 
 
 def _require_address(folder: Path) -> None:
-    """Refuse a folder that an address cannot name: MLflow reads it in one place as it stands, in another decoded.
+    """Check that a path can be part of a SQLite URI, which MLflow decodes in some places but not in others.
 
     Raises:
-        TrackingError: its path has ``?``, or ``%`` with two digits behind it.
+        TrackingError: the path contains ``?``, or ``%`` followed by two hexadecimal digits.
     """
     if _database(f"{SQLITE}{folder}") != folder:
         raise TrackingError(
@@ -193,20 +193,21 @@ def _require_address(folder: Path) -> None:
 
 
 def _database(uri: str) -> Path:
-    """The file of a SQLite store; what may follow it is for the driver."""
+    """Return the file of a SQLite URI, without options of the driver."""
     return Path(unquote(uri.removeprefix(SQLITE).partition("?")[0]))
 
 
 def _create(database: Path) -> None:
-    """Make the database where there is none: aside and all at once, for one process of those that ask.
+    """Create the database if there is none: under a temporary name, and by only one process.
 
-    MLflow makes its tables step by step; two processes at it spoil them, and one that is killed leaves half of them.
+    MLflow creates its tables step by step. Two processes at once would corrupt them, and a killed one would leave them
+    incomplete.
     """
     with FileLock(database.with_name(f"{database.name}.lock")):
         if database.exists():
             return
         making = database.with_name(f".{database.name}.making")
-        making.unlink(missing_ok=True)  # of a process that was killed
+        making.unlink(missing_ok=True)  # left by a killed process
         remove_side_files(making)
         try:
             client = mlflow.MlflowClient(f"sqlite:///{making}", registry_uri=f"sqlite:///{making}")
@@ -220,25 +221,25 @@ def _create(database: Path) -> None:
 
 
 def _open(experiment: str, root: Path | None) -> Experiment:
-    """The experiment; where it is new, its artifacts go below ``root``, or where the server keeps them."""
+    """Open or create the experiment; artifacts of a new one go to ``root``, or to the server's default if None."""
     if root is not None and mlflow.get_experiment_by_name(experiment) is None:
         mlflow.create_experiment(experiment, artifact_location=(root / places.FILES).as_uri())
     opened = mlflow.set_experiment(experiment)
     for key, value in experiment_tags().items():
-        if key not in opened.tags:  # what the user has chosen since then stays
+        if key not in opened.tags:  # do not overwrite the user's changes
             mlflow.MlflowClient().set_experiment_tag(opened.experiment_id, key, value)
     return opened
 
 
 @contextmanager
 def short_timeouts(seconds: int | None = QUICK) -> Iterator[None]:
-    """Within, MLflow's client asks only twice and waits ``seconds`` for an answer, unless the user has set these.
+    """Limit MLflow's client to two attempts of ``seconds`` each within the block, unless the user has set these.
 
-    By default it asks eight times in four minutes and says nothing. A bucket's client asks twice, too, and waits its
-    own minute.
+    By default it makes eight attempts in four minutes without a message. A bucket's client also makes two attempts,
+    with its own timeout of a minute.
 
     Args:
-        seconds: for one answer; None: MLflow's own two minutes.
+        seconds: timeout of one attempt; None: MLflow's default of two minutes.
     """
     attempts = os.environ.get("AWS_MAX_ATTEMPTS", "2")
     patience = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "AWS_MAX_ATTEMPTS": attempts}
@@ -257,7 +258,7 @@ def short_timeouts(seconds: int | None = QUICK) -> Iterator[None]:
 
 
 def failures() -> tuple[type[Exception], ...]:
-    """What MLflow's client raises for itself, for its transport and, once it has loaded boto3, for a bucket."""
+    """Return the exceptions of MLflow's client, of its HTTP library and, once imported, of boto3."""
     if not sys.modules.get("boto3"):
         return MlflowException, RequestException
     from boto3.exceptions import Boto3Error  # type: ignore[import-untyped]
@@ -267,7 +268,7 @@ def failures() -> tuple[type[Exception], ...]:
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
-    """The error, what it was raised from, and so on: MLflow and boto3 wrap what their transport raises."""
+    """Yield an exception and its chain of causes: MLflow and boto3 wrap exceptions of their transport."""
     cause: BaseException | None = error
     while cause is not None:
         yield cause
@@ -275,22 +276,22 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
 
 
 def innermost(error: BaseException) -> BaseException:
-    """What clients have wrapped, which names the fault: "Connection refused"."""
+    """Return the original cause of an exception, which names the fault: "Connection refused"."""
     *_, cause = _causes(error)
     return cause
 
 
 def is_bucket_error(error: BaseException) -> bool:
-    """Whether a bucket's client raised it, or what it was raised from."""
+    """Return whether the exception or one of its causes comes from a bucket's client."""
     return any(type(cause).__module__.partition(".")[0] in BUCKET_LIBRARIES for cause in _causes(error))
 
 
 def is_unreachable(error: BaseException) -> bool:
-    """Whether a server, or a bucket, does not answer: ``error`` does not say that it refuses what it was asked."""
+    """Return whether the exception means that a server or bucket does not answer, rather than a refused request."""
     for cause in _causes(error):
         if isinstance(cause, HTTPError) and cause.response is not None:
             return cause.response.status_code >= 500
-        if isinstance(cause, RequestException):  # also where a server went on saying 429, 500, 502, 503 or 504
+        if isinstance(cause, RequestException):  # also repeated answers 429, 500, 502, 503 or 504
             return True
         if is_bucket_error(cause):
             from botocore.exceptions import ClientError, ConnectionError, HTTPClientError

@@ -1,4 +1,4 @@
-"""The runs of one execution of the pipeline as a tree: a parent run, and below it a run for each stage."""
+"""The MLflow runs of one execution of the pipeline: a parent run with a child run for each stage."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -19,19 +19,19 @@ from pipeline.tracking.offline_queue import OfflineQueue, now
 from pipeline.tracking.store import connect, short_timeouts, store_errors
 
 DVC_EXPERIMENT = "dvc.experiment"
-"""The tag that leads from a row of ``dvc exp show`` to its runs."""
+"""The tag with the experiment's name in ``dvc exp show``."""
 
 EXECUTION = "execution"
-"""The ``pocan.stage`` of a parent run."""
+"""The value of tag ``pocan.stage`` of a parent run."""
 
 
 def log_report(params: Params, metrics: Mapping[str, float], files: Sequence[Path]) -> None:
-    """Put the headline numbers, tables and figures of the whole execution on its parent run.
+    """Log the headline metrics, tables and figures of the whole execution to its parent run.
 
     Args:
         params: all parameters.
-        metrics: the headline numbers.
-        files: tables and figures, below reports/.
+        metrics: the headline metrics.
+        files: tables and figures in reports/.
 
     Raises:
         TrackingError: the store or server cannot be reached.
@@ -45,14 +45,14 @@ def log_report(params: Params, metrics: Mapping[str, float], files: Sequence[Pat
         queue.put("tags", {MLFLOW_RUN_NOTE: describe_execution(params)})
         queue.put("metrics", {"values": dict(metrics), "step": 0, "time": now()})
         for path in files:
-            # As they lie in reports/, so that the tables' links to the figures hold.
+            # Keep the folders of reports/, so that the tables' links to figures work.
             folder = path.parent.relative_to(REPORTS)
             queue.put("files", {"folder": None if folder == Path() else str(folder)}, [path])
         queue.close(offline_queue.PATIENCE)
 
 
 def existing_run(run_id: str) -> Run | None:
-    """The run; None: it was deleted, or there cannot be a run of that id."""
+    """Return the run; None if it was deleted or the ID is invalid."""
     try:
         run = mlflow.get_run(run_id)
     except MlflowException as error:
@@ -63,13 +63,13 @@ def existing_run(run_id: str) -> Run | None:
 
 
 def parent_run(experiment_id: str, here: Execution, interrupted: Run | None = None) -> Run:
-    """The run that stands for the whole execution: found by its process and experiment, taken over, or made.
+    """Find or create the parent run of an execution.
 
     Args:
-        experiment_id: MLflow's.
+        experiment_id: ID of the MLflow experiment.
         here: the execution.
-        interrupted: a run that this execution goes on with; where this execution has no parent run yet, it takes over
-            that of the interrupted one, so that one piece of work is one tree of runs.
+        interrupted: an interrupted run that this execution continues. If this execution has no parent run yet, it uses
+            that of the interrupted run, so that both are in one tree.
     """
     client = mlflow.MlflowClient()
     query = f"tags.`pocan.process` = '{here.process}' and tags.`pocan.stage` = '{EXECUTION}'"
@@ -78,29 +78,29 @@ def parent_run(experiment_id: str, here: Execution, interrupted: Run | None = No
     found = client.search_runs([experiment_id], query, max_results=1)
     if found:
         return found[0]
-    if here.unknown:  # said here, once for all stages
+    if here.unknown:  # warn here, once for all stages
         say(f"warning: the runs of this execution do not have the commit that they are of: {here.unknown}")
     tags = {**tags_of(here), "pocan.stage": EXECUTION}
     if interrupted and (parent := existing_run(interrupted.data.tags[MLFLOW_PARENT_RUN_ID])):
-        # It keeps its name, which its other children share.
+        # Keep its group, which its other child runs share.
         taken = {key: tags[key] for key in ("pocan.process", DVC_EXPERIMENT) if key in tags}
         client.log_batch(parent.info.run_id, tags=[RunTag(key, value) for key, value in taken.items()])
         leave_old_experiment(parent, here)
         return parent
     run = client.create_run(experiment_id, tags=tags, run_name=here.group)
-    # It only gathers its children, which start and end on their own.
+    # The parent only groups its child runs, which start and end separately.
     client.set_terminated(run.info.run_id)
     return run
 
 
 def leave_old_experiment(run: Run, here: Execution) -> None:
-    """Remove the tag of a DVC experiment from a run that an execution outside of one goes on with."""
+    """Remove the experiment tag of a run that is continued outside of a DVC experiment."""
     if here.experiment is None and DVC_EXPERIMENT in run.data.tags:
         mlflow.MlflowClient().delete_tag(run.info.run_id, DVC_EXPERIMENT)
 
 
 def tags_of(here: Execution) -> dict[str, str]:
-    """The tags by which all runs of an execution are found."""
+    """Return the tags that all runs of an execution share."""
     tags = {"pocan.group": here.group, "pocan.process": here.process}
     if here.dirty is not None:
         tags["git.dirty"] = str(here.dirty).lower()

@@ -18,21 +18,21 @@ from pipeline.training.checkpoints import Checkpoint
 from pipeline.training.progress import Progress
 
 Log = Callable[[Mapping[str, float], int], None]
-"""Takes the metrics and the cost of one epoch, and its number (from 1)."""
+"""Logs the metrics and the cost of one epoch; takes them and the epoch's number (from 1)."""
 
 CHECK_EVERY = 20
-"""How many steps pass between two checks of the losses: a check waits for the GPU."""
+"""Steps between two checks that losses are finite: a check must wait for the GPU."""
 
 
 @dataclass(frozen=True)
 class Epoch:
-    """One epoch as a task announces it.
+    """The plan of one epoch.
 
     Attributes:
-        batches: made in a thread of their own, ahead of the steps that use them.
-        steps: how many batches there are.
-        images: how many images (views) the whole team trains on in the epoch.
-        metrics: what is known before the first step; the task may add to it until the last one is done.
+        batches: the batches; a separate thread creates them ahead of the steps.
+        steps: number of batches.
+        images: number of images (views) that the whole team trains on.
+        metrics: metrics known before the first step; the task may add more until the last step.
     """
 
     batches: Iterator[Any]
@@ -42,16 +42,16 @@ class Epoch:
 
 
 class Task(Protocol):
-    """What one training stage trains. ``fit`` drives it; all its randomness must depend on the epoch alone."""
+    """A training task that ``fit`` runs. Its random numbers must depend only on seed and epoch, for exact resume."""
 
     @property
     def epochs(self) -> int:
-        """How many are trained."""
+        """The number of epochs."""
         ...
 
     @property
     def name(self) -> str:
-        """What the progress bar and messages call it."""
+        """The name in the progress bar and messages."""
         ...
 
     def begin_epoch(self, epoch: int) -> Epoch:
@@ -59,24 +59,24 @@ class Task(Protocol):
         ...
 
     def step(self, batch: Any, progress: float) -> dict[str, Tensor]:
-        """Make one update; ``progress`` in [0, 1) is the share of the whole training done. Returns losses by name."""
+        """Make one update and return the losses by name; ``progress`` in [0, 1) is the share of training done."""
         ...
 
     def judge(self, epoch: int, metrics: Mapping[str, float]) -> None:
-        """Look at what epoch ``epoch`` (from 0) came to.
+        """Check the result of epoch ``epoch`` (from 0).
 
         Raises:
             DivergedError: a weight is not finite.
-            TrainingError: going on is of no use.
+            TrainingError: continuing is pointless.
         """
         ...
 
     def state(self) -> dict[str, Any]:
-        """Return all that resuming needs: weights, optimisers, schedules, histories (tensors and plain values)."""
+        """Return what is needed to resume: weights, optimisers, schedules, histories (tensors and plain values)."""
         ...
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Continue from ``state``."""
+        """Load a state that ``state`` has returned."""
         ...
 
 
@@ -84,29 +84,29 @@ class Stateful(Protocol):
     """A module, an optimiser or a schedule."""
 
     def state_dict(self) -> dict[str, Any]:
-        """Return its state as plain values and tensors."""
+        """Return the state as plain values and tensors."""
         ...
 
     def load_state_dict(self, state_dict: dict[str, Any], /) -> object:
-        """Take over a state."""
+        """Load a state."""
         ...
 
 
 class Resumable:
-    """``judge``, ``state`` and ``restore`` of a task whose whole state is that of its named parts."""
+    """Implements ``judge``, ``state`` and ``restore`` for a task whose state is that of its named ``parts``."""
 
     parts: dict[str, Stateful]
 
     @property
     @abstractmethod
     def name(self) -> str:
-        """What messages call the task."""
+        """The name in messages."""
 
     def judge(self, epoch: int, metrics: Mapping[str, float]) -> None:
-        """Refuse an epoch whose last step has broken weights, which no loss shows.
+        """Check that all weights are finite: no loss is computed after the last step of an epoch.
 
         Raises:
-            DivergedError: it names the part.
+            DivergedError: a weight is not finite; the message names the part.
         """
         require_finite_weights(self.state(), self.name, epoch)
 
@@ -119,35 +119,36 @@ class Resumable:
 
 
 def prepare(seed: int, device: torch.device) -> None:
-    """Seed PyTorch for the initialisation of weights; on the CPU also ask for deterministic algorithms."""
+    """Seed PyTorch for weight initialisation; on the CPU, also require deterministic algorithms."""
     torch.manual_seed(seed)
-    # use_deterministic_algorithms would load torch.compile, a second or more, to tell it as well: see Team.setup.
+    # torch.use_deterministic_algorithms would import torch.compile, which takes a second or more (see Team.setup).
     torch.set_deterministic_debug_mode("error" if device.type == "cpu" else "default")
-    # Deterministic mode would also fill all new memory, which decides nothing where every tensor is written whole.
+    # Deterministic mode also fills new memory, which is unnecessary: no code reads uninitialised tensors.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     if device.type == "cpu":
         keep_freed_memory()
 
 
 def fit(task: Task, checkpoint: Checkpoint, log: Log, team: Team) -> list[dict[str, float]]:
-    """Train to the last epoch and return one row of metrics an epoch (key ``epoch`` from 1).
+    """Train to the last epoch.
 
-    After every epoch the state goes into ``checkpoint``, which is continued where it is of this training. The caller
-    removes it once its outputs are written. Only the team's leader shows the bar and writes the checkpoint.
+    The state is saved to ``checkpoint`` after every epoch. If ``checkpoint`` already holds the state of this training,
+    it is resumed. The caller deletes the checkpoint once the outputs are written. Only the team's leader shows the
+    progress bar and writes the checkpoint.
 
     Args:
-        task: what is trained.
-        checkpoint: where its state is kept.
-        log: receives what every epoch came to and cost.
+        task: the training task.
+        checkpoint: where the state is saved.
+        log: receives the metrics and the cost of every epoch.
         team: the processes that train together.
 
     Returns:
-        The curve: a row an epoch.
+        The training curve: one row of metrics per epoch, with key ``epoch`` from 1.
 
     Raises:
-        DivergedError: a loss or a weight is not finite, which names it and the epoch. The last good checkpoint stays.
-        TrainingError: the task's ``judge`` stops it, or the team's processes do not find the same checkpoint.
-        StorageError: the checkpoint cannot be written. The last good one stays.
+        DivergedError: a loss or a weight is not finite. The last checkpoint remains.
+        TrainingError: the task's ``judge`` stops training, or the team's processes find different checkpoints.
+        StorageError: the checkpoint cannot be written. The previous one remains.
     """
     curve, costs = _resume(task, checkpoint, team)
     for row, cost in zip(curve, costs, strict=True):
@@ -160,18 +161,18 @@ def fit(task: Task, checkpoint: Checkpoint, log: Log, team: Team) -> list[dict[s
             costs.append(cost)
             if team.leads:
                 checkpoint.save({"curve": curve, "costs": costs, "task": task.state()})
-            # After the checkpoint: a server that has gone away must not cost the epoch.
+            # Log after saving: if the tracking server fails, the epoch is not lost.
             log(metrics | cost, epoch + 1)
     return curve
 
 
 def follow(task: Task, checkpoint: Checkpoint, team: Team) -> None:
-    """Train along with the leading process, which alone shows, logs and saves (``fit``)."""
+    """Run ``fit`` in a process that is not the leader: without logging."""
     fit(task, checkpoint, lambda _metrics, _epoch: None, team)
 
 
 def fit_unseen(task: Task, device: torch.device) -> None:
-    """Train to the last epoch without a bar, a log or checkpoints: where that takes seconds.
+    """Train to the last epoch without progress bar, logging or checkpoints, for a training of seconds.
 
     Raises:
         DivergedError: a loss or a weight is not finite.
@@ -184,16 +185,16 @@ def fit_unseen(task: Task, device: torch.device) -> None:
 
 
 def _resume(task: Task, checkpoint: Checkpoint, team: Team) -> tuple[list[dict[str, float]], list[dict[str, float]]]:
-    """Take over the saved state, if there is one; return its curve and costs."""
+    """Load the saved state, if there is one; return its curve and costs."""
     if team.leads:
         checkpoint.make_current()
-    team.all_equal(0)  # the others look when the leader is done
+    team.all_equal(0)  # the other processes wait for the leader
     saved = checkpoint.load()
     epochs = len(saved["curve"]) if saved else 0
     if not team.all_equal(epochs):
         raise TrainingError(
-            f"{checkpoint.path}: the processes of the team do not see the same checkpoint; "
-            "let all machines work in one shared folder"
+            f"{checkpoint.path}: the processes of the team find different checkpoints; "
+            "run all machines in one shared folder"
         )
     if saved is None:
         return [], []
@@ -204,7 +205,7 @@ def _resume(task: Task, checkpoint: Checkpoint, team: Team) -> tuple[list[dict[s
 
 
 def _run_epoch(task: Task, epoch: int, progress: Progress) -> tuple[dict[str, float], dict[str, float]]:
-    """Make all steps of one epoch; returns its metrics, the task's own and the mean of each loss, and its cost."""
+    """Train one epoch; return its metrics (the task's own, and the mean of each loss) and its cost."""
     progress.begin(epoch)
     plan = task.begin_epoch(epoch)
     _require_finite(plan.metrics, task.name, epoch, 0)
@@ -231,16 +232,16 @@ def _require_finite(means: Mapping[str, float], stage: str, epoch: int, step: in
 
 
 def require_finite_weights(state: Any, stage: str, epoch: int, name: str = "") -> None:
-    """Refuse a state with a NaN or infinite number in it: the last step of an epoch can break weights unseen.
+    """Check that a task's state has no NaN or infinite value.
 
     Args:
-        state: what a task's ``state`` gives.
-        stage: what messages call the task.
-        epoch: from 0.
-        name: of the part.
+        state: the result of a task's ``state``.
+        stage: the task's name in messages.
+        epoch: the epoch, from 0.
+        name: name of the part, within the state.
 
     Raises:
-        DivergedError: it names the part.
+        DivergedError: a value is not finite; the message names the part.
     """
     if isinstance(state, Tensor):
         if state.is_floating_point() and not bool(state.isfinite().all()):

@@ -1,1 +1,1 @@
-"""Trial targets: the source's own test part as other cameras would show it, with true labels that cost nothing."""
+"""Trial targets: altered test pictures of the source, with known labels, for tests of methods and settings."""

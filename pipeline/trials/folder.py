@@ -1,8 +1,8 @@
-"""A trial target as a folder: a labelled test part as another camera shows it, in other shares of the classes.
+"""A trial target as a folder of pictures: a labelled test set, altered by a camera and with other class shares.
 
-The labels of a target must not choose the settings of its own adaptation. A trial target has true labels and costs
-none: pictures that the source model was not trained on, so altered that they are a target to it. What a setting gains
-there is no measurement of the real target; it tells settings that can help from those that cannot.
+A target's labels must not be used to choose settings for it. A trial target consists of the source's test pictures,
+altered so that they are a shifted domain, and its labels are known. A gain on it does not measure the gain on the real
+target, but separates settings that can help from those that cannot.
 """
 
 import re
@@ -28,21 +28,21 @@ from pipeline.trials.camera import Camera
 
 
 def write_trial_target(params: Params, name: str, out: Path, at_most: Sequence[str], seed: int) -> dict[str, int]:
-    """Write altered test pictures of a set into a folder with a sub-folder a class.
+    """Write altered test pictures of a data set to a folder with one sub-folder per class.
 
     Args:
-        params: the parameter file that says where the set is.
-        name: of the set.
-        out: the new folder.
-        at_most: as ``happiness=100``; of a class that is not named, all pictures are taken.
-        seed: the same gives the same pictures.
+        params: the parameters, which contain the path of the data set.
+        name: name of the data set.
+        out: a new folder.
+        at_most: maximum numbers by class, such as ``happiness=100``; other classes are not limited.
+        seed: seed of all random numbers.
 
     Returns:
-        How many pictures of each class.
+        The number of pictures of each class.
 
     Raises:
-        ParamsError: an unknown set or class, or no number.
-        DatasetError: the set is not prepared, its test part has no labels, or ``out`` exists.
+        ParamsError: the data set or a class is unknown, or a number is invalid.
+        DatasetError: the set is not prepared, its test rows have no labels, or ``out`` exists.
         UnreadableImageError: a picture cannot be decoded.
         StorageError: a picture cannot be written.
     """
@@ -65,10 +65,10 @@ def write_trial_target(params: Params, name: str, out: Path, at_most: Sequence[s
 
 
 def bounds(at_most: Sequence[str]) -> dict[int, int]:
-    """The numbers by the classes' indices, of texts such as ``happiness=100``.
+    """Parse texts such as ``happiness=100`` into numbers by class index.
 
     Raises:
-        ParamsError: a text has no such class, or no number.
+        ParamsError: a class is unknown, or a number is invalid.
     """
     found = {}
     for each in at_most:
@@ -84,13 +84,13 @@ def bounds(at_most: Sequence[str]) -> dict[int, int]:
 def _altered(
     data: PreparedData, dataset: Dataset, most: Mapping[int, int], draw: np.random.Generator
 ) -> Iterator[tuple[str, str, NDArray[np.uint8]]]:
-    """Class, file name and altered picture, class by class."""
+    """Yield class, file name and altered picture, ordered by class."""
     samples = {sample.key: sample for sample in dataset.samples()}
     keys = data.store.samples["key"].to_numpy()
     tested = np.sort(data.split.test)
     labels, camera = data.store.labels()[tested], Camera()
     for label, expression in enumerate(EXPRESSIONS):
-        # Where there are too many of a class, some of them at random, in the set's order.
+        # If there are too many of a class, a random subset, in the set's order.
         drawn = np.sort(draw.permutation(tested[labels == label])[: most.get(label)])
         for row in drawn:
             if (key := keys[row]) not in samples:
@@ -101,6 +101,6 @@ def _altered(
 
 
 def _file_name(key: str, row: int) -> str:
-    """The end of a key as a file's name, and its row: keys may differ by nothing but a sign that no file may have."""
+    """Return a file name from the end of a key and its row, because keys may differ only in replaced characters."""
     end = re.sub(r"[^\w.-]+", "-", key)[-50:]
     return f"{end}-{row}.png"

@@ -1,4 +1,4 @@
-"""A method on a suite of trial targets: the head adapted to each, scored by the true labels."""
+"""Runs of a method on a suite of trial targets: adapt the head to each target and score it by the known labels."""
 
 import copy
 import hashlib
@@ -29,10 +29,10 @@ from pipeline.trials.camera import Camera
 from pipeline.trials.suite import Case, Suite, cases
 
 WORSE = 0.005
-"""A target is counted as harmed where balanced accuracy falls by more than this."""
+"""A target counts as harmed if balanced accuracy falls by more than this."""
 
 ADAPTED, DIVERGED, MISSING = "adapted", "diverged", "missing"
-"""How a target ends; missing: it has not been run yet."""
+"""Outcomes of a target; missing: it has not been run yet."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,10 +40,10 @@ class Trial:
     """One target.
 
     Attributes:
-        case: which pictures it has.
-        method: its adaptation, to be trained.
-        direct: the classes that direct transfer predicts, int64.
-        statistics: whose statistics the encoder's batch norms have: source or target.
+        case: its pictures.
+        method: the untrained method.
+        direct: classes predicted by direct transfer, int64.
+        statistics: statistics of the encoder's batch norms: source or target.
     """
 
     case: Case
@@ -58,12 +58,12 @@ class Trials:
 
     Attributes:
         trained: the source model.
-        source: its source; its test part is what the targets are made of.
-        suite: the targets.
-        folder: where features are kept, which later runs read.
-        seed: of the targets and of each adaptation.
+        source: its source data; targets are made from the test rows.
+        suite: the suite.
+        folder: folder of the features, which later runs reuse.
+        seed: seed of the targets and of each adaptation.
         team: the process that computes.
-        known_classes: whether nothing is predicted but the expressions that occur in a target.
+        known_classes: predict only the expressions that occur in a target.
     """
 
     trained: TrainedModel
@@ -78,20 +78,20 @@ class Trials:
         """Adapt the head to every target.
 
         Args:
-            params: of the method; what it ``trains`` is the head, whatever they say.
-            keep: is given all rows after each target, so that an interruption costs none of those that are done; the
-                outcome of the others is ``missing``.
+            params: parameters of the method; ``trains`` is always set to head.
+            keep: called after each target with all rows so far, to save them; targets not run yet have the outcome
+                ``missing``.
 
         Returns:
-            A row a target: camera, shares, draw, pictures, outcome (adapted or diverged), whose statistics the encoder
-            has, accuracy and balanced accuracy of direct transfer (dt_), of the same with these statistics (start_) and
-            of the epoch that ``params.choose`` keeps, and that epoch. What a target whose adaptation has diverged lacks
-            is NaN; the others go on.
+            One row per target: camera, shares, draw, pictures, outcome (adapted or diverged), the statistics of the
+            encoder, and accuracy and balanced accuracy of direct transfer (dt_), of direct transfer with these
+            statistics (start_) and of the epoch that ``params.choose`` keeps, and that epoch. After a diverged
+            adaptation the latter are NaN, and the run continues.
 
         Raises:
-            DatasetError: the source's test part has no labels.
-            ParamsError: a search is asked for.
-            DivergedError: what the source model itself predicts is not finite.
+            DatasetError: the source's test rows have no labels.
+            ParamsError: ``params.search`` is set.
+            DivergedError: predictions of the source model itself are not finite.
         """
         rows, found = [_named(case, MISSING) for case in self.drawn], pd.DataFrame()
         for place, trial in enumerate(self._trials(params)):
@@ -102,7 +102,7 @@ class Trials:
 
     @cached_property
     def labels(self) -> NDArray[np.int64]:
-        """Of the pictures that the targets are drawn from, the source's test part, in its order."""
+        """The labels of the source's test rows, from which the targets are drawn."""
         return self.source.store.labels()[self.source.split.test]
 
     @cached_property
@@ -110,7 +110,7 @@ class Trials:
         """The targets.
 
         Raises:
-            DatasetError: the source's test part has no labels.
+            DatasetError: the source's test rows have no labels.
         """
         if not (self.labels >= 0).any():
             raise DatasetError(f"{self.source.name}: no picture of its test part has a label: nothing could be scored")
@@ -120,14 +120,14 @@ class Trials:
         """Adapt the head to every target, one after the other.
 
         Args:
-            params: as of ``run``.
+            params: as in ``run``.
 
         Yields:
-            The target, and the method after its last epoch, which has predicted the target's pictures.
+            The target, and the method after its last epoch and ``predict_target``.
 
         Raises:
-            DatasetError: the source's test part has no labels.
-            ParamsError: a search is asked for.
+            DatasetError: the source's test rows have no labels.
+            ParamsError: ``params.search`` is set.
             TrainingError: an adaptation failed.
         """
         for trial in self._trials(params):
@@ -135,7 +135,7 @@ class Trials:
             yield trial.case, trial.method
 
     def _trials(self, params: AdaptParams) -> Iterator[Trial]:
-        """The method before its training, for every target."""
+        """Yield every target with its untrained method."""
         drawn = self.drawn
         if params.search:
             raise ParamsError("adapt.search: trial targets try one configuration; set adapt.search: 0")
@@ -153,19 +153,19 @@ class Trials:
         method.predict_target()
 
     def _adapt(self, trial: Trial) -> str:
-        """Train the method to the last epoch; returns how that ended."""
+        """Train the method to the last epoch; return the outcome."""
         case = trial.case
         try:
             self._train(trial.method)
         except DivergedError as error:
-            if not trial.method.predictions:  # the source model's own: every other target would end alike
+            if not trial.method.predictions:  # the source model's own predictions: all targets would fail
                 raise
             say(f"{case.camera}, {case.shares}, draw {case.draw}: {DIVERGED}: {error}")
             return DIVERGED
         return ADAPTED
 
     def _trial(self, params: AdaptParams, source: DeviceFeatures, case: Case) -> Trial:
-        """Compute a target's features, unless they are there, and set up its adaptation."""
+        """Compute the target's features, unless they exist already, and create its method."""
         device, data, augment = self.team.device, self.source, self.trained.augment
         shown = through(self.suite.cameras[case.camera], data.store.images, data.split.test[case.rows], self.seed)
         digest, every = hashlib.sha256(shown.tobytes()).hexdigest(), torch.arange(len(shown))
@@ -196,7 +196,7 @@ class Trials:
 
     @cached_property
     def head(self) -> PrototypeClassifier:
-        """The source model without f: it takes features."""
+        """The source model on features, without f."""
         head = copy.deepcopy(self._model, {id(self._encoder): self._encoder})
         swap_encoder(head, GivenFeatures(self._encoder.dim))
         return head
@@ -213,7 +213,7 @@ class Trials:
 
 
 def _named(case: Case, outcome: str) -> dict[str, str | int | float | None]:
-    """Which target, and how it ended."""
+    """Return the columns that identify a target, and its outcome."""
     return {
         "camera": case.camera,
         "shares": case.shares,
@@ -224,7 +224,7 @@ def _named(case: Case, outcome: str) -> dict[str, str | int | float | None]:
 
 
 def _row(trial: Trial, outcome: str, labels: NDArray[np.int64]) -> dict[str, str | int | float | None]:
-    """What a target came to; of one that has diverged nothing but direct transfer is known."""
+    """Return the row of a target; a diverged one has only the scores of direct transfer."""
     kept = trial.method.kept_epoch if outcome == ADAPTED else None
     before = score(labels, trial.direct)
     start = score(labels, trial.method.predictions[0].numpy().astype(np.int64))
@@ -243,7 +243,7 @@ def _row(trial: Trial, outcome: str, labels: NDArray[np.int64]) -> dict[str, str
 
 
 def through(camera: Camera, images: NDArray[np.uint8], rows: NDArray[np.int64], seed: int) -> NDArray[np.uint8]:
-    """Some crops as a camera shows them: uint8 n×112×112×3. Each picture's draw depends on its row alone."""
+    """Return ``rows`` of crops as a camera shows them: uint8 n×112×112×3. Random numbers depend only on the row."""
     shown = np.empty((len(rows), *images.shape[1:]), np.uint8)
     for place, row in enumerate(rows):
         shown[place] = camera.show(images[row], np.random.default_rng([seed, int(row)]))
@@ -251,9 +251,9 @@ def through(camera: Camera, images: NDArray[np.uint8], rows: NDArray[np.int64], 
 
 
 def summary(found: pd.DataFrame) -> Iterator[str]:
-    """Lines that say what a suite came to, in per cent: all of it, by camera and by shares.
+    """Yield lines with the results of a suite, in per cent: overall, by camera and by shares.
 
-    Direct transfer is of all targets, gains are of those that have not diverged.
+    Direct transfer is averaged over all targets, gains over those that have not diverged.
     """
     yield _line("all", found)
     for column in ("camera", "shares"):

@@ -1,4 +1,4 @@
-"""The suite of trial targets: which cameras, which shares of the classes, how many draws."""
+"""Suites of trial targets: cameras, class shares and number of draws."""
 
 import json
 from collections.abc import Iterator
@@ -18,18 +18,18 @@ from pipeline.labels import NUM_CLASSES
 from pipeline.trials.camera import Camera
 
 Shares = Literal["even", "dirichlet-1.0", "dirichlet-0.3", "one-missing"]
-"""Of the classes: all alike; drawn from a Dirichlet distribution with this parameter (as in RLSbench, Garg et al., ICML
-2023); all alike but for one that does not occur, also drawn."""
+"""Class shares: equal; drawn from a Dirichlet distribution with this parameter (as in RLSbench, Garg et al., ICML
+2023); equal except for one randomly drawn class that does not occur."""
 
 
 class Suite(Section):
     """A file such as studies/trials/shifts.yaml.
 
     Attributes:
-        cameras: by name.
-        shares: of the classes.
-        draws: how many targets of each camera and shares.
-        pictures: of each target, at most.
+        cameras: cameras by name.
+        shares: kinds of class shares.
+        draws: number of targets for each camera and kind of shares.
+        pictures: maximum number of pictures of a target.
     """
 
     cameras: Annotated[dict[str, Camera], Field(min_length=1)]
@@ -44,9 +44,9 @@ class Case:
 
     Attributes:
         camera: name of the camera.
-        shares: of the classes.
-        draw: from 0.
-        rows: places among the pictures that it is drawn from, in ascending order.
+        shares: kind of class shares.
+        draw: number of the draw, from 0.
+        rows: indices into the pictures to draw from, ascending.
     """
 
     camera: str
@@ -59,7 +59,7 @@ def read_suite(path: Path) -> Suite:
     """Read a suite.
 
     Raises:
-        ParamsError: the file is missing or is no suite; the message names the key.
+        ParamsError: the file is missing or invalid; the message names the key.
     """
     try:
         return Suite.model_validate_json(json.dumps(yaml_text.read(path)))  # where a list may be a tuple
@@ -72,12 +72,12 @@ def cases(suite: Suite, labels: NDArray[np.int64], seed: int) -> Iterator[Case]:
     """Draw the targets.
 
     Args:
-        suite: what is drawn.
-        labels: of the pictures to draw from; below 0: without a label, never drawn.
-        seed: with the place in the suite it decides each draw alone.
+        suite: the suite.
+        labels: labels of the pictures to draw from; pictures with a label below 0 are never drawn.
+        seed: seed; a draw depends only on it and on the target's position in the suite.
 
     Yields:
-        The targets, by camera, shares and draw.
+        The targets, ordered by camera, shares and draw.
     """
     counts = np.bincount(labels[labels >= 0], minlength=NUM_CLASSES)
     for at, camera in enumerate(suite.cameras):
@@ -91,13 +91,13 @@ def cases(suite: Suite, labels: NDArray[np.int64], seed: int) -> Iterator[Case]:
 
 
 def _wanted(shares: Shares, counts: Indices, pictures: int, chance: np.random.Generator) -> Indices:
-    """How many pictures of each class are drawn, at most as many as there are: k int64."""
+    """Return the number of pictures to draw of each class, k int64."""
     present = counts > 0
     if shares.startswith("dirichlet"):
         drawn = chance.dirichlet(np.full(NUM_CLASSES, float(shares.removeprefix("dirichlet-"))))
         return np.minimum(counts, np.round(drawn * pictures).astype(np.int64))
     if shares == "one-missing":
         present[chance.choice(np.flatnonzero(present))] = False
-    # All alike means as many of each as of the rarest class.
+    # Equal shares: as many pictures of each class as of the rarest one.
     each = min(int(counts[present].min()), pictures // int(present.sum())) if present.any() else 0
     return np.where(present, each, 0)

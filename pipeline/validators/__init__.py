@@ -1,6 +1,6 @@
-"""What judges a model without the target's labels: one number each, comparable between the epochs of one training.
+"""Validators: measures of a model without the target's labels, comparable between epochs of one training.
 
-A new one is a function of ``ValidatorInput`` and one entry in the list below.
+To add one, write a function of ``ValidatorInput`` and an entry in the list below.
 """
 
 import math
@@ -14,22 +14,22 @@ if TYPE_CHECKING:
     from pipeline.validators.measures import ValidatorInput
 
 LAST = "last"
-"""``adapt.choose`` where no validator chooses."""
+"""The value of ``adapt.choose`` without a validator: the last epoch is kept."""
 
 
 @dataclass(frozen=True)
 class Validator:
-    """One number that judges a model.
+    """A label-free measure of a model.
 
     Attributes:
-        name: as in params.yaml and in tables of numbers.
-        title: as people write it.
-        sign: 1 where more is better, −1 where less is.
-        origin: where it was published.
-        measure: computes it.
-        needs_source: whether it judges by pictures of the source, which a source-free adaptation may not have at hand.
-        at_start: whether its number of the source model decides alone: from 1 on the last epoch is kept, below it the
-            source model. Training raises how sure predictions are, whether they are right or not.
+        name: name in params.yaml and in tables of values.
+        title: title in texts.
+        sign: 1 if larger values are better, −1 if smaller ones are.
+        origin: the publication.
+        measure: function that computes the value.
+        needs_source: whether it needs source pictures, which a source-free adaptation may not have.
+        at_start: whether only its value for the source model counts: the last epoch is kept if it is at least 1, else
+            the source model. (Training raises the certainty of predictions, whether they are right or not.)
     """
 
     name: str
@@ -42,7 +42,7 @@ class Validator:
 
 
 def _module(name: str) -> ModuleType:
-    """A module of this package, imported when a model is judged: reading parameters need not wait for NumPy."""
+    """Import a module of this package only when it is used, because reading parameters should not import NumPy."""
     return import_module(f"{__name__}.{name}")
 
 
@@ -109,12 +109,11 @@ def chooser(choose: str) -> Validator | None:
 
 
 def best_epoch(validator: Validator, values: Sequence[float]) -> int:
-    """Return the epoch that a validator chooses: that which it finds best, of equal ones the earliest.
+    """Return the epoch that a validator chooses: the earliest one with the best value.
 
     Args:
-        validator: it decides whether more or less is better.
-        values: its numbers of the models of all epochs, from 0 for the source model. NaN: it was not computed, and
-            the source model stays.
+        validator: the validator.
+        values: its values by epoch, from 0, the source model. If the first is NaN (not computed), epoch 0 is chosen.
     """
     if math.isnan(values[0]):
         return 0
@@ -124,25 +123,25 @@ def best_epoch(validator: Validator, values: Sequence[float]) -> int:
 
 
 def computed(said: Mapping[str, float]) -> dict[str, float]:
-    """What validators say of a model, without those that said nothing: of a failed training none says anything.
+    """Return the values that were computed; for a failed training there are none.
 
     Args:
-        said: by the name of the validator; NaN: not computed.
+        said: values by name of the validator; NaN: not computed.
     """
     return {name: value for name, value in said.items() if not math.isnan(value)}
 
 
 def best_candidate(validator: Validator, said: Sequence[Mapping[str, float]]) -> int:
-    """Return which model of a search a validator chooses: the place of one in ``said``.
+    """Return the index in ``said`` of the model of a search that a validator chooses.
 
-    A validator that decides at the start says whether any of them is worth its risk; then information ranks them. On
-    trial targets (docs/training.md) information alone took harmful ones, as training raises it whether predictions are
-    right or not.
+    A validator with ``at_start`` decides only whether a candidate may be kept at all; mutual information then ranks
+    them. On trial targets (docs/training.md) mutual information alone chose harmful candidates, because training raises
+    it whether predictions are right or not.
 
     Args:
-        validator: as configured.
-        said: what all validators say of the source model, then of each candidate; NaN of one that has failed. A
-            validator that was not computed keeps the source model.
+        validator: the configured validator.
+        said: values of all validators for the source model, then for each candidate; NaN for failed candidates. If the
+            validator was not computed for the source model, that is chosen.
     """
     if math.isnan(said[0][validator.name]):
         return 0
@@ -155,7 +154,7 @@ def best_candidate(validator: Validator, said: Sequence[Mapping[str, float]]) ->
 
 
 def validate(inputs: "ValidatorInput") -> dict[str, float]:
-    """Return every validator's number, by its name; NaN: not computed, as the source's pictures are not at hand."""
+    """Return the values of all validators by name; NaN for those that need source pictures if there are none."""
     with_source = len(inputs.source_labels) > 0
     return {
         validator.name: validator.measure(inputs) if with_source or not validator.needs_source else math.nan

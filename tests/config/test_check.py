@@ -47,7 +47,7 @@ def test_counts_by_part_and_class_beside_the_published_ones(tmp_path: Path) -> N
     assert told[1].splitlines() == [
         "album: 3 pictures",
         "  all: 3: happiness 3",
-        "  passed over, because they are not pictures: 1 .mp4",
+        "  skipped, because they are not pictures: 1 .mp4",
     ]
 
 
@@ -60,7 +60,7 @@ def test_classes_that_the_source_cannot_teach_are_named(tmp_path: Path, protocol
         save(tmp_path / "caers" / name / "1.png")
     changes = ("source=caers", "data.sets=[caers, jaffe]", f"split={{caers: {protocol}, album: {{protocol: all}}}}")
     told = listings(params(tmp_path, *changes))
-    assert told[-1].startswith(f"warning: the source has no training picture of {missing}: a model of it cannot learn")
+    assert told[-1].startswith(f"warning: the source has no training picture of {missing}: the model cannot learn")
     save(tmp_path / "caers/train/sad/1.png")
     save(tmp_path / "caers/train/disgust/1.png")
     assert not any("cannot learn" in paragraph for paragraph in listings(params(tmp_path, *changes)))
@@ -95,11 +95,14 @@ CKPLUS48 = {"anger": 135, "disgust": 177, "fear": 75, "happy": 207, "sadness": 8
         ({"fear": 74}, ["  warning: all: 1 fewer than published: pictures are missing"]),
         (
             {"fear": 150},
-            ["  warning: all: 75 more than published: pictures were added, as copies with altered pictures have"],
+            ["  warning: all: 75 more than published: pictures were added, as in augmented copies"],
         ),
         (
             {"fear": 76, "anger": 134},
-            ["  warning: all: as many as published, but of other classes: labels were changed or mean others"],
+            [
+                "  warning: all: the published number of pictures, but other class counts: labels were changed or mean "
+                "something else"
+            ],
         ),
     ],
 )

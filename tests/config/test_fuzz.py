@@ -42,10 +42,10 @@ def test_any_change_of_a_value_is_taken_or_refused(change: str) -> None:
             b"seed: 0\ndata: {}\nseed: 3\n",
             """not valid YAML: found duplicate key "seed" with value "3" (original value: "0") in line 3""",
         ),
-        (b"seed: 0x" + b"f" * 5000, "a whole number of more than 1024 bits"),
+        (b"seed: 0x" + b"f" * 5000, "an integer of more than 1024 bits"),
         (b"seed: " + b"9" * 5000, "not valid YAML: ValueError: Exceeds the limit"),
         (b"seed: " + b"[" * 5000, "nested too deeply"),
-        (b"a: &a [*a]", "one that holds itself by an alias"),
+        (b"a: &a [*a]", "an alias (*) that contains itself"),
         (
             b"a: &a [1,2,3,4,5,6,7,8]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a]\nc: &c [*b,*b,*b,*b,*b,*b,*b,*b]\n"
             b"d: &d [*c,*c,*c,*c,*c,*c,*c,*c]\ne: &e [*d,*d,*d,*d,*d,*d,*d,*d]\nf: [*e,*e,*e,*e,*e,*e,*e,*e]",

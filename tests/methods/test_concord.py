@@ -9,8 +9,8 @@ from scipy.stats import entropy
 from sklearn.metrics import log_loss
 
 from pipeline.methods.concord import TINY, Concord, trusted
+from pipeline.methods.parts.directions import centroids
 from pipeline.methods.parts.shift import ClassAware, class_aware
-from pipeline.methods.parts.training_free import centroids
 from pipeline.networks.network import unit_rows
 from pipeline.networks.statistics import ClassStatistics
 from tests.methods.toy import method

@@ -20,8 +20,8 @@ from pipeline.exporting import onnx
 from pipeline.methods import TargetDomain
 from pipeline.methods.lame import Lame, LameClassifier
 from pipeline.methods.parts import decision
+from pipeline.methods.parts.directions import centroids, decide_by_directions, sharpness
 from pipeline.methods.parts.shift import ClassAware, Shift, alignment, class_aware
-from pipeline.methods.parts.training_free import centroids, decide_by_directions, sharpness
 from pipeline.methods.t3a import templates
 from pipeline.networks import saved
 from pipeline.networks.network import PrototypeClassifier, unit_rows

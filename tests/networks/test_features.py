@@ -265,6 +265,6 @@ def test_a_method_trains_the_head_on_features_and_predicts_with_f_as_it_was(name
 
 def test_a_method_that_needs_the_encoder_refuses_by_name() -> None:
     with pytest.raises(
-        ParamsError, match=r"adapt\.trains: AGRA needs more of f than its features; set adapt.trains: all"
+        ParamsError, match=r"adapt\.trains: AGRA needs more than the features of f; set adapt.trains: all"
     ):
         load(changes=["adapt.method=agra", "adapt.trains=head"])

@@ -211,7 +211,7 @@ def test_without_the_source_only_methods_that_need_none() -> None:
     message = "POCAN needs the pictures that the model was trained on: data/crops/rafdb"
     refused("album", "--out", "mine", "--method", "pocan", message=message)
     seen = ("--method", "shot", "--choose", "source_accuracy")
-    refused("album", "--out", "mine", *seen, message="source_accuracy judges by the source's pictures")
+    refused("album", "--out", "mine", *seen, message="source_accuracy needs source pictures")
     answer = invoke("album", "--out", "adapted", "--method", "shot")
     assert answer.exit_code == 0, answer.output
     best = int(pd.read_csv("adapted/validations.csv")["information"].argmax())
@@ -393,7 +393,7 @@ def test_bad_requests_are_one_line_and_leave_nothing() -> None:
     refused("album", "--out", "mine", "--model", "adapted", message="adapted: adapted already, to jaffe")
     refused("album", "--out", "mine", "--method", "pocann", message="params.yaml:")
     refused("album", "--out", "mine", "--choose", "lsat", message="params.yaml:")
-    refused("album", "--out", "mine", "-S", "model.backbone=dlib", message="the model brings the rest with it")
+    refused("album", "--out", "mine", "-S", "model.backbone=dlib", message="the rest is stored in the model")
     refused("album", "--out", "mine", "-S", "faces.margn=1", message="faces.margn: unknown key")
     Path("few.csv").write_text("picture,expression\nsub/0.png,happy\nsub/9.png,sad\n")
     message = "few.csv, line 3: sub/9.png: no such picture in album"
@@ -427,7 +427,7 @@ def test_unfinished_work_is_not_mixed_with_other_pictures(monkeypatch: pytest.Mo
         again = invoke("album", "--out", "mine", "--expressions", "happiness,fear")  # the same in another order
         assert again.exit_code == 130, again.output
     Path("mine/.in-progress/pictures.json").write_text("{")
-    refused("album", "--out", "mine", message="mine/.in-progress/pictures.json: damaged, so what the unfinished work")
+    refused("album", "--out", "mine", message="mine/.in-progress/pictures.json: damaged, so the unfinished work")
 
 
 @pytest.mark.usefixtures("project", "_without_export")

@@ -80,7 +80,7 @@ def test_folders_of_classes_beside_the_album_or_within_it(album: UnlabelledFolde
         read_labels(Path("few"), UnlabelledFolder(Path("album/happy")))
     Path("few/hapy").mkdir()
     shutil.copy("few/sad/foreign.png", "few/hapy/a.png")
-    with pytest.raises(DatasetError, match=r"few/hapy: 'hapy' is no expression"):
+    with pytest.raises(DatasetError, match=r"few/hapy: 'hapy' is not an expression"):
         read_labels(Path("few"), album)
 
 
@@ -123,6 +123,6 @@ def test_the_only_label_of_a_class_is_told(album: UnlabelledFolder) -> None:
     Path("few.csv").write_text('picture,expression\na.png,sad\nsub/b.png,fear\n"sub/c, d.png",fear\n')
     given = read_labels(Path("few.csv"), album)
     assert single_labels(given) == [
-        "few.csv, line 2: the only label of sadness; whether it is fitted well can be tried from 2 on"
+        "few.csv, line 2: the only label of sadness; testing a fit of this class needs at least 2"
     ]
     assert digest(given) == digest(given[::-1]) != digest(given[:2])

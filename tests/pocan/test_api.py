@@ -87,9 +87,9 @@ def test_of_a_list_what_cannot_be_read_is_told_and_the_others_keep_their_places(
     same_all(found[70], model.predict(photograph()))
     same_all(found[72], model.predict(two_faces()))
     first, second, third = capsys.readouterr().err.splitlines()
-    assert first == "passed over: nowhere.jpg: no such file"
-    assert second.startswith(f"passed over: {tmp_path}/broken.jpg: not a picture")
-    assert third == "passed over: picture 74: the file is empty"
+    assert first == "skipped: nowhere.jpg: no such file"
+    assert second.startswith(f"skipped: {tmp_path}/broken.jpg: not a picture")
+    assert third == "skipped: picture 74: the file is empty"
 
 
 def test_several_threads_get_the_same_faces_as_one(model: pocan.Model) -> None:
@@ -106,7 +106,7 @@ def test_a_folder_becomes_a_table(model: pocan.Model, tmp_path: Path, capsys: py
     (tmp_path / "album/broken.jpg").write_bytes(b"no picture")
     write_video(tmp_path / "film.mp4", 4)
     table = model.table([tmp_path / "album", str(tmp_path / "film.mp4")], every=2)
-    assert f"passed over: {tmp_path}/album/broken.jpg" in capsys.readouterr().err
+    assert f"skipped: {tmp_path}/album/broken.jpg" in capsys.readouterr().err
     pictures, film = table[table["frame"].isna()], table[table["frame"].notna()]
     assert pictures["source"].tolist() == [f"{tmp_path}/album/two.png"] * 2
     assert pictures["face"].tolist() == [1, 2]

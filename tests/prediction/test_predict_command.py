@@ -77,7 +77,7 @@ def test_a_folder_becomes_a_row_a_face(here: Path) -> None:
         assert 0.8 < float(row["score"]) <= 1.0
         assert float(row["x1"]) < float(row["x2"])
     assert answer.stdout == "faces.csv\n"
-    assert "passed over: album/broken.jpg: not a picture in a known format" in answer.stderr
+    assert "skipped: album/broken.jpg: not a picture in a known format" in answer.stderr
     assert "3 faces in 2 pictures" in answer.stderr
 
 
@@ -89,7 +89,7 @@ def test_a_video_that_cannot_be_opened_does_not_stop_the_others() -> None:
     answer = invoke("mixed", "--out", "faces.csv")
     assert answer.exit_code == 0, answer.output
     assert {row["source"] for row in rows(Path("faces.csv"))} == {"mixed/two.png"}
-    assert "passed over: mixed/film.mp4: not a video that can be read" in answer.stderr
+    assert "skipped: mixed/film.mp4: not a video that can be read" in answer.stderr
 
 
 @pytest.mark.usefixtures("here")
@@ -221,11 +221,9 @@ def test_bad_inputs_are_one_line() -> None:
     refused("nowhere.jpg", message="nowhere.jpg: no such file or folder")
     refused("", message="an empty name: give names of files or folders, and . for the current folder")
     refused("album", "-S", "scale_factor=0.999999", message="faces.scale_factor: input should be less than or equal to")
-    refused(
-        "film.mp4", "--draw", "shown", message="nothing could be read: passed over: film.mp4: not a video that can be"
-    )
+    refused("film.mp4", "--draw", "shown", message="nothing could be read: skipped: film.mp4: not a video that can be")
     refused("empty", message="empty: neither pictures nor videos")
-    refused("album/broken.jpg", "--out", "rows.csv", message="nothing could be read: passed over: album/broken.jpg")
+    refused("album/broken.jpg", "--out", "rows.csv", message="nothing could be read: skipped: album/broken.jpg")
     refused("noise.png", "--out", "rows.csv", "--draw", "shown", message="no face found in 1 picture;")
     refused("album", "--model", "nowhere", message="nowhere/model.json: no such file")
     refused("album", "--model", "models/pretrained", message="predict nothing; name models/prototypes")
@@ -254,7 +252,7 @@ def test_a_link_that_leads_nowhere_does_not_stop_the_others_of_its_folder() -> N
     answer = invoke("album", "--model", "mine", "--format", "csv")
     assert answer.exit_code == 0, answer.output
     for name in ("gone.jpg", "gone.mp4"):
-        assert f"passed over: album/{name}: a link that leads nowhere, or a file that vanished" in answer.stderr
+        assert f"skipped: album/{name}: a link that leads nowhere, or a file that vanished" in answer.stderr
     refused("album/gone.jpg", "--model", "mine", message="album/gone.jpg: no such file or folder")
 
 

@@ -74,10 +74,8 @@ def test_every_file_is_a_crop_a_reason_or_counted(album: Path, tmp_path: Path) -
         "without an ending": 1,
     }
     assert description["crops"] + len(description["unreadable"]) == 4
-    assert (
-        "**Passed over**, because they are not pictures: 1 `.db`, 2 `.mp4`, " in (tmp_path / "out/faces.md").read_text()
-    )
-    assert "faces album: passed over, because they are not pictures: 1 .db, 2 .mp4, " in answer.output
+    assert "**Skipped**, because they are not pictures: 1 `.db`, 2 `.mp4`, " in (tmp_path / "out/faces.md").read_text()
+    assert "faces album: skipped, because they are not pictures: 1 .db, 2 .mp4, " in answer.output
 
 
 def test_values_are_changed_by_name_and_checked(album: Path, tmp_path: Path) -> None:

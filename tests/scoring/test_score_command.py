@@ -98,7 +98,7 @@ def test_the_table_fits_the_terminal_and_says_what_the_numbers_are() -> None:
     assert answer.exit_code == 0, answer.output
     assert max(map(len, answer.stdout.splitlines())) <= WIDTH
     assert "12 labelled pictures" in answer.stdout
-    assert "by resampling of single pictures, as nothing says who is shown" in " ".join(answer.stdout.split())
+    assert "by resampling of single pictures, because subjects are unknown" in " ".join(answer.stdout.split())
     assert "◊" in answer.stdout  # these models have learned from drawn faces
     assert "12 pictures in which no face was found were predicted whole" in answer.stdout
     assert "1 − 2" in answer.stdout
@@ -114,7 +114,7 @@ def test_only_what_everybody_predicts_is_scored(here: Path) -> None:
     assert (found.labelled, found.pictures, found.unreadable) == (12, 6, 1)
     assert [one.unpredicted for one in found.models] == [1, 5]
     assert (found.models[1].metrics.accuracy, found.models[1].calibration_error) == (1.0, None)
-    assert "6 more are not predicted by everybody" in answer.stdout
+    assert "6 more are not predicted by all" in answer.stdout
 
 
 def test_of_a_set_that_dvc_repro_has_divided_its_crops_and_its_test_part_are_taken(

@@ -346,7 +346,7 @@ def test_a_name_from_the_parameters_runs_and_removes_nothing(workspace: Path, na
     try:
         assert result.returncode != 0
         # DVC itself refuses the last, which leads two outputs to one place; what it lets through, the stage refuses.
-        refused = "is no name: use letters, digits, _ and -" if "evil" not in name else "output 'evil"
+        refused = "is not a valid name: use letters, digits, _ and -" if "evil" not in name else "output 'evil"
         assert refused in result.stdout + result.stderr
         assert "Traceback" not in result.stdout + result.stderr
         assert not list(workspace.rglob("PWNED"))

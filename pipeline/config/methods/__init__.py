@@ -1,7 +1,7 @@
-"""The adaptation methods by name: what each is called, where it was published, which parameters it takes.
+"""The registry of adaptation methods: name, title, publication and parameters of each.
 
-A new method is its module in ``pipeline.methods``, its test, its parameters in a module here, one line below and its
-section in the parameter files (docs/extending.md).
+To add a method, write its module in ``pipeline.methods``, a test, and a module with its parameters here; add it to the
+list below and to the parameter files (docs/extending.md).
 """
 
 from pipeline.config.methods.aad import AadParams

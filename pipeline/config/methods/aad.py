@@ -11,9 +11,9 @@ class AadParams(TwoDomainsParams):
     """AaD's own parameters, as published for VisDA.
 
     Attributes:
-        neighbours: of each picture.
-        dispersion: λ at the start.
-        decay: β, of λ's fall: times (1 + 10 p)^−β of the progress p.
+        neighbours: number of neighbours of each picture.
+        dispersion: initial λ, the weight of the dispersion term.
+        decay: β: λ is multiplied by (1 + 10 p)^−β, p: progress.
     """
 
     name: ClassVar[str] = "aad"

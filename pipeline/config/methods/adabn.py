@@ -6,7 +6,7 @@ from pipeline.config.methods.base import AdaptParams, Changes
 
 
 class AdabnParams(AdaptParams):
-    """AdaBN's parameters: it has none of its own, as nothing is trained but statistics."""
+    """AdaBN has no parameters of its own: only batch-norm statistics are re-estimated."""
 
     name: ClassVar[str] = "adabn"
     title: ClassVar[str] = "AdaBN"

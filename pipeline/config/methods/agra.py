@@ -11,14 +11,14 @@ class AgraParams(TwoDomainsParams):
     """AGRA's own parameters.
 
     Attributes:
-        weight: of the domain loss, times λ of the progress.
-        local_weight: of the local features' own cross entropy.
-        own_factor: of branches, graphs and discriminator, as in the released code.
+        weight: weight of the domain loss, in addition to λ_t.
+        local_weight: weight of the cross entropy on the local features.
+        own_factor: learning rate of branches, graphs and discriminator over lr, as in the released code.
         hidden: width of the discriminator's two hidden layers.
-        dropout: share of the graphs' inner features that a step leaves out.
-        momentum_of_means: how far a cluster's mean goes to that of ``gathered`` pictures or a few more.
-        gathered: a cluster's mean moves as soon as more pictures than this have come near it.
-        recluster: epochs from one clustering to the next.
+        dropout: dropout rate of the graphs' inner features.
+        momentum_of_means: weight of new features when a cluster mean is updated.
+        gathered: a cluster mean is updated once more than this many pictures were assigned to it.
+        recluster: epochs between two clusterings.
     """
 
     name: ClassVar[str] = "agra"

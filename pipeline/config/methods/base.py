@@ -1,4 +1,4 @@
-"""What every adaptation method declares of itself, and the part of its parameters that all methods share."""
+"""The base class of every method's parameters: the keys that all methods share, and facts about the method."""
 
 from typing import Annotated, ClassVar, Literal, Self
 
@@ -13,63 +13,61 @@ Changes = Literal["weights", "statistics", "decision"]
 
 
 class AdaptParams(Section):
-    """Stage 2: the chosen method and how long it trains, the same for every method that is compared.
+    """Parameters of stage 2 that all methods share.
 
-    A method's own parameters are the further fields of a sub-class, with their published values as defaults.
+    Each method has a subclass with its own parameters; their defaults are the published values.
 
     Attributes:
-        method: its name.
-        epochs: how many are trained.
-        steps_per_epoch: null: as many as the method says.
-        batch_size: pictures of each domain in a step.
-        trains: what is trained: all, f and g and M; or head, g and M on features of f that are computed once
-            (docs/training.md).
-        source_pictures: of head: how many of the source's training pictures are drawn from; null: all.
-        source_views: of head: training views of each of them whose features are computed, beside the evaluation view.
-        target_views: the same of each of the target's pictures.
-        encoder_statistics: of head: whose statistics the encoder's batch norms have for the target: source; target,
-            the target's own (AdaBN); or information, whichever gives the higher mutual information of the source
-            model's predictions, which needs no label.
-        search: how many configurations of the method are trained, of whose last epochs ``choose`` keeps one, or the
-            source model; 0: the configured one alone, of which it keeps an epoch.
-        choose: the epoch whose model is kept and scored: the last one, or that which a validator
-            (``pipeline.validators``) finds best without the target's labels, epoch 0, the source model, among them.
+        method: name of the method.
+        epochs: number of epochs.
+        steps_per_epoch: null: the method's own rule.
+        batch_size: pictures per domain and step.
+        trains: all (f, g and M) or head (g and M, on features of f that are computed once; docs/training.md).
+        source_pictures: for head: number of source training pictures that are used; null: all.
+        source_views: for head: number of training views per source picture, in addition to the evaluation view.
+        target_views: for head: the same for target pictures.
+        encoder_statistics: for head: statistics of the encoder's batch norms for the target: source, target (AdaBN), or
+            information: target if that raises the mutual information of the source model's predictions.
+        search: number of configurations to train; ``choose`` then keeps the last epoch of one of them, or the source
+            model. 0: train only the configured one.
+        choose: the epoch whose model is kept and scored: last, or the name of a validator (``pipeline.validators``),
+            which finds the best epoch without the target's labels. Epoch 0, the source model, can win.
     """
 
     name: ClassVar[str]
-    """As in params.yaml."""
+    """The name in params.yaml."""
     title: ClassVar[str]
-    """As people write it."""
+    """The name in tables and messages."""
     citation: ClassVar[str]
-    """Where it was published."""
+    """The publication."""
     implementation: ClassVar[str]
-    """The class that trains it, as "module:class"; imported when it is used, for it needs PyTorch."""
+    """The class of the method as "module:class". It is imported only when used, because it needs PyTorch."""
     classifier: ClassVar[str] = "pipeline.networks.network:PrototypeClassifier"
-    """The kind of model that it ends with, as "module:class": a ``pipeline.networks.network.Classifier``."""
+    """The class of the adapted model as "module:class", a ``pipeline.networks.network.Classifier``."""
     adapts: ClassVar[bool] = True
-    """Whether anything is trained: DT is the source model itself."""
+    """Whether the method changes the source model; only DT does not."""
     source_free: ClassVar[bool] = False
-    """Whether it needs nothing of the source but its model."""
+    """Whether it needs no source pictures, only the source model."""
     uses_target: ClassVar[bool] = True
-    """Whether it sees the target at all: some of the paper's rows only train the source model otherwise."""
+    """Whether it uses the target; some of the paper's baselines only continue to train on the source."""
     needs_encoder: ClassVar[bool] = False
-    """Whether it looks at the pictures or at what f computes within, so that features of f are not enough."""
+    """Whether it needs pictures or inner layers of f, so that features of f are not enough."""
 
     ranked: ClassVar[bool] = True
-    """Whether a study of every method has it: not where it cannot do here what it was published for."""
+    """Whether studies of all methods include it; False if it cannot work as published in this protocol."""
     changes: ClassVar[Changes] = "weights"
-    """What it changes of the source model: weights, by training; the statistics of batch norms alone, in one pass over
-    the target; or how z is decided, in one pass without steps, so that ``epochs`` says nothing."""
+    """What it changes: weights, by training; statistics of batch norms, in one pass over the target; or the decision on
+    z, in one pass without steps (``epochs`` has no effect)."""
     ramp: ClassVar[str] = ""
-    """What λ_t (``pipeline.losses.domain.lambda_t``), which rises over the training, weighs; empty: it has no λ_t."""
+    """What λ_t (``pipeline.losses.domain.lambda_t``), which rises during training, multiplies; empty: no λ_t."""
     needs_statistics: ClassVar[bool] = False
-    """Whether it compares the target with the class statistics that the source model keeps."""
+    """Whether it uses the class statistics stored in the source model."""
 
     space: ClassVar[Space] = {}
-    """What a search varies, beside the configured values."""
+    """The parameters that a search varies."""
 
     works_by_norms: ClassVar[Literal["none", "batch", "all"]] = "none"
-    """Which normalisation layers it changes, and nothing else: batch norms, or all kinds; without one it is idle."""
+    """If it changes only normalisation layers: which ones, batch norms or all kinds. A model must have some."""
 
     method: Name
     epochs: PositiveInt
@@ -93,25 +91,25 @@ class AdaptParams(Section):
     @model_validator(mode="after")
     def _features_suffice(self) -> Self:
         if self.trains == "head" and self.needs_encoder:
-            raise ValueError(f"trains: {self.title} needs more of f than its features; set adapt.trains: all")
+            raise ValueError(f"trains: {self.title} needs more than the features of f; set adapt.trains: all")
         return self
 
     @model_validator(mode="after")
     def _search_has_a_rule(self) -> Self:
         if self.search and self.choose == LAST:
             names = ", ".join(one.name for one in VALIDATORS)
-            raise ValueError(f"search: somebody must choose among the configurations; set adapt.choose to {names}")
+            raise ValueError(f"search: it needs a rule that chooses a configuration; set adapt.choose to {names}")
         return self
 
     @property
     def passes(self) -> int:
-        """How many times the target is gone through: ``epochs``, or once where nothing is trained on it."""
+        """The number of epochs that are run: ``epochs``, or 1 for a method that changes only the decision."""
         return 1 if self.changes == "decision" else self.epochs
 
     def left_out(self) -> tuple[str, ...]:
-        """Return the method's parts that these parameters switch off, as tables name them; empty: the whole method."""
+        """Return the parts of the method that these parameters switch off, as tables name them."""
         return ()
 
 
 SHARED = frozenset(AdaptParams.model_fields)
-"""The keys of section ``adapt`` that are no method's own."""
+"""The keys of section ``adapt`` that all methods share."""

@@ -8,14 +8,14 @@ from pipeline.config.section import NonNegativeFloat, PositiveFloat, PositiveInt
 
 
 class CdanParams(TwoDomainsParams):
-    """As DANN's, with the prediction in what the discriminator sees.
+    """CDAN's own parameters. The discriminator sees the outer product of z and the probabilities.
 
     Attributes:
-        weight: of the domain loss, times λ of the progress.
+        weight: weight of the domain loss, in addition to λ_t.
         hidden: width of the discriminator's two hidden layers.
-        own_factor: of the discriminator, as in CDAN's released code.
-        nesterov: likewise.
-        entropy: weigh pictures by how sure their prediction is (+E).
+        own_factor: learning rate of the discriminator over lr, as in CDAN's released code.
+        nesterov: use Nesterov momentum, as in CDAN's released code.
+        entropy: weight pictures by the certainty of their prediction (+E).
     """
 
     name: ClassVar[str] = "cdan"

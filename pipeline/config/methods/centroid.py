@@ -1,4 +1,4 @@
-"""The centroids' parameters."""
+"""Parameters of the centroid method."""
 
 from typing import ClassVar
 
@@ -8,11 +8,11 @@ from pipeline.config.section import PositiveInt
 
 
 class CentroidParams(AdaptParams):
-    """SHOT's relabelling, as a method of its own.
+    """SHOT's relabelling as a separate method.
 
     Attributes:
-        rounds: how many times centroids are made: first weighted by the predictions, then of the pictures that are
-            nearest.
+        rounds: how often centroids are computed: first from all pictures, weighted by the predictions, then from the
+            pictures nearest to each centroid.
     """
 
     name: ClassVar[str] = "centroid"

@@ -8,14 +8,14 @@ from pipeline.config.section import BatchNormMode, ClassWeights, Fraction, Momen
 
 
 class ConcordParams(TwoDomainsParams):
-    """Concord's own parameters, and the rates with which it is meant to train the head (docs/concord.md).
+    """Concord's own parameters, and learning rates for training the head (docs/concord.md).
 
     Attributes:
-        pseudo: of the cross entropy of trusted pseudo-labels.
-        agreement: whether a picture is trusted only where prototypes and centroids agree.
-        trusted_share: how many of the pictures of each pseudo-label are trusted at most, the surest ones, as a share.
-        information: of the information of the predictions, towards the shares of the pseudo-labels.
-        shift: whether pseudo-labels are made of z after the class-aware shift to the source.
+        pseudo: weight of the cross entropy on trusted pseudo-labels.
+        agreement: trust only pictures for which prototypes and centroids agree.
+        trusted_share: maximum share of trusted pictures per pseudo-label; the most confident ones are taken.
+        information: weight of information maximisation towards the class shares of the pseudo-labels.
+        shift: compute pseudo-labels from z after the class-aware shift to the source.
     """
 
     name: ClassVar[str] = "concord"
@@ -44,7 +44,7 @@ class ConcordParams(TwoDomainsParams):
     shift: bool = False
 
     def left_out(self) -> tuple[str, ...]:
-        """Return the parts that are switched off."""
+        """Return the parts that these parameters switch off."""
         parts = {
             "pseudo-labels": self.pseudo > 0,
             "agreement": self.agreement,

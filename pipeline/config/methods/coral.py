@@ -10,8 +10,8 @@ class CoralParams(TwoDomainsParams):
     """Deep CORAL's own parameters.
 
     Attributes:
-        weight: λ of the distance of the covariances; null: by the paper's rule that at the end both losses are about
-            the same: in each epoch the ratio of their means in the one before, in the first 1.
+        weight: λ, weight of the distance of the covariances. null: 1 in the first epoch, then the ratio of both losses'
+            means in the previous epoch, after the paper's rule that both should be about equal at the end.
     """
 
     name: ClassVar[str] = "coral"

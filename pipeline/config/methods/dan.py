@@ -11,7 +11,8 @@ class DanParams(TwoDomainsParams):
     """DAN's own parameters.
 
     Attributes:
-        weight: λ of the MMD with the kernels' mean; with their sum, as in the released code, it is a fifth of it.
+        weight: λ, weight of the MMD with the mean of the kernels. The released code uses the sum of five kernels, for
+            which λ is a fifth of this value.
         kernels: widths of the Gaussians, as multiples of the mean squared distance.
     """
 

@@ -11,10 +11,10 @@ class DannParams(TwoDomainsParams):
     """DANN's own parameters.
 
     Attributes:
-        weight: of the domain loss, times λ of the progress.
+        weight: weight of the domain loss, in addition to λ_t.
         hidden: width of the discriminator's two hidden layers.
-        own_factor: of the discriminator, as in CDAN's released code.
-        nesterov: likewise.
+        own_factor: learning rate of the discriminator over lr, as in CDAN's released code.
+        nesterov: use Nesterov momentum, as in CDAN's released code.
     """
 
     name: ClassVar[str] = "dann"

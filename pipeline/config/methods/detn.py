@@ -11,9 +11,9 @@ class DetnParams(TwoDomainsParams):
     """DETN's own parameters.
 
     Attributes:
-        weight: of the MMD.
-        kernels: as DAN's.
-        cap: of a class's weight, the ratio of its shares in target and source.
+        weight: weight of the MMD.
+        kernels: as in DAN.
+        cap: maximum weight of a class, the ratio of its shares in target and source.
     """
 
     name: ClassVar[str] = "detn"

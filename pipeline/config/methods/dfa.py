@@ -11,9 +11,9 @@ class DfaParams(TwoDomainsParams):
     """DFA's own parameters: weights of its three terms.
 
     Attributes:
-        gist: of the likeness of the domains' means.
-        intra: of the likeness within classes.
-        inter: of the likeness between classes.
+        gist: weight of the similarity of the domains' means.
+        intra: weight of the similarity within classes.
+        inter: weight of the similarity between classes.
     """
 
     name: ClassVar[str] = "dfa"

@@ -1,4 +1,4 @@
-"""DT: the source model is transferred directly (paper, sec. 4.3)."""
+"""Parameters of DT, direct transfer (paper, sec. 4.3)."""
 
 from typing import ClassVar
 
@@ -6,7 +6,7 @@ from pipeline.config.methods.base import AdaptParams
 
 
 class DtParams(AdaptParams):
-    """DT's parameters: it has none, and trains no epoch."""
+    """DT has no parameters of its own and trains nothing."""
 
     name: ClassVar[str] = "dt"
     title: ClassVar[str] = "DT"

@@ -11,10 +11,10 @@ class EcanParams(TwoDomainsParams):
     """ECAN's own parameters.
 
     Attributes:
-        marginal: weight of the MMD of the whole domains.
-        conditional: weight of the MMD class by class.
-        kernels: as DAN's.
-        cap: as DETN's.
+        marginal: weight of the marginal MMD.
+        conditional: weight of the class-conditional MMD.
+        kernels: as in DAN.
+        cap: as in DETN.
     """
 
     name: ClassVar[str] = "ecan"

@@ -11,11 +11,10 @@ class FixmatchParams(TwoDomainsParams):
     """FixMatch's own parameters, with RLSbench's values.
 
     Attributes:
-        weight: of the target's cross entropy.
-        threshold: of the confidence in a pseudo-label.
-        sampling: balanced (in batches every class is as frequent as any other, in the target by its pseudo-labels) or
-            uniform (every picture).
-        reweighted: whether what predicts is weighted by the target's estimated class shares.
+        weight: weight of the cross entropy on the target.
+        threshold: minimum confidence of a pseudo-label.
+        sampling: balanced (all classes equally frequent in batches, in the target by pseudo-labels) or uniform.
+        reweighted: re-weight predictions by the estimated class shares of the target.
     """
 
     name: ClassVar[str] = "fixmatch"

@@ -6,7 +6,7 @@ from pipeline.config.methods.two_domains import TwoDomainsParams
 
 
 class FtdnnParams(TwoDomainsParams):
-    """FTDNN's parameters: it has none of its own, as the source model is trained on by cross entropy alone."""
+    """FTDNN has no parameters of its own: it continues to train the source model by cross entropy."""
 
     name: ClassVar[str] = "ftdnn"
     title: ClassVar[str] = "FTDNN"

@@ -8,11 +8,11 @@ from pipeline.config.section import NonNegativeFloat
 
 
 class IcidParams(TwoDomainsParams):
-    """ICID's own parameters: weights of the two channels' own losses, beside that of the fused features.
+    """ICID's own parameters: weights of the losses of its two channels.
 
     Attributes:
-        common: of what pictures of a class have in common.
-        distinct: of what tells classes apart.
+        common: weight of the loss on intra-class common features.
+        distinct: weight of the loss on inter-class distinct features.
     """
 
     name: ClassVar[str] = "icid"

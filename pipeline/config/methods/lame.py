@@ -12,8 +12,7 @@ class LameParams(AdaptParams):
     """LAME's own parameter.
 
     Attributes:
-        neighbours: k of the affinity: with how many of the target's pictures each is to agree; at most as many as the
-            model looks for.
+        neighbours: k of the kNN affinity, the number of neighbours of each target picture.
     """
 
     name: ClassVar[str] = "lame"

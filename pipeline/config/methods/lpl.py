@@ -11,9 +11,9 @@ class LplParams(TwoDomainsParams):
     """LPL's own parameters.
 
     Attributes:
-        weight: λ of the locality-preserving loss.
-        neighbours: k, the nearest pictures of the class that a picture is drawn to.
-        bank: pictures of the last steps that are looked among, at most; less than the source has.
+        weight: λ, weight of the locality-preserving loss.
+        neighbours: k, number of nearest neighbours of the same class.
+        bank: maximum number of recent pictures among which neighbours are searched; less than the source has.
     """
 
     name: ClassVar[str] = "lpl"

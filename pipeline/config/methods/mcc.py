@@ -11,8 +11,8 @@ class MccParams(TwoDomainsParams):
     """MCC's own parameters.
 
     Attributes:
-        weight: of the class confusion.
-        temperature: by which the target's logits are divided.
+        weight: weight of the class confusion.
+        temperature: divides the target's logits.
     """
 
     name: ClassVar[str] = "mcc"

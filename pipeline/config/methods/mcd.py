@@ -8,7 +8,7 @@ from pipeline.config.section import PositiveInt
 
 
 class McdParams(TwoClassifiersParams):
-    """Those of methods with two classifiers, as published."""
+    """The parameters of methods with two classifiers, with MCD's published values."""
 
     name: ClassVar[str] = "mcd"
     title: ClassVar[str] = "MCD"

@@ -11,9 +11,9 @@ class MeanTeacherParams(TwoDomainsParams):
     """The mean teacher's own parameters.
 
     Attributes:
-        weight: of the consistency.
-        threshold: of the teacher's confidence.
-        ema: the teacher's decay.
+        weight: weight of the consistency loss.
+        threshold: minimum confidence of the teacher.
+        ema: decay of the teacher's weight average.
     """
 
     name: ClassVar[str] = "mean_teacher"

@@ -18,40 +18,40 @@ from pipeline.config.section import (
 
 
 class PocanParams(BothDomainsParams):
-    """Stage 2, eqs. 5-16.
+    """Parameters of POCAN's stage 2, eqs. 5-16.
 
-    With steps_per_epoch null an epoch lasts until the longest of source, trusted and untrusted is seen, the released
-    code's rule. The paper's four ablations (its Table 3) are use_l_in, use_l_cross, use_l_ad and class_weights: none.
-    What the paper does not have, from logit_adjustment on, changes nothing by default.
+    If steps_per_epoch is null, an epoch lasts until source, trusted and untrusted pictures have each been seen once, as
+    in the released code. The paper's four ablations (its Table 3) are use_l_in, use_l_cross, use_l_ad and
+    class_weights: none. Parameters from logit_adjustment on are not in the paper; their defaults change nothing.
 
     Attributes:
-        lr: of f and g.
-        prototype_lr: of M_s and M_t.
+        lr: learning rate of f and g.
+        prototype_lr: learning rate of M_s and M_t.
         prototype_lr_drop_epoch: the epoch after which prototype_lr is divided by 10.
-        momentum: of both optimisers.
-        weight_decay: of both optimisers.
+        momentum: momentum of both optimisers.
+        weight_decay: weight decay of both optimisers.
         tau: temperature of NT-Xent on the target.
         tau_source: τ', temperature of the supervised contrastive loss on the source.
-        beta: the exponent of the adaptive threshold (eq. 14).
-        class_weights: printed (eq. 13), code, balanced (as ``balance`` says) or none, in both domains.
-        balance: of balanced class weights.
-        lambda_on_prototypes: multiply L_tp by λ_t too (code).
-        use_l_in: whether eq. 15 has L_in.
-        use_l_cross: whether eq. 15 has L_cross.
-        use_l_ad: whether eqs. 15 and 16 have the adversarial terms.
-        prototype_projections: which projections eq. 16 uses: evaluation (of the updated f and g, by a second pass in
-            evaluation mode; code) or training (those of the step's own pass, which saves a quarter of the step).
-        logit_adjustment: τ of Menon et al. (ICLR 2021), from 0 to 1, in what pseudo-labels and predicts: by the
-            source's shares, its class weights included.
-        pseudo_loss: what the cross entropy of pseudo-labels is of: printed (softmax(z·Mᵀ), eqs. 3, 5 and 9) or
-            consistent (the decision that pseudo-labels and predicts, logit adjustment and possible classes included).
-        target_shares: from which shares the target's class weights are made: those of the pseudo_labels (the paper), or
-            estimated by expectation maximisation, em (Saerens et al. 2002).
-        trusted_floor: at least so many trusted samples a class, in shares of N/7 (Zou et al., ECCV 2018).
-        trusted_cap: at most so many.
-        keep_alive: a class that dies out of the pseudo-labels is kept by its most confident samples.
-        ema: decay of an average of f, g, M_s and M_t over the steps, which then predicts and pseudo-labels (Tarvainen
-            and Valpola, NeurIPS 2017); 0: none.
+        beta: exponent of the adaptive threshold (eq. 14).
+        class_weights: printed (eq. 13), code, balanced (see ``balance``) or none, in both domains.
+        balance: settings of balanced class weights.
+        lambda_on_prototypes: multiply L_tp by λ_t as well, as the released code does.
+        use_l_in: use L_in in eq. 15.
+        use_l_cross: use L_cross in eq. 15.
+        use_l_ad: use the adversarial terms in eqs. 15 and 16.
+        prototype_projections: projections in eq. 16: evaluation (a second pass by the updated f and g in evaluation
+            mode, as the released code does) or training (those of the step's own pass; saves a quarter of the time).
+        logit_adjustment: τ of logit adjustment in pseudo-labels and predictions (Menon et al., ICLR 2021), from 0 to 1,
+            by the source's class shares, class weights included.
+        pseudo_loss: probabilities in the cross entropy of pseudo-labels: printed (softmax(z·Mᵀ), eqs. 3, 5 and 9) or
+            consistent (those that make pseudo-labels and predictions, with logit adjustment and possible classes).
+        target_shares: class shares from which the target's class weights are computed: pseudo_labels (the paper), or em
+            (estimated by expectation maximisation, Saerens et al. 2002).
+        trusted_floor: minimum number of trusted samples per class, as a multiple of N/7 (Zou et al., ECCV 2018).
+        trusted_cap: maximum number of trusted samples per class, as a multiple of N/7; null: no limit.
+        keep_alive: if no pseudo-label is left of a class that had some at the start, label its most probable samples.
+        ema: decay of a moving average of f, g, M_s and M_t, which then predicts and pseudo-labels (Tarvainen and
+            Valpola, NeurIPS 2017); 0: none.
     """
 
     name: ClassVar[str] = "pocan"

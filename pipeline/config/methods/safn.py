@@ -11,8 +11,8 @@ class SafnParams(TwoDomainsParams):
     """SAFN's own parameters.
 
     Attributes:
-        weight: λ of the norms.
-        step: Δr, by how much a feature is to grow in each step.
+        weight: λ, weight of the norm loss.
+        step: Δr, intended growth of the feature norm in each step.
     """
 
     name: ClassVar[str] = "safn"

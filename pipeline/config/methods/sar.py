@@ -11,13 +11,13 @@ class SarParams(TwoDomainsParams):
     """SAR's own parameters, as published for batches of 64.
 
     Attributes:
-        lr: of the scales and shifts.
-        schedule: as of every method.
-        weight_decay: of the optimiser.
-        margin: E_0, the entropy below which a prediction is reliable, as a share of the largest one, log k.
-        radius: ρ, how far sharpness is looked for.
-        recover_below: e_0, the average entropy below which the model is taken for collapsed and starts anew; 0: never.
-        fixed: the share of the normalisation layers, nearest to the output, that stay.
+        lr: learning rate of the scales and shifts.
+        schedule: as in other methods.
+        weight_decay: weight decay of SGD.
+        margin: E_0, the entropy below which a prediction is reliable, as a share of the maximum, log k.
+        radius: ρ, radius of the sharpness-aware step.
+        recover_below: e_0, the average entropy below which the model counts as collapsed and is reset; 0: never.
+        fixed: share of the normalisation layers, nearest to the output, that are not trained.
     """
 
     name: ClassVar[str] = "sar"

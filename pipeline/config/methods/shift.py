@@ -1,4 +1,4 @@
-"""The shift's parameters."""
+"""Parameters of the shift methods."""
 
 from typing import ClassVar, Literal
 
@@ -8,18 +8,18 @@ from pipeline.config.section import PositiveFloat, PositiveInt
 
 
 class ShiftParams(AdaptParams):
-    """Which shift, and what decides after it.
+    """The form of the shift, and the classifier after it.
 
     Attributes:
-        form: class_aware (from the mean that the source would have with the target's class shares), mean (from the
-            source's mean) or coral (means and covariances; Sun et al., AAAI 2016).
-        decide: after the shift, centroids (as of method ``centroid``) or prototypes (M_s and the source's decision).
-        rounds: of class_aware: how many times shares and shift are found in turn, at most.
-        begin: Of class_aware: nothing, or means, the shift of that form.
-        shares: Of class_aware: those of the predicted labels, or the mean probabilities.
-        guarded: Of class_aware: a round after which M's predictions have no more information is not taken, and ends it.
-        centroid_rounds: how many times centroids are made.
-        ridge: λ of coral, added to the covariances of features with variance 1.
+        form: class_aware (to the mean that the source would have with the target's class shares), mean (to the source's
+            mean) or coral (to its mean and covariance; Sun et al., AAAI 2016).
+        decide: classify the shifted z by centroids (as method ``centroid`` does) or prototypes (M_s).
+        rounds: for class_aware: maximum number of alternating estimates of class shares and shift.
+        begin: for class_aware: initial shift, nothing or means (the shift of form mean).
+        shares: for class_aware: class shares of the predicted labels, or the mean probabilities.
+        guarded: for class_aware: stop before a round that does not raise the mutual information of predictions.
+        centroid_rounds: how often centroids are computed.
+        ridge: for coral: λ, regularisation of the covariances, for features with variance 1.
     """
 
     name: ClassVar[str] = "shift"

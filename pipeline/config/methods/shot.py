@@ -11,10 +11,10 @@ class ShotParams(TwoDomainsParams):
     """SHOT's own parameters: information maximisation and pseudo-labels.
 
     Attributes:
-        diversity: of the divergence of the mean prediction from shares of the classes; 0 leaves it out.
-        diversity_to: from which shares: uniform (as published, minus the entropy) or estimated (those of the epoch's
-            pseudo-labels), for a target whose classes differ in frequency.
-        pseudo: β, of the pseudo-labels' cross entropy.
+        diversity: weight of the divergence of the mean prediction from given class shares; 0: no such term.
+        diversity_to: the class shares: uniform (as published: the negative entropy) or estimated (those of the epoch's
+            pseudo-labels), for an imbalanced target.
+        pseudo: β, weight of the cross entropy on pseudo-labels.
     """
 
     name: ClassVar[str] = "shot"

@@ -1,4 +1,4 @@
-"""How a method declares the configurations that a search tries (``adapt.search``)."""
+"""Search spaces: the values of a method's parameters that a search tries (``adapt.search``)."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -6,19 +6,19 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Times:
-    """Multiples of the value that is configured.
+    """Multiples of the configured value.
 
     Attributes:
-        factors: what it is multiplied by; a value of None stays as it is.
+        factors: the multipliers. A configured value of None is not varied.
     """
 
     factors: tuple[float, ...]
 
 
 Space = dict[str, Times | tuple[Any, ...]]
-"""A method's parameters that a search varies, each with its multiples or its values."""
+"""The searched parameters by name, each with multiples or values."""
 
 RATE = Times((1 / 3, 1.0, 3.0, 10.0))
-"""Of a learning rate."""
+"""Multiples of a learning rate."""
 WEIGHT = Times((0.1, 0.3, 1.0, 3.0, 10.0))
-"""Of a term of the loss."""
+"""Multiples of the weight of a loss term."""

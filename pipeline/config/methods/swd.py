@@ -11,7 +11,7 @@ class SwdParams(TwoClassifiersParams):
     """SWD's own parameters.
 
     Attributes:
-        directions: on how many the classifiers' outputs are projected.
+        directions: number of directions on which the classifiers' outputs are projected.
     """
 
     name: ClassVar[str] = "swd"

@@ -11,8 +11,8 @@ class T3aParams(AdaptParams):
     """T3A's own parameter.
 
     Attributes:
-        supports: M, how many of a class are kept at most; null: all. The paper chooses among 1, 5, 20, 50, 100 and all
-            by the source's validation part.
+        supports: M, maximum number of supports per class; null: all. The paper chooses among 1, 5, 20, 50, 100 and all
+            by the source's validation set.
     """
 
     name: ClassVar[str] = "t3a"

@@ -11,9 +11,9 @@ class TentParams(TwoDomainsParams):
     """Tent's parameters, as published for ImageNet's size.
 
     Attributes:
-        lr: of the scales and shifts.
-        schedule: as of every method.
-        weight_decay: of the optimiser.
+        lr: learning rate of the scales and shifts.
+        schedule: as in other methods.
+        weight_decay: weight decay of SGD.
     """
 
     name: ClassVar[str] = "tent"

@@ -1,4 +1,4 @@
-"""Parameters that methods share: of those that train f, g and M on both domains, some by two classifiers."""
+"""Parameters shared by the methods that train f, g and M on both domains, and by those with two classifiers."""
 
 from typing import ClassVar, Literal, Self
 
@@ -19,13 +19,13 @@ from pipeline.config.section import (
 
 
 class BothDomainsParams(AdaptParams):
-    """How a batch norm sees pictures of both domains.
+    """How batch norms treat the two domains.
 
     Attributes:
-        domain_passes: joint (one pass with both domains) or separate (batch norm sees one domain at a time).
-        batch_norm: which passes the running statistics of batch norms follow, by which is predicted: shared (those of
-            both domains, as published), source or target (that domain's alone; needs separate passes), or frozen (they
-            stay the source model's, and training passes are normalised by them, too).
+        domain_passes: joint (one pass with both domains) or separate (one pass per domain).
+        batch_norm: which training passes update the running statistics, which predictions use: shared (both domains, as
+            published), source or target (only this domain; needs separate passes), or frozen (none: the source model's
+            statistics also normalise training passes).
     """
 
     domain_passes: Literal["joint", "separate"]
@@ -39,22 +39,22 @@ class BothDomainsParams(AdaptParams):
 
 
 class TwoDomainsParams(BothDomainsParams):
-    """Optimiser and class weights; the defaults are those that DANN and its successors are published with.
+    """Optimiser and class weights. The defaults are the published values of DANN and its successors.
 
     Attributes:
-        lr: of f and g.
-        prototype_lr: of M.
-        own_factor: rate of the method's own modules, which do not come from the source model, over lr; null: that of M.
-        schedule: inverse, the rates times (1 + 10 p)^−0.75 of the progress p (Ganin et al., JMLR 2016), or constant.
-        momentum: of the optimiser.
-        nesterov: whether it looks ahead (Nesterov's momentum, as PyTorch has it).
-        weight_decay: of the optimiser.
-        class_weights: of the source's cross entropy, as in POCAN (none: as published).
-        balance: of balanced class weights.
-        logit_adjustment: τ of Menon et al. (ICLR 2021), from 0 to 1, in what predicts, as in POCAN; of a source-free
-            method the source model's own holds.
-        ema: decay of an average of all that is trained, which then predicts (Tarvainen and Valpola, NeurIPS 2017); 0:
-            none.
+        lr: learning rate of f and g.
+        prototype_lr: learning rate of M.
+        own_factor: learning rate of the method's own modules, as a multiple of lr; null: prototype_lr.
+        schedule: inverse (learning rates times (1 + 10 p)^−0.75, p: progress; Ganin et al., JMLR 2016) or constant.
+        momentum: momentum of SGD.
+        nesterov: use Nesterov momentum.
+        weight_decay: weight decay of SGD.
+        class_weights: weights of the source's cross entropy, as in POCAN (none: as published).
+        balance: settings of balanced class weights.
+        logit_adjustment: τ of logit adjustment in predictions (Menon et al., ICLR 2021), from 0 to 1, as in POCAN.
+            Source-free methods use the source model's.
+        ema: decay of a moving average of the trained weights, which then predicts (Tarvainen and Valpola, NeurIPS
+            2017); 0: none.
     """
 
     space: ClassVar[Space] = {"lr": RATE, "prototype_lr": RATE, "batch_norm": ("shared", "target", "frozen")}
@@ -74,7 +74,7 @@ class TwoDomainsParams(BothDomainsParams):
 
     @property
     def own_lr(self) -> float:
-        """The rate of the method's own modules."""
+        """The learning rate of the method's own modules."""
         return self.prototype_lr if self.own_factor is None else self.own_factor * self.lr
 
     @model_validator(mode="after")
@@ -85,11 +85,11 @@ class TwoDomainsParams(BothDomainsParams):
 
 
 class TwoClassifiersParams(TwoDomainsParams):
-    """Parameters of methods that let two classifiers disagree, in three steps a batch.
+    """Parameters of methods with two classifiers and three steps per batch.
 
     Attributes:
-        repeats: steps of f and g that bring the classifiers together (n of MCD's paper).
-        apart: how far the second classifier starts from the first, as a share of the spread of M.
+        repeats: steps of f and g per batch that reduce the discrepancy (n in MCD's paper).
+        apart: initial noise of the second classifier, as a multiple of the standard deviation of M.
     """
 
     repeats: PositiveInt

@@ -1,6 +1,6 @@
-"""A domain discriminator and the reversed gradient that trains an encoder against it (Ganin et al., JMLR 2016).
+"""A domain discriminator and the gradient reversal that trains an encoder against it (Ganin et al., JMLR 2016).
 
-Also what CDAN adds: the discriminator sees features together with predictions (Long et al., NeurIPS 2018).
+Also CDAN's additions: the outer product of features and predictions, and entropy weights (Long et al., NeurIPS 2018).
 """
 
 from typing import Any
@@ -22,25 +22,25 @@ class _Reversed(torch.autograd.Function):
 
 
 def reversed_gradient(values: Tensor, factor: float) -> Tensor:
-    """Return ``values`` as they are, whose gradient is passed on times −``factor``."""
+    """Return ``values`` unchanged; the backward pass multiplies their gradient by −``factor``."""
     reversed_values: Tensor = _Reversed.apply(values, factor)
     return reversed_values
 
 
 class Discriminator(nn.Module):
-    """Tells the domains apart: N×features float in, N logits out, positive where they seem to be the source's.
+    """Domain discriminator: N×features float in, N logits out, positive for the source.
 
-    Features are scaled to a variance of 1, which a linear layer's default initialisation counts on; unit rows would
-    leave the first layer next to nothing to tell domains by.
+    Features are scaled to variance 1, which a linear layer's default initialisation assumes. The entries of unit
+    vectors are too small for it.
     """
 
     def __init__(self, features: int, hidden: int, norm: float = 1.0) -> None:
-        """Make the layers.
+        """Create the layers.
 
         Args:
-            features: how many a picture has.
+            features: number of features of a picture.
             hidden: width of both hidden layers.
-            norm: the length of a picture's features.
+            norm: L2 norm of a picture's features.
         """
         super().__init__()
         self.factor = features**0.5 / norm
@@ -63,13 +63,13 @@ def domain_loss(
     source_weights: Tensor | None = None,
     target_weights: Tensor | None = None,
 ) -> Tensor:
-    """Binary cross entropy of a discriminator, the mean over each domain and then of both.
+    """Binary cross entropy of a discriminator: averaged over each domain, then over both.
 
     Args:
         source_logits: S float.
         target_logits: T float.
-        source_weights: of the single pictures, S float without gradient; None: all alike.
-        target_weights: the same of the target's, T float.
+        source_weights: weights of the pictures, S float without gradient; None: equal weights.
+        target_weights: the same for the target, T float.
 
     Returns:
         A scalar.

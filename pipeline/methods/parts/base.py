@@ -1,4 +1,4 @@
-"""What an adaptation method is given and what it must do."""
+"""The base class of all adaptation methods, and the data that they are given."""
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
@@ -20,7 +20,7 @@ from pipeline.validators import best_epoch, chooser, validate
 from pipeline.validators.measures import ValidatorInput
 
 VALIDATED = 500
-"""How many pictures of each domain the validators look at, at most."""
+"""Maximum number of pictures per domain that the validators use."""
 
 
 @dataclass(frozen=True)
@@ -28,10 +28,10 @@ class SourceDomain:
     """The labelled source.
 
     Attributes:
-        inputs: all its pictures, as the network takes them.
-        rows: those to train on, int64.
-        labels: one for each picture, int64.
-        held_out: rows that are not trained on, int64, by which validators judge.
+        inputs: the network inputs of all pictures.
+        rows: training rows, int64.
+        labels: the label of every picture, int64.
+        held_out: rows that are not trained on, for the validators, int64.
     """
 
     inputs: NetworkInputs
@@ -42,12 +42,12 @@ class SourceDomain:
 
 @dataclass(frozen=True)
 class TargetDomain:
-    """The target, which has no labels here, on purpose.
+    """The target, without its labels, which methods must not see.
 
     Attributes:
-        inputs: all its pictures, as the network takes them.
-        train_rows: those to adapt to, int64.
-        test_rows: those to predict, int64.
+        inputs: the network inputs of all pictures.
+        train_rows: rows to adapt to, int64.
+        test_rows: rows to predict, int64.
     """
 
     inputs: NetworkInputs
@@ -56,10 +56,10 @@ class TargetDomain:
 
 
 def require_statistics(params: AdaptParams, model: Classifier) -> None:
-    """Refuse a source model without class statistics for a method that needs them.
+    """Check that the source model has class statistics if the method needs them.
 
     Raises:
-        WeightsError: it has none, as it was trained before they were kept.
+        WeightsError: it has none, because an older version has trained it.
     """
     if params.needs_statistics and not (isinstance(model, PrototypeClassifier) and model.statistics):
         raise WeightsError(
@@ -70,24 +70,22 @@ def require_statistics(params: AdaptParams, model: Classifier) -> None:
 
 @dataclass(eq=False)
 class Method(Resumable, ABC):
-    """A training task (see ``pipeline.training.loop.Task``) that starts from the source model and ends with its own.
+    """A training task (see ``pipeline.training.loop.Task``) that adapts the source model to the target.
 
     Attributes:
-        source_model: f, g and M_s; the method may train them in place or on a copy.
+        source_model: f, g and M_s; the method may train them in place.
         source: the labelled domain.
         target: the domain to adapt to.
-        params: the method's own.
-        augment_params: how views are drawn.
-        seed: of all chance (``generator_for``).
+        params: the parameters of the method.
+        augment_params: augmentation of the training views.
+        seed: seed of all random numbers (``generator_for``).
         team: the processes that train together.
-        epochs: how many are trained.
-        model: what predicts, set by the method; of the kind that its parameters' ``classifier`` names. Its parts are
-            saved; what else is saved, ``modules`` says.
-        parts: what resuming needs beside the predictions, set by the method.
-        predictions: grows by one row before every epoch and one at the end: the predicted class of each test row
-            (uint8), from which the evaluation stage, which alone sees labels, finds the last and the oracle epoch. The
-            first row is the source model's, by its own decision.
-        validations: grows likewise, by what the validators say without the target's labels.
+        epochs: number of epochs.
+        model: the adapted classifier, of the class that ``params.classifier`` names; set by ``prepare``.
+        parts: everything with a state that resuming needs, by name; set by ``prepare``.
+        predictions: the predicted class of each test row (uint8), one tensor per epoch from 0, the source model. Only
+            the evaluation stage compares them with labels.
+        validations: the validators' values, without the target's labels, one mapping per epoch from 0.
     """
 
     source_model: PrototypeClassifier
@@ -117,12 +115,12 @@ class Method(Resumable, ABC):
 
     @property
     def name(self) -> str:
-        """What params.yaml calls the method."""
+        """The method's name in params.yaml."""
         return self.params.name
 
     @property
     def kept_epoch(self) -> int:
-        """The epoch so far whose model ``params.choose`` keeps; 0 is the source model."""
+        """The epoch, of those so far, that ``params.choose`` keeps; 0 is the source model."""
         validator = chooser(self.params.choose)
         if validator is None:
             return len(self.validations) - 1
@@ -130,29 +128,29 @@ class Method(Resumable, ABC):
 
     @abstractmethod
     def prepare(self) -> None:
-        """Set ``model`` and ``parts``; the source model is on the device."""
+        """Set ``model`` and ``parts``. The source model is already on the device."""
 
     @abstractmethod
     def begin_epoch(self, epoch: int) -> Epoch:
-        """Prepare epoch ``epoch`` (from 0): predict the target, announce the batches."""
+        """Predict the target and return the batches of epoch ``epoch`` (from 0)."""
 
     @abstractmethod
     def step(self, batch: Any, progress: float) -> dict[str, Tensor]:
         """Make one update.
 
         Args:
-            batch: one of those that ``begin_epoch`` announced.
+            batch: a batch from ``begin_epoch``.
             progress: share of stage 2 that is done, in [0, 1).
 
         Returns:
-            Its losses by name, scalars.
+            The losses by name, scalars.
         """
 
     def require_pictures(self, least: int) -> None:
-        """Check that the target has enough pictures to adapt to.
+        """Check that the target has at least ``least`` pictures to adapt to.
 
         Raises:
-            TrainingError: it has fewer than ``least``.
+            TrainingError: it has fewer.
         """
         if (found := len(self.target.train_rows)) < least:
             raise TrainingError(
@@ -161,11 +159,11 @@ class Method(Resumable, ABC):
             )
 
     def modules(self) -> dict[str, nn.Module]:
-        """Return what is saved, by name: the parts of ``model``, and whatever else is worth keeping."""
+        """Return the modules to save, by name: those of ``model``, and any others worth keeping."""
         return dict(self.model.named_children())
 
     def state(self) -> dict[str, Any]:
-        """Return all that resuming needs: the state of ``parts``, predictions, validations, the model kept."""
+        """Return what is needed to resume: ``parts``, predictions, validations and the weights of the kept epoch."""
         found = {"predictions": self.predictions, "validations": self.validations}
         return {**super().state(), **found, "kept": self._kept_state}
 
@@ -176,11 +174,11 @@ class Method(Resumable, ABC):
         self._kept_state = state["kept"]
 
     def probabilities(self, rows: Tensor) -> Tensor:
-        """Predict the evaluation views of target ``rows`` (int64): len(rows)×k float, on the device."""
+        """Classify the evaluation views of target ``rows`` (int64): len(rows)×k float, on the device."""
         return self._classified(self.target.inputs, rows)[1]
 
     def predict_target(self) -> None:
-        """Keep what is predicted for the test rows, and what the validators say of some of the training rows.
+        """Append to ``predictions`` (of the test rows) and ``validations`` (of a sample of the training rows).
 
         Raises:
             DivergedError: a prediction is not finite.
@@ -188,10 +186,10 @@ class Method(Resumable, ABC):
         self._predict(self.target.train_rows[_evenly(len(self.target.train_rows))])
 
     def predict_whole_target(self) -> tuple[Tensor, Tensor]:
-        """``predict_target``, for a method that learns from what is predicted for all training rows.
+        """Do the same as ``predict_target``, and return the predictions for all training rows.
 
         Returns:
-            Their embeddings (len(train_rows)×d) and probabilities (len(train_rows)×k), float on the training device.
+            Embeddings (len(train_rows)×d) and probabilities (len(train_rows)×k), float on the training device.
 
         Raises:
             DivergedError: a prediction is not finite.
@@ -199,7 +197,7 @@ class Method(Resumable, ABC):
         return self._predict(self.target.train_rows)
 
     def _predict(self, train: Tensor) -> tuple[Tensor, Tensor]:
-        """Predict the rows ``train`` and the test rows; a picture that is both is computed once."""
+        """Predict the rows ``train`` and the test rows; a row in both is computed once."""
         test = self.target.test_rows
         rows = torch.cat([train, test]).unique()
         embeddings, probabilities = self._classified(self.target.inputs, rows)
@@ -218,13 +216,13 @@ class Method(Resumable, ABC):
         return embeddings[place], probabilities[place]
 
     def _decided(self, probabilities: Tensor) -> Tensor:
-        """What counts as predicted: before training the source model's own decision, not yet the method's."""
+        """Return the probabilities to record: at epoch 0 by the source model's decision instead of the method's."""
         if self.validations:
             return probabilities
         return self.model.decision.convert(probabilities, self.source_model.decision)
 
     def kept_state(self) -> dict[str, dict[str, Tensor]]:
-        """Copy the state of ``modules`` by which the last predictions were made; before training the source model's."""
+        """Copy the state of ``modules`` after the last predictions; at epoch 0 with the source model's decision."""
         decision = {"decision": self.source_model.decision} if len(self.validations) == 1 else {}
         return {
             name: {key: value.detach().cpu().clone() for key, value in module.state_dict().items()}
@@ -232,13 +230,13 @@ class Method(Resumable, ABC):
         }
 
     def load_kept_epoch(self) -> None:
-        """Let ``model`` be that of ``kept_epoch``, after the last epoch and its predictions."""
+        """Load the weights of ``kept_epoch`` into ``model``. Called after the last ``predict_target``."""
         for name, state in self._kept_state.items():
             self.modules()[name].load_state_dict(state)
         self._kept_state = {}
 
     def _keep_where_best(self) -> None:
-        """Copy the model where a validator chooses and finds it better than all before."""
+        """Copy the model's state if ``params.choose`` names a validator and it finds this epoch the best so far."""
         if chooser(self.params.choose) is not None and self.kept_epoch == len(self.validations) - 1:
             self._kept_state = self.kept_state()
 
@@ -254,7 +252,7 @@ class Method(Resumable, ABC):
         self.validations.append(validate(inputs))
 
     def _classified(self, inputs: NetworkInputs, rows: Tensor) -> tuple[Tensor, Tensor]:
-        """Predict ``rows``: the team's processes a part each, and all get the whole embeddings and probabilities."""
+        """Embed and classify ``rows``. Each process of the team computes a part; all get the whole result."""
         own = rows[self.team.part(len(rows))]
         found = classify(self.model, inputs, own, self.augment_params.eval_crop, show_progress=self.team.leads)
         embeddings, probabilities = (self.team.from_leader(self.team.gather(part, len(rows))) for part in found)
@@ -262,5 +260,5 @@ class Method(Resumable, ABC):
 
 
 def _evenly(count: int) -> Tensor:
-    """Choose at most ``VALIDATED`` places among ``count``, spread over all (int64): the same ones in every epoch."""
+    """Return at most ``VALIDATED`` evenly spaced indices below ``count`` (int64), the same in every epoch."""
     return torch.arange(min(count, VALIDATED)) * count // max(min(count, VALIDATED), 1)

@@ -1,19 +1,19 @@
-"""Losses of what a model decides: its logits as its decision takes them, and how uncertain it is."""
+"""Logits after a model's decision (logit adjustment, possible classes), and the entropy of predictions."""
 
 from torch import Tensor
 
 from pipeline.networks.network import Decision
 
 IMPOSSIBLE = -1e4
-"""The logit of a class that does not occur: finite, so that its gradient is 0."""
+"""The logit of a class that does not occur. It is finite, so that its gradient is 0 and not NaN."""
 
 
 def decision_logits(logits: Tensor, decision: Decision) -> Tensor:
-    """Return logits whose softmax is the decision's: after its adjustment, and among the classes that occur.
+    """Return logits whose softmax equals ``decision(logits)``: adjusted, and restricted to the possible classes.
 
     Args:
         logits: z·Mᵀ, N×k float.
-        decision: whose.
+        decision: the model's decision.
 
     Returns:
         N×k float.
@@ -22,5 +22,5 @@ def decision_logits(logits: Tensor, decision: Decision) -> Tensor:
 
 
 def entropy(probabilities: Tensor) -> Tensor:
-    """−Σ p·log p over the last dimension, with a finite gradient where p is 0."""
+    """Return −Σ p·log p over the last dimension, with a finite gradient at p = 0."""
     return -(probabilities * probabilities.clamp(min=1e-12).log()).sum(dim=-1)

@@ -1,4 +1,4 @@
-"""Which methods make sense for a linear classifier that stands on the features of a network trained elsewhere."""
+"""Which methods can adapt an imported model: a network trained elsewhere, with a linear classifier on its features."""
 
 from torch import nn
 
@@ -10,11 +10,11 @@ from pipeline.networks.network import LinearClassifier, PrototypeClassifier
 
 
 def require_fitting(params: AdaptParams, model: nn.Module) -> None:
-    """Refuse a method that cannot adapt an imported model; for any other model nothing is asked.
+    """Check that the method can adapt the model if it is an imported one; other models always pass.
 
     Raises:
-        ParamsError: it needs pictures or statistics of the source, trains what the model does not have, or trains the
-            head alone.
+        ParamsError: the method needs source pictures or source statistics, trains layers that the model lacks, or
+            trains only the projection head, which an imported model does not have.
     """
     if not (isinstance(model, PrototypeClassifier) and isinstance(model.prototypes, LinearClassifier)):
         return
@@ -29,15 +29,15 @@ def require_fitting(params: AdaptParams, model: nn.Module) -> None:
 
 
 def default_method(model: nn.Module) -> str:
-    """The method for an imported model where none is named, chosen on trial targets (docs/import-model.md).
+    """Return the default method for an imported model, chosen on trial targets (docs/import-model.md).
 
-    It trains nothing: the target's statistics in the batch norms, or the model as it is where there are none.
+    Neither trains: AdaBN re-estimates the statistics of batch norms; DT, if there are none, changes nothing.
     """
     return "adabn" if any(isinstance(layer, BATCH_NORMS) for layer in model.modules()) else "dt"
 
 
 def _reason(params: AdaptParams, model: PrototypeClassifier) -> str:
-    """Why the method cannot adapt this model; empty: it can."""
+    """Return why the method cannot adapt this model; empty if it can."""
     if not params.source_free:
         return "trains on the source's labelled pictures, which an imported model does not bring"
     if params.needs_statistics:

@@ -1,21 +1,21 @@
-"""How much a method's own terms act, beside the source's cross entropy."""
+"""How strongly a method's own loss terms act, relative to the cross entropy on the source."""
 
 import torch
 from torch import Tensor
 
 SOURCE = "source"
-"""What every method calls the source's cross entropy."""
+"""The name of the source's cross entropy among every method's loss terms."""
 
 
 def own_share(terms: dict[str, Tensor], z: list[Tensor]) -> float | None:
-    """Compare gradients on the embeddings: the norm of that of a method's own terms over that of the cross entropy.
+    """Return the ratio of two gradient norms on the embeddings: the method's own terms over the cross entropy.
 
     Args:
-        terms: of a step's loss, scalars by name; their graph is kept.
+        terms: the terms of a step's loss, scalars by name; their graph is kept.
         z: the embeddings of source and target in that step, N×d float each.
 
     Returns:
-        None where there is no cross entropy of the source or nothing beside it, or where that has no gradient.
+        The ratio. None if there is no cross entropy on the source, if it is the only term, or if its gradient is 0.
     """
     own = [term for name, term in terms.items() if name != SOURCE]
     if SOURCE not in terms or not own:
@@ -25,7 +25,7 @@ def own_share(terms: dict[str, Tensor], z: list[Tensor]) -> float | None:
 
 
 def gradient_norm(loss: Tensor, z: list[Tensor]) -> float:
-    """The length of a loss's gradient on all of ``z`` (N×d float each) together; the graph is kept."""
+    """Return the norm of a loss's gradient with respect to all of ``z`` (N×d float each); the graph is kept."""
     tracked = [one for one in z if one.requires_grad]
     gradients = torch.autograd.grad(loss, tracked, retain_graph=True, allow_unused=True) if loss.requires_grad else ()
     known = [gradient.float().norm() for gradient in gradients if gradient is not None]

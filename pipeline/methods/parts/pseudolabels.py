@@ -13,10 +13,10 @@ class PseudoLabels:
     """Pseudo-labels of the whole target training set.
 
     Attributes:
-        labels: N int64: the argmax, but for samples that keep a class alive.
-        confidence: N float: the largest probability.
-        thresholds: k float, eq. 14, never NaN: +inf for a class that nobody is predicted as.
-        trusted: N bool: confidence ≥ the threshold of the class, within ``Bounds``.
+        labels: the argmax, except for samples that keep a class alive (``Bounds.alive``), N int64.
+        confidence: the largest probability, N float.
+        thresholds: eq. 14, k float; +inf for a class that is never predicted.
+        trusted: whether the confidence reaches the class's threshold, within ``Bounds``, N bool.
     """
 
     labels: Tensor
@@ -27,15 +27,15 @@ class PseudoLabels:
 
 @dataclass(frozen=True)
 class Bounds:
-    """How many samples of a class are trusted, whatever its threshold; in shares of N/k, a class's even part.
+    """Limits on the number of trusted samples per class, as multiples of N/k.
 
-    Floor and cap are as in class-balanced self-training (Zou et al., ECCV 2018).
+    They override the thresholds, as in class-balanced self-training (Zou et al., ECCV 2018).
 
     Attributes:
-        floor: at least so many of its most confident samples.
-        cap: at most so many; None: no limit.
-        alive: k bool, classes that must not die out: one that nobody is predicted as is given the samples that most
-            look like it, as many as the floor says and at least one. None: any class may.
+        floor: minimum; the most confident samples of the class are trusted.
+        cap: maximum; None: no limit.
+        alive: classes that must keep pseudo-labels, k bool. If such a class is never predicted, the samples with its
+            highest probabilities get its label: as many as ``floor`` asks for, at least one. None: no such class.
     """
 
     floor: float = 0.0
@@ -47,9 +47,9 @@ def assign(probabilities: Tensor, beta: float, bounds: Bounds = Bounds()) -> Pse
     """Pseudo-label every target sample and select the trusted ones.
 
     Args:
-        probabilities: of the samples under M_t, N×k float.
-        beta: the exponent of eq. 14.
-        bounds: how many samples of a class may be trusted.
+        probabilities: predictions with M_t, N×k float.
+        beta: β of eq. 14.
+        bounds: limits on the number of trusted samples per class.
     """
     confidence, labels = probabilities.max(dim=1)
     thresholds = adaptive_thresholds(confidence, labels, beta)
@@ -70,9 +70,12 @@ def assign(probabilities: Tensor, beta: float, bounds: Bounds = Bounds()) -> Pse
 def _revived(
     probabilities: Tensor, labels: Tensor, trusted: Tensor, alive: Tensor, count: int
 ) -> tuple[Tensor, Tensor]:
-    """Give up to ``count`` trusted samples to each class of ``alive`` that has died out.
+    """Give up to ``count`` trusted samples to each class of ``alive`` that has none.
 
-    No sample goes to two of them, and no class gives its last one. Returns labels and trust as they then are.
+    No sample is given twice, and no class loses its last sample.
+
+    Returns:
+        The new labels, and which samples are trusted.
     """
     labels, given = labels.clone(), torch.zeros_like(trusted)
     for index in (alive & (torch.bincount(labels, minlength=NUM_CLASSES) == 0)).nonzero().squeeze(1).tolist():
@@ -95,9 +98,9 @@ def adaptive_thresholds(confidence: Tensor, labels: Tensor, beta: float) -> Tens
         beta: β.
 
     Returns:
-        k float; +inf for a class that no sample has.
+        k float; +inf for a class without samples.
     """
-    # double: the mean of equal confidences must not round above them, or a class would trust none of its samples.
+    # In float64, the mean of equal confidences does not round above them, which would leave no trusted sample.
     confidence = confidence.double()
     counts = torch.bincount(labels, minlength=NUM_CLASSES)
     totals = torch.zeros(NUM_CLASSES, dtype=torch.double, device=labels.device).index_add_(0, labels, confidence)

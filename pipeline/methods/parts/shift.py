@@ -1,4 +1,4 @@
-"""Moving a target's z to where the source's lies, and a model that does so with every picture."""
+"""Alignment of the target's z with the source by an affine map, and a classifier that applies it."""
 
 from dataclasses import dataclass
 from typing import Literal, Self
@@ -15,14 +15,14 @@ from pipeline.networks.statistics import ClassStatistics, covariance
 
 @dataclass(frozen=True)
 class ClassAware:
-    """How shares and shift are found in turn.
+    """Settings of the alternating estimate of class shares and shift.
 
     Attributes:
-        rounds: How many times, at most.
-        begin: nothing (δ = 0) or means (the difference of the means, which is right where the shares are the source's).
-        shares: Of the predicted labels, or the mean probabilities.
-        guarded: Whether a round after which the predictions have no more information than before is not taken, and is
-            the last.
+        rounds: maximum number of rounds.
+        begin: initial shift: nothing (δ = 0) or means (the difference of the means, which is right if the target has
+            the source's class shares).
+        shares: class shares are those of the predicted labels, or the mean probabilities.
+        guarded: stop before a round that does not raise the mutual information of the predictions.
     """
 
     rounds: int = 10
@@ -32,7 +32,7 @@ class ClassAware:
 
 
 class Shift(nn.Module):
-    """z becomes (A·z + b) / ‖A·z + b‖; to begin with, itself. N×d float in and out.
+    """The map z → (A·z + b) / ‖A·z + b‖, N×d float in and out. Initially the identity.
 
     Attributes:
         matrix: A, d×d float.
@@ -52,10 +52,10 @@ class Shift(nn.Module):
 
 
 class ShiftedClassifier(PrototypeClassifier):
-    """softmax(z·Mᵀ) of shifted z. Every picture is taken for one of the target, also the source's."""
+    """softmax(z·Mᵀ) of shifted z. The shift is applied to every picture, also to the source's."""
 
     def __init__(self, plain: PrototypeClassifier) -> None:
-        """Put a shift between f, g and M of ``plain``, which are shared."""
+        """Insert a shift between g and M of ``plain``, whose modules are shared, not copied."""
         super().__init__(plain.network, plain.prototypes, plain.decision, plain.statistics)
         self.shift = Shift(plain.network.head.dim)
 
@@ -71,18 +71,18 @@ class ShiftedClassifier(PrototypeClassifier):
 
 
 def class_aware(z: Tensor, model: PrototypeClassifier, statistics: ClassStatistics, how: ClassAware) -> Tensor:
-    """The distance of the target's mean from that which the source would have with the target's shares.
+    """Estimate the shift of the target's mean, corrected for different class shares.
 
-    δ = mean(z) − Σ π_k·μ_k, where π are the shares of the classes that ``model`` predicts for z − δ, made unit rows
-    again: both are found in turn. Unlike the distance of the means it does not take for a shift what other shares of
-    the classes do. But it can confirm itself: the more pictures a class is predicted for, the nearer to its mean the
-    target is moved, up to one class for all. So it can be told to go on only while information grows.
+    δ = mean(z) − Σ π_k·μ_k, where π are the class shares that ``model`` predicts for the unit rows of z − δ, and μ_k
+    the source's class means. δ and π are estimated in turn. Unlike the difference of the means, δ does not contain the
+    effect of different class shares. But errors can reinforce themselves: the more pictures a class is predicted for,
+    the nearer to its mean the target is moved, until all are one class. ``how.guarded`` prevents this.
 
     Args:
-        z: of the target's training pictures, N×d float.
-        model: its prototypes and its decision predict.
-        statistics: of the source.
-        how: where it begins, how shares are counted, and when it ends.
+        z: embeddings of the target's training pictures, N×d float.
+        model: its prototypes and decision predict.
+        statistics: class statistics of the source.
+        how: settings of the estimate.
 
     Returns:
         δ, d float.
@@ -100,7 +100,7 @@ def class_aware(z: Tensor, model: PrototypeClassifier, statistics: ClassStatisti
 
 
 def _shares(predicted: Tensor, statistics: ClassStatistics, counted: str) -> Tensor:
-    """Shares (k) of N×k probabilities; a class that the source does not have counts for nothing."""
+    """Return the class shares (k) of N×k probabilities; classes that the source lacks have share 0."""
     if counted == "labels":
         predicted = F.one_hot(predicted.argmax(dim=1), NUM_CLASSES).to(predicted.dtype)
     counts = predicted.sum(dim=0) * (statistics.shares > 0)
@@ -108,21 +108,24 @@ def _shares(predicted: Tensor, statistics: ClassStatistics, counted: str) -> Ten
 
 
 def information(probabilities: Tensor) -> float:
-    """Entropy of the mean prediction less the predictions' mean entropy, of N×k (``pipeline.validators``)."""
+    """Return the mutual information: entropy of the mean prediction minus the mean entropy of N×k predictions.
+
+    The same measure on NumPy arrays is ``pipeline.validators.measures.information``.
+    """
     varied = torch.special.entr(probabilities.double().mean(dim=0)).sum()
     return float(varied - torch.special.entr(probabilities.double()).sum(dim=1).mean())
 
 
 def alignment(z: Tensor, statistics: ClassStatistics, ridge: float) -> tuple[Tensor, Tensor]:
-    """CORAL (Sun et al., AAAI 2016): A and b with which the target gets the source's mean and covariance.
+    """Return A and b that give the target the source's mean and covariance (CORAL; Sun et al., AAAI 2016).
 
-    A = C_s^½·C_t^−½: the target is whitened and then coloured as the source. (The paper does so with the source and
-    trains on it; here the classifier stays, so the target has to move.) To each covariance ``ridge`` times its mean
-    variance is added, which for features of variance 1 is the paper's.
+    A = C_s^½·C_t^−½ whitens the target and re-colours it as the source. (The paper maps the source and trains on it.
+    Here the classifier is fixed, so the target is mapped.) ``ridge`` times its mean variance is added to the diagonal
+    of each covariance; for features of variance 1 this equals the paper's regularisation.
 
     Args:
-        z: of the target's training pictures, N×d float.
-        statistics: of the source.
+        z: embeddings of the target's training pictures, N×d float.
+        statistics: class statistics of the source.
         ridge: λ.
 
     Returns:
@@ -135,7 +138,7 @@ def alignment(z: Tensor, statistics: ClassStatistics, ridge: float) -> tuple[Ten
 
 
 def _power(matrix: Tensor, exponent: float, ridge: float) -> Tensor:
-    """A power of a symmetric matrix (d×d) and ``ridge`` times the mean of its diagonal on that, float64."""
+    """Return a power of a symmetric matrix (d×d) plus ``ridge`` times its mean diagonal times the identity, float64."""
     matrix = matrix.double()
     ground = ridge * matrix.diagonal().mean() * torch.eye(len(matrix), dtype=torch.double, device=matrix.device)
     values, vectors = torch.linalg.eigh(matrix + ground)

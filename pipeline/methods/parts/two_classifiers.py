@@ -1,4 +1,4 @@
-"""Two classifiers on one embedding that disagree where the target is far from the source (Saito et al., CVPR 2018)."""
+"""Adaptation by the disagreement of two classifiers on one embedding (Saito et al., CVPR 2018)."""
 
 from abc import abstractmethod
 from dataclasses import replace
@@ -14,12 +14,12 @@ from pipeline.networks.network import Prototypes
 
 
 class TwoClassifiers(TwoDomains):
-    """Both classifiers are prototype matrices that begin near M_s; M, their mean, predicts: by their mean logits."""
+    """Both classifiers are prototype matrices that start near M_s. Their mean is M, which predicts."""
 
     params: TwoClassifiersParams
 
     def own_modules(self) -> dict[str, nn.Module]:
-        """Make the two matrices: M_s, and M_s with noise, as equal ones could never disagree."""
+        """Create the two matrices: M_s, and M_s plus noise, because equal matrices would never disagree."""
         first, second = (Prototypes(self.network.head.dim) for _ in range(2))
         with torch.no_grad():
             matrix = self.prototypes.matrix.cpu()
@@ -28,7 +28,7 @@ class TwoClassifiers(TwoDomains):
         return {"first": first, "second": second}
 
     def losses(self, batch: Domains) -> dict[str, Tensor]:
-        """Return the terms of step A: cross entropy of both classifiers on the source."""
+        """Return the losses of step A: cross entropy of both classifiers on the source."""
         return {
             f"source_{name}": weighted_cross_entropy(batch.source, matrix, batch.labels, self._weights)
             for name, matrix in self._matrices().items()
@@ -37,18 +37,18 @@ class TwoClassifiers(TwoDomains):
     def step(self, batch: Batch, progress: float) -> dict[str, Tensor]:
         """Take the three steps of Saito et al., sec. 3.3.
 
-        A trains all of it on the source, B brings the classifiers apart on the target, and C, by f and g, together
-        again.
+        A trains f, g and both classifiers on the source. B trains the classifiers to disagree on the target. C trains f
+        and g to make them agree.
         """
         self.set_rates(progress)
-        # What the classifiers learn from in A and B must have gone through the same batch norms.
+        # In A and B, the classifiers must see source embeddings from the same kind of pass through batch norms.
         separate = self.params.domain_passes == "separate"
         domains = self.embedded(replace(batch, target=None) if separate else batch, progress)
         terms = self.losses(domains)
         loss = torch.stack(list(terms.values())).sum()
         of_source = gradient_norm(loss, [domains.source]) if self.is_last_step() else 0.0
         self.descend(loss)
-        with torch.no_grad():  # f and g rest in step B
+        with torch.no_grad():  # step B does not train f and g
             both = self.embedded(batch, progress)
         apart = self.discrepancy(both.target, self._matrices())
         self.descend(torch.stack(list(self.losses(both).values())).sum() - apart)
@@ -65,11 +65,11 @@ class TwoClassifiers(TwoDomains):
 
     @abstractmethod
     def discrepancy(self, z: Tensor, matrices: dict[str, Tensor]) -> Tensor:
-        """Measure how far the two predictions are apart.
+        """Return the discrepancy of the two classifiers' predictions.
 
         Args:
             z: N×d float.
-            matrices: the two classifiers' by name, k×d float each.
+            matrices: the two prototype matrices by name, k×d float each.
 
         Returns:
             A scalar.

@@ -1,4 +1,4 @@
-"""What most methods do alike: f, g and M trained by gradients of a loss on a labelled source and a bare target."""
+"""The base class of most methods: gradient descent on f, g and M with a labelled source and an unlabelled target."""
 
 from abc import abstractmethod
 from collections.abc import Iterator
@@ -23,13 +23,13 @@ from pipeline.training.loop import Epoch
 
 @dataclass(frozen=True)
 class Batch:
-    """One step's pictures.
+    """The pictures of one step.
 
     Attributes:
-        source: None where the method does not see the domain.
-        target: None where the method does not see the domain.
-        labels: of the source's pictures in the whole team's batch, int64 on the device.
-        target_index: which of the target's training rows are in the whole team's batch, int64 on the CPU.
+        source: this process's source pictures; None if the method does not use them.
+        target: this process's target pictures; None if the method does not use them.
+        labels: labels of the source pictures in the whole team's batch, int64 on the device.
+        target_index: indices into the target's training rows, for the whole team's batch, int64 on the CPU.
     """
 
     source: Pictures | None
@@ -40,14 +40,14 @@ class Batch:
 
 @dataclass(frozen=True)
 class Domains:
-    """What a step's loss is made of, of the whole team's batch.
+    """The inputs of a step's loss, for the whole team's batch.
 
     Attributes:
-        source: z, S×d float.
-        labels: of the source's pictures, S int64.
-        target: z, T×d float.
-        target_index: which of the target's training rows these are, T int64 on the CPU.
-        target_views: this process's own, t×3×H×W float; second views, where they are drawn, follow in the same order.
+        source: z of the source, S×d float.
+        labels: labels of the source, S int64.
+        target: z of the target, T×d float.
+        target_index: indices of these pictures into the target's training rows, T int64 on the CPU.
+        target_views: target views of this process alone, t×3×H×W float; second views, if any, follow in the same order.
         progress: share of stage 2 that is done, in [0, 1).
     """
 
@@ -63,11 +63,11 @@ class TwoDomains(Method):
     """Stochastic gradient descent on the sum of ``losses``.
 
     Attributes:
-        network: f and g, trained in place from the source model on.
-        prototypes: M, trained likewise.
-        own: the method's own modules, trained along with M.
-        views: training views of each target picture in a step, of which the first is embedded.
-        averages_statistics: whether ``ema`` averages the statistics of batch norms, too.
+        network: f and g of the source model, trained in place.
+        prototypes: M of the source model, trained in place.
+        own: the method's own modules, trained as well.
+        views: number of training views per target picture and step; only the first is embedded.
+        averages_statistics: whether ``ema`` also averages the statistics of batch norms.
     """
 
     params: TwoDomainsParams
@@ -75,7 +75,7 @@ class TwoDomains(Method):
     averages_statistics: ClassVar[bool] = True
 
     def prepare(self) -> None:
-        """Make optimiser, average and views.
+        """Create the optimiser, the weight average and the training views.
 
         Raises:
             TrainingError: the target has fewer than two pictures to adapt to.
@@ -111,23 +111,23 @@ class TwoDomains(Method):
         self.parts = {**trained, **self._average.parts(), "optimiser": self.optimiser}
 
     def own_modules(self) -> dict[str, nn.Module]:
-        """Make the method's own modules, by name; what they compute must be of the whole team's batch."""
+        """Create the method's own modules, by name. They must be called on the whole team's batch."""
         return {}
 
     def averaged(self) -> dict[str, nn.Module]:
-        """Return what predicts, by name, before it is set up for several processes."""
+        """Return the modules that ``ema`` averages, by name, before they are set up for several processes."""
         return {"network": self.network, "prototypes": self.prototypes}
 
     def embedder(self) -> nn.Module:
-        """Return what is run on both domains' views: float N×… in, N×d out; trained at ``lr``."""
+        """Return the module that embeds the views of both domains: float N×… in, N×d out; trained at ``lr``."""
         return self.network
 
     @abstractmethod
     def losses(self, batch: Domains) -> dict[str, Tensor]:
-        """Return the terms of this step's loss, by name; their sum is minimised over f, g, M and the own modules."""
+        """Return the terms of the step's loss, by name. Their sum is minimised over f, g, M and the own modules."""
 
     def supervised(self, batch: Domains) -> Tensor:
-        """Cross entropy of the source's pictures, weighted by class."""
+        """Return the class-weighted cross entropy on the source."""
         return weighted_cross_entropy(batch.source, self.prototypes.matrix, batch.labels, self._weights)
 
     def _predictor(self) -> PrototypeClassifier:
@@ -137,14 +137,14 @@ class TwoDomains(Method):
         return PrototypeClassifier(network, prototypes, self._decision())
 
     def _decision(self) -> Decision:
-        """Return the source model's own where no labels are trained on, else one that knows the training's shares."""
+        """Return the source model's decision if the method is source-free, else one adjusted to the trained shares."""
         decision = self.source_model.decision
         if self.params.source_free:
             return decision
         return decision.adjusted(self._trained_shares, self.params.logit_adjustment)
 
     def begin_epoch(self, epoch: int) -> Epoch:
-        """Predict the target, then draw the epoch's batches: until the longer of both domains is seen."""
+        """Predict the target, then draw the epoch's batches; by default until the larger domain has been seen once."""
         self.network.train()
         metrics = self.prepare_epoch(epoch)
         size = self.params.batch_size
@@ -156,16 +156,16 @@ class TwoDomains(Method):
         return Epoch(self._batches(epoch, steps), steps, images, metrics)
 
     def prepare_epoch(self, epoch: int) -> dict[str, float]:
-        """Predict the target, all of it where the method learns from that, and whatever else an epoch begins with.
+        """Predict the target and do what else the method needs before an epoch.
 
         Returns:
-            What is logged, by name.
+            Metrics to log, by name.
         """
         self.predict_target()
         return {}
 
     def _pools(self) -> tuple[Tensor, Tensor]:
-        """Return what batches are drawn from: the source's rows, and places among the target's training rows."""
+        """Return what batches are drawn from: source rows, and indices into the target's training rows."""
         source, target = self.source.rows, torch.arange(len(self.target.train_rows))
         return source[: 0 if self.params.source_free else None], target[: None if self.params.uses_target else 0]
 
@@ -181,7 +181,7 @@ class TwoDomains(Method):
             )
 
     def drawn(self, steps: int, generator: torch.Generator) -> Iterator[tuple[Tensor, Tensor]]:
-        """Draw each step's rows of the source and places among the target's training rows, int64 on the CPU."""
+        """Draw, for each step, source rows and indices into the target's training rows, int64 on the CPU."""
         source, target = (shuffled_batches(rows, self.params.batch_size, steps, generator) for rows in self._pools())
         return zip(source, target, strict=True)
 
@@ -196,23 +196,23 @@ class TwoDomains(Method):
         return {name: value.detach() for name, value in {**terms, "loss": loss}.items()}
 
     def note_own_share(self, terms: dict[str, Tensor], domains: Domains) -> None:
-        """Log with the epoch, at its last step, how much the method's own terms act (``own_share``)."""
+        """At the last step of an epoch, add ``own_share`` to its metrics."""
         if self.is_last_step() and (share := own_share(terms, [domains.source, domains.target])) is not None:
             self._metrics["own_share"] = share
 
     def is_last_step(self) -> bool:
-        """Count a step, and tell whether it is the epoch's last."""
+        """Count a step and return whether it is the epoch's last. Call it once per step."""
         self._steps_left -= 1
         return self._steps_left == 0
 
     def set_rates(self, progress: float) -> None:
-        """Set the learning rates of a step at ``progress``."""
+        """Set the learning rates for ``progress``, by ``schedule``."""
         factor = (1.0 + 10.0 * progress) ** -0.75 if self.params.schedule == "inverse" else 1.0
         for group, rate in zip(self.optimiser.param_groups, self._rates, strict=True):
             group["lr"] = factor * rate
 
     def descend(self, loss: Tensor) -> None:
-        """Take one step of the optimiser down ``loss``."""
+        """Take one optimiser step on ``loss``."""
         self.optimiser.zero_grad()
         self.team.backward(loss, self._beside)
         self.optimiser.step()
@@ -237,7 +237,7 @@ class TwoDomains(Method):
         )
 
     def embed(self, views: Tensor, domain: Literal["source", "target", "both"]) -> Tensor:
-        """Embed this process's views in a training pass; batch norms take it as ``batch_norm`` says."""
+        """Embed this process's views in a training pass; batch norm treats the domain as ``batch_norm`` says."""
         with following(self.network, self.params.batch_norm, domain):
             return self._embed(views)
 
@@ -248,7 +248,7 @@ class TwoDomains(Method):
         return source, target
 
     def whole(self, z: Tensor | None, pictures: Pictures | None) -> Tensor:
-        """Gather the team's embeddings of one domain from each process's own; 0×d of a domain that is not used."""
+        """Gather one domain's embeddings from all processes of the team; 0×d if the method does not use the domain."""
         if z is None or pictures is None:
             return torch.empty(0, self.network.head.dim, device=self.team.device)
         return self.team.gather(z, pictures.count)

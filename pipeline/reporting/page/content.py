@@ -1,4 +1,4 @@
-"""What a page shows, as plain values; ``page.js`` draws it."""
+"""The content of a page as plain values; ``page.js`` draws it."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -13,13 +13,13 @@ from pipeline.reporting.target_tables import doubtful
 
 @dataclass(frozen=True)
 class Plot:
-    """Figures under one title, side by side where the page is wide enough.
+    """Figures with a common title, side by side if the page is wide enough.
 
     Attributes:
-        name: the id of its place on the page.
-        title: what stands above it.
-        panels: what Plotly.js draws.
-        note: what must be known of it.
+        name: ID of its HTML element.
+        title: the title.
+        panels: the Plotly figures.
+        note: a remark below the title.
     """
 
     name: str
@@ -38,11 +38,11 @@ class Plot:
 
 @dataclass(frozen=True)
 class Card:
-    """What came out, at a glance.
+    """The result of an adaptation, at a glance.
 
     Attributes:
-        numbers: each with what it is.
-        verdict: in a few words.
+        numbers: names and values.
+        verdict: the verdict, in a few words.
         tone: "good", "bad" or "open".
     """
 
@@ -52,12 +52,12 @@ class Card:
 
 
 def judged_card(numbers: Sequence[tuple[str, str]], scores: Unlabelled, kept_source: bool) -> Card:
-    """The card of an adaptation to pictures without labels.
+    """Return the card of an adaptation to unlabelled pictures.
 
     Args:
-        numbers: what stands on it, by name.
-        scores: of both models, without labels.
-        kept_source: whether the source model is the one that is kept.
+        numbers: names and values.
+        scores: label-free scores of both models.
+        kept_source: whether the source model is kept.
     """
     if kept_source:
         return Card(numbers, KEPT_SOURCE, "open")
@@ -68,12 +68,12 @@ def judged_card(numbers: Sequence[tuple[str, str]], scores: Unlabelled, kept_sou
 
 @dataclass(frozen=True)
 class Sheet:
-    """Small copies of pictures on one large picture.
+    """A sprite sheet: small copies of pictures in one image.
 
     Attributes:
-        uri: a data URI, the large picture itself.
-        side: of each copy, in pixels.
-        columns: copies in a row.
+        uri: data URI of the image.
+        side: side of a copy, in pixels.
+        columns: copies per row.
     """
 
     uri: str
@@ -83,18 +83,18 @@ class Sheet:
 
 @dataclass(frozen=True)
 class Predictions:
-    """The table of predictions, a column a field.
+    """The table of predictions, by column.
 
     Attributes:
-        note: which pictures these are.
-        picture: each one's file.
-        expression: the expression predicted, an index into ``pipeline.labels.EXPRESSIONS``.
-        confidence: calibrated.
-        label: an index likewise; -1 where there is none.
-        before: what the source model predicts, an index likewise; empty: that is not shown.
-        share: its confidence.
-        sheet: the name of the sheet that shows the pictures.
-        cell: each one's place on it; empty without a sheet.
+        note: which pictures are shown.
+        picture: file of each picture.
+        expression: predicted expression, an index into ``pipeline.labels.EXPRESSIONS``.
+        confidence: calibrated confidence.
+        label: the label, an index; -1: none.
+        before: prediction of the source model, an index; empty if not shown.
+        share: confidence of the source model.
+        sheet: name of the sprite sheet.
+        cell: position of each picture on the sheet; empty without a sheet.
     """
 
     note: str
@@ -110,17 +110,17 @@ class Predictions:
 
 @dataclass(frozen=True)
 class Group:
-    """What the page shows at a time: a target, or the source model.
+    """A selectable part of the page: a target, or the source model.
 
     Attributes:
-        name: what the page's address calls it.
-        title: what people choose it by.
-        mark: stands after every number.
-        note: what must be known of all of them.
-        plots: in their order on the page.
-        card: what came out; None: nothing was judged.
-        predictions: None where there are none.
-        missing: why there are none.
+        name: name in the page's address.
+        title: title in the selection.
+        mark: mark appended to every number.
+        note: a remark on all numbers.
+        plots: the plots, in order.
+        card: the result; None if there is none.
+        predictions: the predictions; None if there are none.
+        missing: why there are no predictions.
     """
 
     name: str
@@ -133,7 +133,7 @@ class Group:
     missing: str = ""
 
     def to_json(self) -> dict[str, Any]:
-        """Lists and numbers alone."""
+        """Return the group as JSON values."""
         return {
             "name": self.name,
             "title": self.title,

@@ -1,4 +1,4 @@
-"""The page as one HTML file: text, data, style, script and Plotly.js all within; it asks the network for nothing."""
+"""A page as one HTML file with text, data, style, scripts and Plotly.js; it needs no network."""
 
 import base64
 import json
@@ -20,16 +20,16 @@ from pipeline.reporting.page.content import Group, Plot, Sheet
 
 
 def head(title: str) -> str:
-    """The begin of a page that asks the network for nothing, up to its style.
+    """Return the beginning of a page, up to its style, with a policy that forbids network access.
 
     Args:
-        title: what the browser calls the page, as text.
+        title: title of the page, as plain text.
     """
     return Template(_read("head.html")).substitute(title=escape(title))
 
 
 def embedded(data: Any) -> str:
-    """Data as JSON within a page's script element, which no text in it may end."""
+    """Return data as JSON for a script element; ``</script>`` in a text is escaped."""
     return json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")
 
 
@@ -41,15 +41,15 @@ def document(
     figure: Plot | None = None,
     folded: Sequence[str] = (),
 ) -> str:
-    """The HTML; the same values give the same bytes.
+    """Return the HTML; the same values give the same bytes.
 
     Args:
-        markdown: the tables with the text around them; its first line is the title.
-        folder: what pictures within the text are named from; they are put into the page. None: there are none.
-        groups: what can be chosen to be shown below the tables; their cards stand above.
-        sheets: of pictures, by name; empty for none.
-        figure: what stands between the cards and the tables.
-        folded: titles of the parts of the text that stand at the end, closed until they are asked for.
+        markdown: the text with tables; its first line is the title.
+        folder: base folder of pictures in the text, which are embedded; None: there are none.
+        groups: selectable groups, shown below the tables; their cards are above.
+        sheets: sprite sheets by name.
+        figure: a plot between the cards and the tables.
+        folded: titles of the parts of the text that are at the end and initially collapsed.
     """
     lead, *parts = _parts(markdown, folder)
     data = {
@@ -82,14 +82,14 @@ def _read(name: str) -> str:
 
 
 def _short(title: str) -> str:
-    """What a part is called in the contents: "Table 1" of "Table 1. Accuracy …"."""
+    """Return the short title of a part for the table of contents: "Table 1" for "Table 1. Accuracy …"."""
     return title.partition(". ")[0]
 
 
 def _parts(markdown: str, folder: Path | None) -> list[tuple[str, str]]:
-    """Title and HTML of what stands before the first heading of the second level, and of each part below one.
+    """Return title and HTML of the text before the first second-level heading, and of each part below one.
 
-    HTML within the text stays text: names of the user's files may stand in it.
+    HTML in the text is escaped, because it may contain names of the user's files.
     """
     parser = MarkdownIt("commonmark", {"html": False}).enable("table")
     tokens = parser.parse(markdown)
@@ -104,7 +104,7 @@ def _parts(markdown: str, folder: Path | None) -> list[tuple[str, str]]:
 
 
 def _embed(tokens: Sequence[Token], folder: Path) -> None:
-    """Put PNG pictures into the text: the page loads no file. One that is not there is named in its place."""
+    """Embed PNG pictures in the text; a missing one is replaced by its name."""
     for child in (child for token in tokens for child in token.children or ()):
         if child.type != "image":
             continue

@@ -1,4 +1,4 @@
-"""The pictures that the page names and shows: under the pointer, and in the table of predictions."""
+"""The pictures on the page: under the pointer, and in the table of predictions."""
 
 import base64
 import io
@@ -16,20 +16,20 @@ from pipeline.labels import EXPRESSIONS
 from pipeline.reporting.page.content import Predictions, Sheet
 
 SIDE = 56
-"""Of a copy, in pixels."""
+"""Side of a copy, in pixels."""
 COLUMNS = 40
 QUALITY = 80
 
 
 @dataclass(frozen=True)
 class SetPictures:
-    """What is shown of a set's pictures.
+    """The pictures of a data set on the page.
 
     Attributes:
-        title: the set's name as people write it.
-        sheet: the name of the sheet with small copies.
-        keys: the pictures' files, by row; None where the crops are not at hand.
-        cells: the place of a row's copy on the sheet; empty where copies were not asked for.
+        title: title of the data set.
+        sheet: name of the sprite sheet.
+        keys: files of the pictures, by row; None if the crops are not available.
+        cells: position of a row's copy on the sheet; empty without copies.
     """
 
     title: str
@@ -38,26 +38,26 @@ class SetPictures:
     cells: dict[int, int]
 
     def captions(self, rows: Sequence[int]) -> list[list[str | int]]:
-        """For each row its file and the cell of its copy, -1 without one."""
+        """Return file and cell of the copy of each row; cell -1: no copy."""
         names = [f"picture {row}" if self.keys is None else self.keys[row] for row in rows]
         return [[name, self.cells.get(row, -1)] for name, row in zip(names, rows, strict=True)]
 
 
 def set_pictures(title: str, name: str, store: CropStore | None, rows: Sequence[int]) -> SetPictures:
-    """What is shown of a set.
+    """Return the pictures of a data set for the page.
 
     Args:
-        title: the set's name as people write it.
-        name: of its sheet.
-        store: its crops; None where they are not at hand.
-        rows: those that get a copy; none where copies were not asked for.
+        title: title of the data set.
+        name: name of its sprite sheet.
+        store: its crops; None if not available.
+        rows: rows that are copied to the sheet; empty for no copies.
     """
     cells = {row: cell for cell, row in enumerate(sorted(set(rows)))}
     return SetPictures(title, name, None if store is None else store.samples["key"].tolist(), cells)
 
 
 def sheet(images: NDArray[np.uint8], cells: dict[int, int]) -> Sheet:
-    """The copies of some of ``images`` (N×h×w×3), row by row; the same pictures give the same bytes."""
+    """Return a sprite sheet of some of ``images`` (N×h×w×3); the same pictures give the same bytes."""
     lines = -(-len(cells) // COLUMNS)
     page = Image.new("RGB", (COLUMNS * SIDE, lines * SIDE))
     for row, cell in cells.items():
@@ -69,11 +69,11 @@ def sheet(images: NDArray[np.uint8], cells: dict[int, int]) -> Sheet:
 
 
 MAX_PREDICTIONS = 2000
-"""Pictures of a target on the page; of more so many are drawn at random."""
+"""Maximum number of pictures of a target on the page; from more, a random sample is drawn."""
 
 
 def sample_rows(rows: Indices) -> Indices:
-    """At most ``MAX_PREDICTIONS`` of ``rows``, ascending; the same rows every time."""
+    """Return at most ``MAX_PREDICTIONS`` random rows, ascending; always the same ones."""
     return np.sort(np.random.Generator(np.random.PCG64(0)).permutation(rows)[:MAX_PREDICTIONS])
 
 
@@ -86,16 +86,16 @@ def page_predictions(
     shown: SetPictures,
     before: NDArray[np.float64] | None = None,
 ) -> Predictions:
-    """The table of predictions of some pictures.
+    """Return the table of predictions for the page.
 
     Args:
-        table: a row a picture of the store, as ``evaluation.scorecard.predictions_table`` makes it.
-        labels: N int64, of each picture of the store, -1 for none.
-        rows: the rows that are shown, by ``sample_rows``.
-        of: the rows that these were chosen from.
-        what: what the pictures are: "test pictures".
-        shown: what the page shows of the set's pictures.
-        before: the source model's calibrated probabilities of each picture of the store, N×k; None: not shown.
+        table: one row per picture of the store, from ``evaluation.scorecard.predictions_table``.
+        labels: labels of all pictures of the store, N int64; -1: none.
+        rows: rows to show, from ``sample_rows``.
+        of: rows from which these were sampled.
+        what: the word for the pictures: "test pictures".
+        shown: the pictures of the data set.
+        before: calibrated probabilities by the source model for all pictures of the store, N×k; None: not shown.
     """
     note = f"{len(of):,} {what}" if len(rows) == len(of) else f"{len(rows):,}, drawn at random, of {len(of):,} {what}"
     taken = table.iloc[rows]

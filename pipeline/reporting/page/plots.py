@@ -1,6 +1,6 @@
-"""The plots of one target: F1 by class, confusion, reliability and t-SNE, as ``reporting.figures`` draws them on paper.
+"""Interactive plots of one target: F1 by class, confusion, reliability and t-SNE, as in ``reporting.figures``.
 
-A class has the same colour and shape in every plot, on light and on dark pages. Numbers that are shown carry ``mark``.
+A class has the same colour and shape in every plot, on light and dark pages. ``mark`` is appended to all numbers.
 """
 
 from collections.abc import Sequence
@@ -20,24 +20,24 @@ from pipeline.reporting.results import Embedding, Evaluation
 from pipeline.reporting.titles import dataset_title, method_title
 
 COLOURS = (*CLASS_COLOURS[:-1], "#8A8A8A", "#C8C8C8")
-"""As in the figures, but for neutral, which would vanish on a dark page; the last one is of pictures without label."""
+"""Colours as in the figures, except neutral, which must be visible on dark pages; the last is for no label."""
 SYMBOLS = ("circle", "square", "diamond", "triangle-up", "triangle-down", "cross", "x", "triangle-left")
-"""Likewise of the same shapes."""
+"""Plotly's markers with the shapes of the figures."""
 
 BEFORE_COLOUR, AFTER_COLOUR, WARNING_COLOUR = "#8FA8BF", "#2F7FC1", "#D9622B"
 ABOVE = {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0}
 BELOW = {"orientation": "h", "y": -0.12, "yanchor": "top", "x": 0}
-"""Places of a legend that leave the plot its width, on a telephone too."""
+"""Legend positions that do not reduce the plot's width, for small screens."""
 
 
 def stage_names(evaluation: Evaluation) -> dict[str, str]:
-    """What the models are called, by stage; DT alone where nothing was adapted."""
+    """Return the names of the models by stage; only DT if nothing was adapted."""
     result = evaluation.result
     return {"before": "before: DT"} | ({"after": f"after: {method_title(result)}"} if result.adapts else {})
 
 
 def overview(evaluations: Sequence[Evaluation], mark: str) -> Plot | None:
-    """Accuracy on every labelled target before and after, with intervals; None where no target has labels."""
+    """Plot accuracy on every labelled target before and after, with intervals; None if no target has labels."""
     known = [one for one in reversed(evaluations) if one.result.before is not None]
     if not known:
         return None
@@ -74,13 +74,13 @@ def overview(evaluations: Sequence[Evaluation], mark: str) -> Plot | None:
 
 
 def of_target(evaluation: Evaluation, mark: str, source: SetPictures, target: SetPictures) -> list[Plot]:
-    """What the results allow: a target without labels has t-SNE alone.
+    """Return all plots for which there are results: a target without labels has only t-SNE.
 
     Args:
-        evaluation: one target.
-        mark: stands after every number.
-        source: what is shown of the source's pictures under the pointer.
-        target: what is shown of the target's.
+        evaluation: the results of one target.
+        mark: mark appended to every number.
+        source: pictures of the source, shown under the pointer.
+        target: pictures of the target, shown under the pointer.
     """
     result = evaluation.result
     names = stage_names(evaluation)
@@ -92,7 +92,7 @@ def of_target(evaluation: Evaluation, mark: str, source: SetPictures, target: Se
 
 
 def _f1_bars(stages: Sequence[tuple[str, Metrics]], mark: str) -> Plot:
-    """A bar a class and stage; a class without F1 has none."""
+    """Plot one bar per class and stage; a class without F1 has none."""
     names = [f"{name}<br>n = {count}{mark}" for name, count in zip(EXPRESSIONS, stages[0][1].support, strict=True)]
     figure = go.Figure()
     for (name, metrics), colour in zip(stages, (BEFORE_COLOUR, AFTER_COLOUR), strict=False):
@@ -108,7 +108,7 @@ def _f1_bars(stages: Sequence[tuple[str, Metrics]], mark: str) -> Plot:
 
 
 def _confusions(stages: Sequence[tuple[str, Metrics]], mark: str) -> Plot:
-    """Row-normalised; the colour is the share of the true class, the number the count."""
+    """Plot row-normalised confusion matrices: colours show the share of the true class, numbers the counts."""
     panels = []
     for name, metrics in stages:
         counts = np.array(metrics.confusion)
@@ -141,12 +141,12 @@ def _confusions(stages: Sequence[tuple[str, Metrics]], mark: str) -> Plot:
 
 
 def _title(text: str) -> dict[str, Any]:
-    """Of a panel, with room for two lines."""
+    """Return the layout of a panel's title, with space for two lines."""
     return {"title": {"text": text, "font": {"size": 13}}, "margin": {"t": 60, "l": 60, "r": 10, "b": 50}}
 
 
 def _reliability(evaluation: Evaluation, mark: str) -> Plot:
-    """Accuracy by bin of the confidence, as the model says it and at the temperature; a frame spans the error."""
+    """Plot accuracy by bin of confidence, without and with the temperature; frames show the error."""
     calibration, every = evaluation.result.calibration, evaluation.reliability
     stages = (
         (False, "before", "without temperature"),
@@ -163,7 +163,7 @@ def _reliability(evaluation: Evaluation, mark: str) -> Plot:
 
 
 def _reliability_panel(table: pd.DataFrame, title: str, first: float, mark: str) -> go.Figure:
-    """The bins of one stage; ``first`` is the lower edge of the lowest bin of all stages, where the axes begin."""
+    """Plot the bins of one stage; ``first``: lower edge of the lowest bin of all stages, where axes begin."""
     confidence, accuracy = table["confidence"].to_numpy(np.float64), table["accuracy"].to_numpy(np.float64)
     bars = {"x": (bin_edges(table["confidence"]) + 0.5 / BINS).tolist(), "width": 0.9 / BINS}
     counts = [f"n={count}" for count in table["count"]]
@@ -203,7 +203,7 @@ def _reliability_panel(table: pd.DataFrame, title: str, first: float, mark: str)
 
 
 def tsne(stages: Sequence[tuple[str, Embedding]], source: SetPictures, target: SetPictures, coloured_by: str) -> Plot:
-    """A panel a stage; colour and shape ``coloured_by``, outlines the source, filled the target. Axes have no unit."""
+    """Plot one panel per stage: colour and shape show ``coloured_by``; source outlined, target filled."""
     panels = []
     for stage, embedding in stages:
         figure = go.Figure()
@@ -245,23 +245,23 @@ def _marker(label: int, of_target: bool) -> dict[str, Any]:
 
 
 FEW_EPOCHS = 20
-"""Epochs of which each has its number below the plot."""
+"""Maximum number of epochs with a tick label each."""
 
 
 def losses(name: str, title: str, table: pd.DataFrame, mark: str, note: str = "") -> list[Plot]:
-    """The loss and its terms by epoch; a click in the legend shows another column, whose scale may differ."""
+    """Plot the loss and its terms by epoch; a click in the legend shows other columns."""
     columns = [column for column in table.columns if column != "epoch"]
     first = [LOSS if LOSS in columns else columns[0], *loss_terms(table)] if columns else []
     return curves(name, f"{title}; click the legend for more curves", table, first, mark, note=note)
 
 
 def accuracy_by_step(table: pd.DataFrame, mark: str, step: str) -> list[Plot]:
-    """Accuracies in per cent, on an axis that a test part's own error does not fill.
+    """Plot accuracies in per cent, with a minimum span of the axis, so that sampling error does not look like a trend.
 
     Args:
-        table: with a column ``epoch``; of a search it has the places of the configurations.
-        mark: stands after every number.
-        step: what a row is of: epoch or configuration.
+        table: a table with column ``epoch``; for a search, the number of the configuration.
+        mark: mark appended to every number.
+        step: the word for a row: epoch or configuration.
     """
     title = f"Accuracy on the test pictures by {step}; these labels choose no {step}"
     names = {"accuracy": "accuracy", "balanced_accuracy": "balanced accuracy"}
@@ -285,7 +285,7 @@ def curves(
     note: str = "",
     step: str = "epoch",
 ) -> list[Plot]:
-    """One plot of all columns against ``epoch``, ``first`` of them visible; none where nothing was trained."""
+    """Plot all columns against ``epoch``, initially showing ``first``; empty if nothing was trained."""
     columns = [column for column in table.columns if column != "epoch"]
     if table.empty or not columns:
         return []

@@ -32,9 +32,9 @@ class _Predicted:
     """The predictions of a target.
 
     Attributes:
-        table: a row a picture of the store.
-        of: the rows that are of interest, the test pictures or all.
-        rows: those of them that are shown.
+        table: one row per picture of the store.
+        of: the test rows, or all rows if there are no labels.
+        rows: the rows of these that are shown.
     """
 
     table: pd.DataFrame
@@ -43,19 +43,19 @@ class _Predicted:
 
 
 def page(params: Params, evaluations: Sequence[Evaluation], source: SourceMetrics, tables: str, root: Path) -> str:
-    """The page as HTML: the tables, the plots of every target and of the source model, the predictions.
+    """Return the page as HTML: tables, plots of every target and of the source model, predictions.
 
-    In a clone to which DVC has not brought the data the page is made without predictions and says so.
+    In a clone without DVC's data, the page has no predictions and says so.
 
     Args:
-        params: name source and targets, and say whether pictures are shown.
-        evaluations: one a target.
-        source: the source model's scores.
-        tables: the text of reports/tables.md without figures.
-        root: the project's.
+        params: the parameters: source, targets, and whether pictures are shown.
+        evaluations: the results, one per target.
+        source: scores of the source model.
+        tables: text of reports/tables.md without figures.
+        root: root of the project.
 
     Raises:
-        PipelineError: a curve is missing or damaged, a file does not fit the crops, or pictures are to be shown and
+        PipelineError: a curve is missing or damaged, a file does not match the crops, or pictures are to be shown and
             their crops are missing.
     """
     names = (params.source, *params.targets)
@@ -80,7 +80,7 @@ def page(params: Params, evaluations: Sequence[Evaluation], source: SourceMetric
 def _target(
     params: Params, evaluation: Evaluation, store: CropStore | None, source: SetPictures, root: Path
 ) -> tuple[Group, SetPictures]:
-    """What the page says of one target, and what it shows of its pictures."""
+    """Return the group of one target, and its pictures."""
     result = evaluation.result
     path = root / paths.predictions(result.target)
     predicted = None if store is None or not path.is_file() else _predicted(path, result.target, store, root)
@@ -109,7 +109,7 @@ def _target(
 
 
 def _note(result: Result) -> str:
-    """What must be known of every number of this target."""
+    """Return the remark on all numbers of a target."""
     drawn = provenance_note(result)
     notes = [f"{DRAWN_MARK} {drawn}: not comparable with results on the real sets."] if drawn else []
     if result.split.protocol.classes is not None:
@@ -118,7 +118,7 @@ def _note(result: Result) -> str:
 
 
 def _card(result: Result) -> Card:
-    """Accuracy before and after, what lies between, and what that means: by the labels, else without them."""
+    """Return the card of a target: accuracies, gain and verdict; without labels, label-free scores."""
     if not result.adapts:
         numbers = [("DT", percent(result.before.accuracy, result) + " %")] if result.before else []
         return Card(numbers, "not adapted: direct transfer", "open")
@@ -145,7 +145,7 @@ def _card(result: Result) -> Card:
 
 
 def _test_part(result: Result) -> list[tuple[str, str]]:
-    """How many pictures are scored, of how many persons, and whether the model was adapted to these very pictures."""
+    """Describe the test rows: pictures, subjects, and whether the model was adapted to the same pictures."""
     numbers = [("test pictures", f"{result.n_test:,}")]
     if result.tested is not None and result.tested.unit == "subject":
         numbers.append(("subjects", f"{len(set(result.tested.units)):,}"))
@@ -155,7 +155,7 @@ def _test_part(result: Result) -> list[tuple[str, str]]:
 
 
 def _training(evaluation: Evaluation, mark: str) -> list[Plot]:
-    """The curves of an adaptation; the accuracies, which labels were needed for, stand by themselves."""
+    """Return the curves of an adaptation; accuracies, which need labels, are a separate plot."""
     result, training, note = evaluation.result, evaluation.training, ramp_note(evaluation.result.method)
     return [
         *plots.losses("adaptation", losses_title(bool(result.candidates)), training.losses, mark, note),
@@ -164,7 +164,7 @@ def _training(evaluation: Evaluation, mark: str) -> list[Plot]:
 
 
 def _source_model(source: SourceMetrics, root: Path) -> Group:
-    """The curves of stage 1 and of the source prototypes."""
+    """Return the curves of stage 1 and of the source prototypes."""
     drawn = source.provenance == "stand-in"
     mark = f" {DRAWN_MARK}" if drawn else ""
     found = [
@@ -183,7 +183,7 @@ def _source_model(source: SourceMetrics, root: Path) -> Group:
 
 
 def _copied(params: Params, rows: set[int]) -> list[int]:
-    """The rows of which the page holds copies."""
+    """Return the rows whose pictures are copied into the page."""
     return sorted(rows) if params.report.pictures else []
 
 
@@ -193,7 +193,7 @@ def _embedded(evaluation: Evaluation, of_target: bool) -> set[int]:
 
 
 def _require_fit(evaluation: Evaluation, stores: Mapping[str, CropStore | None], root: Path) -> None:
-    """Check that the pictures of t-SNE are in the stores, as far as these are at hand.
+    """Check that the pictures of t-SNE are in the stores, if these are available.
 
     Raises:
         PipelineError: they are not.
@@ -207,15 +207,15 @@ def _require_fit(evaluation: Evaluation, stores: Mapping[str, CropStore | None],
 
 
 def _store(folder: Path, needed: bool) -> CropStore | None:
-    """The crops; None where DVC has not brought them and nothing is shown of them."""
+    """Open the crops; None if they are not available and no pictures are shown."""
     return CropStore.open(folder) if needed or folder.is_dir() else None
 
 
 def _predicted(path: Path, target: str, store: CropStore, root: Path) -> _Predicted:
-    """The predictions of the test pictures; of all where none has a label.
+    """Read the predictions of the test rows, or of all rows if there are no labels.
 
     Raises:
-        PipelineError: they are of other pictures than the store's or damaged, or the division is missing.
+        PipelineError: the file is damaged or does not match the store, or the split is missing.
     """
     types = {"picture": "string", "expression": "string", "confidence": "float64"}
     table = read_csv(path, usecols=list(types), dtype=types, keep_default_na=False)
