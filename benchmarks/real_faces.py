@@ -20,7 +20,7 @@ import matplotlib.style
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from benchmarks import stage1
+from benchmarks import encoder_statistics, stage1
 from benchmarks.heads import AS_CONFIGURED, CONSISTENT, DT, POCAN, SEARCHED, mean_scores
 from pipeline.files.io import read_json, write_text
 from pipeline.reporting.figures import AFTER_COLOUR, STYLE, WARNING_COLOUR
@@ -54,6 +54,8 @@ TABLE = re.compile(r"(<!-- rows of results/(\S+)\.md: (.+?) -->\n\n).*?(?=\n\n)"
 """A short table on a page; the comment before it names the whole table and the rows, separated by semicolons."""
 STAGE_1 = re.compile(r"(<!-- losses of stage 1 -->\n\n).*?(?=\n\n)", re.DOTALL)
 """The table of ``benchmarks.stage1`` on the page."""
+STATISTICS = re.compile(r"(<!-- encoder statistics on trial targets -->\n\n).*?(?=\n\n)", re.DOTALL)
+"""The table of ``benchmarks.encoder_statistics`` on the page."""
 MODELS = re.compile(r"( *)(<!-- source models of the preset -->\n\n).*?(?=\n\n)", re.DOTALL)
 """The table of ``source_models`` on the page, indented as the comment before it."""
 COLUMNS = ("accuracy", "gain", "balanced gain", "p (Holm)")
@@ -197,6 +199,7 @@ def with_tables(page: str) -> str:
         ValueError: a whole table lacks a row that the page names.
     """
     page = STAGE_1.sub(lambda found: found[1] + stage1.table(DOCS / "results"), page)
+    page = STATISTICS.sub(lambda found: found[1] + encoder_statistics.table(DOCS / "results"), page)
     page = MODELS.sub(lambda found: found[1] + found[2] + indent(source_models(), found[1]), page)
     return TABLE.sub(lambda found: found[1] + _short(found[2], found[3].split("; ")), page)
 

@@ -28,6 +28,9 @@ from pipeline.training import loop
 from pipeline.trials.run import WORSE, Trials
 from pipeline.trials.suite import read_suite
 
+START = "no training, the encoder's statistics alone"
+"""The row of the source model with the statistics that ``adapt.encoder_statistics`` has chosen."""
+
 SHARES = {
     "even": "even",
     "dirichlet-1.0": "Dirichlet 1.0",
@@ -78,29 +81,38 @@ def run(
 
 def table(files: Sequence[Path]) -> str:
     """Return one row per method, in points, sorted by mean balanced gain over all source models."""
-    read = [read_json(file)["rows"] for file in files]
-    found = {name: pd.concat([pd.DataFrame(rows[name]) for rows in read if name in rows]) for name in read[0]}
-    ended = {name: of.dropna(subset=["balanced"]) for name, of in found.items()}  # the others have diverged
-    gains = {name: of.assign(gain=100 * (of.balanced - of.dt_balanced).astype(float)) for name, of in ended.items()}
+    found = targets(files)
     kinds = [key for key in SHARES if any(key in set(of.shares) for of in found.values())]
     lines = []
-    for name, of in sorted(gains.items(), key=lambda item: -item[1].gain.mean()):
-        by = of.groupby("shares").gain.mean()
-        harmed = (of.gain < -100 * WORSE).sum()
-        accuracy = 100 * (of.accuracy - of.dt_accuracy).mean()
-        cells = [
-            f"{signed(accuracy)} ({signed(of.gain.mean())})",
-            *(signed(by[key]) if key in by else NOTHING for key in kinds),
-        ]
-        lines.append(
-            [name, *cells, f"{signed(of.gain.min())}", f"{harmed} of {len(of)}{_diverged(len(found[name]) - len(of))}"]
-        )
+    for name, of in sorted(found.items(), key=lambda item: -item[1].gain.mean()):
+        by = of.groupby("shares").gain.mean().dropna()
+        mean, *others = summary(of)
+        lines.append([name, mean, *(signed(by[key]) if key in by else NOTHING for key in kinds), *others])
     titles = [SHARES[key] for key in kinds]
     return markdown_table(["", "gain (balanced)", *titles, "worst", "harmed"], lines)
 
 
-def _diverged(count: int) -> str:
-    return f"; diverged {count}" if count else ""
+def targets(files: Sequence[Path]) -> dict[str, pd.DataFrame]:
+    """Read the rows' targets of all source models, and those of ``START`` where direct transfer has other statistics.
+
+    Returns:
+        A table for each row, with the balanced gain in points (``gain``), NaN where the method has diverged.
+    """
+    read = [read_json(file)["rows"] for file in files]
+    found = {name: pd.concat([pd.DataFrame(rows[name]) for rows in read if name in rows]) for name in read[0]}
+    first = next(iter(found.values()))
+    if "start_balanced" in first and not (first.start_balanced == first.dt_balanced).all():
+        found[START] = first.assign(accuracy=first.start_accuracy, balanced=first.start_balanced)
+    return {name: of.assign(gain=100 * (of.balanced - of.dt_balanced).astype(float)) for name, of in found.items()}
+
+
+def summary(of: pd.DataFrame) -> tuple[str, str, str]:
+    """Return the mean gain (balanced gain), the worst balanced gain, and how many targets were harmed or diverged."""
+    ended = of.dropna(subset=["balanced"])
+    accuracy = 100 * (ended.accuracy - ended.dt_accuracy).mean()
+    harmed, diverged = (ended.gain < -100 * WORSE).sum(), len(of) - len(ended)
+    count = f"{harmed} of {len(ended)}{f'; diverged {diverged}' if diverged else ''}"
+    return f"{signed(accuracy)} ({signed(ended.gain.mean())})", signed(ended.gain.min()), count
 
 
 def page(files: Sequence[Path]) -> str:
