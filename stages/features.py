@@ -1,5 +1,7 @@
 """The features stage: features f(x) of one data set, computed once for all adaptations that train only the head."""
 
+from typing import TYPE_CHECKING
+
 from pipeline.command_line import run
 from pipeline.config import paths
 from pipeline.config.load import load
@@ -7,6 +9,10 @@ from pipeline.config.schema import Params
 from pipeline.errors import ParamsError
 from pipeline.files.io import write_json
 from pipeline.shards import Shard
+
+if TYPE_CHECKING:
+    from pipeline.data.prepared import PreparedData
+    from pipeline.networks.features import FeatureRequest
 
 
 def main(dataset: str, shard: str | None = None) -> None:
@@ -35,29 +41,38 @@ def compute(settings: Params, dataset: str, part: Shard | None) -> None:
     from pipeline.networks import trained
     from pipeline.networks.feature_shards import write_features_shard
     from pipeline.networks.features import FeatureRequest
-    from pipeline.networks.network import PrototypeClassifier
     from pipeline.training import loop
 
-    device, adapt = pick(settings.device), settings.adapt
+    device = pick(settings.device)
     loop.prepare(settings.seed, device)
     data = PreparedData.open(dataset)
     if dataset == settings.source:
         encoder = trained.pretrained_network(settings.model).encoder
-        request = FeatureRequest.of_source(encoder, data, adapt.source_pictures, adapt.source_views, settings.augment)
-    elif adapt.encoder_statistics == "source":
-        encoder = trained.pretrained_network(settings.model).encoder
-        request = FeatureRequest.of_target(encoder, data, adapt.target_views, settings.augment)
+        pictures, views = settings.adapt.source_pictures, settings.adapt.source_views
+        request = FeatureRequest.of_source(encoder, data, pictures, views, settings.augment)
     else:
-        model, statistics = trained.open_model(paths.PROTOTYPES).model, adapt.encoder_statistics
-        assert isinstance(model, PrototypeClassifier)
-        encoder = model.network.encoder
-        request = FeatureRequest.of_target(encoder, data, adapt.target_views, settings.augment, statistics, model)
+        request = _of_target(settings, data)
     if part is None:
         request.write(paths.features(dataset), device)
         return
     folder = paths.features_shard(dataset, part.number, part.count)
     write_features_shard(request, folder, device, part)
     print(folder)
+
+
+def _of_target(settings: Params, data: "PreparedData") -> "FeatureRequest":
+    """The features that an adaptation to this target reads."""
+    from pipeline.networks import trained
+    from pipeline.networks.features import FeatureRequest
+    from pipeline.networks.network import PrototypeClassifier
+
+    views, statistics = settings.adapt.target_views, settings.adapt.encoder_statistics
+    if statistics == "source":  # then the prototypes are not needed
+        encoder = trained.pretrained_network(settings.model).encoder
+        return FeatureRequest.of_target(encoder, data, views, settings.augment)
+    model = trained.open_model(paths.PROTOTYPES).model
+    assert isinstance(model, PrototypeClassifier)
+    return FeatureRequest.of_target(model.network.encoder, data, views, settings.augment, statistics, model)
 
 
 if __name__ == "__main__":

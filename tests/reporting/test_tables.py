@@ -368,7 +368,9 @@ def test_a_row_says_who_chose_its_epoch(tmp_path: Path) -> None:
         row(section(text, "Table 1."), "POCAN, epoch by mutual information (measured)")[2]
         == "75.0 ◊ [68.0, 82.0], balanced 75.0 ◊"
     )
-    assert "by mutual information (`adapt.choose`; Shi and Sha, ICML 2012); 0 is direct transfer: CK+ 2." in text
+    assert (
+        "by mutual information (`adapt.choose`; Shi and Sha, ICML 2012); 0 is the model before training: CK+ 2." in text
+    )
     assert "from the last epoch." not in text
     last = section(text, "Choosing an epoch")
     assert "| CK+ | 60.0 ◊, balanced 60.0 ◊ | 75.0 ◊ (epoch 5), " in last
