@@ -127,7 +127,7 @@ def not_found(dataset: Dataset, what: str) -> DatasetError:
     dead = [path for path in inside if path.is_symlink() and not path.exists()]
     if dead:  # as where DVC's cache, or the disk with the pictures, is gone
         todo = (
-            f"{dead[0].name} is a link to {dead[0].readlink()}, which is gone; bring that back (its disk, or dvc pull)"
+            f"{dead[0].name} is a link to {dead[0].readlink()}, which is gone; bring it back (its disk, dvc pull)"
         )
     elif packed:
         todo = f"{', '.join(packed)}: still packed; unpack it there"
