@@ -126,9 +126,7 @@ def not_found(dataset: Dataset, what: str) -> DatasetError:
     packed = [path.name for path in inside if path.suffix.lower() in ARCHIVES and path.is_file()]
     dead = [path for path in inside if path.is_symlink() and not path.exists()]
     if dead:  # as where DVC's cache, or the disk with the pictures, is gone
-        todo = (
-            f"{dead[0].name} is a link to {dead[0].readlink()}, which is gone; bring it back (its disk, dvc pull)"
-        )
+        todo = f"{dead[0].name} is a link to {dead[0].readlink()}, which is gone; bring it back (its disk, dvc pull)"
     elif packed:
         todo = f"{', '.join(packed)}: still packed; unpack it there"
     else:
