@@ -1,9 +1,11 @@
-"""Help pages: each ends with an example, and lists what an option may be given."""
+"""Commands: help pages that end with an example and list what an option may be given; nothing given is empty."""
 
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import typer
 from typer.core import TyperCommand
 
 EXAMPLES = {
@@ -28,6 +30,14 @@ EXAMPLES = {
 
 class Command(TyperCommand):
     """A command with such a page; what it lists is looked up when the page is asked for, not when a command starts."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Refuse what is empty, as where a script's variable is not set: as a path it would be the current folder."""
+        for before, given in zip(["", *args], args, strict=False):
+            if not given or re.fullmatch(r"--[\w-]+=", given):
+                named = given or (before if before.startswith("-") else "an argument")
+                raise typer.BadParameter(f"{named.rstrip('=')} is empty; name something, or leave it out")
+        return super().parse_args(ctx, args)
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """Write the page: the command's own, then the choices and the example."""

@@ -164,7 +164,7 @@ def test_a_configuration_that_is_not_finite_is_left_out_and_the_others_go_on(
     task = Search(whole.candidates, broken, whole._validator)
     trained(task, tmp_path / "c.pt")
     trained(whole, tmp_path / "whole.pt")
-    assert "configuration 2 is not finite and is left out: lr " in capsys.readouterr().out
+    assert "configuration 2 is not finite and is left out: lr " in capsys.readouterr().err
     assert all(math.isnan(value) for value in task.validations[2].values())
     assert task.validations[1] == whole.validations[1]
     assert task.validations[3] == whole.validations[3]

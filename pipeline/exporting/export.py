@@ -15,6 +15,7 @@ from pipeline.exporting.card import Scored, card
 from pipeline.files.atomic import atomic_folder, require_free
 from pipeline.files.io import write_text
 from pipeline.files.names import as_text, require_utf8
+from pipeline.locks import exclusive
 from pipeline.networks.trained import TrainedModel
 from pipeline.progress import say
 
@@ -67,7 +68,7 @@ def export(trained: TrainedModel, called: str, out: Path, crops: Path | None, in
     if store is not None and (message := _cropped_otherwise(trained, store)):
         say(f"warning: {message}")
     files = {}
-    with atomic_folder(out) as folder:
+    with exclusive(out), atomic_folder(out) as folder:
         onnx.export(trained, folder / "model.onnx")
         difference = onnx.difference(trained, folder / "model.onnx", pictures)
         if not difference <= TOLERANCE:

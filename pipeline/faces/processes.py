@@ -41,6 +41,7 @@ def crop_batches(work: FaceBatches, batches: Batches, processes: int | None) -> 
     """
     if processes is None:
         processes = _default_processes(sum(map(len, batches)), work.device)
+    processes = min(processes, len(batches))  # more would have nothing to do
     context = _context()
     processes = processes_allowed(processes, context)
     if processes <= 1:

@@ -76,6 +76,10 @@ def atomic_folder(path: Path) -> Iterator[Path]:
             try:
                 yield temporary
                 _share(temporary, 0o777)
+                if os.path.lexists(path):
+                    raise StorageError(
+                        f"{path}: another process has made it in the meantime; remove one, or name another"
+                    )
                 temporary.rename(path)
             finally:
                 shutil.rmtree(temporary, ignore_errors=True)
@@ -226,6 +230,8 @@ def _advice(path: Path, error: Exception) -> str:
         for above in (*reversed(path.parents), path):
             if os.path.isfile(above):  # noqa: PTH113 - Path.is_file raises where a folder above may not be looked into
                 return f"{above} is a file where a folder should be: move it away"
+            if os.path.islink(above) and not os.path.exists(above):  # noqa: PTH110, PTH114 - as above
+                return f"{above} is a link that leads nowhere: move it away"
     if number in (errno.EISDIR, errno.ENOTEMPTY):
         return "There is a folder where a file should be: move it away"
     if number == errno.ENAMETOOLONG:

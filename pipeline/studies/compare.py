@@ -56,7 +56,7 @@ def _shown(num: int) -> list[Row]:
     from scmrepo.exceptions import SCMError
 
     try:
-        git("rev-parse", "--git-dir")  # where git refuses, it says why and what helps; DVC's library does not
+        git("log", "--max-count=1")  # where git refuses, or has no commit, it says so; DVC's library does not
         return list(exp_show(num=num))
     except (GitError, DvcException, SCMError) as error:
         root = "" if params_file() else "; run from the project's root"

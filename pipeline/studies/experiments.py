@@ -296,7 +296,7 @@ def failure_message(name: str) -> str:
 
 def _head() -> str:
     """The last commit; not cached, as there may be a new one at any time."""
-    return git("rev-parse", "HEAD").strip()
+    return git("log", "--max-count=1", "--format=%H").strip()
 
 
 def _dvc(*arguments: str, **variables: str) -> None:

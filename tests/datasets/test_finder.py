@@ -174,6 +174,14 @@ def test_two_copies_of_folders_are_not_chosen_between(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["jaffe", "rafdb"])
+def test_links_into_a_cache_that_is_gone_are_named(tmp_path: Path, name: str) -> None:
+    (tmp_path / "KA.AN1.39.tiff").symlink_to("/nowhere/files/md5/ab")
+    gone = r"KA\.AN1\.39\.tiff is a link to /nowhere/files/md5/ab, which is gone; bring it back \(its disk, dvc pull\)"
+    with pytest.raises(DatasetError, match=gone):
+        open_dataset(name, tmp_path).samples()
+
+
+@pytest.mark.parametrize("name", ["jaffe", "rafdb"])
 def test_an_archive_that_is_still_packed_is_named(tmp_path: Path, name: str) -> None:
     (tmp_path / "download").mkdir()
     (tmp_path / "download/all.zip").touch()

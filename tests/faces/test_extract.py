@@ -212,6 +212,12 @@ def test_any_number_of_processes_gives_the_same_bytes(tmp_path: Path) -> None:
     assert content(tmp_path / "store1") == content(tmp_path / "store2")
 
 
+def test_there_are_no_more_processes_than_batches(tmp_path: Path) -> None:
+    dataset = album(tmp_path / "album", 2)
+    extract(dataset, tmp_path / "store", tmp_path / "work", PARAMS, 0.6, CPU, 100_000)
+    assert content(tmp_path / "store")
+
+
 PROGRAM = """
 import sys, torch
 from pathlib import Path

@@ -120,6 +120,22 @@ def test_so_is_a_folder(tmp_path: Path) -> None:
     assert set(tmp_path.iterdir()) == {path, *mine}
 
 
+def test_a_folder_that_another_process_has_made_in_the_meantime_is_kept(tmp_path: Path) -> None:
+    path = tmp_path / "mine"
+    made = pytest.raises(StorageError, match=rf"^{path}: another process has made it in the meantime")
+    with made, atomic_folder(path) as part:
+        (part / "late").touch()
+        path.mkdir()
+    assert [*tmp_path.rglob("*")] == [path]
+
+
+def test_a_link_that_leads_nowhere_is_named(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to("nowhere")
+    told = re.escape(f"(File exists). {tmp_path}/link is a link that leads nowhere: move it away, and run")
+    with pytest.raises(StorageError, match=told):
+        write_json(tmp_path / "link/below/a.json", {})
+
+
 def write_folder(path: Path) -> None:
     with atomic_folder(path) as part:
         (part / "metrics.json").touch()

@@ -34,6 +34,14 @@ def test_every_command_has_an_example_that_it_takes(command: str) -> None:
     found.make_context(command, arguments)  # parses, and runs nothing
 
 
+@pytest.mark.parametrize("command", sorted(COMMANDS))
+def test_nothing_given_is_empty_which_as_a_path_would_be_the_current_folder(command: str) -> None:
+    for given, named in (([""], "an argument"), (["--out", ""], "--out"), (["--out="], "--out"), (["-S", ""], "-S")):
+        answer = CliRunner().invoke(app, [command, *given], env={"COLUMNS": "300"})
+        assert answer.exit_code == 2
+        assert f"{named} is empty" in answer.stderr
+
+
 def test_choices_are_listed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(ROOT)
     adapt = page("adapt")

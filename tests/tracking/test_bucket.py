@@ -108,7 +108,7 @@ def test_what_a_bucket_that_goes_away_should_have_had_is_kept_and_sent_later(
         run.log_model(torch.nn.Flatten())
         run.log_files([Path("curve.csv")], "adapt")
         run.log({"loss": 1.0}, 1)
-    output = capsys.readouterr().out
+    output = capsys.readouterr().err
     assert f"The bucket of MLflow server {server.uri} does not answer since" in output
     assert "Connection refused" in output
     assert "When it is back: pocan send" in output

@@ -134,7 +134,7 @@ def test_a_store_that_another_program_is_making_is_waited_for(
     wait_for_maker(store)
     maker.join()
     assert find_fault(store) is None
-    assert capsys.readouterr().out.count("is not complete; waiting as long as another program is making it") == 1
+    assert capsys.readouterr().err.count("is not complete; waiting as long as another program is making it") == 1
 
 
 def test_a_store_that_nobody_is_making_is_not_waited_for(store: Path) -> None:

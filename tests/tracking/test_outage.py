@@ -46,13 +46,13 @@ def test_a_server_that_comes_back_in_training_has_all_of_it_in_order(
         run.log({"loss": 3.0}, 2)
         run.log({"loss": 2.0}, 3)
         assert time.monotonic() - began < 5
-        assert f"{server.uri} does not answer since" in (output := capsys.readouterr().out)
+        assert f"{server.uri} does not answer since" in (output := capsys.readouterr().err)
         assert "Connection refused" in output
         assert [path.name for path in unsent()] == ["000001.json", "000002.json", "run.json"]
         before = time.time_ns() // 1_000_000
         server.start()
         run.log({"loss": 1.0}, 4)
-        assert "is back: 3 entries that waited are logged" in capsys.readouterr().out
+        assert "is back: 3 entries that waited are logged" in capsys.readouterr().err
         run.log({"loss": 0.5}, 5)
     history = mlflow.MlflowClient().get_metric_history(run.id, "loss")
     assert [(metric.step, metric.value) for metric in history] == [(1, 4.0), (2, 3.0), (3, 2.0), (4, 1.0), (5, 0.5)]
@@ -103,7 +103,7 @@ def test_what_a_server_that_stays_away_should_have_had_is_kept_and_sent_later(
         Path("curve.csv").write_text("of a later run\n")
         began, end = time.monotonic(), time.time_ns() // 1_000_000
     assert time.monotonic() - began < 15
-    output = capsys.readouterr().out
+    output = capsys.readouterr().err
     assert (
         output.count("does not answer since")
         == output.count("still does not answer: waiting 1 seconds for it, once")

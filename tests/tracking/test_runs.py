@@ -141,7 +141,7 @@ def test_that_runs_lose_their_commit_is_said_once_for_all_stages(
     for stage in ("pretrain", "prototypes"):
         with runs.stage_run(settings, stage) as run:
             pass
-    assert capsys.readouterr().out.count("detected dubious ownership") == 1
+    assert capsys.readouterr().err.count("detected dubious ownership") == 1
     assert {"git.commit", "git.dirty"}.isdisjoint(mlflow.get_run(run.id).data.tags)
 
 
@@ -322,7 +322,7 @@ def test_a_run_that_goes_on_logs_again_what_was_kept_of_it(
         assert time.monotonic() - began < 10
     kept = tmp_path / offline_queue.UNSENT / before.info.run_id
     assert sorted(path.name for path in kept.iterdir()) == ["000001.json", "run.json"]
-    assert f"1 entries are kept in {kept}. When it is back: pocan send" in capsys.readouterr().out
+    assert f"1 entries are kept in {kept}. When it is back: pocan send" in capsys.readouterr().err
     after = go_on(settings, checkpoint, "2-2", monkeypatch)
     assert after.info.run_id == before.info.run_id
     history = mlflow.MlflowClient().get_metric_history(after.info.run_id, "loss")
@@ -339,7 +339,7 @@ def test_a_later_stage_says_that_something_waits(settings: Params, capsys: pytes
     note.parent.mkdir(parents=True)
     note.write_text("{}")
     with runs.stage_run(settings, "prototypes"):
-        assert "what 1 earlier run(s) had to log still waits there; send it by: pocan send" in capsys.readouterr().out
+        assert "what 1 earlier run(s) had to log still waits there; send it by: pocan send" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("later", [True, False])

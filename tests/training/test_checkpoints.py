@@ -19,7 +19,7 @@ def test_a_checkpoint_cut_at_any_length_begins_anew(
         checkpoint.path.write_bytes(whole[:length] + bytes(len(whole) - length) * zeroed)
         checkpoint.make_current()
         assert checkpoint.load() is None
-        assert "a.pt cannot be read" in capsys.readouterr().out
+        assert "a.pt cannot be read" in capsys.readouterr().err
     checkpoint.path.write_bytes(whole)
     checkpoint.make_current()
     assert checkpoint.load() is not None

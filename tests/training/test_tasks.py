@@ -158,13 +158,13 @@ def test_what_is_put_aside_is_told_kept_and_continued(tmp_path: Path, capsys: py
     capsys.readouterr()
     with pytest.raises(KilledError):
         fit(pretraining(TEAM), path, killed_after(1), "new")
-    told = capsys.readouterr().out
+    told = capsys.readouterr().err
     assert "the state after epoch 2 of another training, which differs in print (old → new)" in told
     (kept,) = [file for file in tmp_path.iterdir() if file != path]
     assert f"kept as {kept}; this training starts from the beginning" in told
     logged: list[int] = []
     fit(pretraining(TEAM), path, lambda metrics, epoch: logged.append(epoch), "old")
-    assert "a state of this very training was put aside; it goes on" in (told := capsys.readouterr().out)
+    assert "a state of this very training was put aside; it goes on" in (told := capsys.readouterr().err)
     assert "going on after epoch 2 of 3" in told
     assert logged == [1, 2, 3]
     assert len(list(tmp_path.iterdir())) == 2  # the finished one's, and the one of "new" that was put aside

@@ -124,7 +124,13 @@ def not_found(dataset: Dataset, what: str) -> DatasetError:
     more = f" and {len(names) - MAX_LISTED} more" if len(names) > MAX_LISTED else ""
     way = "" if folder == dataset.root else f"{dataset.key(folder)}/: "
     packed = [path.name for path in inside if path.suffix.lower() in ARCHIVES and path.is_file()]
-    todo = f"{', '.join(packed)}: still packed; unpack it there" if packed else f"unpack {dataset.title} there"
+    dead = [path for path in inside if path.is_symlink() and not path.exists()]
+    if dead:  # as where DVC's cache, or the disk with the pictures, is gone
+        todo = f"{dead[0].name} is a link to {dead[0].readlink()}, which is gone; bring it back (its disk, dvc pull)"
+    elif packed:
+        todo = f"{', '.join(packed)}: still packed; unpack it there"
+    else:
+        todo = f"unpack {dataset.title} there"
     listed = ", ".join(names[:MAX_LISTED]) or "nothing"
     return dataset.error(
         f"{dataset.root}: {what} is not there, nor in a folder below; {todo}. Found: {way}{listed}{more}"
