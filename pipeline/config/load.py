@@ -84,7 +84,9 @@ def read(path: Path) -> dict[str, Any]:
         raise ParamsError(f"{path}: expected a mapping of sections, found {type(raw).__name__}")
     if not is_own(raw):
         lacking = ", ".join(sorted(OWN_SECTIONS))
-        raise ParamsError(f"{path}: another project's, with no section of {lacking}; run from the project's root")
+        raise ParamsError(
+            f"{path}: none of the sections {lacking}; it belongs to another project: run from this project's root"
+        )
     return raw
 
 
