@@ -1,8 +1,9 @@
 """The target's own statistics in the encoder's batch norms (AdaBN; Li et al., ICLR 2017 workshops).
 
-Other cameras move the mean and variance of what the layers compute. The target's own ones undo that; but where the
-target has other class shares than the source, they also remove what tells classes apart. Without labels mutual
-information tells both cases apart: on trial targets it rises where accuracy rises (docs/results.md).
+Another camera shifts the means and variances of what the layers compute; the target's own ones undo that. A target with
+other class shares shifts them, too, and this must stay, because it tells classes apart. So the statistics are those of
+pictures that are drawn with the source's class shares, by their predicted classes (as Gong et al., NeurIPS 2022, draw
+them with equal shares). Whether they help, mutual information says, without labels (docs/results.md).
 """
 
 import copy
@@ -20,20 +21,24 @@ from pipeline.networks.network import Encoder, PrototypeClassifier
 from pipeline.validators.measures import information
 
 PICTURES = 2048
-"""The statistics of the target are those of at most so many of its pictures."""
+"""The statistics are computed from at most this many pictures of the target."""
 
-Batches = Callable[[], Iterable[Tensor]]
-"""Gives evaluation views, float n×3×112×112 on the encoder's device, in batches of nearly one size."""
+MARGIN = 0.05
+"""Mutual information must rise by more than this, in nats. On trial targets without a change of camera it rose by up to
+0.03; there the target's statistics lost accuracy."""
+
+Batches = Callable[[Tensor], Iterable[Tensor]]
+"""Return evaluation views of some pictures (places, int64), float n×3×112×112 on the encoder's device, in batches."""
 
 
 @dataclass(frozen=True)
 class StatisticsChoice:
-    """Whose statistics an encoder has for a target, and why.
+    """Which statistics the encoder has for a target, and why.
 
     Attributes:
         chosen: source or target.
-        of_source: mutual information of the predictions with the source's statistics; None: it was not asked for.
-        of_target: the same with the target's.
+        of_source: mutual information of the predictions with the source's statistics, in nats; None: not computed.
+        of_target: the same with the target's statistics.
     """
 
     chosen: Literal["source", "target"]
@@ -42,73 +47,101 @@ class StatisticsChoice:
 
 
 def choose(
-    model: PrototypeClassifier, rule: Literal["target", "information"], batches: Batches
+    model: PrototypeClassifier, rule: Literal["target", "information"], count: int, batches: Batches
 ) -> tuple[StatisticsChoice, Encoder]:
-    """Decide whose statistics the encoder has for a target.
+    """Decide which statistics the encoder has for a target.
 
     Args:
         model: the source model, in evaluation mode on the device of the batches.
-        rule: target: always the target's; information: these where the mutual information of the model's predictions
-            rises by them.
-        batches: of the target's pictures.
+        rule: target: the target's statistics. information: the target's if the mutual information of the model's
+            predictions rises by more than ``MARGIN`` with them, otherwise the source's.
+        count: number of pictures.
+        batches: evaluation views of pictures, by their places from 0 to count − 1.
 
     Returns:
-        The choice, and the encoder with the chosen statistics: the model's own, or a copy.
+        The choice, and the encoder with these statistics: the model's own, or a copy.
 
     Raises:
-        ParamsError: the target's are asked for, and the encoder has no batch norms.
+        ParamsError: ``rule`` is target, and the encoder has no batch norms.
     """
-    encoder = model.network.encoder
-    if not norms(encoder):
+    encoder, every = model.network.encoder, torch.arange(count)
+    if not any(isinstance(part, _BatchNorm) for part in encoder.modules()):
         if rule == "target":
             raise ParamsError("adapt.encoder_statistics: this encoder has no batch norms; set it to source")
         return StatisticsChoice("source"), encoder
-    adapted = with_statistics(encoder, batches())
+    before = _probabilities(model, encoder, batches(every))
+    adapted = with_statistics(encoder, batches(drawn(before.argmax(dim=1), _shares(model))))
     if rule == "target":
         return StatisticsChoice("target"), adapted
-    before, after = (_information(model, one, batches()) for one in (encoder, adapted))
-    if after > before:
-        return StatisticsChoice("target", before, after), adapted
-    return StatisticsChoice("source", before, after), encoder
+    after = _probabilities(model, adapted, batches(every))
+    of_source, of_target = (information(found.numpy()) for found in (before, after))
+    if of_target > of_source + MARGIN:
+        return StatisticsChoice("target", of_source, of_target), adapted
+    return StatisticsChoice("source", of_source, of_target), encoder
+
+
+def drawn(predicted: Tensor, shares: Tensor | None) -> Tensor:
+    """Draw pictures whose predicted classes have the given shares.
+
+    Args:
+        predicted: predicted classes, N int64.
+        shares: class shares, k float; None: all pictures, in random order. Classes that are never predicted are left
+            out.
+
+    Returns:
+        N places, int64, with repetitions where shares are given; always the same for the same arguments.
+    """
+    generator = torch.Generator().manual_seed(0)
+    if shares is None:
+        return torch.randperm(len(predicted), generator=generator)
+    counts = torch.bincount(predicted, minlength=len(shares))
+    weights = (shares / counts.clamp(min=1))[predicted]
+    # A class that the source does not have gets no picture; if only such ones are predicted, all count alike.
+    return torch.multinomial(
+        weights if weights.sum() > 0 else torch.ones(len(predicted)),
+        len(predicted),
+        replacement=True,
+        generator=generator,
+    )
 
 
 @torch.no_grad()
 def with_statistics(encoder: Encoder, batches: Iterable[Tensor]) -> Encoder:
-    """Copy an encoder and let its batch norms have the mean statistics of these batches."""
+    """Copy an encoder and set the statistics of its batch norms to the means over these batches."""
     adapted = copy.deepcopy(encoder).eval()
-    found = norms(adapted)
-    momenta = [norm.momentum for norm in found]
-    for norm in found:
+    norms = [part for part in adapted.modules() if isinstance(part, _BatchNorm)]
+    momenta = [norm.momentum for norm in norms]
+    for norm in norms:
         norm.reset_running_stats()
-        norm.momentum = None  # the mean over all batches, each counted once
+        norm.momentum = None  # the mean over all batches
         norm.train()
     for images in batches:
         adapted(images)
-    for norm, momentum in zip(found, momenta, strict=True):
+    for norm, momentum in zip(norms, momenta, strict=True):
         norm.momentum = momentum
     return adapted.eval()
 
 
-def norms(encoder: nn.Module) -> list[_BatchNorm]:
-    """The batch norms that have running statistics."""
-    return [part for part in encoder.modules() if isinstance(part, _BatchNorm) and part.track_running_stats]
+def statistics(encoder: nn.Module) -> dict[str, Tensor]:
+    """Return the running statistics of the batch norms by their names in the state of ``encoder``."""
+    return {
+        f"{name}.{key}": part.get_buffer(key)
+        for name, part in encoder.named_modules()
+        if isinstance(part, _BatchNorm)
+        for key in ("running_mean", "running_var")
+    }
 
 
-def statistics(encoder: Encoder) -> dict[str, Tensor]:
-    """The running statistics of the batch norms, by name."""
-    kept = {f"{name}.{key}" for name, part in encoder.named_modules() if isinstance(part, _BatchNorm) for key in _KEPT}
-    return {name: value for name, value in encoder.state_dict().items() if name in kept}
-
-
-_KEPT = ("running_mean", "running_var")
+def _shares(model: PrototypeClassifier) -> Tensor | None:
+    return None if model.statistics is None else model.statistics.shares.cpu()
 
 
 @torch.no_grad()
-def _information(model: PrototypeClassifier, encoder: Encoder, batches: Iterable[Tensor]) -> float:
-    """Mutual information of what the model predicts with this encoder, whichever classes are known to occur."""
+def _probabilities(model: PrototypeClassifier, encoder: Encoder, batches: Iterable[Tensor]) -> Tensor:
+    """Predict with this encoder, N×k on the CPU; known classes of the target do not count, so all runs choose alike."""
     found = []
     with evaluating(model), evaluating(encoder):
         for images in batches:
             logits = model.prototypes(model.network.head(encoder(images)))
             found.append(torch.softmax(logits - model.decision.adjustment, dim=1))
-    return information(torch.cat(found).cpu().numpy())
+    return torch.cat(found).cpu()

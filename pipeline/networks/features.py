@@ -120,6 +120,7 @@ class FeatureRequest:
                 "head": digest(self.model.network.head),
                 "prototypes": digest(self.model.prototypes),
                 "adjustment": self.model.decision.adjustment.tolist(),
+                "shares": self.model.statistics.shares.tolist() if self.model.statistics else None,
             }
         return described
 
@@ -204,25 +205,22 @@ class FeatureRequest:
         self._written.add(folder)
 
     def _choose(self, device: torch.device) -> tuple[StatisticsChoice, Encoder]:
-        """Decide whose statistics the encoder has, by pictures drawn from ``train_rows``."""
+        """Decide which statistics the encoder has, from pictures drawn from ``train_rows``."""
         assert self.model is not None
         assert self.statistics != "source"
         generator = generator_for(SEED, f"statistics {self.name}", 0)
-        drawn = self.train_rows[torch.randperm(len(self.train_rows), generator=generator)]
-        drawn = drawn[: encoder_statistics.PICTURES]
-        batches, inputs = drawn.tensor_split(math.ceil(len(drawn) / BATCH)), DeviceCrops(self.images, device)
+        sample = self.train_rows[torch.randperm(len(self.train_rows), generator=generator)]
+        sample, inputs = sample[: encoder_statistics.PICTURES], DeviceCrops(self.images, device)
 
-        def views() -> Iterator[Tensor]:
-            for stored in progress_bar(
-                prefetched(map(inputs.batch, batches)),
-                total=len(batches),
-                desc=f"statistics {self.name}",
-                unit="batch",
-                leave=False,
-            ):
-                yield inputs.evaluation_view(stored, self.augment.eval_crop)
+        def views(places: Tensor) -> Iterator[Tensor]:
+            # Batches of nearly one size: each counts as much as any other in the statistics.
+            batches = sample[places].tensor_split(math.ceil(len(places) / BATCH))
+            stored = prefetched(map(inputs.batch, batches))
+            title = f"statistics {self.name}"
+            for batch in progress_bar(stored, total=len(batches), desc=title, unit="batch", leave=False):
+                yield inputs.evaluation_view(batch, self.augment.eval_crop)
 
-        return encoder_statistics.choose(self.model.to(device).eval(), self.statistics, views)
+        return encoder_statistics.choose(self.model.to(device).eval(), self.statistics, len(sample), views)
 
     def _write_statistics(self, folder: Path, encoder: Encoder, device: torch.device) -> None:
         """Write the encoder's statistics, and what the encoder with the source's makes of the evaluation views."""

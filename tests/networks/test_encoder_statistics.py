@@ -1,6 +1,7 @@
 """The target's own statistics in the encoder's batch norms, and the choice between them and the source's."""
 
 import copy
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from torch.nn import functional as F
 
 from pipeline.data.prepared import PreparedData, Split
 from pipeline.errors import DamagedFileError, ParamsError
-from pipeline.networks.encoder_statistics import choose, with_statistics
+from pipeline.networks.encoder_statistics import MARGIN, choose, drawn, with_statistics
 from pipeline.networks.features import FeatureRequest
 from pipeline.networks.network import Encoder, PrototypeClassifier
 from pipeline.validators.measures import information
@@ -25,6 +26,11 @@ pytestmark = pytest.mark.slow  # the toy source model is trained first
 def views(shifted: bool, seed: int = 2) -> list[Tensor]:
     crops = toy.pictures(seed, shifted)
     return [crops.evaluation_view(crops.batch(rows), 1.0) for rows in toy.ROWS.split(70)]
+
+
+def places_of(shifted: bool, seed: int = 2) -> Callable[[Tensor], Iterable[Tensor]]:
+    every = torch.cat(views(shifted, seed))
+    return lambda places: every[places].tensor_split(2)
 
 
 def test_every_batch_norm_has_the_mean_statistics_of_the_batches() -> None:
@@ -52,19 +58,19 @@ def test_every_batch_norm_has_the_mean_statistics_of_the_batches() -> None:
 
 def test_the_target_keeps_its_own_statistics_where_information_rises() -> None:
     model = copy.deepcopy(toy.source_model()).eval()
-    choice, encoder = choose(model, "information", lambda: views(shifted=True))
+    choice, encoder = choose(model, "information", toy.COUNT, places_of(shifted=True))
     of_source = information(torch.cat([model.embed(images)[1] for images in views(True)]).detach().numpy())
     assert choice.of_source == pytest.approx(of_source, abs=1e-5)
     assert choice.of_target is not None
-    assert choice.of_target > of_source
+    assert choice.of_target > of_source + MARGIN
     assert choice.chosen == "target"
     assert _right(model, encoder) > _right(model, model.network.encoder) + 4.0
 
-    one_class = [torch.cat(views(False, seed=1))[toy.LABELS == 3]]
-    choice, encoder = choose(model, "information", lambda: one_class)
+    own = places_of(shifted=False, seed=1)
+    choice, encoder = choose(model, "information", toy.COUNT, own)
     assert choice.chosen == "source"
     assert encoder is model.network.encoder
-    choice, encoder = choose(model, "target", lambda: one_class)
+    choice, encoder = choose(model, "target", toy.COUNT, own)
     assert (choice.chosen, choice.of_source) == ("target", None)
     assert encoder is not model.network.encoder
 
@@ -77,11 +83,20 @@ def _right(model: PrototypeClassifier, encoder: Encoder) -> float:
 def test_an_encoder_without_batch_norms_keeps_what_it_has() -> None:
     model = copy.deepcopy(toy.source_model()).eval()
     model.network.encoder.trunk = nn.Sequential(nn.AdaptiveAvgPool2d(13), nn.Flatten())
-    choice, encoder = choose(model, "information", lambda: views(True))
+    choice, encoder = choose(model, "information", toy.COUNT, places_of(True))
     assert choice.chosen == "source"
     assert encoder is model.network.encoder
     with pytest.raises(ParamsError, match=r"adapt\.encoder_statistics: this encoder has no batch norms"):
-        choose(model, "target", lambda: views(True))
+        choose(model, "target", toy.COUNT, places_of(True))
+
+
+def test_pictures_are_drawn_by_predicted_class_with_the_sources_shares() -> None:
+    predicted = torch.tensor([0] * 900 + [1] * 90 + [3] * 10)
+    shares = torch.tensor([0.1, 0.3, 0.4, 0.2, 0.0, 0.0, 0.0])  # nothing is predicted as class 2
+    counts = torch.bincount(predicted[drawn(predicted, shares)], minlength=7) / len(predicted)
+    torch.testing.assert_close(counts, torch.tensor([1.0, 3.0, 0.0, 2.0, 0.0, 0.0, 0.0]) / 6, rtol=0, atol=0.05)
+    assert torch.equal(drawn(predicted, None).sort().values, torch.arange(1000))
+    assert len(drawn(predicted, torch.tensor([0.0] * 6 + [1.0]))) == 1000
 
 
 @pytest.fixture(scope="module")
