@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from pipeline.config.methods import AdaptParams
 from pipeline.labels import EXPRESSIONS, NUM_CLASSES
-from pipeline.networks.encoder_statistics import StatisticsChoice
+from pipeline.networks.encoder_statistics import MARGIN, StatisticsChoice
 from pipeline.own_pictures.labelled import Candidate, Verdict
 from pipeline.reporting.markdown import markdown_table
 from pipeline.validators import chooser
@@ -47,7 +47,7 @@ def of_statistics(choice: StatisticsChoice, mark: str) -> str:
         )
     return (
         "The encoder's batch norms kept the source's means and variances: those of these pictures would have changed "
-        f"mutual information {numbers}."
+        f"mutual information {numbers}, and a rise of more than {MARGIN} is asked for."
     )
 
 

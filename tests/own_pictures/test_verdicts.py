@@ -9,6 +9,7 @@ from scipy.stats import binomtest
 
 from pipeline.config.methods import METHODS
 from pipeline.networks.calibration import rescaled
+from pipeline.networks.encoder_statistics import StatisticsChoice
 from pipeline.own_pictures import defaults, verdicts
 from pipeline.own_pictures.labelled import Candidate, Verdict, matching_temperature
 
@@ -27,6 +28,16 @@ def test_a_source_model_that_is_kept_is_told_with_what_training_would_have_done(
         "**Kept the source model**: the source model's predictions are not certain enough to learn from"
     )
     assert "(warrant 0.70 ◊; an adaptation is kept from 1 on). Training would have changed 12.3 % ◊ of the" in said
+
+
+def test_whose_statistics_the_encoder_has_is_told_with_both_numbers() -> None:
+    said = verdicts.of_statistics(StatisticsChoice("target", 0.5, 0.75), " ◊")
+    assert said.endswith("because this raised mutual information from 0.500 ◊ to 0.750 ◊.")
+    said = verdicts.of_statistics(StatisticsChoice("source", 0.9, 0.92), "")
+    assert said.endswith("mutual information from 0.900 to 0.920, and a rise of more than 0.05 is asked for.")
+    assert verdicts.of_statistics(StatisticsChoice("source"), "") == ""
+    said = verdicts.kept(params("pocan", choose="warrant"), 0, VALIDATIONS, 0.123, "", own_statistics=True)
+    assert said.startswith("**Kept the source model with the statistics of these pictures**: ")
 
 
 def test_an_adapted_model_that_is_kept_is_told_with_its_reason() -> None:

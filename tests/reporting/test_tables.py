@@ -353,6 +353,20 @@ def test_a_source_model_that_was_kept_is_no_adaptation(tmp_path: Path) -> None:
     )
 
 
+def test_whose_statistics_the_encoder_has_is_said_by_target(tmp_path: Path) -> None:
+    own = result_params(PARAMS, "ckplus") | {"adapt.encoder_statistics": "information"}
+    text = text_of(
+        tmp_path,
+        result("ckplus", parameters=own, kept_epoch=0, encoder_statistics="target"),
+        result("jaffe", parameters=own),
+    )
+    said = "where they clearly raised mutual information; no label was used"
+    assert f"the target's own statistics for CK+, {said}; the source's for JAFFE (`adapt.encoder_stat" in text
+    assert "kept the source model" not in section(text, "Judged without")
+    sources = result("ckplus", parameters=own | {"adapt.encoder_statistics": "source"})
+    assert "Batch norms of the encoder" not in text_of(tmp_path / "published", sources)
+
+
 def test_what_each_validator_would_have_chosen(tmp_path: Path) -> None:
     text = section(text_of(tmp_path, result("ckplus")), "Choosing an epoch")
     assert "| CK+ | 60.0 ◊, balanced 60.0 ◊ | 75.0 ◊ (epoch 5), balanced 72.0 ◊ | 70.0 ◊ (epoch 3) | " in text
