@@ -14,8 +14,8 @@ from benchmarks.trial_heads import START, summary, targets
 from pipeline.files.io import read_json
 from pipeline.reporting.markdown import markdown_table
 
-NAME = "fer2013-ckplus48"
-STATISTICS = ("source", "information")
+NAME = "12-epochs-fer2013-ckplus48"
+STATISTICS = ("source", "entropy")
 """Values of ``adapt.encoder_statistics`` that are compared."""
 ROWS = (START, POCAN, CONSISTENT)
 

@@ -77,7 +77,7 @@ class FeatureRequest:
     train_rows: Tensor
     views: int
     augment: AugmentParams
-    statistics: Literal["source", "target", "information"] = "source"
+    statistics: Literal["source", "target", "entropy"] = "source"
     model: PrototypeClassifier | None = None
 
     @classmethod
@@ -95,7 +95,7 @@ class FeatureRequest:
         data: PreparedData,
         views: int,
         augment: AugmentParams,
-        statistics: Literal["source", "target", "information"] = "source",
+        statistics: Literal["source", "target", "entropy"] = "source",
         model: PrototypeClassifier | None = None,
     ) -> Self:
         """What an adaptation reads of the target: all pictures, and views of those that it adapts to."""

@@ -42,12 +42,12 @@ def of_statistics(choice: StatisticsChoice, mark: str) -> str:
     numbers = f"from {choice.of_source:.3f}{mark} to {choice.of_target:.3f}{mark}"
     if choice.chosen == "target":
         return (
-            "Before that, the means and variances in the encoder's batch norms became those of these pictures, because "
-            f"this raised mutual information {numbers}."
+            "Before that, the means and variances in the encoder's batch norms were moved halfway to those of these "
+            f"pictures, because this changed the entropy of the predictions {numbers}: they became surer."
         )
     return (
         "The encoder's batch norms kept the source's means and variances: those of these pictures would have changed "
-        f"mutual information {numbers}, and a rise of more than {MARGIN} is asked for."
+        f"the entropy of the predictions {numbers}, and it must fall by more than {MARGIN}."
     )
 
 

@@ -120,7 +120,7 @@ def _statistics(results: Sequence[Result]) -> list[str]:
         ", ".join(dataset_title(result.target) for result in results if result.encoder_statistics == whose) or "none"
         for whose in ("target", "source")
     )
-    reason = "" if rule == "target" else ", where they clearly raised mutual information; no label was used"
+    reason = "" if rule == "target" else ", where predictions became clearly surer with them; no label was used"
     return [
         f"Batch norms of the encoder: the target's own statistics for {own}{reason}; the source's for {others} "
         f"(`adapt.encoder_statistics: {rule}`)."

@@ -31,10 +31,10 @@ def test_a_source_model_that_is_kept_is_told_with_what_training_would_have_done(
 
 
 def test_whose_statistics_the_encoder_has_is_told_with_both_numbers() -> None:
-    said = verdicts.of_statistics(StatisticsChoice("target", 0.5, 0.75), " ◊")
-    assert said.endswith("because this raised mutual information from 0.500 ◊ to 0.750 ◊.")
-    said = verdicts.of_statistics(StatisticsChoice("source", 0.9, 0.92), "")
-    assert said.endswith("mutual information from 0.900 to 0.920, and a rise of more than 0.05 is asked for.")
+    said = verdicts.of_statistics(StatisticsChoice("target", 0.75, 0.5), " ◊")
+    assert said.endswith("changed the entropy of the predictions from 0.750 ◊ to 0.500 ◊: they became surer.")
+    said = verdicts.of_statistics(StatisticsChoice("source", 0.92, 0.9), "")
+    assert said.endswith("entropy of the predictions from 0.920 to 0.900, and it must fall by more than 0.05.")
     assert verdicts.of_statistics(StatisticsChoice("source"), "") == ""
     said = verdicts.kept(params("pocan", choose="warrant"), 0, VALIDATIONS, 0.123, "", own_statistics=True)
     assert said.startswith("**Kept the source model with the statistics of these pictures**: ")

@@ -354,13 +354,13 @@ def test_a_source_model_that_was_kept_is_no_adaptation(tmp_path: Path) -> None:
 
 
 def test_whose_statistics_the_encoder_has_is_said_by_target(tmp_path: Path) -> None:
-    own = result_params(PARAMS, "ckplus") | {"adapt.encoder_statistics": "information"}
+    own = result_params(PARAMS, "ckplus") | {"adapt.encoder_statistics": "entropy"}
     text = text_of(
         tmp_path,
         result("ckplus", parameters=own, kept_epoch=0, encoder_statistics="target"),
         result("jaffe", parameters=own),
     )
-    said = "where they clearly raised mutual information; no label was used"
+    said = "where predictions became clearly surer with them; no label was used"
     assert f"the target's own statistics for CK+, {said}; the source's for JAFFE (`adapt.encoder_stat" in text
     assert "kept the source model" not in section(text, "Judged without")
     sources = result("ckplus", parameters=own | {"adapt.encoder_statistics": "source"})

@@ -46,7 +46,7 @@ def test_parts_are_the_features_of_one_run(dataset: str, project: Path) -> None:
 def test_what_cannot_be_divided_is_refused() -> None:
     with pytest.raises(ParamsError, match=r"adapt\.trains is all, which needs no features"):
         features.main("jaffe", "1/2")
-    set_adapt(trains="head", encoder_statistics="information")
+    set_adapt(trains="head", encoder_statistics="entropy")
     with pytest.raises(ParamsError, match="--shard: '3/2' is no part of the work"):
         features.main("jaffe", "3/2")
     with pytest.raises(ParamsError, match=r"are of all its pictures; set adapt\.encoder_statistics: source"):

@@ -27,7 +27,7 @@ class AdaptParams(Section):
         source_views: for head: number of training views per source picture, in addition to the evaluation view.
         target_views: for head: the same for target pictures.
         encoder_statistics: for head: statistics of the encoder's batch norms for the target: source, target (AdaBN), or
-            information: target if that raises the mutual information of the source model's predictions.
+            entropy: target if that clearly lowers the mean entropy of the source model's predictions.
         search: number of configurations to train; ``choose`` then keeps the last epoch of one of them, or the source
             model. 0: train only the configured one.
         choose: the epoch whose model is kept and scored: last, or the name of a validator (``pipeline.validators``),
@@ -77,7 +77,7 @@ class AdaptParams(Section):
     source_pictures: Annotated[int, Field(ge=2)] | None = None
     source_views: PositiveInt = 1
     target_views: PositiveInt = 3
-    encoder_statistics: Literal["source", "target", "information"] = "source"
+    encoder_statistics: Literal["source", "target", "entropy"] = "source"
     search: Annotated[int, Field(ge=0)] = 0
     choose: Name = LAST
 
