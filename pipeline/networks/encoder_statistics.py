@@ -74,6 +74,8 @@ def choose(
         if rule == "target":
             raise ParamsError("adapt.encoder_statistics: this encoder has no batch norms; set it to source")
         return StatisticsChoice("source"), encoder
+    if count < 2:  # a single picture has no variance
+        return StatisticsChoice("source"), encoder
     before = _probabilities(model, encoder, batches(every))
     adapted = with_statistics(encoder, batches(drawn(before.argmax(dim=1), _shares(model))))
     if rule == "target":
@@ -134,9 +136,9 @@ def with_statistics(encoder: Encoder, batches: Iterable[Tensor]) -> Encoder:
 
 
 def statistics(encoder: nn.Module) -> dict[str, Tensor]:
-    """Return the running statistics of the batch norms by their names in the state of ``encoder``."""
+    """Return the running statistics of the batch norms, on the CPU, by their names in the state of ``encoder``."""
     return {
-        f"{name}.{key}": part.get_buffer(key)
+        f"{name}.{key}": part.get_buffer(key).cpu()
         for name, part in encoder.named_modules()
         if isinstance(part, _BatchNorm)
         for key in ("running_mean", "running_var")

@@ -29,7 +29,7 @@ from typing import Any, Literal, Self
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from pipeline.config.learning import AugmentParams
@@ -39,7 +39,7 @@ from pipeline.errors import DamagedFileError
 from pipeline.files.atomic import atomic_folder, remove_folder, storage_errors
 from pipeline.files.io import damage_reported, read_array, read_json, sha256, write_json
 from pipeline.locks import exclusive
-from pipeline.networks import encoder_statistics
+from pipeline.networks import encoder_statistics, saved
 from pipeline.networks.encoder_statistics import StatisticsChoice
 from pipeline.networks.inference import BATCH, evaluating
 from pipeline.networks.network import Encoder, Network, PrototypeClassifier
@@ -224,8 +224,7 @@ class FeatureRequest:
 
     def _write_statistics(self, folder: Path, encoder: Encoder, device: torch.device) -> None:
         """Write the encoder's statistics, and what the encoder with the source's makes of the evaluation views."""
-        with storage_errors(folder):
-            save_file(encoder_statistics.statistics(encoder), folder / STATISTICS)
+        saved.write_tensors(folder / STATISTICS, encoder_statistics.statistics(encoder))
         by_source = open_array(folder / BY_SOURCE, len(self.images), 1, encoder.dim)
         for rows, view, found in replace(self, views=0).compute(self.encoder, device):
             by_source[rows.numpy(), view] = found

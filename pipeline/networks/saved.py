@@ -11,7 +11,7 @@ from typing import Any
 
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
-from torch import nn
+from torch import Tensor, nn
 
 from pipeline.config import paths
 from pipeline.errors import DamagedFileError, WeightsError
@@ -41,13 +41,22 @@ def save(folder: Path, modules: Mapping[str, nn.Module], description: Mapping[st
         for name, module in modules.items()
         for key, value in module.state_dict().items()
     }
-    with atomic_path(folder / WEIGHTS_FILE) as temporary:
-        try:
-            save_file(tensors, temporary)
-        except SafetensorError as error:
-            raise storage_error(folder / WEIGHTS_FILE, error) from error
+    write_tensors(folder / WEIGHTS_FILE, tensors)
     about = {**description, "format": FORMAT, "weights_sha256": sha256(folder / WEIGHTS_FILE)}
     write_json(paths.model_description(folder), about)
+
+
+def write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
+    """Write tensors, on the CPU, into a safetensors file.
+
+    Raises:
+        StorageError: the file cannot be written.
+    """
+    with atomic_path(path) as temporary:
+        try:
+            save_file(dict(tensors), temporary)
+        except SafetensorError as error:
+            raise storage_error(path, error) from error
 
 
 def load(folder: Path, modules: Mapping[str, nn.Module]) -> dict[str, Any]:
