@@ -368,7 +368,7 @@ def test_only_the_expressions_that_occur_are_predicted(labels: tuple[str, ...]) 
     rows = [line.split(" | ") for line in Path("mine/report.md").read_text().splitlines() if line.startswith("| ")]
     before = {cells[0].removeprefix("| "): cells[1] for cells in rows if cells[0] in ("| anger", "| neutral", "| all")}
     assert before == {"anger": "0 ◊", "neutral": "0 ◊", "all": "5 ◊"}  # so is the source model that it is compared with
-    assert "named them: fear, happiness." in Path("mine/report.md").read_text()
+    assert "you named can be predicted: fear, happiness." in Path("mine/report.md").read_text()
     predicts_as_written()
 
 
@@ -407,7 +407,7 @@ def test_bad_requests_are_one_line_and_leave_nothing() -> None:
     named = ("--labels", "few.csv", "--expressions", "happiness,fear")
     refused("album", "--out", "mine", *named, message="few.csv, line 3: sadness is not among --expressions")
     whole = ("--labels", "few.csv", "--method", "agra")
-    refused("album", "--out", "mine", *whole, message="--labels: they are fitted on features of f, which AGRA")
+    refused("album", "--out", "mine", *whole, message="--labels: the fit works on features of f, but AGRA needs more")
 
 
 @pytest.mark.usefixtures("project")

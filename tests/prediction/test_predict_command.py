@@ -219,7 +219,6 @@ def test_bad_inputs_are_one_line() -> None:
     Path("empty").mkdir()
     Image.fromarray(noise(80, 80)).save("noise.png")
     refused("nowhere.jpg", message="nowhere.jpg: no such file or folder")
-    refused("", message="an empty name: give names of files or folders, and . for the current folder")
     refused("album", "-S", "scale_factor=0.999999", message="faces.scale_factor: input should be less than or equal to")
     refused("film.mp4", "--draw", "shown", message="nothing could be read: skipped: film.mp4: not a video that can be")
     refused("empty", message="empty: neither pictures nor videos")
@@ -344,7 +343,6 @@ def test_what_could_be_read_of_half_a_film_is_told() -> None:
 def test_a_mistyped_name_of_digits_is_no_camera() -> None:
     for name in ("20240512", "20240512093000", "100", "٣٤٥"):
         refused(name, message=f"{name}: no such file, folder or camera")
-    refused("", message="an empty name")  # as of a shell variable that is not set
 
 
 @pytest.mark.usefixtures("here")

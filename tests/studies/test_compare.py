@@ -101,6 +101,6 @@ def test_a_repository_that_git_refuses_is_told_in_its_words(tmp_path: Path, monk
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
     with pytest.raises(
-        PipelineError, match=r"cannot be compared: git rev-parse: (?s:.)*git config --global --add safe"
+        PipelineError, match=r"cannot be compared: git log: (?s:.)*git config --global --add safe"
     ):
         compare()
