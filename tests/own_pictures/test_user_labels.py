@@ -55,7 +55,9 @@ def test_a_path_of_another_folder_is_no_picture_of_the_album(
     album: UnlabelledFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("/x/other/a.png", "other/a.png", "/a.png", "album/other/sub/b.png"):
-        with pytest.raises(DatasetError, match=f"few.csv, line 2: {name}: no such picture in album; give its path below"):
+        with pytest.raises(
+            DatasetError, match=f"few.csv, line 2: {name}: no such picture in album; give its path below"
+        ):
             read(album, f"picture,expression\n{name},happy\nsub/b.png,sad\n")
     expected = [("a.png", 3), ("sub/b.png", 4)]
     text = f"picture,expression\n{Path('album/a.png').absolute()},happy\nalbum/sub/b.png,sad\n"

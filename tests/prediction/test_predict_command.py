@@ -17,7 +17,9 @@ from typer.testing import CliRunner, Result
 import pocan
 from pipeline.datasets.parts import videos
 from pipeline.datasets.parts.videos import VideoWriter
+from pipeline.errors import DatasetError
 from pipeline.labels import EXPRESSIONS
+from pipeline.prediction.inputs import list_inputs
 from pipeline.prediction.predictor import Predictor
 from pocan.cli import app
 from tests.faces.scenes import noise, photograph, two_faces
@@ -343,6 +345,8 @@ def test_what_could_be_read_of_half_a_film_is_told() -> None:
 def test_a_mistyped_name_of_digits_is_no_camera() -> None:
     for name in ("20240512", "20240512093000", "100", "٣٤٥"):
         refused(name, message=f"{name}: no such file, folder or camera")
+    with pytest.raises(DatasetError, match="an empty name: give names of files or folders"):
+        list_inputs([""])
 
 
 @pytest.mark.usefixtures("here")

@@ -100,7 +100,5 @@ def test_a_repository_that_git_refuses_is_told_in_its_words(tmp_path: Path, monk
     run(tmp_path, "git", "init", "--quiet")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
-    with pytest.raises(
-        PipelineError, match=r"cannot be compared: git log: (?s:.)*git config --global --add safe"
-    ):
+    with pytest.raises(PipelineError, match=r"cannot be compared: git log: (?s:.)*git config --global --add safe"):
         compare()
