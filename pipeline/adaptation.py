@@ -26,7 +26,7 @@ from pipeline.files.atomic import atomic_path
 from pipeline.files.io import write_csv
 from pipeline.labels import EXPRESSIONS
 from pipeline.methods import Method, SourceDomain, TargetDomain, implementation
-from pipeline.networks import saved, trained
+from pipeline.networks import feature_files, saved, trained
 from pipeline.networks.calibration import fitted_temperature
 from pipeline.networks.encoder_statistics import StatisticsChoice
 from pipeline.networks.features import FeatureRequest, GivenFeatures, source_rows, swap_encoder
@@ -152,7 +152,7 @@ class Adaptation:
         """
         if self.params.trains == "all" or not self.params.adapts:
             return StatisticsChoice("source")
-        return self.feature_requests[1].read_choice(self._target_features)
+        return feature_files.read_choice(self._target_features)
 
     @cached_property
     def target_encoder(self) -> Encoder:

@@ -15,7 +15,8 @@ import torch
 
 from pipeline.files.atomic import atomic_folder, require_free
 from pipeline.files.io import read_array, read_json
-from pipeline.networks.features import FEATURES, NOTE, FeatureRequest, features_folder, open_features, write_note
+from pipeline.networks.feature_files import FEATURES, NOTE, features_folder, open_features, write_note
+from pipeline.networks.features import FeatureRequest
 from pipeline.progress import progress_bar
 from pipeline.shards import RECORD, FoundShard, Shard, computed_with, write_shard
 

@@ -1,27 +1,13 @@
 """Features f(x) of a set's pictures, computed once: what an adaptation that trains g alone reads instead of crops.
 
-A folder holds
-
-``features.npy``    float32 N×(1 + views)×D: of every picture the evaluation view, then training views. Zero where a
-                    picture has none: those that are not trained on have no training views.
-``features.json``   what they were made from: digests of encoder, crops and rows; number, seed and parameters of the
-                    views; whose statistics the encoder's batch norms had; and the SHA-256 of the other files. Where all
-                    that is the same, they are read; else they are made anew.
-
-and, where the encoder had the target's statistics (``pipeline.networks.encoder_statistics``),
-
-``by_source.npy``   float32 N×1×D: of every picture the evaluation view by the encoder with the source's statistics
-``statistics.safetensors``  the target's statistics
-
-They are written batch by batch through a memory map, so that memory does not grow with the set.
+Their files: ``pipeline.networks.feature_files``.
 """
 
 import copy
 import hashlib
 import math
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -36,18 +22,24 @@ from pipeline.config.learning import AugmentParams
 from pipeline.data.batches import DeviceCrops, DeviceFeatures, generator_for, prefetched
 from pipeline.data.prepared import PreparedData
 from pipeline.errors import DamagedFileError
-from pipeline.files.atomic import atomic_folder, remove_folder, storage_errors
-from pipeline.files.io import damage_reported, read_array, read_json, sha256, write_json
-from pipeline.locks import exclusive
+from pipeline.files.io import damage_reported, read_array
 from pipeline.networks import encoder_statistics, saved
 from pipeline.networks.encoder_statistics import StatisticsChoice
+from pipeline.networks.feature_files import (
+    BY_SOURCE,
+    FEATURES,
+    STATISTICS,
+    features_folder,
+    made_from,
+    open_array,
+    open_features,
+    write_note,
+)
 from pipeline.networks.inference import BATCH, evaluating
 from pipeline.networks.network import Encoder, Network, PrototypeClassifier
 from pipeline.progress import progress_bar
 from pipeline.shards import WHOLE, Shard
 
-FEATURES, NOTE = "features.npy", "features.json"
-BY_SOURCE, STATISTICS, CHOICE = "by_source.npy", "statistics.safetensors", "choice"
 SEED = 0
 """Of the views: one of their own, so that every adaptation from the same encoder reads the same features."""
 
@@ -168,16 +160,8 @@ class FeatureRequest:
                 encoder.load_state_dict(load_file(folder / STATISTICS), strict=False)
         return encoder
 
-    def read_choice(self, folder: Path) -> StatisticsChoice:
-        """Whose statistics the encoder had.
-
-        Raises:
-            DamagedFileError: the note is damaged.
-        """
-        return StatisticsChoice(**read_json(folder / NOTE).get(CHOICE, {"chosen": "source"}))
-
     def _require_made(self, folder: Path, verify: bool) -> None:
-        if _made_from(folder, verify and folder not in self._written) != self.description:
+        if made_from(folder, verify and folder not in self._written) != self.description:
             raise DamagedFileError(
                 f"{folder}: features of another encoder, division or views, or damaged ones; remove the folder and run "
                 "dvc repro"
@@ -271,79 +255,6 @@ class FeatureRequest:
             draws = self._batches(inputs.draw(1, len(self.train_rows), generator)[0], shard)
             for rows, drawn, stored in zip(batches, draws, prefetched(map(inputs.batch, batches)), strict=True):
                 yield rows, view, inputs.training_views(stored, drawn, self.augment)
-
-
-@contextmanager
-def features_folder(folder: Path, made_from: dict[str, Any], files: Sequence[str]) -> Iterator[Path | None]:
-    """Yield a new folder for features and their note (``write_note``), which replaces ``folder``.
-
-    Args:
-        folder: of the features.
-        made_from: ``FeatureRequest.description``.
-        files: that must be there.
-
-    Yields:
-        The folder to write into; None: those of the same description are there already.
-
-    Raises:
-        StorageError: another process computes them, or the disk is full or fails.
-    """
-    if not _is_whole(folder, made_from, files):
-        with exclusive(folder):
-            if not _is_whole(folder, made_from, files):  # another process may have written them in between
-                if folder.exists():
-                    with storage_errors(folder):
-                        remove_folder(folder)
-                with atomic_folder(folder) as temporary:
-                    yield temporary
-                return
-    yield None
-
-
-def _is_whole(folder: Path, made_from: dict[str, Any], files: Sequence[str]) -> bool:
-    """Whether features of this description are there, undamaged, with their other files."""
-    if not all((folder / name).exists() for name in files):
-        return False
-    try:
-        return bool(_made_from(folder, verify=True) == made_from)
-    except DamagedFileError:
-        return False
-
-
-def write_note(folder: Path, made_from: dict[str, Any], choice: StatisticsChoice | None = None) -> None:
-    """Say beside finished features what they were made from, whose statistics were chosen, and the files' digests."""
-    digests = {name: sha256(folder / name) for name in (BY_SOURCE, STATISTICS) if (folder / name).exists()}
-    note = made_from | {"sha256": sha256(folder / FEATURES)} | ({"more_sha256": digests} if digests else {})
-    write_json(folder / NOTE, note | ({CHOICE: asdict(choice)} if choice else {}))
-
-
-def _made_from(folder: Path, verify: bool) -> Any:
-    """What features were made from; None: with ``verify``, they are not the bytes that were written.
-
-    Raises:
-        DamagedFileError: there are none, or their note is damaged.
-    """
-    path = folder / FEATURES
-    note = read_json(folder / NOTE)
-    if not isinstance(note, dict):
-        return note
-    digests = {FEATURES: note.pop("sha256", None)} | note.pop("more_sha256", {})
-    note.pop(CHOICE, None)
-    with damage_reported(path):
-        return None if verify and any(sha256(folder / name) != found for name, found in digests.items()) else note
-
-
-def open_features(folder: Path, *shape: int) -> "np.memmap[Any, np.dtype[np.float32]]":
-    """A new features.npy of zeros in a folder, by memory map."""
-    return open_array(folder / FEATURES, *shape)
-
-
-def open_array(path: Path, *shape: int) -> "np.memmap[Any, np.dtype[np.float32]]":
-    """A new file of zeros, by memory map."""
-    array: np.memmap[Any, np.dtype[np.float32]] = np.lib.format.open_memmap(
-        path, mode="w+", dtype=np.float32, shape=shape
-    )
-    return array
 
 
 def _named(data: PreparedData) -> tuple[str, NDArray[np.uint8], str]:

@@ -19,6 +19,7 @@ from pipeline.data.prepared import PreparedData
 from pipeline.errors import DatasetError, DivergedError, ParamsError
 from pipeline.evaluation.scores import score
 from pipeline.methods import Method, SourceDomain, TargetDomain, implementation
+from pipeline.networks.feature_files import read_choice
 from pipeline.networks.features import FeatureRequest, GivenFeatures, source_rows, swap_encoder
 from pipeline.networks.inference import classify
 from pipeline.networks.network import Encoder, PrototypeClassifier
@@ -192,7 +193,7 @@ class Trials:
         target = TargetDomain(request.read(folder, device), every, every)
         torch.manual_seed(self.seed)
         method = implementation(params)(head, labelled, target, params, augment, self.seed, self.team)
-        return Trial(case, method, direct[1].argmax(dim=1).cpu().numpy(), request.read_choice(folder).chosen)
+        return Trial(case, method, direct[1].argmax(dim=1).cpu().numpy(), read_choice(folder).chosen)
 
     @cached_property
     def head(self) -> PrototypeClassifier:

@@ -14,6 +14,7 @@ from torch.nn import functional as F
 from pipeline.data.prepared import PreparedData, Split
 from pipeline.errors import DamagedFileError, ParamsError
 from pipeline.networks.encoder_statistics import MARGIN, choose, drawn, with_statistics
+from pipeline.networks.feature_files import read_choice
 from pipeline.networks.features import FeatureRequest
 from pipeline.networks.network import Encoder, PrototypeClassifier
 from pipeline.validators.measures import entropy
@@ -121,8 +122,8 @@ def test_features_have_the_chosen_statistics_and_direct_transfer_has_the_sources
     wanted, plain = request(data), FeatureRequest.of_target(toy.source_model().network.encoder, data, 1, toy.VIEWS)
     wanted.write(tmp_path / "own", toy.CPU)
     plain.write(tmp_path / "plain", toy.CPU)
-    assert wanted.read_choice(tmp_path / "own").chosen == "target"
-    assert plain.read_choice(tmp_path / "plain").chosen == "source"
+    assert read_choice(tmp_path / "own").chosen == "target"
+    assert read_choice(tmp_path / "plain").chosen == "source"
     own, direct, by_source = (
         wanted.read(tmp_path / "own", toy.CPU),
         wanted.read_by_source(tmp_path / "own", toy.CPU),

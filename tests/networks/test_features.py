@@ -18,6 +18,7 @@ from pipeline.files.io import sha256
 from pipeline.joining import join
 from pipeline.locks import exclusive
 from pipeline.methods import Method, SourceDomain, TargetDomain
+from pipeline.networks import feature_files
 from pipeline.networks import features as features_module
 from pipeline.networks.feature_shards import write_features_shard
 from pipeline.networks.features import FeatureRequest, GivenFeatures, source_rows, swap_encoder
@@ -166,7 +167,7 @@ def test_bytes_are_checked_once_where_they_were_made_and_once_by_whoever_reads_t
         checked.append(path)
         return sha256(path)
 
-    monkeypatch.setattr(features_module, "sha256", noted)
+    monkeypatch.setattr(feature_files, "sha256", noted)
     made, later = request(data), request(data)
     made.write(tmp_path / "f", toy.CPU)
     made.read(tmp_path / "f", toy.CPU)
@@ -189,7 +190,7 @@ def test_an_error_beside_features_that_are_there_is_not_taken_for_their_damage(
     wanted.write(tmp_path / "f", toy.CPU)
 
     def fail() -> None:
-        with features_module.features_folder(tmp_path / "f", wanted.description, ["features.npy"]) as folder:
+        with feature_files.features_folder(tmp_path / "f", wanted.description, ["features.npy"]) as folder:
             assert folder is None
             raise DamagedFileError("another file")
 
