@@ -202,9 +202,8 @@ class Adaptation:
             )
             return DeviceCrops(images, device), DeviceCrops(self.target.store.images, device)
         source, target = self.feature_requests
-        of_target = target.read(self._target_features, device, team.leads)
-        if not self.params.adapts:
-            of_target = target.read_by_source(self._target_features, device)
+        read = target.read if self.params.adapts else target.read_by_source
+        of_target = read(self._target_features, device, team.leads)
         if source is None:
             return DeviceFeatures.none_like(of_target), of_target
         return source.read(self.outputs.features / source.name, device, team.leads), of_target
@@ -213,7 +212,7 @@ class Adaptation:
         """What direct transfer predicts the target from: in features those with the source's statistics."""
         if self.statistics.chosen == "source":
             return target.inputs
-        return self.feature_requests[1].read_by_source(self._target_features, target.inputs.device)
+        return self.feature_requests[1].read_by_source(self._target_features, target.inputs.device, verify=False)
 
     def _source_domain(self, inputs: NetworkInputs) -> SourceDomain:
         if self.source is None:

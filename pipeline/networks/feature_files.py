@@ -96,11 +96,6 @@ def made_from(folder: Path, verify: bool) -> Any:
         return None if verify and any(sha256(folder / name) != found for name, found in digests.items()) else note
 
 
-def open_features(folder: Path, *shape: int) -> "np.memmap[Any, np.dtype[np.float32]]":
-    """A new features.npy of zeros in a folder, by memory map."""
-    return open_array(folder / FEATURES, *shape)
-
-
 def open_array(path: Path, *shape: int) -> "np.memmap[Any, np.dtype[np.float32]]":
     """A new file of zeros, by memory map."""
     array: np.memmap[Any, np.dtype[np.float32]] = np.lib.format.open_memmap(

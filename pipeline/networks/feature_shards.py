@@ -15,7 +15,7 @@ import torch
 
 from pipeline.files.atomic import atomic_folder, require_free
 from pipeline.files.io import read_array, read_json
-from pipeline.networks.feature_files import FEATURES, NOTE, features_folder, open_features, write_note
+from pipeline.networks.feature_files import FEATURES, NOTE, features_folder, open_array, write_note
 from pipeline.networks.features import FeatureRequest
 from pipeline.progress import progress_bar
 from pipeline.shards import RECORD, FoundShard, Shard, computed_with, write_shard
@@ -38,7 +38,7 @@ def write_features_shard(request: FeatureRequest, folder: Path, device: torch.de
         if temporary is None:
             return
         count, start = request.count(shard), 0
-        features = open_features(temporary, count, request.encoder.dim)
+        features = open_array(temporary / FEATURES, count, request.encoder.dim)
         places = np.lib.format.open_memmap(temporary / PLACES, mode="w+", dtype=np.int64, shape=(count, 2))
         for rows, view, found in request.compute(request.encoder, device, shard):
             end = start + len(rows)
@@ -66,7 +66,7 @@ def join_features(shards: Sequence[FoundShard], folder: Path) -> None:
     require_free(folder, "--out")
     counts, dim = shards[0].record.counts, read_array(shards[0].folder / FEATURES).shape[1]
     with atomic_folder(folder) as temporary:
-        open_features(temporary, counts["pictures"], counts["views"], dim).flush()
+        open_array(temporary / FEATURES, counts["pictures"], counts["views"], dim).flush()
         for shard in progress_bar(shards, desc="join", unit="shard"):
             _copy(shard.folder, temporary / FEATURES)
         write_note(temporary, read_json(shards[0].folder / NOTE))  # with the digest of all, not of the part

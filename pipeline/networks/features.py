@@ -32,7 +32,6 @@ from pipeline.networks.feature_files import (
     features_folder,
     made_from,
     open_array,
-    open_features,
     write_note,
 )
 from pipeline.networks.inference import BATCH, evaluating
@@ -137,13 +136,12 @@ class FeatureRequest:
         array: NDArray[np.float32] = read_array(folder / FEATURES)
         return DeviceFeatures(array, device)
 
-    def read_by_source(self, folder: Path, device: torch.device) -> DeviceFeatures:
+    def read_by_source(self, folder: Path, device: torch.device, verify: bool = True) -> DeviceFeatures:
         """What direct transfer predicts from: features by the encoder with the source's statistics.
 
-        Raises:
-            DamagedFileError: as of ``read``.
+        Args and raised errors are those of ``read``.
         """
-        self._require_made(folder, verify=False)
+        self._require_made(folder, verify)
         array: NDArray[np.float32] = read_array(folder / (BY_SOURCE if (folder / BY_SOURCE).exists() else FEATURES))
         return DeviceFeatures(array, device)
 
@@ -181,7 +179,7 @@ class FeatureRequest:
                     choice, encoder = self._choose(device)
                     if choice.chosen == "target":
                         self._write_statistics(temporary, encoder, device)
-                features = open_features(temporary, len(self.images), 1 + self.views, self.encoder.dim)
+                features = open_array(temporary / FEATURES, len(self.images), 1 + self.views, self.encoder.dim)
                 for rows, view, found in self.compute(encoder, device):
                     features[rows.numpy(), view] = found
                 features.flush()

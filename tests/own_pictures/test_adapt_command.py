@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from torch import Tensor
 from typer.testing import CliRunner, Result
 
 import pocan
@@ -143,14 +144,19 @@ def test_an_album_becomes_a_model_with_predictions_and_a_report() -> None:
         assert predicted[column].tolist() == table[column].tolist(), column
 
 
+def states_after(method: str, statistics: str) -> tuple[dict[str, Tensor], dict[str, Tensor], list[str]]:
+    """The states of the source model and of the adapted one, and the keys of the encoder."""
+    own = ("-S", f"adapt.encoder_statistics={statistics}")
+    answer = invoke("album", "--out", "mine", "--method", method, "--choose", "last", *own)
+    assert answer.exit_code == 0, answer.output
+    source, adapted = (open_model(Path(folder)).model.state_dict() for folder in ("models/prototypes", "mine/model"))
+    return source, adapted, [key for key in source if key.startswith("network.encoder.")]
+
+
 @pytest.mark.usefixtures("project", "_without_export")
 @pytest.mark.parametrize("method", ["pocan", "shot"])
 def test_an_adaptation_of_the_head_leaves_the_encoder_as_it_was(method: str) -> None:
-    kept = ("-S", "adapt.encoder_statistics=source")
-    answer = invoke("album", "--out", "mine", "--method", method, "--choose", "last", *kept)
-    assert answer.exit_code == 0, answer.output
-    source, adapted = (open_model(Path(folder)).model.state_dict() for folder in ("models/prototypes", "mine/model"))
-    encoder = [key for key in source if key.startswith("network.encoder.")]
+    source, adapted, encoder = states_after(method, "source")
     assert len(encoder) > 50
     assert all(torch.equal(source[key], adapted[key]) for key in encoder)
     assert not torch.equal(source["network.head.layers.0.weight"], adapted["network.head.layers.0.weight"])
@@ -160,11 +166,7 @@ def test_an_adaptation_of_the_head_leaves_the_encoder_as_it_was(method: str) -> 
 @pytest.mark.usefixtures("project", "_without_export")
 @pytest.mark.parametrize("method", ["pocan", "dt"])
 def test_the_encoder_has_the_statistics_of_the_pictures_where_they_are_asked_for(method: str) -> None:
-    own = ("-S", "adapt.encoder_statistics=target")
-    answer = invoke("album", "--out", "mine", "--method", method, "--choose", "last", *own)
-    assert answer.exit_code == 0, answer.output
-    source, adapted = (open_model(Path(folder)).model.state_dict() for folder in ("models/prototypes", "mine/model"))
-    encoder = [key for key in source if key.startswith("network.encoder.")]
+    source, adapted, encoder = states_after(method, "target")
     changed = {key.rpartition(".")[2] for key in encoder if not torch.equal(source[key], adapted[key])}
     assert changed == ({"running_mean", "running_var"} if method == "pocan" else set())
     predicts_as_written()
