@@ -1,1 +1,1 @@
-"""The networks: encoder, head and prototypes, what predicts; saved models and predictions of whole sets."""
+"""The networks (encoder, head, prototypes), saved models, and predictions for whole data sets."""

@@ -1,6 +1,6 @@
-"""The temperature that makes confidence believable (Guo et al., ICML 2017).
+"""Temperature scaling: the temperature that calibrates confidence (Guo et al., ICML 2017).
 
-It is fitted on the source's test part, never on labels of a target.
+It is fitted on the source's test part, never on target labels.
 """
 
 from typing import Any
@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 Floats = NDArray[np.floating[Any]]
 
 RANGE = (0.05, 20.0)
-"""Temperatures that are looked at: beyond, predictions are certain or even for every picture."""
+"""Range of temperatures. Outside, predictions are certain, or uniform, for every picture."""
 
 
 def fitted_temperature(p: Floats, labels: NDArray[np.int64]) -> float:
-    """Fit the temperature with the least cross entropy; 1 where there is no picture.
+    """Fit the temperature with the smallest cross entropy; without pictures, return 1.
 
-    Pictures of a class that cannot be predicted (p = 0) are left out.
+    Pictures of a class with probability 0 are ignored.
 
     Args:
         p: class probabilities, N×k float.
@@ -39,7 +39,7 @@ def fitted_temperature(p: Floats, labels: NDArray[np.int64]) -> float:
 
 
 def rescaled(p: Floats, temperature: float) -> NDArray[np.float64]:
-    """softmax(log p / T) of every row of ``p`` (N×k): N×k float64; the order of a picture's classes stays."""
+    """Return softmax(log p / T) of each row of ``p`` (N×k), N×k float64. The order of the classes does not change."""
     with np.errstate(divide="ignore"):
         logits = np.log(p.astype(np.float64)) / temperature
     weights = np.exp(logits - logits.max(axis=1, keepdims=True))

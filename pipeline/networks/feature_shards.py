@@ -1,10 +1,10 @@
-"""Features of a part of a set's pictures, and the parts as the features of one run.
+"""Features of a part (shard) of a set's pictures, and joining all parts into the features of one run.
 
-The folder of a part holds
+The folder of a part contains
 
-``features.npy``    float32 M×D: in the order in which they were computed
-``places.npy``      int64 M×2: the picture's row and the number of the view that each belongs to
-``features.json``   what they were made from and their digest, as ``pipeline.networks.features`` has it
+``features.npy``    float32 M×D: the features, in the order of computation
+``places.npy``      int64 M×2: for each feature, the picture's row and the number of the view
+``features.json``   the inputs of the features and their digest, as in ``pipeline.networks.features``
 """
 
 from collections.abc import Sequence
@@ -24,11 +24,11 @@ KIND = "features"
 PLACES = "places.npy"
 
 AT_ONCE = 4096
-"""Features that are in memory together."""
+"""Number of features that are copied at once, to limit memory."""
 
 
 def write_features_shard(request: FeatureRequest, folder: Path, device: torch.device, shard: Shard) -> None:
-    """Compute a part of what is requested into ``folder``, unless it is there.
+    """Compute a part of the requested features and write it to ``folder``, unless it is there already.
 
     Raises:
         StorageError: the disk is full or fails.
@@ -53,14 +53,15 @@ def write_features_shard(request: FeatureRequest, folder: Path, device: torch.de
 
 
 def join_features(shards: Sequence[FoundShard], folder: Path) -> None:
-    """Write the features of all parts as one run would have.
+    """Join the features of all parts. The result is what a single run would have written.
 
     Args:
-        shards: as ``read_shards`` gives them.
-        folder: a new one.
+        shards: the parts, as returned by ``read_shards``.
+        folder: the folder to write, which must not exist.
 
     Raises:
-        DatasetError: ``folder`` is there already.
+        DatasetError: ``folder`` exists already.
+        StorageError: it cannot be written.
         StorageError: it cannot be written.
     """
     require_free(folder, "--out")
@@ -69,11 +70,11 @@ def join_features(shards: Sequence[FoundShard], folder: Path) -> None:
         open_array(temporary / FEATURES, counts["pictures"], counts["views"], dim).flush()
         for shard in progress_bar(shards, desc="join", unit="shard"):
             _copy(shard.folder, temporary / FEATURES)
-        write_note(temporary, read_json(shards[0].folder / NOTE))  # with the digest of all, not of the part
+        write_note(temporary, read_json(shards[0].folder / NOTE))  # with a digest of all features, not of the part
 
 
 def _copy(part: Path, to: Path) -> None:
-    """Put the features of a part in their places; the maps are closed with it, so that what was read may leave."""
+    """Copy the features of a part to their places. The memory maps close at the end, which frees the pages read."""
     features, places, joined = read_array(part / FEATURES), read_array(part / PLACES), np.load(to, mmap_mode="r+")
     for start in range(0, len(features), AT_ONCE):
         block = slice(start, start + AT_ONCE)

@@ -1,6 +1,6 @@
-"""Features f(x) of a set's pictures, computed once: what an adaptation that trains g alone reads instead of crops.
+"""Features f(x) of a set's pictures, computed once. An adaptation that trains only g reads them instead of crops.
 
-Their files: ``pipeline.networks.feature_files``.
+Their files are described in ``pipeline.networks.feature_files``.
 """
 
 import copy
@@ -40,24 +40,24 @@ from pipeline.progress import progress_bar
 from pipeline.shards import WHOLE, Shard
 
 SEED = 0
-"""Of the views: one of their own, so that every adaptation from the same encoder reads the same features."""
+"""Seed of the views. It does not depend on the run's seed, so all adaptations of an encoder read the same features."""
 
 
 @dataclass(frozen=True, eq=False)
 class FeatureRequest:
-    """Whose features are wanted, and of which views.
+    """A request for features: encoder, pictures and views.
 
     Attributes:
         encoder: f: float n×3×112×112 in, n×D out.
-        name: of the set.
-        images: its crops, uint8 N×112×112×3.
-        crops: their digest.
-        rows: the pictures whose evaluation view is wanted, int64.
-        train_rows: those that training views are made of, int64.
-        views: how many training views of each.
+        name: name of the set.
+        images: the set's crops, uint8 N×112×112×3.
+        crops: digest of the crops.
+        rows: the pictures whose evaluation view is needed, int64.
+        train_rows: the pictures whose training views are needed, int64.
+        views: number of training views per picture.
         augment: parameters of the views.
-        statistics: whose statistics the encoder's batch norms have: as ``adapt.encoder_statistics`` says.
-        model: the source model of this encoder, where ``statistics`` is not source: its predictions decide.
+        statistics: whose statistics the encoder's batch norms use, as in ``adapt.encoder_statistics``.
+        model: the source model of this encoder, whose predictions decide; needed unless ``statistics`` is source.
     """
 
     encoder: Encoder
@@ -75,7 +75,7 @@ class FeatureRequest:
     def of_source(
         cls, encoder: Encoder, data: PreparedData, pictures: int | None, views: int, augment: AugmentParams
     ) -> Self:
-        """What an adaptation reads of the source: ``source_rows`` to train on, and the test rows to judge by."""
+        """Request what an adaptation reads of the source: ``source_rows`` for training, test rows for validation."""
         train = source_rows(data, pictures)
         return cls(encoder, *_named(data), torch.cat([train, data.test_rows]).unique(), train, views, augment)
 
@@ -89,13 +89,13 @@ class FeatureRequest:
         statistics: Literal["source", "target", "entropy"] = "source",
         model: PrototypeClassifier | None = None,
     ) -> Self:
-        """What an adaptation reads of the target: all pictures, and views of those that it adapts to."""
+        """Request what an adaptation reads of the target: all pictures, and training views of its training rows."""
         every = torch.arange(len(data.store.images))
         return cls(encoder, *_named(data), every, data.train_rows, views, augment, statistics, model)
 
     @cached_property
     def description(self) -> dict[str, Any]:
-        """What decides the features, as JSON; made once, as it has the digest of the whole encoder."""
+        """Everything that determines the features, as JSON; computed once, because it digests the whole encoder."""
         described = {
             "encoder": digest(self.encoder),
             "crops": self.crops,
@@ -117,39 +117,39 @@ class FeatureRequest:
 
     @cached_property
     def _written(self) -> set[Path]:
-        """Folders whose features this request has written, or has found to be those that it would write."""
+        """Folders whose features this request has written, or has found already written with the same description."""
         return set()
 
     def read(self, folder: Path, device: torch.device, verify: bool = True) -> DeviceFeatures:
-        """The features in ``folder``, for ``device``.
+        """Read the features in ``folder``.
 
         Args:
-            folder: of the features.
-            device: where they are needed.
-            verify: whether their bytes are checked, unless this request has written them itself: one process of a team
-                does so, and ends the work of all where they are damaged.
+            folder: the folder of the features.
+            device: the device that will use them.
+            verify: whether to check their bytes, unless this request wrote them itself. One process of a team checks
+                them, and if they are damaged, it ends all processes.
 
         Raises:
-            DamagedFileError: there are none, they were made from something else, or they are damaged.
+            DamagedFileError: they are missing, damaged, or were made from other inputs.
         """
         self._require_made(folder, verify)
         array: NDArray[np.float32] = read_array(folder / FEATURES)
         return DeviceFeatures(array, device)
 
     def read_by_source(self, folder: Path, device: torch.device, verify: bool = True) -> DeviceFeatures:
-        """What direct transfer predicts from: features by the encoder with the source's statistics.
+        """Read the features by the encoder with the source's statistics, which direct transfer uses.
 
-        Args and raised errors are those of ``read``.
+        Arguments and errors are those of ``read``.
         """
         self._require_made(folder, verify)
         array: NDArray[np.float32] = read_array(folder / (BY_SOURCE if (folder / BY_SOURCE).exists() else FEATURES))
         return DeviceFeatures(array, device)
 
     def read_encoder(self, folder: Path) -> Encoder:
-        """The encoder that made the features in ``folder``, on the CPU: a copy of this request's.
+        """Return the encoder that made the features in ``folder``: a copy of this request's encoder, on the CPU.
 
         Raises:
-            DamagedFileError: as of ``read``.
+            DamagedFileError: as in ``read``.
         """
         self._require_made(folder, verify=False)
         encoder = copy.deepcopy(self.encoder).cpu()
@@ -159,14 +159,15 @@ class FeatureRequest:
         return encoder
 
     def _require_made(self, folder: Path, verify: bool) -> None:
+        """Raise an error unless ``folder`` contains the features of this request."""
         if made_from(folder, verify and folder not in self._written) != self.description:
             raise DamagedFileError(
-                f"{folder}: features of another encoder, division or views, or damaged ones; remove the folder and run "
+                f"{folder}: the features are damaged, or of another encoder, split or views; remove the folder and run "
                 "dvc repro"
             )
 
     def write(self, folder: Path, device: torch.device) -> None:
-        """Compute the features into ``folder``, unless they are there.
+        """Compute the features and write them to ``folder``, unless it contains them already.
 
         Raises:
             StorageError: the disk is full or fails.
@@ -187,7 +188,7 @@ class FeatureRequest:
         self._written.add(folder)
 
     def _choose(self, device: torch.device) -> tuple[StatisticsChoice, Encoder]:
-        """Decide which statistics the encoder has, from pictures drawn from ``train_rows``."""
+        """Choose the encoder's statistics, using a random sample of ``train_rows``."""
         assert self.model is not None
         assert self.statistics != "source"
         generator = generator_for(SEED, f"statistics {self.name}", 0)
@@ -195,7 +196,7 @@ class FeatureRequest:
         sample, inputs = sample[: encoder_statistics.PICTURES], DeviceCrops(self.images, device)
 
         def views(places: Tensor) -> Iterator[Tensor]:
-            # Batches of nearly one size: each counts as much as any other in the statistics.
+            # Batches of nearly equal size, because each has the same weight in the statistics.
             batches = sample[places].tensor_split(math.ceil(len(places) / BATCH))
             stored = prefetched(map(inputs.batch, batches))
             title = f"statistics {self.name}"
@@ -205,7 +206,7 @@ class FeatureRequest:
         return encoder_statistics.choose(self.model.to(device).eval(), self.statistics, len(sample), views)
 
     def _write_statistics(self, folder: Path, encoder: Encoder, device: torch.device) -> None:
-        """Write the encoder's statistics, and what the encoder with the source's makes of the evaluation views."""
+        """Write the encoder's statistics, and features of the evaluation views with the source's statistics."""
         saved.write_tensors(folder / STATISTICS, encoder_statistics.statistics(encoder))
         by_source = open_array(folder / BY_SOURCE, len(self.images), 1, encoder.dim)
         for rows, view, found in replace(self, views=0).compute(self.encoder, device):
@@ -216,15 +217,15 @@ class FeatureRequest:
     def compute(
         self, encoder: Encoder, device: torch.device, shard: Shard = WHOLE
     ) -> Iterator[tuple[Tensor, int, NDArray[np.float32]]]:
-        """Compute a part of the features.
+        """Compute the features of one shard.
 
         Args:
-            encoder: this request's, with its own statistics or with the target's.
-            device: where the encoder computes.
-            shard: which part; its batches are those that all the features have.
+            encoder: this request's encoder, with its own statistics or the target's.
+            device: the device to compute on.
+            shard: the part to compute. Sharding does not change the batches.
 
         Yields:
-            Batches: rows of pictures, the number of their view, and its features, n×D.
+            Per batch: row numbers, number of the view, and features (n×D).
         """
         inputs, encoder = DeviceCrops(self.images, device), encoder.to(device)
         batches = len(self._batches(self.rows, shard)) + self.views * len(self._batches(self.train_rows, shard))
@@ -234,16 +235,17 @@ class FeatureRequest:
                 yield rows, view, encoder(images).float().cpu().numpy()
 
     def count(self, shard: Shard) -> int:
-        """How many features a part has."""
+        """Return the number of features in a shard."""
         all_rows, train_rows = self._batches(self.rows, shard), self._batches(self.train_rows, shard)
         return sum(map(len, all_rows)) + self.views * sum(map(len, train_rows))
 
     def _batches(self, rows: Tensor, shard: Shard) -> tuple[Tensor, ...]:
+        """Return the batches of ``rows`` that belong to a shard."""
         batches: tuple[Tensor, ...] = rows.split(BATCH)
         return batches[shard.part(len(batches))]
 
     def _views(self, inputs: DeviceCrops, shard: Shard) -> Iterator[tuple[Tensor, int, Tensor]]:
-        """Batches of the pictures' rows, the number of the view, and the view, float n×3×112×112."""
+        """Yield batches: row numbers, number of the view (0: evaluation), and the views, float n×3×112×112."""
         batches = self._batches(self.rows, shard)
         for rows, stored in zip(batches, prefetched(map(inputs.batch, batches)), strict=True):
             yield rows, 0, inputs.evaluation_view(stored, self.augment.eval_crop)
@@ -256,12 +258,16 @@ class FeatureRequest:
 
 
 def _named(data: PreparedData) -> tuple[str, NDArray[np.uint8], str]:
-    """A set's name, its crops and their digest."""
+    """Return a set's name, its crops and their digest."""
     return data.name, data.store.images, data.store.description["digest"]
 
 
 def source_rows(data: PreparedData, pictures: int | None) -> Tensor:
-    """The source's training rows that an adaptation of the head draws from: all, or so many of them.
+    """Return the source's training rows that an adaptation of the head uses: all, or a random sample.
+
+    Args:
+        data: the source.
+        pictures: size of the sample; None: all rows.
 
     Returns:
         int64, in ascending order; the same in every adaptation.
@@ -278,7 +284,7 @@ def _digest_rows(rows: Tensor) -> str:
 
 
 def digest(module: nn.Module) -> str:
-    """The SHA-256 of a module's state: of the names, shapes and bytes of its tensors."""
+    """Return the SHA-256 of a module's state: names, shapes, dtypes and bytes of its tensors."""
     found = hashlib.sha256()
     for name, value in module.state_dict().items():
         found.update(f"{name} {tuple(value.shape)} {value.dtype}".encode())
@@ -287,7 +293,7 @@ def digest(module: nn.Module) -> str:
 
 
 class GivenFeatures(nn.Module):
-    """Stands for f where features are given: N×D float in, the same out.
+    """Replaces f when the inputs are features already: N×D float in, the same out.
 
     Args:
         dim: D.
@@ -302,7 +308,7 @@ class GivenFeatures(nn.Module):
 
 
 def swap_encoder(module: nn.Module, encoder: Encoder | GivenFeatures) -> None:
-    """Let every ``Network`` in a module have this encoder."""
+    """Replace the encoder of every ``Network`` in a module."""
     for part in module.modules():
         if isinstance(part, Network):
             part.add_module("encoder", encoder)

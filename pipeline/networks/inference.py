@@ -12,18 +12,18 @@ from pipeline.networks.network import Classifier, Network
 from pipeline.progress import progress_bar
 
 BATCH, GPU_BATCH = 64, 256
-"""Pictures that pass a network at a time. More take memory (256 of 112×112 a gigabyte) and are no faster on a CPU."""
+"""Pictures per batch. Larger batches need more memory (256 pictures of 112×112: 1 GB) and are not faster on a CPU."""
 
 
 @torch.no_grad()
 def project(network: Network, inputs: NetworkInputs, rows: Tensor, eval_crop: float) -> Tensor:
-    """Project the evaluation views of some pictures.
+    """Compute z for the evaluation views of some pictures.
 
     Args:
         network: computes z.
-        inputs: of the domain.
-        rows: int64, on the CPU.
-        eval_crop: the view's side, as a share of the crop's.
+        inputs: the network inputs of the domain.
+        rows: the pictures, int64, on the CPU.
+        eval_crop: side of the view, as a share of the crop's side.
 
     Returns:
         len(rows)×d float, on the inputs' device.
@@ -36,14 +36,14 @@ def project(network: Network, inputs: NetworkInputs, rows: Tensor, eval_crop: fl
 def classify(
     model: Classifier, inputs: NetworkInputs, rows: Tensor, eval_crop: float, show_progress: bool = True
 ) -> tuple[Tensor, Tensor]:
-    """Embeddings and class probabilities of the evaluation views of some pictures.
+    """Compute embeddings and class probabilities of the evaluation views of some pictures.
 
     Args:
-        model: that predicts.
-        inputs: of the domain.
-        rows: int64, on the CPU.
-        eval_crop: the view's side, as a share of the crop's.
-        show_progress: whether there is a progress bar.
+        model: the model.
+        inputs: the network inputs of the domain.
+        rows: the pictures, int64, on the CPU.
+        eval_crop: side of the view, as a share of the crop's side.
+        show_progress: whether to show a progress bar.
 
     Returns:
         Embeddings (len(rows)×d) and probabilities (len(rows)×k), float on the inputs' device.
@@ -61,7 +61,7 @@ def predict_domains(
     samples: tuple[RowSample, RowSample],
     eval_crop: float,
 ) -> Predictions:
-    """What ``model`` predicts for all the target's crops, and how it embeds the samples of source and target."""
+    """Return ``model``'s probabilities for all target crops, and its embeddings of the samples of source and target."""
     of_source, of_target = (torch.from_numpy(sample.rows) for sample in samples)
     embeddings, probabilities = classify(model, target, torch.arange(target.count), eval_crop)
     source_embeddings, source_probabilities = classify(model, source, of_source, eval_crop)
@@ -75,7 +75,7 @@ def predict_domains(
 
 @contextmanager
 def evaluating(module: nn.Module) -> Iterator[None]:
-    """Put a module into evaluation mode for the context, and back into the mode it was in."""
+    """Put a module into evaluation mode within the context, and restore its mode afterwards."""
     was_training = module.training
     module.eval()
     try:
@@ -85,16 +85,16 @@ def evaluating(module: nn.Module) -> Iterator[None]:
 
 
 def evaluation_views(inputs: NetworkInputs, rows: Tensor, eval_crop: float, show_progress: bool) -> Iterator[Tensor]:
-    """The evaluation views of some pictures, batch by batch.
+    """Yield the evaluation views of some pictures in batches.
 
     Args:
-        inputs: of the domain.
-        rows: int64, on the CPU.
-        eval_crop: the view's side, as a share of the crop's.
-        show_progress: whether there is a progress bar.
+        inputs: the network inputs of the domain.
+        rows: the pictures, int64, on the CPU.
+        eval_crop: side of the view, as a share of the crop's side.
+        show_progress: whether to show a progress bar.
 
     Yields:
-        Float n×…, on the inputs' device, as the network takes it; where there are no rows, one batch without pictures.
+        Network inputs, float n×…, on the inputs' device; if there are no rows, one empty batch.
     """
     if len(rows) == 0:
         yield inputs.nothing()

@@ -1,8 +1,8 @@
-"""The weights that training starts from, and batch norms among them whose statistics are measured on crops.
+"""Initial weights of training, and measuring the statistics of batch norms that were published without them.
 
-Networks are also published with affine layers y = scale·x + shift where batch norms were trained (dlib's). Trained
-further, a batch norm replaces x's mean and variance by those of its batch; so it must hold what they are. They are
-measured without a change of the function.
+Some networks (dlib's) are published with affine layers y = scale·x + shift in place of their trained batch norms. In
+training, a batch norm replaces the mean and variance of x by those of the batch. So its stored statistics must be those
+of its real inputs. They are measured on crops, without changing the function that the network computes.
 """
 
 from collections.abc import Iterator
@@ -20,18 +20,18 @@ from pipeline.networks.network import Encoder
 from pipeline.networks.saved import load_checked
 
 MEASURED_ON = 2048
-"""Crops; more change the statistics by less than a percent."""
+"""Maximum number of crops; more change the statistics by less than one percent."""
 
 
 def load_initial(encoder: Encoder, params: ModelParams) -> dict[str, str]:
-    """Load the weights that ``params`` names into the encoder.
+    """Load the weights named in ``params`` into the encoder.
 
     Returns:
-        What the run records: ``weights`` and, where there is a file or an entry of a library's registry, its name; for
-        a file also its SHA-256.
+        What to record about the run: ``weights``; the file's name or the library's name of the weights, if there is
+        one; for a file also its SHA-256.
 
     Raises:
-        WeightsError: the file is missing, is of no known format, or does not fit; every key at fault is named.
+        WeightsError: the file is missing, has an unknown format, or does not fit; every wrong key is named.
     """
     read = params.chosen_backbone().weights[params.weights].read
     if read is None:
@@ -42,12 +42,12 @@ def load_initial(encoder: Encoder, params: ModelParams) -> dict[str, str]:
 
 
 def without_statistics(params: ModelParams) -> bool:
-    """Whether the batch norms of these weights are still to be measured (``measure``)."""
+    """Return whether the batch norms of these weights must be measured first (see ``measure``)."""
     return params.chosen_backbone().weights[params.weights].measured
 
 
 class _Sums:
-    """Of all inputs that a batch norm has had: how many, their sum and that of their squares, by channel."""
+    """Count, sum and sum of squares, by channel, of all inputs of a batch norm."""
 
     def __init__(self, norm: nn.BatchNorm2d) -> None:
         self.count = 0
@@ -55,29 +55,29 @@ class _Sums:
         self.second = torch.zeros_like(self.first)
 
     def add(self, _module: nn.Module, inputs: tuple[Any, ...]) -> None:
-        """A forward pre-hook."""
+        """Add the inputs of one pass; registered as a forward pre-hook."""
         values: Tensor = inputs[0].double()
         self.count += values.numel() // values.shape[1]
         self.first += values.sum(dim=(0, 2, 3))
         self.second += values.square().sum(dim=(0, 2, 3))
 
     def mean_and_variance(self) -> tuple[Tensor, Tensor]:
-        """By channel, double."""
+        """Return mean and variance by channel, float64."""
         mean = self.first / self.count
         return mean, (self.second / self.count - mean.square()).clamp(min=0.0)
 
 
 @torch.no_grad()
 def measure(encoder: Encoder, crops: DeviceCrops, rows: Tensor, eval_crop: float) -> None:
-    """Give every batch norm of the encoder's trunk the statistics of its inputs over evaluation views.
+    """Set the statistics of the encoder's batch norms to those of their inputs over evaluation views.
 
-    Scale and shift follow, so that the encoder computes what it did, up to rounding.
+    Scale and shift are changed with them, so that the encoder computes the same function up to rounding.
 
     Args:
         encoder: changed in place.
-        crops: of the source.
-        rows: int64, on the CPU; at most MEASURED_ON of them, evenly spread, are used.
-        eval_crop: the views' side, as a share of the crop's.
+        crops: the source's crops.
+        rows: the pictures to choose from, int64, on the CPU; at most MEASURED_ON of them are used, evenly spread.
+        eval_crop: side of the views, as a share of the crop's side.
     """
     norms = [module for module in encoder.trunk.modules() if isinstance(module, nn.BatchNorm2d)]
     few = rows[:: max(1, -(-len(rows) // MEASURED_ON))]
@@ -90,7 +90,7 @@ def measure(encoder: Encoder, crops: DeviceCrops, rows: Tensor, eval_crop: float
 
 @contextmanager
 def _recorded(norms: list[nn.BatchNorm2d]) -> Iterator[list[_Sums]]:
-    """Collect sums of the inputs of ``norms`` while the context lasts."""
+    """Within the context, collect sums of the inputs of ``norms``."""
     sums = [_Sums(norm) for norm in norms]
     hooks = [norm.register_forward_pre_hook(inputs.add) for norm, inputs in zip(norms, sums, strict=True)]
     try:
@@ -101,7 +101,7 @@ def _recorded(norms: list[nn.BatchNorm2d]) -> Iterator[list[_Sums]]:
 
 
 def _set_statistics(norm: nn.BatchNorm2d, mean: Tensor, variance: Tensor) -> None:
-    """Set a batch norm's statistics, and its scale and shift so that y(x) stays the same."""
+    """Set a batch norm's statistics, and change its scale and shift so that y(x) stays the same."""
     assert norm.running_mean is not None
     assert norm.running_var is not None
     slope = norm.weight.double() / (norm.running_var.double() + norm.eps).sqrt()

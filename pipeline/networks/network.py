@@ -175,12 +175,12 @@ class Prototypes(nn.Module):
         return projections @ self.matrix.detach().T
 
     def directions(self, projections: Tensor) -> Tensor:
-        """Return the projections (N×d) as unit rows, which here they are already."""
+        """Return the projections (N×d) as unit rows. Here they have length 1 already."""
         return projections
 
     @torch.no_grad()
     def replace(self, directions: Tensor) -> None:
-        """Replace M (and the bias, if there is one) by these class vectors, k×d."""
+        """Replace M by these class vectors, k×d, and set the bias to 0 if there is one."""
         self.matrix.copy_(directions)
 
 
@@ -298,8 +298,8 @@ class Calibration(nn.Module):
 class Classifier(nn.Module, ABC):
     """A model that maps images to class probabilities, in the order of EXPRESSIONS.
 
-    Every adapted model is one, and is saved, scored, exported and registered as one. Training, scores and validators
-    use the probabilities of ``embed``; users see those after ``calibration``.
+    Every adapted model is a ``Classifier``, and is saved, scored, exported and registered as one. Training, scores and
+    validators use the probabilities of ``embed``. Users see the probabilities after ``calibration``.
     """
 
     def __init__(self) -> None:
@@ -334,8 +334,8 @@ class PrototypeClassifier(Classifier):
     In an imported model ``prototypes`` is its linear classifier, and z are its features.
 
     Attributes:
-        statistics: class statistics of the source's z, in a source model; predictions do not depend on it. None in most
-            adapted models, whose z differs, and in source models of older versions.
+        statistics: class statistics of the source's z; predictions do not depend on them. Only source models have them;
+            most adapted models, whose z differs, and source models of older versions have None.
     """
 
     def __init__(

@@ -1,7 +1,7 @@
-"""Trained weights on disk: one safetensors file and a JSON of what made them, in a folder of their own.
+"""Trained weights on disk: a folder with one safetensors file and a JSON description of how they were made.
 
-The JSON holds parameters and data digests only, nothing of the moment (time, host, run), so that the same input gives
-the same bytes and DVC can tell that nothing changed.
+The JSON contains only parameters and digests of data. It contains nothing that changes from run to run (time, host, run
+ID). So the same input gives the same bytes, and DVC sees that nothing changed.
 """
 
 from collections.abc import Iterator, Mapping
@@ -22,16 +22,16 @@ from pipeline.files.names import is_utf8
 WEIGHTS_FILE = "model.safetensors"
 
 FORMAT = 1
-"""Of the folder: raised when a model of before can no longer be opened."""
+"""Version of the folder's format. It is raised when this code can no longer open older models."""
 
 
 def save(folder: Path, modules: Mapping[str, nn.Module], description: Mapping[str, Any]) -> None:
-    """Write the state of modules and a description of what made them.
+    """Write the state of modules and a description of how they were made.
 
     Args:
-        folder: where to.
-        modules: by their names, which become prefixes of their tensors' names.
-        description: as JSON can hold it; the weights' SHA-256 and the format are added.
+        folder: the folder to write to.
+        modules: the modules by name; the names become prefixes of the tensors' names.
+        description: JSON-serialisable; the weights' SHA-256 and the format are added.
 
     Raises:
         StorageError: a file cannot be written.
@@ -47,7 +47,7 @@ def save(folder: Path, modules: Mapping[str, nn.Module], description: Mapping[st
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
-    """Write tensors, on the CPU, into a safetensors file.
+    """Write tensors on the CPU into a safetensors file.
 
     Raises:
         StorageError: the file cannot be written.
@@ -60,18 +60,18 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
 
 
 def load(folder: Path, modules: Mapping[str, nn.Module]) -> dict[str, Any]:
-    """Load the state that ``save`` wrote.
+    """Load the state that ``save`` wrote, and check its SHA-256.
 
     Args:
-        folder: where it was written.
-        modules: by their names in ``save``; changed in place.
+        folder: the folder that was written.
+        modules: the modules by the names used in ``save``; changed in place.
 
     Returns:
         The description.
 
     Raises:
-        WeightsError: a file is missing, damaged or of another version (its SHA-256 is checked), or tensors are missing,
-            unexpected or misshapen; each is named.
+        WeightsError: a file is missing, damaged or of another version; or tensors are missing, unexpected or have the
+            wrong shape. Each is named.
     """
     path = folder / WEIGHTS_FILE
     description = describe(folder)
@@ -87,7 +87,7 @@ def load(folder: Path, modules: Mapping[str, nn.Module]) -> dict[str, Any]:
 
 
 def describe(folder: Path) -> dict[str, Any]:
-    """The description that ``save`` wrote of the model in ``folder``, without its weights.
+    """Return the description that ``save`` wrote to ``folder``, without reading the weights.
 
     Raises:
         WeightsError: the file is missing, damaged or of another version of this project.
@@ -105,18 +105,19 @@ def describe(folder: Path) -> dict[str, Any]:
 
 
 def parts(folder: Path) -> set[str]:
-    """The names of the modules that were saved in ``folder``.
+    """Return the names of the modules that were saved in ``folder``.
 
     Raises:
         WeightsError: the weights are missing or damaged.
     """
     path = folder / WEIGHTS_FILE
     with _reading(path), safe_open(path, framework="pt") as tensors:
-        return {key.partition(".")[0] for key in tensors.keys()}  # noqa: SIM118  (it is no mapping)
+        return {key.partition(".")[0] for key in tensors.keys()}  # noqa: SIM118  (``tensors`` is not a mapping)
 
 
 @contextmanager
 def _reading(path: Path) -> Iterator[None]:
+    """Turn the errors of reading ``path`` into WeightsErrors that name it."""
     if not is_utf8(path):  # safetensors would say that the file is damaged
         raise WeightsError(
             f"{path}: not UTF-8, or the locale is not, so a model cannot be read there; rename the folder"
@@ -136,13 +137,13 @@ def _reading(path: Path) -> Iterator[None]:
 def load_checked(
     module: nn.Module, state: Mapping[str, Any], origin: str, ignored: frozenset[str] = frozenset()
 ) -> None:
-    """Load a state as ``load_state_dict`` does, but name every missing, unexpected and misshapen tensor.
+    """Load a state like ``load_state_dict``, but name every tensor that is missing, unexpected or of the wrong shape.
 
     Args:
         module: changed in place.
         state: tensors by name.
-        origin: what errors call the weights.
-        ignored: keys of ``state`` that are expected and not used.
+        origin: name of the weights in error messages.
+        ignored: keys of ``state`` that may be present and are not used.
 
     Raises:
         WeightsError: the weights do not fit.

@@ -1,4 +1,4 @@
-"""What a source model remembers of its pictures, so that a target can be compared with them without seeing them."""
+"""Statistics of the source's pictures that a source model keeps, so that targets can be compared without the source."""
 
 from typing import Self
 
@@ -10,12 +10,12 @@ from pipeline.labels import NUM_CLASSES
 
 
 class ClassStatistics(nn.Module):
-    """Mean, share and covariance of z over the source's training pictures, in their evaluation views.
+    """Class means, class shares and covariance of z over the source's training pictures (evaluation views).
 
     Attributes:
-        means: k×d, the mean z of each class, not made a unit vector again; 0 of a class that does not occur.
-        shares: k, how frequent each class is; they sum to 1.
-        covariance: d×d, of z over all pictures, whatever their class.
+        means: mean z of each class, k×d, not normalised; 0 for a class without pictures.
+        shares: class shares, k; their sum is 1.
+        covariance: covariance of z over all pictures of all classes, d×d.
     """
 
     means: Tensor
@@ -30,14 +30,14 @@ class ClassStatistics(nn.Module):
 
     @classmethod
     def of(cls, z: Tensor, labels: Tensor) -> Self:
-        """Take the statistics of some pictures.
+        """Compute the statistics of some pictures.
 
         Args:
             z: N×d float.
             labels: N int64, on the same device.
 
         Returns:
-            They, in float32 and on that device.
+            The statistics, float32, on the same device.
         """
         found = cls(z.shape[1]).to(z.device)
         members = F.one_hot(labels, NUM_CLASSES).double()
@@ -53,6 +53,6 @@ class ClassStatistics(nn.Module):
 
 
 def covariance(z: Tensor) -> Tensor:
-    """Covariance of the columns of z (N×d), d×d float64: over N, as it is of all pictures that there are."""
+    """Return the population covariance (divided by N) of the columns of z (N×d), d×d float64."""
     centred = z.double() - z.double().mean(dim=0)
     return centred.T @ centred / len(z)

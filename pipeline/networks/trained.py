@@ -1,7 +1,7 @@
-"""Trained models, opened from the folders that their stages left; such a folder says all that using the model needs.
+"""Trained models, opened from the folders that stages write. Such a folder contains everything needed to use the model.
 
-Whatever predicts, adapts further, exports or serves gets its model by ``open_model`` and reads nothing of how it was
-made from params.yaml.
+Code that predicts, adapts, exports or serves opens its model with ``open_model``. It does not read params.yaml to learn
+how the model was made.
 """
 
 import json
@@ -27,15 +27,15 @@ S = TypeVar("S", bound=Section)
 
 @dataclass(frozen=True, eq=False)
 class TrainedModel:
-    """A trained model and what its user must know.
+    """A trained model with everything needed to use it.
 
     Attributes:
-        model: on the CPU, in evaluation mode; it takes crops of ``faces`` after ``data.augment.evaluation_view`` of
-            ``eval_crop``.
-        params: of its networks.
-        augment: of its training views.
-        faces: how the faces were found and cropped that it was trained on last.
-        description: all that made it, model.json.
+        model: on the CPU, in evaluation mode. Its inputs are crops made with ``faces``, after
+            ``data.augment.evaluation_view`` with ``eval_crop``.
+        params: parameters of its networks.
+        augment: augmentation of its training views.
+        faces: how the faces of its last training set were found and cropped.
+        description: everything that made it, the content of model.json.
     """
 
     model: Classifier
@@ -46,22 +46,22 @@ class TrainedModel:
 
     @property
     def eval_crop(self) -> float:
-        """The share of a crop's side that is predicted from."""
+        """The side of the central part of a crop that the model sees, as a share of the crop's side."""
         return self.augment.eval_crop
 
     @property
     def adapted(self) -> bool:
-        """Whether it was adapted to a target; otherwise it is the source model."""
+        """Whether the model was adapted to a target; otherwise it is the source model."""
         return "adapt" in self.description
 
     @property
     def imported(self) -> bool:
-        """Whether its network was trained elsewhere: then its source's pictures and class statistics are not known."""
+        """Whether the network was trained elsewhere. The source's pictures and class statistics are then unknown."""
         return "imported" in self.description
 
     @property
     def name(self) -> str:
-        """Which model it is, by the names of its data sets: "rafdb → ckplus, pocan" or "rafdb, source model"."""
+        """The model's data sets and method: "rafdb → ckplus, pocan" or "rafdb, source model"."""
         source = self.description["source"]["name"]
         if not self.adapted:
             return f"{source}, {'imported' if self.imported else 'source model'}"
@@ -69,32 +69,33 @@ class TrainedModel:
 
     @property
     def short_digest(self) -> str:
-        """The first twelve digits of model.json's ``weights_sha256``, which tell one training from another."""
+        """The first twelve digits of model.json's ``weights_sha256``; they differ between trainings."""
         return str(self.description["weights_sha256"])[:12]
 
     @property
     def drawn(self) -> bool:
-        """Whether it has learned from drawn stand-ins, be it from their labels or without them."""
+        """Whether the model was trained or adapted on drawn stand-ins."""
         learned_from = (self.description[role] for role in ("source", "target") if role in self.description)
         return any(data.get("provenance") == "stand-in" for data in learned_from)
 
     @property
     def every_face(self) -> FaceParams:
-        """How all faces of a picture are found, and not one: as ``faces`` says, but always exactly.
+        """The parameters to find all faces of a picture: ``faces``, but with the exact search.
 
-        A search that ends at the first large face passes over the small ones, and chooses among them by size alone.
+        The other search ends at the first large face. It misses small faces, and chooses faces by size alone.
         """
         return self.faces.model_copy(update={"search": "exact"})
 
 
 def open_model(folder: Path) -> TrainedModel:
-    """The model in ``folder``: an adapted one, or the source model of ``models/prototypes``.
+    """Open the model in ``folder``: an adapted model, or the source model in ``models/prototypes``.
 
-    The latter has the prototypes alone; encoder and head are read from the folder ``pretrained`` beside it.
+    The source model's folder contains only the prototypes. Encoder and head are read from the folder ``pretrained``
+    beside it.
 
     Raises:
-        WeightsError: the model is missing, damaged or of another version, or is none that predicts.
-        ParamsError: it is of a backbone or a method that does not exist here.
+        WeightsError: the model is missing, damaged or of another version, or cannot predict.
+        ParamsError: this version has no such backbone or method.
     """
     description = saved.describe(folder)
     if description.get("stage") == "pretrain":
@@ -126,7 +127,7 @@ def open_model(folder: Path) -> TrainedModel:
 
 
 def pretrained_network(params: ModelParams) -> Network:
-    """The encoder f and the head g after stage 1, on the CPU.
+    """Return the encoder f and the head g after stage 1, on the CPU.
 
     Raises:
         WeightsError: the model is missing, damaged or of other parameters.
@@ -137,7 +138,7 @@ def pretrained_network(params: ModelParams) -> Network:
 
 
 def _kind(description: dict[str, Any]) -> type[Classifier]:
-    """The class of the model, by its method's name: a class's name in a file from elsewhere could run any code."""
+    """Return the model's class by its method's name. A class name in a file from elsewhere could run any code."""
     if "adapt" not in description or description.get("labels", {}).get("kept", "adapted") != "adapted":
         return PrototypeClassifier
     found: type[Classifier] = pkgutil.resolve_name(METHODS[description["adapt"].get("method", "")].classifier)
@@ -145,21 +146,21 @@ def _kind(description: dict[str, Any]) -> type[Classifier]:
 
 
 def _require_data(description: dict[str, Any]) -> None:
-    """Look for what is said of the data, which users of the model rely on.
+    """Check that the description says what users of the model need to know about the data.
 
     Raises:
-        KeyError, TypeError: something is missing, or of another type.
+        KeyError, TypeError: an entry is missing, or has the wrong type.
     """
     for role in ("source", "target") if "target" in description else ("source",):
         for key in ("name", "provenance"):
             if not isinstance(description[role][key], str):
-                raise TypeError(f"{key} is no text")
+                raise TypeError(f"{key} is not text")
     if not isinstance(description.get("prototypes", {}), dict):
-        raise TypeError("prototypes is no mapping")
+        raise TypeError("prototypes is not a mapping")
 
 
 def _section(kind: type[S], values: Any) -> S:
-    """Parameters from values as JSON has them, with lists for tuples."""
+    """Return parameters from JSON values, in which tuples are lists."""
     return kind.model_validate_json(json.dumps(values))
 
 
@@ -170,12 +171,12 @@ def _reason(error: Exception) -> str:
 
 
 def _load_pretrained(folder: Path, encoder_and_head: Any, description: dict[str, Any]) -> None:
-    """Load the encoder and head that the prototypes in ``folder`` were learnt on.
+    """Load the encoder and head that the prototypes in ``folder`` were trained with.
 
     Raises:
-        WeightsError: they are not beside the prototypes, or were trained again since.
+        WeightsError: they are not beside the prototypes, or have been trained again since.
     """
     beside = folder.resolve().parent / paths.PRETRAINED.name
     found = saved.load(beside, {"network": encoder_and_head})["weights_sha256"]
     if found != description.get("pretrained_sha256"):
-        raise WeightsError(f"{folder}: learnt on another model than that of {beside}; run dvc repro prototypes")
+        raise WeightsError(f"{folder}: trained with another model than the one in {beside}; run dvc repro prototypes")

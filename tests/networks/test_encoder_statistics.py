@@ -143,7 +143,7 @@ def test_features_by_another_decision_or_with_a_damaged_file_are_refused(data: P
     other = request(data)
     assert other.model is not None
     other.model.decision.adjust(torch.tensor([0.4, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1]), 1.0)
-    with pytest.raises(DamagedFileError, match="features of another encoder, division or views"):
+    with pytest.raises(DamagedFileError, match="the features are damaged, or of another encoder, split or views"):
         other.read(tmp_path / "f", toy.CPU)
     with (tmp_path / "f/by_source.npy").open("r+b") as file:
         file.seek(-4, 2)

@@ -139,7 +139,7 @@ def test_features_of_something_else_are_refused_and_made_anew(change: str, data:
     with torch.no_grad():
         next(model.network.encoder.parameters()).mul_(1.5)
     other = request(data, model) if change == "encoder" else request(data, views=1)
-    with pytest.raises(DamagedFileError, match="features of another encoder, division or views"):
+    with pytest.raises(DamagedFileError, match="the features are damaged, or of another encoder, split or views"):
         other.read(tmp_path / "f", toy.CPU)
     other.write(tmp_path / "f", toy.CPU)
     assert other.read(tmp_path / "f", toy.CPU).count == 21
@@ -179,7 +179,7 @@ def test_bytes_are_checked_once_where_they_were_made_and_once_by_whoever_reads_t
     later.write(tmp_path / "f", toy.CPU)
     later.read(tmp_path / "f", toy.CPU)
     assert len(checked) == 3
-    with pytest.raises(DamagedFileError, match="features of another encoder, division or views"):
+    with pytest.raises(DamagedFileError, match="the features are damaged, or of another encoder, split or views"):
         request(data, views=1).read(tmp_path / "f", toy.CPU, verify=False)
 
 

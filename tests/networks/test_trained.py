@@ -79,7 +79,7 @@ def test_a_source_model_in_one_folder_needs_nothing_beside_it(tmp_path: Path) ->
 def test_prototypes_of_another_encoder_are_refused(tmp_path: Path) -> None:
     write_source(tmp_path / "models")
     saved.save(tmp_path / "models/pretrained", {"network": small(5).network}, {"stage": "pretrain"})
-    with pytest.raises(WeightsError, match=r"prototypes: learnt on another model .*; run dvc repro prototypes"):
+    with pytest.raises(WeightsError, match=r"prototypes: trained with another model .*; run dvc repro prototypes"):
         open_model(tmp_path / "models/prototypes")
 
 
