@@ -1,1 +1,1 @@
-"""Where and how it is computed: device, precision, processes, memory."""
+"""How training is computed: device, precision, processes, memory."""

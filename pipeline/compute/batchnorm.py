@@ -1,4 +1,4 @@
-"""Batch norms: which domain's passes their statistics follow, and one batch shared by several processes."""
+"""Batch norms: which domain's passes update their statistics, and one batch shared by several processes."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,15 +15,15 @@ from pipeline.errors import ParamsError
 
 @contextmanager
 def following(network: nn.Module, mode: BatchNormMode, domain: Literal["source", "target", "both"]) -> Iterator[None]:
-    """Let a network's batch norms take a training pass of a domain as the mode says.
+    """Within the context, treat a training pass of a domain as ``mode`` says.
 
-    A pass that the running statistics do not follow is still normalised by its own batch; frozen, by the running ones
-    (domain-specific statistics: Chang et al., CVPR 2019).
+    A pass that does not update the running statistics is still normalised by its own batch. With ``frozen``, it is
+    normalised by the running statistics (domain-specific statistics: Chang et al., CVPR 2019).
 
     Args:
         network: in training mode.
-        mode: whose passes are followed.
-        domain: whose pass it is; both: of both domains in one.
+        mode: the domain whose passes update the running statistics; shared: both; frozen: none.
+        domain: the domain of the pass; both: one pass of both domains together.
     """
     norms = [module for module in network.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
     if mode in ("shared", domain):
@@ -44,19 +44,19 @@ def following(network: nn.Module, mode: BatchNormMode, domain: Literal["source",
 
 
 def over_processes(network: nn.Module, device: torch.device) -> nn.Module:
-    """Let a network's batch norms take the statistics of all processes' batches.
+    """Make a network's batch norms use the statistics of all processes' batches.
 
-    On GPUs they are PyTorch's synchronised ones, which do not exist for the CPU.
+    On GPUs this is PyTorch's SyncBatchNorm, which does not support the CPU.
 
     Args:
-        network: changed in place where it can be.
-        device: it will be trained on.
+        network: changed in place if possible.
+        device: the device of the training.
 
     Returns:
-        The network; its parameters and state keys stay the same objects and names.
+        The network. Its parameters are the same objects, and its state has the same keys.
 
     Raises:
-        ParamsError: a batch norm is of a library's own kind (timm has some that also activate) and would be lost.
+        ParamsError: a batch norm has a library's own class and would be lost (in timm, some include an activation).
     """
     kinds = {type(module) for module in network.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)}
     foreign = sorted(kind.__name__ for kind in kinds - {_CpuSyncBatchNorm} if not kind.__module__.startswith("torch."))
@@ -70,12 +70,12 @@ def over_processes(network: nn.Module, device: torch.device) -> nn.Module:
         return synchronised
     for module in network.modules():
         if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
-            module.__class__ = _CpuSyncBatchNorm  # type: ignore[assignment]  # a class of the same attributes
+            module.__class__ = _CpuSyncBatchNorm  # type: ignore[assignment]  # it has the same attributes
     return network
 
 
 class _CpuSyncBatchNorm(nn.modules.batchnorm._BatchNorm):
-    """A batch norm over N and any further dimensions of all processes' N×C×… inputs; it counts in float32 at least."""
+    """Batch norm over N and further dimensions of all processes' inputs, N×C×…; computed in float32 or better."""
 
     def _check_input_dim(self, input: Tensor) -> None:
         pass
@@ -108,7 +108,7 @@ class _CpuSyncBatchNorm(nn.modules.batchnorm._BatchNorm):
 
 
 class _Sum(torch.autograd.Function):
-    """The sum over processes; every process's output depends on every process's input, hence the same backward."""
+    """The sum over processes. Each output depends on each process's input, so the backward pass is a sum as well."""
 
     @staticmethod
     def forward(_ctx: FunctionCtx, value: Tensor) -> Tensor:
@@ -130,4 +130,5 @@ def _sum_over_processes(value: Tensor) -> Tensor:
 
 
 def _as_channels(values: Tensor, like: Tensor) -> Tensor:
+    """Reshape C values so that they broadcast along the channels of ``like``."""
     return values.view(-1, *[1] * (like.dim() - 2))

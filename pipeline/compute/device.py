@@ -1,4 +1,4 @@
-"""The device a stage computes on, and its memory."""
+"""The device that a stage computes on, and its memory."""
 
 import ctypes
 import sys
@@ -15,16 +15,16 @@ _MIB = 1 << 20
 
 
 def pick(name: str) -> torch.device:
-    """The device for params.yaml's ``device``.
+    """Return the device for ``device`` in params.yaml.
 
     Args:
-        name: auto (cuda where there is one, else cpu), cpu or cuda.
+        name: auto (cuda if available, else cpu), cpu or cuda.
 
     Raises:
-        ParamsError: cuda is asked for and this machine has none; or there is no device of that name.
+        ParamsError: cuda is asked for but not available, or the name is unknown.
     """
     if name not in DEVICES:
-        raise ParamsError(f"device: {name!r} is none; write {', '.join(DEVICES[:-1])} or {DEVICES[-1]}")
+        raise ParamsError(f"device: {name!r} does not exist; write {', '.join(DEVICES[:-1])} or {DEVICES[-1]}")
     if name == "cuda" and not torch.cuda.is_available():
         raise ParamsError("device: cuda, but PyTorch sees no CUDA device here; set device: auto or cpu")
     if name == "auto":
@@ -33,7 +33,7 @@ def pick(name: str) -> torch.device:
 
 
 def describe(device: torch.device) -> dict[str, str]:
-    """What numbers depend on beside parameters and code: kind of device, its instruction set or name, versions."""
+    """Return what else numbers depend on: kind of device, its instruction set or name, versions of libraries."""
     if device.type == "cuda":
         hardware = torch.cuda.get_device_name(device)
         versions = {"cuda": str(torch.version.cuda), "cudnn": str(torch.backends.cudnn.version())}
@@ -43,17 +43,17 @@ def describe(device: torch.device) -> dict[str, str]:
 
 
 def upload(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
-    """A CPU tensor on ``device``. To a GPU it is copied from pinned memory, so nothing waits for the copy."""
+    """Copy a CPU tensor to ``device``. A copy to a GPU uses pinned memory, so the CPU does not wait for it."""
     if device.type == "cuda":
         return tensor.pin_memory().to(device, non_blocking=True)
     return tensor.to(device)
 
 
 def keep_freed_memory() -> None:
-    """Let glibc keep what is freed: by default it returns every large tensor to the system.
+    """Make glibc keep freed memory; by default it returns every large tensor to the system.
 
-    Each training step frees and needs the same tensors; getting their pages again costs a fault for every 4 KiB, up to
-    a third of a small network's step. Elsewhere than on glibc this does nothing.
+    Each training step frees and allocates the same tensors. Getting their memory pages from the system again costs up
+    to a third of a small network's step (a page fault per 4 KiB). Without glibc, this function does nothing.
     """
     if not sys.platform.startswith("linux"):
         return

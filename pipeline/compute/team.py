@@ -1,10 +1,10 @@
-"""The processes that train one model together, one on each device; mostly there is one. Lightning Fabric starts them.
+"""A team: the processes that train one model together, one per device. Usually there is only one.
 
-Fabric is loaded where there are several: for one it would do nothing, and loading it takes seconds.
+Lightning Fabric starts the processes. It is imported only if there are several, because the import takes seconds.
 
-A batch is divided among the processes by pictures. Each runs the networks on its part; the projections of all parts
-are put together, and every process computes the same losses of the whole batch. So the contrastive losses see all
-pairs, and the result is that of one process with the whole batch, whatever the number of processes.
+The pictures of a batch are divided among the processes. Each process runs the networks on its part. The projections of
+all parts are gathered, and every process computes the same losses of the whole batch. So the contrastive losses see all
+pairs, and the result does not depend on the number of processes.
 """
 
 from __future__ import annotations
@@ -31,29 +31,29 @@ if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
 CLEANUP_SECONDS = 60.0
-"""Seconds that the leader has to report a fault and to close its run before the other processes end."""
+"""Seconds that the leader has to report an error and close its run before the other processes end."""
 
 
 class Team:
-    """This process among those that train together.
+    """The team as seen by one of its processes.
 
     Attributes:
-        device: this process's own.
-        leads: whether it writes logs, checkpoints and outputs; exactly one process of the team does.
-        size: how many processes there are.
-        precision: of the networks' training passes, "fp32" or "bf16".
+        device: this process's device.
+        leads: whether this process writes logs, checkpoints and outputs; exactly one process of the team does.
+        size: number of processes.
+        precision: precision of the networks' training passes, "fp32" or "bf16".
     """
 
     def __init__(
         self, fabric: Fabric | None, on: torch.device, precision: Literal["fp32", "bf16"], compiles: bool
     ) -> None:
-        """Take part in a team.
+        """Join a team.
 
         Args:
-            fabric: of several processes; None: there is this one alone.
-            on: the device of one alone.
-            precision: of the networks' training passes.
-            compiles: whether torch.compile fuses the networks.
+            fabric: the processes; None: there is only this one.
+            on: the device if there is only one process.
+            precision: precision of the networks' training passes.
+            compiles: whether to compile the networks by torch.compile.
         """
         self._fabric = fabric
         self._compiles = compiles
@@ -65,20 +65,20 @@ class Team:
 
     @classmethod
     def start(cls, device_name: str, params: ComputeParams) -> Self:
-        """Start the processes that ``params.devices`` asks for; each runs the whole program up to here again.
+        """Start ``params.devices`` processes. Each of them runs the whole program up to this call again.
 
-        Under torchrun the number of processes is torchrun's, not the parameter's.
+        Under torchrun, torchrun sets the number of processes.
 
         Args:
-            device_name: params.yaml's ``device``.
-            params: how many processes, and how they compute.
+            device_name: ``device`` in params.yaml.
+            params: number of processes, and how they compute.
 
         Raises:
-            ParamsError: there are fewer devices than asked for, or none of that kind.
+            ParamsError: there are fewer devices of that kind than asked for, or none.
         """
         kind = device.pick(device_name).type
         count, nodes = params.devices, 1
-        if "LOCAL_WORLD_SIZE" in os.environ:  # torchrun's
+        if "LOCAL_WORLD_SIZE" in os.environ:  # set by torchrun
             count = int(os.environ["LOCAL_WORLD_SIZE"])
             nodes = int(os.environ["WORLD_SIZE"]) // count
         elif os.environ.get("LOCAL_RANK", "0") != "0":  # started by Fabric in the leading process
@@ -86,7 +86,7 @@ class Team:
         if kind == "cuda" and count > torch.cuda.device_count():
             raise ParamsError(
                 f"{count} processes (compute.devices, or torchrun's), but this machine has "
-                f"{torch.cuda.device_count()} GPUs: ask for no more than these"
+                f"{torch.cuda.device_count()} GPUs: ask for at most that many"
             )
         fabric = _launched(kind, count, nodes) if count * nodes > 1 else None
         precision = precision_on(kind) if params.precision == "auto" else params.precision
@@ -95,18 +95,18 @@ class Team:
 
     @classmethod
     def single_process(cls, device_name: str) -> Self:
-        """One process, in float32."""
+        """Return a team of one process, in float32."""
         return cls.start(device_name, ComputeParams(precision="fp32", compile=False, devices=1))
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
-        """Let the team end together when this process fails.
+        """End the whole team if this process fails.
 
-        A fault that all processes find (a loss that is not finite, Ctrl-C) is for the leader to report and to clean up
-        after. Fabric kills the leader as soon as another process ends, so the others wait for it. The leader must not
-        wait for them when it ends, which NCCL would do.
+        If all processes fail alike (a loss that is not finite, Ctrl-C), the leader reports the error and cleans up.
+        Fabric kills the leader as soon as another process ends, so the others wait. The leader must not wait for them
+        when it ends, as NCCL would.
         """
         if error is None or self.size == 1:
             return
@@ -116,36 +116,36 @@ class Team:
             time.sleep(CLEANUP_SECONDS)
 
     def compute_settings(self) -> dict[str, str | bool]:
-        """How this team computes, as far as parameters decide it."""
+        """Return how this team computes, as far as parameters decide it."""
         return {"precision": self.precision, "compile": self._compiles}
 
     def environment(self) -> dict[str, str | bool]:
-        """All that a result's rounding depends on: how the team computes, on which device, with which versions."""
+        """Return everything that rounding depends on: how the team computes, device, versions of libraries."""
         return {**self.compute_settings(), **device.describe(self.device)}
 
     def tags(self) -> dict[str, str]:
-        """What a run's figures of speed depend on: hardware, processes and precision."""
+        """Return what a run's speed depends on: hardware, processes and precision."""
         described = device.describe(self.device)
         return {"hardware": described["hardware"], "processes": str(self.size), "precision": self.precision}
 
     def setup(self, network: nn.Module) -> Callable[[Tensor], Tensor]:
-        """Place a network on this device for training; its gradients of all processes meet in the backward pass.
+        """Place a network on this device for training. The backward pass averages its gradients over the processes.
 
-        Evaluation calls ``network`` itself, in float32.
+        For evaluation, call ``network`` itself, which computes in float32.
 
         Returns:
-            What a training step calls in its place: it computes in the team's precision and returns float32.
+            The function to call in training steps: it computes in the team's precision and returns float32.
         """
         if self.size > 1:
             network = batchnorm.over_processes(network, self.device)
         network.to(self.device)
         if self._compiles:
-            torch.use_deterministic_algorithms(torch.are_deterministic_algorithms_enabled())  # tells the compiler, too
+            torch.use_deterministic_algorithms(torch.are_deterministic_algorithms_enabled())  # also tells the compiler
             network.compile()
         wrapped: nn.Module = network
         if self._fabric:
             with warnings.catch_warnings():
-                # PyTorch 2.15 has another name for it, which older versions do not know.
+                # PyTorch 2.15 renames this argument; older versions do not know the new name.
                 warnings.filterwarnings("ignore", "`broadcast_buffers` is deprecated")
                 wrapped = self._fabric.setup_module(network)
 
@@ -157,15 +157,15 @@ class Team:
         return project
 
     def backward(self, loss: Tensor, beside: Iterable[nn.Parameter] = ()) -> None:
-        """Compute gradients of a loss of the whole batch, which every process has computed from gathered projections.
+        """Compute the gradients of a loss of the whole batch, which every process computes from gathered projections.
 
-        Each process's gradient flows through its own part only. The team averages the processes' gradients, so the
-        average times their number is the gradient of the loss.
+        Each process's gradient flows only through its own part. The team averages the gradients over the processes, so
+        the loss is multiplied by their number.
 
         Args:
-            loss: of the whole batch.
-            beside: parameters that act on the whole gathered projections and are not set up with the team; every
-                process has their whole gradient already.
+            loss: the loss of the whole batch.
+            beside: parameters that act on the gathered projections and were not passed to ``setup``. Every process
+                computes their whole gradient, so it is not multiplied.
         """
         if self._fabric is None:
             loss.backward()
@@ -176,16 +176,16 @@ class Team:
                 parameter.grad /= self.size
 
     def part(self, count: int) -> slice:
-        """This process's part of ``count`` things in a row; parts differ in size by one at most."""
+        """Return this process's part of ``count`` items; the parts' sizes differ by at most one."""
         return slice(count * self._rank // self.size, count * (self._rank + 1) // self.size)
 
     def gather(self, part: Tensor, count: int, dim: int = 0) -> Tensor:
-        """All processes' parts together; the gradient flows into this process's own part only.
+        """Gather the parts of all processes. The gradient flows only into this process's own part.
 
         Args:
-            part: this process's.
-            count: the size of the whole along ``dim``.
-            dim: along which parts were made.
+            part: this process's part.
+            count: size of the whole along ``dim``.
+            dim: the dimension along which the parts were made.
         """
         if self.size == 1:
             return part
@@ -198,38 +198,38 @@ class Team:
         return total
 
     def gather_views(self, z: Tensor, count: int) -> Tensor:
-        """All processes' parts of the two stacked views of a batch.
+        """Gather the parts of all processes, of a batch with two stacked views.
 
         Args:
-            z: 2b×d, the first views of this process's pictures, then their second views.
-            count: pictures in the whole batch.
+            z: the first views of this process's pictures, then their second views, 2b×d.
+            count: number of pictures in the whole batch.
 
         Returns:
-            2·count×d, stacked likewise.
+            The first views of all pictures, then their second views, 2·count×d.
         """
         return self.gather(z.unflatten(0, (2, -1)), count, dim=1).flatten(0, 1)
 
     def from_leader(self, value: Tensor) -> Tensor:
-        """The leader's ``value`` on every process: no decision may depend on the rounding of unlike GPUs."""
+        """Return the leader's ``value`` on every process, so that decisions do not depend on the rounding of GPUs."""
         if self.size > 1:
             dist.broadcast(value, src=0)
         return value
 
     def all_equal(self, value: int) -> bool:
-        """Whether all processes have the same ``value``."""
+        """Return whether ``value`` is the same on all processes."""
         own = torch.tensor(value, device=self.device)
         return self._fabric is None or bool(self._fabric.all_reduce(own.double(), reduce_op="mean") == own)
 
     def autocast(self) -> torch.autocast:
-        """The precision of training passes, for a forward pass that does not go through what ``setup`` returns."""
+        """Return a context with the precision of training passes, for passes that do not use ``setup``'s function."""
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16")
 
 
 def precision_on(kind: str) -> Literal["fp32", "bf16"]:
-    """What ``compute.precision: auto`` means: bf16 on GPUs that multiply it, else fp32.
+    """Return the precision for ``compute.precision: auto``: bf16 on GPUs that support it in hardware, else fp32.
 
-    On the CPU it is fp32 everywhere: some processors have bf16 and some do not, and the same parameters and seed must
-    give the same result on both.
+    On the CPU it is always fp32. Only some processors have bf16, and the same parameters and seed must give the same
+    result on all of them.
 
     Args:
         kind: "cpu" or "cuda".
@@ -238,11 +238,11 @@ def precision_on(kind: str) -> Literal["fp32", "bf16"]:
 
 
 def _launched(kind: str, devices: int, nodes: int) -> Fabric:
-    """Start the processes of a team; each runs the whole program up to here again."""
+    """Start the processes of a team. Each runs the whole program up to this call again."""
     from lightning_fabric import Fabric
     from lightning_fabric.strategies.ddp import DDPStrategy
 
-    # Batch norms agree in every forward pass, so their buffers need not be sent around.
+    # All processes update the statistics of batch norms alike, so buffers need not be broadcast.
     strategy = DDPStrategy(broadcast_buffers=False)
     fabric = Fabric(accelerator=kind, devices=devices, num_nodes=nodes, strategy=strategy)
     fabric.launch()
@@ -250,12 +250,13 @@ def _launched(kind: str, devices: int, nodes: int) -> Fabric:
 
 
 def _end_with(leader: psutil.Process) -> None:
-    """End this process when its leader has ended; else it would wait for it on GPUs for many minutes."""
+    """End this process when its leader has ended. Otherwise it would wait for the leader on GPUs for many minutes."""
     leader.wait()
     os._exit(1)
 
 
 def _leave() -> None:
+    """End this process at once, without waiting for the others."""
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(1)

@@ -1,1 +1,1 @@
-"""From crops to views: stores, splits, what a stage opens, batches, augmentation."""
+"""Data of training: crop stores, splits, batches, augmentation, views, and results of an adaptation."""

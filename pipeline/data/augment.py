@@ -1,11 +1,11 @@
-"""Training views and the evaluation view, a whole batch at a time on its own device (docs/method.md).
+"""Training views and the evaluation view, computed for a whole batch on its device (docs/method.md).
 
-Every image of a batch draws its own parameters, always from a CPU generator, so that the same seed gives the same
-draws on every device. The draws are made before and apart from the views, so that processes that share a batch can all
-make the same draws and each compute its own part. Images are float N×3×S×S, RGB in [0, 1].
+Each image has its own random parameters. They come from a CPU generator, so that a seed gives the same numbers on every
+device. They are drawn separately from the views: processes that share a batch all draw the same numbers, and each
+computes its own part. Images are float N×3×S×S, RGB in [0, 1].
 
-The sides, not the areas, of the random crops are drawn: that is what the released code does, and it is what goes with
-the evaluation's central crop of 0.85 of the side.
+For random crops the side is uniformly distributed, not the area. The released code does this too, and it fits the
+central crop of the evaluation, whose side is 0.85 of the image's.
 """
 
 from collections.abc import Callable, Iterator
@@ -20,7 +20,7 @@ from pipeline.config.learning import AugmentParams
 BRIGHTNESS = CONTRAST = SATURATION = 0.4
 HUE = 0.1
 BLUR_SIGMA = (0.1, 2.0)
-_LUMA = (0.2989, 0.587, 0.114)  # the grey of torchvision's and PIL's conversions
+_LUMA = (0.2989, 0.587, 0.114)  # the weights of torchvision and PIL
 
 # The columns of a draw.
 _SIDE, _LEFT, _TOP, _MIRROR, _JITTERED, _GREY, _BLURRED, _SIGMA = range(8)
@@ -28,29 +28,29 @@ _FACTORS, _ORDER, _COLUMNS = slice(8, 12), slice(12, 16), 16
 
 
 def to_float(images: Tensor) -> Tensor:
-    """From uint8 N×3×S×S to float in [0, 1]."""
+    """Convert uint8 N×3×S×S to float in [0, 1]."""
     return images.float().div_(255.0)
 
 
 def draw(count: int, generator: torch.Generator) -> Tensor:
-    """All that views leave to chance.
+    """Draw all random numbers of ``count`` views.
 
     Returns:
-        Float count×16 of U(0, 1) on the CPU, a row a view.
+        U(0, 1), float count×16, on the CPU; one row per view.
     """
     return torch.rand(count, _COLUMNS, generator=generator)
 
 
 def training_view(images: Tensor, draws: Tensor, params: AugmentParams) -> Tensor:
-    """One random view of every image: crop and flip, colour jitter, greyscale, blur.
+    """Return one random view of each image: crop and flip, colour jitter, greyscale, blur.
 
     Args:
         images: float N×3×S×S in [0, 1].
-        draws: a row of ``draw`` for each image; on the CPU.
+        draws: one row of ``draw`` per image, on the CPU.
         params: ranges and probabilities.
 
     Returns:
-        The views, of the images' shape and range, on their device.
+        The views, with the images' shape, range and device.
     """
     packed = Packed()
     place = packed.add(_random_placement(draws, params.crop, params.flip))
@@ -73,11 +73,11 @@ def training_view(images: Tensor, draws: Tensor, params: AugmentParams) -> Tenso
 
 
 def evaluation_view(images: Tensor, side: float) -> Tensor:
-    """The central crop, resized back.
+    """Return the central crop of each image, resized to the image's size.
 
     Args:
         images: float N×3×S×S in [0, 1].
-        side: the crop's side, as a share of the image's.
+        side: side of the crop, as a share of the image's side.
     """
     count = len(images)
     centre = torch.full((count,), 0.5)
@@ -91,16 +91,16 @@ def _random_placement(draws: Tensor, crop: tuple[float, float], flip: float) -> 
 
 
 def _placement(side: Tensor, left: Tensor, top: Tensor, mirror: Tensor) -> Tensor:
-    """Where crops lie, for ``_resampled``.
+    """Return the placement of crops for ``_resampled``.
 
     Args:
-        side: N, the crop's side as a share of the image's.
-        left: N, as a share of the free space (0: at the left edge, 1: at the right edge).
-        top: N, likewise.
-        mirror: N bool.
+        side: side of the crop, as a share of the image's side, N.
+        left: horizontal position, as a share of the free space (0: left edge, 1: right edge), N.
+        top: vertical position, likewise, N.
+        mirror: whether to flip the crop, N bool.
 
     Returns:
-        Scale and shift in x, then in y: 4×N.
+        Scale and shift in x, then in y, 4×N.
     """
     free = 1.0 - side
     width = torch.where(mirror, -side, side)
@@ -108,7 +108,7 @@ def _placement(side: Tensor, left: Tensor, top: Tensor, mirror: Tensor) -> Tenso
 
 
 def _resampled(images: Tensor, placement: Tensor) -> Tensor:
-    """Crop and flip; ``placement`` is 4×N of ``_placement``, on the images' device."""
+    """Crop and flip images; ``placement`` is a result of ``_placement`` (4×N), on the images' device."""
     scale_x, shift_x, scale_y, shift_y = placement[:, :, None]
     size = images.shape[-1]
     centres = (2.0 * torch.arange(size, device=images.device) + 1.0) / size - 1.0
@@ -119,7 +119,7 @@ def _resampled(images: Tensor, placement: Tensor) -> Tensor:
 
 
 Change = Callable[[Tensor, Tensor], Tensor]
-"""What is done to n images; it is also given their columns of ``_amounts`` (5×n, on the images' device)."""
+"""A change of n images; the second argument is their columns of ``_amounts`` (5×n, on the images' device)."""
 
 _JITTER: tuple[Change | None, ...] = (
     lambda images, amounts: adjust_brightness(images, amounts[0]),
@@ -133,7 +133,7 @@ _BLUR: tuple[Change | None, ...] = (None, lambda images, amounts: gaussian_blur(
 
 
 def _amounts(draws: Tensor) -> Tensor:
-    """Factors of brightness, contrast and saturation, shift of hue, sigma of blur: 5×N."""
+    """Return factors of brightness, contrast and saturation, shift of hue, and sigma of blur: 5×N."""
     strength = torch.tensor([BRIGHTNESS, CONTRAST, SATURATION, HUE])
     factors = (2.0 * draws[:, _FACTORS] - 1.0) * strength + torch.tensor([1.0, 1.0, 1.0, 0.0])
     low, high = BLUR_SIGMA
@@ -141,12 +141,12 @@ def _amounts(draws: Tensor) -> Tensor:
 
 
 def _schedule(draws: Tensor, params: AugmentParams) -> Iterator[tuple[Tensor, tuple[Change | None, ...]]]:
-    """The steps from crop to view, one after the other.
+    """Yield the steps from crop to view, in order.
 
-    Brightness, contrast, saturation and hue come in a random order of each image's own.
+    Brightness, contrast, saturation and hue come in a random order, separately for each image.
 
     Yields:
-        Which of the step's changes every image gets (N int64, in the order of the draws), and these changes.
+        For each image the index of its change (N int64, in the order of the draws), and the changes of this step.
     """
     jittered, order = draws[:, _JITTERED] < params.jitter, draws[:, _ORDER].argsort(dim=1)
     for position in range(4):
@@ -156,19 +156,18 @@ def _schedule(draws: Tensor, params: AugmentParams) -> Iterator[tuple[Tensor, tu
 
 
 def _divided(order: Tensor, kind: Tensor, kinds: int, packed: "Packed") -> tuple[Tensor, list[tuple[int, int]]]:
-    """Bring images that get the same change together.
+    """Sort images by their change.
 
-    They are left in that order: putting images together is much faster than putting them back in their places.
+    They stay in this order: gathering images is much faster than scattering them back to their places.
 
     Args:
-        order: the images' present order: their rows of the draws.
-        kind: which change each gets, by row of the draws.
-        kinds: how many changes there are.
-        packed: takes what the device needs.
+        order: present order of the images, as their rows of the draws.
+        kind: index of each image's change, by row of the draws.
+        kinds: number of changes.
+        packed: receives the indices that the device needs.
 
     Returns:
-        The order in which the images are then; for each change the handles of its images' places in ``order`` and of
-        their rows.
+        The new order; and for each change two handles: of the places of its images in ``order``, and of their rows.
     """
     members = [(kind[order] == index).nonzero().squeeze(1) for index in range(kinds)]
     groups = [(packed.add(group), packed.add(order[group])) for group in members]
@@ -176,21 +175,21 @@ def _divided(order: Tensor, kind: Tensor, kinds: int, packed: "Packed") -> tuple
 
 
 class Packed:
-    """Small tensors on their way to a device: collected on the CPU and uploaded at once, for each copy costs a call."""
+    """Small tensors to upload together: collected on the CPU first, because each upload costs a call."""
 
     def __init__(self) -> None:
         self._parts: list[Tensor] = []
 
     def add(self, part: Tensor) -> int:
-        """Take a tensor along (float32 or int64); returns its handle."""
+        """Add a tensor (float32 or int64) and return its handle."""
         self._parts.append(part.contiguous())
         return len(self._parts) - 1
 
     def upload(self, device: torch.device) -> list[Tensor]:
-        """All that was added, by handle, on ``device``."""
+        """Return all added tensors on ``device``; a handle is the index of its tensor."""
         if device.type == "cpu":
             return self._parts
-        # Each begins at a multiple of eight bytes, as its type may need.
+        # Each tensor begins at a multiple of eight bytes, because int64 needs this alignment.
         flat = [F.pad(part.flatten().view(torch.uint8), (0, -part.nbytes % 8)) for part in self._parts]
         whole = upload(torch.cat(flat), device)
         pieces = whole.split([len(part) for part in flat])
@@ -201,12 +200,12 @@ class Packed:
 
 
 def grayscale(images: Tensor) -> Tensor:
-    """The luma of each pixel in all three channels."""
+    """Return the luma of each pixel in all three channels."""
     return _luma(images).expand_as(images)
 
 
 def adjust_brightness(images: Tensor, factor: Tensor) -> Tensor:
-    """Multiply by one factor an image, as torchvision's function of this name.
+    """Multiply each image by its factor, like torchvision's function of this name.
 
     Args:
         images: float N×3×H×W in [0, 1].
@@ -216,27 +215,27 @@ def adjust_brightness(images: Tensor, factor: Tensor) -> Tensor:
 
 
 def adjust_contrast(images: Tensor, factor: Tensor) -> Tensor:
-    """Move away from the image's mean luma, as torchvision's function of this name.
+    """Blend each image with its mean luma, like torchvision's function of this name.
 
     Args:
         images: float N×3×H×W in [0, 1].
-        factor: N float.
+        factor: N float; 1 leaves the image unchanged.
     """
     return _blend(images, _luma(images).mean(dim=(1, 2, 3), keepdim=True), factor)
 
 
 def adjust_saturation(images: Tensor, factor: Tensor) -> Tensor:
-    """Move away from the image's grey, as torchvision's function of this name.
+    """Blend each image with its greyscale version, like torchvision's function of this name.
 
     Args:
         images: float N×3×H×W in [0, 1].
-        factor: N float.
+        factor: N float; 1 leaves the image unchanged.
     """
     return _blend(images, _luma(images), factor)
 
 
 def adjust_hue(images: Tensor, shift: Tensor) -> Tensor:
-    """Turn the hue through HSV, as torchvision's function of this name.
+    """Shift the hue in HSV, like torchvision's function of this name.
 
     Args:
         images: float N×3×H×W in [0, 1].
@@ -246,10 +245,10 @@ def adjust_hue(images: Tensor, shift: Tensor) -> Tensor:
     value = torch.maximum(torch.maximum(red, green), blue)
     darkest = torch.minimum(torch.minimum(red, green), blue)
     chroma = value - darkest
-    # A grey pixel's differences are 0, and so is its hue, whatever they are multiplied with.
+    # For grey pixels all differences are 0, so the hue is 0 whatever ``inverse`` is.
     inverse = chroma.clamp(min=torch.finfo(chroma.dtype).tiny).reciprocal_()
-    # The sector of the hue circle, in sixths of a turn, is the largest channel's. A lerp by 0 or 1 chooses exactly
-    # and is much faster than torch.where.
+    # The largest channel decides the sector of the hue circle (hue in sixths of a turn). A lerp by 0 or 1 is an exact
+    # choice and much faster than torch.where.
     is_red, is_green = (value == red).float(), (value == green).float()
     hue = torch.lerp(((red - green) * inverse).add_(4.0), ((blue - red) * inverse).add_(2.0), is_green)
     hue = torch.lerp(hue, (green - blue) * inverse, is_red)
@@ -259,7 +258,7 @@ def adjust_hue(images: Tensor, shift: Tensor) -> Tensor:
 
 
 def gaussian_blur(images: Tensor, sigma: Tensor) -> Tensor:
-    """Separable 3×3 Gaussian blur (the released code's kernel), edges reflected.
+    """Blur by a separable 3×3 Gaussian (the released code's kernel), with reflected edges.
 
     Args:
         images: float N×3×H×W.
@@ -273,7 +272,7 @@ def gaussian_blur(images: Tensor, sigma: Tensor) -> Tensor:
 
 
 def _both_neighbours(images: Tensor, dim: int) -> Tensor:
-    """The sum of the pixels before and after each pixel along ``dim``; beyond the edge the picture is reflected."""
+    """Return the sum of the pixels before and after each pixel along ``dim``; edges are reflected."""
     inner = images.shape[dim] - 2
     total = torch.empty_like(images)
     torch.add(images.narrow(dim, 0, inner), images.narrow(dim, 2, inner), out=total.narrow(dim, 1, inner))

@@ -1,4 +1,4 @@
-"""Crops or features on their way to the training device, and the order in which an epoch visits them."""
+"""Crops or features on the training device, and the order of the pictures in an epoch."""
 
 import hashlib
 from abc import ABC, abstractmethod
@@ -21,27 +21,27 @@ from pipeline.errors import TrainingError
 T = TypeVar("T")
 
 RESIDENT_SHARE = 0.4
-"""An array is kept on the GPU when it takes at most this share of the memory that is free there."""
+"""Maximum share of the GPU's free memory for keeping a whole array there."""
 
 AT_ONCE = 1024
-"""Rows that are read into memory at a time on their way to the GPU."""
+"""Rows that are read into memory at once on their way to the GPU."""
 
 AHEAD = 2
-"""Batches that are made while an earlier one is trained on."""
+"""Number of batches that are prepared ahead of the training step."""
 
 
 class DeviceRows:
     """The rows of an array as device tensors.
 
-    On a GPU with room the whole array is uploaded once; otherwise rows are read from the memory map batch by batch.
+    If the array fits on the GPU, it is uploaded once. Otherwise rows are read from the memory map batch by batch.
 
     Args:
         array: N×…, usually a memory map.
-        device: where the tensors are wanted.
+        device: device of the tensors.
 
     Attributes:
         count: N.
-        device: as above.
+        device: device of the tensors.
     """
 
     def __init__(self, array: NDArray[Any], device: torch.device) -> None:
@@ -56,13 +56,13 @@ class DeviceRows:
                 self._resident[start : start + AT_ONCE] = part
 
     def fetch(self, rows: Tensor) -> Tensor:
-        """Rows as they are stored.
+        """Return some rows as they are stored.
 
         Args:
             rows: int64, on the CPU.
 
         Returns:
-            len(rows)×… on the device.
+            len(rows)×…, on the device.
         """
         if self._resident is not None:
             return self._resident[upload(rows, self.device)]
@@ -70,11 +70,11 @@ class DeviceRows:
 
 
 class NetworkInputs(ABC):
-    """The pictures of one domain, as what a network takes: crops for f and g, or features for g alone.
+    """The pictures of one domain as network inputs: crops for f and g, or features for g alone.
 
     Attributes:
-        count: of the pictures.
-        device: where what is fetched lies.
+        count: number of pictures.
+        device: device of the tensors that the methods return.
     """
 
     count: int
@@ -82,47 +82,47 @@ class NetworkInputs(ABC):
 
     @abstractmethod
     def batch(self, rows: Tensor) -> Tensor:
-        """What is stored of some pictures.
+        """Return what is stored of some pictures.
 
         Args:
             rows: int64, on the CPU.
 
         Returns:
-            len(rows)×… on the device.
+            len(rows)×…, on the device.
         """
 
     @abstractmethod
     def evaluation_view(self, batch: Tensor, eval_crop: float) -> Tensor:
-        """What is predicted from.
+        """Return the evaluation views of a batch.
 
         Args:
-            batch: of ``batch``, n×….
-            eval_crop: the view's side, as a share of the crop's.
+            batch: a result of ``batch``, n×….
+            eval_crop: side of the view, as a share of the crop's side.
 
         Returns:
-            Float n×…, as the network takes it.
+            Network inputs, float n×….
         """
 
     @abstractmethod
     def draw(self, views: int, count: int, generator: torch.Generator) -> Tensor:
-        """What training views leave to chance: views×count×…, on the CPU."""
+        """Draw the random numbers of training views: views×count×…, on the CPU."""
 
     @abstractmethod
     def training_views(self, batch: Tensor, draws: Tensor, params: AugmentParams) -> Tensor:
-        """Training views of a batch.
+        """Return training views of a batch.
 
         Args:
-            batch: of ``batch``, b×….
-            draws: views·b×…: those of the first views, then those of the second.
-            params: of the views.
+            batch: a result of ``batch``, b×….
+            draws: views·b×…: the random numbers of the first views, then those of the second views.
+            params: parameters of the views.
 
         Returns:
-            Float views·b×…, in the order of ``draws``.
+            Network inputs, float views·b×…, in the order of ``draws``.
         """
 
     @abstractmethod
     def nothing(self) -> Tensor:
-        """A batch without pictures, as the network takes it."""
+        """Return an empty batch of network inputs."""
 
 
 class DeviceCrops(NetworkInputs):
@@ -130,7 +130,7 @@ class DeviceCrops(NetworkInputs):
 
     Args:
         images: uint8 N×112×112×3, usually a memory map.
-        device: where the tensors are wanted.
+        device: device of the tensors.
     """
 
     def __init__(self, images: NDArray[np.uint8], device: torch.device) -> None:
@@ -138,13 +138,13 @@ class DeviceCrops(NetworkInputs):
         self.count, self.device = len(images), device
 
     def batch(self, rows: Tensor) -> Tensor:
-        """The crops of some rows.
+        """Return the crops of some rows.
 
         Args:
             rows: int64, on the CPU.
 
         Returns:
-            uint8 len(rows)×3×112×112 on the device.
+            uint8 len(rows)×3×112×112, on the device.
         """
         return self._rows.fetch(rows).permute(0, 3, 1, 2)
 
@@ -164,11 +164,11 @@ class DeviceCrops(NetworkInputs):
 
 
 class DeviceFeatures(NetworkInputs):
-    """Features f(x) that were computed once (``pipeline.networks.features``): g alone is run on them.
+    """Features f(x) that were computed once (``pipeline.networks.features``), as inputs of g.
 
     Args:
-        features: float N×(1 + views)×D, usually a memory map: of the evaluation view and of training views.
-        device: where the tensors are wanted.
+        features: float N×(1 + views)×D, usually a memory map: features of the evaluation view and of training views.
+        device: device of the tensors.
     """
 
     def __init__(self, features: NDArray[np.float32], device: torch.device) -> None:
@@ -183,15 +183,15 @@ class DeviceFeatures(NetworkInputs):
         return batch[:, 0]
 
     def draw(self, views: int, count: int, generator: torch.Generator) -> Tensor:
-        """Which of the stored views of each picture are taken: views×count int64, no view of a picture twice.
+        """Draw which stored views of each picture to use: views×count int64, without repeating a view of a picture.
 
         Raises:
-            TrainingError: fewer views are stored than are wanted.
+            TrainingError: fewer views are stored.
         """
         if views > self._views:
             raise TrainingError(
-                f"{views} views of each picture are wanted, {self._views} are stored: raise adapt.source_views and "
-                "adapt.target_views"
+                f"the method needs {views} views of each picture, but only {self._views} are stored: raise "
+                "adapt.source_views and adapt.target_views"
             )
         return torch.rand(count, self._views, generator=generator).argsort(dim=1)[:, :views].T
 
@@ -204,22 +204,22 @@ class DeviceFeatures(NetworkInputs):
 
     @classmethod
     def none_like(cls, other: "DeviceFeatures") -> Self:
-        """Features of no picture, as many of each as ``other`` has."""
+        """Return features of no pictures, in the shape of ``other``."""
         return cls(np.empty((0, other._views, other._dim), np.float32), other.device)
 
 
 def prefetched(batches: Iterator[T]) -> Iterator[T]:
-    """The same batches in the same order, made in a thread while earlier ones are used.
+    """Yield the same batches in the same order, but prepare them in a thread while earlier ones are used.
 
-    That thread computes on one core. OpenMP would give it a pool of its own at its first large operation, and once
-    there are more such threads than cores, all of them sleep at every barrier: a training step on two cores would take
-    1.3 times as long from then on.
+    The thread computes on one core. Otherwise its first large operation would give it an OpenMP pool of its own. With
+    more such threads than cores, all of them sleep at every barrier: training steps on two cores would take 1.3 times
+    as long.
     """
     end = object()
     threads = torch.get_num_threads()
     with ThreadPoolExecutor(max_workers=1, thread_name_prefix="batches") as reader:
         reader.submit(_on_one_core).result()
-        torch.set_num_threads(threads)  # for threads that begin later, which take over the number that was set last
+        torch.set_num_threads(threads)  # later threads inherit the last number that was set
         pending = deque(reader.submit(next, batches, end) for _ in range(AHEAD))
         while (batch := pending.popleft().result()) is not end:
             pending.append(reader.submit(next, batches, end))
@@ -227,27 +227,27 @@ def prefetched(batches: Iterator[T]) -> Iterator[T]:
 
 
 def _on_one_core() -> None:
-    """Let PyTorch compute on one core in this thread, for good: the number is fixed once it was asked for."""
+    """Limit PyTorch to one core in this thread. The limit becomes permanent when it is first read."""
     torch.set_num_threads(1)
     torch.get_num_threads()
 
 
 def generator_for(seed: int, purpose: str, epoch: int) -> torch.Generator:
-    """The random stream of one epoch. It depends on nothing that ran before, so a resumed run draws the same."""
+    """Return the random generator of one epoch. It depends on nothing else, so a resumed run draws the same numbers."""
     digest = hashlib.sha256(f"{seed}/{purpose}/{epoch}".encode()).digest()
     return torch.Generator().manual_seed(int.from_bytes(digest[:8], "little") >> 1)
 
 
 def shuffled_batches(rows: Tensor, size: int, steps: int, generator: torch.Generator) -> Iterator[Tensor]:
-    """Batches of rows without replacement; a new permutation begins when one is used up.
+    """Yield batches of rows without replacement. When a permutation is used up, a new one begins.
 
-    A permutation's last, incomplete batch is dropped, so no batch holds a row twice. Where there are fewer rows than
-    ``size``, every batch is a permutation of all rows.
+    The last, incomplete batch of a permutation is dropped, so no batch contains a row twice. If there are fewer rows
+    than ``size``, every batch is a permutation of all rows.
 
     Args:
         rows: int64.
-        size: of a batch.
-        steps: how many batches.
+        size: size of a batch.
+        steps: number of batches.
         generator: draws the permutations.
 
     Yields:
@@ -265,20 +265,20 @@ def shuffled_batches(rows: Tensor, size: int, steps: int, generator: torch.Gener
 def balanced_batches(
     rows: Tensor, labels: Tensor, size: int, steps: int, generator: torch.Generator
 ) -> Iterator[Tensor]:
-    """Batches of rows in which every class that occurs comes equally often.
+    """Yield batches of rows in which all classes are equally frequent.
 
-    Each class is gone through in an order of its own, shuffled again when it is used up; so a class smaller than its
-    part of a batch has pictures in it twice.
+    The rows of each class come in a random order of their own, shuffled again when it is used up. So batches contain
+    pictures of a small class twice.
 
     Args:
         rows: int64.
-        labels: int64, one a row of ``rows``.
-        size: of a batch.
-        steps: how many batches.
+        labels: the label of each row, int64.
+        size: size of a batch.
+        steps: number of batches.
         generator: draws the orders.
 
     Yields:
-        int64, ``size`` rows, or as many as there are where these are fewer.
+        int64, ``size`` rows, or ``len(rows)`` if that is less.
     """
     classes = labels.unique()
     decks = [_dealt(rows[labels == label], generator) for label in classes]
@@ -288,6 +288,6 @@ def balanced_batches(
 
 
 def _dealt(rows: Tensor, generator: torch.Generator) -> Iterator[Tensor]:
-    """Yield the rows one by one in a random order, then in another one, without end."""
+    """Yield the rows one by one in a random order, then in another order, without end."""
     while True:
         yield from rows[torch.randperm(len(rows), generator=generator)]

@@ -1,16 +1,16 @@
 """The packed crop store of one data set.
 
-A store is a folder with what training reads
+A store is a folder. Training reads these files:
 
-``crops.npy``         uint8, N×112×112×3, RGB; opened by memory map, so its size does not matter
-``samples.parquet``   N rows, in the order of the array: what the set's layout says of each (``SAMPLE_COLUMNS``)
+``crops.npy``         uint8, N×112×112×3, RGB; opened as a memory map, so its size does not matter
+``samples.parquet``   N rows, in the order of the array: what the set says about each picture (``SAMPLE_COLUMNS``)
 ``store.json``        data set, provenance (real or stand-in), number of crops, digest of the two files above, and the
-                      parameters that the faces were found and cropped with
+                      parameters with which faces were found and cropped
 
-and what tells how the crops came about, on which no training depends
+These files describe how the crops were made, and training does not depend on them:
 
 ``manifest.parquet``  N rows: the samples with the face that was cropped (``MANIFEST_COLUMNS``)
-``faces.json``        counts by method of detection, unreadable files with their reasons
+``faces.json``        counts by method of detection, unreadable files with the reasons
 """
 
 from __future__ import annotations
@@ -36,18 +36,18 @@ CROP_SIZE = 112
 
 MANIFEST_COLUMNS = {
     "key": "string",  # source file relative to the set's root; a CSV row is "fer2013.csv:17"
-    "label": "Int8",  # index into EXPRESSIONS, missing where the set has no label
+    "label": "Int8",  # index into EXPRESSIONS; missing if the set gives none
     "subject": "string",
     "sequence": "string",
     "frame": "Int32",
-    "split": "string",  # as distributed: train, val or test; missing where the set has none
-    "method": "string",  # mtcnn, haar, whole (no face found) or given (the set's authors have aligned it)
-    "faces": "Int16",  # faces seen in the picture; a search that puts large faces first may pass over smaller ones
+    "split": "string",  # as distributed: train, val or test; missing if the set is not divided
+    "method": "string",  # mtcnn, haar, whole (no face found) or given (aligned by the set's authors)
+    "faces": "Int16",  # faces found in the picture; a search for large faces first may miss smaller ones
     "score": "Float32",  # O-Net's score of the chosen face; only for mtcnn
     "box": "object",  # x1, y1, x2, y2 in pixels of the source picture
     "landmarks": "object",  # x and y of left eye, right eye, nose, left and right mouth corner, in pixels; or missing
-    "turned": "Int16",  # degrees, clockwise, by which the picture must be turned for the face to stand upright
-    "sharpness": "Float32",  # variance of the crop's Laplacian (grey levels squared); low where it is blurred
+    "turned": "Int16",  # clockwise rotation of the picture, in degrees, that makes the face upright
+    "sharpness": "Float32",  # variance of the crop's Laplacian (grey levels squared); low if it is blurred
 }
 
 SAMPLE_COLUMNS = ("key", "label", "subject", "sequence", "frame", "split")
@@ -62,9 +62,9 @@ class CropStore:
     """An opened store.
 
     Attributes:
-        folder: where it lies.
+        folder: the store's folder.
         images: uint8 N×112×112×3, RGB; a memory map.
-        description: store.json.
+        description: content of store.json.
     """
 
     folder: Path
@@ -76,8 +76,8 @@ class CropStore:
         """Open a store for reading.
 
         Raises:
-            DatasetError: a file is missing, array and table do not have the same length, or an earlier version of this
-                project wrote the store.
+            DatasetError: a file is missing, array and table differ in length, or an earlier version of this project
+                wrote the store.
             DamagedFileError: a file is damaged.
         """
         _require(folder, TRAINED_ON)
@@ -91,10 +91,13 @@ class CropStore:
         return store
 
     def require_intact(self) -> Self:
-        """The store itself, after every byte that training reads was checked against the digest in store.json.
+        """Check the data that training reads against the digest in store.json.
+
+        Returns:
+            The store itself.
 
         Raises:
-            DamagedFileError: the bytes are not those that were written.
+            DamagedFileError: the data have changed.
         """
         with damage_reported(self.folder):
             if digest(self.folder / name for name in DIGESTED) != self.description["digest"]:
@@ -103,21 +106,21 @@ class CropStore:
 
     @cached_property
     def samples(self) -> pd.DataFrame:
-        """N rows, ``SAMPLE_COLUMNS``."""
+        """The table of samples: N rows, ``SAMPLE_COLUMNS``."""
         return read_parquet(self.folder / "samples.parquet")
 
     @cached_property
     def manifest(self) -> pd.DataFrame:
-        """N rows, ``MANIFEST_COLUMNS``: for reports; no training reads it."""
+        """The samples with their faces: N rows, ``MANIFEST_COLUMNS``. For reports only; training does not read it."""
         return read_parquet(self.folder / "manifest.parquet")
 
     def labels(self) -> NDArray[np.int64]:
-        """The label of each crop, N int64; −1 where the set has none."""
+        """Return the label of each crop, N int64; −1 if the set gives none."""
         return self.samples["label"].fillna(-1).to_numpy(dtype=np.int64)
 
 
 def read_description(folder: Path) -> dict[str, Any]:
-    """Read store.json and faces.json of the store at ``folder``, as one.
+    """Return the content of store.json and faces.json in ``folder``, merged.
 
     Raises:
         DatasetError: a file is missing.
@@ -129,6 +132,7 @@ def read_description(folder: Path) -> dict[str, Any]:
 
 
 def _require(folder: Path, names: Sequence[str]) -> None:
+    """Raise an error unless these files of a store exist."""
     for name in names:
         if not (folder / name).is_file():
             raise DatasetError(
@@ -138,7 +142,7 @@ def _require(folder: Path, names: Sequence[str]) -> None:
 
 
 def digest(files: Iterable[Path]) -> str:
-    """The SHA-256 of the files' contents, one after the other."""
+    """Return the SHA-256 of the concatenated contents of files."""
     found = hashlib.sha256()
     for path in files:
         with path.open("rb") as file:

@@ -1,6 +1,6 @@
-"""The prepared data of one set, as the faces and split stages left it: crops, division into parts and description.
+"""The prepared data of one set, made by the faces and split stages: crops, split and description.
 
-PyTorch is loaded where tensors are asked for: whoever only computes scores needs none.
+PyTorch is imported only when tensors are needed, because computing scores does not need it.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ Indices = NDArray[np.int64]
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """Rows of a manifest, divided; a row is in both parts only under protocol ``all``.
+    """The rows of a manifest divided into two parts. Only under protocol ``all`` a row can be in both.
 
     Attributes:
-        train: rows that are trained on or adapted to; int64, ascending.
-        test: rows that are scored; int64, ascending.
+        train: rows to train on or adapt to; int64, ascending.
+        test: rows to score; int64, ascending.
     """
 
     train: Indices
@@ -54,7 +54,7 @@ def write_split(path: Path, split: Split) -> None:
 
 
 def read_split(path: Path) -> Split:
-    """Read what ``write_split`` wrote.
+    """Read a split that ``write_split`` wrote.
 
     Raises:
         DatasetError: the file is missing.
@@ -72,9 +72,9 @@ class PreparedData:
     """A data set ready for training.
 
     Attributes:
-        name: of the set.
-        store: its crops.
-        split: its division into training and test rows.
+        name: the set's name.
+        store: the set's crops.
+        split: the training and test rows.
     """
 
     name: str
@@ -106,7 +106,7 @@ class PreparedData:
         return torch.from_numpy(self.split.test)
 
     def source_labels(self) -> Tensor:
-        """The label of each crop, int64, for a set in the role of the source.
+        """Return the label of each crop, int64, for a set that is the source.
 
         Raises:
             DatasetError: a training row has no label.
@@ -116,13 +116,13 @@ class PreparedData:
         labels = torch.from_numpy(self.store.labels())
         if bool((labels[self.train_rows] < 0).any()):
             raise DatasetError(
-                f"{self.name}: the source must be labelled, but some of its training pictures are not; "
-                f"sort them into class folders, or take them out of split.{self.name}'s training part"
+                f"{self.name}: the source must be labelled, but some of its training pictures have no label; "
+                f"sort them into class folders, or remove them from the training part (split.{self.name})"
             )
         return labels
 
     def description(self) -> dict[str, Any]:
-        """Name, provenance, how faces were cropped, digests, counts: what a model's JSON says of the data it saw."""
+        """Return what a model's JSON records about its data: name, provenance, face parameters, digests and counts."""
         stored = self.store.description
         return {
             "name": self.name,

@@ -1,4 +1,4 @@
-"""Training views of every picture of a batch: two where contrastive losses compare them, else one."""
+"""Training views of the pictures of a batch: two per picture for contrastive losses, else one."""
 
 from dataclasses import dataclass
 
@@ -16,9 +16,9 @@ class Pictures:
     """The pictures of one step, before they become views.
 
     Attributes:
-        count: of the whole team's batch.
-        stored: this process's part of the batch, b×… on the device, as ``NetworkInputs.batch`` gives it.
-        draws: what the views leave to chance, on the CPU: that of the first views, then that of the second.
+        count: number of pictures in the whole team's batch.
+        stored: this process's part of the batch, b×… on the device, a result of ``NetworkInputs.batch``.
+        draws: the random numbers of the views, on the CPU: first those of the first views, then those of the second.
     """
 
     count: int
@@ -27,45 +27,45 @@ class Pictures:
 
 
 class Views:
-    """The pictures of one domain, and how training views are made of them.
+    """Makes training views of the pictures of one domain.
 
     Args:
-        inputs: all of the domain's.
-        params: of the views.
-        team: whose batches are divided among its processes.
-        views: how many are made of each picture.
+        inputs: all network inputs of the domain.
+        params: parameters of the views.
+        team: the processes that share each batch.
+        views: number of views per picture.
     """
 
     def __init__(self, inputs: NetworkInputs, params: AugmentParams, team: Team, views: int = 2) -> None:
         self._inputs, self._params, self._team, self._views = inputs, params, team, views
 
     def pictures(self, rows: Tensor, generator: torch.Generator) -> Pictures:
-        """Fetch the pictures of a step and draw what their views leave to chance.
+        """Fetch the pictures of a step and draw the random numbers of their views.
 
         Args:
-            rows: of the whole team's batch; int64, on the CPU.
-            generator: for the draws.
+            rows: rows of the whole team's batch, int64, on the CPU.
+            generator: draws the random numbers.
 
         Raises:
-            ParamsError: there is not one picture for every process of the team.
+            ParamsError: there are fewer pictures than processes.
         """
         if len(rows) < self._team.size:
             raise ParamsError(
                 f"compute.devices: {self._team.size} processes cannot share a batch of {len(rows)} pictures"
             )
         own = self._team.part(len(rows))
-        # Every process draws for all pictures, so that the draws do not depend on how many processes there are.
+        # Every process draws for all pictures, so that the random numbers do not depend on the number of processes.
         draws = self._inputs.draw(self._views, len(rows), generator)[:, own].flatten(0, 1)
         return Pictures(len(rows), self._inputs.batch(rows[own]), draws)
 
     def views(self, pictures: Pictures) -> Tensor:
-        """All views of the pictures, in one pass.
+        """Return all views of the pictures, to be computed in one pass.
 
         Returns:
-            Float views·b×…, as the network takes it: the first view of every picture, then the second.
+            Network inputs, float views·b×…: the first view of each picture, then the second views.
         """
         return self._inputs.training_views(pictures.stored, pictures.draws, self._params)
 
     def nothing(self) -> Tensor:
-        """A batch without pictures, as the network takes it."""
+        """Return an empty batch of network inputs."""
         return self._inputs.nothing()

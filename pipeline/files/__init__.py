@@ -1,1 +1,1 @@
-"""The project's files: written as a whole, read as they were written, known by their digests."""
+"""Reading and writing the project's files: atomic writes, checked reads, digests, names."""

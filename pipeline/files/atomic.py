@@ -15,26 +15,26 @@ from filelock import lock_descriptor
 from pipeline.errors import DatasetError, StorageError
 
 LONGEST_PLAIN = 200
-"""Bytes of a name and its ending up to which temporary files are named after it; they need some more for themselves."""
+"""Maximum length of a file's name and suffix, in bytes, up to which its temporary files contain the name."""
 
 LONGEST_SUFFIX = 16
-"""Characters of an ending that temporary files of a longer name keep."""
+"""Maximum length of a suffix, in characters, that is kept in the temporary files of a longer name."""
 
 
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
-    """Yield a temporary path beside ``path``; on success it replaces ``path``, on any error it is removed.
+    """Yield a temporary path beside ``path``. On success it replaces ``path``, on any error it is removed.
 
-    Where the process is killed, the next one that writes ``path`` removes it.
+    If the process is killed, the next process that writes ``path`` removes the temporary file.
 
     Args:
-        path: the file to write; its folder is made where it is missing.
+        path: the file to write; its folder is created if it is missing.
 
     Yields:
         An empty temporary file with the suffix of ``path``.
 
     Raises:
-        StorageError: the system refuses to write, for example on a full disk; the file that was there stays.
+        StorageError: the file cannot be written, for example because the disk is full; the old file stays.
     """
     with storage_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -55,18 +55,18 @@ def atomic_path(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def atomic_folder(path: Path) -> Iterator[Path]:
-    """Yield a temporary folder beside ``path``; on success it becomes ``path``, on any error it is removed.
+    """Yield a temporary folder beside ``path``. On success it becomes ``path``, on any error it is removed.
 
-    Where the process is killed, the next one that writes ``path`` removes it.
+    If the process is killed, the next process that writes ``path`` removes the temporary folder.
 
     Args:
-        path: the folder to write, which must not be there yet.
+        path: the folder to write, which must not exist.
 
     Yields:
         An empty temporary folder.
 
     Raises:
-        StorageError: the system refuses to write.
+        StorageError: the folder cannot be written, or another process has created it in the meantime.
     """
     with storage_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -86,23 +86,23 @@ def atomic_folder(path: Path) -> Iterator[Path]:
 
 
 def require_free(path: Path | None, option: str) -> None:
-    """Check that an output is not there yet, not even as a link that leads nowhere.
+    """Check that an output does not exist yet, not even as a broken link.
 
     Args:
-        path: of the output; None: there will be none.
-        option: the command's option that names it, for the message.
+        path: path of the output; None: no output is written.
+        option: the command's option for this path, for the message.
 
     Raises:
-        DatasetError: it is there already.
+        DatasetError: it exists.
     """
     if path is not None and os.path.lexists(path):
         raise DatasetError(f"{path}: exists already; remove it or name another one with {option}")
 
 
 def remove_folder(path: Path) -> None:
-    """Remove a folder at once, so that nobody meets a part of it.
+    """Remove a folder in one step: other processes see the whole folder, or none.
 
-    Where the process is killed, the next one that writes ``path`` removes what is left.
+    If the process is killed, the next process that writes ``path`` removes what is left.
     """
     aside = _part_folder(path)
     try:
@@ -112,9 +112,9 @@ def remove_folder(path: Path) -> None:
 
 
 def _part(path: Path) -> tuple[str, str]:
-    """How the names of temporary files and folders of ``path`` begin and end."""
+    """Return prefix and suffix of the names of ``path``'s temporary files and folders."""
     name, end = path.name, path.suffix
-    if len(os.fsencode(name + end)) > LONGEST_PLAIN:  # as long as a name may be: its digest stands for it
+    if len(os.fsencode(name + end)) > LONGEST_PLAIN:  # the temporary name would be too long: use a digest
         name = hashlib.sha256(os.fsencode(name)).hexdigest()[:16]
         end = end if len(end) <= LONGEST_SUFFIX else ""
     return f".{name}.part-", end
@@ -126,12 +126,12 @@ def _part_folder(path: Path) -> Path:
 
 
 def remove_leftovers(path: Path) -> None:
-    """Remove the temporary files and folders that killed processes left when they wrote ``path``.
+    """Remove the temporary files and folders of ``path`` that killed processes left.
 
-    Those of running processes stay: they are locked.
+    Those of running processes stay, because they are locked.
     """
     beginning, end = map(re.escape, _part(path))
-    written = re.compile(rf"{beginning}[a-z0-9_]{{8}}{end}")  # as tempfile draws it
+    written = re.compile(rf"{beginning}[a-z0-9_]{{8}}{end}")  # the names that tempfile generates
     beside = path.parent.iterdir() if path.parent.is_dir() else ()
     for found in [each for each in beside if written.fullmatch(each.name)]:
         with _locked(found) as dead:
@@ -143,11 +143,11 @@ def remove_leftovers(path: Path) -> None:
 
 @contextmanager
 def _locked(path: Path) -> Iterator[bool]:
-    """Lock a file or folder for as long as the context lasts.
+    """Lock a file or folder within the context.
 
     Yields:
-        Whether that succeeded. If not, another process has it locked, it is another user's or gone, or nothing can be
-        locked on this file system.
+        Whether it was locked. False: another process has locked it, it belongs to another user, it no longer exists, or
+        the file system has no locks.
     """
     with ExitStack() as stack:
         locked = False
@@ -159,14 +159,14 @@ def _locked(path: Path) -> Iterator[bool]:
 
 
 def move_folder(folder: Path, to: Path) -> None:
-    """Rename a folder of plain files; to another disk it is copied, and appears there as a whole.
+    """Rename a folder of plain files. To another disk it is copied, and appears there in one step.
 
     Args:
-        folder: what to move.
-        to: a path that is not there yet.
+        folder: the folder to move.
+        to: the new path, which must not exist.
 
     Raises:
-        OSError: the system refuses it; ``folder`` is as it was.
+        OSError: it cannot be moved; ``folder`` is unchanged.
     """
     try:
         folder.rename(to)
@@ -185,23 +185,23 @@ def move_folder(folder: Path, to: Path) -> None:
 
 
 def _share(path: Path, mode: int) -> None:
-    """``tempfile`` makes everything private to the user; outputs follow the umask as any other file does."""
+    """Give an output the permissions of any new file. ``tempfile`` creates files that only the user can read."""
     umask = os.umask(0)
     os.umask(umask)
     path.chmod(mode & ~umask)
 
 
 def _sync(path: Path) -> None:
-    with path.open("r+b") as written:  # Windows syncs no file that is open for reading alone
+    with path.open("r+b") as written:  # Windows cannot sync a file that is open only for reading
         os.fsync(written.fileno())
 
 
 @contextmanager
 def storage_errors(path: Path) -> Iterator[None]:
-    """Report what the system refuses while ``path``, or something in it, is written.
+    """Turn operating system errors while writing ``path``, or something in it, into StorageErrors.
 
     Raises:
-        StorageError: the system refuses something, for example on a full disk.
+        StorageError: writing failed, for example because the disk is full.
     """
     try:
         yield
@@ -210,12 +210,12 @@ def storage_errors(path: Path) -> Iterator[None]:
 
 
 def storage_error(path: Path | str, error: Exception, what: str = "written") -> StorageError:
-    """The error to raise where the system refused to write.
+    """Return the error to raise when something cannot be written.
 
     Args:
-        path: what was written.
-        error: what a library raised.
-        what: the participle for the message: the path cannot be ``what``.
+        path: the file or folder.
+        error: the original error.
+        what: the participle in the message "PATH cannot be ...".
     """
     reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
     return StorageError(
@@ -225,10 +225,11 @@ def storage_error(path: Path | str, error: Exception, what: str = "written") -> 
 
 
 def _advice(path: Path, error: Exception) -> str:
+    """Return what the user should do about the error, as the beginning of a sentence."""
     number = error.errno if isinstance(error, OSError) else None
     if number in (errno.ENOTDIR, errno.EEXIST):
         for above in (*reversed(path.parents), path):
-            if os.path.isfile(above):  # noqa: PTH113 - Path.is_file raises where a folder above may not be looked into
+            if os.path.isfile(above):  # noqa: PTH113 - Path.is_file raises if a parent folder cannot be read
                 return f"{above} is a file where a folder should be: move it away"
             if os.path.islink(above) and not os.path.exists(above):  # noqa: PTH110, PTH114 - as above
                 return f"{above} is a link that leads nowhere: move it away"

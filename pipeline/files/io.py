@@ -1,4 +1,4 @@
-"""Reading and writing the project's files: written as a whole, read as they were written, known by their digests."""
+"""Reading and writing JSON, CSV, NumPy and parquet files, and digests of files."""
 
 import hashlib
 import json
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 READ_ERRORS = (ValueError, KeyError, EOFError, OSError, zipfile.BadZipFile, zlib.error)
-"""What the readers of JSON, NumPy's files, CSV and parquet raise where a file is cut short or holds other bytes."""
+"""Errors that the readers of JSON, .npy, CSV and parquet files raise if a file is cut short or has other content."""
 
 
 @contextmanager
 def damage_reported(path: Path) -> Iterator[None]:
-    """Name ``path`` in every error that is raised while it is read; within, nothing else should happen.
+    """Turn the errors of reading ``path`` into errors that name it. Use only around the reading itself.
 
     Raises:
         DamagedFileError: the file is missing or damaged.
@@ -53,7 +53,7 @@ def read_json(path: Path) -> Any:
 
 
 def read_array(path: Path) -> "NDArray[Any]":
-    """Open one .npy file by memory map.
+    """Open one .npy file as a memory map.
 
     Raises:
         DamagedFileError: it is missing or damaged.
@@ -69,8 +69,8 @@ def read_parquet(path: Path, columns: Sequence[str] | None = None) -> "pd.DataFr
     """Read one parquet file.
 
     Args:
-        path: of the file.
-        columns: those to read; None: all.
+        path: the file.
+        columns: the columns to read; None: all.
 
     Raises:
         DamagedFileError: it is missing or damaged.
@@ -82,12 +82,12 @@ def read_parquet(path: Path, columns: Sequence[str] | None = None) -> "pd.DataFr
 
 
 def read_csv(path: Path, rows: int | None = None, **options: Any) -> "pd.DataFrame":
-    """Read what ``write_csv`` wrote.
+    """Read a file that ``write_csv`` wrote.
 
     Args:
-        path: of the file.
-        rows: how many there must be, where that is known.
-        **options: of ``pandas.read_csv``.
+        path: the file.
+        rows: the number of rows that it must have; None: any.
+        **options: passed to ``pandas.read_csv``.
 
     Raises:
         DamagedFileError: it is missing or damaged.
@@ -96,17 +96,17 @@ def read_csv(path: Path, rows: int | None = None, **options: Any) -> "pd.DataFra
 
     with damage_reported(path):
         if not path.read_bytes().endswith(b"\n"):  # the last number may have lost digits
-            raise ValueError("the last line has no end")
+            raise ValueError("the last line is incomplete")
         table: pd.DataFrame = pd.read_csv(path, **options)
         if rows is not None and len(table) != rows:
-            raise ValueError(f"{len(table)} rows, there should be {rows}")
+            raise ValueError(f"{len(table)} rows instead of {rows}")
     return table
 
 
 def write_text(path: Path, text: str) -> None:
-    r"""Write ``text`` as UTF-8, atomically; bytes of file names that are not UTF-8 as ``\udce9``.
+    r"""Write ``text`` as UTF-8, atomically; non-UTF-8 bytes of file names are written as ``\udce9``.
 
-    JSON reads such an escape back as what it was.
+    JSON readers turn such an escape back into the byte.
     """
     with atomic_path(path) as temporary:
         temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
@@ -116,7 +116,7 @@ def write_json(path: Path, value: Any) -> None:
     """Write ``value`` as indented JSON, atomically.
 
     Raises:
-        ValueError: a number is NaN or infinite; JSON has no such numbers.
+        ValueError: a number is NaN or infinite, which JSON does not allow.
     """
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
@@ -128,26 +128,26 @@ def write_csv(path: Path, table: "pd.DataFrame") -> None:
 
 
 def sha256(path: Path) -> str:
-    """The SHA-256 of a file, in hexadecimal, in constant memory."""
+    """Return the SHA-256 of a file, in hexadecimal; needs constant memory."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def python_digests(paths: Iterable[Path]) -> dict[str, str]:
-    """The SHA-256 of Python files by their names.
+    """Return the SHA-256 of Python files by path.
 
     Args:
-        paths: files, and folders of which every Python file counts; what is not there is passed over.
+        paths: files, and folders with Python files; missing ones are ignored.
     """
     files = {file for path in paths for file in (path.rglob("*.py") if path.is_dir() else [path]) if file.is_file()}
     return {file.as_posix(): sha256(file) for file in sorted(files)}
 
 
 def package_folder(name: str) -> Path | None:
-    """Where an installed top-level package lies, found without importing it.
+    """Find the folder of an installed top-level package without importing it.
 
     Returns:
-        Its folder; None: the package is not installed.
+        The folder; None: the package is not installed.
     """
     spec = find_spec(name)
     locations = spec.submodule_search_locations if spec is not None else None
@@ -155,12 +155,12 @@ def package_folder(name: str) -> Path | None:
 
 
 def package_file(package: str, file: str, advice: str) -> Path:
-    """A file of an installed package that has weights, found without importing it.
+    """Find a file of an installed package of weights without importing the package.
 
     Args:
-        package: its name.
-        file: within it.
-        advice: what to do where the package is not there, for the message.
+        package: the package's name.
+        file: path within the package.
+        advice: what to do if the package is missing, for the message.
 
     Raises:
         WeightsError: the package is not installed, or has no such file.

@@ -1,4 +1,4 @@
-"""Names of files where they leave the process: in rows, texts, messages, and as names of new files."""
+"""Names of files in rows, texts and messages, and as parts of new names."""
 
 import os
 import re
@@ -8,44 +8,44 @@ from pathlib import Path
 from pipeline.errors import DatasetError
 
 LONGEST = 255
-"""Bytes of a name that the usual file systems take."""
+"""Maximum length of a file name in bytes, on the usual file systems."""
 
 LONGEST_TITLE = 120
-"""Bytes of a title, which is part of longer names: of contact sheets, runs and registered models."""
+"""Maximum length of a title in bytes. Titles are part of longer names: of contact sheets, runs, registered models."""
 
 
 def as_text(name: str | Path) -> str:
-    r"""A name or path as every text can hold it: bytes that are not UTF-8 are written as ``\xe9``.
+    r"""Return a name or path as valid Unicode: bytes that are not UTF-8 are written as ``\xe9``.
 
-    A name on Linux is any bytes. Python hands those that are not UTF-8 on as lone surrogates, which no file in UTF-8,
-    no database and few libraries take.
+    A file name on Linux may contain any bytes. Python represents those that are not UTF-8 as lone surrogates, which
+    UTF-8 files, databases and most libraries refuse.
     """
     return re.sub("[\ud800-\udfff]", lambda byte: f"\\x{ord(byte[0]) & 0xFF:02x}", str(name))
 
 
 def visible(text: str) -> str:
-    """``text`` with escapes in the place of signs that cannot be printed."""
+    """Return ``text`` with escapes in place of characters that cannot be printed."""
     return "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in text)
 
 
 def shortened(text: str, width: int) -> str:
-    """``visible`` of a text; of a long one its last characters, after an ellipsis: ``width`` in all."""
+    """Return the last ``width`` characters of ``visible(text)``, the first of them an ellipsis if it was longer."""
     shown = visible(text)
     return shown if len(shown) <= width else f"…{shown[1 - width :]}"
 
 
 def title_of(path: Path) -> str:
-    """What a file or folder of the user's is called in texts, and in the names of files that are made for it."""
+    """Return the title of a user's file or folder, for texts and for names of files that are made from it."""
     return fitted(as_text(path.name), "", LONGEST_TITLE)
 
 
 def fitted(stem: str, ending: str, room: int = LONGEST) -> str:
-    """The name ``stem`` + ``ending``; the stem loses its last characters where the name would be too long.
+    """Return the name ``stem`` + ``ending``, with the stem cut at its end if the name would be too long.
 
     Args:
         stem: the name without its ending.
-        ending: is kept whole.
-        room: the most bytes that the name may have.
+        ending: the ending, which is never cut.
+        room: the maximum length of the name in bytes.
     """
     while len(os.fsencode(stem + ending)) > room:
         stem = stem[:-1]
@@ -53,19 +53,19 @@ def fitted(stem: str, ending: str, room: int = LONGEST) -> str:
 
 
 def is_utf8(path: Path) -> bool:
-    """Whether libraries which take paths as UTF-8 find this one: its name, and the system's locale, must be that."""
+    """Return whether libraries that expect UTF-8 paths find this one: name and locale must be UTF-8."""
     return os.fsencode(path) == str(path).encode("utf-8", "surrogatepass")
 
 
 def require_utf8(path: Path, option: str) -> None:
-    """Check that libraries which take paths as UTF-8 can write into a folder.
+    """Check that libraries that expect UTF-8 paths can write into a folder.
 
     Args:
-        path: of the folder.
-        option: the command's option that names it, for the message.
+        path: the folder.
+        option: the command's option for this path, for the message.
 
     Raises:
-        DatasetError: the name is not UTF-8, or the system's locale is not and the name has other letters than ASCII.
+        DatasetError: the name is not UTF-8; or the locale is not UTF-8 and the name is not ASCII.
     """
     if is_utf8(path):
         return

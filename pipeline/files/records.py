@@ -1,4 +1,4 @@
-"""JSON files whose content is declared once: made by one stage as a record, read back and checked by another."""
+"""Typed JSON files: one stage writes a record, and another reads and checks it."""
 
 from pathlib import Path
 from typing import Any, TypeVar
@@ -10,12 +10,12 @@ from pipeline.files.io import write_json
 
 
 class Record(BaseModel):
-    """A JSON object. Keys that are not declared, as an earlier version may have written them, are passed over."""
+    """A JSON object. Keys that are not declared are ignored, because an earlier version may have written them."""
 
     model_config = ConfigDict(extra="ignore", frozen=True, strict=True, allow_inf_nan=False)
 
     def to_json(self) -> dict[str, Any]:
-        """The object as it is written: the fields that were set, in the order in which they are declared."""
+        """Return the object to write: the fields that were set, in the order of declaration."""
         return self.model_dump(mode="json", by_alias=True, exclude_unset=True)
 
 
@@ -32,12 +32,12 @@ def write_record(path: Path, record: Record) -> None:
 
 
 def read_record(model: type[R], path: Path, command: str) -> R:
-    """The file at ``path`` as a record.
+    """Read the file at ``path`` as a record.
 
     Args:
-        model: what it must be.
+        model: the record's class.
         path: the JSON file.
-        command: what makes the file; errors say to run it.
+        command: the command that makes the file; errors say to run it.
 
     Raises:
         PipelineError: the file is missing or damaged; every fault is named.

@@ -1,4 +1,4 @@
-"""The system's folder for temporary files, on a disk that may be full."""
+"""Temporary files, and clear errors if their disk is full."""
 
 import errno
 import os
@@ -12,19 +12,19 @@ from pathlib import Path
 from pipeline.errors import PipelineError, StorageError
 
 NEARLY_NOTHING = 1 << 20
-"""Bytes of room at which a disk counts as full: a library that met the end of it may not say so."""
+"""A disk with less free space, in bytes, counts as full: a library's error may not say that it is."""
 
 FULL = os.strerror(errno.ENOSPC), os.strerror(errno.EDQUOT)
 
 COPIED_FROM = re.compile("'[^']*' -> ")
-"""What an error of a copy says before the file that could not be written."""
+"""The part of a copy's error message before the file that could not be written."""
 
 
 def temporary_root() -> Path:
-    """The system's folder for temporary files.
+    """Return the system's folder for temporary files.
 
     Raises:
-        StorageError: nothing can be written in any of those that Python tries.
+        StorageError: none of the folders that Python tries can be written.
     """
     try:
         return Path(tempfile.gettempdir())
@@ -40,7 +40,7 @@ def temporary_folder() -> Iterator[Path]:
     """Yield a new folder for temporary files, which is removed at the end.
 
     Raises:
-        StorageError: what was done within failed, and there is no room in it.
+        StorageError: the work within the context failed, and the disk of the folder is full.
     """
     root = temporary_root()
     with tempfile.TemporaryDirectory(dir=root, ignore_cleanup_errors=True) as name:

@@ -1,1 +1,1 @@
-"""Losses: functions of tensors that know of no method, no network and no parameter file; each returns a scalar."""
+"""Losses: functions of tensors that do not depend on a method, network or parameter file; each returns a scalar."""

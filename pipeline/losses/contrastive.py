@@ -1,7 +1,6 @@
-"""Contrastive losses of two stacked views: NT-Xent without labels, SupCon with them (paper, eqs. 1 and 4).
+"""Contrastive losses of two stacked views: NT-Xent without labels, SupCon with labels (paper, eqs. 1 and 4).
 
-Below them what such a loss is made of and shows of a collapse, measured and not minimised: how projections lie on the
-unit sphere.
+There are also measures of how projections lie on the unit sphere. They show a collapse, and are not minimised.
 
 z: projections, N×d float, unit rows; rows i and i + N/2 are views of one image.
 """
@@ -14,10 +13,10 @@ from torch.nn import functional as F
 
 
 def nt_xent(z: Tensor, tau: float) -> Tensor:
-    """Eq. 1 over a batch of two stacked views (first term of eq. 5): the NT-Xent loss, mean over all 2B anchors.
+    """NT-Xent loss, eq. 1 (first term of eq. 5), of a batch of two stacked views; mean over all 2B anchors.
 
-    The positive of a view is the other view of its image; all other 2B − 2 views are negatives.
-    (The released code adds the two views' means, which is twice this.)
+    The positive of a view is the other view of its image. All other 2B − 2 views are negatives.
+    (The released code adds the means over the two views, which is twice this loss.)
 
     Args:
         z: projections of two stacked views, N×d float, unit rows.
@@ -33,10 +32,10 @@ def nt_xent(z: Tensor, tau: float) -> Tensor:
 
 
 def supervised_contrastive(z: Tensor, labels: Tensor, tau: float) -> Tensor:
-    """Eq. 4: SupCon over all views in the batch, mean over the anchors that have a positive.
+    """SupCon loss, eq. 4, over all views of the batch; mean over the anchors that have a positive.
 
-    A(i) are all other views, P(i) those of the same class. The paper prints a sum over anchors; the released code
-    and this function take the mean. An anchor without positives contributes nothing.
+    A(i) contains all other views, P(i) those of the same class. The paper prints a sum over anchors; the released code
+    and this function take the mean. An anchor without positives is ignored.
 
     Args:
         z: projections of two stacked views, N×d float, unit rows.
@@ -49,10 +48,10 @@ def supervised_contrastive(z: Tensor, labels: Tensor, tau: float) -> Tensor:
     positive = labels[:, None] == labels[None, :]
     positive.fill_diagonal_(False)
     log_probability = _without_self(z @ z.T / tau).log_softmax(dim=1)
-    # −inf (self) times 0 would be NaN: the diagonal is replaced before the mask is applied.
+    # The diagonal is −inf, and −inf times 0 would be NaN. So it is replaced by 0.
     log_probability = log_probability.masked_fill(~positive, 0.0)
     positives = positive.sum(dim=1)
-    # Without a look at how many anchors there are, for which a GPU would have to be waited for.
+    # No ``if`` on the number of anchors: the CPU would have to wait for the GPU.
     mean_of_positives = log_probability.sum(dim=1) / positives.clamp(min=1)
     return -mean_of_positives.sum() / (positives > 0).sum().clamp(min=1)
 
@@ -64,12 +63,12 @@ def alignment(z: Tensor) -> Tensor:
 
 
 def uniformity(z: Tensor) -> Tensor:
-    """The log of the mean of exp(−2‖z_i − z_j‖²) over pairs (Wang and Isola, t = 2); 0: one point, lower is better."""
+    """Log of the mean of exp(−2‖z_i − z_j‖²) over pairs (Wang and Isola, t = 2); 0: one point; lower is better."""
     return torch.pdist(z).square().mul(-2.0).exp().mean().log()
 
 
 def spread(z: Tensor) -> Tensor:
-    """1 − ‖mean z‖², the variance of all projections: 0 where they are one point, near 1 where they fill the sphere."""
+    """Variance of all projections, 1 − ‖mean z‖²: 0 if they are one point, near 1 if they cover the sphere."""
     return 1.0 - z.mean(dim=0).square().sum()
 
 

@@ -1,7 +1,7 @@
-"""Losses between domains: the prototypes' game (paper, eqs. 10 and 11), and the maximum mean discrepancy.
+"""Losses between domains: the adversarial losses of the prototypes (paper, eqs. 10 and 11), and the MMD.
 
-The discrepancy is that with Gaussian kernels (Gretton et al., JMLR 2012; many kernels: Long et al., ICML 2015). A
-weighted sample is a distribution: weights are not negative and sum to 1.
+MMD: maximum mean discrepancy with Gaussian kernels (Gretton et al., JMLR 2012; several kernels: Long et al., ICML
+2015). The weights of a sample are not negative and sum to 1.
 """
 
 import math
@@ -33,26 +33,27 @@ def domain_discrimination(z_s: Tensor, z_t: Tensor, m_s: Tensor, m_t: Tensor) ->
 
 
 def domain_confusion(z_s: Tensor, z_t: Tensor, m_s: Tensor, m_t: Tensor) -> Tensor:
-    """L_st, eq. 11: eq. 10 with the domains exchanged; a scalar."""
+    """L_st, eq. 11: eq. 10 with the domains exchanged. Returns a scalar."""
     return -_log_domain_score(z_t, m_s, m_t).mean() - _log_domain_score(z_s, m_t, m_s).mean()
 
 
 def _log_domain_score(z: Tensor, own: Tensor, other: Tensor) -> Tensor:
-    """The log of the share of P_st = softmax([z·Mᵀ_own, z·Mᵀ_other]) that falls on ``own``, N float, by log-sum-exp."""
+    """Return the log of the probability that P_st = softmax([z·Mᵀ_own, z·Mᵀ_other]) gives to ``own``, N float."""
     own_score = torch.logsumexp(z @ own.T, dim=1)
     other_score = torch.logsumexp(z @ other.T, dim=1)
     return F.logsigmoid(own_score - other_score)
 
 
 def gaussian_kernels(x: Tensor, y: Tensor, widths: Sequence[float]) -> tuple[Tensor, Tensor, Tensor]:
-    """K(x, x), K(y, y) and K(x, y), the mean over kernels exp(−‖a − b‖² / (width · mean squared distance)).
+    """Compute K(x, x), K(y, y) and K(x, y), each the mean of several Gaussian kernels.
 
-    The mean is over all pairs of the joint sample, and carries no gradient.
+    A kernel is exp(−‖a − b‖² / (width · mean squared distance)). The mean squared distance is over all pairs of the
+    joint sample, without a gradient.
 
     Args:
         x: S×d float.
         y: T×d float.
-        widths: of the kernels.
+        widths: widths of the kernels.
 
     Returns:
         S×S, T×T and S×T float.
@@ -69,12 +70,12 @@ def gaussian_kernels(x: Tensor, y: Tensor, widths: Sequence[float]) -> tuple[Ten
 def mmd(
     kernels: tuple[Tensor, Tensor, Tensor], weights_x: Tensor | None = None, weights_y: Tensor | None = None
 ) -> Tensor:
-    """The squared MMD of two weighted samples, by its biased estimate, which is never negative.
+    """Return the squared MMD of two weighted samples (the biased estimate, which is never negative).
 
     Args:
-        kernels: those of ``gaussian_kernels``.
-        weights_x: S float; None: all alike.
-        weights_y: T float; None: all alike.
+        kernels: result of ``gaussian_kernels``.
+        weights_x: S float; None: equal weights.
+        weights_y: T float; None: equal weights.
 
     Returns:
         A scalar.
@@ -86,15 +87,15 @@ def mmd(
 
 
 def conditional_mmd(kernels: tuple[Tensor, Tensor, Tensor], classes_x: Tensor, classes_y: Tensor) -> Tensor:
-    """The mean over classes of the squared MMD between the pictures of that class in both samples.
+    """Return the mean over classes of the squared MMD between the two samples' pictures of a class.
 
     Args:
-        kernels: those of ``gaussian_kernels``.
-        classes_x: how much a picture belongs to each class, S×k float.
-        classes_y: the same of the other sample, T×k float.
+        kernels: result of ``gaussian_kernels``.
+        classes_x: how much each picture belongs to each class, S×k float.
+        classes_y: the same for the other sample, T×k float.
 
     Returns:
-        A scalar. Classes that one sample lacks are left out; where none is left it is 0.
+        A scalar. Classes that are missing in a sample are ignored; if no class is left, it is 0.
     """
     k_xx, k_yy, k_xy = kernels
     sums_x, sums_y = classes_x.sum(dim=0), classes_y.sum(dim=0)

@@ -1,4 +1,4 @@
-"""Stage 1: f and g trained on the source, by eq. 4 (paper, sec. 3.2), by cross entropy, or by both."""
+"""Stage 1: train f and g on the source by eq. 4 (paper, sec. 3.2), by cross entropy, or by both."""
 
 import math
 from collections.abc import Iterator, Mapping
@@ -21,26 +21,26 @@ from pipeline.training.average import Average
 from pipeline.training.loop import Epoch, Resumable
 
 ONE_POINT = 1e-3
-"""A spread of the projections below it is one direction for all pictures: no loss on them can tell classes apart."""
+"""With a smaller spread, all projections have one direction, and no loss on them can separate classes."""
 
 NARROW, NO_BETTER = 0.05, 0.01
-"""A spread below the one, with a contrastive loss less than the other below log(2B − 1), that of one point: the state
-into which a rate too high or a temperature too low leads, and in which a training may stay for good."""
+"""A training has collapsed if the spread is below ``NARROW`` and the contrastive loss is not at least ``NO_BETTER`` below
+log(2B − 1), the loss of one point. Too high a rate or too low a temperature leads there, sometimes for good."""
 
 MEASURES = {1: (uniformity, spread), 2: (alignment, uniformity, spread)}
-"""What is reported of the projections, by how many views there are of each picture."""
+"""Reported measures of the projections, by number of views per picture."""
 
 PATIENCE = 100
-"""Steps at the full learning rate after which that is no passing state of the start any more."""
+"""Steps after the warm-up before a collapse stops the training: early in training it can be temporary."""
 
 
 @dataclass(frozen=True)
 class Batch:
-    """One step's pictures.
+    """The pictures of one step.
 
     Attributes:
-        pictures: with one view or two.
-        labels: of the whole team's batch, int64 on the device.
+        pictures: the pictures, with one or two views.
+        labels: labels of the whole team's batch, int64 on the device.
     """
 
     pictures: Pictures
@@ -48,7 +48,7 @@ class Batch:
 
 
 class Pretraining(Resumable):
-    """The training task of stage 1: one or two views of every image, SGD, warm-up and cosine decay of the rates."""
+    """The training task of stage 1: one or two views per image, SGD, warm-up and cosine decay of the learning rates."""
 
     name: ClassVar[str] = "pretrain"
 
@@ -63,16 +63,16 @@ class Pretraining(Resumable):
         seed: int,
         team: Team,
     ) -> None:
-        """Make optimiser, schedule and views.
+        """Create optimiser, schedule and views.
 
         Args:
             network: f and g, trained in place.
-            crops: the source's.
-            rows: its training rows, int64.
-            labels: one a row of ``crops``, int64.
-            params: of stage 1.
-            augment_params: how views are drawn.
-            seed: of all chance.
+            crops: the source's crops.
+            rows: the source's training rows, int64.
+            labels: the label of each crop, int64.
+            params: parameters of stage 1.
+            augment_params: augmentation of the views.
+            seed: seed of all random numbers.
             team: the processes that train together.
         """
         self.network = network.train()
@@ -83,7 +83,7 @@ class Pretraining(Resumable):
         self._project = team.setup(network)
         self._source = Views(crops, augment_params, team, params.views)
         self._steps = max(1, len(rows) // params.batch_size)
-        # Only cross entropy uses it. The prototypes stage learns M_s afresh, whatever stage 1 was trained on.
+        # Only cross entropy uses this classifier. The prototypes stage always trains M_s from the start.
         self.classifier = Prototypes(network.head.dim).to(team.device)
         head_lr = params.lr if params.head_lr is None else params.head_lr
         of_head = [*network.head.parameters(), *self.classifier.parameters()]
@@ -104,13 +104,13 @@ class Pretraining(Resumable):
 
     @property
     def trained(self) -> Network:
-        """The network that stage 1 ends with: the average over the steps, where there is one."""
+        """The network that stage 1 results in: the average over the steps, if there is one."""
         network = self._average["network"]
         assert isinstance(network, Network)
         return network
 
     def _rate(self, step: int) -> float:
-        """Return the share of the full learning rate at a step: a linear rise, then half a cosine to 0."""
+        """Return the share of the full learning rate at a step: linear increase, then half a cosine to 0."""
         warmup, total = self._params.warmup_epochs * self._steps, self._params.epochs * self._steps
         if step < warmup:
             return (step + 1) / warmup
@@ -146,7 +146,7 @@ class Pretraining(Resumable):
         return {name: term.detach() for name, term in reported.items()} | measured
 
     def _terms(self, z: Tensor, labels: Tensor) -> dict[str, Tensor]:
-        """Return the losses that ``objective`` adds, by name; z: N×d of all views, labels: N."""
+        """Return the losses that ``objective`` adds up, by name; z: N×d, projections of all views; labels: N."""
         terms: dict[str, Tensor] = {}
         if self._params.objective in ("supcon", "both"):
             terms["supcon"] = supervised_contrastive(z, labels, self._params.tau)
@@ -156,11 +156,13 @@ class Pretraining(Resumable):
         return terms
 
     def judge(self, epoch: int, metrics: Mapping[str, float]) -> None:
-        """Stop a training whose projections are one point, or so near to one that the contrastive loss is no better.
+        """Stop the training if the projections have collapsed to one point.
+
+        They count as collapsed, too, if they are so near to one point that the contrastive loss is not better.
 
         Raises:
             DivergedError: a weight is not finite.
-            TrainingError: the projections still are one point, ``PATIENCE`` steps after the warm-up.
+            TrainingError: the projections are still collapsed ``PATIENCE`` steps after the warm-up.
         """
         super().judge(epoch, metrics)
         warm = (epoch + 1 - self._params.warmup_epochs) * self._steps
@@ -169,9 +171,9 @@ class Pretraining(Resumable):
         no_better = metrics["spread"] < NARROW and contrastive > chance - NO_BETTER
         if warm >= PATIENCE and (no_better or metrics["spread"] < ONE_POINT):
             raise TrainingError(
-                f"pretrain: the projections have collapsed: in epoch {epoch + 1} all pictures point into one direction "
-                f"(spread {metrics['spread']:.1e}; the contrastive loss of that is log(2B − 1) = {chance:.2f}). Lower "
-                "pretrain.lr (for pre-trained weights to a hundredth of the rate for random ones), raise pretrain.tau "
-                "or pretrain.warmup_epochs, keep the projections apart by model.projection_norm: batch, or train by "
-                "cross entropy (pretrain.objective)"
+                f"pretrain: the projections have collapsed: in epoch {epoch + 1} all projections have one direction "
+                f"(spread {metrics['spread']:.1e}; the contrastive loss is then log(2B − 1) = {chance:.2f}). Lower "
+                "pretrain.lr (for pre-trained weights to 1/100 of the rate for random weights), raise pretrain.tau "
+                "or pretrain.warmup_epochs, set model.projection_norm: batch, which keeps projections apart, or train "
+                "by cross entropy (pretrain.objective)"
             )

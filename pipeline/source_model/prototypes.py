@@ -1,4 +1,4 @@
-"""The source prototypes M_s: eq. 2 minimised over M_s alone, f and g frozen (paper, sec. 3.1)."""
+"""Training of the source prototypes M_s: minimise eq. 2 over M_s alone, with f and g frozen (paper, sec. 3.1)."""
 
 from typing import ClassVar
 
@@ -13,10 +13,10 @@ from pipeline.training.loop import Epoch, Resumable
 
 
 class PrototypeLearning(Resumable):
-    """The training task of M_s. f and g do not change, so it runs on projections that were computed once.
+    """The training task of M_s. f and g do not change, so the projections are computed only once, before.
 
     Attributes:
-        trained_shares: how much each class counts in this training, k float, for ``Decision.adjust``.
+        trained_shares: each class's share of the total weight in this training, k float, for ``Decision.adjust``.
     """
 
     name: ClassVar[str] = "prototypes"
@@ -24,14 +24,14 @@ class PrototypeLearning(Resumable):
     def __init__(
         self, prototypes: Prototypes, projections: Tensor, labels: Tensor, params: PrototypeParams, seed: int
     ) -> None:
-        """Make optimiser and schedule.
+        """Create optimiser and schedule.
 
         Args:
             prototypes: M_s, trained in place.
-            projections: N×d float, on the device that trains.
+            projections: N×d float, on the device of the training.
             labels: N int64, on the same device.
-            params: of this stage.
-            seed: of all chance.
+            params: parameters of this stage.
+            seed: seed of all random numbers.
         """
         self.prototypes = prototypes.to(projections.device)
         self.epochs = params.epochs
@@ -44,7 +44,7 @@ class PrototypeLearning(Resumable):
         self.parts = {"prototypes": prototypes, "optimiser": self._optimiser, "schedule": self._schedule}
 
     def begin_epoch(self, epoch: int) -> Epoch:
-        """Draw batches of row numbers (int64) into the projections."""
+        """Draw batches of rows (int64) of the projections."""
         generator = generator_for(self._seed, self.name, epoch)
         rows = torch.arange(len(self._labels))
         batches = shuffled_batches(rows, self._params.batch_size, self._steps, generator)
@@ -52,7 +52,7 @@ class PrototypeLearning(Resumable):
         return Epoch(batches, self._steps, images, {"lr": self._optimiser.param_groups[0]["lr"]})
 
     def step(self, batch: Tensor, progress: float) -> dict[str, Tensor]:
-        """Make one update of M_s by eq. 2."""
+        """Update M_s once by eq. 2."""
         rows = batch.to(self._projections.device)
         loss = weighted_cross_entropy(
             self._projections[rows], self.prototypes.matrix, self._labels[rows], self._weights

@@ -1,1 +1,1 @@
-"""The loop that all training stages share, its checkpoints, what it shows."""
+"""The loop that all training stages share, with its checkpoints and progress display."""

@@ -1,4 +1,4 @@
-"""The exponential moving average of modules over a training's steps: steadier than its last step."""
+"""The exponential moving average of modules over training steps, which varies less than the last step."""
 
 import copy
 from collections.abc import Mapping
@@ -9,23 +9,24 @@ from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 
 class Average:
-    """weights ← decay · weights + (1 − decay) · the trained ones, after each step; statistics of batch norms, too.
+    """Exponential moving average: weights ← decay · weights + (1 − decay) · trained weights, after each step.
 
-    It starts from what the modules are now (Tarvainen and Valpola, NeurIPS 2017). Make it before they are set up for
-    several processes or compiled: it copies them.
+    By default it also averages the statistics of batch norms. It starts from the present state of the modules
+    (Tarvainen and Valpola, NeurIPS 2017). Create it before they are set up for several processes or compiled, because
+    it copies them.
 
     Attributes:
-        decay: at most this.
+        decay: maximum decay.
     """
 
     def __init__(self, modules: Mapping[str, nn.Module], decay: float, statistics: bool = True) -> None:
         """Copy the modules.
 
         Args:
-            modules: those that are trained, by name.
-            decay: of the average; with 0 it is the trained modules themselves.
-            statistics: whether those of batch norms are averaged; else they are the average's own, of what it is given
-                in training mode.
+            modules: the modules that are trained, by name.
+            decay: decay of the average; 0: no average, only the trained modules.
+            statistics: whether to average the statistics of batch norms. False: the average's batch norms keep
+                statistics of their own, of the inputs that they get in training mode.
         """
         self._tensors = _tensors if statistics else _weights
         self._trained = nn.ModuleDict(modules)
@@ -33,16 +34,16 @@ class Average:
         self.decay = decay
 
     def __getitem__(self, name: str) -> nn.Module:
-        """The module of that name, averaged."""
+        """Return the averaged module of that name."""
         return (self._trained if self._average is None else self._average).get_submodule(name)
 
     @torch.no_grad()
     def update(self, step: int | None = None) -> None:
-        """Take in what a step has made of the modules; a GPU is not waited for.
+        """Update the average after a training step, without waiting for the GPU.
 
         Args:
-            step: how many steps were made before this one, where the modules began from random weights: the decay is
-                then at most (1 + step) / (10 + step), so that these are soon forgotten (as TensorFlow's average does).
+            step: number of earlier steps, if training started from random weights. The decay is then at most
+                (1 + step) / (10 + step), so that the average soon forgets them (as in TensorFlow).
         """
         if self._average is None:
             return
@@ -51,11 +52,11 @@ class Average:
         averaged, trained = zip(*(pair for pair in pairs if pair[0].is_floating_point()), strict=True)
         get_ema_multi_avg_fn(decay)(list(averaged), list(trained), 0)
         for count, now in pairs:
-            if not count.is_floating_point():  # how many batches a norm has seen
+            if not count.is_floating_point():  # a batch norm's count of batches
                 count.copy_(now)
 
     def parts(self) -> dict[str, nn.Module]:
-        """Return what resuming needs, by name."""
+        """Return the modules that a resumed training needs, by name."""
         return {} if self._average is None else {"average": self._average}
 
 

@@ -1,4 +1,4 @@
-"""Checkpoints: the file in which an interrupted training goes on."""
+"""Checkpoints: files from which an interrupted training continues."""
 
 import errno
 import hashlib
@@ -18,17 +18,17 @@ from pipeline.files.io import read_json, write_json
 from pipeline.progress import say
 
 SHOWN_DIFFERENCES = 8
+"""Maximum number of differences between two trainings that a message lists."""
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """Where a training keeps its state, and all that decides its result.
+    """The file with the state of a training, and everything that determines the training's result.
 
     Attributes:
         path: the file.
-        made_from: JSON values, such as parameters, digests of the data and of the code. A state that was made from
-            anything else is not continued: it is set aside beside ``path``, and continued when its own training is
-            asked for again.
+        made_from: JSON values, such as parameters and digests of data and code. A state that was made from anything
+            else is not continued. It is renamed beside ``path``, and continued when its own training runs again.
     """
 
     path: Path
@@ -36,14 +36,14 @@ class Checkpoint:
 
     @cached_property
     def fingerprint(self) -> str:
-        """A digest of ``made_from``."""
+        """The digest of ``made_from``."""
         return hashlib.sha256(json.dumps(self.made_from, sort_keys=True).encode()).hexdigest()
 
     def save(self, state: dict[str, Any]) -> None:
-        """Write ``state`` (tensors and plain values) and the random states, atomically.
+        """Write ``state`` (tensors and plain values) and the states of PyTorch's random generators, atomically.
 
         Raises:
-            StorageError: the file cannot be written, for example to a full disk; the one before it stays.
+            StorageError: the file cannot be written, for example because the disk is full; the previous file stays.
         """
         content = {
             "fingerprint": self.fingerprint,
@@ -54,14 +54,14 @@ class Checkpoint:
         with atomic_path(self.path) as temporary:
             try:
                 torch.save(content, temporary)
-            except RuntimeError as error:  # PyTorch's writer hides the system's own error
+            except RuntimeError as error:  # PyTorch hides the system's own error
                 raise storage_error(self.path, error) from error
 
     def load(self) -> dict[str, Any] | None:
-        """Return the state that was saved last, and set PyTorch's random states; None without one of this training.
+        """Return the last saved state and restore PyTorch's random generators; None if this training has no state.
 
-        Where the file cannot be read a message says so, and training starts from the beginning. ``make_current`` comes
-        first, in one process.
+        If the file cannot be read, a message says so, and training starts from the beginning. Before, one process must
+        call ``make_current``.
         """
         content = _read(self.path)
         if content is None or content["fingerprint"] != self.fingerprint:
@@ -70,7 +70,7 @@ class Checkpoint:
         return content
 
     def make_current(self) -> None:
-        """Put the state of another training aside and that of this one, where it was put aside, in its place."""
+        """Rename another training's state; if this training's state was renamed before, restore its name."""
         remove_leftovers(self.path)
         aside = self._aside(self.fingerprint)
         found = _read(self.path, mapped=True)
@@ -83,15 +83,15 @@ class Checkpoint:
             )
             _move(self.path, kept)
         if aside.is_file() and not self.path.is_file():
-            say(f"{aside}: a state of this very training was put aside; it goes on")
+            say(f"{aside}: a saved state of this training, which now continues")
             _move(aside, self.path)
 
     def keep_run(self, run: Mapping[str, Any]) -> None:
-        """Note beside the checkpoint which run (JSON values) this training is logged in."""
+        """Write the run (JSON values) that this training is logged in beside the checkpoint."""
         write_json(_run_path(self.path), {"fingerprint": self.fingerprint, **run})
 
     def run(self) -> dict[str, Any] | None:
-        """Return what ``keep_run`` noted of this training when it was interrupted; None where nothing was noted."""
+        """Return the run that ``keep_run`` wrote for this training; None if there is none."""
         path = _run_path(self.path)
         if not path.is_file():
             return None
@@ -104,13 +104,13 @@ class Checkpoint:
             return None
 
     def remove(self) -> None:
-        """Remove the file and the note of its run: once the outputs are written nothing is left to go on with."""
+        """Remove the file and the note on its run. Call this when the outputs are written."""
         remove_leftovers(self.path)
         self.path.unlink(missing_ok=True)
         _run_path(self.path).unlink(missing_ok=True)
 
     def _aside(self, fingerprint: str) -> Path:
-        """Where the state of the training with this fingerprint waits while another one uses ``path``."""
+        """Return the path of the state with this fingerprint while another training uses ``path``."""
         return self.path.with_suffix(f".{fingerprint[:12]}{self.path.suffix}")
 
 
@@ -126,18 +126,18 @@ def _move(path: Path, to: Path) -> None:
 
 
 def _read(path: Path, mapped: bool = False) -> dict[str, Any] | None:
-    """Read a checkpoint; None where there is none, or none that can be read, of which a message is written.
+    """Read a checkpoint; return None if there is none, or, with a message, if it cannot be read.
 
     Args:
         path: the file.
-        mapped: leave its tensors in the file, for a look at what else it holds.
+        mapped: leave its tensors in the file, to read only the other content.
     """
     if not path.is_file():
         return None
     try:
         content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
     except (RuntimeError, EOFError, ValueError, KeyError, OSError, pickle.UnpicklingError) as error:
-        # An empty file cannot be mapped, which the system calls invalid; anything else it says is no fault of the file.
+        # An empty file cannot be mapped (EINVAL). Other system errors do not mean that the file is damaged.
         if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
             raise
         say(f"{path} cannot be read ({error}); training starts from the beginning")
@@ -146,11 +146,11 @@ def _read(path: Path, mapped: bool = False) -> dict[str, Any] | None:
 
 
 def _differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
-    """Name the keys in which two trainings differ, the first few of them, with their values where these are short."""
+    """Return the first keys in which two trainings differ, with their values if these are short."""
     keys = [key for key in {**before, **now} if before.get(key) != now.get(key)]
     texts = [_difference(key, before.get(key), now.get(key)) for key in keys[:SHOWN_DIFFERENCES]]
     more = f" and {len(keys) - SHOWN_DIFFERENCES} more" if len(keys) > SHOWN_DIFFERENCES else ""
-    return f"{', '.join(texts)}{more}" if texts else "what it was made from"
+    return f"{', '.join(texts)}{more}" if texts else "its inputs"
 
 
 def _difference(key: str, before: Any, now: Any) -> str:
@@ -160,12 +160,12 @@ def _difference(key: str, before: Any, now: Any) -> str:
 
 
 def _random_states() -> dict[str, Any]:
-    """Return PyTorch's random states, for methods that draw from them; the tasks here have streams of their own."""
+    """Return the states of PyTorch's global random generators. Some methods use them; the tasks here have their own."""
     return {"cpu": torch.get_rng_state(), "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []}
 
 
 def _set_random_states(states: dict[str, Any]) -> None:
     torch.set_rng_state(states["cpu"])
-    # A training may go on with another number of GPUs: then those that are there get the states that are there.
+    # Training may continue with another number of GPUs.
     for index, state in enumerate(states["cuda"][: torch.cuda.device_count()]):
         torch.cuda.set_rng_state(state, index)

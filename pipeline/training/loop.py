@@ -200,7 +200,7 @@ def _resume(task: Task, checkpoint: Checkpoint, team: Team) -> tuple[list[dict[s
         return [], []
     task.restore(saved["task"])
     if team.leads:
-        say(f"{task.name}: going on after epoch {epochs} of {task.epochs} ({checkpoint.path})")
+        say(f"{task.name}: continuing after epoch {epochs} of {task.epochs} ({checkpoint.path})")
     return saved["curve"], saved["costs"]
 
 

@@ -1,4 +1,4 @@
-"""What a training shows while it runs: the bar with the time left, and what each epoch cost."""
+"""What a training shows: the progress bar with the remaining time, and the cost of each epoch."""
 
 import math
 import re
@@ -22,23 +22,23 @@ T = TypeVar("T")
 
 
 class Progress:
-    """One bar over all epochs, so that its time left is that of the whole training; and the cost of each epoch.
+    """A progress bar over all epochs, which shows the remaining time of the whole training, and the cost of each epoch.
 
-    Use as a context manager.
+    Use it as a context manager.
     """
 
     def __init__(self, name: str, epochs: int, device: torch.device, visible: bool) -> None:
         """Open the bar.
 
         Args:
-            name: what is trained.
-            epochs: of the whole training.
-            device: what it trains on.
-            visible: whether there is a bar to see: not in processes that do not lead.
+            name: name of the training.
+            epochs: number of epochs.
+            device: device of the training.
+            visible: whether to show the bar; only the team's leader does.
         """
         self._name, self._epochs, self._device = name, epochs, device
         self._epoch = 0
-        # smoothing=0: the time left follows the mean speed, predictions between the steps included.
+        # smoothing=0: the remaining time is estimated from the mean speed, including predictions between steps.
         self._bar: tqdm[Any] = progress_bar(desc=name, unit="step", smoothing=0, disable=not visible)
         self._began = time.perf_counter()
         self._pace = Pace() if visible and device.type == "cpu" else None
@@ -50,13 +50,13 @@ class Progress:
         self._bar.close()
 
     def begin(self, epoch: int) -> None:
-        """Begin epoch ``epoch`` (from 0), whose clock runs from here."""
+        """Begin epoch ``epoch`` (from 0) and start its clock."""
         self._epoch = epoch
         self._bar.set_description(f"{self._name} {epoch + 1}/{self._epochs}", refresh=False)
         self._began = time.perf_counter()
 
     def steps(self, batches: Iterable[T], count: int) -> Iterator[T]:
-        """Pass on this epoch's ``count`` batches. As many are expected in every later epoch."""
+        """Yield the ``count`` batches of this epoch. The bar expects as many in every later epoch."""
         self._bar.total = self._bar.n + count * (self._epochs - self._epoch)
         for batch in batches:
             began = time.perf_counter()
@@ -73,7 +73,11 @@ class Progress:
         self._bar.set_postfix({name: f"{value:.3f}" for name, value in losses.items()}, refresh=False)
 
     def cost(self, images: int) -> dict[str, float]:
-        """Return what the epoch cost that trained on ``images`` views, by metric name: seconds, images/s, MiB."""
+        """Return the cost of the epoch by metric name: seconds, images/s, MiB.
+
+        Args:
+            images: number of views trained on.
+        """
         if self._device.type == "cuda":
             torch.cuda.synchronize(self._device)
         seconds = time.perf_counter() - self._began
@@ -85,13 +89,13 @@ class Progress:
 
 
 class Pace:
-    """Notices, once, that steps take several times as long as they did."""
+    """Detects, once, that steps take several times as long as before."""
 
     WINDOW = 8
-    """Steps whose median is compared."""
+    """Number of steps whose median is compared."""
     FACTOR = 3.0
     LEAST = 0.1
-    """Seconds of a step below which nothing is said: short steps vary by themselves."""
+    """Minimum duration of a step, in seconds, for a report: short steps vary anyway."""
 
     def __init__(self) -> None:
         self._recent: deque[float] = deque(maxlen=self.WINDOW)
@@ -99,7 +103,7 @@ class Pace:
         self._reported = False
 
     def slowdown(self, seconds: float) -> str | None:
-        """Take in a step; returns what to say of it, the first time that there is something."""
+        """Record the duration of a step. The first time that steps have become slow, return a message about it."""
         self._recent.append(seconds)
         if self._reported or len(self._recent) < self.WINDOW:
             return None
@@ -112,7 +116,7 @@ class Pace:
 
 
 def peak_memory(device: torch.device) -> int:
-    """Return the most that this process has held, in bytes: on a GPU PyTorch's tensors, on the CPU all of it."""
+    """Return this process's peak memory in bytes: on a GPU of PyTorch's tensors, on the CPU of the whole process."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
     if sys.platform == "win32":
@@ -122,14 +126,14 @@ def peak_memory(device: torch.device) -> int:
 
 
 def _own_peak() -> int | None:
-    """Return the kernel's mark of the program itself, in bytes, which begins anew at exec; None without such."""
+    """Return Linux's record of this program's peak memory (VmHWM, reset at exec), in bytes; None on other systems."""
     status = Path("/proc/self/status")
     mark = re.search(r"^VmHWM:\s+(\d+) kB$", status.read_text(), re.MULTILINE) if status.is_file() else None
     return int(mark[1]) * 1024 if mark else None
 
 
 def _peak_by_usage() -> int:
-    """Return what getrusage says, in bytes: on Linux at least what the process that started this one held by then."""
+    """Return getrusage's peak memory in bytes. On Linux it includes the parent's memory at the start."""
     import resource  # Windows has no such module
 
     highest = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

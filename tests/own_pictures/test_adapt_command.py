@@ -192,11 +192,11 @@ def test_an_interrupted_adaptation_goes_on_and_ends_alike(monkeypatch: pytest.Mo
         patch.setattr(Outcome, "write", interrupt)
         answer = invoke("album", "--out", "parts")
     assert answer.exit_code != 0
-    assert "going on after epoch 1 of 2" in answer.output
+    assert "continuing after epoch 1 of 2" in answer.output
     assert not Path("parts/report.md").exists()
     answer = invoke("album", "--out", "parts")
     assert answer.exit_code == 0, answer.output
-    assert "going on after epoch 2 of 2" in answer.output
+    assert "continuing after epoch 2 of 2" in answer.output
     assert Path("parts/crops/crops.npy").stat().st_mtime_ns == crops
     for name in ("model/model.safetensors", "predictions.csv", "curve.csv", "report.md", "index.html", "label.html"):
         assert Path("parts", name).read_bytes() == Path("whole", name).read_bytes(), name

@@ -146,7 +146,7 @@ def test_a_killed_a_stopped_and_a_starved_pretraining_end_in_the_same_bytes(undi
     assert "Traceback" not in printed
     assert {path.name for path in checkpoint.parent.iterdir()} == {"pretrain.pt", "pretrain.run.json"}
     interrupt_in_epoch(start(project, "stages.pretrain"), checkpoint, 2, signal.SIGINT)
-    assert "going on after epoch" in finish(start(project, "stages.pretrain"))
+    assert "continuing after epoch" in finish(start(project, "stages.pretrain"))
     outputs = ["models/pretrained/model.safetensors", "models/pretrained/model.json", "reports/curves/pretrain.csv"]
     check_like(undisturbed, project, outputs, "pretrain")
 
@@ -180,7 +180,7 @@ def test_a_team_whose_leader_is_killed_ends_and_goes_on(tmp_path: Path) -> None:
     assert psutil.wait_procs(followers, timeout=30)[1] == []
     leader.communicate(timeout=30)
     printed = finish(start(project, "stages.pretrain"))
-    assert printed.count("going on after epoch") == 1
+    assert printed.count("continuing after epoch") == 1
     (run,) = runs_of(project, "pretrain")
     assert (run.info.status, run.data.tags["pocan.processes"]) == ("FINISHED", "2")
     assert [epoch for epoch, _ in losses_of(project, run.info.run_id)] == list(range(1, 2 * EPOCHS + 1))

@@ -164,8 +164,8 @@ def test_what_is_put_aside_is_told_kept_and_continued(tmp_path: Path, capsys: py
     assert f"kept as {kept}; this training starts from the beginning" in told
     logged: list[int] = []
     fit(pretraining(TEAM), path, lambda metrics, epoch: logged.append(epoch), "old")
-    assert "a state of this very training was put aside; it goes on" in (told := capsys.readouterr().err)
-    assert "going on after epoch 2 of 3" in told
+    assert "a saved state of this training, which now continues" in (told := capsys.readouterr().err)
+    assert "continuing after epoch 2 of 3" in told
     assert logged == [1, 2, 3]
     assert len(list(tmp_path.iterdir())) == 2  # the finished one's, and the one of "new" that was put aside
 
