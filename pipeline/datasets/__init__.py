@@ -33,22 +33,22 @@ DATASETS: Registry[type["Dataset"]] = Registry(
     },
     __name__,
 )
-"""The sets with a reader of their own; a reader is imported when it is asked for."""
+"""The sets with a reader of their own. A reader is imported when it is used first."""
 
 
 def open_dataset(name: str, root: Path) -> "Dataset":
-    """The data set ``name`` in its own folder; a name without a reader is a folder of pictures.
+    """Open a data set in its own folder. A name without a reader is opened as a folder of pictures.
 
     Args:
-        name: as in params.yaml.
+        name: the set's name in params.yaml.
         root: the set's own folder.
 
     Raises:
-        DatasetError: there is no such folder.
+        DatasetError: the folder does not exist.
     """
     if name in DATASETS:
         return DATASETS[name](root)
-    # Imported here: OpenCV takes a tenth of a second to load, which reading parameters need not wait for.
+    # Imported here because OpenCV takes 0.1 s to load, and reading parameters does not need it.
     from pipeline.datasets.folder import FolderDataset
 
     return FolderDataset(root, name)

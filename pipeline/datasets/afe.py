@@ -1,4 +1,4 @@
-"""AFE, also AFED, Asian Facial Expression (Chen et al., TPAMI 2022): faces from films, with their boxes."""
+"""AFE, also called AFED, Asian Facial Expression (Chen et al., TPAMI 2022): faces from films, with their boxes."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -17,16 +17,16 @@ LISTS = "list"
 PARTS = {"train_list.txt": "train", "val_list.txt": "val"}
 PICTURES = "images"
 VALUES = 5
-"""Numbers after a picture's name, which may hold blanks: left, top, right, bottom, label."""
+"""Number of values after a picture's name (which may contain blanks): left, top, right, bottom, label."""
 LABELS = {0: NEUTRAL, 1: HAPPINESS, 3: SURPRISE, 4: SADNESS, 5: DISGUST, 6: FEAR, 9: ANGER}
 LEFT_OUT = (2, 7, 8, 10)
 """Excited, confused, tired, serious."""
 
 
 class Afe(BoxedFaces):
-    """AFE: the faces of the seven expressions, each read from its picture by its box.
+    """AFE: faces of the seven expressions, each cut from its picture by its box.
 
-    Layout and codes are those that the code of the public cross-domain benchmark reads.
+    Layout and codes are those in the code of the public cross-domain benchmark.
     """
 
     name = "afe"
@@ -35,11 +35,11 @@ class Afe(BoxedFaces):
     layout = "list/train_list.txt, list/val_list.txt (picture, left, top, right, bottom, label 0–10) and images/"
 
     def scan(self) -> Iterator[Sample]:
-        """One sample per line of both lists; its key is the picture's with the number of the face, from 0.
+        """Yield one sample per line of both lists. Its key is the picture's key with the number of the face, from 0.
 
         Raises:
-            DatasetError: no list, no folder of pictures, or a line that is not UTF-8, is malformed or has a label
-                outside 0–10.
+            DatasetError: the lists or the folder of pictures are missing; or a line is not UTF-8, is malformed or has a
+                label outside 0–10.
         """
         home = find(self, _holds_lists, "list/train_list.txt beside a folder images")
         faces: Counter[str] = Counter()
@@ -48,14 +48,14 @@ class Afe(BoxedFaces):
                 yield from self._listed(home, where, line, split, faces)
 
     def _listed(self, home: Path, where: str, line: str, split: str, faces: Counter[str]) -> Iterator[Sample]:
-        """The sample of a line; none where its class is left out.
+        """Yield the sample of a line; nothing if its class is skipped.
 
         Args:
             home: the folder of lists and pictures.
-            where: the line's place, for errors.
-            line: its text.
+            where: the line's position, for errors.
+            line: the line's text.
             split: the list's part.
-            faces: how many faces of each picture were listed before; updated.
+            faces: number of faces of each picture listed so far; updated.
         """
         name, *values = line.rsplit(maxsplit=VALUES)
         try:
@@ -81,6 +81,6 @@ def _holds_lists(folder: Path) -> bool:
 
 
 def _lists_in(folder: Path) -> dict[Path, str]:
-    """The lists of a folder and the part that each is of."""
+    """Return the lists in a folder, each with its part."""
     files = files_by_name(folder / LISTS)
     return {files[name]: part for name, part in PARTS.items() if name in files}

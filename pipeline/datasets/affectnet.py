@@ -1,4 +1,4 @@
-"""AffectNet (Mollahosseini, Hasani and Mahoor, TAC 2019): faces from picture searches, annotated by people."""
+"""AffectNet (Mollahosseini, Hasani and Mahoor, TAC 2019): faces from image searches, annotated by people."""
 
 import warnings
 from collections.abc import Iterator
@@ -25,7 +25,7 @@ PARTS = {"train_set": "train", "val_set": "val"}
 class AffectNet(Dataset):
     """AffectNet: 283,901 train and 3,500 val pictures of the seven expressions.
 
-    It is read as first released (tables and Manually_Annotated_Images) or in its release of eight classes (train_set,
+    It is read as first released (tables and Manually_Annotated_Images), or in the release of eight classes (train_set,
     val_set).
     """
 
@@ -38,7 +38,7 @@ class AffectNet(Dataset):
     )
 
     def scan(self) -> Iterator[Sample]:
-        """One sample per picture of the seven expressions; contempt and what is no expression are left out.
+        """Yield one sample per picture of the seven expressions; contempt, none, uncertain and no face are skipped.
 
         Raises:
             DatasetError: neither layout is there, a table or annotation is damaged, or a code is unknown.
@@ -72,18 +72,18 @@ class AffectNet(Dataset):
                 yield Sample(self.key(path), label, split=PARTS[part.name])
 
     def _annotation(self, path: Path) -> str:
-        """The one value in a file of NumPy's, whatever its type and its number of dimensions."""
+        """Read the single value of a .npy file, of any type and number of dimensions."""
         try:
             with path.open("rb") as file, warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # NumPy's, on files of Python 2, name no file
+                warnings.simplefilter("ignore")  # NumPy's warnings about files of Python 2 do not name the file
                 array = np.lib.format.read_array(file, allow_pickle=False)
         except OSError as error:
             raise self.error(f"{path}: cannot be read ({error.strerror}); unpack the annotations again") from None
         except Exception as error:
-            # On damaged files NumPy raises many built-in exceptions (ValueError, EOFError, MemoryError, TypeError, …);
-            # nothing but NumPy runs above, so each of them says that this is no file of NumPy's.
+            # On damaged files NumPy raises many built-in exceptions (ValueError, EOFError, MemoryError, TypeError, …).
+            # Only NumPy runs above, so each exception means that this is not a .npy file.
             reason = " ".join(str(error).split()) or type(error).__name__
-            raise self.error(f"{path}: not an array of NumPy's ({reason}); unpack the annotations again") from None
+            raise self.error(f"{path}: not a NumPy array ({reason}); unpack the annotations again") from None
         if array.size != 1:
             raise self.error(
                 f"{path}: {array.size} values (shape {array.shape}) instead of one; unpack the annotations again"

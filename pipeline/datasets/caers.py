@@ -16,13 +16,13 @@ class CaerS(Dataset):
     layout = "train/Anger/0001.png and test/Anger/0001.png, likewise Disgust, Fear, Happy, Neutral, Sad, Surprise"
 
     def scan(self) -> Iterator[Sample]:
-        """One sample per picture.
+        """Yield one sample per picture.
 
         Raises:
-            DatasetError: there is no part, or a folder in a part is no class.
+            DatasetError: there is no part, or a folder in a part is not a class.
         """
         for folder in picture_folders(find(self, has_part_folders, "a folder train with class folders")):
             part = part_of(folder.name)
             if part is None:
-                raise self.error(f"{folder}: {folder.name!r} is none of train, val and test; move the folder away")
+                raise self.error(f"{folder}: {folder.name!r} is not train, val or test; move the folder away")
             yield from class_samples(self, folder, part)

@@ -1,4 +1,4 @@
-"""CK+, the extended Cohn-Kanade set (Lucey et al., CVPR Workshops 2010): posed sequences, neutral to peak."""
+"""CK+, the extended Cohn-Kanade set (Lucey et al., CVPR Workshops 2010): posed sequences from neutral to the peak."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,17 +17,17 @@ from pipeline.errors import short_key, short_repr
 from pipeline.labels import ANGER, DISGUST, FEAR, HAPPINESS, NEUTRAL, SADNESS, SURPRISE
 
 LABEL_FILE = "_emotion.txt"
-"""What the name of a sequence's label file ends in, in any case."""
+"""The ending of a sequence's label file, in any case."""
 CONTEMPT = 2
 LABELS = {0: NEUTRAL, 1: ANGER, 3: DISGUST, 4: FEAR, 5: HAPPINESS, 6: SADNESS, 7: SURPRISE}
 TABLE_LABELS = {**FER2013_CODES, "7": None}
-"""Codes of the table in circulation (ckextended.csv): those of FER2013, and 7 for contempt."""
+"""Codes of the table in circulation (ckextended.csv): FER2013's codes, and 7 for contempt."""
 
 
 class CkPlus(TableOrFiles):
-    """CK+: of each labelled sequence without contempt the first frame (neutral) and the last three; 1,236 pictures.
+    """CK+: the first frame (neutral) and the last three of each labelled sequence, without contempt; 1,236 pictures.
 
-    Where there are no sequences, the table in circulation is read: one 48×48 picture a sequence, without subjects.
+    If there are no sequences, the table in circulation is read: one 48×48 picture per sequence, without subjects.
     """
 
     name = "ckplus"
@@ -41,19 +41,18 @@ class CkPlus(TableOrFiles):
 
     @property
     def expected_counts(self) -> Mapping[str, int | Sequence[int]]:
-        """The numbers for sequences.
+        """The numbers for sequences; none for the table.
 
-        The table's 902 rows without contempt are divided at random, differently in each copy, so nothing is expected of
-        it.
+        The table's 902 rows without contempt are divided at random, differently in each copy.
         """
         return self.published if self._table is None else {}
 
     def scan(self) -> Iterator[Sample]:
-        """Four samples per labelled sequence, or one per row of the table that is not contempt.
+        """Yield four samples per labelled sequence, or one per row of the table; contempt is skipped.
 
         Raises:
-            DatasetError: pictures or labels are missing, an emotion file is empty or holds no code from 0 to 7, a
-                sequence has two of them, or a labelled sequence lacks its pictures; or the table is malformed.
+            DatasetError: pictures or labels are missing; an emotion file is empty or does not contain a code from 0 to
+                7; a sequence has two of them; a labelled sequence lacks its pictures; or the table is malformed.
         """
         self._listed, self._table = True, None
         tables = [
@@ -90,7 +89,7 @@ class CkPlus(TableOrFiles):
                 yield from neutral_and_peak(self, pictures / name, LABELS[code], subject.name, name)
 
     def _code(self, sequence: Path) -> int | None:
-        """The emotion code of a sequence; None where it has no label file."""
+        """Return the emotion code of a sequence; None without a label file."""
         files = _label_files(sequence)
         if not files:
             if misspelt := [path.name for name, path in files_by_name(sequence).items() if "emotion" in name]:
@@ -121,7 +120,7 @@ def _named(name: str) -> Condition:
 
 
 def _holds_pictures(folder: Path) -> bool:
-    """Whether subjects are in a folder of the owners' name, or subjects with pictures in one of another name."""
+    """Return whether a folder has subjects, and either the authors' name for pictures or pictures in sequences."""
     subjects = _subjects(folder)
     sequences = (sequence for subject in subjects for sequence in subfolders(subject))
     return bool(subjects and _named("cohn-kanade-images")(folder)) or any(
@@ -130,7 +129,7 @@ def _holds_pictures(folder: Path) -> bool:
 
 
 def _holds_labels(folder: Path) -> bool:
-    """Whether subjects are in a folder of the owners' name, or subjects with label files in one of another name."""
+    """Return whether a folder has subjects, and either the authors' name for labels or label files in sequences."""
     subjects = _subjects(folder)
     sequences = (sequence for subject in subjects for sequence in subfolders(subject))
     return bool(subjects and _named("Emotion")(folder)) or any(_label_files(sequence) for sequence in sequences)
@@ -141,4 +140,4 @@ def _label_files(sequence: Path) -> list[Path]:
 
 
 FOLDERS: dict[str, Condition] = {"cohn-kanade-images": _holds_pictures, "Emotion": _holds_labels}
-"""How both folders are recognised, by the names that their owners gave them and copies may not keep."""
+"""The two folders by the names that the authors gave them, with a condition that recognises renamed copies."""

@@ -1,4 +1,4 @@
-"""CK+48: the copy of CK+ in common use, 48×48 crops of the three peak frames, one folder per class."""
+"""CK+48, the copy of CK+ in common use: 48×48 crops of the three peak frames, one folder per class."""
 
 import re
 from collections.abc import Iterator
@@ -21,11 +21,11 @@ class CkPlus48(Dataset):
     layout = "anger/S010_004_00000017.png, likewise disgust, fear, happy, sadness, surprise; contempt is left out"
 
     def scan(self) -> Iterator[Sample]:
-        """One sample per picture of the six classes; any folders, also several, may be around them.
+        """Yield one sample per picture of the six classes. There may be any folders around the class folders.
 
         Raises:
-            DatasetError: a folder is no class, a picture is not named by subject, sequence and frame, or one is there
-                twice.
+            DatasetError: a folder is not a class, a picture's name does not give subject, sequence and frame, or two
+                pictures have the same name.
         """
         folders = find_all(self, has_class_folders, "a folder for each class")
         samples = [sample for folder in folders for sample in class_samples(self, folder, None, left_out=("contempt",))]

@@ -1,4 +1,4 @@
-"""ExpW, Expression in-the-Wild (Zhang et al., IJCV 2018): faces from picture searches, several in a picture."""
+"""ExpW, Expression in-the-Wild (Zhang et al., IJCV 2018): faces from image searches, sometimes several in a picture."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,7 +19,7 @@ LABELS = {"0": ANGER, "1": DISGUST, "2": FEAR, "3": HAPPINESS, "4": SADNESS, "5"
 
 
 class ExpW(BoxedFaces):
-    """ExpW: 91,793 faces, each read from its picture by the list's box with half of it added on each side."""
+    """ExpW: 91,793 faces, each cut from its picture by its box, enlarged by half its size on each side."""
 
     name = "expw"
     title = "ExpW"
@@ -30,11 +30,11 @@ class ExpW(BoxedFaces):
     )
 
     def scan(self) -> Iterator[Sample]:
-        """One sample per line of the list; its key is the picture's with the number of the face.
+        """Yield one sample per line of the list. Its key is the picture's key with the number of the face.
 
         Raises:
-            DatasetError: no list, no folder of pictures, or a line that is not UTF-8, is malformed or has a label
-                outside 0–6.
+            DatasetError: the list or the folder of pictures is missing; or a line is not UTF-8, is malformed or has a
+                label outside 0–6.
         """
         listed = find_file(self, LIST)
         pictures = next(listed.parent / name for name in PICTURES if (listed.parent / name).is_dir())
@@ -52,7 +52,7 @@ class ExpW(BoxedFaces):
             top, left, right, bottom = whole_pixels(box)
         except ValueError:
             raise self.error(
-                f"{where}: {short_repr(' '.join(box))} is no box of four numbers; correct the line"
+                f"{where}: {short_repr(' '.join(box))} is not a box of four numbers; correct the line"
             ) from None
         key = f"{self.key(pictures / name)}:{number}"
         self.boxes[key] = Box(pictures / name, left, top, right, bottom)

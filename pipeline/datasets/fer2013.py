@@ -15,9 +15,9 @@ WHAT = "fer2013.csv, icml_face_data.csv or a folder train with class folders"
 class Fer2013(TableOrFiles):
     """FER2013: 28,709 train, 3,589 val (PublicTest) and 3,589 test (PrivateTest) pictures.
 
-    A table is read before folders. In folders ``validation`` is PublicTest; where there is no ``test`` folder the
-    official split tests on it. Folders that are numbers are not taken for the table's codes, as some copies number
-    their classes in alphabetical order.
+    A table is preferred to folders. In folders, ``validation`` is PublicTest; without a ``test`` folder the official
+    split tests on it. Folders named by numbers are not read by the table's codes, because some copies number their
+    classes in alphabetical order.
     """
 
     name = "fer2013"
@@ -28,16 +28,16 @@ class Fer2013(TableOrFiles):
         "test": (491, 55, 528, 879, 594, 416, 626),
     }
     layout = (
-        "fer2013.csv (columns emotion, pixels, Usage), or icml_face_data.csv (the same, ordered otherwise), "
+        "fer2013.csv (columns emotion, pixels, Usage), or icml_face_data.csv (the same in another order), "
         "or folders train/angry/*.jpg, validation/, test/"
     )
 
     def scan(self) -> Iterator[Sample]:
-        """One sample per data row, or per picture of the folders.
+        """Yield one sample per data row, or per picture in folders.
 
         Raises:
-            DatasetError: there is neither, the table is malformed, or a folder is no part or no class. File, line and
-                value are named.
+            DatasetError: neither is there, the table is malformed, or a folder is not a part or not a class. The
+                message names file, line and value.
         """
         self._listed = True
         self._table = self._find_table()
@@ -59,6 +59,6 @@ class Fer2013(TableOrFiles):
             part = part_of(folder.name)
             if part is None:
                 raise self.error(
-                    f"{folder}: {folder.name!r} is none of train, validation and test; move it out of {self.root}"
+                    f"{folder}: {folder.name!r} is not train, validation or test; move it out of {self.root}"
                 )
             yield from class_samples(self, folder, part, codes=codes)

@@ -30,15 +30,15 @@ COLUMNS = {
     "unknown": None,
     "nf": None,
 }
-"""Columns of votes in the authors' order; a row that contempt, unknown or nf (no face) wins is left out."""
+"""The columns of votes in the authors' order. Rows in which contempt, unknown or nf (no face) wins are skipped."""
 FEWEST = 2
-"""Votes that a column must have for these to count."""
+"""Minimum number of votes for a class to count."""
 NUMBER = re.compile("[0-9]{1,9}")
-"""A number of votes: Python refuses to read one of thousands of digits."""
+"""A number of votes. The length is limited because Python refuses to read numbers of thousands of digits."""
 LEAST_ALIKE, ALIKE_OF = 0.4, 100
-"""Below this share of labels that are FER2013's own, of at least so many, the order of the rows is in doubt.
+"""With a smaller share of labels equal to FER2013's own, among at least this many, the order of rows is in doubt.
 
-People agree with FER2013's labels on about two thirds of its pictures (Goodfellow et al., 2013); rows in a random order
+People agree with FER2013's labels on about two thirds of its pictures (Goodfellow et al., 2013). Rows in a random order
 would agree on less than a fifth.
 """
 
@@ -46,12 +46,12 @@ would agree on less than a fifth.
 class FerPlus(Dataset):
     """FERPlus: the rows of fer2013.csv to which most annotators gave one of the seven expressions.
 
-    The rule is ``majority`` of the authors' own code (src/ferplus.py of microsoft/FERPlus): a column's single vote does
-    not count, and of the votes that are left more than half must agree. Rows of votes without a picture's name are left
-    out, as in src/generate_training_data.py there.
+    The rule is ``majority`` in the authors' code (src/ferplus.py of microsoft/FERPlus): a column's single vote does not
+    count, and more than half of the remaining votes must agree. Rows of votes without a picture's name are skipped, as
+    in src/generate_training_data.py there.
 
-    Both tables have the same rows in the same order. They are refused where Usage says that they have not, and
-    ``reading_notes`` doubts it where the labels are seldom FER2013's own.
+    Both tables have the same rows in the same order. They are refused if Usage shows that they do not.
+    ``reading_notes`` expresses doubt if the labels seldom agree with FER2013's own.
     """
 
     name = "ferplus"
@@ -68,11 +68,11 @@ class FerPlus(Dataset):
         self._table: PixelTable | None = None
 
     def scan(self) -> Iterator[Sample]:
-        """One sample per row with a majority; its key is that of FER2013's row.
+        """Yield one sample per row with a majority. Its key is that of FER2013's row.
 
         Raises:
-            DatasetError: a table is missing or malformed, their numbers of rows differ, or rows of one place belong to
-                different parts.
+            DatasetError: a table is missing or malformed, the numbers of rows differ, or rows at the same position
+                belong to different parts.
         """
         pictures, path = list(self._opened().samples()), find_file(self, VOTES)
         rows = list(columns_of(self, path, ("Usage", "Image name", *COLUMNS)))
@@ -81,7 +81,9 @@ class FerPlus(Dataset):
         read = alike = 0
         for sample, (where, (usage, name, *votes)) in zip(pictures, rows, strict=True):
             if usage not in SPLITS:
-                raise self.error(f"{where}: Usage {short_repr(usage)} is none of {', '.join(SPLITS)}; correct the line")
+                raise self.error(
+                    f"{where}: Usage {short_repr(usage)} is not one of {', '.join(SPLITS)}; correct the line"
+                )
             if SPLITS[usage] != sample.split:
                 raise self.error(
                     f"{where}: Usage {short_repr(usage)}, but {sample.key} is a picture of the part {sample.split}: "
@@ -93,23 +95,23 @@ class FerPlus(Dataset):
                 yield replace(sample, label=label)
         if read >= ALIKE_OF and alike < LEAST_ALIKE * read:
             self.add_note(
-                f"only {alike} of {read} labels are those of FER2013 itself: the rows of both tables may not be in the "
+                f"only {alike} of {read} labels are equal to FER2013's: the rows of both tables may not be in the "
                 "same order; compare them with the authors'"
             )
 
     def read(self, sample: Sample) -> NDArray[np.uint8]:
-        """The picture of a row.
+        """Read the picture of a row.
 
         Returns:
             uint8 48×48×3 RGB.
 
         Raises:
-            UnreadableImageError: the row has not 48 · 48 whole numbers from 0 to 255.
+            UnreadableImageError: the row does not have 48 · 48 whole numbers from 0 to 255.
         """
         return self._opened().read(sample)
 
     def file(self, sample: Sample) -> Path:
-        """The table."""
+        """Return the table of pictures."""
         return self._opened().path
 
     def _opened(self) -> PixelTable:
@@ -121,7 +123,7 @@ class FerPlus(Dataset):
         return self._table
 
     def _majority(self, where: str, fields: list[str]) -> int | None:
-        """The label that most votes are for; None where there is no majority, or none for one of the seven."""
+        """Return the label with most votes; None without a majority, or if it is not one of the seven."""
         plain = [plain_code(field) for field in fields]
         if not all(map(NUMBER.fullmatch, plain)):
             raise self.error(f"{where}: not ten whole numbers of votes; correct the line")

@@ -1,4 +1,4 @@
-"""Users' own pictures: any folder, labelled where its sub-folders are named after the classes."""
+"""Users' own pictures: any folder; labelled if its sub-folders are named after the classes."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,14 +22,14 @@ from pipeline.errors import DatasetError
 from pipeline.files.names import title_of
 
 MAX_LISTED = 5
-"""How many folders are named where none is a class."""
+"""Maximum number of folders to name if none is a class."""
 
 
 class FolderDataset(Dataset):
-    """Pictures at any depth, labelled where there is one sub-folder per class; train/, val/ and test/ may stand above.
+    """Pictures at any depth, labelled if there is one sub-folder per class. train/, val/ and test/ may stand above.
 
-    Each part is looked at by itself, so train/ may be without labels and test/ with them. Folders without any picture
-    are ignored. ``classes.json`` says what numbers mean as class folders.
+    Each part is examined separately, so train/ may have no labels while test/ has some. Folders without pictures are
+    ignored. ``classes.json`` gives the meaning of numbers as class folders.
     """
 
     layout = (
@@ -46,21 +46,21 @@ class FolderDataset(Dataset):
             name: the set's name in params.yaml.
 
         Raises:
-            DatasetError: there is no such folder.
+            DatasetError: the folder does not exist.
         """
         self.name = name
         self.title = name
         super().__init__(root)
 
     def skipped_files(self) -> dict[str, int]:
-        """How many files are no pictures, by ending."""
+        """Return the number of files that are not pictures, by ending."""
         return skipped_files(self.root)
 
     def scan(self) -> Iterator[Sample]:
-        """One sample per picture.
+        """Yield one sample per picture.
 
         Raises:
-            DatasetError: beside folders named after classes (or parts) there is one that is not, or a loose picture.
+            DatasetError: beside folders named after classes (or parts) there is another folder, or a picture.
         """
         codes = read_codes(self)
         home = self._home(codes)
@@ -74,12 +74,12 @@ class FolderDataset(Dataset):
             part = part_of(folder.name)
             if part is None:
                 raise self.error(
-                    f"{folder}: {folder.name!r} is none of train, val and test; rename it or move it out of {self.root}"
+                    f"{folder}: {folder.name!r} is not train, val or test; rename it or move it out of {self.root}"
                 )
             yield from self._scan_part(folder, part, codes)
 
     def _home(self, codes: Codes) -> Path:
-        """The folder of parts or classes: the root, or the single folder inside it that an archive unpacked."""
+        """Return the folder of parts or classes: the root, or the single folder inside that an archive unpacked."""
         home = self.root
         while True:
             folders = picture_folders(home)
@@ -100,7 +100,7 @@ class FolderDataset(Dataset):
             yield Sample(self.key(path), None, split=part)
 
     def _note_missing_labels(self, folder: Path, codes: Codes) -> None:
-        """Note why there are no labels: class folders may lie deeper, or be called otherwise."""
+        """Note why there are no labels: class folders may be deeper, or have other names."""
         where = "" if folder == self.root else f"{self.key(folder)}: "
         deeper = [
             inside for inside in folders_below(folder) if has_class_folders(inside, codes) or numbered_folders(inside)
@@ -108,7 +108,7 @@ class FolderDataset(Dataset):
         if deeper:
             found = ", ".join(self.key(inside) for inside in deeper)
             self.add_note(
-                f"{where}without labels, although there are class folders in {found}; move them up to be read"
+                f"{where}without labels, although there are class folders in {found}; to have them read, move them up"
             )
         elif others := [inside.name for inside in picture_folders(folder)]:
             more = ", ..." if len(others) > MAX_LISTED else ""
@@ -118,12 +118,12 @@ class FolderDataset(Dataset):
 
 
 def _has_meaning(name: str, codes: Codes) -> bool:
-    """Whether a folder's name is a part's, a class's or a number, so that the folder is no archive's wrapper."""
+    """Return whether a folder's name is a part, a class or a number, not just a folder that an archive added."""
     return part_of(name) is not None or class_of(name) is not None or name in codes or is_code(name)
 
 
 class UnlabelledFolder(Dataset):
-    """Pictures at any depth of a folder, whatever its sub-folders are called; there are no labels."""
+    """Pictures at any depth of a folder, with any names of sub-folders, without labels."""
 
     layout = "pictures at any depth"
 
@@ -136,13 +136,13 @@ class UnlabelledFolder(Dataset):
         return "name a folder of pictures"
 
     def error(self, what: str) -> DatasetError:
-        """The message alone: any layout is right."""
+        """Return an error with the message alone: any layout is right."""
         return DatasetError(what)
 
     def skipped_files(self) -> dict[str, int]:
-        """How many files are no pictures, by ending."""
+        """Return the number of files that are not pictures, by ending."""
         return skipped_files(self.root)
 
     def scan(self) -> Iterator[Sample]:
-        """One sample per picture."""
+        """Return one sample per picture."""
         return (Sample(self.key(path), None) for path in pictures_below(self.root))

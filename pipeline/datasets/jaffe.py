@@ -14,7 +14,7 @@ NAME = re.compile(r"([A-Z]{2})\.([A-Z]{2})[0-9]*\.[0-9]+")
 
 
 class Jaffe(Dataset):
-    """JAFFE: a file's name says subject, expression and number; the pictures may be sorted into folders."""
+    """JAFFE: a file's name gives subject, expression and number. The pictures may be sorted into folders."""
 
     name = "jaffe"
     title = "JAFFE"
@@ -22,10 +22,11 @@ class Jaffe(Dataset):
     layout = "KA.AN1.39.tiff: subject, expression (AN DI FE HA SA SU NE) with its number, number of the picture"
 
     def scan(self) -> Iterator[Sample]:
-        """One sample per picture.
+        """Yield one sample per picture.
 
         Raises:
-            DatasetError: a picture's name has another form or an unknown expression code, or is there twice.
+            DatasetError: a picture's name has another form or an unknown expression code, or two pictures have the same
+                name.
         """
         folders = find_all(self, _holds_jaffe, "a picture named as KA.AN1.39.tiff")
         pictures = [path for folder in folders for path in pictures_in(folder)]

@@ -18,15 +18,15 @@ LABELS = {
     "SU": SURPRISE,
 }
 NAME = re.compile(r"([AB])([FM][0-9]{2})(AF|AN|DI|HA|NE|SA|SU)(FL|HL|S|HR|FR)", re.IGNORECASE)
-"""Session, sex and number of the actor, expression, angle."""
+"""Session; sex and number of the actor; expression; angle."""
 OF_AN_ACTOR = re.compile(r"[AB][FM][0-9]{2}[A-Z]*", re.IGNORECASE)
-"""A name that is cut short or misspelt after session and actor: what it shows is unknown."""
+"""A name that is cut short or misspelt after session and actor, so that its expression is unknown."""
 MAX_LISTED = 20
-"""How many of the pictures that are left out a note names."""
+"""Maximum number of skipped pictures that a note names."""
 
 
 class Kdef(Dataset):
-    """KDEF: of its 4,900 pictures the 980 straight ones (70 actors × 7 expressions × 2 sessions)."""
+    """KDEF: the 980 straight ones of its 4,900 pictures (70 actors × 7 expressions × 2 sessions)."""
 
     name = "kdef"
     title = "KDEF"
@@ -37,10 +37,10 @@ class Kdef(Dataset):
     )
 
     def scan(self) -> Iterator[Sample]:
-        """One sample per straight picture.
+        """Yield one sample per straight picture.
 
-        Profiles are left out, and pictures whose names begin with session and actor but do not say expression and
-        angle, as AM31H.JPG in the distributed set; ``reading_notes`` names these.
+        Profiles are skipped. So are pictures whose names begin with session and actor but do not give expression and
+        angle, such as AM31H.JPG in the distributed set; ``reading_notes`` names these.
 
         Raises:
             DatasetError: a picture's name has another form.
@@ -59,6 +59,6 @@ class Kdef(Dataset):
         if unknown:
             self.add_note(
                 f"all pictures but {len(unknown)}, whose names do not say expression and angle "
-                f"({', '.join(unknown[:MAX_LISTED])}{', …' if len(unknown) > MAX_LISTED else ''}); rename these to be "
-                "read"
+                f"({', '.join(unknown[:MAX_LISTED])}{', …' if len(unknown) > MAX_LISTED else ''}); to have them read, "
+                "rename them"
             )

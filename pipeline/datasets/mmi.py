@@ -1,4 +1,4 @@
-"""MMI (Pantic et al., ICME 2005; Valstar and Pantic, 2010): videos that go from neutral to a peak and back."""
+"""MMI (Pantic et al., ICME 2005; Valstar and Pantic, 2010): videos from neutral to a peak and back."""
 
 import itertools
 from collections.abc import Iterator
@@ -18,18 +18,18 @@ from pipeline.errors import DatasetError, UnreadableImageError, short_repr
 from pipeline.labels import ANGER, DISGUST, FEAR, HAPPINESS, NEUTRAL, SADNESS, SURPRISE
 
 LABELS = {"1": ANGER, "2": DISGUST, "3": FEAR, "4": HAPPINESS, "5": SADNESS, "6": SURPRISE}
-"""Sessions with other codes, or none, show no basic expression."""
+"""Sessions with other codes, or without a code, do not show a basic expression."""
 PROFILE = "1"
-"""The view of a track that shows the face from the side only; 0 is frontal, 2 is both at once."""
+"""The view of a track that shows the face only from the side; 0 is frontal, 2 is both at once."""
 SESSION = "session.xml"
 FEWEST = 4
 
 
 class Mmi(Dataset):
-    """MMI: of each labelled video that shows the face from the front the first frame and the three in its middle.
+    """MMI: the first frame and the middle three of each labelled video that shows the face from the front.
 
-    The first is neutral, those in the middle have the video's expression: the selection that Li and Deng's survey (TAC
-    2020) calls the usual one. The four frames of a video are kept in memory until another video's are read.
+    The first frame is neutral, those in the middle have the video's expression. Li and Deng's survey (TAC 2020) calls
+    this selection the usual one. The four frames of a video stay in memory until another video is read.
     """
 
     name = "mmi"
@@ -45,11 +45,11 @@ class Mmi(Dataset):
         self._clip: tuple[Path, dict[int, NDArray[np.uint8]]] | None = None
 
     def __getstate__(self) -> dict[str, Any]:
-        """The state for another process, without the frames in memory."""
+        """Return the state for another process, without the frames in memory."""
         return {**self.__dict__, "_clip": None}
 
     def scan(self) -> Iterator[Sample]:
-        """Four samples per labelled video; their keys are the video's with the number of the frame.
+        """Yield four samples per labelled video. Their keys are the video's key with the number of the frame.
 
         Raises:
             DatasetError: there are no sessions, a description or a labelled video is damaged, or a labelled video is
@@ -63,7 +63,7 @@ class Mmi(Dataset):
                     yield from self._four_frames(video, label)
 
     def read(self, sample: Sample) -> NDArray[np.uint8]:
-        """The frame of a sample.
+        """Read the frame of a sample.
 
         Returns:
             uint8 H×W×3 RGB.
@@ -82,7 +82,7 @@ class Mmi(Dataset):
         return self._clip[1][number]
 
     def file(self, sample: Sample) -> Path:
-        """The video that a frame belongs to."""
+        """Return the video of a frame."""
         return self.root / sample.key.rpartition(":")[0]
 
     def _four_frames(self, video: Path, label: int) -> Iterator[Sample]:
@@ -97,17 +97,17 @@ class Mmi(Dataset):
             yield Sample(f"{self.key(video)}:{number:07d}", shown, subject, video.stem, number)
 
     def _length(self, video: Path) -> int:
-        """The number of frames; they are counted where the file does not give it."""
+        """Return the number of frames; they are counted if the file does not give it."""
         return videos.probe(video).frames or sum(1 for _ in videos.frame_numbers(video, 1, self.add_note))
 
     def _frames(self, video: Path, wanted: set[int]) -> dict[int, NDArray[np.uint8]]:
-        """Frames by their numbers; nothing after the last wanted one is read."""
+        """Return frames by number. Reading stops after the last of them."""
         last = max(wanted)
         read = itertools.takewhile(lambda frame: frame[0] <= last, videos.frames(video, 1, self.add_note))
         return {number: image for number, image in read if number in wanted}
 
     def _label(self, description: Path | None) -> int | None:
-        """The label that a video's description gives; None where there is none, or it gives none of the six."""
+        """Return the label in a video's description; None if there is none, or it is not one of the six."""
         if description is None:
             return None
         tags = [tag for tag in self._xml(description).iter("Metatag") if tag.get("Name") == "Emotion"]
@@ -115,26 +115,26 @@ class Mmi(Dataset):
             return None
         code = plain_code(tags[0].get("Value", ""))
         if not (code.isascii() and code.isdigit()):
-            raise self.error(f"{description}: Emotion {short_repr(code)} is no number; correct it")
+            raise self.error(f"{description}: Emotion {short_repr(code)} is not a number; correct it")
         return LABELS.get(code)
 
     def _shows_the_front(self, session: Path) -> bool:
         path = file_named(session, SESSION)
         if path is None:
             raise self.error(
-                f"{session / SESSION}: no such file, which says from where the face is seen; unpack the session"
+                f"{session / SESSION}: no such file; it says from which side the face is seen; unpack the session"
             )
         return PROFILE not in {track.get("view") for track in self._xml(path).iter("track")}
 
     def _xml(self, path: Path) -> ElementTree.Element:
         try:
             return ElementTree.parse(path).getroot()
-        except (ElementTree.ParseError, OSError, ValueError, LookupError) as error:  # the last: an unknown encoding
+        except (ElementTree.ParseError, OSError, ValueError, LookupError) as error:  # LookupError: an unknown encoding
             raise self.error(f"{path}: cannot be read ({error}); unpack the session again") from None
 
 
 def _middle(count: int) -> range:
-    """The three frames in the middle, where the expression is at its peak."""
+    """Return the three frames in the middle, where the expression is at its peak."""
     return range(count // 2 - 1, count // 2 + 2)
 
 

@@ -1,4 +1,4 @@
-"""Oulu-CASIA NIR&VIS (Zhao et al., 2011): 80 subjects, six expressions, sequences that run from neutral to the peak."""
+"""Oulu-CASIA NIR&VIS (Zhao et al., 2011): 80 subjects, six expressions, sequences from neutral to the peak."""
 
 import re
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ from pipeline.labels import NEUTRAL
 STRONG = "Strong"
 WHOLE = "VL"
 CROPPED = "VL_Acropped"
-"""The owners' own crops of pictures in visible light, in PreProcess Img."""
+"""The authors' own crops of the pictures in visible light, in PreProcess Img."""
 
 
 class OuluCasia(AlignedOrWhole):
@@ -26,21 +26,21 @@ class OuluCasia(AlignedOrWhole):
     published: ClassVar = {"all": (240, 240, 240, 240, 240, 240, 480)}
     layout = (
         "OriginalImg/VL/Strong/P001/Anger/000.jpeg, likewise Disgust, Fear, Happiness, Sadness, Surprise; "
-        "OriginalImg may be left out; the owners' crops (VL_Acropped) are read where there are no whole pictures"
+        "OriginalImg may be left out; the authors' crops (VL_Acropped) are read where there are no whole pictures"
     )
 
     def scan(self) -> Iterator[Sample]:
-        """The first frame of each sequence (neutral) and its last three; NI, Weak and Dark are not read.
+        """Yield the first frame of each sequence (neutral) and its last three; NI, Weak and Dark are not read.
 
         Raises:
-            DatasetError: VL/Strong is missing, a folder is no subject or expression, or a sequence lacks pictures.
+            DatasetError: VL/Strong is missing, a folder is not a subject or expression, or a sequence lacks pictures.
         """
         folder = find(self, _is_strong_light, "VL/Strong (visible light)", _is_original)
         self._aligned = folder.parent.name != WHOLE
         for subject in subfolders(folder):
             if re.fullmatch(r"P[0-9]+", subject.name) is None:
                 raise self.error(
-                    f"{subject}: {subject.name!r} is no subject such as P001; move the folder out of {self.root}"
+                    f"{subject}: {subject.name!r} is not a subject such as P001; move the folder out of {self.root}"
                 )
             for sequence in subfolders(subject):
                 label = class_of(sequence.name)
@@ -57,5 +57,5 @@ def _is_strong_light(folder: Path) -> bool:
 
 
 def _is_original(folder: Path) -> bool:
-    """Whether the pictures are whole, not those that the owners processed."""
+    """Return whether the pictures are the original ones, not processed by the authors."""
     return folder.parent.name == WHOLE and "process" not in folder.parent.parent.name.casefold()

@@ -15,7 +15,7 @@ NAME = re.compile(r"Rafd(000|045|090|135|180)_([0-9]+)_([A-Za-z]+)_([a-z]+)_([a-
 
 
 class Rafd(Dataset):
-    """RaFD: of its 8,040 pictures the 1,407 of the frontal camera without contempt (67 models × 7 × 3 gazes)."""
+    """RaFD: the 1,407 pictures of the frontal camera without contempt, of 8,040 (67 models × 7 × 3 gazes)."""
 
     name = "rafd"
     title = "RaFD"
@@ -25,15 +25,15 @@ class Rafd(Dataset):
     )
 
     def scan(self) -> Iterator[Sample]:
-        """One sample per picture of the frontal camera.
+        """Yield one sample per picture of the frontal camera.
 
         Raises:
-            DatasetError: a picture's name has another form or an unknown expression.
+            DatasetError: a picture's name has another form, or its expression is unknown.
         """
         for path in pictures_below(self.root):
             match = NAME.fullmatch(path.stem)
             if match is None:
-                raise self.error(f"{path}: not named as Rafd090_01_Caucasian_female_angry_frontal.jpg; move it away")
+                raise self.error(f"{path}: not named like Rafd090_01_Caucasian_female_angry_frontal.jpg; move it away")
             camera, model, _, _, expression, _ = match.groups()
             if camera != FRONTAL or expression == LEFT_OUT:
                 continue

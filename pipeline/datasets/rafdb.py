@@ -1,4 +1,4 @@
-"""RAF-DB, the basic-expression part (Li, Deng and Du, CVPR 2017): portraits from the web, the source of the paper."""
+"""RAF-DB, the basic expressions (Li, Deng and Du, CVPR 2017): portraits from the web, the source of the paper."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -15,17 +15,16 @@ from pipeline.errors import short_repr
 from pipeline.labels import ANGER, DISGUST, FEAR, HAPPINESS, NEUTRAL, SADNESS, SURPRISE
 
 FOLDER = "EmoLabel"
-LISTS = ("list_patition_label.txt", "list_partition_label.txt")  # misspelt so in the release
+LISTS = ("list_patition_label.txt", "list_partition_label.txt")  # the first spelling is that of the release
 LABELS = {"1": SURPRISE, "2": FEAR, "3": DISGUST, "4": HAPPINESS, "5": SADNESS, "6": ANGER, "7": NEUTRAL}
 VARIANTS = {"aligned": "_aligned", "original": ""}
-"""The folders of ``Image``, the preferred one first, and the ending of their files' names before the suffix."""
+"""The folders of ``Image``, the preferred one first, and what their files' names have before the suffix."""
 
 
 class RafDb(AlignedOrWhole):
-    """RAF-DB: 12,271 train and 3,068 test pictures; one list file names each with its part and label.
+    """RAF-DB: 12,271 train and 3,068 test pictures. One list file gives each picture's part and label.
 
-    Copies in circulation have the pictures in folders by class, or with tables of labels beside them. All use RAF-DB's
-    codes of the classes.
+    Other copies have the pictures in class folders, or with tables of labels. All use RAF-DB's class codes.
     """
 
     name = "rafdb"
@@ -41,14 +40,14 @@ class RafDb(AlignedOrWhole):
     }
 
     def scan(self) -> Iterator[Sample]:
-        """One sample per line of the list; the 100×100 aligned pictures where they are there, else the originals.
+        """Yield one sample per line of the list, with the 100×100 aligned pictures if available, else the originals.
 
-        A listed picture that is missing is a sample too: reading it fails, and it is counted with the unreadable ones.
-        Copies sorted into folders by class give one sample per picture, those with tables one per row.
+        A listed picture that is missing is a sample too. Reading it fails, and it is counted as unreadable. Copies with
+        class folders give one sample per picture, those with tables one per row.
 
         Raises:
-            DatasetError: none of the three is there, there is no picture, a line or folder is malformed or has a label
-                outside 1–7, or beside tables a picture's name is there twice.
+            DatasetError: none of the three layouts is there; there is no picture; a line or folder is malformed or has
+                a label outside 1–7; or, with tables, two pictures have the same name.
         """
         what = f"{FOLDER}/{LISTS[0]}, or train/1 … train/7, or a table of labels"
         kinds: tuple[tuple[Callable[[Path], bool], Callable[[Path], Iterator[Sample]]], ...] = (
@@ -67,20 +66,18 @@ class RafDb(AlignedOrWhole):
         return read(home)
 
     def _by_class(self, home: Path) -> Iterator[Sample]:
-        """Pictures below ``train/1`` to ``test/7``; folders may have the names of classes in place of codes."""
+        """Return the samples of ``train/1`` to ``test/7``; the folders may have class names instead of codes."""
         samples: list[Sample] = []
         for folder in picture_folders(home):
             part = part_of(folder.name)
             if part is None:
-                raise self.error(
-                    f"{folder}: {folder.name!r} is none of train, valid and test; move it out of {self.root}"
-                )
+                raise self.error(f"{folder}: {folder.name!r} is not train, valid or test; move it out of {self.root}")
             samples += class_samples(self, folder, part, codes=LABELS)
         self._aligned = any(PurePosixPath(sample.key).stem.endswith("_aligned") for sample in samples)
         return iter(samples)
 
     def _tabled(self, home: Path) -> Iterator[Sample]:
-        """One sample per row of the tables; the table's name, or the picture's, gives the part."""
+        """Yield one sample per row of the tables. The name of the table or of the picture gives the part."""
         found = list(pictures_below(home))
         require_no_copies(self, found)
         files = {path.name.casefold(): path for path in found}
@@ -105,7 +102,7 @@ class RafDb(AlignedOrWhole):
             yield Sample(self.key(path), LABELS[code], split=stem.partition("_")[0])
 
     def _lines(self, path: Path) -> Iterator[tuple[str, str, str]]:
-        """The picture's stem, its suffix and the code of each line of the list."""
+        """Yield the picture's stem, its suffix and the class code of each line of the list."""
         for where, line in list_lines(self, path):
             match = re.fullmatch(r"((?:train|test)_[0-9]+)(\.(?i:jpg))\s+(\S+)", line)
             if match is None:
@@ -120,13 +117,13 @@ class RafDb(AlignedOrWhole):
         return LABELS[code]
 
     def _pictures(self, home: Path, listed: list[str]) -> tuple[Path, dict[str, Path]]:
-        """The folder of pictures that is read, and its files.
+        """Return the folder of pictures to read, and its files.
 
-        It is the first of ``VARIANTS`` that lacks no whole part of the list, so that pictures of one part are not
-        aligned while those of another are not.
+        It is the first of ``VARIANTS`` that has pictures of every part in the list. So the pictures of all parts are
+        aligned, or those of none.
 
         Args:
-            home: the folder of ``Image``.
+            home: the folder that contains ``Image``.
             listed: names of pictures in the list.
 
         Returns:
@@ -147,7 +144,7 @@ class RafDb(AlignedOrWhole):
 
 
 def _parts_lacking(files: dict[str, Path], listed: list[str], ending: str) -> list[str]:
-    """The parts that the list names pictures of while none of these is there."""
+    """Return the parts in the list of which the folder has no picture."""
     parts: dict[str, bool] = {}
     for name in listed:
         stem, _, suffix = name.rpartition(".")
@@ -162,5 +159,5 @@ def _lists_in(folder: Path) -> list[Path]:
 
 
 def _part_in(name: str) -> str | None:
-    """The part that a file's name begins with, as that of ``train_labels.csv``."""
+    """Return the part at the beginning of a file's name, such as ``train_labels.csv``."""
     return part_of(re.split(r"[^A-Za-z]", name)[0])

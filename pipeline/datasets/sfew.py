@@ -12,14 +12,14 @@ from pipeline.datasets.parts.folders import folders_below, picture_folders, subf
 
 PARTS = ("train", "val")
 ALIGNED = re.compile(r"[ _-]*aligned.*", re.IGNORECASE)
-"""What follows the part in names of archives of aligned faces, as Val_Aligned_Faces_new."""
+"""The ending, after the part, of names of archives of aligned faces, such as Val_Aligned_Faces_new."""
 
 
 class Sfew(AlignedOrWhole):
-    """SFEW 2.0: 958 train and 436 val pictures. The 372 of its test part have no published labels and are not read.
+    """SFEW 2.0: 958 train and 436 val pictures. Its 372 test pictures have no published labels and are not read.
 
-    Its authors' aligned faces are read before the stills where both parts have them. They are fewer, as a face was not
-    found in every still.
+    The authors' aligned faces are preferred to the stills if both parts have them. There are fewer of them, because no
+    face was found in some stills.
     """
 
     name = "sfew"
@@ -32,14 +32,14 @@ class Sfew(AlignedOrWhole):
 
     @property
     def expected_counts(self) -> Mapping[str, int | Sequence[int]]:
-        """The numbers of stills; none are published for the aligned faces."""
+        """The numbers of stills; for the aligned faces no numbers are published."""
         return {} if self.aligned else self.published
 
     def scan(self) -> Iterator[Sample]:
-        """One sample per picture of ``Train`` and ``Val``.
+        """Yield one sample per picture of ``Train`` and ``Val``.
 
         Raises:
-            DatasetError: one of the two is missing, or a folder in them is no class.
+            DatasetError: one of the two is missing, or a folder in them is not a class.
         """
         home = find(self, _holds_parts, "a folder Train and a folder Val")
         found = {part: self._classes(home, part) for part in PARTS}
@@ -57,11 +57,11 @@ class Sfew(AlignedOrWhole):
             yield from class_samples(self, taken, part)
 
     def _is_aligned(self, folder: Path) -> bool:
-        """Whether the name of a folder of classes, or of the one around it, says that its faces are aligned."""
+        """Return whether a folder of classes contains aligned faces, by its own name or its parent's."""
         return any(ALIGNED.search(name) for name in self.key(folder).split("/")[-2:])
 
     def _classes(self, home: Path, part: str) -> list[Path]:
-        """The folders with class folders of a part: aligned faces and stills may lie side by side."""
+        """Return the folders of a part that contain class folders. Aligned faces and stills may lie side by side."""
         tops = [folder for folder in subfolders(home) if _part(folder.name) == part]
         found = [folder for top in tops for folder in folders_below(top) if has_class_folders(folder)]
         for folder in (folder for top in tops for folder in folders_below(top, 1)):

@@ -11,16 +11,16 @@ from pipeline.datasets.parts.finder import find
 from pipeline.datasets.parts.folders import picture_folders, pictures_in, subfolders
 
 FOLDER = re.compile(r"dfh_([a-z]+)_[a-z]", re.IGNORECASE)
-"""A class folder; its last letter says how the pictures are framed."""
+"""The name of a class folder. Its last letter says how the pictures are framed."""
 MODEL = re.compile(r"([fm][0-9]+)_", re.IGNORECASE)
-"""How a picture's name begins: sex and number."""
+"""The beginning of a picture's name: sex and number of the model."""
 MISSPELT = {"disguest": "disgust"}
-"""As in the release."""
+"""Misspelt class names in the release."""
 LEFT_OUT = "contempt"
 
 
 class Tfeid(Dataset):
-    """TFEID: its frontal pictures of high intensity, without contempt."""
+    """TFEID: the frontal pictures of high intensity, without contempt."""
 
     name = "tfeid"
     title = "TFEID"
@@ -31,10 +31,11 @@ class Tfeid(Dataset):
     )
 
     def scan(self) -> Iterator[Sample]:
-        """One sample per picture in a class folder.
+        """Yield one sample per picture in a class folder.
 
         Raises:
-            DatasetError: there is no class folder, one is of an unknown class, or a picture's name has no model.
+            DatasetError: there is no class folder, the class of one is unknown, or a picture's name does not give a
+                model.
         """
         for folder in picture_folders(find(self, _holds_tfeid, "a folder dfh_anger_x")):
             match = FOLDER.fullmatch(folder.name)
@@ -43,11 +44,13 @@ class Tfeid(Dataset):
                 continue
             label = class_of(MISSPELT.get(word, word))
             if label is None:
-                raise self.error(f"{folder}: no class folder such as dfh_anger_x; rename it or move it away")
+                raise self.error(f"{folder}: not a class folder such as dfh_anger_x; rename it or move it away")
             for path in pictures_in(folder):
                 model = MODEL.match(path.name)
                 if model is None:
-                    raise self.error(f"{path}: the name does not begin as f01_; rename the file or move it away")
+                    raise self.error(
+                        f"{path}: the name does not begin with a model such as f01_; rename the file or move it away"
+                    )
                 yield Sample(self.key(path), label, subject=model[1].casefold())
 
 

@@ -14,10 +14,10 @@ from pipeline.files.names import as_text, title_of
 
 
 class VideoDataset(Dataset):
-    """Every ``every``-th frame of one video. Frames are read forward, so samples are best read in order.
+    """Every ``every``-th frame of one video. Reading samples in order is fastest, because frames are read forward.
 
-    A sample's key is ``film.mp4:0000120``, with the number of the frame from 0. Samples name no sequence, as all frames
-    of a sequence are processed together, and a whole video is too long for that.
+    A sample's key is ``film.mp4:0000120``, with the number of the frame from 0. Samples have no sequence: all frames of
+    a sequence are processed together, and a whole video is too long for that.
     """
 
     layout = "a video file"
@@ -28,10 +28,10 @@ class VideoDataset(Dataset):
 
         Args:
             video: the file.
-            every: 1 for all frames.
+            every: 1: all frames.
 
         Raises:
-            DatasetError: there is no such video, or it cannot be read.
+            DatasetError: the video does not exist or cannot be read.
         """
         videos.probe(video)
         self.name = self.title = title_of(Path(video.resolve().stem))
@@ -41,22 +41,22 @@ class VideoDataset(Dataset):
         super().__init__(video.parent)
 
     def __getstate__(self) -> dict[str, Any]:
-        """The state for another process, without the open video."""
+        """Return the state for another process, without the open video."""
         return {**self.__dict__, "_frames": iter(()), "_next": 0}
 
     def scan(self) -> Iterator[Sample]:
-        """One sample per frame that can be decoded; reads through the whole video."""
+        """Yield one sample per frame that can be decoded; reads the whole video."""
         for number in videos.frame_numbers(self._video, self._every, self._note_loss):
             yield Sample(f"{as_text(self._video.name)}:{number:07d}", None, frame=number)
 
     def read(self, sample: Sample) -> NDArray[np.uint8]:
-        """The frame of a sample.
+        """Read the frame of a sample.
 
         Returns:
             uint8 H×W×3 RGB.
 
         Raises:
-            UnreadableImageError: the video ends before it.
+            UnreadableImageError: the video ends before this frame.
         """
         wanted = int(sample.key.rpartition(":")[2])
         if self._next == 0 or wanted < self._next:
@@ -74,5 +74,5 @@ class VideoDataset(Dataset):
         self.add_note(f"as far as it goes: {message}")
 
     def file(self, sample: Sample) -> Path:
-        """The video."""
+        """Return the video."""
         return self._video

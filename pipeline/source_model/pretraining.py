@@ -24,8 +24,8 @@ ONE_POINT = 1e-3
 """With a smaller spread, all projections have one direction, and no loss on them can separate classes."""
 
 NARROW, NO_BETTER = 0.05, 0.01
-"""A training has collapsed if the spread is below ``NARROW`` and the contrastive loss is not at least ``NO_BETTER`` below
-log(2B − 1), the loss of one point. Too high a rate or too low a temperature leads there, sometimes for good."""
+"""A training has collapsed if the spread is below ``NARROW`` and the contrastive loss is not at least ``NO_BETTER``
+below log(2B − 1), the loss of one point. Too high a rate or too low a temperature leads there, sometimes for good."""
 
 MEASURES = {1: (uniformity, spread), 2: (alignment, uniformity, spread)}
 """Reported measures of the projections, by number of views per picture."""

@@ -145,7 +145,7 @@ def test_missing_folders_and_wrong_layouts_are_named_together(tmp_path: Path) ->
     with pytest.raises(DatasetError) as raised:
         listings(params(tmp_path, *chosen))
     assert "sfew: no such folder" in str(raised.value)
-    assert "or a table of labels is not there, nor in a folder below; unpack RAF-DB there" in str(raised.value)
+    assert "or a table of labels not found, nor in a folder below; unpack RAF-DB there" in str(raised.value)
 
 
 def test_all_faults_of_all_sets_are_named_at_once(tmp_path: Path) -> None:

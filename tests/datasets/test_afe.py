@@ -91,7 +91,7 @@ def test_a_face_at_the_edge_is_read_as_far_as_it_is_there(tmp_path: Path) -> Non
         ("a.jpg 1 2 inf 4 5", "line 1: not a picture, four numbers and a whole number for the label"),
         ("a.jpg 1 2 3 4 5.5", "line 1: not a picture, four numbers and a whole number for the label"),
         ("a.jpg 1 2 x 4 5", "line 1: not a picture, four numbers and a whole number for the label"),
-        ("/films/a.jpg 1 2 3 4 5", r"/films/a\.jpg: named by the set's list, but not in"),
+        ("/films/a.jpg 1 2 3 4 5", r"/films/a\.jpg: the set's list names it, but it is not in"),
     ],
 )
 def test_a_bad_line_is_named(line: str, message: str, tmp_path: Path) -> None:
@@ -103,5 +103,5 @@ def test_a_bad_line_is_named(line: str, message: str, tmp_path: Path) -> None:
 def test_lists_without_their_pictures_are_refused(tmp_path: Path) -> None:
     afe(tmp_path, "a.jpg 1 2 3 4 5")
     (tmp_path / "images").rmdir()
-    with pytest.raises(DatasetError, match=r"list/train_list\.txt beside a folder images is not there"):
+    with pytest.raises(DatasetError, match=r"list/train_list\.txt beside a folder images not found"):
         open_dataset("afe", tmp_path).samples()

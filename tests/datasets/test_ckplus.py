@@ -109,7 +109,7 @@ def test_a_labelled_sequence_without_enough_pictures_is_refused(tmp_path: Path) 
 
 @pytest.mark.parametrize(
     ("name", "message"),
-    [("S005_001_00000004.jpg", "frame 4 is there twice"), ("portrait.png", "ends in no frame number")],
+    [("S005_001_00000004.jpg", "two files are frame 4"), ("portrait.png", "does not end in a frame number")],
 )
 def test_a_foreign_picture_in_a_sequence_is_refused(tmp_path: Path, name: str, message: str) -> None:
     add_sequence(tmp_path, "S005/001", 5, "1.0")
@@ -124,7 +124,7 @@ def test_a_missing_top_folder_is_refused_by_name(tmp_path: Path, folder: str) ->
     add_sequence(tmp_path, "S005/001", 5, "1.0")
     shutil.rmtree(tmp_path / folder)
 
-    with pytest.raises(DatasetError, match=f"{folder} with subjects .* is not there(.|\n)*Expected layout of CK"):
+    with pytest.raises(DatasetError, match=f"{folder} with subjects .* not found(.|\n)*Expected layout of CK"):
         open_dataset("ckplus", tmp_path).samples()
 
 

@@ -44,5 +44,5 @@ def test_what_does_not_belong_is_refused_by_name(tmp_path: Path, name: str, mess
 def test_contempt_alone_is_no_set(tmp_path: Path) -> None:
     save(tmp_path / "contempt/S138_008_00000007.png")
 
-    with pytest.raises(DatasetError, match="a folder for each class is not there"):
+    with pytest.raises(DatasetError, match="a folder for each class not found"):
         open_dataset("ckplus48", tmp_path).samples()

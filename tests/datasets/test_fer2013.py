@@ -78,10 +78,10 @@ def test_a_picture_can_be_read_without_listing_first(tmp_path: Path) -> None:
         (pixels(0).rpartition(" ")[0], "2303 pixels instead of 2304"),
         (pixels(0) + " 7", "2305 pixels instead of 2304"),
         ("", "0 pixels instead of 2304"),
-        (pixels(0) + "x", "pixel '[0-9]+x' is no whole number from 0 to 255"),
-        ("256 " + pixels(0).partition(" ")[2], "pixel '256' is no whole number"),
-        ("-1 " + pixels(0).partition(" ")[2], "pixel '-1' is no whole number"),
-        ("1_0 " + pixels(0).partition(" ")[2], "pixel '1_0' is no whole number"),
+        (pixels(0) + "x", "pixel '[0-9]+x' is not a whole number from 0 to 255"),
+        ("256 " + pixels(0).partition(" ")[2], "pixel '256' is not a whole number"),
+        ("-1 " + pixels(0).partition(" ")[2], "pixel '-1' is not a whole number"),
+        ("1_0 " + pixels(0).partition(" ")[2], "pixel '1_0' is not a whole number"),
     ],
 )
 def test_a_row_with_wrong_pixels_is_unreadable_and_the_others_are_not(
@@ -101,7 +101,7 @@ def test_a_row_with_wrong_pixels_is_unreadable_and_the_others_are_not(
     [
         ("7,0 0,Training", r"fer2013\.csv, line 3: emotion '7' is not one of 0–6"),
         ("happy,0 0,Training", "line 3: emotion 'happy'"),
-        ("3,0 0,Holdout", "line 3: Usage 'Holdout' is none of Training, PublicTest, PrivateTest"),
+        ("3,0 0,Holdout", "line 3: Usage 'Holdout' is not one of Training, PublicTest, PrivateTest"),
         ("3,0 0", "line 3: 2 columns instead of 3"),
     ],
 )
@@ -138,7 +138,7 @@ def test_folders(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("name", "message"),
-    [("holdout/angry/a.jpg", "'holdout' is none of train"), ("train/bored/a.jpg", "unknown class 'bored'")],
+    [("holdout/angry/a.jpg", "'holdout' is not train"), ("train/bored/a.jpg", "unknown class 'bored'")],
 )
 def test_unknown_folders_are_refused_by_name(tmp_path: Path, name: str, message: str) -> None:
     save(tmp_path / "train/angry/a.jpg")

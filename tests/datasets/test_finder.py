@@ -104,7 +104,7 @@ def test_others_below_an_archives_folder(tmp_path: Path, name: str, files: list[
 def test_numbers_as_classes_of_ones_own_folder_lose_no_label_in_silence(tmp_path: Path) -> None:
     for code in RAF:
         save(tmp_path / "train" / code / "a.jpg")
-    with pytest.raises(DatasetError, match=r"are numbers \(1, 2, 3, .*say what they mean in a file classes\.json"):
+    with pytest.raises(DatasetError, match=r"are numbers \(1, 2, 3, .*write what they mean into a file classes\.json"):
         open_dataset("mine", tmp_path).samples()
 
 
@@ -167,16 +167,14 @@ def test_of_a_table_and_folders_the_table_is_taken_and_it_is_said(tmp_path: Path
 def test_two_copies_of_folders_are_not_chosen_between(tmp_path: Path) -> None:
     for copy in ("a", "b"):
         save(tmp_path / copy / "train/happy/1.jpg")
-    with pytest.raises(
-        DatasetError, match=r"is there 2 times \(.*a, .*b\); keep the one .* and move the others out of"
-    ):
+    with pytest.raises(DatasetError, match=r": found 2 times \(.*a, .*b\); keep the one .* and move the others out of"):
         open_dataset("fer2013", tmp_path).samples()
 
 
 @pytest.mark.parametrize("name", ["jaffe", "rafdb"])
 def test_links_into_a_cache_that_is_gone_are_named(tmp_path: Path, name: str) -> None:
     (tmp_path / "KA.AN1.39.tiff").symlink_to("/nowhere/files/md5/ab")
-    gone = r"KA\.AN1\.39\.tiff is a link to /nowhere/files/md5/ab, which is gone; bring it back \(its disk, dvc pull\)"
+    gone = r"KA\.AN1\.39\.tiff is a link to /nowhere/files/md5/ab, which is missing; restore it \(its disk, dvc pull\)"
     with pytest.raises(DatasetError, match=gone):
         open_dataset(name, tmp_path).samples()
 
@@ -392,14 +390,14 @@ def test_the_meaning_of_numbers_can_be_given(tmp_path: Path) -> None:
             ("train/0/a.jpg", HAPPINESS),
             ("train/2/a.jpg", SADNESS),
         ]
-        assert dataset.reading_notes == "classes as classes.json says"
+        assert dataset.reading_notes == "classes as in classes.json"
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ('{"0": "bored"}', "'0': 'bored' is none of anger, .*nor null; correct the file"),
-        ('{"0": 3}', "'0': 3 is none of anger"),
+        ('{"0": "bored"}', "'0': 'bored' is not one of anger, .*or null; correct the file"),
+        ('{"0": 3}', "'0': 3 is not one of anger"),
         ("[1]", 'expected {"1": "surprise", ...}'),
         ("{", r"classes\.json: cannot be read \(Expecting .* column 2 \(char 1\)\); correct the file"),
     ],
@@ -424,7 +422,10 @@ def test_labels_that_are_not_read_are_mentioned(tmp_path: Path) -> None:
     save(tmp_path / "b/happy/2.jpg")
     dataset = open_dataset("mine", tmp_path)
     assert {sample.label for sample in dataset.samples()} == {None}
-    assert dataset.reading_notes == "without labels, although there are class folders in a, b; move them up to be read"
+    assert (
+        dataset.reading_notes
+        == "without labels, although there are class folders in a, b; to have them read, move them up"
+    )
 
 
 def test_years_are_no_classes(tmp_path: Path) -> None:

@@ -57,7 +57,7 @@ def test_each_part_decides_for_itself_whether_it_is_labelled(tmp_path: Path) -> 
         (("happy/a.png", "contempt/b.png"), "contempt: unknown class 'contempt'"),
         (("train/happy/a.png", "train/others/b.png"), "train/others: unknown class 'others'"),
         (("happy/a.png", "b.png"), r"b\.png: a picture beside the class folders"),
-        (("train/a.png", "happy/b.png"), "'happy' is none of train, val and test"),
+        (("train/a.png", "happy/b.png"), "'happy' is not train, val or test"),
         (("train/a.png", "b.png"), r"b\.png: a picture beside the folders train"),
         ((), "no pictures"),
     ],

@@ -35,7 +35,7 @@ def test_kdef_reads_straight_faces(tmp_path: Path) -> None:
     assert len(dataset.samples()) == 4
     assert dataset.reading_notes == (
         "all pictures but 2, whose names do not say expression and angle (KDEF/AF01/AF01NAS.JPG, KDEF/AM31/AM31H.JPG); "
-        "rename these to be read"
+        "to have them read, rename them"
     )
     save(tmp_path / "KDEF/holiday.JPG")
     with pytest.raises(DatasetError, match=r"holiday\.JPG: the name is not of the form AF01ANS\.JPG"):
@@ -62,7 +62,7 @@ def test_caers_has_parts_and_classes(tmp_path: Path) -> None:
         "CAER-S/test/Neutral/0001.png": (NEUTRAL, "test"),
     }
     save(tmp_path / "CAER-S/others/Neutral/0001.png", "RGB")
-    with pytest.raises(DatasetError, match="'others' is none of train, val and test; move the folder away"):
+    with pytest.raises(DatasetError, match="'others' is not train, val or test; move the folder away"):
         found("caers", tmp_path)
 
 
@@ -95,11 +95,11 @@ def test_expw_reads_each_face_of_a_picture_by_its_box(tmp_path: Path) -> None:
     [
         ("a.png 0 1 2 3 4 99", "label.lst, line 1: 7 columns instead of 8"),
         ("a.png 0 1 2 3 4 99 7", "line 1: label '7' is not one of 0–6"),
-        ("a.png 0 1 x 3 4 99 6", "line 1: '1 x 3 4' is no box"),
-        ("a.png 0 1 1_0 3 4 99 6", "line 1: '1 1_0 3 4' is no box"),
-        ("\na.png 0 1 2 inf 4 99 6", "line 2: '1 2 inf 4' is no box"),
-        ("a.png 0 1 2 -1e999 4 99 6", "line 1: '1 2 -1e999 4' is no box"),
-        ("a.png 0 1 nan 3 4 99 6", "line 1: '1 nan 3 4' is no box"),
+        ("a.png 0 1 x 3 4 99 6", "line 1: '1 x 3 4' is not a box"),
+        ("a.png 0 1 1_0 3 4 99 6", "line 1: '1 1_0 3 4' is not a box"),
+        ("\na.png 0 1 2 inf 4 99 6", "line 2: '1 2 inf 4' is not a box"),
+        ("a.png 0 1 2 -1e999 4 99 6", "line 1: '1 2 -1e999 4' is not a box"),
+        ("a.png 0 1 nan 3 4 99 6", "line 1: '1 nan 3 4' is not a box"),
     ],
 )
 def test_a_bad_line_of_expw_is_named(line: str, message: str, tmp_path: Path) -> None:
@@ -184,7 +184,9 @@ def test_votes_in_another_order_than_the_pictures_are_refused(tmp_path: Path) ->
     ):
         found("ferplus", tmp_path)
     write_votes(tmp_path, [("a.png", [10] + [0] * 9)] * 3, ("train", "PublicTest", "PrivateTest"))
-    with pytest.raises(DatasetError, match=r"new\.csv, line 2: Usage 'train' is none of Training, PublicTest, Private"):
+    with pytest.raises(
+        DatasetError, match=r"new\.csv, line 2: Usage 'train' is not one of Training, PublicTest, Private"
+    ):
         found("ferplus", tmp_path)
 
 
@@ -256,11 +258,11 @@ def test_one_number_of_any_type_and_shape_is_an_annotation(value: np.generic | n
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"", "not an array of NumPy's"),
-        (b"6\n", "not an array of NumPy's"),
-        (b"PK\x03\x04" + bytes(60), "not an array of NumPy's"),
-        (np.array(6), "not an array of NumPy's"),  # cut short
-        (np.array([None]), "not an array of NumPy's"),
+        (b"", "not a NumPy array"),
+        (b"6\n", "not a NumPy array"),
+        (b"PK\x03\x04" + bytes(60), "not a NumPy array"),
+        (np.array(6), "not a NumPy array"),  # cut short
+        (np.array([None]), "not a NumPy array"),
         (np.zeros(0), r"0 values \(shape \(0,\)\) instead of one"),
         (np.zeros((2, 4)), r"8 values \(shape \(2, 4\)\) instead of one"),
         (np.array(6.5), "expression '6.5' is not one of 0–10"),

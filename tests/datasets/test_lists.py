@@ -152,7 +152,7 @@ def test_lines_that_end_with_cr_alone_are_read_or_told(name: str, tmp_path: Path
     expected = labels(name, tmp_path)
     listed.write_bytes(listed.read_bytes().replace(b"\n", b"\r"))
     if name in ("fer2013", "ckplus"):  # whose rows are read from their places in the file
-        with pytest.raises(DatasetError, match=rf"^{listed}, line 1: the lines end with CR alone; save the file with"):
+        with pytest.raises(DatasetError, match=rf"^{listed}, line 1: the lines end with only CR; save the file with"):
             labels(name, tmp_path)
     else:
         assert labels(name, tmp_path) == expected
@@ -238,7 +238,9 @@ def test_a_list_names_no_picture_outside_of_its_set(name: str, tmp_path: Path) -
     table = affectnet(tmp_path / "set")
     save(tmp_path / "b.jpg", "RGB")
     table.write_text(f"subDirectory_filePath,expression\n{name},1\n")
-    with pytest.raises(DatasetError, match=rf"{name}: named by the set's list, but not in {tmp_path}/set; correct"):
+    with pytest.raises(
+        DatasetError, match=rf"{name}: the set's list names it, but it is not in {tmp_path}/set; correct"
+    ):
         labels("affectnet", tmp_path / "set")
 
 

@@ -69,7 +69,7 @@ def test_what_is_damaged_is_named(tmp_path: Path) -> None:
     video = add_session(tmp_path, 1, "joy")
     for code in ("joy", "²", "inf"):
         video.with_suffix(".xml").write_text(f'<Meta><Metatag Name="Emotion" Value="{code}"/></Meta>')
-        with pytest.raises(DatasetError, match=rf"S001-001\.xml: Emotion '{code}' is no number"):
+        with pytest.raises(DatasetError, match=rf"S001-001\.xml: Emotion '{code}' is not a number"):
             open_dataset("mmi", tmp_path).samples()
     for text in ("<Meta>", "", '<?xml version="1.0" encoding="klingon"?><Meta/>'):
         video.with_suffix(".xml").write_text(text)

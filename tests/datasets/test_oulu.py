@@ -44,7 +44,7 @@ def test_the_six_folders(tmp_path: Path) -> None:
     [
         ("P001/Contempt", 5, "P001/Contempt: unknown expression 'Contempt'"),
         ("P001/Neutral", 5, "unknown expression 'Neutral'"),
-        ("extras/Anger", 5, "'extras' is no subject"),
+        ("extras/Anger", 5, "'extras' is not a subject"),
         ("P002/Anger", 3, "P002/Anger: 3 pictures"),
     ],
 )
@@ -59,5 +59,5 @@ def test_what_does_not_belong_is_refused_by_name(tmp_path: Path, name: str, fram
 def test_a_set_without_the_strong_visible_part_is_refused(tmp_path: Path) -> None:
     add_sequence(tmp_path, "OriginalImg/NI/Strong/P001/Anger")
 
-    with pytest.raises(DatasetError, match=r"VL/Strong .* is not there"):
+    with pytest.raises(DatasetError, match=r"VL/Strong .* not found"):
         open_dataset("oulu", tmp_path).samples()

@@ -96,7 +96,7 @@ def test_a_missing_or_binary_list_is_refused(root: Path) -> None:
         open_dataset("rafdb", root).samples()
 
     (root / LIST).unlink()
-    with pytest.raises(DatasetError, match=r"list_patition_label\.txt, or .* is not there(.|\n)*Expected layout"):
+    with pytest.raises(DatasetError, match=r"list_patition_label\.txt, or .* not found(.|\n)*Expected layout"):
         open_dataset("rafdb", root).samples()
 
 

@@ -49,5 +49,5 @@ def test_an_unknown_class_folder_is_refused(tmp_path: Path) -> None:
 def test_a_missing_part_is_refused(tmp_path: Path) -> None:
     save(tmp_path / "Train/Angry/a.png")
 
-    with pytest.raises(DatasetError, match=r"a folder Val is not there(.|\n)*Expected layout of SFEW"):
+    with pytest.raises(DatasetError, match=r"a folder Val not found(.|\n)*Expected layout of SFEW"):
         open_dataset("sfew", tmp_path).samples()

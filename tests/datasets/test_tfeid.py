@@ -34,9 +34,9 @@ def test_all_classes_but_contempt(above: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("dfh_proud_x/f01_dfh_1.jpg", "dfh_proud_x: no class folder such as dfh_anger_x"),
-        ("others/f01_dfh_1.jpg", "others: no class folder"),
-        ("dfh_fear_x/holiday.jpg", r"holiday\.jpg: the name does not begin as f01_"),
+        ("dfh_proud_x/f01_dfh_1.jpg", "dfh_proud_x: not a class folder such as dfh_anger_x"),
+        ("others/f01_dfh_1.jpg", "others: not a class folder"),
+        ("dfh_fear_x/holiday.jpg", r"holiday\.jpg: the name does not begin with a model such as f01_"),
     ],
 )
 def test_what_does_not_belong_is_named(name: str, message: str, tmp_path: Path) -> None:

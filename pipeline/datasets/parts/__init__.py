@@ -1,1 +1,1 @@
-"""What the readers share: interface, decoding, finding a set, class names, lists, tables, sequences, boxes, videos."""
+"""Shared parts of readers: interface, decoding, finding a set, class names, lists, tables, sequences, boxes, videos."""

@@ -1,4 +1,4 @@
-"""What every data set is: a list of samples, and a picture for each of them."""
+"""The interface of data sets: a list of samples, and a picture for each of them."""
 
 import sys
 from abc import ABC, abstractmethod
@@ -24,11 +24,11 @@ class Sample:
 
     Attributes:
         key: path relative to the set's root, with ``/``; unique. Row 17 of a CSV file is ``fer2013.csv:17``.
-        label: index into ``EXPRESSIONS``; None where the set gives none.
-        subject: who is shown; None where the layout does not say.
-        sequence: in which recording; None where the layout does not say.
-        frame: the picture's place in the recording; None where the layout does not say.
-        split: ``train``, ``val`` or ``test`` as distributed; None where the set is not divided.
+        label: index into ``EXPRESSIONS``; None if the set gives none.
+        subject: the person shown; None if the layout does not say.
+        sequence: the recording; None if the layout does not say.
+        frame: the picture's position in the recording; None if the layout does not say.
+        split: ``train``, ``val`` or ``test`` as distributed; None if the set is not divided.
     """
 
     key: str
@@ -42,24 +42,24 @@ class Sample:
 class Dataset(ABC):
     """A data set in its own layout below ``root``.
 
-    A new set is one new module: the three texts ``name``, ``title`` and ``layout``, ``scan``, and ``read`` where the
-    pictures are not files of their own.
+    A new set is one new module. It defines the texts ``name``, ``title`` and ``layout`` and the method ``scan``, and
+    also ``read`` if the pictures are not separate files.
     """
 
     name: str
     """The name in params.yaml."""
     title: str
-    """The name as people write it."""
+    """The set's usual name."""
     layout: str
-    """What is expected below the root; shown when something else is found."""
+    """The expected content of the root; shown in errors."""
     unit: str = "picture"
-    """What its samples are."""
+    """What a sample is, in the singular."""
     caveat: str = ""
-    """What must be said below tables of results on this set; mostly nothing."""
+    """A warning to print below tables of results on this set; usually empty."""
     published: ClassVar[Mapping[str, int | Sequence[int]]] = {}
-    """How many pictures this reader finds in a whole copy, by part (train, val, test; "all" where it is not divided).
+    """Number of pictures that this reader finds in a complete copy, by part (train, val, test; "all" if undivided).
 
-    Seven numbers in the order of ``EXPRESSIONS`` where those of the classes are known, else one number in all. Sources:
+    Seven numbers in the order of ``EXPRESSIONS`` if the numbers by class are known, else the total. Sources:
     docs/datasets.md.
     """
 
@@ -70,7 +70,7 @@ class Dataset(ABC):
             root: the set's own folder.
 
         Raises:
-            DatasetError: there is no such folder.
+            DatasetError: the folder does not exist.
         """
         self.root = root
         self._reading_notes: list[str] = []
@@ -79,43 +79,43 @@ class Dataset(ABC):
 
     @property
     def advice(self) -> str:
-        """What to do where there is no folder or no picture, as the end of a message."""
+        """What to do if the folder or its pictures are missing, as the end of a message."""
         return f"unpack {self.title} there or set data.root in params.yaml"
 
     @property
     def provenance(self) -> Provenance:
-        """``stand-in`` where any folder that is searched for the set holds a drawn one, else ``real``."""
+        """``stand-in`` if any folder that is searched for the set contains a drawn set, else ``real``."""
         return "stand-in" if any((folder / STAND_IN_MARK).exists() for folder in folders_below(self.root)) else "real"
 
     @property
     def reading_notes(self) -> str:
-        """How the folder was read where it could be read in several ways; known after ``samples``."""
+        """How the folder was read, if there were several ways to read it; known after ``samples``."""
         return "; ".join(self._reading_notes)
 
     def add_note(self, note: str) -> None:
-        """Add to ``reading_notes`` what is not in it yet."""
+        """Add a note to ``reading_notes`` unless it is there already."""
         if note not in self._reading_notes:
             self._reading_notes.append(note)
 
     @property
     def expected_counts(self) -> Mapping[str, int | Sequence[int]]:
-        """How many pictures a whole copy has: ``published``, or other numbers where copies differ.
+        """The number of pictures in a complete copy: ``published``, or other numbers if copies differ.
 
         Returns:
-            In the form of ``published``; empty where no numbers are known.
+            Numbers in the form of ``published``; empty if they are unknown.
         """
         return self.published
 
     @property
     def aligned(self) -> bool:
-        """Whether the set's own authors have aligned its pictures to the face."""
+        """Whether the set's authors have aligned the faces of its pictures."""
         return False
 
     def samples(self) -> list[Sample]:
-        """All samples, sorted by key; never empty.
+        """Return all samples, sorted by key; never empty.
 
         Raises:
-            DatasetError: the folder is laid out differently than documented, or holds no picture.
+            DatasetError: the folder has another layout than documented, or contains no picture.
         """
         self._reading_notes.clear()
         samples = sorted(self.scan(), key=lambda sample: sample.key)
@@ -125,7 +125,7 @@ class Dataset(ABC):
             if sample.key == following.key:
                 raise self.error(f"{self.root}: {sample.key} is listed twice; keep one of the lines")
         for sample in samples:
-            # Bytes of a file name that are not UTF-8 come as lone surrogates, which no manifest can store.
+            # Bytes of a file name that are not UTF-8 become lone surrogates, which a manifest cannot store.
             if not sample.key.isascii() and (shown := as_text(sample.key)) != sample.key:
                 locale = sys.getfilesystemencoding()
                 what = "is not UTF-8; rename the file"
@@ -135,7 +135,7 @@ class Dataset(ABC):
         return samples
 
     def skipped_files(self) -> dict[str, int]:
-        """Numbers of files that are no samples, by ending; counted only where any file may lie in the folder."""
+        """Return the number of files that are not samples, by ending; only for folders in which any file may lie."""
         return {}
 
     @abstractmethod
@@ -143,14 +143,14 @@ class Dataset(ABC):
         """List the samples, in any order.
 
         Raises:
-            DatasetError: as ``samples``.
+            DatasetError: as in ``samples``.
         """
 
     def read(self, sample: Sample) -> NDArray[np.uint8]:
-        """The picture of a sample.
+        """Read the picture of a sample.
 
         Returns:
-            uint8 H×W×3 RGB; grey is repeated to three channels.
+            uint8 H×W×3 RGB; grey pictures have three equal channels.
 
         Raises:
             UnreadableImageError: it cannot be decoded; the message is the key and the reason.
@@ -158,28 +158,28 @@ class Dataset(ABC):
         return decode(self.file(sample), sample.key)
 
     def file(self, sample: Sample) -> Path:
-        """The file that a sample's picture is in."""
+        """Return the file that contains a sample's picture."""
         return self.root / sample.key
 
     def key(self, path: Path) -> str:
-        """The key of a file below the root; that of the root is ``.``.
+        """Return the key of a file below the root; the root's own key is ``.``.
 
         Raises:
-            DatasetError: the file lies elsewhere.
+            DatasetError: the file is not below the root.
         """
         if not path.is_relative_to(self.root) or ".." in (below := path.relative_to(self.root)).parts:
-            raise self.error(f"{path}: named by the set's list, but not in {self.root}; correct the list")
+            raise self.error(f"{path}: the set's list names it, but it is not in {self.root}; correct the list")
         return below.as_posix()
 
     def error(self, what: str) -> DatasetError:
-        """An error to be raised that also says which layout is expected."""
+        """Return an error that also says which layout is expected."""
         return DatasetError(f"{what}\nExpected layout of {self.title}: {self.layout}")
 
 
 class AlignedOrWhole(Dataset):
-    """A set that circulates both with faces aligned by its authors and as whole pictures.
+    """A set that exists both with faces aligned by its authors and as whole pictures.
 
-    Its ``scan`` writes into ``_aligned`` which of the two it reads.
+    Its ``scan`` sets ``_aligned`` to say which of the two it reads.
     """
 
     def __init__(self, root: Path) -> None:
@@ -188,7 +188,7 @@ class AlignedOrWhole(Dataset):
 
     @property
     def aligned(self) -> bool:
-        """Whether the aligned pictures are read; lists the set where that is not known yet."""
+        """Whether the aligned pictures are read; lists the set if this is not known yet."""
         if self._aligned is None:
             self.samples()
         return bool(self._aligned)

@@ -1,4 +1,4 @@
-"""Sets that list faces by their boxes in pictures; one picture may show several of them."""
+"""Sets that list faces by their boxes in pictures. One picture may show several faces."""
 
 import math
 from collections.abc import Sequence
@@ -14,11 +14,10 @@ from pipeline.datasets.parts.pictures import decode
 from pipeline.errors import UnreadableImageError, short_key
 
 LEAST_INSIDE = 0.5
-"""The share of a face's box that must lie in its picture: of boxes that reach beyond its edge, as of a face that is cut
-off there, the part inside is read."""
+"""Minimum share of a box that must lie in its picture. If a box reaches beyond the edge, the part inside is read."""
 
 MARGIN = 0.5
-"""What is added to a face's box on each side, as a share of its size: the detector needs to see a whole head."""
+"""Margin added on each side of a face's box, as a share of its size: the detector needs to see the whole head."""
 
 
 @dataclass(frozen=True)
@@ -41,22 +40,22 @@ class Box:
 
 
 def whole_pixels(numbers: Sequence[str]) -> list[int]:
-    """The pixels that numbers of a list say, without what is behind their decimal point.
+    """Convert texts to numbers and drop the decimals.
 
     Raises:
-        ValueError: one is no number, or no finite one.
+        ValueError: a text is not a number, or the number is not finite.
     """
     values = [number_of(text) for text in numbers]
     if not all(map(math.isfinite, values)):
-        raise ValueError("no finite number")
+        raise ValueError("not a finite number")
     return list(map(int, values))
 
 
 class BoxedFaces(Dataset):
-    """A set whose ``scan`` puts the box of every sample into ``boxes``.
+    """A set of faces with boxes. Its ``scan`` must fill ``boxes``.
 
     Attributes:
-        boxes: by the key of the sample.
+        boxes: boxes by the key of the sample.
     """
 
     def __init__(self, root: Path) -> None:
@@ -64,7 +63,7 @@ class BoxedFaces(Dataset):
         self.boxes: dict[str, Box] = {}
 
     def read(self, sample: Sample) -> NDArray[np.uint8]:
-        """The face with its surroundings (``MARGIN``).
+        """Read a face with its surroundings (``MARGIN``).
 
         Returns:
             uint8 H×W×3 RGB.
@@ -85,7 +84,7 @@ class BoxedFaces(Dataset):
         return picture[top:bottom, left:right]
 
     def file(self, sample: Sample) -> Path:
-        """The picture that a face is in."""
+        """Return the picture that shows a face."""
         return self._box(sample).file
 
     def _box(self, sample: Sample) -> Box:
@@ -95,7 +94,7 @@ class BoxedFaces(Dataset):
 
 
 def _fault(box: Box, height: int, width: int) -> str:
-    """What keeps a box from showing its face in a picture of that size; empty: nothing does."""
+    """Return why a box cannot be read from a picture of that size; empty if it can."""
     if box.right <= box.left or box.bottom <= box.top:
         return "is empty"
     wide = max(0, min(box.right + 1, width) - max(box.left, 0))

@@ -1,4 +1,4 @@
-"""How folders, files and tables name the classes and the parts of a set: by words, by numbers, one folder per class."""
+"""Names of classes and parts in folders, files and tables: words or numbers, and one folder per class."""
 
 import json
 from collections.abc import Collection, Iterator, Mapping
@@ -25,35 +25,35 @@ PART_WORDS = {
 }
 
 CLASSES_FILE = "classes.json"
-"""A file in the set's own folder that says what codes mean: {"1": "surprise", "8": null}; null leaves a class out."""
+"""A file in the set's own folder that gives the meaning of codes: {"1": "surprise", "8": null}; null omits a class."""
 
 HIGHEST_CODE = 10
-"""The highest number that any set uses for a class (AffectNet); folders with higher ones, as years, are no classes."""
+"""The highest class number of any set (AffectNet). Folders with higher numbers, such as years, are not classes."""
 
 Codes = Mapping[str, int | None]
-"""What codes mean: an index into ``EXPRESSIONS``; None where the class is left out."""
+"""The meaning of codes: an index into ``EXPRESSIONS``, or None if the class is omitted."""
 
 NO_CODES: Codes = {}
-"""For folders that are named by words alone."""
+"""For folders that are named only by words."""
 
 
 def class_of(word: str) -> int | None:
-    """The index into ``EXPRESSIONS`` of a class's name in any case; None where it is no class's name."""
+    """Return the index into ``EXPRESSIONS`` of a class name in any case; None if it is not a class name."""
     return next((label for label, words in CLASS_WORDS.items() if word.casefold() in words), None)
 
 
 def part_of(word: str) -> str | None:
-    """``train``, ``val`` or ``test`` for a part's name in any case; None where it is no part's name."""
+    """Return ``train``, ``val`` or ``test`` for the name of a part in any case; None if it is not such a name."""
     return next((part for part, words in PART_WORDS.items() if word.casefold() in words), None)
 
 
 def is_code(name: str) -> bool:
-    """Whether a folder's name may be the number of a class."""
+    """Return whether a folder's name can be the number of a class."""
     return name.isascii() and name.isdigit() and int(name) <= HIGHEST_CODE
 
 
 def plain_code(text: str) -> str:
-    """A whole number in its plain form, "3" for 3.0, 3.000e+00 and +3; other text as it is."""
+    """Return a whole number in its plain form, such as "3" for 3.0, 3.000e+00 and +3; other texts unchanged."""
     try:
         value = number_of(text)
     except ValueError:
@@ -62,13 +62,13 @@ def plain_code(text: str) -> str:
 
 
 def read_codes(dataset: Dataset) -> dict[str, int | None]:
-    """What the user's ``classes.json`` says that codes mean.
+    """Read the user's ``classes.json``.
 
     Returns:
-        Labels by code; empty where there is no such file.
+        Labels by code; empty if the file does not exist.
 
     Raises:
-        DatasetError: the file is damaged, or names what is no class.
+        DatasetError: the file is damaged, or names an unknown class.
     """
     path = dataset.root / CLASSES_FILE
     if not path.is_file():
@@ -82,48 +82,49 @@ def read_codes(dataset: Dataset) -> dict[str, int | None]:
         raise dataset.error(f'{path}: expected {{"1": "surprise", ...}} with classes of {words}, or null')
     for name, word in given.items():
         if word is not None and (not isinstance(word, str) or class_of(word) is None):
-            raise dataset.error(f"{path}: {name!r}: {word!r} is none of {words}, nor null; correct the file")
-    dataset.add_note(f"classes as {CLASSES_FILE} says")
+            raise dataset.error(f"{path}: {name!r}: {word!r} is not one of {words}, or null; correct the file")
+    dataset.add_note(f"classes as in {CLASSES_FILE}")
     return {name: None if word is None else class_of(word) for name, word in given.items()}
 
 
 def has_class_folders(folder: Path, codes: Codes = NO_CODES) -> bool:
-    """Whether a sub-folder with pictures is named after a class or is one of ``codes``."""
+    """Return whether a sub-folder with pictures is named after a class or is one of ``codes``."""
     named = (inside for inside in subfolders(folder) if class_of(inside.name) is not None or inside.name in codes)
     return any(next(pictures_below(inside), None) is not None for inside in named)
 
 
 def has_part_folders(folder: Path, codes: Codes = NO_CODES) -> bool:
-    """Whether a sub-folder named after a part (train, val, test) has class folders."""
+    """Return whether a sub-folder named after a part (train, val, test) contains class folders."""
     return any(part_of(inside.name) and has_class_folders(inside, codes) for inside in subfolders(folder))
 
 
 def numbered_folders(folder: Path) -> list[str]:
-    """The names of sub-folders with pictures that may be numbers of classes; empty if there is but one."""
+    """Return the names of sub-folders with pictures that can be class numbers; empty if there is only one."""
     names = [inside.name for inside in subfolders(folder) if is_code(inside.name)]
     names = [name for name in names if next(pictures_below(folder / name), None) is not None]
     return sorted(names, key=int) if len(names) > 1 else []
 
 
 def has_numbered_parts(folder: Path) -> bool:
-    """Whether a sub-folder named after a part has numbers for class folders."""
+    """Return whether a sub-folder named after a part contains folders that can be class numbers."""
     return any(part_of(inside.name) and numbered_folders(inside) for inside in subfolders(folder))
 
 
 def class_samples(
     dataset: Dataset, folder: Path, split: str | None, left_out: Collection[str] = (), codes: Codes = NO_CODES
 ) -> Iterator[Sample]:
-    """One labelled sample per picture of a folder that has one sub-folder per class.
+    """Yield one labelled sample per picture of a folder that has one sub-folder per class.
 
     Args:
         dataset: the set that the folder belongs to.
-        folder: that of the class folders.
-        split: the part that the samples are of; None where the set is not divided.
+        folder: the folder that contains the class folders.
+        split: the part of the samples; None if the set is not divided.
         left_out: names (in lower case) of sub-folders that are known but not read.
         codes: further names of classes.
 
     Raises:
-        DatasetError: sub-folders with pictures are no classes, or pictures lie beside the class folders. All are named.
+        DatasetError: sub-folders with pictures are not classes, or pictures lie beside the class folders. All are
+            named.
     """
     labels = {
         inside: codes[inside.name] if inside.name in codes else class_of(inside.name)
@@ -152,15 +153,15 @@ def class_samples(
 
 
 def unknown_codes(folder: Path, names: list[str]) -> str:
-    """What is wrong with class folders that are numbers without a known meaning, and what to do about it.
+    """Return a message about class folders that are numbers of unknown meaning, and what to do.
 
     Args:
-        folder: that of the class folders.
+        folder: the folder that contains the class folders.
         names: their names, at least one.
     """
     return (
-        f"{folder}: its folders are numbers ({', '.join(names)}), which mean other classes in every set; say what they "
-        f'mean in a file {CLASSES_FILE} in the set\'s own folder, as {{"{names[0]}": "...", ...}} with angry, disgust, '
-        "fear, happy, sad, surprise, neutral or null, or rename them so; if they are no classes, rename them as "
-        f"person-{names[0]}"
+        f"{folder}: its folders are numbers ({', '.join(names)}), whose meaning differs between sets; write what they "
+        f'mean into a file {CLASSES_FILE} in the set\'s own folder, as {{"{names[0]}": "...", ...}} with angry, '
+        "disgust, fear, happy, sad, surprise, neutral or null, or rename them so; if they are not classes, rename them "
+        f"as person-{names[0]}"
     )

@@ -1,4 +1,4 @@
-"""Folders and picture files below a set's own folder, in an order that is the same on every machine."""
+"""Folders and picture files in a set's own folder, in an order that is the same on every machine."""
 
 import os
 from collections import Counter
@@ -10,23 +10,23 @@ from pipeline.datasets.parts.pictures import is_picture
 from pipeline.errors import DatasetError
 
 MAX_SUBFOLDERS = 40
-"""Sub-folders beyond this number are the set itself (subjects, sequences) and are not searched for it."""
+"""A folder with more sub-folders is part of the set (subjects, sequences); they are not searched for the set."""
 
 MAX_FOLDERS = 5000
-"""Folders that are searched in all: the search ends soon where the root is no set's folder."""
+"""Maximum number of folders to search, so that a search in a wrong root ends soon."""
 
 
 def is_hidden(name: str) -> bool:
-    """Whether a folder is not the user's own: hidden, or added to an archive by macOS."""
+    """Return whether a folder is hidden, or was added to an archive by macOS."""
     return name.startswith(".") or name == "__MACOSX"
 
 
 def folders_below(root: Path, deepest: int | None = None) -> Iterator[Path]:
-    """The root and the folders below it, the nearest first, then by name; without hidden ones and links.
+    """Yield the root and the folders below it by level, then by name; without hidden folders and links.
 
     Args:
-        root: where to begin.
-        deepest: levels below the root; None for all.
+        root: the folder to begin with.
+        deepest: maximum number of levels below the root; None: all.
     """
     level, depth, count = [root], 0, 0
     while level and count < MAX_FOLDERS:
@@ -39,9 +39,9 @@ def folders_below(root: Path, deepest: int | None = None) -> Iterator[Path]:
 
 
 def nested_folders(root: Path) -> Iterator[Path]:
-    """The root and, as long as a folder holds just one folder and no picture, that folder.
+    """Yield the root, and the folder inside as long as it is the only folder and there is no picture beside it.
 
-    These are the folders that archives put around a set. Notes and tables may lie beside the single folder.
+    Archives often add such folders around a set. Notes and tables may lie beside the single folder.
     """
     folder = root
     while True:
@@ -58,18 +58,19 @@ def nested_folders(root: Path) -> Iterator[Path]:
 
 
 def _inside(folder: Path) -> list[Path]:
+    """Return the sub-folders to search for a set, sorted by name; empty if there are more than ``MAX_SUBFOLDERS``."""
     try:
         with os.scandir(folder) as entries:
             names = sorted(
                 entry.name for entry in entries if entry.is_dir(follow_symlinks=False) and not is_hidden(entry.name)
             )
     except PermissionError:
-        return []  # it lies beside the set; folders of the set itself are read by ``subfolders``, which does raise
+        return []  # it is not part of the set: the set's own folders are read by ``subfolders``, which raises
     return [folder / name for name in names] if len(names) <= MAX_SUBFOLDERS else []
 
 
 def files_by_name(folder: Path) -> dict[str, Path]:
-    """The files directly in a folder by their names in lower case, without hidden ones; empty where it is no folder.
+    """Return the files in a folder by name in lower case, without hidden files; empty if the folder does not exist.
 
     Raises:
         DatasetError: the folder cannot be read.
@@ -86,17 +87,17 @@ def files_by_name(folder: Path) -> dict[str, Path]:
 
 
 def file_named(folder: Path, name: str) -> Path | None:
-    """The file of that name, in any case, in a folder; None where there is none."""
+    """Return the file of that name, in any case, in a folder; None if there is none."""
     return files_by_name(folder).get(name.casefold())
 
 
 def pictures_in(folder: Path) -> list[Path]:
-    """The picture files directly in a folder, sorted by name."""
+    """Return the picture files directly in a folder, sorted by name."""
     return sorted(path for path in folder.iterdir() if is_picture(path) and path.is_file())
 
 
 def pictures_below(folder: Path) -> Iterator[Path]:
-    """The picture files that ``files_below`` finds.
+    """Yield the picture files in a folder and its sub-folders (see ``files_below``).
 
     Raises:
         DatasetError: a folder cannot be read.
@@ -105,13 +106,13 @@ def pictures_below(folder: Path) -> Iterator[Path]:
 
 
 def files_below(folder: Path, wanted: Callable[[Path], bool]) -> Iterator[Path]:
-    """The files that are wanted in a folder and its sub-folders, by name.
+    """Yield the wanted files in a folder and its sub-folders, sorted by name.
 
-    Hidden folders and links to folders are not entered.
+    Hidden folders and links to folders are ignored.
 
     Args:
-        folder: where to begin.
-        wanted: whether a file is.
+        folder: the folder to begin with.
+        wanted: returns whether a file is wanted.
 
     Raises:
         DatasetError: a folder cannot be read.
@@ -122,7 +123,7 @@ def files_below(folder: Path, wanted: Callable[[Path], bool]) -> Iterator[Path]:
 
 
 def skipped_files(folder: Path) -> dict[str, int]:
-    """How many files and folders ``pictures_below`` leaves out, by ending or kind.
+    """Count the files and folders that ``pictures_below`` ignores, by ending or kind.
 
     Raises:
         DatasetError: a folder cannot be read.
@@ -142,12 +143,12 @@ def skipped_files(folder: Path) -> dict[str, int]:
 
 
 def _refuse(error: OSError) -> NoReturn:
-    """A folder that cannot be read must not be left out silently."""
+    """Raise an error for a folder that cannot be read, so that its pictures are not omitted silently."""
     raise DatasetError(f"{error.filename}: {error.strerror}; make the folder readable or move it away") from error
 
 
 def subfolders(folder: Path) -> list[Path]:
-    """The sub-folders, sorted by name, without hidden ones.
+    """Return the sub-folders, sorted by name, without hidden ones.
 
     Raises:
         DatasetError: the folder cannot be read.
@@ -155,11 +156,11 @@ def subfolders(folder: Path) -> list[Path]:
     try:
         with os.scandir(folder) as entries:
             paths = [folder / entry.name for entry in entries if not is_hidden(entry.name)]
-        return sorted(path for path in paths if path.is_dir())  # which a link to itself is not
+        return sorted(path for path in paths if path.is_dir())  # a link to itself is not
     except OSError as error:
         _refuse(error)
 
 
 def picture_folders(folder: Path) -> list[Path]:
-    """The sub-folders that hold a picture at any depth."""
+    """Return the sub-folders that contain a picture at any depth."""
     return [path for path in subfolders(folder) if next(pictures_below(path), None) is not None]

@@ -1,7 +1,7 @@
-"""The text files of sets, all opened in one way: lists with a picture a line, tables, single labels.
+"""Reading of a set's text files: lists with one picture per line, CSV tables, single labels.
 
-They are UTF-8. Byte order marks are left out (files that were put together have several), and so is a line that names
-the separator to a spreadsheet. Line ends are those of any system. What is no such text is refused by file and line.
+The files must be UTF-8. Byte order marks are ignored (concatenated files have several), and so is a line that tells
+spreadsheets the separator. Line ends may be those of any system. Other files are refused with file and line.
 """
 
 import csv
@@ -17,48 +17,48 @@ from pipeline.files.names import as_text
 MakeError = Callable[[str], DatasetError]
 
 MARKS = (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")
-"""Byte order marks: of UTF-8, and of UTF-16 in both orders."""
+"""Byte order marks of UTF-8, and of UTF-16 in both byte orders."""
 
 LONGEST_HEADER = 1 << 20
-"""Bytes that are looked at to recognise a table: any file may lie beside one."""
+"""Maximum number of bytes to read for recognising a table, because any file may lie beside one."""
 
 DELIMITERS = ",;\t"
-"""What separates the columns of tables: spreadsheets write semicolons where the comma is the decimal sign."""
+"""Possible column separators. Spreadsheets write semicolons if the comma is the decimal sign."""
 
 SEPARATOR = re.compile(r'\s*"?sep=[,;\s]"?[,;\s]*', re.IGNORECASE)
-"""What spreadsheets read above the header, and some programs write there: ``sep=;``."""
+"""A line above the header that tells spreadsheets the separator, such as ``sep=;``."""
 
 
 def is_blank(line: str) -> bool:
-    """Whether a line has nothing of a list or table: only blanks, or the separator's name for a spreadsheet."""
+    """Return whether a line contains nothing of a list or table: it is blank, or tells spreadsheets the separator."""
     return not line or line.isspace() or SEPARATOR.fullmatch(line) is not None
 
 
 def read_text(path: Path, error: MakeError) -> str:
-    """The whole text of a small file.
+    """Return the whole text of a small file.
 
     Args:
         path: the file.
-        error: makes what is raised: a data set's ``error``, or ``DatasetError`` where the file belongs to no set.
+        error: makes the error to raise: a data set's ``error``, or ``DatasetError`` if the file belongs to no set.
 
     Raises:
-        DatasetError: as ``list_lines``.
+        DatasetError: as in ``list_lines``.
     """
     return "".join(line for _, line in _lines(path, error))
 
 
 def list_lines(dataset: Dataset, path: Path) -> Iterator[tuple[str, str]]:
-    """The lines of a list that are not blank.
+    """Yield the lines of a list that are not blank.
 
     Args:
         dataset: the set that the list belongs to.
         path: the list.
 
     Yields:
-        Where the line is (for errors), and its text without blanks around it.
+        The line's position (for errors), and its text without surrounding blanks.
 
     Raises:
-        DatasetError: the system refuses to read the file, or a line is not UTF-8.
+        DatasetError: the file cannot be read, or a line is not UTF-8.
     """
     for where, line in _lines(path, dataset.error):
         if not is_blank(line):
@@ -66,19 +66,19 @@ def list_lines(dataset: Dataset, path: Path) -> Iterator[tuple[str, str]]:
 
 
 def table_rows(path: Path, error: MakeError) -> Iterator[tuple[str, list[str]]]:
-    """The rows of a CSV file in which any field has a text; the first is the header.
+    """Yield the rows of a CSV file that are not empty; the first is the header.
 
-    A quoted field may have line breaks, as names of pictures may.
+    A quoted field may contain line breaks, because names of pictures may contain them.
 
     Args:
         path: the file.
         error: as in ``read_text``.
 
     Yields:
-        Where the row begins (for errors), and its fields without blanks around them.
+        The row's first line (for errors), and its fields without surrounding blanks.
 
     Raises:
-        DatasetError: as ``read_text``, or a row has a quote that is not closed or a field of more than 128 kB.
+        DatasetError: as in ``read_text``; or a quote is not closed, or a field is longer than 128 kB.
     """
     lines = (line for _, line in _lines(path, error))
     above, header = next(((above, line) for above, line in enumerate(lines) if not is_blank(line)), (0, ""))
@@ -96,19 +96,19 @@ def table_rows(path: Path, error: MakeError) -> Iterator[tuple[str, list[str]]]:
 
 
 def columns_of(dataset: Dataset, path: Path, names: tuple[str, ...]) -> Iterator[tuple[str, list[str]]]:
-    """The fields of some columns of a CSV file, row by row.
+    """Yield the fields of some columns of a CSV file, row by row.
 
     Args:
         dataset: the set that the table belongs to.
         path: the table.
-        names: of the columns, in any case.
+        names: names of the columns, in any case.
 
     Yields:
-        Where the row is (for errors), and a field for each of ``names``.
+        The row's position (for errors), and one field for each of ``names``.
 
     Raises:
-        DatasetError: as ``table_rows``; a column is missing or there twice, or a row has another number of fields than
-            the header.
+        DatasetError: as in ``table_rows``; or a column is missing or occurs twice; or a row has another number of
+            fields than the header.
     """
     rows = table_rows(path, dataset.error)
     where, header = next(rows, (f"{path}, line 1", []))
@@ -118,7 +118,7 @@ def columns_of(dataset: Dataset, path: Path, names: tuple[str, ...]) -> Iterator
             found = short_repr(", ".join(header))
             raise dataset.error(f"{where}: no column {name!r}, found {found}; unpack the table again")
         if head.count(name.casefold()) > 1:
-            raise dataset.error(f"{where}: two columns {name!r}; remove the one that is not the set's own")
+            raise dataset.error(f"{where}: two columns {name!r}; remove the one that does not belong to the set")
     places = [head.index(name.casefold()) for name in names]
     for where, fields in rows:
         if len(fields) != len(head):
@@ -127,28 +127,28 @@ def columns_of(dataset: Dataset, path: Path, names: tuple[str, ...]) -> Iterator
 
 
 def number_of(text: str) -> float:
-    """The decimal number that a field says; ``1_0`` is a misprint, though Python reads 10.
+    """Convert a text to a number. ``1_0`` is a misprint, although Python reads it as 10.
 
     Raises:
-        ValueError: it is no number.
+        ValueError: it is not a number.
     """
     if "_" in text:
-        raise ValueError(f"no number: {text!r}")
+        raise ValueError(f"not a number: {text!r}")
     return float(text)
 
 
 def delimiter_of(header: str) -> str:
-    """What separates the columns of a table with this header: that of ``DELIMITERS`` which it has most of."""
+    """Return the separator of a table with this header: the one of ``DELIMITERS`` that occurs most often."""
     return max(DELIMITERS, key=header.count)
 
 
 def first_lines(path: Path, count: int) -> list[str]:
-    """The first lines of a file that are not blank, by which a table is recognised whatever its encoding.
+    """Return the first lines of a file that are not blank, to recognise a table in any encoding.
 
-    They are without marks and zero bytes.
+    Byte order marks and zero bytes are removed.
 
     Returns:
-        So many, empty where the file has fewer.
+        ``count`` lines; empty ones if the file has fewer.
 
     Raises:
         DatasetError: the file cannot be read.
@@ -168,7 +168,7 @@ def require_utf8(error: MakeError, where: str, line: str) -> None:
     """Check a line that was decoded with ``errors="surrogateescape"``.
 
     Raises:
-        DatasetError: it held bytes that are not UTF-8, or zero bytes.
+        DatasetError: it contains bytes that are not UTF-8, or zero bytes.
     """
     wrong = None if line.isascii() else re.search("[\udc80-\udcff]", line)
     if line.startswith(("\udcff\udcfe", "\udcfe\udcff")):
@@ -183,6 +183,7 @@ def require_utf8(error: MakeError, where: str, line: str) -> None:
 
 
 def _lines(path: Path, error: MakeError) -> Iterator[tuple[str, str]]:
+    """Yield all lines with their positions, without byte order marks; raise an error if one is not UTF-8."""
     try:
         with path.open(encoding="utf-8", errors="surrogateescape") as file:
             for number, line in enumerate(file, start=1):

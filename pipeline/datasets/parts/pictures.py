@@ -1,4 +1,4 @@
-"""Decoding of picture files: every readable picture becomes one RGB array, every other one an error with a reason."""
+"""Decoding of picture files: a readable picture becomes an RGB array, any other file an error with a reason."""
 
 import errno
 import warnings
@@ -15,28 +15,28 @@ from pipeline.errors import RefusedImageError, UnreadableImageError
 JPEG = frozenset({".jfif", ".jif", ".jpe", ".jpeg", ".jpg"})
 HEIF = frozenset({".heic", ".heif", ".hif"})
 SUFFIXES = JPEG | HEIF | {".avif", ".bmp", ".dib", ".gif", ".pgm", ".png", ".pnm", ".ppm", ".tif", ".tiff", ".webp"}
-"""What a picture file's name ends in, in lower case."""
+"""Suffixes of picture files, in lower case."""
 
 FORMATS = ("AVIF", "BMP", "DIB", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
-"""The decoders in use. The list is closed because some of Pillow's other decoders start external programs."""
+"""The decoders to use. The list is closed because some of Pillow's other decoders start external programs."""
 
 SIGNATURES = (b"\xff\xd8\xff", b"\x89PNG\r\n", b"GIF87a", b"GIF89a", b"II*\x00", b"MM\x00*")
-"""How JPEG, PNG, GIF and TIFF files begin, whatever their names end in."""
+"""First bytes of JPEG, PNG, GIF and TIFF files, which may have any suffix."""
 
 BRANDS = (b"avif", b"avis", b"heic", b"heix", b"mif1", b"msf1")
-"""Bytes 8 to 11 of an ISO media file that is a picture; videos have others."""
+"""Bytes 8 to 11 of ISO media files that are pictures; videos have other values."""
 
 OTHER_SUFFIXES = frozenset({".csv", ".json", ".mat", ".md", ".parquet", ".pts", ".txt", ".xml", ".yaml", ".zip"})
-"""Endings of files that sets have beside their pictures by the thousand: these files are not opened."""
+"""Suffixes of other files that lie beside pictures by the thousand. They are not opened to look for a signature."""
 
 MAX_PIXELS = 89_478_485
-"""Width × height above which a file is refused unread: a few bytes can unpack to more than the memory holds."""
+"""Maximum width × height. Larger files are not decoded: a few bytes can decode to more than fits in memory."""
 
 
 def is_picture(path: Path) -> bool:
-    """Whether a file is a picture, by its name or, where that says nothing, by how it begins.
+    """Return whether a file is a picture, by its suffix or, if that does not decide, by its first bytes.
 
-    Hidden files (also the ``._`` files that macOS leaves) are not.
+    Hidden files are not pictures (such as the ``._`` files of macOS).
     """
     if path.name.startswith("."):
         return False
@@ -44,13 +44,13 @@ def is_picture(path: Path) -> bool:
 
 
 def _has_signature(path: Path) -> bool:
-    if not path.is_file():  # a pipe would be waited for without end
+    if not path.is_file():  # opening a pipe would block forever
         return False
     try:
         with path.open("rb") as file:
             start = file.read(12)
     except OSError:
-        return False  # its name does not say that it is a picture, so none is missed
+        return False  # its suffix is not a picture's either, so no picture is missed
     if start[:4] == b"RIFF":
         return start[8:12] == b"WEBP"
     return start.startswith(SIGNATURES) or (start[4:8] == b"ftyp" and start[8:12] in BRANDS)
@@ -59,26 +59,26 @@ def _has_signature(path: Path) -> bool:
 def decode(picture: Path | bytes, key: str) -> NDArray[np.uint8]:
     """Decode a picture to RGB.
 
-    Grey is repeated to three channels, 16-bit samples are scaled to 8, transparency is laid over white, the EXIF
-    orientation is applied, and of several frames or pages the first is taken.
+    Grey pictures get three equal channels. 16-bit values are scaled to 8 bits. Transparent pictures get a white
+    background. The EXIF orientation is applied. Of several frames or pages the first is decoded.
 
     Args:
         picture: a file, or its content.
-        key: what errors call the picture.
+        key: name of the picture in errors.
 
     Returns:
         uint8 H×W×3 RGB.
 
     Raises:
-        UnreadableImageError: the file is missing, empty, cut short, no picture, or larger than ``MAX_PIXELS``; the
+        UnreadableImageError: the file is missing, empty, cut short, not a picture, or larger than ``MAX_PIXELS``; the
             message is ``key`` and the reason.
-        RefusedImageError: the same where the system is the reason, not the file.
+        RefusedImageError: it cannot be read because of the system, not because of its content.
     """
     try:
         if isinstance(picture, Path) and picture.exists() and not picture.is_file():
-            raise UnreadableImageError(f"{key}: not a regular file")  # a pipe would be waited for without end
+            raise UnreadableImageError(f"{key}: not a regular file")  # opening a pipe would block forever
         with picture.open("rb") if isinstance(picture, Path) else BytesIO(picture) as file, warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Pillow's warnings name no file; the error below gives the reason
+            warnings.simplefilter("ignore")  # Pillow's warnings do not name the file; the errors below do
             if not file.read(1):
                 raise UnreadableImageError(f"{key}: the file is empty")
             file.seek(0)
@@ -96,26 +96,26 @@ def decode(picture: Path | bytes, key: str) -> NDArray[np.uint8]:
         raise UnreadableImageError(f"{key}: too many pixels (more than {2 * MAX_PIXELS})") from None
     except Exception as error:
         # On damaged data Pillow's decoders raise nearly every built-in exception (OSError, SyntaxError, struct.error,
-        # KeyError, …); nothing but Pillow runs above, so each of them says that this file cannot be decoded.
+        # KeyError, …). Only Pillow runs above, so each exception means that this file cannot be decoded.
         kind = RefusedImageError if _is_refusal(error) else UnreadableImageError
-        reason = " ".join(str(error).split())  # libheif's ends in empty lines
+        reason = " ".join(str(error).split())  # libheif's messages end in empty lines
         raise kind(f"{key}: {reason or type(error).__name__}") from error
 
 
 def rgb_array(picture: Image.Image) -> NDArray[np.uint8]:
-    """A picture that Pillow has opened, as ``decode`` gives it: upright, uint8 H×W×3 RGB."""
+    """Convert a picture opened by Pillow to what ``decode`` returns: upright, uint8 H×W×3 RGB."""
     return np.asarray(_to_rgb(_upright(picture)), dtype=np.uint8)
 
 
 def _is_refusal(error: Exception) -> bool:
-    """Whether the system is the reason, and not the file: Pillow's own OSErrors have no number."""
+    """Return whether the system, not the file, is the reason: OSErrors that Pillow raises have no number."""
     number = error.errno if isinstance(error, OSError) else None
-    # A damaged file sends Pillow to places before its beginning, which the system calls invalid.
+    # In a damaged file Pillow may seek before the beginning, which the system reports as EINVAL.
     return number not in (None, errno.EINVAL, errno.EOVERFLOW) or isinstance(error, MemoryError)
 
 
 def decoders() -> tuple[str, ...]:
-    """The decoders that are installed: HEIF's comes with a package of its own."""
+    """Return the installed decoders; the one for HEIF comes in a separate package."""
     return (*FORMATS, "HEIF") if _reads_heif() else FORMATS
 
 
@@ -136,8 +136,8 @@ def _unidentified(picture: Path | bytes) -> str:
 
 
 def _upright(picture: Image.Image) -> Image.Image:
-    """The picture turned as its Exif data say; where these are damaged, as it is."""
-    picture.load()  # faults of the pixels are raised here
+    """Apply the EXIF orientation; if the EXIF data are damaged, return the picture unchanged."""
+    picture.load()  # errors in the pixels are raised here
     try:
         return ImageOps.exif_transpose(picture)
     except Exception:  # as with the pixels, nearly every built-in exception

@@ -1,4 +1,4 @@
-"""Sets as tables: pictures as rows (as in FER2013), or labels of picture files as rows."""
+"""Sets as tables: tables that contain pictures (as FER2013 does), and tables of labels of picture files."""
 
 from array import array
 from collections.abc import Iterator, Sequence
@@ -15,22 +15,22 @@ from pipeline.errors import UnreadableImageError, short_repr
 from pipeline.labels import ANGER, DISGUST, FEAR, HAPPINESS, NEUTRAL, SADNESS, SURPRISE
 
 FER2013_FILES = ("fer2013.csv", "icml_face_data.csv")
-"""The names of FER2013's table, the preferred one first."""
+"""File names of FER2013's table, the preferred one first."""
 FER2013_CODES: Codes = {"0": ANGER, "1": DISGUST, "2": FEAR, "3": HAPPINESS, "4": SADNESS, "5": SURPRISE, "6": NEUTRAL}
-"""The codes of FER2013's classes, which tables of other sets use too."""
+"""FER2013's codes of the classes. Tables of other sets use them too."""
 SIDE = 48
 PIXEL_COLUMNS = ("emotion", "pixels", "usage")
 PIXEL_VALUES = {f"{value:0{digits}}".encode(): value for value in range(256) for digits in (1, 2, 3)}
-"""Pixel values by their text: looking one up is much faster than converting it."""
+"""Pixel values by their text: a lookup is much faster than a conversion."""
 SPLITS = {"Training": "train", "PublicTest": "val", "PrivateTest": "test"}
 
 
 def pixel_tables(folder: Path, names: Sequence[str] = ()) -> list[Path]:
-    """The tables of pictures in a folder.
+    """Return the tables of pictures in a folder.
 
     Args:
-        folder: where they lie, not deeper.
-        names: in lower case; the tables of these names, in this order. Empty: those that have the columns.
+        folder: the folder; its sub-folders are not searched.
+        names: names of the tables in lower case, in order of preference. Empty: all tables that have the columns.
     """
     files = files_by_name(folder)
     if names:
@@ -42,32 +42,32 @@ def pixel_tables(folder: Path, names: Sequence[str] = ()) -> list[Path]:
 class PixelTable:
     """A table whose rows are pictures, with the columns emotion, pixels and Usage.
 
-    It is read row by row. Only the place of each row is kept, so memory does not grow with the pixels.
+    It is read row by row. Only the position of each row is stored, so the pixels need no memory.
 
     Attributes:
         path: the table.
     """
 
     def __init__(self, dataset: Dataset, path: Path, codes: Codes) -> None:
-        """Read nothing yet.
+        """Prepare reading; the file is not opened yet.
 
         Args:
             dataset: the set that the table belongs to.
             path: the table.
-            codes: what the values of column emotion mean.
+            codes: meaning of the values in the column emotion.
         """
         self.path = path
         self._dataset, self._codes = dataset, codes
         self._columns: dict[str, int] = {}
         self._delimiter = b","
-        self._offsets = array("q")  # byte at which each data row begins
+        self._offsets = array("q")  # byte position of each data row
 
     def samples(self) -> Iterator[Sample]:
-        """One sample per data row whose code is a class.
+        """Yield one sample per data row whose code is a class.
 
         Raises:
-            DatasetError: a column is missing, a row has another number of columns, an unknown emotion code or
-                an unknown Usage, a line is not UTF-8, or lines end with CR alone. File, line and value are named.
+            DatasetError: a column is missing, a row has another number of columns, an emotion code or Usage is unknown,
+                a line is not UTF-8, or lines end with only CR. The message names file, line and value.
         """
         self._offsets = array("q")
         key = self._dataset.key(self.path)
@@ -87,13 +87,13 @@ class PixelTable:
                 offset += len(line)
 
     def read(self, sample: Sample) -> NDArray[np.uint8]:
-        """The picture of a sample.
+        """Read the picture of a sample.
 
         Returns:
             uint8 48×48×3 RGB.
 
         Raises:
-            UnreadableImageError: the row has not 48 · 48 whole numbers from 0 to 255.
+            UnreadableImageError: the row does not have 48 · 48 whole numbers from 0 to 255.
         """
         if not self._offsets:
             for _ in self.samples():
@@ -109,7 +109,7 @@ class PixelTable:
         text = line.decode("utf-8", "surrogateescape")
         require_utf8(self._dataset.error, where, text)
         if "\r" in text.rstrip():
-            raise self._dataset.error(f"{where}: the lines end with CR alone; save the file with LF or CR LF")
+            raise self._dataset.error(f"{where}: the lines end with only CR; save the file with LF or CR LF")
         self._delimiter = delimiter_of(text).encode()
         names = _header_names(text.lstrip("\ufeff"))
         for column in PIXEL_COLUMNS:
@@ -136,7 +136,7 @@ class PixelTable:
             )
         if usage not in SPLITS:
             raise self._dataset.error(
-                f"{where}: Usage {short_repr(usage)} is none of {', '.join(SPLITS)}; correct the line"
+                f"{where}: Usage {short_repr(usage)} is not one of {', '.join(SPLITS)}; correct the line"
             )
         return self._codes[emotion], SPLITS[usage]
 
@@ -160,14 +160,14 @@ def _parse(pixels: bytes, key: str) -> NDArray[np.uint8]:
         samples = bytes(map(PIXEL_VALUES.__getitem__, values))
     except KeyError as error:
         wrong = _text(error.args[0][:20])
-        raise UnreadableImageError(f"{key}: pixel {wrong!r} is no whole number from 0 to 255") from None
+        raise UnreadableImageError(f"{key}: pixel {wrong!r} is not a whole number from 0 to 255") from None
     return np.frombuffer(samples, dtype=np.uint8).reshape(SIDE, SIDE)
 
 
 class TableOrFiles(Dataset):
-    """A set that circulates both as picture files and as one table of pictures.
+    """A set that exists both as picture files and as one table of pictures.
 
-    Its ``scan`` writes into ``_table`` the table that it reads, None for files, and into ``_listed`` that it has run.
+    Its ``scan`` must set ``_table`` to the table that it reads (None: files), and ``_listed`` to True.
     """
 
     def __init__(self, root: Path) -> None:
@@ -176,19 +176,19 @@ class TableOrFiles(Dataset):
         self._listed = False
 
     def read(self, sample: Sample) -> NDArray[np.uint8]:
-        """The picture of a sample.
+        """Read the picture of a sample.
 
         Returns:
-            uint8 RGB: 48×48×3 from a table, else H×W×3 as the file has it.
+            uint8 RGB: 48×48×3 from a table, H×W×3 from a file.
 
         Raises:
-            UnreadableImageError: a row has not 48 · 48 whole numbers from 0 to 255, or a file cannot be decoded.
+            UnreadableImageError: a row does not have 48 · 48 whole numbers from 0 to 255, or a file cannot be decoded.
         """
         table = self._opened()
         return super().read(sample) if table is None else table.read(sample)
 
     def file(self, sample: Sample) -> Path:
-        """The table, or the picture's own file."""
+        """Return the table, or the picture's own file."""
         table = self._opened()
         return super().file(sample) if table is None else table.path
 
@@ -212,29 +212,29 @@ NAME_COLUMNS = (
     "id",
 )
 LABEL_COLUMNS = ("label", "labels", "emotion", "expression", "class")
-"""Names of the two columns of a table of labels, in lower case."""
+"""Possible names of the two columns of a table of labels, in lower case."""
 
 
 def label_tables(folder: Path) -> list[Path]:
-    """The tables in a folder that have a column of names, one of labels and at least one row, sorted by name."""
+    """Return the tables of labels in a folder, sorted by name: with both columns and at least one row."""
     tables = (path for name, path in files_by_name(folder).items() if name.endswith(".csv"))
     return [path for path in tables if _has_rows(path)]
 
 
 def label_rows(dataset: Dataset, path: Path) -> Iterator[tuple[str, str, str]]:
-    """The rows of a table of labels.
+    """Yield the rows of a table of labels.
 
     Yields:
-        Where the row is (for errors), the file's name without folders, and the set's code of the class.
+        The row's position (for errors), the file's name without folders, and the set's code of the class.
 
     Raises:
-        DatasetError: the table is no text, a column is there twice, or a row lacks the name or the code.
+        DatasetError: the table is not UTF-8 text, a column occurs twice, or a row has no name or no code.
     """
     rows = table_rows(path, dataset.error)
     where, head = next(rows, ("", []))
     columns = _columns(head)
     if columns and (twice := [head[place] for place in columns if head.count(head[place]) > 1]):
-        raise dataset.error(f"{where}: two columns {twice[0]!r}; remove the one that is not the set's own")
+        raise dataset.error(f"{where}: two columns {twice[0]!r}; remove the one that does not belong to the set")
     for where, fields in rows:
         if columns is None or len(fields) <= max(columns):
             raise dataset.error(f"{where}: no name of a picture or no label; correct the line")
@@ -248,7 +248,7 @@ def _has_rows(path: Path) -> bool:
 
 
 def _columns(head: list[str]) -> tuple[int, int] | None:
-    """The places of the name and of the label in a row; None where a column is missing."""
+    """Return the positions of name and label in a row; None if a column is missing."""
     words = [word.casefold() for word in head]
     name = next((words.index(word) for word in NAME_COLUMNS if word in words), None)
     label = next((words.index(word) for word in LABEL_COLUMNS if word in words), None)

@@ -1,4 +1,4 @@
-"""Videos and cameras, frame by frame through OpenCV: reading them, and writing videos."""
+"""Reading videos and cameras frame by frame, and writing videos, by OpenCV."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -14,27 +14,27 @@ from pipeline.errors import DatasetError, StorageError
 from pipeline.files.names import as_text
 
 os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
-"""Quiet: FFmpeg would print messages of its own on a broken file, which errors and ``on_loss`` name."""
+"""Silences FFmpeg's own messages on broken files; errors and ``on_loss`` report them."""
 
 Image = NDArray[np.uint8]
 
 SUFFIXES = frozenset({".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm", ".wmv"})
-"""Endings of video files, in lower case."""
+"""Suffixes of video files, in lower case."""
 
 COUNTED = frozenset({".avi", ".m4v", ".mov", ".mp4"})
-"""Endings of files that hold the number of their frames; of others it is estimated by duration and rate."""
+"""Suffixes of files that contain the number of frames. In other files it is estimated from duration and frame rate."""
 
 DEFAULT_RATE = 25.0
-"""Frames per second where a video or camera does not say."""
+"""Frames per second if a video or camera does not say."""
 
 
 @dataclass(frozen=True)
 class VideoInfo:
-    """What a video file says of itself.
+    """Properties of a video file.
 
     Attributes:
         rate: frames per second.
-        frames: their number, 0 where it is unknown.
+        frames: number of frames; 0 if unknown.
     """
 
     rate: float
@@ -42,7 +42,7 @@ class VideoInfo:
 
 
 def is_video(path: Path) -> bool:
-    """Whether a file's name is a video's; hidden files are not."""
+    """Return whether a file has a video's suffix and is not hidden."""
     return path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
 
 
@@ -50,22 +50,22 @@ def probe(path: Path) -> VideoInfo:
     """Open a video and read its first frame.
 
     Raises:
-        DatasetError: it cannot be opened, or has no frame that can be decoded.
+        DatasetError: it cannot be opened, or no frame can be decoded.
     """
     with _capture(path) as capture:
         if not capture.grab():
-            raise DatasetError(f"{path}: a video without a frame that can be read")
+            raise DatasetError(f"{path}: no frame of this video can be read")
         rate, count = capture.get(cv2.CAP_PROP_FPS), capture.get(cv2.CAP_PROP_FRAME_COUNT)
     return VideoInfo(rate if 0.0 < rate <= 1000.0 else DEFAULT_RATE, max(0, int(count)))
 
 
 def frames(source: Path | int, every: int, on_loss: Callable[[str], None]) -> Iterator[tuple[int, Image]]:
-    """Every ``every``-th frame of a video or, without end, of a camera.
+    """Yield every ``every``-th frame of a video or, without end, of a camera.
 
     Args:
         source: a video's path, or a camera's number.
-        every: 1 for all frames.
-        on_loss: called at the end with a message where not all frames of the video could be read.
+        every: 1: all frames.
+        on_loss: called at the end with a message if some frames of the video could not be read.
 
     Yields:
         The frame's number from 0, and the picture, uint8 H×W×3 RGB.
@@ -82,13 +82,13 @@ def frames(source: Path | int, every: int, on_loss: Callable[[str], None]) -> It
 
 
 def frame_numbers(path: Path, every: int, on_loss: Callable[[str], None]) -> Iterator[int]:
-    """The numbers of the frames that ``frames`` gives, without converting any; arguments and errors are the same."""
+    """Yield the numbers of the frames that ``frames`` yields, without decoding; arguments and errors are the same."""
     with _capture(path) as capture:
         yield from (number for number in _grabbed(path, capture, on_loss) if number % every == 0)
 
 
 def _grabbed(source: Path | int, capture: cv2.VideoCapture, on_loss: Callable[[str], None]) -> Iterator[int]:
-    """The numbers of all frames, each of which is the capture's current one."""
+    """Grab all frames one after the other, and yield their numbers."""
     number = 0
     while capture.grab():
         yield number
@@ -101,11 +101,11 @@ def _grabbed(source: Path | int, capture: cv2.VideoCapture, on_loss: Callable[[s
 
 
 def _ends_early(capture: cv2.VideoCapture, number: int, count: int) -> bool:
-    """Whether the last of ``number`` frames lies well before the end of a video whose ``count`` is an estimate."""
+    """Return whether the last of ``number`` frames lies well before the video's end; ``count`` is only an estimate."""
     duration = count / (capture.get(cv2.CAP_PROP_FPS) or DEFAULT_RATE)
     last = capture.get(cv2.CAP_PROP_POS_MSEC) / 1000.0
     missing = duration - last * number / max(1, number - 1)
-    return bool(missing > min(1.0, 0.1 * duration))  # sound may go on longer than the pictures
+    return bool(missing > min(1.0, 0.1 * duration))  # the sound may be longer than the pictures
 
 
 class VideoWriter:
@@ -115,10 +115,10 @@ class VideoWriter:
         """Open the file.
 
         Args:
-            path: of the video.
+            path: path of the video.
             rate: frames per second.
-            width: of every frame, in pixels.
-            height: of every frame, in pixels.
+            width: width of every frame, in pixels.
+            height: height of every frame, in pixels.
 
         Raises:
             StorageError: the file cannot be written.
@@ -133,7 +133,7 @@ class VideoWriter:
         self._writer.write(cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
 
     def close(self) -> None:
-        """Finish the file and check that it can be read, as OpenCV does not report a full disk.
+        """Finish the file and check that it can be read, because OpenCV does not report a full disk.
 
         Raises:
             StorageError: the video cannot be read.
@@ -142,14 +142,15 @@ class VideoWriter:
         try:
             probe(self._path)
         except DatasetError as error:
-            raise StorageError(f"{self._path}: could not be written whole; make room on the disk") from error
+            raise StorageError(f"{self._path}: could not be written completely; make room on the disk") from error
 
 
 @contextmanager
 def _capture(source: Path | int) -> Iterator[cv2.VideoCapture]:
+    """Open a video or camera within the context."""
     if isinstance(source, Path) and source.exists() and not source.is_file():
-        raise DatasetError(f"{source}: not a regular file")  # a pipe would be waited for without end
-    # OpenCV would print messages on a broken file; the error says it.
+        raise DatasetError(f"{source}: not a regular file")  # opening a pipe would block forever
+    # Silences OpenCV's own messages on broken files; the error reports them.
     level = cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
     capture = cv2.VideoCapture(source if isinstance(source, int) else _opencv_path(source))
     try:
@@ -167,9 +168,9 @@ def _capture(source: Path | int) -> Iterator[cv2.VideoCapture]:
 
 
 def _opencv_path(path: Path) -> str:
-    """A path as OpenCV and FFmpeg take it for one, whatever its name.
+    """Return a path in a form that OpenCV and FFmpeg accept, whatever its name is.
 
-    FFmpeg would read "19:30.mp4" as a protocol. OpenCV crashes on a text that is not UTF-8, and takes the bytes.
+    FFmpeg would read "19:30.mp4" as a protocol. OpenCV crashes on a text that is not UTF-8, but accepts bytes.
     """
     whole = path.absolute()
-    return str(whole) if os.name == "nt" else os.fsencode(whole)  # type: ignore[return-value]  # its stubs know no bytes
+    return str(whole) if os.name == "nt" else os.fsencode(whole)  # type: ignore[return-value]  # the stubs do not allow bytes
