@@ -1,11 +1,11 @@
-"""Whether one method is better than another on the same pictures: over pictures and seeds at once, and over targets.
+"""Tests of whether one method is better than another on the same pictures, over pictures, seeds and targets.
 
-Pictures of a person or of a sequence are alike, so whole persons or sequences are drawn, and seeds are few, so they are
-drawn too. Percentiles of such draws do not serve: three seeds drawn anew say nothing beyond these three, and drawing
-pictures and seeds at once counts what is left to chance three times (Owen, Annals of Applied Statistics 2007). What the
-draws tell well is variances; interval and p are those of Student's t with the variance and its degrees of freedom. In
-simulated worlds in which neither method is better it calls 4 to 6.5 % of differences significant at 5 %, at the worst
-7 % (three seeds, whose own luck weighs as much as that of the pictures).
+Pictures of one person or sequence are similar, so the bootstrap draws whole persons or sequences. Seeds are few, so
+they are drawn too. Percentiles of these draws are not used: drawing three seeds again says nothing beyond these three,
+and drawing pictures and seeds at once counts chance three times (Owen, Annals of Applied Statistics 2007). But the
+draws estimate variances well. Interval and p value come from Student's t with this variance and its degrees of freedom.
+In simulations in which no method is better, it calls 4 to 6.5 % of differences significant at the 5 % level. The worst
+case is 7 % (three seeds, whose effect is as large as that of the pictures).
 """
 
 import math
@@ -18,17 +18,18 @@ from numpy.typing import ArrayLike
 from pipeline.evaluation.resampling import Floats, Grouped, draws
 
 RESAMPLES = 2000
+"""Default number of bootstrap draws."""
 
 
 @dataclass(frozen=True)
 class PairedDifference:
-    """A mean difference in percentage points, and how sure it is.
+    """A mean difference in percentage points, with its uncertainty.
 
     Attributes:
         difference: the mean.
-        low: the lower bound of its 95 % interval.
-        high: the upper bound.
-        p: the two-sided p value.
+        low: lower bound of the 95 % interval.
+        high: upper bound of the 95 % interval.
+        p: two-sided p value.
     """
 
     difference: float
@@ -39,11 +40,12 @@ class PairedDifference:
 
 @dataclass(frozen=True)
 class Comparison:
-    """One method less another on the same test pictures.
+    """The difference of two methods on the same test pictures.
 
     Attributes:
-        accuracy: the difference of their accuracies.
-        balanced_accuracy: that of their balanced accuracies, the mean recall of the classes that the labels have.
+        accuracy: difference of the accuracies.
+        balanced_accuracy: difference of the balanced accuracies (mean recall over the classes that occur in the
+            labels).
     """
 
     accuracy: PairedDifference
@@ -59,24 +61,24 @@ def compare(
     resamples: int = RESAMPLES,
     seed: int = 0,
 ) -> Comparison:
-    """Compare the predictions of two methods, by a paired bootstrap over groups of pictures and over seeds.
+    """Compare the predictions of two methods by a paired bootstrap over groups of pictures and over seeds.
 
-    The variance of the difference has two parts. That of seeds is the variance of their own differences. That of
-    pictures is the variance over draws of groups, less what both share: the chance that each seed has in each group
-    again (its variance over draws of both at once, beyond those of either). The degrees of freedom are Satterthwaite's.
-    With one seed the result is of the pictures alone, and says nothing of another seed.
+    The variance of the difference has two parts. The part of the seeds is the variance of the mean over seeds, from the
+    differences of the single seeds. The part of the pictures is the variance over draws of groups, minus the
+    interaction of seeds and groups, which the seeds' part contains already. The interaction is the variance over draws
+    of both at once beyond the variances of both alone. The degrees of freedom are Satterthwaite's. With one seed, the
+    result covers only the pictures, and says nothing about other seeds.
 
     Args:
-        first: predicted classes, S×N int, a row a seed (or N, of one seed).
-        second: those of the other method, its row of the same seed at the same place; what has one row is compared
-            with each of the other's.
+        first: predicted classes, S×N int, one row per seed (or N, for one seed).
+        second: predicted classes of the other method, with the same order of seeds. If one of the two has a single row,
+            it is compared with each row of the other.
         labels: the true classes, N int.
-        groups: which pictures belong together (subjects, else sequences, else ``range(N)``; see
-            ``pipeline.evaluation.resampling.units``), N of any kind.
-        starts: the source model that each row starts from, S; rows of one count as one, by their mean. None: each row
-            is a seed of its own.
-        resamples: how often groups and seeds are drawn.
-        seed: of the draws.
+        groups: the group of each picture, N of any type: subjects, else sequences, else ``range(N)`` (see
+            ``pipeline.evaluation.resampling.units``).
+        starts: the source model of each row, S; rows of one source model are averaged to one. None: each row is a seed.
+        resamples: number of draws of groups and seeds.
+        seed: seed of the draws.
 
     Returns:
         Differences in points.
@@ -89,7 +91,7 @@ def compare(
     runs = np.subtract(*np.broadcast_arrays(*right), dtype=np.float64)
     differences = Grouped.of(runs if starts is None else _means_of(runs, starts), labels, np.asarray(groups))
     if len(differences) < 2:
-        raise ValueError("the pictures are of one group: nothing says how another would differ")
+        raise ValueError("all pictures are of one group, so the variance between groups is unknown")
     generator = np.random.Generator(np.random.PCG64(seed))
     drawn, (plain,) = differences.drawn(resamples, generator), differences.means().swapaxes(0, 1)
     seeds = plain.shape[1]
@@ -98,7 +100,7 @@ def compare(
 
 
 def _means_of(runs: Floats, starts: Sequence[int]) -> Floats:
-    """The mean row of each source model."""
+    """Return the mean of the rows of each source model."""
     known = np.asarray(starts)
     if known.shape != runs.shape[:1]:
         raise ValueError(f"{len(known)} starts for {len(runs)} rows of predictions")
@@ -106,21 +108,21 @@ def _means_of(runs: Floats, starts: Sequence[int]) -> Floats:
 
 
 def _judged(plain: Floats, drawn: Floats, of_seeds: Floats, groups: int) -> PairedDifference:
-    """Interval and p of the mean over seeds.
+    """Return mean over seeds, interval and p value.
 
     Args:
         plain: the difference of each seed, S.
-        drawn: the same with the groups of each draw, B×S.
+        drawn: the same for the groups of each draw, B×S.
         of_seeds: weights of the seeds in each draw, B×S.
-        groups: how many there are.
+        groups: number of groups.
     """
-    # These two functions are all that scipy.stats.t calls; loading scipy.stats takes a third of a second.
+    # scipy.stats.t only calls these two functions, and importing scipy.stats takes a third of a second.
     from scipy.special import stdtr, stdtrit
 
     mean, seeds = float(plain.mean()), len(plain)
     by_groups, by_seeds = drawn.mean(axis=1) - mean, of_seeds @ plain - mean
     by_chance = (of_seeds * drawn).sum(axis=1) - mean - by_groups - by_seeds
-    # Drawn from so few a spread is too small by the factor (n − 1) / n.
+    # The variance of draws from n values is too small by the factor (n − 1) / n.
     of_groups, of_both = groups / (groups - 1), seeds / max(seeds - 1, 1)
     pictures = max(0.0, of_groups * by_groups.var() - of_groups * of_both * by_chance.var())
     chance = plain.var() / max(seeds - 1, 1)
@@ -135,13 +137,13 @@ def _judged(plain: Floats, drawn: Floats, of_seeds: Floats, groups: int) -> Pair
 
 
 def mean_interval(found: Sequence[PairedDifference]) -> tuple[float, float]:
-    """The 95 % interval of the mean difference over these targets.
+    """Return the 95 % interval of the mean difference over these targets.
 
-    No picture is of two targets, so the errors are independent, and half widths add as their squares do. It is of other
-    pictures of the same targets: of other targets it says nothing.
+    Targets share no pictures, so the errors are independent, and the squares of the half widths add up. The interval is
+    for other pictures of the same targets; it says nothing about other targets.
 
     Args:
-        found: of each target, at least one.
+        found: the difference on each target, at least one.
 
     Returns:
         Lower and upper bound, in points.
@@ -152,7 +154,7 @@ def mean_interval(found: Sequence[PairedDifference]) -> tuple[float, float]:
 
 
 def holm(p: Sequence[float]) -> list[float]:
-    """Adjust p values for being several (Holm, Scandinavian Journal of Statistics 1979): in their order, at most 1."""
+    """Adjust p values for multiple tests (Holm, Scandinavian Journal of Statistics 1979); same order, at most 1."""
     order = np.argsort(p, kind="stable")
     raised = np.maximum.accumulate(np.asarray(p, dtype=np.float64)[order] * np.arange(len(p), 0, -1))
     adjusted = np.empty(len(p))
@@ -161,7 +163,12 @@ def holm(p: Sequence[float]) -> list[float]:
 
 
 def sign_test(better: int, worse: int) -> float:
-    """The two-sided p value of so many targets better and worse, where either were as likely; ties are left out."""
+    """Return the two-sided p value of the sign test; ties must not be counted.
+
+    Args:
+        better: number of targets on which a method is better.
+        worse: number of targets on which it is worse.
+    """
     from scipy.stats import binomtest
 
     return float(binomtest(better, better + worse).pvalue) if better + worse else 1.0

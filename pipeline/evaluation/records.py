@@ -1,6 +1,7 @@
-"""What the stages write of their results, as typed records: made by the stage, read back by the report.
+"""Typed records of results: a stage writes them, and the report reads them.
 
-Accuracies, F1 scores and interval bounds are fractions in [0, 1]; class lists follow ``pipeline.labels.EXPRESSIONS``.
+Accuracies, F1 scores and interval bounds are fractions in [0, 1]. Lists by class follow
+``pipeline.labels.EXPRESSIONS``.
 """
 
 from typing import Annotated, Literal, Self
@@ -24,14 +25,14 @@ class Metrics(Record):
     """Scores on the labelled test part.
 
     Attributes:
-        accuracy: share of the pictures that are predicted right.
+        accuracy: share of correctly predicted pictures.
         balanced_accuracy: mean recall over the classes of the test part.
         macro_f1: mean F1 over the classes of the test part.
-        f1: by class; None for a class that is neither in the test part nor predicted.
-        support: test pictures per class.
-        confusion: counts; rows are the true class, columns the predicted one.
+        f1: F1 by class; None for a class that is neither in the test part nor predicted.
+        support: number of test pictures by class.
+        confusion: counts; rows are true classes, columns predicted classes.
         interval: bounds of the bootstrap's 95 % interval of the accuracy.
-        balanced_interval: the same of the balanced accuracy; None in a result that was made before there was one.
+        balanced_interval: the same for the balanced accuracy; None in results of older versions.
     """
 
     accuracy: Fraction
@@ -51,9 +52,9 @@ class Metrics(Record):
 
 
 class Oracle(Record):
-    """The best test accuracy of any epoch of adaptation (0: the source model), chosen by the labels themselves.
+    """The best test accuracy of all epochs of adaptation (0: the source model), chosen by the test labels.
 
-    ``balanced_accuracy`` is what that epoch has; None in a result that was made before it was kept.
+    ``balanced_accuracy`` is that of the same epoch; None in results of older versions.
     """
 
     accuracy: Fraction
@@ -62,9 +63,9 @@ class Oracle(Record):
 
 
 class ChosenEpoch(Record):
-    """The epoch of adaptation (0: the source model) that a validator chooses, and the test accuracies there.
+    """The epoch of adaptation (0: the source model) that a validator chooses, and its test accuracies.
 
-    ``balanced_accuracy`` is None in a result that was made before it was kept.
+    ``balanced_accuracy`` is None in results of older versions.
     """
 
     epoch: int
@@ -73,13 +74,13 @@ class ChosenEpoch(Record):
 
 
 class UnlabelledScores(Record):
-    """What can be said of one model without the target's labels (``pipeline.validators.measures``).
+    """Measures of one model that need no target labels (``pipeline.validators.measures``).
 
     Attributes:
         entropy: mean entropy of the predictions, in [0, log 7].
-        information: entropy of the mean prediction less that.
+        information: mutual information: entropy of the mean prediction minus ``entropy``.
         neighbourhood_density: soft neighbourhood density of the predictions.
-        source_accuracy: on a sample of the source's test pictures.
+        source_accuracy: accuracy on a sample of the source's test pictures.
     """
 
     entropy: float
@@ -89,13 +90,13 @@ class UnlabelledScores(Record):
 
 
 class Unlabelled(Record):
-    """What can be said of an adaptation without the target's labels, and what choosing an epoch by that would give.
+    """Measures of an adaptation that need no target labels, and the epochs that they would choose.
 
     Attributes:
-        before: of the source model.
-        after: of the adapted one.
-        choices: by validator (``pipeline.validators``) the epoch that it finds best, and the last one (``last``); not
-            in the file where nothing was scored.
+        before: measures of the source model.
+        after: measures of the adapted model.
+        choices: the epoch that each validator (``pipeline.validators``) chooses, and the last one (``last``); not in
+            the file if nothing was scored.
     """
 
     before: UnlabelledScores
@@ -104,19 +105,19 @@ class Unlabelled(Record):
 
 
 class CalibrationError(Record):
-    """The expected calibration error of the probabilities as they are and at the temperature."""
+    """Expected calibration error of the probabilities before and after temperature scaling."""
 
     before: Fraction
     after: Fraction
 
 
 class CalibrationScores(Record):
-    """The adapted model's temperature, and what it does.
+    """The adapted model's temperature and its effect.
 
     Attributes:
-        temperature: fitted on the source's test sample.
-        source: on that sample; None where there is none.
-        target: on the target's test part; None where it has no labels.
+        temperature: temperature fitted on the source's test sample.
+        source: calibration error on that sample; None without a sample.
+        target: calibration error on the target's test part; None without labels.
     """
 
     temperature: float
@@ -125,14 +126,14 @@ class CalibrationScores(Record):
 
 
 class ProvenancePair(Record):
-    """Whether the pictures of source and target are drawn stand-ins or the real sets."""
+    """Whether source and target are real or drawn stand-ins."""
 
     source: Provenance
     target: Provenance
 
 
 class Epochs(Record):
-    """Epochs of the three training stages."""
+    """Numbers of epochs of the three training stages."""
 
     pretrain: int
     prototypes: int
@@ -143,14 +144,14 @@ Digits = Annotated[str, Field(pattern=f"^[0-{NUM_CLASSES - 1}]+$")]
 
 
 class Tested(Record):
-    """What is known of each test picture, in their order; a class is its digit.
+    """Label and predictions of each test picture, in their order; each class is one digit.
 
     Attributes:
         labels: the true classes.
-        before: those that the source model predicts.
-        after: those that the adapted model predicts.
-        unit: what is drawn as a whole where chance is judged (``pipeline.evaluation.resampling.units``).
-        units: its number for each picture; empty where every picture is one.
+        before: predictions of the source model.
+        after: predictions of the adapted model.
+        unit: the kind of group that the bootstrap draws (``pipeline.evaluation.resampling.units``).
+        units: the group of each picture; empty if every picture is its own group.
     """
 
     labels: Digits
@@ -165,16 +166,16 @@ class Tested(Record):
         if self.unit != "picture":
             lengths.add(len(self.units))
         if len(lengths) > 1:
-            raise ValueError("labels, before, after and units are of other pictures")
+            raise ValueError("labels, before, after and units differ in length")
         return self
 
     @property
     def groups(self) -> NDArray[np.int64]:
-        """The unit of each picture, N int64."""
+        """The group of each picture, N int64."""
         return np.arange(len(self.labels)) if self.unit == "picture" else np.array(self.units, dtype=np.int64)
 
     def classes(self, of: Literal["labels", "before", "after"]) -> NDArray[np.int64]:
-        """One of the three as N int64."""
+        """Return the labels or one of the predictions, N int64."""
         digits: str = getattr(self, of)
         return np.frombuffer(digits.encode(), dtype=np.uint8).astype(np.int64) - ord("0")
 
@@ -183,9 +184,9 @@ class Candidate(Record):
     """A configuration that a search tried.
 
     Attributes:
-        parameters: those in which the candidates differ.
-        validations: what the validators say of its model, without those not computed; empty where its training failed.
-        accuracy: on the test part; None where the target has no labels. It chooses nothing.
+        parameters: the parameters in which the candidates differ.
+        validations: values of the validators that were computed; empty if its training failed.
+        accuracy: accuracy on the test part, never used for choosing; None if the target has no labels.
         balanced_accuracy: likewise.
     """
 
@@ -196,40 +197,40 @@ class Candidate(Record):
 
 
 class Result(Record):
-    """One target's result.json: what was run on what, and what came out.
+    """One target's result.json: what was run, and its results.
 
     A target without labels has ``n_test`` 0 and no metrics.
 
     Attributes:
-        source: the source data set's name.
+        source: the source's name.
         target: the target's name.
         method: the method's name.
         adapts: False for direct transfer.
         without: parts of the method that were switched off.
         provenance: whether the pictures are real.
         backbone: the encoder's name.
-        weights: what the encoder was initialised with.
-        seed: of the whole run.
-        epochs: of the three trainings.
-        parameters: every one that decided the numbers, by its full name.
-        kept_epoch: the epoch of adaptation that the adapted model is of, the last one but where ``adapt.choose`` names
-            a validator; of a search the place of the configuration in ``candidates``, from 1. 0 is the source model.
-        encoder_statistics: whose statistics the encoder's batch norms have in the adapted model: source or target.
+        weights: the encoder's initial weights.
+        seed: seed of the whole run.
+        epochs: epochs of the three trainings.
+        parameters: all parameters that determined the numbers, by full name.
+        kept_epoch: the epoch of the adapted model: the last one, or the one that ``adapt.choose`` kept; 0: the source
+            model. After a search: the number of the configuration in ``candidates``, from 1.
+        encoder_statistics: whose statistics the encoder's batch norms use in the adapted model: source or target.
         candidates: the configurations of a search.
-        own_share: how much the method's own terms act (``pipeline.methods.parts.own_share``): the length of their
-            gradient on z over that of the source's cross entropy, mean over epochs; None where nothing tells.
+        own_share: how much the method's own losses act (``pipeline.methods.parts.own_share``): norm of their gradient
+            on z, divided by that of the source's cross entropy, mean over epochs; None if unknown.
         environment: precision, device and versions, by training stage.
         split: how the target was divided.
-        n_train: pictures adapted to.
-        n_test: pictures scored.
+        n_train: number of pictures adapted to.
+        n_test: number of pictures scored.
         before: scores of the source model (direct transfer).
         after: scores of the adapted model.
         oracle: the best epoch by the target's test labels.
-        tested: the test pictures one by one; None in a result that was made before they were kept, too.
-        unlabelled: what can be said without labels.
-        calibration: how far confidence can be believed.
-        revision: the git commit; None outside of git.
-        experiment: the DVC experiment; None outside of one.
+        tested: labels and predictions of the test pictures; None in results of older versions.
+        unlabelled: measures without labels.
+        calibration: calibration of the confidence.
+        revision: the git commit; None outside git.
+        experiment: the DVC experiment; None outside an experiment.
         run_id: the MLflow run.
     """
 
@@ -266,11 +267,13 @@ class Result(Record):
     def _metrics_go_with_labels(self) -> Self:
         for name, metrics in (("before", self.before), ("after", self.after)):
             if (metrics is None) != (self.n_test == 0):
-                raise ValueError(f"n_test is {self.n_test}, but {name} is {'missing' if metrics is None else 'there'}")
+                raise ValueError(
+                    f"n_test is {self.n_test}, but {name} is {'missing' if metrics is None else 'present'}"
+                )
             if metrics is not None and sum(metrics.support) != self.n_test:
                 raise ValueError(f"n_test is {self.n_test}, but {name}.support sums to {sum(metrics.support)}")
         if self.tested and len(self.tested.labels) != self.n_test:
-            raise ValueError(f"n_test is {self.n_test}, but tested is of other pictures")
+            raise ValueError(f"n_test is {self.n_test}, but tested has {len(self.tested.labels)} pictures")
         return self
 
     @property
@@ -280,11 +283,11 @@ class Result(Record):
 
     @property
     def kept_source_model(self) -> bool:
-        """Whether the rule that chooses without labels has kept the source model, and no adapted one."""
+        """Whether the label-free rule kept the source model instead of an adapted one."""
         return self.adapts and self.kept_epoch == 0 and self.encoder_statistics == "source"
 
     def adapted(self) -> Metrics | None:
-        """Metrics after adaptation; none where nothing was adapted or the target has no labels."""
+        """Return the metrics after adaptation; None if nothing was adapted or the target has no labels."""
         return self.after if self.adapts else None
 
 
@@ -294,11 +297,11 @@ class SourceMetrics(Record):
     Attributes:
         dataset: the source's name.
         provenance: whether its pictures are real.
-        accuracy: deciding as for the targets.
+        accuracy: accuracy with the decision that is used for the targets.
         balanced_accuracy: likewise.
         macro_f1: likewise.
-        own_shares_accuracy: deciding by the source's shares of the classes, not as for the targets.
-        n_test: pictures scored.
+        own_shares_accuracy: accuracy with the source's class shares, unlike for the targets.
+        n_test: number of pictures scored.
     """
 
     dataset: str
@@ -311,6 +314,6 @@ class SourceMetrics(Record):
 
 
 class SourceReport(Record):
-    """reports/source.json: one key, which tells its numbers from those of the targets where DVC shows metrics."""
+    """reports/source.json. Its single key separates its numbers from those of the targets when DVC shows metrics."""
 
     source: SourceMetrics

@@ -1,4 +1,4 @@
-"""Drawing groups of pictures that belong together, and what is scored with the groups of each draw."""
+"""Bootstrap over groups of similar pictures: drawing groups, and computing scores of each draw."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,18 +13,18 @@ from pipeline.labels import NUM_CLASSES
 Floats = NDArray[np.float64]
 Unit = Literal["subject", "sequence", "picture"]
 CHUNK = 200
-"""Resamples drawn together, which bounds the memory."""
+"""Number of draws that are computed at once, to limit memory."""
 
 
 def units(samples: pd.DataFrame) -> tuple[Unit, NDArray[np.int64]]:
-    """Which pictures are drawn together: those of a subject, else of a sequence, else each alone.
+    """Choose the groups of pictures to draw: subjects, else sequences, else single pictures.
 
     Args:
         samples: N rows with a crop store's columns ``subject`` and ``sequence``.
 
     Returns:
-        What is drawn: the first of the three that every picture names and that there are two of; and its number for
-        each picture, N int64.
+        The kind of group: the first of the three that is known for every picture and has at least two groups. And the
+        number of each picture's group, N int64.
     """
     kinds: tuple[Unit, ...] = ("subject", "sequence")
     for unit in kinds:
@@ -39,8 +39,8 @@ class Grouped:
     """A value of every picture for each of S seeds, summed by group and class.
 
     Attributes:
-        sums: G×k×S float64.
-        sizes: pictures, G×k float64.
+        sums: sums of the values, G×k×S float64.
+        sizes: numbers of pictures, G×k float64.
     """
 
     sums: Floats
@@ -48,19 +48,19 @@ class Grouped:
 
     @classmethod
     def of(cls, values: NDArray[Any], labels: NDArray[np.int64], groups: NDArray[Any]) -> "Grouped":
-        """Sum up.
+        """Sum values by group and class.
 
         Args:
             values: S×N.
             labels: the true classes, N int64.
-            groups: which pictures belong together, N of any kind.
+            groups: the group of each picture, N of any type.
 
         Raises:
-            ValueError: there is not one label and one group a picture.
+            ValueError: the numbers of values, labels and groups differ.
         """
         if not values.shape[1:] == labels.shape == groups.shape:
             raise ValueError(
-                f"{values.shape} values, {labels.shape} labels and {groups.shape} groups: of other pictures"
+                f"{values.shape} values, {labels.shape} labels and {groups.shape} groups are not of the same pictures"
             )
         numbers = np.unique(groups, return_inverse=True)[1]
         count = int(numbers.max(initial=-1)) + 1
@@ -73,13 +73,13 @@ class Grouped:
         return len(self.sums)
 
     def means(self, weights: Floats | None = None) -> Floats:
-        """The mean over pictures, and the mean over classes of their means.
+        """Return the mean over pictures, and the mean over classes of the class means.
 
         Args:
-            weights: how often each group counts, B×G; None: once, in one row.
+            weights: weight of each group, B×G; None: one row of weights 1.
 
         Returns:
-            2×B×S; of classes that the drawn groups have.
+            2×B×S; classes without pictures in the drawn groups are ignored.
         """
         weights = np.ones((1, len(self))) if weights is None else weights
         found = (weights @ self.sums.reshape(len(self), -1)).reshape(len(weights), *self.sums.shape[1:])
@@ -88,12 +88,12 @@ class Grouped:
         return np.stack([found.sum(axis=1) / pictures.sum(axis=1), of_classes])
 
     def drawn(self, resamples: int, generator: np.random.Generator) -> Floats:
-        """``means`` with as many groups drawn with replacement as there are, ``resamples`` times: 2×resamples×S."""
+        """Return ``means`` of bootstrap draws of groups (as many as there are, with replacement): 2×resamples×S."""
         return np.concatenate([self.means(weights) for weights in draws(generator, len(self), resamples)], axis=1)
 
 
 def draws(generator: np.random.Generator, count: int, resamples: int) -> Iterator[Floats]:
-    """How often each of ``count`` is drawn when as many are drawn with replacement: rows of ``count``, in chunks."""
+    """Yield bootstrap draws in chunks: how often each of ``count`` items is drawn, as rows of length ``count``."""
     for start in range(0, resamples, CHUNK):
         size = min(CHUNK, resamples - start)
         places = generator.integers(0, count, (size, count)) + count * np.arange(size)[:, None]

@@ -1,1 +1,1 @@
-"""Detection, cropping and packing of faces."""
+"""Detecting, cropping and storing faces."""

@@ -1,4 +1,4 @@
-"""From pictures to crops, a batch at a time."""
+"""From pictures to crops, one batch at a time."""
 
 import hashlib
 import json
@@ -20,13 +20,13 @@ from pipeline.faces.finder import Chooser, FaceFinder, whole_picture
 from pipeline.faces.writer import CropBatch
 
 PIXELS_AT_ONCE = 1 << 24
-"""Pixels of pictures decoded together, whatever ``faces.batch_size`` says: 48 MiB."""
+"""Number of pixels of pictures that are decoded together, whatever ``faces.batch_size`` is: 48 MiB."""
 
 Batches = list[list[Sample]]
 
 
 def divide(samples: Sequence[Sample], size: int) -> Batches:
-    """Batches of ``size`` samples in order; a batch becomes longer where it would divide a sequence."""
+    """Divide samples into batches of ``size``, in order. A batch becomes longer so as not to divide a sequence."""
     batches: Batches = []
     for sample in samples:
         current = batches[-1] if batches else []
@@ -39,19 +39,19 @@ def divide(samples: Sequence[Sample], size: int) -> Batches:
 
 
 def batch_name(dataset: Dataset, batch: Sequence[Sample], settings: str) -> str:
-    """A digest of all that a batch's crops are made from.
+    """Return a digest of everything that a batch's crops are made from.
 
     Args:
         dataset: the set of the samples.
-        batch: the samples; also the sizes and times of their files count.
-        settings: a digest of all else that decides the crops.
+        batch: the samples; sizes and times of their files are included.
+        settings: a digest of everything else that determines the crops.
     """
     listed = [[*astuple(sample), *_stamp(dataset.file(sample))] for sample in batch]
     return hashlib.sha256(json.dumps([settings, listed]).encode()).hexdigest()
 
 
 class FaceBatches(Indexed[CropBatch]):
-    """Finds and crops the faces of a batch of samples, the index; made in one process, it may be used in another."""
+    """Finds and crops the faces of batches of samples. It can be created in one process and used in another."""
 
     def __init__(self, dataset: Dataset, params: FaceParams, device: torch.device) -> None:
         self.device = device
@@ -59,7 +59,7 @@ class FaceBatches(Indexed[CropBatch]):
         self._finder: FaceFinder | None = None
 
     def require_weights(self) -> None:
-        """Load the detectors once in this process, so that missing files are reported here and not by every worker.
+        """Load the detectors once in this process, so that missing files are reported once and not by every worker.
 
         Raises:
             WeightsError: a detector's files are missing.
@@ -67,7 +67,7 @@ class FaceBatches(Indexed[CropBatch]):
         FaceFinder(self._params, torch.device("cpu"))
 
     def __getitem__(self, batch: list[Sample]) -> CropBatch:
-        """The crops of a batch's readable pictures, in order.
+        """Return the crops of the readable pictures of a batch, in order.
 
         Raises:
             WeightsError: a detector's files are missing.
@@ -88,7 +88,7 @@ class FaceBatches(Indexed[CropBatch]):
     def _read(
         self, batch: list[Sample], errors: dict[str, UnreadableImageError]
     ) -> Iterator[tuple[list[Sample], list[Image]]]:
-        """The readable pictures of a batch, fewer at a time where they are large; the others go to ``errors``."""
+        """Yield the readable pictures of a batch, in smaller groups if they are large; add the others to ``errors``."""
         samples: list[Sample] = []
         images: list[Image] = []
         for sample in batch:
@@ -97,7 +97,7 @@ class FaceBatches(Indexed[CropBatch]):
             except UnreadableImageError as error:
                 errors[sample.key] = error
                 continue
-            except OSError as error:  # from a set whose pictures are rows of a table
+            except OSError as error:  # from sets whose pictures are rows of a table
                 errors[sample.key] = RefusedImageError(f"{sample.key}: {error.strerror or error}")
                 continue
             samples.append(sample)
@@ -117,11 +117,11 @@ class FaceBatches(Indexed[CropBatch]):
 
 
 def _row(sample: Sample, face: Face, crop: Image) -> dict[str, Any]:
-    """The manifest row of one crop."""
+    """Return the manifest row of one crop."""
     described = {
         "method": face.method,
         "faces": face.faces,
-        # To a thousandth: the last bits differ between processors.
+        # To 0.001: further digits differ between processors.
         "score": None if face.score is None else round(face.score, 3),
         "box": list(face.box),
         "landmarks": face.landmarks,
@@ -132,9 +132,9 @@ def _row(sample: Sample, face: Face, crop: Image) -> dict[str, Any]:
 
 
 def _stamp(file: Path) -> tuple[int, int]:
-    """Size and time of a file, which tell whether it was replaced; zeros where there is none."""
+    """Return size and time of a file, which change when it is replaced; zeros if it does not exist."""
     try:
         status = file.stat()
-    except OSError:  # to be listed as unreadable when it is its turn
+    except OSError:  # reading it will list it as unreadable
         return 0, 0
     return status.st_size, status.st_mtime_ns

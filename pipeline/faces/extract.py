@@ -1,4 +1,4 @@
-"""The faces of a whole data set: every picture becomes one crop in the packed store."""
+"""The faces of a whole data set: every picture becomes one crop in the crop store."""
 
 import contextlib
 import hashlib
@@ -21,22 +21,22 @@ from pipeline.progress import progress_bar, say
 from pipeline.shards import WHOLE, Shard, computed_with, listing_digest, write_shard
 
 KIND = "faces"
-"""What the record of a part of a store calls it."""
+"""Kind of work in the record of a shard (``shard.json``)."""
 
 NAMED = 5
-"""Unreadable files named in the error message."""
+"""Maximum number of unreadable files that the error message names."""
 
 
 @dataclass
 class Unreadable:
-    """Counts the unreadable pictures of a set and ends the work when they are too many.
+    """Counts a set's unreadable pictures, and stops the work if there are too many.
 
     Attributes:
         dataset: name of the set.
         total: number of its pictures.
-        allowed: share of them that may be unreadable, 0 to 1.
-        unit: what its samples are.
-        reasons: why each unreadable picture is, by key.
+        allowed: share of pictures that may be unreadable, 0 to 1.
+        unit: what a sample is.
+        reasons: why pictures are unreadable, by key.
     """
 
     dataset: str
@@ -46,7 +46,7 @@ class Unreadable:
     reasons: dict[str, str] = field(default_factory=dict)
 
     def add(self, reasons: dict[str, str]) -> None:
-        """Note unreadable pictures: the reason by key.
+        """Record unreadable pictures, with the reason by key.
 
         Raises:
             DatasetError: more than the allowed share of the set is unreadable.
@@ -57,7 +57,7 @@ class Unreadable:
             raise DatasetError(
                 f"{self.dataset}: over {self.allowed:.2%} of its {self.total} pictures cannot be read; the first:\n"
                 f"{named}\nRepair or remove these files, or raise data.max_unreadable in params.yaml; "
-                f"what is done so far is kept"
+                f"finished work is kept"
             )
 
 
@@ -71,29 +71,29 @@ def extract(
     processes: int | None = None,
     shard: Shard | None = None,
 ) -> None:
-    """Detect, crop and pack every picture of a data set into a crop store, in the order of its samples.
+    """Detect, crop and store every picture of a data set, in the order of its samples.
 
-    One face a picture is taken: MTCNN's, else the Haar cascade's, else the whole picture; the manifest tells which. An
-    unreadable picture has no crop and is listed with its reason in the store's description. Memory does not grow with
+    One face per picture is used: MTCNN's, else the Haar cascade's, else the whole picture; the manifest says which. An
+    unreadable picture has no crop, and is listed with the reason in the store's description. Memory does not grow with
     the set, except for the names of its pictures.
 
-    However the work was interrupted, with the same pictures and parameters it goes on with the batches that are not
-    finished, and ends in the same bytes. Pictures that the system would not read out are tried again.
+    After any interruption, a run with the same pictures and parameters continues with the unfinished batches and gives
+    the same bytes. Pictures that the system failed to read are tried again.
 
     Args:
         dataset: the pictures.
-        folder: where the store will be.
-        partial: folder of the work in progress, best on the same file system.
+        folder: path of the store.
+        partial: folder of the work in progress, if possible on the same file system.
         params: how faces are found and cropped.
         max_unreadable: share of the set's pictures that may be unreadable, 0 to 1.
-        device: where the detector computes.
-        processes: by default one a core; more than one need a main module that can be imported.
-        shard: of the set's batches only this part; the store then has a ``shard.json``. None: all of them.
+        device: device of the detector.
+        processes: number of processes, by default one per core. More than one need a main module that can be imported.
+        shard: process only this part of the batches; the store then has a ``shard.json``. None: all batches.
 
     Raises:
         DatasetError: more than ``max_unreadable`` of the pictures are unreadable, or all of them.
-        PipelineError: a process died; what is done is kept.
-        StorageError: the system refuses to write, as on a full disk.
+        PipelineError: a process died; finished work is kept.
+        StorageError: a file cannot be written, for example because the disk is full.
         WeightsError: a detector's files are missing.
     """
     batches, listing = _list(dataset, params.batch_size, shard)
@@ -106,7 +106,7 @@ def extract(
     _fill(writer, names, batches, FaceBatches(dataset, params, device), processes, unreadable)
     if shard is None and len(unreadable.reasons) == count:
         raise DatasetError(f"{dataset.root}: none of the {count} pictures can be read; {dataset.advice}")
-    # Of several parts the last one counts what is none of the pictures, and looks through all folders for it.
+    # Only the last shard counts the files that are not pictures, because this means searching all folders.
     passed = _report_reading(dataset) if shard is None or shard.is_last else {}
 
     def record(store: Path) -> None:
@@ -119,7 +119,7 @@ def extract(
 
 
 def _list(dataset: Dataset, size: int, shard: Shard | None) -> tuple[Batches, str]:
-    """The batches of a part of a set, or of all of it, and a digest of the names of the whole set's samples."""
+    """Return the batches of a shard, or of the whole set, and a digest of the names of the whole set's samples."""
     samples = dataset.samples()
     batches = divide(samples, size)
     listing = "" if shard is None else listing_digest(sample.key for sample in samples)
@@ -134,7 +134,7 @@ def _fill(
     processes: int | None,
     unreadable: Unreadable,
 ) -> None:
-    """Bring every batch into the writer under its name: those of an interrupted run are there, the rest is made."""
+    """Add every batch to the writer under its name: first those that an interrupted run finished, then the others."""
     done = set[int]()
     progress: tqdm[Any] = progress_bar(total=unreadable.total, desc=f"faces {unreadable.dataset}", unit=unreadable.unit)
     with progress:
@@ -142,7 +142,7 @@ def _fill(
             unreadable.add(result.unreadable)
             progress.update(len(batches[place]))
             done.add(place)
-        progress.initial = progress.n  # the rate and the time left are this run's
+        progress.initial = progress.n  # so that rate and remaining time are those of this run
         rest = [place for place in range(len(batches)) if place not in done]
         with contextlib.closing(crop_batches(work, [batches[place] for place in rest], processes)) as results:
             for place, result in zip(rest, results, strict=True):
@@ -152,7 +152,7 @@ def _fill(
 
 
 def _report_reading(dataset: Dataset) -> dict[str, int]:
-    """Print how the set was read where there are several ways, and how many files were no pictures; returns these."""
+    """Print how the set was read, if there are several ways, and how many files were skipped; return these numbers."""
     if dataset.reading_notes:
         say(f"faces {dataset.name}: read {dataset.reading_notes}")
     if passed := dataset.skipped_files():
@@ -162,7 +162,7 @@ def _report_reading(dataset: Dataset) -> dict[str, int]:
 
 
 def _made_from(dataset: Dataset, params: FaceParams, device: torch.device) -> dict[str, Any]:
-    """All but the pictures that decides a store's bytes, by name: parameters, device, code and libraries."""
+    """Return everything except the pictures that determines a store's bytes: parameters, device, code and libraries."""
     library = Path(__file__).parent
     code = [library, library.parent / "datasets", Path(crops.__file__)]
     made_from: dict[str, Any] = {f"faces.{name}": value for name, value in params.model_dump(mode="json").items()}

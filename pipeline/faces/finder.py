@@ -1,4 +1,4 @@
-"""One face in every picture: MTCNN's, else the Haar cascade's, else the whole picture; or all that MTCNN finds."""
+"""One face per picture: MTCNN's, else the Haar cascade's, else the whole picture. Or all faces that MTCNN finds."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -16,24 +16,24 @@ from pipeline.faces.crop import Box, Face, Image, resize, rotated
 from pipeline.faces.mtcnn import MTCNN, Detection
 
 LONGEST_SIDE = 4096
-"""Enlarging stops here, or a strip a few pixels high would grow out of all proportion."""
+"""Maximum side of an enlarged picture. Otherwise a strip a few pixels high would become huge."""
 
 MOST_PIXELS = 1 << 23
-"""Larger pictures are shrunk to this for detection, which bounds the memory; crops are cut from the full picture."""
+"""Larger pictures are shrunk to this size for detection, to limit memory; crops are cut from the full picture."""
 
 ROTATIONS = (90, 180, 270)
-"""Degrees, clockwise, by which a picture without a face is rotated to look at it again."""
+"""Clockwise rotations, in degrees, that are tried for a picture without a face."""
 
 CASCADE = "haarcascade_frontalface_default.xml"
 
 SAME_FACE = 0.3
-"""Intersection over union from which a box continues the one before it: an expression changes little of it."""
+"""Minimum intersection over union of a face's boxes in successive frames; expressions change the box little."""
 
 
 class Chooser:
-    """Chooses one face a picture, where wanted the one that continues a sequence's track.
+    """Chooses one face per picture; with tracking, the face that continues the sequence's track.
 
-    Pictures of a sequence must come in order, to the same chooser.
+    All pictures of a sequence must go to the same chooser, in order.
     """
 
     def __init__(self, rule: FaceRule, track: bool) -> None:
@@ -47,10 +47,10 @@ class Chooser:
             boxes: n×4, n ≥ 1, in pixels of the picture.
             scores: n.
             size: width and height of the picture.
-            sequence: which recording the picture belongs to, None where it is a single one.
+            sequence: the recording that the picture belongs to; None for a single picture.
 
         Returns:
-            The row of the chosen face; of equals, the first.
+            The row of the chosen face; of equal faces, the first.
         """
         chosen = self._continued(boxes, sequence)
         if chosen is None:
@@ -75,7 +75,7 @@ class Chooser:
 
 
 class FaceFinder:
-    """Finds the faces of each picture of a batch, and chooses one where one is wanted."""
+    """Finds the faces in the pictures of a batch, and chooses one per picture if asked to."""
 
     def __init__(self, params: FaceParams, device: torch.device) -> None:
         """Load the detectors.
@@ -92,8 +92,8 @@ class FaceFinder:
         """Find one face in each picture.
 
         Args:
-            images: uint8 H×W×3 RGB, sizes may differ.
-            sequences: which recording each picture belongs to.
+            images: uint8 H×W×3 RGB; sizes may differ.
+            sequences: the recording that each picture belongs to.
             chooser: chooses among several faces.
         """
         resized = [for_detection(image, self._enlarge_to) for image in images]
@@ -101,12 +101,12 @@ class FaceFinder:
         return [self._choose(*of_one, chooser) for of_one in zip(images, resized, found, sequences, strict=True)]
 
     def find_all(self, images: Sequence[Image]) -> list[list[Face]]:
-        """Every face that MTCNN finds in each picture (uint8 H×W×3 RGB), the best score first."""
+        """Return all faces that MTCNN finds in each picture (uint8 H×W×3 RGB), those with the best score first."""
         resized = [for_detection(image, self._enlarge_to) for image in images]
         return [_all(*of_one) for of_one in zip(images, resized, self._detect(resized), strict=True)]
 
     def _detect(self, resized: list[Image]) -> list[tuple[int, Detection]]:
-        """What MTCNN finds in each picture, and by how much this was rotated for it."""
+        """Return MTCNN's faces in each picture, with the rotation of the picture at which they were found."""
         detections = self._mtcnn.detect(resized)
         if self._rotate:
             return detect_rotated(self._mtcnn.detect, resized, detections)
@@ -115,7 +115,7 @@ class FaceFinder:
     def _choose(
         self, image: Image, resized: Image, found: tuple[int, Detection], sequence: str | None, chooser: Chooser
     ) -> Face:
-        """One face of a picture; ``resized``: as the detectors see it."""
+        """Return one face of a picture; ``resized`` is the picture as the detectors see it."""
         rotation, detection = found
         height, width = image.shape[:2]
         scale = _scale(image, resized)
@@ -125,19 +125,19 @@ class FaceFinder:
             return _face(detection, boxes, chosen, scale, rotation)
         squares = _scaled(self._haar.detect(resized), scale)
         if len(squares):
-            # The cascade gives no scores: the largest square, its first, is the most confident.
+            # The cascade gives no scores. The first square is the largest, which counts as the most confident.
             chosen = chooser.choose(squares, np.zeros(len(squares)), (width, height), sequence)
             return Face("haar", len(squares), _box(squares[chosen]))
         return whole_picture(image, "whole")
 
 
 def whole_picture(image: Image, method: str) -> Face:
-    """The whole picture as a face."""
+    """Return the whole picture as a face."""
     return Face(method, 0, (0.0, 0.0, float(image.shape[1]), float(image.shape[0])))
 
 
 def for_detection(image: Image, shorter_side: int) -> Image:
-    """The picture, with its shorter side enlarged to ``shorter_side``, or shrunk to ``MOST_PIXELS`` in all."""
+    """Enlarge a picture until its shorter side is ``shorter_side``, or shrink it to ``MOST_PIXELS`` pixels."""
     height, width = image.shape[:2]
     factor = min(shorter_side / min(height, width), LONGEST_SIDE / max(height, width))
     if factor <= 1.0:
@@ -155,13 +155,13 @@ def _all(image: Image, resized: Image, found: tuple[int, Detection]) -> list[Fac
 
 
 def _scale(image: Image, resized: Image) -> NDArray[np.float64]:
-    """The factors by which x and y in the picture that detectors see become those of the picture itself."""
+    """Return the factors that convert x and y of the resized picture to pixels of the original."""
     return np.array([image.shape[1] / resized.shape[1], image.shape[0] / resized.shape[0]])
 
 
 def _face(detection: Detection, boxes: Boxes, row: int, scale: NDArray[np.float64], rotation: int) -> Face:
-    """One of MTCNN's faces; ``boxes`` are all of them, in pixels of the picture itself."""
-    # Landmarks are counted from the centre of the first pixel, which resizing moves.
+    """Return one of MTCNN's faces; ``boxes`` are all boxes in the picture, in its own pixels."""
+    # The origin of landmarks is the centre of the first pixel, which resizing moves.
     landmarks = _rounded((detection.landmarks[row] + 0.5) * scale - 0.5)
     return Face("mtcnn", len(boxes), _box(boxes[row]), float(detection.scores[row]), landmarks, rotation)
 
@@ -176,23 +176,23 @@ def _box(box: NDArray[np.float64]) -> Box:
 
 
 def _rounded(points: NDArray[np.float64]) -> list[float]:
-    # To a hundredth of a pixel: what lies beyond is rounding that differs between machines.
+    # To 0.01 pixel: further digits differ between machines by rounding.
     return [round(float(value), 2) for value in points.ravel()]
 
 
 def detect_rotated(
     detect: Callable[[list[Image]], list[Detection]], images: Sequence[Image], detections: Sequence[Detection]
 ) -> list[tuple[int, Detection]]:
-    """Look again at pictures without a face: they may lie on their side or upside down, and their files not say so.
+    """Search pictures without a face again, rotated: they may be sideways or upside down without their files saying so.
 
     Args:
-        detect: finds the faces of a list of pictures.
+        detect: finds the faces in a list of pictures.
         images: uint8 H×W×3 RGB.
-        detections: what was found in them as they are. Pictures with a face are not looked at again.
+        detections: the faces in the pictures without rotation. Pictures with a face are not searched again.
 
     Returns:
-        For each picture its rotation (degrees, clockwise) with the best score, and what was found at it, in pixels of
-        the picture as it is; 0 and nothing where no rotation shows a face.
+        For each picture the clockwise rotation with the best score, in degrees, and its faces, in pixels of the picture
+        without rotation; 0 and no faces if there are none at any rotation.
     """
     found = [(0, detection) for detection in detections]
     empty = [row for row, detection in enumerate(detections) if not len(detection.boxes)]
@@ -205,16 +205,16 @@ def detect_rotated(
 
 
 def _rotated_back(detection: Detection, degrees: int, image: Image) -> Detection:
-    """What was found in ``rotated(image, degrees)``, in pixels of ``image``."""
+    """Convert faces in ``rotated(image, degrees)`` to pixels of ``image``."""
     corners = _points_back(detection.boxes.reshape(-1, 2, 2), degrees, image)
     boxes = np.concatenate([corners.min(axis=1), corners.max(axis=1)], axis=1)
-    # Landmarks are counted from the centre of the first pixel, boxes from its corner.
+    # The origin of landmarks is the centre of the first pixel, that of boxes is its corner.
     landmarks = _points_back(detection.landmarks + np.float32(0.5), degrees, image) - np.float32(0.5)
     return Detection(boxes, landmarks, detection.scores)
 
 
 def _points_back(points: NDArray[np.float32], degrees: int, image: Image) -> NDArray[np.float32]:
-    """Points (… × 2, x and y) of the rotated picture where they lie in ``image``."""
+    """Convert points (… × 2, x and y) in the rotated picture to pixels of ``image``."""
     height, width = image.shape[:2]
     x, y = points[..., 0], points[..., 1]
     back = {90: (y, height - x), 180: (width - x, height - y), 270: (width - y, x)}[degrees]
@@ -223,16 +223,16 @@ def _points_back(points: NDArray[np.float32], degrees: int, image: Image) -> NDA
 
 
 class HaarDetector:
-    """Viola and Jones' detector of frontal faces with OpenCV's own cascade file: asked where MTCNN finds no face."""
+    """Viola and Jones' detector of frontal faces, with OpenCV's cascade file. Used if MTCNN finds no face."""
 
     def __init__(self, min_face: int) -> None:
         """Load the cascade.
 
         Args:
-            min_face: side of the smallest face that is found, in pixels.
+            min_face: side of the smallest face to find, in pixels.
 
         Raises:
-            WeightsError: the installed OpenCV does not bring the cascade.
+            WeightsError: the installed OpenCV does not contain the cascade.
         """
         path = Path(haarcascades) / CASCADE
         self._cascade = cv2.CascadeClassifier(str(path))
@@ -241,10 +241,10 @@ class HaarDetector:
         self._smallest = (min_face, min_face)
 
     def detect(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Boxes of the faces in a picture (uint8 H×W×3 RGB): float32 n×4, x1, y1, x2, y2, largest first."""
+        """Return the boxes of the faces in a picture (uint8 H×W×3 RGB): float32 n×4, x1, y1, x2, y2, largest first."""
         grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
         found = self._cascade.detectMultiScale(grey, minSize=self._smallest)
-        # Sorted because the cascade runs in threads, whose order is no one's.
+        # Sorted because the cascade runs in threads, whose order is random.
         squares = sorted((-width * height, int(x), int(y), int(width), int(height)) for x, y, width, height in found)
         boxes = [(x, y, x + width, y + height) for _, x, y, width, height in squares]
         return np.array(boxes, dtype=np.float32).reshape(-1, 4)

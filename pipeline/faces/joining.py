@@ -1,4 +1,4 @@
-"""Parts of a crop store become the store that one run would have made, in constant memory."""
+"""Joining the parts of a crop store into the store that a single run would have made, in constant memory."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,19 +18,19 @@ from pipeline.shards import FoundShard
 CROP_BYTES = CROP_SIZE * CROP_SIZE * 3
 
 AT_ONCE = 1024
-"""Crops, with their rows, that are in memory together: 37 MiB."""
+"""Number of crops, with their rows, in memory at once: 37 MiB."""
 
 
 def join_stores(shards: Sequence[FoundShard], folder: Path) -> None:
-    """Write the store of all parts, all at once.
+    """Write the store that joins all parts, in one step.
 
     Args:
-        shards: as ``read_shards`` gives them.
-        folder: of the store, which must not be there yet.
+        shards: the parts, as returned by ``read_shards``.
+        folder: path of the store, which must not exist.
 
     Raises:
-        DatasetError: there is no crop in any part.
-        StorageError: the disk is full or fails; nothing is left then.
+        DatasetError: no part contains a crop.
+        StorageError: the disk is full or fails; nothing is left behind.
     """
     crops = sum(shard.record.counts["crops"] for shard in shards)
     if not crops:
@@ -50,7 +50,7 @@ def join_stores(shards: Sequence[FoundShard], folder: Path) -> None:
 
 
 def _copy(shard: FoundShard, packer: Packer) -> None:
-    """Hand the crops and rows of one part on."""
+    """Copy the crops and rows of one part."""
     path = shard.folder / "crops.npy"
     with path.open("rb") as file, pq.ParquetFile(shard.folder / "manifest.parquet") as manifest:
         with damage_reported(path):

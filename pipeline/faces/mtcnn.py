@@ -1,11 +1,11 @@
 """MTCNN (Zhang et al. 2016) in batches: face boxes and five landmarks.
 
 The cascade follows the ``mtcnn`` package step by step, and agrees with it to a fraction of a pixel
-(tests/faces/test_reference.py). One departure: where the package's pyramid ends in levels that are too small for P-Net,
-as it always does with a ``min_face`` of 32, the package gives up and reports no face; here these levels are left out.
+(tests/faces/test_reference.py). There is one difference. The package's pyramid can end in levels that are too small for
+P-Net; with a ``min_face`` of 32 it always does. The package then reports no face, while this module skips these levels.
 
-A search that is not exhaustive begins with the coarse levels of the pyramid, which are cheap, and looks at finer ones
-only in pictures where it has not found a face yet that is clearly larger than these would show.
+A search for large faces first begins with the coarse levels of the pyramid, which are cheap. It continues with finer
+levels only in pictures without a face yet that is clearly larger than the faces these levels would show.
 """
 
 from collections import defaultdict
@@ -24,13 +24,13 @@ from pipeline.faces.networks import ONet, PNet, RNet, load_weights
 from pipeline.faces.pyramid import Stack, scales
 
 CPU_PIXELS, CPU_PATCHES = 1 << 17, 32
-"""Pixels of P-Net's input and patches for one pass on a CPU: what then stays in its caches is several times faster."""
+"""Pixels of P-Net's input, and patches, per pass on a CPU. They fit into its caches, which is several times faster."""
 
 GPU_PIXELS, GPU_PATCHES = 1 << 24, 2048
-"""The same elsewhere, where they bound the memory on large pictures and on pictures full of proposals."""
+"""The same on other devices. They limit memory for large pictures and for pictures with many proposals."""
 
 STACKED_PIXELS = 1 << 22
-"""Pixels of pictures handled together."""
+"""Number of pixels of pictures that are processed together."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Detection:
         boxes: float32 n×4, x1, y1, x2, y2, within the picture.
         landmarks: float32 n×5×2, x and y of left eye, right eye, nose, left and right mouth corner as seen by the
             viewer; they may lie outside the picture.
-        scores: float32 n, O-Net's, in [0, 1].
+        scores: O-Net's scores in [0, 1], float32 n.
     """
 
     boxes: NDArray[np.float32]
@@ -54,7 +54,7 @@ class _Candidates:
     """Boxes of several pictures of one size.
 
     Attributes:
-        picture: n int64, the picture of each box.
+        picture: the picture of each box, n int64.
         boxes: n×4 float64.
         scores: n float64.
     """
@@ -67,7 +67,7 @@ class _Candidates:
         return _Candidates(self.picture[chosen], self.boxes[chosen], self.scores[chosen])
 
     def best(self, threshold: float, share_of: arithmetic.ShareOf) -> NDArray[np.int64]:
-        """Rows that remain after suppression within each picture: by picture, then by falling score."""
+        """Return the rows that remain after suppression within each picture, by picture and descending score."""
         return arithmetic.suppress(self.picture, self.boxes, self.scores, threshold, share_of)
 
 
@@ -76,7 +76,7 @@ class _Round:
     """One step of a search.
 
     Attributes:
-        levels: scales of the levels that it adds, finest first.
+        levels: scales of the levels that the step adds, finest first.
         conclusive: side of the smallest face that ends the search, in pixels.
     """
 
@@ -88,13 +88,13 @@ class MTCNN:
     """The cascade with the weights of the ``mtcnn`` package."""
 
     SUPPRESSION = (0.5, 0.7, 0.7, 0.7)
-    """Overlap limits: within a pyramid level, between levels, after R-Net, and after O-Net."""
+    """Maximum overlaps: within a pyramid level, between levels, after R-Net, and after O-Net."""
 
     FIRST_ROUND = 1 / 4
-    """A search for large faces first begins with the levels that show faces of this share of the shorter side."""
+    """A search for large faces first begins with levels that show faces of this share of the shorter side."""
 
     CLEARLY_LARGER = 1.5
-    """It ends when a face has this many times the side of the smallest face that the levels so far can show."""
+    """The search ends at a face with this many times the side of the smallest face that the levels so far can show."""
 
     def __init__(
         self,
@@ -107,12 +107,12 @@ class MTCNN:
         """Load the three networks.
 
         Args:
-            min_face: side of the smallest face that is found, in pixels.
+            min_face: side of the smallest face to find, in pixels.
             scale_factor: ratio of neighbouring pyramid levels.
-            thresholds: the scores that must be exceeded in P-Net, R-Net and O-Net.
-            device: where the networks compute.
-            large_first: pass over the finer levels where the coarser ones show a face; then only the largest face of a
-                picture is sure to be found.
+            thresholds: minimum scores in P-Net, R-Net and O-Net.
+            device: device of the networks.
+            large_first: skip the finer levels if the coarser ones show a face. Then only the largest face of a picture
+                is found with certainty.
 
         Raises:
             WeightsError: the weight files are missing or damaged.
@@ -127,12 +127,12 @@ class MTCNN:
         self._pixels_at_once, self._patches_at_once = (CPU_PIXELS, CPU_PATCHES) if on_cpu else (GPU_PIXELS, GPU_PATCHES)
 
     def detect(self, images: Sequence[Image]) -> list[Detection]:
-        """The faces of each picture (uint8 H×W×3 RGB, sizes may differ), in the order of ``images``."""
+        """Return the faces of each picture (uint8 H×W×3 RGB; sizes may differ), in the order of ``images``."""
         by_size: dict[tuple[int, ...], list[int]] = defaultdict(list)
         for index, image in enumerate(images):
             by_size[image.shape].append(index)
         found: dict[int, Detection] = {}
-        # TF32 would move scores by about 1e-3, across a threshold now and then.
+        # TF32 would change scores by about 1e-3, sometimes across a threshold.
         with torch.inference_mode(), torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False):
             for shape, indices in by_size.items():
                 step = max(1, STACKED_PIXELS // (shape[0] * shape[1]))
@@ -142,7 +142,7 @@ class MTCNN:
         return [found[index] for index in range(len(images))]
 
     def _detect_stack(self, images: Sequence[Image]) -> list[Detection]:
-        """The cascade on pictures of one size."""
+        """Run the cascade on pictures of one size."""
         stack = Stack(images, self.device)
         found: dict[int, Detection] = {}
         proposals = _none()
@@ -151,7 +151,7 @@ class MTCNN:
             if not len(left):
                 break
             proposals = _joined(
-                # Finer levels first, as in one search of all: of equal scores the later proposal wins.
+                # Finer levels first, as if all were searched at once: of equal scores the later proposal wins.
                 [self._propose(stack, search.levels, left), proposals[np.isin(proposals.picture, left)]]
             )
             faces, landmarks = self._conclude(stack, self._refine(stack, proposals))
@@ -168,7 +168,7 @@ class MTCNN:
         return [found[index] for index in range(stack.count)]
 
     def _rounds(self, width: int, height: int) -> Iterator[_Round]:
-        """The steps of a search. The last one has every level and takes whatever it finds, be it nothing."""
+        """Yield the steps of a search. The last one adds all remaining levels and accepts any result, even no face."""
         levels = scales(width, height, self.min_face, self.scale_factor)
         smallest = self.FIRST_ROUND * min(width, height)
         while self.large_first and smallest > self.min_face:
@@ -180,7 +180,7 @@ class MTCNN:
         yield _Round(levels, 0.0)
 
     def _propose(self, stack: Stack, levels: Sequence[float], chosen: NDArray[np.int64]) -> _Candidates:
-        """P-Net on ``levels`` of the ``chosen`` pictures; what suppression within each level leaves."""
+        """Run P-Net on ``levels`` of the ``chosen`` pictures, with suppression within each level."""
         proposals = [_none()]
         for scale, level in zip(levels, stack.levels(levels, chosen), strict=True):
             step = max(1, self._pixels_at_once // (level.shape[2] * level.shape[3]))
@@ -191,8 +191,8 @@ class MTCNN:
         return _joined(proposals)
 
     def _propose_on(self, level: Tensor, scale: float) -> _Candidates:
-        """P-Net on one level (n×3×h×w): every window above the threshold, in pixels of the full pictures."""
-        # In strips, so that the memory does not grow with the picture; each yields ``rows`` rows of windows.
+        """Run P-Net on one level (n×3×h×w). Return all windows above the threshold, in pixels of the full pictures."""
+        # In strips, so that memory does not grow with the picture; each strip has ``rows`` rows of windows.
         rows = max(1, self._pixels_at_once // (len(level) * level.shape[3] * PNet.STRIDE))
         strips = []
         for top in range(0, max(1, (level.shape[2] - PNet.SMALLEST) // PNet.STRIDE + 1), rows):
@@ -201,17 +201,17 @@ class MTCNN:
         return _joined(strips)
 
     def _propose_in(self, strip: Tensor, top: int, scale: float) -> _Candidates:
-        """P-Net on a strip of a level whose first row of windows is the ``top``-th."""
+        """Run P-Net on a strip of a level whose first row of windows has the number ``top``."""
         offsets, scores = self._pnet(strip)
         picture, row, column = (scores > self.thresholds[0]).nonzero(as_tuple=True)
-        # Windows are counted as the weights were trained: pixels from 1, so that 12 of them span 11.
+        # Coordinates as in the training of the weights: pixels count from 1, so that 12 pixels span 11.
         corner = torch.stack([column, row + top], dim=1).cpu().numpy() * float(PNet.STRIDE) + 1.0
         windows = np.concatenate([corner, corner + (PNet.WINDOW - 1)], axis=1)
         moved = windows + (PNet.WINDOW - 1) * _to_numpy(offsets[picture, :, row, column])
         return _Candidates(picture.cpu().numpy(), moved / scale, _to_numpy(scores[picture, row, column]))
 
     def _refine(self, stack: Stack, proposals: _Candidates) -> _Candidates:
-        """R-Net on what suppression between the levels leaves of the proposals; its boxes, squared."""
+        """Suppress proposals between levels, run R-Net on the rest, and return its boxes as squares."""
         proposals = proposals[proposals.best(self.SUPPRESSION[1], "union")]
         squares = _Candidates(proposals.picture, arithmetic.to_square(proposals.boxes), proposals.scores)
         outputs = [self._rnet(patches) for patches in self._patches(stack, squares, RNet.SIZE)]
@@ -224,7 +224,7 @@ class MTCNN:
         return _Candidates(refined.picture, arithmetic.to_square(refined.boxes), refined.scores)
 
     def _conclude(self, stack: Stack, refined: _Candidates) -> tuple[_Candidates, NDArray[np.float64]]:
-        """O-Net on what R-Net left; the faces and their landmarks n×5×2."""
+        """Run O-Net on R-Net's boxes. Return the faces and their landmarks, n×5×2."""
         outputs = [self._onet(patches) for patches in self._patches(stack, refined, ONet.SIZE)]
         if not outputs:
             return _none(), np.empty((0, 5, 2))
@@ -238,7 +238,7 @@ class MTCNN:
         return faces[best], landmarks[best]
 
     def _patches(self, stack: Stack, candidates: _Candidates, size: int) -> Iterator[Tensor]:
-        """The candidates' patches, normalised, as many in one tensor as one pass takes; none without candidates."""
+        """Yield the candidates' normalised patches in tensors of the size of one pass; nothing without candidates."""
         for start in range(0, len(candidates.picture), self._patches_at_once):
             some = candidates[np.arange(start, min(start + self._patches_at_once, len(candidates.picture)))]
             yield stack.patches(some.picture, some.boxes, size)

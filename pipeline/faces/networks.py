@@ -1,13 +1,13 @@
 """The three networks of MTCNN (Zhang et al. 2016, fig. 2), in the variant that the ``mtcnn`` package trained.
 
-Their weights are read from the files that the package ships (MIT licence), without ever importing the package itself,
-because that would import TensorFlow.
+Their weights are read from the package's files (MIT licence). The package itself is never imported, because that would
+import TensorFlow.
 
-Input is float N×3×H×W, RGB as (x − 127.5) / 128. Box offsets are shares of the box's size: x1, y1, x2, y2. Layers are
-defined in the order of the weight files, which ``load_weights`` relies on.
+Inputs are float N×3×H×W, RGB as (x − 127.5) / 128. Box offsets are shares of the box's size: x1, y1, x2, y2. Layers are
+defined in the order of the weight files, which ``load_weights`` needs.
 
-The first layers of P-Net (10 filters) and R-Net (28) are filled up with filters of zeros to 16 and 32: CPUs compute 8
-or 16 channels in one instruction, and fall back to single numbers where the channels are no multiple of that.
+The first layers of P-Net (10 filters) and R-Net (28) are padded with zero filters to 16 and 32. CPUs compute 8 or 16
+channels in one instruction, and are slow with other numbers of channels.
 """
 
 from pathlib import Path
@@ -23,7 +23,7 @@ from pipeline.files.io import package_file
 from pipeline.locks import importing_joblib
 
 FILTERS = 16
-"""Layers may be filled up with filters of zeros to a multiple of this."""
+"""Layers may be padded with zero filters to a multiple of this number."""
 
 INSTALL = "install it with: pip install 'mtcnn>=1.0,<2'"
 
@@ -33,10 +33,10 @@ def _convolution(inputs: int, outputs: int, kernel: int) -> nn.Sequential:
 
 
 class _Halve(nn.Module):
-    """2×2 max pooling that rounds up, as four slices: on a CPU several times faster than ``nn.MaxPool2d``."""
+    """2×2 max pooling that rounds up. Four slices are several times faster on a CPU than ``nn.MaxPool2d``."""
 
     def forward(self, features: Tensor) -> Tensor:
-        """N×C×H×W -> N×C×⌈H/2⌉×⌈W/2⌉."""
+        """N×C×H×W in, N×C×⌈H/2⌉×⌈W/2⌉ out."""
         height, width = features.shape[-2:]
         if height % 2 or width % 2:
             features = F.pad(features, (0, width % 2, 0, height % 2), value=-torch.inf)
@@ -45,7 +45,7 @@ class _Halve(nn.Module):
 
 
 class PNet(nn.Module):
-    """Proposals at every place of a picture: a 12×12 window every second pixel."""
+    """Proposes faces everywhere in a picture: a 12×12 window at every second pixel."""
 
     WINDOW = 12
     STRIDE = 2
@@ -63,8 +63,8 @@ class PNet(nn.Module):
         self.classes = nn.Conv2d(32, 2, 1)
 
     def forward(self, pictures: Tensor) -> tuple[Tensor, Tensor]:
-        """N×3×H×W -> offsets N×4×h×w, face scores N×h×w; h, w = ⌈(H − 2) / 2⌉ − 4 and likewise."""
-        # Both heads and ten outputs of zeros in one product: on a CPU faster than the 4 and 2 outputs by themselves.
+        """N×3×H×W in; out: offsets N×4×h×w, face scores N×h×w; h = ⌈(H − 2) / 2⌉ − 4, w likewise."""
+        # One product for both heads, padded with ten outputs of 0: on a CPU faster than 4 and 2 outputs separately.
         assert self.offsets.bias is not None
         assert self.classes.bias is not None
         weight = F.pad(torch.cat([self.offsets.weight, self.classes.weight]), (0, 0, 0, 0, 0, 0, 0, 10))
@@ -75,7 +75,7 @@ class PNet(nn.Module):
 
 
 class RNet(nn.Module):
-    """Judges and refines proposals, 24×24 pixels each."""
+    """Classifies and refines proposals of 24×24 pixels."""
 
     SIZE = 24
 
@@ -93,13 +93,13 @@ class RNet(nn.Module):
         self.classes = nn.Linear(128, 2)
 
     def forward(self, patches: Tensor) -> tuple[Tensor, Tensor]:
-        """N×3×24×24 -> offsets N×4, face scores N."""
+        """N×3×24×24 in; out: offsets N×4, face scores N."""
         features = self.dense(_flatten(self.features(patches)))
         return self.offsets(features), self.classes(features).softmax(dim=1)[:, 1]
 
 
 class ONet(nn.Module):
-    """The last judgement on 48×48 pixels, with five landmarks."""
+    """Makes the final classification on 48×48 pixels, with five landmarks."""
 
     SIZE = 48
 
@@ -120,18 +120,18 @@ class ONet(nn.Module):
         self.classes = nn.Linear(256, 2)
 
     def forward(self, patches: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """N×3×48×48 -> offsets N×4, face scores N, landmarks N×10 (five x, then five y, as shares of the box)."""
+        """N×3×48×48 in; out: offsets N×4, face scores N, landmarks N×10 (five x, then five y, as shares of the box)."""
         features = self.dense(_flatten(self.features(patches)))
         return self.offsets(features), self.classes(features).softmax(dim=1)[:, 1], self.landmarks(features)
 
 
 def _flatten(features: Tensor) -> Tensor:
-    # The weights come from column-major Caffe blobs by way of Keras: the order is width, height, channel.
+    # The weights come from column-major Caffe blobs through Keras: the order is width, height, channel.
     return features.permute(0, 3, 2, 1).flatten(1)
 
 
 def weight_file(name: str) -> Path:
-    """The weight file of a network (pnet, rnet or onet) in the installed package, found without importing it.
+    """Find the weight file of a network (pnet, rnet or onet) in the installed package, without importing it.
 
     Raises:
         WeightsError: the package is not installed or has no such file.
@@ -140,7 +140,7 @@ def weight_file(name: str) -> Path:
 
 
 def load_weights(network: nn.Module, name: str) -> None:
-    """Fill a network with its trained weights.
+    """Load the trained weights of a network.
 
     Args:
         network: its layers must be defined in the order of the file.
@@ -167,7 +167,7 @@ def load_weights(network: nn.Module, name: str) -> None:
 
 
 def _fits(value: Tensor, parameter: Tensor) -> bool:
-    """Whether the sizes agree, or would if each were rounded up to a multiple of ``FILTERS``."""
+    """Return whether the sizes are equal, or would be if each were rounded up to a multiple of ``FILTERS``."""
     return value.ndim == parameter.ndim and all(
         wanted in (there, -(-there // FILTERS) * FILTERS)
         for there, wanted in zip(value.shape, parameter.shape, strict=True)
@@ -175,9 +175,10 @@ def _fits(value: Tensor, parameter: Tensor) -> bool:
 
 
 def from_keras(array: NDArray[np.float32]) -> Tensor:
-    """One Keras array in PyTorch's layout.
+    """Convert one Keras array to PyTorch's layout.
 
-    Convolution HWIO -> OIHW; dense in×out -> out×in; PReLU shared over the picture 1×1×C -> C; vectors stay.
+    Convolution: HWIO to OIHW. Dense: in×out to out×in. PReLU shared over the picture: 1×1×C to C. Vectors are
+    unchanged.
     """
     tensor = torch.from_numpy(np.asarray(array, dtype=np.float32))
     if tensor.ndim == 4:

@@ -1,4 +1,4 @@
-"""A crop store's files, written in one go from crops and rows as they come, in constant memory."""
+"""Writing a crop store's files in one pass, as crops and rows come, in constant memory."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,7 +16,7 @@ from pipeline.files.atomic import atomic_path
 from pipeline.files.io import write_json
 
 ROWS_A_GROUP = 2048
-"""Rows of one row group of the tables: their files do not depend on how many rows came at a time."""
+"""Rows per row group of the tables, so that their files do not depend on how many rows come at once."""
 
 _ARROW_SCHEMA = pa.schema(
     [
@@ -27,10 +27,10 @@ _ARROW_SCHEMA = pa.schema(
 
 
 class Packer:
-    """Takes crops, and rows, each in the order of the store; made by ``packing``.
+    """Writes crops and rows, each in the order of the store; created by ``packing``.
 
     Attributes:
-        methods: how many rows each method of detection has had.
+        methods: number of rows by method of detection.
     """
 
     def __init__(self, crops: BinaryIO, manifest: pq.ParquetWriter, samples: pq.ParquetWriter) -> None:
@@ -43,7 +43,7 @@ class Packer:
         self._crops.write(crops)
 
     def add_rows(self, rows: pa.Table) -> None:
-        """Write rows as ``arrow_rows`` makes them."""
+        """Write rows made by ``arrow_rows``."""
         self.methods.update(name for name in rows["method"].to_pylist() if name is not None)
         self._waiting = pa.concat_tables([self._waiting, rows])
         while len(self._waiting) >= ROWS_A_GROUP:
@@ -51,7 +51,7 @@ class Packer:
             self._waiting = self._waiting.slice(ROWS_A_GROUP)
 
     def finish(self) -> None:
-        """Write the rows that make no whole group."""
+        """Write the last rows, which do not fill a group."""
         if len(self._waiting):
             self._write(self._waiting)
 
@@ -63,11 +63,11 @@ class Packer:
 
 @contextmanager
 def packing(folder: Path, crops: int) -> Iterator[Packer]:
-    """Write crops.npy, manifest.parquet and samples.parquet.
+    """Write crops.npy, manifest.parquet and samples.parquet within the context.
 
     Args:
-        folder: of the store.
-        crops: how many will come.
+        folder: folder of the store.
+        crops: total number of crops.
     """
     with (
         atomic_path(folder / "crops.npy") as of_crops,
@@ -85,18 +85,18 @@ def packing(folder: Path, crops: int) -> Iterator[Packer]:
 
 
 def describe(folder: Path, store: Mapping[str, Any], faces: Mapping[str, Any]) -> None:
-    """Write faces.json and, last of all, store.json with the digest of what is trained on.
+    """Write faces.json and then, as the last file, store.json with the digest of the training data.
 
     Args:
-        folder: of the store, with the files of ``packing``.
+        folder: folder of the store, with the files of ``packing``.
         store: data set, provenance, number of crops and parameters.
-        faces: counts by method of detection, unreadable files, files that are no pictures.
+        faces: counts by method of detection, unreadable files, files that are not pictures.
     """
     write_json(folder / "faces.json", dict(faces))
     write_json(folder / "store.json", {**store, "digest": digest(folder / name for name in DIGESTED)})
 
 
 def arrow_rows(rows: Sequence[Mapping[str, Any]]) -> pa.Table:
-    """Manifest rows with the types that pandas reads back as those of ``MANIFEST_COLUMNS``."""
+    """Convert manifest rows to types that pandas reads as those of ``MANIFEST_COLUMNS``."""
     table = pd.DataFrame(rows, columns=list(MANIFEST_COLUMNS)).astype(MANIFEST_COLUMNS)
     return pa.Table.from_pandas(table, schema=_ARROW_SCHEMA, preserve_index=False)

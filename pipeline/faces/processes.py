@@ -16,24 +16,24 @@ from pipeline.faces.writer import CropBatch
 from pipeline.locks import out_of_reach_of_ctrl_c, processes_allowed
 
 WORTH_A_PROCESS = 512
-"""Pictures from which one more process saves more than its start takes."""
+"""Number of pictures for which one more process saves more time than its start costs."""
 
 MOST_PROCESSES = {"cpu": 8, "cuda": 4}
-"""Each takes some 150 MiB of its own, on a GPU more: eight keep below 2 GB in all."""
+"""Each process needs about 150 MiB of its own, more on a GPU; eight stay below 2 GB in total."""
 
 
 def crop_batches(work: FaceBatches, batches: Batches, processes: int | None) -> Generator[CropBatch]:
     """Find and crop the faces of all batches, in several processes.
 
-    Every process computes with one thread, so that the result is the same for any number of them.
+    Every process computes in one thread, so the result does not depend on the number of processes.
 
     Args:
         work: finds and crops the faces of one batch.
         batches: the samples of each batch.
-        processes: how many; with one it is this process. None: one a core, fewer for few pictures.
+        processes: number of processes; 1: only this one; None: one per core, fewer for few pictures.
 
     Yields:
-        What becomes of each batch, in order.
+        The result of each batch, in order.
 
     Raises:
         PipelineError: a process died.
@@ -41,7 +41,7 @@ def crop_batches(work: FaceBatches, batches: Batches, processes: int | None) -> 
     """
     if processes is None:
         processes = _default_processes(sum(map(len, batches)), work.device)
-    processes = min(processes, len(batches))  # more would have nothing to do
+    processes = min(processes, len(batches))  # further processes would have no work
     context = _context()
     processes = processes_allowed(processes, context)
     if processes <= 1:
@@ -52,13 +52,13 @@ def crop_batches(work: FaceBatches, batches: Batches, processes: int | None) -> 
         finally:
             _set_threads(*threads)
         return
-    work.require_weights()  # here, and not by each process
+    work.require_weights()  # once here, not in every process
     loader: DataLoader[CropBatch] = DataLoader(
         work,
         batch_size=None,
         sampler=batches,
         num_workers=processes,
-        collate_fn=_unchanged,  # type: ignore[arg-type]  # without a batch_size it is given single items
+        collate_fn=_unchanged,  # type: ignore[arg-type]  # without a batch_size it gets single items
         multiprocessing_context=context,
         worker_init_fn=_begin,
     )
@@ -67,24 +67,24 @@ def crop_batches(work: FaceBatches, batches: Batches, processes: int | None) -> 
             cropped = iter(loader)
         yield from cropped
     except RuntimeError as error:
-        if not str(error).startswith("DataLoader worker"):  # else: "Caught … in DataLoader worker", a fault of ours
+        if not str(error).startswith("DataLoader worker"):  # else: "Caught … in DataLoader worker", our error
             raise
-        raise PipelineError(  # no DatasetError: the pictures are not at fault, and what is done stays
+        raise PipelineError(  # not a DatasetError: the pictures are not the reason, and finished work is kept
             f"a process that reads pictures died ({error}); the memory may have run out. "
-            f"What is done is kept: run it again, with fewer processes if it was the memory"
+            f"Finished work is kept: run it again, with fewer processes if memory was the reason"
         ) from error
 
 
 def _default_processes(pictures: int, device: torch.device) -> int:
-    """One a core, fewer for few pictures."""
+    """Return one process per core, but fewer for few pictures."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return max(1, min(cores, pictures // WORTH_A_PROCESS, MOST_PROCESSES.get(device.type, 1)))
 
 
 def _context() -> BaseContext:
-    """Processes are forked from one that has no threads and no GPU, but the libraries, which they then share.
+    """Return the way to start processes: fork a server without threads and GPU that has loaded the shared libraries.
 
-    Where the system cannot fork (Windows), each process loads them for itself.
+    On systems that cannot fork (Windows), each process loads the libraries itself.
     """
     if "forkserver" not in get_all_start_methods():
         return get_context("spawn")
@@ -94,7 +94,7 @@ def _context() -> BaseContext:
 
 
 def _begin(_worker: int) -> None:
-    """Set up a process of its own: one thread, and an end when its parent is killed, which it would not notice."""
+    """Set up a worker process: one thread, and exit when the parent is killed, which it would not notice otherwise."""
     _set_threads(1, 1)
     parent = parent_process()
     assert parent is not None

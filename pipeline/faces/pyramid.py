@@ -1,4 +1,4 @@
-"""The pyramid: pictures of one size, and the same pictures at the scales at which P-Net looks at them."""
+"""The image pyramid: pictures of one size, scaled for P-Net."""
 
 import itertools
 from collections.abc import Sequence
@@ -15,19 +15,19 @@ from pipeline.faces.networks import PNet
 
 
 def scales(width: int, height: int, min_face: int, scale_factor: float) -> list[float]:
-    """The scales of a picture's levels.
+    """Return the scales of a picture's levels.
 
-    Their number is the ``mtcnn`` package's, which does not depend on ``min_face``; levels that are too small for P-Net
-    are left out. A picture of less than about 17 pixels has none.
+    Their number is that of the ``mtcnn`` package, which does not depend on ``min_face``. Levels that are too small for
+    P-Net are skipped. A picture smaller than about 17 pixels has none.
 
     Args:
-        width: of the picture, in pixels.
-        height: of the picture, in pixels.
-        min_face: side of the smallest face that is found, in pixels.
+        width: width of the picture, in pixels.
+        height: height of the picture, in pixels.
+        min_face: side of the smallest face to find, in pixels.
         scale_factor: ratio of neighbouring levels.
 
     Returns:
-        Scales, finest first: the first shows ``min_face`` as 12 pixels.
+        Scales, finest first. The first shows a face of ``min_face`` pixels as 12 pixels.
     """
     levels = round(-(np.log(min(width, height) / PNet.WINDOW) / np.log(scale_factor) + 1.0))
     wanted = [PNet.WINDOW / min_face * scale_factor**level for level in range(levels)]
@@ -35,7 +35,7 @@ def scales(width: int, height: int, min_face: int, scale_factor: float) -> list[
 
 
 def normalise(samples: Tensor) -> Tensor:
-    """Samples from 0 to 255 (float32) as the networks take them, (x − 127.5) / 128, in their place."""
+    """Normalise values from 0 to 255 (float32) as the networks expect, (x − 127.5) / 128, in place."""
     return samples.sub_(127.5).div_(128.0)
 
 
@@ -47,16 +47,16 @@ class Stack:
     """
 
     def __init__(self, images: Sequence[Image], device: torch.device) -> None:
-        """Bring ``images`` (uint8 H×W×3 each) to the device, in one piece."""
+        """Copy ``images`` (uint8 H×W×3 each) to the device, as one tensor."""
         self.count, (self.height, self.width) = len(images), images[0].shape[:2]
         self.pixels = torch.from_numpy(np.stack(images)).to(device)
 
     def levels(self, scales: Sequence[float], chosen: NDArray[np.int64]) -> list[Tensor]:
-        """Pictures at several scales: averages over exact areas, sides ``int(side · scale)``.
+        """Return pictures at several scales, by averages over exact areas; the sides are ``int(side · scale)``.
 
         Args:
             scales: the scale of each level.
-            chosen: n int64, which pictures.
+            chosen: the pictures to scale, n int64.
 
         Returns:
             For each scale the normalised pictures, float32 n×3×h×w, channels last.
@@ -70,16 +70,16 @@ class Stack:
         return [normalise(level).permute(0, 3, 1, 2) for level in levels]
 
     def _is_coarse(self, scale: float) -> bool:
-        """Whether sums are the faster way: on a CPU to the coarse levels of large pictures, elsewhere to all."""
+        """Return whether sums are faster for a level: on a CPU for coarse levels of large pictures, else always."""
         return self.pixels.device.type != "cpu" or (scale < 0.25 and self.height * self.width >= 1 << 17)
 
     def patches(self, picture: NDArray[np.int64], boxes: NDArray[np.float64], size: int) -> Tensor:
-        """Bilinear samples at size×size places of each box, its edges included; outside of the picture 0.
+        """Sample each box bilinearly at size×size places, including its edges; 0 outside the picture.
 
         Coordinates are TensorFlow's, as in the ``mtcnn`` package: a box edge at x samples the column x · (W − 1) / W.
 
         Args:
-            picture: n int64, ascending: the picture of each box.
+            picture: the picture of each box, n int64, ascending.
             boxes: n×4.
             size: side of a patch, in pixels.
 
@@ -90,17 +90,17 @@ class Stack:
         last = np.array([self.width, self.height]) - 1
         corners = boxes.reshape(-1, 2, 2) * (last / (last + 1))
         pictures, firsts, counts = np.unique(picture, return_index=True, return_counts=True)
-        # Of each picture only the part that its boxes cover becomes floating-point numbers.
+        # Only the part of each picture that its boxes cover is converted to floating point.
         start = np.clip(np.floor(np.minimum.reduceat(corners.min(axis=1), firsts)), 0, last)
         end = np.clip(np.ceil(np.maximum.reduceat(corners.max(axis=1), firsts)), start, last)
-        # −1 … 1 is the part from the centre of its first pixel to that of its last one (align_corners).
+        # −1 … 1 goes from the centre of the part's first pixel to that of its last (align_corners).
         origin, sides = (np.repeat(each, counts, axis=0)[:, None] for each in (start, np.maximum(end - start, 1)))
         grid = _grid((corners - origin) / sides * 2.0 - 1.0, size).to(patches.device)
         for index, first, count, (left, top), (right, bottom) in zip(
             pictures, firsts, counts, start.astype(int), end.astype(int), strict=True
         ):
             part = self.pixels[index, top : bottom + 1, left : right + 1].permute(2, 0, 1).float()[None]
-            # All patches of a picture as one tall sampling grid, so that the part is not repeated in memory.
+            # One tall sampling grid for all patches of a picture, so that the part is not repeated in memory.
             places = grid[first : first + count].view(1, -1, size, 2)
             samples = F.grid_sample(part, places, mode="bilinear", padding_mode="border", align_corners=True)
             patches[first : first + count] = samples.view(3, count, size, size).transpose(0, 1)
@@ -113,7 +113,7 @@ class Stack:
 
 def _average_by_opencv(pixels: Tensor, levels: Sequence[Tensor]) -> None:
     """Fill ``levels`` (float32 N×h×w×3) with averages of ``pixels`` (uint8 N×H×W×3, on the CPU) over exact areas."""
-    # OpenCV would round the averages of whole numbers. One array for all pictures: new memory costs more than the copy.
+    # Floats, because OpenCV rounds averages of integers. One array is reused: allocating costs more than copying.
     samples = np.empty(pixels.shape[1:], dtype=np.float32)
     for index, picture in enumerate(pixels.numpy() if levels else ()):
         samples[:] = picture
@@ -123,9 +123,9 @@ def _average_by_opencv(pixels: Tensor, levels: Sequence[Tensor]) -> None:
 
 
 def _average_by_sums(pixels: Tensor, levels: Sequence[Tensor]) -> None:
-    """The same on any device, from the sums of all pixels above and left of each corner of a pixel (integral image).
+    """Do the same on any device, by integral images (sums of all pixels above and to the left of each pixel corner).
 
-    However large an area, its sum is made of four of them: coarse levels are cheap.
+    The sum over an area of any size needs only four values, so coarse levels are cheap.
     """
     count, height, width, _ = pixels.shape
     sums = torch.zeros(height + 1, width + 1, 3, dtype=torch.float64, device=pixels.device)
@@ -140,17 +140,17 @@ def _average_by_sums(pixels: Tensor, levels: Sequence[Tensor]) -> None:
 
 
 def _parts(sums: Tensor, axis: int, count: int) -> Tensor:
-    """What lies in each of ``count`` equal parts of an axis, given the ``sums`` up to each of its places."""
+    """Return the sum within each of ``count`` equal parts of an axis, from the cumulative ``sums``."""
     size = sums.shape[axis] - 1
     edges = torch.arange(count + 1, dtype=torch.float64, device=sums.device) * (size / count)
     before = edges.long().clamp_max(size - 1)
-    # Between two places a sum grows evenly, since within a pixel the picture is constant.
+    # Within a pixel the picture is constant, so cumulative sums are linear between two places.
     weight = (edges - before).view(-1, *[1] * (sums.ndim - 1 - axis))
     return torch.lerp(sums.index_select(axis, before), sums.index_select(axis, before + 1), weight).diff(dim=axis)
 
 
 def _grid(corners: NDArray[np.float64], size: int) -> Tensor:
-    """size×size places, x and y, from the first to the second corner of each box (n×2×2); float32 n×size×size×2."""
+    """Return size×size places (x, y) from the first to the second corner of each box (n×2×2), float32 n×size×size×2."""
     ends = torch.from_numpy(corners.astype(np.float32))
     along = ends[:, 0, None] + (ends[:, 1] - ends[:, 0])[:, None] * torch.linspace(0.0, 1.0, size)[:, None]
     shape = (len(corners), size, size)

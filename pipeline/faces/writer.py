@@ -1,7 +1,7 @@
-"""From batches of crops to a crop store, in constant memory, so that an interruption costs no finished batch.
+"""From batches of crops to a crop store, in constant memory. An interruption loses no finished batch.
 
-Work in progress is a folder with one part file a batch: a checksum, a line of JSON on the batch's pictures, and their
-crops. A part that was cut short or damaged fails its checksum and is made again; so a part needs no sync.
+Work in progress is a folder with one part file per batch: a checksum, a line of JSON about the batch's pictures, and
+their crops. A truncated or damaged part fails its checksum and is made again, so parts need no sync.
 """
 
 import json
@@ -22,25 +22,25 @@ from pipeline.files.atomic import move_folder, remove_folder, storage_errors
 from pipeline.files.io import read_parquet
 
 BATCHES_A_GROUP = 64
-"""Batches whose rows are made a table, and are in memory, together."""
+"""Number of batches whose rows are converted to a table at once."""
 
 METHODS = ("mtcnn", "haar", "whole", "given")
-"""What finds a face, or stands for it, in the order of a summary."""
+"""What found a face, or replaced it, in the order of a summary."""
 
 PACKED = "packed"
-"""Folder in the work in progress in which the store is put together."""
+"""Folder, within the work in progress, in which the store is assembled."""
 
 
 @dataclass(frozen=True)
 class CropBatch:
-    """What becomes of a batch of pictures.
+    """The result of a batch of pictures.
 
     Attributes:
         crops: uint8 n×112×112×3 RGB.
-        rows: their manifest rows (keys of ``MANIFEST_COLUMNS``; absent: missing).
-        unreadable: the reason by key for pictures without a crop.
-        refused: of these, the keys of those that the system would not read out, which says nothing of the pictures:
-            they are tried again.
+        rows: manifest rows of the crops (keys of ``MANIFEST_COLUMNS``; missing ones may be absent).
+        unreadable: for pictures without a crop the reason by key.
+        refused: keys of unreadable pictures that the system failed to read, whatever their content; they are tried
+            again.
     """
 
     crops: NDArray[np.uint8]
@@ -50,33 +50,33 @@ class CropBatch:
 
 
 class CropWriter:
-    """Keeps finished batches, whatever interrupts the work, and makes a store of them in the order of their inputs.
+    """Keeps finished batches through interruptions, and makes a store of them in the order of their inputs.
 
-    Batches may be appended in any order, and again: the last one of a name counts.
+    Batches may be appended in any order, and repeatedly; the last one of a name counts.
     """
 
     def __init__(self, partial: Path) -> None:
-        """Nothing is written yet.
+        """Create a writer; nothing is written yet.
 
         Args:
-            partial: the folder of the work in progress, best on the file system of the store to come.
+            partial: the folder of the work in progress, if possible on the file system of the store.
         """
         self._partial = partial
         self._inputs: Sequence[str] = ()
         self._counts: dict[str, int] = {}  # crops by the name of a finished batch
 
     def resume(self, inputs: Sequence[str]) -> Iterator[tuple[int, CropBatch]]:
-        """Find what an earlier writer has finished; parts that are of no use are removed. Exhaust it before ``append``.
+        """Find the batches that an earlier writer finished, and remove useless parts. Exhaust it before ``append``.
 
         Args:
-            inputs: names of all batches in order; each is the name of a file and tells what the batch is made from.
+            inputs: names of all batches in order. Each is a file name and identifies what the batch is made from.
 
         Yields:
-            The batches that are done, each with its place in ``inputs``. A batch with pictures that the system refused
-            is not done.
+            The finished batches, each with its position in ``inputs``. A batch with pictures that the system failed to
+            read is not finished.
 
         Raises:
-            StorageError: the folder cannot be made, read or written.
+            StorageError: the folder cannot be created, read or written.
         """
         self._inputs, self._counts = inputs, {}
         with storage_errors(self._partial):
@@ -102,7 +102,7 @@ class CropWriter:
 
         Raises:
             ValueError: crops have another shape or type, or a row has an unknown column.
-            StorageError: the disk is full or fails; what was appended before stays.
+            StorageError: the disk is full or fails; batches appended before are kept.
         """
         shape = (len(batch.rows), CROP_SIZE, CROP_SIZE, 3)
         if batch.crops.shape != shape or batch.crops.dtype != np.uint8:
@@ -126,20 +126,20 @@ class CropWriter:
         skipped_files: Mapping[str, int] | None = None,
         complete: Callable[[Path], None] | None = None,
     ) -> None:
-        """Make what was appended the store at ``folder``, all at once; a store that was there is replaced.
+        """Make the store at ``folder`` from the appended batches, in one step; an existing store is replaced.
 
-        Until then the crops are on the disk twice.
+        While it runs, the disk holds the crops twice.
 
         Args:
-            folder: where the store will be.
+            folder: path of the store.
             dataset: name of the data set.
             provenance: real or stand-in.
-            faces: JSON values, the parameters of detection and cropping; a model that is trained on them hands them on.
-            skipped_files: files that were no pictures, by ending.
-            complete: called with the folder of the store's files, to add to them, before it has its name.
+            faces: JSON values: the parameters of detection and cropping, which models trained on the crops inherit.
+            skipped_files: number of files that were not pictures, by ending.
+            complete: called with the folder of the store's files before it gets its name, to add files.
 
         Raises:
-            StorageError: the disk is full or fails; what was appended stays.
+            StorageError: the disk is full or fails; appended batches are kept.
         """
         packed = self._partial / PACKED
         with storage_errors(folder):
@@ -157,10 +157,10 @@ class CropWriter:
             if folder.exists():
                 remove_folder(folder)
             move_folder(packed, folder)
-        shutil.rmtree(self._partial, ignore_errors=True)  # the store is there: what is left hurts nobody
+        shutil.rmtree(self._partial, ignore_errors=True)  # the store is complete: leftovers do no harm
 
     def _pack(self, packed: Path) -> dict[str, Any]:
-        """Write crops, manifest and samples; returns counts by method of detection, and the unreadable pictures."""
+        """Write crops, manifest and samples; return counts by method of detection, and the unreadable pictures."""
         names = [name for name in self._inputs if name in self._counts]
         unreadable: dict[str, str] = {}
         with packing(packed, sum(self._counts.values())) as packer:
@@ -170,8 +170,8 @@ class CropWriter:
                     batch = _read(self._partial / name)
                     if batch is None:
                         raise StorageError(
-                            f"{self._partial / name}: damaged since it was written; run the same command again, "
-                            "which makes it anew"
+                            f"{self._partial / name}: damaged since it was written; run the same command again "
+                            "to make it again"
                         )
                     packer.add_crops(batch.crops.data)
                     rows += batch.rows
@@ -181,12 +181,12 @@ class CropWriter:
 
 
 def _checksum(about: bytes, pixels: bytes | memoryview) -> bytes:
-    """The first line of a part file."""
+    """Return the first line of a part file."""
     return f"{zlib.crc32(pixels, zlib.crc32(about)):08x}\n".encode()
 
 
 def _read(part: Path) -> CropBatch | None:
-    """The batch in a part file; None where it is missing or damaged, as when its writer was killed."""
+    """Return the batch in a part file; None if it is missing or damaged, for example because its writer was killed."""
     try:
         with part.open("rb") as file:
             checksum, about, pixels = file.readline(), file.readline(), file.read()
@@ -199,14 +199,14 @@ def _read(part: Path) -> CropBatch | None:
 
 
 def summary(folder: Path) -> dict[str, int | float]:
-    """What a store tells of its faces, in numbers.
+    """Return numbers about the faces of a store.
 
     Args:
         folder: the store.
 
     Returns:
-        Counts and medians by name. detection_rate is MTCNN's share of the pictures searched; sets of pictures that were
-        all taken as they are given have no detection_rate and no median_score.
+        Counts and medians by name. detection_rate is MTCNN's share of the searched pictures. Sets whose pictures were
+        all used as given have no detection_rate and no median_score.
     """
     description = read_description(folder)
     rows = read_parquet(folder / "manifest.parquet", ["method", "faces", "score", "turned", "sharpness"])

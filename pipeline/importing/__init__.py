@@ -1,1 +1,1 @@
-"""Networks that were trained elsewhere, made into model folders of this project."""
+"""Importing networks that were trained elsewhere as model folders of this project."""

@@ -1,4 +1,4 @@
-"""Which of the seven expressions each output of a network means, by the names of its classes in order."""
+"""The meaning of a network's outputs: which of the seven expressions each is, by the names of its classes."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,22 +9,22 @@ from pipeline.labels import EXPRESSIONS
 from pipeline.registry import suggestion
 
 KNOWN_OTHERS = ("contempt", "contemptuous", "other", "others", "none", "unknown", "uncertain", "no-face")
-"""Classes of common sets that are none of the seven: left out unless they are given a meaning."""
+"""Classes of common sets that are not among the seven; omitted unless the user gives them a meaning."""
 
 NOTHING = "-"
-"""After a name's equals sign: the class is left out."""
+"""Written after a name and "=" to omit the class."""
 
 FEWEST = 2
-"""Expressions that a network must tell apart."""
+"""Minimum number of expressions that a network must know."""
 
 
 @dataclass(frozen=True)
 class ClassMap:
-    """What a network's outputs mean.
+    """The meaning of a network's outputs.
 
     Attributes:
-        names: of all its classes, in order.
-        rows: of each expression that it knows, by its index into ``EXPRESSIONS``, which output it is.
+        names: the names of all its classes, in order.
+        rows: the output of each expression that it knows, by the expression's index into ``EXPRESSIONS``.
     """
 
     names: tuple[str, ...]
@@ -32,7 +32,7 @@ class ClassMap:
 
     @property
     def left_out(self) -> tuple[str, ...]:
-        """The classes that are no expression of this project."""
+        """The classes that are not expressions of this project."""
         used = set(self.rows.values())
         return tuple(name for place, name in enumerate(self.names) if place not in used)
 
@@ -42,7 +42,7 @@ class ClassMap:
         return tuple(name for label, name in enumerate(EXPRESSIONS) if label not in self.rows)
 
     def sentence(self) -> str:
-        """What the user is told: which output is what, what is left out and what is missing."""
+        """Return a message with the meaning of the outputs, the omitted classes and the missing expressions."""
         meant = {place: EXPRESSIONS[label] for label, place in self.rows.items()}
         parts = [", ".join(f"{name} → {meant[place]}" for place, name in enumerate(self.names) if place in meant)]
         if self.left_out:
@@ -53,10 +53,10 @@ class ClassMap:
 
 
 def class_map(names: Sequence[str]) -> ClassMap:
-    """Read the names of a network's classes.
+    """Interpret the names of a network's classes.
 
     Args:
-        names: in the order of its outputs, as "happy", "joy=happiness" or "boredom=-".
+        names: the names in the order of the outputs, such as "happy", "joy=happiness" or "boredom=-".
 
     Raises:
         ParamsError: a name is unknown, two classes mean the same expression, or fewer than two are left.
@@ -71,7 +71,7 @@ def class_map(names: Sequence[str]) -> ClassMap:
             continue
         if label in rows:
             raise ParamsError(
-                f"--classes: {plain[rows[label]]} and {name} both mean {EXPRESSIONS[label]}; leave one out, as "
+                f"--classes: {plain[rows[label]]} and {name} both mean {EXPRESSIONS[label]}; leave one out with "
                 f"{name}={NOTHING}"
             )
         rows[label] = place
@@ -83,10 +83,10 @@ def class_map(names: Sequence[str]) -> ClassMap:
 
 
 def _label(name: str, meaning: str | None) -> int | None:
-    """The expression that a class means; None: it is left out.
+    """Return the expression that a class means; None: omit the class.
 
     Raises:
-        ParamsError: neither its name nor its meaning is known.
+        ParamsError: the name, or its meaning, is unknown.
     """
     if meaning == NOTHING:
         return None

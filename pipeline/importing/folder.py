@@ -1,4 +1,4 @@
-"""An imported network as a model folder of this project."""
+"""Writing an imported network as a model folder."""
 
 from pathlib import Path
 
@@ -13,15 +13,15 @@ from pipeline.networks.network import LinearClassifier, PrototypeClassifier
 
 
 def write(network: ForeignNetwork, out: Path) -> None:
-    """Write the model into a new folder; nothing is there where it fails.
+    """Write the model into a new folder. If this fails, no folder is left behind.
 
     Args:
-        network: what was read.
-        out: a new folder.
+        network: the imported network.
+        out: path of the folder, which must not exist.
 
     Raises:
         DatasetError: ``out`` exists.
-        WeightsError: the tensors do not fit the network, or do not make probabilities.
+        WeightsError: the tensors do not fit the network, or do not give probabilities.
         ParamsError: the network does not take pictures of this size.
         StorageError: a file cannot be written.
     """
@@ -46,12 +46,12 @@ def write(network: ForeignNetwork, out: Path) -> None:
 
 
 def built(network: ForeignNetwork) -> PrototypeClassifier:
-    """The model, in evaluation mode: outputs in the order of EXPRESSIONS, those of other classes left out.
+    """Return the model in evaluation mode, with outputs in the order of EXPRESSIONS and without other classes.
 
-    The softmax over the outputs that are left is that over all of them, made to sum to 1 again.
+    The softmax over the remaining outputs equals the softmax over all outputs, normalised to sum 1 again.
 
     Raises:
-        WeightsError: the tensors do not fit the network, or do not make probabilities.
+        WeightsError: the tensors do not fit the network, or do not give probabilities.
         ParamsError: the network does not take pictures of this size.
     """
     model = PrototypeClassifier.untrained(network.params)

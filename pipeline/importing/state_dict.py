@@ -1,4 +1,4 @@
-"""A state dict of any network of timm or torchvision with its linear classifier."""
+"""Reading a state dict of any network of timm or torchvision with its linear classifier."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -18,7 +18,7 @@ from pipeline.importing.network import ForeignNetwork
 LIBRARIES = ("timm", "torchvision")
 
 Channels = tuple[float, float, float]
-"""Of red, green and blue."""
+"""Values for red, green and blue."""
 
 
 def read(
@@ -32,26 +32,28 @@ def read(
     licence: str = "",
     faces: FaceParams = DEFAULT_FACES,
 ) -> ForeignNetwork:
-    """Read a network's weights; no file can run code.
+    """Read a network's weights. Files cannot run code.
 
     Args:
-        path: of a state dict (.pt, .pth, .ckpt, .safetensors).
+        path: a state dict (.pt, .pth, .ckpt, .safetensors).
         network: "timm:NAME" or "torchvision:NAME".
         classes: the names of its classes, in the order of its outputs (``pipeline.importing.classes``).
-        input_size: side of the pictures that it takes, in pixels; None: the library's own.
-        mean: what it expects to be taken off RGB in [0, 1]; None: the library's own.
-        std: what it expects that to be divided by then; None: the library's own.
-        trained_on: in words, or a data set's name.
-        licence: its name; "" where it is not known.
+        input_size: side of its input, in pixels; None: the library's default.
+        mean: mean to subtract from RGB in [0, 1]; None: the library's default.
+        std: standard deviation to divide by; None: the library's default.
+        trained_on: its training pictures in words, or a data set's name.
+        licence: name of its licence; "": unknown.
         faces: how faces are found and cropped for it.
 
     Raises:
-        ParamsError: there is no such network, or the classes are not its own.
-        WeightsError: there is no such file, it holds more than tensors, or another network's.
+        ParamsError: the network does not exist, or the number of classes is wrong.
+        WeightsError: the file does not exist, or contains other things than tensors, or another network.
     """
     library, _, architecture = network.partition(":")
     if library not in LIBRARIES or not architecture:
-        raise ParamsError(f"--network: {network!r}: write timm:NAME or torchvision:NAME, as timm:tf_efficientnet_b0")
+        raise ParamsError(
+            f"--network: {network!r}: write timm:NAME or torchvision:NAME, such as timm:tf_efficientnet_b0"
+        )
     if not path.is_file():
         raise WeightsError(f"{path}: no such file; name fer, or a state dict with --network and --classes")
     layer, usual = _known(library, architecture)
@@ -80,10 +82,10 @@ def read(
 
 
 def _known(library: str, architecture: str) -> tuple[str, int]:
-    """The name of a network's last layer, and the usual side of its pictures.
+    """Return the name of a network's last layer, and the usual side of its input.
 
     Raises:
-        ParamsError: the library is not installed, or has no such network.
+        ParamsError: the library is not installed, or does not have this network.
     """
     if library == "timm":
         from pipeline.backbones import timm
@@ -95,10 +97,10 @@ def _known(library: str, architecture: str) -> tuple[str, int]:
 
 
 def _classifier(path: Path, tensors: Mapping[str, Tensor], layer: str) -> tuple[Tensor, Tensor, set[str]]:
-    """The last layer's weight and bias, and their keys; also where it stands within a sequence, as "classifier.0".
+    """Return weight and bias of the last layer, and their keys. It may be within a sequence, such as "classifier.0".
 
     Raises:
-        WeightsError: it is not there, or is no single linear layer.
+        WeightsError: it is missing, or is not a single linear layer.
     """
     keys = {key for key in tensors if key.startswith(f"{layer}.")}
     weights = [key for key in keys if key.endswith(".weight")]

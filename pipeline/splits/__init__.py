@@ -1,1 +1,1 @@
-"""Dividing a data set: by which protocol, and what the parts then share."""
+"""Dividing a data set into parts, and finding what the parts share."""

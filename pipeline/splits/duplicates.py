@@ -1,26 +1,27 @@
-"""Exact and near duplicates among face crops, as copies of FER data sets hold them: re-encoded, mirrored, cut anew.
+"""Exact and near duplicates among face crops, as in FER data sets: re-encoded, mirrored or cropped differently.
 
 A fingerprint is a digest and a thumbnail of 28×28 grey cells. Pairs are found in three steps, each of which leaves
-fewer for the next. A product of matrices compares the coarse forms (the 8×8 lowest frequencies) of all pairs, as they
-are and mirrored, block by block: that takes seconds, so there is no index of hashes, which would miss some. Then a
-linear fit tells whether shift, scale and turn could make one coarse form of the other. What passes is moved so, and the
-thumbnails are compared, each frequency weighted by itself, so that what all faces have in common counts little.
+fewer pairs. First, matrix products compare the coarse forms (the 8×8 lowest frequencies) of all pairs, as they are and
+mirrored, block by block. This takes seconds, so no index of hashes is needed, which would miss some pairs. Second, a
+linear fit estimates whether shift, scale and rotation can turn one coarse form into the other. Third, the remaining
+pairs are aligned, and their thumbnails are compared. Each frequency is weighted by itself, so that what all faces have
+in common counts little.
 
-Measured on 15,588 pictures of FER2013 and the 981 of CK+48, all 48×48, enlarged to 112×112. Of 600 of FER2013's, drawn
-after the thresholds were set, it finds all that were saved as JPEG of quality 30 to 90, mirrored, lightened, darkened,
-reduced to 48 pixels, made noisy, shifted by two pixels each way, cropped to 97 or 95 %, or turned by 3° or 5°; 599 that
-were shifted by three pixels each way, 573 by four, 566 cropped to 90 %. Of two windows of one picture it finds all that
-lie two pixels apart each way, 560 four, 75 six. In FER2013 it finds 378 exact pairs and 1,158 near ones, 18 mirrored;
-of the near ones the 63 that correlate least, the mirrored and 63 others were looked at: to the eye, each is one
-photograph twice.
+Measured on 15,588 pictures of FER2013 and the 981 of CK+48, all 48×48, enlarged to 112×112. Altered copies of 600
+pictures of FER2013, chosen after the thresholds were set: it finds all that were saved as JPEG of quality 30 to 90,
+mirrored, lightened, darkened, reduced to 48 pixels, made noisy, shifted by two pixels in each direction, cropped to 97
+or 95 %, or rotated by 3° or 5°. It finds 599 that were shifted by three pixels in each direction, 573 by four, and 566
+cropped to 90 %. Of two windows of one picture it finds all that are two pixels apart in each direction, 560 at four
+pixels, 75 at six. In FER2013 it finds 378 exact pairs and 1,158 near ones, 18 of them mirrored. Of the near pairs, the
+63 with the lowest correlation, the mirrored ones and 63 others were inspected by eye: each is one photograph twice.
 
-In CK+48, which is lit and cropped alike, and on which the threshold was chosen, it finds none of 476,397 pairs of
-different people (none at 0.88 either, 38 at 0.87), and 976 of the 981 pairs of frames of one take: neighbouring frames
-are near duplicates. Not copies, but found, are 198 of the 3,312 pairs of one person in two takes: two expressions in
-one sitting.
+The pictures of CK+48 have the same lighting and cropping, and the threshold was chosen on them. There it finds none of
+476,397 pairs of different people (none at 0.88 either, 38 at 0.87), and 976 of the 981 pairs of frames of one take:
+neighbouring frames are near duplicates. It also finds 198 of the 3,312 pairs of one person in two takes, which are not
+copies but two expressions in one sitting.
 
-36,000 crops like FER2013's take seconds. Where faces are as alike as CK+48's, a third of all pairs pass the first step:
-its 981 take a second, and ten times as many would take a hundred times as long.
+36,000 crops like FER2013's take seconds. If faces are as similar as in CK+48, a third of all pairs pass the first step:
+its 981 pictures take a second, and ten times as many would take a hundred times as long.
 """
 
 import hashlib
@@ -44,23 +45,23 @@ from pipeline.splits.thumbnails import (
 )
 
 THRESHOLD = 0.9
-"""Correlation of two aligned thumbnails from which they count as one picture: see above how it was chosen."""
+"""Minimum correlation of two aligned thumbnails to count as one picture; its choice is explained above."""
 
 CANDIDATE = 0.8
-"""Correlation of coarse forms, not aligned, from which a pair is looked at; shifted copies keep it."""
+"""Minimum correlation of coarse forms before alignment for a pair to be examined; shifted copies reach it."""
 
 FITTING = 0.92
-"""Correlation of coarse forms from which a pair is aligned, after the shift, scale and turn that a linear fit finds."""
+"""Minimum correlation of coarse forms, after the linear fit of shift, scale and rotation, for a pair to be aligned."""
 
 BLOCK = 1024
-"""Crops that are read, and thumbnails that are compared, at a time."""
+"""Number of crops that are read, and thumbnails that are compared, at once."""
 
 AT_ONCE = 4
-"""Blocks of one set that are compared with a block of the other by one product: where other work keeps the cores busy,
-each product waits for its slowest thread, and many small ones took ten times as long as few large ones."""
+"""Number of blocks of one set that one matrix product compares with a block of the other. If other work keeps the cores
+busy, each product waits for its slowest thread: many small products took ten times as long as few large ones."""
 
 CHUNK = 4096
-"""Pairs that are verified at a time."""
+"""Number of pairs that are verified at once."""
 
 Thumbnails = NDArray[np.float16]
 Flags = NDArray[np.bool_]
@@ -68,11 +69,11 @@ Flags = NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class Fingerprints:
-    """What pictures are recognised by.
+    """Data by which pictures are recognised.
 
     Attributes:
-        digests: n ``S32``, of their bytes, hexadecimal.
-        thumbnails: n×28×28 float16, grey, of mean 0 and length 1 (all 0 where the picture is of one colour).
+        digests: digests of the pictures' bytes, hexadecimal, n ``S32``.
+        thumbnails: n×28×28 float16, grey, with mean 0 and length 1 (all 0 for a uniform picture).
     """
 
     digests: NDArray[np.bytes_]
@@ -87,10 +88,10 @@ class Pairs:
     """Pairs of pictures that are the same, in ascending order.
 
     Attributes:
-        first: int64, a picture of each pair.
-        second: int64, the other one.
-        exact: bool, whether they are the same to the last byte.
-        mirrored: bool, whether they are the same only when one is mirrored.
+        first: one picture of each pair, int64.
+        second: the other picture, int64.
+        exact: whether all bytes are equal, bool.
+        mirrored: whether they are the same only if one is mirrored, bool.
     """
 
     first: Indices
@@ -103,7 +104,10 @@ class Pairs:
 
 
 def fingerprints(images: NDArray[np.uint8]) -> Fingerprints:
-    """Fingerprints of crops (n×S×S×3 uint8 RGB, S a multiple of 28, such as a memory map), read block by block.
+    """Compute fingerprints of crops, block by block.
+
+    Args:
+        images: uint8 n×S×S×3 RGB, where S is a multiple of 28, for example a memory map.
 
     Raises:
         ValueError: the array has another type or shape.
@@ -116,18 +120,18 @@ def fingerprints(images: NDArray[np.uint8]) -> Fingerprints:
     thumbnails = np.empty((len(images), CELLS, CELLS), dtype=np.float16)
     for start in range(0, len(images), BLOCK):
         block = np.ascontiguousarray(images[start : start + BLOCK])
-        # In hexadecimal, since NumPy drops zeros at the end of bytes.
+        # In hexadecimal, because NumPy drops trailing zero bytes.
         digests[start : start + BLOCK] = [hashlib.blake2b(image, digest_size=16).hexdigest() for image in block]
         thumbnails[start : start + BLOCK] = thumbnails_of(block)
     return Fingerprints(digests, thumbnails)
 
 
 def within(prints: Fingerprints) -> Pairs:
-    """The pairs of one set, ``first`` < ``second``.
+    """Find the pairs within one set, ``first`` < ``second``.
 
-    Of pictures that are equal to the last byte, each is listed with the first of them alone, and only this one is
-    compared with others: so a thousand copies are a thousand pairs and not half a million. Copies that differ, if only
-    by their encoding, are listed with each other.
+    Exact copies are listed only with the first of them, and only this one is compared with other pictures. So a
+    thousand copies give a thousand pairs, not half a million. Copies that differ, even if only by their encoding, are
+    listed with each other.
     """
     _, firsts, group = np.unique(prints.digests, return_index=True, return_inverse=True)
     leader = firsts[group]
@@ -139,7 +143,7 @@ def within(prints: Fingerprints) -> Pairs:
 
 
 def between(own: Fingerprints, other: Fingerprints) -> Pairs:
-    """The pairs of two sets: ``first`` indexes ``own``, ``second`` the first of equal pictures of ``other``."""
+    """Find the pairs of two sets. ``first`` indexes ``own``, ``second`` the first of exact copies in ``other``."""
     digests, firsts = np.unique(other.digests, return_index=True)
     leaders = np.sort(firsts)
     place = np.searchsorted(digests, own.digests).clip(max=max(len(digests) - 1, 0))
@@ -154,7 +158,7 @@ def between(own: Fingerprints, other: Fingerprints) -> Pairs:
 
 
 def _sorted(exact_first: Indices, exact_second: Indices, first: Indices, second: Indices, mirrored: Flags) -> Pairs:
-    """Exact pairs and near ones together."""
+    """Merge exact and near pairs in ascending order."""
     firsts, seconds = np.concatenate([exact_first, first]), np.concatenate([exact_second, second])
     exact = np.arange(len(firsts)) < len(exact_first)
     mirrors = np.concatenate([np.zeros(len(exact_first), dtype=bool), mirrored])
@@ -163,12 +167,12 @@ def _sorted(exact_first: Indices, exact_second: Indices, first: Indices, second:
 
 
 def _near(own: Thumbnails, other: Thumbnails, later: bool) -> tuple[Indices, Indices, Flags]:
-    """All pairs that are near, ascending, and whether only when one is mirrored.
+    """Return all near pairs in ascending order, and whether they match only if one is mirrored.
 
     Args:
         own: n×28×28.
         other: m×28×28.
-        later: only pairs with first < second, as where both are the same set.
+        later: return only pairs with first < second, for a set compared with itself.
     """
     codes: dict[bool, list[Indices]] = {False: [np.empty(0, dtype=np.int64)], True: []}
     for flip, first, second in _near_blocks(own, other, later):
@@ -180,7 +184,7 @@ def _near(own: Thumbnails, other: Thumbnails, later: bool) -> tuple[Indices, Ind
 
 
 def _near_blocks(own: Thumbnails, other: Thumbnails, later: bool) -> Iterator[tuple[bool, Indices, Indices]]:
-    """For one block of each set after another: whether ``own`` is mirrored, and the rows of the pairs near then."""
+    """Yield, for pairs of blocks, whether ``own`` is mirrored, and the rows of the near pairs."""
     forms, samples = _by_blocks(coarse_forms, own), _by_blocks(sampled_forms, own)
     for left in range(0, len(other), BLOCK):
         theirs = other[left : left + BLOCK]
@@ -197,15 +201,15 @@ def _near_blocks(own: Thumbnails, other: Thumbnails, later: bool) -> Iterator[tu
 
 
 def _candidates(forms: Floats, facing: Floats) -> Iterator[tuple[bool, Indices, Indices]]:
-    """Pairs of one block and another, first as they are, then with the first mirrored.
+    """Yield candidate pairs of two blocks: first unmirrored, then with the first block mirrored.
 
-    Mirroring changes the sign of the odd frequencies alone, so that the correlations are sum and difference of two
+    Mirroring changes only the sign of the odd frequencies. So the correlations are the sum and the difference of two
     products.
     """
     half = forms.shape[1] // 2
     even, odd = forms[:, :half] @ facing[:, :half].T, forms[:, half:] @ facing[:, half:].T
     either = np.abs(odd)
-    either += even  # in place, and looked through once: memory is what this waits for
+    either += even  # in place and searched once, because memory bandwidth limits this step
     row, column = np.divmod(np.flatnonzero(either >= CANDIDATE), len(facing))
     for flip, sign in ((False, 1.0), (True, -1.0)):
         chosen = even[row, column] + sign * odd[row, column] >= CANDIDATE
@@ -218,27 +222,27 @@ def _by_blocks(function: Callable[[Floats], Floats], thumbnails: Thumbnails) -> 
 
 
 def _same(own: Thumbnails, samples: Floats, other: Thumbnails, planes: Floats, row: Indices, column: Indices) -> Flags:
-    """Which candidates are the same picture.
+    """Return which candidates are the same picture.
 
     Args:
-        own: n×28×28, thumbnails of the first of a pair.
-        samples: n×12×12, their sampled coarse forms.
-        other: m×28×28, thumbnails of the second of a pair.
-        planes: m×5×144, their tangent planes.
-        row: of ``own``, for each candidate.
-        column: of ``other``, for each candidate.
+        own: thumbnails of the first pictures, n×28×28.
+        samples: their sampled coarse forms, n×12×12.
+        other: thumbnails of the second pictures, m×28×28.
+        planes: their tangent planes, m×5×144.
+        row: for each candidate the index into ``own``.
+        column: for each candidate the index into ``other``.
     """
     low, same = samples.reshape(len(samples), len(PLACES) ** 2), np.zeros(len(row), dtype=bool)
     for start in range(0, len(row), CHUNK):
         r, c = row[start : start + CHUNK], column[start : start + CHUNK]
-        # How much of one lies in the plane of what shift, scale and turn make of the other, to first order.
+        # How much of one form lies in the span of the other and its derivatives by shift, scale and rotation.
         fits = np.square(planes[c] @ low[r, :, None]).sum(axis=(1, 2)) >= FITTING**2
         same[start + np.flatnonzero(fits)] = _alike(own[r[fits]].astype(np.float32), other[c[fits]].astype(np.float32))
     return same
 
 
 def _alike(own: Floats, other: Floats) -> Flags:
-    """Which thumbnails are the same as they stand, or else aligned."""
+    """Return which thumbnails are the same, without or with alignment."""
     alike = correlation(own, other) >= THRESHOLD
     unsure = np.flatnonzero(~alike)
     alike[unsure] = correlation(own[unsure], aligned(other[unsure], own[unsure])) >= THRESHOLD

@@ -1,4 +1,4 @@
-"""What the two parts of a division share, so that a score can be read for what it is: sequences, subjects, pictures."""
+"""What the two parts of a division share: sequences, subjects and duplicate pictures. It helps to interpret scores."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,11 +21,13 @@ Names = NDArray[Any]
 
 
 def count_shared(samples: pd.DataFrame, split: Split) -> dict[str, int | None]:
-    """How many test pictures have something of themselves in the training part.
+    """Count the test pictures that have something in common with the training part.
 
     Returns:
-        picture: test pictures that are in the training part themselves. sequence, subject: those of which another frame
-        of the same recording, or another picture of the same person, is in it; None where the set does not say.
+        picture: test pictures that are in the training part themselves. sequence, subject: test pictures with another
+            frame
+        of the same recording, or another picture of the same person, in the training part; None if the set does not
+        say.
     """
     counts: dict[str, int | None] = {"picture": len(np.intersect1d(split.train, split.test))}
     for column in ("sequence", "subject"):
@@ -43,11 +45,11 @@ def _sharing(values: np.ndarray[Any, Any], split: Split) -> int:
 
 @dataclass(frozen=True)
 class Duplicates:
-    """Pictures of one set that are, or nearly are, another picture.
+    """Pictures of one set that are exact or near duplicates of other pictures.
 
     Attributes:
-        within: pairs of the set's own pictures.
-        between: pairs with pictures of other sets, by their name.
+        within: pairs within the set.
+        between: pairs with other sets, by their name.
     """
 
     within: Pairs
@@ -59,11 +61,11 @@ class Duplicates:
         return cls(duplicates.within(own), {name: duplicates.between(own, prints) for name, prints in others.items()})
 
     def left_out(self, split: Split, of_others: bool) -> Indices:
-        """Training rows to leave out: those that are, or nearly are, a test picture.
+        """Return the training rows to remove: exact or near duplicates of a test picture.
 
         Args:
             split: the division.
-            of_others: also those that are, or nearly are, a picture of another set.
+            of_others: also remove duplicates of pictures in other sets.
         """
         like_test = self._like_test(split)
         if not of_others or not self.between:
@@ -78,7 +80,7 @@ class Duplicates:
         return np.setdiff1d(split.train[np.isin(groups[split.train], groups[split.test])], split.test)
 
     def report(self, split: Split) -> dict[str, Any]:
-        """Counts: pairs within the set, training pictures that are test pictures too, pairs with each other set."""
+        """Return counts: pairs in the set, training pictures that duplicate test pictures, pairs with other sets."""
         return {
             "within": _counts(self.within, np.concatenate([self.within.first, self.within.second])),
             "train_like_test": len(self._like_test(split)),
@@ -86,15 +88,16 @@ class Duplicates:
         }
 
     def table(self, name: str, keys: Mapping[str, Names], split: Split) -> pd.DataFrame:
-        """All pairs as a table.
+        """Return all pairs as a table.
 
         Args:
             name: this set.
-            keys: the files of this set and of the others, by set.
+            keys: the pictures' keys in this set and the others, by set.
             split: the division of this set.
 
         Returns:
-            A row a pair: file and part in this set, the other file's set, file and part, exact or near, mirrored.
+            One row per pair: file and part in this set; set, file and part of the other picture; exact or near;
+            mirrored.
         """
         parts = np.full(len(keys[name]), "", dtype=object)
         for part in PARTS:
@@ -107,13 +110,13 @@ class Duplicates:
 
 
 def _counts(pairs: Pairs, pictures: Indices) -> dict[str, int]:
-    """Numbers of pairs, and of this set's ``pictures`` that they are of."""
+    """Return the numbers of exact and near pairs, and the number of different ``pictures``."""
     exact = int(pairs.exact.sum())
     return {"exact": exact, "near": len(pairs) - exact, "pictures": len(np.unique(pictures))}
 
 
 def describe(report: Mapping[str, Any]) -> str:
-    """What a division's report (``data/splits/SET.json``) says of leaks, as sentences for the terminal."""
+    """Describe the leaks in a division's report (``data/splits/SET.json``), as sentences for the terminal."""
     lines = []
     for kind, text in (
         ("picture", "are themselves in the training part"),

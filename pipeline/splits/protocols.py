@@ -1,7 +1,7 @@
-"""Dividing a data set into the pictures trained or adapted on and the pictures tested on.
+"""Dividing a data set into pictures to train on or adapt to, and pictures to test on.
 
-A division draws from a seed and the sorted keys alone: it is the same on every machine and for every order of rows.
-Only labelled pictures are ever in a test part, since the others cannot be scored.
+A division depends only on a seed and the sorted keys. So it is the same on every machine and for every order of rows.
+A test part contains only labelled pictures, because others cannot be scored.
 """
 
 from collections.abc import Iterable
@@ -17,28 +17,28 @@ from pipeline.labels import EXPRESSIONS, NUM_CLASSES
 
 UNLABELLED = -1
 SUBJECT_DRAWS = 64
-"""Orders of the subjects that are drawn; of the resulting divisions the one with the best balanced classes is kept."""
+"""Number of random orders of the subjects that are tried. The division with the best balanced classes is used."""
 
 
 def make_split(manifest: pd.DataFrame, params: SplitParams, name: str) -> Split:
     """Divide the pictures of a set by one of four protocols.
 
-    official: the parts as distributed; where nothing labelled is in ``test``, ``val`` is the test part, else it is left
-    out. all: every picture is trained on, every labelled one tested. stratified: the classes keep their proportions,
-    unlabelled pictures are trained on. subject: no subject is in both parts; unlabelled pictures of the test part's
-    subjects are left out.
+    official: the parts as distributed. If ``test`` has no labelled pictures, ``val`` is the test part, else ``val`` is
+    not used. all: every picture is in the training part, every labelled one also in the test part. stratified: the
+    classes keep their proportions; unlabelled pictures are in the training part. subject: no subject is in both parts;
+    unlabelled pictures of the test part's subjects are not used.
 
     Args:
-        manifest: a row a picture, with a crop store's columns ``key``, ``label``, ``subject`` and ``split``.
+        manifest: one row per picture, with a crop store's columns ``key``, ``label``, ``subject`` and ``split``.
         params: protocol, size of the test part, seed.
-        name: what errors call the set.
+        name: name of the set in errors.
 
     Raises:
-        DatasetError: the manifest lacks what the protocol needs, or a part would be empty. Under protocol ``all`` a set
-            without any label may be without a test part: it can be adapted to, not scored.
+        DatasetError: the manifest lacks what the protocol needs, or a part would be empty. Under protocol ``all`` the
+            test part of a set without labels may be empty: the set can be adapted to, but not scored.
     """
     if manifest.empty:
-        raise DatasetError(f"{name}: no pictures to divide; look at its faces stage")
+        raise DatasetError(f"{name}: no pictures to divide; check its faces stage")
     labels = _labels(manifest)
     if params.protocol == "official":
         return _official(manifest, labels, name)
@@ -54,7 +54,7 @@ def make_split(manifest: pd.DataFrame, params: SplitParams, name: str) -> Split:
 
 
 def describe(manifest: pd.DataFrame, split: Split) -> str:
-    """Counts per class and part, as a table for the terminal."""
+    """Return the number of pictures per class and part, as a table for the terminal."""
     labels = _labels(manifest)
     lines = [f"{'':<12}{'train':>8}{'test':>8}"]
     for label, title in (*enumerate(EXPRESSIONS), (UNLABELLED, "no label")):
@@ -83,14 +83,14 @@ def _official(manifest: pd.DataFrame, labels: Indices, name: str) -> Split:
 
 
 def _test_size(labelled: int, params: SplitParams, name: str) -> int:
-    """The number of test pictures asked for; a share is one of the labelled pictures."""
+    """Return the requested number of test pictures; a share refers to the labelled pictures."""
     if not labelled:
         raise DatasetError(f"{name}: no picture has a label; set split.{name}.protocol to all")
     assert params.test is not None
     wanted = params.test if isinstance(params.test, int) else max(1, round(params.test * labelled))
     if wanted >= labelled:
         raise DatasetError(
-            f"{name}: split.{name}.test asks for {wanted} of {labelled} labelled pictures and leaves none to train on; "
+            f"{name}: split.{name}.test asks for {wanted} of {labelled} labelled pictures, so none remain to train on; "
             f"lower it"
         )
     return wanted
@@ -114,19 +114,19 @@ def _stratified(rows: Indices, labels: Indices, wanted: int, params: SplitParams
 
 
 def _apportion(sizes: list[int], at_least: list[int], at_most: list[int], total: int) -> list[int]:
-    """Distribute seats in proportion to sizes by largest remainder, within bounds; ties go to the first.
+    """Distribute seats in proportion to sizes by the method of largest remainders, within bounds; ties go to the first.
 
-    Whoever lacks most of its exact share gets the next seat, which without bounds is the largest-remainder method. All
-    in whole numbers, so that no rounding decides.
+    The next seat goes to the class that is furthest below its exact share. Without bounds this is the method of largest
+    remainders. All numbers are integers, so that rounding does not matter.
 
     Args:
         sizes: the size of each class.
-        at_least: fewest seats of each.
-        at_most: most seats of each.
-        total: seats in all.
+        at_least: minimum number of seats of each class.
+        at_most: maximum number of seats of each class.
+        total: total number of seats.
 
     Returns:
-        The seats of each.
+        The number of seats of each class.
     """
     seats = list(at_least)
     population = sum(sizes)
@@ -141,9 +141,7 @@ def _by_subject(
 ) -> Split:
     if manifest["subject"].isna().any():
         first = manifest["key"][manifest["subject"].isna()].min()
-        raise DatasetError(
-            f"{name}: {first} names no subject; set split.{name}.protocol to stratified, all or official"
-        )
+        raise DatasetError(f"{name}: {first} has no subject; set split.{name}.protocol to stratified, all or official")
     everyone = manifest["subject"].to_numpy(dtype=object)
     subjects, places = np.unique(everyone[rows], return_inverse=True)
     if len(subjects) < 2:
@@ -155,16 +153,16 @@ def _by_subject(
 
 
 def _choose_subjects(counts: Indices, wanted: int, seed: int) -> list[int]:
-    """Choose subjects whose pictures number as close to a wanted number as those of any choice can.
+    """Choose subjects whose total number of pictures is as close as possible to a wanted number.
 
     Args:
-        counts: S×7, the pictures of each subject by class.
-        wanted: number of pictures.
-        seed: of the draws.
+        counts: number of pictures by subject and class, S×7.
+        wanted: wanted number of pictures.
+        seed: seed of the random choices.
 
     Returns:
-        Rows of ``counts``: among several drawn choices the one whose classes are nearest to the proportions of the
-        whole set.
+        Rows of ``counts``. Of several random choices, the one whose class proportions are closest to those of the whole
+        set.
     """
     sizes = [int(size) for size in counts.sum(axis=1)]
     population = sum(sizes)
@@ -184,7 +182,7 @@ def _choose_subjects(counts: Indices, wanted: int, seed: int) -> list[int]:
 
 
 def _fill(order: Iterable[int], sizes: list[int], total: int) -> list[int]:
-    """Take subjects in ``order`` whenever the rest of them can still complete ``total`` exactly."""
+    """Take subjects in ``order``, each if the remaining ones can still complete ``total`` exactly."""
     order = list(order)
     later = _reachable([sizes[i] for i in order])[1:]
     chosen = []
@@ -196,7 +194,7 @@ def _fill(order: Iterable[int], sizes: list[int], total: int) -> list[int]:
 
 
 def _reachable(sizes: list[int]) -> list[int]:
-    """For each suffix of ``sizes`` the sums its subsets can have, as the set bits of a whole number."""
+    """Return, for each suffix of ``sizes``, the possible sums of its subsets, as the set bits of an integer."""
     sums = [1]
     for size in reversed(sizes):
         sums.append(sums[-1] | sums[-1] << size)
@@ -204,5 +202,5 @@ def _reachable(sizes: list[int]) -> list[int]:
 
 
 def _order(n: int, generator: PCG64) -> Indices:
-    """A random order of n things. Raw draws: NumPy keeps their stream for good, that of ``permutation`` it does not."""
+    """Return a random order of n items, from raw draws: NumPy guarantees their stream, but not ``permutation``'s."""
     return np.argsort(generator.random_raw(n), kind="stable")

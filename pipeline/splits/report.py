@@ -10,14 +10,14 @@ Count = Annotated[int, Field(ge=0)]
 
 
 class Protocol(Record):
-    """How a set was divided and what was known of it.
+    """How a set was divided, and what was known about it.
 
     Attributes:
         protocol: the rule, as in section split of the parameters.
-        test: the test part's size, as a share or as a number of pictures; None where the rule needs none.
-        seed: of the draw.
-        duplicates: what became of training pictures that are, or nearly are, a test picture.
-        classes: the set's label set, where it was given.
+        test: size of the test part, as a share or as a number of pictures; None if the rule needs none.
+        seed: seed of the random division.
+        duplicates: what was done with training pictures that are exact or near duplicates of a test picture.
+        classes: the set's classes, if they were given.
     """
 
     protocol: str
@@ -28,7 +28,13 @@ class Protocol(Record):
 
 
 class SharedPictures(Record):
-    """How many test pictures have themselves, their sequence or their subject in the training part; None: unknown."""
+    """Number of test pictures that share something with the training part; None: unknown.
+
+    Attributes:
+        picture: test pictures that are in the training part themselves.
+        sequence: test pictures with another frame of their sequence in the training part.
+        subject: test pictures with another picture of their subject in the training part.
+    """
 
     picture: Count
     sequence: Count | None
@@ -36,7 +42,7 @@ class SharedPictures(Record):
 
 
 class DuplicateCounts(Record):
-    """Exact and near duplicates: pairs of pictures, and how many pictures of the set these are."""
+    """Exact and near duplicates: numbers of pairs, and number of the set's pictures in these pairs."""
 
     exact: Count
     near: Count
@@ -44,11 +50,11 @@ class DuplicateCounts(Record):
 
 
 class DuplicateReport(Record):
-    """Duplicates within a set and with others.
+    """Duplicates within a set and with other sets.
 
     Attributes:
         within: pairs within the set.
-        train_like_test: training pictures that are, or nearly are, a test picture.
+        train_like_test: training pictures that are exact or near duplicates of a test picture.
         with_: pairs with each other set, by its name; ``with`` in the file.
     """
 
@@ -58,16 +64,16 @@ class DuplicateReport(Record):
 
 
 class SplitReport(Record):
-    """What the split stage says of one set.
+    """The split stage's report on one set.
 
     Attributes:
         dataset: the set's name.
         protocol: how it was divided.
         test_in_train: what the parts share.
-        duplicates: counted before any was dropped.
-        dropped: training pictures that were left out as duplicates; not in the file where none was to be.
-        train: pictures of the training part.
-        test: pictures of the test part.
+        duplicates: the duplicates, counted before any was removed.
+        dropped: training pictures that were removed as duplicates; not in the file if none were to be removed.
+        train: number of pictures in the training part.
+        test: number of pictures in the test part.
     """
 
     dataset: str

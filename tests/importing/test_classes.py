@@ -29,7 +29,7 @@ def test_a_name_can_be_given_a_meaning() -> None:
         (["happy", "sadd"], "unknown class 'sadd' (did you mean 'sad'?); write sadd=EXPRESSION"),
         (["happy", "sad", "joy=hapiness"], "unknown class 'hapiness' (did you mean 'happiness'?)"),
         (["happy", "sad", ""], "unknown class ''; write NAME=EXPRESSION"),
-        (["happy", "sad", "Happiness"], "happy and Happiness both mean happiness; leave one out, as Happiness=-"),
+        (["happy", "sad", "Happiness"], "happy and Happiness both mean happiness; leave one out with Happiness=-"),
         (["happy", "contempt"], "1 of 2 classes mean an expression of anger"),
     ],
 )

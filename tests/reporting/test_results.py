@@ -52,7 +52,7 @@ def test_source_metrics_of_another_set(tmp_path: Path) -> None:
         ({"provenance": {"source": "real"}}, "provenance.target: Field required"),
         ({"n_test": 139}, "n_test is 139, but before.support sums to 140"),
         ({"before": None}, "n_test is 140, but before is missing"),
-        ({"n_test": 0}, "n_test is 0, but before is there"),
+        ({"n_test": 0}, "n_test is 0, but before is present"),
         ({"after": metrics(confusion(15, 5)) | {"support": [21] * 7}}, "rows of confusion do not sum to support"),
         ({"after": metrics(confusion(15, 5)) | {"accuracy": 75.0}}, "after.accuracy: Input should be less than"),
         ({"after": metrics(confusion(15, 5)) | {"f1": [0.5] * 6}}, "after.f1: Tuple should have at least 7 items"),

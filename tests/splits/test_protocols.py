@@ -230,7 +230,7 @@ def test_subject_leaves_out_the_unlabelled_of_test_subjects_only() -> None:
 @pytest.mark.parametrize(
     ("subjects", "message"),
     [
-        (["a", "b", None, "c"], r"mine: 00002\.png names no subject; set split\.mine\.protocol to stratified"),
+        (["a", "b", None, "c"], r"mine: 00002\.png has no subject; set split\.mine\.protocol to stratified"),
         (["a", "a", "a", "a"], "mine: only one subject has labels"),
     ],
 )
