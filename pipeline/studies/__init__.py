@@ -1,1 +1,1 @@
-"""Studies: variants × seeds of the pipeline as DVC experiments, compared (docs/studies.md)."""
+"""Studies: variants × seeds of the pipeline, run as DVC experiments and compared (docs/studies.md)."""

@@ -1,4 +1,4 @@
-"""What a study's experiments have come to, read from the files that git keeps of each."""
+"""The results of a study's experiments, read from the files that git keeps of each experiment."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,6 +14,7 @@ from pipeline.studies.plan import Run
 
 State = Literal["done", "other code", "other parameters", "missing"]
 PREFERRED: tuple[State, ...] = ("done", "other code", "other parameters", "missing")
+"""The states from best to worst."""
 
 
 @dataclass(frozen=True)
@@ -22,9 +23,9 @@ class Collected:
 
     Attributes:
         run: the experiment.
-        result: of one of its targets.
-        current: all code that it depends on is the last commit's.
-        revision: the commit, abbreviated, that the experiment was started from.
+        result: the result on one target.
+        current: whether all code that it depends on is that of the last commit.
+        revision: abbreviated hash of the commit from which the experiment was started.
     """
 
     run: Run
@@ -34,12 +35,12 @@ class Collected:
 
 
 def state_of(run: Run, existing: Mapping[str, Sequence[Experiment]]) -> State:
-    """Whether a run has results, for every target, of this code and these parameters."""
+    """Return whether a run has results on every target, with the present code and parameters."""
     return best(run, existing)[0]
 
 
 def best(run: Run, existing: Mapping[str, Sequence[Experiment]]) -> tuple[State, Experiment | None]:
-    """Of the experiments of a run's name the one whose state is best (see ``PREFERRED``), the newest of several."""
+    """Return the state and experiment of a run with the best state (see ``PREFERRED``); of several, the newest."""
     states = [(_state(run, experiment), experiment) for experiment in existing.get(run.name, ())]
     return min(states, key=lambda found: PREFERRED.index(found[0]), default=("missing", None))
 
@@ -56,7 +57,7 @@ def _state(run: Run, experiment: Experiment) -> State:
 
 
 def _of_these_pictures(run: Run, experiment: Experiment) -> bool:
-    """Whether its params.yaml, which may have keys of an older version, has the same pictures and precision."""
+    """Return whether an experiment used the same pictures and precision. Its params.yaml may be of an older version."""
     sets = (run.params.source, *run.params.targets)
     try:
         theirs = yaml_text.parse(experiment.text("params.yaml") or "", "params.yaml of an experiment")
@@ -66,14 +67,14 @@ def _of_these_pictures(run: Run, experiment: Experiment) -> bool:
 
 
 def _surroundings(values: Mapping[str, Any], sets: Sequence[str]) -> tuple[Any, ...]:
-    """What a result depends on beside the parameters in it: where the sets are, how they are drawn, precision."""
+    """Return what a result depends on besides its recorded parameters: data folder, stand-ins, precision."""
     drawn = [name for name in sets if name in values["standins"]["sets"]]
     how = (values["standins"]["seed"], values["standins"]["scale"]) if drawn else None
     return values["data"]["root"], drawn, how, values["compute"]["precision"]
 
 
 def read_result(experiment: Experiment, target: str) -> Result | None:
-    """The result of one target; None: it is missing, or of a form that is no longer read."""
+    """Return the result on one target; None if it is missing, or in a format that is no longer read."""
     text = experiment.text(paths.result(target).as_posix())
     if text is None:
         return None
@@ -86,14 +87,14 @@ def read_result(experiment: Experiment, target: str) -> Result | None:
 def collect(
     planned: Iterable[Run], existing: Mapping[str, Sequence[Experiment]]
 ) -> tuple[list[Collected], dict[str, State]]:
-    """Read what the experiments of a study have come to.
+    """Read the results of a study's experiments.
 
     Args:
         planned: all experiments of the study.
-        existing: those that exist, by name.
+        existing: the existing experiments by name.
 
     Returns:
-        All results made with the planned parameters, and the states of the other runs by name.
+        All results with the planned parameters, and the states of the other runs by name.
     """
     found: list[Collected] = []
     lacking: dict[str, State] = {}
@@ -109,6 +110,6 @@ def collect(
 
 
 def of_variant(collected: Sequence[Collected], variant: str, target: str) -> list[Collected]:
-    """The results of one variant on one target, by seed."""
+    """Return the results of one variant on one target, sorted by seed."""
     chosen = [one for one in collected if one.run.variant == variant and one.result.target == target]
     return sorted(chosen, key=lambda one: one.run.seed)

@@ -1,4 +1,4 @@
-"""Experiments side by side in the terminal, from what ``dvc exp show`` knows of them."""
+"""Experiments side by side in the terminal, from the data of ``dvc exp show``."""
 
 import textwrap
 from collections.abc import Mapping, Sequence
@@ -13,10 +13,10 @@ from pipeline.reporting.markdown import MARK_NOTE, NOTHING, interval_text, signe
 from pipeline.reporting.text_table import GAP, text_table
 
 WIDTH = 160
-"""Characters of the widest line."""
+"""Maximum width of a line, in characters."""
 
 CHANGES_WIDTH = 30
-"""Characters that the parameters have at least; with more targets than fit beside them, only the means are shown."""
+"""Minimum width of the column of parameters, in characters. If there are too many targets, only the means are shown."""
 
 EXPLAINED = (
     "accuracy in per cent; gain: the mean's, over direct transfer, in points, with its 95 % interval over test pictures"
@@ -28,35 +28,35 @@ NO_RESULTS = (
 )
 
 NOT_DONE = ("Queued", "Running", "Failed")
-"""States of experiments whose numbers are none: DVC gives them those of the commit that they started from."""
+"""States of experiments without numbers of their own; DVC shows those of the commit from which they started."""
 
 SECTIONS = {*Params.model_fields, "methods"}
-"""What params.yaml has at its top level."""
+"""The top-level keys of params.yaml."""
 
 Row = Mapping[str, Any]
 
 
 def compare(num: int = 1, width: int = WIDTH) -> str:
-    """The last commits, and below each its experiments: accuracies, mean gain, and the parameters that differ.
+    """List the last commits, each with its experiments: accuracies, mean gain, and the parameters that differ.
 
     Args:
-        num: how many commits are looked at.
-        width: characters of the widest line.
+        num: number of commits.
+        width: maximum width of a line, in characters.
 
     Raises:
-        PipelineError: this folder is in no project of DVC and git, or git refuses it.
+        PipelineError: this folder is not in a project of DVC and git, or git refuses to use it.
     """
     return table(_shown(num), width)
 
 
 def _shown(num: int) -> list[Row]:
-    # Imported here: DVC takes a second to load, which other commands need not wait for.
+    # Imported here because DVC takes a second to load, and other commands do not need it.
     from dvc.api import exp_show
     from dvc.exceptions import DvcException
     from scmrepo.exceptions import SCMError
 
     try:
-        git("log", "--max-count=1")  # where git refuses, or has no commit, it says so; DVC's library does not
+        git("log", "--max-count=1")  # git explains if it refuses or has no commit; DVC's library does not
         return list(exp_show(num=num))
     except (GitError, DvcException, SCMError) as error:
         root = "" if params_file() else "; run from the project's root"
@@ -64,14 +64,14 @@ def _shown(num: int) -> list[Row]:
 
 
 def table(shown: Sequence[Row], width: int = WIDTH) -> str:
-    """``compare`` of these rows.
+    """Return the table of ``compare`` for given rows.
 
     Args:
-        shown: as ``dvc.api.exp_show`` returns them: the workspace, then each commit and after it its experiments.
-        width: characters of the widest line.
+        shown: rows of ``dvc.api.exp_show``: the workspace, then each commit followed by its experiments.
+        width: maximum width of a line, in characters.
     """
     workspace, *rest = shown
-    # Where nothing has changed since the last commit, the commit's own row says it all.
+    # If nothing has changed since the last commit, the row of the workspace is redundant.
     kept = rest if rest and not changes(workspace, rest[0]) and _numbers(workspace) == _numbers(rest[0]) else shown
     targets = [key for key in dict.fromkeys(key for row in kept for key in _numbers(row)) if key != "mean"]
     head = ["experiment", *targets, "mean", "gain"]
@@ -97,13 +97,13 @@ def table(shown: Sequence[Row], width: int = WIDTH) -> str:
 
 
 def changes(row: Row, baseline: Row) -> list[str]:
-    """The parameters in which two rows differ, as ``adapt.tau=0.6``."""
+    """Return the parameters in which two rows differ, such as ``adapt.tau=0.6``."""
     names = [name for name in dict.fromkeys([*row, *baseline]) if _is_parameter(name)]
     return [f"{name}={_value(row.get(name))}" for name in names if row.get(name) != baseline.get(name)]
 
 
 def _is_parameter(name: str) -> bool:
-    # "source" is one; "source.accuracy" is a metric of the source model.
+    # "source" is a parameter; "source.accuracy" is a metric of the source model.
     return name.partition(".")[0] in SECTIONS and not name.startswith("source.")
 
 
@@ -114,7 +114,7 @@ def _value(value: Any) -> str:
 
 
 def _numbers(row: Row) -> dict[str, float]:
-    """The accuracies of a row, by target and in the mean, in per cent; none of an experiment that is not done."""
+    """Return the accuracies of a row by target, and their mean, in per cent; empty for unfinished experiments."""
     if row.get("State") in NOT_DONE:
         return {}
     found = {name.partition(".")[2]: value for name, value in row.items() if name.startswith("accuracy.")}
@@ -144,12 +144,12 @@ def _cells(row: Row, targets: Sequence[str]) -> list[str]:
 
 
 def _drawn(row: Row, target: str) -> bool:
-    """Whether drawn stand-ins took part: as the source, or as this target."""
+    """Return whether the source or this target is a drawn stand-in."""
     return row.get("source.provenance") == "stand-in" or repr(target) in str(row.get("standins.sets"))
 
 
 def _beside(lines: Sequence[str], texts: Sequence[str], room: int) -> list[str]:
-    """Lines with a text beside each, broken into as many lines as it needs."""
+    """Return lines with a text beside each, wrapped to as many lines as necessary."""
     width = max(map(len, lines))
     out = []
     for line, text in zip(lines, texts, strict=True):

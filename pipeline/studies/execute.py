@@ -1,4 +1,4 @@
-"""Running what a study still lacks, on DVC's queue; started again after any interruption, it goes on."""
+"""Running a study's missing experiments in DVC's queue. After an interruption, run it again to continue."""
 
 import os
 import time
@@ -17,30 +17,30 @@ if TYPE_CHECKING:
     from tqdm import tqdm
 
 POLL_SECONDS = 5.0
-"""Seconds between two looks at the queue."""
+"""Seconds between two checks of the queue."""
 
 POLLS_WITHOUT_WORKERS = 24
-"""Looks in a row at which nothing runs while something waits or is lost, before that is an error (two minutes)."""
+"""Number of successive checks at which nothing runs although tasks wait or are lost, until an error (two minutes)."""
 
 WITHOUT_RESULT = (
-    "DVC says that it ended well, but reports/evaluate has no result of it with these parameters (dvc queue logs {0}; "
+    "DVC says that it succeeded, but reports/evaluate has no result with these parameters (dvc queue logs {0}; "
     "dvc exp show)"
 )
 
 
 def begin(planned: Sequence[Run], jobs: int) -> tuple[list[str], dict[str, str]]:
-    """Let DVC's queue work on every planned experiment that is not done with this code and these parameters.
+    """Queue every planned experiment that has no results with the present code and parameters, and start DVC's workers.
 
-    DVC writes the parameters of each into params.yaml while it queues it, and restores the file afterwards: nobody
-    should read it meanwhile. Results that exist are kept: those of other commits as they are, one of this commit by
-    another name.
+    While DVC queues an experiment, it writes the experiment's parameters into params.yaml, and restores the file
+    afterwards; nobody should read the file meanwhile. Existing results are kept: those of other commits unchanged, one
+    of this commit under another name.
 
     Args:
         planned: all experiments of the study.
-        jobs: experiments at a time, each on a GPU of its own where there are several.
+        jobs: number of simultaneous experiments; each gets its own GPU if there are several.
 
     Returns:
-        The names of those that wait or run, and those that DVC refuses with its message; the others go on.
+        The names of the experiments that wait or run; and those that DVC refuses, with its message.
 
     Raises:
         PipelineError: the clone is shallow, code or params.yaml is not committed, or DVC's queue fails.
@@ -58,7 +58,7 @@ def begin(planned: Sequence[Run], jobs: int) -> tuple[list[str], dict[str, str]]
 
 
 def visible_gpus() -> list[str]:
-    """The CUDA GPUs that this process sees, as CUDA_VISIBLE_DEVICES names them."""
+    """Return the CUDA GPUs that this process sees, in the form of CUDA_VISIBLE_DEVICES."""
     count = torch.cuda.device_count()
     named = os.environ.get("CUDA_VISIBLE_DEVICES", "")
     return named.split(",")[:count] if named else [str(number) for number in range(count)]
@@ -68,11 +68,11 @@ def gpus_of_jobs(jobs: int, each: int) -> list[str]:
     """Divide the GPUs among jobs.
 
     Args:
-        jobs: experiments at a time.
-        each: GPUs that one job uses.
+        jobs: number of simultaneous experiments.
+        each: number of GPUs per job.
 
     Returns:
-        The GPUs of each job, as CUDA_VISIBLE_DEVICES names them; empty where they do not suffice for two jobs.
+        The GPUs of each job, in the form of CUDA_VISIBLE_DEVICES; empty if there are too few for two jobs.
     """
     gpus = visible_gpus()
     groups = [",".join(gpus[first : first + each]) for first in range(0, len(gpus) - each + 1, each)]
@@ -80,7 +80,7 @@ def gpus_of_jobs(jobs: int, each: int) -> list[str]:
 
 
 def _queue(wanted: Sequence[Run], existing: Mapping[str, Sequence[experiments.Experiment]]) -> dict[str, str]:
-    """Queue what neither waits nor runs; returns what DVC refuses, by name, with its message."""
+    """Queue the runs that neither wait nor run; return the runs that DVC refuses, by name, with its message."""
     states = _settled() if wanted else {}
     idle = [run for run in wanted if states.get(run.name) not in ("Queued", "Running")]
     experiments.mark_failed([run.name for run in idle if states.get(run.name) == "Lost"])
@@ -96,7 +96,7 @@ def _queue(wanted: Sequence[Run], existing: Mapping[str, Sequence[experiments.Ex
 
 
 def _settled() -> dict[str, str]:
-    """The states of the queue's tasks; one that a worker is just handing to a process does not count as lost."""
+    """Return the states of the queue's tasks. A task that a worker is just starting does not count as lost."""
     states = experiments.queue()
     if "Lost" in states.values():
         time.sleep(POLL_SECONDS)
@@ -105,16 +105,16 @@ def _settled() -> dict[str, str]:
 
 
 def watch(names: Sequence[str]) -> None:
-    """Show one progress bar over all until none waits or runs; Ctrl-C leaves the queue at work.
+    """Show one progress bar over all experiments until none waits or runs. Ctrl-C does not stop the queue.
 
     Raises:
-        PipelineError: the queue's workers have ended before it, or Ctrl-C was pressed.
+        PipelineError: the queue's workers ended early, or Ctrl-C was pressed.
     """
     if not names:
         return
     still = 0
     try:
-        # miniters=0: drawn at its intervals also while nothing ends, for the time and for what runs.
+        # miniters=0: redraw regularly even if nothing ends, to update the time and the running experiments.
         progress: tqdm[Any] = progress_bar(total=len(names), desc="study", unit="experiment", miniters=0)
         with progress:
             while True:
@@ -128,25 +128,25 @@ def watch(names: Sequence[str]) -> None:
                 still = 0 if running else still + 1
                 if still > POLLS_WITHOUT_WORKERS:
                     raise PipelineError(
-                        f"DVC's queue does not move: {len(names) - len(ended)} experiments wait or were cut off, and "
+                        f"DVC's queue is stuck: {len(names) - len(ended)} experiments wait or were interrupted, and "
                         "none runs; run the same command again to start its workers (dvc queue status, dvc queue logs "
                         "NAME)"
                     )
                 time.sleep(POLL_SECONDS)
     except KeyboardInterrupt:
         raise PipelineError(
-            "interrupted; what runs and waits in DVC's queue goes on. The same command watches it again; "
-            "dvc queue stop lets nothing more begin, and dvc queue kill NAME ends what runs"
+            "interrupted; DVC's queue continues. The same command watches it again; dvc queue stop starts no further "
+            "experiment, and dvc queue kill NAME ends a running one"
         ) from None
 
 
 def failures(names: Sequence[str], ran: Collection[str] = ()) -> dict[str, str]:
-    """Those that failed last time, by name, with the end of their output.
+    """Return the experiments that failed last time, by name, with the end of their output.
 
     Args:
-        names: of experiments that are not done.
-        ran: those of them that have just run and left no result that is theirs; they count as failed, whatever DVC
-            says: run again and again they would never be done.
+        names: names of experiments without results.
+        ran: those of them that have just run without leaving their result. They count as failed whatever DVC says;
+            otherwise they would be run again forever.
     """
     states = experiments.queue() if names else {}
     failed = {name: experiments.failure_message(name) for name in names if states.get(name) == "Failed"}

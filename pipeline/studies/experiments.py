@@ -1,4 +1,4 @@
-"""DVC's experiments and its queue, as a study needs them: what is there, what waits, what failed."""
+"""DVC's experiments and queue, as studies need them: finished experiments, waiting tasks, failures."""
 
 import json
 import os
@@ -21,22 +21,22 @@ from pipeline.errors import PipelineError
 from pipeline.git import GitError, git
 
 CODE = ("pipeline", "stages", "dvc.yaml")
-"""Where the code is that an experiment takes from the last commit."""
+"""Paths of the code that an experiment takes from the last commit."""
 
 WORKER_TIMEOUT = 60.0
 """Seconds within which a worker of DVC's queue must answer."""
 
 LOOKS = 30
-"""Looks in a row at which a file of DVC's queue cannot be read, before it counts as damaged."""
+"""Number of successive failures to read a file of DVC's queue, until the file counts as damaged."""
 
 LOOK_PAUSE = 0.2
-"""Seconds between two of them."""
+"""Seconds between two attempts."""
 
 HALF_WRITTEN = re.compile(r"JSONDecodeError|Expecting value: line 1 column 1")
-"""What DVC's own commands say where they meet such a file."""
+"""Messages of DVC's own commands when they read a half-written file."""
 
 ATTEMPTS = 3
-"""How often a command of DVC's is called that meets such files."""
+"""Number of attempts for a DVC command that reads such files."""
 
 T = TypeVar("T")
 
@@ -46,9 +46,9 @@ class Experiment:
     """A finished experiment.
 
     Attributes:
-        name: in ``dvc exp show``.
-        commit: what DVC keeps of it.
-        baseline: the commit that it was started from.
+        name: name in ``dvc exp show``.
+        commit: the commit in which DVC keeps it.
+        baseline: the commit from which it was started.
     """
 
     name: str
@@ -56,46 +56,46 @@ class Experiment:
     baseline: str
 
     def text(self, path: str) -> str | None:
-        """The content of a file of the project that git keeps of it; None: it has no such file."""
+        """Return the content of a project file that git keeps of the experiment; None if there is none."""
         try:
             return git("show", f"{self.commit}:./{path}")
         except GitError:
             return None
 
     def has(self, paths: Iterable[Path]) -> bool:
-        """Whether files and folders are the same in it and in the last commit."""
+        """Return whether files and folders are the same in the experiment and in the last commit."""
         then, now = tracked_objects(self.commit), tracked_objects(_head())
         return all(then.get(path.as_posix()) == now.get(path.as_posix()) for path in paths)
 
     def revision(self) -> str:
-        """The commit that it was started from, abbreviated."""
+        """Return the abbreviated hash of the commit from which it was started."""
         return git("rev-parse", "--short", self.baseline).strip()
 
 
 def finished() -> dict[str, list[Experiment]]:
-    """All experiments of this repository by name, the newest first: each commit may have one of a name.
+    """Return all experiments of this repository by name, newest first. Each commit may have one of the same name.
 
     Raises:
-        PipelineError: this folder is in no git repository, or git refuses to use it.
+        PipelineError: this folder is not in a git repository, or git refuses to use it.
     """
     try:
         listed = git("for-each-ref", "--sort=-committerdate", "--format=%(refname) %(objectname)", "refs/exps")
     except GitError as error:
-        raise PipelineError(f"studies are kept as DVC experiments, which need git: {error}") from error
+        raise PipelineError(f"studies are stored as DVC experiments, which need git: {error}") from error
     found: dict[str, list[Experiment]] = {}
     for line in listed.splitlines():
         reference, commit = line.split()
         parts = reference.split("/")
-        if len(parts) == 5:  # refs/exps/12/3456…/NAME; others are DVC's own
+        if len(parts) == 5:  # refs/exps/12/3456…/NAME; other references are internal to DVC
             found.setdefault(parts[-1], []).append(Experiment(parts[-1], commit, parts[2] + parts[3]))
     return found
 
 
 def require_whole_history() -> None:
-    """Refuse a shallow clone: DVC cannot fetch into it what an experiment has made, drops it, and says "Success".
+    """Refuse a shallow clone. DVC cannot fetch an experiment's results into it, loses them, and reports "Success".
 
     Raises:
-        PipelineError: the repository has not its whole history.
+        PipelineError: the repository does not have its whole history.
     """
     if git("rev-parse", "--is-shallow-repository").strip() == "true":
         raise PipelineError(
@@ -106,34 +106,34 @@ def require_whole_history() -> None:
 
 @cache
 def tracked_objects(commit: str) -> dict[str, str]:
-    """Git's object id of every file and folder of code at a commit, by its path in the project."""
+    """Return git's object IDs of all files and folders of code at a commit, by path in the project."""
     listed = git("ls-tree", "-r", "-t", "-z", commit, "--", *CODE).rstrip("\0").split("\0")
     return {path: entry.split()[2] for entry, path in (line.split("\t", 1) for line in listed)}
 
 
 def uncommitted() -> list[str]:
-    """Changed files of code and params.yaml: experiments start from the last commit."""
+    """Return changed code files and params.yaml, because experiments start from the last commit."""
     below = git("rev-parse", "--show-prefix").rstrip("\n")
     changed = git("status", "--porcelain", "-z", "--no-renames", "--", *CODE, "params.yaml")
     return [entry[3:].removeprefix(below) for entry in changed.split("\0") if entry]
 
 
 def queue() -> dict[str, str]:
-    """The state of every task in DVC's queue, by the experiment's name.
+    """Return the state of every task in DVC's queue, by the experiment's name.
 
     Returns:
-        Queued, Running, Failed, Success, or Lost: DVC takes it for running, for ever, but no worker has it and no
-        process works on it, as after a power cut.
+        Queued, Running, Failed, Success, or Lost: DVC believes it is running, but no worker and no process works on it,
+        for example after a power failure.
     """
     with _dvcs_queue() as dvcs:
-        # The latest of a name counts: a failed one may have been queued again.
+        # The latest task of a name counts, because a failed one may have been queued again.
         tasks = sorted(_look(dvcs, dvcs.status), key=lambda task: task["timestamp"])
         lost = _lost([task["rev"] for task in tasks if task["status"] == "Running"], dvcs)
     return {task["name"]: "Lost" if task["rev"] in lost else task["status"] for task in tasks if task["name"]}
 
 
 def _lost(running: Sequence[str], dvcs: Any) -> set[str]:
-    """Those of the running tasks, by revision, that neither a worker of DVC's queue nor a process works on."""
+    """Return the running tasks, by revision, that neither a worker of DVC's queue nor a process works on."""
     if not running:
         return set()
     workers = _look(dvcs, dvcs.worker_status)
@@ -159,7 +159,7 @@ def mark_failed(names: Sequence[str]) -> None:
 
 @contextmanager
 def _dvcs_queue() -> Iterator[Any]:
-    """DVC's own object of its queue."""
+    """Yield DVC's object of its queue."""
     from dvc.repo import Repo
 
     with Repo() as repo:
@@ -167,20 +167,20 @@ def _dvcs_queue() -> Iterator[Any]:
 
 
 def _look(dvcs: Any, at: Callable[[], T]) -> T:
-    """Look at DVC's queue, and look again where a file of it is half written.
+    """Query DVC's queue, repeatedly if a file of it is half written.
 
-    The queue is a folder of small JSON files, which DVC's processes write in place: who reads one in that moment finds
-    it empty. A process that is killed then leaves it so.
+    The queue is a folder of small JSON files, which DVC's processes write in place. Reading one at that moment finds it
+    empty. If the process is killed then, it stays empty.
 
     Args:
         dvcs: DVC's queue.
-        at: what asks it; it may be called several times.
+        at: the query; it may be called several times.
 
     Returns:
-        What ``at`` returns.
+        The result of ``at``.
 
     Raises:
-        PipelineError: a file that says what waits, runs or has ended stays unreadable.
+        PipelineError: a file with waiting, running or ended tasks stays unreadable.
     """
     from kombu.exceptions import DecodeError
 
@@ -198,7 +198,7 @@ def _look(dvcs: Any, at: Callable[[], T]) -> T:
 
 
 def _remove_damaged_routes(folder: Path) -> list[Path]:
-    """Remove the tables of the queue's own mail that cannot be read; DVC writes them anew when it asks its workers."""
+    """Remove unreadable routing tables of the queue's broker. DVC writes them again when it contacts its workers."""
     damaged = _damaged(folder.glob("broker/control/*.exchange"))
     for path in damaged:
         path.unlink(missing_ok=True)
@@ -206,18 +206,18 @@ def _remove_damaged_routes(folder: Path) -> list[Path]:
 
 
 def _queue_fault(folder: Path, error: Exception) -> str:
-    """What is wrong with DVC's queue and what to do."""
+    """Return what is wrong with DVC's queue and what to do."""
     if damaged := _damaged(path for path in folder.rglob("*") if path.is_file()):
         where = shlex.join(map(str, damaged))
         return (
-            f"DVC's queue holds files that were cut short, as by a power cut: {where}. Remove them, and run the same "
-            f"command again: what they belong to is queued anew. rm {where}"
+            f"DVC's queue contains incomplete files, for example after a power failure: {where}. Remove them, and run "
+            f"the same command again: their experiments are queued again. rm {where}"
         )
     return f"DVC's queue in {folder} cannot be read: {error!r}. dvc queue remove --all empties it"
 
 
 def _damaged(files: Iterable[Path]) -> list[Path]:
-    """Those of the queue's files that are no JSON."""
+    """Return the files of the queue that are not valid JSON."""
     found = []
     for path in files:
         try:
@@ -233,28 +233,28 @@ def enqueue(name: str, changes: Sequence[str]) -> None:
     """Queue an experiment.
 
     Raises:
-        PipelineError: DVC refuses; the message is its own.
+        PipelineError: DVC refuses, with DVC's message.
     """
     sets = [part for change in changes for part in ("-S", change)]
     _dvc("exp", "run", "--queue", "--name", name, *sets)
 
 
 def start_workers(jobs: int, gpus: Sequence[str] = ()) -> None:
-    """Let DVC work on its queue, ``jobs`` experiments at a time, in processes of its own.
+    """Start DVC's workers, which run ``jobs`` queued experiments at a time.
 
     Args:
-        jobs: experiments at a time.
-        gpus: what each of the jobs sees, as CUDA_VISIBLE_DEVICES has it; with more jobs than that, they begin again
-            with the first. Empty: all see the same.
+        jobs: number of simultaneous experiments.
+        gpus: the GPUs of each job, in the form of CUDA_VISIBLE_DEVICES; if there are more jobs, they are reused from
+            the first. Empty: all jobs see the same GPUs.
 
     Raises:
-        PipelineError: DVC's queue fails, or one of its workers does not begin.
+        PipelineError: DVC's queue fails, or a worker does not start.
     """
     if not gpus:
         _dvc("queue", "start", "--jobs", str(jobs))
         return
     for number in range(1, jobs + 1):
-        # DVC starts those up to this number that are not there yet: one, when the earlier ones have begun.
+        # DVC starts all missing workers up to this number: one, because the earlier ones have started.
         _dvc("queue", "start", "--jobs", str(number), CUDA_VISIBLE_DEVICES=gpus[(number - 1) % len(gpus)])
         _wait_for_worker(number)
 
@@ -264,7 +264,9 @@ def _wait_for_worker(number: int) -> None:
     with _dvcs_queue() as dvcs:
         while not any(name.endswith(f"-{number}@localhost") for name in _look(dvcs, dvcs.worker_status)):
             if time.monotonic() - begun > WORKER_TIMEOUT:
-                raise PipelineError(f"worker {number} of DVC's queue has not begun after {WORKER_TIMEOUT:.0f} seconds")
+                raise PipelineError(
+                    f"worker {number} of DVC's queue has not started after {WORKER_TIMEOUT:.0f} seconds"
+                )
 
 
 def remove_tasks(names: Sequence[str]) -> None:
@@ -274,14 +276,14 @@ def remove_tasks(names: Sequence[str]) -> None:
 
 
 def free_name(name: str, existing: Sequence[Experiment]) -> None:
-    """Free a name: rename the experiment of it that the last commit has, which is kept as NAME-COMMIT."""
+    """Free a name: rename the last commit's experiment of this name to NAME-COMMIT."""
     for one in existing:
         if one.baseline == _head():
             _dvc("exp", "rename", name, f"{name}-{one.commit[:7]}")
 
 
 def failure_message(name: str) -> str:
-    """Why a task failed: the last lines of errors in its output ("error: …" or an exception), else its last lines."""
+    """Return why a task failed: the last errors in its output ("error: …" or an exception), else its last lines."""
     result = subprocess.run(
         [sys.executable, "-m", "dvc", "queue", "logs", name],
         capture_output=True,
@@ -295,14 +297,14 @@ def failure_message(name: str) -> str:
 
 
 def _head() -> str:
-    """The last commit; not cached, as there may be a new one at any time."""
+    """Return the last commit. It is not cached, because there may be a new one at any time."""
     return git("log", "--max-count=1", "--format=%H").strip()
 
 
 def _dvc(*arguments: str, **variables: str) -> None:
     command = [sys.executable, "-m", "dvc", *arguments]
     for attempt in range(1, ATTEMPTS + 1):
-        # Into a file: a pipe would be the queue's workers' as well, and stay open until the last of them has ended.
+        # A file, because the queue's workers would inherit a pipe, which then stays open until all of them end.
         with tempfile.TemporaryFile("w+", encoding="utf-8") as file:
             returned = subprocess.call(command, env=os.environ | variables, stdout=subprocess.DEVNULL, stderr=file)
             file.seek(0)

@@ -28,9 +28,9 @@ MEAN = "mean"
 def write_figures(
     name: str, study: Study, targets: Sequence[str], collected: Sequence[Collected], folder: Path
 ) -> list[Path]:
-    """Draw the variants and, where the study has a parameter ``along``, the accuracy along it; returns the PNG files.
+    """Draw the variants and, with a parameter ``along``, the accuracy along it; return the PNG files.
 
-    Several variants are a matrix; a single one is dots with intervals.
+    Several variants are drawn as a matrix, a single one as dots with intervals.
     """
     overview = _matrix if len(study.variants) > 1 else _dots
     with matplotlib.style.context(STYLE, after_reset=True):
@@ -41,7 +41,7 @@ def write_figures(
 
 
 def _matrix(study: Study, targets: Sequence[str], collected: Sequence[Collected]) -> Figure:
-    """Colour is the difference to direct transfer in points; a cell says accuracy, difference and its interval."""
+    """Draw a matrix: colours are differences from direct transfer; texts are accuracy, difference and interval."""
     variants, titles = list(study.variants), [*map(dataset_title, targets), MEAN]
     height = 1.7 + 0.42 * max(3, len(variants))
     figure = figure_below_head(2.6 + 1.4 * len(titles), height, _whose(collected))
@@ -76,7 +76,7 @@ def _matrix(study: Study, targets: Sequence[str], collected: Sequence[Collected]
 
 
 Cell = tuple[str, float, bool]
-"""Its text, the difference that colours it, and whether the interval of that excludes 0."""
+"""A cell's text, the difference that colours it, and whether the difference's interval excludes 0."""
 
 
 def _cell(collected: Sequence[Collected], variant: str, target: str) -> Cell:
@@ -93,7 +93,7 @@ def _cell(collected: Sequence[Collected], variant: str, target: str) -> Cell:
 
 
 def _mean(collected: Sequence[Collected], variant: str, targets: Sequence[str]) -> Cell:
-    """The mean over all targets; of fewer it would not be compared with other rows'."""
+    """Return the mean over all targets. With fewer targets it could not be compared with other rows."""
     cells = [cell for target in targets if (cell := accuracy(collected, variant, target))]
     before = [cell for target in targets if (cell := accuracy(collected, variant, target, "before"))]
     if len(cells) < len(targets):
@@ -119,7 +119,7 @@ def _excludes_zero(found: PairedDifference) -> bool:
 
 
 def _dots(study: Study, targets: Sequence[str], collected: Sequence[Collected]) -> Figure:
-    """One variant: its difference to direct transfer on each target, with the interval."""
+    """Draw one variant: its difference from direct transfer on each target, with the interval."""
     (variant,) = study.variants
     figure = figure_below_head(7.6, 1.5 + 0.36 * len(targets), _whose(collected))
     axes = figure.subplots()
@@ -144,7 +144,7 @@ def _dots(study: Study, targets: Sequence[str], collected: Sequence[Collected]) 
 
 
 def _along(study: Study, targets: Sequence[str], collected: Sequence[Collected]) -> Figure:
-    """Accuracy along the study's parameter, a panel a target, all of the same height in points."""
+    """Draw the accuracy along the study's parameter: one panel per target, all with the same range in points."""
     assert study.along is not None
     columns = min(3, len(targets))
     rows = -(-len(targets) // columns)
@@ -185,7 +185,7 @@ def _along_panel(axes: Axes, study: Study, target: str, collected: Sequence[Coll
 
 
 def _default(params: Params, along: str) -> float | None:
-    """The default of a parameter, by its full name: the value that it has where nobody writes one; None: none."""
+    """Return the default value of a parameter, given its full name; None if it has none."""
     *sections, key = along.split(".")
     section: object = params
     for name in sections:
@@ -196,5 +196,5 @@ def _default(params: Params, along: str) -> float | None:
 
 
 def _whose(collected: Sequence[Collected]) -> Result:
-    """The result whose pictures the head names: a drawn one, if there is any."""
+    """Return the result whose pictures the title names: a drawn one, if there is any."""
     return next((one.result for one in collected if one.result.drawn), collected[0].result)

@@ -1,4 +1,4 @@
-"""A study as its file describes it, and the experiments that it comes to. Nothing is run here."""
+"""A study's file, and the experiments it asks for. Nothing is run here."""
 
 import json
 import re
@@ -24,18 +24,18 @@ Value = str | int | float | bool | None | list[str | int | float]
 
 
 class Study(Section):
-    """A file below studies/.
+    """A file in studies/.
 
     Attributes:
-        title: what the report is called.
-        seeds: each variant runs with every one.
+        title: title of the report.
+        seeds: seeds; each variant runs with each of them.
         targets: data sets; None: those of params.yaml.
-        every: "adapt.method" adds a variant for each registered method that is ranked and that none of
-            ``variants`` names.
-        variants: by the name in the tables, the parameters that are changed.
-        reference: the variant that others are compared with, beside direct transfer.
-        along: a parameter that the variants give numbers, drawn as a line.
-        tables: of the paper, in which reports/tables.md shows the variants, too.
+        every: "adapt.method" adds a variant for each registered method that is ranked and that no entry of ``variants``
+            names.
+        variants: changed parameters, by the variant's name in the tables.
+        reference: the variant that the others are compared with, besides direct transfer.
+        along: a parameter with numbers in all variants; the accuracy is drawn as a line along it.
+        tables: the paper's tables in which reports/tables.md also shows the variants.
     """
 
     title: str
@@ -50,7 +50,7 @@ class Study(Section):
     @model_validator(mode="before")
     @classmethod
     def _every_method_is_a_variant(cls, study: Any) -> Any:
-        """With ``every``: the methods that no variant names, in the registry's order; a new one needs no line."""
+        """With ``every``, add the methods that no variant names, in the registry's order; new methods are included."""
         if not isinstance(study, dict) or study.get("every") != "adapt.method":
             return study
         variants = study.get("variants", {})
@@ -65,29 +65,31 @@ class Study(Section):
     @classmethod
     def _seeds_are_some(cls, seeds: Any) -> Any:
         if not isinstance(seeds, tuple) or not seeds:
-            raise ValueError("a list of at least one seed is meant, as [0, 1, 2]")
+            raise ValueError("write a list of at least one seed, such as [0, 1, 2]")
         return seeds
 
     @field_validator("seeds")
     @classmethod
     def _seeds_differ(cls, seeds: tuple[int, ...]) -> tuple[int, ...]:
         if len(set(seeds)) < len(seeds):
-            raise ValueError(f"a seed is named twice in {list(seeds)}")
+            raise ValueError(f"a seed occurs twice in {list(seeds)}")
         return seeds
 
     @field_validator("variants", mode="before")
     @classmethod
     def _variants_are_flat(cls, variants: Any) -> Any:
-        """Common mistakes get one message here; pydantic would say one for every type that a value may have."""
+        """Report common mistakes in one message each; pydantic would give one message per possible type of value."""
         for name, changes in variants.items() if isinstance(variants, dict) else ():
             if not isinstance(name, str):
-                raise ValueError(f'{name}: the name of a variant is a text: write "{name}"')
+                raise ValueError(f'{name}: the name of a variant must be a text: write "{name}"')
             if changes is None:
-                raise ValueError(f"{name}: nothing follows; write {{}} where nothing is changed")
+                raise ValueError(f"{name}: nothing follows; write {{}} to change nothing")
             for key, value in changes.items() if isinstance(changes, dict) else ():
                 if isinstance(value, dict):
                     inner, written = next(iter(value.items()), ("key", "value"))
-                    raise ValueError(f"{name}: write a whole key in one line, as {key}.{inner}: {_written(written)}")
+                    raise ValueError(
+                        f"{name}: write the whole key in one line, such as {key}.{inner}: {_written(written)}"
+                    )
         return variants
 
     @model_validator(mode="after")
@@ -96,11 +98,11 @@ class Study(Section):
             raise ValueError(f"reference: no variant is called {self.reference!r}")
         for name, changes in self.variants.items():
             if not {key.lstrip("+") for key in changes}.isdisjoint({"seed", "targets"} if self.targets else {"seed"}):
-                raise ValueError(f"variants.{name}: seed and targets are the study's, the same for every variant")
+                raise ValueError(f"variants.{name}: seed and targets belong to the study, not to a variant")
             if self.along is not None and self.along not in changes:
                 raise ValueError(f"along: {self.along} is not among the changes of {name}")
             if self.along is not None and type(changes[self.along]) not in (int, float):
-                raise ValueError(f"along: {self.along} is no number in {name}; leave along out to draw no line")
+                raise ValueError(f"along: {self.along} is not a number in {name}; remove along to draw no line")
         return self
 
 
@@ -109,10 +111,10 @@ class Run:
     """One experiment: a variant with a seed.
 
     Attributes:
-        name: of the DVC experiment.
-        variant: its name in the study.
-        seed: of everything in it.
-        changes: of parameters, as ``dvc exp run -S`` takes them.
+        name: name of the DVC experiment.
+        variant: name of the variant in the study.
+        seed: seed of all random numbers.
+        changes: changed parameters, in the form of ``dvc exp run -S``.
         params: all parameters, with these changes.
     """
 
@@ -123,7 +125,7 @@ class Run:
     params: Params
 
     def result_params(self, target: str) -> dict[str, str | int | float | bool]:
-        """The parameters that a result of this run must have been made with."""
+        """Return the parameters that a result of this run must have."""
         return result_params(self.params, target)
 
 
@@ -131,11 +133,11 @@ def read(name: str, folder: Path = FOLDER) -> Study:
     """Read a study.
 
     Args:
-        name: of a file in ``folder`` without its ending, or the path of a file.
-        folder: of the studies.
+        name: name of a file in ``folder`` without its suffix, or the path of a file.
+        folder: folder of the studies.
 
     Raises:
-        ParamsError: there is no such file, or a key or value is refused; every fault is named.
+        ParamsError: the file does not exist, or a key or value is invalid; every error is named.
     """
     path = Path(name) if name.endswith((".yaml", ".yml")) else folder / f"{name}.yaml"
     known = tuple(sorted(file.stem for file in folder.glob("*.yaml")))
@@ -157,15 +159,15 @@ def read(name: str, folder: Path = FOLDER) -> Study:
 
 
 def runs(name: str, study: Study, params: Path = Path("params.yaml")) -> list[Run]:
-    """Every experiment of the study, its parameters checked.
+    """Return all experiments of the study, with checked parameters.
 
     Args:
-        name: of the study, or the path of its file.
-        study: what that file says.
+        name: name of the study, or the path of its file.
+        study: content of that file.
         params: the parameter file that the variants change.
 
     Raises:
-        ParamsError: a variant's parameters are refused, or two variants have the same name or come to the same.
+        ParamsError: a variant's parameters are invalid, or two variants have the same name or the same parameters.
     """
     planned: list[Run] = []
     faults: list[str] = []
@@ -182,7 +184,7 @@ def runs(name: str, study: Study, params: Path = Path("params.yaml")) -> list[Ru
                 break
             planned.append(Run(f"{slug(stem)}-{slug(variant)}-{seed}", variant, seed, changes, settings))
     names = [run.name for run in planned]
-    faults += [f"two variants come to the name {twice}" for twice in {n for n in names if names.count(n) > 1}]
+    faults += [f"two variants have the name {twice}" for twice in {n for n in names if names.count(n) > 1}]
     faults += _alike(planned, study.seeds[0])
     if faults:
         raise ParamsError(f"study {name}:\n" + "\n".join(f"  {fault}" for fault in faults))
@@ -190,21 +192,21 @@ def runs(name: str, study: Study, params: Path = Path("params.yaml")) -> list[Ru
 
 
 def slug(text: str) -> str:
-    """``text`` as part of an experiment's name: "w/o L_in" is "w-o-l-in"."""
+    """Return ``text`` as part of an experiment's name: "w/o L_in" becomes "w-o-l-in"."""
     return re.sub(r"[^a-z0-9.]+", "-", text.lower().replace("+", " plus ")).strip("-.") or "variant"
 
 
 def _alike(planned: Sequence[Run], seed: int) -> list[str]:
-    """Messages about variants with equal parameters, as where params.yaml has already what one of them changes."""
+    """Return messages about variants with equal parameters; params.yaml may already have a variant's value."""
     return [
-        f"{one.variant} and {two.variant} come to the same parameters"
+        f"{one.variant} and {two.variant} have the same parameters"
         for one, two in combinations([run for run in planned if run.seed == seed], 2)
         if one.params == two.params
     ]
 
 
 def _whole(key: str, written: Mapping[str, Any]) -> str:
-    """The key as DVC wants it: with a "+" (which a study may write as well) where the parameter file lacks it."""
+    """Return the key in DVC's form: with "+" if the parameter file lacks it. A study may write the "+" too."""
     bare = key.lstrip("+")
     place: Any = written
     for part in bare.split("."):

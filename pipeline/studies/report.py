@@ -1,4 +1,4 @@
-"""reports/studies/NAME.md, .csv and figures: what a study has come to so far, and what is missing."""
+"""reports/studies/NAME.md, .csv and figures: a study's results so far, and what is missing."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -59,19 +59,19 @@ def write_report(
     """Write the report of a study, and its figures.
 
     Args:
-        name: of the study.
-        study: what its file says.
+        name: name of the study.
+        study: content of its file.
         planned: all its experiments.
         collected: all its results.
-        lacking: the states of the runs that have none, by name.
-        failed: the last messages of those that failed, by name.
-        costs: of the adaptations, by the experiment's name and the target.
+        lacking: states of the runs without results, by name.
+        failed: last messages of failed runs, by name.
+        costs: costs of the adaptations, by the experiment's name and the target.
 
     Returns:
         The files that were written.
 
     Raises:
-        PipelineError: nothing was collected, and the report of an earlier collection has something.
+        PipelineError: nothing was collected, but the existing report has results.
         StorageError: a file cannot be written.
     """
     folder = paths.STUDIES
@@ -96,16 +96,16 @@ def write_report(
 
 
 def _keep_what_was_collected(path: Path) -> None:
-    """Refuse to write a report of nothing over one of something, as in a clone that has no experiments.
+    """Refuse to replace a report with results by an empty one, for example in a clone without experiments.
 
     Raises:
-        PipelineError: that would be done.
+        PipelineError: the existing report has results.
     """
     earlier = next((study for study in load_studies(path.parent) if study.name == path.stem), None)
     if earlier is not None and earlier.found:
         raise PipelineError(
-            f"{path} holds {earlier.found} experiments (revision {', '.join(earlier.revisions)}) and none of them is "
-            "here: fetch them (dvc exp pull), run the study, or remove the file to start again"
+            f"{path} has the results of {earlier.found} experiments (revision {', '.join(earlier.revisions)}), and "
+            "none of them is in this clone: fetch them (dvc exp pull), run the study, or remove the file to start again"
         )
 
 
@@ -118,7 +118,7 @@ def _summary(
     lacking: Mapping[str, State],
     pictures: Sequence[str],
 ) -> StudySummary:
-    """What reports/tables.md shows of the study."""
+    """Return what reports/tables.md shows of the study."""
     base = study.reference or next(iter(study.variants))
     rows = [_summary_row(f"DT (of {base})", base, targets, collected, "before")]
     rows += [_summary_row(variant, variant, targets, collected, "after") for variant in study.variants]
@@ -136,7 +136,7 @@ def _summary(
 
 
 def _shared(parameters: Sequence[Mapping[str, P]]) -> dict[str, P]:
-    """The parameters that all of them have with the same value."""
+    """Return the parameters that have the same value everywhere."""
     first = parameters[0] if parameters else {}
     return {key: value for key, value in first.items() if all(key in one and one[key] == value for one in parameters)}
 
@@ -144,7 +144,7 @@ def _shared(parameters: Sequence[Mapping[str, P]]) -> dict[str, P]:
 def _summary_row(
     name: str, variant: str, targets: Sequence[str], collected: Sequence[Collected], stage: Stage
 ) -> StudyRow | None:
-    """A variant's row; None: it has no result."""
+    """Return a variant's row; None if it has no result."""
     results = [one.result for one in collected if one.run.variant == variant]
     cells = {target: cell for target in targets if (cell := accuracy(collected, variant, target, stage))}
     if not cells:
@@ -154,7 +154,7 @@ def _summary_row(
 
 
 def _costs(study: Study, planned: Sequence[Run], costs: Mapping[str, Mapping[str, Cost]]) -> list[str]:
-    """The section on time and memory of an adaptation, means over targets and seeds; empty where no run is known."""
+    """Return the section on time and memory of an adaptation, means over targets and seeds; empty if unknown."""
     lines = []
     for variant in study.variants:
         found = [cost for run in planned if run.variant == variant for cost in costs.get(run.name, {}).values()]
@@ -168,10 +168,10 @@ def _costs(study: Study, planned: Sequence[Run], costs: Mapping[str, Mapping[str
 
 
 def rows(collected: Sequence[Collected], costs: Mapping[str, Mapping[str, Cost]]) -> pd.DataFrame:
-    """The table of numbers.
+    """Return the table of numbers.
 
     Returns:
-        One row a variant, seed and target: accuracies in per cent, the training's seconds, its peak memory in MiB.
+        One row per variant, seed and target: accuracies in per cent, the training's seconds, its peak memory in MiB.
     """
     scores = [f"{stage}_{key}" for stage in ("dt", "adapted") for key in SCORES]
     choices = [LAST, *(validator.name for validator in VALIDATORS)]
@@ -201,7 +201,7 @@ def _state(
     lacking: Mapping[str, State],
     failed: Mapping[str, str],
 ) -> str:
-    """How much of the study has results, and of which code they are."""
+    """Describe how much of the study has results, and with which code."""
     lines = [
         f"{len(planned) - len(lacking)} of {len(planned)} experiments (variants: {len(study.variants)}; seeds: "
         f"{', '.join(map(str, study.seeds))}). Accuracies in per cent at the last epoch, or at the epoch or "
@@ -294,14 +294,14 @@ def _differences(
 
 
 def _marks_of(collected: Sequence[Collected], variant: str, other: str | None, target: str) -> dict[str, None]:
-    """The marks of the two that a difference is of, in order."""
+    """Return the marks of the two cells of a difference, in order."""
     against = accuracy(collected, other or variant, target, "after" if other else "before")
     pair = (accuracy(collected, variant, target), against)
     return dict.fromkeys(mark for cell in pair if cell for mark in cell.marks())
 
 
 def _acting(study: Study, collected: Sequence[Collected]) -> str:
-    """By variant the mean over targets and seeds; empty where no result tells."""
+    """Return a table of mean gradient shares by variant, over targets and seeds; empty if no result has them."""
     lines = []
     for variant in study.variants:
         results = [one.result for one in collected if one.run.variant == variant]
@@ -313,7 +313,7 @@ def _acting(study: Study, collected: Sequence[Collected]) -> str:
 
 
 def _choices(collected: Sequence[Collected]) -> str:
-    """Over all variants, targets and seeds together: no single target's labels speak for a validator."""
+    """Return a table of ways to choose an epoch, over all variants, targets and seeds: no single target decides."""
     lines, drawn = [], [DRAWN_MARK] if any(one.result.drawn for one in collected) else []
     ways = [("keep the source model", KEEP), ("last epoch", LAST)]
     for title, name in (*ways, *((validator.title, validator.name) for validator in VALIDATORS)):

@@ -1,4 +1,4 @@
-"""A study's results in numbers: means over seeds, and what is paired over pictures and seeds and over targets."""
+"""A study's results in numbers: means over seeds, and comparisons paired over pictures, seeds and targets."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -17,13 +17,13 @@ Stage = Literal["before", "after"]
 
 @dataclass(frozen=True)
 class WinLoss:
-    """A variant against another over the targets that both have.
+    """A variant compared with another one on all targets that both have.
 
     Attributes:
-        better: targets on which it is better.
-        worse: targets on which it is worse.
-        mean: difference in points.
-        p: of the sign test.
+        better: number of targets on which it is better.
+        worse: number of targets on which it is worse.
+        mean: mean difference in points.
+        p: p value of the sign test.
     """
 
     better: int
@@ -33,16 +33,16 @@ class WinLoss:
 
 
 def accuracy(collected: Sequence[Collected], variant: str, target: str, stage: Stage = "after") -> StudyCell | None:
-    """A variant's accuracies on one target over seeds.
+    """Return a variant's accuracy on one target, over seeds.
 
     Args:
         collected: all results of the study.
-        variant: its name.
+        variant: the variant's name.
         target: the data set.
-        stage: "before": of the source models that the variant starts from.
+        stage: "before" for the source models that the variant starts from.
 
     Returns:
-        None: nothing was scored.
+        Mean and deviation; None if nothing was scored.
     """
     found = of_variant(collected, variant, target)
     scores = [one.result.before if stage == "before" else one.result.after for one in found]
@@ -66,22 +66,22 @@ def accuracy(collected: Sequence[Collected], variant: str, target: str, stage: S
 
 
 def is_transfer(collected: Sequence[Collected], variant: str) -> bool:
-    """Whether a variant is direct transfer itself, which is not compared with itself."""
+    """Return whether a variant is direct transfer itself, which is not compared with itself."""
     return any(one.run.variant == variant and one.run.params.adapt.method == "dt" for one in collected)
 
 
 def paired(collected: Sequence[Collected], variant: str, other: str | None, target: str) -> Comparison | None:
-    """The differences of two variants on the same test pictures, over the seeds that both have.
+    """Return the differences of two variants on the same test pictures, over the seeds that both have.
 
     Args:
         collected: all results of the study.
-        variant: its name.
-        other: what is subtracted; None: direct transfer, of the source model that the variant itself starts from.
+        variant: the variant's name.
+        other: the variant to subtract; None: direct transfer with the source models of ``variant``.
         target: the data set.
 
     Returns:
-        None: they share no seed or no test pictures, as where other rules in section split chose them, or the pictures
-        are of one person.
+        The differences; None if the variants share no seed, have different test pictures (by other rules in section
+        split), or if all pictures are of one group.
     """
     first, second = _tested(collected, variant, target), _tested(collected, other or variant, target)
     pairs = [(first[seed], second[seed]) for seed in first if seed in second]
@@ -101,13 +101,13 @@ def paired(collected: Sequence[Collected], variant: str, other: str | None, targ
 
 
 def adjusted(found: Sequence[PairedDifference | None]) -> list[PairedDifference | None]:
-    """The same with their p values raised for being so many (Holm)."""
+    """Return the differences with p values adjusted for their number (Holm)."""
     p = iter(holm([one.p for one in found if one]))
     return [replace(one, p=next(p)) if one else None for one in found]
 
 
 def drawn_units(collected: Sequence[Collected], target: str) -> str:
-    """What was drawn as a whole of a target's test pictures, "93 sequences"; "": no result tells, or unlike ones."""
+    """Return the groups that the bootstrap draws on a target, such as "93 sequences"; "" if unknown."""
     found = {
         f"{len(set(one.groups)):,} {one.unit}s"
         for each in collected
@@ -117,7 +117,7 @@ def drawn_units(collected: Sequence[Collected], target: str) -> str:
 
 
 def win_loss(differences: Sequence[PairedDifference]) -> WinLoss | None:
-    """Sum up the differences of two variants, one a target; None: there is none."""
+    """Summarise the differences of two variants, one per target; None if there are none."""
     if not differences:
         return None
     values = [found.difference for found in differences]
@@ -131,13 +131,13 @@ KEEP = "keep"
 
 @dataclass(frozen=True)
 class Choice:
-    """How well one way to choose an epoch did, over all adapted results.
+    """How well a way of choosing an epoch worked, over all adapted results.
 
     Attributes:
-        accuracy: mean at the chosen epochs, in per cent.
-        balanced: the same of balanced accuracy; None: a result does not tell.
-        below_oracle: mean difference of the accuracy to that of the best epoch by test labels, in points.
-        results: how many.
+        accuracy: mean accuracy at the chosen epochs, in per cent.
+        balanced: the same for balanced accuracy; None if a result does not have it.
+        below_oracle: mean difference from the accuracy of the best epoch by test labels, in points.
+        results: number of results.
     """
 
     accuracy: float
@@ -147,7 +147,7 @@ class Choice:
 
 
 def chosen_by(collected: Sequence[Collected], choice: str) -> Choice | None:
-    """How well ``choice`` (a validator, the last epoch or ``KEEP``) did; None: no result tells."""
+    """Evaluate ``choice`` (a validator, the last epoch or ``KEEP``); None if no result has it."""
     results = [one.result for one in collected if one.result.adapted() and one.result.oracle]
     pairs = [(one, result) for result in results if (one := _chosen(result, choice))]
     if not pairs:
@@ -163,16 +163,16 @@ def chosen_by(collected: Sequence[Collected], choice: str) -> Choice | None:
 
 
 def _chosen(result: Result, choice: str) -> ChosenEpoch | Metrics | None:
-    """The scores of a choice."""
+    """Return the scores of the epoch that a choice selects."""
     return result.before if choice == KEEP else result.unlabelled.choices.get(choice)
 
 
 Rules = tuple[str, int | float | None, int]
-"""Those of section split that chose the test pictures."""
+"""The values of section split that chose the test pictures."""
 
 
 def _tested(collected: Sequence[Collected], variant: str, target: str) -> dict[int, tuple[Rules, Tested]]:
-    """What a variant predicted for the test pictures, by seed, and how these were chosen."""
+    """Return a variant's predictions for the test pictures, by seed, with the rules that chose these pictures."""
     found = {}
     for one in of_variant(collected, variant, target):
         if tested := one.result.tested:

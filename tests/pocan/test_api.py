@@ -123,7 +123,7 @@ def test_a_folder_becomes_a_table(model: pocan.Model, tmp_path: Path, capsys: py
         model.table(tmp_path / "album/broken.jpg")
     with pytest.raises(pocan.PipelineError, match="nothing to predict: no path is given"):
         model.table([])
-    with pytest.raises(ValueError, match="every=0: at least 1"):
+    with pytest.raises(ValueError, match="every=0: must be at least 1"):
         model.table(tmp_path, every=0)
 
 
@@ -166,7 +166,7 @@ def test_the_exif_orientation_of_an_image_is_applied(model: pocan.Model, tmp_pat
         (photograph()[..., 0], ValueError, "uint8 240×272"),
         (np.stack([photograph()] * 2), ValueError, "uint8 2×240×272×3; .*; several pictures are a list of arrays"),
         (photograph()[:0], ValueError, "uint8 0×272×3"),
-        (7, TypeError, "picture 1: int; a picture is a path, the bytes of a file, an array of NumPy's or an image of"),
+        (7, TypeError, "picture 1: int; a picture is a path, the bytes of a file, a NumPy array or a Pillow image"),
         ([photograph(), None], TypeError, "picture 2: NoneType"),
         (b"no picture", pocan.PipelineError, "picture 1: not a picture in a known format"),
         ([bytearray(), "nowhere.jpg"], pocan.PipelineError, "picture 1: the file is empty; nowhere.jpg: no such file"),

@@ -94,7 +94,7 @@ def test_what_only_seems_lost_is_left_alone(tmp_path: Path, monkeypatch: pytest.
 def test_a_queue_that_does_not_move_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(execute, "POLL_SECONDS", 0.0)
     monkeypatch.setattr(experiments, "queue", lambda: {"a": "Lost", "b": "Queued", "c": "Success"})
-    with pytest.raises(PipelineError, match="2 experiments wait or were cut off, and none runs"):
+    with pytest.raises(PipelineError, match="2 experiments wait or were interrupted, and none runs"):
         execute.watch(["a", "b", "c"])
 
 

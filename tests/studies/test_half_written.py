@@ -54,7 +54,7 @@ def test_a_table_that_stays_unreadable_is_removed_as_dvc_makes_it_anew(dvcs: Sim
 def test_a_task_that_stays_unreadable_is_named(dvcs: SimpleNamespace, tmp_path: Path) -> None:
     task = tmp_path / "broker/processed/1.celery.msg"
     task.write_text("")
-    with pytest.raises(PipelineError, match=rf"cut short.*: {task}\. Remove them") as raised:
+    with pytest.raises(PipelineError, match=rf"incomplete files.*: {task}\. Remove them") as raised:
         experiments._lost(["a" * 40], dvcs)
     assert f"rm {task}" in str(raised.value)
     assert task.exists()
@@ -88,4 +88,4 @@ def test_what_dvc_calls_a_success_and_left_no_result_is_a_failure(monkeypatch: p
     failed = failures(["a", "b", "c"], ran=["a", "b"])
     assert failed.keys() == {"a", "b"}
     assert failed["b"] == "said by b"
-    assert "DVC says that it ended well, but reports/evaluate has no result of it" in failed["a"]
+    assert "DVC says that it succeeded, but reports/evaluate has no result with these parameters" in failed["a"]

@@ -73,19 +73,19 @@ def test_a_method_that_is_added_is_a_variant_of_every_method(tmp_path: Path, mon
     [
         ({"every": "adapt.tau"}, "every: input should be 'adapt.method', found 'adapt.tau'"),
         ({"every": "adapt.method", "variants": None}, "variants: "),
-        ({"seeds": []}, r"seeds: a list of at least one seed is meant, as \[0, 1, 2\]"),
-        ({"seeds": 0}, r"seeds: a list of at least one seed is meant, as \[0, 1, 2\]"),
-        ({"seeds": [1, 1]}, "a seed is named twice"),
+        ({"seeds": []}, r"seeds: write a list of at least one seed, such as \[0, 1, 2\]"),
+        ({"seeds": 0}, r"seeds: write a list of at least one seed, such as \[0, 1, 2\]"),
+        ({"seeds": [1, 1]}, "a seed occurs twice"),
         ({"variant": {}}, r"variant: unknown key \(did you mean 'variants'\?\)"),
         ({"reference": "SHOT"}, "reference: no variant is called 'SHOT'"),
         ({"along": "adapt.tau"}, "along: adapt.tau is not among the changes of POCAN"),
-        ({"along": "targets", "variants": {"A": {"targets": ["jaffe"]}}}, "along: targets is no number in A"),
-        ({"along": "faces.track", "variants": {"A": {"faces.track": True}}}, "along: faces.track is no number in A"),
-        ({"variants": {0.1: {}}}, 'variants: 0.1: the name of a variant is a text: write "0.1"'),
+        ({"along": "targets", "variants": {"A": {"targets": ["jaffe"]}}}, "along: targets is not a number in A"),
+        ({"along": "faces.track", "variants": {"A": {"faces.track": True}}}, "along: faces.track is not a number in A"),
+        ({"variants": {0.1: {}}}, 'variants: 0.1: the name of a variant must be a text: write "0.1"'),
         ({"variants": {"A": None}}, "variants: A: nothing follows; write {} where nothing is changed"),
-        ({"variants": {"A": {"adapt": {"ema": 0.9}}}}, "A: write a whole key in one line, as adapt.ema: 0.9"),
-        ({"variants": {"A": {"seed": 5}}}, "variants.A: seed and targets are the study's, the same for every variant"),
-        ({"variants": {"A": {"+targets": ["jaffe"]}}, "targets": ["ckplus"]}, "seed and targets are the study's"),
+        ({"variants": {"A": {"adapt": {"ema": 0.9}}}}, "A: write the whole key in one line, such as adapt.ema: 0.9"),
+        ({"variants": {"A": {"seed": 5}}}, "variants.A: seed and targets belong to the study, not to a variant"),
+        ({"variants": {"A": {"+targets": ["jaffe"]}}, "targets": ["ckplus"]}, "seed and targets belong to the study"),
     ],
 )
 def test_a_fault_in_the_file_is_named(changes: dict[str, object], message: str, tmp_path: Path) -> None:
@@ -100,7 +100,7 @@ def test_a_variant_with_a_wrong_parameter_is_named_before_anything_runs(tmp_path
 
 
 def test_two_variants_of_one_name_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(ParamsError, match="two variants come to the name mine-a-b-0"):
+    with pytest.raises(ParamsError, match="two variants have the name mine-a-b-0"):
         planned(written(tmp_path, variants={"A b": {}, "a-b": {"adapt.tau": 0.7}}))
     (tmp_path / "mine.yaml").write_text("title: T\nseeds: [0]\nvariants:\n  A: {}\n  A: {adapt.tau: 0.7}\n")
     with pytest.raises(ParamsError, match=r"found duplicate key \"A\".* in line 5"):
@@ -109,7 +109,7 @@ def test_two_variants_of_one_name_are_refused(tmp_path: Path) -> None:
 
 def test_variants_that_come_to_the_same_are_refused(tmp_path: Path) -> None:
     value = load(ROOT / "params.yaml").pretrain.tau
-    with pytest.raises(ParamsError, match="A and B come to the same parameters"):
+    with pytest.raises(ParamsError, match="A and B have the same parameters"):
         planned(written(tmp_path, variants={"A": {}, "B": {"pretrain.tau": value}, "C": {"pretrain.tau": 2 * value}}))
 
 
