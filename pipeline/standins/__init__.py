@@ -1,7 +1,7 @@
-"""Drawn stand-ins for the six data sets: faces that anyone may have, in each set's own layout.
+"""Drawn stand-ins for six data sets: freely usable faces in each set's own layout.
 
-They let the whole pipeline run without a data set that needs its owners' agreement. They say nothing about how well a
-method does on photographs.
+With them, the whole pipeline runs without data sets that need their owners' agreement. Results on them do not show how
+good a method is on photographs.
 """
 
 from pathlib import Path
@@ -15,17 +15,17 @@ def draw(dataset: str, folder: Path, seed: int, scale: float, workers: int | Non
 
     Args:
         dataset: one of ``DRAWN``.
-        folder: the set's root. It appears when it is complete; an older stand-in is replaced.
-        seed: of all random numbers.
-        scale: a factor on the number of pictures.
-        workers: processes; by default one per core.
+        folder: the set's root. It appears when it is complete, and replaces an older stand-in.
+        seed: seed of all random numbers.
+        scale: factor on the number of pictures.
+        workers: number of processes; by default one per core.
 
     Raises:
-        DatasetError: ``folder`` holds something that is no stand-in.
+        DatasetError: ``folder`` contains something that is not a stand-in.
         StorageError: it cannot be written.
         KeyError: there is no stand-in of that name.
     """
-    # Imported here: what draws loads OpenCV, which whoever asks for the names need not wait for.
+    # Imported here because drawing loads OpenCV, and code that only needs the names should not wait for it.
     from pipeline.standins.layouts import plan
     from pipeline.standins.writing import default_workers, write_set
 

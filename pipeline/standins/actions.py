@@ -1,7 +1,7 @@
-"""Facial action units (AUs) and the expressions that they make up.
+"""Facial action units (AUs) and the expressions that consist of them.
 
-The AUs are those of the Facial Action Coding System (Ekman, Friesen and Hager 2002); which of them make up an emotion
-follows its EMFACS prototypes and their usual variants.
+The AUs are those of the Facial Action Coding System (Ekman, Friesen and Hager 2002). The AUs of each emotion follow the
+EMFACS prototypes and their usual variants.
 """
 
 from collections.abc import Mapping
@@ -63,14 +63,14 @@ PROTOTYPES: Mapping[str, tuple[Mapping[int, float], ...]] = {
     "neutral": ({},),
     "contempt": ({12: 0.8, 24: 0.35},),
 }
-"""Variants of each expression: typical intensities in [0, 1] by AU. Contempt occurs in CK+ alone."""
+"""Variants of each expression: typical intensities in [0, 1] by AU. Contempt occurs only in CK+."""
 
 _ROW = {unit: row for row, unit in enumerate(ACTION_UNITS)}
 
 
 @dataclass(frozen=True)
 class Actions:
-    """How strongly each AU acts.
+    """The intensity of each AU.
 
     Attributes:
         intensities: float64 in [0, 1], one row per entry of ``ACTION_UNITS``; columns: left and right in the picture.
@@ -80,34 +80,34 @@ class Actions:
 
     @classmethod
     def of(cls, units: Mapping[int, float]) -> "Actions":
-        """The same intensities on both sides; AUs that are not named are at rest."""
+        """Return actions with the same intensities on both sides; AUs that are not named have intensity 0."""
         values = np.zeros((len(ACTION_UNITS), 2))
         for unit, intensity in units.items():
             values[_ROW[unit]] = intensity
         return cls(values)
 
     def both(self, unit: int) -> float:
-        """The mean intensity of the two sides."""
+        """Return the mean intensity of the two sides."""
         return float(self.intensities[_ROW[unit]].mean())
 
     def on(self, unit: int, side: int) -> float:
-        """The intensity of one side: -1 left in the picture, +1 right."""
+        """Return the intensity on one side: -1 left in the picture, +1 right."""
         return float(self.intensities[_ROW[unit], (side + 1) // 2])
 
     def towards(self, peak: "Actions", share: float) -> "Actions":
-        """The face that has gone ``share`` (0 to 1) of the way from this one to ``peak``."""
+        """Interpolate between this face (``share`` 0) and ``peak`` (``share`` 1)."""
         return Actions(self.intensities + share * (peak.intensities - self.intensities))
 
 
 @dataclass(frozen=True)
 class Acting:
-    """How a set's people act.
+    """How the people of a set act.
 
     Attributes:
-        strength: mean strength of expressions, 1 for the prototypes' own.
+        strength: mean strength of expressions; 1: that of the prototypes.
         spread: standard deviation of the strength between pictures.
-        weak: share of a prototype's AUs that stay weak.
-        stray: highest intensity of AUs that belong to no expression.
+        weak: share of a prototype's AUs that are weak.
+        stray: maximum intensity of AUs that do not belong to the expression.
     """
 
     strength: float
@@ -117,7 +117,7 @@ class Acting:
 
 
 def sample_peak(expression: str, acting: Acting, rng: np.random.Generator) -> Actions:
-    """Draw one person's version of an expression at its strongest."""
+    """Draw one person's version of an expression at its peak."""
     variants = PROTOTYPES[expression]
     typical = Actions.of(variants[int(rng.integers(len(variants)))]).intensities
     strength = float(np.clip(rng.normal(acting.strength, acting.spread), 0.3, 1.1))
@@ -131,11 +131,11 @@ def sample_peak(expression: str, acting: Acting, rng: np.random.Generator) -> Ac
 
 
 def sample_rest(peak: Actions, acting: Acting, rng: np.random.Generator) -> Actions:
-    """Draw the neutral face that a sequence starts from: no AU is stronger than at the ``peak``."""
+    """Draw the neutral face at the beginning of a sequence: no AU is stronger than at ``peak``."""
     return Actions(np.minimum(_stray(acting, rng), peak.intensities))
 
 
 def _stray(acting: Acting, rng: np.random.Generator) -> NDArray[np.float64]:
-    """Small actions that belong to no expression: on average two AUs of the seventeen."""
+    """Draw small actions that belong to no expression: on average two of the seventeen AUs."""
     shape = (len(ACTION_UNITS), 1)
     return np.where(rng.random(shape) < 2 / len(ACTION_UNITS), rng.uniform(0.0, acting.stray, shape), 0.0) * np.ones(2)

@@ -1,4 +1,4 @@
-"""One picture of a set: background, heads, lens, exposure, noise."""
+"""Drawing one picture of a set: background, heads, lens, exposure, noise."""
 
 import cv2
 import numpy as np
@@ -13,11 +13,11 @@ from pipeline.standins.layouts import Shot, generator
 from pipeline.standins.styles import Range, Style
 
 _DRAWN_EYES = 80.0
-"""Least distance of the eyes on the canvas, in pixels: in smaller drawings thin lines would be lost."""
+"""Minimum distance of the eyes on the canvas, in pixels. In smaller drawings thin lines would be lost."""
 
 
 def actions_of(shot: Shot, style: Style, seed: int, dataset: str) -> Actions:
-    """The action units of a shot; over a scene's frames each grows with ``share``."""
+    """Return the action units of a shot. Over the frames of a scene they grow in proportion to ``share``."""
     rng = generator(seed, dataset, "acting", shot.scene)
     peak = sample_peak(shot.expression, style.acting, rng)
     return sample_rest(peak, style.acting, rng).towards(peak, shot.share)
@@ -29,11 +29,11 @@ def draw_picture(shot: Shot, style: Style, seed: int, dataset: str) -> NDArray[n
     Args:
         shot: what it shows.
         style: the look of the set.
-        seed: of all random numbers.
-        dataset: the set's name, which the random numbers depend on too.
+        seed: seed of all random numbers.
+        dataset: the set's name, on which the random numbers depend too.
 
     Returns:
-        uint8 H×W×3 RGB, or H×W where the style is grey.
+        uint8 H×W×3 RGB, or H×W if the style is grey.
     """
     scene = generator(seed, dataset, "scene", shot.scene)
     film = scene if shot.film is None else generator(seed, dataset, "film", shot.film)
@@ -64,7 +64,7 @@ def _pose(style: Style, scene: np.random.Generator, frame: np.random.Generator) 
     yaw, pitch, roll = np.clip(scene.normal(size=3), -1.8, 1.8) * (style.yaw, style.pitch, style.roll)
     unit = _draw(style.eyes, scene) / 100.0
     x, y = _draw(style.centre_x, scene) * style.width, _draw(style.centre_y, scene) * style.height
-    # From frame to frame of a sequence the head moves a little.
+    # Between the frames of a sequence the head moves slightly.
     moved = frame.normal(size=5) * (0.01, 0.01, 0.006, 0.8 * unit, 0.8 * unit)
     return Pose(yaw + moved[0], pitch + moved[1], roll + moved[2], unit, x + moved[3], y + moved[4])
 
@@ -72,7 +72,7 @@ def _pose(style: Style, scene: np.random.Generator, frame: np.random.Generator) 
 def _paint_passer_by(
     picture: NDArray[np.uint8], style: Style, rng: np.random.Generator, pose: Pose, light: Light
 ) -> None:
-    """A second person behind the first, smaller, on the emptier side of the picture."""
+    """Draw a smaller second person behind the first, on the emptier side of the picture."""
     identity = sample_identity(style.cast, rng)
     actions = sample_peak("neutral", style.acting, rng)
     unit = pose.unit * float(rng.uniform(0.5, 0.65))
@@ -85,14 +85,14 @@ def _paint_passer_by(
 def _place(
     picture: NDArray[np.uint8], identity: Identity, actions: Actions, pose: Pose, light: Light, ink: float
 ) -> None:
-    """Draw a head larger than it will be, shrink it and lay it over the picture.
+    """Draw an enlarged head, shrink it, and composite it onto the picture.
 
     Args:
         picture: uint8 H×W×3 RGB; changed in place.
-        identity: who is drawn.
+        identity: the person.
         actions: the face's action units.
-        pose: of the head, in the picture's pixels.
-        light: on the face.
+        pose: pose of the head, in the picture's pixels.
+        light: light on the face.
         ink: factor on the strength of lines and wrinkles.
     """
     height, width = picture.shape[:2]
@@ -112,7 +112,7 @@ def _place(
 
 
 def _background(style: Style, rng: np.random.Generator) -> NDArray[np.uint8]:
-    """Coarse coloured patches, enlarged with smooth transitions; uint8 H×W×3 RGB."""
+    """Return coarse coloured patches with smooth transitions, uint8 H×W×3 RGB."""
     size = (style.width, style.height)
     if style.background == "lab":
         base = rng.uniform(120, 190) + rng.uniform(-8, 8, (1, 1, 3))
@@ -133,17 +133,17 @@ def _expose(
     scene: np.random.Generator,
     frame: np.random.Generator,
 ) -> NDArray[np.uint8]:
-    """Lens blur, vignette, exposure, gamma, contrast, saturation and noise of the camera.
+    """Apply the camera's lens blur, vignette, exposure, gamma, contrast, saturation and noise.
 
     Args:
         picture: uint8 H×W×3 RGB.
-        style: the ranges of all of these.
+        style: the ranges of these effects.
         film: random numbers for light and colours.
         scene: random numbers for blur and noise.
         frame: random numbers for the grain.
 
     Returns:
-        uint8 H×W×3 RGB, or H×W where the style is grey.
+        uint8 H×W×3 RGB, or H×W if the style is grey.
     """
     exposure, gamma, contrast = _draw(style.exposure, film), _draw(style.gamma, film), _draw(style.contrast, film)
     saturation, tint = _draw(style.saturation, film), film.uniform(1 - style.tint, 1 + style.tint, 3)

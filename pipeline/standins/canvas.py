@@ -1,7 +1,7 @@
 """A canvas with an alpha channel: filled shapes, soft shapes and tapering strokes.
 
-Coordinates are rounded to 1/16 pixel and every mix of colours is computed in integers, so that the pixels do not depend
-on how a machine rounds floating-point numbers.
+Coordinates are rounded to 1/16 pixel, and colours are mixed in integers. So the pixels do not depend on how a machine
+rounds floating-point numbers.
 """
 
 from collections.abc import Iterator
@@ -20,10 +20,10 @@ _SHIFT = 4
 
 
 class Canvas:
-    """A picture that is transparent at first.
+    """A picture that is initially transparent.
 
     Attributes:
-        pixels: uint8 H×W×4, RGB premultiplied with the alpha in the fourth channel.
+        pixels: uint8 H×W×4: RGB, premultiplied by the alpha in the fourth channel.
     """
 
     def __init__(self, height: int, width: int) -> None:
@@ -33,8 +33,8 @@ class Canvas:
     def paint(self, shape: Points, colour: Colour, opacity: float = 1.0, soft: float = 0.0) -> None:
         """Fill a polygon.
 
-        An opaque hard shape extends what is drawn; one with ``opacity`` < 1 or ``soft`` > 0 only tints what is there
-        already.
+        An opaque shape with a hard edge adds to the drawing. One with ``opacity`` < 1 or ``soft`` > 0 only tints
+        existing parts.
 
         Args:
             shape: the polygon's corners, in pixels.
@@ -55,7 +55,7 @@ class Canvas:
             mask = _blurred(mask, soft)
         under = self.pixels[rows, columns]
         mixed, opaque = planes(under), mask.astype(np.uint16)
-        # Where the canvas is half transparent its colour is premultiplied, and so must the tint be.
+        # Colours on the canvas are premultiplied by alpha, so the tint must be too.
         share = opaque * mixed[3] // 255
         mixed[:3] *= 255 - opaque
         mixed[:3] += np.multiply.outer(np.array(colour, np.uint16), share)
@@ -65,10 +65,10 @@ class Canvas:
 
     @contextmanager
     def within(self, shape: Points) -> Iterator[None]:
-        """Whatever is painted inside this context stays inside the polygon (corners in pixels)."""
+        """Clip everything that is painted in this context to a polygon (corners in pixels)."""
         region = self._region(shape - self._origin, 2.0)
         if region is None:
-            # The shape lies outside the canvas, so nothing that stays inside it can be seen.
+            # The shape lies outside the canvas, so nothing inside it is visible.
             yield
             return
         rows, columns = region
@@ -95,7 +95,7 @@ class Canvas:
 
 
 def planes(pixels: NDArray[np.uint8]) -> NDArray[np.uint16]:
-    """The channels of a picture one after the other: NumPy mixes whole planes several times as fast as pixels.
+    """Split a picture into channels: NumPy mixes whole channels several times faster than pixels.
 
     Args:
         pixels: uint8 H×W×C.
@@ -107,12 +107,12 @@ def planes(pixels: NDArray[np.uint8]) -> NDArray[np.uint16]:
 
 
 def interleaved(mixed: NDArray[np.uint16] | NDArray[np.float32]) -> NDArray[np.uint8]:
-    """The picture of such planes, with whole values up to 255; C×H×W in, uint8 H×W×C out."""
+    """Merge channels (C×H×W, integers up to 255) into a picture, uint8 H×W×C."""
     return np.asarray(cv2.merge([*mixed.astype(np.uint8)]), np.uint8)
 
 
 def curve(points: Points, closed: bool = False, steps: int = 8) -> Points:
-    """A Catmull-Rom spline through the points, with ``steps`` points for each of its pieces."""
+    """Return a Catmull-Rom spline through points, with ``steps`` points per segment."""
     if closed:
         padded = np.concatenate([points[-1:], points, points[:2]])
     else:
@@ -125,13 +125,13 @@ def curve(points: Points, closed: bool = False, steps: int = 8) -> Points:
 
 
 def ellipse(centre: tuple[float, float], radii: tuple[float, float], steps: int = 40) -> Points:
-    """A polygon close to an ellipse with upright axes."""
+    """Return a polygon that approximates an ellipse with upright axes."""
     angles = 2 * np.pi * np.arange(steps) / steps
     return np.stack([centre[0] + radii[0] * np.cos(angles), centre[1] + radii[1] * np.sin(angles)], axis=1)
 
 
 def ribbon(line: Points, width: float, ends: float = 0.25) -> Points:
-    """The polygon of a stroke along a line; at its ends it has the share ``ends`` of its width."""
+    """Return the polygon of a stroke along a line; at its ends the width is the share ``ends`` of the full width."""
     along = np.gradient(line, axis=0)
     normal = np.stack([-along[:, 1], along[:, 0]], axis=1) / np.maximum(np.hypot(*along.T), 1e-6)[:, None]
     t = np.linspace(0.0, 1.0, len(line))
@@ -140,7 +140,7 @@ def ribbon(line: Points, width: float, ends: float = 0.25) -> Points:
 
 
 def _blurred(mask: NDArray[np.uint8], sigma: float) -> NDArray[np.uint8]:
-    """The mask blurred by a Gaussian; wide ones at a quarter of the size, which looks the same and is much faster."""
+    """Blur a mask by a Gaussian. Wide blurs are computed at 1/4 of the size: they look the same and are much faster."""
     height, width = mask.shape
     if sigma < 6.0 or min(height, width) < 16:
         return np.asarray(cv2.GaussianBlur(mask, (0, 0), sigma), np.uint8)

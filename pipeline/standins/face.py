@@ -1,4 +1,4 @@
-"""Draws one head on a canvas, from the back to the front."""
+"""Drawing one head on a canvas, from back to front."""
 
 from dataclasses import dataclass
 
@@ -18,9 +18,9 @@ class Light:
     """Light and gaze.
 
     Attributes:
-        side: where the light comes from, -1 left in the picture to +1 right.
+        side: direction of the light, from -1 (left in the picture) to +1 (right).
         hardness: 0 to 1.
-        gaze: how far the irises are moved, x and y in face units.
+        gaze: shift of the irises, x and y in face units.
     """
 
     side: float
@@ -32,10 +32,10 @@ def paint_head(canvas: Canvas, identity: Identity, actions: Actions, pose: Pose,
     """Draw head, neck and shoulders.
 
     Args:
-        canvas: what is drawn on.
-        identity: who is drawn.
+        canvas: the canvas to draw on.
+        identity: the person.
         actions: the face's action units.
-        pose: of the head, in the canvas' pixels.
+        pose: pose of the head, in the canvas' pixels.
         light: light and gaze.
         ink: factor on the strength of all lines and wrinkles.
     """
@@ -111,7 +111,7 @@ def _paint_eye(pen: Pen, identity: Identity, actions: Actions, side: int, light:
     eye = geometry.eye(identity, actions, side, light.gaze)
     line = shade(identity.skin, 0.34)
     pen.tint(eye.opening, shade(identity.skin, 0.55), 0.5, soft=3.5)
-    # Sclerae that outshine the skin make a face a mask, to people and to detectors.
+    # If the whites of the eyes are much brighter than the skin, people and detectors see a mask, not a face.
     pen.fill(eye.opening, shade((232, 226, 220), 0.72 + 0.28 * min(1.0, sum(identity.skin) / 600)))
     with pen.within(eye.opening):
         x, y = eye.iris
@@ -167,7 +167,7 @@ def _paint_mouth(pen: Pen, identity: Identity, actions: Actions) -> None:
 def _paint_mouth_inside(pen: Pen, lips: geometry.Mouth, actions: Actions) -> None:
     pen.fill(lips.opening, (62, 16, 20))
     with pen.within(lips.opening):
-        # The lips uncover the upper teeth when they are pulled or raised, less when only the jaw drops.
+        # Pulled or raised lips show the upper teeth; a dropped jaw alone shows less of them.
         upper = min(13.0, 5.0 + 8.0 * max(actions.both(12), actions.both(10), 0.7 * actions.both(20)))
         lower = 9.0 * max(actions.both(16), 0.6 * actions.both(20))
         if actions.both(26) > 0.3:

@@ -1,7 +1,7 @@
 """The shape of a face: curves in face units, moved by the action units.
 
-Face units: the eyes' centres are 100 apart, the origin lies between them, x points right in the picture and y down.
-Typical proportions are those of adult anthropometry (eye distance 63 mm, face width 135 mm, mouth width 50 mm).
+Face units: the centres of the eyes are 100 units apart, the origin lies between them, x points right in the picture, y
+down. Typical proportions are those of adult anthropometry (eye distance 63 mm, face width 135 mm, mouth width 50 mm).
 """
 
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ MOUTH_Y = 106.0
 
 @dataclass(frozen=True)
 class Pose:
-    """The head's pose, and where it is.
+    """Pose and position of the head.
 
     Attributes:
         yaw: in radians.
@@ -37,16 +37,16 @@ class Pose:
     y: float
 
     def project(self, points: Points, depth: float | None = None) -> Points:
-        """Points in pixels.
+        """Convert points to pixels.
 
         Args:
             points: N×2 in face units.
-            depth: how far they lie in front of the head's axis, in face units; None: on the face's front, an upright
+            depth: distance in front of the head's axis, in face units; None: on the front of the face, an upright
                 cylinder.
         """
         x, y = points[:, 0], points[:, 1]
         front = 95.0 * np.sqrt(np.maximum(0.0, 1.0 - (x / 165.0) ** 2))
-        # Turning about an axis inside the head keeps the face as a whole where it is.
+        # The axis of rotation is inside the head, so that the face keeps its position.
         z = (front if depth is None else np.full_like(x, depth)) - 60.0
         turned_x = x * np.cos(self.yaw) + z * np.sin(self.yaw)
         turned_y = y * np.cos(self.pitch) + z * np.sin(self.pitch)
@@ -55,12 +55,12 @@ class Pose:
 
 
 def jaw_drop(actions: Actions) -> float:
-    """How far the chin hangs down, in face units."""
+    """Return how far the chin drops, in face units."""
     return 30.0 * actions.both(26)
 
 
 def head(identity: Identity, actions: Actions) -> Points:
-    """The head's closed outline, from the top round the chin."""
+    """Return the closed outline of the head, from the top around the chin."""
     w, j = identity.head_width, identity.jaw_width
     half = np.array(
         [
@@ -85,14 +85,20 @@ def head(identity: Identity, actions: Actions) -> Points:
 
 
 def brow(identity: Identity, actions: Actions, side: int) -> tuple[Points, Points]:
-    """Upper and lower edge of a brow from the inner to the outer end; ``side``: -1 left in the picture, +1 right."""
+    """Return the upper and lower edge of a brow from the inner to the outer end.
+
+    Args:
+        identity: the person.
+        actions: the face's action units.
+        side: -1 left in the picture, +1 right.
+    """
     raised, outer, lowered = (actions.on(unit, side) for unit in (1, 2, 4))
     wrinkled, squeezed = actions.on(9, side), actions.on(6, side)
     x = np.array([20.0, 36.0, 54.0, 72.0, 86.0])
     y = np.array([-33.0, -38.0, -41.0, -39.0, -31.0]) - identity.brow_height
     y += np.array([0.0, -1.0, -3.0, -4.0, 0.0]) * identity.brow_arch
     y -= raised * np.array([19.0, 13.0, 6.0, 1.0, -1.0]) + outer * np.array([3.0, 8.0, 15.0, 17.0, 13.0])
-    # Together with AU 1 the corrugator (AU 4) draws the inner brow inwards but hardly down: the oblique brow of grief.
+    # With AU 1, the corrugator (AU 4) pulls the inner brow inwards but hardly down: the oblique brow of grief.
     pull = lowered * (1.0 - 0.85 * min(1.0, 1.3 * raised))
     y += pull * np.array([21.0, 17.0, 10.0, 4.0, 1.0]) + 3.0 * lowered * raised * np.array([0.0, 0.0, 0.5, 1.5, 2.0])
     y += wrinkled * np.array([11.0, 9.0, 6.0, 3.0, 1.0]) + 2.0 * squeezed
@@ -112,8 +118,8 @@ class Eye:
         upper: edge of the upper lid.
         lower: edge of the lower lid.
         crease: fold above the upper lid.
-        iris: its centre.
-        radius: of the iris.
+        iris: centre of the iris.
+        radius: radius of the iris.
     """
 
     upper: Points
@@ -129,12 +135,19 @@ class Eye:
 
 
 def eye(identity: Identity, actions: Actions, side: int, gaze: tuple[float, float]) -> Eye:
-    """An eye (``side`` -1 left in the picture, +1 right); ``gaze`` moves the iris, in face units."""
+    """Return the lines of an eye.
+
+    Args:
+        identity: the person.
+        actions: the face's action units.
+        side: -1 left in the picture, +1 right.
+        gaze: shift of the iris, in face units.
+    """
     wide, squeezed, tight, wrinkled = (actions.on(unit, side) for unit in (5, 6, 7, 9))
     size = identity.eye_size
     top = 12.0 * size + 6.5 * wide - 4.0 * tight - 3.5 * wrinkled - 2.0 * squeezed - 2.5 * actions.on(4, side)
     bottom = 8.0 * size + 1.0 * wide - 5.0 * tight - 5.0 * squeezed - 3.5 * wrinkled
-    # Grief and a raised inner brow pull the upper lid up at its inner end and let it droop at its outer end.
+    # A raised inner brow, as in grief, pulls up the inner end of the upper lid and lets the outer end droop.
     slant = 4.0 * actions.on(1, side) * (1.0 - actions.on(2, side)) * (1.0 - wide)
     top, bottom = max(top, 3.5), max(bottom, 0.5)
     half = 30.0 * (0.6 + 0.4 * size)
@@ -178,7 +191,7 @@ class Mouth:
 
 
 def mouth(identity: Identity, actions: Actions) -> Mouth:
-    """The lips of a person whose action units are ``actions``."""
+    """Return the lips of a person with these action units."""
     a = actions.both
     gap = 11.0 * a(25) + 29.0 * a(26) + 5.0 * a(16) * a(25)
     corners = [_corner(identity, actions, side, gap) for side in (-1, 1)]
@@ -211,7 +224,7 @@ def _corner(identity: Identity, actions: Actions, side: int, gap: float) -> tupl
 
 
 def nose(identity: Identity, actions: Actions) -> dict[str, Points]:
-    """The nose's lines by name: ridges and wings, the nostrils' centres (a point each), the tip's lower edge."""
+    """Return the nose's lines by name: ridges, wings, centres of the nostrils (one point each), lower edge of the tip."""
     lift = 7.0 * actions.both(9) + 2.5 * actions.both(10)
     base = 66.0 + identity.nose_length - lift
     half = 25.0 * identity.nose_width * (1.0 + 0.13 * actions.both(9) + 0.08 * actions.both(12))

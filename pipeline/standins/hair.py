@@ -11,7 +11,7 @@ from pipeline.standins.identity import Identity
 from pipeline.standins.pen import Pen, shade
 
 COVERS_EARS = ("long", "bob", "fringe")
-"""The hair styles below which no ear is seen."""
+"""Hair styles that cover the ears."""
 
 _HAIRLINES: dict[str, list[tuple[float, float]]] = {
     "short": [
@@ -92,11 +92,11 @@ _HAIRLINES: dict[str, list[tuple[float, float]]] = {
         (-108, 24),
     ],
 }
-"""Where the hair meets the forehead, from the right to the left temple, in face units."""
+"""The line between hair and forehead from the right to the left temple, in face units."""
 
 
 def paint_back_hair(pen: Pen, identity: Identity) -> None:
-    """Hair behind the head."""
+    """Draw the hair behind the head."""
     dark = shade(identity.hair, 0.72)
     w = identity.head_width
     if identity.hair_style in ("long", "fringe"):
@@ -110,7 +110,7 @@ def paint_back_hair(pen: Pen, identity: Identity) -> None:
 
 
 def paint_front_hair(pen: Pen, identity: Identity) -> None:
-    """Hair above the forehead and on the temples."""
+    """Draw the hair above the forehead and on the temples."""
     if identity.hair_style == "bald":
         return
     w = identity.head_width
@@ -129,7 +129,7 @@ def paint_front_hair(pen: Pen, identity: Identity) -> None:
 
 
 def paint_facial_hair(pen: Pen, identity: Identity, actions: Actions) -> None:
-    """Stubble, moustache or beard."""
+    """Draw stubble, moustache or beard."""
     if identity.facial_hair == "none":
         return
     hair = shade(identity.hair, 0.9)

@@ -1,4 +1,4 @@
-"""Who is drawn: the geometry and the colours that stay the same over a person's pictures."""
+"""A person: geometry and colours that are the same in all pictures of the person."""
 
 from dataclasses import dataclass
 
@@ -31,7 +31,7 @@ CLOTHES: tuple[Colour, ...] = (
 
 @dataclass(frozen=True)
 class Cast:
-    """Whom a set shows.
+    """The people of a set.
 
     Attributes:
         women: share of women.
@@ -56,7 +56,7 @@ class Cast:
 
 @dataclass(frozen=True)
 class Identity:
-    """One person. Factors are about 1; offsets are in face units (pipeline/standins/geometry.py)."""
+    """One person. Factors are around 1; offsets are in face units (pipeline/standins/geometry.py)."""
 
     woman: bool
     head_width: float
@@ -84,7 +84,7 @@ class Identity:
 
 
 def sample_identity(cast: Cast, rng: np.random.Generator) -> Identity:
-    """Draw one person of a set's cast."""
+    """Draw a random person of a set."""
 
     def about(mean: float, spread: float) -> float:
         return float(mean + spread * np.clip(rng.normal(), -2.0, 2.0))

@@ -1,4 +1,4 @@
-"""Which pictures a stand-in set has, and the files beside them, in the layout in which the data set is distributed."""
+"""The pictures of a stand-in set and its other files, in the layout in which the data set is distributed."""
 
 import zlib
 from collections.abc import Callable, Mapping
@@ -13,11 +13,11 @@ class Shot:
 
     Attributes:
         expression: a key of ``PROTOTYPES``.
-        subject: pictures with one number show one person.
-        scene: pictures with one number are of one sequence.
-        frame: the picture's place in its scene.
-        share: how far the expression has gone, 0 (neutral) to 1 (peak).
-        film: pictures with one number have light and colours in common; None: no others have those of this picture.
+        subject: number of the person.
+        scene: number of the sequence.
+        frame: the picture's position in its scene.
+        share: intensity of the expression, from 0 (neutral) to 1 (peak).
+        film: number of the film, whose pictures share light and colours; None: this picture shares them with no other.
     """
 
     expression: str
@@ -29,7 +29,7 @@ class Shot:
 
 
 def generator(seed: int, dataset: str, *place: object) -> np.random.Generator:
-    """The random numbers of one place in a set (its subject 3, its scene 17, …), independent of those of any other."""
+    """Return the random generator of one item of a set (subject 3, scene 17, …), independent of those of all others."""
     words = [zlib.crc32(str(word).encode()) for word in (dataset, *place)]
     return np.random.Generator(np.random.PCG64(np.random.SeedSequence([seed, *words])))
 
@@ -39,9 +39,9 @@ class Picture:
     """One picture of a set.
 
     Attributes:
-        path: below the set's root; of a picture that is a row of a table, the table's.
+        path: path below the set's root: of the picture, or of the table that it is a row of.
         shot: what it shows.
-        row: emotion and Usage, where it is a row of a table.
+        row: emotion and Usage, if it is a row of a table.
     """
 
     path: str
@@ -51,12 +51,12 @@ class Picture:
 
 @dataclass(frozen=True)
 class Plan:
-    """All of a set.
+    """The content of a set.
 
     Attributes:
-        pictures: in the order in which they are drawn.
+        pictures: the pictures in the order of drawing.
         texts: contents of text files by path.
-        folders: folders that exist even where they are empty.
+        folders: folders to create even if they are empty.
     """
 
     pictures: list[Picture]
@@ -123,7 +123,7 @@ SFEW_COUNTS = {
     "sadness": 161,
     "surprise": 94,
 }
-"""Pictures (in CK+: sequences) of each class in the original sets; the stand-ins keep the proportions."""
+"""Number of pictures (CK+: sequences) per class in the original sets. The stand-ins keep these proportions."""
 
 _CKPLUS_SHARES = (0.0, 0.3, 0.65, 0.92, 0.97, 1.0)
 _OULU_SHARES = (0.0, 0.45, 0.85, 0.95, 1.0)
@@ -131,17 +131,17 @@ _SFEW_FILMS = 12
 
 
 def apportion(total: int, counts: Mapping[str, int], least: int = 2) -> dict[str, int]:
-    """Divide pictures among classes in the proportion of ``counts``, by largest remainders.
+    """Divide pictures among classes in proportion to ``counts``, by the method of largest remainders.
 
-    A class with a larger count never has a smaller share.
+    A class with a larger count never gets a smaller share.
 
     Args:
-        total: pictures in all; raised where it is too small for ``least``.
-        counts: pictures of each class in the original set.
-        least: pictures that every class gets.
+        total: total number of pictures; increased if it is too small for ``least``.
+        counts: number of pictures per class in the original set.
+        least: minimum number of pictures per class.
 
     Returns:
-        Pictures by class.
+        Number of pictures by class.
     """
     total = max(total, least * len(counts))
     rare: set[str] = set()
@@ -183,7 +183,7 @@ def _rafdb(seed: int, scale: float) -> Plan:
 
 
 def _ckplus(seed: int, scale: float) -> Plan:
-    """Labelled sequences, two of contempt, and three without a label, of which one has an empty label folder."""
+    """Plan labelled sequences, two of contempt, and three without a label, of which one has an empty label folder."""
     expressions = _shuffled(apportion(_scaled(40, scale), CKPLUS_COUNTS), generator(seed, "ckplus", "order"))
     plain = ["happiness", "surprise", "anger"]
     labels = [*expressions, "contempt", "contempt", None, None, None]
@@ -210,7 +210,7 @@ def _ckplus(seed: int, scale: float) -> Plan:
 
 
 def _jaffe(seed: int, scale: float) -> Plan:  # noqa: ARG001 - every plan has the same signature
-    """Ten women at most: below scale 1 fewer women, above it more pictures of each."""
+    """Plan at most ten women: with a scale below 1 fewer women, with a larger one more pictures of each."""
     women = JAFFE_SUBJECTS[: _scaled(10, min(scale, 1.0), least=2)]
     pictures: list[Picture] = []
     for subject, woman in enumerate(women):
@@ -245,7 +245,7 @@ def _fer2013(seed: int, scale: float) -> Plan:
 
 
 def _sfew(seed: int, scale: float) -> Plan:
-    """Stills of a few films; a film is in one part only, as in the original."""
+    """Plan stills of a few films. As in the original, each film is only in one part."""
     pictures: list[Picture] = []
     for part, total, first in (("Train", 120, 0), ("Val", 70, _SFEW_FILMS)):
         expressions = _shuffled(apportion(_scaled(total, scale), SFEW_COUNTS), generator(seed, "sfew", part))
@@ -258,7 +258,7 @@ def _sfew(seed: int, scale: float) -> Plan:
 
 
 def plan(dataset: str, seed: int, scale: float) -> Plan:
-    """The plan of one set; ``dataset`` is one of ``pipeline.standins.DRAWN``."""
+    """Return the plan of one set; ``dataset`` is one of ``pipeline.standins.DRAWN``."""
     return _MAKERS[dataset](seed, scale)
 
 

@@ -1,4 +1,4 @@
-"""Draws shapes given in face units on a canvas in pixels."""
+"""Drawing shapes given in face units on a canvas in pixels."""
 
 from contextlib import AbstractContextManager
 
@@ -8,18 +8,18 @@ from pipeline.standins.identity import Colour
 
 
 class Pen:
-    """Draws on one canvas, with one pose of the head.
+    """Draws on a canvas, with one pose of the head.
 
-    All shapes are in face units. ``depth`` is how far a shape lies in front of the head's axis; without it, it lies on
-    the face's front.
+    All shapes are in face units. ``depth`` is a shape's distance in front of the head's axis; without it, the shape
+    lies on the front of the face.
     """
 
     def __init__(self, canvas: Canvas, pose: Pose, ink: float) -> None:
-        """Take up the pen.
+        """Create a pen.
 
         Args:
-            canvas: what is drawn on.
-            pose: of the head, in the canvas' pixels.
+            canvas: the canvas to draw on.
+            pose: pose of the head, in the canvas' pixels.
             ink: factor on the strength of lines.
         """
         self._canvas = canvas
@@ -27,13 +27,13 @@ class Pen:
         self._ink = ink
 
     def fill(self, shape: Points, colour: Colour, depth: float | None = None) -> None:
-        """An opaque shape with a hard edge."""
+        """Draw an opaque shape with a hard edge."""
         self._canvas.paint(self._pose.project(shape, depth), colour)
 
     def tint(
         self, shape: Points, colour: Colour, opacity: float, soft: float = 0.0, depth: float | None = None
     ) -> None:
-        """A translucent shape; ``soft``: standard deviation of its edge, in face units."""
+        """Draw a translucent shape; ``soft`` is the standard deviation of its edge, in face units."""
         self._canvas.paint(self._pose.project(shape, depth), colour, min(opacity, 0.99), soft * self._pose.unit)
 
     def line(
@@ -46,27 +46,27 @@ class Pen:
         depth: float | None = None,
         ends: float = 0.25,
     ) -> None:
-        """A stroke; the pen's ink weakens or strengthens it.
+        """Draw a stroke, stronger or weaker according to the pen's ink.
 
         Args:
-            line: its middle.
+            line: the centre line.
             colour: RGB.
-            width: in face units.
+            width: width in face units.
             opacity: 0 to 1.
-            soft: standard deviation of its edge, in face units.
+            soft: standard deviation of the edge, in face units.
             depth: see the class.
-            ends: the share of its width that it has at both ends.
+            ends: width at both ends, as a share of ``width``.
         """
         opacity = min(opacity * self._ink, 0.99)
         if opacity > 0.02:
             self.tint(ribbon(line, width * (0.6 + 0.4 * self._ink), ends), colour, opacity, soft, depth)
 
     def within(self, shape: Points) -> AbstractContextManager[None]:
-        """Whatever is drawn inside this context stays inside the shape."""
+        """Clip everything that is drawn in this context to a shape."""
         return self._canvas.within(self._pose.project(shape))
 
 
 def shade(colour: Colour, factor: float) -> Colour:
-    """The colour darker (factor < 1) or lighter (> 1)."""
+    """Return a darker (factor < 1) or lighter (> 1) colour."""
     red, green, blue = (min(255, round(c * factor)) for c in colour)
     return red, green, blue

@@ -1,4 +1,4 @@
-"""The look of each data set: whom it shows, how they act, and with which camera and light they are taken."""
+"""The look of each data set: its people, their acting, camera and light."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -7,36 +7,36 @@ from pipeline.standins.actions import Acting
 from pipeline.standins.identity import Cast
 
 Range = tuple[float, float]
-"""Lowest and highest value of a uniform draw."""
+"""Lowest and highest value of a uniform distribution."""
 
 
 @dataclass(frozen=True)
 class Style:
-    """How a set's pictures look. Ranges are those of a uniform draw.
+    """The look of a set's pictures. A ``Range`` is that of a uniform distribution.
 
     Attributes:
-        height: in pixels.
-        width: in pixels.
-        colour: three channels, else grey.
+        height: height in pixels.
+        width: width in pixels.
+        colour: whether pictures have colour, else they are grey.
         eyes: distance of the eyes in pixels.
         centre_x: column of the point between the eyes, as a share of the picture's width.
         centre_y: row of the point between the eyes, as a share of the picture's height.
         yaw: standard deviation in radians.
         pitch: standard deviation in radians.
         roll: standard deviation in radians.
-        hardness: of the light, 0 to 1.
+        hardness: hardness of the light, 0 to 1.
         exposure: factor.
-        gamma: exponent (> 1 darkens the middle).
-        contrast: factor about middle grey.
+        gamma: exponent (> 1 darkens the midtones).
+        contrast: factor relative to middle grey.
         saturation: factor.
-        tint: of the light, at most this share of each colour.
+        tint: maximum tint of the light, as a share of each colour.
         blur: standard deviation in pixels.
         noise: standard deviation in grey levels.
         vignette: loss of light in the corners, as a share.
         ink: factor on the strength of lines and wrinkles.
-        background: lab is an even wall, outdoor colourful patches, film dark patches with lamps.
+        background: lab: an even wall; outdoor: colourful patches; film: dark patches with lamps.
         extra: share of pictures with a second, smaller face.
-        cast: whom the set shows.
+        cast: the people of the set.
         acting: how they act.
     """
 
@@ -222,4 +222,4 @@ STYLES = {
         acting=Acting(strength=0.72, spread=0.22, weak=0.22, stray=0.35),
     ),
 }
-"""By data set. They differ on purpose: their differences are the domain gap that adaptation is to close."""
+"""The styles by data set. They differ on purpose: these differences are the domain gap that adaptation must close."""

@@ -1,4 +1,4 @@
-"""The furrows that action units press into the skin, and those that age leaves."""
+"""Wrinkles caused by action units, and wrinkles of age."""
 
 from collections.abc import Sequence
 
@@ -12,7 +12,7 @@ from pipeline.standins.pen import Pen, shade
 
 
 def paint_wrinkles(pen: Pen, identity: Identity, actions: Actions) -> None:
-    """Draw all furrows of a face."""
+    """Draw all wrinkles of a face."""
     _paint_forehead(pen, identity, actions)
     for side in (-1, 1):
         _paint_cheek(pen, identity, actions, side)

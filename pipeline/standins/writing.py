@@ -1,4 +1,4 @@
-"""Draws the pictures of a plan in several processes and writes the set's folder."""
+"""Drawing the pictures of a plan in several processes, and writing the set's folder."""
 
 import os
 from collections.abc import Iterable, Iterator
@@ -29,23 +29,23 @@ _ENCODINGS: dict[str, list[int]] = {
 
 
 def write_set(plan: Plan, dataset: str, folder: Path, seed: int, scale: float, workers: int) -> None:
-    """Draw a whole set into ``folder``, which appears when all is written and replaces an older stand-in.
+    """Draw a whole set into ``folder``. It appears when it is complete, and replaces an older stand-in.
 
     Args:
         plan: the set's pictures and files.
-        dataset: its name.
-        folder: its root.
-        seed: of all random numbers.
-        scale: as noted in the folder's mark.
-        workers: processes.
+        dataset: the set's name.
+        folder: the set's root.
+        seed: seed of all random numbers.
+        scale: factor on the number of pictures, noted in the folder's mark.
+        workers: number of processes.
 
     Raises:
-        DatasetError: ``folder`` holds something that is no stand-in; nothing is changed.
+        DatasetError: ``folder`` contains something that is not a stand-in; nothing is changed.
         StorageError: it cannot be written.
     """
     if folder.exists() and not (folder / STAND_IN_MARK).is_file() and any(folder.iterdir()):
         raise DatasetError(
-            f"{folder}: holds files but no {STAND_IN_MARK}, so it is not a stand-in and is not replaced; "
+            f"{folder}: contains files but no {STAND_IN_MARK}, so it is not a stand-in and is not replaced; "
             f"take {dataset} out of standins.sets to use these files, or move them away"
         )
     with _fresh_folder(folder) as root:
@@ -61,7 +61,7 @@ def write_set(plan: Plan, dataset: str, folder: Path, seed: int, scale: float, w
 def _write_pictures(pictures: list[Picture], dataset: str, root: Path, seed: int, workers: int) -> None:
     draw = partial(_draw_one, dataset=dataset, root=root, seed=seed)
     progress = partial(progress_bar, total=len(pictures), desc=f"stand-ins {dataset}", unit="picture")
-    # A forked child could inherit a lock that a thread of OpenCV holds; a spawned one starts clean.
+    # A forked child could inherit a lock held by a thread of OpenCV; a spawned one cannot.
     context = get_context("spawn")
     workers = processes_allowed(workers, context)
     if workers == 1:
@@ -74,7 +74,7 @@ def _write_pictures(pictures: list[Picture], dataset: str, root: Path, seed: int
 
 
 def _write_rows(drawn: Iterable[str | None], pictures: list[Picture], root: Path) -> None:
-    """Exhaust ``drawn``; the pictures that are rows go to their table in the order of the plan."""
+    """Exhaust ``drawn``, and write pictures that are rows of a table to the table, in the order of the plan."""
     if pictures[0].row is None:
         for _ in drawn:
             pass
@@ -88,7 +88,7 @@ def _write_rows(drawn: Iterable[str | None], pictures: list[Picture], root: Path
 
 
 def _draw_one(picture: Picture, dataset: str, root: Path, seed: int) -> str | None:
-    """Write a picture to its file, or return its pixels where it is a row of a table."""
+    """Write a picture to its file, or return its pixels if it is a row of a table."""
     image = draw_picture(picture.shot, STYLES[dataset], seed, dataset)
     if picture.row is not None:
         return " ".join(map(str, image.ravel().tolist()))
@@ -104,7 +104,7 @@ def _draw_one(picture: Picture, dataset: str, root: Path, seed: int) -> str | No
 
 @contextmanager
 def _fresh_folder(folder: Path) -> Iterator[Path]:
-    """Yield a new folder beside ``folder`` that takes its place on success and is removed on any error."""
+    """Yield a new folder beside ``folder``, which replaces it on success and is removed on any error."""
     with atomic_folder(folder) as fresh:
         yield fresh
         if folder.exists():
@@ -112,5 +112,5 @@ def _fresh_folder(folder: Path) -> Iterator[Path]:
 
 
 def default_workers() -> int:
-    """One process per core that this process may use."""
+    """Return one worker per core that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
