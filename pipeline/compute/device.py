@@ -24,7 +24,7 @@ def pick(name: str) -> torch.device:
         ParamsError: cuda is asked for but not available, or the name is unknown.
     """
     if name not in DEVICES:
-        raise ParamsError(f"device: {name!r} does not exist; write {', '.join(DEVICES[:-1])} or {DEVICES[-1]}")
+        raise ParamsError(f"device: {name!r} is unknown; write {', '.join(DEVICES[:-1])} or {DEVICES[-1]}")
     if name == "cuda" and not torch.cuda.is_available():
         raise ParamsError("device: cuda, but PyTorch sees no CUDA device here; set device: auto or cpu")
     if name == "auto":

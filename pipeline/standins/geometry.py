@@ -224,7 +224,7 @@ def _corner(identity: Identity, actions: Actions, side: int, gap: float) -> tupl
 
 
 def nose(identity: Identity, actions: Actions) -> dict[str, Points]:
-    """Return the nose's lines by name: ridges, wings, centres of the nostrils (one point each), lower edge of the tip."""
+    """Return the nose's lines by name: ridges, wings, centres of the nostrils (one point each), edge below the tip."""
     lift = 7.0 * actions.both(9) + 2.5 * actions.both(10)
     base = 66.0 + identity.nose_length - lift
     half = 25.0 * identity.nose_width * (1.0 + 0.13 * actions.both(9) + 0.08 * actions.both(12))

@@ -173,7 +173,7 @@ def test_votes_that_seldom_agree_with_fer2013_are_doubted(tmp_path: Path) -> Non
         write_votes(tmp_path, [("a.png", [10 * (column == place) for place in range(10)]) for column in columns])
         dataset = open_dataset("ferplus", tmp_path)
         assert len(dataset.samples()) == 100
-        assert dataset.reading_notes.startswith("only 39 of 100 labels are those of FER2013") == doubted
+        assert dataset.reading_notes.startswith("only 39 of 100 labels are equal to FER2013") == doubted
 
 
 def test_votes_in_another_order_than_the_pictures_are_refused(tmp_path: Path) -> None:

@@ -148,7 +148,7 @@ def test_features_by_another_decision_or_with_a_damaged_file_are_refused(data: P
     with (tmp_path / "f/by_source.npy").open("r+b") as file:
         file.seek(-4, 2)
         file.write(b"\0\0\x80?")
-    with pytest.raises(DamagedFileError, match="damaged ones; remove the folder and run dvc repro"):
+    with pytest.raises(DamagedFileError, match=r"the features are damaged, .*; remove the folder and run dvc repro"):
         request(data).read(tmp_path / "f", toy.CPU)
     request(data).write(tmp_path / "f", toy.CPU)
     request(data).read(tmp_path / "f", toy.CPU)

@@ -386,7 +386,7 @@ def test_bad_requests_are_one_line_and_leave_nothing() -> None:
     Path("fakes").mkdir()
     Path("fakes/one.jpg").write_bytes(b"no picture")
     refused("fakes", "--out", "mine", message="fakes: none of the 1 pictures can be read; name a folder of pictures")
-    refused("album", "--out", "mine", "--device", "tpu", message="device: 'tpu' is none")
+    refused("album", "--out", "mine", "--device", "tpu", message="device: 'tpu' is unknown")
     refused("film.mp4", "--out", "mine", message="film.mp4: not a video that can be read")
     refused("params.yaml", "--out", "mine", message="params.yaml: neither a folder of pictures nor a video")
     refused("album", "--out", "album/mine", message="name a folder beside it")

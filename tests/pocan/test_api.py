@@ -188,7 +188,7 @@ def test_a_model_is_loaded_with_other_values_of_its_faces(tmp_path: Path) -> Non
         assert len(model.predict(two_faces())) == 1
     with pytest.raises(pocan.PipelineError, match=r"faces\.min_fase: unknown key"):
         pocan.load_model(tmp_path / "model", faces={"min_fase": 60})
-    with pytest.raises(pocan.PipelineError, match="device: 'gpu' is none"):
+    with pytest.raises(pocan.PipelineError, match="device: 'gpu' is unknown"):
         pocan.load_model(tmp_path / "model", device="gpu")
     with pytest.raises(pocan.PipelineError, match=r"nowhere/model\.json: no such file"):
         pocan.load_model("nowhere")

@@ -132,7 +132,7 @@ def test_the_model_is_opened_with_other_parameters_of_its_faces(folder: Path) ->
     assert np.diff(answer["faces"][0]["box"][::2]) > 80
     with pytest.raises(ParamsError, match=r"faces\.min_fase: unknown key"):
         _load_pyfunc(str(folder), {**CONFIG, "faces": ["min_fase=60"]})
-    with pytest.raises(ParamsError, match="device: 'gpu' is none"):
+    with pytest.raises(ParamsError, match="device: 'gpu' is unknown"):
         _load_pyfunc(str(folder), {**CONFIG, "device": "gpu"})
 
 

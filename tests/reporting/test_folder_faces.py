@@ -146,7 +146,7 @@ def test_what_was_done_before_a_process_died_is_kept(
 def test_a_device_that_there_is_not_is_named(album: Path, tmp_path: Path) -> None:
     answer = invoke(str(album), "--out", str(tmp_path / "out"), "--device", "gpu")
     assert answer.exit_code == 1
-    assert "device: 'gpu' does not exist; write auto, cpu or cuda" in answer.output
+    assert "device: 'gpu' is unknown; write auto, cpu or cuda" in answer.output
 
 
 def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:

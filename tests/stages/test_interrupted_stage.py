@@ -196,7 +196,7 @@ def test_other_parameters_begin_anew_in_a_run_of_their_own(tmp_path: Path) -> No
     kept = "of another training, which differs in pretrain.epochs (5 → 2), pretrain.tau (0.1 → 0.2)"
     printed = finish(start(project, "stages.pretrain"))
     assert kept in printed
-    assert "going on" not in printed
+    assert "continuing after" not in printed
     runs = {run.data.params["pretrain.tau"]: run.info.status for run in runs_of(project, "pretrain")}
     assert runs == {"0.1": "RUNNING", "0.2": "FINISHED"}
     description = json.loads((project / "models/pretrained/model.json").read_text())

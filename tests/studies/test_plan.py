@@ -82,7 +82,7 @@ def test_a_method_that_is_added_is_a_variant_of_every_method(tmp_path: Path, mon
         ({"along": "targets", "variants": {"A": {"targets": ["jaffe"]}}}, "along: targets is not a number in A"),
         ({"along": "faces.track", "variants": {"A": {"faces.track": True}}}, "along: faces.track is not a number in A"),
         ({"variants": {0.1: {}}}, 'variants: 0.1: the name of a variant must be a text: write "0.1"'),
-        ({"variants": {"A": None}}, "variants: A: nothing follows; write {} where nothing is changed"),
+        ({"variants": {"A": None}}, "variants: A: nothing follows; write {} to change nothing"),
         ({"variants": {"A": {"adapt": {"ema": 0.9}}}}, "A: write the whole key in one line, such as adapt.ema: 0.9"),
         ({"variants": {"A": {"seed": 5}}}, "variants.A: seed and targets belong to the study, not to a variant"),
         ({"variants": {"A": {"+targets": ["jaffe"]}}, "targets": ["ckplus"]}, "seed and targets belong to the study"),

@@ -241,7 +241,7 @@ def test_a_collapse_stops_and_says_what_to_change(tmp_path: Path, monkeypatch: p
     monkeypatch.setattr(pretraining_module, "PATIENCE", 2)
     task = pretraining(TEAM)
     monkeypatch.setattr(task, "_project", lambda images: torch.ones(len(images), 8, requires_grad=True) / 8**0.5)
-    with pytest.raises(TrainingError, match=r"(?s)in epoch 2 all pictures.*log\(2B − 1\) = 2\.71.*cross entropy"):
+    with pytest.raises(TrainingError, match=r"(?s)in epoch 2 all projections.*log\(2B − 1\) = 2\.71.*cross entropy"):
         fit(task, tmp_path / "c.pt")  # epoch 1 is the warm-up
 
 
