@@ -72,6 +72,11 @@ def processes_allowed(wanted: int, context: BaseContext) -> int:
     return wanted
 
 
+def available_cores() -> int:
+    """Return the number of cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 @contextmanager
 def out_of_reach_of_ctrl_c() -> Iterator[None]:
     """Within, processes are started that Ctrl-C does not reach: their parent ends them.

@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader
 from pipeline.errors import PipelineError
 from pipeline.faces.batches import Batches, FaceBatches
 from pipeline.faces.writer import CropBatch
-from pipeline.locks import out_of_reach_of_ctrl_c, processes_allowed
+from pipeline.locks import available_cores, out_of_reach_of_ctrl_c, processes_allowed
 
 WORTH_A_PROCESS = 512
 """Number of pictures for which one more process saves more time than its start costs."""
@@ -77,8 +77,7 @@ def crop_batches(work: FaceBatches, batches: Batches, processes: int | None) -> 
 
 def _default_processes(pictures: int, device: torch.device) -> int:
     """Return one process per core, but fewer for few pictures."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, min(cores, pictures // WORTH_A_PROCESS, MOST_PROCESSES.get(device.type, 1)))
+    return max(1, min(available_cores(), pictures // WORTH_A_PROCESS, MOST_PROCESSES.get(device.type, 1)))
 
 
 def _context() -> BaseContext:

@@ -47,5 +47,10 @@ def read_record(model: type[R], path: Path, command: str) -> R:
     except FileNotFoundError:
         raise PipelineError(f"{path}: missing; run {command}") from None
     except ValidationError as error:
-        faults = "\n".join(f"  {'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors())
-        raise PipelineError(f"{path}: damaged; run {command}\n{faults}") from None
+        listed = "\n".join(f"  {fault}" for fault in faults(error))
+        raise PipelineError(f"{path}: damaged; run {command}\n{listed}") from None
+
+
+def faults(error: ValidationError) -> list[str]:
+    """Return every fault that a validation found, as "KEY: MESSAGE"."""
+    return [f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors()]

@@ -18,6 +18,7 @@ from pipeline.config.methods import METHODS
 from pipeline.config.pictures import FaceParams
 from pipeline.config.section import Section
 from pipeline.errors import ParamsError, WeightsError
+from pipeline.files.records import faults
 from pipeline.networks import saved
 from pipeline.networks.network import Classifier, Network, PrototypeClassifier
 from pipeline.networks.statistics import ClassStatistics
@@ -166,7 +167,7 @@ def _section(kind: type[S], values: Any) -> S:
 
 def _reason(error: Exception) -> str:
     if isinstance(error, ValidationError):
-        return "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors())
+        return "; ".join(faults(error))
     return f"{error} is missing" if isinstance(error, KeyError) else str(error)
 
 

@@ -26,8 +26,9 @@ def draw(dataset: str, folder: Path, seed: int, scale: float, workers: int | Non
         KeyError: there is no stand-in of that name.
     """
     # Imported here because drawing loads OpenCV, and code that only needs the names should not wait for it.
+    from pipeline.locks import available_cores
     from pipeline.standins.layouts import plan
-    from pipeline.standins.writing import default_workers, write_set
+    from pipeline.standins.writing import write_set
 
     layout = plan(dataset, seed, scale)
-    write_set(layout, dataset, folder, seed, scale, workers or default_workers())
+    write_set(layout, dataset, folder, seed, scale, workers or available_cores())

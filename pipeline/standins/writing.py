@@ -1,6 +1,5 @@
 """Drawing the pictures of a plan in several processes, and writing the set's folder."""
 
-import os
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
@@ -109,8 +108,3 @@ def _fresh_folder(folder: Path) -> Iterator[Path]:
         yield fresh
         if folder.exists():
             remove_folder(folder)
-
-
-def default_workers() -> int:
-    """Return one worker per core that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -14,6 +14,7 @@ from pipeline.config import yaml_text
 from pipeline.config.section import PositiveInt, Section
 from pipeline.data.prepared import Indices
 from pipeline.errors import ParamsError
+from pipeline.files.records import faults
 from pipeline.labels import NUM_CLASSES
 from pipeline.trials.camera import Camera
 
@@ -64,8 +65,7 @@ def read_suite(path: Path) -> Suite:
     try:
         return Suite.model_validate_json(json.dumps(yaml_text.read(path)))  # where a list may be a tuple
     except ValidationError as error:
-        first = error.errors()[0]
-        raise ParamsError(f"{path}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+        raise ParamsError(f"{path}: {faults(error)[0]}") from None
 
 
 def cases(suite: Suite, labels: NDArray[np.int64], seed: int) -> Iterator[Case]:
