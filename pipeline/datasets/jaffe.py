@@ -28,7 +28,7 @@ class Jaffe(Dataset):
             DatasetError: a picture's name has another form or an unknown expression code, or two pictures have the same
                 name.
         """
-        folders = find_all(self, _holds_jaffe, "a picture named as KA.AN1.39.tiff")
+        folders = find_all(self, _holds_jaffe, "a picture named like KA.AN1.39.tiff")
         pictures = [path for folder in folders for path in pictures_in(folder)]
         require_no_copies(self, pictures)
         for path in pictures:

@@ -26,7 +26,7 @@ class OuluCasia(AlignedOrWhole):
     published: ClassVar = {"all": (240, 240, 240, 240, 240, 240, 480)}
     layout = (
         "OriginalImg/VL/Strong/P001/Anger/000.jpeg, likewise Disgust, Fear, Happiness, Sadness, Surprise; "
-        "OriginalImg may be left out; the authors' crops (VL_Acropped) are read where there are no whole pictures"
+        "OriginalImg may be left out; the authors' crops (VL_Acropped) are read if there are no whole pictures"
     )
 
     def scan(self) -> Iterator[Sample]:

@@ -46,9 +46,9 @@ class ClassMap:
         meant = {place: EXPRESSIONS[label] for label, place in self.rows.items()}
         parts = [", ".join(f"{name} → {meant[place]}" for place, name in enumerate(self.names) if place in meant)]
         if self.left_out:
-            parts.append(f"left out, the rest made to sum to 1: {', '.join(self.left_out)}")
+            parts.append(f"left out, with the others normalised to sum 1: {', '.join(self.left_out)}")
         if self.missing:
-            parts.append(f"never predicted, as the network does not know it: {', '.join(self.missing)}")
+            parts.append(f"never predicted, because the network does not know it: {', '.join(self.missing)}")
         return "; ".join(parts)
 
 

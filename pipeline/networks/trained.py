@@ -101,7 +101,7 @@ def open_model(folder: Path) -> TrainedModel:
     description = saved.describe(folder)
     if description.get("stage") == "pretrain":
         raise WeightsError(
-            f"{folder}: encoder and head alone, which predict nothing; name {folder.parent / paths.PROTOTYPES.name}"
+            f"{folder}: only encoder and head, which cannot predict; use {folder.parent / paths.PROTOTYPES.name}"
         )
     try:
         linear = description["model"].get("classifier") == "linear"

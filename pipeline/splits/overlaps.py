@@ -120,8 +120,8 @@ def describe(report: Mapping[str, Any]) -> str:
     lines = []
     for kind, text in (
         ("picture", "are themselves in the training part"),
-        ("sequence", "are of a sequence of which other frames are in the training part"),
-        ("subject", "are of a person of whom other pictures are in the training part"),
+        ("sequence", "have another frame of their sequence in the training part"),
+        ("subject", "have another picture of their person in the training part"),
     ):
         if count := report["test_in_train"][kind]:
             lines.append(f"{count} of {report['test']} test pictures {text}")

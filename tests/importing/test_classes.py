@@ -12,7 +12,7 @@ def test_names_in_any_order_become_the_seven_and_others_are_left_out() -> None:
     found = class_map(EIGHT)
     assert found.rows == {ANGER: 0, DISGUST: 2, FEAR: 3, HAPPINESS: 4, NEUTRAL: 5, SADNESS: 6, SURPRISE: 7}
     assert (found.left_out, found.missing) == (("Contempt",), ())
-    assert "left out, the rest made to sum to 1: Contempt" in found.sentence()
+    assert "left out, with the others normalised to sum 1: Contempt" in found.sentence()
 
 
 def test_a_name_can_be_given_a_meaning() -> None:

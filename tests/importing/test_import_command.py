@@ -60,7 +60,7 @@ def test_a_state_dict_becomes_a_model_that_predicts() -> None:
     assert answer.exit_code == 0, answer.output
     assert answer.stdout == "m\n"
     assert "Anger → anger" in answer.stderr
-    assert "left out, the rest made to sum to 1: Contempt" in answer.stderr
+    assert "left out, with the others normalised to sum 1: Contempt" in answer.stderr
     assert sorted(path.name for path in Path("m").iterdir()) == ["model.json", "model.safetensors"]
     assert open_model(Path("m")).faces.margin == 0.3
     face = pocan.load_model("m", device="cpu").predict(photograph())[0]

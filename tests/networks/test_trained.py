@@ -85,7 +85,7 @@ def test_prototypes_of_another_encoder_are_refused(tmp_path: Path) -> None:
 
 def test_what_predicts_nothing_is_refused(tmp_path: Path) -> None:
     write_source(tmp_path / "models")
-    with pytest.raises(WeightsError, match=r"predict nothing; name .*prototypes"):
+    with pytest.raises(WeightsError, match=r"cannot predict; use .*prototypes"):
         open_model(tmp_path / "models/pretrained")
 
 

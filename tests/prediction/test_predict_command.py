@@ -227,7 +227,7 @@ def test_bad_inputs_are_one_line() -> None:
     refused("album/broken.jpg", "--out", "rows.csv", message="nothing could be read: skipped: album/broken.jpg")
     refused("noise.png", "--out", "rows.csv", "--draw", "shown", message="no face found in 1 picture;")
     refused("album", "--model", "nowhere", message="nowhere/model.json: no such file")
-    refused("album", "--model", "models/pretrained", message="predict nothing; name models/prototypes")
+    refused("album", "--model", "models/pretrained", message="cannot predict; use models/prototypes")
     refused("album", "--format", "xml", message="unknown format 'xml'")
     refused("99", message="camera 99: cannot be opened")
     refused("album", "--model", "models:/pocan-x@newest", message="run from the project's root")

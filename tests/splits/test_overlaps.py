@@ -103,7 +103,7 @@ def test_people_are_told_what_leaks(dropped: int | None) -> None:
     if dropped is not None:
         report["dropped"] = dropped
     told = overlaps.describe(report).splitlines()
-    assert told[0] == "40 of 40 test pictures are of a sequence of which other frames are in the training part"
+    assert told[0] == "40 of 40 test pictures have another frame of their sequence in the training part"
     assert told[1] == "duplicates within the set: 1 exact, 0 near"
     assert told[2] == "1 training pictures are, or nearly are, a test picture"
     assert told[3:] == ([] if dropped is None else ["2 pictures were left out of the training part (duplicates: drop)"])
