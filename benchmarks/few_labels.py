@@ -153,7 +153,7 @@ def _adapted(
     method = work.method(team)
     assert isinstance(method, Method)
     started = time.process_time()
-    loop.fit_unseen(method, team.device)
+    loop.fit_silently(method, team.device)
     method.predict_target()
     return method, time.process_time() - started
 

@@ -179,7 +179,7 @@ def _adapted(
     known = tuple(known_classes) if known_classes else None
     work = Adaptation(model, source, data, settings.adapt, settings.augment, seed, known, {}, outputs)
     adapted = work.method(team)
-    loop.fit_unseen(adapted, team.device)
+    loop.fit_silently(adapted, team.device)
     adapted.predict_target()
     seconds = time.perf_counter() - started
     labels = data.store.labels()[data.split.test]

@@ -205,7 +205,7 @@ class Adaptation:
         read = target.read if self.params.adapts else target.read_by_source
         of_target = read(self._target_features, device, team.leads)
         if source is None:
-            return DeviceFeatures.none_like(of_target), of_target
+            return DeviceFeatures.empty_like(of_target), of_target
         return source.read(self.outputs.features / source.name, device, team.leads), of_target
 
     def direct_inputs(self, target: TargetDomain) -> NetworkInputs:

@@ -14,7 +14,9 @@ from pipeline.errors import ParamsError
 
 
 @contextmanager
-def following(network: nn.Module, mode: BatchNormMode, domain: Literal["source", "target", "both"]) -> Iterator[None]:
+def training_pass(
+    network: nn.Module, mode: BatchNormMode, domain: Literal["source", "target", "both"]
+) -> Iterator[None]:
     """Within the context, treat a training pass of a domain as ``mode`` says.
 
     A pass that does not update the running statistics is still normalised by its own batch. With ``frozen``, it is
@@ -43,7 +45,7 @@ def following(network: nn.Module, mode: BatchNormMode, domain: Literal["source",
             norm.momentum = momentum
 
 
-def over_processes(network: nn.Module, device: torch.device) -> nn.Module:
+def synchronised(network: nn.Module, device: torch.device) -> nn.Module:
     """Make a network's batch norms use the statistics of all processes' batches.
 
     On GPUs this is PyTorch's SyncBatchNorm, which does not support the CPU.
@@ -66,8 +68,8 @@ def over_processes(network: nn.Module, device: torch.device) -> nn.Module:
             "set compute.devices: 1 or take another backbone"
         )
     if device.type == "cuda":
-        synchronised: nn.Module = nn.SyncBatchNorm.convert_sync_batchnorm(network)
-        return synchronised
+        converted: nn.Module = nn.SyncBatchNorm.convert_sync_batchnorm(network)
+        return converted
     for module in network.modules():
         if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
             module.__class__ = _CpuSyncBatchNorm  # type: ignore[assignment]  # it has the same attributes

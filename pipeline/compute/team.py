@@ -137,7 +137,7 @@ class Team:
             The function to call in training steps: it computes in the team's precision and returns float32.
         """
         if self.size > 1:
-            network = batchnorm.over_processes(network, self.device)
+            network = batchnorm.synchronised(network, self.device)
         network.to(self.device)
         if self._compiles:
             torch.use_deterministic_algorithms(torch.are_deterministic_algorithms_enabled())  # also tells the compiler

@@ -121,7 +121,7 @@ class NetworkInputs(ABC):
         """
 
     @abstractmethod
-    def nothing(self) -> Tensor:
+    def empty_batch(self) -> Tensor:
         """Return an empty batch of network inputs."""
 
 
@@ -159,7 +159,7 @@ class DeviceCrops(NetworkInputs):
         views = len(draws) // max(len(batch), 1)
         return augment.training_view(augment.to_float(batch.repeat(views, 1, 1, 1)), draws, params)
 
-    def nothing(self) -> Tensor:
+    def empty_batch(self) -> Tensor:
         return torch.empty(0, 3, CROP_SIZE, CROP_SIZE, device=self.device)
 
 
@@ -199,11 +199,11 @@ class DeviceFeatures(NetworkInputs):
         pictures = torch.arange(len(batch), device=batch.device).repeat(len(draws) // max(len(batch), 1))
         return batch[pictures, upload(draws, self.device)]
 
-    def nothing(self) -> Tensor:
+    def empty_batch(self) -> Tensor:
         return torch.empty(0, self._dim, device=self.device)
 
     @classmethod
-    def none_like(cls, other: "DeviceFeatures") -> Self:
+    def empty_like(cls, other: "DeviceFeatures") -> Self:
         """Return features of no pictures, in the shape of ``other``."""
         return cls(np.empty((0, other._views, other._dim), np.float32), other.device)
 
@@ -281,13 +281,13 @@ def balanced_batches(
         int64, ``size`` rows, or ``len(rows)`` if that is less.
     """
     classes = labels.unique()
-    decks = [_dealt(rows[labels == label], generator) for label in classes]
-    next_class = _dealt(torch.arange(len(classes)), generator)
+    orders = [_endless_shuffle(rows[labels == label], generator) for label in classes]
+    next_class = _endless_shuffle(torch.arange(len(classes)), generator)
     for _ in range(steps):
-        yield torch.stack([next(decks[int(next(next_class))]) for _ in range(min(size, len(rows)))])
+        yield torch.stack([next(orders[int(next(next_class))]) for _ in range(min(size, len(rows)))])
 
 
-def _dealt(rows: Tensor, generator: torch.Generator) -> Iterator[Tensor]:
+def _endless_shuffle(rows: Tensor, generator: torch.Generator) -> Iterator[Tensor]:
     """Yield the rows one by one in a random order, then in another order, without end."""
     while True:
         yield from rows[torch.randperm(len(rows), generator=generator)]

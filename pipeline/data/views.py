@@ -66,6 +66,6 @@ class Views:
         """
         return self._inputs.training_views(pictures.stored, pictures.draws, self._params)
 
-    def nothing(self) -> Tensor:
+    def empty_batch(self) -> Tensor:
         """Return an empty batch of network inputs."""
-        return self._inputs.nothing()
+        return self._inputs.empty_batch()

@@ -5,7 +5,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from pipeline.compute.batchnorm import following, over_processes
+from pipeline.compute.batchnorm import synchronised, training_pass
 from pipeline.config.methods.mean_teacher import MeanTeacherParams
 from pipeline.methods.parts.two_domains import Domains, TwoDomains
 
@@ -24,7 +24,7 @@ class MeanTeacher(TwoDomains):
     def prepare(self) -> None:
         super().prepare()
         if self.team.size > 1:
-            over_processes(self.model.network, self.team.device)
+            synchronised(self.model.network, self.team.device)
 
     def losses(self, batch: Domains) -> dict[str, Tensor]:
         student = self.model.decision(self.prototypes(batch.target))  # as the teacher decides
@@ -37,7 +37,7 @@ class MeanTeacher(TwoDomains):
         _, second = batch.target_views.chunk(2)
         teacher = self.model.network
         teacher.train()
-        with self.team.autocast(), following(teacher, self.params.batch_norm, "target"):
+        with self.team.autocast(), training_pass(teacher, self.params.batch_norm, "target"):
             z = teacher(second)
         teacher.eval()
         return self.team.gather(self.model.decision(self.model.prototypes(z)), len(batch.target_index))

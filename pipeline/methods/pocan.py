@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from pipeline.compute.batchnorm import following
+from pipeline.compute.batchnorm import training_pass
 from pipeline.compute.device import upload
 from pipeline.config.methods.pocan import PocanParams
 from pipeline.data.batches import generator_for, shuffled_batches
@@ -297,13 +297,13 @@ class Pocan(Method):
     def _training_projections(self, source_views: Tensor, target_views: Tensor) -> tuple[Tensor, Tensor]:
         """Project the views of both domains with gradients, jointly or separately (``domain_passes``)."""
         if self.params.domain_passes == "joint":
-            with following(self.network, self.params.batch_norm, "both"):
+            with training_pass(self.network, self.params.batch_norm, "both"):
                 both = self._project(torch.cat([source_views, target_views]))
             z_source, z_target = both.split([len(source_views), len(target_views)])
             return z_source, z_target
-        with following(self.network, self.params.batch_norm, "source"):
+        with training_pass(self.network, self.params.batch_norm, "source"):
             z_source = self._project(source_views)
-        with following(self.network, self.params.batch_norm, "target"):
+        with training_pass(self.network, self.params.batch_norm, "target"):
             return z_source, self._project(target_views)
 
     @torch.no_grad()

@@ -97,7 +97,7 @@ def evaluation_views(inputs: NetworkInputs, rows: Tensor, eval_crop: float, show
         Network inputs, float n×…, on the inputs' device; if there are no rows, one empty batch.
     """
     if len(rows) == 0:
-        yield inputs.nothing()
+        yield inputs.empty_batch()
         return
     chunks = rows.split(BATCH if inputs.device.type == "cpu" else GPU_BATCH)
     batches = prefetched(map(inputs.batch, chunks))

@@ -227,7 +227,7 @@ def _drawn(rows: Tensor, generator: torch.Generator) -> Tensor:
 
 def _features(inputs: NetworkInputs, rows: Tensor) -> Tensor:
     """Return the features of the evaluation views of ``rows``."""
-    return inputs.evaluation_view(inputs.batch(rows), 1.0) if len(rows) else inputs.nothing()
+    return inputs.evaluation_view(inputs.batch(rows), 1.0) if len(rows) else inputs.empty_batch()
 
 
 def _prefers_adapted(rule: str, method: Method | Search) -> bool:

@@ -237,11 +237,13 @@ def _same(own: Thumbnails, samples: Floats, other: Thumbnails, planes: Floats, r
         r, c = row[start : start + CHUNK], column[start : start + CHUNK]
         # How much of one form lies in the span of the other and its derivatives by shift, scale and rotation.
         fits = np.square(planes[c] @ low[r, :, None]).sum(axis=(1, 2)) >= FITTING**2
-        same[start + np.flatnonzero(fits)] = _alike(own[r[fits]].astype(np.float32), other[c[fits]].astype(np.float32))
+        same[start + np.flatnonzero(fits)] = _are_same(
+            own[r[fits]].astype(np.float32), other[c[fits]].astype(np.float32)
+        )
     return same
 
 
-def _alike(own: Floats, other: Floats) -> Flags:
+def _are_same(own: Floats, other: Floats) -> Flags:
     """Return which thumbnails are the same, without or with alignment."""
     alike = correlation(own, other) >= THRESHOLD
     unsure = np.flatnonzero(~alike)

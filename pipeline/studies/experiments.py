@@ -26,10 +26,10 @@ CODE = ("pipeline", "stages", "dvc.yaml")
 WORKER_TIMEOUT = 60.0
 """Seconds within which a worker of DVC's queue must answer."""
 
-LOOKS = 30
+READ_ATTEMPTS = 30
 """Number of successive failures to read a file of DVC's queue, until the file counts as damaged."""
 
-LOOK_PAUSE = 0.2
+READ_PAUSE = 0.2
 """Seconds between two attempts."""
 
 HALF_WRITTEN = re.compile(r"JSONDecodeError|Expecting value: line 1 column 1")
@@ -127,7 +127,7 @@ def queue() -> dict[str, str]:
     """
     with _dvcs_queue() as dvcs:
         # The latest task of a name counts, because a failed one may have been queued again.
-        tasks = sorted(_look(dvcs, dvcs.status), key=lambda task: task["timestamp"])
+        tasks = sorted(_query(dvcs, dvcs.status), key=lambda task: task["timestamp"])
         lost = _lost([task["rev"] for task in tasks if task["status"] == "Running"], dvcs)
     return {task["name"]: "Lost" if task["rev"] in lost else task["status"] for task in tasks if task["name"]}
 
@@ -136,7 +136,7 @@ def _lost(running: Sequence[str], dvcs: Any) -> set[str]:
     """Return the running tasks, by revision, that neither a worker of DVC's queue nor a process works on."""
     if not running:
         return set()
-    workers = _look(dvcs, dvcs.worker_status)
+    workers = _query(dvcs, dvcs.worker_status)
     theirs = {task["args"][0]["stash_rev"] for tasks in workers.values() for task in tasks}
     commands = [" ".join(process.info["cmdline"] or ()) for process in psutil.process_iter(["cmdline"])]
     return {rev for rev in running if rev not in theirs and not any(rev in command for command in commands)}
@@ -154,7 +154,7 @@ def mark_failed(names: Sequence[str]) -> None:
                 if message.decode()[0][0]["name"] in names and not dvcs.celery.AsyncResult(task).ready():
                     dvcs.celery.backend.mark_as_failure(task, None)
 
-        _look(dvcs, mark)
+        _query(dvcs, mark)
 
 
 @contextmanager
@@ -166,7 +166,7 @@ def _dvcs_queue() -> Iterator[Any]:
         yield repo.experiments.celery_queue
 
 
-def _look(dvcs: Any, at: Callable[[], T]) -> T:
+def _query(dvcs: Any, at: Callable[[], T]) -> T:
     """Query DVC's queue, repeatedly if a file of it is half written.
 
     The queue is a folder of small JSON files, which DVC's processes write in place. Reading one at that moment finds it
@@ -184,7 +184,7 @@ def _look(dvcs: Any, at: Callable[[], T]) -> T:
     """
     from kombu.exceptions import DecodeError
 
-    left = LOOKS
+    left = READ_ATTEMPTS
     while True:
         try:
             return at()
@@ -193,8 +193,8 @@ def _look(dvcs: Any, at: Callable[[], T]) -> T:
             if not left:
                 if not _remove_damaged_routes(Path(dvcs.wdir)):
                     raise PipelineError(_queue_fault(Path(dvcs.wdir), error)) from error
-                left = LOOKS
-        time.sleep(LOOK_PAUSE)
+                left = READ_ATTEMPTS
+        time.sleep(READ_PAUSE)
 
 
 def _remove_damaged_routes(folder: Path) -> list[Path]:
@@ -262,7 +262,7 @@ def start_workers(jobs: int, gpus: Sequence[str] = ()) -> None:
 def _wait_for_worker(number: int) -> None:
     begun = time.monotonic()
     with _dvcs_queue() as dvcs:
-        while not any(name.endswith(f"-{number}@localhost") for name in _look(dvcs, dvcs.worker_status)):
+        while not any(name.endswith(f"-{number}@localhost") for name in _query(dvcs, dvcs.worker_status)):
             if time.monotonic() - begun > WORKER_TIMEOUT:
                 raise PipelineError(
                     f"worker {number} of DVC's queue has not started after {WORKER_TIMEOUT:.0f} seconds"
@@ -314,4 +314,4 @@ def _dvc(*arguments: str, **variables: str) -> None:
         if attempt == ATTEMPTS or not HALF_WRITTEN.search(said):
             raise PipelineError(f"dvc {' '.join(arguments[:3])}: {said}")
         with _dvcs_queue() as dvcs:
-            _look(dvcs, dvcs.worker_status)
+            _query(dvcs, dvcs.worker_status)

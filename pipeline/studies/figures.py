@@ -44,7 +44,7 @@ def _matrix(study: Study, targets: Sequence[str], collected: Sequence[Collected]
     """Draw a matrix: colours are differences from direct transfer; texts are accuracy, difference and interval."""
     variants, titles = list(study.variants), [*map(dataset_title, targets), MEAN]
     height = 1.7 + 0.42 * max(3, len(variants))
-    figure = figure_below_head(2.6 + 1.4 * len(titles), height, _whose(collected))
+    figure = figure_below_head(2.6 + 1.4 * len(titles), height, _head_result(collected))
     axes = figure.subplots()
     differences = np.full((len(variants), len(titles)), np.nan)
     for row, variant in enumerate(variants):
@@ -71,7 +71,7 @@ def _matrix(study: Study, targets: Sequence[str], collected: Sequence[Collected]
         "bold where it excludes 0.",
         fontsize=8.5,
     )
-    head(figure, f"{study.title}: accuracy, and what adaptation gains", _whose(collected))
+    head(figure, f"{study.title}: accuracy, and what adaptation gains", _head_result(collected))
     return figure
 
 
@@ -121,7 +121,7 @@ def _excludes_zero(found: PairedDifference) -> bool:
 def _dots(study: Study, targets: Sequence[str], collected: Sequence[Collected]) -> Figure:
     """Draw one variant: its difference from direct transfer on each target, with the interval."""
     (variant,) = study.variants
-    figure = figure_below_head(7.6, 1.5 + 0.36 * len(targets), _whose(collected))
+    figure = figure_below_head(7.6, 1.5 + 0.36 * len(targets), _head_result(collected))
     axes = figure.subplots()
     for y, target in enumerate(targets):
         found, (text, *_) = paired(collected, variant, None, target), _cell(collected, variant, target)
@@ -139,7 +139,7 @@ def _dots(study: Study, targets: Sequence[str], collected: Sequence[Collected]) 
     axes.tick_params(axis="y", length=0)
     axes.set_xlabel("points over direct transfer, 95 % interval; filled where it excludes 0", fontsize=9)
     seeds = f"{len(study.seeds)} seed{'s' if len(study.seeds) > 1 else ''}"
-    head(figure, f"{study.title}: what adaptation gains ({seeds})", _whose(collected))
+    head(figure, f"{study.title}: what adaptation gains ({seeds})", _head_result(collected))
     return figure
 
 
@@ -148,7 +148,7 @@ def _along(study: Study, targets: Sequence[str], collected: Sequence[Collected])
     assert study.along is not None
     columns = min(3, len(targets))
     rows = -(-len(targets) // columns)
-    figure = figure_below_head(3.1 * columns, 0.9 + 2.2 * rows, _whose(collected))
+    figure = figure_below_head(3.1 * columns, 0.9 + 2.2 * rows, _head_result(collected))
     panels = list(figure.subplots(rows, columns, squeeze=False, sharex=True).flat)
     for axes, target in zip(panels, targets, strict=False):
         _along_panel(axes, study, target, collected)
@@ -165,7 +165,7 @@ def _along(study: Study, targets: Sequence[str], collected: Sequence[Collected])
     marked = "" if default is None else f"; dotted: the method's default, {default:g}"
     figure.supxlabel(f"{study.along}{marked}; dashed: direct transfer; bars: deviation over seeds", fontsize=9)
     figure.supylabel("accuracy (%)", fontsize=9)
-    head(figure, study.title, _whose(collected))
+    head(figure, study.title, _head_result(collected))
     return figure
 
 
@@ -195,6 +195,6 @@ def _default(params: Params, along: str) -> float | None:
     return float(value) if isinstance(value, int | float) else None
 
 
-def _whose(collected: Sequence[Collected]) -> Result:
+def _head_result(collected: Sequence[Collected]) -> Result:
     """Return the result whose pictures the title names: a drawn one, if there is any."""
     return next((one.result for one in collected if one.result.drawn), collected[0].result)

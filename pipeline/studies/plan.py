@@ -185,7 +185,7 @@ def runs(name: str, study: Study, params: Path = Path("params.yaml")) -> list[Ru
             planned.append(Run(f"{slug(stem)}-{slug(variant)}-{seed}", variant, seed, changes, settings))
     names = [run.name for run in planned]
     faults += [f"two variants have the name {twice}" for twice in {n for n in names if names.count(n) > 1}]
-    faults += _alike(planned, study.seeds[0])
+    faults += _equal_variants(planned, study.seeds[0])
     if faults:
         raise ParamsError(f"study {name}:\n" + "\n".join(f"  {fault}" for fault in faults))
     return planned
@@ -196,7 +196,7 @@ def slug(text: str) -> str:
     return re.sub(r"[^a-z0-9.]+", "-", text.lower().replace("+", " plus ")).strip("-.") or "variant"
 
 
-def _alike(planned: Sequence[Run], seed: int) -> list[str]:
+def _equal_variants(planned: Sequence[Run], seed: int) -> list[str]:
     """Return messages about variants with equal parameters; params.yaml may already have a variant's value."""
     return [
         f"{one.variant} and {two.variant} have the same parameters"

@@ -171,7 +171,7 @@ def follow(task: Task, checkpoint: Checkpoint, team: Team) -> None:
     fit(task, checkpoint, lambda _metrics, _epoch: None, team)
 
 
-def fit_unseen(task: Task, device: torch.device) -> None:
+def fit_silently(task: Task, device: torch.device) -> None:
     """Train to the last epoch without progress bar, logging or checkpoints, for a training of seconds.
 
     Raises:

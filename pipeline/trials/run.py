@@ -150,7 +150,7 @@ class Trials:
             yield self._trial(params, source, case)
 
     def _train(self, method: Method) -> None:
-        loop.fit_unseen(method, self.team.device)
+        loop.fit_silently(method, self.team.device)
         method.predict_target()
 
     def _adapt(self, trial: Trial) -> str:

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from pipeline.compute.batchnorm import following
+from pipeline.compute.batchnorm import training_pass
 from pipeline.config.section import BatchNormMode
 from pipeline.errors import ParamsError
 from tests.methods import toy
@@ -23,7 +23,7 @@ def test_running_statistics_follow_the_passes_of_the_chosen_domains(mode: BatchN
     batches = {"source": torch.randn(16, 2) + 3.0, "target": torch.randn(16, 2) - 5.0}
     expected = torch.zeros(2)
     for domain in DOMAINS:
-        with following(norm, mode, domain):
+        with training_pass(norm, mode, domain):
             found = norm(batches[domain])
         mean = batches[domain].mean(dim=0)
         # Frozen, the running statistics (0 and 1) normalise; else the batch's own do, followed or not.

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from pipeline.compute.batchnorm import over_processes
+from pipeline.compute.batchnorm import synchronised
 from pipeline.compute.team import Team
 from pipeline.config.methods import METHODS
 from pipeline.errors import ParamsError
@@ -163,7 +163,7 @@ class ActivatingNorm(nn.BatchNorm2d):
 def test_batch_norms_that_do_more_are_not_replaced_in_silence(device: str) -> None:
     network = nn.Sequential(nn.BatchNorm2d(3), ActivatingNorm(3))
     with pytest.raises(ParamsError, match=r"cannot share \(ActivatingNorm\); set compute\.devices: 1"):
-        over_processes(network, torch.device(device))
+        synchronised(network, torch.device(device))
 
 
 @pytest.mark.parametrize("mode", ["default", "error"])

@@ -20,7 +20,7 @@ TABLE = "broker/control/reply.celery.pidbox.exchange"
 @pytest.fixture
 def dvcs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     """A queue in a folder whose workers answer as soon as kombu can read its tables."""
-    monkeypatch.setattr(experiments, "LOOK_PAUSE", 0.04)
+    monkeypatch.setattr(experiments, "READ_PAUSE", 0.04)
     for name in (TABLE, "broker/processed/1.celery.msg"):
         (tmp_path / name).parent.mkdir(parents=True)
         (tmp_path / name).write_text("[]")

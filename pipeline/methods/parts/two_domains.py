@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor, nn
 
-from pipeline.compute.batchnorm import following
+from pipeline.compute.batchnorm import training_pass
 from pipeline.compute.device import upload
 from pipeline.config.methods.two_domains import TwoDomainsParams
 from pipeline.data.batches import generator_for, shuffled_batches
@@ -238,13 +238,13 @@ class TwoDomains(Method):
 
     def embed(self, views: Tensor, domain: Literal["source", "target", "both"]) -> Tensor:
         """Embed this process's views in a training pass; batch norm treats the domain as ``batch_norm`` says."""
-        with following(self.network, self.params.batch_norm, domain):
+        with training_pass(self.network, self.params.batch_norm, domain):
             return self._embed(views)
 
     def training_views(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Draw this process's training views of both domains, N×… float each."""
-        source = self._source_views.views(batch.source) if batch.source else self._source_views.nothing()
-        target = self._target_views.views(batch.target) if batch.target else self._target_views.nothing()
+        source = self._source_views.views(batch.source) if batch.source else self._source_views.empty_batch()
+        target = self._target_views.views(batch.target) if batch.target else self._target_views.empty_batch()
         return source, target
 
     def whole(self, z: Tensor | None, pictures: Pictures | None) -> Tensor:
