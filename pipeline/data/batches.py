@@ -267,8 +267,8 @@ def balanced_batches(
 ) -> Iterator[Tensor]:
     """Yield batches of rows in which all classes are equally frequent.
 
-    The rows of each class come in a random order of their own, shuffled again when it is used up. So batches contain
-    pictures of a small class twice.
+    The rows of each class come in a random order of their own, shuffled again when it is used up. So if a
+    class has fewer pictures than its part of a batch, the batch contains some of them twice.
 
     Args:
         rows: int64.
