@@ -20,6 +20,7 @@ from pipeline.errors import PipelineError
 from pipeline.files.atomic import storage_error
 from pipeline.files.names import as_text
 from pipeline.locks import exclusive
+from pipeline.registry import wrong_import
 
 GARBAGE_THRESHOLDS = 50_000, 20, 20
 """Thresholds of Python's garbage collector: stages create little garbage, but libraries a million objects to scan."""
@@ -48,7 +49,8 @@ def report_errors(function: Callable[P, R]) -> Callable[P, R]:
     """Wrap a command: a ``PipelineError`` is printed to stderr as one message and ends the process with code 1.
 
     The same applies to system errors of files (``SYSTEM_REFUSALS``), and to names that are not UTF-8 if a library
-    requires UTF-8. Ctrl-C prints one line and gives code 130. Any other exception is a bug and keeps its traceback.
+    requires UTF-8, and to a registry's line that imports what is not there. Ctrl-C prints one line and gives code 130.
+    Any other exception is a bug and keeps its traceback.
     """
 
     @functools.wraps(function)
@@ -67,6 +69,10 @@ def report_errors(function: Callable[P, R]) -> Callable[P, R]:
             raise typer.Exit(INTERRUPTED) from None
         except PipelineError as error:
             raise _failed("\n".join([str(error), *getattr(error, "__notes__", ())])) from error
+        except ImportError as error:
+            if (reason := wrong_import(error)) is None:
+                raise
+            raise _failed(reason) from error
         except UnicodeEncodeError as error:
             if as_text(error.object) == error.object:
                 raise

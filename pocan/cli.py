@@ -170,7 +170,7 @@ def predict(
 
     shard = None if part is None else Shard.parse(part)
     to = Destination(out, format_of(kind, out), draw)
-    to.require_free()
+    to.require_free(inputs)
     if shard is not None and (out is None or draw is not None):
         raise ParamsError("--shard: needs --out, a folder for the part, and makes no drawings (--draw)")
     named = list_inputs(inputs)

@@ -5,7 +5,6 @@ made from params.yaml.
 """
 
 import json
-import pkgutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -21,6 +20,7 @@ from pipeline.errors import ParamsError, WeightsError
 from pipeline.networks import saved
 from pipeline.networks.network import Classifier, Network, PrototypeClassifier
 from pipeline.networks.statistics import ClassStatistics
+from pipeline.registry import imported_of
 
 S = TypeVar("S", bound=Section)
 
@@ -140,7 +140,7 @@ def _kind(description: dict[str, Any]) -> type[Classifier]:
     """The class of the model, by its method's name: a class's name in a file from elsewhere could run any code."""
     if "adapt" not in description or description.get("labels", {}).get("kept", "adapted") != "adapted":
         return PrototypeClassifier
-    found: type[Classifier] = pkgutil.resolve_name(METHODS[description["adapt"].get("method", "")].classifier)
+    found: type[Classifier] = imported_of(METHODS[description["adapt"].get("method", "")], "classifier")
     return found
 
 
