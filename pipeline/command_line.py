@@ -114,6 +114,11 @@ def _ended(main: Callable[P, R]) -> Callable[P, R]:
             return reported(*args, **kwargs)
         except typer.Exit as end:
             sys.exit(end.exit_code)
+        except SystemExit as end:
+            # Where Ctrl-C comes before or after the command itself, typer gives its code and says nothing.
+            if isinstance(getattr(end.__context__, "__cause__", None), KeyboardInterrupt):
+                typer.echo("interrupted", err=True)
+            raise
 
     return wrapped
 
