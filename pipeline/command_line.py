@@ -64,8 +64,8 @@ def report_errors(function: Callable[P, R]) -> Callable[P, R]:
             sys.stdout.reconfigure(errors="backslashreplace")
         try:
             return function(*args, **kwargs)
-        except KeyboardInterrupt:
-            typer.echo("interrupted", err=True)
+        except KeyboardInterrupt as interrupt:
+            typer.echo("; ".join(["interrupted", *map(str, interrupt.args)]), err=True)
             raise typer.Exit(INTERRUPTED) from None
         except PipelineError as error:
             raise _failed("\n".join([str(error), *getattr(error, "__notes__", ())])) from error

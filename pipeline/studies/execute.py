@@ -108,7 +108,8 @@ def watch(names: Sequence[str]) -> None:
     """Show one progress bar over all until none waits or runs; Ctrl-C leaves the queue at work.
 
     Raises:
-        PipelineError: the queue's workers have ended before it, or Ctrl-C was pressed.
+        PipelineError: the queue's workers have ended before it.
+        KeyboardInterrupt: Ctrl-C was pressed; it says what goes on.
     """
     if not names:
         return
@@ -134,8 +135,8 @@ def watch(names: Sequence[str]) -> None:
                     )
                 time.sleep(POLL_SECONDS)
     except KeyboardInterrupt:
-        raise PipelineError(
-            "interrupted; what runs and waits in DVC's queue goes on. The same command watches it again; "
+        raise KeyboardInterrupt(
+            "what runs and waits in DVC's queue goes on. The same command watches it again; "
             "dvc queue stop lets nothing more begin, and dvc queue kill NAME ends what runs"
         ) from None
 

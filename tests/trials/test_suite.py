@@ -14,10 +14,11 @@ from pipeline.config import paths
 from pipeline.config.load import load
 from pipeline.data.prepared import PreparedData
 from pipeline.errors import ParamsError
+from pipeline.files.io import write_csv
 from pipeline.methods.concord import Concord
 from pipeline.networks.trained import open_model
 from pipeline.trials.camera import Camera
-from pipeline.trials.run import Trials, summary, through
+from pipeline.trials.run import Trials, _named, require_replaceable, summary, through
 from pipeline.trials.suite import Suite, cases, read_suite
 from pocan.cli import app
 from tests.own_pictures.projects import write_project
@@ -195,3 +196,18 @@ def test_a_target_that_diverges_is_a_row_and_the_others_go_on(tmp_path: Path, mo
     assert found.draw.tolist() == [0, 1]
     assert (found.pictures > 0).all()
     assert found.iloc[1, 5:].isna().all()
+
+
+def test_only_an_earlier_table_is_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is in the way is refused before any work, and kept."""
+    monkeypatch.chdir(tmp_path)
+    Path("folder").mkdir()
+    Path("suite.yaml").write_text("cameras: {plain: {}}\n")
+    for out, told in (("folder", "folder: a folder; name a CSV file"), ("suite.yaml", "suite.yaml: exists already")):
+        answer = CliRunner().invoke(app, ["trials", out, "--suite", "suite.yaml"])
+        assert answer.exit_code == 1
+        assert told in answer.stderr
+    assert Path("suite.yaml").read_text() == "cameras: {plain: {}}\n"
+    write_csv(Path("a.csv"), pd.DataFrame([_named(next(cases(SUITE, LABELS, 0)), "missing")]))
+    require_replaceable(Path("a.csv"))
+    require_replaceable(Path("new.csv"))
