@@ -128,7 +128,8 @@ def _check(request: ScoreRequest) -> None:
     names = [*map(as_text, request.models), *map(as_text, request.predictions)]
     if not names:
         raise ParamsError("nothing to score: name a model with --model, or a CSV of predictions with --predictions")
-    if twice := next((name for name in names if names.count(name) > 1), None):
+    places = [Path(name).resolve() if Path(name).exists() else name for name in names]
+    if twice := next((name for name, place in zip(names, places, strict=True) if places.count(place) > 1), None):
         raise ParamsError(f"{twice}: named twice; name each model and each file once")
 
 

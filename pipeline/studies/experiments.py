@@ -231,7 +231,7 @@ def _damaged(files: Iterable[Path]) -> list[Path]:
 
 
 def enqueue(name: str, changes: Sequence[str]) -> None:
-    """Queue an experiment. Ctrl-C takes effect when it is queued: DVC writes into params.yaml meanwhile, and restores it.
+    """Queue an experiment. Ctrl-C takes effect afterwards: DVC writes into params.yaml meanwhile, and restores it.
 
     Raises:
         PipelineError: DVC refuses; the message is its own.

@@ -212,7 +212,8 @@ class Trials:
     @property
     def _model(self) -> PrototypeClassifier:
         model = self.trained.model
-        assert isinstance(model, PrototypeClassifier)
+        if not isinstance(model, PrototypeClassifier):
+            raise ParamsError(f"{self.trained.name}: adapted already; name the source model that it was made from")
         return model
 
 

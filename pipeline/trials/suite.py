@@ -66,6 +66,8 @@ def read_suite(path: Path) -> Suite:
     except ValidationError as error:
         first = error.errors()[0]
         raise ParamsError(f"{path}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+    except TypeError as error:  # YAML has values that JSON lacks, such as dates
+        raise ParamsError(f"{path}: {error}; write names and numbers") from None
 
 
 def cases(suite: Suite, labels: NDArray[np.int64], seed: int) -> Iterator[Case]:

@@ -1,12 +1,14 @@
 """Trial targets as a suite: which pictures are drawn, what a camera does, and a method run on all of them."""
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+from torch import nn
 from typer.testing import CliRunner
 
 from pipeline.compute.team import Team
@@ -211,3 +213,16 @@ def test_only_an_earlier_table_is_replaced(tmp_path: Path, monkeypatch: pytest.M
     write_csv(Path("a.csv"), pd.DataFrame([_named(next(cases(SUITE, LABELS, 0)), "missing")]))
     require_replaceable(Path("a.csv"))
     require_replaceable(Path("new.csv"))
+
+
+def test_values_that_no_suite_has_are_named(tmp_path: Path) -> None:
+    (tmp_path / "suite.yaml").write_text("cameras: {plain: {lift: 2024-01-01}}\n")
+    with pytest.raises(ParamsError, match=r"suite\.yaml: Object of type date .*; write names and numbers"):
+        read_suite(tmp_path / "suite.yaml")
+
+
+def test_a_model_with_another_classifier_is_refused() -> None:
+    adapted = SimpleNamespace(model=nn.Identity(), name="rafdb → jaffe, mcd")
+    trials = Trials(adapted, None, SUITE, Path(), 0, Team.single_process("cpu"))  # type: ignore[arg-type]
+    with pytest.raises(ParamsError, match="rafdb → jaffe, mcd: adapted already; name the source model"):
+        _ = trials.head
