@@ -20,6 +20,7 @@ from pipeline.errors import PipelineError
 from pipeline.files.atomic import storage_error
 from pipeline.files.names import as_text
 from pipeline.locks import exclusive
+from pipeline.registry import wrong_import
 
 GARBAGE_THRESHOLDS = 50_000, 20, 20
 """Thresholds of Python's garbage collector: stages create little garbage, but libraries a million objects to scan."""
@@ -48,7 +49,8 @@ def report_errors(function: Callable[P, R]) -> Callable[P, R]:
     """Wrap a command: a ``PipelineError`` is printed to stderr as one message and ends the process with code 1.
 
     The same applies to system errors of files (``SYSTEM_REFUSALS``), and to names that are not UTF-8 if a library
-    requires UTF-8. Ctrl-C prints one line and gives code 130. Any other exception is a bug and keeps its traceback.
+    requires UTF-8, and to a registry's line that imports what is not there. Ctrl-C prints one line and gives code 130.
+    Any other exception is a bug and keeps its traceback.
     """
 
     @functools.wraps(function)
@@ -62,11 +64,15 @@ def report_errors(function: Callable[P, R]) -> Callable[P, R]:
             sys.stdout.reconfigure(errors="backslashreplace")
         try:
             return function(*args, **kwargs)
-        except KeyboardInterrupt:
-            typer.echo("interrupted", err=True)
+        except KeyboardInterrupt as interrupt:
+            typer.echo("; ".join(["interrupted", *map(str, interrupt.args)]), err=True)
             raise typer.Exit(INTERRUPTED) from None
         except PipelineError as error:
             raise _failed("\n".join([str(error), *getattr(error, "__notes__", ())])) from error
+        except ImportError as error:
+            if (reason := wrong_import(error)) is None:
+                raise
+            raise _failed(reason) from error
         except UnicodeEncodeError as error:
             if as_text(error.object) == error.object:
                 raise
@@ -108,6 +114,11 @@ def _ended(main: Callable[P, R]) -> Callable[P, R]:
             return reported(*args, **kwargs)
         except typer.Exit as end:
             sys.exit(end.exit_code)
+        except SystemExit as end:
+            # Where Ctrl-C comes before or after the command itself, typer gives its code and says nothing.
+            if isinstance(getattr(end.__context__, "__cause__", None), KeyboardInterrupt):
+                typer.echo("interrupted", err=True)
+            raise
 
     return wrapped
 

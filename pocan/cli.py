@@ -170,7 +170,7 @@ def predict(
 
     shard = None if part is None else Shard.parse(part)
     to = Destination(out, format_of(kind, out), draw)
-    to.require_free()
+    to.require_free(inputs)
     if shard is not None and (out is None or draw is not None):
         raise ParamsError("--shard: needs --out, a folder for the part, and makes no drawings (--draw)")
     named = list_inputs(inputs)
@@ -436,7 +436,7 @@ def trial_target(
 @app.command()
 @report_errors
 def trials(
-    out: Annotated[Path, typer.Argument(help="The CSV file to write, one row a target.")],
+    out: Annotated[Path, typer.Argument(help="The CSV file to write, one row a target; an earlier one is replaced.")],
     method: Annotated[str | None, typer.Option(help="Use this instead of adapt.method.")] = None,
     change: Annotated[
         list[str] | None,
@@ -460,9 +460,10 @@ def trials(
         from pipeline.files.io import write_csv
         from pipeline.networks.trained import open_model
         from pipeline.training.loop import prepare
-        from pipeline.trials.run import Trials, summary
+        from pipeline.trials.run import Trials, require_replaceable, summary
         from pipeline.trials.suite import read_suite
 
+    require_replaceable(out)
     settings = load(file, [*(change or []), *([f"adapt.method={method}"] if method else [])])
     read, team = read_suite(suite), Team.single_process(settings.device)
     prepare(settings.seed, team.device)

@@ -152,3 +152,30 @@ def test_of_a_refused_rename_the_name_that_could_not_be_written_is_told(capsys: 
     told = capsys.readouterr().err
     assert told.startswith("error: models/mine: cannot be read or written (Permission denied). ")
     assert "made.part" not in told
+
+
+@pytest.mark.parametrize(
+    ("arguments", "module"),
+    [
+        (("summary",), "pipeline.command_line"),  # the command is being loaded
+        (("summary", "--help"), "typer.rich_utils"),  # its help page is being made
+        (("summary",), "pipeline.config.load"),  # it runs
+    ],
+)
+def test_ctrl_c_is_one_line_at_any_moment(arguments: tuple[str, ...], module: str) -> None:
+    program = f"""
+import os, signal, sys
+
+class Interrupting:
+    def find_spec(self, name, path=None, target=None):
+        if name == "{module}":
+            os.kill(os.getpid(), signal.SIGINT)
+
+sys.meta_path.insert(0, Interrupting())
+from pocan.__main__ import main
+main()
+"""
+    answer = subprocess.run(
+        [sys.executable, "-c", program, *arguments], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert (answer.returncode, answer.stderr) == (130, "interrupted\n")

@@ -99,6 +99,23 @@ def require_free(path: Path | None, option: str) -> None:
         raise DatasetError(f"{path}: exists already; remove it or name another one with {option}")
 
 
+def require_apart(path: Path, folder: Path, option: str) -> None:
+    """Check that an output is not inside a folder of inputs, where the next run would read its pictures as inputs.
+
+    Args:
+        path: of the output.
+        folder: of the inputs.
+        option: the command's option that names the output, for the message.
+
+    Raises:
+        DatasetError: it is.
+    """
+    if path.resolve().is_relative_to(folder.resolve()):
+        raise DatasetError(
+            f"{path}: is inside {folder}, whose pictures are read; name a folder beside it with {option}"
+        )
+
+
 def remove_folder(path: Path) -> None:
     """Remove a folder in one step: other processes see the whole folder, or none.
 

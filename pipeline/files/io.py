@@ -35,11 +35,16 @@ def damage_reported(path: Path) -> Iterator[None]:
     except READ_ERRORS as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise DamagedFileError(f"{path}: cannot be read ({error.strerror})") from error
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise DamagedFileError(
-            f"{path}: the file is damaged ({reason}); take it from DVC's cache (dvc checkout --force {path}) or "
-            "remove it and run the stage that makes it again (dvc repro). If it is damaged again: docs/faults.md"
-        ) from error
+        raise DamagedFileError(damage(path, error)) from error
+
+
+def damage(path: Path, error: Exception) -> str:
+    """The message on a damaged file, and what to do: ``dvc repro`` alone may say that nothing has changed."""
+    reason = " ".join(str(error).split()) or type(error).__name__
+    return (
+        f"{path}: the file is damaged ({reason}); take it from DVC's cache (dvc checkout --force {path}) or "
+        "remove it and run the stage that makes it again (dvc repro). If it is damaged again: docs/faults.md"
+    )
 
 
 def read_json(path: Path) -> Any:

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from pipeline.config import paths
 from pipeline.errors import DamagedFileError, WeightsError
 from pipeline.files.atomic import atomic_path, storage_error
-from pipeline.files.io import read_json, sha256, write_json
+from pipeline.files.io import damage, read_json, sha256, write_json
 from pipeline.files.names import is_utf8
 
 WEIGHTS_FILE = "model.safetensors"
@@ -129,7 +129,7 @@ def _reading(path: Path) -> Iterator[None]:
     except FileNotFoundError:
         raise WeightsError(f"{path}: no such file; run the stage that trains it (dvc repro)") from None
     except (SafetensorError, ValueError) as error:
-        raise WeightsError(f"{path}: the file is damaged ({error}); run the stage that trains it again") from error
+        raise WeightsError(damage(path, error)) from error
     except OSError as error:
         raise WeightsError(f"{path}: cannot be read ({error.strerror or error})") from error
 

@@ -5,7 +5,6 @@ how the model was made.
 """
 
 import json
-import pkgutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -22,6 +21,7 @@ from pipeline.files.records import faults
 from pipeline.networks import saved
 from pipeline.networks.network import Classifier, Network, PrototypeClassifier
 from pipeline.networks.statistics import ClassStatistics
+from pipeline.registry import imported_of
 
 S = TypeVar("S", bound=Section)
 
@@ -142,7 +142,7 @@ def _kind(description: dict[str, Any]) -> type[Classifier]:
     """Return the model's class by its method's name. A class name in a file from elsewhere could run any code."""
     if "adapt" not in description or description.get("labels", {}).get("kept", "adapted") != "adapted":
         return PrototypeClassifier
-    found: type[Classifier] = pkgutil.resolve_name(METHODS[description["adapt"].get("method", "")].classifier)
+    found: type[Classifier] = imported_of(METHODS[description["adapt"].get("method", "")], "classifier")
     return found
 
 

@@ -18,12 +18,12 @@ from pipeline.datasets.parts.base import Dataset
 from pipeline.datasets.parts.videos import SUFFIXES, is_video
 from pipeline.datasets.video import VideoDataset
 from pipeline.errors import DatasetError, ParamsError
+from pipeline.files.atomic import require_apart
 from pipeline.files.names import as_text, require_utf8
 from pipeline.methods import default_method, require_fitting, require_statistics
 from pipeline.networks.network import PrototypeClassifier
 from pipeline.networks.trained import TrainedModel
 from pipeline.own_pictures import defaults
-from pipeline.reporting.folder_faces import require_apart
 from pipeline.validators import LAST, VALIDATORS, chooser
 
 CHANGEABLE = ("adapt", "methods", "compute", "tracking", "seed", "faces", "report")
@@ -103,7 +103,7 @@ class AdaptRequest:
                 raise DatasetError(f"{self.pictures}: neither a folder of pictures nor a video; name one of these")
             return VideoDataset(self.pictures, self.every)
         found = UnlabelledFolder(self.pictures)
-        require_apart(self.out, self.pictures)
+        require_apart(self.out, self.pictures, "--out")
         found.samples()
         return found
 

@@ -18,7 +18,7 @@ from PIL import Image as Pillow
 
 from pipeline.datasets.parts.videos import DEFAULT_RATE, VideoWriter
 from pipeline.errors import DatasetError, ParamsError
-from pipeline.files.atomic import atomic_folder, atomic_path, require_free, storage_errors
+from pipeline.files.atomic import atomic_folder, atomic_path, require_apart, require_free, storage_errors
 from pipeline.files.names import as_text, fitted, shortened
 from pipeline.labels import DRAWN_MARK, EXPRESSIONS
 from pipeline.prediction.drawing import draw_faces
@@ -65,11 +65,14 @@ class Destination:
     format: Format
     drawings: Path | None
 
-    def require_free(self) -> None:
-        """Check that nothing would be overwritten.
+    def require_free(self, inputs: Sequence[str]) -> None:
+        """Check that nothing would be overwritten, and that no later run would take drawings for inputs.
+
+        Args:
+            inputs: as the user names them; some may be folders.
 
         Raises:
-            DatasetError: an output already exists, or one is inside the other.
+            DatasetError: an output already exists, one is inside the other, or the drawings are inside an input.
         """
         if self.rows is not None and self.drawings is not None:
             rows, drawings = self.rows.resolve(), self.drawings.resolve()
@@ -77,6 +80,9 @@ class Destination:
                 raise DatasetError(f"{self.drawings}: --out and --draw lie in one another; name two places")
         require_free(self.rows, "--out")
         require_free(self.drawings, "--draw")
+        if self.drawings is not None:
+            for folder in filter(Path.is_dir, map(Path, inputs)):
+                require_apart(self.drawings, folder, "--draw")
 
 
 @dataclass(frozen=True)

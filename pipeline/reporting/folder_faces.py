@@ -16,22 +16,12 @@ from pipeline.errors import DatasetError
 from pipeline.faces.extract import extract
 from pipeline.faces.joining import join_stores
 from pipeline.faces.writer import summary
-from pipeline.files.atomic import atomic_folder, require_free
+from pipeline.files.atomic import atomic_folder, require_apart, require_free
 from pipeline.files.names import require_utf8
 from pipeline.files.records import read_record
 from pipeline.locks import exclusive
 from pipeline.reporting.faces_report import write_faces_report
 from pipeline.shards import RECORD, FoundShard, Shard, ShardRecord
-
-
-def require_apart(out: Path, folder: Path) -> None:
-    """Check that ``out`` is not inside ``folder``, where output pictures would be read as inputs.
-
-    Raises:
-        DatasetError: it is.
-    """
-    if out.resolve().is_relative_to(folder.resolve()):
-        raise DatasetError(f"{out}: is inside {folder}, whose pictures are read; name a folder beside it with --out")
 
 
 def extract_folder(
@@ -59,7 +49,7 @@ def extract_folder(
     pictures, store = UnlabelledFolder(folder), out / "crops"
     report = out / "faces.md"
     require_utf8(out, "--out")
-    require_apart(out, folder)
+    require_apart(out, folder, "--out")
     with exclusive(out):
         if store.exists() and (report.exists() or shard is not None or (store / RECORD).exists()):
             raise DatasetError(f"{store}: there are crops already; remove the folder or name another one with --out")

@@ -1,6 +1,7 @@
 """The sections of reports/tables.md on the targets of this run, with and without labels."""
 
 from collections.abc import Sequence
+from enum import StrEnum
 
 from pipeline.evaluation.comparison import Comparison, compare
 from pipeline.evaluation.records import ChosenEpoch, Metrics, Result, Unlabelled
@@ -25,6 +26,14 @@ from pipeline.reporting.titles import dataset_title, method_title, start_title, 
 from pipeline.validators import LAST, VALIDATORS, chooser
 
 
+class Verdict(StrEnum):
+    """What the interval of the difference between adaptation and direct transfer says."""
+
+    BETTER = "better than direct transfer"
+    WORSE = "worse than direct transfer"
+    OPEN = "no clear difference"
+
+
 def targets_section(results: Sequence[Result]) -> str:
     """Return the table of targets: pictures, accuracies, difference, macro F1, oracle."""
     method = method_title(results[0]) if results[0].adapts else "Adapted"
@@ -44,7 +53,7 @@ def targets_section(results: Sequence[Result]) -> str:
         "variance (docs/studies.md). This is one seed; other seeds give other numbers."
     ]
     if results[0].adapts:
-        notes.append(_where_adaptation_did_not_help(results))
+        notes.append(_verdicts(results))
     if acting := [(result, share) for result in results if (share := result.own_share) is not None]:
         shares = (f"{dataset_title(result.target)} {share_text(share, marks_of(result))}" for result, share in acting)
         notes.append(
@@ -92,24 +101,42 @@ def paired_gain(result: Result) -> Comparison | None:
     return compare(tested.classes("after"), tested.classes("before"), tested.classes("labels"), tested.groups)
 
 
-def _where_adaptation_did_not_help(results: Sequence[Result]) -> str:
-    gains = [(result, difference) for result in results if (difference := gain(result)) is not None]
-    if not gains:
+def verdict(result: Result) -> Verdict | None:
+    """Return whether adaptation is better than direct transfer; None without labels or adaptation."""
+    if gain(result) is None:
+        return None
+    found = paired_gain(result)
+    if found is not None and found.accuracy.low > 0:
+        return Verdict.BETTER
+    if found is not None and found.accuracy.high < 0:
+        return Verdict.WORSE
+    return Verdict.OPEN
+
+
+def _verdicts(results: Sequence[Result]) -> str:
+    """Say on which targets adaptation is better, worse or neither, as the cards of the page do."""
+    told = [(result, found) for result in results if (found := verdict(result)) is not None]
+    if not told:
         return "No target has labels, so nobody can say whether adaptation helped."
-    tried = [(result, difference) for result, difference in gains if not result.kept_source_model]
-    kept = [dataset_title(result.target) for result, _ in gains if result.kept_source_model]
-    failed = [(result, difference) for result, difference in tried if difference <= 0]
+    tried = [(result, found) for result, found in told if not result.kept_source_model]
+    kept = [dataset_title(result.target) for result, _ in told if result.kept_source_model]
     parts = []
-    if failed:
-        items = [f"{dataset_title(r.target)} {marked(signed(difference), r)} points" for r, difference in failed]
-        parts.append(
-            f"**Adaptation did not help** on {len(failed)} of {len(tried)} labelled targets: {'; '.join(items)}."
-        )
-    elif tried:
-        parts.append(f"Adaptation raised the accuracy on every labelled target ({len(tried)} of {len(tried)}).")
+    for each in Verdict:
+        items = [f"{dataset_title(result.target)} {_points(result)}" for result, found in tried if found is each]
+        if items:
+            why = " (the 95 % interval contains 0, or there is none)" if each is Verdict.OPEN else ""
+            parts.append(
+                f"**{each.capitalize()}**{why} on {len(items)} of {len(tried)} labelled targets: {'; '.join(items)}."
+            )
     if kept:
         parts.append(f"A label-free rule kept the source model for {', '.join(kept)}.")
     return " ".join(parts)
+
+
+def _points(result: Result) -> str:
+    difference = gain(result)
+    assert difference is not None
+    return f"{marked(signed(difference), result)} points"
 
 
 def gain(result: Result) -> float | None:

@@ -24,7 +24,7 @@ from pipeline.evaluation import comparison, scores
 from pipeline.evaluation.calibration import bins, expected_error
 from pipeline.evaluation.resampling import units
 from pipeline.faces.extract import extract
-from pipeline.files.atomic import atomic_folder, require_free
+from pipeline.files.atomic import atomic_folder, require_apart, require_free
 from pipeline.files.io import write_csv
 from pipeline.files.names import as_text, require_utf8
 from pipeline.files.records import write_record
@@ -34,7 +34,6 @@ from pipeline.locks import exclusive
 from pipeline.networks.trained import TrainedModel
 from pipeline.prediction.predictor import calibrated
 from pipeline.progress import working
-from pipeline.reporting.folder_faces import require_apart
 from pipeline.scoring import figure
 from pipeline.scoring.pictures import LabelledPictures
 from pipeline.scoring.predicted import Predicted
@@ -95,7 +94,7 @@ def score(request: ScoreRequest) -> Comparison:
     if request.out is None:
         with temporary_folder() as folder:
             return _scored(request, pictures, folder)[0]
-    require_apart(request.out, pictures.dataset.root)
+    require_apart(request.out, pictures.dataset.root, "--out")
     with exclusive(request.out):
         in_progress = request.out.with_name(f".{request.out.name}.in-progress")
         found, predicted = _scored(request, pictures, in_progress)
@@ -129,7 +128,8 @@ def _check(request: ScoreRequest) -> None:
     names = [*map(as_text, request.models), *map(as_text, request.predictions)]
     if not names:
         raise ParamsError("nothing to score: name a model with --model, or a CSV of predictions with --predictions")
-    if twice := next((name for name in names if names.count(name) > 1), None):
+    places = [Path(name).resolve() if Path(name).exists() else name for name in names]
+    if twice := next((name for name, place in zip(names, places, strict=True) if places.count(place) > 1), None):
         raise ParamsError(f"{twice}: named twice; name each model and each file once")
 
 

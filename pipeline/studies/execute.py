@@ -108,7 +108,8 @@ def watch(names: Sequence[str]) -> None:
     """Show one progress bar over all experiments until none waits or runs. Ctrl-C does not stop the queue.
 
     Raises:
-        PipelineError: the queue's workers ended early, or Ctrl-C was pressed.
+        PipelineError: the queue's workers ended early.
+        KeyboardInterrupt: Ctrl-C was pressed; its text says that the queue continues.
     """
     if not names:
         return
@@ -134,8 +135,8 @@ def watch(names: Sequence[str]) -> None:
                     )
                 time.sleep(POLL_SECONDS)
     except KeyboardInterrupt:
-        raise PipelineError(
-            "interrupted; DVC's queue continues. The same command watches it again; dvc queue stop starts no further "
+        raise KeyboardInterrupt(
+            "DVC's queue continues. The same command watches it again; dvc queue stop starts no further "
             "experiment, and dvc queue kill NAME ends a running one"
         ) from None
 

@@ -19,6 +19,7 @@ import psutil
 
 from pipeline.errors import PipelineError
 from pipeline.git import GitError, git
+from pipeline.locks import out_of_reach_of_ctrl_c
 
 CODE = ("pipeline", "stages", "dvc.yaml")
 """Paths of the code that an experiment takes from the last commit."""
@@ -230,13 +231,14 @@ def _damaged(files: Iterable[Path]) -> list[Path]:
 
 
 def enqueue(name: str, changes: Sequence[str]) -> None:
-    """Queue an experiment.
+    """Queue an experiment. Ctrl-C takes effect afterwards: DVC writes into params.yaml meanwhile, and restores it.
 
     Raises:
         PipelineError: DVC refuses, with DVC's message.
     """
     sets = [part for change in changes for part in ("-S", change)]
-    _dvc("exp", "run", "--queue", "--name", name, *sets)
+    with out_of_reach_of_ctrl_c():
+        _dvc("exp", "run", "--queue", "--name", name, *sets)
 
 
 def start_workers(jobs: int, gpus: Sequence[str] = ()) -> None:
@@ -270,8 +272,10 @@ def _wait_for_worker(number: int) -> None:
 
 
 def remove_tasks(names: Sequence[str]) -> None:
-    """Remove failed or waiting tasks from the queue."""
-    if names:
+    """Remove failed or waiting tasks from the queue. Ctrl-C takes effect when they are removed."""
+    if not names:
+        return
+    with out_of_reach_of_ctrl_c():
         _dvc("queue", "remove", *names)
 
 

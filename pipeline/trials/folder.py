@@ -19,7 +19,7 @@ from pipeline.data.prepared import PreparedData
 from pipeline.datasets import open_dataset
 from pipeline.datasets.parts.base import Dataset
 from pipeline.errors import DatasetError, ParamsError
-from pipeline.files.atomic import atomic_folder, require_free
+from pipeline.files.atomic import atomic_folder, require_apart, require_free
 from pipeline.files.io import write_json
 from pipeline.labels import EXPRESSIONS, STAND_IN_MARK
 from pipeline.progress import progress_bar
@@ -42,14 +42,16 @@ def write_trial_target(params: Params, name: str, out: Path, at_most: Sequence[s
 
     Raises:
         ParamsError: the data set or a class is unknown, or a number is invalid.
-        DatasetError: the set is not prepared, its test rows have no labels, or ``out`` exists.
+        DatasetError: the set is not prepared, its test rows have no labels, or ``out`` exists or is inside the set.
         UnreadableImageError: a picture cannot be decoded.
         StorageError: a picture cannot be written.
     """
     require_set(params, name)
     most = bounds(at_most)
     require_free(out, "--out")
-    data, dataset = PreparedData.open(name), open_dataset(name, Path(params.data.root) / name)
+    root = Path(params.data.root) / name
+    require_apart(out, root, "--out")
+    data, dataset = PreparedData.open(name), open_dataset(name, root)
     counts = dict.fromkeys(EXPRESSIONS, 0)
     pictures = _altered(data, dataset, most, np.random.Generator(np.random.PCG64(seed)))
     with atomic_folder(out) as folder:

@@ -32,6 +32,9 @@ from pipeline.trials.suite import Case, Suite, cases
 WORSE = 0.005
 """A target counts as harmed if balanced accuracy falls by more than this."""
 
+TABLE_BEGINS = b"camera,shares,draw,"
+"""The first columns of the table, as its file begins."""
+
 ADAPTED, DIVERGED, MISSING = "adapted", "diverged", "missing"
 """Outcomes of a target; missing: it has not been run yet."""
 
@@ -209,7 +212,8 @@ class Trials:
     @property
     def _model(self) -> PrototypeClassifier:
         model = self.trained.model
-        assert isinstance(model, PrototypeClassifier)
+        if not isinstance(model, PrototypeClassifier):
+            raise ParamsError(f"{self.trained.name}: adapted already; name the source model that it was made from")
         return model
 
 
@@ -249,6 +253,20 @@ def through(camera: Camera, images: NDArray[np.uint8], rows: NDArray[np.int64], 
     for place, row in enumerate(rows):
         shown[place] = camera.show(images[row], np.random.default_rng([seed, int(row)]))
     return shown
+
+
+def require_replaceable(out: Path) -> None:
+    """Check that nothing but an earlier table of this command would be replaced.
+
+    Raises:
+        DatasetError: something else is there.
+    """
+    if out.is_dir():
+        raise DatasetError(f"{out}: a folder; name a CSV file to write, such as {out / 'trials.csv'}")
+    if out.exists():
+        with out.open("rb") as file:
+            if not file.readline().startswith(TABLE_BEGINS):
+                raise DatasetError(f"{out}: exists already, and is no table of pocan trials; name another file")
 
 
 def summary(found: pd.DataFrame) -> Iterator[str]:

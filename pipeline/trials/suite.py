@@ -66,6 +66,8 @@ def read_suite(path: Path) -> Suite:
         return Suite.model_validate_json(json.dumps(yaml_text.read(path)))  # where a list may be a tuple
     except ValidationError as error:
         raise ParamsError(f"{path}: {faults(error)[0]}") from None
+    except TypeError as error:  # YAML has values that JSON lacks, such as dates
+        raise ParamsError(f"{path}: {error}; write names and numbers") from None
 
 
 def cases(suite: Suite, labels: NDArray[np.int64], seed: int) -> Iterator[Case]:

@@ -6,9 +6,9 @@ To add one, write a function of ``ValidatorInput`` and an entry in the list belo
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from importlib import import_module
-from types import ModuleType
 from typing import TYPE_CHECKING
+
+from pipeline.registry import imported
 
 if TYPE_CHECKING:
     from pipeline.validators.measures import ValidatorInput
@@ -41,9 +41,10 @@ class Validator:
     at_start: bool = False
 
 
-def _module(name: str) -> ModuleType:
-    """Import a module of this package only when it is used, because reading parameters should not import NumPy."""
-    return import_module(f"{__name__}.{name}")
+def _measure(name: str) -> Callable[..., float]:
+    """Import "module:function" of this package when it is used: reading parameters should not import NumPy."""
+    measure: Callable[..., float] = imported(f"{__name__}.{name}", f"{__name__.replace('.', '/')}/__init__.py")
+    return measure
 
 
 VALIDATORS = (
@@ -52,35 +53,35 @@ VALIDATORS = (
         "entropy",
         -1,
         "Morerio et al., ICLR 2018",
-        lambda inputs: _module("measures").entropy(inputs.probabilities),
+        lambda inputs: _measure("measures:entropy")(inputs.probabilities),
     ),
     Validator(
         "information",
         "mutual information",
         1,
         "Shi and Sha, ICML 2012",
-        lambda inputs: _module("measures").information(inputs.probabilities),
+        lambda inputs: _measure("measures:information")(inputs.probabilities),
     ),
     Validator(
         "neighbourhood_density",
         "neighbourhood density",
         1,
         "Saito et al., ICCV 2021",
-        lambda inputs: _module("measures").neighbourhood_density(inputs.probabilities),
+        lambda inputs: _measure("measures:neighbourhood_density")(inputs.probabilities),
     ),
     Validator(
         "centroid_silhouette",
         "class-centroid silhouette",
         1,
         "simplified silhouette, Hruschka et al., 2004",
-        lambda inputs: _module("measures").centroid_silhouette(inputs.embeddings, inputs.probabilities),
+        lambda inputs: _measure("measures:centroid_silhouette")(inputs.embeddings, inputs.probabilities),
     ),
     Validator(
         "source_accuracy",
         "source accuracy",
         1,
         "source validation",
-        lambda inputs: _module("measures").accuracy(inputs.source_probabilities, inputs.source_labels),
+        lambda inputs: _measure("measures:accuracy")(inputs.source_probabilities, inputs.source_labels),
         needs_source=True,
     ),
     Validator(
@@ -88,7 +89,7 @@ VALIDATORS = (
         "deep embedded validation",
         -1,
         "You et al., ICML 2019",
-        lambda inputs: _module("source_risk").deep_embedded(inputs),
+        lambda inputs: _measure("source_risk:deep_embedded")(inputs),
         needs_source=True,
     ),
     Validator(
@@ -96,7 +97,7 @@ VALIDATORS = (
         "warrant",
         1,
         "this project, docs/training.md",
-        lambda inputs: _module("warrant").warrant(inputs),
+        lambda inputs: _measure("warrant:warrant")(inputs),
         needs_source=True,
         at_start=True,
     ),

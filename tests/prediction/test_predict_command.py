@@ -247,6 +247,15 @@ def test_outputs_that_are_there_are_kept() -> None:
 
 
 @pytest.mark.usefixtures("here")
+@pytest.mark.parametrize("draw", ["album/shown", "album/sub/shown", "album/../album/shown", "link/shown"])
+def test_no_later_run_takes_drawings_for_pictures(draw: str) -> None:
+    Path("link").symlink_to("album")
+    message = f"{draw}: is inside album, whose pictures are read; name a folder beside it with --draw"
+    refused("film.mp4", "album", "--draw", draw, message=message)
+    assert not Path(draw).exists()
+
+
+@pytest.mark.usefixtures("here")
 def test_a_link_that_leads_nowhere_does_not_stop_the_others_of_its_folder() -> None:
     for name in ("gone.jpg", "gone.mp4"):
         Path("album", name).symlink_to("nowhere")
@@ -271,7 +280,7 @@ def test_a_list_of_paths_is_read_whatever_wrote_it() -> None:
 @pytest.mark.usefixtures("here")
 def test_a_place_that_cannot_be_written() -> None:
     refused("album", "--out", "album/notes.txt/rows.csv", message="album/notes.txt/rows.csv: cannot be written")
-    refused("album", "--draw", "album/notes.txt/shown", message="album/notes.txt/shown: cannot be written")
+    refused("album/two.png", "--draw", "album/notes.txt/shown", message="album/notes.txt/shown: cannot be written")
 
 
 @pytest.mark.usefixtures("here")

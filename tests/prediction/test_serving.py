@@ -143,5 +143,5 @@ def test_models_in_stores_find_their_loader_by_its_old_name() -> None:
 def test_a_damaged_model_is_refused(tmp_path: Path) -> None:
     write_adapted(tmp_path)
     (tmp_path / "model.safetensors").write_bytes(b"damaged")
-    with pytest.raises(WeightsError, match="the file is damaged"):
+    with pytest.raises(WeightsError, match=r"the file is damaged .*; take it from DVC.s cache \(dvc checkout --force"):
         _load_pyfunc(str(tmp_path), CONFIG)

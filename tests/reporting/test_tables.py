@@ -28,6 +28,9 @@ from tests.reporting.made_results import (
     result,
     write,
 )
+from tests.reporting.made_results import (
+    pictures as pictures_of,
+)
 
 DRAWN_SOURCE = {"source": "stand-in", "target": "real"}
 DRAWN_TARGET = {"source": "real", "target": "stand-in"}
@@ -182,13 +185,23 @@ def test_missing_f1_is_a_dash(tmp_path: Path) -> None:
     assert row(f1, "CK+48", "test pictures")[6] == "0 ◊"
 
 
-def test_where_adaptation_did_not_help_is_said_with_the_number(tmp_path: Path) -> None:
-    worse = metrics(confusion(11, 9), [0.47, 0.63])
-    same = metrics(confusion(12, 8), [0.52, 0.68])
-    text = text_of(tmp_path, result("ckplus"), result("jaffe", after=worse, tested=None), result("oulu", after=same))
-    targets = section(text, "Measured, target by target")
-    assert "**Adaptation did not help** on 2 of 3 labelled targets: JAFFE −5.0 ◊ points; Oulu-CASIA 0.0 ◊" in targets
-    assert row(targets, "JAFFE")[4] == "−5.0 ◊"
+def test_on_which_targets_adaptation_is_better_or_worse_is_said_as_the_cards_say_it(tmp_path: Path) -> None:
+    """A difference whose interval contains 0 is neither; 0.0 is one, and so is a difference without an interval."""
+    same, worse, slightly = confusion(12, 8), confusion(2, 18), confusion(11, 9)
+    results = [
+        result("ckplus"),
+        result("jaffe", after=metrics(worse), tested=pictures_of(confusion(12, 8), worse)),
+        result("oulu", after=metrics(same), tested=pictures_of(confusion(12, 8), same)),
+        result("sfew", after=metrics(slightly), tested=None),
+    ]
+    targets = section(text_of(tmp_path, *results), "Measured, target by target")
+    assert (
+        "**Better than direct transfer** on 1 of 4 labelled targets: CK+ +15.0 ◊ points. "
+        "**Worse than direct transfer** on 1 of 4 labelled targets: JAFFE −50.0 ◊ points. "
+        "**No clear difference** (the 95 % interval contains 0, or there is none) on 2 of 4 labelled targets: "
+        "Oulu-CASIA 0.0 ◊ points; SFEW 2.0 −5.0 ◊ points."
+    ) in targets
+    assert row(targets, "SFEW")[4] == "−5.0 ◊"
 
 
 def test_a_loss_that_hardly_acts_is_said_so(tmp_path: Path) -> None:
@@ -210,8 +223,9 @@ def test_the_intervals_say_what_was_drawn(tmp_path: Path) -> None:
 
 def test_where_it_helped_everywhere(tmp_path: Path) -> None:
     text = text_of(tmp_path, result("ckplus"), result("my_faces", **UNLABELLED))
-    assert "Adaptation raised the accuracy on every labelled target (1 of 1)." in text
-    assert "did not help" not in text
+    assert "**Better than direct transfer** on 1 of 1 labelled targets: CK+ +15.0 ◊ points." in text
+    assert "**Worse" not in text
+    assert "**No clear difference" not in text
 
 
 def test_direct_transfer_has_no_adapted_row(tmp_path: Path) -> None:

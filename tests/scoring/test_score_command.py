@@ -182,6 +182,7 @@ def test_what_was_interrupted_goes_on(here: Path, monkeypatch: pytest.MonkeyPatc
         (("nowhere", "--model", "one"), "nowhere: no such folder, and no set of params.yaml"),
         (("faces", "--model", "three"), "three/model.json: no such file"),
         (("faces", "--model", "one", "--model", "one"), "one: named twice"),
+        (("faces", "--model", "two/../one", "--model", "one/"), "two/../one: named twice"),
         (("faces", "--model", "one", "--part", "tset"), "--part: unknown part 'tset' (did you mean 'test'?)"),
         (("faces", "--model", "one", "--part", "test"), "faces: no labelled picture in its part test; there are: all"),
         (("faces", "--model", "one", "--part", "divided"), "faces: dvc repro has not divided this set"),

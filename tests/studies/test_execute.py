@@ -1,15 +1,17 @@
 """What is queued, with DVC itself replaced: what waits is not queued twice, and what DVC refuses stops nothing else."""
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 import torch
+import typer
 import yaml
 from typer.testing import CliRunner
 
+from pipeline.command_line import INTERRUPTED, report_errors
 from pipeline.errors import PipelineError
 from pipeline.locks import exclusive
 from pipeline.studies import execute, experiments, plan
@@ -150,3 +152,33 @@ def test_nobody_reads_the_parameters_while_another_study_is_queued(
     assert "studies: process" in refused.output
     assert "is at work there; wait for it" in refused.output
     assert not (tmp_path / "reports").exists()
+
+
+@pytest.mark.parametrize(
+    "change", [lambda: experiments.enqueue("mine", []), lambda: experiments.remove_tasks(["mine"])]
+)
+def test_ctrl_c_does_not_cut_off_what_dvc_writes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: Callable[[], None]
+) -> None:
+    """DVC changes params.yaml while it queues an experiment, and restores it."""
+    monkeypatch.chdir(tmp_path)
+    interrupting = (
+        "import os, pathlib, signal, time\nos.kill(os.getppid(), signal.SIGINT)\nos.kill(os.getpid(), signal.SIGINT)"
+    )
+    Path("dvc.py").write_text(f"{interrupting}\ntime.sleep(1)\npathlib.Path('restored').touch()\n")
+    with pytest.raises(KeyboardInterrupt):
+        change()
+    assert Path("restored").exists()
+
+
+def test_ctrl_c_while_a_study_is_watched_says_what_goes_on(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted() -> dict[str, str]:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(experiments, "queue", interrupted)
+    with pytest.raises(typer.Exit) as ended:
+        report_errors(execute.watch)(["mine"])
+    assert ended.value.exit_code == INTERRUPTED
+    assert "interrupted; what runs and waits in DVC's queue goes on. " in capsys.readouterr().err

@@ -87,7 +87,9 @@ def test_what_is_refused_leaves_nothing_behind(params: Params, tmp_path: Path) -
     (tmp_path / "real/faces/anger/7.png").unlink()
     with pytest.raises(DatasetError, match=r"anger/7\.png, which is in data/crops/faces, is gone"):
         write_trial_target(params, "faces", trial, [], seed=0)
-    assert not list(tmp_path.glob("*trial*"))
+    with pytest.raises(DatasetError, match="is inside real/faces, whose pictures are read"):
+        write_trial_target(params, "faces", tmp_path / "real/faces/trial", [], seed=0)
+    assert not list(tmp_path.rglob("*trial*"))
     trial.mkdir()
     with pytest.raises(DatasetError, match="exists already"):
         write_trial_target(params, "faces", trial, [], seed=0)

@@ -1,12 +1,14 @@
 """Trial targets as a suite: which pictures are drawn, what a camera does, and a method run on all of them."""
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+from torch import nn
 from typer.testing import CliRunner
 
 from pipeline.compute.team import Team
@@ -14,10 +16,11 @@ from pipeline.config import paths
 from pipeline.config.load import load
 from pipeline.data.prepared import PreparedData
 from pipeline.errors import ParamsError
+from pipeline.files.io import write_csv
 from pipeline.methods.concord import Concord
 from pipeline.networks.trained import open_model
 from pipeline.trials.camera import Camera
-from pipeline.trials.run import Trials, summary, through
+from pipeline.trials.run import Trials, _named, require_replaceable, summary, through
 from pipeline.trials.suite import Suite, cases, read_suite
 from pocan.cli import app
 from tests.own_pictures.projects import write_project
@@ -195,3 +198,31 @@ def test_a_target_that_diverges_is_a_row_and_the_others_go_on(tmp_path: Path, mo
     assert found.draw.tolist() == [0, 1]
     assert (found.pictures > 0).all()
     assert found.iloc[1, 5:].isna().all()
+
+
+def test_only_an_earlier_table_is_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is in the way is refused before any work, and kept."""
+    monkeypatch.chdir(tmp_path)
+    Path("folder").mkdir()
+    Path("suite.yaml").write_text("cameras: {plain: {}}\n")
+    for out, told in (("folder", "folder: a folder; name a CSV file"), ("suite.yaml", "suite.yaml: exists already")):
+        answer = CliRunner().invoke(app, ["trials", out, "--suite", "suite.yaml"])
+        assert answer.exit_code == 1
+        assert told in answer.stderr
+    assert Path("suite.yaml").read_text() == "cameras: {plain: {}}\n"
+    write_csv(Path("a.csv"), pd.DataFrame([_named(next(cases(SUITE, LABELS, 0)), "missing")]))
+    require_replaceable(Path("a.csv"))
+    require_replaceable(Path("new.csv"))
+
+
+def test_values_that_no_suite_has_are_named(tmp_path: Path) -> None:
+    (tmp_path / "suite.yaml").write_text("cameras: {plain: {lift: 2024-01-01}}\n")
+    with pytest.raises(ParamsError, match=r"suite\.yaml: Object of type date .*; write names and numbers"):
+        read_suite(tmp_path / "suite.yaml")
+
+
+def test_a_model_with_another_classifier_is_refused() -> None:
+    adapted = SimpleNamespace(model=nn.Identity(), name="rafdb → jaffe, mcd")
+    trials = Trials(adapted, None, SUITE, Path(), 0, Team.single_process("cpu"))  # type: ignore[arg-type]
+    with pytest.raises(ParamsError, match="rafdb → jaffe, mcd: adapted already; name the source model"):
+        _ = trials.head

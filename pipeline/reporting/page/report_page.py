@@ -23,7 +23,7 @@ from pipeline.reporting.page.content import Card, Group, Plot, Predictions, judg
 from pipeline.reporting.page.document import document
 from pipeline.reporting.page.pictures import SetPictures, page_predictions, sample_rows
 from pipeline.reporting.results import Evaluation, read_curve
-from pipeline.reporting.target_tables import gain, paired_gain
+from pipeline.reporting.target_tables import Verdict, gain, paired_gain, verdict
 from pipeline.reporting.titles import dataset_title, losses_title, method_title, provenance_note, step_word
 
 
@@ -136,12 +136,11 @@ def _card(result: Result) -> Card:
     numbers += _test_part(result)
     if result.kept_source_model:
         return Card(numbers, KEPT_SOURCE, "open")
-    if found is not None and found.accuracy.low > 0:
-        return Card(numbers, "better than direct transfer", "good")
-    if found is not None and found.accuracy.high < 0:
-        return Card(numbers, "worse than direct transfer", "bad")
-    why = "there is no interval" if found is None else "the interval contains 0"
-    return Card(numbers, f"no clear difference: {why}", "open")
+    said = verdict(result)
+    if said is Verdict.OPEN:
+        why = "there is no interval" if found is None else "the interval contains 0"
+        return Card(numbers, f"{said}: {why}", "open")
+    return Card(numbers, str(said), "good" if said is Verdict.BETTER else "bad")
 
 
 def _test_part(result: Result) -> list[tuple[str, str]]:
