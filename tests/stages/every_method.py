@@ -1,4 +1,4 @@
-"""Run in a project after ``dvc repro``: adapt to one target by every method of the registry, evaluate and report."""
+"""Run in a project after ``dvc repro``: adapt to a target by every method of the registry, evaluate, make the tables."""
 
 import json
 import sys
@@ -9,8 +9,8 @@ from pipeline.config import paths
 from pipeline.config.load import load
 from pipeline.config.methods import METHODS
 from pipeline.config.schema import Params
-from pipeline.files.io import read_json
-from pipeline.reporting import write_report
+from pipeline.reporting.report import render
+from pipeline.reporting.results import load_evaluations, load_source
 from stages import adapt, evaluate
 
 PARAMS = Path("params.yaml")
@@ -20,10 +20,10 @@ def outcome(target: str, settings: Params) -> dict[str, object]:
     with Team.start(settings.device, settings.compute) as team:
         adapt.train(settings, target, team)
     evaluate.main(target)
-    write_report(settings)
-    result = read_json(paths.evaluation(target) / "result.json")
-    tables = (paths.REPORTS / "tables.md").read_text(encoding="utf-8")
-    return {"method": result["method"], "scored": result["after"] is not None, "tables": tables}
+    root = Path()
+    (result,) = (found.result for found in load_evaluations(settings, root))
+    tables = render([result], load_source(settings, root), [], load(paths.PAPER))
+    return {"method": result.method, "scored": result.after is not None, "tables": tables}
 
 
 if __name__ == "__main__":
