@@ -1,4 +1,4 @@
-"""Run in a project after ``dvc repro``: adapt to a target by every method of the registry, evaluate, make the tables."""
+"""Run in a project after ``dvc repro``: adapt to a target by every method of the registry, evaluate and make tables."""
 
 import json
 import sys
