@@ -21,6 +21,7 @@ import yaml
 from pipeline.config import load as params
 from pipeline.data.prepared import Split, write_split
 from tests.stores import write_store
+from tests.tracking.empty_store import write_empty_store
 
 pytestmark = pytest.mark.slow
 
@@ -45,6 +46,7 @@ def make_project(folder: Path) -> Path:
     values["adapt"] |= {"epochs": EPOCHS, "steps_per_epoch": 4, "batch_size": 4, "trains": "all"}
     shutil.copy(ROOT / "dvc.yaml", folder)  # says which code decides the result of a stage
     (folder / "params.yaml").write_text(yaml.safe_dump(values, sort_keys=False))
+    write_empty_store(folder)
     return folder
 
 

@@ -122,6 +122,10 @@ def has_nothing_to_do(place: Place, clone: Path, trained: Path) -> None:
     assert printed.count("Data and pipelines are up to date.") == 2
     assert RAN.findall(printed) == []
     assert run(clone, "git", "diff", "--stat") == ""
+    has_the_same_bytes(clone, trained)
+
+
+def has_the_same_bytes(clone: Path, trained: Path) -> None:
     for path in (
         "models/adapted/jaffe/model.safetensors",
         "models/prototypes/model.json",
@@ -157,7 +161,8 @@ def test_who_has_the_model_alone_runs_nothing_and_may_pull_the_rest(
 
 def test_an_ssh_server_has_the_same_bytes(place: Place, trained: Path, tmp_path: Path) -> None:
     clone = place.clone(tmp_path, "ssh")
-    has_nothing_to_do(place, clone, trained)
+    run(clone, "dvc", "pull")
+    has_the_same_bytes(clone, trained)
 
 
 def test_runs_and_models_are_the_servers_alone(place: Place, trained: Path) -> None:
