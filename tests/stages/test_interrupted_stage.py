@@ -110,10 +110,12 @@ def losses_of(project: Path, run_id: str) -> list[tuple[int, float]]:
 
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A project in which every training stage ran from its beginning to its end."""
+    """A project in which every training stage ran from its beginning to its end, in one process."""
     project = make_project(tmp_path_factory.mktemp("undisturbed"))
-    for stage in (("stages.pretrain",), ("stages.prototypes",), ("stages.adapt", "jaffe")):
-        finish(start(project, *stage))
+    (project / "whole.py").write_text(
+        "from stages import adapt, pretrain, prototypes\n\npretrain.main()\nprototypes.main()\nadapt.main('jaffe')\n"
+    )
+    finish(start(project, "whole"))
     return project
 
 

@@ -21,6 +21,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.server]
 PAGE = (ROOT / "docs/team.md").read_text(encoding="utf-8")
 SETS = ("rafdb", "jaffe")
 S3, SSH = "An S3 bucket, or a server with the same interface", "An SSH server"
+KEYS_BELOW = {"s3": S3, "ssh": SSH}
+"""The headings below which the page says how a clone is given its keys, by the name of the remote."""
 
 
 def commands(heading: str, number: int = 0) -> str:
@@ -50,10 +52,10 @@ class Place:
         return run(clone, "bash", "-euc", self.named(commands(heading, number)), variables=variables)
 
     def clone(self, folder: Path, remote: str) -> Path:
-        """A new clone that uses one of the remotes, and has the keys of both servers."""
+        """A new clone that uses one of the remotes, and has its keys."""
         run(folder, "git", "clone", "--quiet", str(self.origin), remote)
-        for heading in (S3, SSH):
-            self.do(folder / remote, heading, 1)
+        if remote in KEYS_BELOW:
+            self.do(folder / remote, KEYS_BELOW[remote], 1)
         run(folder / remote, "dvc", "remote", "default", "--local", remote)
         return folder / remote
 
