@@ -4,6 +4,7 @@ import os
 import socket
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -65,18 +66,15 @@ def differences(found: dict[str, Tensor], expected: dict[str, Tensor]) -> dict[s
     }
 
 
-STARTED_BY = pytest.mark.parametrize(
-    "launcher",
-    [(), ("torch.distributed.run", "--standalone", "--nproc-per-node=2", "-m")],
-    ids=["compute.devices", "torchrun"],
-)
+@cache
+def one_process(dtype: str) -> dict[str, Tensor]:
+    """What one process finds in its first steps."""
+    return first_steps(start(1, dtype), dtype)
 
 
-@STARTED_BY
-def test_two_processes_compute_what_one_does(launcher: tuple[str, ...], tmp_path: Path) -> None:
+def test_two_processes_compute_what_one_does(tmp_path: Path) -> None:
     """In float64 inside the networks: rounding, which batch norms of few noisy pictures enlarge, hides no fault."""
-    found = two_processes(tmp_path / "found.pt", "float64", launcher)
-    differ = differences(found, first_steps(start(1, "float64"), "float64"))
+    differ = differences(two_processes(tmp_path / "found.pt", "float64"), one_process("float64"))
     assert sum("gradient" in name for name in differ) > 100
     assert {name: value for name, value in differ.items() if value > 1e-5} == {}
 
@@ -87,7 +85,7 @@ def test_two_nodes_compute_what_one_process_does(tmp_path: Path) -> None:
     two_nodes(["-m", "tests.compute.team_steps", str(file), "2", "float64"], ROOT)
     saved = torch.load(file, weights_only=True)
     assert saved["processes"] == 2
-    differ = differences(saved["found"], first_steps(start(1, "float64"), "float64"))
+    differ = differences(saved["found"], one_process("float64"))
     assert {name: value for name, value in differ.items() if value > 1e-5} == {}
 
 
@@ -98,11 +96,10 @@ def test_two_processes_adapt_as_one_does_by_every_method(tmp_path: Path) -> None
     assert {name: value for name, value in differ.items() if value > 1e-5} == {}
 
 
-@STARTED_BY
-def test_two_processes_start_by_parameter_and_by_torchrun(launcher: tuple[str, ...], tmp_path: Path) -> None:
+def test_torchrun_starts_two_processes(tmp_path: Path) -> None:
     """In float32, as in use: losses may be a little above 1e-5 apart, gradients cannot be compared, see above."""
-    found = two_processes(tmp_path / "found.pt", "float32", launcher)
-    differ = differences(found, first_steps(start(1, "float32"), "float32"))
+    launcher = ("torch.distributed.run", "--standalone", "--nproc-per-node=2", "-m")
+    differ = differences(two_processes(tmp_path / "found.pt", "float32", launcher), one_process("float32"))
     assert max(value for name, value in differ.items() if name.endswith("/loss")) < 1e-4
 
 
@@ -130,7 +127,7 @@ def test_bf16_is_for_the_layers_of_the_training_passes_alone() -> None:
 
 def test_bf16_in_two_processes_is_near_to_float32_in_one(tmp_path: Path) -> None:
     found = two_processes(tmp_path / "found.pt", "bfloat16")
-    expected = first_steps(start(1, "float32"), "float32")
+    expected = one_process("float32")
     losses = [name for name in expected if name.endswith("/loss")]
     assert len(losses) == 5
     for name in losses:

@@ -1,6 +1,7 @@
 """What holds for every method of the registry, on a toy problem (``tests/methods/toy.py``)."""
 
 import copy
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from pipeline.data.batches import DeviceCrops
 from pipeline.errors import TrainingError
 from pipeline.methods import Method, SourceDomain, TargetDomain
 from pipeline.methods.parts import base
+from pipeline.networks.network import PrototypeClassifier
 from pipeline.training import loop
 from pipeline.training.checkpoints import Checkpoint
 from tests.methods.toy import CPU, LABELS, ROWS, TEAM, accuracy, method, pictures, source_model
@@ -44,6 +46,10 @@ One pass with both domains gains more than that by its batch norms alone (test_o
 
 LOSES = {"lame": 1.0}
 """What a method without training may lose where others must lose nothing: neighbours agree with DT, wrong as it is."""
+
+
+SHORT = {"epochs": 2, "steps_per_epoch": 3}
+"""Where it matters that a method trains, and not how far."""
 
 
 class KilledError(Exception):
@@ -129,7 +135,7 @@ class Untouched(DeviceCrops):
 def test_a_source_free_method_sees_no_picture_of_the_source(name: str, tmp_path: Path) -> None:
     without = Untouched(np.zeros((1, 112, 112, 3), dtype=np.uint8), CPU)
     source = SourceDomain(without, torch.arange(0), torch.arange(0), torch.arange(0))
-    fit(method(name, source=source, **CHANGES.get(name, {})), tmp_path / "c.pt")
+    fit(method(name, source=source, **CHANGES.get(name, {}) | SHORT), tmp_path / "c.pt")
 
 
 @pytest.mark.parametrize("name", [name for name in TRAINED if not METHODS[name].uses_target])
@@ -163,20 +169,32 @@ def test_the_model_of_the_epoch_that_a_validator_chooses_is_kept(
     assert not torch.equal(task.predictions[best], task.predictions[best - 1])
 
 
-@pytest.mark.parametrize("name", TRAINED)
-def test_where_nothing_is_better_the_source_model_stays_with_its_own_decision(
-    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def adjusted_model() -> PrototypeClassifier:
+    """The source model with a decision of its own."""
     model = copy.deepcopy(source_model())
     model.decision.adjust(torch.tensor([0.6, 0.05, 0.05, 0.1, 0.1, 0.05, 0.05]), 1.0)
-    dt = method("dt", model=copy.deepcopy(model))
+    return model
+
+
+@cache
+def adjusted_dt() -> tuple[Method, dict[str, Tensor]]:
+    """Direct transfer by this model, which predicts otherwise than the plain one; and the model's state before."""
+    dt = method("dt", model=adjusted_model())
     expected = {name: tensor.clone() for name, tensor in dt.model.state_dict().items()}
     dt.predict_target()
     plain = method("dt")
     plain.predict_target()
     assert not torch.equal(dt.predictions[0], plain.predictions[0])
+    return dt, expected
+
+
+@pytest.mark.parametrize("name", TRAINED)
+def test_where_nothing_is_better_the_source_model_stays_with_its_own_decision(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dt, expected = adjusted_dt()
     monkeypatch.setattr(base, "best_epoch", lambda *_: 0)
-    task = method(name, model=model, choose="information", epochs=1)
+    task = method(name, model=adjusted_model(), choose="information", epochs=1, steps_per_epoch=3)
     fit(task, tmp_path / "c.pt")
     task.load_kept_epoch()
     assert torch.equal(task.predictions[0], dt.predictions[0])
@@ -201,6 +219,6 @@ def test_a_target_is_handed_to_a_method_without_labels() -> None:
 
 @pytest.mark.parametrize("name", TRAINED)
 def test_known_classes_are_the_only_ones_predicted(name: str, tmp_path: Path) -> None:
-    task = method(name, known=(0, 2, 5), epochs=1, **{k: v for k, v in CHANGES.get(name, {}).items() if k != "epochs"})
+    task = method(name, known=(0, 2, 5), **CHANGES.get(name, {}) | SHORT)
     fit(task, tmp_path / "c.pt")
     assert set(task.predictions[-1].tolist()) <= {0, 2, 5}

@@ -49,6 +49,7 @@ def build(_: str) -> nn.Module:
 SMALL = Backbone(name="small", title="Small", features=512, build=build)
 
 
+@cache
 def pictures(seed: int, shifted: bool, device: torch.device = CPU) -> DeviceCrops:
     """140 pictures: a class is where a coloured patch lies; ``shifted``: under another light, with another noise."""
     generator = np.random.Generator(np.random.PCG64(seed))

@@ -1,6 +1,7 @@
 """Features of f that are computed once, and the adaptation of the head that reads them."""
 
 import copy
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -218,25 +219,27 @@ def test_no_view_of_a_picture_is_drawn_twice() -> None:
         features.draw(4, 5, generator_for(0, "test", 0))
 
 
+@cache
+def toy_features(seed: int, shifted: bool) -> DeviceFeatures:
+    """Of the toy problem's pictures by its source model: the evaluation view, then three training views."""
+    encoder, crops = copy.deepcopy(toy.source_model().network.encoder).eval(), toy.pictures(seed, shifted)
+    stored = crops.batch(toy.ROWS)
+    with torch.no_grad():
+        views = [encoder(crops.evaluation_view(stored, 1.0))]
+        draws = crops.draw(3, toy.COUNT, generator_for(0, "head", seed))
+        views += [encoder(crops.training_views(stored, drawn, toy.VIEWS)) for drawn in draws]
+    return DeviceFeatures(torch.stack(views, dim=1).numpy(), toy.CPU)
+
+
 def head_task(name: str) -> tuple[Method, Encoder]:
     """A method of the toy problem on features of its source model."""
     model = copy.deepcopy(toy.source_model())
     encoder = model.network.encoder.eval()
-    domains = []
-    for seed, shifted in ((1, False), (2, True)):
-        crops = toy.pictures(seed, shifted)
-        stored = crops.batch(toy.ROWS)
-        generator = generator_for(0, "head", seed)
-        with torch.no_grad():
-            views = [encoder(crops.evaluation_view(stored, 1.0))]
-            draws = crops.draw(3, toy.COUNT, generator)
-            views += [encoder(crops.training_views(stored, drawn, toy.VIEWS)) for drawn in draws]
-        domains.append(DeviceFeatures(torch.stack(views, dim=1).numpy(), toy.CPU))
     rates: dict[str, Any] = {"lr": 0.01} if "lr" in METHODS[name].model_fields else {}
     task = toy.method(
         name,
-        source=SourceDomain(domains[0], toy.ROWS[:105], toy.LABELS, toy.ROWS[105:]),
-        target=TargetDomain(domains[1], toy.ROWS, toy.ROWS),
+        source=SourceDomain(toy_features(1, shifted=False), toy.ROWS[:105], toy.LABELS, toy.ROWS[105:]),
+        target=TargetDomain(toy_features(2, shifted=True), toy.ROWS, toy.ROWS),
         model=_on_features(model),
         trains="head",
         **rates,

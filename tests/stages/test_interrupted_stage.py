@@ -21,6 +21,7 @@ import yaml
 from pipeline.config import load as params
 from pipeline.data.prepared import Split, write_split
 from tests.stores import write_store
+from tests.tracking.empty_store import write_empty_store
 
 pytestmark = pytest.mark.slow
 
@@ -45,6 +46,7 @@ def make_project(folder: Path) -> Path:
     values["adapt"] |= {"epochs": EPOCHS, "steps_per_epoch": 4, "batch_size": 4, "trains": "all"}
     shutil.copy(ROOT / "dvc.yaml", folder)  # says which code decides the result of a stage
     (folder / "params.yaml").write_text(yaml.safe_dump(values, sort_keys=False))
+    write_empty_store(folder)
     return folder
 
 
@@ -108,10 +110,12 @@ def losses_of(project: Path, run_id: str) -> list[tuple[int, float]]:
 
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A project in which every training stage ran from its beginning to its end."""
+    """A project in which every training stage ran from its beginning to its end, in one process."""
     project = make_project(tmp_path_factory.mktemp("undisturbed"))
-    for stage in (("stages.pretrain",), ("stages.prototypes",), ("stages.adapt", "jaffe")):
-        finish(start(project, *stage))
+    (project / "whole.py").write_text(
+        "from stages import adapt, pretrain, prototypes\n\npretrain.main()\nprototypes.main()\nadapt.main('jaffe')\n"
+    )
+    finish(start(project, "whole"))
     return project
 
 

@@ -35,6 +35,7 @@ from pipeline.tracking.store import address, is_unreachable
 from pipeline.training.checkpoints import Checkpoint
 from tests.models import ADAPTED, small
 from tests.stores import flat, write_store
+from tests.tracking.empty_store import write_empty_store
 
 pytestmark = pytest.mark.slow
 
@@ -42,7 +43,8 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
-def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Params]:
+def without_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Params]:
+    """The project's parameters, as those of an experiment in an empty folder."""
     settings = load(ROOT / "params.yaml")
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
@@ -52,6 +54,13 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Params
     # Choosing a store also sets the environment variable, which would leak into later tests and processes.
     mlflow.set_tracking_uri(None)  # type: ignore[arg-type]
     os.environ.pop("MLFLOW_TRACKING_URI", None)
+
+
+@pytest.fixture
+def settings(without_store: Params, tmp_path: Path) -> Params:
+    """The same with a store that has no runs yet."""
+    write_empty_store(tmp_path)
+    return without_store
 
 
 @pytest.fixture
@@ -179,20 +188,23 @@ def test_a_report_that_no_store_takes_is_one_message(settings: Params, monkeypat
 
 def test_stages_that_meet_an_empty_store_at_once_all_open_it(tmp_path: Path) -> None:
     """As ``dvc queue start --jobs 2`` on a new project does."""
-    code = "import sys; from pipeline.tracking.store import connect; sys.stdin.read(1); connect('pocan')"
+    loaded = "import sys; from pipeline.tracking.store import connect; print(flush=True)"
     environment = {key: value for key, value in os.environ.items() if not key.startswith("MLFLOW_")}
     stages = [
         subprocess.Popen(
-            [sys.executable, "-c", code],
+            [sys.executable, "-c", f"{loaded}; sys.stdin.read(1); connect('pocan')"],
             cwd=tmp_path,
             env=environment | {"PYTHONPATH": str(ROOT)},
             stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
         )
-        for _ in range(4)
+        for _ in range(2)
     ]
-    time.sleep(5)  # all have loaded MLflow and wait
+    for stage in stages:  # both have loaded MLflow and wait
+        assert stage.stdout is not None
+        assert stage.stdout.readline() == "\n"
     for stage in stages:
         assert stage.stdin is not None
         stage.stdin.write("go")
@@ -458,7 +470,7 @@ def test_the_model_is_registered_under_its_alias_and_predicts_the_same(
     assert "artifacts:" not in capsys.readouterr().err  # MLflow's own bars
 
 
-@pytest.mark.usefixtures("settings")
+@pytest.mark.usefixtures("without_store")
 def test_asking_for_a_model_makes_no_store() -> None:
     with pytest.raises(TrackingError, match=r"there is no .*mlflow\.db; run from the project's root"):
         models.open_model("models:/pocan-ckplus@newest")
@@ -534,8 +546,8 @@ def test_costs_of_an_experiments_adaptations(settings: Params) -> None:
     assert adaptation_costs("another", {"brave-newt": same}) == {}
 
 
-def test_without_a_store_there_are_no_costs_and_none_is_made(settings: Params, tmp_path: Path) -> None:
-    assert adaptation_costs(settings.tracking.experiment, {"brave-newt": {}}) == {}
+def test_without_a_store_there_are_no_costs_and_none_is_made(without_store: Params, tmp_path: Path) -> None:
+    assert adaptation_costs(without_store.tracking.experiment, {"brave-newt": {}}) == {}
     assert not list(tmp_path.glob("mlflow.db*"))
 
 
