@@ -181,4 +181,4 @@ def test_ctrl_c_while_a_study_is_watched_says_what_goes_on(
     with pytest.raises(typer.Exit) as ended:
         report_errors(execute.watch)(["mine"])
     assert ended.value.exit_code == INTERRUPTED
-    assert "interrupted; what runs and waits in DVC's queue goes on. " in capsys.readouterr().err
+    assert "interrupted; DVC's queue continues. " in capsys.readouterr().err
