@@ -166,7 +166,7 @@ def _measured(pictures: Pictures, count: int, draw: int, seed: int) -> Iterator[
     given = [UserLabel(str(row), int(labels[row]), str(row)) for row in chosen]
     keys = [str(row) for row in range(len(labels))]
     start, title = copy.deepcopy(plain), method.params.title
-    work = Labelled(given, keys, pictures.rows, start, title, False, CHOICE, seed + draw)
+    work = Labelled(given, keys, pictures.rows, start, title, "", CHOICE, seed + draw)
     started = time.process_time()
     final = work(method)
     seconds = time.process_time() - started

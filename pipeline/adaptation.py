@@ -140,28 +140,28 @@ class Adaptation:
                 self.encoder, self.source, params.source_pictures, params.source_views, self.augment
             )
         return source, FeatureRequest.of_target(
-            self.encoder, self.target, params.target_views, self.augment, params.encoder_statistics, self.source_model
+            self.encoder, self.target, params.target_views, self.augment, params.encoder_rules, self.source_model
         )
 
     @cached_property
     def statistics(self) -> StatisticsChoice:
-        """Whose statistics the encoder's batch norms have for the target.
+        """What the encoder has taken over from the target.
 
         Raises:
             DamagedFileError: the features are missing or of something else.
         """
         if self.params.trains == "all" or not self.params.adapts:
-            return StatisticsChoice("source")
+            return StatisticsChoice()
         return feature_files.read_choice(self._target_features)
 
     @cached_property
     def target_encoder(self) -> Encoder:
-        """The encoder f with the statistics that were chosen for the target.
+        """The encoder f with what it has taken over from the target.
 
         Raises:
             DamagedFileError: as of ``statistics``.
         """
-        if self.statistics.chosen == "source":
+        if self.statistics.unchanged:
             return self.encoder
         return self.feature_requests[1].read_encoder(self._target_features)
 
@@ -209,8 +209,8 @@ class Adaptation:
         return source.read(self.outputs.features / source.name, device, team.leads), of_target
 
     def direct_inputs(self, target: TargetDomain) -> NetworkInputs:
-        """What direct transfer predicts the target from: in features those with the source's statistics."""
-        if self.statistics.chosen == "source":
+        """What direct transfer predicts the target from: of features those by the source's encoder."""
+        if self.statistics.unchanged:
             return target.inputs
         return self.feature_requests[1].read_by_source(self._target_features, target.inputs.device, verify=False)
 

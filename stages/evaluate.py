@@ -110,6 +110,7 @@ def result(
         parameters=result_params(settings, data.name),
         kept_epoch=model["kept_epoch"],
         encoder_statistics=model["encoder_statistics"]["chosen"],
+        histogram_matched=model["encoder_statistics"]["matched"],
         candidates=tuple(searched),
         own_share=model.get("own_share"),
         environment=model["environment"],

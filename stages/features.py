@@ -22,9 +22,10 @@ def main(dataset: str, shard: str | None = None) -> None:
     """
     settings, part = load(), None if shard is None else Shard.parse(shard)
     if settings.adapt.trains == "head":
-        if part and dataset != settings.source and settings.adapt.encoder_statistics != "source":
+        if part and dataset != settings.source and not settings.adapt.encoder_rules.nothing:
             raise ParamsError(
-                "--shard: the target's own statistics are of all its pictures; set adapt.encoder_statistics: source"
+                "--shard: the target's own statistics and grey levels are of all its pictures; set "
+                "adapt.encoder_statistics: source and adapt.histogram_matching: never"
             )
         compute(settings, dataset, part)
     elif part is None:
@@ -66,13 +67,13 @@ def _of_target(settings: Params, data: "PreparedData") -> "FeatureRequest":
     from pipeline.networks.features import FeatureRequest
     from pipeline.networks.network import PrototypeClassifier
 
-    views, statistics = settings.adapt.target_views, settings.adapt.encoder_statistics
-    if statistics == "source":  # then the prototypes are not needed
+    views, rules = settings.adapt.target_views, settings.adapt.encoder_rules
+    if rules.nothing:  # then the prototypes are not needed
         encoder = trained.pretrained_network(settings.model).encoder
         return FeatureRequest.of_target(encoder, data, views, settings.augment)
     model = trained.open_model(paths.PROTOTYPES).model
     assert isinstance(model, PrototypeClassifier)
-    return FeatureRequest.of_target(model.network.encoder, data, views, settings.augment, statistics, model)
+    return FeatureRequest.of_target(model.network.encoder, data, views, settings.augment, rules, model)
 
 
 if __name__ == "__main__":

@@ -216,6 +216,7 @@ class Result(Record):
         kept_epoch: the epoch of the adapted model: the last one, or the one that ``adapt.choose`` kept; 0: the source
             model. After a search: the number of the configuration in ``candidates``, from 1.
         encoder_statistics: whose statistics the encoder's batch norms use in the adapted model: source or target.
+        histogram_matched: whether a tone curve matches the target's grey levels in the adapted model.
         candidates: the configurations of a search.
         own_share: how much the method's own losses act (``pipeline.methods.parts.own_share``): norm of their gradient
             on z, divided by that of the source's cross entropy, mean over epochs; None if unknown.
@@ -247,6 +248,7 @@ class Result(Record):
     parameters: dict[str, str | int | float | bool]
     kept_epoch: Count
     encoder_statistics: Literal["source", "target"] = "source"
+    histogram_matched: bool = False
     candidates: tuple[Candidate, ...] = ()
     own_share: Annotated[float, Field(ge=0)] | None = None
     environment: dict[str, dict[str, str | bool]]
@@ -284,7 +286,12 @@ class Result(Record):
     @property
     def kept_source_model(self) -> bool:
         """Whether the label-free rule kept the source model instead of an adapted one."""
-        return self.adapts and self.kept_epoch == 0 and self.encoder_statistics == "source"
+        return self.adapts and self.kept_epoch == 0 and self.encoder_unchanged
+
+    @property
+    def encoder_unchanged(self) -> bool:
+        """Whether the encoder has taken over nothing from the target."""
+        return self.encoder_statistics == "source" and not self.histogram_matched
 
     def adapted(self) -> Metrics | None:
         """Return the metrics after adaptation; None if nothing was adapted or the target has no labels."""

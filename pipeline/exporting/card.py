@@ -107,6 +107,8 @@ def _origin(trained: TrainedModel, made: Mapping[str, Any]) -> str:
             lines.append(
                 f"Kept without labels, by `adapt.choose: {made['adapt'].get('choose', LAST)}`: the source model"
             )
+        if made.get("encoder_statistics", {}).get("matched"):
+            lines.append("Grey levels of pictures: mapped to the source's by a tone curve (`adapt.histogram_matching`)")
         if made.get("encoder_statistics", {}).get("chosen") == "target":
             lines.append("Batch norms of the encoder: means and variances of the target (`adapt.encoder_statistics`)")
         if given:

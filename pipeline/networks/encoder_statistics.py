@@ -1,22 +1,25 @@
-"""The target's own statistics in the encoder's batch norms (AdaBN; Li et al., ICLR 2017 workshops).
+"""What the encoder takes over from a target without training: its grey levels and its batch norm statistics.
 
-Another camera shifts the means and variances of what the layers compute; the target's own ones undo that. A target with
-other class shares shifts them, too, and this must stay, because it tells classes apart. So the statistics are those of
-pictures that are drawn with the source's class shares, by their predicted classes (as Gong et al., NeurIPS 2022, draw
-them with equal shares), and the source's count as much as these (Schneider et al., NeurIPS 2020). Whether that helps,
-the entropy of the predictions says, without labels (docs/results.md).
+A tone curve matches the grey levels (``pipeline.networks.grey_levels``). The statistics go into the encoder's batch
+norms (AdaBN; Li et al., ICLR 2017 workshops). Another camera shifts the means and variances of what the layers compute;
+the target's own ones undo that. A target with other class shares shifts them, too, and this must stay, because it tells
+classes apart. So the statistics are those of pictures that are drawn with the source's class shares, by their predicted
+classes (as Gong et al., NeurIPS 2022, draw them with equal shares), and the source's count as much as these (Schneider
+et al., NeurIPS 2020). Whether either helps, the entropy of the predictions says, without labels (docs/results.md).
 """
 
 import copy
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from pipeline.config.methods.encoder_rules import EncoderRules
 from pipeline.errors import ParamsError
+from pipeline.networks.grey_levels import GreyLevels, ToneCurve
 from pipeline.networks.inference import evaluating
 from pipeline.networks.network import Encoder, PrototypeClassifier
 from pipeline.validators.measures import entropy
@@ -32,59 +35,92 @@ MARGIN = 0.05
 """The mean entropy of the predictions must fall by more than this, in nats. Mutual information also rises where classes
 are mixed up: there the mean prediction becomes more even, but no single one surer."""
 
+TONE_MARGIN = 0.012
+"""The same for matched grey levels, which change little where the source's are the same already."""
+
 Batches = Callable[[Tensor], Iterable[Tensor]]
 """Return evaluation views of some pictures (places, int64), float n×3×112×112 on the encoder's device, in batches."""
 
 
 @dataclass(frozen=True)
 class StatisticsChoice:
-    """Which statistics the encoder has for a target, and why.
+    """What the encoder takes over from a target, and why.
 
     Attributes:
-        chosen: source or target.
+        chosen: the statistics of its batch norms: source or target.
         of_source: mean entropy of the predictions with the source's statistics, in nats; None: not computed.
         of_target: the same with the target's statistics.
+        matched: whether a tone curve matches the grey levels.
+        unmatched_entropy: mean entropy of the predictions for the pictures as they are; None: not computed.
+        matched_entropy: the same with matched grey levels.
     """
 
-    chosen: Literal["source", "target"]
+    chosen: Literal["source", "target"] = "source"
     of_source: float | None = None
     of_target: float | None = None
+    matched: bool = False
+    unmatched_entropy: float | None = None
+    matched_entropy: float | None = None
+
+    @property
+    def unchanged(self) -> bool:
+        """Whether the encoder is the source's."""
+        return self.chosen == "source" and not self.matched
 
 
 def choose(
-    model: PrototypeClassifier, rule: Literal["target", "entropy"], count: int, batches: Batches
+    model: PrototypeClassifier, rules: EncoderRules, count: int, batches: Batches
 ) -> tuple[StatisticsChoice, Encoder]:
-    """Decide which statistics the encoder has for a target.
+    """Decide what the encoder takes over from a target: first whether its grey levels are matched, then the statistics.
+
+    Grey levels stay as they are if the model does not know the source's (an older or imported one).
 
     Args:
         model: the source model, in evaluation mode on the device of the batches.
-        rule: target: the target's statistics. entropy: the target's if the mean entropy of the model's predictions
-            falls by more than ``MARGIN`` with them, otherwise the source's.
+        rules: the rules. With entropy the mean entropy of the model's predictions must fall by more than
+            ``TONE_MARGIN`` or ``MARGIN``.
         count: number of pictures.
         batches: evaluation views of pictures, by their places from 0 to count − 1.
 
     Returns:
-        The choice, and the encoder with these statistics: the model's own, or a copy.
+        The choice, and the encoder to use: the model's own, or a changed copy.
 
     Raises:
-        ParamsError: ``rule`` is target, and the encoder has no batch norms.
+        ParamsError: ``rules.statistics`` is target, and the encoder has no batch norms.
     """
-    encoder, every = model.network.encoder, torch.arange(count)
-    if not any(isinstance(part, _BatchNorm) for part in encoder.modules()):
-        if rule == "target":
-            raise ParamsError("adapt.encoder_statistics: this encoder has no batch norms; set it to source")
-        return StatisticsChoice("source"), encoder
-    if count < 2:  # a single picture has no variance
-        return StatisticsChoice("source"), encoder
-    before = _probabilities(model, encoder, batches(every))
-    adapted = with_statistics(encoder, batches(drawn(before.argmax(dim=1), _shares(model))))
-    if rule == "target":
-        return StatisticsChoice("target"), adapted
-    after = _probabilities(model, adapted, batches(every))
-    of_source, of_target = (entropy(found.numpy()) for found in (before, after))
+    encoder, every, choice = model.network.encoder, torch.arange(count), StatisticsChoice()
+    has_norms = any(isinstance(part, _BatchNorm) for part in encoder.modules())
+    if rules.statistics == "target" and not has_norms:
+        raise ParamsError("adapt.encoder_statistics: this encoder has no batch norms; set it to source")
+    levels = model.grey_levels if rules.matching != "never" else None
+    mixes = rules.statistics != "source" and has_norms and count > 1  # a single picture has no variance
+    if levels is None and not mixes:
+        return choice, encoder
+    found = _probabilities(model, encoder, batches(every))
+    if levels is not None:
+        toned = with_matched_levels(encoder, levels, batches(every))
+        after = _probabilities(model, toned, batches(every))
+        unmatched, matched = entropy(found.numpy()), entropy(after.numpy())
+        better = rules.matching == "always" or matched < unmatched - TONE_MARGIN
+        choice = StatisticsChoice(matched=better, unmatched_entropy=unmatched, matched_entropy=matched)
+        encoder, found = (toned, after) if better else (encoder, found)
+    if not mixes:
+        return choice, encoder
+    adapted = with_statistics(encoder, batches(drawn(found.argmax(dim=1), _shares(model))))
+    if rules.statistics == "target":
+        return replace(choice, chosen="target"), adapted
+    of_source, of_target = entropy(found.numpy()), entropy(_probabilities(model, adapted, batches(every)).numpy())
+    choice = replace(choice, of_source=of_source, of_target=of_target)
     if of_target < of_source - MARGIN:
-        return StatisticsChoice("target", of_source, of_target), adapted
-    return StatisticsChoice("source", of_source, of_target), encoder
+        return replace(choice, chosen="target"), adapted
+    return choice, encoder
+
+
+def with_matched_levels(encoder: Encoder, source: GreyLevels, batches: Iterable[Tensor]) -> Encoder:
+    """Copy an encoder and give it the tone curve that maps the grey levels of these batches to the source's."""
+    toned = copy.deepcopy(encoder)
+    toned.tone = ToneCurve(source.curve_from(GreyLevels.of(batches))).to(source.shares.device)
+    return toned
 
 
 def drawn(predicted: Tensor, shares: Tensor | None) -> Tensor:
@@ -135,14 +171,25 @@ def with_statistics(encoder: Encoder, batches: Iterable[Tensor]) -> Encoder:
     return adapted.eval()
 
 
-def statistics(encoder: nn.Module) -> dict[str, Tensor]:
-    """Return the running statistics of the batch norms, on the CPU, by their names in the state of ``encoder``."""
-    return {
+def taken_over(encoder: Encoder) -> dict[str, Tensor]:
+    """Return the tone curve, if there is one, and the batch norms' statistics, by their names in the encoder's state.
+
+    They are on the CPU. ``take_over`` puts them into another encoder.
+    """
+    statistics = {
         f"{name}.{key}": part.get_buffer(key).cpu()
         for name, part in encoder.named_modules()
         if isinstance(part, _BatchNorm)
         for key in ("running_mean", "running_var")
     }
+    return statistics | {f"tone.{key}": value.cpu() for key, value in encoder.tone.state_dict().items()}
+
+
+def take_over(encoder: Encoder, found: dict[str, Tensor]) -> None:
+    """Put the result of ``taken_over`` into an encoder of the same kind, in place."""
+    if "tone.curve" in found:
+        encoder.tone = ToneCurve()
+    encoder.load_state_dict(found, strict=False)
 
 
 def _shares(model: PrototypeClassifier) -> Tensor | None:

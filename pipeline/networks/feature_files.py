@@ -5,13 +5,13 @@ A folder holds
 ``features.npy``    float32 N×(1 + views)×D: of every picture the evaluation view, then training views. Zero where a
                     picture has none: those that are not trained on have no training views.
 ``features.json``   what they were made from: digests of encoder, crops and rows; number, seed and parameters of the
-                    views; whose statistics the encoder's batch norms had; and the SHA-256 of the other files. Where all
+                    views; what the encoder took over from the target; and the SHA-256 of the other files. Where all
                     that is the same, they are read; else they are made anew.
 
-and, where the encoder had the target's statistics (``pipeline.networks.encoder_statistics``),
+and, where the encoder took something over (``pipeline.networks.encoder_statistics``),
 
-``by_source.npy``   float32 N×1×D: of every picture the evaluation view by the encoder with the source's statistics
-``statistics.safetensors``  the target's statistics
+``by_source.npy``   float32 N×1×D: of every picture the evaluation view by the source's encoder
+``statistics.safetensors``  what it took over
 
 Features are written batch by batch through a memory map, so that memory does not grow with the set.
 """
@@ -33,7 +33,7 @@ from pipeline.networks.encoder_statistics import StatisticsChoice
 FEATURES, NOTE = "features.npy", "features.json"
 BY_SOURCE, STATISTICS = "by_source.npy", "statistics.safetensors"
 CHOICE = "choice"
-"""The note's key with the chosen statistics, a ``StatisticsChoice``."""
+"""The note's key with what was chosen, a ``StatisticsChoice``."""
 
 
 @contextmanager
@@ -74,7 +74,7 @@ def _is_whole(folder: Path, description: dict[str, Any], files: Sequence[str]) -
 
 
 def write_note(folder: Path, description: dict[str, Any], choice: StatisticsChoice | None = None) -> None:
-    """Say beside finished features what they were made from, whose statistics were chosen, and the files' digests."""
+    """Say beside finished features what they were made from, what the encoder took over, and the files' digests."""
     digests = {name: sha256(folder / name) for name in (BY_SOURCE, STATISTICS) if (folder / name).exists()}
     note = description | {"sha256": sha256(folder / FEATURES)} | ({"more_sha256": digests} if digests else {})
     write_json(folder / NOTE, note | ({CHOICE: asdict(choice)} if choice else {}))
@@ -105,9 +105,9 @@ def open_array(path: Path, *shape: int) -> "np.memmap[Any, np.dtype[np.float32]]
 
 
 def read_choice(folder: Path) -> StatisticsChoice:
-    """Return which statistics the encoder had that made the features in ``folder``.
+    """Return what the encoder had taken over that made the features in ``folder``.
 
     Raises:
         DamagedFileError: the note is missing or damaged.
     """
-    return StatisticsChoice(**read_json(folder / NOTE).get(CHOICE, {"chosen": "source"}))
+    return StatisticsChoice(**read_json(folder / NOTE).get(CHOICE, {}))

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -19,6 +19,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from pipeline.config.learning import AugmentParams
+from pipeline.config.methods.encoder_rules import UNCHANGED, EncoderRules
 from pipeline.data.batches import DeviceCrops, DeviceFeatures, generator_for, prefetched
 from pipeline.data.prepared import PreparedData
 from pipeline.errors import DamagedFileError
@@ -56,8 +57,8 @@ class FeatureRequest:
         train_rows: the pictures whose training views are needed, int64.
         views: number of training views per picture.
         augment: parameters of the views.
-        statistics: whose statistics the encoder's batch norms use, as in ``adapt.encoder_statistics``.
-        model: the source model of this encoder, whose predictions decide; needed unless ``statistics`` is source.
+        rules: when the encoder takes over grey levels or statistics of these pictures.
+        model: the source model of this encoder, whose predictions decide; needed unless ``rules`` change nothing.
     """
 
     encoder: Encoder
@@ -68,7 +69,7 @@ class FeatureRequest:
     train_rows: Tensor
     views: int
     augment: AugmentParams
-    statistics: Literal["source", "target", "entropy"] = "source"
+    rules: EncoderRules = UNCHANGED
     model: PrototypeClassifier | None = None
 
     @classmethod
@@ -86,12 +87,12 @@ class FeatureRequest:
         data: PreparedData,
         views: int,
         augment: AugmentParams,
-        statistics: Literal["source", "target", "entropy"] = "source",
+        rules: EncoderRules = UNCHANGED,
         model: PrototypeClassifier | None = None,
     ) -> Self:
         """Request what an adaptation reads of the target: all pictures, and training views of its training rows."""
         every = torch.arange(len(data.store.images))
-        return cls(encoder, *_named(data), every, data.train_rows, views, augment, statistics, model)
+        return cls(encoder, *_named(data), every, data.train_rows, views, augment, rules, model)
 
     @cached_property
     def description(self) -> dict[str, Any]:
@@ -105,14 +106,16 @@ class FeatureRequest:
             "seed": SEED,
             "augment": self.augment.model_dump(mode="json"),
         }
-        if self.model is not None and self.statistics != "source":
+        if self.model is not None and not self.rules.nothing:
             described |= {
-                "statistics": self.statistics,
+                "statistics": self.rules.statistics,
                 "head": digest(self.model.network.head),
                 "prototypes": digest(self.model.prototypes),
                 "adjustment": self.model.decision.adjustment.tolist(),
                 "shares": self.model.statistics.shares.tolist() if self.model.statistics else None,
             }
+            if self.rules.matching != "never" and self.model.grey_levels is not None:
+                described |= {"matching": self.rules.matching, "grey_levels": digest(self.model.grey_levels)}
         return described
 
     @cached_property
@@ -137,7 +140,7 @@ class FeatureRequest:
         return DeviceFeatures(array, device)
 
     def read_by_source(self, folder: Path, device: torch.device, verify: bool = True) -> DeviceFeatures:
-        """Read the features by the encoder with the source's statistics, which direct transfer uses.
+        """Read the features by the source's encoder, which direct transfer uses.
 
         Arguments and errors are those of ``read``.
         """
@@ -155,7 +158,7 @@ class FeatureRequest:
         encoder = copy.deepcopy(self.encoder).cpu()
         if (folder / STATISTICS).exists():
             with damage_reported(folder / STATISTICS):
-                encoder.load_state_dict(load_file(folder / STATISTICS), strict=False)
+                encoder_statistics.take_over(encoder, load_file(folder / STATISTICS))
         return encoder
 
     def _require_made(self, folder: Path, verify: bool) -> None:
@@ -176,10 +179,10 @@ class FeatureRequest:
         with features_folder(folder, self.description, [FEATURES]) as temporary:
             if temporary is not None:
                 encoder, choice = self.encoder.to(device), None
-                if self.statistics != "source" and len(self.train_rows):
+                if not self.rules.nothing and len(self.train_rows):
                     choice, encoder = self._choose(device)
-                    if choice.chosen == "target":
-                        self._write_statistics(temporary, encoder, device)
+                    if not choice.unchanged:
+                        self._write_taken_over(temporary, encoder, device)
                 features = open_array(temporary / FEATURES, len(self.images), 1 + self.views, self.encoder.dim)
                 for rows, view, found in self.compute(encoder, device):
                     features[rows.numpy(), view] = found
@@ -188,9 +191,8 @@ class FeatureRequest:
         self._written.add(folder)
 
     def _choose(self, device: torch.device) -> tuple[StatisticsChoice, Encoder]:
-        """Choose the encoder's statistics, using a random sample of ``train_rows``."""
+        """Choose what the encoder takes over, using a random sample of ``train_rows``."""
         assert self.model is not None
-        assert self.statistics != "source"
         generator = generator_for(SEED, f"statistics {self.name}", 0)
         sample = self.train_rows[torch.randperm(len(self.train_rows), generator=generator)]
         sample, inputs = sample[: encoder_statistics.PICTURES], DeviceCrops(self.images, device)
@@ -203,11 +205,11 @@ class FeatureRequest:
             for batch in progress_bar(stored, total=len(batches), desc=title, unit="batch", leave=False):
                 yield inputs.evaluation_view(batch, self.augment.eval_crop)
 
-        return encoder_statistics.choose(self.model.to(device).eval(), self.statistics, len(sample), views)
+        return encoder_statistics.choose(self.model.to(device).eval(), self.rules, len(sample), views)
 
-    def _write_statistics(self, folder: Path, encoder: Encoder, device: torch.device) -> None:
-        """Write the encoder's statistics, and features of the evaluation views with the source's statistics."""
-        saved.write_tensors(folder / STATISTICS, encoder_statistics.statistics(encoder))
+    def _write_taken_over(self, folder: Path, encoder: Encoder, device: torch.device) -> None:
+        """Write what the encoder has taken over, and features of the evaluation views by the source's encoder."""
+        saved.write_tensors(folder / STATISTICS, encoder_statistics.taken_over(encoder))
         by_source = open_array(folder / BY_SOURCE, len(self.images), 1, encoder.dim)
         for rows, view, found in replace(self, views=0).compute(self.encoder, device):
             by_source[rows.numpy(), view] = found
@@ -220,7 +222,7 @@ class FeatureRequest:
         """Compute the features of one shard.
 
         Args:
-            encoder: this request's encoder, with its own statistics or the target's.
+            encoder: this request's encoder, or its changed copy.
             device: the device to compute on.
             shard: the part to compute. Sharding does not change the batches.
 

@@ -17,6 +17,7 @@ from pipeline import backbones
 from pipeline.config.learning import LinearModelParams, ModelParams
 from pipeline.data.crops import CROP_SIZE
 from pipeline.labels import NUM_CLASSES
+from pipeline.networks.grey_levels import GreyLevels
 from pipeline.networks.statistics import ClassStatistics
 
 
@@ -66,6 +67,7 @@ class Encoder(nn.Module):
     Attributes:
         trunk: the backbone.
         dim: number of features.
+        tone: changes the pictures first: a ``ToneCurve`` if the grey levels of a target are matched, otherwise nothing.
 
     Raises:
         ParamsError: the architecture does not exist, or does not take pictures of this size.
@@ -78,6 +80,7 @@ class Encoder(nn.Module):
         # By default crops are not resized, and the graph has no resizing operation.
         self.size = nn.Identity() if params.input_size in (None, CROP_SIZE) else InputSize(params.input_size)
         self.norm = nn.Identity() if norm is None else InputNorm(norm)
+        self.tone: nn.Module = nn.Identity()
         self.trunk = backbone.build(params.weights)
         self.dim = backbone.width(self.trunk)
         self._unit = not isinstance(params, LinearModelParams)
@@ -90,7 +93,7 @@ class Encoder(nn.Module):
 
     def features(self, images: Tensor) -> Tensor:
         """Return the features before L2 normalisation, N×``dim``."""
-        images = self.norm(self.size(images)).contiguous(memory_format=torch.channels_last)
+        images = self.norm(self.size(self.tone(images))).contiguous(memory_format=torch.channels_last)
         features: Tensor = self.trunk(images)
         return features
 
@@ -334,6 +337,8 @@ class PrototypeClassifier(Classifier):
     In an imported model ``prototypes`` is its linear classifier, and z are its features.
 
     Attributes:
+        grey_levels: of the source's pictures, in a source model; predictions do not depend on them. None in models of
+            older versions and in imported ones.
         statistics: class statistics of the source's z; predictions do not depend on them. Only source models have them;
             most adapted models, whose z differs, and source models of older versions have None.
     """
@@ -350,6 +355,7 @@ class PrototypeClassifier(Classifier):
         self.prototypes = prototypes
         self.decision = decision or Decision()
         self.statistics = statistics
+        self.grey_levels: GreyLevels | None = None
 
     @classmethod
     def untrained(cls, params: ModelParams) -> Self:

@@ -19,7 +19,8 @@ from pipeline.config.section import Section
 from pipeline.errors import ParamsError, WeightsError
 from pipeline.files.records import faults
 from pipeline.networks import saved
-from pipeline.networks.network import Classifier, Network, PrototypeClassifier
+from pipeline.networks.grey_levels import GreyLevels, ToneCurve
+from pipeline.networks.network import Classifier, Encoder, Network, PrototypeClassifier
 from pipeline.networks.statistics import ClassStatistics
 from pipeline.registry import imported_of
 
@@ -120,6 +121,12 @@ def open_model(folder: Path) -> TrainedModel:
     model, here = kind.untrained(params), saved.parts(folder)
     if "statistics" in here and isinstance(model, PrototypeClassifier):
         model.statistics = ClassStatistics(params.projection_dim)
+    if "grey_levels" in here and isinstance(model, PrototypeClassifier):
+        model.grey_levels = GreyLevels()
+    if description.get("encoder_statistics", {}).get("matched"):
+        for part in model.modules():
+            if isinstance(part, Encoder):
+                part.tone = ToneCurve()
     parts = dict(model.named_children())
     saved.load(folder, {name: part for name, part in parts.items() if name in here or name != "network"})
     if "network" not in here:

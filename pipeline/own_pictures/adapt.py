@@ -22,7 +22,7 @@ from pipeline.files.io import read_json, write_json
 from pipeline.labels import EXPRESSIONS
 from pipeline.locks import exclusive
 from pipeline.methods import implementation
-from pipeline.own_pictures import outputs
+from pipeline.own_pictures import outputs, verdicts
 from pipeline.own_pictures.labelled import Labelled
 from pipeline.own_pictures.request import AdaptRequest, Plan
 from pipeline.own_pictures.user_labels import UserLabel, digest, read_labels, single_labels
@@ -117,8 +117,8 @@ def _labelled(plan: Plan, work: Adaptation, given: Sequence[UserLabel]) -> Label
     """
     model = copy.deepcopy(work.source_model)
     keys, faces = work.target.store.samples["key"].tolist(), work.target.split.train
-    own_statistics = work.statistics.chosen == "target"
-    return Labelled(given, keys, faces, model, work.params.title, own_statistics, plan.rule, work.seed)
+    taken = verdicts.taken_over(work.statistics)
+    return Labelled(given, keys, faces, model, work.params.title, taken, plan.rule, work.seed)
 
 
 def _claim(request: AdaptRequest, faces: FaceParams, given: Sequence[UserLabel]) -> Path:

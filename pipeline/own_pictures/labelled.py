@@ -91,7 +91,7 @@ class Labelled:
         faces: rows of the store in which a face was found, int64.
         source_model: a separate copy of the source model.
         title: title of the method.
-        own_statistics: whether the encoder has the target's statistics.
+        taken: what the encoder takes over from these pictures, in words; empty: nothing.
         rule: the label-free rule that decides whether the source model or the adapted one is preferred.
         seed: seed of the folds and of the pictures used in a fit.
         verdict: the result, set by the call.
@@ -102,7 +102,7 @@ class Labelled:
     faces: NDArray[np.int64]
     source_model: PrototypeClassifier
     title: str
-    own_statistics: bool
+    taken: str
     rule: str
     seed: int
     verdict: Verdict = field(init=False)
@@ -129,7 +129,7 @@ class Labelled:
         plain = self.source_model.to(device).eval()
         swap_encoder(plain, GivenFeatures(plain.network.encoder.dim))
         work = _Fits(plain, method, torch.from_numpy(self.rows), torch.from_numpy(self.labels), self.seed)
-        start = "with the statistics of your pictures" if self.own_statistics else "as it is"
+        start = f"with {self.taken}" if self.taken else "as it is"
         found = [self._candidate("source", f"the source model {start}", 0.0, work.predicted(plain))]
         if method.kept_epoch > 0:  # otherwise the method has kept the source model as well
             title = f"adapted by {self.title} without labels"

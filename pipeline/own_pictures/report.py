@@ -118,7 +118,7 @@ class ReportData:
     @property
     def kept_source(self) -> bool:
         """Whether the source model is kept unchanged: by a rule, by labels, or because the method is DT."""
-        return self.kept_epoch == 0 and self.statistics.chosen == "source" and not self.fitted
+        return self.kept_epoch == 0 and self.statistics.unchanged and not self.fitted
 
     @property
     def fitted(self) -> bool:
@@ -144,6 +144,7 @@ def text(data: ReportData) -> str:
         data.note,
         "## What was done",
         verdicts.done(settings.adapt, data.why),
+        verdicts.of_grey_levels(data.statistics, mark),
         verdicts.of_statistics(data.statistics, mark),
         "" if data.known is None else f"Only the expressions that you named can be predicted: {', '.join(data.known)}.",
         *_kept(data),
@@ -217,8 +218,8 @@ def _kept(data: ReportData) -> list[str]:
     """Return the paragraph on which model is kept and why."""
     if data.verdict is not None:
         return [verdicts.of_labels(data.verdict, data.mark)]
-    own = data.statistics.chosen == "target"
-    return [verdicts.kept(data.settings.adapt, data.kept_epoch, data.validations, data.moved, data.mark, own)]
+    taken = verdicts.taken_over(data.statistics)
+    return [verdicts.kept(data.settings.adapt, data.kept_epoch, data.validations, data.moved, data.mark, taken)]
 
 
 def _calibrated(data: ReportData) -> str:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from pipeline.config.methods import AdaptParams
 from pipeline.labels import EXPRESSIONS, NUM_CLASSES
-from pipeline.networks.encoder_statistics import MARGIN, StatisticsChoice
+from pipeline.networks.encoder_statistics import MARGIN, TONE_MARGIN, StatisticsChoice
 from pipeline.own_pictures.labelled import Candidate, Verdict
 from pipeline.reporting.markdown import markdown_table
 from pipeline.validators import chooser
@@ -42,8 +42,8 @@ def of_statistics(choice: StatisticsChoice, mark: str) -> str:
     numbers = f"from {choice.of_source:.3f}{mark} to {choice.of_target:.3f}{mark}"
     if choice.chosen == "target":
         return (
-            "Before that, the means and variances in the encoder's batch norms were moved halfway to those of these "
-            f"pictures, because this changed the entropy of the predictions {numbers}: they became surer."
+            "Before training, the means and variances in the encoder's batch norms were moved halfway to those of "
+            f"these pictures, because this changed the entropy of the predictions {numbers}: they became surer."
         )
     return (
         "The encoder's batch norms kept the source's means and variances: those of these pictures would have changed "
@@ -51,9 +51,30 @@ def of_statistics(choice: StatisticsChoice, mark: str) -> str:
     )
 
 
-def kept(
-    params: AdaptParams, epoch: int, validations: pd.DataFrame, moved: float, mark: str, own_statistics: bool = False
-) -> str:
+def of_grey_levels(choice: StatisticsChoice, mark: str) -> str:
+    """Say whether the grey levels are matched; empty if there was no choice."""
+    if choice.unmatched_entropy is None or choice.matched_entropy is None:
+        return ""
+    numbers = f"from {choice.unmatched_entropy:.3f}{mark} to {choice.matched_entropy:.3f}{mark}"
+    if choice.matched:
+        return (
+            "First, one tone curve for all pictures gave them the grey levels of the pictures that the source model "
+            f"was trained on; this changed the entropy of the predictions {numbers}."
+        )
+    return (
+        "The pictures kept their grey levels: with those of the pictures that the source model was trained on, the "
+        f"entropy of the predictions would have changed {numbers}, and it must fall by more than {TONE_MARGIN}."
+    )
+
+
+def taken_over(choice: StatisticsChoice) -> str:
+    """Say in a few words what the encoder takes over from these pictures; empty: nothing."""
+    taken = ["matched grey levels"] if choice.matched else []
+    taken += ["the statistics of these pictures"] if choice.chosen == "target" else []
+    return " and ".join(taken)
+
+
+def kept(params: AdaptParams, epoch: int, validations: pd.DataFrame, moved: float, mark: str, taken: str = "") -> str:
     """Describe which model is kept, and by which rule.
 
     Args:
@@ -62,7 +83,7 @@ def kept(
         validations: the validators' values, one row per epoch from 0.
         moved: share of pictures whose predicted class differs between the last epoch's model and the source model.
         mark: appended to every number if pictures are drawn, else "".
-        own_statistics: whether the encoder has the statistics of these pictures.
+        taken: what the encoder takes over from these pictures, as of ``taken_over``.
     """
     if not params.adapts:
         return ""
@@ -74,7 +95,7 @@ def kept(
         if params.search:
             of = f" of configuration {epoch} of those tried ([validations.csv](validations.csv))"
         return f"**Kept the adapted model**{of}. {moves.format('changed')}; {reason}."
-    start = " with the statistics of these pictures" if own_statistics else ""
+    start = f" with {taken}" if taken else ""
     return f"**Kept the source model{start}**: {reason}. {moves.format('would have changed')}."
 
 

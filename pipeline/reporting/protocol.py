@@ -76,7 +76,15 @@ def describe(results: Sequence[Result], source: SourceMetrics, paper: Params) ->
         "the measured score.",
     ]
     paragraphs.append("\n".join(f"- {dataset_title(result.target)}: {_run(result)}" for result in results))
-    return "\n\n".join((*paragraphs, *_statistics(results), *_differences(results, paper), *_divisions(results)))
+    return "\n\n".join(
+        (
+            *paragraphs,
+            *_grey_levels(results),
+            *_statistics(results),
+            *_differences(results, paper),
+            *_divisions(results),
+        )
+    )
 
 
 def _run(result: Result) -> str:
@@ -124,6 +132,19 @@ def _statistics(results: Sequence[Result]) -> list[str]:
     return [
         f"Batch norms of the encoder: the target's own statistics for {own}{reason}; the source's for {others} "
         f"(`adapt.encoder_statistics: {rule}`)."
+    ]
+
+
+def _grey_levels(results: Sequence[Result]) -> list[str]:
+    """Which targets' grey levels are matched to the source's, where they may be."""
+    rule = results[0].parameters.get("adapt.histogram_matching", "never")
+    if rule == "never" or not results[0].adapts:
+        return []
+    matched = ", ".join(dataset_title(result.target) for result in results if result.histogram_matched) or "no target"
+    reason = "" if rule == "always" else ", where predictions became surer with it; no label was used"
+    return [
+        f"Before the encoder a tone curve maps grey levels to the source's for {matched}{reason} "
+        f"(`adapt.histogram_matching: {rule}`)."
     ]
 
 

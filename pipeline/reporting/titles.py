@@ -39,8 +39,9 @@ def method_title(result: Result) -> str:
 
 def start_title(result: Result) -> str:
     """What the training started from: the model of epoch 0, which a rule may keep."""
-    own = " with the target's statistics in its encoder" if result.encoder_statistics == "target" else ""
-    return f"the source model{own}"
+    taken = ["matched grey levels"] if result.histogram_matched else []
+    taken += ["the target's statistics in its encoder"] if result.encoder_statistics == "target" else []
+    return f"the source model with {' and '.join(taken)}" if taken else "the source model"
 
 
 def step_word(result: Result) -> str:

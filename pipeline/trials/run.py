@@ -14,11 +14,13 @@ from numpy.typing import NDArray
 
 from pipeline.compute.team import Team
 from pipeline.config.methods import AdaptParams
+from pipeline.config.methods.encoder_rules import UNCHANGED
 from pipeline.data.batches import DeviceFeatures
 from pipeline.data.prepared import PreparedData
 from pipeline.errors import DatasetError, DivergedError, ParamsError
 from pipeline.evaluation.scores import score
 from pipeline.methods import Method, SourceDomain, TargetDomain, implementation
+from pipeline.networks.encoder_statistics import StatisticsChoice
 from pipeline.networks.feature_files import read_choice
 from pipeline.networks.features import FeatureRequest, GivenFeatures, source_rows, swap_encoder
 from pipeline.networks.inference import classify
@@ -47,13 +49,13 @@ class Trial:
         case: its pictures.
         method: the untrained method.
         direct: classes predicted by direct transfer, int64.
-        statistics: statistics of the encoder's batch norms: source or target.
+        choice: what the encoder takes over from the target.
     """
 
     case: Case
     method: Method
     direct: NDArray[np.int64]
-    statistics: str
+    choice: StatisticsChoice
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,9 +90,9 @@ class Trials:
 
         Returns:
             One row per target: camera, shares, draw, pictures, outcome (adapted or diverged), the statistics of the
-            encoder, and accuracy and balanced accuracy of direct transfer (dt_), of direct transfer with these
-            statistics (start_) and of the epoch that ``params.choose`` keeps, and that epoch. After a diverged
-            adaptation the latter are NaN, and the run continues.
+            encoder, whether grey levels are matched, and accuracy and balanced accuracy of direct transfer (dt_), of
+            direct transfer with the encoder changed in this way (start_) and of the epoch that ``params.choose`` keeps,
+            and that epoch. After a diverged adaptation the latter are NaN, and the run continues.
 
         Raises:
             DatasetError: the source's test rows have no labels.
@@ -182,7 +184,7 @@ class Trials:
             train_rows=every,
             views=params.target_views,
             augment=augment,
-            statistics=params.encoder_statistics if params.adapts else "source",
+            rules=params.encoder_rules if params.adapts else UNCHANGED,
             model=self._model,
         )
         folder = self.folder / request.name
@@ -196,7 +198,7 @@ class Trials:
         target = TargetDomain(request.read(folder, device), every, every)
         torch.manual_seed(self.seed)
         method = implementation(params)(head, labelled, target, params, augment, self.seed, self.team)
-        return Trial(case, method, direct[1].argmax(dim=1).cpu().numpy(), read_choice(folder).chosen)
+        return Trial(case, method, direct[1].argmax(dim=1).cpu().numpy(), read_choice(folder))
 
     @cached_property
     def head(self) -> PrototypeClassifier:
@@ -236,7 +238,8 @@ def _row(trial: Trial, outcome: str, labels: NDArray[np.int64]) -> dict[str, str
     after = None if kept is None else score(labels, trial.method.predictions[kept].numpy().astype(np.int64))
     return {
         **_named(trial.case, outcome),
-        "statistics": trial.statistics,
+        "statistics": trial.choice.chosen,
+        "matched": trial.choice.matched,
         "dt_accuracy": before.accuracy,
         "dt_balanced": before.balanced_accuracy,
         "start_accuracy": start.accuracy,
@@ -287,9 +290,11 @@ def _line(name: str, found: pd.DataFrame) -> str:
     if not len(ended):
         return f"{name:14} {transfer}{diverged} of {len(found)}"
     gain, balanced = ended.accuracy - ended.dt_accuracy, ended.balanced - ended.dt_balanced
-    harmed, kept = (balanced < -WORSE).sum(), ((ended.kept_epoch == 0) & (ended.statistics == "source")).sum()
+    matched = ended.matched.astype(bool)
+    kept = ((ended.kept_epoch == 0) & (ended.statistics == "source") & ~matched).sum()
     return (
         f"{name:14} {transfer}, gain {100 * gain.mean():+.1f} ({100 * balanced.mean():+.1f}), worst "
-        f"{100 * balanced.min():+.1f}{diverged}; harmed {harmed}, source model kept {kept}, target's statistics "
-        f"{(ended.statistics == 'target').sum()} of {len(found)}"
+        f"{100 * balanced.min():+.1f}{diverged}; harmed {(balanced < -WORSE).sum()}, source model kept {kept}, "
+        f"target's statistics {(ended.statistics == 'target').sum()}, grey levels matched {matched.sum()} "
+        f"of {len(found)}"
     )

@@ -16,6 +16,7 @@ from pipeline.config.learning import AugmentParams, ModelParams, PretrainParams,
 from pipeline.config.methods import METHODS
 from pipeline.data.batches import DeviceCrops
 from pipeline.methods import Method, SourceDomain, TargetDomain, implementation
+from pipeline.networks.grey_levels import GreyLevels
 from pipeline.networks.inference import project
 from pipeline.networks.network import Network, PrototypeClassifier, Prototypes
 from pipeline.networks.statistics import ClassStatistics
@@ -93,7 +94,9 @@ def source_model() -> PrototypeClassifier:
         projections = project(network, crops, ROWS, 1.0)
         learning = PrototypeLearning(Prototypes(32), projections, LABELS, prototypes, 0)
         loop.fit(learning, Checkpoint(Path(folder, "2.pt"), {}), lambda *_: None, TEAM)
-    return PrototypeClassifier(network, learning.prototypes, statistics=ClassStatistics.of(projections, LABELS))
+    model = PrototypeClassifier(network, learning.prototypes, statistics=ClassStatistics.of(projections, LABELS))
+    model.grey_levels = GreyLevels.of([crops.evaluation_view(crops.batch(ROWS), 1.0)])
+    return model
 
 
 def method(

@@ -11,11 +11,21 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from pipeline.config.methods.encoder_rules import EncoderRules
 from pipeline.data.prepared import PreparedData, Split
 from pipeline.errors import DamagedFileError, ParamsError
-from pipeline.networks.encoder_statistics import MARGIN, choose, drawn, with_statistics
+from pipeline.networks.encoder_statistics import (
+    MARGIN,
+    TONE_MARGIN,
+    choose,
+    drawn,
+    take_over,
+    taken_over,
+    with_statistics,
+)
 from pipeline.networks.feature_files import read_choice
 from pipeline.networks.features import FeatureRequest
+from pipeline.networks.grey_levels import GreyLevels
 from pipeline.networks.network import Encoder, PrototypeClassifier
 from pipeline.validators.measures import entropy
 from tests.methods import toy
@@ -61,7 +71,7 @@ def test_every_batch_norm_is_halfway_to_the_mean_statistics_of_the_batches() -> 
 
 def test_the_target_keeps_its_own_statistics_where_predictions_become_surer() -> None:
     model = copy.deepcopy(toy.source_model()).eval()
-    choice, encoder = choose(model, "entropy", toy.COUNT, places_of(shifted=True))
+    choice, encoder = choose(model, EncoderRules("entropy"), toy.COUNT, places_of(shifted=True))
     of_source = entropy(torch.cat([model.embed(images)[1] for images in views(True)]).detach().numpy())
     assert choice.of_source == pytest.approx(of_source, abs=1e-5)
     assert choice.of_target is not None
@@ -70,10 +80,10 @@ def test_the_target_keeps_its_own_statistics_where_predictions_become_surer() ->
     assert _right(model, encoder) > _right(model, model.network.encoder)
 
     own = places_of(shifted=False, seed=1)
-    choice, encoder = choose(model, "entropy", toy.COUNT, own)
+    choice, encoder = choose(model, EncoderRules("entropy"), toy.COUNT, own)
     assert choice.chosen == "source"
     assert encoder is model.network.encoder
-    choice, encoder = choose(model, "target", toy.COUNT, own)
+    choice, encoder = choose(model, EncoderRules("target"), toy.COUNT, own)
     assert (choice.chosen, choice.of_source) == ("target", None)
     assert encoder is not model.network.encoder
 
@@ -86,11 +96,53 @@ def _right(model: PrototypeClassifier, encoder: Encoder) -> float:
 def test_an_encoder_without_batch_norms_keeps_what_it_has() -> None:
     model = copy.deepcopy(toy.source_model()).eval()
     model.network.encoder.trunk = nn.Sequential(nn.AdaptiveAvgPool2d(13), nn.Flatten())
-    choice, encoder = choose(model, "entropy", toy.COUNT, places_of(True))
+    choice, encoder = choose(model, EncoderRules("entropy"), toy.COUNT, places_of(True))
     assert choice.chosen == "source"
     assert encoder is model.network.encoder
     with pytest.raises(ParamsError, match=r"adapt\.encoder_statistics: this encoder has no batch norms"):
-        choose(model, "target", toy.COUNT, places_of(True))
+        choose(model, EncoderRules("target"), toy.COUNT, places_of(True))
+
+
+def darker(seed: int = 1) -> Tensor:
+    """The source's toy pictures as a dark camera with little contrast would show them."""
+    return torch.cat(views(shifted=False, seed=seed)) ** 2 * 0.4
+
+
+def test_grey_levels_are_matched_where_predictions_become_surer() -> None:
+    model, images = copy.deepcopy(toy.source_model()).eval(), darker()
+    choice, encoder = choose(model, EncoderRules(matching="entropy"), toy.COUNT, lambda places: [images[places]])
+    assert choice.matched
+    assert choice.unmatched_entropy is not None
+    assert choice.matched_entropy is not None
+    assert choice.matched_entropy < choice.unmatched_entropy - TONE_MARGIN
+    assert (choice.chosen, choice.of_source, choice.unchanged) == ("source", None, False)
+    shown = encoder.tone(images)
+    levels = GreyLevels.of([shown]).shares.cumsum(0)
+    assert model.grey_levels is not None
+    assert float((levels - model.grey_levels.shares.cumsum(0)).abs().max()) < 0.1
+    assert isinstance(model.network.encoder.tone, nn.Identity)
+
+    own = torch.cat(views(shifted=False, seed=1))
+    choice, encoder = choose(model, EncoderRules(matching="entropy"), toy.COUNT, lambda places: [own[places]])
+    assert choice.unchanged
+    assert encoder is model.network.encoder
+    choice, encoder = choose(model, EncoderRules(matching="always"), toy.COUNT, lambda places: [own[places]])
+    assert choice.matched
+    model.grey_levels = None  # an imported model
+    choice, encoder = choose(model, EncoderRules(matching="always"), toy.COUNT, lambda places: [images[places]])
+    assert choice.unchanged
+    assert encoder is model.network.encoder
+
+
+def test_statistics_are_chosen_after_the_grey_levels() -> None:
+    model, images = copy.deepcopy(toy.source_model()).eval(), darker()
+    choice, encoder = choose(
+        model, EncoderRules("target", "always"), toy.COUNT, lambda places: images[places].tensor_split(2)
+    )
+    assert (choice.chosen, choice.matched) == ("target", True)
+    other = copy.deepcopy(model.network.encoder)
+    take_over(other, taken_over(encoder))
+    torch.testing.assert_close(other(images), encoder(images))
 
 
 def test_pictures_are_drawn_by_predicted_class_with_the_sources_shares() -> None:
@@ -113,7 +165,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> PreparedData:
 
 def request(data: PreparedData) -> FeatureRequest:
     model = copy.deepcopy(toy.source_model())
-    return FeatureRequest.of_target(model.network.encoder, data, 1, toy.VIEWS, "target", model)
+    return FeatureRequest.of_target(model.network.encoder, data, 1, toy.VIEWS, EncoderRules("target", "always"), model)
 
 
 def test_features_have_the_chosen_statistics_and_direct_transfer_has_the_sources(

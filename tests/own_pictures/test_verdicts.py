@@ -36,8 +36,23 @@ def test_whose_statistics_the_encoder_has_is_told_with_both_numbers() -> None:
     said = verdicts.of_statistics(StatisticsChoice("source", 0.92, 0.9), "")
     assert said.endswith("entropy of the predictions from 0.920 to 0.900, and it must fall by more than 0.05.")
     assert verdicts.of_statistics(StatisticsChoice("source"), "") == ""
-    said = verdicts.kept(params("pocan", choose="warrant"), 0, VALIDATIONS, 0.123, "", own_statistics=True)
-    assert said.startswith("**Kept the source model with the statistics of these pictures**: ")
+    said = verdicts.kept(
+        params("pocan", choose="warrant"),
+        0,
+        VALIDATIONS,
+        0.123,
+        "",
+        verdicts.taken_over(StatisticsChoice("target", matched=True)),
+    )
+    assert said.startswith("**Kept the source model with matched grey levels and the statistics of these pictures**: ")
+
+
+def test_whether_grey_levels_are_matched_is_told_with_both_numbers() -> None:
+    said = verdicts.of_grey_levels(StatisticsChoice(matched=True, unmatched_entropy=0.75, matched_entropy=0.5), " ◊")
+    assert said.endswith("this changed the entropy of the predictions from 0.750 ◊ to 0.500 ◊.")
+    said = verdicts.of_grey_levels(StatisticsChoice(unmatched_entropy=0.92, matched_entropy=0.915), "")
+    assert said.endswith("would have changed from 0.920 to 0.915, and it must fall by more than 0.012.")
+    assert verdicts.of_grey_levels(StatisticsChoice(), "") == ""
 
 
 def test_an_adapted_model_that_is_kept_is_told_with_its_reason() -> None:

@@ -1,5 +1,6 @@
 """The cells of tables.md from fixed metrics."""
 
+import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,10 +10,12 @@ import pytest
 
 from pipeline.config.dependencies import result_params
 from pipeline.config.methods import METHODS
+from pipeline.evaluation.records import Result
 from pipeline.reporting.markdown import markdown_table
 from pipeline.reporting.report import render
 from pipeline.reporting.results import load_evaluations, load_source
 from pipeline.reporting.study_results import StudySummary
+from pipeline.reporting.titles import start_title
 from pipeline.validators import VALIDATORS
 from tests.reporting.made_results import (
     ENVIRONMENT,
@@ -379,6 +382,16 @@ def test_whose_statistics_the_encoder_has_is_said_by_target(tmp_path: Path) -> N
     assert "kept the source model" not in section(text, "Judged without")
     sources = result("ckplus", parameters=own | {"adapt.encoder_statistics": "source"})
     assert "Batch norms of the encoder" not in text_of(tmp_path / "published", sources)
+
+
+def test_whose_grey_levels_are_matched_is_said_by_target(tmp_path: Path) -> None:
+    own = result_params(PARAMS, "ckplus") | {"adapt.histogram_matching": "entropy"}
+    matched = result("ckplus", parameters=own, kept_epoch=0, histogram_matched=True)
+    text = text_of(tmp_path, matched, result("jaffe", parameters=own))
+    said = "maps grey levels to the source's for CK+, where predictions became surer with it; no label was used"
+    assert f"{said} (`adapt.histogram_matching: entropy`)." in text
+    assert "kept the source model" not in section(text, "Judged without")
+    assert start_title(Result.model_validate_json(json.dumps(matched))) == "the source model with matched grey levels"
 
 
 def test_what_each_validator_would_have_chosen(tmp_path: Path) -> None:

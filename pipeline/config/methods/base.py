@@ -4,6 +4,7 @@ from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
+from pipeline.config.methods.encoder_rules import EncoderRules, MatchingRule, StatisticsRule
 from pipeline.config.methods.space import Space
 from pipeline.config.section import Name, PositiveInt, Section
 from pipeline.registry import unknown
@@ -28,6 +29,8 @@ class AdaptParams(Section):
         target_views: for head: the same for target pictures.
         encoder_statistics: for head: statistics of the encoder's batch norms for the target: source, target (AdaBN), or
             entropy: target if that clearly lowers the mean entropy of the source model's predictions.
+        histogram_matching: for head: whether a tone curve maps the target's grey levels to the source's: never, always,
+            or entropy: if that lowers the mean entropy of the source model's predictions.
         search: number of configurations to train; ``choose`` then keeps the last epoch of one of them, or the source
             model. 0: train only the configured one.
         choose: the epoch whose model is kept and scored: last, or the name of a validator (``pipeline.validators``),
@@ -77,9 +80,15 @@ class AdaptParams(Section):
     source_pictures: Annotated[int, Field(ge=2)] | None = None
     source_views: PositiveInt = 1
     target_views: PositiveInt = 3
-    encoder_statistics: Literal["source", "target", "entropy"] = "source"
+    encoder_statistics: StatisticsRule = "source"
+    histogram_matching: MatchingRule = "never"
     search: Annotated[int, Field(ge=0)] = 0
     choose: Name = LAST
+
+    @property
+    def encoder_rules(self) -> EncoderRules:
+        """When the encoder takes something over from the target."""
+        return EncoderRules(self.encoder_statistics, self.histogram_matching)
 
     @field_validator("choose")
     @classmethod
