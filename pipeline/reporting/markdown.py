@@ -110,7 +110,7 @@ def difference_text(found: PairedDifference, marks: Iterable[str]) -> str:
 
 
 def interval_text(low: float | None, high: float | None) -> str:
-    """Format the interval of a difference in points, "[+1.0, +5.2]"; empty if it is unknown."""
+    """Format the interval of a difference in points, "[+1.0, +5.2]"; a dash if it is unknown."""
     return NOTHING if low is None or high is None else f"[{signed(low)}, {signed(high)}]"
 
 

@@ -10,10 +10,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from pipeline.backbones import BACKBONES
 from pipeline.compute.team import Team
 from pipeline.config.learning import ModelParams
 from pipeline.config.methods import METHODS
 from pipeline.networks.network import Network
+from tests.methods.toy import SMALL
 from tests.tasks import COMPUTE, adaptation, pocan, pretraining
 
 NORMED = {"projection_norm": "batch"}
@@ -31,6 +33,14 @@ def double(params: ModelParams) -> Network:
     network.register_forward_pre_hook(lambda _, arguments: (arguments[0].double(),))
     network.encoder.trunk.register_forward_pre_hook(lambda _, arguments: (arguments[0].double(),))
     network.head.register_forward_hook(lambda _, __, output: output.float())
+    return network
+
+
+def small_double(params: ModelParams) -> Network:
+    """The same with the small encoder of the toy problem: what the methods share does not depend on the encoder."""
+    BACKBONES.add(SMALL)
+    network = double(params.model_copy(update={"backbone": SMALL.name}))
+    BACKBONES.remove(SMALL.name)
     return network
 
 
@@ -60,7 +70,7 @@ def methods_steps(team: Team) -> dict[str, Tensor]:
     """Losses, model and validators of one step of every method but POCAN, in float64."""
     found: dict[str, Tensor] = {}
     for name in (name for name, params in METHODS.items() if params.adapts and name != "pocan"):
-        method = adaptation(name, team, build=double, batch_size=9)
+        method = adaptation(name, team, build=small_double, batch_size=9)
         plan = method.begin_epoch(0)
         found |= {f"{name}/{key}": value for key, value in method.step(next(plan.batches), 0.5).items()}
         found |= {f"{name}/model.{key}": value.float() for key, value in method.model.state_dict().items()}

@@ -45,6 +45,12 @@ def test_the_gain_has_its_interval_where_it_is_known() -> None:
     ]
 
 
+@pytest.mark.parametrize("low", [None, -4.0])
+def test_of_an_older_experiment_the_interval_may_not_be_known(low: float | None) -> None:
+    older = row("older", "abc", "branch_base", 77.5, gain_low__mean=low, gain_high__mean=None)
+    assert lines_of(row(rev="workspace"), row(), older)[2] == "  older      77.5  77.5  −2.5"
+
+
 def test_a_workspace_that_has_changed_has_a_row() -> None:
     lines = lines_of(row(rev="workspace", adapt__tau=0.9), row())
     assert lines[1] == "workspace    80.0  80.0   0.0  adapt.tau=0.9"
