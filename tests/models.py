@@ -7,6 +7,7 @@ import torch
 
 from pipeline.config.learning import ModelParams
 from pipeline.networks import saved
+from pipeline.networks.grey_levels import GreyLevels
 from pipeline.networks.network import PrototypeClassifier, unit_rows
 from pipeline.networks.statistics import ClassStatistics
 from tests.stores import FACES
@@ -35,6 +36,8 @@ def small(seed: int = 0, params: ModelParams = MODEL) -> PrototypeClassifier:
     torch.manual_seed(seed)
     model = PrototypeClassifier.untrained(params)
     model.statistics = ClassStatistics.of(unit_rows(torch.linspace(-1, 1, 14 * 8).reshape(14, 8)), torch.arange(14) % 7)
+    model.grey_levels = GreyLevels()
+    model.grey_levels.shares.copy_(torch.hann_window(256) / 128)
     with torch.no_grad():
         model.prototypes.matrix.mul_(20)
         model.calibration.temperature.fill_(1.5)
