@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 from pipeline.command_line import run
 from pipeline.config import paths
+from pipeline.config.learning import EncoderRules
 from pipeline.config.load import load
 from pipeline.config.schema import Params
 from pipeline.errors import ParamsError
@@ -22,7 +23,7 @@ def main(dataset: str, shard: str | None = None) -> None:
     """
     settings, part = load(), None if shard is None else Shard.parse(shard)
     if settings.adapt.trains == "head":
-        if part and dataset != settings.source and not settings.adapt.encoder_rules.nothing:
+        if part and dataset != settings.source and not rules_of(settings).nothing:
             raise ParamsError(
                 "--shard: the target's own statistics and grey levels are of all its pictures; set "
                 "adapt.encoder_statistics: source and adapt.histogram_matching: never"
@@ -61,13 +62,18 @@ def compute(settings: Params, dataset: str, part: Shard | None) -> None:
     print(folder)
 
 
+def rules_of(settings: Params) -> EncoderRules:
+    """Return when the encoder takes something over from a target."""
+    return EncoderRules(settings.adapt.encoder_statistics, settings.adapt.histogram_matching)
+
+
 def _of_target(settings: Params, data: "PreparedData") -> "FeatureRequest":
     """The features that an adaptation to this target reads."""
     from pipeline.networks import trained
     from pipeline.networks.features import FeatureRequest
     from pipeline.networks.network import PrototypeClassifier
 
-    views, rules = settings.adapt.target_views, settings.adapt.encoder_rules
+    views, rules = settings.adapt.target_views, rules_of(settings)
     if rules.nothing:  # then the prototypes are not needed
         encoder = trained.pretrained_network(settings.model).encoder
         return FeatureRequest.of_target(encoder, data, views, settings.augment)

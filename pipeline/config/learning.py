@@ -3,6 +3,7 @@
 The parameters of stage 2 are in ``pipeline.config.methods``, one module per method.
 """
 
+from dataclasses import dataclass
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
@@ -238,3 +239,29 @@ class ComputeParams(Section):
     precision: Literal["auto", "fp32", "bf16"]
     compile: bool
     devices: PositiveInt
+
+
+StatisticsRule = Literal["source", "target", "entropy"]
+MatchingRule = Literal["never", "always", "entropy"]
+
+
+@dataclass(frozen=True)
+class EncoderRules:
+    """When the encoder takes over grey levels or statistics of a target.
+
+    Attributes:
+        statistics: ``adapt.encoder_statistics``.
+        matching: ``adapt.histogram_matching``.
+    """
+
+    statistics: StatisticsRule = "source"
+    matching: MatchingRule = "never"
+
+    @property
+    def nothing(self) -> bool:
+        """Whether the encoder always stays the source's."""
+        return self.statistics == "source" and self.matching == "never"
+
+
+UNCHANGED = EncoderRules()
+"""The encoder stays the source's."""

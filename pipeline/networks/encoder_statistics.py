@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from pipeline.config.methods.encoder_rules import EncoderRules
+from pipeline.config.learning import EncoderRules
 from pipeline.errors import ParamsError
 from pipeline.networks.grey_levels import GreyLevels, ToneCurve
 from pipeline.networks.inference import evaluating

@@ -18,8 +18,7 @@ from numpy.typing import NDArray
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from pipeline.config.learning import AugmentParams
-from pipeline.config.methods.encoder_rules import UNCHANGED, EncoderRules
+from pipeline.config.learning import UNCHANGED, AugmentParams, EncoderRules
 from pipeline.data.batches import DeviceCrops, DeviceFeatures, generator_for, prefetched
 from pipeline.data.prepared import PreparedData
 from pipeline.errors import DamagedFileError

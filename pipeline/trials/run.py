@@ -13,8 +13,8 @@ import torch
 from numpy.typing import NDArray
 
 from pipeline.compute.team import Team
+from pipeline.config.learning import UNCHANGED
 from pipeline.config.methods import AdaptParams
-from pipeline.config.methods.encoder_rules import UNCHANGED
 from pipeline.data.batches import DeviceFeatures
 from pipeline.data.prepared import PreparedData
 from pipeline.errors import DatasetError, DivergedError, ParamsError

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from pipeline.config.methods.encoder_rules import EncoderRules
+from pipeline.config.learning import EncoderRules
 from pipeline.data.prepared import PreparedData, Split
 from pipeline.errors import DamagedFileError, ParamsError
 from pipeline.networks.encoder_statistics import (

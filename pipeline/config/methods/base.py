@@ -4,7 +4,7 @@ from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from pipeline.config.methods.encoder_rules import EncoderRules, MatchingRule, StatisticsRule
+from pipeline.config.learning import EncoderRules, MatchingRule, StatisticsRule
 from pipeline.config.methods.space import Space
 from pipeline.config.section import Name, PositiveInt, Section
 from pipeline.registry import unknown
