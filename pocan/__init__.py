@@ -9,6 +9,8 @@
 ``docs/python.md`` tells the rest. Importing this package loads neither PyTorch nor MLflow; loading a model does.
 """
 
+from typing import TYPE_CHECKING
+
 from pipeline.errors import PipelineError
 from pipeline.labels import EXPRESSIONS
 from pocan.api import AdaptResult, Face, Model, adapt, import_model, load_model
@@ -26,10 +28,14 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> str:
-    """The version, looked up when it is asked for: that takes a third of the time of importing this package."""
-    if name == "__version__":
-        from importlib.metadata import version
+__version__: str
 
-        return version("pocan")
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+if not TYPE_CHECKING:  # to whom every name would exist
+
+    def __getattr__(name: str) -> str:
+        """The version, looked up when it is asked for: that takes a third of the time of importing this package."""
+        if name == "__version__":
+            from importlib.metadata import version
+
+            return version("pocan")
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,5 +1,6 @@
-"""The program ``pocan``: Ctrl-C ends it with one line also while the command itself is being loaded."""
+"""The program ``pocan``: Ctrl-C ends it without a traceback also before and after the command itself."""
 
+import signal
 import sys
 
 
@@ -13,6 +14,9 @@ def main() -> None:
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         sys.exit(130)  # as pipeline.command_line.INTERRUPTED, which may not be loaded
+    finally:
+        # Python then ends libraries and threads: Ctrl-C ends the process at once, and nobody prints where it was.
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 if __name__ == "__main__":

@@ -179,3 +179,18 @@ main()
         [sys.executable, "-c", program, *arguments], capture_output=True, text=True, timeout=120, check=False
     )
     assert (answer.returncode, answer.stderr) == (130, "interrupted\n")
+
+
+def test_ctrl_c_while_the_program_ends_is_no_traceback() -> None:
+    program = """
+import atexit, os, signal
+from pocan.__main__ import main
+
+atexit.register(lambda: os.kill(os.getpid(), signal.SIGINT))
+main()
+"""
+    answer = subprocess.run(
+        [sys.executable, "-c", program, "--version"], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert (answer.returncode, answer.stderr) == (-signal.SIGINT, "")  # 130 in a shell
+    assert answer.stdout.startswith("pocan ")
