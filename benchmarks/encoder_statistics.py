@@ -1,40 +1,48 @@
-"""Compare the encoder's statistics on trial targets: a table from stored results.
+"""Compare what the encoder takes over from trial targets: a table from stored results.
 
 python -m benchmarks.encoder_statistics docs/results
 
-The folder has trials-STATISTICS-NAME-SEED.json, written by ``benchmarks.trial_heads run`` with ``--set
-adapt.encoder_statistics=STATISTICS``, for each value of STATISTICS.
+The folder has trials-KIND-NAME-SEED.json for each of ``KINDS``, written by ``benchmarks.trial_heads run`` with
+``--set`` and the parameters of the kind.
 """
 
 import argparse
 from pathlib import Path
 
-from benchmarks.heads import CONSISTENT, POCAN
+import numpy as np
+
+from benchmarks.heads import CONSISTENT
 from benchmarks.trial_heads import START, summary, targets
 from pipeline.files.io import read_json
-from pipeline.reporting.markdown import markdown_table
+from pipeline.reporting.markdown import NOTHING, markdown_table
 
-NAME = "12-epochs-fer2013-ckplus48"
-STATISTICS = ("source", "entropy")
-"""Values of ``adapt.encoder_statistics`` that are compared."""
-ROWS = (START, POCAN, CONSISTENT)
+KINDS = {
+    "source": ("`source`", "`never`", "`last`"),
+    "entropy": ("`entropy`", "`never`", "`last`"),
+    "matched": ("`entropy`", "`entropy`", "`last`"),
+    "adapt": ("`entropy`", "`entropy`", "`warrant`"),
+}
+"""By the kind of a file: ``encoder_statistics``, ``histogram_matching`` and ``choose``."""
 
 
 def table(folder: Path) -> str:
-    """Return one row per kind of statistics and method, in points over direct transfer.
+    """Return one row per kind and method, in points over direct transfer.
 
     Raises:
-        SystemExit: the files of both kinds are not of the same source models.
+        SystemExit: direct transfer differs between the kinds, so their source models do.
     """
-    lines, models = [], set()
-    for statistics in STATISTICS:
-        files = sorted(folder.glob(f"trials-{statistics}-{NAME}-*.json"))
-        models.add(tuple(read_json(file)["weights_sha256"] for file in files))
+    lines, transfer = [], []
+    for kind, (statistics, matching, choice) in KINDS.items():
+        files = sorted(folder.glob(f"trials-{kind}-*fer2013-ckplus48-*.json"), key=lambda file: read_json(file)["seed"])
         found = targets(files)
-        lines += [[f"`{statistics}`", name, *summary(found[name])] for name in ROWS if name in found]
-    if len(models) > 1:
-        raise SystemExit(f"{folder}: the files of {' and '.join(STATISTICS)} are not of the same source models")
-    return markdown_table(["`adapt.encoder_statistics`", "method", "gain (balanced)", "worst", "harmed"], lines, left=2)
+        transfer.append(found[CONSISTENT].dt_balanced.to_numpy())
+        if START in found and choice == "`last`":
+            lines.append([statistics, matching, NOTHING, "the encoder alone", *summary(found[START])])
+        lines.append([statistics, matching, choice, CONSISTENT, *summary(found[CONSISTENT])])
+    if any(len(one) != len(transfer[0]) or not np.allclose(one, transfer[0], atol=1e-3) for one in transfer):
+        raise SystemExit(f"{folder}: direct transfer differs between {', '.join(KINDS)}: not the same source models")
+    titles = ["statistics", "matching", "choose", "method", "gain (balanced)", "worst", "harmed"]
+    return markdown_table(titles, lines, left=4)
 
 
 def main() -> None:

@@ -28,8 +28,8 @@ from pipeline.training import loop
 from pipeline.trials.run import WORSE, Trials
 from pipeline.trials.suite import read_suite
 
-START = "no training, the encoder's statistics alone"
-"""The row of the source model with the statistics that ``adapt.encoder_statistics`` has chosen."""
+START = "no training, only what the encoder takes over"
+"""The row of the source model whose encoder has taken over grey levels and statistics, as the rules chose."""
 
 SHARES = {
     "even": "even",
@@ -93,7 +93,7 @@ def table(files: Sequence[Path]) -> str:
 
 
 def targets(files: Sequence[Path]) -> dict[str, pd.DataFrame]:
-    """Read the rows' targets of all source models, and those of ``START`` where direct transfer has other statistics.
+    """Read the rows' targets of all source models, and those of ``START`` where an encoder took something over.
 
     Returns:
         A table for each row, with the balanced gain in points (``gain``), NaN where the method has diverged.

@@ -36,7 +36,7 @@ MARGIN = 0.05
 are mixed up: there the mean prediction becomes more even, but no single one surer."""
 
 TONE_MARGIN = 0.012
-"""The same for matched grey levels, which change little where the source's are the same already."""
+"""The same for matched grey levels. They change less, and nothing where they are the source's already."""
 
 Batches = Callable[[Tensor], Iterable[Tensor]]
 """Return evaluation views of some pictures (places, int64), float n×3×112×112 on the encoder's device, in batches."""
