@@ -26,6 +26,7 @@ from pipeline.exporting.export import _compared_crops, _cropped_otherwise
 from pipeline.exporting.onnx import Exported
 from pipeline.labels import EXPRESSIONS
 from pipeline.networks import saved
+from pipeline.networks.grey_levels import ToneCurve
 from pipeline.networks.trained import open_model
 from pipeline.prediction.predictor import Predictor
 from pocan.cli import app
@@ -46,15 +47,18 @@ def test_the_view_inside_is_the_evaluation_view() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("norm", ["none", "batch"])
+@pytest.mark.parametrize(("norm", "matched"), [("none", False), ("batch", True)])
 def test_the_file_computes_what_the_model_does_for_any_number_of_crops(
-    norm: Literal["none", "batch"], tmp_path: Path
+    norm: Literal["none", "batch"], matched: bool, tmp_path: Path
 ) -> None:
     import onnx as library
 
     params = MODEL.model_copy(update={"projection_norm": norm})
     model = small(params=params)
-    saved.save(tmp_path / "model", dict(model.named_children()), {**ADAPTED, "model": params.model_dump()})
+    if matched:
+        model.network.encoder.tone = ToneCurve(torch.linspace(0.0, 1.0, 256) ** 2)
+    made = {**ADAPTED, "model": params.model_dump(), "encoder_statistics": {"chosen": "source", "matched": matched}}
+    saved.save(tmp_path / "model", dict(model.named_children()), made)
     trained = open_model(tmp_path / "model")
     onnx.export(trained, tmp_path / "model.onnx")
     for count in (1, 5):
