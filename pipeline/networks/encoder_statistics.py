@@ -35,7 +35,7 @@ MARGIN = 0.05
 """The mean entropy of the predictions must fall by more than this, in nats. Mutual information also rises where classes
 are mixed up: there the mean prediction becomes more even, but no single one surer."""
 
-TONE_MARGIN = 0.012
+TONE_MARGIN = 0.015
 """The same for matched grey levels. They change less, and nothing where they are the source's already."""
 
 Batches = Callable[[Tensor], Iterable[Tensor]]
@@ -71,14 +71,15 @@ class StatisticsChoice:
 def choose(
     model: PrototypeClassifier, rules: EncoderRules, count: int, batches: Batches
 ) -> tuple[StatisticsChoice, Encoder]:
-    """Decide what the encoder takes over from a target: first whether its grey levels are matched, then the statistics.
+    """Decide what the encoder takes over from a target: its statistics or, where they do not help, its grey levels.
 
+    By entropy it takes one of them at most, because another camera changes both, and one correction often suffices.
     Grey levels stay as they are if the model does not know the source's (an older or imported one).
 
     Args:
         model: the source model, in evaluation mode on the device of the batches.
-        rules: the rules. With entropy the mean entropy of the model's predictions must fall by more than
-            ``TONE_MARGIN`` or ``MARGIN``.
+        rules: the rules. With entropy the mean entropy of the model's predictions must fall by more than ``MARGIN`` or
+            ``TONE_MARGIN``.
         count: number of pictures.
         batches: evaluation views of pictures, by their places from 0 to count − 1.
 
@@ -93,26 +94,28 @@ def choose(
     if rules.statistics == "target" and not has_norms:
         raise ParamsError("adapt.encoder_statistics: this encoder has no batch norms; set it to source")
     levels = model.grey_levels if rules.matching != "never" else None
+    if levels is not None and rules.matching == "always":
+        encoder, choice = with_matched_levels(encoder, levels, batches(every)), StatisticsChoice(matched=True)
     mixes = rules.statistics != "source" and has_norms and count > 1  # a single picture has no variance
-    if levels is None and not mixes:
+    tries = levels is not None and rules.matching == "entropy"
+    if not (mixes or tries):
         return choice, encoder
     found = _probabilities(model, encoder, batches(every))
-    if levels is not None:
+    before = entropy(found.numpy())
+    if mixes:
+        adapted = with_statistics(encoder, batches(drawn(found.argmax(dim=1), _shares(model))))
+        if rules.statistics == "target":
+            return replace(choice, chosen="target"), adapted
+        after = entropy(_probabilities(model, adapted, batches(every)).numpy())
+        choice = replace(choice, of_source=before, of_target=after)
+        if after < before - MARGIN:
+            return replace(choice, chosen="target"), adapted
+    if levels is not None and tries:
         toned = with_matched_levels(encoder, levels, batches(every))
-        after = _probabilities(model, toned, batches(every))
-        unmatched, matched = entropy(found.numpy()), entropy(after.numpy())
-        better = rules.matching == "always" or matched < unmatched - TONE_MARGIN
-        choice = StatisticsChoice(matched=better, unmatched_entropy=unmatched, matched_entropy=matched)
-        encoder, found = (toned, after) if better else (encoder, found)
-    if not mixes:
-        return choice, encoder
-    adapted = with_statistics(encoder, batches(drawn(found.argmax(dim=1), _shares(model))))
-    if rules.statistics == "target":
-        return replace(choice, chosen="target"), adapted
-    of_source, of_target = entropy(found.numpy()), entropy(_probabilities(model, adapted, batches(every)).numpy())
-    choice = replace(choice, of_source=of_source, of_target=of_target)
-    if of_target < of_source - MARGIN:
-        return replace(choice, chosen="target"), adapted
+        after = entropy(_probabilities(model, toned, batches(every)).numpy())
+        choice = replace(choice, unmatched_entropy=before, matched_entropy=after)
+        if after < before - TONE_MARGIN:
+            return replace(choice, matched=True), toned
     return choice, encoder
 
 

@@ -53,14 +53,12 @@ def of_statistics(choice: StatisticsChoice, mark: str) -> str:
 
 def of_grey_levels(choice: StatisticsChoice, mark: str) -> str:
     """Say whether the grey levels are matched; empty if there was no choice."""
+    curve = "One tone curve for all pictures gave them the grey levels of those that the source model was trained on"
     if choice.unmatched_entropy is None or choice.matched_entropy is None:
-        return ""
+        return f"{curve}." if choice.matched else ""
     numbers = f"from {choice.unmatched_entropy:.3f}{mark} to {choice.matched_entropy:.3f}{mark}"
     if choice.matched:
-        return (
-            "First, one tone curve for all pictures gave them the grey levels of the pictures that the source model "
-            f"was trained on; this changed the entropy of the predictions {numbers}."
-        )
+        return f"{curve}, because this changed the entropy of the predictions {numbers}."
     return (
         "The pictures kept their grey levels: with those of the pictures that the source model was trained on, the "
         f"entropy of the predictions would have changed {numbers}, and it must fall by more than {TONE_MARGIN}."

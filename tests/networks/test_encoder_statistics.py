@@ -134,7 +134,7 @@ def test_grey_levels_are_matched_where_predictions_become_surer() -> None:
     assert encoder is model.network.encoder
 
 
-def test_statistics_are_chosen_after_the_grey_levels() -> None:
+def test_both_are_taken_over_where_both_are_asked_for_and_else_the_statistics_alone() -> None:
     model, images = copy.deepcopy(toy.source_model()).eval(), darker()
     choice, encoder = choose(
         model, EncoderRules("target", "always"), toy.COUNT, lambda places: images[places].tensor_split(2)
@@ -143,6 +143,10 @@ def test_statistics_are_chosen_after_the_grey_levels() -> None:
     other = copy.deepcopy(model.network.encoder)
     take_over(other, taken_over(encoder))
     torch.testing.assert_close(other(images), encoder(images))
+
+    choice, encoder = choose(model, EncoderRules("entropy", "entropy"), toy.COUNT, places_of(shifted=True))
+    assert (choice.chosen, choice.matched, choice.matched_entropy) == ("target", False, None)
+    assert isinstance(encoder.tone, nn.Identity)
 
 
 def test_pictures_are_drawn_by_predicted_class_with_the_sources_shares() -> None:

@@ -49,10 +49,11 @@ def test_whose_statistics_the_encoder_has_is_told_with_both_numbers() -> None:
 
 def test_whether_grey_levels_are_matched_is_told_with_both_numbers() -> None:
     said = verdicts.of_grey_levels(StatisticsChoice(matched=True, unmatched_entropy=0.75, matched_entropy=0.5), " ◊")
-    assert said.endswith("this changed the entropy of the predictions from 0.750 ◊ to 0.500 ◊.")
+    assert said.endswith("because this changed the entropy of the predictions from 0.750 ◊ to 0.500 ◊.")
     said = verdicts.of_grey_levels(StatisticsChoice(unmatched_entropy=0.92, matched_entropy=0.915), "")
-    assert said.endswith("would have changed from 0.920 to 0.915, and it must fall by more than 0.012.")
+    assert said.endswith("would have changed from 0.920 to 0.915, and it must fall by more than 0.015.")
     assert verdicts.of_grey_levels(StatisticsChoice(), "") == ""
+    assert verdicts.of_grey_levels(StatisticsChoice(matched=True), "").startswith("One tone curve for all pictures")
 
 
 def test_an_adapted_model_that_is_kept_is_told_with_its_reason() -> None:
