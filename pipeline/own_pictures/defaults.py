@@ -64,6 +64,5 @@ def changes(method: str, decision: dict[str, Any], has_head: bool = True) -> lis
     kind = METHODS.get(method, AdaptParams)
     whole = kind.needs_encoder or not (has_head or kind.changes == "decision")
     length = {**LENGTH, **ONE_PASS} if kind.changes == "statistics" else LENGTH
-    adapt = {"method": method, **length, "trains": "all" if whole else "head"}
-    adapt |= {"encoder_statistics": "entropy", "histogram_matching": "entropy"}
+    adapt = {"method": method, **length, "trains": "all" if whole else "head", "encoder_statistics": "entropy"}
     return [f"adapt={json.dumps(adapt)}", f"methods={json.dumps(own)}"]
