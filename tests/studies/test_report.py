@@ -262,9 +262,7 @@ def test_a_clone_without_experiments_keeps_what_another_has_collected(repository
     experiment(runs[0], 15)
     write_report("two", study, runs, *collect(runs, experiments.finished()), {})
     before = (repository / "reports/studies/two.md").read_bytes()
-    with pytest.raises(
-        PipelineError, match=r"two\.json has the results of 1 .* none of them is in this clone"
-    ):
+    with pytest.raises(PipelineError, match=r"two\.json has the results of 1 .* none of them is in this clone"):
         write_report("two", study, runs, *collect(runs, {}), {})
     assert (repository / "reports/studies/two.md").read_bytes() == before
 
