@@ -63,7 +63,7 @@ def compute(settings: Params, dataset: str, part: Shard | None) -> None:
 
 
 def rules_of(settings: Params) -> EncoderRules:
-    """Return when the encoder takes something over from a target."""
+    """Return when the encoder takes something over from a target; dvc.yaml names the same two parameters."""
     return EncoderRules(settings.adapt.encoder_statistics, settings.adapt.histogram_matching)
 
 

@@ -16,8 +16,8 @@ from pipeline.files.records import write_record
 from pipeline.losses.classification import class_shares
 from pipeline.networks import saved
 from pipeline.networks.calibration import fitted_temperature
-from pipeline.networks.grey_levels import GreyLevels
-from pipeline.networks.inference import classify, evaluation_views, project
+from pipeline.networks.grey_levels import GreyLevels, count_levels
+from pipeline.networks.inference import classify, project
 from pipeline.networks.network import Decision, PrototypeClassifier
 from pipeline.networks.statistics import ClassStatistics
 from pipeline.source_model.prototypes import PrototypeLearning
@@ -50,12 +50,17 @@ def main() -> None:
         tracked.log_dataset(data.store, data.split.train, "train")
         tracked.log_dataset(data.store, data.split.test, "test")
         crops, labels = DeviceCrops(data.store.images, on), data.source_labels()
-        projections = project(model.network, crops, data.train_rows, settings.augment.eval_crop)
+        levels: list[Tensor] = []
+        projections = project(
+            model.network,
+            crops,
+            data.train_rows,
+            settings.augment.eval_crop,
+            lambda views: levels.append(count_levels(views)),
+        )
         train_labels = labels[data.train_rows].to(on)
         model.statistics = ClassStatistics.of(projections, train_labels)
-        model.grey_levels = GreyLevels.of(
-            evaluation_views(crops, data.train_rows, settings.augment.eval_crop, show_progress=True)
-        )
+        model.grey_levels = GreyLevels.counted(levels)
         task = PrototypeLearning(model.prototypes, projections, train_labels, settings.prototypes, settings.seed)
         curve = loop.fit(task, checkpoint, tracked.log, team)
         model.decision.adjust(task.trained_shares, settings.prototypes.logit_adjustment)

@@ -93,12 +93,14 @@ def choose(
     has_norms = any(isinstance(part, _BatchNorm) for part in encoder.modules())
     if rules.statistics == "target" and not has_norms:
         raise ParamsError("adapt.encoder_statistics: this encoder has no batch norms; set it to source")
-    levels = model.grey_levels if rules.matching != "never" else None
-    if levels is not None and rules.matching == "always":
-        encoder, choice = with_matched_levels(encoder, levels, batches(every)), StatisticsChoice(matched=True)
+    if rules.matching == "always" and model.grey_levels is not None:
+        encoder, choice = (
+            with_matched_levels(encoder, model.grey_levels, batches(every)),
+            StatisticsChoice(matched=True),
+        )
     mixes = rules.statistics != "source" and has_norms and count > 1  # a single picture has no variance
-    tries = levels is not None and rules.matching == "entropy"
-    if not (mixes or tries):
+    levels = model.grey_levels if rules.matching == "entropy" else None
+    if levels is None and not mixes:
         return choice, encoder
     found = _probabilities(model, encoder, batches(every))
     before = entropy(found.numpy())
@@ -110,7 +112,7 @@ def choose(
         choice = replace(choice, of_source=before, of_target=after)
         if after < before - MARGIN:
             return replace(choice, chosen="target"), adapted
-    if levels is not None and tries:
+    if levels is not None:
         toned = with_matched_levels(encoder, levels, batches(every))
         after = entropy(_probabilities(model, toned, batches(every)).numpy())
         choice = replace(choice, unmatched_entropy=before, matched_entropy=after)

@@ -33,18 +33,17 @@ class GreyLevels(nn.Module):
 
     @classmethod
     def of(cls, batches: Iterable[Tensor]) -> Self:
-        """Count the grey levels of some pictures.
+        """Return the grey levels of some pictures.
 
         Args:
             batches: float n×3×H×W in [0, 1]; at least one picture.
-
-        Returns:
-            The grey levels, on the pictures' device.
         """
-        counts = torch.zeros(LEVELS, dtype=torch.float64)
-        for images in batches:
-            levels = (grayscale(images)[:, 0] * (LEVELS - 1)).round().long().clamp_(0, LEVELS - 1)
-            counts += torch.bincount(levels.flatten(), minlength=LEVELS).cpu()
+        return cls.counted(map(count_levels, batches))
+
+    @classmethod
+    def counted(cls, parts: Iterable[Tensor]) -> Self:
+        """Return the grey levels of pictures that ``count_levels`` has counted, part by part."""
+        counts = torch.stack([*parts]).sum(dim=0).double()
         found = cls()
         found.shares.copy_(counts / counts.sum())
         return found
@@ -65,6 +64,12 @@ class GreyLevels(nn.Module):
         rank, wanted = np.cumsum(mine) - mine / 2, np.cumsum(theirs) - theirs / 2
         curve = np.interp(wanted, rank[occurring], occurring / (LEVELS - 1))
         return torch.from_numpy(curve).float()
+
+
+def count_levels(images: Tensor) -> Tensor:
+    """Count the pixels of each grey level: float n×3×H×W in [0, 1] in, 256 int64 out, on the CPU."""
+    levels = (grayscale(images)[:, 0] * (LEVELS - 1)).round().long().clamp_(0, LEVELS - 1)
+    return torch.bincount(levels.flatten(), minlength=LEVELS).cpu()
 
 
 class ToneCurve(nn.Module):

@@ -1,6 +1,6 @@
 """Projections and probabilities of whole data sets, in evaluation mode and without gradients."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import torch
@@ -16,7 +16,13 @@ BATCH, GPU_BATCH = 64, 256
 
 
 @torch.no_grad()
-def project(network: Network, inputs: NetworkInputs, rows: Tensor, eval_crop: float) -> Tensor:
+def project(
+    network: Network,
+    inputs: NetworkInputs,
+    rows: Tensor,
+    eval_crop: float,
+    watch: Callable[[Tensor], object] = lambda _: None,
+) -> Tensor:
     """Compute z for the evaluation views of some pictures.
 
     Args:
@@ -24,12 +30,17 @@ def project(network: Network, inputs: NetworkInputs, rows: Tensor, eval_crop: fl
         inputs: the network inputs of the domain.
         rows: the pictures, int64, on the CPU.
         eval_crop: side of the view, as a share of the crop's side.
+        watch: is given every batch of views, so that whatever else needs them makes them no second time.
 
     Returns:
         len(rows)×d float, on the inputs' device.
     """
+    found = []
     with evaluating(network):
-        return torch.cat([network(images) for images in evaluation_views(inputs, rows, eval_crop, show_progress=True)])
+        for images in evaluation_views(inputs, rows, eval_crop, show_progress=True):
+            watch(images)
+            found.append(network(images))
+    return torch.cat(found)
 
 
 @torch.no_grad()
