@@ -139,8 +139,9 @@ class Adaptation:
             source = FeatureRequest.of_source(
                 self.encoder, self.source, params.source_pictures, params.source_views, self.augment
             )
+        rules, model = params.encoder_rules, self.source_model
         return source, FeatureRequest.of_target(
-            self.encoder, self.target, params.target_views, self.augment, params.encoder_rules, self.source_model
+            self.encoder, self.target, params.target_views, self.augment, rules, model, self.source
         )
 
     @cached_property

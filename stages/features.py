@@ -25,8 +25,8 @@ def main(dataset: str, shard: str | None = None) -> None:
     if settings.adapt.trains == "head":
         if part and dataset != settings.source and not rules_of(settings).nothing:
             raise ParamsError(
-                "--shard: the target's own statistics and grey levels are of all its pictures; set "
-                "adapt.encoder_statistics: source and adapt.histogram_matching: never"
+                "--shard: what the encoder takes over from the target is of all its pictures; set "
+                "adapt.encoder_statistics: source, adapt.histogram_matching: never and adapt.restoration: never"
             )
         compute(settings, dataset, part)
     elif part is None:
@@ -63,12 +63,15 @@ def compute(settings: Params, dataset: str, part: Shard | None) -> None:
 
 
 def rules_of(settings: Params) -> EncoderRules:
-    """Return when the encoder takes something over from a target; dvc.yaml names the same two parameters."""
-    return EncoderRules(settings.adapt.encoder_statistics, settings.adapt.histogram_matching)
+    """Return when the encoder takes something over from a target; dvc.yaml names the same three parameters."""
+    return EncoderRules(
+        settings.adapt.encoder_statistics, settings.adapt.histogram_matching, settings.adapt.restoration
+    )
 
 
 def _of_target(settings: Params, data: "PreparedData") -> "FeatureRequest":
     """The features that an adaptation to this target reads."""
+    from pipeline.data.prepared import PreparedData
     from pipeline.networks import trained
     from pipeline.networks.features import FeatureRequest
     from pipeline.networks.network import PrototypeClassifier
@@ -79,7 +82,8 @@ def _of_target(settings: Params, data: "PreparedData") -> "FeatureRequest":
         return FeatureRequest.of_target(encoder, data, views, settings.augment)
     model = trained.open_model(paths.PROTOTYPES).model
     assert isinstance(model, PrototypeClassifier)
-    return FeatureRequest.of_target(model.network.encoder, data, views, settings.augment, rules, model)
+    source = PreparedData.open(settings.source)
+    return FeatureRequest.of_target(model.network.encoder, data, views, settings.augment, rules, model, source)
 
 
 if __name__ == "__main__":

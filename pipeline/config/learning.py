@@ -242,25 +242,27 @@ class ComputeParams(Section):
 
 
 StatisticsRule = Literal["source", "target", "entropy"]
-MatchingRule = Literal["never", "always", "entropy"]
+WhenRule = Literal["never", "always", "entropy"]
 
 
 @dataclass(frozen=True)
 class EncoderRules:
-    """When the encoder takes over grey levels or statistics of a target.
+    """When the encoder takes over grey levels or statistics of a target, and when its features are restored.
 
     Attributes:
         statistics: ``adapt.encoder_statistics``.
         matching: ``adapt.histogram_matching``.
+        restoration: ``adapt.restoration``.
     """
 
     statistics: StatisticsRule = "source"
-    matching: MatchingRule = "never"
+    matching: WhenRule = "never"
+    restoration: WhenRule = "never"
 
     @property
     def nothing(self) -> bool:
         """Whether the encoder always stays the source's."""
-        return self.statistics == "source" and self.matching == "never"
+        return self.statistics == "source" and self.matching == "never" and self.restoration == "never"
 
 
 UNCHANGED = EncoderRules()

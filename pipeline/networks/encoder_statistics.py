@@ -1,11 +1,12 @@
-"""What the encoder takes over from a target without training: its grey levels and its batch norm statistics.
+"""What the encoder takes over from a target without training: grey levels, batch norm statistics, restored features.
 
-A tone curve matches the grey levels (``pipeline.networks.grey_levels``). The statistics go into the encoder's batch
-norms (AdaBN; Li et al., ICLR 2017 workshops). Another camera shifts the means and variances of what the layers compute;
-the target's own ones undo that. A target with other class shares shifts them, too, and this must stay, because it tells
-classes apart. So the statistics are those of pictures that are drawn with the source's class shares, by their predicted
-classes (as Gong et al., NeurIPS 2022, draw them with equal shares), and the source's count as much as these (Schneider
-et al., NeurIPS 2020). Whether either helps, the entropy of the predictions says, without labels (docs/results.md).
+A tone curve matches the grey levels (``pipeline.networks.grey_levels``), and a linear map restores the features
+(``pipeline.networks.restoration``). The statistics go into the encoder's batch norms (AdaBN; Li et al., ICLR 2017
+workshops). Another camera shifts the means and variances of what the layers compute; the target's own ones undo that. A
+target with other class shares shifts them, too, and this must stay, because it tells classes apart. So the statistics
+are those of pictures that are drawn with the source's class shares, by their predicted classes (as Gong et al., NeurIPS
+2022, draw them with equal shares), and the source's count as much as these (Schneider et al., NeurIPS 2020). Whether
+any of this helps, the entropy of the predictions says, without labels (docs/results.md).
 """
 
 import copy
@@ -17,15 +18,13 @@ import torch
 from torch import Tensor
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from pipeline.config.learning import EncoderRules
+from pipeline.config.learning import EncoderRules, WhenRule
 from pipeline.errors import ParamsError
 from pipeline.networks.grey_levels import GreyLevels, ToneCurve
 from pipeline.networks.inference import evaluating
 from pipeline.networks.network import Encoder, PrototypeClassifier
+from pipeline.networks.restoration import Restoration
 from pipeline.validators.measures import entropy
-
-PICTURES = 2048
-"""The statistics are computed from at most this many pictures of the target."""
 
 OWN = 0.5
 """Weight of the target's statistics in the mean with the source's. On trial targets with few classes the target's alone
@@ -37,6 +36,9 @@ are mixed up: there the mean prediction becomes more even, but no single one sur
 
 TONE_MARGIN = 0.015
 """The same for matched grey levels. They change less, and nothing where they are the source's already."""
+
+RESTORATION_MARGIN = 0.1
+"""The same for restored features. Restoration also makes predictions surer where it is wrong, so it must gain more."""
 
 Batches = Callable[[Tensor], Iterable[Tensor]]
 """Return evaluation views of some pictures (places, int64), float n×3×112×112 on the encoder's device, in batches."""
@@ -53,6 +55,11 @@ class StatisticsChoice:
         matched: whether a tone curve matches the grey levels.
         unmatched_entropy: mean entropy of the predictions for the pictures as they are; None: not computed.
         matched_entropy: the same with matched grey levels.
+        restored: whether a linear map restores the features.
+        blur: standard deviation of the blur of the target's camera, in pixels; None: not fitted.
+        noise: standard deviation of its noise, in grey levels of 255.
+        unrestored_entropy: mean entropy of the source model's predictions; None: not computed.
+        restored_entropy: the same with restored features, and with all else that is taken over.
     """
 
     chosen: Literal["source", "target"] = "source"
@@ -61,11 +68,16 @@ class StatisticsChoice:
     matched: bool = False
     unmatched_entropy: float | None = None
     matched_entropy: float | None = None
+    restored: bool = False
+    blur: float | None = None
+    noise: float | None = None
+    unrestored_entropy: float | None = None
+    restored_entropy: float | None = None
 
     @property
     def unchanged(self) -> bool:
         """Whether the encoder is the source's."""
-        return self.chosen == "source" and not self.matched
+        return self.chosen == "source" and not self.matched and not self.restored
 
 
 def choose(
@@ -119,6 +131,37 @@ def choose(
         if after < before - TONE_MARGIN:
             return replace(choice, matched=True), toned
     return choice, encoder
+
+
+def choose_restored(
+    model: PrototypeClassifier,
+    rule: WhenRule,
+    taken: tuple[StatisticsChoice, Encoder],
+    restoration: Restoration,
+    batches: Iterable[Tensor],
+) -> tuple[StatisticsChoice, Encoder]:
+    """Decide whether features are restored, after all else has been decided.
+
+    Args:
+        model: the source model, in evaluation mode on the device of the batches.
+        rule: ``adapt.restoration``. With entropy the mean entropy of the source model's predictions must fall by more
+            than ``RESTORATION_MARGIN``.
+        taken: the result of ``choose``.
+        restoration: fitted for its encoder.
+        batches: evaluation views of pictures.
+
+    Returns:
+        The choice, and the encoder to use: the given one, or a copy that restores features.
+    """
+    choice, encoder = taken
+    restored = copy.deepcopy(encoder)
+    restored.restoration = restoration
+    if rule == "always":
+        return replace(choice, restored=True), restored
+    views = [*batches]
+    before, after = (entropy(_probabilities(model, one, views).numpy()) for one in (model.network.encoder, restored))
+    choice = replace(choice, unrestored_entropy=before, restored_entropy=after)
+    return (replace(choice, restored=True), restored) if after < before - RESTORATION_MARGIN else (choice, encoder)
 
 
 def with_matched_levels(encoder: Encoder, source: GreyLevels, batches: Iterable[Tensor]) -> Encoder:
@@ -177,7 +220,7 @@ def with_statistics(encoder: Encoder, batches: Iterable[Tensor]) -> Encoder:
 
 
 def taken_over(encoder: Encoder) -> dict[str, Tensor]:
-    """Return the tone curve, if there is one, and the batch norms' statistics, by their names in the encoder's state.
+    """Return the batch norms' statistics, tone curve and restoration, if any, by their names in the encoder's state.
 
     They are on the CPU. ``take_over`` puts them into another encoder.
     """
@@ -187,13 +230,21 @@ def taken_over(encoder: Encoder) -> dict[str, Tensor]:
         if isinstance(part, _BatchNorm)
         for key in ("running_mean", "running_var")
     }
-    return statistics | {f"tone.{key}": value.cpu() for key, value in encoder.tone.state_dict().items()}
+    parts = {"tone": encoder.tone, "restoration": encoder.restoration}
+    return statistics | {
+        f"{name}.{key}": value.cpu()
+        for name, part in parts.items()
+        if part is not None
+        for key, value in part.state_dict().items()
+    }
 
 
 def take_over(encoder: Encoder, found: dict[str, Tensor]) -> None:
     """Put the result of ``taken_over`` into an encoder of the same kind, in place."""
     if "tone.curve" in found:
         encoder.tone = ToneCurve()
+    if "restoration.weight" in found:
+        encoder.restoration = Restoration(encoder.dim)
     encoder.load_state_dict(found, strict=False)
 
 

@@ -23,7 +23,8 @@ from pipeline.data.batches import DeviceCrops, DeviceFeatures, generator_for, pr
 from pipeline.data.prepared import PreparedData
 from pipeline.errors import DamagedFileError
 from pipeline.files.io import damage_reported, read_array
-from pipeline.networks import encoder_statistics, saved
+from pipeline.networks import camera_style, encoder_statistics, saved
+from pipeline.networks.camera_style import CameraStyle, StyledCrops
 from pipeline.networks.encoder_statistics import StatisticsChoice
 from pipeline.networks.feature_files import (
     BY_SOURCE,
@@ -36,6 +37,8 @@ from pipeline.networks.feature_files import (
 )
 from pipeline.networks.inference import BATCH, evaluating
 from pipeline.networks.network import Encoder, Network, PrototypeClassifier
+from pipeline.networks.restoration import Restoration, regression
+from pipeline.networks.source_pictures import SourcePictures, sample
 from pipeline.progress import progress_bar
 from pipeline.shards import WHOLE, Shard
 
@@ -58,6 +61,7 @@ class FeatureRequest:
         augment: parameters of the views.
         rules: when the encoder takes over grey levels or statistics of these pictures.
         model: the source model of this encoder, whose predictions decide; needed unless ``rules`` change nothing.
+        source: pictures of the source, to which a restoration is fitted; None: there are none.
     """
 
     encoder: Encoder
@@ -70,6 +74,7 @@ class FeatureRequest:
     augment: AugmentParams
     rules: EncoderRules = UNCHANGED
     model: PrototypeClassifier | None = None
+    source: SourcePictures | None = None
 
     @classmethod
     def of_source(
@@ -88,10 +93,11 @@ class FeatureRequest:
         augment: AugmentParams,
         rules: EncoderRules = UNCHANGED,
         model: PrototypeClassifier | None = None,
+        source: PreparedData | None = None,
     ) -> Self:
         """Request what an adaptation reads of the target: all pictures, and training views of its training rows."""
-        every = torch.arange(len(data.store.images))
-        return cls(encoder, *_named(data), every, data.train_rows, views, augment, rules, model)
+        every, pictures = torch.arange(len(data.store.images)), None if source is None else SourcePictures.of(source)
+        return cls(encoder, *_named(data), every, data.train_rows, views, augment, rules, model, pictures)
 
     @cached_property
     def description(self) -> dict[str, Any]:
@@ -115,6 +121,8 @@ class FeatureRequest:
             }
             if self.rules.matching != "never" and self.model.grey_levels is not None:
                 described |= {"matching": self.rules.matching, "grey_levels": digest(self.model.grey_levels)}
+            if self.rules.restoration != "never" and self.source is not None:
+                described |= {"restoration": self.rules.restoration, "source": self.source.described()}
         return described
 
     @cached_property
@@ -192,19 +200,42 @@ class FeatureRequest:
     def _choose(self, device: torch.device) -> tuple[StatisticsChoice, Encoder]:
         """Choose what the encoder takes over, using a random sample of ``train_rows``."""
         assert self.model is not None
-        generator = generator_for(SEED, f"statistics {self.name}", 0)
-        sample = self.train_rows[torch.randperm(len(self.train_rows), generator=generator)]
-        sample, inputs = sample[: encoder_statistics.PICTURES], DeviceCrops(self.images, device)
+        model, rules = self.model.to(device).eval(), self.rules
+        drawn = sample(self.train_rows, f"statistics {self.name}")
+        inputs, title = DeviceCrops(self.images, device), f"statistics {self.name}"
 
         def views(places: Tensor) -> Iterator[Tensor]:
-            # Batches of nearly equal size, because each has the same weight in the statistics.
-            batches = sample[places].tensor_split(math.ceil(len(places) / BATCH))
-            stored = prefetched(map(inputs.batch, batches))
-            title = f"statistics {self.name}"
-            for batch in progress_bar(stored, total=len(batches), desc=title, unit="batch", leave=False):
-                yield inputs.evaluation_view(batch, self.augment.eval_crop)
+            return self._evaluation_views(inputs, drawn[places], title)
 
-        return encoder_statistics.choose(self.model.to(device).eval(), self.rules, len(sample), views)
+        taken = encoder_statistics.choose(model, rules, len(drawn), views)
+        if rules.restoration == "never" or self.source is None:
+            return taken
+        restoration, style = self._restoration(taken[1], drawn, device)
+        every = views(torch.arange(len(drawn)))
+        choice, encoder = encoder_statistics.choose_restored(model, rules.restoration, taken, restoration, every)
+        return replace(choice, blur=style.pixels, noise=style.grey_levels), encoder
+
+    @torch.no_grad()
+    def _restoration(self, encoder: Encoder, rows: Tensor, device: torch.device) -> tuple[Restoration, CameraStyle]:
+        """Fit the style of this set's camera, and the map from features of ``encoder`` to those of the source."""
+        assert self.source is not None
+        images = self.source.sample()
+        style, every = camera_style.fit(images, self.images[rows.sort().values.numpy()]), torch.arange(len(images))
+
+        def embed(by: Encoder, inputs: DeviceCrops) -> Tensor:
+            with evaluating(by.to(device)):
+                views = self._evaluation_views(inputs, every, f"restoration {self.name}")
+                return torch.cat([by(images) for images in views])
+
+        clear = embed(self.encoder, DeviceCrops(images, device))
+        return regression(embed(encoder, StyledCrops(images, device, style)), clear), style
+
+    def _evaluation_views(self, inputs: DeviceCrops, rows: Tensor, title: str) -> Iterator[Tensor]:
+        """Yield evaluation views in batches of nearly equal size: each has the same weight in the statistics."""
+        batches = rows.tensor_split(math.ceil(len(rows) / BATCH))
+        stored = prefetched(map(inputs.batch, batches))
+        for batch in progress_bar(stored, total=len(batches), desc=title, unit="batch", leave=False):
+            yield inputs.evaluation_view(batch, self.augment.eval_crop)
 
     def _write_taken_over(self, folder: Path, encoder: Encoder, device: torch.device) -> None:
         """Write what the encoder has taken over, and features of the evaluation views by the source's encoder."""

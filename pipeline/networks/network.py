@@ -18,6 +18,7 @@ from pipeline.config.learning import LinearModelParams, ModelParams
 from pipeline.data.crops import CROP_SIZE
 from pipeline.labels import NUM_CLASSES
 from pipeline.networks.grey_levels import GreyLevels
+from pipeline.networks.restoration import Restoration
 from pipeline.networks.statistics import ClassStatistics
 
 
@@ -68,6 +69,7 @@ class Encoder(nn.Module):
         trunk: the backbone.
         dim: number of features.
         tone: changes the pictures first: a ``ToneCurve`` if the grey levels of a target are matched, otherwise nothing.
+        restoration: maps the features last, if those of a target are restored.
 
     Raises:
         ParamsError: the architecture does not exist, or does not take pictures of this size.
@@ -81,6 +83,7 @@ class Encoder(nn.Module):
         self.size = nn.Identity() if params.input_size in (None, CROP_SIZE) else InputSize(params.input_size)
         self.norm = nn.Identity() if norm is None else InputNorm(norm)
         self.tone: nn.Module = nn.Identity()
+        self.restoration: Restoration | None = None
         self.trunk = backbone.build(params.weights)
         self.dim = backbone.width(self.trunk)
         self._unit = not isinstance(params, LinearModelParams)
@@ -88,7 +91,10 @@ class Encoder(nn.Module):
         self.trunk.to(memory_format=torch.channels_last)
 
     def forward(self, images: Tensor) -> Tensor:
-        features = self.features(images)
+        features = self._scaled(self.features(images))
+        return features if self.restoration is None else self._scaled(self.restoration(features))
+
+    def _scaled(self, features: Tensor) -> Tensor:
         return unit_rows(features) if self._unit else features
 
     def features(self, images: Tensor) -> Tensor:

@@ -21,6 +21,7 @@ from pipeline.files.records import faults
 from pipeline.networks import saved
 from pipeline.networks.grey_levels import GreyLevels, ToneCurve
 from pipeline.networks.network import Classifier, Encoder, Network, PrototypeClassifier
+from pipeline.networks.restoration import Restoration
 from pipeline.networks.statistics import ClassStatistics
 from pipeline.registry import imported_of
 
@@ -123,10 +124,11 @@ def open_model(folder: Path) -> TrainedModel:
         model.statistics = ClassStatistics(params.projection_dim)
     if "grey_levels" in here and isinstance(model, PrototypeClassifier):
         model.grey_levels = GreyLevels()
-    if description.get("encoder_statistics", {}).get("matched"):
-        for part in model.modules():
-            if isinstance(part, Encoder):
-                part.tone = ToneCurve()
+    taken = description.get("encoder_statistics", {})
+    for part in model.modules():
+        if isinstance(part, Encoder):
+            part.tone = ToneCurve() if taken.get("matched") else part.tone
+            part.restoration = Restoration(part.dim) if taken.get("restored") else None
     parts = dict(model.named_children())
     saved.load(folder, {name: part for name, part in parts.items() if name in here or name != "network"})
     if "network" not in here:

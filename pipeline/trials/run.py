@@ -25,6 +25,7 @@ from pipeline.networks.feature_files import read_choice
 from pipeline.networks.features import FeatureRequest, GivenFeatures, source_rows, swap_encoder
 from pipeline.networks.inference import classify
 from pipeline.networks.network import Encoder, PrototypeClassifier
+from pipeline.networks.source_pictures import SourcePictures
 from pipeline.networks.trained import TrainedModel
 from pipeline.progress import progress_bar, say
 from pipeline.training import loop
@@ -90,9 +91,10 @@ class Trials:
 
         Returns:
             One row per target: camera, shares, draw, pictures, outcome (adapted or diverged), the statistics of the
-            encoder, whether grey levels are matched, and accuracy and balanced accuracy of direct transfer (dt_), of
-            direct transfer with the encoder changed in this way (start_) and of the epoch that ``params.choose`` keeps,
-            and that epoch. After a diverged adaptation the latter are NaN, and the run continues.
+            encoder, whether grey levels are matched and features restored, and accuracy and balanced accuracy of direct
+            transfer (dt_), of direct transfer with the encoder changed in this way (start_) and of the epoch that
+            ``params.choose`` keeps, and that epoch. After a diverged adaptation the latter are NaN, and the run
+            continues.
 
         Raises:
             DatasetError: the source's test rows have no labels.
@@ -186,6 +188,7 @@ class Trials:
             augment=augment,
             rules=params.encoder_rules if params.adapts else UNCHANGED,
             model=self._model,
+            source=SourcePictures.of(self.source),
         )
         folder = self.folder / request.name
         request.write(folder, device)
@@ -240,6 +243,7 @@ def _row(trial: Trial, outcome: str, labels: NDArray[np.int64]) -> dict[str, str
         **_named(trial.case, outcome),
         "statistics": trial.choice.chosen,
         "matched": trial.choice.matched,
+        "restored": trial.choice.restored,
         "dt_accuracy": before.accuracy,
         "dt_balanced": before.balanced_accuracy,
         "start_accuracy": start.accuracy,
@@ -290,11 +294,11 @@ def _line(name: str, found: pd.DataFrame) -> str:
     if not len(ended):
         return f"{name:14} {transfer}{diverged} of {len(found)}"
     gain, balanced = ended.accuracy - ended.dt_accuracy, ended.balanced - ended.dt_balanced
-    matched = ended.matched.astype(bool)
-    kept = ((ended.kept_epoch == 0) & (ended.statistics == "source") & ~matched).sum()
+    matched, restored = ended.matched.astype(bool), ended.restored.astype(bool)
+    kept = ((ended.kept_epoch == 0) & (ended.statistics == "source") & ~matched & ~restored).sum()
     return (
         f"{name:14} {transfer}, gain {100 * gain.mean():+.1f} ({100 * balanced.mean():+.1f}), worst "
         f"{100 * balanced.min():+.1f}{diverged}; harmed {(balanced < -WORSE).sum()}, source model kept {kept}, "
-        f"target's statistics {(ended.statistics == 'target').sum()}, grey levels matched {matched.sum()} "
-        f"of {len(found)}"
+        f"target's statistics {(ended.statistics == 'target').sum()}, grey levels matched {matched.sum()}, "
+        f"features restored {restored.sum()} of {len(found)}"
     )

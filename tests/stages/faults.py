@@ -69,7 +69,8 @@ def make_project(folder: Path) -> Path:
     values["standins"] |= {"sets": ["rafdb", "jaffe"]}
     values["split"] = {name: values["split"][name] for name in ("rafdb", "jaffe")}
     values["faces"]["batch_size"] = 4
-    values["adapt"] |= {"epochs": 4, "encoder_statistics": "target"}  # with all the files that features may have
+    # With all the files that features may have.
+    values["adapt"] |= {"epochs": 4, "encoder_statistics": "target", "restoration": "always"}
     values["pretrain"] |= {"epochs": 4}
     folder.mkdir(parents=True)
     (folder / "params.yaml").write_text(yaml.safe_dump(values, sort_keys=False))

@@ -106,19 +106,20 @@ def test_the_summary_counts_targets_that_are_harmed_and_those_left_alone() -> No
             "kept_epoch": [5, 0, 5],
             "statistics": ["source", "source", "target"],
             "matched": [True, False, False],
+            "restored": [False, False, True],
         }
     )
     lines = list(summary(found))
     assert lines[0] == (
         "all            direct transfer 50.0 (40.0), gain +0.0 (+3.0), worst -0.6; harmed 1, source model kept 1, "
-        "target's statistics 1, grey levels matched 1 of 3"
+        "target's statistics 1, grey levels matched 1, features restored 1 of 3"
     )
     assert [line.split()[0] for line in lines] == ["all", "a", "b", "even"]
     lost = {"outcome": "diverged", "accuracy": np.nan, "balanced": np.nan, "kept_epoch": np.nan}
     lines = list(summary(pd.DataFrame([*found.to_dict("records")[:2], {**found.to_dict("records")[2], **lost}])))
     assert lines[0] == (
         "all            direct transfer 50.0 (40.0), gain +5.0 (+4.8), worst -0.4; diverged 1; harmed 0, source model "
-        "kept 1, target's statistics 0, grey levels matched 1 of 3"
+        "kept 1, target's statistics 0, grey levels matched 1, features restored 0 of 3"
     )
     assert lines[2] == "b              direct transfer 50.0 (40.0); diverged 1 of 1"
 

@@ -4,7 +4,7 @@ from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from pipeline.config.learning import EncoderRules, MatchingRule, StatisticsRule
+from pipeline.config.learning import EncoderRules, StatisticsRule, WhenRule
 from pipeline.config.methods.space import Space
 from pipeline.config.section import Name, PositiveInt, Section
 from pipeline.registry import unknown
@@ -31,6 +31,9 @@ class AdaptParams(Section):
             entropy: target if that clearly lowers the mean entropy of the source model's predictions.
         histogram_matching: for head: whether a tone curve maps the target's grey levels to the source's: never, always,
             or entropy: if that lowers the mean entropy of the source model's predictions.
+        restoration: for head: whether a linear map, fitted on the source's pictures as the target's camera would show
+            them, restores the target's features: never, always, or entropy: if that clearly lowers the mean entropy of
+            the source model's predictions.
         search: number of configurations to train; ``choose`` then keeps the last epoch of one of them, or the source
             model. 0: train only the configured one.
         choose: the epoch whose model is kept and scored: last, or the name of a validator (``pipeline.validators``),
@@ -81,14 +84,15 @@ class AdaptParams(Section):
     source_views: PositiveInt = 1
     target_views: PositiveInt = 3
     encoder_statistics: StatisticsRule = "source"
-    histogram_matching: MatchingRule = "never"
+    histogram_matching: WhenRule = "never"
+    restoration: WhenRule = "never"
     search: Annotated[int, Field(ge=0)] = 0
     choose: Name = LAST
 
     @property
     def encoder_rules(self) -> EncoderRules:
         """When the encoder takes something over from the target."""
-        return EncoderRules(self.encoder_statistics, self.histogram_matching)
+        return EncoderRules(self.encoder_statistics, self.histogram_matching, self.restoration)
 
     @field_validator("choose")
     @classmethod

@@ -1,0 +1,92 @@
+"""The style of a target's camera, and the source's features in it."""
+
+import math
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from pipeline.networks.camera_style import CameraStyle, StyledCrops, blur_matrix, fit, power_spectrum
+from pipeline.trials.camera import Camera
+from tests.methods import toy
+
+PLAIN = torch.linspace(0.0, 1.0, 256)
+
+
+def pictures(seed: int, count: int = 60) -> NDArray[np.uint8]:
+    """Coloured noise whose amplitudes fall with the frequency, as a face's do: uint8 count×64×64×3."""
+    chance = np.random.default_rng(seed)
+    cycles = np.fft.fftfreq(64) * 64
+    falls = np.maximum(np.hypot(cycles[:, None], cycles), 1.0) ** -2.0
+    waves = np.fft.ifft2(np.fft.fft2(chance.standard_normal((count, 64, 64))) * falls).real
+    grey = 120 + 60 * waves / waves.std(axis=(1, 2), keepdims=True)
+    colours = grey[..., None] + chance.normal(0, 10, (count, 1, 1, 3))
+    return np.asarray(np.clip(colours.round(), 0, 255), np.uint8)
+
+
+def seen(camera: Camera, images: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    return np.stack([camera.show(one, np.random.default_rng(row)) for row, one in enumerate(images)])
+
+
+def still(blur: float, noise: float) -> Camera:
+    """A camera that shows all pictures from the front."""
+    return Camera(rotation=(0, 0), zoom=(1, 1), blur=blur / 64, gamma=1.3, contrast=0.7, lift=30, noise=noise)
+
+
+@pytest.mark.parametrize(("blur", "noise"), [(0.0, 6.0), (1.0, 0.0), (1.5, 4.0), (2.5, 8.0)])
+def test_blur_and_noise_of_a_camera_are_found_from_other_pictures(blur: float, noise: float) -> None:
+    style = fit(pictures(0), seen(still(blur, noise), pictures(1)))
+    assert float(style.blur) == pytest.approx(blur, abs=0.35)
+    assert 255 * float(style.noise) == pytest.approx(noise, abs=1.1)
+
+
+def test_pictures_in_the_style_have_the_grey_levels_and_the_spectrum_of_the_target() -> None:
+    source, target = pictures(0), seen(still(1.5, 5.0), pictures(1))
+    shown = StyledCrops(source, toy.CPU, fit(source, target)).batch(torch.arange(60))
+    assert shown.dtype == torch.uint8
+    assert float(shown.float().mean()) == pytest.approx(float(target.mean()), abs=3)
+    assert float(shown.float().std()) == pytest.approx(float(target.std()), rel=0.1)
+
+    def spectrum(images: Tensor) -> Tensor:
+        return power_spectrum(images.float().mean(dim=1, keepdim=True) / 255)[4:]
+
+    ratio = spectrum(shown) / spectrum(torch.from_numpy(target).permute(0, 3, 1, 2))
+    assert float(ratio.log().abs().max()) < math.log(1.4)
+
+
+def test_the_style_of_the_same_camera_changes_nothing() -> None:
+    source = pictures(0)
+    style = fit(source, pictures(1))
+    assert float(style.blur) <= 0.1
+    assert 255 * float(style.noise) <= 0.6
+
+
+def test_a_sharper_target_gets_no_blur_and_hardly_any_noise() -> None:
+    style = fit(seen(still(2.0, 0.0), pictures(0)), pictures(1))
+    assert float(style.blur) == 0
+    assert 255 * float(style.noise) <= 1.1
+
+
+def test_a_blur_is_opencvs_gaussian() -> None:
+    image = np.random.default_rng(0).random((48, 48)).astype(np.float32)
+    blur = blur_matrix(48, torch.tensor(1.7)).numpy()
+    expected = cv2.GaussianBlur(image, (21, 21), 1.7, borderType=cv2.BORDER_REFLECT_101)
+    np.testing.assert_allclose(blur @ image @ blur.T, expected, atol=1e-5)
+
+
+def test_white_noise_has_its_variance_at_every_frequency() -> None:
+    noise = 0.1 * torch.randn(400, 1, 32, 32, generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(power_spectrum(noise)[2:], torch.full((15,), 0.01), rtol=0.1, atol=0)
+
+
+def test_a_picture_is_the_same_in_every_batch_and_noise_differs_by_picture() -> None:
+    grey = np.full((8, 64, 64, 3), 128, np.uint8)
+    crops = StyledCrops(grey, toy.CPU, CameraStyle(PLAIN, 1.2, 0.03))
+    together = crops.batch(torch.tensor([5, 2, 7]))
+    assert torch.equal(together[1:2], crops.batch(torch.tensor([2])))
+    assert not torch.equal(together[0], together[1])
+    assert torch.equal(together[:, 0], together[:, 1])  # grey stays grey
+    assert float(together[:, 0].float().std()) == pytest.approx(0.03 * 255, rel=0.1)

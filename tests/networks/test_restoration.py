@@ -1,0 +1,149 @@
+"""The map that restores a target's features, and when it is used."""
+
+import copy
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from sklearn.linear_model import Ridge
+from torch import Tensor
+
+from pipeline.config.learning import EncoderRules
+from pipeline.data.batches import DeviceCrops
+from pipeline.data.prepared import PreparedData, Split
+from pipeline.errors import DamagedFileError
+from pipeline.networks.camera_style import StyledCrops, fit
+from pipeline.networks.encoder_statistics import StatisticsChoice, choose_restored, take_over, taken_over
+from pipeline.networks.feature_files import read_choice
+from pipeline.networks.features import FeatureRequest
+from pipeline.networks.network import PrototypeClassifier
+from pipeline.networks.restoration import RIDGE, Restoration, regression
+from pipeline.networks.source_pictures import SourcePictures
+from tests.methods import toy
+from tests.stores import write_store
+
+VIEWS = toy.pictures(2, shifted=True).evaluation_view(toy.pictures(2, shifted=True).batch(toy.ROWS), 0.9)
+
+
+def test_the_map_is_a_ridge_regression() -> None:
+    draw = torch.Generator().manual_seed(0)
+    seen = torch.randn(200, 5, generator=draw)
+    clear = seen @ torch.randn(5, 5, generator=draw) + torch.randn(200, 5, generator=draw) + 3.0
+    found = regression(seen, clear)
+    penalty = RIDGE * float(seen.var(dim=0, correction=0).mean()) * len(seen)
+    expected = Ridge(alpha=penalty).fit(seen.numpy(), clear.numpy())
+    np.testing.assert_allclose(found(seen).numpy(), expected.predict(seen.numpy()), atol=1e-4)
+
+
+def test_features_that_are_all_equal_are_mapped_to_the_mean() -> None:
+    clear = torch.randn(20, 3)
+    found = regression(torch.ones(20, 3), clear)(torch.ones(1, 3))
+    torch.testing.assert_close(found[0], clear.mean(dim=0))
+
+
+def constant(features: Tensor) -> Restoration:
+    """A map that gives every picture the same features."""
+    found = Restoration(len(features))
+    found.weight.zero_()
+    found.bias.copy_(features)
+    return found
+
+
+def test_by_entropy_it_is_used_where_predictions_become_clearly_surer() -> None:
+    model = copy.deepcopy(toy.source_model()).eval()
+    encoder = model.network.encoder
+    with torch.no_grad():
+        clear = encoder(VIEWS)
+        p = torch.softmax(model.prototypes(model.network.head(clear)) - model.decision.adjustment, dim=1)
+    entropies = -(p * p.log()).sum(dim=1)
+    sure, unsure, taken = constant(clear[entropies.argmin()]), constant(clear[entropies.argmax()]), StatisticsChoice()
+
+    choice, changed = choose_restored(model, "entropy", (taken, encoder), sure, [VIEWS])
+    assert choice.unrestored_entropy == pytest.approx(float(entropies.mean()), abs=1e-4)
+    assert choice.restored_entropy == pytest.approx(float(entropies.min()), abs=1e-4)
+    assert choice.restored
+    assert changed.restoration is sure
+    assert encoder.restoration is None
+
+    for no_better in (unsure, Restoration(encoder.dim)):
+        choice, changed = choose_restored(model, "entropy", (taken, encoder), no_better, [VIEWS])
+        assert choice.unchanged
+        assert changed is encoder
+        choice, changed = choose_restored(model, "always", (taken, encoder), no_better, [VIEWS])
+        assert not choice.unchanged
+        assert changed.restoration is no_better
+
+
+def test_an_encoder_keeps_its_restoration() -> None:
+    encoder = copy.deepcopy(toy.source_model().network.encoder).eval()
+    with torch.no_grad():
+        plain = encoder(VIEWS)
+        encoder.restoration = Restoration(encoder.dim)
+        torch.testing.assert_close(encoder(VIEWS), plain)  # the identity
+        encoder.restoration.weight.copy_(torch.randn(encoder.dim, encoder.dim))
+        expected = torch.nn.functional.normalize(plain @ encoder.restoration.weight + encoder.restoration.bias)
+        torch.testing.assert_close(encoder(VIEWS), expected)
+        other = copy.deepcopy(toy.source_model().network.encoder).eval()
+        take_over(other, taken_over(encoder))
+        torch.testing.assert_close(other(VIEWS), encoder(VIEWS))
+
+
+def made(folder: Path, seed: int, shifted: bool) -> PreparedData:
+    crops = toy.pictures(seed, shifted=shifted).batch(toy.ROWS).permute(0, 2, 3, 1).numpy()
+    rows = [{"key": f"{row}.png", "method": "mtcnn"} for row in range(toy.COUNT)]
+    return PreparedData(folder.name, write_store(folder, list(crops), rows), Split(np.arange(100), np.arange(100, 140)))
+
+
+@pytest.fixture(scope="module")
+def domains(tmp_path_factory: pytest.TempPathFactory) -> tuple[PreparedData, PreparedData]:
+    folder = tmp_path_factory.mktemp("restoration")
+    return made(folder / "source", 1, shifted=False), made(folder / "target", 2, shifted=True)
+
+
+def request(domains: tuple[PreparedData, PreparedData], source: bool = True) -> FeatureRequest:
+    model: PrototypeClassifier = copy.deepcopy(toy.source_model())
+    rules = EncoderRules(restoration="always")
+    of_source = domains[0] if source else None
+    return FeatureRequest.of_target(model.network.encoder, domains[1], 1, toy.VIEWS, rules, model, of_source)
+
+
+@pytest.mark.slow
+def test_the_map_is_fitted_on_source_pictures_in_the_targets_style(
+    domains: tuple[PreparedData, PreparedData], tmp_path: Path
+) -> None:
+    wanted = request(domains)
+    wanted.write(tmp_path / "f", toy.CPU)
+    source, target = (SourcePictures.of(one).images[:100] for one in domains)
+    style, choice = fit(source, target), read_choice(tmp_path / "f")
+    assert (choice.restored, choice.blur, choice.noise) == (True, style.pixels, style.grey_levels)
+
+    encoder, every = copy.deepcopy(toy.source_model().network.encoder).eval(), torch.arange(100)
+    with torch.no_grad():
+        clear, seen = (
+            encoder(one.evaluation_view(one.batch(every), toy.VIEWS.eval_crop))
+            for one in (DeviceCrops(source, toy.CPU), StyledCrops(source, toy.CPU, style))
+        )
+        plain = request(domains).encoder.eval()
+        inputs = DeviceCrops(domains[1].store.images, toy.CPU)
+        features = plain(inputs.evaluation_view(inputs.batch(toy.ROWS), toy.VIEWS.eval_crop))
+    expected = torch.nn.functional.normalize(regression(seen, clear)(features))
+    found = wanted.read(tmp_path / "f", toy.CPU).batch(toy.ROWS)[:, 0]
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-3)
+    by_source = wanted.read_by_source(tmp_path / "f", toy.CPU).batch(toy.ROWS)[:, 0]
+    torch.testing.assert_close(by_source, features, rtol=0, atol=1e-5)
+
+
+@pytest.mark.slow
+def test_without_source_pictures_nothing_is_restored_and_other_source_pictures_are_another_request(
+    domains: tuple[PreparedData, PreparedData], tmp_path: Path
+) -> None:
+    without = request(domains, source=False)
+    without.write(tmp_path / "f", toy.CPU)
+    assert read_choice(tmp_path / "f").unchanged
+    with pytest.raises(DamagedFileError, match="of another encoder, split or views"):
+        request(domains).read(tmp_path / "f", toy.CPU)
+    request(domains).write(tmp_path / "f", toy.CPU)
+    other = request((domains[1], domains[1]))
+    with pytest.raises(DamagedFileError, match="of another encoder, split or views"):
+        other.read(tmp_path / "f", toy.CPU)
