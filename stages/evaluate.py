@@ -111,6 +111,7 @@ def result(
         kept_epoch=model["kept_epoch"],
         encoder_statistics=model["encoder_statistics"]["chosen"],
         histogram_matched=model["encoder_statistics"]["matched"],
+        features_restored=model["encoder_statistics"]["restored"],
         candidates=tuple(searched),
         own_share=model.get("own_share"),
         environment=model["environment"],

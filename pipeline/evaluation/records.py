@@ -217,6 +217,7 @@ class Result(Record):
             model. After a search: the number of the configuration in ``candidates``, from 1.
         encoder_statistics: whose statistics the encoder's batch norms use in the adapted model: source or target.
         histogram_matched: whether a tone curve matches the target's grey levels in the adapted model.
+        features_restored: whether a linear map restores the target's features in the adapted model.
         candidates: the configurations of a search.
         own_share: how much the method's own losses act (``pipeline.methods.parts.own_share``): norm of their gradient
             on z, divided by that of the source's cross entropy, mean over epochs; None if unknown.
@@ -249,6 +250,7 @@ class Result(Record):
     kept_epoch: Count
     encoder_statistics: Literal["source", "target"] = "source"
     histogram_matched: bool = False
+    features_restored: bool = False
     candidates: tuple[Candidate, ...] = ()
     own_share: Annotated[float, Field(ge=0)] | None = None
     environment: dict[str, dict[str, str | bool]]
@@ -291,7 +293,7 @@ class Result(Record):
     @property
     def encoder_unchanged(self) -> bool:
         """Whether the encoder has taken over nothing from the target."""
-        return self.encoder_statistics == "source" and not self.histogram_matched
+        return self.encoder_statistics == "source" and not self.histogram_matched and not self.features_restored
 
     def adapted(self) -> Metrics | None:
         """Return the metrics after adaptation; None if nothing was adapted or the target has no labels."""

@@ -107,10 +107,14 @@ def _origin(trained: TrainedModel, made: Mapping[str, Any]) -> str:
             lines.append(
                 f"Kept without labels, by `adapt.choose: {made['adapt'].get('choose', LAST)}`: the source model"
             )
-        if made.get("encoder_statistics", {}).get("matched"):
+        taken = made.get("encoder_statistics", {})
+        if taken.get("matched"):
             lines.append("Grey levels of pictures: mapped to the source's by a tone curve (`adapt.histogram_matching`)")
-        if made.get("encoder_statistics", {}).get("chosen") == "target":
+        if taken.get("chosen") == "target":
             lines.append("Batch norms of the encoder: means and variances of the target (`adapt.encoder_statistics`)")
+        if taken.get("restored"):
+            camera = f"blur {taken['blur']:.1f} pixels, noise {taken['noise']:.1f} grey levels"
+            lines.append(f"Features: restored by a linear map for the target's camera ({camera}; `adapt.restoration`)")
         if given:
             said = made["labels"]
             kept = {"source": "the source model", "adapted": "the adapted model", "fit": "a fit to the labels"}

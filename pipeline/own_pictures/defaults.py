@@ -47,6 +47,10 @@ not listed keep their defaults. params.yaml and params/fer2013-ckplus48.yaml rep
 """
 
 
+TAKEN_OVER = {"encoder_statistics": "entropy", "restoration": "entropy"}
+"""What the encoder takes over from the pictures before training, where predictions become clearly surer."""
+
+
 def changes(method: str, decision: dict[str, Any], has_head: bool = True) -> list[str]:
     """Return sections ``adapt`` and ``methods``, as changes to a parameter file.
 
@@ -64,5 +68,5 @@ def changes(method: str, decision: dict[str, Any], has_head: bool = True) -> lis
     kind = METHODS.get(method, AdaptParams)
     whole = kind.needs_encoder or not (has_head or kind.changes == "decision")
     length = {**LENGTH, **ONE_PASS} if kind.changes == "statistics" else LENGTH
-    adapt = {"method": method, **length, "trains": "all" if whole else "head", "encoder_statistics": "entropy"}
+    adapt = {"method": method, **length, "trains": "all" if whole else "head"} | TAKEN_OVER
     return [f"adapt={json.dumps(adapt)}", f"methods={json.dumps(own)}"]

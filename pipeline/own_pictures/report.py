@@ -146,6 +146,7 @@ def text(data: ReportData) -> str:
         verdicts.done(settings.adapt, data.why),
         verdicts.of_statistics(data.statistics, mark),
         verdicts.of_grey_levels(data.statistics, mark),
+        verdicts.of_restoration(data.statistics, mark),
         "" if data.known is None else f"Only the expressions that you named can be predicted: {', '.join(data.known)}.",
         *_kept(data),
         "## Expressions",
@@ -199,7 +200,7 @@ def _heading(data: ReportData) -> tuple[str, str]:
     if data.kept_source:
         return "the source model is kept", f"{method.title} was tried on"
     if data.kept_epoch == 0:
-        return "the source model with the statistics of these pictures", f"{method.title} was tried on"
+        return f"the source model with {verdicts.taken_over(data.statistics)}", f"{method.title} was tried on"
     return f"adapted by {method.title}", "The model was adapted to"
 
 

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from pipeline.config.methods import AdaptParams
 from pipeline.labels import EXPRESSIONS, NUM_CLASSES
-from pipeline.networks.encoder_statistics import MARGIN, TONE_MARGIN, StatisticsChoice
+from pipeline.networks.encoder_statistics import MARGIN, RESTORATION_MARGIN, TONE_MARGIN, StatisticsChoice
 from pipeline.own_pictures.labelled import Candidate, Verdict
 from pipeline.reporting.markdown import markdown_table
 from pipeline.validators import chooser
@@ -65,10 +65,31 @@ def of_grey_levels(choice: StatisticsChoice, mark: str) -> str:
     )
 
 
+def of_restoration(choice: StatisticsChoice, mark: str) -> str:
+    """Say whether the features are restored; empty if there was no choice."""
+    if choice.blur is None or choice.noise is None:
+        return ""
+    camera = (
+        "Compared with the pictures that the source model was trained on, these look as if taken with a blur of "
+        f"{choice.blur:.1f}{mark} pixels and noise of {choice.noise:.1f}{mark} grey levels."
+    )
+    restored = "A linear map gave the features back what that takes away"
+    if choice.unrestored_entropy is None or choice.restored_entropy is None:
+        return f"{camera} {restored}."
+    numbers = f"from {choice.unrestored_entropy:.3f}{mark} to {choice.restored_entropy:.3f}{mark}"
+    if choice.restored:
+        return f"{camera} {restored}, because this changed the entropy of the predictions {numbers}."
+    return (
+        f"{camera} The features stayed as they are: a linear map that gives back what that takes away would have "
+        f"changed the entropy of the predictions {numbers}, and it must fall by more than {RESTORATION_MARGIN}."
+    )
+
+
 def taken_over(choice: StatisticsChoice) -> str:
     """Say in a few words what the encoder takes over from these pictures; empty: nothing."""
     taken = ["matched grey levels"] if choice.matched else []
     taken += ["the statistics of these pictures"] if choice.chosen == "target" else []
+    taken += ["restored features"] if choice.restored else []
     return " and ".join(taken)
 
 

@@ -1,6 +1,6 @@
 """The section on the run's protocol: parameters, environment, splits, and differences from the paper."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from pipeline.config.dependencies import result_params
 from pipeline.config.schema import Params
@@ -26,6 +26,28 @@ NOT_PROTOCOL = ("seed", "evaluate.", "model.weights_file")
 
 
 TITLE = "What these numbers are"
+
+TAKEN_OVER: tuple[tuple[str, str, Callable[[Result], bool], str], ...] = (
+    (
+        "histogram_matching",
+        "never",
+        lambda result: result.histogram_matched,
+        "Before the encoder a tone curve maps grey levels to the source's",
+    ),
+    (
+        "encoder_statistics",
+        "source",
+        lambda result: result.encoder_statistics == "target",
+        "Batch norms of the encoder have the target's own statistics",
+    ),
+    (
+        "restoration",
+        "never",
+        lambda result: result.features_restored,
+        "After the encoder a linear map restores features for the target's camera",
+    ),
+)
+"""What an encoder may take over from its target: parameter, its value for nothing, whether it was done, sentence."""
 
 
 def lead(results: Sequence[Result]) -> str:
@@ -79,8 +101,7 @@ def describe(results: Sequence[Result], source: SourceMetrics, paper: Params) ->
     return "\n\n".join(
         (
             *paragraphs,
-            *_grey_levels(results),
-            *_statistics(results),
+            *_taken_over(results),
             *_differences(results, paper),
             *_divisions(results),
         )
@@ -119,33 +140,17 @@ def _scored(results: Sequence[Result]) -> str:
     )
 
 
-def _statistics(results: Sequence[Result]) -> list[str]:
-    """Whose statistics the encoders' batch norms have, where they may be the target's own."""
-    rule = results[0].parameters.get("adapt.encoder_statistics", "source")
-    if rule == "source" or not results[0].adapts:
-        return []
-    own, others = (
-        ", ".join(dataset_title(result.target) for result in results if result.encoder_statistics == whose) or "none"
-        for whose in ("target", "source")
-    )
-    reason = "" if rule == "target" else ", where predictions became clearly surer with them; no label was used"
-    return [
-        f"Batch norms of the encoder: the target's own statistics for {own}{reason}; the source's for {others} "
-        f"(`adapt.encoder_statistics: {rule}`)."
-    ]
-
-
-def _grey_levels(results: Sequence[Result]) -> list[str]:
-    """Which targets' grey levels are matched to the source's, where they may be."""
-    rule = results[0].parameters.get("adapt.histogram_matching", "never")
-    if rule == "never" or not results[0].adapts:
-        return []
-    matched = ", ".join(dataset_title(result.target) for result in results if result.histogram_matched) or "no target"
-    reason = "" if rule == "always" else ", where predictions became surer with it; no label was used"
-    return [
-        f"Before the encoder a tone curve maps grey levels to the source's for {matched}{reason} "
-        f"(`adapt.histogram_matching: {rule}`)."
-    ]
+def _taken_over(results: Sequence[Result]) -> list[str]:
+    """What the encoders have taken over from their targets, where the parameters allow it."""
+    said, first = [], results[0]
+    for key, off, taken, sentence in TAKEN_OVER:
+        rule = first.parameters.get(f"adapt.{key}", off)
+        if rule == off or not first.adapts:
+            continue
+        titles = ", ".join(dataset_title(result.target) for result in results if taken(result)) or "no target"
+        reason = ", where predictions became clearly surer; no label was used" if rule == "entropy" else ""
+        said.append(f"{sentence} for {titles}{reason} (`adapt.{key}: {rule}`).")
+    return said
 
 
 def _environments(results: Sequence[Result]) -> str:

@@ -41,6 +41,7 @@ def start_title(result: Result) -> str:
     """What the training started from: the model of epoch 0, which a rule may keep."""
     taken = ["matched grey levels"] if result.histogram_matched else []
     taken += ["the target's statistics in its encoder"] if result.encoder_statistics == "target" else []
+    taken += ["restored features"] if result.features_restored else []
     return f"the source model with {' and '.join(taken)}" if taken else "the source model"
 
 

@@ -145,10 +145,11 @@ def test_an_album_becomes_a_model_with_predictions_and_a_report() -> None:
 
 
 def states_after(
-    method: str, statistics: str, matching: str = "never"
+    method: str, statistics: str, others: str = "never"
 ) -> tuple[dict[str, Tensor], dict[str, Tensor], list[str]]:
     """The states of the source model and of the adapted one, and the keys of the source model's encoder."""
-    own = ("-S", f"adapt.encoder_statistics={statistics}", "-S", f"adapt.histogram_matching={matching}")
+    rules = {"encoder_statistics": statistics, "histogram_matching": others, "restoration": others}
+    own = [part for name, rule in rules.items() for part in ("-S", f"adapt.{name}={rule}")]
     answer = invoke("album", "--out", "mine", "--method", method, "--choose", "last", *own)
     assert answer.exit_code == 0, answer.output
     source, adapted = (open_model(Path(folder)).model.state_dict() for folder in ("models/prototypes", "mine/model"))
@@ -169,7 +170,8 @@ def test_an_adaptation_of_the_head_leaves_the_encoder_as_it_was(method: str) -> 
 @pytest.mark.parametrize("method", ["pocan", "dt"])
 def test_the_encoder_has_the_statistics_of_the_pictures_where_they_are_asked_for(method: str) -> None:
     source, adapted, encoder = states_after(method, "target", "always")
-    assert ("network.encoder.tone.curve" in adapted) == (method == "pocan")
+    for part in ("tone.curve", "restoration.weight"):
+        assert (f"network.encoder.{part}" in adapted) == (method == "pocan")
     changed = {key.rpartition(".")[2] for key in encoder if not torch.equal(source[key], adapted[key])}
     assert changed == ({"running_mean", "running_var"} if method == "pocan" else set())
     predicts_as_written()

@@ -377,8 +377,8 @@ def test_whose_statistics_the_encoder_has_is_said_by_target(tmp_path: Path) -> N
         result("ckplus", parameters=own, kept_epoch=0, encoder_statistics="target"),
         result("jaffe", parameters=own),
     )
-    said = "where predictions became clearly surer with them; no label was used"
-    assert f"the target's own statistics for CK+, {said}; the source's for JAFFE (`adapt.encoder_stat" in text
+    said = "where predictions became clearly surer; no label was used"
+    assert f"the target's own statistics for CK+, {said} (`adapt.encoder_statistics: entropy`)." in text
     assert "kept the source model" not in section(text, "Judged without")
     sources = result("ckplus", parameters=own | {"adapt.encoder_statistics": "source"})
     assert "Batch norms of the encoder" not in text_of(tmp_path / "published", sources)
@@ -388,10 +388,19 @@ def test_whose_grey_levels_are_matched_is_said_by_target(tmp_path: Path) -> None
     own = result_params(PARAMS, "ckplus") | {"adapt.histogram_matching": "entropy"}
     matched = result("ckplus", parameters=own, kept_epoch=0, histogram_matched=True)
     text = text_of(tmp_path, matched, result("jaffe", parameters=own))
-    said = "maps grey levels to the source's for CK+, where predictions became surer with it; no label was used"
+    said = "maps grey levels to the source's for CK+, where predictions became clearly surer; no label was used"
     assert f"{said} (`adapt.histogram_matching: entropy`)." in text
     assert "kept the source model" not in section(text, "Judged without")
     assert start_title(Result.model_validate_json(json.dumps(matched))) == "the source model with matched grey levels"
+
+
+def test_whose_features_are_restored_is_said_by_target(tmp_path: Path) -> None:
+    own = result_params(PARAMS, "ckplus") | {"adapt.restoration": "always"}
+    restored = result("ckplus", parameters=own, kept_epoch=0, features_restored=True)
+    text = text_of(tmp_path, restored, result("jaffe", parameters=own))
+    assert "restores features for the target's camera for CK+ (`adapt.restoration: always`)." in text
+    assert "kept the source model" not in section(text, "Judged without")
+    assert start_title(Result.model_validate_json(json.dumps(restored))) == "the source model with restored features"
 
 
 def test_what_each_validator_would_have_chosen(tmp_path: Path) -> None:
