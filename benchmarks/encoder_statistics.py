@@ -15,14 +15,17 @@ from numpy.typing import NDArray
 from benchmarks.heads import CONSISTENT
 from benchmarks.trial_heads import START, summary, targets
 from pipeline.reporting.markdown import NOTHING, markdown_table
+from pipeline.validators import LAST
 
 KINDS = {
-    "source": ("`source`", "`never`", "`last`"),
-    "entropy": ("`entropy`", "`never`", "`last`"),
-    "warrant": ("`entropy`", "`never`", "`warrant`"),
-    "matched": ("`entropy`", "`entropy`", "`last`"),
+    "source": ("source", "never", "never", "last"),
+    "entropy": ("entropy", "never", "never", "last"),
+    "warrant": ("entropy", "never", "never", "warrant"),
+    "matched": ("entropy", "entropy", "never", "last"),
+    "restored": ("entropy", "never", "entropy", "last"),
+    "chosen": ("entropy", "never", "entropy", "warrant"),
 }
-"""By the kind of a file: ``encoder_statistics``, ``histogram_matching`` and ``choose``."""
+"""By the kind of a file: ``encoder_statistics``, ``histogram_matching``, ``restoration`` and ``choose``."""
 
 
 def table(folder: Path) -> str:
@@ -33,18 +36,19 @@ def table(folder: Path) -> str:
     """
     lines: list[list[str]] = []
     transfer: dict[str, NDArray[np.float64]] = {}
-    for kind, (statistics, matching, choice) in KINDS.items():
+    for kind, parameters in KINDS.items():
         files = sorted(folder.glob(f"trials-{kind}-*fer2013-ckplus48-*.json"), key=_seed)
         for file in files:
             direct = targets([file])[CONSISTENT].dt_balanced.to_numpy()
             if not np.allclose(direct, transfer.setdefault(_seed(file), direct), atol=1e-3):
                 raise SystemExit(f"{file}: direct transfer is not that of the other kinds: another source model")
         found, seeds = targets(files), ", ".join(map(_seed, files))
-        if START in found and choice == "`last`":
-            lines.append([statistics, matching, NOTHING, "the encoder alone", seeds, *summary(found[START])])
-        lines.append([statistics, matching, choice, CONSISTENT, seeds, *summary(found[CONSISTENT])])
-    titles = ["statistics", "matching", "choose", "method", "source models", "gain (balanced)", "worst", "harmed"]
-    return markdown_table(titles, lines, left=5)
+        cells = [f"`{value}`" for value in parameters]
+        if START in found and parameters[-1] == LAST:
+            lines.append([*cells[:-1], NOTHING, "the encoder alone", seeds, *summary(found[START])])
+        lines.append([*cells, CONSISTENT, seeds, *summary(found[CONSISTENT])])
+    titles = ["statistics", "matching", "restoration", "choose", "method", "source models"]
+    return markdown_table([*titles, "gain (balanced)", "worst", "harmed"], lines, left=6)
 
 
 def _seed(file: Path) -> str:
