@@ -21,9 +21,10 @@ demo: $(READY)
 	@echo "  dvc exp run -S adapt.tau=0.6 && pocan compare               # an experiment, beside them"
 	@echo "  git restore . && dvc checkout                               # back to them, models included"
 
-# Two files at a time, one thread each: most tests wait for one thread. A file's tests share what they set up.
+# One thread each, as most tests are too small for two. Three files at a time on two cores: some tests wait for servers, queues,
+# timeouts and processes that are to end, and a third file then has their core. A file's tests share what they set up.
 test: $(READY)
-	PATH="$(BIN):$$PATH" OMP_NUM_THREADS=1 python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+	PATH="$(BIN):$$PATH" OMP_NUM_THREADS=1 python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 test-fast: $(READY)
 	PATH="$(BIN):$$PATH" OMP_NUM_THREADS=1 python -m pytest -n 2 --dist loadfile -m "not slow and not server and not browser and not gpu"

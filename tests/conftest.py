@@ -8,10 +8,11 @@ LONGEST = (
     "test_interrupted_stage.py",
     "test_contract.py",
     "test_own_terms.py",
+    "test_outage.py",
     "test_team.py",
     "test_adapt_command.py",
 )
-"""Files that take longest, one process each: run first, so that both processes end at about the same time."""
+"""Files that take longest, one process each: run first, so that all processes end at about the same time."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
