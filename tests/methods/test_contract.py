@@ -28,7 +28,7 @@ ADAPTING = [name for name in TRAINED if METHODS[name].uses_target]
 CORRECTING = [name for name in TRAINED if METHODS[name].changes == "decision"]
 
 CHANGES: dict[str, dict[str, Any]] = {
-    "agra": {"epochs": 2},
+    "agra": {"epochs": 2, "steps_per_epoch": 5},
     "concord": {"batch_norm": "shared"},  # frozen norms are for a head whose features stay
     "mean_teacher": {"ema": 0.8, "epochs": 6},
     "pocan": {"lr": 0.01, "prototype_lr": 0.05, "epochs": 6, "ema": 0.9},

@@ -82,7 +82,7 @@ def test_at_its_default_weight_a_method_predicts_otherwise_than_without_its_own_
     average = {"ema": 0.8} if name == "mean_teacher" else {}
     rows = torch.arange(len(LABELS))
     without = OFF.get(name, {"weight": 0.0})
-    on, off = (trained(name, 25, **{**average, **one}).probabilities(rows) for one in ({}, without))
+    on, off = (trained(name, **{**average, **one}).probabilities(rows) for one in ({}, without))
     assert bool((on.argmax(dim=1) != off.argmax(dim=1)).any())
 
 
