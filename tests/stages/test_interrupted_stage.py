@@ -78,7 +78,7 @@ def finish(process: subprocess.Popen[str]) -> str:
 
 
 def epochs_saved(checkpoint: Path) -> int:
-    """Asked a hundred times a second: of a file that is there, the weights are not read."""
+    """Asked many times a second: the weights are not read."""
     return len(torch.load(checkpoint, weights_only=True, mmap=True)["curve"]) if checkpoint.is_file() else 0
 
 
@@ -90,7 +90,7 @@ def interrupt_in_epoch(process: subprocess.Popen[str], checkpoint: Path, epoch: 
             break
         process.send_signal(signal.SIGCONT)
         assert process.poll() is None, process.communicate()[0][-3000:]
-        time.sleep(0.01)
+        time.sleep(0.05)
     process.send_signal(number)
     process.send_signal(signal.SIGCONT)
     process.communicate(timeout=60)
@@ -198,7 +198,7 @@ def test_other_parameters_begin_anew_in_a_run_of_their_own(tmp_path: Path) -> No
     values = yaml.safe_load((project / "params.yaml").read_text())
     values["pretrain"] |= {"tau": 0.2, "epochs": 2}
     (project / "params.yaml").write_text(yaml.safe_dump(values))
-    kept = "of another training, which differs in pretrain.epochs (5 → 2), pretrain.tau (0.1 → 0.2)"
+    kept = f"of another training, which differs in pretrain.epochs ({EPOCHS} → 2), pretrain.tau (0.1 → 0.2)"
     printed = finish(start(project, "stages.pretrain"))
     assert kept in printed
     assert "continuing after" not in printed
