@@ -27,6 +27,7 @@ from pipeline.exporting.onnx import Exported
 from pipeline.labels import EXPRESSIONS
 from pipeline.networks import saved
 from pipeline.networks.grey_levels import ToneCurve
+from pipeline.networks.restoration import Restoration
 from pipeline.networks.trained import open_model
 from pipeline.prediction.predictor import Predictor
 from pocan.cli import app
@@ -47,17 +48,20 @@ def test_the_view_inside_is_the_evaluation_view() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("norm", "matched"), [("none", False), ("batch", True)])
+@pytest.mark.parametrize(("norm", "changed"), [("none", False), ("batch", True)])
 def test_the_file_computes_what_the_model_does_for_any_number_of_crops(
-    norm: Literal["none", "batch"], matched: bool, tmp_path: Path
+    norm: Literal["none", "batch"], changed: bool, tmp_path: Path
 ) -> None:
     import onnx as library
 
     params = MODEL.model_copy(update={"projection_norm": norm})
     model = small(params=params)
-    if matched:
-        model.network.encoder.tone = ToneCurve(torch.linspace(0.0, 1.0, 256) ** 2)
-    made = {**ADAPTED, "model": params.model_dump(), "encoder_statistics": {"chosen": "source", "matched": matched}}
+    if changed:
+        encoder = model.network.encoder
+        encoder.tone, encoder.restoration = ToneCurve(torch.linspace(0.0, 1.0, 256) ** 2), Restoration(encoder.dim)
+        torch.nn.init.orthogonal_(encoder.restoration.weight)
+    taken = {"chosen": "source", "matched": changed, "restored": changed}
+    made = {**ADAPTED, "model": params.model_dump(), "encoder_statistics": taken}
     saved.save(tmp_path / "model", dict(model.named_children()), made)
     trained = open_model(tmp_path / "model")
     onnx.export(trained, tmp_path / "model.onnx")

@@ -1,5 +1,6 @@
 """What the report says in words: which model is kept and why; what labels say; and confidence that fits them."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -54,6 +55,19 @@ def test_whether_grey_levels_are_matched_is_told_with_both_numbers() -> None:
     assert said.endswith("would have changed from 0.920 to 0.915, and it must fall by more than 0.015.")
     assert verdicts.of_grey_levels(StatisticsChoice(), "") == ""
     assert verdicts.of_grey_levels(StatisticsChoice(matched=True), "").startswith("One tone curve for all pictures")
+
+
+def test_whether_features_are_restored_is_told_with_the_camera_and_both_numbers() -> None:
+    of_camera = StatisticsChoice(blur=1.25, noise=3.5, unrestored_entropy=0.92, restored_entropy=0.75)
+    said = verdicts.of_restoration(replace(of_camera, restored=True), " ◊")
+    assert "with a blur of 1.2 ◊ pixels and noise of 3.5 ◊ grey levels" in said
+    assert said.endswith("because this changed the entropy of the predictions from 0.920 ◊ to 0.750 ◊.")
+    said = verdicts.of_restoration(replace(of_camera, restored_entropy=0.9), "")
+    assert said.endswith(
+        "changed the entropy of the predictions from 0.920 to 0.900, and it must fall by more than 0.1."
+    )
+    assert verdicts.of_restoration(StatisticsChoice(restored=True, blur=1.0, noise=0.0), "").endswith("takes away.")
+    assert verdicts.of_restoration(StatisticsChoice(), "") == ""
 
 
 def test_an_adapted_model_that_is_kept_is_told_with_its_reason() -> None:
