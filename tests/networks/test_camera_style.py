@@ -90,3 +90,12 @@ def test_a_picture_is_the_same_in_every_batch_and_noise_differs_by_picture() -> 
     assert not torch.equal(together[0], together[1])
     assert torch.equal(together[:, 0], together[:, 1])  # grey stays grey
     assert float(together[:, 0].float().std()) == pytest.approx(0.03 * 255, rel=0.1)
+
+
+def test_pictures_without_any_structure_have_a_style() -> None:
+    black, source = np.zeros((3, 64, 64, 3), np.uint8), pictures(0)
+    for one, other in ((source, black), (black, source), (black, black)):
+        style = fit(one, other)
+        assert style.pixels == 0
+        assert style.grey_levels <= 1.1
+        assert StyledCrops(one, toy.CPU, style).batch(torch.arange(3)).shape == (3, 3, 64, 64)
