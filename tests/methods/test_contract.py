@@ -99,6 +99,9 @@ def test_a_method_adapts_and_goes_on_after_an_interruption_bit_for_bit(name: str
     elif name in ADAPTING:
         assert accuracy(task) > before + BETTER, curve
         assert loss(curve[-1]) < loss(curve[0])
+        trained, source = dict(task.model.named_parameters()), dict(source_model().named_parameters())
+        moved = [key for key in source if "network." in key and not torch.equal(trained[key], source[key])]
+        assert bool(moved) == (METHODS[name].changes == "weights")
     else:
         assert curve[-1]["source"] < 0.2  # it had learned the source before, and still knows it
 
