@@ -70,7 +70,7 @@ def terms(task: TwoDomains, **weights: Any) -> dict[str, Tensor]:
 
 @pytest.mark.parametrize("name", OFF)
 def test_a_methods_own_terms_fall_further_than_without_them(name: str) -> None:
-    on = {**dict.fromkeys(OFF[name], 1.0), **ON.get(name, {})}
+    on: dict[str, Any] = {**dict.fromkeys(OFF[name], 1.0), **ON.get(name, {})}
     without, found = (terms(trained(name, **{**on, **changes}), **on) for changes in (OFF[name], on))
     for term in TERMS.get(name, ["domain"]):
         assert found[term] < 0.95 * without[term], (term, found, without)
@@ -79,9 +79,9 @@ def test_a_methods_own_terms_fall_further_than_without_them(name: str) -> None:
 @pytest.mark.parametrize("name", sorted({*OFF, "dann", "cdan"} - {"lpl"}))
 def test_at_its_default_weight_a_method_predicts_otherwise_than_without_its_own_terms(name: str) -> None:
     """LPL's weight, as published, moves no prediction in so few steps; its loss falls all the same (above)."""
-    average = {"ema": 0.8} if name == "mean_teacher" else {}
+    average: dict[str, Any] = {"ema": 0.8} if name == "mean_teacher" else {}
     rows = torch.arange(len(LABELS))
-    without = OFF.get(name, {"weight": 0.0})
+    without: dict[str, Any] = OFF.get(name, {"weight": 0.0})
     on, off = (trained(name, **{**average, **one}).probabilities(rows) for one in ({}, without))
     assert bool((on.argmax(dim=1) != off.argmax(dim=1)).any())
 
