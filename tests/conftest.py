@@ -1,6 +1,12 @@
-"""The order of the test files."""
+"""The order of the test files, and Ctrl-C."""
+
+import signal
 
 import pytest
+
+# A process that a script starts in the background ignores Ctrl-C, and so would those that tests start and interrupt.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 LONGEST = (
     "test_pipeline.py",
