@@ -24,6 +24,7 @@ KINDS = {
     "matched": ("entropy", "entropy", "never", "last"),
     "restored": ("entropy", "never", "entropy", "last"),
     "chosen": ("entropy", "never", "entropy", "warrant"),
+    "always": ("target", "never", "always", "last"),
 }
 """By the kind of a file: ``encoder_statistics``, ``histogram_matching``, ``restoration`` and ``choose``."""
 
