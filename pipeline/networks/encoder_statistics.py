@@ -138,7 +138,7 @@ def choose_restored(
     rule: WhenRule,
     taken: tuple[StatisticsChoice, Encoder],
     restoration: Restoration,
-    batches: Iterable[Tensor],
+    batches: Callable[[], Iterable[Tensor]],
 ) -> tuple[StatisticsChoice, Encoder]:
     """Decide whether features are restored, after all else has been decided.
 
@@ -148,7 +148,7 @@ def choose_restored(
             than ``RESTORATION_MARGIN``.
         taken: the result of ``choose``.
         restoration: fitted for its encoder.
-        batches: evaluation views of pictures.
+        batches: returns evaluation views of pictures, as often as it is called.
 
     Returns:
         The choice, and the encoder to use: the given one, or a copy that restores features.
@@ -158,8 +158,8 @@ def choose_restored(
     restored.restoration = restoration
     if rule == "always":
         return replace(choice, restored=True), restored
-    views = [*batches]
-    before, after = (entropy(_probabilities(model, one, views).numpy()) for one in (model.network.encoder, restored))
+    encoders = model.network.encoder, restored
+    before, after = (entropy(_probabilities(model, one, batches()).numpy()) for one in encoders)
     choice = replace(choice, unrestored_entropy=before, restored_entropy=after)
     return (replace(choice, restored=True), restored) if after < before - RESTORATION_MARGIN else (choice, encoder)
 

@@ -211,8 +211,9 @@ class FeatureRequest:
         if rules.restoration == "never" or self.source is None:
             return taken
         restoration, style = self._restoration(taken[1], drawn, device)
-        every = views(torch.arange(len(drawn)))
-        choice, encoder = encoder_statistics.choose_restored(model, rules.restoration, taken, restoration, every)
+        choice, encoder = encoder_statistics.choose_restored(
+            model, rules.restoration, taken, restoration, lambda: views(torch.arange(len(drawn)))
+        )
         return replace(choice, blur=style.pixels, noise=style.grey_levels), encoder
 
     @torch.no_grad()

@@ -59,7 +59,7 @@ def test_by_entropy_it_is_used_where_predictions_become_clearly_surer() -> None:
     entropies = -(p * p.log()).sum(dim=1)
     sure, unsure, taken = constant(clear[entropies.argmin()]), constant(clear[entropies.argmax()]), StatisticsChoice()
 
-    choice, changed = choose_restored(model, "entropy", (taken, encoder), sure, [VIEWS])
+    choice, changed = choose_restored(model, "entropy", (taken, encoder), sure, lambda: [VIEWS])
     assert choice.unrestored_entropy == pytest.approx(float(entropies.mean()), abs=1e-4)
     assert choice.restored_entropy == pytest.approx(float(entropies.min()), abs=1e-4)
     assert choice.restored
@@ -67,10 +67,10 @@ def test_by_entropy_it_is_used_where_predictions_become_clearly_surer() -> None:
     assert encoder.restoration is None
 
     for no_better in (unsure, Restoration(encoder.dim)):
-        choice, changed = choose_restored(model, "entropy", (taken, encoder), no_better, [VIEWS])
+        choice, changed = choose_restored(model, "entropy", (taken, encoder), no_better, lambda: [VIEWS])
         assert choice.unchanged
         assert changed is encoder
-        choice, changed = choose_restored(model, "always", (taken, encoder), no_better, [VIEWS])
+        choice, changed = choose_restored(model, "always", (taken, encoder), no_better, lambda: [VIEWS])
         assert not choice.unchanged
         assert changed.restoration is no_better
 
