@@ -38,7 +38,7 @@ from pipeline.networks.feature_files import (
 from pipeline.networks.inference import BATCH, evaluating
 from pipeline.networks.network import Encoder, Network, PrototypeClassifier
 from pipeline.networks.restoration import Restoration, regression
-from pipeline.networks.source_pictures import SourcePictures, sample
+from pipeline.networks.source_pictures import SourcePictures, digest_rows, sample
 from pipeline.progress import progress_bar
 from pipeline.shards import WHOLE, Shard
 
@@ -105,8 +105,8 @@ class FeatureRequest:
         described = {
             "encoder": digest(self.encoder),
             "crops": self.crops,
-            "rows": _digest_rows(self.rows),
-            "train_rows": _digest_rows(self.train_rows),
+            "rows": digest_rows(self.rows),
+            "train_rows": digest_rows(self.train_rows),
             "views": self.views,
             "seed": SEED,
             "augment": self.augment.model_dump(mode="json"),
@@ -308,12 +308,7 @@ def source_rows(data: PreparedData, pictures: int | None) -> Tensor:
     rows = data.train_rows
     if pictures is None or pictures >= len(rows):
         return rows
-    drawn = torch.randperm(len(rows), generator=generator_for(SEED, f"source pictures {data.name}", 0))[:pictures]
-    return rows[drawn].sort().values
-
-
-def _digest_rows(rows: Tensor) -> str:
-    return hashlib.sha256(rows.numpy().tobytes()).hexdigest()
+    return sample(rows, f"source pictures {data.name}", pictures).sort().values
 
 
 def digest(module: nn.Module) -> str:

@@ -37,7 +37,7 @@ class SourcePictures:
 
     def described(self) -> dict[str, str]:
         """Return what identifies the pictures, as JSON."""
-        return {"crops": self.crops, "rows": hashlib.sha256(self.rows.numpy().tobytes()).hexdigest()}
+        return {"crops": self.crops, "rows": digest_rows(self.rows)}
 
     def sample(self) -> NDArray[np.uint8]:
         """Return a sample of the pictures, uint8 n×112×112×3."""
@@ -45,6 +45,11 @@ class SourcePictures:
         return found
 
 
-def sample(rows: Tensor, purpose: str) -> Tensor:
-    """Return at most ``PICTURES`` of the rows in random order; always the same for the same purpose."""
-    return rows[torch.randperm(len(rows), generator=generator_for(0, purpose, 0))[:PICTURES]]
+def digest_rows(rows: Tensor) -> str:
+    """Return the SHA-256 of row numbers, int64."""
+    return hashlib.sha256(rows.numpy().tobytes()).hexdigest()
+
+
+def sample(rows: Tensor, purpose: str, count: int = PICTURES) -> Tensor:
+    """Return at most ``count`` of the rows in random order; always the same for the same purpose."""
+    return rows[torch.randperm(len(rows), generator=generator_for(0, purpose, 0))[:count]]

@@ -39,7 +39,7 @@ def of_statistics(choice: StatisticsChoice, mark: str) -> str:
     """Say which statistics the encoder has; empty if there was no choice."""
     if choice.of_source is None or choice.of_target is None:
         return ""
-    numbers = f"from {choice.of_source:.3f}{mark} to {choice.of_target:.3f}{mark}"
+    numbers = _change(choice.of_source, choice.of_target, mark)
     if choice.chosen == "target":
         return (
             "Before training, the means and variances in the encoder's batch norms were moved halfway to those of "
@@ -56,7 +56,7 @@ def of_grey_levels(choice: StatisticsChoice, mark: str) -> str:
     curve = "One tone curve for all pictures gave them the grey levels of those that the source model was trained on"
     if choice.unmatched_entropy is None or choice.matched_entropy is None:
         return f"{curve}." if choice.matched else ""
-    numbers = f"from {choice.unmatched_entropy:.3f}{mark} to {choice.matched_entropy:.3f}{mark}"
+    numbers = _change(choice.unmatched_entropy, choice.matched_entropy, mark)
     if choice.matched:
         return f"{curve}, because this changed the entropy of the predictions {numbers}."
     return (
@@ -76,13 +76,17 @@ def of_restoration(choice: StatisticsChoice, mark: str) -> str:
     restored = "A linear map gave the features back what that takes away"
     if choice.unrestored_entropy is None or choice.restored_entropy is None:
         return f"{camera} {restored}."
-    numbers = f"from {choice.unrestored_entropy:.3f}{mark} to {choice.restored_entropy:.3f}{mark}"
+    numbers = _change(choice.unrestored_entropy, choice.restored_entropy, mark)
     if choice.restored:
         return f"{camera} {restored}, because this changed the entropy of the predictions {numbers}."
     return (
         f"{camera} The features stayed as they are: a linear map that gives back what that takes away would have "
         f"changed the entropy of the predictions {numbers}, and it must fall by more than {RESTORATION_MARGIN}."
     )
+
+
+def _change(before: float, after: float, mark: str) -> str:
+    return f"from {before:.3f}{mark} to {after:.3f}{mark}"
 
 
 def taken_over(choice: StatisticsChoice) -> str:
