@@ -82,7 +82,7 @@ def _of_target(settings: Params, data: "PreparedData") -> "FeatureRequest":
         return FeatureRequest.of_target(encoder, data, views, settings.augment)
     model = trained.open_model(paths.PROTOTYPES).model
     assert isinstance(model, PrototypeClassifier)
-    source = PreparedData.open(settings.source)
+    source = None if rules.restoration == "never" else PreparedData.open(settings.source)
     return FeatureRequest.of_target(model.network.encoder, data, views, settings.augment, rules, model, source)
 
 
