@@ -1,12 +1,14 @@
 """Compare methods that adapt the head of the project's source model: all rows of benchmarks/heads.yaml, several seeds.
 
-python -m benchmarks.heads run TARGET OUT.json [--only NAME ...] [--unsearched] [--known-classes] [--set KEY=VALUE ...]
+python -m benchmarks.heads run TARGET OUT.json [--only NAME ...] [--unsearched] [--known-classes] [--seeds N ...]
+    [--set KEY=VALUE ...]
 python -m benchmarks.heads table TARGET FILE.json ...                a page with their table, in Markdown
 
 ``run`` needs a project with models and features. With --known-classes only the expressions that occur in the target are
 predicted (``split.TARGET.classes``), for targets that lack some of the source's. --set changes parameters of every row,
-such as ``adapt.steps_per_epoch=100``. OUT.json is written after each row; an interrupted run continues from it. The
-table needs the target's crops, because the files do not contain labels and subjects.
+such as ``adapt.steps_per_epoch=100``. --seeds replaces the seeds of benchmarks/heads.yaml. OUT.json is written after
+each run; an interrupted command continues from it. The table needs the target's crops, because the files do not contain
+labels and subjects.
 """
 
 import argparse
@@ -73,25 +75,28 @@ class Row:
     seeds: tuple[int, ...]
 
 
-def rows(changes: Sequence[str] = ()) -> Iterator[Row]:
-    """Yield the rows of benchmarks/heads.yaml and of every other method, with ``changes`` to their parameters."""
+def rows(changes: Sequence[str] = (), seeds: Sequence[int] = ()) -> Iterator[Row]:
+    """Yield the rows of benchmarks/heads.yaml and of every other method.
+
+    Args:
+        changes: changes to the parameters of every row.
+        seeds: seeds of stage 2; empty: those of the file.
+    """
     plan = yaml.safe_load(ROWS.read_text(encoding="utf-8"))
-    always, variants = (*plan["always"], *changes), {DT: ["adapt.method=dt"], **plan["variants"]}
+    always, variants = plan["always"], {DT: ["adapt.method=dt"], **plan["variants"]}
     for name, method in METHODS.items():
         if method.ranked and not method.needs_encoder and [f"adapt.method={name}"] not in variants.values():
             variants.setdefault(method.title, [f"adapt.method={name}"])
     for name, own in variants.items():
         method = METHODS[own[0].partition("=")[2]]
-        seeds = tuple(plan["seeds"])[: 1 if method.changes == "decision" or name == DT else None]
-        yield Row(name, (*always, *own), AS_CONFIGURED, seeds)
+        own_seeds = tuple(seeds or plan["seeds"])[: 1 if method.changes == "decision" or name == DT else None]
+        yield Row(name, (*always, *own, *changes), AS_CONFIGURED, own_seeds)
         if name not in plan["not_searched"] and method.space:
-            yield Row(name, (*always, *plan["searched"], *own), SEARCHED, seeds[:1])
+            yield Row(name, (*always, *plan["searched"], *own, *changes), SEARCHED, own_seeds[:1])
 
 
-def run(
-    target: str, out: Path, only: Sequence[str], unsearched: bool, known_classes: bool, changes: Sequence[str]
-) -> None:
-    """Adapt to ``target`` with every row and seed, with ``changes`` to parameters; write the results as JSON."""
+def run(target: str, out: Path, wanted: Sequence[Row], known_classes: bool, changes: Sequence[str]) -> None:
+    """Adapt to ``target`` with every wanted row and seed; write the results, and ``changes``, as JSON."""
     settings = load()
     team = Team.single_process(settings.device)
     model, source, data = open_model(paths.PROTOTYPES), PreparedData.open(settings.source), PreparedData.open(target)
@@ -105,23 +110,16 @@ def run(
         **made_by(team),
     }
     found = so_far(out, "runs", of) or []
-    for row in rows(changes):
-        if (only and row.name not in only) or (unsearched and row.kind == SEARCHED):
-            continue
+    done = {(one["row"], one["kind"], one["seed"]) for one in found}
+    for row in wanted:
         for seed in row.seeds:
-            if any((one["row"], one["kind"], one["seed"]) == (row.name, row.kind, seed) for one in found):
+            if (row.name, row.kind, seed) in done:
                 continue
             loop.prepare(seed, team.device)
-            found.append(
-                {
-                    "row": row.name,
-                    "kind": row.kind,
-                    "seed": seed,
-                    **_adapted(copy.deepcopy(model), source, data, known, row, seed, team),
-                }
-            )
-            print(row.name, row.kind, seed, *(f"{100 * value:.1f}" for value in found[-1]["scores"]), flush=True)
-        write_json(out, {**described, "runs": found})
+            results = _adapted(copy.deepcopy(model), source, data, known, row, seed, team)
+            found.append({"row": row.name, "kind": row.kind, "seed": seed, **results})
+            write_json(out, {**described, "runs": found})
+            print(row.name, row.kind, seed, *(f"{100 * value:.1f}" for value in results["scores"]), flush=True)
 
 
 def occurring(data: PreparedData) -> list[str]:
@@ -346,7 +344,8 @@ def page(target: str, files: Sequence[Path]) -> str:
         f"Computed on {', '.join(sorted(made))}; revision {', '.join(sorted(commits))}."
     )
     title = f"{title}, stage 1 by {', '.join(losses)}"
-    return f"# {title}: the head alone{', with known classes' if known else ''}\n\n{text}\n\n{table(target, files)}\n"
+    trained = "the whole network" if "adapt.trains=all" in (changes or []) else "the head alone"
+    return f"# {title}: {trained}{', with known classes' if known else ''}\n\n{text}\n\n{table(target, files)}\n"
 
 
 def _line(
@@ -388,6 +387,7 @@ def main() -> None:
     running.add_argument("--only", nargs="+", default=[])
     running.add_argument("--unsearched", action="store_true")
     running.add_argument("--known-classes", action="store_true")
+    running.add_argument("--seeds", nargs="+", type=int, default=[])
     running.add_argument("--set", nargs="+", default=[], metavar="KEY=VALUE")
     showing = commands.add_parser("table")
     showing.add_argument("target")
@@ -397,7 +397,15 @@ def main() -> None:
         print(page(options.target, options.files), end="")
         return
     torch.set_num_threads(1)
-    run(options.target, options.out, options.only, options.unsearched, options.known_classes, options.set)
+    every = list(rows(options.set, options.seeds))
+    if unknown := set(options.only) - {row.name for row in every}:
+        parser.error(f"there is no row {', '.join(sorted(unknown))}")
+    wanted = [
+        row
+        for row in every
+        if (not options.only or row.name in options.only) and not (options.unsearched and row.kind == SEARCHED)
+    ]
+    run(options.target, options.out, wanted, options.known_classes, options.set)
 
 
 if __name__ == "__main__":
