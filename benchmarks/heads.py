@@ -6,9 +6,9 @@ python -m benchmarks.heads table TARGET FILE.json ...                a page with
 
 ``run`` needs a project with models and features. With --known-classes only the expressions that occur in the target are
 predicted (``split.TARGET.classes``), for targets that lack some of the source's. --set changes parameters of every row,
-such as ``adapt.steps_per_epoch=100``. --seeds replaces the seeds of benchmarks/heads.yaml. OUT.json is written after
-each run; an interrupted command continues from it. The table needs the target's crops, because the files do not contain
-labels and subjects.
+such as ``adapt.steps_per_epoch=100``, where its method has them. --seeds replaces the seeds of benchmarks/heads.yaml.
+OUT.json is written after each run; an interrupted command continues from it. The table needs the target's crops,
+because the files do not contain labels and subjects.
 """
 
 import argparse
@@ -30,7 +30,7 @@ from pipeline.adaptation import Adaptation
 from pipeline.compute.team import Team
 from pipeline.config import paths
 from pipeline.config.load import load
-from pipeline.config.methods import METHODS
+from pipeline.config.methods import METHODS, AdaptParams
 from pipeline.config.paths import AdaptationPaths
 from pipeline.config.project import PARAMS
 from pipeline.data.prepared import PreparedData
@@ -79,7 +79,7 @@ def rows(changes: Sequence[str] = (), seeds: Sequence[int] = ()) -> Iterator[Row
     """Yield the rows of benchmarks/heads.yaml and of every other method.
 
     Args:
-        changes: changes to the parameters of every row.
+        changes: changes to the parameters of every row; those of ``adapt`` only where its method has the parameter.
         seeds: seeds of stage 2; empty: those of the file.
     """
     plan = yaml.safe_load(ROWS.read_text(encoding="utf-8"))
@@ -89,10 +89,17 @@ def rows(changes: Sequence[str] = (), seeds: Sequence[int] = ()) -> Iterator[Row
             variants.setdefault(method.title, [f"adapt.method={name}"])
     for name, own in variants.items():
         method = METHODS[own[0].partition("=")[2]]
+        wanted = [change for change in changes if _has(method, change)]
         own_seeds = tuple(seeds or plan["seeds"])[: 1 if method.changes == "decision" or name == DT else None]
-        yield Row(name, (*always, *own, *changes), AS_CONFIGURED, own_seeds)
+        yield Row(name, (*always, *own, *wanted), AS_CONFIGURED, own_seeds)
         if name not in plan["not_searched"] and method.space:
-            yield Row(name, (*always, *plan["searched"], *own, *changes), SEARCHED, own_seeds[:1])
+            yield Row(name, (*always, *plan["searched"], *own, *wanted), SEARCHED, own_seeds[:1])
+
+
+def _has(method: type[AdaptParams], change: str) -> bool:
+    """Return whether the method has the parameter that is changed, if it is one of section ``adapt``."""
+    section, _, key = change.partition("=")[0].partition(".")
+    return section != "adapt" or key in method.model_fields
 
 
 def run(target: str, out: Path, wanted: Sequence[Row], known_classes: bool, changes: Sequence[str]) -> None:

@@ -83,4 +83,5 @@ def test_changes_of_the_command_line_replace_values_of_the_rows() -> None:
     lines = list(heads.rows(["adapt.lr=0.5"], seeds=[7]))
     assert any("adapt.lr=0.01" in row.changes for row in lines)
     assert all(load(changes=row.changes).adapt.lr == 0.5 for row in lines if row.name.startswith("POCAN"))
+    assert not any("adapt.lr=0.5" in row.changes for row in lines if row.name in (heads.DT, "T3A"))
     assert {row.seeds for row in lines} == {(7,)}
