@@ -1,4 +1,4 @@
-"""``pocan join``: the parts that ``--shard`` made, as one run would have made them."""
+"""``pocan join``: join the results of ``--shard`` to what a single run would have written."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ class Joined:
 
     Attributes:
         paths: files and folders.
-        summary: what it comes to, in words.
+        summary: one line for the user.
     """
 
     paths: list[Path]
@@ -28,15 +28,15 @@ class Joined:
 
 
 def join(folders: Sequence[Path], out: Path) -> Joined:
-    """Join all parts of one piece of work.
+    """Join all shards of one run.
 
     Args:
-        folders: of the parts, in any order.
-        out: new: of faces and features a folder, of predictions a file.
+        folders: folders of the shards, in any order.
+        out: path of the result, which must not exist: a folder for faces and features, a file for predictions.
 
     Raises:
-        DatasetError: a part is missing, is there twice or belongs to other work, or ``out`` is there already.
-        DamagedFileError: a file of a part is damaged, or an unknown version of this project made it.
+        DatasetError: a shard is missing, occurs twice or belongs to another run, or ``out`` exists.
+        DamagedFileError: a file of a shard is damaged, or was written by an unknown version of this project.
         StorageError: ``out`` cannot be written.
     """
     shards = read_shards(folders)
@@ -50,4 +50,4 @@ def join(folders: Sequence[Path], out: Path) -> Joined:
     if kind == FEATURES:
         join_features(shards, out)
         return Joined([out], f"features of {counts[0]['pictures']} pictures, of {len(shards)} shards")
-    raise DamagedFileError(f"{shards[0].folder}: another version of this project made this shard ({kind!r})")
+    raise DamagedFileError(f"{shards[0].folder}: this shard is of another version of this project ({kind!r})")

@@ -1,4 +1,4 @@
-"""Locks: one process of this machine at a time on a piece of work, and those that several processes share."""
+"""Locks between the processes of one machine, and what starting processes needs."""
 
 import hashlib
 import os
@@ -21,18 +21,18 @@ from pipeline.files.io import read_json, write_json
 from pipeline.files.temporary import temporary_root
 
 JOBLIB_SWITCH = "JOBLIB_MULTIPROCESSING"
-"""The variable by which joblib is told whether it may have processes."""
+"""The environment variable that tells joblib whether it may use several processes."""
 
 
 @contextmanager
 def exclusive(place: Path) -> Iterator[None]:
-    """Let one process of this machine at a time work on something; the end of a process, of any kind, lets go of it.
+    """Hold a lock that only one process of this machine can have at a time. It is released however the process ends.
 
     Args:
-        place: a folder, or a path that stands for a piece of work.
+        place: a folder, or a path that names the work.
 
     Raises:
-        StorageError: another process works on it, and is named; or the system's temporary folder cannot be written.
+        StorageError: another process has the lock, and the message names it; or the temporary folder cannot be written.
     """
     name = hashlib.sha256(os.fsencode(place.resolve())).hexdigest()[:16]
     path = temporary_root() / f"pocan-{name}.lock"
@@ -43,7 +43,7 @@ def exclusive(place: Path) -> Iterator[None]:
             taken = lock_descriptor(lock, blocking=False)
         if not taken:
             raise StorageError(f"{place}: {_holder(path)}")
-        # A note for each user: what another one's killed process has left may not be replaced.
+        # One note per user: a note that another user's killed process has left cannot be replaced.
         note = path.with_suffix(f".{os.getuid() if hasattr(os, 'getuid') else 0}.json")
         try:
             write_json(note, {"pid": os.getpid(), "since": time.strftime("%H:%M"), "command": shlex.join(sys.argv)})
@@ -55,19 +55,19 @@ def exclusive(place: Path) -> Iterator[None]:
 
 
 def processes_allowed(wanted: int, context: BaseContext) -> int:
-    """How many processes can share a piece of work.
+    """Return how many processes can share work.
 
-    They need locks in common, which Linux keeps in /dev/shm. Some containers have none, or one that cannot be written.
+    They need shared locks, which Linux keeps in /dev/shm. Some containers have no /dev/shm, or a read-only one.
 
     Args:
-        wanted: how many are wanted.
-        context: how they are started.
+        wanted: the wanted number.
+        context: how processes are started.
 
     Returns:
-        ``wanted``; or 1, which is said on stderr, where the system refuses such locks.
+        ``wanted``; or 1, with a message on stderr, if the system has no shared locks.
     """
     if wanted > 1 and (refusal := _refusal(context)):
-        print(f"one process instead of {wanted}, as they could share no lock in /dev/shm ({refusal})", file=sys.stderr)
+        print(f"using one process instead of {wanted}: shared locks in /dev/shm fail ({refusal})", file=sys.stderr)
         return 1
     return wanted
 
@@ -79,18 +79,18 @@ def available_cores() -> int:
 
 @contextmanager
 def out_of_reach_of_ctrl_c() -> Iterator[None]:
-    """Within, processes are started that Ctrl-C does not reach: their parent ends them.
+    """Processes that are started in this block ignore Ctrl-C; their parent ends them.
 
-    A terminal sends it to all processes of a command, and each would print where it was.
+    A terminal sends Ctrl-C to all processes of a command, and each would print a traceback.
 
     Raises:
-        KeyboardInterrupt: at the end, where it came within: a parent that left before would take from the processes
-            what they are about to share with it.
+        KeyboardInterrupt: at the end of the block, if Ctrl-C was pressed within it. A parent that ended earlier would
+            destroy what its processes are about to use.
     """
     if not hasattr(signal, "pthread_sigmask") or threading.current_thread() is not threading.main_thread():
-        yield  # Windows has no masks that processes inherit; handlers belong to the main thread
+        yield  # Windows has no inherited signal masks, and only the main thread may set handlers
         return
-    resource_tracker.ensure_running()  # now: where it is started, it lets the signal through again
+    resource_tracker.ensure_running()  # start it now, because starting it unblocks the signal
     came: list[int] = []
     handler = signal.signal(signal.SIGINT, lambda number, _: came.append(number))  # it may reach any thread
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
@@ -105,12 +105,12 @@ def out_of_reach_of_ctrl_c() -> Iterator[None]:
 
 @contextmanager
 def importing_joblib() -> Iterator[None]:
-    """Within, the import of joblib, and of what imports it, does not look for locks that the system refuses.
+    """Keep joblib, if it is imported in this block, from testing locks on a system without shared locks.
 
-    joblib would warn of them, though nothing here uses its processes. Where there are locks, it finds them.
+    joblib would print a warning, though nothing here uses its processes. On other systems this does nothing.
     """
     methods = get_all_start_methods()
-    # Of a fork's lock no process need keep count.
+    # The lock of a forked process needs no resource tracker.
     if "joblib" in sys.modules or not _refusal(get_context("fork" if "fork" in methods else methods[0])):
         yield
         return
@@ -126,7 +126,7 @@ def importing_joblib() -> Iterator[None]:
 
 
 def _refusal(context: BaseContext) -> Exception | None:
-    """Why processes can share no lock; None: they can."""
+    """Return why processes cannot share a lock; None if they can."""
     try:
         context.Lock()
     except (OSError, ImportError) as error:
@@ -135,10 +135,10 @@ def _refusal(context: BaseContext) -> Exception | None:
 
 
 def _opened(path: Path) -> int:
-    """A descriptor of the file, which is made where there is none. It is never removed.
+    """Open the lock file, and create it if needed; return its descriptor. The file is never deleted.
 
-    A process that still holds a removed file open would not exclude one that makes the file again.
-    It is opened for reading, which every user may: only the one who made it may write it or open it with O_CREAT.
+    If it were deleted, a process that has the old file open and one that creates a new file would both get the lock.
+    It is opened for reading, which every user may do: only the user who created it may write it or use O_CREAT.
     """
     while True:
         try:
@@ -148,17 +148,17 @@ def _opened(path: Path) -> int:
                 path.touch(exist_ok=False)
                 path.chmod(0o644)  # whatever the umask
             except FileExistsError:
-                continue  # another process made it in this moment
+                continue  # another process has just created it
 
 
 def _holder(path: Path) -> str:
-    """Which process has a lock, as it has noted, and what to do."""
+    """Return which process has the lock, from its note, and what to do."""
     try:
-        # Older ones are of processes that were killed.
+        # Older notes are of killed processes.
         note = max(path.parent.glob(f"{path.stem}.*.json"), key=lambda note: note.stat().st_mtime_ns)
         said = read_json(note)
         pid = said["pid"]
-        who = f"process {pid} (since {said['since']}: {said['command']}) is at work there"
-    except (OSError, ValueError, TypeError, KeyError):  # it has the lock since this very moment, and not yet noted
-        return "another process is at work there; wait for it, or name another folder"
-    return f"{who}; wait for it, or end it (kill {pid}: what it has done is kept)"
+        who = f"process {pid} (since {said['since']}: {said['command']}) is using it"
+    except (OSError, ValueError, TypeError, KeyError):  # it has only just got the lock and not yet written its note
+        return "another process is using it; wait for it, or name another folder"
+    return f"{who}; wait for it, or end it (kill {pid}; finished work is kept)"

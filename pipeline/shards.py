@@ -1,11 +1,10 @@
-"""A part of a piece of work for one of several machines, and what must hold before the parts are joined.
+"""Shards: the parts of a run that several machines compute, and the checks before they are joined.
 
-``--shard 3/8`` is the third of eight parts. Every machine lists the whole work in the same order and takes a contiguous
-block of it, so that joining is writing one part behind the other. Blocks differ by one unit at most; where there are
-more parts than units some are empty. A unit is what is computed together (a batch): so its bytes do not depend on how
-the work is divided.
+``--shard 3/8`` is the third of eight shards. Every machine lists the whole input in the same order and takes a
+contiguous block of it, so joining means appending the shards. Blocks differ by at most one unit; if there are more
+shards than units, some are empty. A unit is a batch, so the division does not change its bytes.
 
-Each part is a folder with a file ``shard.json``, a ``ShardRecord``.
+Each shard is a folder with a file ``shard.json``, a ``ShardRecord``.
 """
 
 import hashlib
@@ -24,19 +23,19 @@ from pipeline.progress import progress_bar
 
 RECORD = "shard.json"
 NAMED = 10
-"""Parts that a message names."""
+"""The greatest number of shards that a message names."""
 
 LIBRARIES = ("torch", "numpy", "opencv-python-headless", "pillow", "mtcnn")
-"""What crops, features and predictions are computed with."""
+"""The libraries that compute crops, features and predictions."""
 
 
 @dataclass(frozen=True)
 class Shard:
-    """One part of a piece of work.
+    """One shard of a run.
 
     Attributes:
-        number: which, from 1.
-        count: how many there are.
+        number: its number, from 1.
+        count: the number of shards.
     """
 
     number: int
@@ -47,44 +46,42 @@ class Shard:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """The part that "3/8" means.
+        """Create from text such as "3/8".
 
         Raises:
-            ParamsError: it is no such pair of numbers, or there is no such part.
+            ParamsError: the text is not of this form, or there is no such shard.
         """
         found = re.fullmatch(r"([0-9]{1,9})/([0-9]{1,9})", text)
         shard = cls(int(found[1]), int(found[2])) if found else None
         if shard is None or not 1 <= shard.number <= shard.count:
-            raise ParamsError(
-                f"--shard: {short_repr(text)} is no part of the work; parts count from 1: write 1/8 to 8/8 for eight"
-            )
+            raise ParamsError(f"--shard: {short_repr(text)} is not a shard; write 1/8 to 8/8 for eight shards")
         return shard
 
     @property
     def is_last(self) -> bool:
-        """Whether no other part follows."""
+        """Whether this is the last shard."""
         return self.number == self.count
 
     def part(self, total: int) -> slice:
-        """Which of ``total`` units in a row are this part's."""
+        """Return this shard's part of ``total`` units."""
         return slice(total * (self.number - 1) // self.count, total * self.number // self.count)
 
 
 WHOLE = Shard(1, 1)
-"""All of the work."""
+"""The whole run as one shard."""
 
 
 class ShardRecord(Record):
-    """What a part says of itself.
+    """The content of ``shard.json``.
 
     Attributes:
         kind: what was computed: faces, predictions or features.
-        number: which part it is, from 1.
-        count: how many parts there are.
-        listing: a digest of the names of all that the whole work is done on, in order.
-        made_from: all else that decides the bytes, by name.
-        counts: what this part came to.
-        files: the SHA-256 of each of its files by name.
+        number: number of the shard, from 1.
+        count: number of shards.
+        listing: digest of the names of all inputs of the run, in order.
+        made_from: everything else that determines the bytes, by name.
+        counts: results of this shard, such as the number of crops.
+        files: SHA-256 of each file, by name.
     """
 
     kind: str
@@ -98,14 +95,14 @@ class ShardRecord(Record):
 
 @dataclass(frozen=True)
 class FoundShard:
-    """A part in its folder."""
+    """A shard and its folder."""
 
     folder: Path
     record: ShardRecord
 
 
 def listing_digest(names: Iterable[str]) -> str:
-    """A digest of names in order."""
+    """Return the digest of a sequence of names."""
     found = hashlib.sha256()
     for name in names:
         found.update(as_text(name).encode() + b"\0")
@@ -113,10 +110,10 @@ def listing_digest(names: Iterable[str]) -> str:
 
 
 def computed_with(code_in: Sequence[Path] = (Path(__file__).parent,)) -> dict[str, str]:
-    """What decides bytes beside parameters, by name: the libraries' versions, and a digest of the project's code.
+    """Return versions of the libraries and a digest of the code, which determine the bytes beside the parameters.
 
     Args:
-        code_in: files and folders of code; by default all of the library.
+        code_in: files and folders of code; by default the whole library.
     """
     code = python_digests(code_in)
     return {**{name: version(name) for name in LIBRARIES}, "code": listing_digest(code.values())}
@@ -125,7 +122,7 @@ def computed_with(code_in: Sequence[Path] = (Path(__file__).parent,)) -> dict[st
 def write_shard(
     folder: Path, kind: str, shard: Shard, listing: str, made_from: Mapping[str, Any], counts: Mapping[str, int]
 ) -> None:
-    """Add ``shard.json`` to a folder that has all files of a part; the arguments are as ``ShardRecord`` has them."""
+    """Add ``shard.json`` to a folder with all files of a shard; for the arguments see ``ShardRecord``."""
     files = {path.name: sha256(path) for path in sorted(folder.iterdir())}
     record = ShardRecord(
         kind=kind,
@@ -140,14 +137,14 @@ def write_shard(
 
 
 def read_shards(folders: Sequence[Path]) -> list[FoundShard]:
-    """All parts of one piece of work, in order, whole and undamaged.
+    """Read all shards of one run, in order, and check their files.
 
     Args:
-        folders: theirs, in any order; of ``pocan faces --shard`` the folder that was named, in which ``crops`` is.
+        folders: folders of the shards, in any order; also the output folder of ``pocan faces --shard``, with ``crops``.
 
     Raises:
-        DatasetError: a part is missing, is there twice, or is one of another piece of work; which, and how it differs.
-        DamagedFileError: a file is not as it was written.
+        DatasetError: a shard is missing, occurs twice, or belongs to another run.
+        DamagedFileError: a file has changed.
     """
     found = sorted(map(_found, folders), key=lambda one: one.record.number)
     _require_alike(found)
@@ -156,7 +153,9 @@ def read_shards(folders: Sequence[Path]) -> list[FoundShard]:
         for name, digest in one.record.files.items():
             path = one.folder / name
             if not path.is_file() or sha256(path) != digest:
-                raise DamagedFileError(f"{path}: not as it was written; copy it again, or make this shard again")
+                raise DamagedFileError(
+                    f"{path}: changed since it was written; copy it again, or compute this shard again"
+                )
     return found
 
 
@@ -164,27 +163,27 @@ def _found(folder: Path) -> FoundShard:
     within = folder / "crops"
     folder = within if (within / RECORD).is_file() and not (folder / RECORD).is_file() else folder
     if not (folder / RECORD).is_file():
-        raise DatasetError(f"{folder}: no finished shard: there is no {RECORD} in it")
-    return FoundShard(folder, read_record(ShardRecord, folder / RECORD, "the command that makes this shard again"))
+        raise DatasetError(f"{folder}: not a finished shard: there is no {RECORD} in it")
+    return FoundShard(folder, read_record(ShardRecord, folder / RECORD, "the command that computes this shard again"))
 
 
 def _require_alike(found: Sequence[FoundShard]) -> None:
-    """Check that all parts are of the same work; names the first that is not, and what differs."""
+    """Check that all shards are of the same run; the error names the first that is not, and what differs."""
     first = found[0]
     for other in found[1:]:
         for name, mine, theirs in _pairs(first.record, other.record):
             if mine != theirs:
                 raise DatasetError(
-                    f"{first.folder} and {other.folder} are shards of unlike work: {name} "
-                    f"{short_repr(mine)} and {short_repr(theirs)}; make one of them again"
+                    f"{first.folder} and {other.folder} are shards of different runs: {name} "
+                    f"{short_repr(mine)} and {short_repr(theirs)}; compute one of them again"
                 )
 
 
 def _pairs(one: ShardRecord, other: ShardRecord) -> Iterable[tuple[str, Any, Any]]:
-    """What must be alike: its name, and both values."""
-    yield "what was computed:", one.kind, other.kind
+    """Yield name and both values of everything that must be equal."""
+    yield "kind:", one.kind, other.kind
     yield "number of shards:", one.count, other.count
-    yield "digest of what is listed:", one.listing, other.listing
+    yield "digest of the inputs' names:", one.listing, other.listing
     for name in sorted({*one.made_from, *other.made_from}):
         yield f"{name}:", one.made_from.get(name), other.made_from.get(name)
 
@@ -194,9 +193,9 @@ def _require_each_once(found: Sequence[FoundShard]) -> None:
     for one in found:
         number, count = one.record.number, one.record.count
         if number in folders:
-            raise DatasetError(f"shard {number}/{count} is there twice: {folders[number]} and {one.folder}; name one")
+            raise DatasetError(f"shard {number}/{count} was named twice: {folders[number]} and {one.folder}")
         folders[number] = one.folder
     count = found[0].record.count
     if missing := [f"{number}/{count}" for number in range(1, count + 1) if number not in folders]:
         more = f" and {len(missing) - NAMED} more" if len(missing) > NAMED else ""
-        raise DatasetError(f"shards are missing: {', '.join(missing[:NAMED])}{more}; make them, or name their folders")
+        raise DatasetError(f"shards are missing: {', '.join(missing[:NAMED])}{more}; compute or name them")

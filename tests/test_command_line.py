@@ -54,7 +54,7 @@ def test_a_stage_runs_once_at_a_time_and_says_who_runs_it(project: Path) -> None
             printed, error = second.communicate("\n", timeout=60)
         assert (second.returncode, printed) == (1, "")
         assert error.startswith(f"error: {project / 'draw@ckplus'}: process {first.pid} (since ")
-        assert f"draw.py ckplus) is at work there; wait for it, or end it (kill {first.pid}" in error
+        assert f"draw.py ckplus) is using it; wait for it, or end it (kill {first.pid}" in error
         first.kill()
     with start(project, "ckplus") as third:
         assert third.communicate("\n", timeout=60)[0] == "at work\n"

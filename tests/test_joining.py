@@ -141,11 +141,11 @@ def test_parts_without_a_face_are_no_error_but_all_of_them_are(here: Path) -> No
 def test_parts_of_other_pictures_or_models_are_refused() -> None:
     succeed("predict", "album", "--out", "1", "--shard", "1/2")
     succeed("predict", "album", "--out", "2", "--shard", "2/2", "-S", "min_face=40")
-    refused("join", "1", "2", "--out", "joined", message="unlike work: faces.min_face: 32 and 40")
+    refused("join", "1", "2", "--out", "joined", message="different runs: faces.min_face: 32 and 40")
     shutil.rmtree("2")
     shutil.copy("album/b.png", "album/d.png")
     succeed("predict", "album", "--out", "2", "--shard", "2/2")
-    refused("join", "1", "2", "--out", "joined", message="unlike work: digest of what is listed")
+    refused("join", "1", "2", "--out", "joined", message="different runs: digest of the inputs' names")
 
 
 @pytest.mark.usefixtures("here")
@@ -166,13 +166,13 @@ def test_parts_by_models_with_the_same_weights_and_other_descriptions_are_refuse
     description[section][key] = value
     path.write_text(json.dumps(description))
     succeed("predict", "album", "--out", "2", "--shard", "2/2")
-    refused("join", "1", "2", "--out", "joined", message=f"unlike work: {told}:")
+    refused("join", "1", "2", "--out", "joined", message=f"different runs: {told}:")
 
 
 @pytest.mark.usefixtures("here")
 @pytest.mark.parametrize("shard", ["3/2", "0/0", "x"])
 def test_a_bad_value_is_one_line(shard: str) -> None:
-    told = f"--shard: '{shard}' is no part of the work"
+    told = f"--shard: '{shard}' is not a shard"
     refused("predict", "album", "--out", "part", "--shard", shard, message=told)
     refused(*faces("--out", "part", "--shard", shard), message=told)
 
@@ -182,4 +182,4 @@ def test_what_cannot_be_divided_is_refused() -> None:
     refused("predict", "album", "--shard", "1/2", message="--shard: needs --out")
     refused("predict", "album", "--shard", "1/2", "--out", "a", "--draw", "b", message="makes no drawings")
     refused("predict", "0", "--shard", "1/2", "--out", "a", message="a camera cannot be divided")
-    refused("join", "album", "--out", "joined", message="album: no finished shard")
+    refused("join", "album", "--out", "joined", message="album: not a finished shard")

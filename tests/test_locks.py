@@ -34,7 +34,7 @@ def test_one_process_at_a_time_works_on_a_folder_and_a_killed_one_lets_go(tmp_pa
     with subprocess.Popen([sys.executable, "-c", program, str(tmp_path)], stdout=subprocess.PIPE, cwd=ROOT) as other:
         assert other.stdout is not None
         assert other.stdout.readline() == b"mine\n"
-        told = rf": process {other.pid} \(since \d\d:\d\d: .*\) is at work there; wait for it, or .*kill {other.pid}"
+        told = rf": process {other.pid} \(since \d\d:\d\d: .*\) is using it; wait for it, or .*kill {other.pid}"
         with pytest.raises(StorageError, match=told), exclusive(tmp_path):
             pass
         with exclusive(tmp_path / "another"):
@@ -78,7 +78,7 @@ def test_another_user_takes_a_lock_and_is_waited_for(shared: Path) -> None:
     process.start()
     assert own.recv() == "mine"
     with (
-        pytest.raises(StorageError, match=rf"{place}: process {process.pid} \(since .*\) is at work there"),
+        pytest.raises(StorageError, match=rf"{place}: process {process.pid} \(since .*\) is using it"),
         exclusive(place),
     ):
         pass
@@ -94,7 +94,7 @@ def test_another_user_takes_a_lock_and_is_waited_for(shared: Path) -> None:
 
 def test_a_folder_whose_name_is_not_utf8_is_locked_as_any_other(tmp_path: Path) -> None:
     place = tmp_path / os.fsdecode(b"out\xe9")
-    with exclusive(place), pytest.raises(StorageError, match="at work there"), exclusive(place):
+    with exclusive(place), pytest.raises(StorageError, match="is using it"), exclusive(place):
         pass
 
 
@@ -109,7 +109,7 @@ def test_without_shared_memory_one_process_works_and_says_so(
 
     monkeypatch.setattr(context, "Lock", refuse)
     assert processes_allowed(4, context) == 1
-    assert "one process instead of 4" in capsys.readouterr().err
+    assert "using one process instead of 4" in capsys.readouterr().err
     assert processes_allowed(1, context) == 1
     assert capsys.readouterr().err == ""
 

@@ -12,7 +12,7 @@ from pipeline.shards import Shard, listing_digest, read_shards, write_shard
     "text", ["3/2", "0/0", "0/2", "x", "", "1", "1/", "/2", "-1/2", "1/2/3", "1.0/2", "1 /2", "²/2"]
 )
 def test_what_is_no_part_is_one_line(text: str) -> None:
-    with pytest.raises(ParamsError, match="parts count from 1: write 1/8 to 8/8 for eight") as told:
+    with pytest.raises(ParamsError, match="not a shard; write 1/8 to 8/8 for eight shards") as told:
         Shard.parse(text)
     assert "\n" not in str(told.value)
 
@@ -39,13 +39,13 @@ def test_parts_come_in_their_own_order(tmp_path: Path) -> None:
 
 def test_what_is_missing_or_twice_is_named(tmp_path: Path) -> None:
     first, third = part(tmp_path / "a", 1), part(tmp_path / "b", 3)
-    with pytest.raises(DatasetError, match="shards are missing: 2/3; make them"):
+    with pytest.raises(DatasetError, match="shards are missing: 2/3; compute or name them"):
         read_shards([first, third])
-    with pytest.raises(DatasetError, match=r"shard 3/3 is there twice: .*b and .*c; name one"):
+    with pytest.raises(DatasetError, match=r"shard 3/3 was named twice: .*b and .*c"):
         read_shards([first, third, part(tmp_path / "c", 3)])
-    with pytest.raises(DatasetError, match=r"nowhere: no finished shard: there is no shard\.json in it"):
+    with pytest.raises(DatasetError, match=r"nowhere: not a finished shard: there is no shard\.json in it"):
         read_shards([first, tmp_path / "nowhere"])
-    with pytest.raises(DatasetError, match=r"2/40, 3/40, 4/40.* and 29 more; make them"):
+    with pytest.raises(DatasetError, match=r"2/40, 3/40, 4/40.* and 29 more; compute or name them"):
         read_shards([part(tmp_path / "d", 1, 40)])
 
 
@@ -53,21 +53,23 @@ def test_what_is_missing_or_twice_is_named(tmp_path: Path) -> None:
     ("other", "told"),
     [
         ({"count": 4}, "number of shards: 3 and 4"),
-        ({"listing": "b"}, "digest of what is listed: 'a' and 'b'"),
+        ({"listing": "b"}, "digest of the inputs' names: 'a' and 'b'"),
         ({"--every": 5}, "--every: 1 and 5"),
         ({"torch": "2"}, "torch: None and '2'"),
     ],
 )
-def test_parts_of_unlike_work_are_refused_by_what_differs(other: dict[str, object], told: str, tmp_path: Path) -> None:
+def test_shards_of_different_runs_are_refused(other: dict[str, object], told: str, tmp_path: Path) -> None:
     folders = [part(tmp_path / "a", 1), part(tmp_path / "b", 2, **other)]  # type: ignore[arg-type]
-    with pytest.raises(DatasetError, match=f"a and .*b are shards of unlike work: {told}; make one of them again"):
+    with pytest.raises(
+        DatasetError, match=f"a and .*b are shards of different runs: {told}; compute one of them again"
+    ):
         read_shards(folders)
 
 
 def test_a_part_that_was_damaged_on_its_way_is_named(tmp_path: Path) -> None:
     folders = [part(tmp_path / str(number), number) for number in (1, 2, 3)]
     (folders[1] / "rows").write_text("")
-    with pytest.raises(DamagedFileError, match=r"2/rows: not as it was written"):
+    with pytest.raises(DamagedFileError, match=r"2/rows: changed since it was written"):
         read_shards(folders)
 
 

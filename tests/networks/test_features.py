@@ -94,7 +94,7 @@ def test_features_are_computed_once(data: PreparedData, tmp_path: Path, monkeypa
 def test_features_that_another_process_computes_are_left_to_it(data: PreparedData, tmp_path: Path) -> None:
     with (
         exclusive(tmp_path / "f"),
-        pytest.raises(StorageError, match=r"f: process \d+ .* is at work there; wait for it"),
+        pytest.raises(StorageError, match=r"f: process \d+ .* is using it; wait for it"),
     ):
         request(data).write(tmp_path / "f", toy.CPU)
     assert not (tmp_path / "f").exists()

@@ -47,7 +47,7 @@ def test_what_cannot_be_divided_is_refused() -> None:
     with pytest.raises(ParamsError, match=r"adapt\.trains is all, which needs no features"):
         features.main("jaffe", "1/2")
     set_adapt(trains="head", encoder_statistics="entropy")
-    with pytest.raises(ParamsError, match="--shard: '3/2' is no part of the work"):
+    with pytest.raises(ParamsError, match="--shard: '3/2' is not a shard"):
         features.main("jaffe", "3/2")
     with pytest.raises(ParamsError, match=r"is of all its pictures; set adapt\.encoder_statistics: source,"):
         features.main("jaffe", "1/2")

@@ -150,7 +150,7 @@ def test_nobody_reads_the_parameters_while_another_study_is_queued(
         refused = CliRunner().invoke(app, ["study", "mine", "--collect"])
     assert refused.exit_code == 1
     assert "studies: process" in refused.output
-    assert "is at work there; wait for it" in refused.output
+    assert "is using it; wait for it" in refused.output
     assert not (tmp_path / "reports").exists()
 
 
