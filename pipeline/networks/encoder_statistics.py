@@ -37,8 +37,11 @@ are mixed up: there the mean prediction becomes more even, but no single one sur
 TONE_MARGIN = 0.015
 """The same for matched grey levels. They change less, and nothing where they are the source's already."""
 
-RESTORATION_MARGIN = 0.1
-"""The same for restored features. Restoration also makes predictions surer where it is wrong, so it must gain more."""
+RESTORATION_MARGIN = 0.04
+"""The same for restored features, with the target's statistics in the encoder, compared with the source model."""
+
+Taken = tuple["StatisticsChoice", Encoder]
+"""What is taken over, and the encoder that has it."""
 
 Batches = Callable[[Tensor], Iterable[Tensor]]
 """Return evaluation views of some pictures (places, int64), float n×3×112×112 on the encoder's device, in batches."""
@@ -51,7 +54,7 @@ class StatisticsChoice:
     Attributes:
         chosen: the statistics of its batch norms: source or target.
         of_source: mean entropy of the predictions with the source's statistics, in nats; None: not computed.
-        of_target: the same with the target's statistics.
+        of_target: the same with the target's statistics, without a restoration.
         matched: whether a tone curve matches the grey levels.
         unmatched_entropy: mean entropy of the predictions for the pictures as they are; None: not computed.
         matched_entropy: the same with matched grey levels.
@@ -80,9 +83,7 @@ class StatisticsChoice:
         return self.chosen == "source" and not self.matched and not self.restored
 
 
-def choose(
-    model: PrototypeClassifier, rules: EncoderRules, count: int, batches: Batches
-) -> tuple[StatisticsChoice, Encoder]:
+def choose(model: PrototypeClassifier, rules: EncoderRules, count: int, batches: Batches) -> tuple[Taken, Taken]:
     """Decide what the encoder takes over from a target: its statistics or, where they do not help, its grey levels.
 
     By entropy it takes one of them at most, because another camera changes both, and one correction often suffices.
@@ -96,7 +97,8 @@ def choose(
         batches: evaluation views of pictures, by their places from 0 to count − 1.
 
     Returns:
-        The choice, and the encoder to use: the model's own, or a changed copy.
+        The choice, with the encoder to use: the model's own, or a changed copy. Then the same for an encoder whose
+        features are restored: by entropy it has the target's statistics also where these alone do not help enough.
 
     Raises:
         ParamsError: ``rules.statistics`` is target, and the encoder has no batch norms.
@@ -112,56 +114,63 @@ def choose(
         )
     mixes = rules.statistics != "source" and has_norms and count > 1  # a single picture has no variance
     levels = model.grey_levels if rules.matching == "entropy" else None
+    taken = restorable = choice, encoder
     if levels is None and not mixes:
-        return choice, encoder
+        return taken, restorable
     found = _probabilities(model, encoder, batches(every))
     before = entropy(found.numpy())
     if mixes:
         adapted = with_statistics(encoder, batches(drawn(found.argmax(dim=1), _shares(model))))
         if rules.statistics == "target":
-            return replace(choice, chosen="target"), adapted
+            taken = replace(choice, chosen="target"), adapted
+            return taken, taken
         after = entropy(_probabilities(model, adapted, batches(every)).numpy())
         choice = replace(choice, of_source=before, of_target=after)
+        taken, restorable = (choice, encoder), (replace(choice, chosen="target"), adapted)
         if after < before - MARGIN:
-            return replace(choice, chosen="target"), adapted
+            return restorable, restorable
     if levels is not None:
         toned = with_matched_levels(encoder, levels, batches(every))
         after = entropy(_probabilities(model, toned, batches(every)).numpy())
         choice = replace(choice, unmatched_entropy=before, matched_entropy=after)
+        taken = choice, encoder
         if after < before - TONE_MARGIN:
-            return replace(choice, matched=True), toned
-    return choice, encoder
+            taken = restorable = replace(choice, matched=True), toned
+    return taken, restorable
 
 
 def choose_restored(
     model: PrototypeClassifier,
     rule: WhenRule,
-    taken: tuple[StatisticsChoice, Encoder],
+    taken: Taken,
+    restorable: Taken,
     restoration: Restoration,
     batches: Callable[[], Iterable[Tensor]],
-) -> tuple[StatisticsChoice, Encoder]:
+) -> Taken:
     """Decide whether features are restored, after all else has been decided.
 
     Args:
         model: the source model, in evaluation mode on the device of the batches.
         rule: ``adapt.restoration``. With entropy the mean entropy of the source model's predictions must fall by more
             than ``RESTORATION_MARGIN``.
-        taken: the result of ``choose``.
-        restoration: fitted for its encoder.
+        taken: what is taken over without a restoration.
+        restorable: the same with it.
+        restoration: fitted for the encoder of ``restorable``.
         batches: returns evaluation views of pictures, as often as it is called.
 
     Returns:
-        The choice, and the encoder to use: the given one, or a copy that restores features.
+        The choice, and the encoder to use: that of ``taken``, or a copy that restores features.
     """
-    choice, encoder = taken
+    choice, encoder = restorable
     restored = copy.deepcopy(encoder)
     restored.restoration = restoration
     if rule == "always":
         return replace(choice, restored=True), restored
     encoders = model.network.encoder, restored
     before, after = (entropy(_probabilities(model, one, batches()).numpy()) for one in encoders)
-    choice = replace(choice, unrestored_entropy=before, restored_entropy=after)
-    return (replace(choice, restored=True), restored) if after < before - RESTORATION_MARGIN else (choice, encoder)
+    surer = after < before - RESTORATION_MARGIN
+    choice, encoder = (replace(choice, restored=True), restored) if surer else taken
+    return replace(choice, unrestored_entropy=before, restored_entropy=after), encoder
 
 
 def with_matched_levels(encoder: Encoder, source: GreyLevels, batches: Iterable[Tensor]) -> Encoder:

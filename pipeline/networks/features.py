@@ -122,7 +122,11 @@ class FeatureRequest:
             if self.rules.matching != "never" and self.model.grey_levels is not None:
                 described |= {"matching": self.rules.matching, "grey_levels": digest(self.model.grey_levels)}
             if self.rules.restoration != "never" and self.source is not None:
-                described |= {"restoration": self.rules.restoration, "source": self.source.described()}
+                described |= {
+                    "restoration": self.rules.restoration,
+                    "margin": encoder_statistics.RESTORATION_MARGIN,
+                    "source": self.source.described(),
+                }
         return described
 
     @cached_property
@@ -207,12 +211,14 @@ class FeatureRequest:
         def views(places: Tensor) -> Iterator[Tensor]:
             return self._evaluation_views(inputs, drawn[places], title)
 
-        taken = encoder_statistics.choose(model, rules, len(drawn), views)
+        taken, restorable = encoder_statistics.choose(model, rules, len(drawn), views)
         if rules.restoration == "never" or self.source is None:
             return taken
-        restoration, style = self._restoration(taken[1], drawn, device)
+        if rules.restoration == "always":
+            restorable = taken
+        restoration, style = self._restoration(restorable[1], drawn, device)
         choice, encoder = encoder_statistics.choose_restored(
-            model, rules.restoration, taken, restoration, lambda: views(torch.arange(len(drawn)))
+            model, rules.restoration, taken, restorable, restoration, lambda: views(torch.arange(len(drawn)))
         )
         return replace(choice, blur=style.pixels, noise=style.grey_levels), encoder
 

@@ -91,11 +91,11 @@ class Encoder(nn.Module):
         self.trunk.to(memory_format=torch.channels_last)
 
     def forward(self, images: Tensor) -> Tensor:
-        features = self._scaled(self.features(images))
-        return features if self.restoration is None else self._scaled(self.restoration(features))
-
-    def _scaled(self, features: Tensor) -> Tensor:
-        return unit_rows(features) if self._unit else features
+        features = self.features(images)
+        if self._unit:
+            features = unit_rows(features)
+        # Restored features are not normalised again: they are shorter where the regression is less sure.
+        return features if self.restoration is None else self.restoration(features)
 
     def features(self, images: Tensor) -> Tensor:
         """Return the features before L2 normalisation, N×``dim``."""

@@ -1,10 +1,13 @@
-"""Simulated cameras: rotation, zoom, blur, changed grey levels, shading and noise."""
+"""Simulated cameras: rotation, zoom, blur, changed grey levels, shading, resolution, noise and compression."""
+
+from typing import Annotated
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
-from pipeline.config.section import Fraction, NonNegativeFloat, PositiveFloat, Section
+from pipeline.config.section import Fraction, NonNegativeFloat, PositiveFloat, PositiveInt, Section
 
 
 class Camera(Section):
@@ -18,7 +21,9 @@ class Camera(Section):
         contrast: see above.
         lift: see above, in grey levels.
         shade: how much darker the left edge is than the right one, as a share; linear in between.
+        resolution: shorter side of the camera's picture, in pixels, which is then enlarged; None: that of the picture.
         noise: standard deviation of the noise in grey levels; equal in all three channels.
+        jpeg: quality of the compression of the camera's picture, from 1 to 100; None: not compressed.
     """
 
     rotation: tuple[float, float] = (-12.0, 12.0)
@@ -28,7 +33,9 @@ class Camera(Section):
     contrast: PositiveFloat = 0.7
     lift: NonNegativeFloat = 40.0
     shade: Fraction = 0.0
+    resolution: PositiveInt | None = None
     noise: NonNegativeFloat = 6.0
+    jpeg: Annotated[int, Field(ge=1, le=100)] | None = None
 
     def show(self, picture: NDArray[np.uint8], draw: np.random.Generator) -> NDArray[np.uint8]:
         """Simulate the camera's view of a picture.
@@ -49,5 +56,21 @@ class Camera(Section):
         # Interpolation may give values slightly below 0, for which the power is undefined.
         lit = 255.0 * (np.maximum(seen, 0.0) / 255.0) ** self.gamma * self.contrast + self.lift
         shaded = lit * np.linspace(1.0 - self.shade, 1.0, width)[None, :, None] if self.shade else lit
-        noisy = shaded + draw.normal(0.0, self.noise, (height, width, 1))
-        return np.clip(noisy, 0.0, 255.0).round().astype(np.uint8)
+        if self.resolution:
+            scale = self.resolution / min(height, width)
+            size = max(1, round(width * scale)), max(1, round(height * scale))
+            shaded = np.asarray(cv2.resize(shaded, size, interpolation=cv2.INTER_AREA), np.float64)
+        noisy = shaded + draw.normal(0.0, self.noise, (*shaded.shape[:2], 1))
+        taken = np.clip(noisy, 0.0, 255.0).round().astype(np.uint8)
+        stored = _compressed(taken, self.jpeg) if self.jpeg else taken
+        if not self.resolution:
+            return stored
+        return np.asarray(cv2.resize(stored, (width, height), interpolation=cv2.INTER_LINEAR), np.uint8)
+
+
+def _compressed(picture: NDArray[np.uint8], quality: int) -> NDArray[np.uint8]:
+    """Return what JPEG of this quality keeps of a picture, uint8 H×W×3 in RGB."""
+    _, encoded = cv2.imencode(".jpg", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), (cv2.IMWRITE_JPEG_QUALITY, quality))
+    decoded = cv2.imdecode(encoded, cv2.IMREAD_COLOR)
+    assert decoded is not None
+    return np.asarray(cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB), np.uint8)

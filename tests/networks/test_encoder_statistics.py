@@ -71,7 +71,7 @@ def test_every_batch_norm_is_halfway_to_the_mean_statistics_of_the_batches() -> 
 
 def test_the_target_keeps_its_own_statistics_where_predictions_become_surer() -> None:
     model = copy.deepcopy(toy.source_model()).eval()
-    choice, encoder = choose(model, EncoderRules("entropy"), toy.COUNT, places_of(shifted=True))
+    (choice, encoder), _ = choose(model, EncoderRules("entropy"), toy.COUNT, places_of(shifted=True))
     of_source = entropy(torch.cat([model.embed(images)[1] for images in views(True)]).detach().numpy())
     assert choice.of_source == pytest.approx(of_source, abs=1e-5)
     assert choice.of_target is not None
@@ -80,10 +80,12 @@ def test_the_target_keeps_its_own_statistics_where_predictions_become_surer() ->
     assert _right(model, encoder) > _right(model, model.network.encoder)
 
     own = places_of(shifted=False, seed=1)
-    choice, encoder = choose(model, EncoderRules("entropy"), toy.COUNT, own)
+    (choice, encoder), (with_restoration, adapted) = choose(model, EncoderRules("entropy"), toy.COUNT, own)
     assert choice.chosen == "source"
     assert encoder is model.network.encoder
-    choice, encoder = choose(model, EncoderRules("target"), toy.COUNT, own)
+    assert with_restoration == replace(choice, chosen="target")
+    assert adapted is not encoder
+    (choice, encoder), _ = choose(model, EncoderRules("target"), toy.COUNT, own)
     assert (choice.chosen, choice.of_source) == ("target", None)
     assert encoder is not model.network.encoder
 
@@ -96,7 +98,7 @@ def _right(model: PrototypeClassifier, encoder: Encoder) -> float:
 def test_an_encoder_without_batch_norms_keeps_what_it_has() -> None:
     model = copy.deepcopy(toy.source_model()).eval()
     model.network.encoder.trunk = nn.Sequential(nn.AdaptiveAvgPool2d(13), nn.Flatten())
-    choice, encoder = choose(model, EncoderRules("entropy"), toy.COUNT, places_of(True))
+    (choice, encoder), _ = choose(model, EncoderRules("entropy"), toy.COUNT, places_of(True))
     assert choice.chosen == "source"
     assert encoder is model.network.encoder
     with pytest.raises(ParamsError, match=r"adapt\.encoder_statistics: this encoder has no batch norms"):
@@ -110,7 +112,7 @@ def darker(seed: int = 1) -> Tensor:
 
 def test_grey_levels_are_matched_where_predictions_become_surer() -> None:
     model, images = copy.deepcopy(toy.source_model()).eval(), darker()
-    choice, encoder = choose(model, EncoderRules(matching="entropy"), toy.COUNT, lambda places: [images[places]])
+    (choice, encoder), _ = choose(model, EncoderRules(matching="entropy"), toy.COUNT, lambda places: [images[places]])
     assert choice.matched
     assert choice.unmatched_entropy is not None
     assert choice.matched_entropy is not None
@@ -123,20 +125,20 @@ def test_grey_levels_are_matched_where_predictions_become_surer() -> None:
     assert isinstance(model.network.encoder.tone, nn.Identity)
 
     own = torch.cat(views(shifted=False, seed=1))
-    choice, encoder = choose(model, EncoderRules(matching="entropy"), toy.COUNT, lambda places: [own[places]])
+    (choice, encoder), _ = choose(model, EncoderRules(matching="entropy"), toy.COUNT, lambda places: [own[places]])
     assert choice.unchanged
     assert encoder is model.network.encoder
-    choice, encoder = choose(model, EncoderRules(matching="always"), toy.COUNT, lambda places: [own[places]])
+    (choice, encoder), _ = choose(model, EncoderRules(matching="always"), toy.COUNT, lambda places: [own[places]])
     assert choice.matched
     model.grey_levels = None  # an imported model
-    choice, encoder = choose(model, EncoderRules(matching="always"), toy.COUNT, lambda places: [images[places]])
+    (choice, encoder), _ = choose(model, EncoderRules(matching="always"), toy.COUNT, lambda places: [images[places]])
     assert choice.unchanged
     assert encoder is model.network.encoder
 
 
 def test_both_are_taken_over_where_both_are_asked_for_and_else_the_statistics_alone() -> None:
     model, images = copy.deepcopy(toy.source_model()).eval(), darker()
-    choice, encoder = choose(
+    (choice, encoder), _ = choose(
         model, EncoderRules("target", "always"), toy.COUNT, lambda places: images[places].tensor_split(2)
     )
     assert (choice.chosen, choice.matched) == ("target", True)
@@ -144,7 +146,7 @@ def test_both_are_taken_over_where_both_are_asked_for_and_else_the_statistics_al
     take_over(other, taken_over(encoder))
     torch.testing.assert_close(other(images), encoder(images))
 
-    choice, encoder = choose(model, EncoderRules("entropy", "entropy"), toy.COUNT, places_of(shifted=True))
+    (choice, encoder), _ = choose(model, EncoderRules("entropy", "entropy"), toy.COUNT, places_of(shifted=True))
     assert (choice.chosen, choice.matched, choice.matched_entropy) == ("target", False, None)
     assert isinstance(encoder.tone, nn.Identity)
 

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from pydantic import ValidationError
 from torch import nn
 from typer.testing import CliRunner
 
@@ -74,6 +75,32 @@ def test_shade_darkens_towards_the_left() -> None:
     chance = np.random.default_rng(0)
     assert np.array_equal(Camera(**still).show(picture, chance), picture)
     assert Camera(**still, shade=0.5).show(picture, chance)[0, :, 0].tolist() == [100, 125, 150, 175, 200]
+
+
+def test_a_small_picture_is_taken_with_its_noise_and_enlarged() -> None:
+    still: dict[str, Any] = {"rotation": (0.0, 0.0), "zoom": (1.0, 1.0), "blur": 0.0, "gamma": 1.0, "contrast": 1.0}
+    picture = np.random.default_rng(0).integers(60, 190, (96, 64, 3), dtype=np.uint8)
+    seen = Camera(**still, lift=0.0, noise=0.0, resolution=16).show(picture, np.random.default_rng(0))
+    assert seen.shape == picture.shape
+    means = picture.reshape(24, 4, 16, 4, 3).mean(axis=(1, 3))
+    corners = seen[1:-1].reshape(-1, 64, 3)[::4, 1:-1][:, ::4]  # next to the centre of each block
+    assert np.abs(corners[:, :, 0] - means[: len(corners), : corners.shape[1], 0]).mean() < 8
+    noisy = Camera(**still, lift=0.0, noise=20.0, resolution=16).show(
+        np.full((96, 64, 3), 128, np.uint8), np.random.default_rng(0)
+    )
+    assert np.abs(np.diff(noisy[:, :, 0].astype(float), axis=0)).mean() < 10  # smooth between the pixels
+    assert noisy.std() > 10
+
+
+def test_compression_keeps_colours_and_loses_detail() -> None:
+    still: dict[str, Any] = {"rotation": (0.0, 0.0), "zoom": (1.0, 1.0), "blur": 0.0, "gamma": 1.0, "contrast": 1.0}
+    red = np.full((64, 64, 3), (200, 40, 40), np.uint8)
+    camera = Camera(**still, lift=0.0, noise=0.0, jpeg=10)
+    assert np.abs(camera.show(red, np.random.default_rng(0)).astype(int) - red).max() <= 12
+    detailed = np.random.default_rng(0).integers(0, 256, (64, 64, 1), dtype=np.uint8).repeat(3, axis=2)
+    assert np.abs(camera.show(detailed, np.random.default_rng(0)).astype(int) - detailed).mean() > 20
+    with pytest.raises(ValidationError, match="less than or equal to 100"):
+        Camera(jpeg=101)
 
 
 def test_each_picture_is_shown_alike_whatever_stands_beside_it() -> None:
