@@ -41,10 +41,14 @@ def of_statistics(choice: StatisticsChoice, mark: str) -> str:
         return ""
     numbers = _change(choice.of_source, choice.of_target, mark)
     if choice.chosen == "target":
-        return (
+        moved = (
             "Before training, the means and variances in the encoder's batch norms were moved halfway to those of "
-            f"these pictures, because this changed the entropy of the predictions {numbers}: they became surer."
+            "these pictures"
         )
+        alone = choice.of_target < choice.of_source - MARGIN
+        if choice.restored and not alone:
+            return f"{moved}, together with the restoration of the features (see below)."
+        return f"{moved}, because this changed the entropy of the predictions {numbers}: they became surer."
     return (
         "The encoder's batch norms kept the source's means and variances: those of these pictures would have changed "
         f"the entropy of the predictions {numbers}, and it must fall by more than {MARGIN}."

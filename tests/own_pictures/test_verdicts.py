@@ -37,6 +37,8 @@ def test_whose_statistics_the_encoder_has_is_told_with_both_numbers() -> None:
     said = verdicts.of_statistics(StatisticsChoice("source", 0.92, 0.9), "")
     assert said.endswith("entropy of the predictions from 0.920 to 0.900, and it must fall by more than 0.05.")
     assert verdicts.of_statistics(StatisticsChoice("source"), "") == ""
+    said = verdicts.of_statistics(StatisticsChoice("target", 0.92, 0.9, restored=True), "")
+    assert said.endswith("to those of these pictures, together with the restoration of the features (see below).")
     said = verdicts.kept(
         params("pocan", choose="warrant"),
         0,
@@ -64,7 +66,7 @@ def test_whether_features_are_restored_is_told_with_the_camera_and_both_numbers(
     assert said.endswith("because this changed the entropy of the predictions from 0.920 ◊ to 0.750 ◊.")
     said = verdicts.of_restoration(replace(of_camera, restored_entropy=0.9), "")
     assert said.endswith(
-        "changed the entropy of the predictions from 0.920 to 0.900, and it must fall by more than 0.1."
+        "changed the entropy of the predictions from 0.920 to 0.900, and it must fall by more than 0.04."
     )
     assert verdicts.of_restoration(StatisticsChoice(restored=True, blur=1.0, noise=0.0), "").endswith("takes away.")
     assert verdicts.of_restoration(StatisticsChoice(), "") == ""
