@@ -1,9 +1,10 @@
-"""Compare what the encoder takes over from trial targets: a table from stored results.
+"""Compare what the encoder takes over from trial targets: two tables from stored results.
 
 python -m benchmarks.encoder_statistics docs/results
 
 The folder has trials-KIND-NAME-SEED.json for each of ``KINDS``, written by ``benchmarks.trial_heads run`` with
-``--set`` and the parameters of the kind.
+``--set`` and the parameters of the kind. Files of the suite studies/trials/cameras.yaml are called
+cameras-KIND-NAME-SEED.json.
 """
 
 import argparse
@@ -24,9 +25,11 @@ KINDS = {
     "matched": ("entropy", "entropy", "never", "last"),
     "restored": ("entropy", "never", "entropy", "last"),
     "chosen": ("entropy", "never", "entropy", "warrant"),
-    "always": ("target", "never", "always", "last"),
 }
 """By the kind of a file: ``encoder_statistics``, ``histogram_matching``, ``restoration`` and ``choose``."""
+
+CHOSEN = "chosen"
+"""The kind of ``pocan adapt``."""
 
 
 def table(folder: Path) -> str:
@@ -52,6 +55,17 @@ def table(folder: Path) -> str:
     return markdown_table([*titles, "gain (balanced)", "worst", "harmed"], lines, left=6)
 
 
+def by_camera(folder: Path) -> str:
+    """Return one row per camera of both suites: what ``pocan adapt`` gains, and for how many targets it restores."""
+    files = [file for suite in ("trials", "cameras") for file in folder.glob(f"{suite}-{CHOSEN}-*.json")]
+    every = targets(sorted(files, key=lambda file: (file.stem.startswith("cameras"), int(_seed(file)))))[CONSISTENT]
+    lines = []
+    for camera, of in every.groupby("camera", sort=False):
+        transfer = f"{100 * of.dt_accuracy.mean():.1f} ({100 * of.dt_balanced.mean():.1f})"
+        lines.append([str(camera), transfer, f"{of.restored.astype(bool).sum()} of {len(of)}", *summary(of)])
+    return markdown_table(["camera", "DT", "restored", "gain (balanced)", "worst", "harmed"], lines)
+
+
 def _seed(file: Path) -> str:
     return file.stem.rpartition("-")[2]
 
@@ -60,7 +74,8 @@ def main() -> None:
     """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
-    print(table(parser.parse_args().folder))
+    folder = parser.parse_args().folder
+    print(table(folder), by_camera(folder), sep="\n\n")
 
 
 if __name__ == "__main__":

@@ -55,7 +55,9 @@ TABLE = re.compile(r"(<!-- rows of results/(\S+)\.md: (.+?) -->\n\n).*?(?=\n\n)"
 STAGE_1 = re.compile(r"(<!-- losses of stage 1 -->\n\n).*?(?=\n\n)", re.DOTALL)
 """The table of ``benchmarks.stage1`` on the page."""
 STATISTICS = re.compile(r"(<!-- encoder statistics on trial targets -->\n\n).*?(?=\n\n)", re.DOTALL)
-"""The table of ``benchmarks.encoder_statistics`` on the page."""
+"""The first table of ``benchmarks.encoder_statistics`` on the page."""
+CAMERAS = re.compile(r"(<!-- restoration by camera -->\n\n).*?(?=\n\n)", re.DOTALL)
+"""Its second table."""
 MODELS = re.compile(r"( *)(<!-- source models of the preset -->\n\n).*?(?=\n\n)", re.DOTALL)
 """The table of ``source_models`` on the page, indented as the comment before it."""
 COLUMNS = ("accuracy", "gain", "balanced gain", "p (Holm)")
@@ -200,6 +202,7 @@ def with_tables(page: str) -> str:
     """
     page = STAGE_1.sub(lambda found: found[1] + stage1.table(DOCS / "results"), page)
     page = STATISTICS.sub(lambda found: found[1] + encoder_statistics.table(DOCS / "results"), page)
+    page = CAMERAS.sub(lambda found: found[1] + encoder_statistics.by_camera(DOCS / "results"), page)
     page = MODELS.sub(lambda found: found[1] + found[2] + indent(source_models(), found[1]), page)
     return TABLE.sub(lambda found: found[1] + _short(found[2], found[3].split("; ")), page)
 

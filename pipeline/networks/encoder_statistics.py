@@ -31,14 +31,12 @@ OWN = 0.5
 lost up to 15 points."""
 
 MARGIN = 0.05
-"""The mean entropy of the predictions must fall by more than this, in nats. Mutual information also rises where classes
+"""The mean entropy of the source model's predictions must fall by more than this, in nats, with the target's statistics
+alone, and with these and restored features. Mutual information also rises where classes
 are mixed up: there the mean prediction becomes more even, but no single one surer."""
 
 TONE_MARGIN = 0.015
 """The same for matched grey levels. They change less, and nothing where they are the source's already."""
-
-RESTORATION_MARGIN = 0.04
-"""The same for restored features, with the target's statistics in the encoder, compared with the source model."""
 
 Taken = tuple["StatisticsChoice", Encoder]
 """What is taken over, and the encoder that has it."""
@@ -152,7 +150,7 @@ def choose_restored(
     Args:
         model: the source model, in evaluation mode on the device of the batches.
         rule: ``adapt.restoration``. With entropy the mean entropy of the source model's predictions must fall by more
-            than ``RESTORATION_MARGIN``.
+            than ``MARGIN``.
         taken: what is taken over without a restoration.
         restorable: the same with it.
         restoration: fitted for the encoder of ``restorable``.
@@ -168,7 +166,7 @@ def choose_restored(
         return replace(choice, restored=True), restored
     encoders = model.network.encoder, restored
     before, after = (entropy(_probabilities(model, one, batches()).numpy()) for one in encoders)
-    surer = after < before - RESTORATION_MARGIN
+    surer = after < before - MARGIN
     choice, encoder = (replace(choice, restored=True), restored) if surer else taken
     return replace(choice, unrestored_entropy=before, restored_entropy=after), encoder
 

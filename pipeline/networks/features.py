@@ -124,7 +124,7 @@ class FeatureRequest:
             if self.rules.restoration != "never" and self.source is not None:
                 described |= {
                     "restoration": self.rules.restoration,
-                    "margin": encoder_statistics.RESTORATION_MARGIN,
+                    "margin": encoder_statistics.MARGIN,
                     "source": self.source.described(),
                 }
         return described

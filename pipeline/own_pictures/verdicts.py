@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from pipeline.config.methods import AdaptParams
 from pipeline.labels import EXPRESSIONS, NUM_CLASSES
-from pipeline.networks.encoder_statistics import MARGIN, RESTORATION_MARGIN, TONE_MARGIN, StatisticsChoice
+from pipeline.networks.encoder_statistics import MARGIN, TONE_MARGIN, StatisticsChoice
 from pipeline.own_pictures.labelled import Candidate, Verdict
 from pipeline.reporting.markdown import markdown_table
 from pipeline.validators import chooser
@@ -85,7 +85,7 @@ def of_restoration(choice: StatisticsChoice, mark: str) -> str:
         return f"{camera} {restored}, because this changed the entropy of the predictions {numbers}."
     return (
         f"{camera} The features stayed as they are: a linear map that gives back what that takes away would have "
-        f"changed the entropy of the predictions {numbers}, and it must fall by more than {RESTORATION_MARGIN}."
+        f"changed the entropy of the predictions {numbers}, and it must fall by more than {MARGIN}."
     )
 
 

@@ -66,7 +66,7 @@ def test_whether_features_are_restored_is_told_with_the_camera_and_both_numbers(
     assert said.endswith("because this changed the entropy of the predictions from 0.920 ◊ to 0.750 ◊.")
     said = verdicts.of_restoration(replace(of_camera, restored_entropy=0.9), "")
     assert said.endswith(
-        "changed the entropy of the predictions from 0.920 to 0.900, and it must fall by more than 0.04."
+        "changed the entropy of the predictions from 0.920 to 0.900, and it must fall by more than 0.05."
     )
     assert verdicts.of_restoration(StatisticsChoice(restored=True, blur=1.0, noise=0.0), "").endswith("takes away.")
     assert verdicts.of_restoration(StatisticsChoice(), "") == ""
