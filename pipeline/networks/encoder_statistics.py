@@ -31,9 +31,9 @@ OWN = 0.5
 lost up to 15 points."""
 
 MARGIN = 0.05
-"""The mean entropy of the source model's predictions must fall by more than this, in nats, with the target's statistics
-alone, and with these and restored features. Mutual information also rises where classes
-are mixed up: there the mean prediction becomes more even, but no single one surer."""
+"""The mean entropy of the predictions must fall by more than this, in nats: with the target's statistics alone, or with
+these and restored features. Mutual information also rises where classes are mixed up: there the mean prediction becomes
+more even, but no single one surer."""
 
 TONE_MARGIN = 0.015
 """The same for matched grey levels. They change less, and nothing where they are the source's already."""
