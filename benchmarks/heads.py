@@ -6,9 +6,9 @@ python -m benchmarks.heads table TARGET FILE.json ...                a page with
 
 ``run`` needs a project with models and features. With --known-classes only the expressions that occur in the target are
 predicted (``split.TARGET.classes``), for targets that lack some of the source's. --set changes parameters of every row,
-such as ``adapt.steps_per_epoch=100``, where its method has them. --seeds replaces the seeds of benchmarks/heads.yaml.
-OUT.json is written after each run; an interrupted command continues from it. The table needs the target's crops,
-because the files do not contain labels and subjects.
+also its own, where its method has them, such as ``adapt.steps_per_epoch=100``. --seeds replaces the seeds of
+benchmarks/heads.yaml. OUT.json is written after each run; an interrupted command continues from it. The table needs the
+target's crops, because the files do not contain labels and subjects.
 """
 
 import argparse
@@ -336,7 +336,8 @@ def page(target: str, files: Sequence[Path]) -> str:
     losses = sorted({OBJECTIVES[one["pretrain"]["objective"]] for one in first})
     pattern = f"{files[0].stem.rpartition('-')[0]}-*.json"
     known, changes = first[0].get("known_classes"), first[0].get("set")
-    changed = f"Every row has {', '.join(f'`{change}`' for change in changes)}.\n\n" if changes else ""
+    listed = ", ".join(f"`{change}`" for change in changes or ())
+    changed = f"Changed in every row whose method has the parameter: {listed}.\n\n" if changes else ""
     text = (
         f"Written by `python -m benchmarks.heads table {target} {pattern}` from the files beside it. Conclusions: "
         f"[results.md](../results.md).\n\n{len(files)} source models (seeds {seeds}; "
@@ -404,6 +405,8 @@ def main() -> None:
         print(page(options.target, options.files), end="")
         return
     torch.set_num_threads(1)
+    if lost := [change for change in options.set if not any(_has(method, change) for method in METHODS.values())]:
+        parser.error(f"no method has the parameter of {', '.join(lost)}")
     every = list(rows(options.set, options.seeds))
     if unknown := set(options.only) - {row.name for row in every}:
         parser.error(f"there is no row {', '.join(sorted(unknown))}")

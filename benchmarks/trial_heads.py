@@ -5,8 +5,8 @@ python -m benchmarks.trial_heads run OUT.json [--suite studies/trials/shifts.yam
 python -m benchmarks.trial_heads table OUT.json ...     a page with their table, in Markdown; a file a source model
 
 ``run`` needs a project with a source model. With --known-classes only the expressions that occur in a target are
-predicted. --set changes parameters of every row, such as ``adapt.encoder_statistics=target``. OUT.json is written after
-each row; an interrupted run continues from it if targets and source model are the same.
+predicted. --set changes parameters of every row whose method has them, such as ``adapt.encoder_statistics=target``.
+OUT.json is written after each row; an interrupted run continues from it if targets and source model are the same.
 """
 
 import argparse
@@ -29,7 +29,7 @@ from pipeline.trials.run import WORSE, Trials
 from pipeline.trials.suite import read_suite
 
 START = "no training, only what the encoder takes over"
-"""The row of the source model whose encoder has taken over grey levels and statistics, as the rules chose."""
+"""The row of the source model with what the encoder has taken over by the rules."""
 
 SHARES = {
     "even": "even",
@@ -55,7 +55,7 @@ def run(
         changes: of the suite.
         known_classes: whether nothing is predicted but what occurs in a target.
         only: the rows' names; none: all.
-        of_rows: changes of every row's parameters.
+        of_rows: changes of every row's parameters, where its method has them.
     """
     settings = load()
     team, model = Team.single_process(settings.device), open_model(paths.PROTOTYPES)

@@ -1,4 +1,4 @@
-"""``pocan join``: join the results of ``--shard`` to what a single run would have written."""
+"""``pocan join``: join the results of ``--shard`` into what a single run would have written."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -60,7 +60,7 @@ def processes_allowed(wanted: int, context: BaseContext) -> int:
     They need shared locks, which Linux keeps in /dev/shm. Some containers have no /dev/shm, or a read-only one.
 
     Args:
-        wanted: the wanted number.
+        wanted: the number that would be best.
         context: how processes are started.
 
     Returns:

@@ -110,7 +110,7 @@ def listing_digest(names: Iterable[str]) -> str:
 
 
 def computed_with(code_in: Sequence[Path] = (Path(__file__).parent,)) -> dict[str, str]:
-    """Return versions of the libraries and a digest of the code, which determine the bytes beside the parameters.
+    """Return versions of the libraries and a digest of the code, which determine the bytes besides the parameters.
 
     Args:
         code_in: files and folders of code; by default the whole library.
@@ -193,9 +193,11 @@ def _require_each_once(found: Sequence[FoundShard]) -> None:
     for one in found:
         number, count = one.record.number, one.record.count
         if number in folders:
-            raise DatasetError(f"shard {number}/{count} was named twice: {folders[number]} and {one.folder}")
+            raise DatasetError(f"shard {number}/{count} is in both {folders[number]} and {one.folder}: name one")
         folders[number] = one.folder
     count = found[0].record.count
     if missing := [f"{number}/{count}" for number in range(1, count + 1) if number not in folders]:
         more = f" and {len(missing) - NAMED} more" if len(missing) > NAMED else ""
-        raise DatasetError(f"shards are missing: {', '.join(missing[:NAMED])}{more}; compute or name them")
+        raise DatasetError(
+            f"shards are missing: {', '.join(missing[:NAMED])}{more}; compute them, or name their folders"
+        )

@@ -82,6 +82,8 @@ def test_runs_are_compared_from_the_same_source_model_and_one_seed_stands_for_al
 def test_changes_of_the_command_line_replace_values_of_the_rows() -> None:
     lines = list(heads.rows(["adapt.lr=0.5"], seeds=[7]))
     assert any("adapt.lr=0.01" in row.changes for row in lines)
-    assert all(load(changes=row.changes).adapt.lr == 0.5 for row in lines if row.name.startswith("POCAN"))
+    assert all(
+        load(changes=row.changes).adapt.model_dump()["lr"] == 0.5 for row in lines if row.name.startswith("POCAN")
+    )
     assert not any("adapt.lr=0.5" in row.changes for row in lines if row.name in (heads.DT, "T3A"))
     assert {row.seeds for row in lines} == {(7,)}

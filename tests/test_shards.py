@@ -39,13 +39,13 @@ def test_parts_come_in_their_own_order(tmp_path: Path) -> None:
 
 def test_what_is_missing_or_twice_is_named(tmp_path: Path) -> None:
     first, third = part(tmp_path / "a", 1), part(tmp_path / "b", 3)
-    with pytest.raises(DatasetError, match="shards are missing: 2/3; compute or name them"):
+    with pytest.raises(DatasetError, match="shards are missing: 2/3; compute them, or name"):
         read_shards([first, third])
-    with pytest.raises(DatasetError, match=r"shard 3/3 was named twice: .*b and .*c"):
+    with pytest.raises(DatasetError, match=r"shard 3/3 is in both .*b and .*c: name one"):
         read_shards([first, third, part(tmp_path / "c", 3)])
     with pytest.raises(DatasetError, match=r"nowhere: not a finished shard: there is no shard\.json in it"):
         read_shards([first, tmp_path / "nowhere"])
-    with pytest.raises(DatasetError, match=r"2/40, 3/40, 4/40.* and 29 more; compute or name them"):
+    with pytest.raises(DatasetError, match=r"2/40, 3/40, 4/40.* and 29 more; compute them, or name"):
         read_shards([part(tmp_path / "d", 1, 40)])
 
 

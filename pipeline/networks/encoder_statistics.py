@@ -52,7 +52,7 @@ class StatisticsChoice:
     Attributes:
         chosen: the statistics of its batch norms: source or target.
         of_source: mean entropy of the predictions with the source's statistics, in nats; None: not computed.
-        of_target: the same with the target's statistics, without a restoration.
+        of_target: the same with the target's statistics alone.
         matched: whether a tone curve matches the grey levels.
         unmatched_entropy: mean entropy of the predictions for the pictures as they are; None: not computed.
         matched_entropy: the same with matched grey levels.
@@ -60,7 +60,7 @@ class StatisticsChoice:
         blur: standard deviation of the blur of the target's camera, in pixels; None: not fitted.
         noise: standard deviation of its noise, in grey levels of 255.
         unrestored_entropy: mean entropy of the source model's predictions; None: not computed.
-        restored_entropy: the same with restored features, and with all else that is taken over.
+        restored_entropy: the same with restored features and all that comes with them, also if they are not taken.
     """
 
     chosen: Literal["source", "target"] = "source"
@@ -74,6 +74,11 @@ class StatisticsChoice:
     noise: float | None = None
     unrestored_entropy: float | None = None
     restored_entropy: float | None = None
+
+    @property
+    def statistics_suffice(self) -> bool:
+        """Whether the target's statistics alone make the predictions surer by more than ``MARGIN``."""
+        return self.of_source is not None and self.of_target is not None and self.of_target < self.of_source - MARGIN
 
     @property
     def unchanged(self) -> bool:
@@ -95,8 +100,8 @@ def choose(model: PrototypeClassifier, rules: EncoderRules, count: int, batches:
         batches: evaluation views of pictures, by their places from 0 to count − 1.
 
     Returns:
-        The choice, with the encoder to use: the model's own, or a changed copy. Then the same for an encoder whose
-        features are restored: by entropy it has the target's statistics also where these alone do not help enough.
+        The choice, with the encoder to use: the model's own, or a changed copy. Then what a restoration by entropy is
+        fitted for: if ``rules.statistics`` is entropy, the target's statistics, also where these alone do not suffice.
 
     Raises:
         ParamsError: ``rules.statistics`` is target, and the encoder has no batch norms.
@@ -112,29 +117,25 @@ def choose(model: PrototypeClassifier, rules: EncoderRules, count: int, batches:
         )
     mixes = rules.statistics != "source" and has_norms and count > 1  # a single picture has no variance
     levels = model.grey_levels if rules.matching == "entropy" else None
-    taken = restorable = choice, encoder
     if levels is None and not mixes:
-        return taken, restorable
-    found = _probabilities(model, encoder, batches(every))
+        return (choice, encoder), (choice, encoder)
+    found, adapted = _probabilities(model, encoder, batches(every)), None
     before = entropy(found.numpy())
     if mixes:
         adapted = with_statistics(encoder, batches(drawn(found.argmax(dim=1), _shares(model))))
-        if rules.statistics == "target":
+        if rules.statistics == "entropy":
+            after = entropy(_probabilities(model, adapted, batches(every)).numpy())
+            choice = replace(choice, of_source=before, of_target=after)
+        if rules.statistics == "target" or choice.statistics_suffice:
             taken = replace(choice, chosen="target"), adapted
             return taken, taken
-        after = entropy(_probabilities(model, adapted, batches(every)).numpy())
-        choice = replace(choice, of_source=before, of_target=after)
-        taken, restorable = (choice, encoder), (replace(choice, chosen="target"), adapted)
-        if after < before - MARGIN:
-            return restorable, restorable
+    taken = choice, encoder
     if levels is not None:
         toned = with_matched_levels(encoder, levels, batches(every))
         after = entropy(_probabilities(model, toned, batches(every)).numpy())
         choice = replace(choice, unmatched_entropy=before, matched_entropy=after)
-        taken = choice, encoder
-        if after < before - TONE_MARGIN:
-            taken = restorable = replace(choice, matched=True), toned
-    return taken, restorable
+        taken = (replace(choice, matched=True), toned) if after < before - TONE_MARGIN else (choice, encoder)
+    return taken, taken if adapted is None else (replace(choice, chosen="target"), adapted)
 
 
 def choose_restored(
@@ -150,9 +151,9 @@ def choose_restored(
     Args:
         model: the source model, in evaluation mode on the device of the batches.
         rule: ``adapt.restoration``. With entropy the mean entropy of the source model's predictions must fall by more
-            than ``MARGIN``.
+            than ``MARGIN``, and by more than with the target's statistics alone, if these suffice.
         taken: what is taken over without a restoration.
-        restorable: the same with it.
+        restorable: what is taken over besides the restoration, if features are restored.
         restoration: fitted for the encoder of ``restorable``.
         batches: returns evaluation views of pictures, as often as it is called.
 
@@ -166,7 +167,7 @@ def choose_restored(
         return replace(choice, restored=True), restored
     encoders = model.network.encoder, restored
     before, after = (entropy(_probabilities(model, one, batches()).numpy()) for one in encoders)
-    surer = after < before - MARGIN
+    surer = after < before - MARGIN and not (taken[0].statistics_suffice and after >= (taken[0].of_target or 0.0))
     choice, encoder = (replace(choice, restored=True), restored) if surer else taken
     return replace(choice, unrestored_entropy=before, restored_entropy=after), encoder
 

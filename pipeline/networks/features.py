@@ -122,11 +122,9 @@ class FeatureRequest:
             if self.rules.matching != "never" and self.model.grey_levels is not None:
                 described |= {"matching": self.rules.matching, "grey_levels": digest(self.model.grey_levels)}
             if self.rules.restoration != "never" and self.source is not None:
-                described |= {
-                    "restoration": self.rules.restoration,
-                    "margin": encoder_statistics.MARGIN,
-                    "source": self.source.described(),
-                }
+                described |= {"restoration": self.rules.restoration, "source": self.source.described()}
+            if "entropy" in (self.rules.statistics, self.rules.matching, self.rules.restoration):
+                described["margins"] = [encoder_statistics.MARGIN, encoder_statistics.TONE_MARGIN]
         return described
 
     @cached_property
@@ -215,7 +213,7 @@ class FeatureRequest:
         if rules.restoration == "never" or self.source is None:
             return taken
         if rules.restoration == "always":
-            restorable = taken
+            restorable = taken  # only by entropy do statistics and restoration come together
         restoration, style = self._restoration(restorable[1], drawn, device)
         choice, encoder = encoder_statistics.choose_restored(
             model, rules.restoration, taken, restorable, restoration, lambda: views(torch.arange(len(drawn)))

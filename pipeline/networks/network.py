@@ -64,6 +64,7 @@ class Encoder(nn.Module):
     """f: a backbone with global average pooling and L2-normalised features, ‖f(x)‖ = 1.
 
     N×3×112×112 float in, N×``dim`` float out. In an imported model (linear classifier) features are not normalised.
+    Restored features do not have length 1: the map comes after the normalisation.
 
     Attributes:
         trunk: the backbone.
@@ -94,7 +95,7 @@ class Encoder(nn.Module):
         features = self.features(images)
         if self._unit:
             features = unit_rows(features)
-        # Restored features are not normalised again: they are shorter where the regression is less sure.
+        # A regression predicts the mean of what is possible: the less is known, the shorter. So it is not normalised.
         return features if self.restoration is None else self.restoration(features)
 
     def features(self, images: Tensor) -> Tensor:

@@ -45,9 +45,11 @@ def of_statistics(choice: StatisticsChoice, mark: str) -> str:
             "Before training, the means and variances in the encoder's batch norms were moved halfway to those of "
             "these pictures"
         )
-        alone = choice.of_target < choice.of_source - MARGIN
-        if choice.restored and not alone:
-            return f"{moved}, together with the restoration of the features (see below)."
+        if not choice.statistics_suffice:
+            return (
+                f"{moved}, together with the restoration of the features, of which below. This alone would have "
+                f"changed the entropy of the predictions too little: {numbers}."
+            )
         return f"{moved}, because this changed the entropy of the predictions {numbers}: they became surer."
     return (
         "The encoder's batch norms kept the source's means and variances: those of these pictures would have changed "
@@ -77,15 +79,16 @@ def of_restoration(choice: StatisticsChoice, mark: str) -> str:
         "Compared with the pictures that the source model was trained on, these look as if taken with a blur of "
         f"{choice.blur:.1f}{mark} pixels and noise of {choice.noise:.1f}{mark} grey levels."
     )
+    beside = "" if choice.of_target is None else " together with the statistics of these pictures"
     restored = "A linear map gave the features back what that takes away"
     if choice.unrestored_entropy is None or choice.restored_entropy is None:
         return f"{camera} {restored}."
     numbers = _change(choice.unrestored_entropy, choice.restored_entropy, mark)
     if choice.restored:
-        return f"{camera} {restored}, because this changed the entropy of the predictions {numbers}."
+        return f"{camera} {restored}, because this{beside} changed the entropy of the predictions {numbers}."
     return (
-        f"{camera} The features stayed as they are: a linear map that gives back what that takes away would have "
-        f"changed the entropy of the predictions {numbers}, and it must fall by more than {MARGIN}."
+        f"{camera} The features stayed as they are: a linear map that gives back what that takes away would "
+        f"have changed the entropy of the predictions{beside} {numbers}, and it must fall by more than {MARGIN}."
     )
 
 

@@ -21,7 +21,8 @@ class Camera(Section):
         contrast: see above.
         lift: see above, in grey levels.
         shade: how much darker the left edge is than the right one, as a share; linear in between.
-        resolution: shorter side of the camera's picture, in pixels, which is then enlarged; None: that of the picture.
+        resolution: shorter side of the camera's picture, in pixels, which is then enlarged; None, or more than the
+            picture has: that of the picture.
         noise: standard deviation of the noise in grey levels; equal in all three channels.
         jpeg: quality of the compression of the camera's picture, from 1 to 100; None: not compressed.
     """
@@ -56,14 +57,15 @@ class Camera(Section):
         # Interpolation may give values slightly below 0, for which the power is undefined.
         lit = 255.0 * (np.maximum(seen, 0.0) / 255.0) ** self.gamma * self.contrast + self.lift
         shaded = lit * np.linspace(1.0 - self.shade, 1.0, width)[None, :, None] if self.shade else lit
-        if self.resolution:
+        smaller = self.resolution is not None and self.resolution < min(height, width)
+        if smaller:
             scale = self.resolution / min(height, width)
             size = max(1, round(width * scale)), max(1, round(height * scale))
             shaded = np.asarray(cv2.resize(shaded, size, interpolation=cv2.INTER_AREA), np.float64)
         noisy = shaded + draw.normal(0.0, self.noise, (*shaded.shape[:2], 1))
         taken = np.clip(noisy, 0.0, 255.0).round().astype(np.uint8)
         stored = _compressed(taken, self.jpeg) if self.jpeg else taken
-        if not self.resolution:
+        if not smaller:
             return stored
         return np.asarray(cv2.resize(stored, (width, height), interpolation=cv2.INTER_LINEAR), np.uint8)
 

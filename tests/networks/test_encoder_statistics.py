@@ -136,6 +136,21 @@ def test_grey_levels_are_matched_where_predictions_become_surer() -> None:
     assert encoder is model.network.encoder
 
 
+def test_a_restoration_is_fitted_for_the_targets_statistics_where_these_are_a_candidate() -> None:
+    model, dark = copy.deepcopy(toy.source_model()).eval(), darker()
+    shifted, own = torch.cat(views(shifted=True)), torch.cat(views(shifted=False, seed=1))
+    for rules, images, same in (
+        (EncoderRules("entropy"), shifted, True),  # the statistics suffice
+        (EncoderRules("target"), own, True),
+        (EncoderRules(matching="entropy"), dark, True),
+        (EncoderRules("entropy"), own, False),
+        (EncoderRules("entropy", "entropy"), own, False),
+    ):
+        taken, restorable = choose(model, rules, toy.COUNT, lambda places, of=images: of[places].tensor_split(2))
+        assert (restorable[1] is taken[1]) == same
+        assert restorable[0] == (taken[0] if same else replace(taken[0], chosen="target", matched=False))
+
+
 def test_both_are_taken_over_where_both_are_asked_for_and_else_the_statistics_alone() -> None:
     model, images = copy.deepcopy(toy.source_model()).eval(), darker()
     (choice, encoder), _ = choose(

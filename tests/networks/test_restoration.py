@@ -13,6 +13,7 @@ from pipeline.config.learning import EncoderRules
 from pipeline.data.batches import DeviceCrops
 from pipeline.data.prepared import PreparedData, Split
 from pipeline.errors import DamagedFileError
+from pipeline.networks import encoder_statistics
 from pipeline.networks.camera_style import StyledCrops, fit
 from pipeline.networks.encoder_statistics import StatisticsChoice, choose_restored, take_over, taken_over
 from pipeline.networks.feature_files import read_choice
@@ -87,7 +88,23 @@ def test_by_entropy_the_targets_statistics_come_with_the_restoration_or_stay_awa
     for place, chosen in ((entropies.argmin(), "target"), (entropies.argmax(), "source")):
         choice, changed = choose_restored(model, "entropy", taken, restorable, constant(clear[place]), lambda: [VIEWS])
         assert (choice.chosen, choice.restored) == (chosen, chosen == "target")
+        assert choice.unrestored_entropy == pytest.approx(float(entropies.mean()), abs=1e-4)
+        assert choice.restored_entropy == pytest.approx(float(entropies[place]), abs=1e-4)
         assert (changed is encoder) == (chosen == "source")
+
+
+def test_statistics_that_help_more_alone_are_taken_alone() -> None:
+    model = copy.deepcopy(toy.source_model()).eval()
+    encoder = model.network.encoder
+    with torch.no_grad():
+        clear = encoder(VIEWS)
+        p = torch.softmax(model.prototypes(model.network.head(clear)) - model.decision.adjustment, dim=1)
+    entropies = -(p * p.log()).sum(dim=1)
+    sure, least = constant(clear[entropies.argmin()]), float(entropies.min())
+    for of_target, restored in ((least - 0.01, False), (least + 0.01, True)):
+        alone = StatisticsChoice("target", float(entropies.mean()), of_target), copy.deepcopy(encoder)
+        choice, _ = choose_restored(model, "entropy", alone, alone, sure, lambda: [VIEWS])
+        assert (choice.chosen, choice.restored) == ("target", restored)
 
 
 def test_an_encoder_keeps_its_restoration() -> None:
@@ -115,9 +132,13 @@ def domains(tmp_path_factory: pytest.TempPathFactory) -> tuple[PreparedData, Pre
     return made(folder / "source", 1, shifted=False), made(folder / "target", 2, shifted=True)
 
 
-def request(domains: tuple[PreparedData, PreparedData], source: bool = True) -> FeatureRequest:
+ALWAYS = EncoderRules(restoration="always")
+
+
+def request(
+    domains: tuple[PreparedData, PreparedData], source: bool = True, rules: EncoderRules = ALWAYS
+) -> FeatureRequest:
     model: PrototypeClassifier = copy.deepcopy(toy.source_model())
-    rules = EncoderRules(restoration="always")
     of_source = domains[0] if source else None
     return FeatureRequest.of_target(model.network.encoder, domains[1], 1, toy.VIEWS, rules, model, of_source)
 
@@ -146,6 +167,27 @@ def test_the_map_is_fitted_on_source_pictures_in_the_targets_style(
     torch.testing.assert_close(found, expected, rtol=0, atol=1e-3)
     by_source = wanted.read_by_source(tmp_path / "f", toy.CPU).batch(toy.ROWS)[:, 0]
     torch.testing.assert_close(by_source, features, rtol=0, atol=1e-5)
+
+
+@pytest.mark.slow
+def test_only_by_entropy_do_the_statistics_come_with_the_restoration(
+    domains: tuple[PreparedData, PreparedData], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(encoder_statistics, "MARGIN", 100.0)  # nothing is taken over by entropy
+    wanted = request(domains, rules=EncoderRules("entropy", restoration="always"))
+    wanted.write(tmp_path / "always", toy.CPU)
+    choice = read_choice(tmp_path / "always")
+    assert (choice.chosen, choice.restored) == ("source", True)
+
+    by_entropy = request(domains, rules=EncoderRules("entropy", restoration="entropy"))
+    by_entropy.write(tmp_path / "rejected", toy.CPU)
+    assert read_choice(tmp_path / "rejected").unchanged
+    monkeypatch.setattr(encoder_statistics, "MARGIN", -100.0)
+    by_entropy = request(domains, rules=EncoderRules("entropy", restoration="entropy"))
+    by_entropy.write(tmp_path / "taken", toy.CPU)
+    choice = read_choice(tmp_path / "taken")
+    assert choice.chosen == "target"
+    assert choice.restored == (choice.restored_entropy < choice.of_target)  # type: ignore[operator]
 
 
 @pytest.mark.slow

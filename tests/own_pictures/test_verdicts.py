@@ -38,7 +38,11 @@ def test_whose_statistics_the_encoder_has_is_told_with_both_numbers() -> None:
     assert said.endswith("entropy of the predictions from 0.920 to 0.900, and it must fall by more than 0.05.")
     assert verdicts.of_statistics(StatisticsChoice("source"), "") == ""
     said = verdicts.of_statistics(StatisticsChoice("target", 0.92, 0.9, restored=True), "")
-    assert said.endswith("to those of these pictures, together with the restoration of the features (see below).")
+    assert said.endswith(
+        "This alone would have changed the entropy of the predictions too little: from 0.920 to 0.900."
+    )
+    said = verdicts.of_statistics(StatisticsChoice("target", 0.92, 0.8, restored=True), "")
+    assert said.endswith("because this changed the entropy of the predictions from 0.920 to 0.800: they became surer.")
     said = verdicts.kept(
         params("pocan", choose="warrant"),
         0,
@@ -64,6 +68,8 @@ def test_whether_features_are_restored_is_told_with_the_camera_and_both_numbers(
     said = verdicts.of_restoration(replace(of_camera, restored=True), " ◊")
     assert "with a blur of 1.2 ◊ pixels and noise of 3.5 ◊ grey levels" in said
     assert said.endswith("because this changed the entropy of the predictions from 0.920 ◊ to 0.750 ◊.")
+    said = verdicts.of_restoration(replace(of_camera, restored=True, of_target=0.9), "")
+    assert "because this together with the statistics of these pictures changed the entropy of the" in said
     said = verdicts.of_restoration(replace(of_camera, restored_entropy=0.9), "")
     assert said.endswith(
         "changed the entropy of the predictions from 0.920 to 0.900, and it must fall by more than 0.05."

@@ -83,8 +83,7 @@ def test_a_small_picture_is_taken_with_its_noise_and_enlarged() -> None:
     seen = Camera(**still, lift=0.0, noise=0.0, resolution=16).show(picture, np.random.default_rng(0))
     assert seen.shape == picture.shape
     means = picture.reshape(24, 4, 16, 4, 3).mean(axis=(1, 3))
-    corners = seen[1:-1].reshape(-1, 64, 3)[::4, 1:-1][:, ::4]  # next to the centre of each block
-    assert np.abs(corners[:, :, 0] - means[: len(corners), : corners.shape[1], 0]).mean() < 8
+    assert np.abs(seen[1::4, 1::4, 0] - means[:, :, 0]).mean() < 4  # next to the centre of each block
     noisy = Camera(**still, lift=0.0, noise=20.0, resolution=16).show(
         np.full((96, 64, 3), 128, np.uint8), np.random.default_rng(0)
     )

@@ -28,12 +28,13 @@ class AdaptParams(Section):
         source_views: for head: number of training views per source picture, in addition to the evaluation view.
         target_views: for head: the same for target pictures.
         encoder_statistics: for head: statistics of the encoder's batch norms for the target: source, target (AdaBN), or
-            entropy: target if that clearly lowers the mean entropy of the source model's predictions.
+            entropy: target if that clearly lowers the mean entropy of the source model's predictions, alone or together
+            with a restoration.
         histogram_matching: for head: whether a tone curve maps the target's grey levels to the source's: never, always,
             or entropy: if that lowers the mean entropy of the source model's predictions.
         restoration: for head: whether a linear map, fitted on the source's pictures as the target's camera would show
             them, restores the target's features: never, always, or entropy: if that clearly lowers the mean entropy of
-            the source model's predictions.
+            the source model's predictions, with the target's statistics if these are chosen by entropy, too.
         search: number of configurations to train; ``choose`` then keeps the last epoch of one of them, or the source
             model. 0: train only the configured one.
         choose: the epoch whose model is kept and scored: last, or the name of a validator (``pipeline.validators``),
