@@ -136,6 +136,10 @@ def test_grey_levels_are_matched_where_predictions_become_surer() -> None:
     assert encoder is model.network.encoder
 
 
+def in_halves(images: Tensor) -> Callable[[Tensor], Iterable[Tensor]]:
+    return lambda places: images[places].tensor_split(2)
+
+
 def test_a_restoration_is_fitted_for_the_targets_statistics_where_these_are_a_candidate() -> None:
     model, dark = copy.deepcopy(toy.source_model()).eval(), darker()
     shifted, own = torch.cat(views(shifted=True)), torch.cat(views(shifted=False, seed=1))
@@ -146,7 +150,7 @@ def test_a_restoration_is_fitted_for_the_targets_statistics_where_these_are_a_ca
         (EncoderRules("entropy"), own, False),
         (EncoderRules("entropy", "entropy"), own, False),
     ):
-        taken, restorable = choose(model, rules, toy.COUNT, lambda places, of=images: of[places].tensor_split(2))
+        taken, restorable = choose(model, rules, toy.COUNT, in_halves(images))
         assert (restorable[1] is taken[1]) == same
         assert restorable[0] == (taken[0] if same else replace(taken[0], chosen="target", matched=False))
 
