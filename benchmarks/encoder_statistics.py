@@ -16,14 +16,12 @@ from numpy.typing import NDArray
 from benchmarks.heads import CONSISTENT
 from benchmarks.trial_heads import START, summary, targets
 from pipeline.reporting.markdown import NOTHING, markdown_table
-from pipeline.validators import LAST
 
 KINDS = {
     "source": ("source", "never", "never", "last"),
     "entropy": ("entropy", "never", "never", "last"),
     "warrant": ("entropy", "never", "never", "warrant"),
     "matched": ("entropy", "entropy", "never", "last"),
-    "restored": ("entropy", "never", "entropy", "last"),
     "chosen": ("entropy", "never", "entropy", "warrant"),
 }
 """By the kind of a file: ``encoder_statistics``, ``histogram_matching``, ``restoration`` and ``choose``."""
@@ -40,15 +38,17 @@ def table(folder: Path) -> str:
     """
     lines: list[list[str]] = []
     transfer: dict[str, NDArray[np.float64]] = {}
+    shown = set[tuple[str, ...]]()
     for kind, parameters in KINDS.items():
-        files = sorted(folder.glob(f"trials-{kind}-*fer2013-ckplus48-*.json"), key=_seed)
+        files = sorted(folder.glob(f"trials-{kind}-*fer2013-ckplus48-*.json"), key=lambda file: int(_seed(file)))
         for file in files:
             direct = targets([file])[CONSISTENT].dt_balanced.to_numpy()
             if not np.allclose(direct, transfer.setdefault(_seed(file), direct), atol=1e-3):
                 raise SystemExit(f"{file}: direct transfer is not that of the other kinds: another source model")
         found, seeds = targets(files), ", ".join(map(_seed, files))
         cells = [f"`{value}`" for value in parameters]
-        if START in found and parameters[-1] == LAST:
+        if START in found and parameters[:-1] not in shown:
+            shown.add(parameters[:-1])
             lines.append([*cells[:-1], NOTHING, "the encoder alone", seeds, *summary(found[START])])
         lines.append([*cells, CONSISTENT, seeds, *summary(found[CONSISTENT])])
     titles = ["statistics", "matching", "restoration", "choose", "method", "source models"]
