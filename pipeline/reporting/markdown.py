@@ -42,7 +42,8 @@ def percent(fraction: float, result: Result) -> str:
 
 def signed(points: float) -> str:
     """Format a difference with its sign: a minus sign instead of a hyphen, no sign for 0.0."""
-    text = f"{points:+.1f}"
+    # The same difference, computed in two ways, may be 3.75 or 3.7499999999; both are shown alike.
+    text = f"{round(points, 9):+.1f}"
     return "0.0" if text in ("+0.0", "-0.0") else text.replace("-", "−")
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.evaluation.records import Result
+from pipeline.reporting.markdown import signed
 from pipeline.reporting.report import headlines
 from pipeline.reporting.summary import WIDTH, summary
 from tests.reporting.made_results import UNLABELLED, params_for, result, write
@@ -37,3 +38,10 @@ def test_a_target_without_labels_leaves_the_interval_of_the_mean() -> None:
 
 def read(target: str, **changes: Any) -> Result:
     return Result.model_validate_json(json.dumps(result(target, **changes)))
+
+
+def test_a_difference_is_shown_alike_however_it_was_computed() -> None:
+    exact, computed = 3.75, 100 * (175 / 240) - 100 * (166 / 240)
+    assert exact != computed
+    assert signed(exact) == signed(computed) == "+3.8"
+    assert signed(-0.04) == "0.0"
