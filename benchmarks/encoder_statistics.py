@@ -16,18 +16,19 @@ from numpy.typing import NDArray
 from benchmarks.heads import CONSISTENT
 from benchmarks.trial_heads import START, summary, targets
 from pipeline.reporting.markdown import NOTHING, markdown_table
+from pipeline.trials.run import direct_transfer
+
+CHOSEN = "chosen"
+"""The kind of ``pocan adapt``."""
 
 KINDS = {
     "source": ("source", "never", "never", "last"),
     "entropy": ("entropy", "never", "never", "last"),
     "warrant": ("entropy", "never", "never", "warrant"),
     "matched": ("entropy", "entropy", "never", "last"),
-    "chosen": ("entropy", "never", "entropy", "warrant"),
+    CHOSEN: ("entropy", "never", "entropy", "warrant"),
 }
 """By the kind of a file: ``encoder_statistics``, ``histogram_matching``, ``restoration`` and ``choose``."""
-
-CHOSEN = "chosen"
-"""The kind of ``pocan adapt``."""
 
 
 def table(folder: Path) -> str:
@@ -37,15 +38,15 @@ def table(folder: Path) -> str:
         SystemExit: direct transfer differs between the kinds for one seed, so the source models do.
     """
     lines: list[list[str]] = []
-    transfer: dict[str, NDArray[np.float64]] = {}
+    transfer: dict[int, NDArray[np.float64]] = {}
     shown = set[tuple[str, ...]]()
     for kind, parameters in KINDS.items():
-        files = sorted(folder.glob(f"trials-{kind}-*fer2013-ckplus48-*.json"), key=lambda file: int(_seed(file)))
+        files = _files(folder, f"trials-{kind}")
         for file in files:
             direct = targets([file])[CONSISTENT].dt_balanced.to_numpy()
             if not np.allclose(direct, transfer.setdefault(_seed(file), direct), atol=1e-3):
                 raise SystemExit(f"{file}: direct transfer is not that of the other kinds: another source model")
-        found, seeds = targets(files), ", ".join(map(_seed, files))
+        found, seeds = targets(files), ", ".join(str(_seed(file)) for file in files)
         cells = [f"`{value}`" for value in parameters]
         if START in found and parameters[:-1] not in shown:
             shown.add(parameters[:-1])
@@ -57,17 +58,20 @@ def table(folder: Path) -> str:
 
 def by_camera(folder: Path) -> str:
     """Return one row per camera of both suites: what ``pocan adapt`` gains, and for how many targets it restores."""
-    files = [file for suite in ("trials", "cameras") for file in folder.glob(f"{suite}-{CHOSEN}-*.json")]
-    every = targets(sorted(files, key=lambda file: (file.stem.startswith("cameras"), int(_seed(file)))))[CONSISTENT]
-    lines = []
-    for camera, of in every.groupby("camera", sort=False):
-        transfer = f"{100 * of.dt_accuracy.mean():.1f} ({100 * of.dt_balanced.mean():.1f})"
-        lines.append([str(camera), transfer, f"{of.restored.astype(bool).sum()} of {len(of)}", *summary(of)])
+    every = targets([*_files(folder, f"trials-{CHOSEN}"), *_files(folder, f"cameras-{CHOSEN}")])[CONSISTENT]
+    lines = [
+        [str(camera), direct_transfer(of), f"{of.restored.astype(bool).sum()} of {len(of)}", *summary(of)]
+        for camera, of in every.groupby("camera", sort=False)
+    ]
     return markdown_table(["camera", "DT", "restored", "gain (balanced)", "worst", "harmed"], lines)
 
 
-def _seed(file: Path) -> str:
-    return file.stem.rpartition("-")[2]
+def _files(folder: Path, kind: str) -> list[Path]:
+    return sorted(folder.glob(f"{kind}-*fer2013-ckplus48-*.json"), key=_seed)
+
+
+def _seed(file: Path) -> int:
+    return int(file.stem.rpartition("-")[2])
 
 
 def main() -> None:

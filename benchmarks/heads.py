@@ -335,9 +335,9 @@ def page(target: str, files: Sequence[Path]) -> str:
     seeds = ", ".join(str(one["source_seed"]) for one in first)
     losses = sorted({OBJECTIVES[one["pretrain"]["objective"]] for one in first})
     pattern = f"{files[0].stem.rpartition('-')[0]}-*.json"
-    known, changes = first[0].get("known_classes"), first[0].get("set")
+    known, changes = first[0].get("known_classes"), first[0].get("set") or []
     plural = "s" * (len(files) > 1)
-    listed = ", ".join(f"`{change}`" for change in changes or ())
+    listed = ", ".join(f"`{change}`" for change in changes)
     changed = f"Changed in every row whose method has the parameter: {listed}.\n\n" if changes else ""
     text = (
         f"Written by `python -m benchmarks.heads table {target} {pattern}` from the files beside it. Conclusions: "
@@ -353,7 +353,7 @@ def page(target: str, files: Sequence[Path]) -> str:
         f"Computed on {', '.join(sorted(made))}; revision {', '.join(sorted(commits))}."
     )
     title = f"{title}, stage 1 by {', '.join(losses)}"
-    trained = "the whole network" if "adapt.trains=all" in (changes or []) else "the head alone"
+    trained = "the whole network" if "adapt.trains=all" in changes else "the head alone"
     return f"# {title}: {trained}{', with known classes' if known else ''}\n\n{text}\n\n{table(target, files)}\n"
 
 

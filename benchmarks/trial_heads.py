@@ -25,7 +25,7 @@ from pipeline.files.io import read_json, sha256, write_json
 from pipeline.networks.trained import open_model
 from pipeline.reporting.markdown import NOTHING, markdown_table, signed
 from pipeline.training import loop
-from pipeline.trials.run import WORSE, Trials
+from pipeline.trials.run import WORSE, Trials, direct_transfer
 from pipeline.trials.suite import read_suite
 
 START = "no training, only what the encoder takes over"
@@ -123,7 +123,7 @@ def page(files: Sequence[Path]) -> str:
     commits = sorted({one["commit"][:7] for one in first})
     seeds = ", ".join(str(one["source_seed"]) for one in first)
     known = " Nothing is predicted but the expressions that occur." if first[0]["known_classes"] else ""
-    transfer = f"{100 * sample.dt_accuracy.mean():.1f} ({100 * sample.dt_balanced.mean():.1f})"
+    transfer = direct_transfer(sample)
     text = (
         "Written by `python -m benchmarks.trial_heads table trials-*.json` from the files beside it. "
         f"{len(sample)} [trial targets](../training.md#a-suite-of-trial-targets) of each source model (seeds {seeds}). "

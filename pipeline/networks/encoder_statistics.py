@@ -165,9 +165,13 @@ def choose_restored(
     restored.restoration = restoration
     if rule == "always":
         return replace(choice, restored=True), restored
-    encoders = model.network.encoder, restored
-    before, after = (entropy(_probabilities(model, one, batches()).numpy()) for one in encoders)
-    surer = after < before - MARGIN and not (taken[0].statistics_suffice and after >= (taken[0].of_target or 0.0))
+    after = entropy(_probabilities(model, restored, batches()).numpy())
+    # ``choose`` has predicted with the source's encoder already, unless a tone curve came first.
+    before = None if choice.matched else choice.of_source
+    if before is None:
+        before = entropy(_probabilities(model, model.network.encoder, batches()).numpy())
+    alone = taken[0].of_target if taken[0].statistics_suffice else None
+    surer = after < before - MARGIN and (alone is None or after < alone)
     choice, encoder = (replace(choice, restored=True), restored) if surer else taken
     return replace(choice, unrestored_entropy=before, restored_entropy=after), encoder
 

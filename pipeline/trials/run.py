@@ -287,8 +287,13 @@ def summary(found: pd.DataFrame) -> Iterator[str]:
             yield _line(str(name), group)
 
 
+def direct_transfer(found: pd.DataFrame) -> str:
+    """Return the mean accuracy, and balanced accuracy in brackets, of direct transfer on some targets, in per cent."""
+    return f"{100 * found.dt_accuracy.mean():.1f} ({100 * found.dt_balanced.mean():.1f})"
+
+
 def _line(name: str, found: pd.DataFrame) -> str:
-    transfer = f"direct transfer {100 * found.dt_accuracy.mean():.1f} ({100 * found.dt_balanced.mean():.1f})"
+    transfer = f"direct transfer {direct_transfer(found)}"
     ended = found[found.outcome == ADAPTED]
     diverged = f"; diverged {len(found) - len(ended)}" if len(ended) < len(found) else ""
     if not len(ended):

@@ -51,13 +51,18 @@ def constant(features: Tensor) -> Restoration:
     return found
 
 
+@torch.no_grad()
+def seen_by(model: PrototypeClassifier) -> tuple[Tensor, Tensor]:
+    """The features of the views, and the entropy of each prediction."""
+    clear = model.network.encoder(VIEWS)
+    p = torch.softmax(model.prototypes(model.network.head(clear)) - model.decision.adjustment, dim=1)
+    return clear, -(p * p.log()).sum(dim=1)
+
+
 def test_by_entropy_it_is_used_where_predictions_become_clearly_surer() -> None:
     model = copy.deepcopy(toy.source_model()).eval()
     encoder = model.network.encoder
-    with torch.no_grad():
-        clear = encoder(VIEWS)
-        p = torch.softmax(model.prototypes(model.network.head(clear)) - model.decision.adjustment, dim=1)
-    entropies = -(p * p.log()).sum(dim=1)
+    clear, entropies = seen_by(model)
     sure, unsure = constant(clear[entropies.argmin()]), constant(clear[entropies.argmax()])
 
     taken = StatisticsChoice(), encoder
@@ -81,10 +86,7 @@ def test_by_entropy_the_targets_statistics_come_with_the_restoration_or_stay_awa
     model = copy.deepcopy(toy.source_model()).eval()
     encoder, adapted = model.network.encoder, copy.deepcopy(model.network.encoder)
     taken, restorable = (StatisticsChoice(), encoder), (StatisticsChoice("target"), adapted)
-    with torch.no_grad():
-        clear = encoder(VIEWS)
-        p = torch.softmax(model.prototypes(model.network.head(clear)) - model.decision.adjustment, dim=1)
-    entropies = -(p * p.log()).sum(dim=1)
+    clear, entropies = seen_by(model)
     for place, chosen in ((entropies.argmin(), "target"), (entropies.argmax(), "source")):
         choice, changed = choose_restored(model, "entropy", taken, restorable, constant(clear[place]), lambda: [VIEWS])
         assert (choice.chosen, choice.restored) == (chosen, chosen == "target")
@@ -96,10 +98,7 @@ def test_by_entropy_the_targets_statistics_come_with_the_restoration_or_stay_awa
 def test_statistics_that_help_more_alone_are_taken_alone() -> None:
     model = copy.deepcopy(toy.source_model()).eval()
     encoder = model.network.encoder
-    with torch.no_grad():
-        clear = encoder(VIEWS)
-        p = torch.softmax(model.prototypes(model.network.head(clear)) - model.decision.adjustment, dim=1)
-    entropies = -(p * p.log()).sum(dim=1)
+    clear, entropies = seen_by(model)
     sure, least = constant(clear[entropies.argmin()]), float(entropies.min())
     for of_target, restored in ((least - 0.01, False), (least + 0.01, True)):
         alone = StatisticsChoice("target", float(entropies.mean()), of_target), copy.deepcopy(encoder)

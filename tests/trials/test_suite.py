@@ -68,23 +68,32 @@ def test_pictures_without_a_label_are_not_drawn() -> None:
         assert (labels[case.rows] >= 0).all()
 
 
+STILL: dict[str, Any] = {
+    "rotation": (0.0, 0.0),
+    "zoom": (1.0, 1.0),
+    "blur": 0.0,
+    "gamma": 1.0,
+    "contrast": 1.0,
+    "lift": 0.0,
+    "noise": 0.0,
+}
+"""A camera that changes nothing."""
+
+
 def test_shade_darkens_towards_the_left() -> None:
-    unturned: dict[str, Any] = {"rotation": (0.0, 0.0), "zoom": (1.0, 1.0), "blur": 0.0, "noise": 0.0}
-    still = unturned | {"gamma": 1.0, "contrast": 1.0, "lift": 0.0}
     picture = np.full((4, 5, 3), 200, np.uint8)
     chance = np.random.default_rng(0)
-    assert np.array_equal(Camera(**still).show(picture, chance), picture)
-    assert Camera(**still, shade=0.5).show(picture, chance)[0, :, 0].tolist() == [100, 125, 150, 175, 200]
+    assert np.array_equal(Camera(**STILL).show(picture, chance), picture)
+    assert Camera(**STILL, shade=0.5).show(picture, chance)[0, :, 0].tolist() == [100, 125, 150, 175, 200]
 
 
 def test_a_small_picture_is_taken_with_its_noise_and_enlarged() -> None:
-    still: dict[str, Any] = {"rotation": (0.0, 0.0), "zoom": (1.0, 1.0), "blur": 0.0, "gamma": 1.0, "contrast": 1.0}
     picture = np.random.default_rng(0).integers(60, 190, (96, 64, 3), dtype=np.uint8)
-    seen = Camera(**still, lift=0.0, noise=0.0, resolution=16).show(picture, np.random.default_rng(0))
+    seen = Camera(**STILL, resolution=16).show(picture, np.random.default_rng(0))
     assert seen.shape == picture.shape
     means = picture.reshape(24, 4, 16, 4, 3).mean(axis=(1, 3))
     assert np.abs(seen[1::4, 1::4, 0] - means[:, :, 0]).mean() < 4  # next to the centre of each block
-    noisy = Camera(**still, lift=0.0, noise=20.0, resolution=16).show(
+    noisy = Camera(**STILL | {"noise": 20.0}, resolution=16).show(
         np.full((96, 64, 3), 128, np.uint8), np.random.default_rng(0)
     )
     assert np.abs(np.diff(noisy[:, :, 0].astype(float), axis=0)).mean() < 10  # smooth between the pixels
@@ -92,9 +101,8 @@ def test_a_small_picture_is_taken_with_its_noise_and_enlarged() -> None:
 
 
 def test_compression_keeps_colours_and_loses_detail() -> None:
-    still: dict[str, Any] = {"rotation": (0.0, 0.0), "zoom": (1.0, 1.0), "blur": 0.0, "gamma": 1.0, "contrast": 1.0}
     red = np.full((64, 64, 3), (200, 40, 40), np.uint8)
-    camera = Camera(**still, lift=0.0, noise=0.0, jpeg=10)
+    camera = Camera(**STILL, jpeg=10)
     assert np.abs(camera.show(red, np.random.default_rng(0)).astype(int) - red).max() <= 12
     detailed = np.random.default_rng(0).integers(0, 256, (64, 64, 1), dtype=np.uint8).repeat(3, axis=2)
     assert np.abs(camera.show(detailed, np.random.default_rng(0)).astype(int) - detailed).mean() > 20
