@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
+from numpy.typing import NDArray
 from torch import nn
 
 from pipeline.compute.team import Team
@@ -43,6 +44,9 @@ NO_ROWS: Indices = np.empty(0, dtype=np.int64)
 
 Run = Callable[[Checkpoint], AbstractContextManager[StageRun]]
 """Opens the MLflow run of a training; takes the checkpoint of that training."""
+
+Fit = Callable[[Method | Search], list[dict[str, float]]]
+"""Trains to the last epoch and returns the training curve (``loop.fit``)."""
 
 Finish = Callable[[Outcome], Sequence[Path]]
 """Writes further outputs from the predictions, and returns the files to log. It runs before the checkpoint is deleted,
@@ -224,6 +228,71 @@ class Adaptation:
         return SourceDomain(inputs, rows, source.source_labels(), source.test_rows)
 
 
+@dataclass(frozen=True, eq=False)
+class Adapted:
+    """A finished adaptation, before anything is written.
+
+    Attributes:
+        method: the method, or the search, with the weights of the kept epoch.
+        curve: the training curve (``loop.fit``).
+        final: the model that the adaptation returns.
+        outcome: predictions and embeddings by the source model and by this model.
+        description: the content of the model's JSON.
+    """
+
+    method: Method | Search
+    curve: Sequence[dict[str, float]]
+    final: Final
+    outcome: Outcome
+    description: Mapping[str, Any]
+
+    def by_epoch(self) -> NDArray[np.uint8]:
+        """Return the predicted classes of the test pictures after 0, 1, … epochs, E×N; of a search by configuration."""
+        return np.stack([classes.numpy() for classes in self.method.predictions])
+
+    def validations(self) -> pd.DataFrame:
+        """Return the validators' values, without the target's labels, one row for each row of ``by_epoch``."""
+        return pd.DataFrame(self.method.validations).rename_axis("epoch").reset_index()
+
+
+def train(
+    work: Adaptation,
+    method: Method | Search,
+    team: Team,
+    fit: Fit,
+    conclude: Callable[[Method | Search], Final] = Final.of,
+) -> Adapted:
+    """Train ``method`` in the team's leading process, and predict with the model that it gives.
+
+    Args:
+        work: the inputs.
+        method: what ``work.method`` has returned.
+        team: the processes that train together.
+        fit: trains to the last epoch.
+        conclude: chooses the model to save; called after training, with the weights of the kept epoch loaded.
+
+    Raises:
+        TrainingError: see ``loop.fit``.
+    """
+    source, target, more = method.source.inputs, method.target, (work.samples, work.augment.eval_crop)
+    # Predict before ``fit``: a method may train the source model in place, and ``fit`` may load a checkpoint.
+    before = predict_domains(work.source_model, source, work.direct_inputs(target), *more)
+    curve = fit(method)
+    method.predict_target()
+    method.load_kept_epoch()
+    final = conclude(method)
+    after = predict_domains(final.model, source, target.inputs, *more)
+    if work.params.trains == "head":
+        for module in final.modules.values():
+            swap_encoder(module, work.target_encoder)
+    fitted = final.temperature or _temperature(work, after)
+    final.model.calibration.temperature.fill_(fitted)
+    described = work.description(team)
+    described["environment"] = {**described["environment"], "adapt": team.environment()}
+    described |= {"temperature": fitted, **_kept(method, curve), "encoder_statistics": asdict(work.statistics)}
+    return Adapted(method, curve, final, Outcome(*work.samples, before, after), {**described, **final.description})
+
+
 def adapt(
     work: Adaptation,
     run: Run,
@@ -250,8 +319,8 @@ def adapt(
         StorageError: a file cannot be written.
         TrackingError: see ``pipeline.tracking.runs``.
     """
-    method, description = work.method(team), work.description(team)
-    checkpoint = Checkpoint(work.outputs.checkpoint, {**description, "code": dict(work.code)})
+    method = work.method(team)
+    checkpoint = Checkpoint(work.outputs.checkpoint, {**work.description(team), "code": dict(work.code)})
     if not team.leads:
         loop.follow(method, checkpoint, team)
         method.predict_target()
@@ -259,30 +328,14 @@ def adapt(
         return
     with run(checkpoint) as tracked:
         _log_inputs(work, tracked, team)
-        source, target, more = method.source.inputs, method.target, (work.samples, work.augment.eval_crop)
-        # Predict before ``fit``: a method may train the source model in place, and ``fit`` loads the checkpoint.
-        before = predict_domains(work.source_model, source, work.direct_inputs(target), *more)
-        curve = loop.fit(method, checkpoint, tracked.log, team)
-        method.predict_target()
-        method.load_kept_epoch()
-        final = conclude(method)
-        after = predict_domains(final.model, source, target.inputs, *more)
-        if work.params.trains == "head":
-            for module in final.modules.values():
-                swap_encoder(module, work.target_encoder)
-        fitted = final.temperature or _temperature(work, after)
-        final.model.calibration.temperature.fill_(fitted)
-        environment = {**description["environment"], "adapt": team.environment()}
-        described = {**description, "environment": environment, "temperature": fitted, **_kept(method, curve)}
-        described["encoder_statistics"] = asdict(work.statistics)
-        saved.save(work.outputs.model, final.modules, {**described, **final.description})
-        _write_tables(work.outputs, method, curve)
-        outcome = Outcome(*work.samples, before, after)
-        outcome.write(work.outputs.outcome)
+        adapted = train(work, method, team, lambda task: loop.fit(task, checkpoint, tracked.log, team), conclude)
+        saved.save(work.outputs.model, adapted.final.modules, adapted.description)
+        _write_tables(work.outputs, adapted)
+        adapted.outcome.write(work.outputs.outcome)
         files = [paths.model_description(work.outputs.model), work.outputs.curve, work.outputs.validations]
-        tracked.log_files([*files, *finish(outcome)], "adapt")
-        adapted = trained.open_model(work.outputs.model)
-        tracked.log_model(adapted.model, adapted.description, registered_name)
+        tracked.log_files([*files, *finish(adapted.outcome)], "adapt")
+        model = trained.open_model(work.outputs.model)
+        tracked.log_model(model.model, model.description, registered_name)
     checkpoint.remove()
 
 
@@ -313,15 +366,15 @@ def _log_inputs(work: Adaptation, tracked: StageRun, team: Team) -> None:
     tracked.log_dataset(work.target.store, work.target.split.train, "target")
 
 
-def _write_tables(to: AdaptationPaths, method: Method | Search, curve: Sequence[dict[str, float]]) -> None:
+def _write_tables(to: AdaptationPaths, adapted: Adapted) -> None:
     """Write the predictions, the validators' values and the losses of every epoch.
 
     The table of predictions has one column per epoch (0: before adaptation) and one row per test picture, uint8. For a
     search, predictions and validators' values are by configuration instead of by epoch.
     """
-    epochs = pd.DataFrame({f"epoch_{epoch}": rows.numpy() for epoch, rows in enumerate(method.predictions)})
+    epochs = pd.DataFrame({f"epoch_{epoch}": classes for epoch, classes in enumerate(adapted.by_epoch())})
     with atomic_path(to.epochs) as temporary:
         epochs.to_parquet(temporary, index=False)
-    write_csv(to.validations, pd.DataFrame(method.validations).rename_axis("epoch").reset_index())
-    columns = list(dict.fromkeys(name for row in curve for name in row)) or ["epoch", "loss"]
-    write_csv(to.curve, pd.DataFrame(curve, columns=columns))
+    write_csv(to.validations, adapted.validations())
+    columns = list(dict.fromkeys(name for row in adapted.curve for name in row)) or ["epoch", "loss"]
+    write_csv(to.curve, pd.DataFrame(adapted.curve, columns=columns))

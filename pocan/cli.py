@@ -379,10 +379,17 @@ def send() -> None:
 @report_errors
 def study(
     name: Annotated[str, typer.Argument(help="The name of a file in studies/ without its ending, or a path.")],
-    jobs: Annotated[int, typer.Option(min=1, help="Number of experiments at a time.")] = 1,
+    jobs: Annotated[int, typer.Option(min=1, help="Number of experiments (with --here: runs) at a time.")] = 1,
+    here: Annotated[
+        bool,
+        typer.Option("--here", help="Adapt this project's source model here, in minutes; no DVC experiments."),
+    ] = False,
     collect: Annotated[bool, typer.Option("--collect", help="Run nothing; report existing results.")] = False,
 ) -> None:
     """Run the variants of a study that are not done yet as DVC experiments, and compare all in reports/studies."""
+    if here:
+        _study_here(name, jobs, collect)
+        return
     from pipeline.config.dependencies import flatten
     from pipeline.locks import exclusive
     from pipeline.studies import plan
@@ -407,6 +414,27 @@ def study(
     if failed:
         typer.echo(f"{len(failed)} of {len(planned)} experiments failed: {', '.join(failed)}", err=True)
         raise typer.Exit(0 if collect else 1)
+
+
+def _study_here(name: str, processes: int, collect: bool) -> None:
+    """Run a study in this workspace, and write its report."""
+    from pipeline.config.load import load
+    from pipeline.locks import exclusive
+    from pipeline.studies import here, plan
+    from pipeline.studies.report import write_report
+
+    described, stem = plan.read(name), Path(name).stem
+    with exclusive(plan.FOLDER):
+        able, left_out = here.divide(stem, plan.runs(name, described), load())
+        jobs = here.jobs(stem, able)
+        failed = {} if collect else here.run(jobs, processes)
+        found, lacking, costs = here.collect(jobs)
+        text = here.note(stem, found, left_out)
+        for path in write_report(stem, described.without(left_out), able, found, lacking, failed, costs, text):
+            typer.echo(path)
+    if failed:
+        typer.echo(f"{len(failed)} of {len(able)} runs failed: {', '.join(failed)}", err=True)
+        raise typer.Exit(1)
 
 
 @app.command(name="trial-target")

@@ -35,6 +35,11 @@ def crops_in_progress(dataset: str) -> Path:
     return Path("data/.in-progress/crops") / dataset
 
 
+def study_results(name: str) -> Path:
+    """The results of a study that ran in this workspace (``pipeline.studies.here``); not versioned."""
+    return Path("data/studies") / name
+
+
 def faces_report(dataset: str) -> Path:
     """Counts of the faces stage."""
     return Path("data/faces") / f"{dataset}.json"

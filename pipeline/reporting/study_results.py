@@ -80,6 +80,7 @@ class StudySummary(Record):
         parameters: parameters with the same value in all experiments, by full name.
         rows: one row per variant.
         pictures: figures of the study.
+        here: whether all variants adapted the source model of a workspace (``pocan study --here``).
         committed: whether the files are committed unchanged, so that they came with the repository.
     """
 
@@ -92,6 +93,7 @@ class StudySummary(Record):
     parameters: dict[str, str | int | float | bool]
     rows: tuple[StudyRow, ...]
     pictures: tuple[str, ...]
+    here: bool = False
     committed: bool = Field(default=False, exclude=True)
 
     def rows_of(self, targets: Sequence[str]) -> list[StudyRow]:
@@ -114,7 +116,7 @@ class StudySummary(Record):
         }
         others = f"; unlike this run in {', '.join(f'`{key}`' for key in sorted(unlike))}" * bool(unlike)
         came = ", as committed in this repository" * self.committed
-        return f"measured by `pocan study {self.name}`{came}{revision}{missing}{others}"
+        return f"measured by `pocan study {self.name}{' --here' * self.here}`{came}{revision}{missing}{others}"
 
 
 def load_studies(folder: Path) -> list[StudySummary]:

@@ -26,12 +26,14 @@ class Collected:
         result: the result on one target.
         current: whether all code that it depends on is that of the last commit.
         revision: abbreviated hash of the commit from which the experiment was started.
+        source_seed: seed of the source model.
     """
 
     run: Run
     result: Result
     current: bool
     revision: str
+    source_seed: int
 
 
 def state_of(run: Run, existing: Mapping[str, Sequence[Experiment]]) -> State:
@@ -105,11 +107,11 @@ def collect(
             continue
         for target in run.params.targets:
             if result := read_result(experiment, target):
-                found.append(Collected(run, result, state == "done", experiment.revision()))
+                found.append(Collected(run, result, state == "done", experiment.revision(), run.seed))
     return found, lacking
 
 
 def of_variant(collected: Sequence[Collected], variant: str, target: str) -> list[Collected]:
-    """Return the results of one variant on one target, sorted by seed."""
+    """Return the results of one variant on one target, sorted by the seeds of source model and stage 2."""
     chosen = [one for one in collected if one.run.variant == variant and one.result.target == target]
-    return sorted(chosen, key=lambda one: one.run.seed)
+    return sorted(chosen, key=lambda one: (one.source_seed, one.run.seed))

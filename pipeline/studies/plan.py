@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
@@ -60,6 +60,12 @@ class Study(Section):
         ranked = {name: params for name, params in METHODS.items() if params.ranked and name not in written}
         methods = {params.title: {"adapt.method": name} for name, params in ranked.items()}
         return {**study, "variants": {**variants, **methods, **variants}}
+
+    def without(self, variants: Collection[str]) -> "Study":
+        """Return the study without some of its variants."""
+        kept = {name: changes for name, changes in self.variants.items() if name not in variants}
+        reference = None if self.reference in variants else self.reference
+        return self.model_copy(update={"variants": kept, "reference": reference})
 
     @field_validator("seeds", mode="before")
     @classmethod

@@ -55,6 +55,7 @@ def write_report(
     lacking: Mapping[str, State],
     failed: Mapping[str, str],
     costs: Mapping[str, Mapping[str, Cost]] = MappingProxyType({}),
+    here: str = "",
 ) -> list[Path]:
     """Write the report of a study, and its figures.
 
@@ -66,6 +67,7 @@ def write_report(
         lacking: states of the runs without results, by name.
         failed: last messages of failed runs, by name.
         costs: costs of the adaptations, by the experiment's name and the target.
+        here: for a study in this workspace, what is said about it (``here.note``).
 
     Returns:
         The files that were written.
@@ -83,14 +85,16 @@ def write_report(
     pictures = figures.write_figures(name, study, targets, collected, folder) if collected else []
     sections = [
         f"# {study.title}",
-        _state(study, planned, collected, lacking, failed),
+        _state(study, planned, collected, lacking, failed, bool(here)),
+        here,
         *(_results(study, targets, collected) if collected else []),
         *_costs(study, planned, costs),
         *(f"![{path.stem}]({path.name})" for path in pictures),
     ]
     write_text(written[1], "\n\n".join(section for section in sections if section) + "\n")
     written.append(folder / f"{name}.json")
-    summary = _summary(name, study, targets, planned, collected, lacking, [path.name for path in pictures])
+    files = [path.name for path in pictures]
+    summary = _summary(name, study, targets, planned, collected, lacking, files, bool(here))
     write_json(written[2], summary.model_dump(mode="json"))
     return [*written, *pictures]
 
@@ -117,6 +121,7 @@ def _summary(
     collected: Sequence[Collected],
     lacking: Mapping[str, State],
     pictures: Sequence[str],
+    here: bool,
 ) -> StudySummary:
     """Return what reports/tables.md shows of the study."""
     base = study.reference or next(iter(study.variants))
@@ -132,6 +137,7 @@ def _summary(
         parameters=_shared([one.result.parameters for one in collected]),
         rows=tuple(row for row in rows if row),
         pictures=tuple(pictures),
+        here=here,
     )
 
 
@@ -159,12 +165,12 @@ def _costs(study: Study, planned: Sequence[Run], costs: Mapping[str, Mapping[str
     for variant in study.variants:
         found = [cost for run in planned if run.variant == variant for cost in costs.get(run.name, {}).values()]
         if found:
-            seconds, memory = mean(cost.seconds for cost in found), mean(cost.memory for cost in found)
-            lines.append([variant, f"{seconds:,.0f}", f"{memory:,.0f}", str(len(found))])
+            seconds, memory = mean(cost.seconds for cost in found), [cost.memory for cost in found if cost.memory]
+            lines.append([variant, f"{seconds:,.0f}", f"{mean(memory):,.0f}" if memory else NOTHING, str(len(found))])
     if not lines:
         return []
     table = markdown_table(["", "seconds of training", "peak memory (MiB)", "adaptations"], lines)
-    return ["## What an adaptation costs", table, "Measured on this machine beside other work; from MLflow."]
+    return ["## What an adaptation costs", table, "Measured on this machine beside other work."]
 
 
 def rows(collected: Sequence[Collected], costs: Mapping[str, Mapping[str, Cost]]) -> pd.DataFrame:
@@ -200,10 +206,12 @@ def _state(
     collected: Sequence[Collected],
     lacking: Mapping[str, State],
     failed: Mapping[str, str],
+    here: bool,
 ) -> str:
     """Describe how much of the study has results, and with which code."""
+    kind = "runs" if here else "experiments"
     lines = [
-        f"{len(planned) - len(lacking)} of {len(planned)} experiments (variants: {len(study.variants)}; seeds: "
+        f"{len(planned) - len(lacking)} of {len(planned)} {kind} (variants: {len(study.variants)}; seeds: "
         f"{', '.join(map(str, study.seeds))}). Accuracies in per cent at the last epoch, or at the epoch or "
         "configuration that adapt.choose keeps; with several seeds mean ± standard deviation over seeds."
     ]

@@ -84,7 +84,8 @@ def paired(collected: Sequence[Collected], variant: str, other: str | None, targ
         split), or if all pictures are of one group.
     """
     first, second = _tested(collected, variant, target), _tested(collected, other or variant, target)
-    pairs = [(first[seed], second[seed]) for seed in first if seed in second]
+    both = [seeds for seeds in first if seeds in second]
+    pairs = [(first[seeds], second[seeds]) for seeds in both]
     parts = {(part, one.labels, one.unit, one.units) for part, one in (*first.values(), *second.values())}
     if not pairs or len(parts) > 1:
         return None
@@ -97,6 +98,7 @@ def paired(collected: Sequence[Collected], variant: str, other: str | None, targ
         np.stack([one.classes(stage) for _, (_, one) in pairs]),
         tested.classes("labels"),
         tested.groups,
+        [source_seed for source_seed, _ in both],
     )
 
 
@@ -171,11 +173,15 @@ Rules = tuple[str, int | float | None, int]
 """The values of section split that chose the test pictures."""
 
 
-def _tested(collected: Sequence[Collected], variant: str, target: str) -> dict[int, tuple[Rules, Tested]]:
-    """Return a variant's predictions for the test pictures, by seed, with the rules that chose these pictures."""
+def _tested(collected: Sequence[Collected], variant: str, target: str) -> dict[tuple[int, int], tuple[Rules, Tested]]:
+    """Return a variant's predictions for the test pictures, with the rules that chose these pictures.
+
+    Returns:
+        Both, by the seeds of source model and stage 2.
+    """
     found = {}
     for one in of_variant(collected, variant, target):
         if tested := one.result.tested:
             rules = one.result.split.protocol
-            found[one.run.seed] = ((rules.protocol, rules.test, rules.seed), tested)
+            found[one.source_seed, one.run.seed] = ((rules.protocol, rules.test, rules.seed), tested)
     return found

@@ -20,11 +20,11 @@ class Cost:
 
     Attributes:
         seconds: duration of all epochs.
-        memory: peak memory, in MiB.
+        memory: peak memory, in MiB; None: not measured.
     """
 
     seconds: float
-    memory: float
+    memory: float | None
 
 
 def adaptation_costs(experiment: str, wanted: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Cost]]:

@@ -171,17 +171,23 @@ def follow(task: Task, checkpoint: Checkpoint, team: Team) -> None:
     fit(task, checkpoint, lambda _metrics, _epoch: None, team)
 
 
-def fit_silently(task: Task, device: torch.device) -> None:
+def fit_silently(task: Task, device: torch.device) -> list[dict[str, float]]:
     """Train to the last epoch without progress bar, logging or checkpoints, for a training of seconds.
+
+    Returns:
+        The training curve, as ``fit``.
 
     Raises:
         DivergedError: a loss or a weight is not finite.
         TrainingError: the task's ``judge`` stops it.
     """
+    curve = []
     with Progress(task.name, task.epochs, device, False) as progress:
         for epoch in range(task.epochs):
             metrics, _ = _run_epoch(task, epoch, progress)
             task.judge(epoch, metrics)
+            curve.append({"epoch": epoch + 1, **metrics})
+    return curve
 
 
 def _resume(task: Task, checkpoint: Checkpoint, team: Team) -> tuple[list[dict[str, float]], list[dict[str, float]]]:
