@@ -425,13 +425,17 @@ def _study_here(name: str, processes: int, collect: bool) -> None:
 
     described, stem = plan.read(name), Path(name).stem
     with exclusive(plan.FOLDER):
-        able, left_out = here.divide(stem, plan.runs(name, described), load())
+        settings = load()
+        able, left_out = here.divide(stem, plan.runs(name, described), settings)
         jobs = here.jobs(stem, able)
         failed = {} if collect else here.run(jobs, processes)
         found, lacking, costs = here.collect(jobs)
         text = here.note(stem, found, left_out)
-        for path in write_report(stem, described.without(left_out), able, found, lacking, failed, costs, text):
-            typer.echo(path)
+        written = write_report(stem, described.without(left_out), able, found, lacking, failed, costs, text)
+        if not collect:
+            here.log(stem, settings, found, written)
+    for path in written:
+        typer.echo(path)
     if failed:
         typer.echo(f"{len(failed)} of {len(able)} runs failed: {', '.join(failed)}", err=True)
         raise typer.Exit(1)

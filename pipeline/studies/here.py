@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from functools import cache
 from multiprocessing import get_context
 from pathlib import Path
+from statistics import mean
 from typing import Any
 
 import torch
@@ -35,9 +36,11 @@ from pipeline.methods import implementation
 from pipeline.networks.trained import TrainedModel, open_model
 from pipeline.progress import progress_bar
 from pipeline.studies.collect import PREFERRED, Collected, State
-from pipeline.studies.plan import Run
+from pipeline.studies.plan import Run, slug
 from pipeline.tracking import execution
 from pipeline.tracking.costs import Cost
+from pipeline.tracking.descriptions import with_units
+from pipeline.tracking.runs import stage_run
 from pipeline.training import loop
 
 SOURCE_SECTIONS = ("model", "augment", "pretrain", "prototypes")
@@ -248,6 +251,29 @@ def note(name: str, collected: Sequence[Collected], left_out: Mapping[str, Seque
         for variant, keys in left_out.items()
     ]
     return "\n".join(lines)
+
+
+def log(name: str, settings: Params, collected: Sequence[Collected], files: Sequence[Path]) -> None:
+    """Log the study as one MLflow run: each variant's mean scores over targets and seeds, and the report.
+
+    Args:
+        name: the study's name.
+        settings: the parameters of the project.
+        collected: the results.
+        files: the report's files.
+
+    Raises:
+        TrackingError: the store or server cannot be reached.
+    """
+    means = {}
+    for variant in dict.fromkeys(one.run.variant for one in collected):
+        scores = [one.result.after for one in collected if one.run.variant == variant and one.result.after]
+        for key in ("accuracy", "balanced_accuracy") if scores else ():
+            means[f"{slug(variant)}.{key}"] = mean(getattr(one, key) for one in scores)
+    with stage_run(settings, "study") as tracked:
+        tracked.log_tags({"study": name})
+        tracked.log(with_units(means), 0)
+        tracked.log_files(files, f"study/{name}")
 
 
 def _compute(job: Job) -> str | None:

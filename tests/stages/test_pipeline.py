@@ -421,6 +421,37 @@ def test_a_study_runs_on_the_queue_what_is_missing_and_compares_it(without_album
     assert "mini.md" in run(without_album, *command, "--collect")
 
 
+def test_a_study_here_adapts_the_projects_source_model_as_its_stages_do(without_album: Path) -> None:
+    study = yaml.safe_load((without_album / "studies/mini.yaml").read_text())
+    study["variants"] |= {"As it is": {}, "Other source": {"pretrain.tau": 0.3}}
+    (without_album / "studies/mini.yaml").write_text(yaml.safe_dump(study, sort_keys=False))
+    command = (sys.executable, "-c", "from pocan.cli import app; app()", "study", "mini", "--here", "--jobs", "2")
+    result = subprocess.run(command, cwd=without_album, capture_output=True, text=True, check=False)
+    assert result.returncode == 1, result.stderr[-3000:]
+    assert "1 of 4 runs failed: mini-bad-0" in result.stderr
+    report = (without_album / "reports/studies/mini.md").read_text()
+    assert "3 of 4 runs" in report
+    assert "- **failed**: Bad, seed 0 (`mini-bad-0`): jaffe: dann: not finite" in report
+    assert "- left out: Other source, which changes `pretrain`" in report
+    # What params.yaml says gives what the pipeline's own stages gave.
+    files = {path.stem: path for path in (without_album / "data/studies/mini/source-seed-0/jaffe").iterdir()}
+    own = json.loads((without_album / "reports/evaluate/jaffe/result.json").read_text())
+    found = json.loads(files["mini-as-it-is-0"].read_text())["result"]
+    for key in ("before", "after", "oracle", "tested", "unlabelled", "own_share", "kept_epoch", "split", "n_train"):
+        assert found[key] == own[key], key
+    # What is done is not done again.
+    times = {name: path.stat().st_mtime_ns for name, path in files.items()}
+    files["mini-shot-0"].unlink()
+    assert subprocess.run(command, cwd=without_album, capture_output=True, check=False).returncode == 1
+    changed = {name for name, path in files.items() if path.stat().st_mtime_ns != times[name]}
+    assert changed == {"mini-shot-0"}
+    values = params.read(without_album / "params.yaml")
+    values["pretrain"]["tau"] = 0.3
+    (without_album / "params.yaml").write_text(yaml.safe_dump(values, sort_keys=False))
+    result = subprocess.run(command, cwd=without_album, capture_output=True, text=True, check=False)
+    assert "models/prototypes: made with another section pretrain than params.yaml has: dvc repro" in result.stderr
+
+
 def experiments_of(folder: Path) -> dict[str, str]:
     """The commits that DVC keeps of experiments, by their names."""
     listed = run(folder, "git", "for-each-ref", "--format=%(refname) %(objectname)", "refs/exps").splitlines()
