@@ -1,9 +1,7 @@
 """The processes that share the work on batches of pictures."""
 
-import os
-import threading
 from collections.abc import Generator
-from multiprocessing import connection, get_all_start_methods, get_context, parent_process
+from multiprocessing import get_all_start_methods, get_context
 from multiprocessing.context import BaseContext
 
 import cv2
@@ -13,7 +11,7 @@ from torch.utils.data import DataLoader
 from pipeline.errors import PipelineError
 from pipeline.faces.batches import Batches, FaceBatches
 from pipeline.faces.writer import CropBatch
-from pipeline.locks import available_cores, out_of_reach_of_ctrl_c, processes_allowed
+from pipeline.locks import available_cores, end_with_parent, out_of_reach_of_ctrl_c, processes_allowed
 
 WORTH_A_PROCESS = 512
 """Number of pictures for which one more process saves more time than its start costs."""
@@ -93,16 +91,9 @@ def _context() -> BaseContext:
 
 
 def _begin(_worker: int) -> None:
-    """Set up a worker process: one thread, and exit when the parent is killed, which it would not notice otherwise."""
+    """Set up a worker process."""
     _set_threads(1, 1)
-    parent = parent_process()
-    assert parent is not None
-    threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()
-
-
-def _end_with(sentinel: int) -> None:
-    connection.wait([sentinel])
-    os._exit(1)
+    end_with_parent()
 
 
 def _set_threads(of_torch: int, of_opencv: int) -> None:

@@ -218,7 +218,8 @@ class FeatureRequest:
         choice, encoder = encoder_statistics.choose_restored(
             model, rules.restoration, taken, restorable, restoration, lambda: views(torch.arange(len(drawn)))
         )
-        return replace(choice, blur=style.pixels, noise=style.grey_levels), encoder
+        pixels = style.enlargement.pixels if style.enlargement else None
+        return replace(choice, blur=style.pixels, noise=style.grey_levels, pixels=pixels), encoder
 
     @torch.no_grad()
     def _restoration(self, encoder: Encoder, rows: Tensor, device: torch.device) -> tuple[Restoration, CameraStyle]:

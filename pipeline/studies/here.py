@@ -11,10 +11,11 @@ import json
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import redirect_stderr
 from dataclasses import dataclass
 from functools import cache
-from multiprocessing import get_context
+from multiprocessing import active_children, get_context
 from pathlib import Path
 from statistics import mean
 from typing import Any
@@ -31,7 +32,7 @@ from pipeline.errors import ParamsError, PipelineError
 from pipeline.evaluation.evaluated import Origin, evaluate
 from pipeline.evaluation.records import Result
 from pipeline.files.records import Record, read_record, write_record
-from pipeline.locks import out_of_reach_of_ctrl_c, processes_allowed
+from pipeline.locks import end_with_parent, out_of_reach_of_ctrl_c, processes_allowed
 from pipeline.methods import implementation
 from pipeline.networks.trained import TrainedModel, open_model
 from pipeline.progress import progress_bar
@@ -192,6 +193,9 @@ def run(every: Sequence[Job], processes: int) -> dict[str, str]:
 
     Returns:
         The runs that failed, by name, with the message.
+
+    Raises:
+        PipelineError: a process died.
     """
     missing = [job for job in every if job.state != "done"]
     failed: dict[str, str] = {}
@@ -199,7 +203,7 @@ def run(every: Sequence[Job], processes: int) -> dict[str, str]:
         return failed
     context = get_context("spawn")
     count = min(processes_allowed(processes, context), len(missing))
-    with ProcessPoolExecutor(count, context, torch.set_num_threads, (1,)) as pool:
+    with ProcessPoolExecutor(count, context, _begin) as pool:
         with out_of_reach_of_ctrl_c():
             running = {pool.submit(_compute, job): job for job in missing}
         try:
@@ -207,8 +211,15 @@ def run(every: Sequence[Job], processes: int) -> dict[str, str]:
                 job = running[one]
                 if message := one.result():
                     failed[job.run.name] = f"{job.target}: {message}"
+        except BrokenProcessPool as error:
+            raise PipelineError(
+                "a process of the study died; the memory may have run out. Finished runs are kept: run it again, with "
+                "fewer --jobs if memory was the reason"
+            ) from error
         except BaseException:
-            pool.shutdown(cancel_futures=True)
+            pool.shutdown(wait=False, cancel_futures=True)
+            for process in active_children():
+                process.terminate()
             raise
     return failed
 
@@ -274,6 +285,12 @@ def log(name: str, settings: Params, collected: Sequence[Collected], files: Sequ
         tracked.log_tags({"study": name})
         tracked.log(with_units(means), 0)
         tracked.log_files(files, f"study/{name}")
+
+
+def _begin() -> None:
+    """Set up a process of the pool."""
+    torch.set_num_threads(1)
+    end_with_parent()
 
 
 def _compute(job: Job) -> str | None:
