@@ -113,7 +113,8 @@ def _origin(trained: TrainedModel, made: Mapping[str, Any]) -> str:
         if taken.get("chosen") == "target":
             lines.append("Batch norms of the encoder: means and variances of the target (`adapt.encoder_statistics`)")
         if taken.get("restored"):
-            camera = f"blur {taken['blur']:.1f} pixels, noise {taken['noise']:.1f} grey levels"
+            enlarged = f", enlarged from {taken['side']} pixels" if taken.get("side") else ""
+            camera = f"blur {taken['blur']:.1f} pixels, noise {taken['noise']:.1f} grey levels{enlarged}"
             lines.append(f"Features: restored by a linear map for the target's camera ({camera}; `adapt.restoration`)")
         if given:
             said = made["labels"]

@@ -238,7 +238,7 @@ def _fit_blur_and_noise(
     """
     before, after = spectrum[LOWEST:], wanted[LOWEST:]
     size = 2 * (len(spectrum) - 1)
-    of_noise = torch.ones(()) if enlargement is None else _noise_spectrum(enlargement.enlarging(size))[LOWEST:]
+    of_noise = torch.ones(()) if enlargement is None else noise_spectrum(enlargement.enlarging(size))[LOWEST:]
     frequencies = torch.arange(LOWEST, len(spectrum)) / size
     passed = (before - ROUNDING).clamp(min=0.0) * torch.exp(-((2.0 * math.pi * frequencies * BLURS[:, None]) ** 2))
     noises = NOISES[NOISES.square() <= (after / of_noise).min()]
@@ -248,7 +248,7 @@ def _fit_blur_and_noise(
     return float(errors.min()), BLURS[blur], noises[noise]
 
 
-def _noise_spectrum(enlarging: Tensor) -> Tensor:
+def noise_spectrum(enlarging: Tensor) -> Tensor:
     """Return what ``power_spectrum`` is expected to return for enlarged white noise of variance 1.
 
     Args:

@@ -59,7 +59,7 @@ class StatisticsChoice:
         restored: whether a linear map restores the features.
         blur: standard deviation of the blur of the target's camera, in pixels; None: not fitted.
         noise: standard deviation of its noise, in grey levels of 255.
-        pixels: side of its pictures, which were enlarged; None: they were not, or nothing was fitted.
+        side: side of its pictures in pixels, if they were enlarged; None: they were not, or nothing was fitted.
         unrestored_entropy: mean entropy of the source model's predictions; None: not computed.
         restored_entropy: the same with restored features and all that comes with them, also if they are not taken.
     """
@@ -73,7 +73,7 @@ class StatisticsChoice:
     restored: bool = False
     blur: float | None = None
     noise: float | None = None
-    pixels: int | None = None
+    side: int | None = None
     unrestored_entropy: float | None = None
     restored_entropy: float | None = None
 

@@ -218,8 +218,8 @@ class FeatureRequest:
         choice, encoder = encoder_statistics.choose_restored(
             model, rules.restoration, taken, restorable, restoration, lambda: views(torch.arange(len(drawn)))
         )
-        pixels = style.enlargement.pixels if style.enlargement else None
-        return replace(choice, blur=style.pixels, noise=style.grey_levels, pixels=pixels), encoder
+        side = style.enlargement.pixels if style.enlargement else None
+        return replace(choice, blur=style.pixels, noise=style.grey_levels, side=side), encoder
 
     @torch.no_grad()
     def _restoration(self, encoder: Encoder, rows: Tensor, device: torch.device) -> tuple[Restoration, CameraStyle]:

@@ -75,9 +75,10 @@ def of_restoration(choice: StatisticsChoice, mark: str) -> str:
     """Say whether the features are restored; empty if there was no choice."""
     if choice.blur is None or choice.noise is None:
         return ""
+    enlarged = f", with faces of {choice.side}{mark} pixels that were enlarged" if choice.side else ""
     camera = (
         "Compared with the pictures that the source model was trained on, these look as if taken with a blur of "
-        f"{choice.blur:.1f}{mark} pixels and noise of {choice.noise:.1f}{mark} grey levels."
+        f"{choice.blur:.1f}{mark} pixels and noise of {choice.noise:.1f}{mark} grey levels{enlarged}."
     )
     beside = "" if choice.of_target is None else " together with the statistics of these pictures"
     restored = "A linear map gave the features back what that takes away"

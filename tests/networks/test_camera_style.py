@@ -9,7 +9,16 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pipeline.networks.camera_style import CameraStyle, StyledCrops, blur_matrix, fit, power_spectrum
+from pipeline.networks.camera_style import (
+    CameraStyle,
+    Enlargement,
+    Interpolation,
+    StyledCrops,
+    blur_matrix,
+    fit,
+    noise_spectrum,
+    power_spectrum,
+)
 from pipeline.trials.camera import Camera
 from tests.methods import toy
 
@@ -31,9 +40,10 @@ def seen(camera: Camera, images: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return np.stack([camera.show(one, np.random.default_rng(row)) for row, one in enumerate(images)])
 
 
-def still(blur: float, noise: float) -> Camera:
+def still(blur: float, noise: float, pixels: int | None = None) -> Camera:
     """A camera that shows all pictures from the front."""
-    return Camera(rotation=(0, 0), zoom=(1, 1), blur=blur / 64, gamma=1.3, contrast=0.7, lift=30, noise=noise)
+    front = Camera(rotation=(0, 0), zoom=(1, 1), blur=blur / 64, gamma=1.3, contrast=0.7, lift=30, noise=noise)
+    return front.model_copy(update={"resolution": pixels})
 
 
 @pytest.mark.parametrize(("blur", "noise"), [(0.0, 6.0), (1.0, 0.0), (1.5, 4.0), (2.5, 8.0)])
@@ -41,10 +51,46 @@ def test_blur_and_noise_of_a_camera_are_found_from_other_pictures(blur: float, n
     style = fit(pictures(0), seen(still(blur, noise), pictures(1)))
     assert float(style.blur) == pytest.approx(blur, abs=0.35)
     assert 255 * float(style.noise) == pytest.approx(noise, abs=1.1)
+    assert style.enlargement is None
 
 
-def test_pictures_in_the_style_have_the_grey_levels_and_the_spectrum_of_the_target() -> None:
-    source, target = pictures(0), seen(still(1.5, 5.0), pictures(1))
+def enlarged(images: NDArray[np.uint8], pixels: int, by: int) -> NDArray[np.uint8]:
+    """Pictures of fewer pixels, enlarged by OpenCV."""
+    size = images.shape[1:3]
+    few = [cv2.resize(one, (pixels, pixels), interpolation=cv2.INTER_AREA) for one in images]
+    return np.stack([cv2.resize(one, size, interpolation=by) for one in few])
+
+
+INTERPOLATIONS = [("bilinear", cv2.INTER_LINEAR), ("bicubic", cv2.INTER_CUBIC)]
+
+
+@pytest.mark.parametrize("pixels", [12, 20, 32])
+@pytest.mark.parametrize(("by", "opencvs"), INTERPOLATIONS)
+def test_few_pixels_of_a_camera_are_found_from_other_pictures(by: Interpolation, opencvs: int, pixels: int) -> None:
+    assert fit(pictures(0), enlarged(pictures(1), pixels, opencvs)).enlargement == Enlargement(pixels, by)
+
+
+@pytest.mark.parametrize(("by", "opencvs"), INTERPOLATIONS)
+def test_shrinking_and_enlarging_are_opencvs(by: Interpolation, opencvs: int) -> None:
+    image = np.random.default_rng(0).random((48, 48)).astype(np.float32)
+    shrinking, enlarging = Enlargement(13, by).shrinking(48).numpy(), Enlargement(13, by).enlarging(48).numpy()
+    few = cv2.resize(image, (13, 13), interpolation=cv2.INTER_AREA)
+    np.testing.assert_allclose(shrinking @ image @ shrinking.T, few, atol=1e-5)
+    again = cv2.resize(few, (48, 48), interpolation=opencvs)
+    np.testing.assert_allclose(enlarging @ few @ enlarging.T, again, atol=1e-5)
+
+
+@pytest.mark.parametrize("by", ["bilinear", "bicubic"])
+def test_the_spectrum_of_enlarged_noise_is_what_is_measured(by: Interpolation) -> None:
+    enlarging = Enlargement(11, by).enlarging(32)
+    noise = torch.randn(4000, 1, 11, 11, generator=torch.Generator().manual_seed(0))
+    measured = power_spectrum(enlarging @ noise @ enlarging.T)[2:]
+    torch.testing.assert_close(noise_spectrum(enlarging)[2:], measured, rtol=0.1, atol=1e-4)
+
+
+@pytest.mark.parametrize("pixels", [None, 20])
+def test_pictures_in_the_style_have_the_grey_levels_and_the_spectrum_of_the_target(pixels: int | None) -> None:
+    source, target = pictures(0), seen(still(1.5, 5.0, pixels), pictures(1))
     shown = StyledCrops(source, toy.CPU, fit(source, target)).batch(torch.arange(60))
     assert shown.dtype == torch.uint8
     assert float(shown.float().mean()) == pytest.approx(float(target.mean()), abs=3)
@@ -62,12 +108,14 @@ def test_the_style_of_the_same_camera_changes_nothing() -> None:
     style = fit(source, pictures(1))
     assert float(style.blur) <= 0.1
     assert 255 * float(style.noise) <= 0.6
+    assert style.enlargement is None
 
 
 def test_a_sharper_target_gets_no_blur_and_hardly_any_noise() -> None:
     style = fit(seen(still(2.0, 0.0), pictures(0)), pictures(1))
     assert float(style.blur) == 0
     assert 255 * float(style.noise) <= 1.1
+    assert style.enlargement is None
 
 
 def test_a_blur_is_opencvs_gaussian() -> None:

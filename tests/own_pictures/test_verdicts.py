@@ -68,6 +68,8 @@ def test_whether_features_are_restored_is_told_with_the_camera_and_both_numbers(
     said = verdicts.of_restoration(replace(of_camera, restored=True), " ◊")
     assert "with a blur of 1.2 ◊ pixels and noise of 3.5 ◊ grey levels" in said
     assert said.endswith("because this changed the entropy of the predictions from 0.920 ◊ to 0.750 ◊.")
+    said = verdicts.of_restoration(replace(of_camera, side=18), " ◊")
+    assert "noise of 3.5 ◊ grey levels, with faces of 18 ◊ pixels that were enlarged." in said
     said = verdicts.of_restoration(replace(of_camera, restored=True, of_target=0.9), "")
     assert "because this together with the statistics of these pictures changed the entropy of the" in said
     said = verdicts.of_restoration(replace(of_camera, restored_entropy=0.9), "")

@@ -451,7 +451,7 @@ def test_a_study_here_adapts_the_projects_source_model_as_its_stages_do(without_
     changed = {name for name, path in files.items() if path.stat().st_mtime_ns != times[name]}
     assert changed == {"mini-shot-0"}
     values = params.read(without_album / "params.yaml")
-    values["pretrain"]["tau"] = 0.3
+    values["pretrain"]["tau"] = 0.4
     (without_album / "params.yaml").write_text(yaml.safe_dump(values, sort_keys=False))
     result = subprocess.run(command, cwd=without_album, capture_output=True, text=True, check=False)
     assert "models/prototypes: made with another section pretrain than params.yaml has: dvc repro" in result.stderr
