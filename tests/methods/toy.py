@@ -15,6 +15,7 @@ from pipeline.compute.team import Team
 from pipeline.config.learning import AugmentParams, ModelParams, PretrainParams, PrototypeParams
 from pipeline.config.methods import METHODS
 from pipeline.data.batches import DeviceCrops
+from pipeline.data.prepared import PreparedData, Split
 from pipeline.methods import Method, SourceDomain, TargetDomain, implementation
 from pipeline.networks.grey_levels import GreyLevels
 from pipeline.networks.inference import project
@@ -24,6 +25,7 @@ from pipeline.source_model.pretraining import Pretraining
 from pipeline.source_model.prototypes import PrototypeLearning
 from pipeline.training import loop
 from pipeline.training.checkpoints import Checkpoint
+from tests.stores import write_store
 
 CPU = torch.device("cpu")
 TEAM = Team.single_process("cpu")
@@ -48,6 +50,15 @@ def build(_: str) -> nn.Module:
 
 
 SMALL = Backbone(name="small", title="Small", features=512, build=build)
+
+
+def prepared(folder: Path, seed: int, shifted: bool) -> PreparedData:
+    """The pictures as prepared data, below the new ``folder``: 100 to adapt to, 40 to test."""
+    crops = pictures(seed, shifted=shifted).batch(ROWS).permute(0, 2, 3, 1).numpy()
+    rows = [{"key": f"{row}.png", "method": "mtcnn"} for row in range(COUNT)]
+    return PreparedData(
+        folder.name, write_store(folder, list(crops), rows), Split(np.arange(100), np.arange(100, COUNT))
+    )
 
 
 @cache

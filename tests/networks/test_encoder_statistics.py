@@ -5,14 +5,13 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from pipeline.config.learning import EncoderRules
-from pipeline.data.prepared import PreparedData, Split
+from pipeline.data.prepared import PreparedData
 from pipeline.errors import DamagedFileError, ParamsError
 from pipeline.networks.encoder_statistics import (
     MARGIN,
@@ -29,7 +28,6 @@ from pipeline.networks.grey_levels import GreyLevels
 from pipeline.networks.network import Encoder, PrototypeClassifier
 from pipeline.validators.measures import entropy
 from tests.methods import toy
-from tests.stores import write_store
 
 pytestmark = pytest.mark.slow  # the toy source model is trained first
 
@@ -181,11 +179,7 @@ def test_pictures_are_drawn_by_predicted_class_with_the_sources_shares() -> None
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> PreparedData:
-    """The toy target: 100 pictures to adapt to, 40 to test."""
-    crops = toy.pictures(2, shifted=True).batch(toy.ROWS).permute(0, 2, 3, 1).numpy()
-    rows = [{"key": f"{row}.png", "method": "mtcnn"} for row in range(toy.COUNT)]
-    store = write_store(tmp_path_factory.mktemp("statistics") / "crops", list(crops), rows)
-    return PreparedData("toy", store, Split(np.arange(100), np.arange(100, 140)))
+    return toy.prepared(tmp_path_factory.mktemp("statistics") / "toy", 2, shifted=True)
 
 
 def request(data: PreparedData) -> FeatureRequest:

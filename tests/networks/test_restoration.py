@@ -11,7 +11,7 @@ from torch import Tensor
 
 from pipeline.config.learning import EncoderRules
 from pipeline.data.batches import DeviceCrops
-from pipeline.data.prepared import PreparedData, Split
+from pipeline.data.prepared import PreparedData
 from pipeline.errors import DamagedFileError
 from pipeline.networks import encoder_statistics
 from pipeline.networks.camera_style import StyledCrops, fit
@@ -22,7 +22,6 @@ from pipeline.networks.network import PrototypeClassifier
 from pipeline.networks.restoration import RIDGE, Restoration, regression
 from pipeline.networks.source_pictures import SourcePictures
 from tests.methods import toy
-from tests.stores import write_store
 
 VIEWS = toy.pictures(2, shifted=True).evaluation_view(toy.pictures(2, shifted=True).batch(toy.ROWS), 0.9)
 
@@ -119,16 +118,10 @@ def test_an_encoder_keeps_its_restoration() -> None:
         torch.testing.assert_close(other(VIEWS), encoder(VIEWS))
 
 
-def made(folder: Path, seed: int, shifted: bool) -> PreparedData:
-    crops = toy.pictures(seed, shifted=shifted).batch(toy.ROWS).permute(0, 2, 3, 1).numpy()
-    rows = [{"key": f"{row}.png", "method": "mtcnn"} for row in range(toy.COUNT)]
-    return PreparedData(folder.name, write_store(folder, list(crops), rows), Split(np.arange(100), np.arange(100, 140)))
-
-
 @pytest.fixture(scope="module")
 def domains(tmp_path_factory: pytest.TempPathFactory) -> tuple[PreparedData, PreparedData]:
     folder = tmp_path_factory.mktemp("restoration")
-    return made(folder / "source", 1, shifted=False), made(folder / "target", 2, shifted=True)
+    return toy.prepared(folder / "source", 1, shifted=False), toy.prepared(folder / "target", 2, shifted=True)
 
 
 ALWAYS = EncoderRules(restoration="always")
