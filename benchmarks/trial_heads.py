@@ -4,9 +4,10 @@ python -m benchmarks.trial_heads run OUT.json [--suite studies/trials/shifts.yam
                                      [--shares one-missing ...] [--known-classes] [--set KEY=VALUE ...]
 python -m benchmarks.trial_heads table OUT.json ...     a page with their table, in Markdown; a file a source model
 
-``run`` needs a project with a source model. With --known-classes only the expressions that occur in a target are
-predicted. --set changes parameters of every row whose method has them, such as ``adapt.encoder_statistics=target``.
-OUT.json is written after each row; an interrupted run continues from it if targets and source model are the same.
+``run`` needs a project with a source model. Without --shares all kinds of the suite are run. With --known-classes only
+the expressions that occur in a target are predicted. --set changes parameters of every row whose method has them, such
+as ``adapt.encoder_statistics=target``. OUT.json is written after each row; an interrupted run continues from it if
+targets and source model are the same.
 """
 
 import argparse
@@ -63,7 +64,8 @@ def run(
     trials = Trials(model, PreparedData.open(settings.source), read, paths.TRIALS, settings.seed, team, known_classes)
     of = {
         "suite_sha256": sha256(suite),
-        **changes,
+        "draws": read.draws,
+        "shares": [*read.shares],
         "known_classes": known_classes,
         "set": [*of_rows],
         "seed": settings.seed,
@@ -144,7 +146,7 @@ def main() -> None:
     running.add_argument("out", type=Path)
     running.add_argument("--suite", type=Path, default=Path("studies/trials/shifts.yaml"))
     running.add_argument("--draws", type=int, default=1)
-    running.add_argument("--shares", nargs="+", choices=SHARES, default=[*SHARES])
+    running.add_argument("--shares", nargs="+", choices=SHARES)
     running.add_argument("--known-classes", action="store_true")
     running.add_argument("--only", nargs="+", default=[])
     running.add_argument("--set", nargs="+", default=[], dest="changes")
@@ -155,7 +157,7 @@ def main() -> None:
         print(page(options.files), end="")
         return
     torch.set_num_threads(1)
-    changes = {"draws": options.draws, "shares": options.shares}
+    changes = {"draws": options.draws} | ({"shares": tuple(options.shares)} if options.shares else {})
     run(options.out, options.suite, changes, options.known_classes, options.only, options.changes)
 
 
