@@ -336,14 +336,16 @@ def page(target: str, files: Sequence[Path]) -> str:
     losses = sorted({OBJECTIVES[one["pretrain"]["objective"]] for one in first})
     pattern = f"{files[0].stem.rpartition('-')[0]}-*.json"
     known, changes = first[0].get("known_classes"), first[0].get("set") or []
+    missing = [name for name in EXPRESSIONS if name not in occurring(PreparedData.open(target))]
+    absent = f" The target has no pictures of {', '.join(missing)}." if missing else ""
     plural = "s" * (len(files) > 1)
     listed = ", ".join(f"`{change}`" for change in changes)
     changed = f"Changed in every row whose method has the parameter: {listed}.\n\n" if changes else ""
     text = (
         f"Written by `python -m benchmarks.heads table {target} {pattern}` from the files beside it. Conclusions: "
         f"[results.md](../results.md).\n\n{len(files)} source model{plural} (seed{plural} {seeds}; "
-        f"accuracy {own} % on the source's own test part with its own class shares). In per cent and points.\n\n"
-        f"{KNOWN if known else ''}{changed}"
+        f"accuracy {own} % on the source's own test part with its own class shares). In per cent and points.{absent}"
+        f"\n\n{KNOWN if known else ''}{changed}"
         f"- *{AS_CONFIGURED}*: the last epoch with the values of params.yaml and benchmarks/heads.yaml.\n"
         f"- *{SEARCHED}*: the choice of `adapt.choose: warrant` among twelve configurations and the source model.\n"
         "- Brackets: 95 % intervals. p: for the balanced gain over DT, corrected over all rows (Holm).\n"
