@@ -386,7 +386,7 @@ def study(
     ] = False,
     collect: Annotated[bool, typer.Option("--collect", help="Run nothing; report existing results.")] = False,
 ) -> None:
-    """Run the variants of a study that are not done yet as DVC experiments, and compare all in reports/studies."""
+    """Run a study's variants that are not done yet, as DVC experiments or here, and compare all in reports/studies."""
     if here:
         _study_here(name, jobs, collect)
         return
@@ -420,6 +420,7 @@ def _study_here(name: str, processes: int, collect: bool) -> None:
     """Run a study in this workspace, and write its report."""
     from pipeline.config.load import load
     from pipeline.locks import exclusive
+    from pipeline.reporting.study_results import HERE
     from pipeline.studies import here, plan
     from pipeline.studies.report import write_report
 
@@ -428,14 +429,15 @@ def _study_here(name: str, processes: int, collect: bool) -> None:
         settings = load()
         able, left_out = here.divide(stem, plan.runs(name, described), settings)
         jobs = here.jobs(stem, able)
-        failed = {} if collect else here.run(jobs, processes)
+        begun = not collect and any(job.state != "done" for job in jobs)
+        failed = here.run(jobs, processes) if begun else {}
         found, lacking, costs = here.collect(jobs)
-        text = here.note(stem, found, left_out)
-        written = write_report(stem, described.without(left_out), able, found, lacking, failed, costs, text)
-        if not collect:
-            here.log(stem, settings, found, written)
+        kept, text = described.without(left_out), here.note(stem, found, left_out)
+        written = write_report(f"{stem}{HERE}", kept, able, found, lacking, failed, costs, text)
     for path in written:
         typer.echo(path)
+    if begun:
+        here.log(stem, settings, found, written)
     if failed:
         typer.echo(f"{len(failed)} of {len(able)} runs failed: {', '.join(failed)}", err=True)
         raise typer.Exit(1)

@@ -34,7 +34,7 @@ MOST_ENLARGED, STEP = 9.0, 1.04
 """The largest factor of an enlargement that is tried, and the ratio of two that follow each other."""
 
 FEW = 128
-"""Number of pictures with which enlargements are compared: their spectra differ more than those of single pictures."""
+"""Number of pictures, about, with which enlargements are compared: two enlargements differ more than two faces do."""
 
 CLEARLY = 0.5
 """An enlargement is taken if the error of the fit is smaller by this factor than without one."""
@@ -181,7 +181,7 @@ def fit(source: NDArray[np.uint8], target: NDArray[np.uint8]) -> CameraStyle:
     """
     mine, theirs = _grey(source), _grey(target)
     levels, wanted = _levels(theirs), power_spectrum(theirs)
-    enlargement = _fit_enlargement(mine[:FEW], levels, wanted)
+    enlargement = _fit_enlargement(mine[:: max(1, len(mine) // FEW)], levels, wanted)  # stores are ordered by class
     whole = torch.eye(mine.shape[-1]) if enlargement is None else enlargement.matrix(mine.shape[-1])
     blur, noise = torch.zeros(()), torch.zeros(())
     for _ in range(ROUNDS):
@@ -193,7 +193,7 @@ def fit(source: NDArray[np.uint8], target: NDArray[np.uint8]) -> CameraStyle:
 
 
 def _fit_enlargement(mine: Tensor, levels: GreyLevels, wanted: Tensor) -> Enlargement | None:
-    """Return the enlargement with which the fit of blur and noise is best; None: none is clearly better than without.
+    """Return the enlargement with which the fit of blur and noise is best; None if the fit without one is as good.
 
     Args:
         mine: the source's pictures, float n×1×S×S.

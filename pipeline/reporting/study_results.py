@@ -14,6 +14,9 @@ from pipeline.reporting.markdown import NOTHING, with_marks
 from pipeline.reporting.titles import KNOWN_MARK, OTHER_CODE_MARK, UNLIKE_MARK
 from pipeline.splits.report import Count
 
+HERE = "-here"
+"""What the name of a report ends with if the study ran in a workspace (``pocan study --here``)."""
+
 Table = Annotated[int, Field(ge=1, le=3)]
 
 
@@ -106,7 +109,8 @@ class StudySummary(Record):
         Args:
             results: results of the current run; parameters with other values there are listed.
         """
-        missing = f", {self.planned - self.found} of {self.planned} experiments missing" * (self.found < self.planned)
+        kind = "runs" if self.here else "experiments"
+        missing = f", {self.planned - self.found} of {self.planned} {kind} missing" * (self.found < self.planned)
         revision = f", revision {', '.join(self.revisions)}" * bool(self.revisions)
         unlike = {
             key
@@ -114,9 +118,10 @@ class StudySummary(Record):
             for key in self.parameters.keys() & result.parameters.keys()
             if self.parameters[key] != result.parameters[key] and key != "seed"
         }
+        command = f"{self.name.removesuffix(HERE)} --here" if self.here else self.name
         others = f"; unlike this run in {', '.join(f'`{key}`' for key in sorted(unlike))}" * bool(unlike)
         came = ", as committed in this repository" * self.committed
-        return f"measured by `pocan study {self.name}{' --here' * self.here}`{came}{revision}{missing}{others}"
+        return f"measured by `pocan study {command}`{came}{revision}{missing}{others}"
 
 
 def load_studies(folder: Path) -> list[StudySummary]:

@@ -9,16 +9,18 @@ import hashlib
 import io
 import json
 import time
-from collections.abc import Mapping, Sequence
+import traceback
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import redirect_stderr
 from dataclasses import dataclass
 from functools import cache
 from multiprocessing import active_children, get_context
+from multiprocessing.context import SpawnContext
 from pathlib import Path
 from statistics import mean
-from typing import Any
 
 import torch
 
@@ -31,12 +33,14 @@ from pipeline.data.prepared import PreparedData
 from pipeline.errors import ParamsError, PipelineError
 from pipeline.evaluation.evaluated import Origin, evaluate
 from pipeline.evaluation.records import Result
+from pipeline.files.io import sha256
 from pipeline.files.records import Record, read_record, write_record
 from pipeline.locks import end_with_parent, out_of_reach_of_ctrl_c, processes_allowed
 from pipeline.methods import implementation
 from pipeline.networks.trained import TrainedModel, open_model
-from pipeline.progress import progress_bar
-from pipeline.studies.collect import PREFERRED, Collected, State
+from pipeline.progress import progress_bar, say
+from pipeline.splits.report import SplitReport
+from pipeline.studies.collect import Collected, State
 from pipeline.studies.plan import Run, slug
 from pipeline.tracking import execution
 from pipeline.tracking.costs import Cost
@@ -57,22 +61,36 @@ OF_FEATURES = (
 """The keys of section ``adapt`` that the features depend on."""
 
 
-class Found(Record):
-    """A run's result on one target.
+MEANWHILE = "source model or pictures have changed meanwhile; run the study again"
+"""What is said if another command has made them again while the study runs."""
+
+
+class MadeOf(Record):
+    """What a result depends on besides its parameters.
 
     Attributes:
         source_seed: seed of the source model.
         weights: SHA-256 of the source model.
         inputs: digest of the pictures, their splits and the precision.
-        code: digest of the code of stage 2 and of the evaluation.
-        seconds: duration of the adaptation.
-        result: the result.
+        code: digest of the code of stage 2, of the evaluation and of this module.
     """
 
     source_seed: int
     weights: str
     inputs: str
     code: str
+
+
+class Found(Record):
+    """A run's result on one target.
+
+    Attributes:
+        made_of: what it depends on.
+        seconds: duration of the training.
+        result: the result.
+    """
+
+    made_of: MadeOf
     seconds: float
     result: Result
 
@@ -84,14 +102,14 @@ class Job:
     Attributes:
         run: the variant with a seed of stage 2.
         target: the data set.
-        made_of: the source model's seed and digest, and the digests of inputs and code, as in ``Found``.
-        revision: the git commit; None outside git.
+        made_of: what its result will depend on.
+        revision: the git commit; None outside git, or if the code differs from it.
         file: where the result is written.
     """
 
     run: Run
     target: str
-    made_of: Mapping[str, Any]
+    made_of: MadeOf
     revision: str | None
     file: Path
 
@@ -101,15 +119,20 @@ class Job:
         return self.state_of(_read(self.file)) if self.file.is_file() else "missing"
 
     def state_of(self, found: Found | None) -> State:
-        """Return the state of a result, from this source model or from one of another seed."""
+        """Return the state of a result.
+
+        Args:
+            found: a result of this run and target, from this source model or from one of another seed; None: there is
+                none.
+        """
         if found is None:
             return "missing"
-        same = ("inputs", "weights") if found.source_seed == self.made_of["source_seed"] else ("inputs",)
-        if found.result.parameters != self.run.result_params(self.target):
+        now, then = self.made_of, found.made_of
+        same_model = then.weights == now.weights or then.source_seed != now.source_seed
+        same_parameters = found.result.parameters == self.run.result_params(self.target)
+        if not (same_model and same_parameters and then.inputs == now.inputs):
             return "other parameters"
-        if any(getattr(found, key) != self.made_of[key] for key in same):
-            return "other parameters"
-        return "done" if found.code == self.made_of["code"] else "other code"
+        return "done" if then.code == now.code else "other code"
 
 
 def divide(name: str, planned: Sequence[Run], project: Params) -> tuple[list[Run], dict[str, tuple[str, ...]]]:
@@ -142,6 +165,7 @@ def _changed_before_stage_2(params: Params, project: Params) -> tuple[str, ...]:
     if params.adapt.trains == "all":
         return tuple(sections)
     keys = [name for name in OF_FEATURES if getattr(params.adapt, name) != getattr(project.adapt, name)]
+    keys += ["trains"] if project.adapt.trains == "all" else []  # then there are no features
     return (*sections, *(f"adapt.{name}" for name in keys))
 
 
@@ -156,32 +180,23 @@ def jobs(name: str, runs: Sequence[Run]) -> list[Job]:
         ParamsError: the source model was trained with other parameters.
         PipelineError: the source model or a set's crops are missing or damaged.
     """
-    params = runs[0].params
-    model, team = open_model(paths.PROTOTYPES), _team(params)
-    _require_same_parameters(model, params)
-    source = PreparedData.open(params.source)
-    inputs = {
-        target: _digest([source.description(), PreparedData.open(target).description(), team.compute_settings()])
-        for target in params.targets
-    }
-    seed, revision = model.description["seed"], execution.current().revision
-    folder = paths.study_results(name) / f"source-seed-{seed}"
-    return [
-        Job(
-            run,
-            target,
-            {
-                "source_seed": seed,
-                "weights": model.description["weights_sha256"],
-                "inputs": inputs[target],
-                "code": _code(run.params),
-            },
-            revision,
-            folder / target / f"{run.name}.json",
-        )
-        for run in runs
-        for target in params.targets
-    ]
+    model, here = open_model(paths.PROTOTYPES), execution.current()
+    _require_same_parameters(model, [run.params for run in runs])
+    seed, weights = model.description["seed"], model.description["weights_sha256"]
+    folder, codes, inputs = paths.study_results(name) / f"source-seed-{seed}", dict[str, str](), dict[str, str]()
+    found = []
+    for run in runs:
+        method = run.params.adapt.method
+        if method not in codes:
+            codes[method] = _code(run.params)
+        for target in run.params.targets:
+            key = f"{target} {run.params.compute}"
+            if key not in inputs:
+                inputs[key] = _inputs(run.params, target)
+            made_of = MadeOf(source_seed=seed, weights=weights, inputs=inputs[key], code=codes[method])
+            revision = None if here.dirty else here.revision
+            found.append(Job(run, target, made_of, revision, folder / target / f"{run.name}.json"))
+    return found
 
 
 def run(every: Sequence[Job], processes: int) -> dict[str, str]:
@@ -189,28 +204,48 @@ def run(every: Sequence[Job], processes: int) -> dict[str, str]:
 
     Args:
         every: the jobs.
-        processes: number of processes. Each uses one core, so the results do not depend on it.
+        processes: number of processes. Each uses one core, so the results do not depend on it; 1: this process.
 
     Returns:
-        The runs that failed, by name, with the message.
+        The runs that failed, by name, with the messages.
 
     Raises:
         PipelineError: a process died.
     """
     missing = [job for job in every if job.state != "done"]
-    failed: dict[str, str] = {}
-    if not missing:
-        return failed
     context = get_context("spawn")
     count = min(processes_allowed(processes, context), len(missing))
+    computed = _in_this_process(missing) if count <= 1 else _in_processes(missing, count, context)
+    failed: dict[str, list[str]] = {}
+    for job, message in progress_bar(computed, desc="study", total=len(missing), unit="run"):
+        if message:
+            failed.setdefault(job.run.name, []).append(f"{job.target}: {message}")
+    return {name: "; ".join(messages) for name, messages in failed.items()}
+
+
+def _in_this_process(missing: Sequence[Job]) -> Iterator[tuple[Job, str]]:
+    """Yield each job when it is done, with the message of its error."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        for job in missing:
+            yield job, _compute(job)
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _in_processes(missing: Sequence[Job], count: int, context: SpawnContext) -> Iterator[tuple[Job, str]]:
+    """Do the same in several processes.
+
+    Raises:
+        PipelineError: a process died.
+    """
     with ProcessPoolExecutor(count, context, _begin) as pool:
-        with out_of_reach_of_ctrl_c():
-            running = {pool.submit(_compute, job): job for job in missing}
         try:
-            for one in progress_bar(as_completed(running), desc="study", total=len(running), unit="run"):
-                job = running[one]
-                if message := one.result():
-                    failed[job.run.name] = f"{job.target}: {message}"
+            with out_of_reach_of_ctrl_c():
+                running = {pool.submit(_compute, job): job for job in missing}
+            for one in as_completed(running):
+                yield running[one], one.result()
         except BrokenProcessPool as error:
             raise PipelineError(
                 "a process of the study died; the memory may have run out. Finished runs are kept: run it again, with "
@@ -221,41 +256,50 @@ def run(every: Sequence[Job], processes: int) -> dict[str, str]:
             for process in active_children():
                 process.terminate()
             raise
-    return failed
 
 
 def collect(every: Sequence[Job]) -> tuple[list[Collected], dict[str, State], dict[str, dict[str, Cost]]]:
-    """Read the results of all jobs, from this source model and from those of other seeds.
+    """Read the results, from this source model and from those of other seeds.
+
+    Args:
+        every: the jobs.
 
     Returns:
-        The results with the planned parameters; the states of runs without them, by name; and the costs by the run's
-        name and the target.
+        The results with the planned parameters; the states of runs without one from this source model, by name; and
+        the costs by the run's name and the target, from this source model.
     """
     collected: list[Collected] = []
     lacking: dict[str, State] = {}
     costs: dict[str, dict[str, Cost]] = {}
     for job in every:
-        states: list[State] = ["missing"]
+        if job.state not in ("done", "other code"):
+            lacking[job.run.name] = job.state
         for file in sorted(job.file.parents[2].glob(f"*/{job.target}/{job.file.name}")):
-            states.append(state := job.state_of(found := _read(file)))
-            if found and state in ("done", "other code"):
-                revision = (found.result.revision or "")[:7]
-                collected.append(Collected(job.run, found.result, state == "done", revision, found.source_seed))
+            found = _read(file)
+            state = job.state_of(found)
+            if found is None or state not in ("done", "other code"):
+                continue
+            seed, revision = found.made_of.source_seed, (found.result.revision or "")[:7]
+            collected.append(Collected(job.run, found.result, state == "done", revision, seed))
+            if seed == job.made_of.source_seed:
                 costs.setdefault(job.run.name, {})[job.target] = Cost(found.seconds, None)
-        best = min(states, key=PREFERRED.index)
-        if best in ("other parameters", "missing"):
-            lacking[job.run.name] = best
     return collected, lacking, costs
 
 
 def note(name: str, collected: Sequence[Collected], left_out: Mapping[str, Sequence[str]]) -> str:
-    """Return what the report of a study says about this way of running it."""
-    seeds = sorted({one.source_seed for one in collected})
-    models = "one source model" if len(seeds) == 1 else f"{len(seeds)} source models"
+    """Return what the report of a study says about this way of running it.
+
+    Args:
+        name: the study's name.
+        collected: the results.
+        left_out: the variants that were left out, with what they change.
+    """
+    runs = Counter(one.source_seed for one in collected)
+    models = "; ".join(f"seed {seed}: {count} results" for seed, count in sorted(runs.items())) or "no result yet"
     lines = [
-        f"By `pocan study {name} --here`: all variants adapt {models} (seed {', '.join(map(str, seeds))}), and the "
-        "other seeds are those of stage 2. Intervals and p values use the mean over these for each source model; from "
-        "one source model they say nothing about others."
+        f"By `pocan study {name} --here`: all variants adapt the same source model{'s' * (len(runs) > 1)} ({models}). "
+        "The other seeds are those of stage 2. Intervals and p values use the mean over these for each source model; "
+        "from one source model they say nothing about others."
     ]
     lines += [
         f"- left out: {variant}, which changes {', '.join(f'`{key}`' for key in keys)}"
@@ -283,7 +327,7 @@ def log(name: str, settings: Params, collected: Sequence[Collected], files: Sequ
             means[f"{slug(variant)}.{key}"] = mean(getattr(one, key) for one in scores)
     with stage_run(settings, "study") as tracked:
         tracked.log_tags({"study": name})
-        tracked.log(with_units(means), 0)
+        tracked.log(with_units(means), 1)
         tracked.log_files(files, f"study/{name}")
 
 
@@ -293,23 +337,30 @@ def _begin() -> None:
     end_with_parent()
 
 
-def _compute(job: Job) -> str | None:
-    """Run a job in a process of its own, and write its result; return the message of an error."""
+def _compute(job: Job) -> str:
+    """Run a job and write its result; return the message of an error. The other jobs go on."""
     try:
         with redirect_stderr(io.StringIO()):  # the processes' progress bars would overwrite each other
-            write_record(job.file, _adapted(job))
+            found = _adapted(job)
+        write_record(job.file, found)
     except PipelineError as error:
         return str(error)
-    return None
+    except Exception as error:  # a fault of a method's own code, or memory: told as the queue tells it
+        say(traceback.format_exc())
+        return f"{type(error).__name__}: {error}"
+    return ""
 
 
 def _adapted(job: Job) -> Found:
-    settings, target = job.run.params, _data(job.target)
-    started, team = time.perf_counter(), _team(settings)
+    settings, target, made_of = job.run.params, _data(job.target), job.made_of
+    model, source = _source_model(made_of.weights), _data(settings.source)
+    if _inputs(settings, job.target) != made_of.inputs:
+        raise PipelineError(MEANWHILE)
+    team = _team(settings)
     loop.prepare(settings.seed, team.device)
     work = Adaptation(
-        trained=copy.deepcopy(_source_model()),
-        source=_data(settings.source),
+        trained=copy.deepcopy(model),
+        source=source,
         target=target,
         params=settings.adapt,
         augment=settings.augment,
@@ -318,26 +369,39 @@ def _adapted(job: Job) -> Found:
         code={},  # it identifies checkpoints, and there are none
         outputs=AdaptationPaths.of_target(job.target),
     )
-    found = train(work, work.method(team), team, lambda task: loop.fit_silently(task, team.device))
+    method, started = work.method(team), time.perf_counter()
+    found = train(work, method, team, lambda task: loop.fit_silently(task, team.device))
     seconds = time.perf_counter() - started
-    origin = Origin(job.revision, None, None)
     measured = found.outcome, found.by_epoch(), found.validations(), found.description
-    result = evaluate(settings, _data(settings.source), target, *measured, origin).result
-    return Found(**job.made_of, seconds=seconds, result=result)
+    result = evaluate(settings, source, target, *measured, Origin(job.revision, None, None)).result
+    return Found(made_of=made_of, seconds=seconds, result=result)
 
 
 def _code(params: Params) -> str:
-    """Return the digest of the code of stage 2 and of the evaluation."""
-    plugins = {"adapt": [implementation(params.adapt)], "evaluate": []}
-    return _digest([dependencies.code_digests(stage, params, *used) for stage, used in plugins.items()])
+    """Return the digest of the code of stage 2, of the evaluation and of this module."""
+    adapt = dependencies.code_digests("adapt", params, implementation(params.adapt))
+    return _digest([adapt, dependencies.code_digests("evaluate", params), sha256(Path(__file__))])
+
+
+def _inputs(params: Params, target: str) -> str:
+    """Return the digest of the pictures, their splits and the precision."""
+    pictures = [_data(name).description() for name in (params.source, target)]
+    return _digest([*pictures, _team(params).compute_settings()])
 
 
 @cache
-def _source_model() -> TrainedModel:
-    return open_model(paths.PROTOTYPES)
+def _source_model(weights: str) -> TrainedModel:
+    """Open the source model, once in each process.
+
+    Raises:
+        PipelineError: it is another one than that with the digest ``weights``.
+    """
+    found = open_model(paths.PROTOTYPES)
+    if found.description["weights_sha256"] != weights:
+        raise PipelineError(MEANWHILE)
+    return found
 
 
-@cache
 def _data(name: str) -> PreparedData:
     return PreparedData.open(name)
 
@@ -346,17 +410,29 @@ def _team(settings: Params) -> Team:
     return Team.start(settings.device, settings.compute.model_copy(update={"devices": 1}))
 
 
-def _require_same_parameters(model: TrainedModel, params: Params) -> None:
-    """Refuse a source model of other parameters than those of the runs.
+def _require_same_parameters(model: TrainedModel, every: Sequence[Params]) -> None:
+    """Check that source model and crops were made with the parameters of the runs.
+
+    Args:
+        model: the source model.
+        every: the parameters of each run, which differ in stage 2 alone.
 
     Raises:
-        ParamsError: see above.
+        ParamsError: they were made with others.
+        PipelineError: crops or a split report are missing or damaged.
     """
-    for section in SOURCE_SECTIONS:
-        if model.description[section] != json.loads(getattr(params, section).model_dump_json()):
-            raise ParamsError(
-                f"{paths.PROTOTYPES}: made with another section {section} than params.yaml has: dvc repro"
-            )
+    params, made = every[0], model.description
+    pairs = [(f"{paths.PROTOTYPES}", name, made[name], getattr(params, name)) for name in SOURCE_SECTIONS]
+    for name in dict.fromkeys((params.source, *(target for one in every for target in one.targets))):
+        data = _data(name)
+        split = read_record(SplitReport, paths.split_report(name), f"dvc repro split@{name}").protocol
+        pairs += [(f"{paths.crops(name)}", "faces", data.description()["faces"], params.faces)]
+        pairs += [(f"{paths.split(name)}", f"split.{name}", split.model_dump(mode="json"), params.split[name])]
+        if name == params.source and made["source"]["digest"] != data.description()["digest"]:
+            raise ParamsError(f"{paths.PROTOTYPES}: trained on other pictures than {paths.crops(name)}: dvc repro")
+    for where, name, then, section in pairs:
+        if json.loads(json.dumps(then)) != section.model_dump(mode="json"):
+            raise ParamsError(f"{where}: made with another section {name} than params.yaml has: dvc repro")
 
 
 def _read(file: Path) -> Found | None:

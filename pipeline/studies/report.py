@@ -87,7 +87,7 @@ def write_report(
         f"# {study.title}",
         _state(study, planned, collected, lacking, failed, bool(here)),
         here,
-        *(_results(study, targets, collected) if collected else []),
+        *(_results(study, targets, collected, bool(here)) if collected else []),
         *_costs(study, planned, costs),
         *(f"![{path.stem}]({path.name})" for path in pictures),
     ]
@@ -107,9 +107,10 @@ def _keep_what_was_collected(path: Path) -> None:
     """
     earlier = next((study for study in load_studies(path.parent) if study.name == path.stem), None)
     if earlier is not None and earlier.found:
+        kind, fetch = ("runs", "") if earlier.here else ("experiments", "fetch them (dvc exp pull), ")
         raise PipelineError(
-            f"{path} has the results of {earlier.found} experiments (revision {', '.join(earlier.revisions)}), and "
-            "none of them is in this clone: fetch them (dvc exp pull), run the study, or remove the file to start again"
+            f"{path} has the results of {earlier.found} {kind} (revision {', '.join(earlier.revisions)}), and "
+            f"none of them is in this clone: {fetch}run the study, or remove the file to start again"
         )
 
 
@@ -133,7 +134,7 @@ def _summary(
         tables=study.tables,
         found=len(planned) - len(lacking),
         planned=len(planned),
-        revisions=tuple(sorted({one.revision for one in collected})),
+        revisions=tuple(sorted({one.revision for one in collected} - {""})),
         parameters=_shared([one.result.parameters for one in collected]),
         rows=tuple(row for row in rows if row),
         pictures=tuple(pictures),
@@ -182,12 +183,12 @@ def rows(collected: Sequence[Collected], costs: Mapping[str, Mapping[str, Cost]]
     scores = [f"{stage}_{key}" for stage in ("dt", "adapted") for key in SCORES]
     choices = [LAST, *(validator.name for validator in VALIDATORS)]
     ways = ["oracle_accuracy", *(f"by_{name}" for name in choices)]
-    head = ["variant", "target", "seed", *scores, *ways, *(f"balanced_{way}" for way in ways)]
+    head = ["variant", "target", "source_seed", "seed", *scores, *ways, *(f"balanced_{way}" for way in ways)]
     head += ["n_test", "seconds", "memory_mib", "drawn", "revision", "experiment"]
     found = []
     for one in collected:
         result = one.result
-        row: list[object] = [one.run.variant, result.target, one.run.seed]
+        row: list[object] = [one.run.variant, result.target, one.source_seed, one.run.seed]
         for metrics in (result.before, result.after):
             row += [100 * getattr(metrics, key) if metrics else None for key in SCORES]
         epochs = [result.oracle, *(result.unlabelled.choices.get(name) for name in choices)]
@@ -222,11 +223,10 @@ def _state(
     ways = Counter(environment_title(one.result.environment) for one in collected)
     if len(ways) > 1:
         lines.append(f"{UNLIKE_NOTE} Results by how: {'; '.join(f'{n} with {way}' for way, n in ways.items())}.")
-    older = sorted({one.revision for one in collected if not one.current})
+    older = sorted({one.revision or "not committed" for one in collected if not one.current})
     if older:
-        lines.append(
-            f"{OTHER_CODE_MARK} A result was computed with other code than the last commit's ({', '.join(older)})."
-        )
+        now = "now" if here else "the last commit's"
+        lines.append(f"{OTHER_CODE_MARK} A result was computed with other code than {now} ({', '.join(older)}).")
     for run in planned:
         if run.name in failed:
             said = failed[run.name].replace("\n", " / ")
@@ -237,7 +237,7 @@ def _state(
     return "\n\n".join(lines[:1]) + "\n\n" + "\n".join(lines[1:])
 
 
-def _results(study: Study, targets: Sequence[str], collected: Sequence[Collected]) -> list[str]:
+def _results(study: Study, targets: Sequence[str], collected: Sequence[Collected], here: bool) -> list[str]:
     parts = ["## Accuracy and balanced accuracy", _accuracies(study, targets, collected)]
     for other in (None, study.reference) if study.reference else (None,):
         parts.append(f"## Against {other or 'direct transfer'}")
@@ -246,7 +246,8 @@ def _results(study: Study, targets: Sequence[str], collected: Sequence[Collected
     drawn = [f"{dataset_title(target)} {units}" for target in targets if (units := drawn_units(collected, target))]
     parts.append(
         "Differences in points on the same test pictures, over the seeds that both have, with the 95 % interval of a "
-        "paired bootstrap over groups of pictures and seeds together (pipeline.evaluation.comparison). p values are "
+        f"paired bootstrap over groups of pictures and {'source models' if here else 'seeds'} together "
+        "(pipeline.evaluation.comparison). p values are "
         "corrected for the number of variants (Holm). The last columns have targets won and lost, and the p value of "
         f"the sign test. The bootstrap draws {', '.join(drawn) or 'nothing'}."
     )

@@ -33,7 +33,7 @@ class WinLoss:
 
 
 def accuracy(collected: Sequence[Collected], variant: str, target: str, stage: Stage = "after") -> StudyCell | None:
-    """Return a variant's accuracy on one target, over seeds.
+    """Return a variant's accuracy on one target, over seeds: those of source models or, with one, of stage 2.
 
     Args:
         collected: all results of the study.
@@ -45,10 +45,15 @@ def accuracy(collected: Sequence[Collected], variant: str, target: str, stage: S
         Mean and deviation; None if nothing was scored.
     """
     found = of_variant(collected, variant, target)
-    scores = [one.result.before if stage == "before" else one.result.after for one in found]
-    values = 100 * np.array([[one.accuracy, one.balanced_accuracy] for one in scores if one])
-    if not len(values):
+    by_model: dict[int, list[tuple[float, float]]] = {}
+    for one in found:
+        if scores := one.result.before if stage == "before" else one.result.after:
+            by_model.setdefault(one.source_seed, []).append((scores.accuracy, scores.balanced_accuracy))
+    if not by_model:
         return None
+    several = len(by_model) > 1 or stage == "before"
+    means = [np.mean(each, axis=0) for each in by_model.values()]
+    values = 100 * np.array(means if several else next(iter(by_model.values())))
     (mean, balanced), deviations = values.mean(axis=0).tolist(), [0.0, 0.0]
     if len(values) > 1:
         deviations = values.std(axis=0, ddof=1).tolist()

@@ -70,8 +70,8 @@ def describe(params: ModelRunParams, stage: str, target: str | None = None) -> s
         f"{searched}. The method sees no label of {to}. In the pipeline the run evaluate@{target} has its accuracy.",
         "evaluate": f"Scores on the test part of {to}: the model from {source} unchanged (direct transfer, dt.*), and "
         f"after adaptation by {method}.",
-        "study": f"Variants of stage 2 compared, all from one model trained on {source}: each one's mean scores over "
-        "targets and seeds.",
+        "study": f"Variants of stage 2 compared, all from the same models trained on {source}: each one's mean scores "
+        "over targets and seeds.",
     }
     if isinstance(params, Params):
         texts["pretrain"] = (

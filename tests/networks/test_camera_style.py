@@ -61,6 +61,13 @@ def enlarged(images: NDArray[np.uint8], pixels: int, by: int) -> NDArray[np.uint
     return np.stack([cv2.resize(one, size, interpolation=by) for one in few])
 
 
+def test_every_part_of_a_store_counts_which_is_ordered_by_class() -> None:
+    bright = (pictures(1, 400) // 4 + 150).astype(np.uint8)
+    source, target = np.concatenate([pictures(0, 400), bright]), np.concatenate([pictures(2), bright[:60]])
+    assert fit(source, target).enlargement is None
+    assert fit(source, enlarged(target, 20, cv2.INTER_LINEAR)).enlargement == Enlargement(20, "bilinear")
+
+
 INTERPOLATIONS = [("bilinear", cv2.INTER_LINEAR), ("bicubic", cv2.INTER_CUBIC)]
 
 

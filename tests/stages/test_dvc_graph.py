@@ -205,16 +205,21 @@ def keys_of(attribute: str) -> list[str]:
     return [f"{attribute}.{key}" for key in value] if isinstance(value, dict) else [attribute]
 
 
+READ_FOR_STAGES = {"evaluate": ["pipeline/evaluation/evaluated.py"]}
+"""Modules of the library that read parameters for a stage."""
+
+
 @pytest.mark.parametrize("name", sorted(stages()))
 def test_a_stage_declares_the_parameters_it_reads(name: str) -> None:
     stage = stages()[name]
     module = ROOT / f"{stage['cmd'].split()[2].replace('.', '/')}.py"
-    nodes = [node for node in ast.walk(ast.parse(module.read_text())) if isinstance(node, ast.Attribute)]
+    texts = [module.read_text(), *(ROOT.joinpath(path).read_text() for path in READ_FOR_STAGES.get(name, ()))]
+    nodes = [node for text in texts for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Attribute)]
     inner = {id(node.value) for node in nodes}
-    texts = [
+    read_texts = [
         ast.unparse(node).removesuffix(".model_dump").removesuffix(".get") for node in nodes if id(node) not in inner
     ]
-    attributes = {text.removeprefix("settings.") for text in texts if re.fullmatch(r"settings(\.\w+)+", text)}
+    attributes = {text.removeprefix("settings.") for text in read_texts if re.fullmatch(r"settings(\.\w+)+", text)}
     read = {key for attribute in attributes for key in keys_of(attribute)}
     declared = [key.split("${")[0].rstrip(".") for key in stage.get("params", [])]
     assert read, f"{module} reads no parameter by way of settings"

@@ -421,7 +421,10 @@ def test_a_study_runs_on_the_queue_what_is_missing_and_compares_it(without_album
     assert "mini.md" in run(without_album, *command, "--collect")
 
 
-def test_a_study_here_adapts_the_projects_source_model_as_its_stages_do(without_album: Path) -> None:
+def test_a_study_here_adapts_the_projects_source_model_as_its_stages_do(
+    without_album: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(without_album)
     study = yaml.safe_load((without_album / "studies/mini.yaml").read_text())
     study["variants"] |= {"As it is": {}, "Other source": {"pretrain.tau": 0.3}}
     (without_album / "studies/mini.yaml").write_text(yaml.safe_dump(study, sort_keys=False))
@@ -429,8 +432,11 @@ def test_a_study_here_adapts_the_projects_source_model_as_its_stages_do(without_
     result = subprocess.run(command, cwd=without_album, capture_output=True, text=True, check=False)
     assert result.returncode == 1, result.stderr[-3000:]
     assert "1 of 4 runs failed: mini-bad-0" in result.stderr
-    report = (without_album / "reports/studies/mini.md").read_text()
+    report = (without_album / "reports/studies/mini-here.md").read_text()
     assert "3 of 4 runs" in report
+    (logged,) = runs_where(without_album, "tags.`pocan.study` = 'mini'")
+    assert logged.info.status == "FINISHED"
+    assert {"pocan.accuracy_percent", "shot.balanced_accuracy_percent"} <= logged.data.metrics.keys()
     assert "- **failed**: Bad, seed 0 (`mini-bad-0`): jaffe: dann: not finite" in report
     assert "- left out: Other source, which changes `pretrain`" in report
     # What params.yaml says gives what the pipeline's own stages gave.
@@ -450,6 +456,7 @@ def test_a_study_here_adapts_the_projects_source_model_as_its_stages_do(without_
     assert subprocess.run(command, cwd=without_album, capture_output=True, check=False).returncode == 1
     changed = {name for name, path in files.items() if path.stat().st_mtime_ns != times[name]}
     assert changed == {"mini-shot-0"}
+    assert pocan("study", "mini", "--here", "--collect").splitlines()[1] == "reports/studies/mini-here.md"
     values = params.read(without_album / "params.yaml")
     values["pretrain"]["tau"] = 0.4
     (without_album / "params.yaml").write_text(yaml.safe_dump(values, sort_keys=False))

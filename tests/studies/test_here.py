@@ -13,14 +13,15 @@ from pipeline.errors import ParamsError
 from pipeline.evaluation.comparison import compare
 from pipeline.evaluation.records import Result
 from pipeline.files.io import write_json
+from pipeline.reporting.study_results import StudySummary
 from pipeline.studies import here
 from pipeline.studies.collect import Collected
-from pipeline.studies.plan import Run
-from pipeline.studies.summary import paired
+from pipeline.studies.plan import Run, Study
+from pipeline.studies.summary import accuracy, paired
 from pipeline.tracking.costs import Cost
 from tests.reporting.made_results import PARAMS, confusion, pictures, result
 
-MADE_OF: dict[str, Any] = {"source_seed": 0, "weights": "w0", "inputs": "crops", "code": "now"}
+MADE_OF = here.MadeOf(source_seed=0, weights="w0", inputs="crops", code="now")
 
 
 def planned(variant: str, seed: int = 0, **adapt: Any) -> Run:
@@ -45,7 +46,8 @@ def leave(one: here.Job, folder: str = "source-seed-0", **changes: Any) -> None:
     """Write what a run leaves, for the source model of a folder."""
     file = one.file.parents[2] / folder / "jaffe" / one.file.name
     file.parent.mkdir(parents=True, exist_ok=True)
-    write_json(file, {**MADE_OF, "seconds": 4.0, "result": made(one.run, 15), **changes})
+    made_of = {**MADE_OF.to_json(), **{key: changes.pop(key) for key in [*changes] if key in here.MadeOf.model_fields}}
+    write_json(file, {"made_of": made_of, "seconds": 4.0, "result": made(one.run, 15), **changes})
 
 
 def test_variants_that_need_another_source_model_or_other_features_are_left_out() -> None:
@@ -64,15 +66,39 @@ def test_variants_that_need_another_source_model_or_other_features_are_left_out(
     assert left_out == {"Views": ("adapt.target_views",), "Other": ("source", "pretrain")}
     with pytest.raises(ParamsError, match=r"study mine: every variant changes adapt\.target_views, and needs"):
         here.divide("mine", runs[2:3], PARAMS)
+    whole = PARAMS.model_copy(update={"adapt": PARAMS.adapt.model_copy(update={"trains": "all"})})  # without features
+    assert here.divide("mine", [runs[0], runs[4]], whole)[1] == {"POCAN": ("adapt.trains",)}
+
+
+def test_a_study_without_its_reference_has_none() -> None:
+    study = Study(title="T", seeds=(0,), variants={"POCAN": {}, "Other": {"adapt.tau": 0.5}}, reference="POCAN")
+    assert study.without(["Other"]).reference == "POCAN"
+    kept = study.without(["POCAN"])
+    assert (kept.reference, [*kept.variants]) == (None, ["Other"])
+
+
+def test_a_heading_names_the_command() -> None:
+    summary = StudySummary(
+        name="mine-here",
+        title="T",
+        tables=(),
+        found=3,
+        planned=4,
+        revisions=(),
+        parameters={},
+        rows=(),
+        pictures=(),
+        here=True,
+    )
+    assert summary.heading() == "measured by `pocan study mine --here`, 1 of 4 runs missing"
 
 
 def test_every_setting_that_features_depend_on_is_looked_at() -> None:
     shared = type(PARAMS.adapt).model_fields
-    assert set(here.OF_FEATURES) <= shared.keys()
     views = {name for name in shared if name.endswith(("_views", "_pictures"))}
-    rules = set(PARAMS.adapt.encoder_rules.__dataclass_fields__)
-    assert views <= set(here.OF_FEATURES)
-    assert len(set(here.OF_FEATURES) - views) == len(rules)
+    rules = {"statistics": "encoder_statistics", "matching": "histogram_matching", "restoration": "restoration"}
+    assert rules.keys() == PARAMS.adapt.encoder_rules.__dataclass_fields__.keys()
+    assert set(here.OF_FEATURES) == views | {*rules.values()}
 
 
 @pytest.mark.parametrize(
@@ -109,9 +135,14 @@ def test_results_from_source_models_of_several_seeds_are_collected(tmp_path: Pat
     ]
     assert lacking == {}
     assert costs["mine-pocan-0"] == {"jaffe": Cost(4.0, None)}
+    cell = accuracy(collected, "POCAN", "jaffe")
+    assert cell is not None
+    assert cell.seeds == 2  # source models
     text = here.note("mine", collected, {"Other": ("source", "pretrain")})
-    assert "all variants adapt 2 source models (seed 0, 7)" in text
+    assert "all variants adapt the same source models (seed 0: 2 results; seed 7: 1 results)" in text
     assert "- left out: Other, which changes `source`, `pretrain`" in text
+    assert "(no result yet)" in here.note("mine", [], {})
+    leave(jobs[1], "source-seed-7", source_seed=7, weights="w7")  # does not replace one of this source model
     leave(jobs[1], inputs="others")
     assert here.collect(jobs)[1] == {"mine-pocan-1": "other parameters"}
 
