@@ -127,3 +127,14 @@ def test_which_pictures_these_are_is_read_from_the_division(
     other = _scored(trained)
     assert other is not None
     assert other.adapted_to is None
+
+
+def test_the_camera_for_which_features_are_restored_is_told(trained: TrainedModel) -> None:
+    for side, camera in (
+        (None, "blur 1.2 pixels, noise 3.0 grey levels;"),
+        (18, "noise 3.0 grey levels, enlarged from 18 pixels;"),
+    ):
+        taken = {"chosen": "source", "matched": False, "restored": True, "blur": 1.2, "noise": 3.0, "side": side}
+        made = {**trained.description, "encoder_statistics": taken}
+        other = TrainedModel(trained.model, trained.params, trained.augment, trained.faces, made)
+        assert camera in card(other, "m", None, {}, LATENCY)

@@ -1,8 +1,10 @@
 """The map that restores a target's features, and when it is used."""
 
 import copy
+from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -159,6 +161,18 @@ def test_the_map_is_fitted_on_source_pictures_in_the_targets_style(
     torch.testing.assert_close(found, expected, rtol=0, atol=1e-3)
     by_source = wanted.read_by_source(tmp_path / "f", toy.CPU).batch(toy.ROWS)[:, 0]
     torch.testing.assert_close(by_source, features, rtol=0, atol=1e-5)
+
+
+@pytest.mark.slow
+def test_the_choice_says_how_small_the_targets_pictures_were(
+    domains: tuple[PreparedData, PreparedData], tmp_path: Path
+) -> None:
+    few = [cv2.resize(one, (20, 20), interpolation=cv2.INTER_AREA) for one in domains[1].store.images]
+    images = np.stack([cv2.resize(one, (112, 112), interpolation=cv2.INTER_LINEAR) for one in few])
+    replace(request(domains), images=images, crops="small").write(tmp_path / "f", toy.CPU)
+    assert read_choice(tmp_path / "f").side == 20
+    request(domains).write(tmp_path / "f", toy.CPU)
+    assert read_choice(tmp_path / "f").side is None
 
 
 @pytest.mark.slow
