@@ -33,7 +33,7 @@ BLURS, NOISES = torch.arange(0.0, 4.05, 0.1), torch.arange(0.0, 16.25, 0.5) / (L
 MOST_ENLARGED, STEP = 9.0, 1.04
 """The largest factor of an enlargement that is tried, and the ratio of two that follow each other."""
 
-FEW = 128
+FEW = 64
 """Number of pictures, about, with which enlargements are compared: two enlargements differ more than two faces do."""
 
 CLEARLY = 0.5
@@ -206,9 +206,11 @@ def _fit_enlargement(mine: Tensor, levels: GreyLevels, wanted: Tensor) -> Enlarg
     own = power_spectrum(toned)
     best, found = CLEARLY * _fit_blur_and_noise(own, wanted)[0], None
     for tried in (Enlargement(*each) for each in product(sides, get_args(Interpolation))):
-        error = _fit_blur_and_noise(power_spectrum(toned, tried), wanted, tried)[0]
         beyond = slice(tried.pixels // 2 + 1, None)  # what the camera's picture does not have
-        if error < best and wanted[beyond].log().mean() < own[beyond].log().mean():
+        if wanted[beyond].log().mean() >= own[beyond].log().mean():
+            continue
+        error = _fit_blur_and_noise(power_spectrum(toned, tried), wanted, tried)[0]
+        if error < best:
             best, found = error, tried
     return found
 
