@@ -167,7 +167,8 @@ def test_the_map_is_fitted_on_source_pictures_in_the_targets_style(
 def test_the_choice_says_how_small_the_targets_pictures_were(
     domains: tuple[PreparedData, PreparedData], tmp_path: Path
 ) -> None:
-    few = [cv2.resize(one, (20, 20), interpolation=cv2.INTER_AREA) for one in domains[1].store.images]
+    same_camera = toy.pictures(2, shifted=False).batch(toy.ROWS).permute(0, 2, 3, 1).numpy()
+    few = [cv2.resize(one, (20, 20), interpolation=cv2.INTER_AREA) for one in same_camera]
     images = np.stack([cv2.resize(one, (112, 112), interpolation=cv2.INTER_LINEAR) for one in few])
     replace(request(domains), images=images, crops="small").write(tmp_path / "f", toy.CPU)
     assert read_choice(tmp_path / "f").side == 20
