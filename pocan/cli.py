@@ -429,14 +429,14 @@ def _study_here(name: str, processes: int, collect: bool) -> None:
         settings = load()
         able, left_out = here.divide(stem, plan.runs(name, described), settings)
         jobs = here.jobs(stem, able)
-        begun = not collect and any(job.state != "done" for job in jobs)
-        failed = here.run(jobs, processes) if begun else {}
+        missing = [] if collect else [job for job in jobs if job.state != "done"]
+        failed = here.run(missing, processes) if missing else {}
         found, lacking, costs = here.collect(jobs)
         kept, text = described.without(left_out), here.note(stem, found, left_out)
         written = write_report(f"{stem}{HERE}", kept, able, found, lacking, failed, costs, text)
     for path in written:
         typer.echo(path)
-    if begun:
+    if missing:
         here.log(stem, settings, found, written)
     if failed:
         typer.echo(f"{len(failed)} of {len(able)} runs failed: {', '.join(failed)}", err=True)

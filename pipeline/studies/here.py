@@ -182,6 +182,7 @@ def jobs(name: str, runs: Sequence[Run]) -> list[Job]:
     """
     model, here = open_model(paths.PROTOTYPES), execution.current()
     _require_same_parameters(model, [run.params for run in runs])
+    source = PreparedData.open(runs[0].params.source)
     seed, weights = model.description["seed"], model.description["weights_sha256"]
     folder, codes, inputs = paths.study_results(name) / f"source-seed-{seed}", dict[str, str](), dict[str, str]()
     found = []
@@ -192,18 +193,18 @@ def jobs(name: str, runs: Sequence[Run]) -> list[Job]:
         for target in run.params.targets:
             key = f"{target} {run.params.compute}"
             if key not in inputs:
-                inputs[key] = _inputs(run.params, target)
+                inputs[key] = _inputs(source, PreparedData.open(target), _team(run.params))
             made_of = MadeOf(source_seed=seed, weights=weights, inputs=inputs[key], code=codes[method])
             revision = None if here.dirty else here.revision
             found.append(Job(run, target, made_of, revision, folder / target / f"{run.name}.json"))
     return found
 
 
-def run(every: Sequence[Job], processes: int) -> dict[str, str]:
-    """Run the jobs that are not done. Each result is written at once; after an interruption the next call continues.
+def run(missing: Sequence[Job], processes: int) -> dict[str, str]:
+    """Run jobs. Each result is written at once.
 
     Args:
-        every: the jobs.
+        missing: the jobs that are not done.
         processes: number of processes. Each uses one core, so the results do not depend on it; 1: this process.
 
     Returns:
@@ -212,7 +213,6 @@ def run(every: Sequence[Job], processes: int) -> dict[str, str]:
     Raises:
         PipelineError: a process died.
     """
-    missing = [job for job in every if job.state != "done"]
     context = get_context("spawn")
     count = min(processes_allowed(processes, context), len(missing))
     computed = _in_this_process(missing) if count <= 1 else _in_processes(missing, count, context)
@@ -272,17 +272,19 @@ def collect(every: Sequence[Job]) -> tuple[list[Collected], dict[str, State], di
     lacking: dict[str, State] = {}
     costs: dict[str, dict[str, Cost]] = {}
     for job in every:
-        if job.state not in ("done", "other code"):
-            lacking[job.run.name] = job.state
+        own: State = "missing"
         for file in sorted(job.file.parents[2].glob(f"*/{job.target}/{job.file.name}")):
             found = _read(file)
             state = job.state_of(found)
+            own = state if file == job.file else own
             if found is None or state not in ("done", "other code"):
                 continue
             seed, revision = found.made_of.source_seed, (found.result.revision or "")[:7]
             collected.append(Collected(job.run, found.result, state == "done", revision, seed))
             if seed == job.made_of.source_seed:
                 costs.setdefault(job.run.name, {})[job.target] = Cost(found.seconds, None)
+        if own not in ("done", "other code"):
+            lacking[job.run.name] = own
     return collected, lacking, costs
 
 
@@ -352,11 +354,11 @@ def _compute(job: Job) -> str:
 
 
 def _adapted(job: Job) -> Found:
-    settings, target, made_of = job.run.params, _data(job.target), job.made_of
-    model, source = _source_model(made_of.weights), _data(settings.source)
-    if _inputs(settings, job.target) != made_of.inputs:
+    settings, made_of = job.run.params, job.made_of
+    model, team = _source_model(made_of.weights), _team(settings)
+    source, target = PreparedData.open(settings.source), PreparedData.open(job.target)
+    if _inputs(source, target, team) != made_of.inputs:
         raise PipelineError(MEANWHILE)
-    team = _team(settings)
     loop.prepare(settings.seed, team.device)
     work = Adaptation(
         trained=copy.deepcopy(model),
@@ -383,10 +385,9 @@ def _code(params: Params) -> str:
     return _digest([adapt, dependencies.code_digests("evaluate", params), sha256(Path(__file__))])
 
 
-def _inputs(params: Params, target: str) -> str:
+def _inputs(source: PreparedData, target: PreparedData, team: Team) -> str:
     """Return the digest of the pictures, their splits and the precision."""
-    pictures = [_data(name).description() for name in (params.source, target)]
-    return _digest([*pictures, _team(params).compute_settings()])
+    return _digest([source.description(), target.description(), team.compute_settings()])
 
 
 @cache
@@ -400,10 +401,6 @@ def _source_model(weights: str) -> TrainedModel:
     if found.description["weights_sha256"] != weights:
         raise PipelineError(MEANWHILE)
     return found
-
-
-def _data(name: str) -> PreparedData:
-    return PreparedData.open(name)
 
 
 def _team(settings: Params) -> Team:
@@ -422,13 +419,13 @@ def _require_same_parameters(model: TrainedModel, every: Sequence[Params]) -> No
         PipelineError: crops or a split report are missing or damaged.
     """
     params, made = every[0], model.description
-    pairs = [(f"{paths.PROTOTYPES}", name, made[name], getattr(params, name)) for name in SOURCE_SECTIONS]
+    pairs = [(paths.PROTOTYPES, name, made[name], getattr(params, name)) for name in SOURCE_SECTIONS]
     for name in dict.fromkeys((params.source, *(target for one in every for target in one.targets))):
-        data = _data(name)
+        data = PreparedData.open(name).description()
         split = read_record(SplitReport, paths.split_report(name), f"dvc repro split@{name}").protocol
-        pairs += [(f"{paths.crops(name)}", "faces", data.description()["faces"], params.faces)]
-        pairs += [(f"{paths.split(name)}", f"split.{name}", split.model_dump(mode="json"), params.split[name])]
-        if name == params.source and made["source"]["digest"] != data.description()["digest"]:
+        pairs += [(paths.crops(name), "faces", data["faces"], params.faces)]
+        pairs += [(paths.split(name), f"split.{name}", split.model_dump(mode="json"), params.split[name])]
+        if name == params.source and made["source"]["digest"] != data["digest"]:
             raise ParamsError(f"{paths.PROTOTYPES}: trained on other pictures than {paths.crops(name)}: dvc repro")
     for where, name, then, section in pairs:
         if json.loads(json.dumps(then)) != section.model_dump(mode="json"):
